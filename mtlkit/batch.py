@@ -1,0 +1,65 @@
+"""The batch: what data hands to the model. It stands below both, so that they need not know each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Texts as one flat run of tokens: nothing is padded, so nothing is computed on padding.
+
+    ids        (T,)  token ids of all texts, one text after another
+    positions  (T,)  place of each token in its own text
+    groups           (texts, length) of each run of neighbours of equal length; attention works a group at a time
+    rows       (N,)  which row of its data set each text is
+    """
+
+    ids: Tensor
+    positions: Tensor
+    groups: tuple[tuple[int, int], ...]
+    rows: NDArray[np.int64]
+
+    @classmethod
+    def flat(cls, ids: NDArray[np.integer], lengths: Sequence[int], rows: NDArray[np.int64]) -> Batch:
+        """A batch from T ids and the N lengths that part them."""
+        groups = tuple((len(list(run)), int(length)) for length, run in groupby(lengths))
+        positions = np.concatenate([np.tile(np.arange(length), texts) for texts, length in groups])
+        return cls(torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(positions), groups, rows)
+
+    @classmethod
+    def join(cls, batches: Sequence[Batch]) -> Batch:
+        """One batch that holds the texts of several, in their order."""
+        if len(batches) == 1:
+            return batches[0]
+        return cls(
+            torch.cat([batch.ids for batch in batches]),
+            torch.cat([batch.positions for batch in batches]),
+            tuple(group for batch in batches for group in batch.groups),
+            np.concatenate([batch.rows for batch in batches]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def tokens(self) -> int:
+        return len(self.ids)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Tokens of each group."""
+        return [texts * length for texts, length in self.groups]
+
+    def to(self, device: torch.device) -> Batch:
+        if device.type == "cpu":
+            return self
+        move = {"device": device, "non_blocking": True}
+        return Batch(self.ids.to(**move), self.positions.to(**move), self.groups, self.rows)  # type: ignore[call-overload]

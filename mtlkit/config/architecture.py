@@ -1,0 +1,99 @@
+"""What a saved model is: its shape, its tasks and how texts become its tokens. Free of torch."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mtlkit.errors import UsageError
+
+Attention = Literal["bidirectional", "causal"]
+Truncation = Literal["head", "tail", "head-tail"]
+Kind = Literal["classification", "multi-label", "regression"]
+Stage = Literal["base", "sentence", "mtl"]
+
+# name: (layers, width, attention heads)
+SIZES: dict[str, tuple[int, int, int]] = {
+    "xs": (2, 128, 2),
+    "s": (4, 256, 4),
+    "m": (6, 384, 6),
+    "l": (12, 768, 12),
+}
+
+TASK_NAME = re.compile(r"[a-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Shape of a transformer.
+
+    `max_length` is the number of positions, BOS and EOS among them; `dim` must be a multiple of `heads`.
+    """
+
+    vocab_size: int
+    layers: int
+    dim: int
+    heads: int
+    max_length: int
+    attention: Attention = "causal"
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.dim % self.heads:
+            raise UsageError(f"--dim {self.dim} is not a multiple of --heads {self.heads}; choose one that is")
+        if self.max_length < 4:
+            raise UsageError(f"a length of {self.max_length} positions holds no text; give at least 4")
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a text becomes token ids: at most `max_length` of them, BOS and EOS included, cut by `truncate`."""
+
+    max_length: int
+    truncate: Truncation = "head-tail"
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task as its head knows it.
+
+    `labels` are the class names in the order of the outputs (one empty-named output for regression). A regression head
+    predicts in units of `spread` around `center`, taken from the training labels.
+    """
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    head: str = "linear"
+    center: float = 0.0
+    spread: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        return 1 if self.kind == "regression" else len(self.labels)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> TaskSpec:
+        return cls(**{**value, "labels": tuple(value["labels"])})
+
+
+def check_task_name(name: str) -> str:
+    """A task's name stands in file names and weight names, so only plain characters are allowed.
+
+    Raises UsageError for any other name.
+    """
+    if not TASK_NAME.fullmatch(name):
+        raise UsageError(f"task name {name!r} is not usable; use lower-case letters, digits, '-' and '_', 64 at most")
+    return name
+
+
+def parse_head(text: str) -> tuple[int, ...]:
+    """Hidden widths of a head: () for `linear`, (256, 128) for `mlp:256,128`. Raises UsageError otherwise."""
+    if text == "linear":
+        return ()
+    kind, _, widths = text.partition(":")
+    parts = widths.split(",")
+    if kind != "mlp" or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+        raise UsageError(f"--head {text!r} is not known; write 'linear' or 'mlp:256,128'")
+    return tuple(int(part) for part in parts)

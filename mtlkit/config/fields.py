@@ -1,0 +1,39 @@
+"""How an option is declared: one dataclass field carries its name, type, default, help and panel.
+
+The command line, the TOML reader and Python callers all read the same fields.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What the command line shows of a field besides its name, type and default."""
+
+    help: str
+    panel: str
+    positional: bool = False
+    short: str | None = None
+    metavar: str | None = None
+    minimum: float | None = None
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    panel: str = "Options",
+    positional: bool = False,
+    short: str | None = None,
+    metavar: str | None = None,
+    minimum: float | None = None,
+) -> Any:
+    """A dataclass field that is also a command-line option."""
+    metadata = {"option": Declaration(help, panel, positional, short, metavar, minimum)}
+    if isinstance(default, (list, tuple)):
+        values = list(default)
+        return field(default_factory=lambda: list(values), metadata=metadata)
+    return field(default=default, metadata=metadata)

@@ -1,0 +1,135 @@
+"""Options of the commands that train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mtlkit.config.architecture import SIZES, Attention, Truncation
+from mtlkit.config.fields import option
+from mtlkit.errors import UsageError
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "fp32", "bf16"]
+OnBadRow = Literal["error", "skip"]
+Size = Literal["xs", "s", "m", "l"]
+Schedule = Literal["round-robin", "joint"]
+
+DATA, MODEL, TRAINING, FREEZING, RUN, MACHINE = "Data", "Model", "Training", "Freezing", "Run", "Machine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineOptions:
+    """Every command that runs a model has these."""
+
+    device: Device = option("auto", "Where to compute; auto takes a GPU when there is one.", panel=MACHINE)
+    precision: Precision = option("auto", "Arithmetic; auto is bf16 on CUDA and fp32 elsewhere.", panel=MACHINE)
+    seed: int = option(0, "Everything random follows from it.", panel=MACHINE, minimum=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions(MachineOptions):
+    """Every command that trains has these."""
+
+    out: Path | None = option(None, "Folder of the run.  [default: a folder named after the command under --runs]", panel=RUN)
+    overwrite: bool = option(False, "Replace the run that stands there.", panel=RUN)
+    runs: Path = option(Path("runs"), "Where runs are kept and looked for.", panel=RUN)
+    encoding: str = option("utf-8", "Encoding of text files.", panel=DATA)
+    on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA)
+    weight_decay: float = option(0.01, "Decay of weight matrices; norms and biases are left alone.", panel=TRAINING, minimum=0)
+    clip: float = option(1.0, "Largest gradient norm; 0 turns clipping off.", panel=TRAINING, minimum=0)
+    warmup: float = option(0.1, "Share of the steps in which the learning rate rises.", panel=TRAINING, minimum=0)
+    dropout: float = option(0.1, "Dropout on embeddings, in blocks and before heads.", panel=TRAINING, minimum=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapeOptions:
+    """The shape of fresh weights."""
+
+    size: Size = option("s", "xs 2x128, s 4x256, m 6x384, l 12x768 (layers x width).", panel=MODEL)
+    layers: int | None = option(None, "Number of blocks, in place of the size's.", panel=MODEL, minimum=1)
+    dim: int | None = option(None, "Width, in place of the size's.", panel=MODEL, minimum=1)
+    heads: int | None = option(None, "Attention heads, in place of the size's.", panel=MODEL, minimum=1)
+    vocab_size: int = option(8192, "Tokens of the tokenizer that is trained.", panel=MODEL, minimum=300)
+
+    def shape(self) -> tuple[int, int, int]:
+        """Layers, width, attention heads."""
+        layers, dim, heads = SIZES[self.size]
+        return self.layers or layers, self.dim or dim, self.heads or heads
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainOptions(ShapeOptions, TrainingOptions):
+    """Options of `mtlkit pretrain`."""
+
+    sources: list[str] = option(
+        ["sample:topic", "sample:sentiment"],
+        "Texts: sample:NAME, files, folders or Hugging Face ids.",
+        panel=DATA,
+        positional=True,
+        metavar="SOURCE...",
+    )
+    context: int = option(256, "Tokens that the model sees at a time.", panel=MODEL, minimum=8)
+    epochs: int = option(10, "Passes over the texts.", panel=TRAINING, minimum=1)
+    tokens: int | None = option(None, "Tokens to train on, in place of --epochs.", panel=TRAINING, minimum=1)
+    batch_tokens: int = option(4096, "Tokens of a step.", panel=TRAINING, minimum=8)
+    learning_rate: float = option(1e-3, "Peak learning rate.", panel=TRAINING, minimum=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskTrainingOptions(ShapeOptions, TrainingOptions):
+    """What training on tasks needs, with one task or several."""
+
+    init: str | None = option(None, "Start from this run, or 'scratch' for fresh weights.", panel=MODEL)
+    head: str = option("linear", "Layers of new heads: linear, or mlp:256,128.", panel=MODEL)
+    max_length: int | None = option(
+        None, "Tokens of a text, BOS and EOS included.  [default: as the starting model, else 256]", panel=DATA, minimum=4
+    )
+    truncate: Truncation | None = option(
+        None, "Which part of a long text is kept.  [default: as the starting model, else head-tail]", panel=DATA
+    )
+    cap: str = option("none", "Cut larger training sets: shortest, a number of rows, or none.", panel=DATA)
+    epochs: int = option(8, "Passes over the largest task.", panel=TRAINING, minimum=1)
+    patience: int = option(0, "Stop after this many epochs without a better score; 0 never stops.", panel=TRAINING, minimum=0)
+    batch_tokens: int = option(2048, "Tokens of a batch of the task with the longest texts.", panel=TRAINING, minimum=8)
+    learning_rate: float = option(5e-4, "Peak learning rate.", panel=TRAINING, minimum=0)
+    freeze: list[str] = option(["none"], "What stays as it is: none, backbone, head:NAME; comma lists.", panel=FREEZING)
+
+    def cap_rows(self) -> int | Literal["shortest"] | None:
+        """The value of `--cap`. Raises UsageError."""
+        if self.cap in ("none", "shortest"):
+            return None if self.cap == "none" else "shortest"
+        if not self.cap.isdigit() or int(self.cap) < 1:
+            raise UsageError(f"--cap {self.cap!r} is not 'shortest', 'none' or a number of rows")
+        return int(self.cap)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSentenceOptions(TaskTrainingOptions):
+    """Options of `mtlkit train-sentence`."""
+
+    task: str = option("topic=sample:topic", "The task to fine-tune on, NAME=SOURCE.", panel=DATA, metavar="NAME=SOURCE")
+    attention: Attention | None = option("bidirectional", "What a token sees: the whole text, or what came before.", panel=MODEL)
+    schedule: Schedule = "round-robin"
+
+    @property
+    def tasks(self) -> list[str]:
+        return [self.task]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainMtlOptions(TaskTrainingOptions):
+    """Options of `mtlkit train-mtl`."""
+
+    task: list[str] = option(
+        ["topic=sample:topic", "sentiment=sample:sentiment"], "A task, NAME=SOURCE; repeatable.", panel=DATA, metavar="NAME=SOURCE"
+    )
+    attention: Attention | None = option(
+        None, "What a token sees.  [default: as the starting model, else bidirectional]", panel=MODEL
+    )
+    schedule: Schedule = option("round-robin", "A batch of each task in turn, or one batch of all tasks.", panel=TRAINING)
+
+    @property
+    def tasks(self) -> list[str]:
+        return self.task

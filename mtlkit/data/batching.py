@@ -1,0 +1,88 @@
+"""Which rows form a batch, and in which order: pure functions of (seed, epoch)."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+
+WINDOW = 50  # batches sorted together: enough that neighbours are of like length, few enough to stay random
+
+
+def generator(seed: int, *parts: int | str) -> np.random.Generator:
+    """A random stream of its own for every combination of seed and parts."""
+    return np.random.default_rng([seed, *(zlib.crc32(part.encode()) if isinstance(part, str) else part for part in parts)])
+
+
+def cut_by_tokens(rows: Rows, lengths: NDArray[np.int64], budget: int) -> list[Rows]:
+    """Cuts rows, in their order, into batches of at most `budget` tokens (one row at least)."""
+    batches: list[Rows] = []
+    start = used = 0
+    for place, length in enumerate(lengths[rows].tolist()):
+        if used + length > budget and place > start:
+            batches.append(rows[start:place])
+            start, used = place, 0
+        used += length
+    if start < len(rows):
+        batches.append(rows[start:])
+    return batches
+
+
+def sorted_batches(lengths: NDArray[np.int64], budget: int) -> list[Rows]:
+    """All rows once, shortest first: the order for evaluation."""
+    return cut_by_tokens(np.argsort(lengths, kind="stable"), lengths, budget)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The batches of a data set, epoch after epoch.
+
+    Rows are shuffled, sorted by length within windows of WINDOW batches, cut by the token budget, and the batches
+    shuffled again. `epoch(k)` depends on seed, name and k alone, so any point of a training can be found again.
+    """
+
+    lengths: NDArray[np.int64]
+    budget: int
+    seed: int
+    name: str
+
+    def epoch(self, epoch: int) -> list[Rows]:
+        random = generator(self.seed, self.name, epoch)
+        order = random.permutation(len(self.lengths))
+        per_batch = max(1, int(self.budget / max(1.0, float(self.lengths.mean()))))
+        window = WINDOW * per_batch
+        batches: list[Rows] = []
+        for start in range(0, len(order), window):
+            part = order[start : start + window]
+            part = part[np.argsort(self.lengths[part], kind="stable")]
+            batches += cut_by_tokens(part, self.lengths, self.budget)
+        return [batches[place] for place in random.permutation(len(batches))]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A packed stream of tokens, cut into windows of `length` with the token after each: no padding at all."""
+
+    ids: NDArray[np.unsignedinteger]
+    length: int
+
+    def __len__(self) -> int:
+        return (len(self.ids) - 1) // self.length
+
+    def take(self, windows: Rows, shift: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Ids and targets, each (windows * length,). `shift` moves all windows, so that epochs differ in their cuts."""
+        starts = windows * self.length + shift
+        places = (starts[:, None] + np.arange(self.length)).ravel()
+        return self.ids[places].astype(np.int64), self.ids[places + 1].astype(np.int64)
+
+    def epoch(self, epoch: int, seed: int, per_batch: int) -> tuple[list[Rows], int]:
+        """Batches of windows for one pass, and the shift that goes with them."""
+        random = generator(seed, "windows", epoch)
+        shift = int(random.integers(self.length)) if len(self) > 1 else 0
+        count = (len(self.ids) - 1 - shift) // self.length
+        order = random.permutation(count)
+        return [order[start : start + per_batch] for start in range(0, count, per_batch)], shift

@@ -1,0 +1,60 @@
+"""Tokenised texts on disk, keyed by what they were made of, so that a text is tokenised once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from mtlkit.data.tokenizer import Encoded, TextEncoder
+
+FORMAT = "1"  # raised when what is stored changes
+
+
+def cache_folder() -> Path:
+    """Where caches lie: $MTLKIT_CACHE, else the system's place for them."""
+    return Path(os.environ.get("MTLKIT_CACHE") or platformdirs.user_cache_path("mtlkit"))
+
+
+def fingerprint(texts: Sequence[str]) -> str:
+    """SHA-256 over texts and their borders."""
+    digest = hashlib.sha256()
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def encode_cached(texts: Sequence[str], encoder: TextEncoder, *, whole: bool = False) -> Encoded:
+    """`encoder.encode(texts)` (or `.stream(texts)` when `whole`), read from the cache where it was done before."""
+    parts = (FORMAT, fingerprint(texts), encoder.tokenizer.to_str(), repr(encoder.encoding), str(whole))
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    path = cache_folder() / "tokens" / f"{key[:32]}.safetensors"
+    try:
+        stored = load_file(path)
+        return Encoded(stored["ids"], stored["offsets"], int(stored["truncated"][0]))
+    except (OSError, SafetensorError, KeyError):  # not there, or damaged: made anew
+        encoded = encoder.stream(texts) if whole else encoder.encode(texts)
+        _store(path, encoded)
+        return encoded
+
+
+def _store(path: Path, encoded: Encoded) -> None:
+    """Written beside and renamed. A cache that cannot be written is no reason to stop."""
+    arrays = {"ids": encoded.ids, "offsets": encoded.offsets, "truncated": np.array([encoded.truncated], np.int64)}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            beside = Path(folder) / path.name
+            save_file(arrays, beside)
+            beside.replace(path)
+    except (OSError, SafetensorError):
+        return

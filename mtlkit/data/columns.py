@@ -1,0 +1,57 @@
+"""Which column holds the text and which the label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mtlkit.data.readers import Row
+from mtlkit.errors import DataError, suggest
+
+TEXT_NAMES = ("text", "sentence", "content", "review", "body", "document", "passage", "comment", "tweet", "question", "title")
+LABEL_NAMES = ("label", "labels", "class", "category", "target", "topic", "sentiment", "rating", "stars", "score", "intent")
+
+
+def text_columns(columns: list[str], asked: str | None, place: str) -> list[str]:
+    """The columns whose texts are joined: those asked for (`title+body`), the usual one, or the only one there is."""
+    if asked is not None:
+        return [_existing(name, columns, place) for name in asked.split("+")]
+    if len(columns) == 1:
+        return columns
+    return [_usual("text", TEXT_NAMES, columns, place)]
+
+
+def label_column(columns: list[str], asked: str | None, place: str) -> str:
+    """The column of the labels: the one asked for, or the usual one."""
+    return _existing(asked, columns, place) if asked is not None else _usual("label", LABEL_NAMES, columns, place)
+
+
+def _usual(role: str, names: Iterable[str], columns: list[str], place: str) -> str:
+    lowered = {column.lower(): column for column in reversed(columns)}
+    for name in names:
+        if name in lowered:
+            return lowered[name]
+    raise DataError(f"{place}: which column is the {role}? columns: {', '.join(columns)}; say ?{role}=NAME")
+
+
+def _existing(name: str, columns: list[str], place: str) -> str:
+    if name not in columns:
+        raise DataError(f"column '{name}' not found in {place}; columns: {', '.join(columns)}{suggest(name, columns)}")
+    return name
+
+
+def join_text(row: Row, columns: list[str]) -> str | None:
+    """The text of a row, or None where a column of it has no value."""
+    values = [row.get(column) for column in columns]
+    if any(value is None for value in values):
+        return None
+    return " ".join(str(value) for value in values)
+
+
+def label_value(value: Any) -> str | float | tuple[str, ...] | None:
+    """A label as the project knows it: a class name, a number, or several names. None where there is none."""
+    if value is None or isinstance(value, (str, float)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return tuple(str(part) for part in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

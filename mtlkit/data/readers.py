@@ -1,0 +1,176 @@
+"""Rows out of files: csv, tsv, jsonl, parquet, txt. One reader a format, each streaming.
+
+A reader yields a dict a row, or a `BadRow` that says where and why; `good_rows` decides what becomes of those.
+Local text files are read by the standard library: `datasets` takes NA for a missing value, guesses the types of labels
+(1, 01 and 1.0 would be one class) and cannot name the line of a malformed row.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from mtlkit.errors import DataError, listed
+
+Row = dict[str, Any]
+OnBadRow = Literal["error", "skip"]
+
+PARQUET_ROWS = 8192  # rows held at a time
+LONGEST_FIELD = 2**31 - 1  # the csv module's own limit, 128 KiB, is shorter than a long document
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that could not be read, and why, with its file and line."""
+
+    reason: str
+
+
+@dataclass
+class Tally:
+    """Rows that were skipped, with the reasons of the first few."""
+
+    skipped: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    def add(self, reason: str) -> None:
+        self.skipped += 1
+        if len(self.reasons) < 3:
+            self.reasons.append(reason)
+
+
+def good_rows(rows: Iterable[Row | BadRow], on_bad_row: OnBadRow, tally: Tally) -> Iterator[Row]:
+    """The readable rows. A bad one raises DataError, or is counted in `tally` under `skip`."""
+    for row in rows:
+        if isinstance(row, BadRow):
+            if on_bad_row == "error":
+                raise DataError(f"{row.reason}; mend it, or skip such rows with --on-bad-row skip")
+            tally.add(row.reason)
+        else:
+            yield row
+
+
+def read(path: Path, encoding: str = "utf-8") -> Iterator[Row | BadRow]:
+    """Rows of one file, by its suffix. Raises DataError for a suffix or an encoding that does not fit."""
+    try:
+        reader = READERS[path.suffix.lower()]
+    except KeyError:
+        raise DataError(f"{path}: suffix {path.suffix!r} is not one of {listed(READERS)}") from None
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise DataError(f"{path}: encoding {encoding!r} is not known to Python; utf-8, latin-1, utf-16 are") from None
+    try:
+        yield from reader(path, "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding)
+    except UnicodeError:
+        raise DataError(_undecodable(path, encoding)) from None
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from None
+
+
+def _undecodable(path: Path, encoding: str) -> str:
+    """Finds the first byte that is not of the encoding, without holding the file."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    offset, hint = 0, "latin-1"
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            if offset == 0 and piece[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+                hint = "utf-16"
+            held = len(decoder.getstate()[0])
+            try:
+                decoder.decode(piece)
+            except UnicodeError as error:
+                offset += max(getattr(error, "start", 0) - held, 0)
+                break
+            offset += len(piece)
+    return f"{path}: byte {offset} is not {encoding}; say which encoding it is, such as --encoding {hint}"
+
+
+def read_separated(path: Path, encoding: str, delimiter: str) -> Iterator[Row | BadRow]:
+    """csv and tsv with a header. Every value stays the text that it is, also NA, 01 and null."""
+    limit = csv.field_size_limit(LONGEST_FIELD)
+    try:
+        with path.open(encoding=encoding, newline="") as file:
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            header = next(reader, [])
+            repeated = {name for name in header if header.count(name) > 1}
+            if repeated:
+                raise DataError(f"{path}:1: column {listed(sorted(repeated))} stands twice in the header")
+            while True:
+                line = reader.line_num + 1
+                try:
+                    fields = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    unclosed = "a quote opened here is never closed" if "end of data" in str(error) else str(error)
+                    yield BadRow(f"{path}:{line}: {unclosed}")
+                    continue
+                if fields and len(fields) != len(header):
+                    yield BadRow(f"{path}:{line}: {len(fields)} fields where the header has {len(header)}")
+                elif fields:
+                    yield dict(zip(header, fields, strict=True))
+    finally:
+        csv.field_size_limit(limit)
+
+
+def read_jsonl(path: Path, encoding: str) -> Iterator[Row | BadRow]:
+    """One JSON object a line."""
+    with path.open(encoding=encoding) as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except ValueError as error:
+                yield BadRow(f"{path}:{number}: not JSON ({error})")
+                continue
+            if isinstance(value, dict):
+                yield value
+            else:
+                yield BadRow(f"{path}:{number}: {type(value).__name__} where a JSON object belongs")
+
+
+def read_parquet(path: Path, encoding: str) -> Iterator[Row | BadRow]:
+    """A parquet file; label names that `datasets` stored in the schema come back as names."""
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            names = _class_names(file.schema_arrow)
+            for part in file.iter_batches(batch_size=PARQUET_ROWS):
+                for row in part.to_pylist():
+                    for column, labels in names.items():
+                        if row[column] is not None:
+                            row[column] = labels[row[column]]
+                    yield row
+    except pyarrow.ArrowException as error:
+        raise DataError(f"{path}: not a readable parquet file ({str(error).splitlines()[0]})") from None
+
+
+def _class_names(schema: Any) -> dict[str, list[str]]:
+    described = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    features = described.get("info", {}).get("features", {})
+    return {name: kind["names"] for name, kind in features.items() if isinstance(kind, dict) and kind.get("names")}
+
+
+def read_lines(path: Path, encoding: str) -> Iterator[Row | BadRow]:
+    """A text a line."""
+    with path.open(encoding=encoding) as file:
+        for line in file:
+            yield {"text": line.rstrip("\n")}
+
+
+READERS: dict[str, Callable[[Path, str], Iterator[Row | BadRow]]] = {
+    ".csv": lambda path, encoding: read_separated(path, encoding, ","),
+    ".tsv": lambda path, encoding: read_separated(path, encoding, "\t"),
+    ".jsonl": read_jsonl,
+    ".parquet": read_parquet,
+    ".txt": read_lines,
+}

@@ -1,0 +1,187 @@
+"""Where texts come from: `sample:NAME`, a file, a folder, a Hugging Face id, each with `?key=value&...`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from mtlkit.config.architecture import check_task_name
+from mtlkit.data.readers import READERS, BadRow, Row, read
+from mtlkit.errors import DataError, NetworkError, UsageError, listed, suggest
+
+SPLITS: dict[str, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test",),
+}
+HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+SHORT_NAMES = {"ag_news": "fancyzhx/ag_news", "imdb": "stanfordnlp/imdb"}
+
+
+@dataclass(frozen=True)
+class Query:
+    """The `?key=value` part of a source.
+
+    `text` may join columns with `+`; `split` names the split to train on; `config` is a hub data set's configuration;
+    `kind` overrules what the labels look like.
+    """
+
+    text: str | None = None
+    label: str | None = None
+    split: str = "train"
+    config: str | None = None
+    limit: int | None = None
+    encoding: str | None = None
+    kind: str | None = None
+
+
+class Source:
+    """Named splits of rows. `name` is what errors and reports call it."""
+
+    name: str
+
+    def splits(self) -> list[str]:
+        raise NotImplementedError
+
+    def rows(self, split: str, encoding: str) -> Iterator[Row | BadRow]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class FileSource(Source):
+    """One file; the whole of it is one split, called `train`."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return str(self.path)
+
+    def splits(self) -> list[str]:
+        return ["train"]
+
+    def rows(self, split: str, encoding: str) -> Iterator[Row | BadRow]:
+        return read(self.path, encoding)
+
+
+@dataclass(frozen=True)
+class FolderSource(Source):
+    """A folder with a file a split: train.csv, validation.csv (or valid, val, dev), test.csv, in any known format."""
+
+    path: Path
+    name: str
+
+    def splits(self) -> list[str]:
+        found = sorted(path.stem for path in self.path.iterdir() if path.suffix.lower() in READERS)
+        if not found:
+            raise DataError(f"{self.name}: no {listed(READERS)} file in this folder")
+        return found
+
+    def rows(self, split: str, encoding: str) -> Iterator[Row | BadRow]:
+        files = sorted(path for path in self.path.iterdir() if path.stem == split and path.suffix.lower() in READERS)
+        if len(files) > 1:
+            raise DataError(f"{self.name}: {listed(path.name for path in files)} claim one split; keep one of them")
+        return read(files[0], encoding)
+
+
+@dataclass(frozen=True)
+class HubSource(Source):
+    """A data set of the Hugging Face hub, or of its local cache, through `datasets`."""
+
+    name: str
+    config: str | None
+
+    def _load(self, call: str, *args: Any, **options: Any) -> Any:
+        import datasets
+        from datasets.exceptions import DatasetNotFoundError
+
+        datasets.disable_progress_bars()
+        try:
+            return getattr(datasets, call)(self.name, self.config, *args, **options)
+        except DatasetNotFoundError:
+            raise DataError(f"{self.name}: no such file, folder or Hugging Face data set") from None
+        except (ConnectionError, TimeoutError) as error:
+            reason = str(error).splitlines()[0]
+            raise NetworkError(f"{self.name}: the hub cannot be reached ({reason}); give a local file") from None
+        except (ValueError, FileNotFoundError) as error:
+            raise DataError(f"{self.name}: {str(error).splitlines()[0]}") from None
+
+    def splits(self) -> list[str]:
+        return list(self._load("get_dataset_split_names"))
+
+    def rows(self, split: str, encoding: str) -> Iterator[Row | BadRow]:
+        data = self._load("load_dataset", split=split)
+        names = {name: kind.names for name, kind in data.features.items() if hasattr(kind, "names")}
+        for row in data:
+            # -1 is the hub's mark of a row without a label, as in imdb's unsupervised split
+            yield row | {column: labels[row[column]] if row[column] >= 0 else None for column, labels in names.items()}
+
+
+def parse_source(text: str) -> tuple[str, Query]:
+    """`data/train.csv?label=stars&limit=100` -> its address and its query. Raises UsageError for an unknown key."""
+    address, _, query = text.partition("?")
+    known = [field.name for field in fields(Query)]
+    values: dict[str, Any] = {}
+    for pair in filter(None, query.split("&")):
+        key, _, value = pair.partition("=")
+        if key not in known:
+            raise UsageError(f"key {key!r} in {text!r} is not one of {listed(known)}{suggest(key, known)}")
+        values[key] = unquote(value)
+    if "limit" in values:
+        if not values["limit"].isdigit() or int(values["limit"]) < 1:
+            raise UsageError(f"limit={values['limit']!r} in {text!r} is not a number of rows")
+        values["limit"] = int(values["limit"])
+    kinds = ("classification", "multi-label", "regression")
+    if values.get("kind", kinds[0]) not in kinds:
+        raise UsageError(f"kind={values['kind']!r} in {text!r} is not one of {listed(kinds)}")
+    return address, Query(**values)
+
+
+def parse_task(text: str) -> tuple[str, str]:
+    """`NAME=SOURCE` -> name and source; `sample:topic` alone is the task `topic`. Raises UsageError."""
+    name, equals, source = text.partition("=")
+    if not equals or "?" in name:
+        raise UsageError(f"--task {text!r} has no name; write --task NAME=SOURCE, such as topic=sample:topic")
+    if not source:
+        raise UsageError(f"--task {text!r} has no source after '='; write --task NAME=SOURCE")
+    return check_task_name(name), source
+
+
+def open_source(address: str, query: Query) -> Source:
+    """The source at an address. Raises DataError when there is nothing there."""
+    if address.startswith("sample:"):
+        return sample_source(address)
+    path = Path(address).expanduser()
+    if path.is_dir():
+        return FolderSource(path, address)
+    if path.exists():
+        return FileSource(path)
+    if path.suffix.lower() in READERS or not HUB_ID.fullmatch(address):
+        near = suggest(path.name, [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else [])
+        raise DataError(f"{address}: no such file{near}")
+    return HubSource(SHORT_NAMES.get(address, address), query.config)
+
+
+def sample_source(address: str) -> FolderSource:
+    """One of the corpora inside the package."""
+    folder = Path(str(resources.files("mtlkit.data"))) / "sample"
+    known = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    name = address.removeprefix("sample:")
+    if name not in known:
+        names = [f"sample:{one}" for one in known]
+        raise DataError(f"{address}: no such sample; there are {listed(names)}{suggest(address, names)}")
+    return FolderSource(folder / name, address)
+
+
+def find_split(source: Source, wanted: str) -> str | None:
+    """The source's own name of a split (`dev` for `validation`), or None where it has none."""
+    names = source.splits()
+    for name in (wanted, *SPLITS.get(wanted, ())):
+        if name in names:
+            return name
+    return None

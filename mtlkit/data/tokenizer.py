@@ -1,0 +1,149 @@
+"""Byte-level BPE: training it, and turning texts into flat token arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from mtlkit.batch import Batch
+from mtlkit.config.architecture import Encoding
+from mtlkit.errors import IntegrityError
+
+PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
+TEXTS_AT_ONCE = 4096
+LETTERS_A_TOKEN = 32  # more than any token of real text holds; what lies beyond a budget of these is never looked at
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+    """A byte-level BPE (Sennrich et al. 2016; Radford et al. 2019) without normalisation: any Unicode survives it."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=2,  # a piece seen once teaches nothing
+        special_tokens=[PAD, BOS, EOS],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    ends = [(BOS, tokenizer.token_to_id(BOS)), (EOS, tokenizer.token_to_id(EOS))]
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{BOS} $A {EOS}", special_tokens=ends)
+    return _literal(tokenizer)
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer of a run. Raises IntegrityError when the file is not one."""
+    try:
+        return _literal(Tokenizer.from_file(str(path)))
+    except Exception as error:  # the library raises bare Exception
+        raise IntegrityError(f"{path}: not a tokenizer ({error})") from None
+
+
+def _literal(tokenizer: Tokenizer) -> Tokenizer:
+    """A text that spells out "<eos>" is that text, not the end of it."""
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Texts as tokens: one flat array, and where each text begins and ends.
+
+    ids (T,) unsigned; offsets (N + 1,); truncated: how many texts were cut.
+    """
+
+    ids: NDArray[np.unsignedinteger]
+    offsets: NDArray[np.int64]
+    truncated: int = 0
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.diff(self.offsets)
+
+    def batch(self, rows: Sequence[int] | NDArray[np.int64]) -> Batch:
+        """The texts of these rows, shortest first, as one flat batch."""
+        rows = np.asarray(rows, dtype=np.int64)
+        lengths = self.offsets[rows + 1] - self.offsets[rows]
+        order = np.argsort(lengths, kind="stable")
+        rows, lengths = rows[order], lengths[order]
+        ids = np.concatenate([self.ids[self.offsets[row] : self.offsets[row + 1]] for row in rows])
+        return Batch.flat(ids, lengths.tolist(), rows)
+
+    def select(self, rows: NDArray[np.int64]) -> Encoded:
+        """These rows alone, in this order."""
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        picked = [self.ids[self.offsets[row] : self.offsets[row + 1]] for row in rows]
+        return Encoded(np.concatenate(picked) if picked else self.ids[:0], offsets, self.truncated)
+
+
+class TextEncoder:
+    """A tokenizer with a length and a way to cut. The same text gives the same ids, alone or among others."""
+
+    def __init__(self, tokenizer: Tokenizer, encoding: Encoding) -> None:
+        self.tokenizer = tokenizer
+        self.encoding = encoding
+        self.bos, self.eos = tokenizer.token_to_id(BOS), tokenizer.token_to_id(EOS)
+        self._dtype = np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.uint32
+
+    def encode(self, texts: Iterable[str]) -> Encoded:
+        """Texts -> flat ids with BOS and EOS, at most `max_length` a text. Runs on all cores."""
+        pieces: list[NDArray[np.unsignedinteger]] = []
+        lengths: list[int] = []
+        truncated = 0
+        for ids, cut in self._stream(texts):
+            pieces.append(np.array(ids, dtype=self._dtype))
+            lengths.append(len(ids))
+            truncated += cut
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        flat = np.concatenate(pieces) if pieces else np.zeros(0, self._dtype)
+        return Encoded(flat, offsets, truncated)
+
+    def stream(self, texts: Iterable[str]) -> Encoded:
+        """Whole texts, uncut, for pretraining's packed stream."""
+        return TextEncoder(self.tokenizer, Encoding(max_length=2**62, truncate="head")).encode(texts)
+
+    def _stream(self, texts: Iterable[str]) -> Iterator[tuple[list[int], bool]]:
+        room = self.encoding.max_length - 2
+        source = iter(texts)
+        while part := list(islice(source, TEXTS_AT_ONCE)):
+            sliced = [self._slice(text, room) for text in part]
+            for text, kept, encoding in zip(
+                part, sliced, self.tokenizer.encode_batch_fast(sliced, add_special_tokens=False), strict=True
+            ):
+                ids = encoding.ids
+                cut = len(ids) > room
+                yield [self.bos, *(self._cut(ids, room) if cut else ids), self.eos], cut or len(kept) < len(text)
+
+    def _slice(self, text: str, room: int) -> str:
+        """A text of megabytes is cut before it is tokenised, so that its time and memory are bounded."""
+        letters = room * LETTERS_A_TOKEN
+        if len(text) <= 2 * letters:
+            return text
+        match self.encoding.truncate:
+            case "head":
+                return text[:letters]
+            case "tail":
+                return text[-letters:]
+            case "head-tail":
+                return text[:letters] + text[-letters:]
+
+    def _cut(self, ids: list[int], room: int) -> list[int]:
+        match self.encoding.truncate:
+            case "head":
+                return ids[:room]
+            case "tail":
+                return ids[len(ids) - room :]
+            case "head-tail":  # a quarter from the start, the rest from the end, as Sun et al. 2019 found best
+                head = room // 4
+                return ids[:head] + ids[len(ids) - (room - head) :]

@@ -1,0 +1,58 @@
+"""What can go wrong by the user's hand or by the world's, each with its exit code.
+
+A message is one line: it names the thing, the place and the way on. The command line prints it without a traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MtlkitError(Exception):
+    """An error with a message for the user. Exit code 1 is kept for bugs in mtlkit."""
+
+    exit_code = 1
+
+
+class UsageError(MtlkitError):
+    """An option or a configuration that cannot be carried out."""
+
+    exit_code = 2
+
+
+class DataError(MtlkitError):
+    """A data set that cannot be read or used as asked."""
+
+    exit_code = 3
+
+
+class IntegrityError(MtlkitError):
+    """A saved model that is not what was written."""
+
+    exit_code = 4
+
+
+class DivergedError(MtlkitError):
+    """A training whose numbers stopped being finite."""
+
+    exit_code = 5
+
+
+class NetworkError(MtlkitError):
+    """A hub that cannot be reached."""
+
+    exit_code = 6
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The end of an error sentence: "; did you mean 'topic'?", or nothing when no known name is near."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{matches[0]}'?" if matches else ""
+
+
+def listed(names: Iterable[str], limit: int = 12) -> str:
+    """Names joined by commas, cut after `limit`."""
+    names = list(names)
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown}, ... ({len(names)} in all)"

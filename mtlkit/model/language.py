@@ -1,0 +1,63 @@
+"""Next-token prediction: the loss that trains a base."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mtlkit.batch import Batch
+from mtlkit.model.encoder import Encoder
+
+CHUNK = 256  # tokens whose logits exist at the same time: few enough to stay in a cache
+
+
+class TiedCrossEntropy(torch.autograd.Function):
+    """Mean cross-entropy of `states @ weight.T` against `targets`, a chunk of tokens at a time.
+
+    The gradient is worked out while a chunk's logits are at hand, so that the full (T, vocabulary) matrix never exists.
+    That matrix is otherwise the largest tensor of pretraining.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, states_TD: Tensor, weight_VD: Tensor, targets_T: Tensor) -> Tensor:
+        total = len(targets_T)
+        loss = states_TD.new_zeros((), dtype=torch.float32)
+        grad_states = torch.empty_like(states_TD)
+        grad_weight = torch.zeros_like(weight_VD, dtype=states_TD.dtype)
+        weight = weight_VD.to(states_TD.dtype)
+        for start in range(0, total, CHUNK):
+            states = states_TD[start : start + CHUNK]
+            targets = targets_T[start : start + CHUNK, None]
+            logits = (states @ weight.T).float()
+            normaliser = logits.logsumexp(-1, keepdim=True)
+            loss += (normaliser - logits.gather(1, targets)).sum()
+            slope = logits.sub_(normaliser).exp_()  # d loss / d logits = softmax - one-hot
+            slope.scatter_add_(1, targets, slope.new_full(targets.shape, -1.0))
+            slope = slope.to(states.dtype)
+            torch.mm(slope, weight, out=grad_states[start : start + CHUNK])
+            grad_weight.addmm_(slope.T, states)
+        ctx.save_for_backward(grad_states.div_(total), grad_weight.div_(total).to(weight_VD.dtype))
+        return loss / total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        grad_states, grad_weight = ctx.saved_tensors
+        return grad_states * grads[0], grad_weight * grads[0], None
+
+
+def next_token_loss(model: Encoder, batch: Batch, targets_T: Tensor) -> Tensor:
+    """Mean loss in nats of predicting `targets_T`, the token after each of the batch's; the output layer is the
+    token embedding (Press & Wolf 2017)."""
+    states_TD = model(batch)
+    weight = model.tokens.weight
+    if torch.is_grad_enabled():
+        loss: Tensor = TiedCrossEntropy.apply(states_TD, weight, targets_T)  # type: ignore[no-untyped-call]
+        return loss
+    sums = [
+        functional.cross_entropy((states @ weight.to(states.dtype).T).float(), targets, reduction="sum")
+        for states, targets in zip(states_TD.split(CHUNK), targets_T.split(CHUNK), strict=True)
+    ]
+    return torch.stack(sums).sum() / len(targets_T)

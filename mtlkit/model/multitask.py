@@ -1,0 +1,51 @@
+"""Several heads on one backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import cast
+
+from torch import Tensor, nn
+
+from mtlkit.batch import Batch
+from mtlkit.config.architecture import TaskSpec
+from mtlkit.model.encoder import Encoder
+from mtlkit.model.heads import Head
+
+
+class MultiTaskModel(nn.Module):
+    """A sentence encoder and a head a task. Without tasks it is a sentence encoder, or a base, alone."""
+
+    def __init__(self, backbone: Encoder, tasks: Iterable[TaskSpec] = ()) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.heads = nn.ModuleDict()
+        for spec in tasks:
+            self.add_task(spec)
+
+    def add_task(self, spec: TaskSpec) -> None:
+        """Gives a task a fresh head, in place of one of the same name."""
+        architecture = self.backbone.architecture
+        # Not by assignment: ModuleDict refuses names of its own attributes, and a task may well be called "type".
+        self.heads._modules[spec.name] = Head(architecture.dim, spec, architecture.dropout)
+
+    def head(self, task: str) -> Head:
+        return cast(Head, self.heads[task])
+
+    @property
+    def tasks(self) -> dict[str, TaskSpec]:
+        return {name: cast(Head, head).spec for name, head in self.heads.items()}
+
+    def encode(self, batch: Batch) -> Tensor:
+        """One vector a text, (N, D)."""
+        return self.backbone.encode(batch)
+
+    def forward(self, batch: Batch, task: str) -> Tensor:
+        """Outputs of one task's head, (N, outputs)."""
+        return cast(Tensor, self.head(task)(self.encode(batch)))
+
+    def parts(self) -> Iterator[tuple[str, nn.Module]]:
+        """What a user can freeze or read about, by name: `backbone`, then `head:NAME` for each task."""
+        yield "backbone", self.backbone
+        for name, head in self.heads.items():
+            yield f"head:{name}", head

@@ -1,0 +1,94 @@
+"""What a training recipe tells while it works. A view, a logger or a notebook reads these; nothing else is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence for the user. A warning is something to look at."""
+
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the model: its parameters, how many of them train, and its SHA-256 before and after (frozen parts)."""
+
+    name: str
+    parameters: int
+    trainable: int
+    before: str | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The model before training, or after it when `after` digests are there."""
+
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One training step. `values` are the figures that the command shows, by name."""
+
+    step: int
+    steps: int
+    epoch: int
+    epochs: int
+    seconds: float
+    tokens_per_second: float
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """A task at the end of an epoch. A watched task has a frozen head: it is evaluated, not trained."""
+
+    task: str
+    kind: str
+    train_loss: float | None
+    validation: dict[str, float]
+    batches: int
+    planned: int
+    watched: bool
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """All tasks after an epoch (0: before training); `best` when its mean score is the highest so far."""
+
+    epoch: int
+    epochs: int
+    tasks: tuple[TaskState, ...]
+    score: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The last event: where the run is and what came out of it."""
+
+    run: Path
+    metrics: dict[str, Any]
+    seconds: float
+    next_command: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+Event = Note | Parts | Progress | Epoch | Finished
+
+
+def result(events: Iterable[Event]) -> Finished:
+    """Runs a recipe to its end, in silence."""
+    last: Event | None = None
+    for last in events:
+        pass
+    assert isinstance(last, Finished)
+    return last

@@ -1,0 +1,169 @@
+"""Trains a tokenizer and a base by next-token prediction."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtlkit.batch import Batch
+from mtlkit.config.architecture import Architecture, Encoding
+from mtlkit.config.training import PretrainOptions
+from mtlkit.data.batching import Windows
+from mtlkit.data.cache import encode_cached, fingerprint
+from mtlkit.data.corpus import read_corpus
+from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.errors import DataError, UsageError
+from mtlkit.model.encoder import Encoder
+from mtlkit.model.language import next_token_loss
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.recipes.events import Event, Finished, Note, Progress, result
+from mtlkit.recipes.saving import save_run
+from mtlkit.runs import check_place, staged
+from mtlkit.training.loop import Compute, choose_compute, train
+from mtlkit.training.optimizer import LearningRate
+
+TOKENIZER_LETTERS = 50_000_000  # BPE learns little from more text than this
+
+
+def pretrain(options: PretrainOptions) -> Finished:
+    """Trains a base on texts and writes the run. Raises DataError, UsageError, DivergedError."""
+    return result(stream(options))
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The work of one step: token ids and targets, (windows * length,)."""
+
+    ids: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    length: int
+    epoch: int
+
+    def on(self, device: torch.device) -> tuple[Batch, Tensor]:
+        count = len(self.ids) // self.length
+        batch = Batch.flat(self.ids, [self.length] * count, np.arange(count))
+        return batch.to(device), torch.from_numpy(self.targets).to(device)
+
+
+def stream(options: PretrainOptions) -> Iterator[Event]:
+    """The same, telling what happens."""
+    started = time.monotonic()
+    out = options.out or options.runs / "pretrain"
+    check_place(out, options.overwrite)
+    compute = choose_compute(options.device, options.precision)
+    layers, dim, heads = options.shape()
+    Architecture(options.vocab_size, layers, dim, heads, options.context)  # says at once what cannot be built
+    texts, held_out, tally = read_corpus(options.sources, options.encoding, options.on_bad_row, options.seed)
+    yield Note(f"{len(texts):,} texts to train on, {len(held_out):,} held out, from {', '.join(options.sources)}")
+    if tally.skipped:
+        yield Note(f"{tally.skipped:,} rows skipped, such as {tally.reasons[0]}", warning=True)
+    tokenizer = train_tokenizer(_first_letters(texts), options.vocab_size)
+    encoder = TextEncoder(tokenizer, Encoding(options.context))
+    architecture = Architecture(tokenizer.get_vocab_size(), layers, dim, heads, options.context, dropout=options.dropout)
+    windows = Windows(encode_cached(texts, encoder, whole=True).ids, options.context)
+    validation = _validation_windows(encode_cached(held_out, encoder, whole=True).ids, options.context)
+    if not len(windows):
+        raise DataError(f"{len(windows.ids):,} tokens do not fill one window of --context {options.context}; add text")
+    torch.manual_seed(options.seed)
+    model = Encoder(architecture).to(compute.device)
+    per_batch = max(1, options.batch_tokens // options.context)
+    steps_each = math.ceil(len(windows) / per_batch)
+    steps = options.epochs * steps_each
+    if options.tokens is not None:
+        steps = max(1, options.tokens // (per_batch * options.context))
+    epochs = math.ceil(steps / steps_each)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    yield Note(
+        f"{architecture.layers} layers of {architecture.dim}, {parameters:,} parameters, {architecture.vocab_size:,} tokens in the "
+        f"vocabulary; {len(windows.ids):,} tokens of text, {steps:,} steps of {per_batch * options.context:,} on {compute.device}"
+    )
+
+    def work() -> Iterator[Pieces]:
+        taken = epoch = 0
+        while True:
+            batches, shift = windows.epoch(epoch, options.seed, per_batch)
+            for batch in batches:
+                if taken == steps:
+                    return
+                yield Pieces(*windows.take(batch, shift), options.context, epoch)
+                taken += 1
+            epoch += 1
+
+    def loss(pieces: Pieces) -> dict[str, Tensor]:
+        batch, targets = pieces.on(compute.device)
+        return {"next token": next_token_loss(model, batch, targets)}
+
+    with staged(out) as folder:
+        with (folder / "metrics.jsonl").open("w", encoding="utf-8") as log:
+            begun = time.monotonic()
+            seen = 0
+            model.train()
+            rate = LearningRate(options.learning_rate, steps, options.warmup)
+            for step in train(
+                model,
+                work(),
+                loss,
+                rate,
+                weight_decay=options.weight_decay,
+                clip=options.clip,
+                compute=compute,
+                describe=lambda pieces: f"epoch {pieces.epoch + 1}",
+            ):
+                seen += len(step.work.ids)
+                values = {
+                    "loss": step.losses["next token"],
+                    "perplexity": math.exp(min(50.0, step.losses["next token"])),
+                    "rate": step.rate,
+                    "gradient norm": step.gradient_norm,
+                }
+                print(json.dumps({"step": step.index + 1, "tokens": seen, **values}), file=log)
+                elapsed = time.monotonic() - begun
+                yield Progress(step.index + 1, steps, step.work.epoch + 1, epochs, elapsed, seen / elapsed, values)
+            metrics = _evaluate(model, validation, held_out, compute)
+            metrics |= {"tokens": seen, "tokens_per_second": seen / (time.monotonic() - begun)}
+            print(json.dumps({"step": steps, "validation": metrics}), file=log)
+        data = {"texts": fingerprint(texts), "held_out": fingerprint(held_out), "sources": options.sources}
+        save_run(
+            folder, out, MultiTaskModel(model), tokenizer, "base", encoder.encoding, "pretrain", options, data=data, metrics=metrics
+        )
+    yield Note(f"held-out perplexity {metrics['perplexity']:.2f}, {metrics['bits_per_byte']:.3f} bits per byte")
+    yield Finished(out, metrics, time.monotonic() - started, "mtlkit train-sentence")
+
+
+def _first_letters(texts: list[str]) -> Iterator[str]:
+    """Texts spread evenly over the corpus, up to a bound on their length."""
+    total = sum(map(len, texts))
+    yield from texts[:: max(1, math.ceil(total / TOKENIZER_LETTERS))]
+
+
+def _validation_windows(ids: NDArray[np.unsignedinteger], context: int) -> Windows:
+    if len(ids) < 3:
+        raise UsageError("the held-out texts are too short to measure perplexity on; add text")
+    return Windows(ids, min(context, len(ids) - 1))
+
+
+@torch.no_grad()
+def _evaluate(model: Encoder, windows: Windows, texts: list[str], compute: Compute) -> dict[str, float]:
+    """Perplexity per token, and bits per byte of UTF-8, which does not depend on the tokenizer."""
+    model.eval()
+    total, count = 0.0, 0
+    for start in range(0, len(windows), 16):
+        ids, targets = windows.take(np.arange(start, min(start + 16, len(windows))))
+        batch, wanted = Pieces(ids, targets, windows.length, 0).on(compute.device)
+        with compute.autocast():
+            total += next_token_loss(model, batch, wanted).item() * len(wanted)
+        count += len(wanted)
+    loss = total / count
+    bytes_per_token = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) / len(windows.ids)
+    return {"loss": loss, "perplexity": math.exp(loss), "bits_per_byte": loss / math.log(2) / bytes_per_token}
+
+

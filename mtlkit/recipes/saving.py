@@ -1,0 +1,65 @@
+"""The last act of every training recipe: its run on disk."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from mtlkit.config.architecture import Encoding, Stage
+from mtlkit.config.training import TrainingOptions
+from mtlkit.model.checkpoint import save_model
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.report.card import model_card
+from mtlkit.runs import RunRecord, finish
+
+TOKENIZER = "tokenizer.json"
+
+
+def plain(options: TrainingOptions) -> dict[str, Any]:
+    """Options as JSON can hold them."""
+    return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()}
+
+
+def command_line(command: str, options: TrainingOptions) -> str:
+    """The command that gives these options, leaving out what stands at its default."""
+    words = ["mtlkit", command]
+    defaults = plain(type(options)())
+    for name, value in plain(options).items():
+        if value == defaults[name] or value is None:
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        if name == "sources":
+            words += value
+        elif isinstance(value, bool):
+            words.append(flag)
+        else:
+            for one in value if isinstance(value, list) else [value]:
+                words += [flag, str(one)]
+    return shlex.join(words)
+
+
+def save_run(
+    folder: Path,
+    out: Path,
+    model: MultiTaskModel,
+    tokenizer: Tokenizer,
+    stage: Stage,
+    encoding: Encoding,
+    command: str,
+    options: TrainingOptions,
+    *,
+    data: dict[str, Any],
+    metrics: dict[str, Any],
+    parent: dict[str, str] | None = None,
+) -> None:
+    """Writes model, tokenizer, card and record into the staged folder and moves it to its place."""
+    save_model(model, folder, stage, encoding)
+    tokenizer.save(str(folder / TOKENIZER))
+    line = command_line(command, options)
+    record = RunRecord(stage, line, plain(options), options.seed, data, metrics, parent)
+    (folder / "README.md").write_text(model_card(record, model.backbone.architecture, tuple(model.tasks.values())), encoding="utf-8")
+    finish(folder, out, record)

@@ -1,0 +1,40 @@
+"""The model card that every run carries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mtlkit.config.architecture import Architecture, TaskSpec
+
+if TYPE_CHECKING:
+    from mtlkit.runs import RunRecord
+
+TITLES = {"base": "A base", "sentence": "A sentence encoder", "mtl": "A sentence encoder with task heads"}
+
+
+def model_card(record: RunRecord, architecture: Architecture, tasks: Sequence[TaskSpec]) -> str:
+    """README.md of a run: what it is, from what data, how good, how to load it."""
+    shape = f"{architecture.layers} layers, {architecture.dim} wide, {architecture.heads} attention heads, {architecture.attention} attention"
+    lines = [
+        f"# {TITLES[record.stage]}, trained with mtlkit",
+        "",
+        f"{shape}, {architecture.vocab_size:,} tokens in the vocabulary, at most {architecture.max_length} tokens a text.",
+        "",
+        "```",
+        record.command,
+        "```",
+        "",
+    ]
+    if tasks:
+        lines += ["| task | kind | labels |", "|---|---|---|"]
+        lines += [f"| {task.name} | {task.kind} | {', '.join(task.labels) or '-'} |" for task in tasks]
+        lines.append("")
+    if record.parent:
+        lines += [f"Started from `{record.parent['path']}` ({record.parent['digest'][:12]}).", ""]
+    lines += ["## Metrics on held-out data", "", "```json", json.dumps(record.metrics, indent=2, ensure_ascii=False), "```", ""]
+    lines += ["## Data", "", "```json", json.dumps(record.data, indent=2, ensure_ascii=False), "```", ""]
+    lines += ["## Use", "", "```python", "import mtlkit", "", 'model = mtlkit.load("this/folder")']
+    lines += ['vectors = model.embed(["some sentence"])', "```", ""]
+    return "\n".join(lines)

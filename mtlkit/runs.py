@@ -1,0 +1,164 @@
+"""The run folder: written beside its place, synced, renamed; `run.json` last, with the SHA-256 of every file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mtlkit.config.architecture import Stage
+from mtlkit.errors import IntegrityError, MtlkitError, UsageError
+
+FORMAT = 1
+RECORD = "run.json"
+PACKAGES = ("mtlkit", "torch", "tokenizers", "safetensors", "numpy")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What `run.json` holds."""
+
+    stage: Stage
+    command: str
+    options: dict[str, Any]
+    seed: int
+    data: dict[str, Any]
+    metrics: dict[str, Any]
+    parent: dict[str, str] | None = None
+    format: int = FORMAT
+    finished: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else _digest(file)
+
+
+def _digest(file: Any) -> str:
+    digest = hashlib.sha256()
+    while piece := file.read(1 << 20):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def check_place(out: Path, overwrite: bool) -> None:
+    """Fails before any work when a run cannot be written at `out`. Raises UsageError."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file; name a folder")
+    if out.is_dir() and any(out.iterdir()) and not overwrite:
+        raise UsageError(f"{out} is not empty; replace it with --overwrite, or name another folder with --out")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}."):
+            pass
+    except OSError as error:
+        raise UsageError(f"--out {out} cannot be written: {error.strerror}; name another folder with --out") from None
+
+
+@contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """A folder beside `out` to write a run in; on success `finish` moves it, on any other end it goes away."""
+    folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def finish(folder: Path, out: Path, record: RunRecord) -> None:
+    """Writes `run.json`, syncs every file and puts the folder in its place. What stood there is removed last."""
+    umask = os.umask(0)
+    os.umask(umask)
+    files = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
+    stamped = RunRecord(
+        **{
+            **vars(record),
+            "finished": datetime.now(timezone.utc).isoformat(timespec="microseconds"),
+            "versions": {"python": sys.version.split()[0], **{name: version(name) for name in PACKAGES}},
+            "files": files,
+        }
+    )
+    write_json(folder / RECORD, vars(stamped))
+    for path in folder.iterdir():
+        path.chmod(0o666 & ~umask)
+        _sync(path)
+    folder.chmod(0o777 & ~umask)
+    _sync(folder)
+    if out.exists():
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.old.") as aside:
+            out.rename(Path(aside) / out.name)
+            folder.rename(out)
+    else:
+        folder.rename(out)
+    _sync(out.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_record(folder: Path) -> RunRecord:
+    """The record of a finished run. Raises IntegrityError when there is none or it cannot be read."""
+    path = folder / RECORD
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if value["format"] > FORMAT:
+            raise IntegrityError(f"{folder}: written by a newer mtlkit (format {value['format']}); update mtlkit")
+        return RunRecord(**value)
+    except OSError:
+        raise IntegrityError(f"{folder}: not a run of mtlkit ({RECORD} is missing)") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"{path}: damaged ({error})") from None
+
+
+def verify(folder: Path) -> RunRecord:
+    """Checks the SHA-256 of every file of a run. Raises IntegrityError naming the file and both digests."""
+    record = read_record(folder)
+    for name, wanted in record.files.items():
+        path = folder / name
+        found = file_digest(path) if path.is_file() else "no such file"
+        if found != wanted:
+            raise IntegrityError(f"{path}: SHA-256 is {found}, {RECORD} says {wanted}; the file is damaged, restore it")
+    return record
+
+
+def digest_of(folder: Path) -> str:
+    """The digest by which a child run names its parent: that of its record, which holds those of all files."""
+    return file_digest(folder / RECORD)
+
+
+def newest(runs: Path, stages: Iterable[Stage]) -> Path | None:
+    """The run under `runs` that finished last among those of the first stage that has any."""
+    found: dict[str, list[tuple[str, Path]]] = {}
+    for folder in runs.iterdir() if runs.is_dir() else ():
+        if (folder / RECORD).is_file() and not folder.name.startswith("."):
+            try:
+                record = read_record(folder)
+            except MtlkitError:
+                continue
+            found.setdefault(record.stage, []).append((record.finished, folder))
+    for stage in stages:
+        if stage in found:
+            return max(found[stage])[1]
+    return None
