@@ -52,15 +52,20 @@ def save_model(model: MultiTaskModel, folder: Path, stage: Stage, encoding: Enco
     save_file({name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}, folder / WEIGHTS)
 
 
-def load_model(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
-    """The model of a folder, in evaluation mode on the CPU. Raises IntegrityError when its files are not what they say."""
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """What a folder's `config.json` says. Raises IntegrityError when it says nothing sensible."""
     path = folder / CONFIG
     try:
-        checkpoint = Checkpoint.from_json(json.loads(path.read_text(encoding="utf-8")))
+        return Checkpoint.from_json(json.loads(path.read_text(encoding="utf-8")))
     except OSError:
         raise IntegrityError(f"{folder}: not a model of mtlkit ({CONFIG} is missing)") from None
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None
+
+
+def load_model(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
+    """The model of a folder, in evaluation mode on the CPU. Raises IntegrityError when its files are not what they say."""
+    checkpoint = read_checkpoint(folder)
     with torch.device("meta"):
         model = MultiTaskModel(Encoder(checkpoint.architecture), checkpoint.tasks)
     try:

@@ -1,0 +1,146 @@
+"""Texts with labels, split by split, as they come out of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtlkit.data.batching import Rows, generator
+from mtlkit.data.columns import join_text, label_column, label_value, text_columns
+from mtlkit.data.readers import BadRow, OnBadRow, Tally, good_rows
+from mtlkit.data.sources import Query, Source, find_split, open_source, parse_source
+from mtlkit.errors import DataError, listed
+
+Label = str | float | tuple[str, ...]
+
+HELD_OUT_SHARE = 0.1  # of train, where a source has no validation split
+SPLIT_SEED = 0  # the same rows are held out whatever the seed of the training, so that runs can be compared
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts and their labels, row by row."""
+
+    texts: list[str]
+    labels: list[Label]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def select(self, rows: Rows) -> Table:
+        return Table([self.texts[row] for row in rows], [self.labels[row] for row in rows])
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How rows are read: the encoding of text files, what to do with bad rows, and where those are counted."""
+
+    encoding: str
+    on_bad_row: OnBadRow
+    tally: Tally
+
+
+def read_split(source: Source, query: Query, split: str, reading: Reading) -> Table:
+    """All rows of one split. Raises DataError when it has none, or a column is not there."""
+    table = Table([], [])
+    for text, label in _pairs(source, query, split, reading):
+        table.texts.append(text)
+        table.labels.append(label)
+    if not table.texts:
+        skipped = f" that can be read ({reading.tally.skipped} skipped)" if reading.tally.skipped else ""
+        raise DataError(f"{source.name}: no rows{skipped} in split '{split}'; give a file with a header and rows")
+    if query.limit is not None and query.limit < len(table):
+        rows = generator(SPLIT_SEED, "limit").permutation(len(table))[: query.limit]
+        return table.select(np.sort(rows))
+    return table
+
+
+def _pairs(source: Source, query: Query, split: str, reading: Reading) -> Iterator[tuple[str, Label]]:
+    columns: list[str] = []
+    label_name = ""
+
+    def checked() -> Iterator[dict[str, object] | BadRow]:
+        nonlocal columns, label_name
+        for number, row in enumerate(source.rows(split, query.encoding or reading.encoding), 1):
+            if isinstance(row, BadRow):
+                yield row
+                continue
+            if not columns:
+                label_name = label_column(list(row), query.label, source.name)
+                columns = text_columns([name for name in row if name != label_name], query.text, source.name)
+            text, label = join_text(row, columns), label_value(row.get(label_name))
+            if text is None:
+                yield BadRow(f"{source.name}: row {number} has no text in column '{'+'.join(columns)}'")
+            elif label is None or label == "" or label != label:
+                yield BadRow(f"{source.name}: row {number} has no label in column '{label_name}'")
+            else:
+                yield {"text": text, "label": label}
+
+    for row in good_rows(checked(), reading.on_bad_row, reading.tally):
+        yield row["text"], row["label"]
+
+
+def read_train_and_validation(address: str, reading: Reading) -> tuple[Table, Table]:
+    """The training rows of a source and its validation rows; without a validation split, a stratified tenth of train."""
+    path, query = parse_source(address)
+    source = open_source(path, query)
+    split = find_split(source, query.split)
+    if split is None:
+        raise DataError(f"{source.name}: no split '{query.split}'; splits: {listed(source.splits())}")
+    train = read_split(source, query, split, reading)
+    validation = find_split(source, "validation")
+    if validation is not None and validation != split:
+        return train, read_split(source, query, validation, reading)
+    held = hold_out(train.labels)
+    return train.select(np.flatnonzero(~held)), train.select(np.flatnonzero(held))
+
+
+def read_for_evaluation(address: str, split: str, reading: Reading) -> tuple[Table, str]:
+    """The rows to evaluate on, and the name of the split that they are.
+
+    A lone file is evaluated whole when `split` is `test`: it was named for that. Where a split is missing, `validation` falls
+    back to the tenth that training holds out. Raises DataError when there is nothing to take.
+    """
+    path, query = parse_source(address)
+    source = open_source(path, query)
+    names = source.splits()
+    found = find_split(source, split)
+    if found is not None:
+        return read_split(source, query, found, reading), split
+    if split == "validation":
+        return read_train_and_validation(address, reading)[1], "validation"
+    raise DataError(f"{source.name}: no split '{split}'; splits: {listed(names)}; choose with --split")
+
+
+def hold_out(labels: Sequence[Label]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Marks a tenth of the rows, of each class where labels are classes; a class with one row stays in train.
+
+    Raises DataError when there are fewer than two rows.
+    """
+    if len(labels) < 2:
+        raise DataError(f"{len(labels)} row is too few: a task needs two at least, one of them held out")
+    strata: dict[Label, list[int]] = {}
+    for row, label in enumerate(labels):
+        strata.setdefault(label if isinstance(label, str) else "", []).append(row)
+    random = generator(SPLIT_SEED, "validation")
+    held = np.zeros(len(labels), bool)
+    for rows in strata.values():
+        count = round(len(rows) * HELD_OUT_SHARE) or int(len(rows) > 1)
+        held[random.permutation(np.array(rows))[:count]] = True
+    if not held.any():
+        held[random.integers(len(labels))] = True
+    return held
+
+
+def cap_tables(tables: dict[str, Table], cap: int | str | None) -> dict[str, Table]:
+    """Training tables with at most `cap` rows each; "shortest" cuts all to the smallest. Rows are drawn at random."""
+    if cap is None:
+        return tables
+    most = min(map(len, tables.values())) if cap == "shortest" else int(cap)
+    capped = {}
+    for name, table in tables.items():
+        rows = generator(SPLIT_SEED, "cap", name).permutation(len(table))[:most]
+        capped[name] = table if len(table) <= most else table.select(np.sort(rows))
+    return capped

@@ -1,0 +1,70 @@
+"""A task's data, ready for training: texts as tokens, labels as arrays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.config.architecture import TaskSpec
+from mtlkit.data.cache import encode_cached, fingerprint
+from mtlkit.data.labels import encode_labels, unseen_labels
+from mtlkit.data.tables import Table
+from mtlkit.data.tokenizer import Encoded, TextEncoder
+from mtlkit.errors import DataError
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Rows with a label that the head knows. `unseen` counts the rows left out for a label it does not know; `rows` says
+    which rows of the table the others are."""
+
+    encoded: Encoded
+    labels: NDArray[Any]
+    rows: NDArray[np.int64]
+    unseen: Counter[str]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """A task with the rows it trains on and those its epochs are judged by."""
+
+    spec: TaskSpec
+    train: LabelledTexts
+    validation: LabelledTexts
+    fingerprint: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def truncated(self) -> float:
+        """Share of the training texts that were cut."""
+        return self.train.encoded.truncated / max(1, len(self.train.encoded))
+
+
+def prepare(spec: TaskSpec, table: Table, encoder: TextEncoder) -> LabelledTexts:
+    """A table as tokens and label arrays. Raises DataError when no row has a label that the head knows."""
+    labels, kept = encode_labels(spec, table.labels)
+    unseen = unseen_labels(spec, table.labels)
+    if not len(kept):
+        raise DataError(f"task '{spec.name}': no row has a label that the head knows; it knows {', '.join(spec.labels)}")
+    encoded = encode_cached(table.texts, encoder)
+    return LabelledTexts(encoded if len(kept) == len(table) else encoded.select(kept), labels, kept, unseen)
+
+
+def prepare_task(spec: TaskSpec, source: str, train: Table, validation: Table, encoder: TextEncoder) -> TaskData:
+    """Training and validation rows of a task, with the fingerprints that its run records."""
+    data = {
+        "source": source,
+        "train": {"rows": len(train), "sha256": fingerprint([*train.texts, *map(str, train.labels)])},
+        "validation": {"rows": len(validation), "sha256": fingerprint([*validation.texts, *map(str, validation.labels)])},
+    }
+    return TaskData(spec, prepare(spec, train, encoder), prepare(spec, validation, encoder), data)

@@ -1,0 +1,96 @@
+"""What `eval` computes, from outputs and labels. Free of torch and of printing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.config.architecture import TaskSpec
+
+Array = NDArray[Any]
+
+MAIN = {"classification": "accuracy", "multi-label": "macro_f1", "regression": "spearman"}
+
+
+def main_metric(spec: TaskSpec) -> str:
+    """The metric that the best epoch is chosen by."""
+    return MAIN[spec.kind]
+
+
+def score(spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
+    """All metrics of a task, `kind` and `n` first.
+
+    outputs (N, outputs) as the head gives them: logits, or predicted values for regression. labels as
+    `encode_labels` makes them.
+    """
+    found: dict[str, Any] = {"kind": spec.kind, "n": len(labels)}
+    if spec.kind == "regression":
+        return found | regression(outputs[:, 0], labels)
+    if spec.kind == "multi-label":
+        return found | multi_label(spec.labels, outputs > 0, labels > 0.5)
+    matrix = confusion(len(spec.labels), labels, outputs.argmax(1))
+    return found | classification(spec.labels, matrix)
+
+
+def confusion(classes: int, true: Array, predicted: Array) -> NDArray[np.int64]:
+    """Counts, rows true, columns predicted."""
+    return np.bincount(true * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def classification(names: tuple[str, ...], matrix: NDArray[np.int64]) -> dict[str, Any]:
+    """Accuracy, macro-F1 over the classes that occur, true or predicted, the table per class and the confusion matrix."""
+    hits, true, predicted = np.diag(matrix), matrix.sum(1), matrix.sum(0)
+    table = _per_class(names, hits, true, predicted)
+    occurring = [row["f1"] for row, count in zip(table.values(), true + predicted, strict=True) if count]
+    return {
+        "accuracy": float(hits.sum() / max(1, matrix.sum())),
+        "macro_f1": float(np.mean(occurring)) if occurring else 0.0,
+        "labels": list(names),
+        "confusion": matrix.tolist(),
+        "per_class": table,
+    }
+
+
+def multi_label(names: tuple[str, ...], predicted: Array, true: Array) -> dict[str, Any]:
+    """Accuracy here is the share of texts whose labels are all right and complete."""
+    hits = (predicted & true).sum(0)
+    table = _per_class(names, hits, true.sum(0), predicted.sum(0))
+    occurring = [row["f1"] for row, count in zip(table.values(), true.sum(0) + predicted.sum(0), strict=True) if count]
+    return {
+        "accuracy": float((predicted == true).all(1).mean()),
+        "macro_f1": float(np.mean(occurring)) if occurring else 0.0,
+        "micro_f1": float(2 * hits.sum() / max(1, true.sum() + predicted.sum())),
+        "labels": list(names),
+        "per_class": table,
+    }
+
+
+def _per_class(names: tuple[str, ...], hits: Array, true: Array, predicted: Array) -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            "precision": float(hit / max(1, chosen)),
+            "recall": float(hit / max(1, there)),
+            "f1": float(2 * hit / max(1, there + chosen)),
+            "support": int(there),
+        }
+        for name, hit, there, chosen in zip(names, hits, true, predicted, strict=True)
+    }
+
+
+def regression(predicted: Array, true: Array) -> dict[str, Any]:
+    """Pearson's and Spearman's correlation (0 where one side does not vary) and the mean squared error."""
+    from scipy.stats import rankdata  # half a second of import that classification need not pay
+
+    return {
+        "pearson": correlation(predicted, true),
+        "spearman": correlation(rankdata(predicted), rankdata(true)),
+        "mse": float(np.mean((predicted - true) ** 2)),
+    }
+
+
+def correlation(left: Array, right: Array) -> float:
+    left, right = left - left.mean(), right - right.mean()
+    scale = float(np.sqrt((left**2).sum() * (right**2).sum()))
+    return float((left * right).sum()) / scale if scale else 0.0

@@ -1,0 +1,107 @@
+"""What a training starts from: an earlier run, or fresh weights; and the heads that its tasks need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mtlkit.config.architecture import Architecture, Encoding, Stage, TaskSpec
+from mtlkit.config.training import TaskTrainingOptions
+from mtlkit.data.labels import fits, infer_spec
+from mtlkit.data.tables import Table
+from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.errors import UsageError
+from mtlkit.model.encoder import Encoder
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.recipes.loading import Found, find_model, load
+from mtlkit.runs import digest_of
+
+MAX_LENGTH = 256  # positions of a model from scratch
+
+
+@dataclass(frozen=True)
+class Start:
+    """A model to train, how it reads texts, and where it came from (`origin` is None for fresh weights)."""
+
+    model: MultiTaskModel
+    encoder: TextEncoder
+    origin: Path | None
+
+    @property
+    def parent(self) -> dict[str, str] | None:
+        return {"path": str(self.origin), "digest": digest_of(self.origin)} if self.origin else None
+
+
+def choose_start(options: TaskTrainingOptions, stages: Sequence[Stage]) -> Found | None:
+    """The run to start from; None for `--init scratch`. Raises UsageError when there is no run."""
+    if options.init == "scratch":
+        return None
+    return find_model(options.init, options.runs, stages, "base" if stages == ("base",) else "sentence")
+
+
+def start_from(found: Found, options: TaskTrainingOptions) -> Start:
+    """An earlier run's model with the options of this one laid over it. Raises UsageError where they don't go together."""
+    loaded = load(found.path, device="cpu")
+    encoding = loaded.checkpoint.encoding
+    positions = loaded.checkpoint.architecture.max_length
+    length = options.max_length or encoding.max_length
+    if length > positions:
+        raise UsageError(f"--max-length {length}: {found.path} has {positions} positions; give at most {positions}")
+    encoding = Encoding(length, options.truncate or encoding.truncate)
+    if options.attention is not None:
+        loaded.model.backbone.attend(options.attention)
+    set_dropout(loaded.model, options.dropout)
+    return Start(loaded.model, TextEncoder(loaded.encoder.tokenizer, encoding), found.path)
+
+
+def start_from_scratch(options: TaskTrainingOptions, tables: Mapping[str, Table]) -> Start:
+    """Fresh weights, and a tokenizer trained on the training texts."""
+    tokenizer = train_tokenizer((text for table in tables.values() for text in table.texts), options.vocab_size)
+    layers, dim, heads = options.shape()
+    length = options.max_length or MAX_LENGTH
+    attention = options.attention or "bidirectional"
+    architecture = Architecture(tokenizer.get_vocab_size(), layers, dim, heads, length, attention, options.dropout)
+    torch.manual_seed(options.seed)
+    encoder = TextEncoder(tokenizer, Encoding(length, options.truncate or "head-tail"))
+    return Start(MultiTaskModel(Encoder(architecture)), encoder, None)
+
+
+def set_dropout(model: MultiTaskModel, rate: float) -> None:
+    """Dropout is a choice of the training at hand, not of the one before."""
+    model.backbone.architecture = replace(model.backbone.architecture, dropout=rate)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = rate
+
+
+def fit_heads(
+    start: Start, tables: Mapping[str, Table], kinds: Mapping[str, str | None], head: str, frozen: frozenset[str], seed: int
+) -> tuple[dict[str, TaskSpec], list[str]]:
+    """Gives every task a head: the starting model's where it knows all labels, else a fresh one.
+
+    Returns what each head predicts, and what is worth telling the user. Raises UsageError when a frozen head does not know
+    the labels of its data.
+    """
+    torch.manual_seed(seed)
+    specs, notes = {}, []
+    for name, table in tables.items():
+        known = start.model.tasks.get(name)
+        kind = kinds[name]
+        if known is not None and fits(known, table.labels, kind):  # type: ignore[arg-type]
+            specs[name] = known
+            continue
+        spec = infer_spec(name, table.labels, head, kind)  # type: ignore[arg-type]
+        if known is not None:
+            reason = f"head '{name}' of {start.origin} was trained for other labels ({', '.join(known.labels) or known.kind})"
+            if f"head:{name}" in frozen:
+                raise UsageError(f"--freeze head:{name}: {reason}; give data with those labels, or another task name")
+            notes.append(f"{reason}; a fresh one takes its place")
+        start.model.add_task(spec)
+        specs[name] = spec
+    return specs, notes
+
+

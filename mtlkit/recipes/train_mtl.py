@@ -1,0 +1,22 @@
+"""Trains one head a task on one backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mtlkit.config.training import TrainMtlOptions
+from mtlkit.recipes.events import Event, Finished, result
+from mtlkit.recipes.tasks import train_tasks
+
+
+def train_mtl(options: TrainMtlOptions) -> Finished:
+    """Trains the heads of several tasks, and the backbone unless it is frozen, and writes the run.
+
+    Raises UsageError, DataError, IntegrityError, DivergedError.
+    """
+    return result(stream(options))
+
+
+def stream(options: TrainMtlOptions) -> Iterator[Event]:
+    """The same, telling what happens."""
+    return train_tasks(options, "train-mtl", "mtl", "mtl", ("sentence", "base"), "mtlkit eval --confusion")

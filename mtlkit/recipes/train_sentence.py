@@ -1,0 +1,22 @@
+"""Turns a base, or fresh weights, into a sentence encoder by fine-tuning it on one task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mtlkit.config.training import TrainSentenceOptions
+from mtlkit.recipes.events import Event, Finished, result
+from mtlkit.recipes.tasks import train_tasks
+
+
+def train_sentence(options: TrainSentenceOptions) -> Finished:
+    """Trains a sentence encoder with one head and writes the run.
+
+    Raises UsageError, DataError, IntegrityError, DivergedError.
+    """
+    return result(stream(options))
+
+
+def stream(options: TrainSentenceOptions) -> Iterator[Event]:
+    """The same, telling what happens."""
+    return train_tasks(options, "train-sentence", "sentence", "sentence", ("base",), "mtlkit train-mtl")

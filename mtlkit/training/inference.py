@@ -1,0 +1,38 @@
+"""Running a model over texts that are already tokens, and judging its outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mtlkit.data.batching import sorted_batches
+from mtlkit.data.tasks import LabelledTexts
+from mtlkit.data.tokenizer import Encoded
+from mtlkit.metrics import score
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.training.loop import Compute
+
+EVALUATION_TOKENS = 8192  # a batch without gradients can be larger
+
+
+@torch.no_grad()
+def encode_all(model: MultiTaskModel, encoded: Encoded, compute: Compute, batch_tokens: int = EVALUATION_TOKENS) -> Tensor:
+    """The vector of every text, (N, D) float32 on the compute device, in the order of the texts."""
+    vectors = torch.empty(len(encoded), model.backbone.architecture.dim, device=compute.device)
+    for rows in sorted_batches(encoded.lengths, batch_tokens):
+        batch = encoded.batch(rows).to(compute.device)
+        with compute.autocast():
+            vectors[torch.from_numpy(batch.rows).to(compute.device)] = model.encode(batch).float()
+    return vectors
+
+
+@torch.no_grad()
+def evaluate(model: MultiTaskModel, task: str, texts: LabelledTexts, vectors: Tensor) -> dict[str, Any]:
+    """The loss and all metrics of one task on texts whose vectors are known. The model must be in evaluation mode."""
+    head = model.head(task)
+    outputs = head(vectors)
+    labels = torch.from_numpy(texts.labels).to(vectors.device)
+    loss = float(head.loss(outputs, labels))
+    return {"loss": loss, **score(head.spec, outputs.float().cpu().numpy(), texts.labels)}
