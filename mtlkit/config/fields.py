@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Declaration:
-    """What the command line shows of a field besides its name, type and default."""
+    """What the command line shows of a field besides its name, type and default; `default_text` says what None means."""
 
     help: str
     panel: str
@@ -19,6 +19,7 @@ class Declaration:
     short: str | None = None
     metavar: str | None = None
     minimum: float | None = None
+    default_text: str | None = None
 
 
 def option(
@@ -30,9 +31,10 @@ def option(
     short: str | None = None,
     metavar: str | None = None,
     minimum: float | None = None,
+    default_text: str | None = None,
 ) -> Any:
     """A dataclass field that is also a command-line option."""
-    metadata = {"option": Declaration(help, panel, positional, short, metavar, minimum)}
+    metadata = {"option": Declaration(help, panel, positional, short, metavar, minimum, default_text)}
     if isinstance(default, (list, tuple)):
         values = list(default)
         return field(default_factory=lambda: list(values), metadata=metadata)

@@ -32,7 +32,7 @@ class MachineOptions:
 class TrainingOptions(MachineOptions):
     """Every command that trains has these."""
 
-    out: Path | None = option(None, "Folder of the run.  [default: a folder named after the command under --runs]", panel=RUN)
+    out: Path | None = option(None, "Folder of the run.", panel=RUN, default_text="a folder named after the command under --runs")
     overwrite: bool = option(False, "Replace the run that stands there.", panel=RUN)
     runs: Path = option(Path("runs"), "Where runs are kept and looked for.", panel=RUN)
     encoding: str = option("utf-8", "Encoding of text files.", panel=DATA)
@@ -47,7 +47,7 @@ class TrainingOptions(MachineOptions):
 class ShapeOptions:
     """The shape of fresh weights."""
 
-    size: Size = option("s", "xs 2x128, s 4x256, m 6x384, l 12x768 (layers x width).", panel=MODEL)
+    size: Size = option("xs", "xs 2x128, s 4x256, m 6x384, l 12x768 (layers x width).", panel=MODEL)
     layers: int | None = option(None, "Number of blocks, in place of the size's.", panel=MODEL, minimum=1)
     dim: int | None = option(None, "Width, in place of the size's.", panel=MODEL, minimum=1)
     heads: int | None = option(None, "Attention heads, in place of the size's.", panel=MODEL, minimum=1)
@@ -71,10 +71,10 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
         metavar="SOURCE...",
     )
     context: int = option(256, "Tokens that the model sees at a time.", panel=MODEL, minimum=8)
-    epochs: int = option(10, "Passes over the texts.", panel=TRAINING, minimum=1)
+    epochs: int = option(15, "Passes over the texts.", panel=TRAINING, minimum=1)
     tokens: int | None = option(None, "Tokens to train on, in place of --epochs.", panel=TRAINING, minimum=1)
-    batch_tokens: int = option(4096, "Tokens of a step.", panel=TRAINING, minimum=8)
-    learning_rate: float = option(1e-3, "Peak learning rate.", panel=TRAINING, minimum=0)
+    batch_tokens: int = option(2048, "Tokens of a step.", panel=TRAINING, minimum=8)
+    learning_rate: float = option(2e-3, "Peak learning rate.", panel=TRAINING, minimum=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +84,10 @@ class TaskTrainingOptions(ShapeOptions, TrainingOptions):
     init: str | None = option(None, "Start from this run, or 'scratch' for fresh weights.", panel=MODEL)
     head: str = option("linear", "Layers of new heads: linear, or mlp:256,128.", panel=MODEL)
     max_length: int | None = option(
-        None, "Tokens of a text, BOS and EOS included.  [default: as the starting model, else 256]", panel=DATA, minimum=4
+        None, "Tokens of a text, BOS and EOS included.", panel=DATA, default_text="as the starting model, else 256", minimum=4
     )
     truncate: Truncation | None = option(
-        None, "Which part of a long text is kept.  [default: as the starting model, else head-tail]", panel=DATA
+        None, "Which part of a long text is kept.", panel=DATA, default_text="as the starting model, else head-tail"
     )
     cap: str = option("none", "Cut larger training sets: shortest, a number of rows, or none.", panel=DATA)
     epochs: int = option(8, "Passes over the largest task.", panel=TRAINING, minimum=1)
@@ -126,7 +126,7 @@ class TrainMtlOptions(TaskTrainingOptions):
         ["topic=sample:topic", "sentiment=sample:sentiment"], "A task, NAME=SOURCE; repeatable.", panel=DATA, metavar="NAME=SOURCE"
     )
     attention: Attention | None = option(
-        None, "What a token sees.  [default: as the starting model, else bidirectional]", panel=MODEL
+        None, "What a token sees.", panel=MODEL, default_text="as the starting model, else bidirectional"
     )
     schedule: Schedule = option("round-robin", "A batch of each task in turn, or one batch of all tasks.", panel=TRAINING)
 

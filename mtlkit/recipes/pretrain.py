@@ -7,28 +7,27 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtlkit.batch import Batch
 from mtlkit.config.architecture import Architecture, Encoding
 from mtlkit.config.training import PretrainOptions
 from mtlkit.data.batching import Windows
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.corpus import read_corpus
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
-from mtlkit.errors import DataError, UsageError
+from mtlkit.errors import DataError
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import next_token_loss
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.recipes.events import Event, Finished, Note, Progress, result
+from mtlkit.training.events import Event, Finished, Note, Progress, result
+from mtlkit.recipes.perplexity import held_out_windows, perplexity, window_batch
 from mtlkit.recipes.saving import save_run
 from mtlkit.runs import check_place, staged
-from mtlkit.training.loop import Compute, choose_compute, train
+from mtlkit.training.loop import choose_compute, train
 from mtlkit.training.optimizer import LearningRate
 
 TOKENIZER_LETTERS = 50_000_000  # BPE learns little from more text than this
@@ -45,13 +44,7 @@ class Pieces:
 
     ids: NDArray[np.int64]
     targets: NDArray[np.int64]
-    length: int
     epoch: int
-
-    def on(self, device: torch.device) -> tuple[Batch, Tensor]:
-        count = len(self.ids) // self.length
-        batch = Batch.flat(self.ids, [self.length] * count, np.arange(count))
-        return batch.to(device), torch.from_numpy(self.targets).to(device)
 
 
 def stream(options: PretrainOptions) -> Iterator[Event]:
@@ -70,7 +63,7 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
     encoder = TextEncoder(tokenizer, Encoding(options.context))
     architecture = Architecture(tokenizer.get_vocab_size(), layers, dim, heads, options.context, dropout=options.dropout)
     windows = Windows(encode_cached(texts, encoder, whole=True).ids, options.context)
-    validation = _validation_windows(encode_cached(held_out, encoder, whole=True).ids, options.context)
+    validation = held_out_windows(encode_cached(held_out, encoder, whole=True).ids, options.context)
     if not len(windows):
         raise DataError(f"{len(windows.ids):,} tokens do not fill one window of --context {options.context}; add text")
     torch.manual_seed(options.seed)
@@ -94,12 +87,12 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
             for batch in batches:
                 if taken == steps:
                     return
-                yield Pieces(*windows.take(batch, shift), options.context, epoch)
+                yield Pieces(*windows.take(batch, shift), epoch)
                 taken += 1
             epoch += 1
 
     def loss(pieces: Pieces) -> dict[str, Tensor]:
-        batch, targets = pieces.on(compute.device)
+        batch, targets = window_batch(pieces.ids, pieces.targets, options.context, compute.device)
         return {"next token": next_token_loss(model, batch, targets)}
 
     with staged(out) as folder:
@@ -119,16 +112,13 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
                 describe=lambda pieces: f"epoch {pieces.epoch + 1}",
             ):
                 seen += len(step.work.ids)
-                values = {
-                    "loss": step.losses["next token"],
-                    "perplexity": math.exp(min(50.0, step.losses["next token"])),
-                    "rate": step.rate,
-                    "gradient norm": step.gradient_norm,
-                }
-                print(json.dumps({"step": step.index + 1, "tokens": seen, **values}), file=log)
+                loss_now = step.losses["next token"]
+                figures = {"perplexity": math.exp(min(50.0, loss_now)), "learning rate": step.rate, "gradient norm": step.gradient_norm}
+                print(json.dumps({"step": step.index + 1, "tokens": seen, "loss": loss_now, **figures}), file=log)
                 elapsed = time.monotonic() - begun
-                yield Progress(step.index + 1, steps, step.work.epoch + 1, epochs, elapsed, seen / elapsed, values)
-            metrics = _evaluate(model, validation, held_out, compute)
+                speed = seen / elapsed
+                yield Progress(step.index + 1, steps, step.work.epoch + 1, epochs, elapsed, speed, step.losses, figures)
+            metrics = perplexity(model, validation, held_out, compute)
             metrics |= {"tokens": seen, "tokens_per_second": seen / (time.monotonic() - begun)}
             print(json.dumps({"step": steps, "validation": metrics}), file=log)
         data = {"texts": fingerprint(texts), "held_out": fingerprint(held_out), "sources": options.sources}
@@ -143,27 +133,3 @@ def _first_letters(texts: list[str]) -> Iterator[str]:
     """Texts spread evenly over the corpus, up to a bound on their length."""
     total = sum(map(len, texts))
     yield from texts[:: max(1, math.ceil(total / TOKENIZER_LETTERS))]
-
-
-def _validation_windows(ids: NDArray[np.unsignedinteger], context: int) -> Windows:
-    if len(ids) < 3:
-        raise UsageError("the held-out texts are too short to measure perplexity on; add text")
-    return Windows(ids, min(context, len(ids) - 1))
-
-
-@torch.no_grad()
-def _evaluate(model: Encoder, windows: Windows, texts: list[str], compute: Compute) -> dict[str, float]:
-    """Perplexity per token, and bits per byte of UTF-8, which does not depend on the tokenizer."""
-    model.eval()
-    total, count = 0.0, 0
-    for start in range(0, len(windows), 16):
-        ids, targets = windows.take(np.arange(start, min(start + 16, len(windows))))
-        batch, wanted = Pieces(ids, targets, windows.length, 0).on(compute.device)
-        with compute.autocast():
-            total += next_token_loss(model, batch, wanted).item() * len(wanted)
-        count += len(wanted)
-    loss = total / count
-    bytes_per_token = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) / len(windows.ids)
-    return {"loss": loss, "perplexity": math.exp(loss), "bits_per_byte": loss / math.log(2) / bytes_per_token}
-
-

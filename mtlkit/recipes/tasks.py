@@ -13,8 +13,8 @@ from mtlkit.data.tables import Reading, cap_tables, read_train_and_validation
 from mtlkit.data.tasks import TaskData, prepare_task
 from mtlkit.errors import MtlkitError, UsageError
 from mtlkit.model.checkpoint import read_checkpoint
-from mtlkit.recipes.events import Epoch, Event, Finished, Note, Parts
-from mtlkit.recipes.fit import fit
+from mtlkit.training.events import Epoch, Event, Finished, Note, Parts
+from mtlkit.training.fit import fit
 from mtlkit.recipes.saving import save_run
 from mtlkit.recipes.start import Start, choose_start, fit_heads, start_from, start_from_scratch
 from mtlkit.runs import check_place, staged

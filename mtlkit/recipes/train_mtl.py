@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mtlkit.config.training import TrainMtlOptions
-from mtlkit.recipes.events import Event, Finished, result
+from mtlkit.training.events import Event, Finished, result
 from mtlkit.recipes.tasks import train_tasks
 
 

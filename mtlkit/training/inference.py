@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mtlkit.data.batching import sorted_batches
@@ -26,6 +28,13 @@ def encode_all(model: MultiTaskModel, encoded: Encoded, compute: Compute, batch_
         with compute.autocast():
             vectors[torch.from_numpy(batch.rows).to(compute.device)] = model.encode(batch).float()
     return vectors
+
+
+@torch.no_grad()
+def outputs_of(model: MultiTaskModel, task: str, vectors: Tensor) -> NDArray[np.float32]:
+    """A head's outputs, (N, outputs)."""
+    outputs: NDArray[np.float32] = model.head(task)(vectors).float().cpu().numpy()
+    return outputs
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from mtlkit.config.training import Schedule, TaskTrainingOptions
 from mtlkit.data.tasks import TaskData
 from mtlkit.metrics import main_metric
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.recipes.events import Epoch, Event, Note, Part, Parts, Progress, TaskState
+from mtlkit.training.events import Epoch, Event, Note, Part, Parts, Progress, TaskState
 from mtlkit.training.freezing import apply_freeze, digest, training_mode
 from mtlkit.training.inference import encode_all, evaluate
 from mtlkit.training.loop import Compute, Step, train
@@ -148,7 +148,7 @@ def fit(
             yield Note(f"step {step.index + 1} was skipped: its gradient was not finite", warning=True)
         elapsed = time.monotonic() - begun
         epoch = step.index // budget.steps + 1
-        yield Progress(step.index + 1, rate.steps, epoch, options.epochs, elapsed, seen / elapsed, step.losses)
+        yield Progress(step.index + 1, rate.steps, epoch, options.epochs, elapsed, seen / elapsed, step.losses, {})
         if (step.index + 1) % budget.steps:
             continue
         now = states(account)

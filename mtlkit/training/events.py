@@ -36,7 +36,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Progress:
-    """One training step. `values` are the figures that the command shows, by name."""
+    """One training step: its losses by task, and what else is worth showing, by name."""
 
     step: int
     steps: int
@@ -44,7 +44,8 @@ class Progress:
     epochs: int
     seconds: float
     tokens_per_second: float
-    values: dict[str, float]
+    losses: dict[str, float]
+    figures: dict[str, float]
 
 
 @dataclass(frozen=True)

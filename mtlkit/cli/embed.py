@@ -1,0 +1,84 @@
+"""`mtlkit embed`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from mtlkit.cli.console import print_json, print_line, say, stdout
+from mtlkit.cli.options import add_command
+from mtlkit.config.inference import EmbedOptions
+
+if TYPE_CHECKING:
+    from mtlkit.recipes.embed import Embedded
+
+FIRST = 6  # values of a vector that a terminal shows
+MATRIX = 12  # texts for which it shows all cosines
+
+
+def embed(options: EmbedOptions, as_json: bool) -> None:
+    """Turn texts into vectors.
+
+    On a terminal: a short view, and the cosine of every pair. Piped: one JSON object a line with text and vector. With
+    --output: a file, written as it goes, so that large inputs need no more memory.
+    """
+    from mtlkit.data.vectors import check_output
+    from mtlkit.recipes import embed as recipe
+
+    if options.output is not None:
+        check_output(options.output)
+    loaded, found = recipe.open_model(options)
+    say(f"model: {found.path}, {found.reason}")
+    if options.output is not None:
+        written = 0
+        for written in recipe.embed_to_file(options, loaded, sys.stdin):
+            say(f"{written:,} vectors")
+        if as_json:
+            print_json({"model": str(found.path), "dim": loaded.dim, "output": str(options.output), "rows": written})
+        else:
+            print(f"{options.output}: {written:,} vectors of {loaded.dim}")
+        return
+    stream = recipe.embed(options, loaded, sys.stdin)
+    if as_json:
+        rows = [{"text": text, "vector": vector.tolist()} for part in stream for text, vector in zip(part.texts, part.vectors, strict=True)]
+        print_json({"model": str(found.path), "dim": loaded.dim, "vectors": rows})
+    elif stdout().is_terminal:
+        for part in stream:
+            show(part)
+    else:
+        for part in stream:
+            for text, vector in zip(part.texts, part.vectors, strict=True):
+                print_line({"text": text, "vector": vector.tolist()})
+
+
+def show(part: Embedded) -> None:
+    """The view for a terminal."""
+    import numpy as np
+
+    from mtlkit.recipes.embed import cosines
+    from mtlkit.report.tables import cosine_table, new_table
+    from mtlkit.report.text import literal
+
+    console = stdout()
+    table = new_table()
+    table.add_column("text", max_width=max(20, console.width - 64), overflow="ellipsis", no_wrap=True)
+    for column in ("dimension", "norm"):
+        table.add_column(column, justify="right")
+    table.add_column("first values", no_wrap=True, overflow="ellipsis")
+    for text, vector in zip(part.texts, part.vectors, strict=True):
+        first = " ".join(f"{value:+.2f}" for value in vector[:FIRST])
+        table.add_row(literal(" ".join(text.split())), str(len(vector)), f"{np.linalg.norm(vector):.2f}", f"{first} …")
+    console.print(table)
+    if 2 <= len(part.texts) <= MATRIX:
+        console.print(cosine_table(part.texts, cosines(part.vectors), console.width))
+
+
+def register(app: typer.Typer) -> None:
+    examples = [
+        'mtlkit embed "some sentence"',
+        "cat texts.txt | mtlkit embed - > vectors.jsonl",
+        "mtlkit embed --input articles.parquet --column body --output vectors.npy",
+    ]
+    add_command(app, "embed", EmbedOptions, embed, examples)

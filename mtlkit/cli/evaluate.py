@@ -1,0 +1,70 @@
+"""`mtlkit eval`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from mtlkit.cli.console import print_json, say, stdout
+from mtlkit.cli.options import add_command
+from mtlkit.config.inference import EvalOptions
+
+if TYPE_CHECKING:
+    from mtlkit.recipes.evaluate import TaskEvaluation
+
+
+def evaluate(options: EvalOptions, as_json: bool) -> None:
+    """Measure a model on the test split.
+
+    Per task: accuracy, macro-F1 and a table per class; correlations for regression. A base gets perplexity on held-out text.
+    """
+    from mtlkit.recipes.embed import open_model
+    from mtlkit.recipes.evaluate import evaluate as measure
+
+    loaded, found = open_model(options)
+    say(f"model: {found.path}, {found.reason}")
+    result = measure(options, loaded)
+    if result.skipped:
+        say(f"{result.skipped:,} rows skipped", "yellow")
+    for name, task in result.tasks.items():
+        for label, rows in task.unseen.items():
+            say(f"{name}: {rows} rows have the label '{label}', unseen in training; not counted in the metrics", "yellow")
+    if as_json:
+        print_json(result.to_json())
+        return
+    for name, task in result.tasks.items():
+        show(name, task, options.confusion)
+    for title, value in result.base.items():
+        stdout().print(f"{title.replace('_', ' ')}: {value:.4f}")
+
+
+def show(name: str, task: TaskEvaluation, confusion: bool) -> None:
+    """A task's tables."""
+    import numpy as np
+
+    from mtlkit.report.tables import class_table, confusion_table, headline, new_table
+    from mtlkit.report.text import literal, shorten
+
+    console = stdout()
+    metrics = task.metrics
+    if "per_class" not in metrics:
+        console.print(literal(f"{name}: {headline(metrics)}"))
+        return
+    console.print(class_table(f"{name} ({task.split})", metrics))
+    if not confusion or "confusion" not in metrics:
+        return
+    console.print(confusion_table(name, metrics["labels"], np.array(metrics["confusion"]), console.width))
+    if not task.confused:
+        return
+    pairs = new_table(f"{name}: most often confused")
+    for column in ("true", "taken for", "texts", "for example"):
+        pairs.add_column(column, justify="right" if column == "texts" else "left", overflow="fold")
+    for pair in task.confused:
+        pairs.add_row(literal(pair.true), literal(pair.predicted), str(pair.count), literal(shorten(pair.text, 2 * console.width)))
+    console.print(pairs)
+
+
+def register(app: typer.Typer) -> None:
+    examples = ["mtlkit eval --confusion", "mtlkit eval --model runs/mtl --task topic=held_out.csv --json"]
+    add_command(app, "eval", EvalOptions, evaluate, examples)

@@ -1,0 +1,96 @@
+"""Turns an options dataclass into a command: each field becomes an option, `--config` and `--json` are added."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from mtlkit.config.fields import Declaration
+from mtlkit.errors import UsageError, listed, suggest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Options = TypeVar("Options")
+
+PANELS = ("Data", "Model", "Training", "Freezing", "Output", "Run", "Machine")  # in the order of --help
+
+
+def add_command(app: typer.Typer, name: str, options: type[Options], handler: Callable[[Options, bool], None], examples: list[str]) -> None:
+    """Registers `handler(options, json)` as a command; its docstring is the help, with the examples below."""
+
+    def run(**values: Any) -> None:
+        as_json = values.pop("json")
+        values.pop("config")
+        handler(options(**values), as_json)
+
+    declared = [item for item in fields(options) if "option" in item.metadata]  # type: ignore[arg-type]
+    declared.sort(key=lambda item: PANELS.index(item.metadata["option"].panel))
+    parameters = [_parameter(item, typing.get_type_hints(options)[item.name]) for item in declared]
+    known = [item.name for item in declared]
+    parameters += [_json_parameter(), _config_parameter(known)]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    text = inspect.getdoc(handler) or ""
+    run.__doc__ = text + "\n\n[bold]Examples[/bold]\n\n" + "\n\n".join(f"  {example}" for example in examples)
+    app.command(name, short_help=text.splitlines()[0])(run)
+
+
+def _parameter(item: Field[Any], hint: Any) -> inspect.Parameter:
+    declared: Declaration = item.metadata["option"]
+    default = item.default if item.default_factory is MISSING else item.default_factory()
+    shown: bool | str = declared.default_text or not (default is None or default is False or default == [])
+    common: dict[str, Any] = {"help": declared.help, "rich_help_panel": declared.panel, "show_default": shown}
+    if declared.metavar:
+        common["metavar"] = declared.metavar
+    if declared.minimum is not None:
+        common["min"] = declared.minimum
+    if declared.positional:
+        marked = Annotated[hint, typer.Argument(**common)]
+    else:
+        names = [f"--{item.name.replace('_', '-')}", *([declared.short] if declared.short else [])]
+        marked = Annotated[hint, typer.Option(*names, **common)]
+    return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=marked)
+
+
+def _json_parameter() -> inspect.Parameter:
+    marked = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.", rich_help_panel="Output")]
+    return inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=marked)
+
+
+def _config_parameter(known: list[str]) -> inspect.Parameter:
+    def read(context: typer.Context, value: Path | None) -> Path | None:
+        if value is not None:
+            context.default_map = {**(context.default_map or {}), **read_config(value, known)}
+        return value
+
+    option = typer.Option(
+        "--config", help="A TOML file of options by name; the command line wins.", callback=read, is_eager=True, rich_help_panel="Run"
+    )
+    marked = Annotated[typing.Optional[Path], option]  # noqa: UP045 (typer reads this at run time, on 3.10 too)
+    return inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=marked)
+
+
+def read_config(path: Path, known: list[str]) -> dict[str, Any]:
+    """Options out of a TOML file; `batch-tokens` and `batch_tokens` are the same. Raises UsageError for an unknown key."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--config {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeError) as error:
+        raise UsageError(f"--config {path}: not TOML ({error})") from None
+    found = {key.replace("-", "_"): value for key, value in values.items()}
+    for key in found:
+        if key not in known:
+            names = [name.replace("_", "-") for name in known]
+            raise UsageError(f"--config {path}: no option '{key}'; options: {listed(names, 40)}{suggest(key.replace('_', '-'), names)}")
+    return found

@@ -1,0 +1,62 @@
+"""`mtlkit predict`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+
+from mtlkit.cli.console import print_json, print_line, say, stdout
+from mtlkit.cli.options import add_command
+from mtlkit.config.inference import PredictOptions
+
+
+def predict(options: PredictOptions, as_json: bool) -> None:
+    """Say what every head makes of a text.
+
+    The backbone runs once for all heads. On a terminal: a table. Piped: one JSON object a line.
+    """
+    from mtlkit.recipes.embed import open_model
+    from mtlkit.recipes.predict import predict as answers_to
+
+    loaded, found = open_model(options)
+    say(f"model: {found.path}, {found.reason}")
+    answers = answers_to(options, loaded, sys.stdin)
+    if as_json:
+        print_json({"model": str(found.path), "predictions": list(answers)})
+    elif stdout().is_terminal:
+        show(answers, loaded.tasks if options.task is None else (options.task,))
+    else:
+        for answer in answers:
+            print_line(answer)
+
+
+def show(answers: Any, tasks: tuple[str, ...]) -> None:
+    """A row a text, a column a head."""
+    from mtlkit.report.tables import new_table
+    from mtlkit.report.text import literal
+
+    console = stdout()
+    table = new_table()
+    table.add_column("text", max_width=max(20, console.width - 26 * len(tasks)), overflow="ellipsis", no_wrap=True)
+    for task in tasks:
+        table.add_column(literal(task), overflow="fold")
+    for answer in answers:
+        cells = [literal(describe(answer["tasks"][task])) for task in tasks]
+        table.add_row(literal(" ".join(answer["text"].split())), *cells)
+    console.print(table)
+
+
+def describe(answer: dict[str, Any]) -> str:
+    """A head's answer in a few words."""
+    if "value" in answer:
+        return f"{answer['value']:.3f}"
+    if "labels" in answer:
+        return ", ".join(f"{label} {answer['probabilities'][label]:.0%}" for label in answer["labels"]) or "none"
+    return f"{answer['label']} {answer['probability']:.0%}"
+
+
+def register(app: typer.Typer) -> None:
+    examples = ['mtlkit predict "The striker scored twice before the interval."', "mtlkit predict --input reviews.csv --task sentiment > out.jsonl"]
+    add_command(app, "predict", PredictOptions, predict, examples)

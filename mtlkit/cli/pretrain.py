@@ -1,0 +1,25 @@
+"""`mtlkit pretrain`."""
+
+from __future__ import annotations
+
+import typer
+
+from mtlkit.cli.options import add_command
+from mtlkit.config.training import PretrainOptions
+
+
+def pretrain(options: PretrainOptions, as_json: bool) -> None:
+    """Train a tokenizer and a base by next-token prediction.
+
+    Texts come from the samples inside the package unless sources are named. Ends with perplexity and bits per byte on
+    held-out text.
+    """
+    from mtlkit.cli.progress import follow
+    from mtlkit.recipes.pretrain import stream
+
+    follow(stream(options), as_json)
+
+
+def register(app: typer.Typer) -> None:
+    examples = ["mtlkit pretrain", "mtlkit pretrain articles.parquet?text=body notes.txt --size m --tokens 50000000"]
+    add_command(app, "pretrain", PretrainOptions, pretrain, examples)

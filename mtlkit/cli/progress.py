@@ -1,0 +1,109 @@
+"""Shows a training: a live view on a terminal, plain lines elsewhere. Always on stderr."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from mtlkit.cli.console import print_json, say, stderr
+from mtlkit.report.tables import epoch_table, new_table, number, parts_table
+from mtlkit.training.events import Epoch, Event, Finished, Note, Parts, Progress
+
+PLAIN_SECONDS = 5.0  # between two lines where there is no terminal
+SMOOTH = 0.9  # of the running mean that the live view shows for each loss
+
+
+class TrainingView:
+    """Consumes events, one at a time."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        self.smoothed: dict[str, float] = {}
+        self.steps: dict[str, int] = {}
+        self.last: Epoch | None = None
+        self.spoke = 0.0
+
+    def __enter__(self) -> TrainingView:
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.live:
+            self.live.update(Text(""))
+            self.live.stop()
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Note():
+                say(event.text, "yellow" if event.warning else None)
+            case Parts() if self.last is None or any(part.after for part in event.parts):
+                self.console.print(parts_table(event.parts))
+            case Epoch():
+                self.last = event
+                self.steps.clear()
+                self.console.print(epoch_table(event, self.console.width))
+            case Progress():
+                self._progress(event)
+
+    def _progress(self, event: Progress) -> None:
+        for name, value in event.losses.items():
+            self.smoothed[name] = SMOOTH * self.smoothed.get(name, value) + (1 - SMOOTH) * value
+            self.steps[name] = self.steps.get(name, 0) + 1
+        if self.live:
+            self.live.update(Group(self._tasks() if self.last or not event.figures else Text(self._values(event)), progress_line(event)))
+        elif time.monotonic() - self.spoke > PLAIN_SECONDS or event.step == event.steps:
+            self.spoke = time.monotonic()
+            self.console.print(Text(f"{progress_line(event)}  {self._values(event)}"), soft_wrap=True)
+
+    def _values(self, event: Progress) -> str:
+        losses = [f"{name} loss {value:.3f}" for name, value in self.smoothed.items()]
+        return "  ".join([*losses, *(f"{name} {value:.4g}" for name, value in event.figures.items())])
+
+    def _tasks(self) -> Table:
+        """A row a task, with its figures of the last evaluation."""
+        table = new_table()
+        for column in ("task", "train loss", "val loss", "accuracy", "macro-F1", "batches"):
+            table.add_column(column, justify="left" if column == "task" else "right", no_wrap=True)
+        before = {state.task: state for state in self.last.tasks} if self.last else {}
+        for name, value in self.smoothed.items():
+            old = before[name].validation if name in before else {}
+            cells = [number(old.get(key)) for key in ("loss", "accuracy", "macro_f1")]
+            table.add_row(Text(name), number(value), *cells, str(self.steps.get(name, 0)))
+        return table
+
+
+def progress_line(event: Progress) -> Text:
+    left = event.seconds / event.step * (event.steps - event.step)
+    return Text(
+        f"epoch {event.epoch}/{event.epochs}  step {event.step}/{event.steps}  "
+        f"{event.tokens_per_second:,.0f} tokens/s  {clock(left)} left"
+    )
+
+
+def clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def follow(events: Iterable[Event], as_json: bool) -> None:
+    """Shows a recipe's events to the end, then prints its result."""
+    finished: Finished | None = None
+    with TrainingView(stderr()) as view:
+        for event in events:
+            if isinstance(event, Finished):
+                finished = event
+            else:
+                view.show(event)
+    assert finished is not None
+    if as_json:
+        print_json({"run": str(finished.run), "metrics": finished.metrics, "seconds": round(finished.seconds, 3)})
+    else:
+        print(f"{finished.run} is ready ({clock(finished.seconds)}); next: {finished.next_command}")

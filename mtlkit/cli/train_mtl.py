@@ -1,0 +1,30 @@
+"""`mtlkit train-mtl`."""
+
+from __future__ import annotations
+
+import typer
+
+from mtlkit.cli.options import add_command
+from mtlkit.config.training import TrainMtlOptions
+
+
+def train_mtl(options: TrainMtlOptions, as_json: bool) -> None:
+    """Train one head per task on one backbone.
+
+    Starts from the newest sentence encoder under --runs, else the newest base, or from fresh weights with --init scratch.
+    Heads that the starting model has are kept.
+    """
+    from mtlkit.cli.progress import follow
+    from mtlkit.recipes.train_mtl import stream
+
+    follow(stream(options), as_json)
+
+
+def register(app: typer.Typer) -> None:
+    examples = [
+        "mtlkit train-mtl",
+        "mtlkit train-mtl --freeze backbone --out runs/frozen",
+        "mtlkit train-mtl --freeze head:topic --init runs/mtl --out runs/kept",
+        "mtlkit train-mtl --task topic=ag_news --task sentiment=imdb --cap shortest --schedule joint",
+    ]
+    add_command(app, "train-mtl", TrainMtlOptions, train_mtl, examples)

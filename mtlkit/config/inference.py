@@ -1,0 +1,61 @@
+"""Options of the commands that use a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mtlkit.config.fields import option
+from mtlkit.config.training import DATA, MODEL, MachineOptions, OnBadRow
+
+OUTPUT = "Output"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(MachineOptions):
+    """Every command that reads a model has these."""
+
+    model: str | None = option(None, "Folder of the run to use.", panel=MODEL, default_text="the newest run")
+    runs: Path = option(Path("runs"), "Where runs are looked for.", panel=MODEL)
+    encoding: str = option("utf-8", "Encoding of text files.", panel=DATA)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOptions(ModelOptions):
+    """Where texts come from."""
+
+    texts: list[str] = option([], "Texts; a lone '-' reads them from standard input, one a line.", panel=DATA, positional=True)
+    input: Path | None = option(None, "A csv, tsv, jsonl, parquet or txt file of texts.", panel=DATA)
+    column: str | None = option(
+        None, "Column of --input that holds the text; join several with '+'.", panel=DATA, default_text="found by its name"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedOptions(TextOptions):
+    """Options of `mtlkit embed`."""
+
+    output: Path | None = option(None, "Write vectors to a .npy, .jsonl, .parquet or .safetensors file.", panel=OUTPUT, short="-o")
+    normalize: bool = option(False, "Scale vectors to length 1.", panel=OUTPUT)
+    batch_tokens: int = option(8192, "Tokens of a batch.", panel=OUTPUT, minimum=8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(TextOptions):
+    """Options of `mtlkit predict`."""
+
+    task: str | None = option(None, "Ask one head.", panel=MODEL, default_text="all heads")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalOptions(ModelOptions):
+    """Options of `mtlkit eval`."""
+
+    task: list[str] = option(
+        [], "Evaluate a head on other data, NAME=SOURCE; repeatable.", panel=DATA, metavar="NAME=SOURCE", default_text="the run's data"
+    )
+    text: list[str] = option([], "Texts to measure a base's perplexity on.", panel=DATA, metavar="SOURCE", default_text="the run's held-out")
+    split: Literal["test", "validation", "train"] = option("test", "Which rows to evaluate on.", panel=DATA)
+    on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA)
+    confusion: bool = option(False, "Show confusion matrices and the pairs most often confused.", panel=OUTPUT)

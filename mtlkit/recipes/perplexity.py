@@ -1,0 +1,47 @@
+"""How well a base predicts text that it has not seen."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mtlkit.batch import Batch
+from mtlkit.data.batching import Windows
+from mtlkit.errors import DataError
+from mtlkit.model.encoder import Encoder
+from mtlkit.model.language import next_token_loss
+from mtlkit.training.loop import Compute
+
+AT_ONCE = 16  # windows
+
+
+def held_out_windows(ids: NDArray[np.unsignedinteger], context: int) -> Windows:
+    """The packed held-out text in windows of the context, or one shorter window. Raises DataError when it is too short."""
+    if len(ids) < 3:
+        raise DataError("the held-out texts are too short to measure perplexity on; add text")
+    return Windows(ids, min(context, len(ids) - 1))
+
+
+def window_batch(ids: NDArray[np.int64], targets: NDArray[np.int64], length: int, device: torch.device) -> tuple[Batch, torch.Tensor]:
+    """Windows of equal length as a batch, with the target of each token."""
+    count = len(ids) // length
+    return Batch.flat(ids, [length] * count, np.arange(count)).to(device), torch.from_numpy(targets).to(device)
+
+
+@torch.no_grad()
+def perplexity(model: Encoder, windows: Windows, texts: list[str], compute: Compute) -> dict[str, float]:
+    """Mean loss in nats a token, perplexity a token, and bits per byte of UTF-8, which does not depend on the tokenizer."""
+    model.eval()
+    total, count = 0.0, 0
+    for start in range(0, len(windows), AT_ONCE):
+        ids, targets = windows.take(np.arange(start, min(start + AT_ONCE, len(windows))))
+        batch, wanted = window_batch(ids, targets, windows.length, compute.device)
+        with compute.autocast():
+            total += next_token_loss(model, batch, wanted).item() * len(wanted)
+        count += len(wanted)
+    loss = total / count
+    bytes_per_token = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) / len(windows.ids)
+    return {"loss": loss, "perplexity": math.exp(loss), "bits_per_byte": loss / math.log(2) / bytes_per_token}

@@ -1,0 +1,17 @@
+"""What each head says of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from mtlkit.config.inference import PredictOptions
+from mtlkit.recipes.loading import LoadedModel
+from mtlkit.recipes.texts import parts, stream_texts
+
+
+def predict(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[dict[str, Any]]:
+    """One dict a text: {"text", "tasks": {task: answer}}, as `LoadedModel.predict` answers, in the order of the texts."""
+    for texts in parts(stream_texts(options, standard_input)):
+        for text, tasks in zip(texts, loaded.predict(texts, options.task), strict=True):
+            yield {"text": text, "tasks": tasks}
