@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from types import FrameType
@@ -12,6 +11,7 @@ import typer
 
 from mtlkit import __version__
 from mtlkit.cli import embed, evaluate, predict, pretrain, train_mtl, train_sentence
+from mtlkit.cli.console import close_stdout
 from mtlkit.errors import MtlkitError
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -19,7 +19,7 @@ INTERRUPTED, TERMINATED = 130, 143
 app = typer.Typer(
     name="mtlkit",
     help="From raw text to a small sentence encoder with several task heads.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -36,16 +36,19 @@ def show_version(value: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")] = False,
+    context: typer.Context,
+    _version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
     """From raw text to a small sentence encoder with several task heads."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 class Terminated(BaseException):
     """SIGTERM, raised where the program stands so that what was begun is cleaned up."""
 
 
-def terminate(number: int, frame: FrameType | None) -> None:
+def terminate(_number: int, _frame: FrameType | None) -> None:
     raise Terminated
 
 
@@ -57,22 +60,26 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except MtlkitError as error:
         fail(str(error), error.exit_code)
-    except typer.TyperException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except typer.Abort:
-        fail("interrupted", INTERRUPTED)
-    except KeyboardInterrupt:
-        fail("interrupted", INTERRUPTED)
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
     except Terminated:
         fail("terminated", TERMINATED)
     except BrokenPipeError:
-        # The reader (head, less) has left: no fault of anybody's. What is still buffered goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        close_stdout()
         sys.exit(0)
+    except Exception as error:
+        # Typer's own complaints about options carry their exit code; anything else is a bug and shows its traceback.
+        if not hasattr(error, "format_message"):
+            raise
+        fail(f"{error.format_message()} (see --help)", getattr(error, "exit_code", 2))
+    if code == INTERRUPTED:
+        fail("interrupted", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def fail(message: str, code: int) -> NoReturn:
-    print(f"mtlkit: {' '.join(message.split())}", file=sys.stderr)
+    """One line on stderr, whatever the message holds."""
+    from mtlkit.report.text import printable
+
+    print(f"mtlkit: {printable(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)

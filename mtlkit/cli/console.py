@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from functools import cache
 from typing import Any
@@ -35,3 +36,8 @@ def print_json(document: Any) -> None:
 def print_line(value: Any) -> None:
     """One JSON object on a line of its own on stdout."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def close_stdout() -> None:
+    """After the reader (head, less) has left, what is still buffered goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

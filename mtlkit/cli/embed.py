@@ -42,7 +42,11 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
         return
     stream = recipe.embed(options, loaded, sys.stdin)
     if as_json:
-        rows = [{"text": text, "vector": vector.tolist()} for part in stream for text, vector in zip(part.texts, part.vectors, strict=True)]
+        rows = [
+            {"text": text, "vector": vector.tolist()}
+            for part in stream
+            for text, vector in zip(part.texts, part.vectors, strict=True)
+        ]
         print_json({"model": str(found.path), "dim": loaded.dim, "vectors": rows})
     elif stdout().is_terminal:
         for part in stream:

@@ -29,7 +29,10 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
         say(f"{result.skipped:,} rows skipped", "yellow")
     for name, task in result.tasks.items():
         for label, rows in task.unseen.items():
-            say(f"{name}: {rows} rows have the label '{label}', unseen in training; not counted in the metrics", "yellow")
+            say(
+                f"{name}: {rows} rows have the label '{label}', unseen in training; not counted in the metrics",
+                "yellow",
+            )
     if as_json:
         print_json(result.to_json())
         return
@@ -61,7 +64,9 @@ def show(name: str, task: TaskEvaluation, confusion: bool) -> None:
     for column in ("true", "taken for", "texts", "for example"):
         pairs.add_column(column, justify="right" if column == "texts" else "left", overflow="fold")
     for pair in task.confused:
-        pairs.add_row(literal(pair.true), literal(pair.predicted), str(pair.count), literal(shorten(pair.text, 2 * console.width)))
+        pairs.add_row(
+            literal(pair.true), literal(pair.predicted), str(pair.count), literal(shorten(pair.text, 2 * console.width))
+        )
     console.print(pairs)
 
 

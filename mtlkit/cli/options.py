@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from mtlkit.cli.console import close_stdout
 from mtlkit.config.fields import Declaration
 from mtlkit.errors import UsageError, listed, suggest
 
@@ -25,13 +26,19 @@ Options = TypeVar("Options")
 PANELS = ("Data", "Model", "Training", "Freezing", "Output", "Run", "Machine")  # in the order of --help
 
 
-def add_command(app: typer.Typer, name: str, options: type[Options], handler: Callable[[Options, bool], None], examples: list[str]) -> None:
+def add_command(
+    app: typer.Typer, name: str, options: type[Options], handler: Callable[[Options, bool], None], examples: list[str]
+) -> None:
     """Registers `handler(options, json)` as a command; its docstring is the help, with the examples below."""
 
     def run(**values: Any) -> None:
         as_json = values.pop("json")
         values.pop("config")
-        handler(options(**values), as_json)
+        try:
+            handler(options(**values), as_json)
+            sys.stdout.flush()
+        except BrokenPipeError:  # here, because Typer would make it an error
+            close_stdout()
 
     declared = [item for item in fields(options) if "option" in item.metadata]  # type: ignore[arg-type]
     declared.sort(key=lambda item: PANELS.index(item.metadata["option"].panel))
@@ -55,7 +62,7 @@ def _parameter(item: Field[Any], hint: Any) -> inspect.Parameter:
     if declared.minimum is not None:
         common["min"] = declared.minimum
     if declared.positional:
-        marked = Annotated[hint, typer.Argument(**common)]
+        marked: Any = Annotated[hint, typer.Argument(**common)]
     else:
         names = [f"--{item.name.replace('_', '-')}", *([declared.short] if declared.short else [])]
         marked = Annotated[hint, typer.Option(*names, **common)]
@@ -74,7 +81,11 @@ def _config_parameter(known: list[str]) -> inspect.Parameter:
         return value
 
     option = typer.Option(
-        "--config", help="A TOML file of options by name; the command line wins.", callback=read, is_eager=True, rich_help_panel="Run"
+        "--config",
+        help="A TOML file of options by name; the command line wins.",
+        callback=read,
+        is_eager=True,
+        rich_help_panel="Run",
     )
     marked = Annotated[typing.Optional[Path], option]  # noqa: UP045 (typer reads this at run time, on 3.10 too)
     return inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=marked)
@@ -92,5 +103,7 @@ def read_config(path: Path, known: list[str]) -> dict[str, Any]:
     for key in found:
         if key not in known:
             names = [name.replace("_", "-") for name in known]
-            raise UsageError(f"--config {path}: no option '{key}'; options: {listed(names, 40)}{suggest(key.replace('_', '-'), names)}")
+            raise UsageError(
+                f"--config {path}: no option '{key}'; options: {listed(names, 40)}{suggest(key.replace('_', '-'), names)}"
+            )
     return found

@@ -58,5 +58,8 @@ def describe(answer: dict[str, Any]) -> str:
 
 
 def register(app: typer.Typer) -> None:
-    examples = ['mtlkit predict "The striker scored twice before the interval."', "mtlkit predict --input reviews.csv --task sentiment > out.jsonl"]
+    examples = [
+        'mtlkit predict "The striker scored twice before the interval."',
+        "mtlkit predict --input reviews.csv --task sentiment > out.jsonl",
+    ]
     add_command(app, "predict", PredictOptions, predict, examples)

@@ -57,7 +57,9 @@ class TrainingView:
             self.smoothed[name] = SMOOTH * self.smoothed.get(name, value) + (1 - SMOOTH) * value
             self.steps[name] = self.steps.get(name, 0) + 1
         if self.live:
-            self.live.update(Group(self._tasks() if self.last or not event.figures else Text(self._values(event)), progress_line(event)))
+            self.live.update(
+                Group(self._tasks() if self.last or not event.figures else Text(self._values(event)), progress_line(event))
+            )
         elif time.monotonic() - self.spoke > PLAIN_SECONDS or event.step == event.steps:
             self.spoke = time.monotonic()
             self.console.print(Text(f"{progress_line(event)}  {self._values(event)}"), soft_wrap=True)

@@ -20,5 +20,8 @@ def train_sentence(options: TrainSentenceOptions, as_json: bool) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    examples = ["mtlkit train-sentence", "mtlkit train-sentence --task intent=tickets.csv?text=body --init scratch --size m"]
+    examples = [
+        "mtlkit train-sentence",
+        "mtlkit train-sentence --task intent=tickets.csv?text=body --init scratch --size m",
+    ]
     add_command(app, "train-sentence", TrainSentenceOptions, train_sentence, examples)

@@ -28,7 +28,10 @@ class TextOptions(ModelOptions):
     texts: list[str] = option([], "Texts; a lone '-' reads them from standard input, one a line.", panel=DATA, positional=True)
     input: Path | None = option(None, "A csv, tsv, jsonl, parquet or txt file of texts.", panel=DATA)
     column: str | None = option(
-        None, "Column of --input that holds the text; join several with '+'.", panel=DATA, default_text="found by its name"
+        None,
+        "Column of --input that holds the text; join several with '+'.",
+        panel=DATA,
+        default_text="found by its name",
     )
 
 
@@ -36,7 +39,9 @@ class TextOptions(ModelOptions):
 class EmbedOptions(TextOptions):
     """Options of `mtlkit embed`."""
 
-    output: Path | None = option(None, "Write vectors to a .npy, .jsonl, .parquet or .safetensors file.", panel=OUTPUT, short="-o")
+    output: Path | None = option(
+        None, "Write vectors to a .npy, .jsonl, .parquet or .safetensors file.", panel=OUTPUT, short="-o"
+    )
     normalize: bool = option(False, "Scale vectors to length 1.", panel=OUTPUT)
     batch_tokens: int = option(8192, "Tokens of a batch.", panel=OUTPUT, minimum=8)
 
@@ -53,9 +58,15 @@ class EvalOptions(ModelOptions):
     """Options of `mtlkit eval`."""
 
     task: list[str] = option(
-        [], "Evaluate a head on other data, NAME=SOURCE; repeatable.", panel=DATA, metavar="NAME=SOURCE", default_text="the run's data"
+        [],
+        "Evaluate a head on other data, NAME=SOURCE; repeatable.",
+        panel=DATA,
+        metavar="NAME=SOURCE",
+        default_text="the run's data",
     )
-    text: list[str] = option([], "Texts to measure a base's perplexity on.", panel=DATA, metavar="SOURCE", default_text="the run's held-out")
+    text: list[str] = option(
+        [], "Texts to measure a base's perplexity on.", panel=DATA, metavar="SOURCE", default_text="the run's held-out"
+    )
     split: Literal["test", "validation", "train"] = option("test", "Which rows to evaluate on.", panel=DATA)
     on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA)
     confusion: bool = option(False, "Show confusion matrices and the pairs most often confused.", panel=OUTPUT)

@@ -82,9 +82,19 @@ class TaskTrainingOptions(ShapeOptions, TrainingOptions):
     """What training on tasks needs, with one task or several."""
 
     init: str | None = option(None, "Start from this run, or 'scratch' for fresh weights.", panel=MODEL)
+    attention: Attention | None = option(
+        None,
+        "What a token sees: the whole text, or what came before.",
+        panel=MODEL,
+        default_text="as the starting model, else bidirectional",
+    )
     head: str = option("linear", "Layers of new heads: linear, or mlp:256,128.", panel=MODEL)
     max_length: int | None = option(
-        None, "Tokens of a text, BOS and EOS included.", panel=DATA, default_text="as the starting model, else 256", minimum=4
+        None,
+        "Tokens of a text, BOS and EOS included.",
+        panel=DATA,
+        default_text="as the starting model, else 256",
+        minimum=4,
     )
     truncate: Truncation | None = option(
         None, "Which part of a long text is kept.", panel=DATA, default_text="as the starting model, else head-tail"
@@ -123,10 +133,10 @@ class TrainMtlOptions(TaskTrainingOptions):
     """Options of `mtlkit train-mtl`."""
 
     task: list[str] = option(
-        ["topic=sample:topic", "sentiment=sample:sentiment"], "A task, NAME=SOURCE; repeatable.", panel=DATA, metavar="NAME=SOURCE"
-    )
-    attention: Attention | None = option(
-        None, "What a token sees.", panel=MODEL, default_text="as the starting model, else bidirectional"
+        ["topic=sample:topic", "sentiment=sample:sentiment"],
+        "A task, NAME=SOURCE; repeatable.",
+        panel=DATA,
+        metavar="NAME=SOURCE",
     )
     schedule: Schedule = option("round-robin", "A batch of each task in turn, or one batch of all tasks.", panel=TRAINING)
 

@@ -8,8 +8,32 @@ from typing import Any
 from mtlkit.data.readers import Row
 from mtlkit.errors import DataError, suggest
 
-TEXT_NAMES = ("text", "sentence", "content", "review", "body", "document", "passage", "comment", "tweet", "question", "title")
-LABEL_NAMES = ("label", "labels", "class", "category", "target", "topic", "sentiment", "rating", "stars", "score", "intent")
+TEXT_NAMES = (
+    "text",
+    "sentence",
+    "content",
+    "review",
+    "body",
+    "document",
+    "passage",
+    "comment",
+    "tweet",
+    "question",
+    "title",
+)
+LABEL_NAMES = (
+    "label",
+    "labels",
+    "class",
+    "category",
+    "target",
+    "topic",
+    "sentiment",
+    "rating",
+    "stars",
+    "score",
+    "intent",
+)
 
 
 def text_columns(columns: list[str], asked: str | None, place: str) -> list[str]:

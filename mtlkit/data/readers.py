@@ -136,7 +136,7 @@ def read_jsonl(path: Path, encoding: str) -> Iterator[Row | BadRow]:
                 yield BadRow(f"{path}:{number}: {type(value).__name__} where a JSON object belongs")
 
 
-def read_parquet(path: Path, encoding: str) -> Iterator[Row | BadRow]:
+def read_parquet(path: Path, _encoding: str) -> Iterator[Row | BadRow]:
     """A parquet file; label names that `datasets` stored in the schema come back as names."""
     import pyarrow
     from pyarrow import parquet

@@ -65,6 +65,9 @@ def prepare_task(spec: TaskSpec, source: str, train: Table, validation: Table, e
     data = {
         "source": source,
         "train": {"rows": len(train), "sha256": fingerprint([*train.texts, *map(str, train.labels)])},
-        "validation": {"rows": len(validation), "sha256": fingerprint([*validation.texts, *map(str, validation.labels)])},
+        "validation": {
+            "rows": len(validation),
+            "sha256": fingerprint([*validation.texts, *map(str, validation.labels)]),
+        },
     }
     return TaskData(spec, prepare(spec, train, encoder), prepare(spec, validation, encoder), data)

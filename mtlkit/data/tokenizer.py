@@ -93,7 +93,10 @@ class TextEncoder:
     def __init__(self, tokenizer: Tokenizer, encoding: Encoding) -> None:
         self.tokenizer = tokenizer
         self.encoding = encoding
-        self.bos, self.eos = tokenizer.token_to_id(BOS), tokenizer.token_to_id(EOS)
+        bos, eos = tokenizer.token_to_id(BOS), tokenizer.token_to_id(EOS)
+        if bos is None or eos is None:
+            raise IntegrityError(f"the tokenizer has no {BOS} or no {EOS}; it was not made by mtlkit")
+        self.bos, self.eos = bos, eos
         self._dtype = np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.uint32
 
     def encode(self, texts: Iterable[str]) -> Encoded:

@@ -39,7 +39,7 @@ class NpyWriter:
     def _header(self) -> None:
         self.file.seek(0)
         described: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": (self.rows, self.dim)}
-        npy.write_array_header_1_0(self.file, described)  # type: ignore[arg-type]
+        npy.write_array_header_1_0(self.file, described)
 
     def add(self, texts: Sequence[str], vectors: Vectors) -> None:
         self.file.write(vectors.astype("<f4").tobytes())
@@ -100,7 +100,9 @@ class ParquetWriter:
     def add(self, texts: Sequence[str], vectors: Vectors) -> None:
         flat = self.arrow.array(vectors.ravel(), self.arrow.float32())
         column = self.arrow.FixedSizeListArray.from_arrays(flat, type=self.vector_type)
-        self.writer.write_table(self.arrow.table([self.arrow.array(list(texts), self.arrow.string()), column], schema=self.schema))
+        self.writer.write_table(
+            self.arrow.table([self.arrow.array(list(texts), self.arrow.string()), column], schema=self.schema)
+        )
 
     def close(self) -> None:
         self.writer.close()

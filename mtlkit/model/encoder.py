@@ -29,7 +29,7 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(architecture.dim, architecture.dim)
 
     def forward(self, states_TD: Tensor, batch: Batch) -> Tensor:
-        parts = self.qkv(states_TD).split(batch.sizes)
+        parts = torch.split(self.qkv(states_TD), batch.sizes)
         mixed = [self._attend(part, texts, length) for part, (texts, length) in zip(parts, batch.groups, strict=True)]
         joined: Tensor = self.out(mixed[0] if len(mixed) == 1 else torch.cat(mixed))
         return joined
@@ -38,7 +38,8 @@ class SelfAttention(nn.Module):
         """(texts * L, 3D) -> (texts * L, D): texts of one length form a dense group."""
         query, key, value = qkv.view(texts, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # each (texts, H, L, E)
         mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
-        return mixed.transpose(1, 2).reshape(texts * length, -1)
+        flat: Tensor = mixed.transpose(1, 2).flatten(2).flatten(0, 1)
+        return flat
 
 
 class Block(nn.Module):

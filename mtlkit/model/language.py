@@ -58,6 +58,6 @@ def next_token_loss(model: Encoder, batch: Batch, targets_T: Tensor) -> Tensor:
         return loss
     sums = [
         functional.cross_entropy((states @ weight.to(states.dtype).T).float(), targets, reduction="sum")
-        for states, targets in zip(states_TD.split(CHUNK), targets_T.split(CHUNK), strict=True)
+        for states, targets in zip(torch.split(states_TD, CHUNK), torch.split(targets_T, CHUNK), strict=True)
     ]
     return torch.stack(sums).sum() / len(targets_T)

@@ -14,6 +14,6 @@ def mean_pool(states_TD: Tensor, batch: Batch) -> Tensor:
     This is what sentence-transformers' mean pooling computes under an attention mask: every real token counts once,
     padding never. A blank text is BOS and EOS alone, so its mean is finite.
     """
-    parts = states_TD.split(batch.sizes)
+    parts = torch.split(states_TD, batch.sizes)
     means = [part.view(texts, length, -1).mean(1) for part, (texts, length) in zip(parts, batch.groups, strict=True)]
     return means[0] if len(means) == 1 else torch.cat(means)

@@ -77,7 +77,9 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
         tasks[name] = evaluate_task(loaded, name, table, split)
     if not loaded.tasks:
         texts = evaluation_texts(options, loaded, tally)
-        windows = held_out_windows(encode_cached(texts, loaded.encoder, whole=True).ids, loaded.checkpoint.architecture.max_length)
+        windows = held_out_windows(
+            encode_cached(texts, loaded.encoder, whole=True).ids, loaded.checkpoint.architecture.max_length
+        )
         base = perplexity(loaded.model.backbone, windows, texts, loaded.compute)
     return Evaluation(str(loaded.path), options.split, tasks, base, tally.skipped)
 
@@ -88,9 +90,8 @@ def evaluation_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, s
         named = named_sources(options.task)
         for name in named:
             if name not in loaded.tasks:
-                raise UsageError(
-                    f"--task {name}: {loaded.path} has no such head; it has {listed(loaded.tasks) or 'none'}{suggest(name, loaded.tasks)}"
-                )
+                there = f"it has {listed(loaded.tasks) or 'none'}{suggest(name, loaded.tasks)}"
+                raise UsageError(f"--task {name}: {loaded.path} has no such head; {there}")
         return named
     return {name: data["source"] for name, data in loaded.record.data.items() if name in loaded.tasks}
 
@@ -112,7 +113,12 @@ def most_confused(labels: tuple[str, ...], true: NDArray[Any], predicted: NDArra
     wrong = np.flatnonzero(true != predicted)
     pairs, first, counts = np.unique(true[wrong] * len(labels) + predicted[wrong], return_index=True, return_counts=True)
     return [
-        Confused(labels[pairs[place] // len(labels)], labels[pairs[place] % len(labels)], int(counts[place]), texts[wrong[first[place]]])
+        Confused(
+            labels[pairs[place] // len(labels)],
+            labels[pairs[place] % len(labels)],
+            int(counts[place]),
+            texts[wrong[first[place]]],
+        )
         for place in np.argsort(-counts, kind="stable")[:PAIRS]
     ]
 

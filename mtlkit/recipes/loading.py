@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,15 @@ class LoadedModel:
     `record` is what the run says of itself. Equal texts have equal vectors, whatever they are batched with (to 1e-5).
     """
 
-    def __init__(self, path: Path, model: MultiTaskModel, checkpoint: Checkpoint, record: RunRecord, encoder: TextEncoder, compute: Compute):
+    def __init__(
+        self,
+        path: Path,
+        model: MultiTaskModel,
+        checkpoint: Checkpoint,
+        record: RunRecord,
+        encoder: TextEncoder,
+        compute: Compute,
+    ):
         self.path = path
         self.model = model.to(compute.device).eval()
         self.checkpoint = checkpoint
@@ -79,7 +87,9 @@ class LoadedModel:
         """Names of the tasks it has heads for."""
         return tuple(self.model.tasks)
 
-    def embed(self, texts: Sequence[str], *, normalize: bool = False, batch_tokens: int = EVALUATION_TOKENS) -> NDArray[np.float32]:
+    def embed(
+        self, texts: Sequence[str], *, normalize: bool = False, batch_tokens: int = EVALUATION_TOKENS
+    ) -> NDArray[np.float32]:
         """One vector a text: float32 (len(texts), dim); of length 1 with `normalize`."""
         vectors = self._vectors(texts, batch_tokens)
         if normalize:
@@ -116,7 +126,10 @@ def _answer(kind: str, labels: Sequence[str], row: Sequence[float]) -> dict[str,
         return {"value": row[0]}
     probabilities = dict(zip(labels, row, strict=True))
     if kind == "multi-label":
-        return {"labels": [label for label, value in probabilities.items() if value > 0.5], "probabilities": probabilities}
+        return {
+            "labels": [label for label, value in probabilities.items() if value > 0.5],
+            "probabilities": probabilities,
+        }
     best = max(probabilities, key=lambda label: probabilities[label])
     return {"label": best, "probability": probabilities[best], "probabilities": probabilities}
 
@@ -131,5 +144,3 @@ def load(path: str | Path, *, device: DeviceName = "auto", precision: PrecisionN
     model, checkpoint = load_model(path)
     encoder = TextEncoder(load_tokenizer(path / TOKENIZER), checkpoint.encoding)
     return LoadedModel(path, model, checkpoint, record, encoder, choose_compute(device, precision))
-
-

@@ -25,7 +25,9 @@ def held_out_windows(ids: NDArray[np.unsignedinteger], context: int) -> Windows:
     return Windows(ids, min(context, len(ids) - 1))
 
 
-def window_batch(ids: NDArray[np.int64], targets: NDArray[np.int64], length: int, device: torch.device) -> tuple[Batch, torch.Tensor]:
+def window_batch(
+    ids: NDArray[np.int64], targets: NDArray[np.int64], length: int, device: torch.device
+) -> tuple[Batch, torch.Tensor]:
     """Windows of equal length as a batch, with the target of each token."""
     count = len(ids) // length
     return Batch.flat(ids, [length] * count, np.arange(count)).to(device), torch.from_numpy(targets).to(device)

@@ -23,10 +23,10 @@ from mtlkit.errors import DataError
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import next_token_loss
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.events import Event, Finished, Note, Progress, result
 from mtlkit.recipes.perplexity import held_out_windows, perplexity, window_batch
 from mtlkit.recipes.saving import save_run
 from mtlkit.runs import check_place, staged
+from mtlkit.training.events import Event, Finished, Note, Progress, result
 from mtlkit.training.loop import choose_compute, train
 from mtlkit.training.optimizer import LearningRate
 
@@ -76,8 +76,8 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
     epochs = math.ceil(steps / steps_each)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     yield Note(
-        f"{architecture.layers} layers of {architecture.dim}, {parameters:,} parameters, {architecture.vocab_size:,} tokens in the "
-        f"vocabulary; {len(windows.ids):,} tokens of text, {steps:,} steps of {per_batch * options.context:,} on {compute.device}"
+        f"{layers} layers of {dim}, {parameters:,} parameters, {architecture.vocab_size:,} tokens in the vocabulary; "
+        f"{len(windows.ids):,} tokens of text, {steps:,} steps of {per_batch * options.context:,} on {compute.device}"
     )
 
     def work() -> Iterator[Pieces]:
@@ -113,7 +113,11 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
             ):
                 seen += len(step.work.ids)
                 loss_now = step.losses["next token"]
-                figures = {"perplexity": math.exp(min(50.0, loss_now)), "learning rate": step.rate, "gradient norm": step.gradient_norm}
+                figures = {
+                    "perplexity": math.exp(min(50.0, loss_now)),
+                    "learning rate": step.rate,
+                    "gradient norm": step.gradient_norm,
+                }
                 print(json.dumps({"step": step.index + 1, "tokens": seen, "loss": loss_now, **figures}), file=log)
                 elapsed = time.monotonic() - begun
                 speed = seen / elapsed
@@ -123,7 +127,16 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
             print(json.dumps({"step": steps, "validation": metrics}), file=log)
         data = {"texts": fingerprint(texts), "held_out": fingerprint(held_out), "sources": options.sources}
         save_run(
-            folder, out, MultiTaskModel(model), tokenizer, "base", encoder.encoding, "pretrain", options, data=data, metrics=metrics
+            folder,
+            out,
+            MultiTaskModel(model),
+            tokenizer,
+            "base",
+            encoder.encoding,
+            "pretrain",
+            options,
+            data=data,
+            metrics=metrics,
         )
     yield Note(f"held-out perplexity {metrics['perplexity']:.2f}, {metrics['bits_per_byte']:.3f} bits per byte")
     yield Finished(out, metrics, time.monotonic() - started, "mtlkit train-sentence")

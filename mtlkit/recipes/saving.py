@@ -61,5 +61,7 @@ def save_run(
     tokenizer.save(str(folder / TOKENIZER))
     line = command_line(command, options)
     record = RunRecord(stage, line, plain(options), options.seed, data, metrics, parent)
-    (folder / "README.md").write_text(model_card(record, model.backbone.architecture, tuple(model.tasks.values())), encoding="utf-8")
+    (folder / "README.md").write_text(
+        model_card(record, model.backbone.architecture, tuple(model.tasks.values())), encoding="utf-8"
+    )
     finish(folder, out, record)

@@ -79,7 +79,12 @@ def set_dropout(model: MultiTaskModel, rate: float) -> None:
 
 
 def fit_heads(
-    start: Start, tables: Mapping[str, Table], kinds: Mapping[str, str | None], head: str, frozen: frozenset[str], seed: int
+    start: Start,
+    tables: Mapping[str, Table],
+    kinds: Mapping[str, str | None],
+    head: str,
+    frozen: frozenset[str],
+    seed: int,
 ) -> tuple[dict[str, TaskSpec], list[str]]:
     """Gives every task a head: the starting model's where it knows all labels, else a fresh one.
 
@@ -103,5 +108,3 @@ def fit_heads(
         start.model.add_task(spec)
         specs[name] = spec
     return specs, notes
-
-

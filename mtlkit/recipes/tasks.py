@@ -13,18 +13,20 @@ from mtlkit.data.tables import Reading, cap_tables, read_train_and_validation
 from mtlkit.data.tasks import TaskData, prepare_task
 from mtlkit.errors import MtlkitError, UsageError
 from mtlkit.model.checkpoint import read_checkpoint
-from mtlkit.training.events import Epoch, Event, Finished, Note, Parts
-from mtlkit.training.fit import fit
 from mtlkit.recipes.saving import save_run
 from mtlkit.recipes.start import Start, choose_start, fit_heads, start_from, start_from_scratch
 from mtlkit.runs import check_place, staged
+from mtlkit.training.events import Epoch, Event, Finished, Note, Parts
+from mtlkit.training.fit import fit
 from mtlkit.training.freezing import check_freeze, parse_freeze
 from mtlkit.training.loop import choose_compute
 
 Options = TrainSentenceOptions | TrainMtlOptions
 
 
-def train_tasks(options: Options, command: str, stage: Stage, folder: str, starts: Sequence[Stage], following: str) -> Iterator[Event]:
+def train_tasks(
+    options: Options, command: str, stage: Stage, folder: str, starts: Sequence[Stage], following: str
+) -> Iterator[Event]:
     """Checks all options, reads the data, trains, and writes the run. Nothing slow happens before everything is checked."""
     started = time.monotonic()
     out = options.out or options.runs / folder
@@ -54,9 +56,7 @@ def train_tasks(options: Options, command: str, stage: Stage, folder: str, start
     kinds = {name: parse_source(source)[1].kind for name, source in sources.items()}
     specs, notes = fit_heads(start, train, kinds, options.head, frozen, options.seed)
     yield from (Note(note, warning=True) for note in notes)
-    tasks = {
-        name: prepare_task(spec, sources[name], train[name], tables[name][1], start.encoder) for name, spec in specs.items()
-    }
+    tasks = {name: prepare_task(spec, sources[name], train[name], tables[name][1], start.encoder) for name, spec in specs.items()}
     yield from describe_tasks(tasks, start)
     unused = [name for name in start.model.tasks if name not in tasks]
     if unused:
@@ -101,7 +101,11 @@ def describe_tasks(tasks: dict[str, TaskData], start: Start) -> Iterator[Note]:
     length = start.encoder.encoding.max_length
     for name, task in tasks.items():
         what = f"{len(task.spec.labels)} classes" if task.spec.labels else task.spec.kind
-        cut = f", {task.truncated:.1%} of the texts cut to {length} tokens ({start.encoder.encoding.truncate})" if task.truncated else ""
+        cut = (
+            f", {task.truncated:.1%} of the texts cut to {length} tokens ({start.encoder.encoding.truncate})"
+            if task.truncated
+            else ""
+        )
         yield Note(f"{name}: {len(task.train):,} rows to train on, {len(task.validation):,} to validate, {what}{cut}")
         for label, rows in task.validation.unseen.most_common(3):
             yield Note(f"{name}: {rows} validation rows have the label '{label}', unseen in training; left out", warning=True)
@@ -112,5 +116,3 @@ def check_unchanged(parts: Parts) -> None:
     for part in parts.parts:
         if part.after is not None and part.after != part.before:
             raise MtlkitError(f"{part.name} was frozen but changed: {part.before} became {part.after}; please report this")
-
-

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mtlkit.config.training import TrainSentenceOptions
-from mtlkit.training.events import Event, Finished, result
 from mtlkit.recipes.tasks import train_tasks
+from mtlkit.training.events import Event, Finished, result
 
 
 def train_sentence(options: TrainSentenceOptions) -> Finished:

@@ -16,11 +16,11 @@ TITLES = {"base": "A base", "sentence": "A sentence encoder", "mtl": "A sentence
 
 def model_card(record: RunRecord, architecture: Architecture, tasks: Sequence[TaskSpec]) -> str:
     """README.md of a run: what it is, from what data, how good, how to load it."""
-    shape = f"{architecture.layers} layers, {architecture.dim} wide, {architecture.heads} attention heads, {architecture.attention} attention"
+    shape = f"{architecture.layers} layers, {architecture.dim} wide, {architecture.heads} attention heads"
     lines = [
         f"# {TITLES[record.stage]}, trained with mtlkit",
         "",
-        f"{shape}, {architecture.vocab_size:,} tokens in the vocabulary, at most {architecture.max_length} tokens a text.",
+        f"{shape}, {architecture.attention} attention, {architecture.vocab_size:,} tokens in the vocabulary, at most {architecture.max_length} tokens a text.",
         "",
         "```",
         record.command,
@@ -33,7 +33,14 @@ def model_card(record: RunRecord, architecture: Architecture, tasks: Sequence[Ta
         lines.append("")
     if record.parent:
         lines += [f"Started from `{record.parent['path']}` ({record.parent['digest'][:12]}).", ""]
-    lines += ["## Metrics on held-out data", "", "```json", json.dumps(record.metrics, indent=2, ensure_ascii=False), "```", ""]
+    lines += [
+        "## Metrics on held-out data",
+        "",
+        "```json",
+        json.dumps(record.metrics, indent=2, ensure_ascii=False),
+        "```",
+        "",
+    ]
     lines += ["## Data", "", "```json", json.dumps(record.data, indent=2, ensure_ascii=False), "```", ""]
     lines += ["## Use", "", "```python", "import mtlkit", "", 'model = mtlkit.load("this/folder")']
     lines += ['vectors = model.embed(["some sentence"])', "```", ""]

@@ -79,7 +79,14 @@ def class_table(task: str, metrics: dict[str, Any]) -> Table:
 
 def headline(metrics: dict[str, Any]) -> str:
     """The figures of a task in one line."""
-    names = {"accuracy": "accuracy", "macro_f1": "macro-F1", "micro_f1": "micro-F1", "pearson": "Pearson", "spearman": "Spearman", "mse": "MSE"}
+    names = {
+        "accuracy": "accuracy",
+        "macro_f1": "macro-F1",
+        "micro_f1": "micro-F1",
+        "pearson": "Pearson",
+        "spearman": "Spearman",
+        "mse": "MSE",
+    }
     shown = [f"{title} {metrics[key]:.4f}" for key, title in names.items() if key in metrics]
     return f"{', '.join(shown)} on {metrics['n']:,} texts"
 
@@ -93,7 +100,9 @@ def confusion_table(task: str, labels: Sequence[str], matrix: NDArray[np.int64],
         table.add_column(literal(shorten(label, room)), justify="right", no_wrap=True)
     for label, row in zip(labels, matrix, strict=True):
         total = int(row.sum())
-        cells = [heat_cell(int(count), count / total if total else 0.0, label == labels[place]) for place, count in enumerate(row)]
+        cells = [
+            heat_cell(int(count), count / total if total else 0.0, label == labels[place]) for place, count in enumerate(row)
+        ]
         table.add_row(literal(shorten(label, 20)), *cells)
     return table
 

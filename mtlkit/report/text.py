@@ -11,7 +11,9 @@ UNSEEN = {"Cc", "Cf", "Co", "Cs"}  # control, format (bidirectional overrides am
 
 def printable(text: str) -> str:
     """Text with every control character replaced, so that a label cannot move the cursor or hide a link."""
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(one) in UNSEEN and one not in "\n\t" else one for one in text)
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(one) in UNSEEN and one not in "\n\t" else one for one in text
+    )
 
 
 def literal(text: str, style: str = "") -> Text:

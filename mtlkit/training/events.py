@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,8 +89,6 @@ Event = Note | Parts | Progress | Epoch | Finished
 
 def result(events: Iterable[Event]) -> Finished:
     """Runs a recipe to its end, in silence."""
-    last: Event | None = None
-    for last in events:
-        pass
+    (last,) = deque(events, maxlen=1)
     assert isinstance(last, Finished)
     return last

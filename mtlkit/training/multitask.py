@@ -20,7 +20,11 @@ class TaskLosses:
     """
 
     def __init__(
-        self, model: MultiTaskModel, tasks: Mapping[str, TaskData], device: torch.device, vectors: Mapping[str, Tensor] | None = None
+        self,
+        model: MultiTaskModel,
+        tasks: Mapping[str, TaskData],
+        device: torch.device,
+        vectors: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.model = model
         self.tasks = tasks
@@ -28,7 +32,9 @@ class TaskLosses:
         self.vectors = vectors
 
     def __call__(self, piece: Piece) -> dict[str, Tensor]:
-        batches = {name: self.tasks[name].train.encoded.batch(rows) for name, rows in piece.items()} if self.vectors is None else {}
+        batches = (
+            {name: self.tasks[name].train.encoded.batch(rows) for name, rows in piece.items()} if self.vectors is None else {}
+        )
         order = {name: batches[name].rows if batches else rows for name, rows in piece.items()}
         losses = {}
         for name, vectors in self._vectors(batches, order).items():
@@ -41,7 +47,7 @@ class TaskLosses:
         if self.vectors is not None:
             return {name: self.vectors[name][torch.from_numpy(rows).to(self.device)] for name, rows in order.items()}
         joined = self.model.encode(Batch.join(list(batches.values())).to(self.device))
-        return dict(zip(batches, joined.split([len(batch) for batch in batches.values()]), strict=True))
+        return dict(zip(batches, torch.split(joined, [len(batch) for batch in batches.values()]), strict=True))
 
     def describe(self, piece: Piece) -> str:
         """Which rows a step holds, for the error about a loss that is not finite."""

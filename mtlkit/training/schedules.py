@@ -45,7 +45,9 @@ class Budget:
     steps: int
 
 
-def make_plans(lengths: Mapping[str, np.ndarray[tuple[int], np.dtype[np.int64]]], batch_tokens: int, seed: int) -> dict[str, Plan]:
+def make_plans(
+    lengths: Mapping[str, np.ndarray[tuple[int], np.dtype[np.int64]]], batch_tokens: int, seed: int
+) -> dict[str, Plan]:
     """A plan a task. The task with the longest texts gets the whole budget of tokens, the others so much of it that a
     batch holds as many texts: otherwise short texts would be seen several times as often."""
     means = {name: float(values.mean()) for name, values in lengths.items()}

@@ -1,0 +1,121 @@
+"""Small real things that many tests need: a tokenizer, a model, runs on disk, the command line as a process."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
+from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
+from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.model.encoder import Encoder
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.recipes.pretrain import pretrain
+from mtlkit.recipes.train_mtl import train_mtl
+from mtlkit.recipes.train_sentence import train_sentence
+
+ANIMALS = ["cat", "dog", "horse", "sparrow", "trout", "lizard", "otter", "beetle"]
+TOOLS = ["hammer", "saw", "drill", "chisel", "spanner", "pliers", "file", "lathe"]
+SENTENCES = [f"The {word} sleeps near the {place}." for word in ANIMALS for place in ("river", "barn", "hill", "road", "oak")] + [
+    f"A {word} lies broken on the {place}." for word in TOOLS for place in ("bench", "floor", "shelf", "cart", "wall")
+]
+LABELS = ["animal"] * 40 + ["tool"] * 40
+
+TINY = {"layers": 2, "dim": 32, "heads": 2, "vocab_size": 400, "dropout": 0.0}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Token caches of the tests go to a folder of their own, and one thread keeps numbers and times steady."""
+    torch.set_num_threads(1)
+    patch = pytest.MonkeyPatch()
+    patch.setenv("MTLKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+    patch.setenv("OMP_NUM_THREADS", "1")
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def text_encoder() -> TextEncoder:
+    """A real byte-level BPE, trained on a few sentences."""
+    return TextEncoder(train_tokenizer(SENTENCES, 400), Encoding(max_length=32))
+
+
+@pytest.fixture
+def tiny_model(text_encoder: TextEncoder) -> MultiTaskModel:
+    """A fresh bidirectional model with a head of each kind, in evaluation mode."""
+    torch.manual_seed(0)
+    architecture = Architecture(text_encoder.tokenizer.get_vocab_size(), 2, 32, 2, 32, "bidirectional")
+    tasks = [
+        TaskSpec("topic", "classification", ("animal", "tool")),
+        TaskSpec("tags", "multi-label", ("a", "b", "c"), "mlp:16"),
+        TaskSpec("stars", "regression", (), center=3.0, spread=1.5),
+    ]
+    return MultiTaskModel(Encoder(architecture), tasks).eval()
+
+
+def write_csv(path: Path, rows: list[tuple[str, str]], header: tuple[str, str] = ("text", "label")) -> Path:
+    """A csv file of texts and labels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tiny tasks as folders: `kind` (animal or tool) and `state` (asleep or broken), each with train and test."""
+    folder = tmp_path_factory.mktemp("data")
+    for task, labels in (
+        ("kind", LABELS),
+        ("state", [label.replace("animal", "fine").replace("tool", "broken") for label in LABELS]),
+    ):
+        rows = list(zip(SENTENCES, labels, strict=True))
+        write_csv(folder / task / "train.csv", [row for place, row in enumerate(rows) if place % 5])
+        write_csv(folder / task / "test.csv", [row for place, row in enumerate(rows) if place % 5 == 0])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
+    """A folder with a finished run of each stage: `pretrain`, `sentence` (task kind), `mtl` (kind and state)."""
+    folder = tmp_path_factory.mktemp("runs")
+    texts = data / "kind" / "train.csv"
+    pretrain(PretrainOptions(sources=[str(texts)], runs=folder, context=32, epochs=2, batch_tokens=256, **TINY))
+    sentence = TrainSentenceOptions(task=f"kind={data / 'kind'}", runs=folder, epochs=6, batch_tokens=256, learning_rate=3e-3)
+    train_sentence(sentence)
+    tasks = [f"{name}={data / name}" for name in ("kind", "state")]
+    train_mtl(TrainMtlOptions(task=tasks, runs=folder, epochs=6, batch_tokens=256, learning_rate=3e-3))
+    return folder
+
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def cli() -> Cli:
+    """Runs `python -m mtlkit ...` as a process of its own and returns it, with text of stdout and stderr."""
+
+    def run(
+        *arguments: object, cwd: Path | None = None, input: str | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-W", "error", "-m", "mtlkit", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            input=input,
+            timeout=240,
+            env={**os.environ, "COLUMNS": "100", **environment},
+        )
+
+    return run
