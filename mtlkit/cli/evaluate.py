@@ -46,7 +46,7 @@ def show(name: str, task: TaskEvaluation, confusion: bool) -> None:
     """A task's tables."""
     import numpy as np
 
-    from mtlkit.report.tables import class_table, confusion_table, headline, new_table
+    from mtlkit.report.tables import class_table, confusion_table, headline, new_table, titled
     from mtlkit.report.text import literal, shorten
 
     console = stdout()
@@ -60,14 +60,14 @@ def show(name: str, task: TaskEvaluation, confusion: bool) -> None:
     console.print(confusion_table(name, metrics["labels"], np.array(metrics["confusion"]), console.width))
     if not task.confused:
         return
-    pairs = new_table(f"{name}: most often confused")
+    pairs = new_table()
     for column in ("true", "taken for", "texts", "for example"):
         pairs.add_column(column, justify="right" if column == "texts" else "left", overflow="fold")
     for pair in task.confused:
         pairs.add_row(
             literal(pair.true), literal(pair.predicted), str(pair.count), literal(shorten(pair.text, 2 * console.width))
         )
-    console.print(pairs)
+    console.print(titled(f"{name}: most often confused", pairs))
 
 
 def register(app: typer.Typer) -> None:

@@ -27,7 +27,7 @@ class TrainingView:
         self.smoothed: dict[str, float] = {}
         self.steps: dict[str, int] = {}
         self.last: Epoch | None = None
-        self.spoke = 0.0
+        self.spoke = time.monotonic()
 
     def __enter__(self) -> TrainingView:
         if self.live:

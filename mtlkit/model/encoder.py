@@ -58,7 +58,8 @@ class Block(nn.Module):
     def forward(self, states_TD: Tensor, batch: Batch) -> Tensor:
         states_TD = states_TD + self.dropout(self.attention(self.attention_norm(states_TD), batch))
         hidden = functional.gelu(self.expand(self.mlp_norm(states_TD)))
-        return states_TD + self.dropout(self.contract(hidden))
+        after: Tensor = states_TD + self.dropout(self.contract(hidden))
+        return after
 
 
 class Encoder(nn.Module):

@@ -20,7 +20,8 @@ def model_card(record: RunRecord, architecture: Architecture, tasks: Sequence[Ta
     lines = [
         f"# {TITLES[record.stage]}, trained with mtlkit",
         "",
-        f"{shape}, {architecture.attention} attention, {architecture.vocab_size:,} tokens in the vocabulary, at most {architecture.max_length} tokens a text.",
+        f"{shape}, {architecture.attention} attention, {architecture.vocab_size:,} tokens in the vocabulary, "
+        f"at most {architecture.max_length} tokens a text.",
         "",
         "```",
         record.command,

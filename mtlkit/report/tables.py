@@ -8,21 +8,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich import box
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from mtlkit.report.text import literal, shorten
 from mtlkit.training.events import Epoch, Part, TaskState
 
-
-def new_table(title: str = "") -> Table:
-    return Table(title=literal(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "spearman": "Spearman", "pearson": "Pearson"}  # in tables of epochs
 
 
-def parts_table(parts: Sequence[Part]) -> Table:
+def new_table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def titled(title: str, table: Table) -> Group:
+    """A table below its title, which may be wider than the table."""
+    return Group(literal(title, "bold"), table)
+
+
+def parts_table(parts: Sequence[Part]) -> Group:
     """Trainable and frozen parameters of each part; with digests where it is frozen."""
     final = any(part.after for part in parts)
-    table = new_table("Frozen parts after training" if final else "Parts of the model")
+    table = new_table()
     table.add_column("part")
     table.add_column("trainable", justify="right")
     table.add_column("frozen", justify="right")
@@ -35,29 +43,29 @@ def parts_table(parts: Sequence[Part]) -> Table:
             digest = f"{digest} = {part.after[:16]}" if part.after == part.before else f"{digest} became {part.after[:16]}"
         counts = [f"{number:,}" if number else "-" for number in (part.trainable, part.parameters - part.trainable)]
         table.add_row(literal(part.name), *counts, digest)
-    return table
+    return titled("Frozen parts after training" if final else "Parts of the model", table)
 
 
 def number(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def epoch_table(epoch: Epoch, width: int) -> Table:
+def epoch_table(epoch: Epoch, width: int) -> Group:
     """A row a task: losses, the two metrics of its kind, batches seen."""
     name = f"epoch {epoch.epoch}/{epoch.epochs}" if epoch.epoch else "before training"
-    table = new_table(f"{name}, mean score {epoch.score:.3f}{'  best so far' if epoch.best else ''}")
+    table = new_table()
     table.add_column("task", max_width=max(12, width // 4), overflow="ellipsis", no_wrap=True)
-    for column in ("train loss", "val loss", *metric_names(epoch.tasks), "batches"):
+    titles = [METRICS[metric] for metric in metric_names(epoch.tasks)]
+    for column in ("train loss", "val loss", *titles, "batches"):
         table.add_column(column, justify="right", no_wrap=True)
     for state in epoch.tasks:
         table.add_row(*state_cells(state, metric_names(epoch.tasks)))
-    return table
+    return titled(f"{name}, mean score {epoch.score:.3f}{', best so far' if epoch.best else ''}", table)
 
 
 def metric_names(states: Sequence[TaskState]) -> list[str]:
     """The columns that any of these tasks needs."""
-    order = ("accuracy", "macro_f1", "spearman", "pearson")
-    return [name for name in order if any(name in state.validation for state in states)]
+    return [name for name in METRICS if any(name in state.validation for state in states)]
 
 
 def state_cells(state: TaskState, metrics: Sequence[str]) -> list[Text | str]:
@@ -66,15 +74,15 @@ def state_cells(state: TaskState, metrics: Sequence[str]) -> list[Text | str]:
     return [literal(state.task), number(state.train_loss), number(state.validation.get("loss")), *values, seen]
 
 
-def class_table(task: str, metrics: dict[str, Any]) -> Table:
+def class_table(task: str, metrics: dict[str, Any]) -> Group:
     """Precision, recall, F1 and support of each class."""
-    table = new_table(f"{task}: {headline(metrics)}")
+    table = new_table()
     table.add_column("class", overflow="fold")
     for column in ("precision", "recall", "F1", "support"):
         table.add_column(column, justify="right")
     for name, row in metrics.get("per_class", {}).items():
         table.add_row(literal(name), number(row["precision"]), number(row["recall"]), number(row["f1"]), f"{row['support']:,}")
-    return table
+    return titled(f"{task}: {headline(metrics)}", table)
 
 
 def headline(metrics: dict[str, Any]) -> str:
@@ -91,10 +99,10 @@ def headline(metrics: dict[str, Any]) -> str:
     return f"{', '.join(shown)} on {metrics['n']:,} texts"
 
 
-def confusion_table(task: str, labels: Sequence[str], matrix: NDArray[np.int64], width: int) -> Table:
+def confusion_table(task: str, labels: Sequence[str], matrix: NDArray[np.int64], width: int) -> Group:
     """Rows true, columns predicted; count and share of the row, the more the warmer."""
     room = max(4, (width - 20) // (len(labels) + 1) - 3)
-    table = new_table(f"{task}: rows true, columns predicted")
+    table = new_table()
     table.add_column("", max_width=20, overflow="ellipsis", no_wrap=True)
     for label in labels:
         table.add_column(literal(shorten(label, room)), justify="right", no_wrap=True)
@@ -104,7 +112,7 @@ def confusion_table(task: str, labels: Sequence[str], matrix: NDArray[np.int64],
             heat_cell(int(count), count / total if total else 0.0, label == labels[place]) for place, count in enumerate(row)
         ]
         table.add_row(literal(shorten(label, 20)), *cells)
-    return table
+    return titled(f"{task}: rows true, columns predicted", table)
 
 
 def heat_cell(count: int, share: float, right: bool) -> Text:
@@ -115,13 +123,13 @@ def heat_cell(count: int, share: float, right: bool) -> Text:
     return Text(f"{count} {share:4.0%}", style=style)
 
 
-def cosine_table(texts: Sequence[str], matrix: NDArray[np.float32], width: int) -> Table:
+def cosine_table(texts: Sequence[str], matrix: NDArray[np.float32], width: int) -> Group:
     """Cosine of every pair of texts."""
-    table = new_table("cosine")
+    table = new_table()
     table.add_column("")
     table.add_column("text", max_width=max(16, width - 8 * len(texts) - 8), overflow="ellipsis", no_wrap=True)
     for place in range(len(texts)):
         table.add_column(str(place + 1), justify="right")
     for place, text in enumerate(texts):
         table.add_row(str(place + 1), literal(" ".join(text.split())), *(number(float(value)) for value in matrix[place]))
-    return table
+    return titled("cosine", table)
