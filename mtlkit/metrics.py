@@ -83,6 +83,7 @@ def regression(predicted: Array, true: Array) -> dict[str, Any]:
     """Pearson's and Spearman's correlation (0 where one side does not vary) and the mean squared error."""
     from scipy.stats import rankdata  # half a second of import that classification need not pay
 
+    predicted, true = predicted.astype(np.float64), true.astype(np.float64)  # squares of large values overflow float32
     return {
         "pearson": correlation(predicted, true),
         "spearman": correlation(rankdata(predicted), rankdata(true)),
@@ -91,6 +92,7 @@ def regression(predicted: Array, true: Array) -> dict[str, Any]:
 
 
 def correlation(left: Array, right: Array) -> float:
+    if np.ptp(left) == 0 or np.ptp(right) == 0:  # the mean of equal values may differ from them in the last digit
+        return 0.0
     left, right = left - left.mean(), right - right.mean()
-    scale = float(np.sqrt((left**2).sum() * (right**2).sum()))
-    return float((left * right).sum()) / scale if scale else 0.0
+    return float((left * right).sum() / np.sqrt((left**2).sum() * (right**2).sum()))

@@ -56,10 +56,16 @@ def write_json(path: Path, value: Any) -> None:
 
 def check_place(out: Path, overwrite: bool) -> None:
     """Fails before any work when a run cannot be written at `out`. Raises UsageError."""
-    if out.exists() and not out.is_dir():
+    if os.path.lexists(out) and not out.is_dir():
         raise UsageError(f"--out {out} is a file; name a folder")
-    if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise UsageError(f"{out} is not empty; replace it with --overwrite, or name another folder with --out")
+    place, here = out.resolve(), Path.cwd()
+    if place in (here, *here.parents) or place.is_mount():  # it could not be renamed, which would show only at the end
+        raise UsageError(f"--out {out} is the current folder, one above it or a mount point; name a folder inside it")
+    if out.is_dir() and any(out.iterdir()):
+        if not overwrite:
+            raise UsageError(f"{out} is not empty; replace it with --overwrite, or name another folder with --out")
+        if not (out / RECORD).is_file():
+            raise UsageError(f"{out} holds no run, so --overwrite does not touch it; name another folder with --out")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}."):
@@ -99,8 +105,12 @@ def finish(folder: Path, out: Path, record: RunRecord) -> None:
     _sync(folder)
     if out.exists():
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.old.") as aside:
-            out.rename(Path(aside) / out.name)
-            folder.rename(out)
+            old = out.rename(Path(aside) / out.name)
+            try:
+                folder.rename(out)
+            except BaseException:
+                old.rename(out)
+                raise
     else:
         folder.rename(out)
     _sync(out.parent)
@@ -125,18 +135,34 @@ def read_record(folder: Path) -> RunRecord:
     except OSError:
         raise IntegrityError(f"{folder}: not a run of mtlkit ({RECORD} is missing)") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(f"{path}: damaged ({error})") from None
+        raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None
 
 
 def verify(folder: Path) -> RunRecord:
-    """Checks the SHA-256 of every file of a run. Raises IntegrityError naming the file and both digests."""
+    """Checks the SHA-256 of every file of a run. Raises IntegrityError naming the file and what it is, or both digests."""
     record = read_record(folder)
     for name, wanted in record.files.items():
         path = folder / name
-        found = file_digest(path) if path.is_file() else "no such file"
-        if found != wanted:
-            raise IntegrityError(f"{path}: SHA-256 is {found}, {RECORD} says {wanted}; the file is damaged, restore it")
+        if not path.is_file():
+            raise IntegrityError(f"{path}: no such file, though {RECORD} lists it; restore it")
+        if (found := file_digest(path)) != wanted:
+            damaged = f"SHA-256 is {found}, {RECORD} says {wanted}; the file is damaged, restore it"
+            raise IntegrityError(f"{path}: {diagnose(path) or damaged}")
     return record
+
+
+def diagnose(path: Path) -> str | None:
+    """What a file is that should hold weights or a configuration but does not, judged by its first bytes."""
+    with path.open("rb") as file:
+        start = file.read(512).lstrip()
+    if start.startswith(b"version https://git-lfs"):
+        return "a git-LFS pointer, not the file itself; fetch it with 'git lfs pull'"
+    if start[:1] == b"<" and b"html" in start.lower():
+        return "an HTML page, not a model; the download went to a web page (a login or an error), fetch it again"
+    header_length = start[3:8] == bytes(5)  # safetensors begins with eight bytes of it, which may look like a pickle's first two
+    if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")) and not header_length:
+        return "a pickle; mtlkit never opens one, as it can run any code; convert it to safetensors"
+    return None
 
 
 def digest_of(folder: Path) -> str:

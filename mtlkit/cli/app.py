@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import suppress
+from io import TextIOWrapper
 from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
+from rich.console import Console
 
 from mtlkit import __version__
 from mtlkit.cli import embed, evaluate, predict, pretrain, train_mtl, train_sentence
-from mtlkit.cli.console import close_stdout
+from mtlkit.cli.console import close_stdout, reader_left
 from mtlkit.errors import MtlkitError
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -55,6 +58,9 @@ def terminate(_number: int, _frame: FrameType | None) -> None:
 def main() -> NoReturn:
     """Runs the command line. Exit codes: 0 ok, 1 bug, 2 usage, 3 data, 4 integrity, 5 diverged, 6 network, 130, 143."""
     signal.signal(signal.SIGTERM, terminate)
+    Console.on_broken_pipe = reader_left  # type: ignore[method-assign,assignment]  # that of Typer's help, too
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks shows as its number
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
@@ -81,5 +87,6 @@ def fail(message: str, code: int) -> NoReturn:
     """One line on stderr, whatever the message holds."""
     from mtlkit.report.text import printable
 
-    print(f"mtlkit: {printable(' '.join(message.split()))}", file=sys.stderr)
+    with suppress(BrokenPipeError):
+        print(f"mtlkit: {printable(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)

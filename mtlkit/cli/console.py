@@ -11,6 +11,13 @@ from typing import Any
 from rich.console import Console
 
 
+def reader_left(console: Console) -> None:
+    """In place of rich's own answer, which is to exit with 1: where nobody reads the progress, the work goes on in silence."""
+    if not console.stderr:
+        raise BrokenPipeError
+    console.quiet = True
+
+
 @cache
 def stdout() -> Console:
     return Console(highlight=False, soft_wrap=False)
@@ -30,12 +37,17 @@ def say(text: str, style: str | None = None) -> None:
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(json.dumps(document, ensure_ascii=not _unicode(), indent=2) + "\n")
 
 
 def print_line(value: Any) -> None:
     """One JSON object on a line of its own on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(value, ensure_ascii=not _unicode()) + "\n")
+
+
+def _unicode() -> bool:
+    """Whether stdout can take any letter; where not, JSON spells it as \\uXXXX."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def close_stdout() -> None:

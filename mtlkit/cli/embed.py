@@ -67,7 +67,7 @@ def show(part: Embedded) -> None:
 
     console = stdout()
     table = new_table()
-    table.add_column("text", max_width=max(20, console.width - 64), overflow="ellipsis", no_wrap=True)
+    table.add_column("text", max_width=max(16, console.width - 64), overflow="ellipsis", no_wrap=True)
     for column in ("dimension", "norm"):
         table.add_column(column, justify="right")
     table.add_column("first values", no_wrap=True, overflow="ellipsis")

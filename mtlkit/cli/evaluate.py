@@ -13,6 +13,8 @@ from mtlkit.config.inference import EvalOptions
 if TYPE_CHECKING:
     from mtlkit.recipes.evaluate import TaskEvaluation
 
+CELL = 11  # columns of a cell of the confusion matrix
+
 
 def evaluate(options: EvalOptions, as_json: bool) -> None:
     """Measure a model on the test split.
@@ -27,6 +29,10 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     result = measure(options, loaded)
     if result.skipped:
         say(f"{result.skipped:,} rows skipped", "yellow")
+    if not options.task:
+        for name in loaded.tasks:
+            if name not in result.tasks:
+                say(f"{name}: a head kept from before, its data is not known here; give some with --task {name}=SOURCE")
     for name, task in result.tasks.items():
         for label, rows in task.unseen.items():
             say(
@@ -55,9 +61,14 @@ def show(name: str, task: TaskEvaluation, confusion: bool) -> None:
         console.print(literal(f"{name}: {headline(metrics)}"))
         return
     console.print(class_table(f"{name} ({task.split})", metrics))
+    if task.truncated:
+        console.print(literal(f"{task.truncated / metrics['n']:.1%} of the texts did not fit and were cut"))
     if not confusion or "confusion" not in metrics:
         return
-    console.print(confusion_table(name, metrics["labels"], np.array(metrics["confusion"]), console.width))
+    if len(metrics["labels"]) * CELL + 20 <= console.width:
+        console.print(confusion_table(name, metrics["labels"], np.array(metrics["confusion"]), console.width))
+    else:
+        say(f"{name}: a matrix of {len(metrics['labels'])} classes does not fit {console.width} columns; --json has it whole")
     if not task.confused:
         return
     pairs = new_table()

@@ -43,8 +43,8 @@ def add_command(
     declared = [item for item in fields(options) if "option" in item.metadata]  # type: ignore[arg-type]
     declared.sort(key=lambda item: PANELS.index(item.metadata["option"].panel))
     parameters = [_parameter(item, typing.get_type_hints(options)[item.name]) for item in declared]
-    known = [item.name for item in declared]
-    parameters += [_json_parameter(), _config_parameter(known)]
+    lists = [item.name for item in declared if item.default_factory is not MISSING]
+    parameters += [_json_parameter(), _config_parameter([item.name for item in declared], lists)]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     text = inspect.getdoc(handler) or ""
@@ -61,6 +61,8 @@ def _parameter(item: Field[Any], hint: Any) -> inspect.Parameter:
         common["metavar"] = declared.metavar
     if declared.minimum is not None:
         common["min"] = declared.minimum
+    if declared.maximum is not None:
+        common["max"] = declared.maximum
     if declared.positional:
         marked: Any = Annotated[hint, typer.Argument(**common)]
     else:
@@ -74,10 +76,10 @@ def _json_parameter() -> inspect.Parameter:
     return inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=marked)
 
 
-def _config_parameter(known: list[str]) -> inspect.Parameter:
+def _config_parameter(known: list[str], lists: list[str]) -> inspect.Parameter:
     def read(context: typer.Context, value: Path | None) -> Path | None:
         if value is not None:
-            context.default_map = {**(context.default_map or {}), **read_config(value, known)}
+            context.default_map = {**(context.default_map or {}), **read_config(value, known, lists)}
         return value
 
     option = typer.Option(
@@ -91,8 +93,11 @@ def _config_parameter(known: list[str]) -> inspect.Parameter:
     return inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=marked)
 
 
-def read_config(path: Path, known: list[str]) -> dict[str, Any]:
-    """Options out of a TOML file; `batch-tokens` and `batch_tokens` are the same. Raises UsageError for an unknown key."""
+def read_config(path: Path, known: list[str], lists: list[str]) -> dict[str, Any]:
+    """Options out of a TOML file; `batch-tokens` and `batch_tokens` are the same. An option of `lists` may have a single value.
+
+    Raises UsageError for an unknown key.
+    """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -106,4 +111,4 @@ def read_config(path: Path, known: list[str]) -> dict[str, Any]:
             raise UsageError(
                 f"--config {path}: no option '{key}'; options: {listed(names, 40)}{suggest(key.replace('_', '-'), names)}"
             )
-    return found
+    return {key: [value] if key in lists and not isinstance(value, list) else value for key, value in found.items()}

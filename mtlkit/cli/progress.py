@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
+from rich.columns import Columns
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from mtlkit.cli.console import print_json, say, stderr
-from mtlkit.report.tables import epoch_table, new_table, number, parts_table
-from mtlkit.training.events import Epoch, Event, Finished, Note, Parts, Progress
+from mtlkit.report.tables import epoch_table, parts_table, task_table
+from mtlkit.training.events import Epoch, Event, Finished, Note, Parts, Progress, TaskState
 
 PLAIN_SECONDS = 5.0  # between two lines where there is no terminal
 SMOOTH = 0.9  # of the running mean that the live view shows for each loss
@@ -57,28 +59,23 @@ class TrainingView:
             self.smoothed[name] = SMOOTH * self.smoothed.get(name, value) + (1 - SMOOTH) * value
             self.steps[name] = self.steps.get(name, 0) + 1
         if self.live:
-            self.live.update(
-                Group(self._tasks() if self.last or not event.figures else Text(self._values(event)), progress_line(event))
-            )
+            shown = Columns(self._values(event)) if event.figures else self._tasks()
+            self.live.update(Group(shown, progress_line(event)))
         elif time.monotonic() - self.spoke > PLAIN_SECONDS or event.step == event.steps:
             self.spoke = time.monotonic()
-            self.console.print(Text(f"{progress_line(event)}  {self._values(event)}"), soft_wrap=True)
+            self.console.print(Text("  ".join([str(progress_line(event)), *self._values(event)])), soft_wrap=True)
 
-    def _values(self, event: Progress) -> str:
+    def _values(self, event: Progress) -> list[str]:
         losses = [f"{name} loss {value:.3f}" for name, value in self.smoothed.items()]
-        return "  ".join([*losses, *(f"{name} {value:.4g}" for name, value in event.figures.items())])
+        return [*losses, *(f"{name} {value:.4g}" for name, value in event.figures.items())]
 
     def _tasks(self) -> Table:
         """A row a task, with its figures of the last evaluation."""
-        table = new_table()
-        for column in ("task", "train loss", "val loss", "accuracy", "macro-F1", "batches"):
-            table.add_column(column, justify="left" if column == "task" else "right", no_wrap=True)
-        before = {state.task: state for state in self.last.tasks} if self.last else {}
-        for name, value in self.smoothed.items():
-            old = before[name].validation if name in before else {}
-            cells = [number(old.get(key)) for key in ("loss", "accuracy", "macro_f1")]
-            table.add_row(Text(name), number(value), *cells, str(self.steps.get(name, 0)))
-        return table
+        states = {state.task: state for state in self.last.tasks} if self.last else {}
+        for name, loss in self.smoothed.items():
+            old = states.get(name) or TaskState(name, "", None, {}, 0, 0, False)
+            states[name] = replace(old, train_loss=loss, batches=self.steps.get(name, 0))
+        return task_table(list(states.values()), self.console.width)
 
 
 def progress_line(event: Progress) -> Text:

@@ -19,6 +19,7 @@ class Declaration:
     short: str | None = None
     metavar: str | None = None
     minimum: float | None = None
+    maximum: float | None = None
     default_text: str | None = None
 
 
@@ -31,10 +32,11 @@ def option(
     short: str | None = None,
     metavar: str | None = None,
     minimum: float | None = None,
+    maximum: float | None = None,
     default_text: str | None = None,
 ) -> Any:
     """A dataclass field that is also a command-line option."""
-    metadata = {"option": Declaration(help, panel, positional, short, metavar, minimum, default_text)}
+    metadata = {"option": Declaration(help, panel, positional, short, metavar, minimum, maximum, default_text)}
     if isinstance(default, (list, tuple)):
         values = list(default)
         return field(default_factory=lambda: list(values), metadata=metadata)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mtlkit.config.architecture import SIZES, Attention, Truncation
+from mtlkit.config.architecture import SIZES, Architecture, Attention, Truncation
 from mtlkit.config.fields import option
 from mtlkit.errors import UsageError
 
@@ -16,6 +16,7 @@ OnBadRow = Literal["error", "skip"]
 Size = Literal["xs", "s", "m", "l"]
 Schedule = Literal["round-robin", "joint"]
 
+MAX_LENGTH = 256  # tokens of a text, for a model from scratch
 DATA, MODEL, TRAINING, FREEZING, RUN, MACHINE = "Data", "Model", "Training", "Freezing", "Run", "Machine"
 
 
@@ -39,8 +40,8 @@ class TrainingOptions(MachineOptions):
     on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA)
     weight_decay: float = option(0.01, "Decay of weight matrices; norms and biases are left alone.", panel=TRAINING, minimum=0)
     clip: float = option(1.0, "Largest gradient norm; 0 turns clipping off.", panel=TRAINING, minimum=0)
-    warmup: float = option(0.1, "Share of the steps in which the learning rate rises.", panel=TRAINING, minimum=0)
-    dropout: float = option(0.1, "Dropout on embeddings, in blocks and before heads.", panel=TRAINING, minimum=0)
+    warmup: float = option(0.1, "Share of the steps in which the learning rate rises.", panel=TRAINING, minimum=0, maximum=1)
+    dropout: float = option(0.1, "Dropout on embeddings, in blocks and before heads.", panel=TRAINING, minimum=0, maximum=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +104,17 @@ class TaskTrainingOptions(ShapeOptions, TrainingOptions):
     epochs: int = option(8, "Passes over the largest task.", panel=TRAINING, minimum=1)
     patience: int = option(0, "Stop after this many epochs without a better score; 0 never stops.", panel=TRAINING, minimum=0)
     batch_tokens: int = option(2048, "Tokens of a batch of the task with the longest texts.", panel=TRAINING, minimum=8)
-    learning_rate: float = option(5e-4, "Peak learning rate.", panel=TRAINING, minimum=0)
+    learning_rate: float = option(1e-3, "Peak learning rate of the backbone.", panel=TRAINING, minimum=0)
+    head_rate: float = option(10.0, "Learning rate of heads, as a multiple of --learning-rate.", panel=TRAINING, minimum=0)
     freeze: list[str] = option(["none"], "What stays as it is: none, backbone, head:NAME; comma lists.", panel=FREEZING)
+
+    def architecture(self, vocab_size: int | None = None) -> Architecture:
+        """The shape of fresh weights; of the largest vocabulary allowed unless its size is known. Raises UsageError."""
+        layers, dim, heads = self.shape()
+        length = self.max_length or MAX_LENGTH
+        return Architecture(
+            vocab_size or self.vocab_size, layers, dim, heads, length, self.attention or "bidirectional", self.dropout
+        )
 
     def cap_rows(self) -> int | Literal["shortest"] | None:
         """The value of `--cap`. Raises UsageError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from mtlkit.data.tokenizer import Encoded, TextEncoder
 
-FORMAT = "1"  # raised when what is stored changes
+FORMAT = "2"  # raised when what is stored changes
 
 
 def cache_folder() -> Path:
@@ -40,16 +41,25 @@ def encode_cached(texts: Sequence[str], encoder: TextEncoder, *, whole: bool = F
     path = cache_folder() / "tokens" / f"{key[:32]}.safetensors"
     try:
         stored = load_file(path)
-        return Encoded(stored["ids"], stored["offsets"], int(stored["truncated"][0]))
-    except (OSError, SafetensorError, KeyError):  # not there, or damaged: made anew
-        encoded = encoder.stream(texts) if whole else encoder.encode(texts)
-        _store(path, encoded)
-        return encoded
+        truncated, checksum = stored["numbers"].tolist()
+        encoded = Encoded(stored["ids"], stored["offsets"], truncated)
+        if checksum == _checksum(encoded):
+            return encoded
+    except (OSError, SafetensorError, KeyError):
+        pass  # not there, or damaged: made anew
+    encoded = encoder.stream(texts) if whole else encoder.encode(texts)
+    _store(path, encoded)
+    return encoded
+
+
+def _checksum(encoded: Encoded) -> int:
+    return zlib.crc32(encoded.offsets.data, zlib.crc32(encoded.ids.data, encoded.truncated))
 
 
 def _store(path: Path, encoded: Encoded) -> None:
     """Written beside and renamed. A cache that cannot be written is no reason to stop."""
-    arrays = {"ids": encoded.ids, "offsets": encoded.offsets, "truncated": np.array([encoded.truncated], np.int64)}
+    numbers = np.array([encoded.truncated, _checksum(encoded)], np.int64)
+    arrays = {"ids": encoded.ids, "offsets": encoded.offsets, "numbers": numbers}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:

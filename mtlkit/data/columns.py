@@ -36,26 +36,31 @@ LABEL_NAMES = (
 )
 
 
-def text_columns(columns: list[str], asked: str | None, place: str) -> list[str]:
-    """The columns whose texts are joined: those asked for (`title+body`), the usual one, or the only one there is."""
+def text_columns(columns: list[str], asked: str | None, place: str, way: str = "say ?text=NAME") -> list[str]:
+    """The columns whose texts are joined: those asked for (`title+body`), the usual one, or the only one there is.
+
+    `way` tells the user how to ask, where that is not certain. Raises DataError.
+    """
     if asked is not None:
         return [_existing(name, columns, place) for name in asked.split("+")]
     if len(columns) == 1:
         return columns
-    return [_usual("text", TEXT_NAMES, columns, place)]
+    return [_usual("text", TEXT_NAMES, columns, place, way)]
 
 
 def label_column(columns: list[str], asked: str | None, place: str) -> str:
     """The column of the labels: the one asked for, or the usual one."""
-    return _existing(asked, columns, place) if asked is not None else _usual("label", LABEL_NAMES, columns, place)
+    if asked is not None:
+        return _existing(asked, columns, place)
+    return _usual("label", LABEL_NAMES, columns, place, "say ?label=NAME")
 
 
-def _usual(role: str, names: Iterable[str], columns: list[str], place: str) -> str:
+def _usual(role: str, names: Iterable[str], columns: list[str], place: str, way: str) -> str:
     lowered = {column.lower(): column for column in reversed(columns)}
     for name in names:
         if name in lowered:
             return lowered[name]
-    raise DataError(f"{place}: which column is the {role}? columns: {', '.join(columns)}; say ?{role}=NAME")
+    raise DataError(f"{place}: which column is the {role}? columns: {', '.join(columns)}; {way}")
 
 
 def _existing(name: str, columns: list[str], place: str) -> str:

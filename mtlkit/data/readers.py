@@ -62,7 +62,7 @@ def read(path: Path, encoding: str = "utf-8") -> Iterator[Row | BadRow]:
     except KeyError:
         raise DataError(f"{path}: suffix {path.suffix!r} is not one of {listed(READERS)}") from None
     try:
-        codecs.lookup(encoding)
+        "".encode(encoding)  # more than a look-up: base64 is known, but no encoding of text
     except LookupError:
         raise DataError(f"{path}: encoding {encoding!r} is not known to Python; utf-8, latin-1, utf-16 are") from None
     try:
@@ -76,18 +76,17 @@ def read(path: Path, encoding: str = "utf-8") -> Iterator[Row | BadRow]:
 def _undecodable(path: Path, encoding: str) -> str:
     """Finds the first byte that is not of the encoding, without holding the file."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    offset, hint = 0, "latin-1"
+    offset, hint = 0, "latin-1"  # offset of what the decoder has not taken yet
     with path.open("rb") as file:
         while piece := file.read(1 << 20):
             if offset == 0 and piece[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
                 hint = "utf-16"
-            held = len(decoder.getstate()[0])
             try:
                 decoder.decode(piece)
             except UnicodeError as error:
-                offset += max(getattr(error, "start", 0) - held, 0)
+                offset += getattr(error, "start", 0)
                 break
-            offset += len(piece)
+            offset = file.tell() - len(decoder.getstate()[0])
     return f"{path}: byte {offset} is not {encoding}; say which encoding it is, such as --encoding {hint}"
 
 
@@ -97,7 +96,10 @@ def read_separated(path: Path, encoding: str, delimiter: str) -> Iterator[Row | 
     try:
         with path.open(encoding=encoding, newline="") as file:
             reader = csv.reader(file, delimiter=delimiter, strict=True)
-            header = next(reader, [])
+            try:
+                header = next(reader, [])
+            except csv.Error as error:
+                raise DataError(f"{path}:1: {_broken(error)} in the header") from None
             repeated = {name for name in header if header.count(name) > 1}
             if repeated:
                 raise DataError(f"{path}:1: column {listed(sorted(repeated))} stands twice in the header")
@@ -108,8 +110,7 @@ def read_separated(path: Path, encoding: str, delimiter: str) -> Iterator[Row | 
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    unclosed = "a quote opened here is never closed" if "end of data" in str(error) else str(error)
-                    yield BadRow(f"{path}:{line}: {unclosed}")
+                    yield BadRow(f"{path}:{line}: {_broken(error)}")
                     continue
                 if fields and len(fields) != len(header):
                     yield BadRow(f"{path}:{line}: {len(fields)} fields where the header has {len(header)}")
@@ -117,6 +118,10 @@ def read_separated(path: Path, encoding: str, delimiter: str) -> Iterator[Row | 
                     yield dict(zip(header, fields, strict=True))
     finally:
         csv.field_size_limit(limit)
+
+
+def _broken(error: csv.Error) -> str:
+    return "a quote opened here is never closed" if "end of data" in str(error) else str(error)
 
 
 def read_jsonl(path: Path, encoding: str) -> Iterator[Row | BadRow]:
@@ -127,13 +132,22 @@ def read_jsonl(path: Path, encoding: str) -> Iterator[Row | BadRow]:
                 continue
             try:
                 value = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 yield BadRow(f"{path}:{number}: not JSON ({error})")
                 continue
-            if isinstance(value, dict):
-                yield value
-            else:
+            if not isinstance(value, dict):
                 yield BadRow(f"{path}:{number}: {type(value).__name__} where a JSON object belongs")
+            elif not _is_text(value):
+                yield BadRow(f"{path}:{number}: half a surrogate pair, which is no character")
+            else:
+                yield value
+
+
+def _is_text(value: Row) -> bool:
+    try:
+        return bool(json.dumps(value, ensure_ascii=False).encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def read_parquet(path: Path, _encoding: str) -> Iterator[Row | BadRow]:
@@ -143,21 +157,26 @@ def read_parquet(path: Path, _encoding: str) -> Iterator[Row | BadRow]:
 
     try:
         with parquet.ParquetFile(path) as file:
-            names = _class_names(file.schema_arrow)
+            names = _class_columns(file.schema_arrow)
             for part in file.iter_batches(batch_size=PARQUET_ROWS):
                 for row in part.to_pylist():
-                    for column, labels in names.items():
-                        if row[column] is not None:
-                            row[column] = labels[row[column]]
-                    yield row
+                    yield row | {column: class_names(row[column], labels) for column, labels in names.items()}
     except pyarrow.ArrowException as error:
         raise DataError(f"{path}: not a readable parquet file ({str(error).splitlines()[0]})") from None
 
 
-def _class_names(schema: Any) -> dict[str, list[str]]:
+def _class_columns(schema: Any) -> dict[str, list[str]]:
     described = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     features = described.get("info", {}).get("features", {})
-    return {name: kind["names"] for name, kind in features.items() if isinstance(kind, dict) and kind.get("names")}
+    kinds = {name: kind.get("feature", kind) for name, kind in features.items() if isinstance(kind, dict)}
+    return {name: kind["names"] for name, kind in kinds.items() if isinstance(kind, dict) and kind.get("names")}
+
+
+def class_names(value: int | list[int] | None, names: list[str]) -> Any:
+    """The name of a class, or of each class in a list. -1 marks a row without a label, as in imdb's unsupervised split."""
+    if isinstance(value, list):
+        return [names[number] for number in value]
+    return names[value] if value is not None and value >= 0 else None
 
 
 def read_lines(path: Path, encoding: str) -> Iterator[Row | BadRow]:

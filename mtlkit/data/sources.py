@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from mtlkit.config.architecture import check_task_name
-from mtlkit.data.readers import READERS, BadRow, Row, read
+from mtlkit.data.readers import READERS, BadRow, Row, class_names, read
 from mtlkit.errors import DataError, NetworkError, UsageError, listed, suggest
 
 SPLITS: dict[str, tuple[str, ...]] = {
@@ -20,6 +23,7 @@ SPLITS: dict[str, tuple[str, ...]] = {
     "test": ("test",),
 }
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+HUB, HUB_SECONDS = "https://huggingface.co", 5.0
 SHORT_NAMES = {"ag_news": "fancyzhx/ag_news", "imdb": "stanfordnlp/imdb"}
 
 
@@ -97,6 +101,8 @@ class HubSource(Source):
     config: str | None
 
     def _load(self, call: str, *args: Any, **options: Any) -> Any:
+        if not hub_answers():
+            os.environ.setdefault("HF_HUB_OFFLINE", "1")  # its cache at once, instead of a minute of retries
         import datasets
         from datasets.exceptions import DatasetNotFoundError
 
@@ -116,10 +122,21 @@ class HubSource(Source):
 
     def rows(self, split: str, encoding: str) -> Iterator[Row | BadRow]:
         data = self._load("load_dataset", split=split)
-        names = {name: kind.names for name, kind in data.features.items() if hasattr(kind, "names")}
+        kinds = {name: getattr(kind, "feature", kind) for name, kind in data.features.items()}
+        names = {name: kind.names for name, kind in kinds.items() if hasattr(kind, "names")}
         for row in data:
-            # -1 is the hub's mark of a row without a label, as in imdb's unsupervised split
-            yield row | {column: labels[row[column]] if row[column] >= 0 else None for column, labels in names.items()}
+            yield row | {column: class_names(row[column], labels) for column, labels in names.items()}
+
+
+@cache
+def hub_answers() -> bool:
+    """Whether the hub can be reached within a few seconds."""
+    address = urlsplit(os.environ.get("HF_ENDPOINT", HUB))
+    try:
+        socket.create_connection((address.hostname or "", address.port or 443), HUB_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def parse_source(text: str) -> tuple[str, Query]:
@@ -133,7 +150,7 @@ def parse_source(text: str) -> tuple[str, Query]:
             raise UsageError(f"key {key!r} in {text!r} is not one of {listed(known)}{suggest(key, known)}")
         values[key] = unquote(value)
     if "limit" in values:
-        if not values["limit"].isdigit() or int(values["limit"]) < 1:
+        if not values["limit"].isdecimal() or int(values["limit"]) < 1:
             raise UsageError(f"limit={values['limit']!r} in {text!r} is not a number of rows")
         values["limit"] = int(values["limit"])
     kinds = ("classification", "multi-label", "regression")

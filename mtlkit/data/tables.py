@@ -10,7 +10,7 @@ import numpy as np
 from mtlkit.data.batching import Rows, generator
 from mtlkit.data.columns import join_text, label_column, label_value, text_columns
 from mtlkit.data.readers import BadRow, OnBadRow, Tally, good_rows
-from mtlkit.data.sources import Query, Source, find_split, open_source, parse_source
+from mtlkit.data.sources import FileSource, Query, Source, find_split, open_source, parse_source
 from mtlkit.errors import DataError, listed
 
 Label = str | float | tuple[str, ...]
@@ -97,11 +97,11 @@ def read_train_and_validation(address: str, reading: Reading) -> tuple[Table, Ta
     return train.select(np.flatnonzero(~held)), train.select(np.flatnonzero(held))
 
 
-def read_for_evaluation(address: str, split: str, reading: Reading) -> tuple[Table, str]:
-    """The rows to evaluate on, and the name of the split that they are.
+def read_for_evaluation(address: str, split: str, reading: Reading, *, named: bool) -> tuple[Table, str]:
+    """The rows to evaluate on, and what to call them.
 
-    A lone file is evaluated whole when `split` is `test`: it was named for that. Where a split is missing, `validation` falls
-    back to the tenth that training holds out. Raises DataError when there is nothing to take.
+    A lone file that was `named` for the evaluation is evaluated whole; one that was trained on is not. Where a split is
+    missing, `validation` falls back to the tenth that training holds out. Raises DataError when there is nothing to take.
     """
     path, query = parse_source(address)
     source = open_source(path, query)
@@ -109,9 +109,12 @@ def read_for_evaluation(address: str, split: str, reading: Reading) -> tuple[Tab
     found = find_split(source, split)
     if found is not None:
         return read_split(source, query, found, reading), split
+    if named and isinstance(source, FileSource):
+        return read_split(source, query, "train", reading), source.path.name
     if split == "validation":
         return read_train_and_validation(address, reading)[1], "validation"
-    raise DataError(f"{source.name}: no split '{split}'; splits: {listed(names)}; choose with --split")
+    ways = "choose with --split, or name rows with --task NAME=FILE"
+    raise DataError(f"{source.name}: no split '{split}'; splits: {listed(names)}; {ways}")
 
 
 def hold_out(labels: Sequence[Label]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

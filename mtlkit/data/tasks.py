@@ -56,8 +56,8 @@ def prepare(spec: TaskSpec, table: Table, encoder: TextEncoder) -> LabelledTexts
     unseen = unseen_labels(spec, table.labels)
     if not len(kept):
         raise DataError(f"task '{spec.name}': no row has a label that the head knows; it knows {', '.join(spec.labels)}")
-    encoded = encode_cached(table.texts, encoder)
-    return LabelledTexts(encoded if len(kept) == len(table) else encoded.select(kept), labels, kept, unseen)
+    encoded = encode_cached(table.select(kept).texts, encoder)
+    return LabelledTexts(encoded, labels, kept, unseen)
 
 
 def prepare_task(spec: TaskSpec, source: str, train: Table, validation: Table, encoder: TextEncoder) -> TaskData:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,8 @@ from mtlkit.config.architecture import Encoding
 from mtlkit.errors import IntegrityError
 
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
-TEXTS_AT_ONCE = 4096
+LETTERS_AT_ONCE = 4_000_000  # handed to the tokenizer together: enough for all cores, little enough for memory
+LETTERS_A_PIECE = 8192  # of a text that BPE learns from: its time grows with the square of the longest word
 LETTERS_A_TOKEN = 32  # more than any token of real text holds; what lies beyond a budget of these is never looked at
 
 
@@ -27,15 +27,21 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        min_frequency=2,  # a piece seen once teaches nothing
+        min_frequency=10,  # a piece that is hardly ever seen teaches nothing
         special_tokens=[PAD, BOS, EOS],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(_pieces(texts), trainer)
     ends = [(BOS, tokenizer.token_to_id(BOS)), (EOS, tokenizer.token_to_id(EOS))]
     tokenizer.post_processor = processors.TemplateProcessing(single=f"{BOS} $A {EOS}", special_tokens=ends)
     return _literal(tokenizer)
+
+
+def _pieces(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        for start in range(0, len(text), LETTERS_A_PIECE):
+            yield text[start : start + LETTERS_A_PIECE]
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
@@ -79,13 +85,6 @@ class Encoded:
         ids = np.concatenate([self.ids[self.offsets[row] : self.offsets[row + 1]] for row in rows])
         return Batch.flat(ids, lengths.tolist(), rows)
 
-    def select(self, rows: NDArray[np.int64]) -> Encoded:
-        """These rows alone, in this order."""
-        lengths = self.lengths[rows]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        picked = [self.ids[self.offsets[row] : self.offsets[row + 1]] for row in rows]
-        return Encoded(np.concatenate(picked) if picked else self.ids[:0], offsets, self.truncated)
-
 
 class TextEncoder:
     """A tokenizer with a length and a way to cut. The same text gives the same ids, alone or among others."""
@@ -118,15 +117,12 @@ class TextEncoder:
 
     def _stream(self, texts: Iterable[str]) -> Iterator[tuple[list[int], bool]]:
         room = self.encoding.max_length - 2
-        source = iter(texts)
-        while part := list(islice(source, TEXTS_AT_ONCE)):
-            sliced = [self._slice(text, room) for text in part]
-            for text, kept, encoding in zip(
-                part, sliced, self.tokenizer.encode_batch_fast(sliced, add_special_tokens=False), strict=True
-            ):
+        for part in _parts((self._slice(text, room), len(text)) for text in texts):
+            encodings = self.tokenizer.encode_batch_fast([kept for kept, _ in part], add_special_tokens=False)
+            for (kept, length), encoding in zip(part, encodings, strict=True):
                 ids = encoding.ids
                 cut = len(ids) > room
-                yield [self.bos, *(self._cut(ids, room) if cut else ids), self.eos], cut or len(kept) < len(text)
+                yield [self.bos, *(self._cut(ids, room) if cut else ids), self.eos], cut or len(kept) < length
 
     def _slice(self, text: str, room: int) -> str:
         """A text of megabytes is cut before it is tokenised, so that its time and memory are bounded."""
@@ -150,3 +146,17 @@ class TextEncoder:
             case "head-tail":  # a quarter from the start, the rest from the end, as Sun et al. 2019 found best
                 head = room // 4
                 return ids[:head] + ids[len(ids) - (room - head) :]
+
+
+def _parts(texts: Iterable[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
+    """Texts, each with its full length, in lists of about LETTERS_AT_ONCE letters."""
+    part: list[tuple[str, int]] = []
+    letters = 0
+    for text in texts:
+        part.append(text)
+        letters += len(text[0])
+        if letters >= LETTERS_AT_ONCE:
+            yield part
+            part, letters = [], 0
+    if part:
+        yield part

@@ -14,9 +14,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mtlkit.config.architecture import Architecture, Encoding, Stage, TaskSpec
-from mtlkit.errors import IntegrityError
+from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.runs import diagnose
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -56,10 +57,13 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """What a folder's `config.json` says. Raises IntegrityError when it says nothing sensible."""
     path = folder / CONFIG
     try:
-        return Checkpoint.from_json(json.loads(path.read_text(encoding="utf-8")))
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if value["format"] > FORMAT:
+            raise IntegrityError(f"{path}: written by a newer mtlkit (format {value['format']}); update mtlkit")
+        return Checkpoint.from_json(value)
     except OSError:
         raise IntegrityError(f"{folder}: not a model of mtlkit ({CONFIG} is missing)") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, ZeroDivisionError, UsageError) as error:
         raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None
 
 
@@ -79,16 +83,3 @@ def load_model(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
     except RuntimeError as error:
         raise IntegrityError(f"{folder / WEIGHTS}: weights do not fit {CONFIG} ({str(error).splitlines()[-1].strip()})") from None
     return model.eval().requires_grad_(True), checkpoint
-
-
-def diagnose(path: Path) -> str | None:
-    """What a file is that should hold weights or a configuration but does not, judged by its first bytes."""
-    with path.open("rb") as file:
-        start = file.read(512).lstrip()
-    if start.startswith(b"version https://git-lfs"):
-        return "a git-LFS pointer, not the file itself; fetch it with 'git lfs pull'"
-    if start[:1] == b"<" and b"html" in start.lower():
-        return "an HTML page, not a model; the download went to a web page (a login or an error), fetch it again"
-    if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
-        return "a pickle; mtlkit never opens one, as it can run any code; convert it to safetensors"
-    return None

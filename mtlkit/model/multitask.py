@@ -13,21 +13,30 @@ from mtlkit.model.encoder import Encoder
 from mtlkit.model.heads import Head
 
 
+class Heads(nn.ModuleDict):
+    """Heads by task. A task may well be called "type" or "training", names that a ModuleDict keeps for itself."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def __setitem__(self, task: str, head: nn.Module) -> None:
+        self._modules[task] = head
+
+
 class MultiTaskModel(nn.Module):
     """A sentence encoder and a head a task. Without tasks it is a sentence encoder, or a base, alone."""
 
     def __init__(self, backbone: Encoder, tasks: Iterable[TaskSpec] = ()) -> None:
         super().__init__()
         self.backbone = backbone
-        self.heads = nn.ModuleDict()
+        self.heads = Heads()
         for spec in tasks:
             self.add_task(spec)
 
     def add_task(self, spec: TaskSpec) -> None:
         """Gives a task a fresh head, in place of one of the same name."""
         architecture = self.backbone.architecture
-        # Not by assignment: ModuleDict refuses names of its own attributes, and a task may well be called "type".
-        self.heads._modules[spec.name] = Head(architecture.dim, spec, architecture.dropout)
+        self.heads[spec.name] = Head(architecture.dim, spec, architecture.dropout)
 
     def head(self, task: str) -> Head:
         return cast(Head, self.heads[task])

@@ -68,12 +68,14 @@ class Evaluation:
 
 def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
     """Evaluates every head of a model on its own data or on the data given. Raises UsageError, DataError."""
+    if options.text and loaded.tasks:
+        raise UsageError(f"--text measures a base; {loaded.path} has heads ({listed(loaded.tasks)}), give them data with --task")
     tally = Tally()
     reading = Reading(options.encoding, options.on_bad_row, tally)
     sources = evaluation_sources(options, loaded)
     tasks, base = {}, {}
     for name, source in sources.items():
-        table, split = read_for_evaluation(source, options.split, reading)
+        table, split = read_for_evaluation(source, options.split, reading, named=bool(options.task))
         tasks[name] = evaluate_task(loaded, name, table, split)
     if not loaded.tasks:
         texts = evaluation_texts(options, loaded, tally)

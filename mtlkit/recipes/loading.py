@@ -15,10 +15,10 @@ from torch import Tensor
 from mtlkit.config.architecture import Stage
 from mtlkit.data.tokenizer import TextEncoder, load_tokenizer
 from mtlkit.errors import IntegrityError, UsageError, listed, suggest
-from mtlkit.model.checkpoint import Checkpoint, diagnose, load_model
+from mtlkit.model.checkpoint import Checkpoint, load_model
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.saving import TOKENIZER
-from mtlkit.runs import RunRecord, newest, verify
+from mtlkit.runs import RunRecord, diagnose, newest, verify
 from mtlkit.training.inference import EVALUATION_TOKENS, encode_all
 from mtlkit.training.loop import Compute, DeviceName, PrecisionName, choose_compute
 

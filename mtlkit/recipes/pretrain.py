@@ -24,7 +24,7 @@ from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import next_token_loss
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.perplexity import held_out_windows, perplexity, window_batch
-from mtlkit.recipes.saving import save_run
+from mtlkit.recipes.saving import Product, save_run
 from mtlkit.runs import check_place, staged
 from mtlkit.training.events import Event, Finished, Note, Progress, result
 from mtlkit.training.loop import choose_compute, train
@@ -126,18 +126,8 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
             metrics |= {"tokens": seen, "tokens_per_second": seen / (time.monotonic() - begun)}
             print(json.dumps({"step": steps, "validation": metrics}), file=log)
         data = {"texts": fingerprint(texts), "held_out": fingerprint(held_out), "sources": options.sources}
-        save_run(
-            folder,
-            out,
-            MultiTaskModel(model),
-            tokenizer,
-            "base",
-            encoder.encoding,
-            "pretrain",
-            options,
-            data=data,
-            metrics=metrics,
-        )
+        product = Product(MultiTaskModel(model), tokenizer, "base", encoder.encoding)
+        save_run(folder, out, product, "pretrain", options, data=data, metrics=metrics)
     yield Note(f"held-out perplexity {metrics['perplexity']:.2f}, {metrics['bits_per_byte']:.3f} bits per byte")
     yield Finished(out, metrics, time.monotonic() - started, "mtlkit train-sentence")
 

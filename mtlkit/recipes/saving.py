@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +42,20 @@ def command_line(command: str, options: TrainingOptions) -> str:
     return shlex.join(words)
 
 
+@dataclass(frozen=True)
+class Product:
+    """What a training made: a model of a stage, and how it reads texts."""
+
+    model: MultiTaskModel
+    tokenizer: Tokenizer
+    stage: Stage
+    encoding: Encoding
+
+
 def save_run(
     folder: Path,
     out: Path,
-    model: MultiTaskModel,
-    tokenizer: Tokenizer,
-    stage: Stage,
-    encoding: Encoding,
+    product: Product,
     command: str,
     options: TrainingOptions,
     *,
@@ -57,11 +64,10 @@ def save_run(
     parent: dict[str, str] | None = None,
 ) -> None:
     """Writes model, tokenizer, card and record into the staged folder and moves it to its place."""
-    save_model(model, folder, stage, encoding)
-    tokenizer.save(str(folder / TOKENIZER))
-    line = command_line(command, options)
-    record = RunRecord(stage, line, plain(options), options.seed, data, metrics, parent)
-    (folder / "README.md").write_text(
-        model_card(record, model.backbone.architecture, tuple(model.tasks.values())), encoding="utf-8"
-    )
+    model = product.model
+    save_model(model, folder, product.stage, product.encoding)
+    product.tokenizer.save(str(folder / TOKENIZER))
+    record = RunRecord(product.stage, command_line(command, options), plain(options), options.seed, data, metrics, parent)
+    card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()))
+    (folder / "README.md").write_text(card, encoding="utf-8")
     finish(folder, out, record)

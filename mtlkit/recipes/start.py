@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from mtlkit.config.architecture import Architecture, Encoding, Stage, TaskSpec
+from mtlkit.config.architecture import Encoding, Stage, TaskSpec
 from mtlkit.config.training import TaskTrainingOptions
 from mtlkit.data.labels import fits, infer_spec
 from mtlkit.data.tables import Table
@@ -19,8 +19,6 @@ from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.loading import Found, find_model, load
 from mtlkit.runs import digest_of
-
-MAX_LENGTH = 256  # positions of a model from scratch
 
 
 @dataclass(frozen=True)
@@ -61,12 +59,9 @@ def start_from(found: Found, options: TaskTrainingOptions) -> Start:
 def start_from_scratch(options: TaskTrainingOptions, tables: Mapping[str, Table]) -> Start:
     """Fresh weights, and a tokenizer trained on the training texts."""
     tokenizer = train_tokenizer((text for table in tables.values() for text in table.texts), options.vocab_size)
-    layers, dim, heads = options.shape()
-    length = options.max_length or MAX_LENGTH
-    attention = options.attention or "bidirectional"
-    architecture = Architecture(tokenizer.get_vocab_size(), layers, dim, heads, length, attention, options.dropout)
+    architecture = options.architecture(tokenizer.get_vocab_size())
     torch.manual_seed(options.seed)
-    encoder = TextEncoder(tokenizer, Encoding(length, options.truncate or "head-tail"))
+    encoder = TextEncoder(tokenizer, Encoding(architecture.max_length, options.truncate or "head-tail"))
     return Start(MultiTaskModel(Encoder(architecture)), encoder, None)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from mtlkit.config.architecture import Architecture, Stage, parse_head
+from mtlkit.config.architecture import Stage, parse_head
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
 from mtlkit.data.readers import Tally
 from mtlkit.data.sources import parse_source, parse_task
@@ -13,7 +14,8 @@ from mtlkit.data.tables import Reading, cap_tables, read_train_and_validation
 from mtlkit.data.tasks import TaskData, prepare_task
 from mtlkit.errors import MtlkitError, UsageError
 from mtlkit.model.checkpoint import read_checkpoint
-from mtlkit.recipes.saving import save_run
+from mtlkit.recipes.loading import Found
+from mtlkit.recipes.saving import Product, save_run
 from mtlkit.recipes.start import Start, choose_start, fit_heads, start_from, start_from_scratch
 from mtlkit.runs import check_place, staged
 from mtlkit.training.events import Epoch, Event, Finished, Note, Parts
@@ -24,62 +26,92 @@ from mtlkit.training.loop import choose_compute
 Options = TrainSentenceOptions | TrainMtlOptions
 
 
-def train_tasks(
-    options: Options, command: str, stage: Stage, folder: str, starts: Sequence[Stage], following: str
-) -> Iterator[Event]:
-    """Checks all options, reads the data, trains, and writes the run. Nothing slow happens before everything is checked."""
+@dataclass(frozen=True)
+class Stages:
+    """What tells one command from another: its name, what it makes and where, what it starts from, what comes next."""
+
+    command: str
+    stage: Stage
+    folder: str
+    starts: tuple[Stage, ...]
+    following: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Options that go together: the model to start from (None: fresh weights), the tasks' sources, the frozen parts."""
+
+    found: Found | None
+    sources: dict[str, str]
+    frozen: frozenset[str]
+
+
+def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
+    """Checks all options, reads the data, trains, and writes the run. No data is read before everything is checked."""
     started = time.monotonic()
-    out = options.out or options.runs / folder
+    out = options.out or options.runs / stages.folder
     check_place(out, options.overwrite)
-    options.cap_rows()
-    parse_head(options.head)
     compute = choose_compute(options.device, options.precision)
-    sources = named_sources(options.tasks)
-    found = choose_start(options, starts)
-    if found is None:
-        layers, dim, heads = options.shape()
-        Architecture(options.vocab_size, layers, dim, heads, options.max_length or 256)
-        yield Note("starting from fresh weights, as asked")
-    else:
-        yield Note(f"starting from {found.path}, {found.reason}")
-    old = {task.name for task in read_checkpoint(found.path).tasks} if found else set()
-    frozen = parse_freeze(options.freeze, sorted(old | set(sources)))
-    check_freeze(frozen, sources, {"backbone", *(f"head:{name}" for name in old)}, fresh=found is None)
-    start = start_from(found, options) if found else None
-    tally = Tally()
-    reading = Reading(options.encoding, options.on_bad_row, tally)
-    tables = {name: read_train_and_validation(source, reading) for name, source in sources.items()}
-    if tally.skipped:
-        yield Note(f"{tally.skipped:,} rows skipped, such as {tally.reasons[0]}", warning=True)
-    train = cap_tables({name: both[0] for name, both in tables.items()}, options.cap_rows())
-    start = start or start_from_scratch(options, train)
-    kinds = {name: parse_source(source)[1].kind for name, source in sources.items()}
-    specs, notes = fit_heads(start, train, kinds, options.head, frozen, options.seed)
-    yield from (Note(note, warning=True) for note in notes)
-    tasks = {name: prepare_task(spec, sources[name], train[name], tables[name][1], start.encoder) for name, spec in specs.items()}
+    checked = check(options, stages)
+    yield Note(
+        f"starting from {checked.found.path}, {checked.found.reason}"
+        if checked.found
+        else "starting from fresh weights, as asked"
+    )
+    start, tasks, notes = load(options, checked)
+    yield from notes
     yield from describe_tasks(tasks, start)
-    unused = [name for name in start.model.tasks if name not in tasks]
+    unused = {f"head:{name}" for name in start.model.tasks if name not in tasks}
     if unused:
-        yield Note(f"heads kept as they are, for want of data: {', '.join(unused)}", warning="backbone" not in frozen)
-    frozen |= {f"head:{name}" for name in unused}
+        yield Note(f"kept as they are, for want of data: {', '.join(sorted(unused))}", warning="backbone" not in checked.frozen)
     with staged(out) as place:
-        last = None
+        best = None
         with (place / "metrics.jsonl").open("w", encoding="utf-8") as log:
-            for event in fit(start.model, tasks, frozen, options.schedule, options, compute, log):
+            for event in fit(start.model, tasks, checked.frozen | unused, options.schedule, options, compute, log):
                 if isinstance(event, Epoch) and event.best:
-                    last = event
+                    best = event
                 if isinstance(event, Parts):
                     check_unchanged(event)
                 yield event
-        assert last is not None
-        scores = {state.task: state.validation for state in last.tasks}
-        metrics = {"validation": scores, "score": last.score, "best_epoch": last.epoch}
+        assert best is not None
+        scores = {state.task: state.validation for state in best.tasks}
+        metrics = {"validation": scores, "score": best.score, "best_epoch": best.epoch}
+        product = Product(start.model, start.encoder.tokenizer, stages.stage, start.encoder.encoding)
         data = {name: task.fingerprint for name, task in tasks.items()}
-        save_run(
-            place, out, start.model, start.encoder.tokenizer, stage, start.encoder.encoding, command, options,
-            data=data, metrics=metrics, parent=start.parent,
-        )  # fmt: skip
-    yield Finished(out, metrics, time.monotonic() - started, following)
+        save_run(place, out, product, stages.command, options, data=data, metrics=metrics, parent=start.parent)
+    yield Finished(out, metrics, time.monotonic() - started, stages.following)
+
+
+def check(options: Options, stages: Stages) -> Checked:
+    """Everything that can be said without reading data. Raises UsageError, IntegrityError."""
+    options.cap_rows()
+    parse_head(options.head)
+    sources = named_sources(options.tasks)
+    found = choose_start(options, stages.starts)
+    if found is None:
+        options.architecture()
+    heads = [task.name for task in read_checkpoint(found.path).tasks] if found else []
+    frozen = parse_freeze(options.freeze, [*heads, *(name for name in sources if name not in heads)])
+    check_freeze(frozen, sources, {"backbone", *(f"head:{name}" for name in heads)}, fresh=found is None)
+    return Checked(found, sources, frozen)
+
+
+def load(options: Options, checked: Checked) -> tuple[Start, dict[str, TaskData], list[Note]]:
+    """The model to train, with a head a task, and every task's rows as tokens and labels."""
+    start = start_from(checked.found, options) if checked.found else None
+    reading = Reading(options.encoding, options.on_bad_row, Tally())
+    tables = {name: read_train_and_validation(source, reading) for name, source in checked.sources.items()}
+    train = cap_tables({name: both[0] for name, both in tables.items()}, options.cap_rows())
+    start = start or start_from_scratch(options, train)
+    kinds = {name: parse_source(source)[1].kind for name, source in checked.sources.items()}
+    specs, warnings = fit_heads(start, train, kinds, options.head, checked.frozen, options.seed)
+    tasks = {
+        name: prepare_task(spec, checked.sources[name], train[name], tables[name][1], start.encoder)
+        for name, spec in specs.items()
+    }
+    if reading.tally.skipped:
+        warnings = [f"{reading.tally.skipped:,} rows skipped, such as {reading.tally.reasons[0]}", *warnings]
+    return start, tasks, [Note(text, warning=True) for text in warnings]
 
 
 def named_sources(tasks: Sequence[str]) -> dict[str, str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mtlkit.config.training import TrainMtlOptions
-from mtlkit.recipes.tasks import train_tasks
+from mtlkit.recipes.tasks import Stages, train_tasks
 from mtlkit.training.events import Event, Finished, result
+
+STAGES = Stages("train-mtl", "mtl", "mtl", ("sentence", "base"), "mtlkit eval --confusion")
 
 
 def train_mtl(options: TrainMtlOptions) -> Finished:
@@ -19,4 +21,4 @@ def train_mtl(options: TrainMtlOptions) -> Finished:
 
 def stream(options: TrainMtlOptions) -> Iterator[Event]:
     """The same, telling what happens."""
-    return train_tasks(options, "train-mtl", "mtl", "mtl", ("sentence", "base"), "mtlkit eval --confusion")
+    return train_tasks(options, STAGES)

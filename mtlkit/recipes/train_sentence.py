@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mtlkit.config.training import TrainSentenceOptions
-from mtlkit.recipes.tasks import train_tasks
+from mtlkit.recipes.tasks import Stages, train_tasks
 from mtlkit.training.events import Event, Finished, result
+
+STAGES = Stages("train-sentence", "sentence", "sentence", ("base",), "mtlkit train-mtl")
 
 
 def train_sentence(options: TrainSentenceOptions) -> Finished:
@@ -19,4 +21,4 @@ def train_sentence(options: TrainSentenceOptions) -> Finished:
 
 def stream(options: TrainSentenceOptions) -> Iterator[Event]:
     """The same, telling what happens."""
-    return train_tasks(options, "train-sentence", "sentence", "sentence", ("base",), "mtlkit train-mtl")
+    return train_tasks(options, STAGES)

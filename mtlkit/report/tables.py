@@ -51,27 +51,39 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def epoch_table(epoch: Epoch, width: int) -> Group:
-    """A row a task: losses, the two metrics of its kind, batches seen."""
+    """A row a task: losses, metrics, batches seen."""
     name = f"epoch {epoch.epoch}/{epoch.epochs}" if epoch.epoch else "before training"
+    title = f"{name}, mean score {epoch.score:.3f}{', best so far' if epoch.best else ''}"
+    return titled(title, task_table(epoch.tasks, width))
+
+
+def task_table(states: Sequence[TaskState], width: int) -> Table:
+    """The table of an epoch. Where it is too wide, the names of the tasks are cut, never a figure."""
+    metrics = metric_names(states)
+    titles = ["train loss", "val loss", *(METRICS[metric] for metric in metrics), "batches"]
+    rows = [state_figures(state, metrics) for state in states]
+    taken = sum(max(map(len, column)) + 3 for column in zip(titles, *rows, strict=True))
     table = new_table()
-    table.add_column("task", max_width=max(12, width // 4), overflow="ellipsis", no_wrap=True)
-    titles = [METRICS[metric] for metric in metric_names(epoch.tasks)]
-    for column in ("train loss", "val loss", *titles, "batches"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for state in epoch.tasks:
-        table.add_row(*state_cells(state, metric_names(epoch.tasks)))
-    return titled(f"{name}, mean score {epoch.score:.3f}{', best so far' if epoch.best else ''}", table)
+    table.add_column("task", max_width=max(8, width - taken - 2), overflow="ellipsis", no_wrap=True)
+    for title in titles:
+        table.add_column(title, justify="right", no_wrap=True)
+    for state, row in zip(states, rows, strict=True):
+        table.add_row(literal(state.task), *row)
+    return table
 
 
 def metric_names(states: Sequence[TaskState]) -> list[str]:
-    """The columns that any of these tasks needs."""
-    return [name for name in METRICS if any(name in state.validation for state in states)]
+    """The two metrics of the tasks' kind; where kinds mix, there is room for one of regression."""
+    names = [name for name in METRICS if any(name in state.validation for state in states)]
+    if not names:
+        return ["accuracy", "macro_f1"]
+    return [name for name in names if name != "pearson" or "accuracy" not in names]
 
 
-def state_cells(state: TaskState, metrics: Sequence[str]) -> list[Text | str]:
-    seen = "watched" if state.watched else f"{state.batches}/{state.planned}" if state.planned else "-"
-    values = [number(state.validation.get(name)) for name in metrics]
-    return [literal(state.task), number(state.train_loss), number(state.validation.get("loss")), *values, seen]
+def state_figures(state: TaskState, metrics: Sequence[str]) -> list[str]:
+    seen = f"{state.batches}/{state.planned}" if state.planned else str(state.batches or "-")
+    values = [number(state.validation.get(name)) for name in ("loss", *metrics)]
+    return [number(state.train_loss), *values, "watched" if state.watched else seen]
 
 
 def class_table(task: str, metrics: dict[str, Any]) -> Group:

@@ -6,58 +6,22 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, TextIO
 
-import torch
 from torch import Tensor
 
 from mtlkit.config.training import Schedule, TaskTrainingOptions
 from mtlkit.data.tasks import TaskData
-from mtlkit.metrics import main_metric
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Epoch, Event, Note, Part, Parts, Progress, TaskState
 from mtlkit.training.freezing import apply_freeze, digest, training_mode
-from mtlkit.training.inference import encode_all, evaluate
+from mtlkit.training.inference import encode_all
+from mtlkit.training.judging import Best, Judge, rank, trained_weights
 from mtlkit.training.loop import Compute, Step, train
 from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.schedules import Piece, make_plans, spend, work
-
-SHOWN = ("loss", "accuracy", "macro_f1", "micro_f1", "pearson", "spearman", "mse")  # of all metrics, those of an epoch
-
-
-@dataclass
-class Best:
-    """The epoch with the highest mean score (the lower mean loss where two are equal), and its weights."""
-
-    epoch: int
-    rank: tuple[float, float]
-    metrics: dict[str, dict[str, float]]
-    weights: dict[str, Tensor]
-
-
-class Judge:
-    """Evaluates every task on its validation rows. Vectors of a frozen backbone are worked out once."""
-
-    def __init__(self, model: MultiTaskModel, tasks: Mapping[str, TaskData], compute: Compute, frozen_backbone: bool) -> None:
-        self.model, self.tasks, self.compute = model, tasks, compute
-        self.cached: dict[str, Tensor] = {}
-        if frozen_backbone:
-            model.eval()
-            self.cached = {name: self._encode(task) for name, task in tasks.items()}
-
-    def _encode(self, task: TaskData) -> Tensor:
-        return encode_all(self.model, task.validation.encoded, self.compute)
-
-    def __call__(self) -> dict[str, dict[str, float]]:
-        self.model.eval()
-        found = {}
-        for name, task in self.tasks.items():
-            vectors = self.cached[name] if name in self.cached else self._encode(task)
-            metrics = evaluate(self.model, name, task.validation, vectors)
-            found[name] = {key: metrics[key] for key in SHOWN if key in metrics}
-        return found
 
 
 class Account:
@@ -78,6 +42,126 @@ class Account:
         return self.loss[name] / self.texts[name] if self.texts[name] else None
 
 
+class Fit:
+    """One training. `tasks` have data; those whose head is frozen are watched: evaluated, not trained on."""
+
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        tasks: Mapping[str, TaskData],
+        frozen: frozenset[str],
+        schedule: Schedule,
+        options: TaskTrainingOptions,
+        compute: Compute,
+        log: TextIO,
+    ) -> None:
+        apply_freeze(model, frozen)
+        model.to(compute.device)
+        self.model, self.tasks, self.frozen = model, tasks, frozen
+        self.schedule, self.options, self.compute, self.log = schedule, options, compute, log
+        self.before = {name: digest(part) for name, part in model.parts() if name in frozen}
+        self.mixed = {name: task for name, task in tasks.items() if f"head:{name}" not in frozen}
+        self.lengths = {name: task.train.encoded.lengths for name, task in self.mixed.items()}
+        self.plans = make_plans(self.lengths, options.batch_tokens, options.seed)
+        self.budget = spend(self.plans, schedule)
+        self.best: Best | None = None
+
+    def events(self) -> Iterator[Event]:
+        """Trains in place, leaves the best weights in the model and yields what happens."""
+        yield Parts(self._parts())
+        vectors = self._train_vectors()
+        judge = Judge(self.model, self.tasks, self.compute, vectors is not None)
+        if vectors is not None:
+            count = sum(len(task.train) + len(task.validation) for task in self.tasks.values())
+            yield Note(f"the backbone is frozen: {count:,} texts were encoded once, the heads train on their vectors")
+        if len(self.mixed) < len(self.tasks):
+            yield self._epoch(0, judge, Account())
+        worse, account = 0, Account()
+        for step, progress in self._steps(vectors):
+            account.add(step)
+            if step.skipped:
+                yield Note(f"step {step.index + 1} was skipped: its gradient was not finite", warning=True)
+            yield progress
+            if (step.index + 1) % self.budget.steps:
+                continue
+            epoch = self._epoch(progress.epoch, judge, account)
+            yield epoch
+            worse = 0 if epoch.best else worse + 1
+            if self.options.patience and worse == self.options.patience:
+                yield Note(f"no better score in {worse} epochs: stopped")
+                break
+            account = Account()
+            training_mode(self.model, self.frozen)
+        assert self.best is not None
+        self.model.load_state_dict(self.best.weights, strict=False)
+        self.model.eval()
+        yield Parts(self._parts(final=True))
+
+    def _train_vectors(self) -> dict[str, Tensor] | None:
+        """Backbone wholly frozen: every training text is encoded once, and the heads train on the vectors."""
+        if "backbone" not in self.frozen:
+            return None
+        self.model.eval()
+        return {name: encode_all(self.model, task.train.encoded, self.compute) for name, task in self.mixed.items()}
+
+    def _steps(self, vectors: dict[str, Tensor] | None) -> Iterator[tuple[Step[Piece], Progress]]:
+        options, losses = self.options, TaskLosses(self.model, self.mixed, self.compute.device, vectors)
+        rate = LearningRate(options.learning_rate, self.budget.steps * options.epochs, options.warmup)
+        training_mode(self.model, self.frozen)
+        begun, seen = time.monotonic(), 0
+        for step in train(
+            self.model,
+            work(self.plans, self.schedule, self.budget.rounds * options.epochs),
+            losses,
+            rate,
+            weight_decay=options.weight_decay,
+            clip=options.clip,
+            compute=self.compute,
+            heads=self.model.heads.parameters(),
+            head_rate=options.head_rate,
+            describe=losses.describe,
+        ):
+            seen += sum(int(self.lengths[name][rows].sum()) for name, rows in step.work.items())
+            line = {"step": step.index + 1, "losses": step.losses, "gradient_norm": step.gradient_norm, "rate": step.rate}
+            self._write({**line, **({"skipped": True} if step.skipped else {})})
+            elapsed, epoch = time.monotonic() - begun, step.index // self.budget.steps + 1
+            yield step, Progress(step.index + 1, rate.steps, epoch, options.epochs, elapsed, seen / elapsed, step.losses, {})
+
+    def _epoch(self, number: int, judge: Judge, account: Account) -> Epoch:
+        """Evaluates every task and, after an epoch of training (0 is before it), remembers the weights if they are the best."""
+        states = tuple(
+            TaskState(
+                name,
+                task.spec.kind,
+                account.mean(name),
+                metrics,
+                account.batches[name],
+                self.budget.rounds if number and name in self.mixed else 0,
+                name not in self.mixed,
+            )
+            for (name, task), metrics in zip(self.tasks.items(), judge().values(), strict=True)
+        )
+        now = rank(states, self.mixed)
+        better = number > 0 and (self.best is None or now.beats(self.best.rank))
+        if better:
+            self.best = Best(now, trained_weights(self.model))
+        self._write({"epoch": number, "tasks": [asdict(state) for state in states]})
+        return Epoch(number, self.options.epochs, states, now.score, better)
+
+    def _parts(self, final: bool = False) -> tuple[Part, ...]:
+        """Every part with its parameters; frozen ones with the digest from before and, at the end, that of now."""
+        parts = []
+        for name, part in self.model.parts():
+            total = sum(weight.numel() for weight in part.parameters())
+            trainable = sum(weight.numel() for weight in part.parameters() if weight.requires_grad)
+            after = digest(part) if final and name in self.before else None
+            parts.append(Part(name, total, trainable, self.before.get(name), after))
+        return tuple(parts)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self.log.write(json.dumps(line) + "\n")
+
+
 def fit(
     model: MultiTaskModel,
     tasks: Mapping[str, TaskData],
@@ -87,110 +171,5 @@ def fit(
     compute: Compute,
     log: TextIO,
 ) -> Iterator[Event]:
-    """Trains in place, leaves the best weights in the model and yields what happens; the last Epoch with `best` is the one kept.
-
-    A task whose head is frozen is evaluated but not trained on. Backbone wholly frozen: every text is encoded once.
-    """
-    apply_freeze(model, frozen)
-    model.to(compute.device)
-    before = {name: digest(part) for name, part in model.parts() if name in frozen}
-    yield Parts(describe_parts(model, before))
-    mixed = {name: task for name, task in tasks.items() if f"head:{name}" not in frozen}
-    cached = "backbone" in frozen
-    judge = Judge(model, tasks, compute, cached)
-    vectors = {name: encode_all(model.eval(), task.train.encoded, compute) for name, task in mixed.items()} if cached else None
-    if cached:
-        count = sum(len(task.train) + len(task.validation) for task in tasks.values())
-        yield Note(f"the backbone is frozen: {count:,} texts were encoded once, the heads train on their vectors")
-    plans = make_plans({name: task.train.encoded.lengths for name, task in mixed.items()}, options.batch_tokens, options.seed)
-    budget = spend(plans, schedule)
-    lengths = {name: task.train.encoded.lengths for name, task in mixed.items()}
-    losses = TaskLosses(model, mixed, compute.device, vectors)
-
-    def states(account: Account | None) -> tuple[TaskState, ...]:
-        metrics = judge()
-        return tuple(
-            TaskState(
-                name,
-                task.spec.kind,
-                account.mean(name) if account else None,
-                metrics[name],
-                account.batches[name] if account else 0,
-                budget.rounds if account and name in mixed else 0,
-                name not in mixed,
-            )
-            for name, task in tasks.items()
-        )
-
-    if len(mixed) < len(tasks):
-        start = states(None)
-        write(log, {"epoch": 0, "validation": {state.task: state.validation for state in start}})
-        yield Epoch(0, options.epochs, start, mean_score(start, tasks), False)
-    best: Best | None = None
-    begun, seen, account, worse = time.monotonic(), 0, Account(), 0
-    rate = LearningRate(options.learning_rate, budget.steps * options.epochs, options.warmup)
-    training_mode(model, frozen)
-    steps = train(
-        model,
-        work(plans, schedule, budget.rounds * options.epochs),
-        losses,
-        rate,
-        weight_decay=options.weight_decay,
-        clip=options.clip,
-        compute=compute,
-        describe=losses.describe,
-    )
-    for step in steps:
-        account.add(step)
-        seen += sum(int(lengths[name][rows].sum()) for name, rows in step.work.items())
-        write(log, {"step": step.index + 1, "losses": step.losses, "gradient_norm": step.gradient_norm, "rate": step.rate})
-        if step.skipped:
-            yield Note(f"step {step.index + 1} was skipped: its gradient was not finite", warning=True)
-        elapsed = time.monotonic() - begun
-        epoch = step.index // budget.steps + 1
-        yield Progress(step.index + 1, rate.steps, epoch, options.epochs, elapsed, seen / elapsed, step.losses, {})
-        if (step.index + 1) % budget.steps:
-            continue
-        now = states(account)
-        rank = (mean_score(now, mixed), -sum(state.validation["loss"] for state in now if not state.watched))
-        improved = best is None or rank > best.rank
-        worse = 0 if improved else worse + 1
-        if improved:
-            best = Best(epoch, rank, {state.task: state.validation for state in now}, trained_weights(model))
-        write(log, {"epoch": epoch, "tasks": [asdict(state) for state in now]})
-        yield Epoch(epoch, options.epochs, now, rank[0], improved)
-        if options.patience and worse == options.patience:
-            yield Note(f"no better score in {worse} epochs: stopped")
-            break
-        account = Account()
-        training_mode(model, frozen)
-    assert best is not None
-    model.load_state_dict(best.weights, strict=False)
-    model.eval()
-    yield Parts(describe_parts(model, before, final=True))
-
-
-def mean_score(states: tuple[TaskState, ...], tasks: Mapping[str, TaskData]) -> float:
-    """Mean over trained tasks of the metric that counts for each."""
-    scores = [state.validation[main_metric(tasks[state.task].spec)] for state in states if state.task in tasks]
-    return sum(scores) / len(scores)
-
-
-def trained_weights(model: MultiTaskModel) -> dict[str, Tensor]:
-    return {name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad}
-
-
-@torch.no_grad()
-def describe_parts(model: MultiTaskModel, before: Mapping[str, str], final: bool = False) -> tuple[Part, ...]:
-    """Every part with its parameters; frozen ones with the digest from before and, at the end, that of now."""
-    parts = []
-    for name, part in model.parts():
-        sizes = [(weight.numel(), weight.requires_grad) for weight in part.parameters()]
-        after = digest(part) if final and name in before else None
-        trainable = sum(size for size, free in sizes if free)
-        parts.append(Part(name, sum(size for size, _ in sizes), trainable, before.get(name), after))
-    return tuple(parts)
-
-
-def write(log: TextIO, line: dict[str, Any]) -> None:
-    log.write(json.dumps(line) + "\n")
+    """Trains `model` in place on tasks and yields what happens; the last Epoch with `best` is the one whose weights stay."""
+    return Fit(model, tasks, frozen, schedule, options, compute, log).events()

@@ -32,7 +32,7 @@ def parse_freeze(items: Iterable[str], heads: Iterable[str]) -> frozenset[str]:
     known = targets_of(heads)
     for name in chosen:
         if name not in known:
-            raise UsageError(f"--freeze {name}: no such part; there are none, {listed(known)}{suggest(name, ['none', *known])}")
+            raise UsageError(f"--freeze {name}: no such part; known are none, {listed(known)}{suggest(name, ['none', *known])}")
     return frozenset(chosen)
 
 

@@ -65,14 +65,18 @@ def train(
     weight_decay: float,
     clip: float,
     compute: Compute,
+    heads: Iterable[nn.Parameter] = (),
+    head_rate: float = 1.0,
     describe: Callable[[Work], str] = repr,
 ) -> Iterator[Step[Work]]:
     """One optimiser step a piece of work: losses are added, the gradient is clipped to norm `clip`.
 
+    Parameters of `heads` learn at `head_rate` times the rate.
+
     Raises DivergedError before a step whose loss is not finite; `describe` then names the texts it came from.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = make_optimizer(parameters, weight_decay)
+    optimizer = make_optimizer(parameters, weight_decay, heads, head_rate)
     for index, piece in enumerate(work):
         set_rate(optimizer, rate.at(index))
         with compute.autocast():

@@ -51,4 +51,4 @@ class TaskLosses:
 
     def describe(self, piece: Piece) -> str:
         """Which rows a step holds, for the error about a loss that is not finite."""
-        return "; ".join(f"rows {', '.join(map(str, rows[:8]))} of '{name}'" for name, rows in piece.items())
+        return "; ".join(f"rows {', '.join(map(str, rows))} of '{name}'" for name, rows in piece.items())

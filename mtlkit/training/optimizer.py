@@ -29,17 +29,29 @@ class LearningRate:
         return self.peak * (self.floor + (1 - self.floor) * (1 + math.cos(math.pi * done)) / 2)
 
 
-def make_optimizer(parameters: Iterable[nn.Parameter], weight_decay: float) -> AdamW:
-    """Only what has a gradient is in it, so nothing frozen is ever decayed. Norms and biases are not decayed either."""
+def make_optimizer(
+    parameters: Iterable[nn.Parameter], weight_decay: float, heads: Iterable[nn.Parameter] = (), head_rate: float = 1.0
+) -> AdamW:
+    """Only what has a gradient is in it, so nothing frozen is ever decayed. Norms and biases are not decayed either.
+
+    Those of the parameters that belong to `heads` learn at `head_rate` times the rate of the others.
+    """
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
+    of_heads = {id(parameter) for parameter in heads}
     groups = [
-        {"params": [parameter for parameter in trainable if parameter.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [parameter for parameter in trainable if parameter.ndim < 2], "weight_decay": 0.0},
+        {
+            "params": [one for one in trainable if (one.ndim >= 2) == matrix and (id(one) in of_heads) == head],
+            "weight_decay": weight_decay if matrix else 0.0,
+            "multiple": head_rate if head else 1.0,
+        }
+        for matrix in (True, False)
+        for head in (False, True)
     ]
     fused = all(parameter.device.type in ("cpu", "cuda") for parameter in trainable)
     return AdamW([group for group in groups if group["params"]], betas=(0.9, 0.98), eps=1e-8, fused=fused)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Gives every group its multiple of the rate."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("multiple", 1.0)
