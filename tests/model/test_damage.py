@@ -1,0 +1,173 @@
+"""Files of a run that are not what was written: each is refused by its name, and a pickle is never opened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+
+import mtlkit
+from mtlkit.errors import IntegrityError
+from mtlkit.model.checkpoint import load_model
+from mtlkit.runs import file_digest
+
+HTML = "\n<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in</body></html>"
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n"
+
+
+def seal(run: Path) -> None:
+    """Writes the digests of the files as they are now, as one would who wants a changed file to be loaded."""
+    record = json.loads((run / "run.json").read_text())
+    record["files"] = {name: file_digest(run / name) for name in record["files"]}
+    (run / "run.json").write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("model.safetensors", 0),  # the length of the header
+        ("model.safetensors", 40),  # the header
+        ("model.safetensors", 0.3),  # weights
+        ("model.safetensors", 0.6),
+        ("model.safetensors", -1),
+        ("config.json", 0.5),
+        ("tokenizer.json", 0.5),
+    ],
+)
+def test_a_flipped_bit_is_refused_with_the_file_and_both_digests(run: Path, name: str, place: float) -> None:  # fault 4
+    path = run / name
+    wanted = file_digest(path)
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content)) if isinstance(place, float) else place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(IntegrityError) as caught:
+        mtlkit.load(run)
+    message = str(caught.value)
+    assert str(path) in message
+    assert wanted in message
+    assert hashlib.sha256(content).hexdigest() in message
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize("keep", [0, 0.5, -1])
+def test_a_truncated_weight_file_is_refused(run: Path, keep: float) -> None:
+    path = run / "model.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content)) if keep != -1 else -1])
+    with pytest.raises(IntegrityError, match=r"model\.safetensors: SHA-256 is .*; the file is damaged"):
+        mtlkit.load(run)
+    seal(run)  # and also where the digest does not tell
+    with pytest.raises(IntegrityError, match=r"model\.safetensors: not safetensors"):
+        mtlkit.load(run)
+
+
+def test_a_missing_weight_file_is_named(run: Path) -> None:
+    (run / "model.safetensors").unlink()
+    with pytest.raises(IntegrityError, match=r"model\.safetensors.*no such file"):
+        mtlkit.load(run)
+    with pytest.raises(IntegrityError, match=r"model\.safetensors is missing"):
+        load_model(run)
+
+
+class Canary:
+    """Unpickling it makes a folder, which tells that it sang."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+def write_torch(value: object, path: Path) -> None:
+    torch.save(value, path)
+
+
+def write_old_torch(value: object, path: Path) -> None:
+    torch.save(value, path, _use_new_zipfile_serialization=False)
+
+
+def write_pickle(protocol: int) -> Callable[[object, Path], None]:
+    return lambda value, path: path.write_bytes(pickle.dumps(value, protocol)) and None  # type: ignore[func-returns-value]
+
+
+PICKLES = [write_torch, write_old_torch, *map(write_pickle, range(pickle.HIGHEST_PROTOCOL + 1))]
+
+
+@pytest.mark.parametrize("write", PICKLES)
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_pickle_in_place_of_the_weights_is_refused_and_never_opened(  # fault 32
+    run: Path, write: Callable[[object, Path], None], sealed: bool, tmp_path: Path
+) -> None:
+    song = tmp_path / "song"
+    write(Canary(song), run / "model.safetensors")
+    if sealed:
+        seal(run)
+    old = (run / "model.safetensors").read_bytes().startswith((b"c", b"("))  # protocols 0 and 1 bear no mark
+    with pytest.raises(
+        IntegrityError, match=r"model\.safetensors: " + ("" if old else "a pickle; mtlkit never opens one")
+    ) as caught:
+        mtlkit.load(run)
+    assert caught.value.exit_code == 4
+    assert not song.exists()
+    shutil.copy(run / "model.safetensors", tmp_path / "model.pt")
+    with suppress(Exception):
+        torch.load(tmp_path / "model.pt", weights_only=False)
+    assert song.exists()  # so the canary does sing for a careless reader
+
+
+@pytest.mark.parametrize("write", PICKLES)
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "run.json"])
+def test_a_pickle_in_place_of_another_file_is_refused_and_never_opened(  # fault 32
+    run: Path, write: Callable[[object, Path], None], name: str, tmp_path: Path
+) -> None:
+    song = tmp_path / "song"
+    write(Canary(song), run / name)
+    if name != "run.json":
+        seal(run)
+    with pytest.raises(IntegrityError, match=name):
+        mtlkit.load(run)
+    assert not song.exists()
+
+
+def test_a_pickle_given_as_the_model_is_refused_and_never_opened(  # fault 32
+    cli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    song, model = tmp_path / "song", tmp_path / "model.pt"
+    torch.save(Canary(song), model)
+    done = cli("embed", "a text", "--model", model)
+    assert done.returncode == 4
+    assert done.stdout == ""
+    assert "a pickle; mtlkit never opens one" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert not song.exists()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "run.json"])
+@pytest.mark.parametrize(("text", "diagnosis"), [(HTML, "an HTML page"), (POINTER, "a git-LFS pointer.*git lfs pull")])
+def test_a_web_page_or_a_pointer_in_place_of_a_file_is_called_by_its_name(  # fault 33
+    run: Path, name: str, text: str, diagnosis: str
+) -> None:
+    (run / name).write_text(text)
+    with pytest.raises(IntegrityError, match=f"{name}: {diagnosis}") as caught:
+        mtlkit.load(run)
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize(("text", "diagnosis"), [(HTML, "an HTML page"), (POINTER, "a git-LFS pointer.*git lfs pull")])
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_web_page_or_a_pointer_is_called_by_its_name_without_a_record_too(  # fault 33
+    run: Path, name: str, text: str, diagnosis: str
+) -> None:
+    (run / name).write_text(text)
+    with pytest.raises(IntegrityError, match=f"{name}: {diagnosis}"):
+        load_model(run)

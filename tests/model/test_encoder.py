@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from mtlkit.batch import Batch
+from mtlkit.config.architecture import Architecture, Attention
+from mtlkit.data.tokenizer import Encoded, TextEncoder
+from mtlkit.model.encoder import Block, Encoder
+
+ATTENTIONS: list[Attention] = ["bidirectional", "causal"]
+MakeEncoder = Callable[[Attention], Encoder]
+
+
+@torch.no_grad()
+def alone(encoder: Encoder, encoded: Encoded) -> Tensor:
+    """The vector of every text from a batch of its own, (N, D)."""
+    return torch.cat([encoder.encode(encoded.batch([row])) for row in range(len(encoded))])
+
+
+@torch.no_grad()
+def together(encoder: Encoder, batch: Batch) -> Tensor:
+    """Vectors of one batch, put in the order of their row numbers."""
+    return encoder.encode(batch)[torch.from_numpy(np.argsort(batch.rows))]
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_a_vector_is_the_same_alone_in_any_batch_and_in_any_order(
+    attention: Attention, passages: list[str], reader: TextEncoder, make_encoder: MakeEncoder
+) -> None:
+    encoder = make_encoder(attention)
+    encoded = reader.encode(passages)
+    expected = alone(encoder, encoded)
+
+    @settings(deadline=None, max_examples=40, derandomize=True)
+    @given(st.lists(st.integers(0, len(passages) - 1), min_size=1, max_size=12))
+    def check(rows: list[int]) -> None:
+        """Any rows, repeated or not, in any order."""
+        batch = encoded.batch(rows)
+        with torch.no_grad():
+            vectors = encoder.encode(batch)
+        torch.testing.assert_close(vectors, expected[torch.from_numpy(batch.rows)], atol=1e-5, rtol=0)
+
+    check()
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_a_vector_of_any_unicode_text_is_finite_and_does_not_depend_on_its_neighbours(
+    attention: Attention, reader: TextEncoder, make_encoder: MakeEncoder
+) -> None:
+    encoder = make_encoder(attention)
+
+    @settings(deadline=None, max_examples=30, derandomize=True)
+    @given(st.lists(st.text(max_size=40), min_size=2, max_size=6))
+    def check(texts: list[str]) -> None:
+        encoded = reader.encode(texts)
+        vectors = together(encoder, encoded.batch(range(len(texts))))
+        assert torch.isfinite(vectors).all()
+        torch.testing.assert_close(vectors, alone(encoder, encoded), atol=1e-5, rtol=0)
+
+    check()
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("blank", ["", " ", "\n\t ", "\u00a0"])
+def test_a_blank_text_has_a_finite_vector_alone_and_the_same_in_a_batch(  # fault 28
+    attention: Attention, blank: str, passages: list[str], reader: TextEncoder, make_encoder: MakeEncoder
+) -> None:
+    encoder = make_encoder(attention)
+    with torch.no_grad():
+        single = encoder.encode(reader.encode([blank]).batch([0]))[0]
+    texts = [*passages[:5], blank, *passages[20:30], blank]
+    vectors = together(encoder, reader.encode(texts).batch(range(len(texts))))
+    assert torch.isfinite(single).all()
+    torch.testing.assert_close(vectors[5], single, atol=1e-5, rtol=0)
+    torch.testing.assert_close(vectors[-1], single, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_a_batch_joined_from_several_gives_the_vectors_of_each(
+    attention: Attention, passages: list[str], reader: TextEncoder, make_encoder: MakeEncoder
+) -> None:
+    encoder = make_encoder(attention)
+    encoded = reader.encode(passages)
+    parts = [encoded.batch(rows) for rows in ([3, 21, 40], [21], [7, 3, 44])]
+    with torch.no_grad():
+        joined = encoder.encode(Batch.join(parts))
+        each = torch.cat([encoder.encode(part) for part in parts])
+    torch.testing.assert_close(joined, each, atol=1e-5, rtol=0)
+
+
+def states_with_changed_token(encoder: Encoder, place: int) -> tuple[Tensor, Tensor]:
+    """States of 12 tokens, before and after the token at `place` is exchanged for another."""
+    ids = np.arange(20, 32)
+    changed = ids.copy()
+    changed[place] = 200
+    with torch.no_grad():
+        first, second = (encoder(Batch.flat(each, [12], np.array([0]))) for each in (ids, changed))
+    return first, second
+
+
+@pytest.mark.parametrize("place", [1, 6, 11])
+def test_causal_a_later_token_never_changes_earlier_states(place: int, make_encoder: MakeEncoder) -> None:
+    first, second = states_with_changed_token(make_encoder("causal"), place)
+    torch.testing.assert_close(first[:place], second[:place], atol=1e-6, rtol=0)
+    assert ((first - second)[place:].abs().amax(-1) > 1e-3).all()  # it and all that follow see it
+
+
+@pytest.mark.parametrize("place", [0, 6, 11])
+def test_bidirectional_every_token_changes_every_state(place: int, make_encoder: MakeEncoder) -> None:
+    first, second = states_with_changed_token(make_encoder("bidirectional"), place)
+    assert ((first - second).abs().amax(-1) > 1e-3).all()
+
+
+def test_attend_turns_a_causal_encoder_into_the_bidirectional_one_and_back(make_encoder: MakeEncoder) -> None:
+    batch = Batch.flat(np.arange(20, 32), [12], np.array([0]))
+    encoder, other = make_encoder("causal"), make_encoder("bidirectional")
+    with torch.no_grad():
+        causal = encoder(batch)
+        encoder.attend("bidirectional")
+        assert encoder.architecture == other.architecture
+        assert torch.equal(encoder(batch), other(batch))
+        encoder.attend("causal")
+        assert torch.equal(encoder(batch), causal)
+
+
+def test_the_order_of_words_matters(make_encoder: MakeEncoder) -> None:
+    ids = np.array([1, 30, 40, 50, 2, 1, 50, 30, 40, 2])
+    with torch.no_grad():
+        first, second = make_encoder("bidirectional").encode(Batch.flat(ids, [5, 5], np.arange(2)))
+    assert (first - second).abs().max() > 1e-2
+
+
+def test_fresh_weights_follow_the_scheme_of_gpt2() -> None:
+    torch.manual_seed(0)
+    layers = 8
+    encoder = Encoder(Architecture(2000, layers, 64, 4, 512))
+    scaled = 0.02 / math.sqrt(2 * layers)
+    for name, weight in encoder.named_parameters():
+        if name.endswith("bias"):
+            assert (weight == 0).all(), name
+        elif "norm" in name:
+            assert (weight == 1).all(), name
+        else:
+            expected = scaled if name.endswith(("attention.out.weight", "contract.weight")) else 0.02
+            assert float(weight.detach().std()) == pytest.approx(expected, rel=0.05), name
+            assert abs(float(weight.detach().mean())) < 0.05 * expected, name
+    assert sum(1 for _ in encoder.parameters()) == 2 + 12 * layers + 2
+
+
+@pytest.mark.parametrize("layers", [2, 32])
+def test_the_residual_stream_of_fresh_weights_does_not_grow_with_depth(layers: int) -> None:
+    torch.manual_seed(0)
+    encoder = Encoder(Architecture(500, layers, 64, 4, 32)).eval()
+    batch = Batch.flat(np.arange(100, 132), [32], np.array([0]))
+    states: list[Tensor] = []
+    last = cast(Block, encoder.blocks[-1])
+    last.register_forward_hook(lambda _module, _inputs, output: states.append(output))
+    with torch.no_grad():
+        encoder(batch)
+    embedded = (encoder.tokens(batch.ids) + encoder.positions(batch.positions)).detach()
+    assert float(states[0].std() / embedded.std()) < 2.5
+
+
+def test_dropout_works_in_training_only(make_encoder: MakeEncoder) -> None:
+    encoder = make_encoder("bidirectional")
+    assert [module.p for module in encoder.modules() if isinstance(module, nn.Dropout)] == [0.1] * 4
+    batch = Batch.flat(np.arange(20, 32), [12], np.array([0]))
+    with torch.no_grad():
+        assert torch.equal(encoder(batch), encoder(batch))
+        encoder.train()
+        assert not torch.equal(encoder(batch), encoder(batch))

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mtlkit.data.tasks import TaskData
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.training.events import TaskState
+from mtlkit.training.freezing import apply_freeze
+from mtlkit.training.judging import Judge, Rank, rank, trained_weights
+from mtlkit.training.loop import Compute
+
+
+def state(task: str, kind: str, **validation: float) -> TaskState:
+    return TaskState(task, kind, None, validation, 0, 0, False)
+
+
+def test_the_score_is_the_mean_of_the_metric_that_counts_for_each_task(tasks: dict[str, TaskData]) -> None:
+    states = [
+        state("topic", "classification", accuracy=0.9, macro_f1=0.1, loss=1.0),
+        state("tags", "multi-label", accuracy=0.1, macro_f1=0.6, loss=2.0),
+        state("stars", "regression", spearman=0.3, pearson=1.0, mse=9.0, loss=4.0),
+    ]
+    assert rank(states, tasks) == Rank(pytest.approx(0.6), 7.0)
+    assert rank(states, {"tags": tasks["tags"]}) == Rank(0.6, 2.0)  # a watched task is not counted
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "better"),
+    [
+        (Rank(0.9, 5.0), Rank(0.8, 1.0), True),
+        (Rank(0.8, 0.9), Rank(0.8, 1.0), True),
+        (Rank(0.8, 1.0), Rank(0.8, 1.0), False),
+        (Rank(0.8, 1.1), Rank(0.8, 1.0), False),
+        (Rank(0.7, 0.1), Rank(0.8, 1.0), False),
+    ],
+)
+def test_the_higher_score_wins_and_the_lower_loss_breaks_a_tie(now: Rank, before: Rank, better: bool) -> None:
+    assert now.beats(before) == better
+
+
+@pytest.mark.parametrize("frozen_backbone", [False, True])
+def test_every_task_is_judged_in_evaluation_mode_with_or_without_the_cache(
+    frozen_backbone: bool, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
+) -> None:
+    expected = Judge(tiny_model, tasks, compute, False)()
+    judge = Judge(tiny_model.train(), tasks, compute, frozen_backbone)
+    tiny_model.train()
+    found = judge()
+    assert list(found) == list(tasks)
+    for name, metrics in found.items():
+        assert metrics == pytest.approx(expected[name], abs=1e-5)
+    assert found["stars"].keys() == {"loss", "pearson", "spearman", "mse"}
+
+
+def test_the_cache_follows_the_heads(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute) -> None:
+    judge = Judge(tiny_model, tasks, compute, True)
+    before = judge()
+    with torch.no_grad():
+        for weight in tiny_model.head("topic").parameters():
+            weight.add_(0.3 * torch.randn_like(weight))
+    after = judge()
+    assert after["topic"]["loss"] != before["topic"]["loss"]
+    assert after["tags"] == before["tags"]
+
+
+def test_validation_rows_are_judged_and_not_training_rows(
+    tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
+) -> None:
+    topic = tasks["topic"]
+    turned = replace(topic, validation=replace(topic.validation, labels=1 - topic.validation.labels))
+    found = Judge(tiny_model, {"topic": topic}, compute, False)()["topic"]["accuracy"]
+    assert Judge(tiny_model, {"topic": turned}, compute, False)()["topic"]["accuracy"] == pytest.approx(1 - found)
+
+
+def test_a_copy_of_the_trained_weights_holds_what_trains_and_stays(tiny_model: MultiTaskModel) -> None:
+    apply_freeze(tiny_model, frozenset({"backbone", "head:tags"}))
+    weights = trained_weights(tiny_model)
+    assert {name.split(".")[1] for name in weights} == {"topic", "stars"}
+    name, kept = next(iter(weights.items()))
+    before = kept.clone()
+    with torch.no_grad():
+        tiny_model.get_parameter(name).add_(1.0)
+    assert torch.equal(kept, before)

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.training.optimizer import LearningRate, make_optimizer, set_rate
+
+
+def test_the_rate_rises_to_the_peak_and_falls_along_half_a_cosine_to_a_tenth() -> None:
+    rate = LearningRate(peak=2.0, steps=100, warmup=0.1)
+    assert [rate.at(step) for step in (0, 4, 9)] == pytest.approx([0.2, 1.0, 2.0])
+    assert rate.at(10) == pytest.approx(2.0)
+    assert rate.at(40) == pytest.approx(2.0 * (0.1 + 0.9 * 0.75))  # a third of the way: cos 60 degrees
+    assert rate.at(55) == pytest.approx(2.0 * 0.55)  # half way
+    assert rate.at(70) == pytest.approx(2.0 * (0.1 + 0.9 * 0.25))
+    assert rate.at(100) == pytest.approx(0.2)
+    assert rate.at(99) == pytest.approx(2.0 * (0.1 + 0.9 * (1 + math.cos(math.pi * 89 / 90)) / 2))
+
+
+def test_the_rate_never_jumps_and_stays_at_the_floor_after_the_last_step() -> None:
+    rate = LearningRate(peak=1.0, steps=50, warmup=0.2)
+    values = [rate.at(step) for step in range(60)]
+    assert values[:10] == sorted(values[:10])
+    assert values[9:] == sorted(values[9:], reverse=True)
+    assert max(abs(later - earlier) for earlier, later in pairwise(values)) <= 0.1 + 1e-9
+    assert values[50:] == pytest.approx([0.1] * 10)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("warmup", [0.0, 0.1, 1.0])
+def test_a_training_of_few_steps_has_a_rate_too(steps: int, warmup: float) -> None:
+    rate = LearningRate(1.0, steps, warmup)
+    assert all(0.1 <= rate.at(step) <= 1.0 for step in range(steps))
+
+
+def test_without_warm_up_the_first_step_has_the_peak() -> None:
+    assert LearningRate(0.5, 100, warmup=0.0).at(0) == 0.5
+
+
+def test_weight_decay_is_on_matrices_only(tiny_model: MultiTaskModel) -> None:
+    optimizer = make_optimizer(tiny_model.parameters(), 0.3)
+    names = {id(weight): name for name, weight in tiny_model.named_parameters()}
+    decay = {names[id(weight)]: group["weight_decay"] for group in optimizer.param_groups for weight in group["params"]}
+    assert decay.keys() == set(names.values())
+    for name, value in decay.items():
+        plain = name.endswith("bias") or "norm" in name
+        assert value == (0.0 if plain else 0.3), name
+    assert sum(value == 0.3 for value in decay.values()) == 2 + 2 * 4 + 4  # embeddings, four a block, four in heads
+
+
+def test_decay_shrinks_a_matrix_and_leaves_a_bias_alone() -> None:
+    layer = nn.Linear(3, 3)
+    matrix, bias = layer.weight.detach().clone(), layer.bias.detach().clone()
+    optimizer = make_optimizer(layer.parameters(), 0.5)
+    set_rate(optimizer, 0.1)
+    for weight in layer.parameters():
+        weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    torch.testing.assert_close(layer.weight.detach(), matrix * (1 - 0.1 * 0.5))
+    assert torch.equal(layer.bias.detach(), bias)
+
+
+def test_frozen_parameters_are_absent() -> None:
+    layers = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    layers[0].requires_grad_(False)
+    optimizer = make_optimizer(layers.parameters(), 0.5)
+    held = [weight for group in optimizer.param_groups for weight in group["params"]]
+    assert {id(weight) for weight in held} == {id(weight) for weight in layers[1].parameters()}
+
+
+def test_heads_learn_at_their_multiple_of_the_rate_and_decay_as_the_rest(tiny_model: MultiTaskModel) -> None:
+    heads = {id(weight) for weight in tiny_model.heads.parameters()}
+    optimizer = make_optimizer(tiny_model.parameters(), 0.3, tiny_model.heads.parameters(), head_rate=10.0)
+    set_rate(optimizer, 0.01)
+    set_rate(optimizer, 0.02)  # multiples do not pile up
+    seen = 0
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            assert group["lr"] == pytest.approx(0.2 if id(weight) in heads else 0.02)
+            assert group["weight_decay"] == (0.3 if weight.ndim >= 2 else 0.0)
+            seen += 1
+    assert seen == len(list(tiny_model.parameters()))
+
+
+def test_a_frozen_head_is_absent_although_it_is_named(tiny_model: MultiTaskModel) -> None:
+    tiny_model.head("tags").requires_grad_(False)
+    optimizer = make_optimizer(tiny_model.parameters(), 0.3, tiny_model.heads.parameters(), head_rate=10.0)
+    held = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
+    assert held == {id(weight) for weight in tiny_model.parameters() if weight.requires_grad}
+
+
+def test_set_rate_reaches_every_group() -> None:
+    optimizer = make_optimizer(nn.Linear(3, 3).parameters(), 0.5)
+    set_rate(optimizer, 0.125)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.125, 0.125]
