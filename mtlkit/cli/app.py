@@ -33,7 +33,7 @@ for command in (pretrain, train_sentence, train_mtl, embed, evaluate, predict):
 
 def show_version(value: bool) -> None:
     if value:
-        typer.echo(f"mtlkit {__version__}")
+        print(f"mtlkit {__version__}")
         raise typer.Exit
 
 

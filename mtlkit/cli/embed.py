@@ -63,7 +63,7 @@ def show(part: Embedded) -> None:
 
     from mtlkit.recipes.embed import cosines
     from mtlkit.report.tables import cosine_table, new_table
-    from mtlkit.report.text import literal
+    from mtlkit.report.text import one_line
 
     console = stdout()
     table = new_table()
@@ -73,10 +73,11 @@ def show(part: Embedded) -> None:
     table.add_column("first values", no_wrap=True, overflow="ellipsis")
     for text, vector in zip(part.texts, part.vectors, strict=True):
         first = " ".join(f"{value:+.2f}" for value in vector[:FIRST])
-        table.add_row(literal(" ".join(text.split())), str(len(vector)), f"{np.linalg.norm(vector):.2f}", f"{first} …")
+        table.add_row(one_line(text), str(len(vector)), f"{np.linalg.norm(vector):.2f}", f"{first} …")
     console.print(table)
-    if 2 <= len(part.texts) <= MATRIX:
-        console.print(cosine_table(part.texts, cosines(part.vectors), console.width))
+    matrix = cosine_table(part.texts, cosines(part.vectors), console.width) if 2 <= len(part.texts) <= MATRIX else None
+    if matrix is not None:
+        console.print(matrix)
 
 
 def register(app: typer.Typer) -> None:

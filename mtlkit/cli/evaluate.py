@@ -13,8 +13,6 @@ from mtlkit.config.inference import EvalOptions
 if TYPE_CHECKING:
     from mtlkit.recipes.evaluate import TaskEvaluation
 
-CELL = 11  # columns of a cell of the confusion matrix
-
 
 def evaluate(options: EvalOptions, as_json: bool) -> None:
     """Measure a model on the test split.
@@ -65,8 +63,9 @@ def show(name: str, task: TaskEvaluation, confusion: bool) -> None:
         console.print(literal(f"{task.truncated / metrics['n']:.1%} of the texts did not fit and were cut"))
     if not confusion or "confusion" not in metrics:
         return
-    if len(metrics["labels"]) * CELL + 20 <= console.width:
-        console.print(confusion_table(name, metrics["labels"], np.array(metrics["confusion"]), console.width))
+    matrix = confusion_table(name, metrics["labels"], np.array(metrics["confusion"]), console.width)
+    if matrix is not None:
+        console.print(matrix)
     else:
         say(f"{name}: a matrix of {len(metrics['labels'])} classes does not fit {console.width} columns; --json has it whole")
     if not task.confused:

@@ -35,7 +35,7 @@ def predict(options: PredictOptions, as_json: bool) -> None:
 def show(answers: Any, tasks: tuple[str, ...]) -> None:
     """A row a text, a column a head."""
     from mtlkit.report.tables import new_table
-    from mtlkit.report.text import literal
+    from mtlkit.report.text import literal, one_line
 
     console = stdout()
     table = new_table()
@@ -44,7 +44,7 @@ def show(answers: Any, tasks: tuple[str, ...]) -> None:
         table.add_column(literal(task), overflow="fold")
     for answer in answers:
         cells = [literal(describe(answer["tasks"][task])) for task in tasks]
-        table.add_row(literal(" ".join(answer["text"].split())), *cells)
+        table.add_row(one_line(answer["text"]), *cells)
     console.print(table)
 
 

@@ -59,7 +59,7 @@ class TrainingView:
             self.smoothed[name] = SMOOTH * self.smoothed.get(name, value) + (1 - SMOOTH) * value
             self.steps[name] = self.steps.get(name, 0) + 1
         if self.live:
-            shown = Columns(self._values(event)) if event.figures else self._tasks()
+            shown = Columns(self._values(event), padding=(0, 2)) if event.figures else self._tasks()
             self.live.update(Group(shown, progress_line(event)))
         elif time.monotonic() - self.spoke > PLAIN_SECONDS or event.step == event.steps:
             self.spoke = time.monotonic()

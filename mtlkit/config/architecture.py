@@ -94,6 +94,6 @@ def parse_head(text: str) -> tuple[int, ...]:
         return ()
     kind, _, widths = text.partition(":")
     parts = widths.split(",")
-    if kind != "mlp" or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+    if kind != "mlp" or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
         raise UsageError(f"--head {text!r} is not known; write 'linear' or 'mlp:256,128'")
     return tuple(int(part) for part in parts)

@@ -72,7 +72,7 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
         metavar="SOURCE...",
     )
     context: int = option(256, "Tokens that the model sees at a time.", panel=MODEL, minimum=8)
-    epochs: int = option(15, "Passes over the texts.", panel=TRAINING, minimum=1)
+    epochs: int = option(10, "Passes over the texts.", panel=TRAINING, minimum=1)
     tokens: int | None = option(None, "Tokens to train on, in place of --epochs.", panel=TRAINING, minimum=1)
     batch_tokens: int = option(2048, "Tokens of a step.", panel=TRAINING, minimum=8)
     learning_rate: float = option(2e-3, "Peak learning rate.", panel=TRAINING, minimum=0)
@@ -101,11 +101,11 @@ class TaskTrainingOptions(ShapeOptions, TrainingOptions):
         None, "Which part of a long text is kept.", panel=DATA, default_text="as the starting model, else head-tail"
     )
     cap: str = option("none", "Cut larger training sets: shortest, a number of rows, or none.", panel=DATA)
-    epochs: int = option(8, "Passes over the largest task.", panel=TRAINING, minimum=1)
+    epochs: int = option(6, "Passes over the largest task.", panel=TRAINING, minimum=1)
     patience: int = option(0, "Stop after this many epochs without a better score; 0 never stops.", panel=TRAINING, minimum=0)
     batch_tokens: int = option(2048, "Tokens of a batch of the task with the longest texts.", panel=TRAINING, minimum=8)
-    learning_rate: float = option(1e-3, "Peak learning rate of the backbone.", panel=TRAINING, minimum=0)
-    head_rate: float = option(10.0, "Learning rate of heads, as a multiple of --learning-rate.", panel=TRAINING, minimum=0)
+    learning_rate: float = option(5e-4, "Peak learning rate of the backbone.", panel=TRAINING, minimum=0)
+    head_rate: float = option(30.0, "Learning rate of heads, as a multiple of --learning-rate.", panel=TRAINING, minimum=0)
     freeze: list[str] = option(["none"], "What stays as it is: none, backbone, head:NAME; comma lists.", panel=FREEZING)
 
     def architecture(self, vocab_size: int | None = None) -> Architecture:
@@ -120,7 +120,7 @@ class TaskTrainingOptions(ShapeOptions, TrainingOptions):
         """The value of `--cap`. Raises UsageError."""
         if self.cap in ("none", "shortest"):
             return None if self.cap == "none" else "shortest"
-        if not self.cap.isdigit() or int(self.cap) < 1:
+        if not self.cap.isdecimal() or int(self.cap) < 1:
             raise UsageError(f"--cap {self.cap!r} is not 'shortest', 'none' or a number of rows")
         return int(self.cap)
 

@@ -45,7 +45,7 @@ def encode_cached(texts: Sequence[str], encoder: TextEncoder, *, whole: bool = F
         encoded = Encoded(stored["ids"], stored["offsets"], truncated)
         if checksum == _checksum(encoded):
             return encoded
-    except (OSError, SafetensorError, KeyError):
+    except (OSError, SafetensorError, KeyError, ValueError):
         pass  # not there, or damaged: made anew
     encoded = encoder.stream(texts) if whole else encoder.encode(texts)
     _store(path, encoded)
@@ -53,7 +53,8 @@ def encode_cached(texts: Sequence[str], encoder: TextEncoder, *, whole: bool = F
 
 
 def _checksum(encoded: Encoded) -> int:
-    return zlib.crc32(encoded.offsets.data, zlib.crc32(encoded.ids.data, encoded.truncated))
+    start = zlib.crc32(f"{encoded.ids.dtype} {encoded.truncated}".encode())
+    return zlib.crc32(encoded.offsets.data, zlib.crc32(encoded.ids.data, start))
 
 
 def _store(path: Path, encoded: Encoded) -> None:

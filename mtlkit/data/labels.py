@@ -40,8 +40,8 @@ def infer_spec(name: str, labels: Sequence[Label], head: str, kind: Kind | None 
     if kind == "multi-label":
         classes = {part for label in labels for part in _several(label)}
     else:
-        if any(not isinstance(label, str) for label in labels):
-            raise DataError(f"task '{name}': labels mix names, numbers and lists; give one kind of label")
+        if any(isinstance(label, tuple) for label in labels):
+            raise DataError(f"task '{name}': some labels are lists, which classification cannot have; say ?kind=multi-label")
         classes = {str(label) for label in labels}
     if not classes or (kind == "classification" and len(classes) < 2):
         found = f"all {len(labels)} rows have the label '{next(iter(classes))}'" if classes else "no row has a label"

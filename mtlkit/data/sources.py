@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -22,7 +23,9 @@ SPLITS: dict[str, tuple[str, ...]] = {
     "validation": ("validation", "valid", "val", "dev"),
     "test": ("test",),
 }
+SHARD = re.compile(r"-\d+-of-\d+$")
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 HUB, HUB_SECONDS = "https://huggingface.co", 5.0
 SHORT_NAMES = {"ag_news": "fancyzhx/ag_news", "imdb": "stanfordnlp/imdb"}
 
@@ -75,22 +78,33 @@ class FileSource(Source):
 
 @dataclass(frozen=True)
 class FolderSource(Source):
-    """A folder with a file a split: train.csv, validation.csv (or valid, val, dev), test.csv, in any known format."""
+    """A folder with a file a split: train.csv, validation.csv (or valid, val, dev), test.csv, in any known format.
+
+    A split may be in shards, as the hub names them (train-00000-of-00004.parquet). Where no file is called by a split's
+    usual name, all files together are `train`: a folder of raw text.
+    """
 
     path: Path
     name: str
 
-    def splits(self) -> list[str]:
-        found = sorted(path.stem for path in self.path.iterdir() if path.suffix.lower() in READERS)
-        if not found:
+    def _files(self) -> dict[str, list[Path]]:
+        files: dict[str, list[Path]] = {}
+        for path in sorted(self.path.iterdir()):
+            if path.suffix.lower() in READERS:
+                files.setdefault(SHARD.sub("", path.stem), []).append(path)
+        if not files:
             raise DataError(f"{self.name}: no {listed(READERS)} file in this folder")
-        return found
+        usual = {name for names in SPLITS.values() for name in names}
+        return files if usual & set(files) else {"train": [path for paths in files.values() for path in paths]}
+
+    def splits(self) -> list[str]:
+        return sorted(self._files())
 
     def rows(self, split: str, encoding: str) -> Iterator[Row | BadRow]:
-        files = sorted(path for path in self.path.iterdir() if path.stem == split and path.suffix.lower() in READERS)
-        if len(files) > 1:
+        files = self._files()[split]
+        if split in SPLITS and len({path.stem for path in files}) < len(files):
             raise DataError(f"{self.name}: {listed(path.name for path in files)} claim one split; keep one of them")
-        return read(files[0], encoding)
+        return chain.from_iterable(read(path, encoding) for path in files)
 
 
 @dataclass(frozen=True)
@@ -130,7 +144,9 @@ class HubSource(Source):
 
 @cache
 def hub_answers() -> bool:
-    """Whether the hub can be reached within a few seconds."""
+    """Whether the hub can be reached within a few seconds; taken on trust behind a proxy."""
+    if any(os.environ.get(name) for name in PROXIES):
+        return True
     address = urlsplit(os.environ.get("HF_ENDPOINT", HUB))
     try:
         socket.create_connection((address.hostname or "", address.port or 443), HUB_SECONDS).close()
@@ -160,7 +176,7 @@ def parse_source(text: str) -> tuple[str, Query]:
 
 
 def parse_task(text: str) -> tuple[str, str]:
-    """`NAME=SOURCE` -> name and source; `sample:topic` alone is the task `topic`. Raises UsageError."""
+    """`NAME=SOURCE` -> name and source. Raises UsageError."""
     name, equals, source = text.partition("=")
     if not equals or "?" in name:
         raise UsageError(f"--task {text!r} has no name; write --task NAME=SOURCE, such as topic=sample:topic")
@@ -174,10 +190,13 @@ def open_source(address: str, query: Query) -> Source:
     if address.startswith("sample:"):
         return sample_source(address)
     path = Path(address).expanduser()
-    if path.is_dir():
-        return FolderSource(path, address)
-    if path.exists():
-        return FileSource(path)
+    try:
+        if path.is_dir():
+            return FolderSource(path, address)
+        if path.exists():
+            return FileSource(path)
+    except OSError as error:
+        raise DataError(f"{address}: {error.strerror}") from None
     if path.suffix.lower() in READERS or not HUB_ID.fullmatch(address):
         near = suggest(path.name, [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else [])
         raise DataError(f"{address}: no such file{near}")

@@ -133,8 +133,10 @@ def vector_file(path: Path, dim: int) -> Iterator[Writer]:
         try:
             with os.fdopen(handle, "wb") as file:
                 writer = WRITERS[path.suffix.lower()](file, dim)
-                yield writer
-                writer.close()
+                try:
+                    yield writer
+                finally:  # after a failure too: a writer left open would complain once the file is gone
+                    writer.close()
                 file.flush() if not file.closed else None
             umask = os.umask(0)
             os.umask(umask)

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from mtlkit.config.architecture import Architecture, Encoding, Stage, TaskSpec
 from mtlkit.errors import IntegrityError, UsageError
@@ -67,10 +68,19 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None
 
 
+class Uninitialised(TorchFunctionMode):
+    """Passes over `nn.init`. On the meta device it has nothing to do, but importing what it does that with takes a second."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
+
+
 def load_model(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
     """The model of a folder, in evaluation mode on the CPU. Raises IntegrityError when its files are not what they say."""
     checkpoint = read_checkpoint(folder)
-    with torch.device("meta"):
+    with torch.device("meta"), Uninitialised():
         model = MultiTaskModel(Encoder(checkpoint.architecture), checkpoint.tasks)
     try:
         weights: dict[str, Tensor] = load_file(folder / WEIGHTS)

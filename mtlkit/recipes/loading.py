@@ -118,6 +118,8 @@ class LoadedModel:
         return answers
 
     def _vectors(self, texts: Sequence[str], batch_tokens: int) -> Tensor:
+        if isinstance(texts, str):  # a sequence of letters, which nobody means
+            raise TypeError("texts is one string; give a list of strings")
         return encode_all(self.model, self.encoder.encode(texts), self.compute, batch_tokens)
 
 

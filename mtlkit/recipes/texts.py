@@ -29,7 +29,8 @@ def stream_texts(options: TextOptions, standard_input: TextIO) -> Iterator[str]:
     for text in options.texts:
         if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
             raise UsageError(f"text {text!r} holds bytes that are no letters here; put it in a file and say its --encoding")
-    return iter(options.texts)
+    # The shell may pass bytes that are no UTF-8, which Python holds as surrogates.
+    return (text.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for text in options.texts)
 
 
 def lines_of(standard_input: TextIO, encoding: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mtlkit.config.architecture import Architecture, TaskSpec
+from mtlkit.report.text import printable
 
 if TYPE_CHECKING:
     from mtlkit.runs import RunRecord
@@ -30,7 +31,7 @@ def model_card(record: RunRecord, architecture: Architecture, tasks: Sequence[Ta
     ]
     if tasks:
         lines += ["| task | kind | labels |", "|---|---|---|"]
-        lines += [f"| {task.name} | {task.kind} | {', '.join(task.labels) or '-'} |" for task in tasks]
+        lines += [f"| {task.name} | {task.kind} | {', '.join(map(cell, task.labels)) or '-'} |" for task in tasks]
         lines.append("")
     if record.parent:
         lines += [f"Started from `{record.parent['path']}` ({record.parent['digest'][:12]}).", ""]
@@ -46,3 +47,8 @@ def model_card(record: RunRecord, architecture: Architecture, tasks: Sequence[Ta
     lines += ["## Use", "", "```python", "import mtlkit", "", 'model = mtlkit.load("this/folder")']
     lines += ['vectors = model.embed(["some sentence"])', "```", ""]
     return "\n".join(lines)
+
+
+def cell(label: str) -> str:
+    """A label as a cell of a Markdown table."""
+    return " ".join(printable(label).split()).replace("|", "\\|")

@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from mtlkit.report.text import literal, shorten
+from mtlkit.report.text import literal, one_line
 from mtlkit.training.events import Epoch, Part, TaskState
 
 METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "spearman": "Spearman", "pearson": "Pearson"}  # in tables of epochs
@@ -31,10 +31,10 @@ def parts_table(parts: Sequence[Part]) -> Group:
     """Trainable and frozen parameters of each part; with digests where it is frozen."""
     final = any(part.after for part in parts)
     table = new_table()
-    table.add_column("part")
-    table.add_column("trainable", justify="right")
-    table.add_column("frozen", justify="right")
-    table.add_column("SHA-256 unchanged" if final else "SHA-256")
+    table.add_column("part", overflow="fold")
+    table.add_column("trainable", justify="right", no_wrap=True)
+    table.add_column("frozen", justify="right", no_wrap=True)
+    table.add_column("SHA-256 unchanged" if final else "SHA-256", no_wrap=True)
     for part in parts:
         if final and part.after is None:
             continue
@@ -64,7 +64,7 @@ def task_table(states: Sequence[TaskState], width: int) -> Table:
     rows = [state_figures(state, metrics) for state in states]
     taken = sum(max(map(len, column)) + 3 for column in zip(titles, *rows, strict=True))
     table = new_table()
-    table.add_column("task", max_width=max(8, width - taken - 2), overflow="ellipsis", no_wrap=True)
+    table.add_column("task", max_width=max(4, width - taken - 2), overflow="ellipsis", no_wrap=True)
     for title in titles:
         table.add_column(title, justify="right", no_wrap=True)
     for state, row in zip(states, rows, strict=True):
@@ -91,7 +91,7 @@ def class_table(task: str, metrics: dict[str, Any]) -> Group:
     table = new_table()
     table.add_column("class", overflow="fold")
     for column in ("precision", "recall", "F1", "support"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     for name, row in metrics.get("per_class", {}).items():
         table.add_row(literal(name), number(row["precision"]), number(row["recall"]), number(row["f1"]), f"{row['support']:,}")
     return titled(f"{task}: {headline(metrics)}", table)
@@ -111,19 +111,22 @@ def headline(metrics: dict[str, Any]) -> str:
     return f"{', '.join(shown)} on {metrics['n']:,} texts"
 
 
-def confusion_table(task: str, labels: Sequence[str], matrix: NDArray[np.int64], width: int) -> Group:
-    """Rows true, columns predicted; count and share of the row, the more the warmer."""
-    room = max(4, (width - 20) // (len(labels) + 1) - 3)
+def confusion_table(task: str, labels: Sequence[str], matrix: NDArray[np.int64], width: int) -> Group | None:
+    """Rows true, columns predicted; count and share of the row, the more the warmer. None where it is wider than `width`."""
+    cell = len(str(matrix.max())) + 5
+    room = width - len(labels) * (cell + 3) - 2  # for the label of a row
+    if room < 8:
+        return None
+    names = min(20, room)
     table = new_table()
-    table.add_column("", max_width=20, overflow="ellipsis", no_wrap=True)
+    table.add_column("", max_width=names, overflow="ellipsis", no_wrap=True)
     for label in labels:
-        table.add_column(literal(shorten(label, room)), justify="right", no_wrap=True)
-    for label, row in zip(labels, matrix, strict=True):
-        total = int(row.sum())
-        cells = [
-            heat_cell(int(count), count / total if total else 0.0, label == labels[place]) for place, count in enumerate(row)
-        ]
-        table.add_row(literal(shorten(label, 20)), *cells)
+        most = cell + (room - names) // len(labels)
+        table.add_column(one_line(label), max_width=most, justify="right", overflow="ellipsis", no_wrap=True)
+    for place, (label, row) in enumerate(zip(labels, matrix.tolist(), strict=True)):
+        shares = [count / max(1, sum(row)) for count in row]
+        cells = [heat_cell(count, share, place == other) for other, (count, share) in enumerate(zip(row, shares, strict=True))]
+        table.add_row(one_line(label), *cells)
     return titled(f"{task}: rows true, columns predicted", table)
 
 
@@ -135,13 +138,18 @@ def heat_cell(count: int, share: float, right: bool) -> Text:
     return Text(f"{count} {share:4.0%}", style=style)
 
 
-def cosine_table(texts: Sequence[str], matrix: NDArray[np.float32], width: int) -> Group:
-    """Cosine of every pair of texts."""
-    table = new_table()
+def cosine_table(texts: Sequence[str], matrix: NDArray[np.float32], width: int) -> Group | None:
+    """Cosine of every pair of texts. Many texts are named by number alone; None where even that is wider than `width`."""
+    room = width - 9 * len(texts) - 8  # for a text
+    table = new_table() if room >= 12 else Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    if room < 12 and 6 * len(texts) + 3 > width:
+        return None
     table.add_column("")
-    table.add_column("text", max_width=max(16, width - 8 * len(texts) - 8), overflow="ellipsis", no_wrap=True)
+    if room >= 12:
+        table.add_column("text", max_width=room, overflow="ellipsis", no_wrap=True)
     for place in range(len(texts)):
-        table.add_column(str(place + 1), justify="right")
-    for place, text in enumerate(texts):
-        table.add_row(str(place + 1), literal(" ".join(text.split())), *(number(float(value)) for value in matrix[place]))
+        table.add_column(str(place + 1), justify="right", no_wrap=True)
+    for place, (text, row) in enumerate(zip(texts, matrix.tolist(), strict=True)):
+        named = [one_line(text)] if room >= 12 else []
+        table.add_row(str(place + 1), *named, *(number(value, 3 if named else 2) for value in row))
     return titled("cosine", table)

@@ -21,6 +21,11 @@ def literal(text: str, style: str = "") -> Text:
     return Text(printable(text), style=style)
 
 
+def one_line(text: str) -> Text:
+    """The same, on one line."""
+    return literal(" ".join(text.split()))
+
+
 def shorten(text: str, width: int) -> str:
     """One line of at most `width` characters."""
     line = " ".join(text.split())

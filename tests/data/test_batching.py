@@ -1,0 +1,156 @@
+"""Batch plans and packed windows: every row once, within the budget, and the same for the same seed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtlkit.data.batching import Plan, Windows, cut_by_tokens, generator, sorted_batches
+from mtlkit.data.tokenizer import PAD, TextEncoder
+
+lengths_of_texts = st.lists(st.integers(2, 300), min_size=1, max_size=300).map(lambda values: np.array(values, np.int64))
+budgets = st.integers(2, 3000)
+numbers = st.integers(0, 2**32)
+
+
+def review_lengths(texts: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Lengths as uneven as those of film reviews, cut at 256."""
+    drawn = np.random.default_rng(0).lognormal(4.5, 0.8, texts)
+    return np.clip(drawn, 4, 256).astype(np.int64)
+
+
+def flat(batches: list[np.ndarray[tuple[int], np.dtype[np.int64]]]) -> list[list[int]]:
+    return [batch.tolist() for batch in batches]
+
+
+@given(lengths=lengths_of_texts, budget=budgets, seed=numbers, epoch=st.integers(0, 1000), name=st.text(max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_plan_covers_every_row_once_within_the_budget(
+    lengths: np.ndarray[tuple[int], np.dtype[np.int64]], budget: int, seed: int, epoch: int, name: str
+) -> None:
+    plan = Plan(lengths, budget, seed, name)
+    batches = plan.epoch(epoch)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    assert all(lengths[batch].sum() <= budget or len(batch) == 1 for batch in batches)
+    assert flat(plan.epoch(epoch)) == flat(batches)
+    assert flat(Plan(lengths.copy(), budget, seed, name).epoch(epoch)) == flat(batches)
+
+
+def test_plan_differs_by_seed_name_and_epoch_alone() -> None:
+    lengths = review_lengths(500)
+    plan = Plan(lengths, 1000, 7, "topic")
+    third = flat(plan.epoch(3))
+    for other in (Plan(lengths, 1000, 8, "topic").epoch(3), Plan(lengths, 1000, 7, "tone").epoch(3), plan.epoch(2)):
+        assert flat(other) != third
+    np.random.default_rng().random(10)
+    np.random.seed(1)
+    assert flat(plan.epoch(3)) == third
+
+
+def test_plan_is_the_same_in_another_process() -> None:
+    script = (
+        "import numpy as np; from mtlkit.data.batching import Plan;"
+        "print([b.tolist() for b in Plan(np.arange(4, 84), 200, 5, 'topic').epoch(2)])"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "4711"}
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+    assert result.stdout.strip() == str(flat(Plan(np.arange(4, 84), 200, 5, "topic").epoch(2)))
+
+
+def test_batches_hold_texts_of_like_length_in_random_order() -> None:
+    lengths = review_lengths(20_000)
+    batches = Plan(lengths, 2048, 0, "reviews").epoch(0)
+    rectangles = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
+    assert lengths.sum() / rectangles > 0.95  # even padded, under 5 % would be padding
+    means = [lengths[batch].mean() for batch in batches]
+    assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.2  # not from short to long
+
+
+@given(lengths=lengths_of_texts, budget=budgets)
+@settings(max_examples=30, deadline=None)
+def test_evaluation_takes_every_row_once_shortest_first(lengths: np.ndarray[tuple[int], np.dtype[np.int64]], budget: int) -> None:
+    batches = sorted_batches(lengths, budget)
+    order = np.concatenate(batches)
+    assert sorted(order.tolist()) == list(range(len(lengths)))
+    assert (np.diff(lengths[order]) >= 0).all()
+    assert all(lengths[batch].sum() <= budget or len(batch) == 1 for batch in batches)
+
+
+def test_batches_are_filled() -> None:
+    assert flat(cut_by_tokens(np.arange(5), np.array([4, 4, 4, 20, 3]), 8)) == [[0, 1], [2], [3], [4]]
+    assert cut_by_tokens(np.arange(0), np.array([4]), 8) == []
+
+
+@given(texts=st.lists(st.text(max_size=80), min_size=1, max_size=30), budget=st.integers(8, 200), epoch=st.integers(0, 9))
+@settings(max_examples=25, deadline=None)
+def test_flat_batches_hold_exactly_the_tokens(text_encoder: TextEncoder, texts: list[str], budget: int, epoch: int) -> None:
+    encoded = text_encoder.encode(texts)
+    pad = text_encoder.tokenizer.token_to_id(PAD)
+    computed = 0
+    for rows in Plan(encoded.lengths, budget, 0, "task").epoch(epoch):
+        batch = encoded.batch(rows)
+        assert sorted(batch.rows.tolist()) == sorted(rows.tolist())
+        assert sum(batch.sizes) == batch.tokens == len(batch.positions) == encoded.lengths[rows].sum()
+        assert pad not in batch.ids.tolist()
+        starts = np.flatnonzero(batch.positions.numpy() == 0)
+        assert np.diff([*starts, batch.tokens]).tolist() == encoded.lengths[batch.rows].tolist()
+        computed += sum(texts * length for texts, length in batch.groups)
+    assert computed == len(encoded.ids)  # no position is computed for padding
+
+
+@given(
+    tokens=st.integers(2, 500),
+    length=st.integers(1, 60),
+    seed=numbers,
+    epoch=st.integers(0, 50),
+    per_batch=st.integers(1, 7),
+)
+@settings(max_examples=60, deadline=None)
+def test_windows_are_packed_and_targets_are_shifted_by_one(
+    tokens: int, length: int, seed: int, epoch: int, per_batch: int
+) -> None:
+    windows = Windows(np.arange(tokens, dtype=np.uint16), length)
+    batches, shift = windows.epoch(epoch, seed, per_batch)
+    again, same = windows.epoch(epoch, seed, per_batch)
+    assert (flat(again), same) == (flat(batches), shift)
+    seen: list[int] = []
+    for batch in batches:
+        assert 1 <= len(batch) <= per_batch
+        ids, targets = windows.take(batch, shift)
+        assert len(ids) == len(batch) * length
+        assert (targets == ids + 1).all()  # the stream is 0, 1, 2, ..., so the token after n is n + 1
+        assert (np.diff(ids.reshape(-1, length), axis=1) == 1).all()
+        seen += ids.tolist()
+    assert len(seen) == len(set(seen))  # no token twice
+    assert shift < length
+    assert len(seen) > tokens - 1 - shift - length  # less than a window is left at the end
+    assert bool(seen) == (tokens > length)
+
+
+def test_windows_are_cut_and_ordered_anew_each_epoch() -> None:
+    windows = Windows(np.arange(3000, dtype=np.uint16), 50)
+    passes = [windows.epoch(epoch, 0, 4) for epoch in range(5)]
+    assert len({shift for _, shift in passes}) > 1
+    assert len({str(flat(batches)) for batches, _ in passes}) == 5
+    assert str(windows.epoch(0, 1, 4)) != str(passes[0])
+
+
+def test_packed_text_holds_no_padding(text_encoder: TextEncoder) -> None:
+    stream = text_encoder.stream(["The otter sleeps near the barn.", "", "A saw lies broken."] * 20)
+    windows = Windows(stream.ids, 16)
+    batches, shift = windows.epoch(0, 0, 3)
+    ids = np.concatenate([windows.take(batch, shift)[0] for batch in batches])
+    assert text_encoder.tokenizer.token_to_id(PAD) not in ids
+    assert len(ids) / len(stream.ids) > 0.95
+
+
+def test_random_streams_are_told_apart_by_all_their_parts() -> None:
+    keys: list[tuple[int | str, ...]] = [("a",), ("a", 1), (1, "a"), ("b",), ()]
+    drawn = {generator(seed, *key).random() for seed in (0, 1) for key in keys}
+    assert len(drawn) == 10
+    assert drawn == {generator(seed, *key).random() for seed in (0, 1) for key in keys}

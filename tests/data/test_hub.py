@@ -1,0 +1,96 @@
+"""Data sets as the library `datasets` writes and loads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtlkit.data.readers import Tally, read
+from mtlkit.data.sources import HubSource, Query, hub_answers, open_source
+from mtlkit.data.tables import Reading, read_split
+from mtlkit.errors import DataError
+
+datasets = pytest.importorskip("datasets")
+
+Cli = Callable[..., Any]
+CLOSED = "http://127.0.0.1:9"  # the discard port: refused at once
+ROWS = {"text": ["good", "bad", "unknown", "none"], "label": [1, 0, -1, None]}
+NAMED = [("good", "pos"), ("bad", "neg"), ("unknown", None), ("none", None)]
+
+
+@pytest.fixture(autouse=True)
+def no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", CLOSED)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    hub_answers.cache_clear()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A data set as `datasets` writes it: parquet with the names of the classes in the schema."""
+    place = tmp_path / "reviews"
+    place.mkdir()
+    kinds = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["neg", "pos"])})
+    datasets.disable_progress_bars()
+    for split in ("train", "test"):
+        datasets.Dataset.from_dict(ROWS, features=kinds).to_parquet(str(place / f"{split}.parquet"))
+    return place
+
+
+def pairs(rows: Any) -> list[tuple[Any, Any]]:
+    return [(row["text"], row["label"]) for row in rows]
+
+
+def test_parquet_reader_gives_the_label_names_of_the_schema(folder: Path) -> None:
+    assert pairs(read(folder / "train.parquet")) == NAMED
+
+
+def test_hub_source_gives_the_same_rows(folder: Path) -> None:
+    source = HubSource(str(folder), None)
+    assert sorted(source.splits()) == ["test", "train"]
+    assert pairs(source.rows("train", "utf-8")) == NAMED
+
+
+def test_rows_without_a_label_never_get_one(folder: Path) -> None:  # fault 20
+    for source in (HubSource(str(folder), None), open_source(str(folder), Query())):
+        tally = Tally()
+        table = read_split(source, Query(), "train", Reading("utf-8", "skip", tally))
+        assert (table.texts, table.labels) == (["good", "bad"], ["pos", "neg"])
+        assert tally.skipped == 2
+        assert "row 3 has no label in column 'label'" in tally.reasons[0]
+
+
+def test_lists_of_classes_get_their_names_too(tmp_path: Path) -> None:
+    several = datasets.Sequence(datasets.ClassLabel(names=["joy", "fear", "anger"]))
+    kinds = datasets.Features({"text": datasets.Value("string"), "label": several})
+    place = tmp_path / "emotions"
+    place.mkdir()
+    datasets.Dataset.from_dict({"text": ["a", "b"], "label": [[2, 0], []]}, features=kinds).to_parquet(
+        str(place / "train.parquet")
+    )
+    expected = [("a", ["anger", "joy"]), ("b", [])]
+    assert pairs(read(place / "train.parquet")) == expected
+    assert pairs(HubSource(str(place), None).rows("train", "utf-8")) == expected
+
+
+def test_unknown_split_and_configuration_are_data_errors(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"Unknown split \"dev\". Should be one of"):
+        list(HubSource(str(folder), None).rows("dev", "utf-8"))
+    with pytest.raises(DataError, match="BuilderConfig 'german' not found"):
+        HubSource(str(folder), "german").splits()
+
+
+def test_hub_id_without_network_fails_and_says_what_to_do(  # fault 34
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    result = cli("pretrain", "nobody/nothing", "--runs", tmp_path, HF_HOME=str(tmp_path / "hf"))
+    assert result.returncode == 6
+    assert result.stdout == ""
+    assert "nobody/nothing: the hub cannot be reached" in result.stderr
+    assert "give a local file" in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,158 @@
+"""Addresses of data: the samples, files, folders; names of tasks; queries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mtlkit.config.training import TrainMtlOptions
+from mtlkit.data.sources import (
+    FileSource,
+    FolderSource,
+    HubSource,
+    Query,
+    find_split,
+    open_source,
+    parse_source,
+    parse_task,
+)
+from mtlkit.errors import DataError, UsageError
+from mtlkit.recipes.train_mtl import train_mtl
+
+
+def test_query_is_parted_from_the_address() -> None:
+    address, query = parse_source("data/a.csv?text=title+body&label=stars&limit=100&split=dev&encoding=latin-1&kind=regression")
+    assert address == "data/a.csv"
+    assert query == Query("title+body", "stars", "dev", None, 100, "latin-1", "regression")
+    assert parse_source("ag_news") == ("ag_news", Query())
+
+
+def test_query_values_may_be_percent_encoded() -> None:
+    assert parse_source("a.csv?text=full%20text%26more")[1].text == "full text&more"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("a.csv?txet=body", r"key 'txet' in 'a.csv\?txet=body' is not one of text, label, .*; did you mean 'text'\?"),
+        ("a.csv?limit=0", "limit='0' .* is not a number of rows"),
+        ("a.csv?limit=many", "limit='many' .* is not a number of rows"),
+        ("a.csv?limit=²", "limit='²' .* is not a number of rows"),
+        ("a.csv?kind=class", "kind='class' .* is not one of classification, multi-label, regression"),
+    ],
+)
+def test_wrong_query_is_a_usage_error(source: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_source(source)
+
+
+def test_task_is_a_name_and_a_source() -> None:
+    assert parse_task("topic=sample:topic?limit=5") == ("topic", "sample:topic?limit=5")
+    assert parse_task("my-task_2=data/a=b.csv") == ("my-task_2", "data/a=b.csv")
+
+
+@pytest.mark.parametrize("text", ["sample:topic", "a.csv?label=x", "=a.csv", "topic="])
+def test_task_without_name_or_source_says_how_to_write_it(text: str) -> None:
+    with pytest.raises(UsageError, match=r"NAME=SOURCE|is not usable"):
+        parse_task(text)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x", "..", ".", "/etc/passwd", "a/b", "a\\b", "Topic", "a b", "é", "a\n", "[/]", "x" * 65]
+)
+def test_task_name_never_becomes_a_path(name: str) -> None:  # fault 31
+    with pytest.raises(UsageError, match="is not usable; use lower-case letters, digits, '-' and '_'"):
+        parse_task(f"{name}=sample:topic")
+
+
+def test_task_called_like_a_path_ends_a_command_before_anything_is_written(  # fault 31
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = tmp_path / "one" / "two"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    with pytest.raises(UsageError, match=r"task name '../../x' is not usable") as caught:
+        train_mtl(TrainMtlOptions(task=["../../x=sample:topic"], init="scratch"))
+    assert caught.value.exit_code == 2
+    assert [path for path in tmp_path.rglob("*") if path not in (tmp_path / "one", below, below / "runs")] == []
+
+
+def test_sample_is_a_folder_inside_the_package() -> None:
+    source = open_source("sample:topic", Query())
+    assert isinstance(source, FolderSource)
+    assert source.name == "sample:topic"
+    assert source.splits() == ["test", "train", "validation"]
+
+
+def test_unknown_sample_lists_those_there_are() -> None:
+    with pytest.raises(DataError, match=r"sample:topics: no such sample; there are sample:sentiment, sample:topic; did you mean"):
+        open_source("sample:topics", Query())
+
+
+@pytest.mark.parametrize("name", ["sample:..", "sample:../..", "sample:"])
+def test_sample_name_is_no_path(name: str) -> None:
+    with pytest.raises(DataError, match="no such sample"):
+        open_source(name, Query())
+
+
+def test_missing_file_names_the_nearest_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").touch()
+    with pytest.raises(DataError, match=r"trian.csv: no such file; did you mean 'train.csv'\?"):
+        open_source(str(tmp_path / "trian.csv"), Query())
+    with pytest.raises(DataError, match=r"no such file$"):
+        open_source(str(tmp_path / "no" / "such" / "folder"), Query())
+
+
+def test_short_names_stand_for_hub_ids() -> None:
+    assert open_source("ag_news", Query()) == HubSource("fancyzhx/ag_news", None)
+    assert open_source("imdb", Query(config="plain_text")) == HubSource("stanfordnlp/imdb", "plain_text")
+
+
+def test_file_is_one_split(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\n")
+    source = open_source(str(tmp_path / "a.txt"), Query())
+    assert isinstance(source, FileSource)
+    assert source.splits() == ["train"]
+    assert list(source.rows("train", "utf-8")) == [{"text": "one"}]
+
+
+@pytest.mark.parametrize("name", ["validation", "valid", "val", "dev"])
+def test_folder_has_a_file_a_split_under_any_usual_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / "train.csv").write_text("text\none\n")
+    (tmp_path / f"{name}.jsonl").write_text('{"text": "two"}\n')
+    (tmp_path / "README.md").write_text("not data")
+    source = open_source(str(tmp_path), Query())
+    assert source.splits() == sorted(["train", name])
+    assert find_split(source, "validation") == name
+    assert find_split(source, "test") is None
+    assert list(source.rows(name, "utf-8")) == [{"text": "two"}]
+
+
+def test_two_files_for_one_split_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("text\none\n")
+    (tmp_path / "train.jsonl").write_text('{"text": "two"}\n')
+    with pytest.raises(DataError, match=r"train.csv, train.jsonl claim one split"):
+        open_source(str(tmp_path), Query()).rows("train", "utf-8")
+
+
+def test_folder_without_data_says_what_is_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no .csv, .tsv, .jsonl, .parquet, .txt file in this folder"):
+        open_source(str(tmp_path), Query()).splits()
+
+
+def test_a_folder_of_raw_text_files_is_one_training_split(tmp_path: Path) -> None:
+    for name in ("b.txt", "a.txt"):
+        (tmp_path / name).write_text(f"text of {name}\n")
+    source = open_source(str(tmp_path), Query())
+    assert source.splits() == ["train"]
+    assert [row["text"] for row in source.rows("train", "utf-8")] == ["text of a.txt", "text of b.txt"]
+
+
+def test_shards_of_a_split_are_read_one_after_another(tmp_path: Path) -> None:
+    for number in (1, 0):
+        (tmp_path / f"train-0000{number}-of-00002.txt").write_text(f"shard {number}\n")
+    (tmp_path / "test.txt").write_text("test\n")
+    source = open_source(str(tmp_path), Query())
+    assert source.splits() == ["test", "train"]
+    assert [row["text"] for row in source.rows("train", "utf-8")] == ["shard 0", "shard 1"]

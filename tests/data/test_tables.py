@@ -1,0 +1,227 @@
+"""Splits as tables of texts and labels: what is read, held out, cut, and refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mtlkit.data.labels import infer_spec
+from mtlkit.data.readers import OnBadRow, Tally
+from mtlkit.data.sources import open_source, parse_source
+from mtlkit.data.tables import (
+    Reading,
+    Table,
+    cap_tables,
+    hold_out,
+    read_for_evaluation,
+    read_split,
+    read_train_and_validation,
+)
+from mtlkit.errors import DataError
+
+
+def reading(on_bad_row: OnBadRow = "error", encoding: str = "utf-8") -> Reading:
+    return Reading(encoding, on_bad_row, Tally())
+
+
+def read_table(source: str, how: Reading | None = None) -> Table:
+    address, query = parse_source(source)
+    return read_split(open_source(address, query), query, "train", how or reading())
+
+
+def written(path: Path, content: str) -> Path:
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def numbered(path: Path, rows: int) -> Path:
+    """A csv file of `text N`, every fourth of class `rare`."""
+    lines = [f"text {row},{'rare' if row % 4 == 0 else 'common'}\n" for row in range(rows)]
+    return written(path, "text,label\n" + "".join(lines))
+
+
+def test_texts_and_labels_come_in_the_order_of_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "label,id,text\nx,1,one\ny,2,\nx,3,three\n")
+    assert read_table(str(path)) == Table(["one", "", "three"], ["x", "y", "x"])
+
+
+def test_columns_can_be_chosen_and_joined(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "title,body,stars,text\none,two,5,not this\n")
+    assert read_table(f"{path}?text=title+body&label=stars") == Table(["one two"], ["5"])
+
+
+def test_label_column_is_never_taken_for_the_text(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "topic,words\nx,one\n")
+    assert read_table(str(path)) == Table(["one"], ["x"])
+
+
+@pytest.mark.parametrize("literal", ["NA", "None", "null", "nan", "N/A", "#N/A"])
+def test_literal_na_none_and_null_are_kept_as_text_and_as_label(tmp_path: Path, literal: str) -> None:  # fault 21
+    path = written(tmp_path / "a.csv", f"text,label\n{literal},yes\nother,{literal}\n")
+    table = read_table(str(path))
+    assert table == Table([literal, "other"], ["yes", literal])
+    assert infer_spec("task", table.labels, "linear").labels == tuple(sorted(["yes", literal]))
+
+
+def test_labels_1_and_01_and_1_0_are_three_classes(tmp_path: Path) -> None:  # fault 22
+    path = written(tmp_path / "a.csv", "text,label\na,1\nb,01\nc,1.0\nd,1\n")
+    table = read_table(str(path))
+    assert table.labels == ["1", "01", "1.0", "1"]
+    spec = infer_spec("task", table.labels, "linear")
+    assert spec.kind == "classification"
+    assert sorted(spec.labels) == ["01", "1", "1.0"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
+def test_short_row_is_an_error_and_never_a_class_called_none(tmp_path: Path, name: str) -> None:  # fault 20
+    content = {
+        "a.csv": "text,label\na,x\nshort\nb,y\n",
+        "a.tsv": "text\tlabel\na\tx\nshort\nb\ty\n",
+        "a.jsonl": '{"text": "a", "label": "x"}\n{"text": "short"}\n{"text": "b", "label": "y"}\n',
+    }[name]
+    path = written(tmp_path / name, content)
+    with pytest.raises(DataError, match=r"a\.\w+:3: 1 fields where|row 2 has no label in column 'label'; mend it"):
+        read_table(str(path))
+    how = reading("skip")
+    assert read_table(str(path), how) == Table(["a", "b"], ["x", "y"])
+    assert how.tally.skipped == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('{"text": "a", "label": null}', "row 2 has no label in column 'label'"),
+        ('{"text": "a", "label": ""}', "row 2 has no label in column 'label'"),
+        ('{"text": "a", "label": NaN}', "row 2 has no label in column 'label'"),
+        ('{"text": null, "label": "x"}', "row 2 has no text in column 'text'"),
+        ('{"label": "x"}', "row 2 has no text in column 'text'"),
+    ],
+)
+def test_missing_value_is_named_by_row_and_column(tmp_path: Path, row: str, message: str) -> None:  # fault 20
+    path = written(tmp_path / "a.jsonl", '{"text": "a", "label": "x"}\n' + row + "\n")
+    with pytest.raises(DataError) as caught:
+        read_table(str(path))
+    assert str(caught.value).startswith(f"{path}: {message}; mend it")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.txt", "header.csv", "header.tsv", "blank.csv"])
+def test_empty_or_header_only_file_is_one_line(tmp_path: Path, name: str) -> None:  # fault 24
+    content = {"header.csv": "text,label\n", "header.tsv": "text\tlabel", "blank.csv": "\n\n"}.get(name, "")
+    path = written(tmp_path / name, content)
+    with pytest.raises(DataError) as caught:
+        read_table(str(path))
+    assert str(caught.value) == f"{path}: no rows in split 'train'; give a file with a header and rows"
+
+
+def test_file_whose_rows_are_all_bad_says_so(tmp_path: Path) -> None:  # fault 24
+    path = written(tmp_path / "a.csv", "text,label\none\ntwo\n")
+    with pytest.raises(DataError, match=r"no rows that can be read \(2 skipped\) in split 'train'"):
+        read_table(str(path), reading("skip"))
+
+
+def test_wrong_column_name_gives_the_columns_and_the_nearest(tmp_path: Path) -> None:  # fault 25
+    path = written(tmp_path / "a.csv", "headline,category\none,x\n")
+    with pytest.raises(DataError) as caught:
+        read_table(f"{path}?text=hedline&label=category")
+    assert str(caught.value) == f"column 'hedline' not found in {path}; columns: headline; did you mean 'headline'?"
+    with pytest.raises(DataError) as caught:
+        read_table(f"{path}?text=headline&label=categories")
+    assert str(caught.value) == (
+        f"column 'categories' not found in {path}; columns: headline, category; did you mean 'category'?"
+    )
+
+
+def test_encoding_of_the_query_wins(tmp_path: Path) -> None:  # fault 23
+    path = tmp_path / "a.csv"
+    path.write_bytes("text,label\ncafé,x\n".encode("utf-16"))
+    assert read_table(f"{path}?encoding=utf-16") == Table(["café"], ["x"])
+    assert read_table(str(path), reading(encoding="utf-16")) == Table(["café"], ["x"])
+
+
+def test_limit_draws_the_same_rows_every_time_and_keeps_their_order(tmp_path: Path) -> None:
+    path = numbered(tmp_path / "a.csv", 200)
+    table = read_table(f"{path}?limit=50")
+    numbers = [int(text.split()[1]) for text in table.texts]
+    assert len(numbers) == 50
+    assert numbers == sorted(numbers)
+    assert numbers[-1] >= 100  # not the first 50: files are often sorted by label
+    assert read_table(f"{path}?limit=50") == table
+    assert len(read_table(f"{path}?limit=500")) == 200
+
+
+def test_without_a_validation_split_a_tenth_of_each_class_is_held_out(tmp_path: Path) -> None:
+    path = numbered(tmp_path / "a.csv", 400)
+    train, validation = read_train_and_validation(str(path), reading())
+    assert Counter(validation.labels) == {"common": 30, "rare": 10}
+    assert sorted(train.texts + validation.texts) == sorted(f"text {row}" for row in range(400))
+    assert read_train_and_validation(str(path), reading()) == (train, validation)
+
+
+def test_validation_split_is_taken_where_there_is_one(tmp_path: Path) -> None:
+    numbered(tmp_path / "train.csv", 20)
+    numbered(tmp_path / "dev.csv", 8)
+    train, validation = read_train_and_validation(str(tmp_path), reading())
+    assert (len(train), len(validation)) == (20, 8)
+
+
+def test_split_to_train_on_can_be_named(tmp_path: Path) -> None:
+    numbered(tmp_path / "extra.csv", 40)
+    assert len(read_train_and_validation(f"{tmp_path}?split=extra", reading())[0]) == 36
+    with pytest.raises(DataError, match="no split 'train'; splits: extra"):
+        read_train_and_validation(str(tmp_path), reading())
+
+
+def test_evaluation_reads_the_split_asked_for(tmp_path: Path) -> None:
+    numbered(tmp_path / "train.csv", 40)
+    numbered(tmp_path / "test.csv", 8)
+    table, split = read_for_evaluation(str(tmp_path), "test", reading(), named=False)
+    assert (len(table), split) == (8, "test")
+    table, split = read_for_evaluation(str(tmp_path), "validation", reading(), named=False)
+    assert (table, split) == (read_train_and_validation(str(tmp_path), reading())[1], "validation")
+
+
+def test_file_that_was_trained_on_is_not_evaluated_whole(tmp_path: Path) -> None:
+    path = numbered(tmp_path / "a.csv", 40)
+    with pytest.raises(DataError, match="no split 'test'; splits: train; choose with --split"):
+        read_for_evaluation(str(path), "test", reading(), named=False)
+    assert len(read_for_evaluation(str(path), "test", reading(), named=True)[0]) == 40
+
+
+@pytest.mark.parametrize(
+    ("labels", "held"),
+    [
+        (["a"] * 5 + ["b"] * 5, {"a": 1, "b": 1}),
+        (["a"] * 20 + ["b"], {"a": 2}),  # fault 38: a class with one row stays in train
+        (["a", "b"], None),
+        ([1.5] * 30, {1.5: 3}),
+        ([("a", "b")] * 30, {("a", "b"): 3}),
+    ],
+)
+def test_rows_held_out_by_class(labels: list[Any], held: dict[Any, int] | None) -> None:
+    marks = hold_out(labels)
+    found = Counter(label for label, out in zip(labels, marks, strict=True) if out)
+    assert found == held if held is not None else sum(found.values()) == 1
+    assert np.array_equal(marks, hold_out(labels))
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_task_with_one_row_says_why_it_cannot_be_trained(rows: int) -> None:  # fault 38
+    with pytest.raises(DataError, match=f"{rows} row is too few: a task needs two at least"):
+        hold_out(["a"] * rows)
+
+
+def test_cap_cuts_the_larger_tables_only() -> None:
+    small, large = Table(["s"] * 10, ["x"] * 10), Table([f"{row:03}" for row in range(100)], ["y"] * 100)
+    tables = {"small": small, "large": large}
+    assert cap_tables(tables, None) == tables
+    shortest = cap_tables(tables, "shortest")
+    assert shortest["small"] == small
+    assert len(shortest["large"]) == 10
+    assert shortest["large"].texts == sorted(shortest["large"].texts)
+    assert shortest["large"].texts != large.texts[:10]
+    assert cap_tables(tables, "shortest") == shortest
+    assert {name: len(table) for name, table in cap_tables(tables, 40).items()} == {"small": 10, "large": 40}
