@@ -26,11 +26,10 @@ def stream_texts(options: TextOptions, standard_input: TextIO) -> Iterator[str]:
         raise UsageError("no texts; give some as arguments, '-' for standard input, or a file with --input")
     if options.texts == ["-"]:
         return lines_of(standard_input, options.encoding)
-    for text in options.texts:
+    for text in options.texts:  # bytes that are not UTF-8 come from the shell as surrogates
         if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
             raise UsageError(f"text {text!r} holds bytes that are no letters here; put it in a file and say its --encoding")
-    # The shell may pass bytes that are no UTF-8, which Python holds as surrogates.
-    return (text.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for text in options.texts)
+    return iter(options.texts)
 
 
 def lines_of(standard_input: TextIO, encoding: str) -> Iterator[str]:
