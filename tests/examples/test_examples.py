@@ -12,7 +12,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_own_data_script(tmp_path: Path) -> None:
-    process = subprocess.run([sys.executable, EXAMPLES / "own_data.py"], capture_output=True, text=True, cwd=tmp_path, timeout=240)
+    command = [sys.executable, EXAMPLES / "own_data.py"]
+    process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240)
     assert process.returncode == 0, process.stderr
     said = " ".join(process.stdout.split())
     assert "my order? -> delivery" in said
@@ -21,7 +22,9 @@ def test_own_data_script(tmp_path: Path) -> None:
 
 
 def test_two_tasks_configuration(tmp_path: Path, cli: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    process = cli("train-mtl", "--config", EXAMPLES / "two_tasks.toml", "--layers", 1, "--dim", 32, "--epochs", 1, "--json", cwd=tmp_path)
+    process = cli(
+        "train-mtl", "--config", EXAMPLES / "two_tasks.toml", "--layers", 1, "--dim", 32, "--epochs", 1, "--json", cwd=tmp_path
+    )
     assert process.returncode == 0, process.stderr
     result = json.loads(process.stdout)
     assert result["run"] == "runs/two-tasks"

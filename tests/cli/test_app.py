@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mtlkit import __version__
+from mtlkit.errors import DataError, DivergedError, IntegrityError, MtlkitError, NetworkError, UsageError
+from mtlkit.recipes import embed
+
+if TYPE_CHECKING:
+    from .conftest import Typed
+
+COMMANDS = ("pretrain", "train-sentence", "train-mtl", "embed", "eval", "predict")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command(typed: Typed, command: str) -> None:
+    answer = typed(command, "--help", width=80)
+    assert (answer.code, answer.err) == (0, "")
+    assert f"mtlkit {command}" in answer.out
+    assert "Examples" in answer.out
+    assert "--config" in answer.out
+    assert "--json" in answer.out
+    assert answer.widest <= 80
+    assert typed(command, "-h", width=80).out == answer.out
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help_lists_the_commands(typed: Typed, arguments: list[str]) -> None:
+    answer = typed(*arguments)
+    assert (answer.code, answer.err) == (0, "")
+    assert all(command in answer.out for command in COMMANDS)
+
+
+def test_version(typed: Typed) -> None:
+    assert typed("--version").out == f"mtlkit {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train-mtl", "--help"], ["train-mtl", "--freze", "none"]])
+def test_help_and_wrong_options_load_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys, json\n"
+        f"sys.argv = ['mtlkit', *{arguments!r}]\n"
+        "from mtlkit.cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit as end: print(json.dumps([end.code, sorted(sys.modules)]))\n"
+    )
+    process = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    status, modules = json.loads(process.stdout.splitlines()[-1])
+    assert status == (0 if "--help" in arguments else 2)
+    assert "typer" in modules
+    assert not {"torch", "datasets", "numpy", "tokenizers", "safetensors", "pyarrow", "scipy", "sklearn"} & set(modules)
+
+
+def test_a_wrong_command_is_named_with_the_nearest(typed: Typed) -> None:
+    answer = typed("train-mlt")
+    assert (answer.code, answer.out) == (2, "")
+    assert "train-mlt" in answer.err
+    assert "Did you mean 'train-mtl'" in answer.err
+    assert answer.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train-mtl", "--epoch", "3"], "--epochs"),
+        (["train-mtl", "--epochs", "0"], "greater than or equal to 1"),
+        (["train-mtl", "--epochs", "many"], "--epochs"),
+        (["train-mtl", "--dropout", "1.5"], "less than or equal to 1"),
+        (["train-mtl", "--warmup", "-0.1"], "--warmup"),
+        (["train-mtl", "--learning-rate", "nan"], "--learning-rate"),
+        (["train-mtl", "--schedule", "robin"], "'round-robin', 'joint'"),
+        (["train-mtl", "stray"], "stray"),
+        (["pretrain", "--vocab-size", "10"], "300"),
+        (["embed", "--model"], "requires an argument"),
+        (["eval", "--split", "tset"], "'test', 'validation', 'train'"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_exit_2(typed: Typed, arguments: list[str], said: str) -> None:
+    answer = typed(*arguments)
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+    assert answer.err.startswith("mtlkit: ")
+    assert answer.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(MtlkitError, 1), (UsageError, 2), (DataError, 3), (IntegrityError, 4), (DivergedError, 5), (NetworkError, 6)],
+)
+def test_each_error_has_its_exit_code(typed: Typed, monkeypatch: pytest.MonkeyPatch, error: type[MtlkitError], code: int) -> None:
+    def broken(options: object) -> None:
+        raise error("file [/]\x1b[31m.csv:\n  is bad")
+
+    monkeypatch.setattr(embed, "open_model", broken)
+    answer = typed("embed", "a text")
+    assert (answer.code, answer.out) == (code, "")
+    assert answer.err == "mtlkit: file [/]\N{REPLACEMENT CHARACTER}[31m.csv: is bad\n"  # fault 30
+
+
+def test_a_bug_shows_its_traceback(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(options: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(embed, "open_model", broken)
+    with pytest.raises(KeyError, match="a bug"):
+        typed("embed", "a text")
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_training_with_its_exit_code_and_leaves_nothing(  # faults 7 and 8
+    sent: signal.Signals, code: int, data: Path, runs: Path, tmp_path: Path
+) -> None:
+    command = [
+        "train-mtl",
+        "--task",
+        f"kind={data / 'kind'}",
+        "--init",
+        runs / "mtl",
+        "--epochs",
+        100000,
+        "--out",
+        tmp_path / "run",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "mtlkit", *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("epoch 2/"):
+            break
+    process.send_signal(sent)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert out == ""
+    assert err.splitlines()[-1] == ("mtlkit: terminated" if code == 143 else "mtlkit: interrupted")
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,106 @@
+"""The main job as typed in an empty folder: every command a process of its own, warnings as errors, on the samples."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mtlkit.runs import verify
+
+Job = dict[str, subprocess.CompletedProcess[str]]
+TINY = ("--layers", 1, "--dim", 32, "--heads", 2, "--vocab-size", 500, "--context", 32)
+COMMANDS: dict[str, tuple[object, ...]] = {
+    "pretrain": ("pretrain", *TINY, "--epochs", 1, "--json"),
+    "train-sentence": ("train-sentence", "--epochs", 1),
+    "train-mtl": ("train-mtl", "--epochs", 1),
+    "eval": ("eval", "--confusion"),
+    "embed": ("embed", "some sentence", "another"),
+    "predict": ("predict", "The striker scored twice before the interval."),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("job")
+
+
+@pytest.fixture(scope="module")
+def job(folder: Path, cli: Callable[..., subprocess.CompletedProcess[str]]) -> Job:
+    return {name: cli(*command, cwd=folder) for name, command in COMMANDS.items()}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_it_works(job: Job, name: str) -> None:
+    assert job[name].returncode == 0, job[name].stderr
+    assert "Warning" not in job[name].stderr
+    assert "\x1b" not in job[name].stdout + job[name].stderr
+
+
+def test_each_stage_starts_from_the_newest_of_the_stage_before_and_says_so(job: Job, folder: Path) -> None:
+    first = {name: process.stderr.splitlines()[0] for name, process in job.items()}
+    assert first["pretrain"].startswith("777 texts to train on, 41 held out, from sample:topic, sample:sentiment")
+    assert first["train-sentence"] == "starting from runs/pretrain, the newest run under runs/ that fits"
+    assert first["train-mtl"] == "starting from runs/sentence, the newest run under runs/ that fits"
+    for name in ("eval", "embed", "predict"):
+        assert first[name] == "model: runs/mtl, the newest run under runs/ that fits"
+    assert sorted(path.name for path in folder.iterdir()) == ["runs"]
+    assert sorted(path.name for path in (folder / "runs").iterdir()) == ["mtl", "pretrain", "sentence"]
+
+
+def test_training_with_json_prints_one_document(job: Job) -> None:
+    document = json.loads(job["pretrain"].stdout)
+    assert list(document) == ["run", "metrics", "seconds"]
+    assert document["run"] == "runs/pretrain"
+    assert {"loss", "perplexity", "bits_per_byte", "tokens", "tokens_per_second"} == set(document["metrics"])
+    assert 1 < document["metrics"]["perplexity"] < 500
+    assert "bits per byte" in job["pretrain"].stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "run", "following"), [("sentence", "sentence", "train-mtl"), ("mtl", "mtl", "eval --confusion")]
+)
+def test_the_last_line_of_a_training_names_the_run_and_the_next_command(job: Job, name: str, run: str, following: str) -> None:
+    (line,) = job[f"train-{name}"].stdout.splitlines()
+    assert line.startswith(f"runs/{run} is ready (")
+    assert line.endswith(f"); next: mtlkit {following}")
+
+
+def test_training_shows_its_tasks_parts_and_epochs(job: Job) -> None:
+    said = job["train-mtl"].stderr
+    assert "topic: 392 rows to train on, 80 to validate, 4 classes" in said
+    assert "sentiment: 426 rows to train on, 80 to validate, 2 classes" in said
+    assert "Parts of the model" in said
+    assert "epoch 1/1, mean score " in said
+    assert all(column in said for column in ("train loss", "val loss", "accuracy", "macro-F1", "batches"))
+
+
+def test_evaluation_shows_tables(job: Job) -> None:
+    shown = job["eval"].stdout
+    assert "topic (test): accuracy 0." in shown
+    assert "on 128 texts" in shown
+    assert "sentiment (test): accuracy 0." in shown
+    assert "topic: rows true, columns predicted" in shown
+    assert "topic: most often confused" in shown
+    assert all(label in shown for label in ("World", "Sports", "Business", "Sci/Tech", "positive", "negative"))
+
+
+def test_embed_and_predict_print_json_lines_when_piped(job: Job) -> None:
+    vectors = [json.loads(line) for line in job["embed"].stdout.splitlines()]
+    assert [(row["text"], len(row["vector"])) for row in vectors] == [("some sentence", 32), ("another", 32)]
+    (answer,) = [json.loads(line) for line in job["predict"].stdout.splitlines()]
+    assert set(answer["tasks"]) == {"topic", "sentiment"}
+
+
+def test_every_run_is_whole_and_names_its_parent(job: Job, folder: Path) -> None:
+    files = {"README.md", "config.json", "metrics.jsonl", "model.safetensors", "run.json", "tokenizer.json"}
+    for name, parent in (("pretrain", None), ("sentence", "runs/pretrain"), ("mtl", "runs/sentence")):
+        run = folder / "runs" / name
+        assert {path.name for path in run.iterdir()} == files
+        record = verify(run)
+        assert (record.parent or {}).get("path") == parent
+        for line in (run / "metrics.jsonl").read_text().splitlines():
+            json.loads(line)

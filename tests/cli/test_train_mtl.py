@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from torch import Tensor
+
+from mtlkit.model.heads import Head
+from mtlkit.recipes.loading import load
+from mtlkit.runs import verify
+
+if TYPE_CHECKING:
+    from .conftest import Typed
+
+
+def tasks(data: Path, *names: str) -> list[str]:
+    return [part for name in names for part in ("--task", f"{name}={data / name}")]
+
+
+def test_a_watched_task_is_evaluated_before_during_and_after(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:
+    out = tmp_path / "kept"
+    answer = typed(
+        "train-mtl", *tasks(data, "kind", "state"), "--freeze", "head:kind", "--init", mtl, "--out", out, "--epochs", 2
+    )
+    assert answer.code == 0, answer.err
+    rows = [line.split() for line in answer.err.splitlines() if line.strip().startswith("kind ")]
+    assert [row[-1] for row in rows] == ["watched"] * 3  # before training, and after each epoch
+    assert "before training, mean score" in answer.err
+    frozen = answer.err.split("Frozen parts after training")[1]
+    found = re.search(r"head:kind +- +66 +(\w{16}) = (\w{16})", frozen)  # fault 18
+    assert found
+    assert found[1] == found[2]
+    assert verify(out).metrics["validation"].keys() == {"kind", "state"}
+
+
+def test_a_frozen_backbone_is_run_once_and_shown_unchanged(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:
+    out = tmp_path / "frozen"
+    answer = typed("train-mtl", *tasks(data, "kind", "state"), "--freeze", "backbone", "--init", mtl, "--out", out, "--json")
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["run"] == str(out)
+    assert "the backbone is frozen: 128 texts were encoded once" in answer.err
+    assert re.search(r"backbone +- +[\d,]+ +(\w{16}) = \1", answer.err)  # fault 18
+    assert re.search(r"head:kind +66 +-", answer.err)
+
+
+def test_a_wrong_freeze_is_refused_before_any_data_is_read(typed: Typed, mtl: Path, tmp_path: Path) -> None:
+    for freeze, said in (
+        (
+            "backbone,head:kind",
+            "everything is frozen, so nothing is left to train; take one of head:kind out of --freeze",
+        ),  # fault 39
+        ("head:kind", "every task's head is frozen (head:kind)"),  # fault 39
+        ("head:knid", "--freeze head:knid: no such part"),  # fault 18
+        ("none,backbone", "contradict each other"),
+    ):
+        answer = typed("train-mtl", "--task", "kind=not-there.csv", "--init", mtl, "--freeze", freeze, "--out", tmp_path / "run")
+        assert (answer.code, answer.out) == (2, "")
+        assert said in answer.err
+        assert "not-there" not in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_misspelt_head_gets_the_nearest_name(typed: Typed, mtl: Path, tmp_path: Path) -> None:  # fault 18
+    answer = typed(
+        "train-mtl", "--task", "topic=not-there.csv", "--init", mtl, "--freeze", "head:topc", "--out", tmp_path / "run"
+    )
+    assert answer.code == 2
+    assert answer.err.endswith("known are none, backbone, head:kind, head:state, head:topic; did you mean 'head:topic'?\n")
+    answer = typed("train-mtl", "--task", "kind=not-there.csv", "--init", mtl, "--freeze", "head:knid", "--out", tmp_path / "run")
+    assert "did you mean 'head:kind'?" in answer.err
+    answer = typed("train-mtl", "--task", "kind=not-there.csv", "--init", mtl, "--freeze", "bakcbone", "--out", tmp_path / "run")
+    assert "did you mean 'backbone'?" in answer.err
+
+
+def test_random_weights_are_not_frozen_by_mistake(typed: Typed, data: Path, runs: Path, tmp_path: Path) -> None:
+    common = ("train-mtl", *tasks(data, "kind", "state"), "--freeze", "head:kind", "--out", tmp_path / "run", "--epochs", 1)
+    answer = typed(*common, "--init", runs / "pretrain")
+    assert answer.code == 2
+    assert "--freeze head:kind would keep random weights: the starting model has no trained head:kind" in answer.err
+    assert "--init scratch" in answer.err
+    meant = typed(*common, "--init", "scratch", "--layers", 1, "--dim", 16, "--heads", 1, "--vocab-size", 300)
+    assert meant.code == 0, meant.err
+
+
+def test_a_run_that_stands_there_is_not_overwritten_unasked(
+    typed: Typed, data: Path, mtl: Path, tmp_path: Path
+) -> None:  # fault 14
+    out = tmp_path / "run"
+    command = ("train-mtl", *tasks(data, "kind"), "--init", mtl, "--out", out, "--epochs", 1)
+    assert typed(*command).code == 0
+    first = verify(out)
+    answer = typed(*command)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == f"mtlkit: {out} is not empty; replace it with --overwrite, or name another folder with --out\n"
+    assert verify(out) == first
+    assert typed(*command, "--overwrite", "--seed", 1).code == 0
+    assert verify(out).seed == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_overwrite_spares_a_folder_that_holds_no_run(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    answer = typed("train-mtl", *tasks(data, "kind"), "--init", mtl, "--out", tmp_path, "--overwrite")
+    assert answer.code == 2
+    assert "holds no run, so --overwrite does not touch it" in answer.err
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_data_is_read(
+    typed: Typed, mtl: Path, tmp_path: Path
+) -> None:  # fault 15
+    (tmp_path / "file").write_text("mine")
+    for out, said in ((tmp_path / "file", "is a file; name a folder"), (tmp_path / "file" / "run", "cannot be written")):
+        answer = typed("train-mtl", "--task", "kind=not-there.csv", "--init", mtl, "--out", out)
+        assert (answer.code, answer.out) == (2, "")
+        assert said in answer.err
+        assert answer.err.count("\n") == 1
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:  # fault 16
+    out = tmp_path / "run"
+    options = ("--learning-rate", 1e30, "--clip", 0, "--epochs", 9, "--out", out)
+    answer = typed("train-mtl", *tasks(data, "kind"), "--init", mtl, *options)
+    assert (answer.code, answer.out) == (5, "")
+    assert re.search(
+        r"mtlkit: loss of 'kind' is (nan|inf) at step \d+ \(rows [\d, ]+ of 'kind'\); lower --learning-rate\n$", answer.err
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_infinite_gradient_skips_one_step_and_is_told(  # fault 17
+    typed: Typed, monkeypatch: pytest.MonkeyPatch, data: Path, mtl: Path, tmp_path: Path
+) -> None:
+    loss_of, calls = Head.loss, []
+
+    def loss(self: Head, outputs: Tensor, labels: Tensor) -> Tensor:
+        if outputs.requires_grad:
+            calls.append(self)
+            if len(calls) == 3:
+                outputs.register_hook(lambda gradient: gradient * float("inf"))
+        return loss_of(self, outputs, labels)
+
+    monkeypatch.setattr(Head, "loss", loss)
+    out = tmp_path / "run"
+    answer = typed("train-mtl", *tasks(data, "kind", "state"), "--init", mtl, "--out", out, "--epochs", 3)
+    assert answer.code == 0, answer.err
+    assert answer.err.count("skipped") == 1
+    assert "step 3 was skipped: its gradient was not finite" in answer.err
+    assert all(torch.isfinite(weight).all() for weight in load(out).model.parameters())
+
+
+def test_a_wrong_column_lists_those_there_are(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:  # fault 25
+    answer = typed("train-mtl", "--task", f"kind={data / 'kind'}?label=lable", "--init", mtl, "--out", tmp_path / "run")
+    assert answer.code == 3
+    assert answer.err.endswith(f"column 'lable' not found in {data / 'kind'}; columns: text, label; did you mean 'label'?\n")
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "Topic"])
+def test_a_task_name_never_becomes_a_path(typed: Typed, data: Path, mtl: Path, tmp_path: Path, name: str) -> None:  # fault 31
+    answer = typed("train-mtl", "--task", f"{name}={data / 'kind'}", "--init", mtl, "--out", tmp_path / "run")
+    assert answer.code == 2
+    assert f"task name '{name}' is not usable" in answer.err
+
+
+def test_without_any_run_the_error_says_what_to_type(typed: Typed, tmp_path: Path) -> None:
+    answer = typed("train-mtl", "--runs", tmp_path / "none")
+    assert answer.code == 2
+    assert (
+        "train one with 'mtlkit pretrain' and 'mtlkit train-sentence', or start from fresh weights with --init scratch"
+        in answer.err
+    )
+    answer = typed("train-sentence", "--runs", tmp_path / "none")
+    assert answer.code == 2
+    assert "train one with 'mtlkit pretrain', or start from fresh weights with --init scratch" in answer.err
+
+
+def test_a_terminal_gets_a_live_view_on_stderr(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    answer = typed("train-mtl", *tasks(data, "kind"), "--init", mtl, "--out", out, "--epochs", 1, terminal=True)
+    assert answer.code == 0
+    assert "epoch 1/1, mean score" in answer.err
+    assert "\x1b[?25l" in answer.err  # the cursor is hidden while the view lives
+    assert answer.err.count("\x1b[?25h") == 1
+    assert answer.raw == f"{out} is ready (0:00); next: mtlkit eval --confusion\n"

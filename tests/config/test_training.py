@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from mtlkit.config.architecture import SIZES
+from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
+from mtlkit.errors import UsageError
+
+
+def test_a_size_can_be_overridden_in_parts() -> None:
+    assert PretrainOptions(size="m").shape() == SIZES["m"]
+    assert PretrainOptions(size="s", layers=7, heads=8).shape() == (7, SIZES["s"][1], 8)
+    assert TrainMtlOptions(dim=64).shape() == (SIZES["xs"][0], 64, SIZES["xs"][2])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_size_can_be_built(size: str) -> None:
+    _, dim, heads = SIZES[size]
+    assert dim % heads == 0
+    assert TrainMtlOptions(size=size).architecture(1000).vocab_size == 1000  # type: ignore[arg-type]
+
+
+def test_the_shape_of_fresh_weights_is_checked() -> None:
+    with pytest.raises(UsageError, match="--dim 30 is not a multiple of --heads 4; choose one that is"):
+        TrainMtlOptions(dim=30, heads=4).architecture()
+    with pytest.raises(UsageError, match="a length of 3 positions holds no text"):
+        TrainMtlOptions(max_length=3).architecture()
+
+
+def test_fresh_weights_are_bidirectional_unless_asked_otherwise() -> None:
+    assert TrainMtlOptions().architecture().attention == "bidirectional"
+    assert TrainMtlOptions(attention="causal", max_length=64, dropout=0.25).architecture().attention == "causal"
+
+
+@pytest.mark.parametrize(("cap", "rows"), [("none", None), ("shortest", "shortest"), ("1", 1), ("2500", 2500)])
+def test_cap(cap: str, rows: int | str | None) -> None:
+    assert TrainMtlOptions(cap=cap).cap_rows() == rows
+
+
+@pytest.mark.parametrize("cap", ["0", "-3", "1.5", "longest", "", "²"])
+def test_a_wrong_cap_is_refused(cap: str) -> None:
+    with pytest.raises(UsageError, match="is not 'shortest', 'none' or a number of rows"):
+        TrainMtlOptions(cap=cap).cap_rows()
+
+
+def test_both_kinds_of_training_name_their_tasks_alike() -> None:
+    assert TrainSentenceOptions().tasks == ["topic=sample:topic"]
+    assert TrainMtlOptions().tasks == ["topic=sample:topic", "sentiment=sample:sentiment"]

@@ -1,0 +1,57 @@
+"""A run with a head for numbers and a head for several labels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mtlkit.config.training import TrainMtlOptions
+from mtlkit.recipes.train_mtl import train_mtl
+
+WORDS = ["cat", "dog", "horse", "saw", "drill", "lathe"]
+PLACES = ["river", "barn", "hill", "shelf"]
+
+
+def odd_rows() -> list[tuple[str, float, list[str]]]:
+    """Texts, a number for each (animals above 3), and its labels: what it is, where, and `[/]` for some."""
+    rows = []
+    for number, word in enumerate(WORDS * 13):
+        place = PLACES[(number * 7) % 4]
+        animal = word in WORDS[:3]
+        labels = [
+            *(["animal"] if animal else []),
+            *(["far"] if place in ("hill", "river") else []),
+            *(["[/]"] if number % 4 == 0 else []),
+        ]
+        text = f"The {word} sleeps near the {place}." if animal else f"A {word} lies broken on the {place}."
+        rows.append((text, (4.5 if animal else 1.5) + number % 3 / 4, labels))
+    return rows
+
+
+@pytest.fixture(scope="session")
+def odd_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tasks `stars` (floats) and `tags` (lists) as folders of jsonl files."""
+    folder = tmp_path_factory.mktemp("odd")
+    for split, rows in (("train", odd_rows()[:60]), ("test", odd_rows()[60:])):
+        for place, task in ((1, "stars"), (2, "tags")):
+            (folder / task).mkdir(exist_ok=True)
+            lines = [json.dumps({"text": row[0], "label": row[place]}) for row in rows]
+            (folder / task / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def odd_run(runs: Path, odd_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Started from the run with heads `kind` and `state`, whose data is not given."""
+    options = TrainMtlOptions(
+        task=[f"{name}={odd_data / name}" for name in ("stars", "tags")],
+        init=str(runs / "mtl"),
+        out=tmp_path_factory.mktemp("odd-run") / "run",
+        head="mlp:16",
+        epochs=10,
+        batch_tokens=256,
+        learning_rate=1e-3,
+    )
+    return train_mtl(options).run

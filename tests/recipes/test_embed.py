@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import io
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtlkit.config.inference import EmbedOptions
+from mtlkit.errors import DataError, UsageError
+from mtlkit.recipes import embed as recipe
+from mtlkit.recipes.texts import parts
+
+NOTHING = io.StringIO()
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "parts", partial(parts, size=4))
+
+
+@pytest.fixture
+def texts() -> list[str]:
+    return [f"The cat number {number}" + " sleeps" * (number * 7 % 5) for number in range(11)]
+
+
+@pytest.fixture
+def source(tmp_path: Path, texts: list[str]) -> Path:
+    path = tmp_path / "in.txt"
+    path.write_text("".join(f"{text}\n" for text in texts))
+    return path
+
+
+def test_a_file_of_several_parts_keeps_its_order(small_parts: None, runs: Path, source: Path, texts: list[str]) -> None:
+    options = EmbedOptions(model=str(runs / "mtl"), input=source)
+    loaded, found = recipe.open_model(options)
+    assert found.reason == "as asked"
+    done = list(recipe.embed(options, loaded, NOTHING))
+    assert [len(part.texts) for part in done] == [4, 4, 3]
+    assert [text for part in done for text in part.texts] == texts
+    np.testing.assert_allclose(np.concatenate([part.vectors for part in done]), loaded.embed(texts), atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".jsonl", ".parquet", ".safetensors"])
+def test_a_file_is_written_part_by_part(small_parts: None, runs: Path, source: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"out{suffix}"
+    options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out)
+    loaded, _ = recipe.open_model(options)
+    steps = recipe.embed_to_file(options, loaded, NOTHING)
+    assert next(steps) == 4
+    assert not out.exists()  # nothing stands there before it is whole
+    assert list(steps) == [8, 11]
+    assert out.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", out.name]
+    if suffix == ".npy":
+        np.testing.assert_allclose(np.load(out), loaded.embed(source.read_text().splitlines()), atol=1e-5)
+
+
+def test_a_fault_in_a_later_part_leaves_no_file(small_parts: None, runs: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.npy"
+    source.write_text('{"text": "a"}\n' * 5 + "broken\n")
+    options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out)
+    loaded, _ = recipe.open_model(options)
+    with pytest.raises(DataError, match=r"in\.jsonl:6: not JSON"):
+        list(recipe.embed_to_file(options, loaded, NOTHING))
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_a_place_to_write_to_is_needed(runs: Path, tmp_path: Path) -> None:
+    options = EmbedOptions(model=str(runs / "mtl"), texts=["a"])
+    loaded, _ = recipe.open_model(options)
+    with pytest.raises(UsageError, match="no --output"):
+        list(recipe.embed_to_file(options, loaded, NOTHING))
+
+
+def test_cosines() -> None:
+    matrix = recipe.cosines(np.array([[1, 0], [3, 4], [-2, 0], [0, 0]], np.float32))
+    np.testing.assert_allclose(matrix, [[1, 0.6, -1, 0], [0.6, 1, -0.6, 0], [-1, -0.6, 1, 0], [0, 0, 0, 0]], atol=1e-6)

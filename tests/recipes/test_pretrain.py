@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtlkit.config.training import PretrainOptions
+from mtlkit.errors import DataError, UsageError
+from mtlkit.recipes.loading import load
+from mtlkit.recipes.pretrain import pretrain, stream
+from mtlkit.runs import file_digest, verify
+from mtlkit.training.events import Finished, Note, Progress
+
+SMALL = {"layers": 1, "dim": 16, "heads": 1, "vocab_size": 300, "context": 16, "batch_tokens": 128}
+
+
+def options(data: Path, out: Path, **more: Any) -> PretrainOptions:
+    return PretrainOptions(sources=[str(data / "kind" / "train.csv")], out=out, **{**SMALL, "epochs": 2, **more})
+
+
+def test_events_and_record(data: Path, tmp_path: Path) -> None:
+    events = list(stream(options(data, tmp_path / "run")))
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert finished.next_command == "mtlkit train-sentence"
+    assert isinstance(events[0], Note)
+    assert events[0].text.startswith("61 texts to train on, 3 held out")
+    steps = [event for event in events if isinstance(event, Progress)]
+    assert [step.step for step in steps] == list(range(1, steps[-1].steps + 1))
+    assert set(steps[0].losses) == {"next token"}
+    assert set(steps[0].figures) == {"perplexity", "learning rate", "gradient norm"}
+    assert all(step.tokens_per_second > 0 for step in steps)
+    record = verify(tmp_path / "run")
+    assert (record.stage, record.parent) == ("base", None)
+    assert record.metrics == finished.metrics
+    assert len(record.data["texts"]) == len(record.data["held_out"]) == 64
+    assert record.metrics["perplexity"] == pytest.approx(math.exp(record.metrics["loss"]))
+    logged = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in logged[:-1]] == [step.step for step in steps]
+    assert logged[-1]["validation"] == record.metrics
+
+
+def test_it_learns(data: Path, tmp_path: Path) -> None:
+    finished = pretrain(options(data, tmp_path / "run", dim=32, epochs=10, learning_rate=1e-2))
+    vocabulary = load(finished.run).checkpoint.architecture.vocab_size
+    assert finished.metrics["perplexity"] < vocabulary / 4
+    assert 0 < finished.metrics["bits_per_byte"] < 3
+
+
+def test_the_same_options_give_the_same_weights(data: Path, tmp_path: Path) -> None:
+    runs = [pretrain(options(data, tmp_path / name, seed=seed)).run for name, seed in (("a", 0), ("b", 0), ("c", 1))]
+    weights = [file_digest(run / "model.safetensors") for run in runs]
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_tokens_bound_the_training(data: Path, tmp_path: Path) -> None:
+    finished = pretrain(options(data, tmp_path / "run", tokens=1000, epochs=1))
+    assert 1000 - 128 <= finished.metrics["tokens"] <= 1000
+
+
+def test_texts_too_few_for_a_window_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "two.txt").write_text("one\ntwo\n")
+    with pytest.raises(DataError, match=r"tokens do not fill one window of --context 512; add text"):
+        pretrain(PretrainOptions(sources=[str(tmp_path / "two.txt")], out=tmp_path / "run", **{**SMALL, "context": 512}))
+    (tmp_path / "one.txt").write_text("one\n\n  \n")
+    with pytest.raises(DataError, match="1 texts; pretraining needs two at least"):
+        pretrain(PretrainOptions(sources=[str(tmp_path / "one.txt")], out=tmp_path / "run", **SMALL))
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_cannot_be_built_or_written_is_said_before_texts_are_read(tmp_path: Path) -> None:  # faults 14 and 15
+    absent = {"sources": [str(tmp_path / "none.csv")]}
+    with pytest.raises(UsageError, match="--dim 30 is not a multiple of --heads 4"):
+        pretrain(PretrainOptions(out=tmp_path / "run", dim=30, heads=4, **absent))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "run.json").touch()
+    with pytest.raises(UsageError, match="full is not empty; replace it with --overwrite"):
+        pretrain(PretrainOptions(out=tmp_path / "full", **absent))
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="is a file; name a folder"):
+        pretrain(PretrainOptions(out=tmp_path / "file", **absent))
+    with pytest.raises(DataError, match=r"none\.csv: no such file"):
+        pretrain(PretrainOptions(out=tmp_path / "run", **absent))

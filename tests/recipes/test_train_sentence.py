@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mtlkit.config.training import TrainSentenceOptions
+from mtlkit.errors import UsageError
+from mtlkit.recipes.loading import load
+from mtlkit.recipes.train_sentence import train_sentence
+from mtlkit.runs import digest_of, verify
+
+
+def test_it_ends_with_validation_accuracy_and_the_head_saved(runs: Path) -> None:
+    record = verify(runs / "sentence")
+    assert record.stage == "sentence"
+    assert record.parent == {"path": str(runs / "pretrain"), "digest": digest_of(runs / "pretrain")}
+    assert record.metrics["validation"]["kind"]["accuracy"] > 0.6
+    model = load(runs / "sentence")
+    assert model.tasks == ("kind",)
+    assert model.predict(["The cat sleeps near the river."])[0]["kind"]["label"] == "animal"
+
+
+def test_it_starts_from_a_base_alone(data: Path, runs: Path, tmp_path: Path) -> None:
+    finished = train_sentence(TrainSentenceOptions(task=f"kind={data / 'kind'}", runs=runs, out=tmp_path / "run", epochs=1))
+    assert (verify(finished.run).parent or {})["path"] == str(runs / "pretrain")  # although runs of later stages are newer
+    assert finished.next_command == "mtlkit train-mtl"
+    with pytest.raises(UsageError, match="train one with 'mtlkit pretrain', or start from fresh weights"):
+        train_sentence(TrainSentenceOptions(task=f"kind={data / 'kind'}", runs=tmp_path))

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console, RenderableType
+
+from mtlkit.metrics import classification
+from mtlkit.report.tables import (
+    class_table,
+    confusion_table,
+    cosine_table,
+    epoch_table,
+    headline,
+    heat_cell,
+    number,
+    parts_table,
+    task_table,
+)
+from mtlkit.training.events import Epoch, Part, TaskState
+
+HOSTILE = ("[/]", "[red]r[/red]", "esc\x1b[31m", "\x1b]8;;http://a\x1b\\b\x1b]8;;\x1b\\", "[link=http://a]x[/link]")
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def drawn(table: RenderableType | None, width: int = 80, colour: bool = False) -> str:
+    """A table as a terminal of this width gets it."""
+    assert table is not None
+    file = io.StringIO()
+    console = Console(
+        file=file, width=width, force_terminal=colour, color_system="truecolor" if colour else None, legacy_windows=False
+    )
+    console.print(table)
+    return file.getvalue()
+
+
+def widest(text: str) -> int:
+    return max(map(len, text.splitlines()))
+
+
+def state(task: str, kind: str = "classification", batches: int = 3, planned: int = 7) -> TaskState:
+    metrics = {"spearman": -0.125, "pearson": 0.25} if kind == "regression" else {"accuracy": 0.5, "macro_f1": 0.25}
+    return TaskState(task, kind, 1.5, {"loss": 0.75, **metrics}, batches, planned, False)
+
+
+def test_number() -> None:
+    assert [number(None), number(0.12345), number(2.0, 1)] == ["-", "0.123", "2.0"]
+
+
+def test_epoch_table() -> None:
+    text = drawn(epoch_table(Epoch(2, 8, (state("topic"), state("mood")), 0.5, True), 80))
+    lines = [line.split() for line in text.splitlines() if line.strip()]
+    assert text.startswith("epoch 2/8, mean score 0.500, best so far\n")
+    assert lines[1] == ["task", "train", "loss", "val", "loss", "accuracy", "macro-F1", "batches"]
+    assert lines[3:] == [[task, "1.500", "0.750", "0.500", "0.250", "3/7"] for task in ("topic", "mood")]
+
+
+def test_columns_follow_the_kinds_of_the_tasks() -> None:
+    assert drawn(task_table([state("stars", "regression")], 80)).split("batches")[0].split()[-2:] == ["Spearman", "Pearson"]
+    mixed = drawn(task_table([state("topic"), state("stars", "regression")], 80))
+    assert mixed.split("batches")[0].split()[-3:] == ["accuracy", "macro-F1", "Spearman"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("kinds", [("classification",), ("regression",), ("classification", "regression", "multi-label")])
+def test_a_long_name_is_cut_and_no_figure_is(width: int, kinds: tuple[str, ...]) -> None:
+    text = drawn(task_table([state("x" * 64, kind, 12345, 12345) for kind in kinds], width), width)
+    assert widest(text) <= width
+    assert text.count("12345/12345") == len(kinds)
+    assert text.count("…") == len(kinds)
+    assert text.count("train loss") == text.count("val loss") == text.count("batches") == 1
+
+
+def test_parts_table() -> None:
+    text = drawn(parts_table([Part("backbone", 1234567, 1234567), Part("head:a", 66, 0, "0123456789abcdef" + "f" * 48)]))
+    assert [line.split() for line in text.splitlines()[4:6]] == [
+        ["backbone", "1,234,567", "-"],
+        ["head:a", "-", "66", "0123456789abcdef"],
+    ]
+
+
+def test_parts_table_after_training_shows_what_was_frozen_and_whether_it_changed() -> None:  # fault 18
+    parts = [
+        Part("backbone", 99, 99),
+        Part("head:" + "n" * 64, 66, 0, "a" * 64, "a" * 64),
+        Part("head:b", 123456789, 0, "b" * 64, "c" * 64),
+    ]
+    text = drawn(parts_table(parts))
+    assert widest(text) <= 80
+    assert "backbone" not in text
+    assert f"{'a' * 16} = {'a' * 16}" in text
+    assert f"{'b' * 16} became {'c' * 16}" in text
+    assert "123,456,789" in text
+
+
+def metrics(labels: tuple[str, ...], matrix: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, Any]:
+    return {"kind": "classification", "n": int(matrix.sum()), **classification(labels, matrix)}
+
+
+def test_class_table() -> None:
+    text = drawn(class_table("topic (test)", metrics(("cat", "dog"), np.array([[3, 1], [0, 4]]))))
+    assert text.startswith("topic (test): accuracy 0.8750, macro-F1 0.8730 on 8 texts\n")
+    assert ["cat", "1.000", "0.750", "0.857", "4"] in [line.split() for line in text.splitlines()]
+
+
+def test_headline_of_each_kind() -> None:
+    assert headline({"n": 1234, "pearson": 0.5, "spearman": 0.25, "mse": 2.0}) == (
+        "Pearson 0.5000, Spearman 0.2500, MSE 2.0000 on 1,234 texts"
+    )
+    assert headline({"n": 1, "accuracy": 1.0, "macro_f1": 0.5, "micro_f1": 0.25}).startswith(
+        "accuracy 1.0000, macro-F1 0.5000, micro-F1 0.2500"
+    )
+
+
+def test_labels_are_shown_literally() -> None:  # fault 30
+    matrix = np.eye(len(HOSTILE), dtype=np.int64) * 9
+    for table in (class_table("t", metrics(HOSTILE, matrix)), confusion_table("t", HOSTILE, matrix, 200)):
+        text = drawn(table, 200, colour=True)
+        plain = STYLE.sub("", text)
+        assert "\x1b" not in plain  # no hyperlink, no movement of the cursor
+        for label in HOSTILE:
+            assert label.replace("\x1b", "\N{REPLACEMENT CHARACTER}") in plain
+
+
+@pytest.mark.parametrize("count", [2, 4, 5])
+@pytest.mark.parametrize("largest", [9, 1900, 99999])
+def test_the_confusion_matrix_fits_with_every_figure_or_is_not_drawn(count: int, largest: int) -> None:
+    labels = [f"a class with the number {number}" for number in range(count)]
+    matrix = np.full((count, count), largest, np.int64)
+    table = confusion_table("topic", labels, matrix, 80)
+    if table is None:
+        assert count * (len(str(largest)) + 8) > 70
+        return
+    text = drawn(table)
+    assert widest(text) <= 80
+    assert text.count(f"{largest} {1 / count:4.0%}") == count * count
+    assert text.startswith("topic: rows true, columns predicted\n")
+
+
+def test_the_confusion_matrix_of_four_classes_fits_eighty_columns() -> None:
+    labels = ["World", "Sports", "Business", "Sci/Tech"]
+    text = drawn(confusion_table("topic", labels, np.full((4, 4), 1900), 80))
+    head, *rows = [line.split() for line in text.splitlines() if line.strip()][1:]
+    assert head == labels
+    assert [row[0] for row in rows[1:]] == labels
+
+
+def test_the_confusion_matrix_survives_wide_letters_empty_rows_and_line_breaks() -> None:
+    text = drawn(confusion_table("t", ["国際ニュース速報", "two\nlines"], np.array([[0, 0], [1, 2]]), 80))
+    assert "two lines" in text
+    assert "0   0%" in text
+    assert "2  67%" in text
+
+
+def test_heat_deepens_with_the_share_and_tells_right_from_wrong() -> None:
+    assert heat_cell(5, 0.5, True).plain == "5  50%"
+    assert "rgb(20,180,60)" in str(heat_cell(9, 1.0, True).style)
+    assert "rgb(180,40,40)" in str(heat_cell(9, 1.0, False).style)
+    assert heat_cell(0, 0.0, True).style == "dim"
+
+
+@pytest.mark.parametrize("count", range(2, 13))
+def test_cosines_of_up_to_twelve_texts_fit_eighty_columns(count: int) -> None:
+    text = drawn(
+        cosine_table(
+            [f"text number {row}, which is rather a long one" for row in range(count)], np.full((count, count), -0.5), 80
+        )
+    )
+    assert widest(text) <= 80
+    assert len(re.findall(r"-0\.50+\b", text)) == count * count
+
+
+def test_cosines_that_do_not_fit_are_not_shown() -> None:
+    assert cosine_table(["a"] * 12, np.eye(12, dtype=np.float32), 60) is None
+
+
+def test_texts_in_the_cosine_table_are_shown_literally() -> None:  # fault 30
+    text = STYLE.sub("", drawn(cosine_table(list(HOSTILE), np.eye(5, dtype=np.float32), 120), 120, colour=True))
+    assert "[red]r[/red]" in text
+    assert "\x1b" not in text
