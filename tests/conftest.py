@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,7 +29,8 @@ SENTENCES = [f"The {word} sleeps near the {place}." for word in ANIMALS for plac
 ]
 LABELS = ["animal"] * 40 + ["tool"] * 40
 
-TINY = {"layers": 2, "dim": 32, "heads": 2, "vocab_size": 400, "dropout": 0.0}
+TRAINED: dict[str, Any] = {"epochs": 10, "batch_tokens": 256, "learning_rate": 3e-3, "head_rate": 10.0}
+TINY: dict[str, Any] = {"layers": 2, "dim": 32, "heads": 2, "vocab_size": 400, "dropout": 0.0}
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -91,10 +93,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     texts = data / "kind" / "train.csv"
     pretrain(PretrainOptions(sources=[str(texts)], runs=folder, context=32, epochs=2, batch_tokens=256, **TINY))
-    sentence = TrainSentenceOptions(task=f"kind={data / 'kind'}", runs=folder, epochs=6, batch_tokens=256, learning_rate=3e-3)
+    sentence = TrainSentenceOptions(task=f"kind={data / 'kind'}", runs=folder, **TRAINED)
     train_sentence(sentence)
     tasks = [f"{name}={data / name}" for name in ("kind", "state")]
-    train_mtl(TrainMtlOptions(task=tasks, runs=folder, epochs=6, batch_tokens=256, learning_rate=3e-3))
+    train_mtl(TrainMtlOptions(task=tasks, runs=folder, **TRAINED))
     return folder
 
 

@@ -21,5 +21,5 @@ def pretrain(options: PretrainOptions, as_json: bool) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    examples = ["mtlkit pretrain", "mtlkit pretrain articles.parquet?text=body notes.txt --size m --tokens 50000000"]
+    examples = ["mtlkit pretrain", 'mtlkit pretrain "articles.parquet?text=body" notes.txt --size m --tokens 50000000']
     add_command(app, "pretrain", PretrainOptions, pretrain, examples)

@@ -22,6 +22,6 @@ def train_sentence(options: TrainSentenceOptions, as_json: bool) -> None:
 def register(app: typer.Typer) -> None:
     examples = [
         "mtlkit train-sentence",
-        "mtlkit train-sentence --task intent=tickets.csv?text=body --init scratch --size m",
+        'mtlkit train-sentence --task "intent=tickets.csv?text=body" --init scratch --size m',
     ]
     add_command(app, "train-sentence", TrainSentenceOptions, train_sentence, examples)

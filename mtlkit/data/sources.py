@@ -81,7 +81,7 @@ class FolderSource(Source):
     """A folder with a file a split: train.csv, validation.csv (or valid, val, dev), test.csv, in any known format.
 
     A split may be in shards, as the hub names them (train-00000-of-00004.parquet). Where no file is called by a split's
-    usual name, all files together are `train`: a folder of raw text.
+    usual name, all files together are `train`, as for a folder of raw text.
     """
 
     path: Path
@@ -95,7 +95,7 @@ class FolderSource(Source):
         if not files:
             raise DataError(f"{self.name}: no {listed(READERS)} file in this folder")
         usual = {name for names in SPLITS.values() for name in names}
-        return files if usual & set(files) else {"train": [path for paths in files.values() for path in paths]}
+        return files if usual & set(files) else {**files, "train": [path for paths in files.values() for path in paths]}
 
     def splits(self) -> list[str]:
         return sorted(self._files())

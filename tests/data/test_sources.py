@@ -145,8 +145,9 @@ def test_a_folder_of_raw_text_files_is_one_training_split(tmp_path: Path) -> Non
     for name in ("b.txt", "a.txt"):
         (tmp_path / name).write_text(f"text of {name}\n")
     source = open_source(str(tmp_path), Query())
-    assert source.splits() == ["train"]
+    assert source.splits() == ["a", "b", "train"]
     assert [row["text"] for row in source.rows("train", "utf-8")] == ["text of a.txt", "text of b.txt"]
+    assert [row["text"] for row in source.rows("b", "utf-8")] == ["text of b.txt"]
 
 
 def test_shards_of_a_split_are_read_one_after_another(tmp_path: Path) -> None:

@@ -170,8 +170,9 @@ def test_validation_split_is_taken_where_there_is_one(tmp_path: Path) -> None:
 
 def test_split_to_train_on_can_be_named(tmp_path: Path) -> None:
     numbered(tmp_path / "extra.csv", 40)
+    numbered(tmp_path / "test.csv", 10)
     assert len(read_train_and_validation(f"{tmp_path}?split=extra", reading())[0]) == 36
-    with pytest.raises(DataError, match="no split 'train'; splits: extra"):
+    with pytest.raises(DataError, match="no split 'train'; splits: extra, test"):
         read_train_and_validation(str(tmp_path), reading())
 
 

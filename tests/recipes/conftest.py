@@ -50,8 +50,9 @@ def odd_run(runs: Path, odd_data: Path, tmp_path_factory: pytest.TempPathFactory
         init=str(runs / "mtl"),
         out=tmp_path_factory.mktemp("odd-run") / "run",
         head="mlp:16",
-        epochs=10,
+        epochs=20,
         batch_tokens=256,
-        learning_rate=1e-3,
+        learning_rate=2e-3,
+        head_rate=10.0,
     )
     return train_mtl(options).run

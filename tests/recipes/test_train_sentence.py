@@ -18,7 +18,7 @@ def test_it_ends_with_validation_accuracy_and_the_head_saved(runs: Path) -> None
     assert record.metrics["validation"]["kind"]["accuracy"] > 0.6
     model = load(runs / "sentence")
     assert model.tasks == ("kind",)
-    assert model.predict(["The cat sleeps near the river."])[0]["kind"]["label"] == "animal"
+    assert model.predict(["The cat sleeps near the barn."])[0]["kind"]["label"] == "animal"
 
 
 def test_it_starts_from_a_base_alone(data: Path, runs: Path, tmp_path: Path) -> None:
