@@ -8,8 +8,9 @@ import numpy as np
 
 from mtlkit.data.batching import generator
 from mtlkit.data.columns import join_text, text_columns
+from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.readers import BadRow, OnBadRow, Tally, good_rows
-from mtlkit.data.sources import Query, find_split, open_source, parse_source
+from mtlkit.data.sources import find_split, open_source
 from mtlkit.errors import DataError, listed
 
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.05, 2000  # of all texts, for the perplexity on unseen text

@@ -6,17 +6,17 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from itertools import chain
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-from mtlkit.config.architecture import check_task_name
+from mtlkit.data.grammar import Query
 from mtlkit.data.readers import READERS, BadRow, Row, class_names, read
-from mtlkit.errors import DataError, NetworkError, UsageError, listed, suggest
+from mtlkit.errors import DataError, NetworkError, listed, suggest
 
 SPLITS: dict[str, tuple[str, ...]] = {
     "train": ("train", "training"),
@@ -28,23 +28,6 @@ HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 HUB, HUB_SECONDS = "https://huggingface.co", 5.0
 SHORT_NAMES = {"ag_news": "fancyzhx/ag_news", "imdb": "stanfordnlp/imdb"}
-
-
-@dataclass(frozen=True)
-class Query:
-    """The `?key=value` part of a source.
-
-    `text` may join columns with `+`; `split` names the split to train on; `config` is a hub data set's configuration;
-    `kind` overrules what the labels look like.
-    """
-
-    text: str | None = None
-    label: str | None = None
-    split: str = "train"
-    config: str | None = None
-    limit: int | None = None
-    encoding: str | None = None
-    kind: str | None = None
 
 
 class Source:
@@ -153,36 +136,6 @@ def hub_answers() -> bool:
     except OSError:
         return False
     return True
-
-
-def parse_source(text: str) -> tuple[str, Query]:
-    """`data/train.csv?label=stars&limit=100` -> its address and its query. Raises UsageError for an unknown key."""
-    address, _, query = text.partition("?")
-    known = [field.name for field in fields(Query)]
-    values: dict[str, Any] = {}
-    for pair in filter(None, query.split("&")):
-        key, _, value = pair.partition("=")
-        if key not in known:
-            raise UsageError(f"key {key!r} in {text!r} is not one of {listed(known)}{suggest(key, known)}")
-        values[key] = unquote(value)
-    if "limit" in values:
-        if not values["limit"].isdecimal() or int(values["limit"]) < 1:
-            raise UsageError(f"limit={values['limit']!r} in {text!r} is not a number of rows")
-        values["limit"] = int(values["limit"])
-    kinds = ("classification", "multi-label", "regression")
-    if values.get("kind", kinds[0]) not in kinds:
-        raise UsageError(f"kind={values['kind']!r} in {text!r} is not one of {listed(kinds)}")
-    return address, Query(**values)
-
-
-def parse_task(text: str) -> tuple[str, str]:
-    """`NAME=SOURCE` -> name and source. Raises UsageError."""
-    name, equals, source = text.partition("=")
-    if not equals or "?" in name:
-        raise UsageError(f"--task {text!r} has no name; write --task NAME=SOURCE, such as topic=sample:topic")
-    if not source:
-        raise UsageError(f"--task {text!r} has no source after '='; write --task NAME=SOURCE")
-    return check_task_name(name), source
 
 
 def open_source(address: str, query: Query) -> Source:

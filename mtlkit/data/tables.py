@@ -9,8 +9,9 @@ import numpy as np
 
 from mtlkit.data.batching import Rows, generator
 from mtlkit.data.columns import join_text, label_column, label_value, text_columns
+from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.readers import BadRow, OnBadRow, Tally, good_rows
-from mtlkit.data.sources import FileSource, Query, Source, find_split, open_source, parse_source
+from mtlkit.data.sources import FileSource, Source, find_split, open_source
 from mtlkit.errors import DataError, listed
 
 Label = str | float | tuple[str, ...]

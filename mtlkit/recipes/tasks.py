@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from mtlkit.config.architecture import Stage, parse_head
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
+from mtlkit.data.grammar import parse_source, parse_task
 from mtlkit.data.readers import Tally
-from mtlkit.data.sources import parse_source, parse_task
 from mtlkit.data.tables import Reading, cap_tables, read_train_and_validation
 from mtlkit.data.tasks import TaskData, prepare_task
 from mtlkit.errors import MtlkitError, UsageError

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from mtlkit.data.grammar import Query
 from mtlkit.data.readers import Tally, read
-from mtlkit.data.sources import HubSource, Query, hub_answers, open_source
+from mtlkit.data.sources import HubSource, hub_answers, open_source
 from mtlkit.data.tables import Reading, read_split
 from mtlkit.errors import DataError
 

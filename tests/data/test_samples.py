@@ -13,8 +13,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from mtlkit.data.grammar import Query
 from mtlkit.data.readers import Tally
-from mtlkit.data.sources import Query, open_source
+from mtlkit.data.sources import open_source
 from mtlkit.data.tables import Reading, Table, read_split
 
 CLASSES = {"topic": {"World", "Sports", "Business", "Sci/Tech"}, "sentiment": {"positive", "negative"}}

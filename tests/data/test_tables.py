@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mtlkit.data.grammar import parse_source
 from mtlkit.data.labels import infer_spec
 from mtlkit.data.readers import OnBadRow, Tally
-from mtlkit.data.sources import open_source, parse_source
+from mtlkit.data.sources import open_source
 from mtlkit.data.tables import (
     Reading,
     Table,

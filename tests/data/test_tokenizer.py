@@ -173,7 +173,7 @@ import resource, sys
 from pathlib import Path
 from mtlkit.config.architecture import Encoding
 from mtlkit.data.readers import Tally
-from mtlkit.data.sources import parse_source
+from mtlkit.data.grammar import parse_source
 from mtlkit.data.tables import Reading, open_source, read_split
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
 

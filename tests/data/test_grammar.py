@@ -1,0 +1,69 @@
+"""How sources and tasks are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mtlkit.config.training import TrainMtlOptions
+from mtlkit.data.grammar import Query, parse_source, parse_task
+from mtlkit.errors import UsageError
+from mtlkit.recipes.train_mtl import train_mtl
+
+
+def test_query_is_parted_from_the_address() -> None:
+    address, query = parse_source("data/a.csv?text=title+body&label=stars&limit=100&split=dev&encoding=latin-1&kind=regression")
+    assert address == "data/a.csv"
+    assert query == Query("title+body", "stars", "dev", None, 100, "latin-1", "regression")
+    assert parse_source("ag_news") == ("ag_news", Query())
+
+
+def test_query_values_may_be_percent_encoded() -> None:
+    assert parse_source("a.csv?text=full%20text%26more")[1].text == "full text&more"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("a.csv?txet=body", r"key 'txet' in 'a.csv\?txet=body' is not one of text, label, .*; did you mean 'text'\?"),
+        ("a.csv?limit=0", "limit='0' .* is not a number of rows"),
+        ("a.csv?limit=many", "limit='many' .* is not a number of rows"),
+        ("a.csv?limit=²", "limit='²' .* is not a number of rows"),
+        ("a.csv?kind=class", "kind='class' .* is not one of classification, multi-label, regression"),
+    ],
+)
+def test_wrong_query_is_a_usage_error(source: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_source(source)
+
+
+def test_task_is_a_name_and_a_source() -> None:
+    assert parse_task("topic=sample:topic?limit=5") == ("topic", "sample:topic?limit=5")
+    assert parse_task("my-task_2=data/a=b.csv") == ("my-task_2", "data/a=b.csv")
+
+
+@pytest.mark.parametrize("text", ["sample:topic", "a.csv?label=x", "=a.csv", "topic="])
+def test_task_without_name_or_source_says_how_to_write_it(text: str) -> None:
+    with pytest.raises(UsageError, match=r"NAME=SOURCE|is not usable"):
+        parse_task(text)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x", "..", ".", "/etc/passwd", "a/b", "a\\b", "Topic", "a b", "é", "a\n", "[/]", "x" * 65]
+)
+def test_task_name_never_becomes_a_path(name: str) -> None:  # fault 31
+    with pytest.raises(UsageError, match="is not usable; use lower-case letters, digits, '-' and '_'"):
+        parse_task(f"{name}=sample:topic")
+
+
+def test_task_called_like_a_path_ends_a_command_before_anything_is_written(  # fault 31
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = tmp_path / "one" / "two"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    with pytest.raises(UsageError, match=r"task name '../../x' is not usable") as caught:
+        train_mtl(TrainMtlOptions(task=["../../x=sample:topic"], init="scratch"))
+    assert caught.value.exit_code == 2
+    assert [path for path in tmp_path.rglob("*") if path not in (tmp_path / "one", below, below / "runs")] == []

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtlkit.config.training import TrainMtlOptions
+from mtlkit.errors import UsageError
+from mtlkit.recipes.loading import load
+from mtlkit.recipes.train_mtl import stream, train_mtl
+from mtlkit.runs import verify
+from mtlkit.training.events import Epoch, Event, Note
+
+
+def options(data: Path, out: Path, *names: str, **more: Any) -> TrainMtlOptions:
+    """Tasks of the data folder, two epochs."""
+    return TrainMtlOptions(
+        task=[f"{name}={data / name}" for name in names], out=out, **{"epochs": 2, "batch_tokens": 256, **more}
+    )
+
+
+def notes(events: Sequence[Event]) -> str:
+    return "\n".join(event.text for event in events if isinstance(event, Note))
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    return list(csv.reader(path.read_text().splitlines()))
+
+
+def write(path: Path, rows: Sequence[Sequence[str]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def test_the_order_of_labels_in_new_data_does_not_matter(data: Path, runs: Path, tmp_path: Path) -> None:  # fault 27
+    rows = rows_of(data / "kind" / "train.csv")
+    write(tmp_path / "kind" / "train.csv", [rows[0], *reversed(rows[1:])])
+    asked = options(tmp_path, tmp_path / "run", "kind", init=str(runs / "mtl"), freeze=["backbone"])
+    events = list(stream(asked))
+    assert "a fresh one takes its place" not in notes(events)
+    start = next(event for event in events if isinstance(event, Epoch))
+    assert start.tasks[0].validation["accuracy"] >= 0.7
+    assert load(tmp_path / "run").model.head("kind").spec.labels == ("animal", "tool")
+
+
+def test_the_labels_of_the_checkpoint_win_where_data_knows_fewer(data: Path, runs: Path, tmp_path: Path) -> None:  # fault 27
+    rows = rows_of(data / "kind" / "train.csv")
+    write(tmp_path / "kind" / "train.csv", [rows[0], *(row for row in rows if row[1] == "tool")])
+    train_mtl(options(tmp_path, tmp_path / "run", "kind", init=str(runs / "mtl"), freeze=["backbone"], epochs=1))
+    assert load(tmp_path / "run").model.head("kind").spec.labels == ("animal", "tool")
+
+
+def test_other_labels_get_a_fresh_head_with_a_warning(data: Path, runs: Path, tmp_path: Path) -> None:
+    rows = rows_of(data / "kind" / "train.csv")
+    write(tmp_path / "kind" / "train.csv", [rows[0], *([text, label.upper()] for text, label in rows[1:])])
+    asked = options(tmp_path, tmp_path / "run", "kind", init=str(runs / "mtl"), epochs=1)
+    events = list(stream(asked))
+    warning = f"head 'kind' of {runs / 'mtl'} was trained for other labels (animal, tool); a fresh one takes its place"
+    assert any(isinstance(event, Note) and event.warning and event.text == warning for event in events)
+    assert load(tmp_path / "run").model.head("kind").spec.labels == ("ANIMAL", "TOOL")
+    frozen = options(tmp_path, tmp_path / "other", "kind", init=str(runs / "mtl"), freeze=["head:kind"])
+    state = TrainMtlOptions(**{**vars(frozen), "task": [*frozen.task, f"state={data / 'state'}"]})
+    with pytest.raises(UsageError, match=r"--freeze head:kind: head 'kind' of .* was trained for other labels \(animal, tool\)"):
+        train_mtl(state)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_label_that_only_validation_has_is_left_out_and_told(data: Path, runs: Path, tmp_path: Path) -> None:  # fault 26
+    folder = tmp_path / "kind"
+    write(folder / "train.csv", rows_of(data / "kind" / "train.csv"))
+    write(folder / "validation.csv", [*rows_of(data / "kind" / "test.csv"), ["A fern", "plant"], ["An oak", "plant"]])
+    events = list(stream(options(tmp_path, tmp_path / "run", "kind", init=str(runs / "mtl"), epochs=1)))
+    assert "kind: 2 validation rows have the label 'plant', unseen in training; left out" in notes(events)
+    assert verify(tmp_path / "run").data["kind"]["validation"]["rows"] == 18
