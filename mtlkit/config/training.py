@@ -104,8 +104,8 @@ class TaskTrainingOptions(ShapeOptions, TrainingOptions):
     epochs: int = option(6, "Passes over the largest task.", panel=TRAINING, minimum=1)
     patience: int = option(0, "Stop after this many epochs without a better score; 0 never stops.", panel=TRAINING, minimum=0)
     batch_tokens: int = option(2048, "Tokens of a batch of the task with the longest texts.", panel=TRAINING, minimum=8)
-    learning_rate: float = option(5e-4, "Peak learning rate of the backbone.", panel=TRAINING, minimum=0)
-    head_rate: float = option(10.0, "Learning rate of heads, as a multiple of --learning-rate.", panel=TRAINING, minimum=0)
+    learning_rate: float = option(3e-4, "Peak learning rate of the backbone.", panel=TRAINING, minimum=0)
+    head_rate: float = option(50.0, "Learning rate of heads, as a multiple of --learning-rate.", panel=TRAINING, minimum=0)
     freeze: list[str] = option(["none"], "What stays as it is: none, backbone, head:NAME; comma lists.", panel=FREEZING)
 
     def architecture(self, vocab_size: int | None = None) -> Architecture:
