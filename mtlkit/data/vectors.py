@@ -29,45 +29,41 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-class NpyWriter:
-    """A float32 array (rows, dim). The header is written again at the end; numpy leaves room in it for more digits."""
+class RowsWriter:
+    """Rows of float32 after a header that tells how many there are, and so is written again at the end."""
 
     def __init__(self, file: BinaryIO, dim: int) -> None:
         self.file, self.dim, self.rows = file, dim, 0
         self._header()
+
+    def _header(self) -> None:
+        raise NotImplementedError
+
+    def add(self, texts: Sequence[str], vectors: Vectors) -> None:
+        self.file.write(vectors.astype("<f4").tobytes())
+        self.rows += len(vectors)
+
+    def close(self) -> None:
+        self._header()
+
+
+class NpyWriter(RowsWriter):
+    """An array (rows, dim). numpy leaves room in the header for more digits."""
 
     def _header(self) -> None:
         self.file.seek(0)
         described: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": (self.rows, self.dim)}
         npy.write_array_header_1_0(self.file, described)
 
-    def add(self, texts: Sequence[str], vectors: Vectors) -> None:
-        self.file.write(vectors.astype("<f4").tobytes())
-        self.rows += len(vectors)
 
-    def close(self) -> None:
-        self._header()
-
-
-class SafetensorsWriter:
-    """One tensor, `vectors`, float32 (rows, dim). Format: 8 bytes of header length, JSON padded with spaces, the data."""
-
-    def __init__(self, file: BinaryIO, dim: int) -> None:
-        self.file, self.dim, self.rows = file, dim, 0
-        self._header()
+class SafetensorsWriter(RowsWriter):
+    """One tensor, `vectors`, (rows, dim). Format: 8 bytes of header length, JSON padded with spaces, the data."""
 
     def _header(self) -> None:
         self.file.seek(0)
         size = self.rows * self.dim * 4
         header = json.dumps({"vectors": {"dtype": "F32", "shape": [self.rows, self.dim], "data_offsets": [0, size]}})
         self.file.write(struct.pack("<Q", HEADER_ROOM) + header.encode().ljust(HEADER_ROOM))
-
-    def add(self, texts: Sequence[str], vectors: Vectors) -> None:
-        self.file.write(vectors.astype("<f4").tobytes())
-        self.rows += len(vectors)
-
-    def close(self) -> None:
-        self._header()
 
 
 class JsonlWriter:
