@@ -1,40 +1,16 @@
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support import notes, options, rows_of, write
 
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes.loading import load
 from mtlkit.recipes.train_mtl import stream, train_mtl
 from mtlkit.runs import verify
-from mtlkit.training.events import Epoch, Event, Note
-
-
-def options(data: Path, out: Path, *names: str, **more: Any) -> TrainMtlOptions:
-    """Tasks of the data folder, two epochs."""
-    return TrainMtlOptions(
-        task=[f"{name}={data / name}" for name in names], out=out, **{"epochs": 2, "batch_tokens": 256, **more}
-    )
-
-
-def notes(events: Sequence[Event]) -> str:
-    return "\n".join(event.text for event in events if isinstance(event, Note))
-
-
-def rows_of(path: Path) -> list[list[str]]:
-    return list(csv.reader(path.read_text().splitlines()))
-
-
-def write(path: Path, rows: Sequence[Sequence[str]]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
-    return path
+from mtlkit.training.events import Epoch, Note
 
 
 def test_the_order_of_labels_in_new_data_does_not_matter(data: Path, runs: Path, tmp_path: Path) -> None:  # fault 27

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from support import notes, options, rows_of, write
 
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import DataError, UsageError
@@ -15,30 +13,8 @@ from mtlkit.recipes.loading import load
 from mtlkit.recipes.saving import plain
 from mtlkit.recipes.train_mtl import stream, train_mtl
 from mtlkit.runs import digest_of, file_digest, verify
-from mtlkit.training.events import Epoch, Event, Finished, Note, Parts, Progress
+from mtlkit.training.events import Epoch, Finished, Note, Parts, Progress
 from mtlkit.training.freezing import digest
-
-
-def options(data: Path, out: Path, *names: str, **more: Any) -> TrainMtlOptions:
-    """Tasks of the data folder, two epochs."""
-    return TrainMtlOptions(
-        task=[f"{name}={data / name}" for name in names], out=out, **{"epochs": 2, "batch_tokens": 256, **more}
-    )
-
-
-def notes(events: Sequence[Event]) -> str:
-    return "\n".join(event.text for event in events if isinstance(event, Note))
-
-
-def rows_of(path: Path) -> list[list[str]]:
-    return list(csv.reader(path.read_text().splitlines()))
-
-
-def write(path: Path, rows: Sequence[Sequence[str]]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
-    return path
 
 
 def test_events_tell_the_whole_training(data: Path, runs: Path, tmp_path: Path) -> None:

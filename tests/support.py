@@ -1,0 +1,33 @@
+"""What the tests of several recipes do: options, notes, csv files."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mtlkit.config.training import TrainMtlOptions
+from mtlkit.training.events import Event, Note
+
+
+def options(data: Path, out: Path, *names: str, **more: Any) -> TrainMtlOptions:
+    """Tasks of the data folder, two epochs."""
+    return TrainMtlOptions(
+        task=[f"{name}={data / name}" for name in names], out=out, **{"epochs": 2, "batch_tokens": 256, **more}
+    )
+
+
+def notes(events: Sequence[Event]) -> str:
+    return "\n".join(event.text for event in events if isinstance(event, Note))
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    return list(csv.reader(path.read_text().splitlines()))
+
+
+def write(path: Path, rows: Sequence[Sequence[str]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return path
