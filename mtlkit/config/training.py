@@ -72,7 +72,7 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
         metavar="SOURCE...",
     )
     context: int = option(256, "Tokens that the model sees at a time.", panel=MODEL, minimum=8)
-    epochs: int = option(10, "Passes over the texts.", panel=TRAINING, minimum=1)
+    epochs: int = option(20, "Passes over the texts.", panel=TRAINING, minimum=1)
     tokens: int | None = option(None, "Tokens to train on, in place of --epochs.", panel=TRAINING, minimum=1)
     batch_tokens: int = option(2048, "Tokens of a step.", panel=TRAINING, minimum=8)
     learning_rate: float = option(2e-3, "Peak learning rate.", panel=TRAINING, minimum=0)

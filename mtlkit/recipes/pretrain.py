@@ -121,7 +121,8 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
                 print(json.dumps({"step": step.index + 1, "tokens": seen, "loss": loss_now, **figures}), file=log)
                 elapsed = time.monotonic() - begun
                 speed = seen / elapsed
-                yield Progress(step.index + 1, steps, step.work.epoch + 1, epochs, elapsed, speed, step.losses, figures)
+                epoch = min(step.work.epoch + 1, epochs)  # shifted windows can be one fewer, so the last steps begin another pass
+                yield Progress(step.index + 1, steps, epoch, epochs, elapsed, speed, step.losses, figures)
             metrics = perplexity(model, validation, held_out, compute)
             metrics |= {"tokens": seen, "tokens_per_second": seen / (time.monotonic() - begun)}
             print(json.dumps({"step": steps, "validation": metrics}), file=log)
