@@ -21,10 +21,11 @@ from mtlkit.config.training import PretrainOptions
 from mtlkit.data.batching import Windows
 from mtlkit.data.corpus import read_corpus
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.inference.compute import choose_compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import next_token_loss
 from mtlkit.recipes.perplexity import window_batch
-from mtlkit.training.loop import choose_compute, train
+from mtlkit.training.loop import train
 from mtlkit.training.optimizer import LearningRate
 
 LAYERS, DIM, HEADS, CONTEXT = 4, 256, 4, 256

@@ -26,9 +26,10 @@ from mtlkit.data.readers import Tally
 from mtlkit.data.tables import Reading, cap_tables, read_train_and_validation
 from mtlkit.data.tasks import TaskData, prepare
 from mtlkit.data.tokenizer import PAD, TextEncoder, train_tokenizer
+from mtlkit.inference.compute import choose_compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.loop import choose_compute, train
+from mtlkit.training.loop import train
 from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.schedules import make_plans, spend, work

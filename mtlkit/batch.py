@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:  # torch is imported where a batch is made, so that texts become tokens without it
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Batch:
     @classmethod
     def flat(cls, ids: NDArray[np.integer], lengths: Sequence[int], rows: NDArray[np.int64]) -> Batch:
         """A batch from T ids and the N lengths that part them."""
+        import torch
+
         groups = tuple((len(list(run)), int(length)) for length, run in groupby(lengths))
         positions = np.concatenate([np.tile(np.arange(length), texts) for texts, length in groups])
         return cls(torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(positions), groups, rows)
@@ -39,6 +44,8 @@ class Batch:
         """One batch that holds the texts of several, in their order."""
         if len(batches) == 1:
             return batches[0]
+        import torch
+
         return cls(
             torch.cat([batch.ids for batch in batches]),
             torch.cat([batch.positions for batch in batches]),

@@ -20,7 +20,7 @@ from mtlkit.config.architecture import Stage
 from mtlkit.errors import IntegrityError, MtlkitError, UsageError
 
 FORMAT = 1
-RECORD = "run.json"
+RECORD, WEIGHTS, TOKENIZER = "run.json", "model.safetensors", "tokenizer.json"
 PACKAGES = ("mtlkit", "torch", "tokenizers", "safetensors", "numpy")
 
 
@@ -166,8 +166,15 @@ def diagnose(path: Path) -> str | None:
 
 
 def digest_of(folder: Path) -> str:
-    """The digest by which a child run names its parent: that of its record, which holds those of all files."""
-    return file_digest(folder / RECORD)
+    """The digest by which a child run names its parent: that of its record, which holds those of all files.
+
+    A folder that is no run has none, so its weights and configuration are digested instead.
+    """
+    if (folder / RECORD).is_file():
+        return file_digest(folder / RECORD)
+    files = sorted(path for kind in ("safetensors", "json") for path in folder.rglob(f"*.{kind}"))
+    names = [f"{path.relative_to(folder)} {file_digest(path)}" for path in files]
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
 def newest(runs: Path, stages: Iterable[Stage]) -> Path | None:
@@ -179,7 +186,8 @@ def newest(runs: Path, stages: Iterable[Stage]) -> Path | None:
                 record = read_record(folder)
             except MtlkitError:
                 continue
-            found.setdefault(record.stage, []).append((record.finished, folder))
+            if WEIGHTS in record.files:  # an export is a run in all but that
+                found.setdefault(record.stage, []).append((record.finished, folder))
     for stage in stages:
         if stage in found:
             return max(found[stage])[1]

@@ -7,15 +7,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
+from mtlkit.data.tables import Label, Table
+from mtlkit.data.tasks import TaskData, prepare_task
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.pretrain import pretrain
@@ -24,6 +29,7 @@ from mtlkit.recipes.train_sentence import train_sentence
 
 ANIMALS = ["cat", "dog", "horse", "sparrow", "trout", "lizard", "otter", "beetle"]
 TOOLS = ["hammer", "saw", "drill", "chisel", "spanner", "pliers", "file", "lathe"]
+PLACES = ["river", "barn", "hill", "old road by the oak", "shelf"]
 SENTENCES = [f"The {word} sleeps near the {place}." for word in ANIMALS for place in ("river", "barn", "hill", "road", "oak")] + [
     f"A {word} lies broken on the {place}." for word in TOOLS for place in ("bench", "floor", "shelf", "cart", "wall")
 ]
@@ -61,6 +67,31 @@ def tiny_model(text_encoder: TextEncoder) -> MultiTaskModel:
         TaskSpec("stars", "regression", (), center=3.0, spread=1.5),
     ]
     return MultiTaskModel(Encoder(architecture), tasks).eval()
+
+
+@pytest.fixture
+def compute() -> Compute:
+    return Compute(torch.device("cpu"), "fp32")
+
+
+@pytest.fixture
+def tasks(tiny_model: MultiTaskModel, text_encoder: TextEncoder) -> dict[str, TaskData]:
+    """`topic` tells animals from tools, `tags` marks places, `stars` counts the words. 60, 20 and 12 rows to train on."""
+    labels: dict[str, list[Label]] = {"topic": [], "tags": [], "stars": []}
+    texts = []
+    for word, place in product([name for pair in zip(ANIMALS, TOOLS, strict=True) for name in pair], PLACES):
+        texts.append(f"The {word} lies near the {place}.")
+        labels["topic"].append("animal" if word in ANIMALS else "tool")
+        labels["tags"].append(tuple(mark for mark, name in zip("abc", PLACES, strict=False) if name == place))
+        labels["stars"].append(float(len(texts[-1].split())) / 2)
+    rows = {"topic": 60, "tags": 20, "stars": 12}
+    made = {}
+    for name, spec in tiny_model.tasks.items():
+        table = Table(texts, labels[name])
+        train = np.array([row for row in range(len(table)) if row % 4 != 3][: rows[name]])
+        validation = np.arange(3, len(table), 4)  # words and places that training knows, in other pairs
+        made[name] = prepare_task(spec, "tests", table.select(train), table.select(validation), text_encoder)
+    return made
 
 
 def write_csv(path: Path, rows: list[tuple[str, str]], header: tuple[str, str] = ("text", "label")) -> Path:

@@ -12,6 +12,9 @@ Attention = Literal["bidirectional", "causal"]
 Truncation = Literal["head", "tail", "head-tail"]
 Kind = Literal["classification", "multi-label", "regression"]
 Stage = Literal["base", "sentence", "mtl"]
+Norm = Literal["pre", "post"]
+Activation = Literal["gelu", "gelu_tanh", "relu", "silu"]
+Pooling = Literal["mean", "first"]
 
 # name: (layers, width, attention heads)
 SIZES: dict[str, tuple[int, int, int]] = {
@@ -28,7 +31,10 @@ TASK_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 class Architecture:
     """Shape of a transformer.
 
-    `max_length` is the number of positions, BOS and EOS among them; `dim` must be a multiple of `heads`.
+    `max_length` is the number of positions, BOS and EOS among them; `dim` must be a multiple of `heads`. The fields below
+    `dropout` are what BERT and its kin have otherwise: the norm after each addition (`post`), a norm after the embeddings,
+    an MLP of `hidden` in place of 4 * dim, embeddings of `embedding_dim` widened to `dim`, the vector at the first token
+    in place of the mean, vectors scaled to length 1. `family` names the Hugging Face model that the weights came from.
     """
 
     vocab_size: int
@@ -38,12 +44,29 @@ class Architecture:
     max_length: int
     attention: Attention = "causal"
     dropout: float = 0.1
+    norm: Norm = "pre"
+    embedding_norm: bool = False
+    epsilon: float = 1e-5
+    activation: Activation = "gelu"
+    hidden: int | None = None
+    embedding_dim: int | None = None
+    pooling: Pooling = "mean"
+    normalize: bool = False
+    family: str | None = None
 
     def __post_init__(self) -> None:
         if self.dim % self.heads:
             raise UsageError(f"--dim {self.dim} is not a multiple of --heads {self.heads}; choose one that is")
         if self.max_length < 4:
             raise UsageError(f"a length of {self.max_length} positions holds no text; give at least 4")
+
+    @property
+    def mlp_dim(self) -> int:
+        return self.hidden or 4 * self.dim
+
+    @property
+    def token_dim(self) -> int:
+        return self.embedding_dim or self.dim
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,25 @@ from pathlib import Path
 from typing import Literal
 
 from mtlkit.config.fields import option
-from mtlkit.config.training import DATA, MODEL, MachineOptions, OnBadRow
+from mtlkit.config.training import DATA, MACHINE, MODEL, MachineOptions, OnBadRow
 
 OUTPUT = "Output"
+InferencePrecision = Literal["auto", "fp32", "bf16", "int8"]
+Backend = Literal["auto", "torch", "onnx", "openvino"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions(MachineOptions):
     """Every command that reads a model has these."""
 
-    model: str | None = option(None, "Folder of the run to use.", panel=MODEL, default_text="the newest run")
+    model: str | None = option(
+        None, "Folder of a run or of a Hugging Face model, or a hub id.", panel=MODEL, default_text="the newest run"
+    )
     runs: Path = option(Path("runs"), "Where runs are looked for.", panel=MODEL)
+    precision: InferencePrecision = option(
+        "auto", "Arithmetic; auto is bf16 on CUDA and fp32 elsewhere; int8 is the fastest on a CPU.", panel=MACHINE
+    )
+    backend: Backend = option("auto", "What runs the model; auto takes what is installed and fastest for the job.", panel=MACHINE)
     encoding: str = option("utf-8", "Encoding of text files.", panel=DATA)
 
 

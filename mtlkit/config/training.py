@@ -25,7 +25,6 @@ class MachineOptions:
     """Every command that runs a model has these."""
 
     device: Device = option("auto", "Where to compute; auto takes a GPU when there is one.", panel=MACHINE)
-    precision: Precision = option("auto", "Arithmetic; auto is bf16 on CUDA and fp32 elsewhere.", panel=MACHINE)
     seed: int = option(0, "Everything random follows from it.", panel=MACHINE, minimum=0)
 
 
@@ -33,6 +32,7 @@ class MachineOptions:
 class TrainingOptions(MachineOptions):
     """Every command that trains has these."""
 
+    precision: Precision = option("auto", "Arithmetic; auto is bf16 on CUDA and fp32 elsewhere.", panel=MACHINE)
     out: Path | None = option(None, "Folder of the run.", panel=RUN, default_text="a folder named after the command under --runs")
     overwrite: bool = option(False, "Replace the run that stands there.", panel=RUN)
     runs: Path = option(Path("runs"), "Where runs are kept and looked for.", panel=RUN)

@@ -53,8 +53,10 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
 
 def _literal(tokenizer: Tokenizer) -> Tokenizer:
-    """A text that spells out "<eos>" is that text, not the end of it."""
+    """Text in, its tokens out: a text that spells out "<eos>" is that text, not the end of it; nothing is cut or padded."""
     tokenizer.encode_special_tokens = True
+    tokenizer.no_padding()  # both are stored in the file of many a foreign model; here TextEncoder cuts, and nothing pads
+    tokenizer.no_truncation()
     return tokenizer
 
 
@@ -85,6 +87,14 @@ class Encoded:
         ids = np.concatenate([self.ids[self.offsets[row] : self.offsets[row + 1]] for row in rows])
         return Batch.flat(ids, lengths.tolist(), rows)
 
+    def padded(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The texts of these rows as a rectangle for other tools: ids with zeros to the right, and the mask of what is real."""
+        lengths = self.lengths[rows]
+        mask = np.arange(lengths.max()) < lengths[:, None]
+        ids = np.zeros(mask.shape, np.int64)
+        ids[mask] = np.concatenate([self.ids[self.offsets[row] : self.offsets[row + 1]] for row in rows])
+        return ids, mask.astype(np.int64)
+
 
 class TextEncoder:
     """A tokenizer with a length and a way to cut. The same text gives the same ids, alone or among others."""
@@ -92,10 +102,10 @@ class TextEncoder:
     def __init__(self, tokenizer: Tokenizer, encoding: Encoding) -> None:
         self.tokenizer = tokenizer
         self.encoding = encoding
-        bos, eos = tokenizer.token_to_id(BOS), tokenizer.token_to_id(EOS)
-        if bos is None or eos is None:
-            raise IntegrityError(f"the tokenizer has no {BOS} or no {EOS}; it was not made by mtlkit")
-        self.bos, self.eos = bos, eos
+        ends = tokenizer.encode("").ids  # ours, and BERT's and its kin's, put one token before every text and one after
+        if len(ends) != 2:
+            raise IntegrityError(f"the tokenizer puts {len(ends)} tokens around a text in place of a first and a last one")
+        self.bos, self.eos = ends
         self._dtype = np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.uint32
 
     def encode(self, texts: Iterable[str]) -> Encoded:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,58 +11,19 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from mtlkit.config.architecture import Architecture, Encoding, Stage, TaskSpec
-from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.config.architecture import Encoding, Stage
+from mtlkit.errors import IntegrityError
+from mtlkit.model.description import CONFIG, Checkpoint, read_checkpoint, write_checkpoint
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.runs import diagnose
-
-FORMAT = 1
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """The layout of `config.json`: everything but the weights that a model is."""
-
-    stage: Stage
-    architecture: Architecture
-    encoding: Encoding
-    tasks: tuple[TaskSpec, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return {"format": FORMAT, **asdict(self)}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Checkpoint:
-        return cls(
-            stage=value["stage"],
-            architecture=Architecture(**value["architecture"]),
-            encoding=Encoding(**value["encoding"]),
-            tasks=tuple(TaskSpec.from_json(task) for task in value["tasks"]),
-        )
+from mtlkit.runs import WEIGHTS, diagnose
 
 
 def save_model(model: MultiTaskModel, folder: Path, stage: Stage, encoding: Encoding) -> None:
     """Writes `config.json` and `model.safetensors`, every head included."""
     checkpoint = Checkpoint(stage, model.backbone.architecture, encoding, tuple(model.tasks.values()))
-    text = json.dumps(checkpoint.to_json(), indent=2, ensure_ascii=False)
-    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+    write_checkpoint(folder, checkpoint)
     save_file({name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}, folder / WEIGHTS)
-
-
-def read_checkpoint(folder: Path) -> Checkpoint:
-    """What a folder's `config.json` says. Raises IntegrityError when it says nothing sensible."""
-    path = folder / CONFIG
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        if value["format"] > FORMAT:
-            raise IntegrityError(f"{path}: written by a newer mtlkit (format {value['format']}); update mtlkit")
-        return Checkpoint.from_json(value)
-    except OSError:
-        raise IntegrityError(f"{folder}: not a model of mtlkit ({CONFIG} is missing)") from None
-    except (ValueError, KeyError, TypeError, ZeroDivisionError, UsageError) as error:
-        raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None
 
 
 class Uninitialised(TorchFunctionMode):

@@ -1,21 +1,29 @@
-"""The transformer: token and position embeddings, Pre-LayerNorm blocks, a final LayerNorm.
+"""The transformer: embeddings, blocks, a final norm. Ours is Pre-LayerNorm; its options let it hold BERT and its kin.
 
-Shapes: T tokens of all texts, N texts, L length of a text, D width, H attention heads, E = D / H.
-Everything but attention works on the flat (T, D); attention sees one text at a time.
+Shapes: T tokens of all texts, N texts, D width. Everything works on the flat (T, D); only the layout knows where a text begins.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mtlkit.batch import Batch
-from mtlkit.config.architecture import Architecture
-from mtlkit.model.pooling import mean_pool
+from mtlkit.config.architecture import Activation, Architecture
+from mtlkit.model.layouts import Layout, layout_of
+
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "gelu": functional.gelu,
+    "gelu_tanh": partial(functional.gelu, approximate="tanh"),
+    "relu": functional.relu,
+    "silu": functional.silu,
+}
 
 
 class SelfAttention(nn.Module):
@@ -28,51 +36,57 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(architecture.dim, 3 * architecture.dim)
         self.out = nn.Linear(architecture.dim, architecture.dim)
 
-    def forward(self, states_TD: Tensor, batch: Batch) -> Tensor:
-        parts = torch.split(self.qkv(states_TD), batch.sizes)
-        mixed = [self._attend(part, texts, length) for part, (texts, length) in zip(parts, batch.groups, strict=True)]
-        joined: Tensor = self.out(mixed[0] if len(mixed) == 1 else torch.cat(mixed))
+    def forward(self, states_TD: Tensor, layout: Layout) -> Tensor:
+        joined: Tensor = self.out(layout.attend(self.qkv(states_TD), self.heads, self.causal))
         return joined
-
-    def _attend(self, qkv: Tensor, texts: int, length: int) -> Tensor:
-        """(texts * L, 3D) -> (texts * L, D): texts of one length form a dense group."""
-        query, key, value = qkv.view(texts, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # each (texts, H, L, E)
-        mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
-        flat: Tensor = mixed.transpose(1, 2).flatten(2).flatten(0, 1)
-        return flat
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x))."""
+    """Pre: x + attention(norm(x)), then x + mlp(norm(x)). Post: norm(x + attention(x)), then norm(x + mlp(x))."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        dim = architecture.dim
-        self.attention_norm = nn.LayerNorm(dim)
+        dim, epsilon = architecture.dim, architecture.epsilon
+        self.post = architecture.norm == "post"
+        self.activation = ACTIVATIONS[architecture.activation]
+        self.attention_norm = nn.LayerNorm(dim, epsilon)
         self.attention = SelfAttention(architecture)
-        self.mlp_norm = nn.LayerNorm(dim)
-        self.expand = nn.Linear(dim, 4 * dim)
-        self.contract = nn.Linear(4 * dim, dim)
+        self.mlp_norm = nn.LayerNorm(dim, epsilon)
+        self.expand = nn.Linear(dim, architecture.mlp_dim)
+        self.contract = nn.Linear(architecture.mlp_dim, dim)
         self.dropout = nn.Dropout(architecture.dropout)
 
-    def forward(self, states_TD: Tensor, batch: Batch) -> Tensor:
-        states_TD = states_TD + self.dropout(self.attention(self.attention_norm(states_TD), batch))
-        hidden = functional.gelu(self.expand(self.mlp_norm(states_TD)))
-        after: Tensor = states_TD + self.dropout(self.contract(hidden))
+    def forward(self, states_TD: Tensor, layout: Layout) -> Tensor:
+        if self.post:
+            states_TD = self.attention_norm(states_TD + self.dropout(self.attention(states_TD, layout)))
+            after: Tensor = self.mlp_norm(states_TD + self.dropout(self.mlp(states_TD)))
+        else:
+            states_TD = states_TD + self.dropout(self.attention(self.attention_norm(states_TD), layout))
+            after = states_TD + self.dropout(self.mlp(self.mlp_norm(states_TD)))
         return after
+
+    def mlp(self, states_TD: Tensor) -> Tensor:
+        contracted: Tensor = self.contract(self.activation(self.expand(states_TD)))
+        return contracted
 
 
 class Encoder(nn.Module):
-    """A stack of blocks over embeddings; `encode` adds mean pooling and makes it a sentence encoder."""
+    """A stack of blocks over embeddings; `encode` adds pooling and makes it a sentence encoder.
+
+    A family with token types has them folded into the positions: every text here is of the first type.
+    """
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        self.tokens = nn.Embedding(architecture.vocab_size, architecture.dim)
-        self.positions = nn.Embedding(architecture.max_length, architecture.dim)
+        dim, narrow, epsilon = architecture.dim, architecture.token_dim, architecture.epsilon
+        self.tokens = nn.Embedding(architecture.vocab_size, narrow)
+        self.positions = nn.Embedding(architecture.max_length, narrow)
+        self.embedding_norm = nn.LayerNorm(narrow, epsilon) if architecture.embedding_norm else nn.Identity()
+        self.widen = nn.Linear(narrow, dim) if narrow != dim else nn.Identity()
         self.dropout = nn.Dropout(architecture.dropout)
         self.blocks = nn.ModuleList(Block(architecture) for _ in range(architecture.layers))
-        self.norm = nn.LayerNorm(architecture.dim)
+        self.norm = nn.LayerNorm(dim, epsilon) if architecture.norm == "pre" else nn.Identity()
         self.initialise()
 
     @torch.no_grad()
@@ -92,17 +106,29 @@ class Encoder(nn.Module):
             for projection in (block.attention.out, block.contract):
                 projection.weight.mul_(1 / math.sqrt(2 * len(self.blocks)))
 
-    def forward(self, batch: Batch) -> Tensor:
-        """States of every token, (T, D)."""
-        states_TD: Tensor = self.dropout(self.tokens(batch.ids) + self.positions(batch.positions))
+    def forward(self, batch: Batch | Layout) -> Tensor:
+        """States of every token, (T, D), however the texts lie."""
+        layout = layout_of(batch) if isinstance(batch, Batch) else batch
+        embedded = self.embedding_norm(self.tokens(layout.ids) + self.positions(layout.positions))
+        states_TD: Tensor = self.widen(self.dropout(embedded))
         for block in self.blocks:
-            states_TD = block(states_TD, batch)
+            states_TD = block(states_TD, layout)
         normed: Tensor = self.norm(states_TD)
         return normed
 
-    def encode(self, batch: Batch) -> Tensor:
-        """One vector a text, (N, D): the mean of the states of its own tokens."""
-        return mean_pool(self(batch), batch)
+    def encode(self, batch: Batch | Layout) -> Tensor:
+        """One vector a text, (N, D)."""
+        layout = layout_of(batch) if isinstance(batch, Batch) else batch
+        return self.pool(layout, self(layout))
+
+    def pool(self, layout: Layout, states_TD: Tensor) -> Tensor:
+        """From the states of a text's tokens to its vector, (N, D).
+
+        The mean counts BOS and EOS and never padding, as sentence-transformers' does under an attention mask; a blank text
+        is BOS and EOS alone, so its mean is finite.
+        """
+        vectors = layout.mean(states_TD) if self.architecture.pooling == "mean" else layout.first(states_TD)
+        return functional.normalize(vectors, dim=-1) if self.architecture.normalize else vectors
 
     def attend(self, attention: str) -> None:
         """Let every block see the whole text (`bidirectional`) or only what came before (`causal`)."""

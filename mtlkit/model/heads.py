@@ -42,10 +42,3 @@ class Head(nn.Module):
         if self.spec.kind == "multi-label":
             return functional.binary_cross_entropy_with_logits(outputs, labels.float())
         return functional.mse_loss(outputs.squeeze(-1) / self.spec.spread, labels.float() / self.spec.spread)
-
-    def probabilities(self, outputs: Tensor) -> Tensor:
-        """What a user reads: class probabilities, label probabilities, or the predicted value, each (N, outputs)."""
-        outputs = outputs.float()
-        if self.spec.kind == "classification":
-            return outputs.softmax(-1)
-        return outputs.sigmoid() if self.spec.kind == "multi-label" else outputs

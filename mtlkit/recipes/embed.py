@@ -9,10 +9,11 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.config.inference import EmbedOptions, ModelOptions
+from mtlkit.config.inference import EmbedOptions, ModelOptions, TextOptions
 from mtlkit.data.vectors import check_output, vector_file
 from mtlkit.errors import UsageError
-from mtlkit.recipes.loading import Found, LoadedModel, find_model, load
+from mtlkit.recipes.finding import Found, find_model
+from mtlkit.recipes.loading import LoadedModel, load
 from mtlkit.recipes.texts import parts, stream_texts
 
 
@@ -25,9 +26,14 @@ class Embedded:
 
 
 def open_model(options: ModelOptions) -> tuple[LoadedModel, Found]:
-    """The model asked for, or the newest that finished, best stage first."""
+    """The model asked for, or the newest that finished, best stage first.
+
+    A few texts are answered soonest by an exported graph, many by torch, which takes longer to import.
+    """
     found = find_model(options.model, options.runs, ("mtl", "sentence", "base"), "any")
-    return load(found.path, device=options.device, precision=options.precision), found
+    few = isinstance(options, TextOptions) and bool(options.texts) and options.texts != ["-"]
+    backend = "torch" if options.backend == "auto" and not few else options.backend
+    return load(found.path, device=options.device, precision=options.precision, backend=backend), found
 
 
 def embed(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[Embedded]:

@@ -16,11 +16,11 @@ from mtlkit.data.readers import Tally
 from mtlkit.data.tables import Reading, Table, read_for_evaluation
 from mtlkit.data.tasks import prepare
 from mtlkit.errors import UsageError, listed, suggest
+from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.metrics import score
 from mtlkit.recipes.loading import LoadedModel
 from mtlkit.recipes.perplexity import held_out_windows, perplexity
 from mtlkit.recipes.tasks import named_sources
-from mtlkit.training.inference import encode_all, outputs_of
 
 PAIRS = 5  # of the most confused classes
 
@@ -77,12 +77,12 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
     for name, source in sources.items():
         table, split = read_for_evaluation(source, options.split, reading, named=bool(options.task))
         tasks[name] = evaluate_task(loaded, name, table, split)
-    if not loaded.tasks:
+    if not loaded.tasks and isinstance(engine := loaded.engine, TorchEngine):
         texts = evaluation_texts(options, loaded, tally)
         windows = held_out_windows(
             encode_cached(texts, loaded.encoder, whole=True).ids, loaded.checkpoint.architecture.max_length
         )
-        base = perplexity(loaded.model.backbone, windows, texts, loaded.compute)
+        base = perplexity(engine.model.backbone, windows, texts, engine.compute)
     return Evaluation(str(loaded.path), options.split, tasks, base, tally.skipped)
 
 
@@ -95,18 +95,19 @@ def evaluation_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, s
                 there = f"it has {listed(loaded.tasks) or 'none'}{suggest(name, loaded.tasks)}"
                 raise UsageError(f"--task {name}: {loaded.path} has no such head; {there}")
         return named
-    return {name: data["source"] for name, data in loaded.record.data.items() if name in loaded.tasks}
+    trained = loaded.record.data if loaded.record else {}
+    return {name: data["source"] for name, data in trained.items() if name in loaded.tasks}
 
 
 def evaluate_task(loaded: LoadedModel, name: str, table: Table, split: str) -> TaskEvaluation:
     """One head on one table."""
-    head = loaded.model.head(name)
-    texts = prepare(head.spec, table, loaded.encoder)
-    outputs = outputs_of(loaded.model, name, encode_all(loaded.model, texts.encoded, loaded.compute))
-    metrics = score(head.spec, outputs, texts.labels)
+    spec = loaded.specs[name]
+    texts = prepare(spec, table, loaded.encoder)
+    outputs = loaded.engine.outputs(texts.encoded, [name])[name]
+    metrics = score(spec, outputs, texts.labels)
     confused = []
-    if head.spec.kind == "classification":
-        confused = most_confused(head.spec.labels, texts.labels, outputs.argmax(1), [table.texts[row] for row in texts.rows])
+    if spec.kind == "classification":
+        confused = most_confused(spec.labels, texts.labels, outputs.argmax(1), [table.texts[row] for row in texts.rows])
     return TaskEvaluation(metrics, split, dict(texts.unseen), texts.encoded.truncated, confused)
 
 
@@ -129,5 +130,7 @@ def evaluation_texts(options: EvalOptions, loaded: LoadedModel, tally: Tally) ->
     """Texts for a base's perplexity: those given, else the held-out texts of its training."""
     if options.text:
         return [text for source in options.text for text in read_texts(source, options.encoding, options.on_bad_row, tally)]
+    if loaded.record is None:
+        raise UsageError(f"{loaded.path} has no heads to evaluate; train some with 'mtlkit train-mtl --init {loaded.path}'")
     trained: Mapping[str, Any] = loaded.record.options
     return read_corpus(loaded.record.data["sources"], trained["encoding"], trained["on_bad_row"], loaded.record.seed)[1]

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from mtlkit.batch import Batch
 from mtlkit.data.batching import Windows
 from mtlkit.errors import DataError
+from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import next_token_loss
-from mtlkit.training.loop import Compute
 
 AT_ONCE = 16  # windows
 

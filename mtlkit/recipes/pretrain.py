@@ -20,6 +20,7 @@ from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.corpus import read_corpus
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.errors import DataError
+from mtlkit.inference.compute import choose_compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import next_token_loss
 from mtlkit.model.multitask import MultiTaskModel
@@ -27,7 +28,7 @@ from mtlkit.recipes.perplexity import held_out_windows, perplexity, window_batch
 from mtlkit.recipes.saving import Product, save_run
 from mtlkit.runs import check_place, staged
 from mtlkit.training.events import Event, Finished, Note, Progress, result
-from mtlkit.training.loop import choose_compute, train
+from mtlkit.training.loop import train
 from mtlkit.training.optimizer import LearningRate
 
 TOKENIZER_LETTERS = 50_000_000  # BPE learns little from more text than this

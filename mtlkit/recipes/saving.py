@@ -14,9 +14,7 @@ from mtlkit.config.training import TrainingOptions
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.report.card import model_card
-from mtlkit.runs import RunRecord, finish
-
-TOKENIZER = "tokenizer.json"
+from mtlkit.runs import TOKENIZER, RunRecord, finish
 
 
 def plain(options: TrainingOptions) -> dict[str, Any]:

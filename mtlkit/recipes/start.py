@@ -17,7 +17,8 @@ from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.errors import UsageError
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.recipes.loading import Found, find_model, load
+from mtlkit.recipes.finding import Found, find_model
+from mtlkit.recipes.weights import load_weights
 from mtlkit.runs import digest_of
 
 
@@ -43,7 +44,7 @@ def choose_start(options: TaskTrainingOptions, stages: Sequence[Stage]) -> Found
 
 def start_from(found: Found, options: TaskTrainingOptions) -> Start:
     """An earlier run's model with the options of this one laid over it. Raises UsageError where they don't go together."""
-    loaded = load(found.path, device="cpu")
+    loaded = load_weights(found.path)
     encoding = loaded.checkpoint.encoding
     positions = loaded.checkpoint.architecture.max_length
     length = options.max_length or encoding.max_length

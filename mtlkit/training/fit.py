@@ -13,12 +13,13 @@ from torch import Tensor
 
 from mtlkit.config.training import Schedule, TaskTrainingOptions
 from mtlkit.data.tasks import TaskData
+from mtlkit.inference.compute import Compute
+from mtlkit.inference.encoding import encode_all
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Epoch, Event, Note, Part, Parts, Progress, TaskState
 from mtlkit.training.freezing import apply_freeze, digest, training_mode
-from mtlkit.training.inference import encode_all
 from mtlkit.training.judging import Best, Judge, rank, trained_weights
-from mtlkit.training.loop import Compute, Step, train
+from mtlkit.training.loop import Step, train
 from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.schedules import Piece, make_plans, spend, work

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mtlkit.data.tasks import TaskData
+from mtlkit.inference.compute import Compute
+from mtlkit.inference.encoding import encode_all, evaluate
 from mtlkit.metrics import main_metric
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import TaskState
-from mtlkit.training.inference import encode_all, evaluate
-from mtlkit.training.loop import Compute
 
 SHOWN = ("loss", "accuracy", "macro_f1", "micro_f1", "pearson", "spearman", "mse")  # of all metrics, those of an epoch
 

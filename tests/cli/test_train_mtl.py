@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mtlkit.model.heads import Head
-from mtlkit.recipes.loading import load
+from mtlkit.recipes.weights import load_weights
 from mtlkit.runs import verify
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def test_one_infinite_gradient_skips_one_step_and_is_told(  # fault 17
     assert answer.code == 0, answer.err
     assert answer.err.count("skipped") == 1
     assert "step 3 was skipped: its gradient was not finite" in answer.err
-    assert all(torch.isfinite(weight).all() for weight in load(out).model.parameters())
+    assert all(torch.isfinite(weight).all() for weight in load_weights(out).model.parameters())
 
 
 def test_a_wrong_column_lists_those_there_are(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:  # fault 25

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from mtlkit.config.architecture import Encoding, Truncation
 from mtlkit.data import tokenizer as module
@@ -107,6 +107,7 @@ def test_vocabulary_beyond_two_bytes_keeps_its_ids() -> None:
     words = {BOS: 0, EOS: 1, **{f"w{number}": number for number in range(2, 70_000)}}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="w2"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{BOS} $A {EOS}", special_tokens=[(BOS, 0), (EOS, 1)])
     assert TextEncoder(tokenizer, Encoding(8)).encode(["w69999 w65536 w3"]).ids.tolist() == [0, 69_999, 65_536, 3, 1]
 
 
@@ -127,7 +128,7 @@ def test_file_that_is_no_tokenizer_is_refused(tmp_path: Path, content: str) -> N
 
 
 def test_tokenizer_without_our_ends_is_refused() -> None:
-    with pytest.raises(IntegrityError, match="has no <bos> or no <eos>"):
+    with pytest.raises(IntegrityError, match="puts 0 tokens around a text in place of a first and a last one"):
         TextEncoder(Tokenizer(models.WordLevel({"a": 0}, unk_token="a")), Encoding(8))
 
 

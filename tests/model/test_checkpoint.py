@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError
-from mtlkit.model.checkpoint import FORMAT, Checkpoint, load_model, read_checkpoint, save_model
+from mtlkit.model.checkpoint import load_model, save_model
+from mtlkit.model.description import FORMAT, Checkpoint, read_checkpoint
 from mtlkit.model.multitask import MultiTaskModel
 
 TEXTS = ["A cat sleeps near the river.", "", "The drill lies broken on the bench.", "cat"]

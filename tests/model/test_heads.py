@@ -72,10 +72,3 @@ def test_regression_predicts_around_the_center_of_the_training_labels() -> None:
     assert head(torch.zeros(2, 4)).tolist() == [[3.0], [3.0]]
     nn.init.ones_(head.layers[-1].weight)  # type: ignore[arg-type]
     assert head(torch.full((1, 4), 0.5)).tolist() == [[3.0 + 1.5 * 2.0]]
-
-
-def test_probabilities_by_kind() -> None:
-    outputs = torch.tensor([[0.0, math.log(3)]])
-    torch.testing.assert_close(Head(4, TOPIC, 0.0).probabilities(outputs), torch.tensor([[0.25, 0.75]]))
-    torch.testing.assert_close(Head(4, TAGS, 0.0).probabilities(outputs), torch.tensor([[0.5, 0.75]]))
-    torch.testing.assert_close(Head(4, STARS, 0.0).probabilities(outputs), outputs)

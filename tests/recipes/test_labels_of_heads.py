@@ -7,8 +7,8 @@ from support import notes, options, rows_of, write
 
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import UsageError
-from mtlkit.recipes.loading import load
 from mtlkit.recipes.train_mtl import stream, train_mtl
+from mtlkit.recipes.weights import load_weights
 from mtlkit.runs import verify
 from mtlkit.training.events import Epoch, Note
 
@@ -21,14 +21,14 @@ def test_the_order_of_labels_in_new_data_does_not_matter(data: Path, runs: Path,
     assert "a fresh one takes its place" not in notes(events)
     start = next(event for event in events if isinstance(event, Epoch))
     assert start.tasks[0].validation["accuracy"] >= 0.7
-    assert load(tmp_path / "run").model.head("kind").spec.labels == ("animal", "tool")
+    assert load_weights(tmp_path / "run").model.head("kind").spec.labels == ("animal", "tool")
 
 
 def test_the_labels_of_the_checkpoint_win_where_data_knows_fewer(data: Path, runs: Path, tmp_path: Path) -> None:  # fault 27
     rows = rows_of(data / "kind" / "train.csv")
     write(tmp_path / "kind" / "train.csv", [rows[0], *(row for row in rows if row[1] == "tool")])
     train_mtl(options(tmp_path, tmp_path / "run", "kind", init=str(runs / "mtl"), freeze=["backbone"], epochs=1))
-    assert load(tmp_path / "run").model.head("kind").spec.labels == ("animal", "tool")
+    assert load_weights(tmp_path / "run").model.head("kind").spec.labels == ("animal", "tool")
 
 
 def test_other_labels_get_a_fresh_head_with_a_warning(data: Path, runs: Path, tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_other_labels_get_a_fresh_head_with_a_warning(data: Path, runs: Path, tm
     events = list(stream(asked))
     warning = f"head 'kind' of {runs / 'mtl'} was trained for other labels (animal, tool); a fresh one takes its place"
     assert any(isinstance(event, Note) and event.warning and event.text == warning for event in events)
-    assert load(tmp_path / "run").model.head("kind").spec.labels == ("ANIMAL", "TOOL")
+    assert load_weights(tmp_path / "run").model.head("kind").spec.labels == ("ANIMAL", "TOOL")
     frozen = options(tmp_path, tmp_path / "other", "kind", init=str(runs / "mtl"), freeze=["head:kind"])
     state = TrainMtlOptions(**{**vars(frozen), "task": [*frozen.task, f"state={data / 'state'}"]})
     with pytest.raises(UsageError, match=r"--freeze head:kind: head 'kind' of .* was trained for other labels \(animal, tool\)"):

@@ -12,7 +12,8 @@ import torch
 
 import mtlkit
 from mtlkit.errors import IntegrityError, UsageError
-from mtlkit.recipes.loading import find_model, load
+from mtlkit.recipes.finding import find_model
+from mtlkit.recipes.loading import load
 from mtlkit.runs import file_digest
 
 TEXTS = ["The cat sleeps near the river.", "", " ", "A saw", "The cat sleeps near the river.", "word " * 500, "猫🪚\x00"]

@@ -8,9 +8,9 @@ import torch
 
 from mtlkit.config.architecture import Architecture
 from mtlkit.errors import DataError
+from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.recipes.perplexity import held_out_windows, perplexity
-from mtlkit.training.loop import Compute
 
 CPU = Compute(torch.device("cpu"), "fp32")
 

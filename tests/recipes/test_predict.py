@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mtlkit.config.inference import PredictOptions
+from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.recipes import predict as recipe
 from mtlkit.recipes.loading import load
 from mtlkit.recipes.texts import parts
@@ -26,8 +27,9 @@ def test_answers_come_in_the_order_of_the_texts_over_parts(runs: Path, monkeypat
 def test_one_pass_of_the_backbone_serves_all_heads(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load(runs / "mtl")
     passes = []
-    encode = loaded.model.encode
-    monkeypatch.setattr(loaded.model, "encode", lambda batch: passes.append(len(batch)) or encode(batch))
+    assert isinstance(loaded.engine, TorchEngine)
+    encode = loaded.engine.model.encode
+    monkeypatch.setattr(loaded.engine.model, "encode", lambda batch: passes.append(len(batch)) or encode(batch))
     (row,) = recipe.predict(PredictOptions(texts=["The cat"]), loaded, io.StringIO())
     assert list(row["tasks"]) == ["kind", "state"]
     assert passes == [1]

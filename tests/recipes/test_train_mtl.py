@@ -12,6 +12,7 @@ from mtlkit.errors import DataError, UsageError
 from mtlkit.recipes.loading import load
 from mtlkit.recipes.saving import plain
 from mtlkit.recipes.train_mtl import stream, train_mtl
+from mtlkit.recipes.weights import load_weights
 from mtlkit.runs import digest_of, file_digest, verify
 from mtlkit.training.events import Epoch, Finished, Note, Parts, Progress
 from mtlkit.training.freezing import digest
@@ -97,7 +98,7 @@ def test_numbers_and_lists_are_learned(odd_run: Path) -> None:
 
 
 def test_heads_whose_data_is_not_given_are_kept_as_they_are(odd_run: Path, runs: Path) -> None:
-    before, after = load(runs / "mtl"), load(odd_run)
+    before, after = load_weights(runs / "mtl"), load_weights(odd_run)
     assert after.tasks == ("kind", "state", "stars", "tags")
     for name in ("kind", "state"):
         assert digest(after.model.head(name)) == digest(before.model.head(name))
@@ -117,10 +118,10 @@ def test_kept_heads_are_told_of_and_predict_the_same_above_a_frozen_backbone(odd
 
 
 def test_a_frozen_part_is_unchanged_although_weights_decay(data: Path, runs: Path, tmp_path: Path) -> None:  # fault 18
-    before = load(runs / "mtl")
+    before = load_weights(runs / "mtl")
     asked = options(data, tmp_path / "run", "kind", "state", init=str(runs / "mtl"), freeze=["head:kind"], weight_decay=0.5)
     events = list(stream(asked))
-    after = load(tmp_path / "run")
+    after = load_weights(tmp_path / "run")
     assert digest(after.model.head("kind")) == digest(before.model.head("kind"))
     assert digest(after.model.head("state")) != digest(before.model.head("state"))
     assert digest(after.model.backbone) != digest(before.model.backbone)

@@ -1,4 +1,4 @@
-"""Three small tasks, one of each kind, for the heads of `tiny_model`, and a training on them."""
+"""A training on the small tasks of all tests."""
 
 from __future__ import annotations
 
@@ -7,51 +7,18 @@ import json
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from mtlkit.config.training import Schedule, TrainMtlOptions
-from mtlkit.data.tables import Label, Table
-from mtlkit.data.tasks import TaskData, prepare_task
-from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.data.tasks import TaskData
+from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Epoch, Event
 from mtlkit.training.fit import fit
-from mtlkit.training.loop import Compute
-
-ANIMALS = ["cat", "dog", "horse", "sparrow", "trout", "lizard", "otter", "beetle"]
-TOOLS = ["hammer", "saw", "drill", "chisel", "spanner", "pliers", "file", "lathe"]
-PLACES = ["river", "barn", "hill", "old road by the oak", "shelf"]
-
-
-@pytest.fixture
-def compute() -> Compute:
-    return Compute(torch.device("cpu"), "fp32")
-
-
-@pytest.fixture
-def tasks(tiny_model: MultiTaskModel, text_encoder: TextEncoder) -> dict[str, TaskData]:
-    """`topic` tells animals from tools, `tags` marks places, `stars` counts the words. 60, 20 and 12 rows to train on."""
-    labels: dict[str, list[Label]] = {"topic": [], "tags": [], "stars": []}
-    texts = []
-    for word, place in product([name for pair in zip(ANIMALS, TOOLS, strict=True) for name in pair], PLACES):
-        texts.append(f"The {word} lies near the {place}.")
-        labels["topic"].append("animal" if word in ANIMALS else "tool")
-        labels["tags"].append(tuple(mark for mark, name in zip("abc", PLACES, strict=False) if name == place))
-        labels["stars"].append(float(len(texts[-1].split())) / 2)
-    rows = {"topic": 60, "tags": 20, "stars": 12}
-    made = {}
-    for name, spec in tiny_model.tasks.items():
-        table = Table(texts, labels[name])
-        train = np.array([row for row in range(len(table)) if row % 4 != 3][: rows[name]])
-        validation = np.arange(3, len(table), 4)  # words and places that training knows, in other pairs
-        made[name] = prepare_task(spec, "tests", table.select(train), table.select(validation), text_encoder)
-    return made
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from mtlkit.config.training import Schedule
 from mtlkit.data.tasks import TaskData
 from mtlkit.errors import DivergedError
+from mtlkit.inference.compute import Compute
+from mtlkit.inference.encoding import encode_all, evaluate
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Note, Progress, TaskState
 from mtlkit.training.freezing import digest
-from mtlkit.training.inference import encode_all, evaluate
-from mtlkit.training.loop import Compute
 from mtlkit.training.schedules import make_plans, spend
 
 Run = Callable[..., Any]

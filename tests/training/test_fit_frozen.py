@@ -13,10 +13,11 @@ from torch import nn
 
 from mtlkit.config.training import Schedule
 from mtlkit.data.tasks import TaskData
+from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Note, Parts
 from mtlkit.training.freezing import apply_freeze, digest, training_mode
-from mtlkit.training.loop import Compute, train
+from mtlkit.training.loop import train
 from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.schedules import make_plans, spend, work
@@ -61,7 +62,7 @@ def test_a_frozen_backbone_is_said_to_be_encoded_once_and_is_not_run_again(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run
 ) -> None:
     tokens: list[int] = []
-    tiny_model.backbone.register_forward_pre_hook(lambda _, inputs: tokens.append(inputs[0].tokens))
+    tiny_model.backbone.register_forward_pre_hook(lambda _, inputs: tokens.append(len(inputs[0].ids)))
     done = run(tiny_model, tasks, ["backbone"])
     parts = [part for task in tasks.values() for part in (task.train, task.validation)]
     assert sum(tokens) == sum(len(part.encoded.ids) for part in parts)

@@ -9,9 +9,10 @@ from torch import nn
 
 from mtlkit.data.tasks import TaskData
 from mtlkit.errors import UsageError
+from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.freezing import apply_freeze, check_freeze, digest, parse_freeze, targets_of, training_mode
-from mtlkit.training.loop import Compute, train
+from mtlkit.training.loop import train
 from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.optimizer import LearningRate, make_optimizer
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from mtlkit.data.tasks import TaskData
+from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import TaskState
 from mtlkit.training.freezing import apply_freeze
 from mtlkit.training.judging import Judge, Rank, rank, trained_weights
-from mtlkit.training.loop import Compute
 
 
 def state(task: str, kind: str, **validation: float) -> TaskState:

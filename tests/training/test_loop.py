@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from mtlkit.errors import DivergedError, UsageError
-from mtlkit.training.loop import Compute, Step, choose_compute, train
+from mtlkit.inference.compute import Compute, choose_compute
+from mtlkit.training.loop import Step, train
 from mtlkit.training.optimizer import LearningRate
 
 CPU = Compute(torch.device("cpu"), "fp32")

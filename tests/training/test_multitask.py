@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from mtlkit.data.tasks import TaskData
+from mtlkit.inference.compute import Compute
+from mtlkit.inference.encoding import encode_all
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.inference import encode_all
-from mtlkit.training.loop import Compute
 from mtlkit.training.multitask import TaskLosses
 
 PIECE = {"topic": np.array([40, 3, 17]), "tags": np.array([9, 0]), "stars": np.array([11])}

@@ -6,10 +6,10 @@ import torch
 
 from mtlkit.data.tasks import TaskData
 from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.inference.compute import Compute
+from mtlkit.inference.encoding import encode_all, evaluate, outputs_of
 from mtlkit.metrics import main_metric, score
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.inference import encode_all, evaluate, outputs_of
-from mtlkit.training.loop import Compute
 
 TEXTS = ["The otter lies near the old road by the oak.", "", "cat", "A drill lies broken on the bench.", "dog", "  "] * 3
 

@@ -12,15 +12,14 @@ from torch import Tensor
 from mtlkit.data.batching import sorted_batches
 from mtlkit.data.tasks import LabelledTexts
 from mtlkit.data.tokenizer import Encoded
+from mtlkit.inference.compute import Compute
+from mtlkit.inference.engine import BATCH_TOKENS
 from mtlkit.metrics import score
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.loop import Compute
-
-EVALUATION_TOKENS = 8192  # a batch without gradients can be larger
 
 
 @torch.no_grad()
-def encode_all(model: MultiTaskModel, encoded: Encoded, compute: Compute, batch_tokens: int = EVALUATION_TOKENS) -> Tensor:
+def encode_all(model: MultiTaskModel, encoded: Encoded, compute: Compute, batch_tokens: int = BATCH_TOKENS) -> Tensor:
     """The vector of every text, (N, D) float32 on the compute device, in the order of the texts."""
     vectors = torch.empty(len(encoded), model.backbone.architecture.dim, device=compute.device)
     for rows in sorted_batches(encoded.lengths, batch_tokens):

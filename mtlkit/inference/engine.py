@@ -1,0 +1,27 @@
+"""What runs a model over texts that are already tokens. An engine is chosen at load; nothing above knows which it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.data.tokenizer import Encoded
+
+Array = NDArray[np.float32]
+
+BATCH_TOKENS = 8192  # of texts that are encoded without gradients
+
+
+class Engine(Protocol):
+    """Vectors and outputs of heads, in the order of the texts, whatever the batches are."""
+
+    def vectors(self, encoded: Encoded, batch_tokens: int = BATCH_TOKENS) -> Array:
+        """One vector a text, (N, D)."""
+        ...
+
+    def outputs(self, encoded: Encoded, tasks: Sequence[str]) -> dict[str, Array]:
+        """What the head of each task gives, each (N, outputs), with one pass of the backbone."""
+        ...

@@ -1,0 +1,45 @@
+"""The engine that runs an exported ONNX graph with onnxruntime. Imports no torch, so that a first vector comes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtlkit.data.batching import sorted_batches
+from mtlkit.data.tokenizer import Encoded
+from mtlkit.errors import IntegrityError
+from mtlkit.inference.engine import BATCH_TOKENS, Array
+
+VECTOR, HEAD = "vector", "head:{}"  # outputs of a graph: the vector, and a head's of each task
+
+
+class OnnxEngine:
+    """A graph of (N, L) token ids and mask to the vector and the output of every head."""
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        try:
+            self.session: Any = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the library's own errors share no class of their own
+            raise IntegrityError(f"{path}: not a readable ONNX graph ({str(error).splitlines()[0]})") from None
+
+    def vectors(self, encoded: Encoded, batch_tokens: int = BATCH_TOKENS) -> Array:
+        return self._run(encoded, [VECTOR], batch_tokens)[VECTOR]
+
+    def outputs(self, encoded: Encoded, tasks: Sequence[str]) -> dict[str, Array]:
+        found = self._run(encoded, [HEAD.format(task) for task in tasks], BATCH_TOKENS)
+        return dict(zip(tasks, found.values(), strict=True))
+
+    def _run(self, encoded: Encoded, names: Sequence[str], batch_tokens: int) -> dict[str, Array]:
+        widths = {output.name: output.shape[-1] for output in self.session.get_outputs()}
+        found = {name: np.empty((len(encoded), widths[name]), np.float32) for name in names}
+        for rows in sorted_batches(encoded.lengths, batch_tokens):
+            ids, mask = encoded.padded(rows)
+            parts = self.session.run(list(names), {"input_ids": ids, "attention_mask": mask})
+            for name, part in zip(names, parts, strict=True):
+                found[name][rows] = part
+        return found

@@ -1,0 +1,27 @@
+"""The engine that runs our own model on torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mtlkit.data.tokenizer import Encoded
+from mtlkit.inference.compute import Compute
+from mtlkit.inference.encoding import encode_all, outputs_of
+from mtlkit.inference.engine import BATCH_TOKENS, Array
+from mtlkit.model.multitask import MultiTaskModel
+
+
+class TorchEngine:
+    """A model in evaluation mode where it computes."""
+
+    def __init__(self, model: MultiTaskModel, compute: Compute) -> None:
+        self.model = model.to(compute.device).eval()
+        self.compute = compute
+
+    def vectors(self, encoded: Encoded, batch_tokens: int = BATCH_TOKENS) -> Array:
+        found: Array = encode_all(self.model, encoded, self.compute, batch_tokens).cpu().numpy()
+        return found
+
+    def outputs(self, encoded: Encoded, tasks: Sequence[str]) -> dict[str, Array]:
+        vectors = encode_all(self.model, encoded, self.compute)
+        return {task: outputs_of(self.model, task, vectors) for task in tasks}

@@ -1,0 +1,68 @@
+"""`config.json`: everything that a model is but its weights. Read without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mtlkit.config.architecture import Architecture, Encoding, Stage, TaskSpec
+from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.runs import RECORD, diagnose, write_json
+
+FORMAT = 1
+CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The layout of `config.json`: everything but the weights that a model is."""
+
+    stage: Stage
+    architecture: Architecture
+    encoding: Encoding
+    tasks: tuple[TaskSpec, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"format": FORMAT, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Checkpoint:
+        return cls(
+            stage=value["stage"],
+            architecture=Architecture(**value["architecture"]),
+            encoding=Encoding(**value["encoding"]),
+            tasks=tuple(TaskSpec.from_json(task) for task in value["tasks"]),
+        )
+
+
+def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    write_json(folder / CONFIG, checkpoint.to_json())
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """What a folder's `config.json` says. Raises IntegrityError when it says nothing sensible."""
+    path = folder / CONFIG
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if value["format"] > FORMAT:
+            raise IntegrityError(f"{path}: written by a newer mtlkit (format {value['format']}); update mtlkit")
+        return Checkpoint.from_json(value)
+    except OSError:
+        raise IntegrityError(f"{folder}: not a model of mtlkit ({CONFIG} is missing)") from None
+    except (ValueError, KeyError, TypeError, ZeroDivisionError, UsageError) as error:
+        raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None
+
+
+def is_foreign(folder: Path) -> bool:
+    """Whether a folder is a model of transformers or sentence-transformers, by what stands in it."""
+    if (folder / RECORD).is_file():
+        return False
+    if (folder / "modules.json").is_file():
+        return True
+    try:
+        return "model_type" in json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False

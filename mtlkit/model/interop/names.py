@@ -1,0 +1,47 @@
+"""From the name of one of our weights to theirs, and from their tensors to ours and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from mtlkit.model.interop.families import Family
+
+
+def their_names(family: Family, name: str) -> list[str]:
+    """Where a weight of `Encoder` stands in a family's state: one name, or three for a projection that we fuse."""
+    module, _, kind = name.rpartition(".")
+    if not module.startswith("blocks."):
+        return [f"{family.names[module]}.{kind}"]
+    _, place, part = module.split(".", 2)
+    parts = family.qkv if part == "attention.qkv" else (family.inner[part],)
+    return [f"{family.block.format(place)}.{one}.{kind}" for one in parts]
+
+
+def ours_from(family: Family, name: str, theirs: Mapping[str, Tensor], pad_id: int) -> Tensor:
+    """One of our weights, float32, out of theirs. Raises KeyError with the name that is missing."""
+    pieces = [theirs[one].float() for one in their_names(family, name)]
+    weight = torch.cat([piece.T if _turned(family, name, piece) else piece for piece in pieces])
+    if name == "positions.weight":
+        weight = weight[pad_id + 1 :] if family.shifted else weight
+        if family.token_types:
+            weight = weight + theirs[f"{family.token_types}.weight"][0].float()
+    return weight.contiguous()
+
+
+def theirs_from(family: Family, name: str, weight: Tensor, pad_id: int) -> dict[str, Tensor]:
+    """The same the other way: their tensors for one of ours. Token types become zeros, as they are in the positions."""
+    names = their_names(family, name)
+    if name == "positions.weight" and family.shifted:
+        weight = torch.cat([weight.new_zeros(pad_id + 1, weight.shape[1]), weight])
+    pieces = weight.chunk(len(names))
+    made = dict(zip(names, [piece.T if _turned(family, name, piece) else piece for piece in pieces], strict=True))
+    if name == "positions.weight" and family.token_types:
+        made[f"{family.token_types}.weight"] = weight.new_zeros(1, weight.shape[1])
+    return {one: piece.contiguous().clone() for one, piece in made.items()}
+
+
+def _turned(family: Family, name: str, weight: Tensor) -> bool:
+    return family.turned and name.startswith("blocks.") and weight.ndim == 2

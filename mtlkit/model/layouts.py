@@ -1,0 +1,143 @@
+"""How the texts of a batch lie in memory, and so how attention and pooling find them.
+
+Shapes: T tokens of all texts, N texts, L length of a text (padded: of the longest), D width, H attention heads, E = D / H.
+Everything else of the encoder works on the flat (T, D) and need not know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mtlkit.batch import Batch
+
+
+class Layout(Protocol):
+    """Token ids and positions, each (T,), and the two places where tokens of a text meet."""
+
+    @property
+    def ids(self) -> Tensor: ...
+
+    @property
+    def positions(self) -> Tensor: ...
+
+    def attend(self, qkv: Tensor, heads: int, causal: bool) -> Tensor:
+        """Multi-head attention within each text: (T, 3D) -> (T, D)."""
+        ...
+
+    def mean(self, states_TD: Tensor) -> Tensor:
+        """Mean over each text's own tokens, (N, D)."""
+        ...
+
+    def first(self, states_TD: Tensor) -> Tensor:
+        """The state of each text's first token, (N, D)."""
+        ...
+
+
+class Grouped:
+    """Texts one after another, neighbours of equal length as dense groups. Best on a CPU: no work on padding at all."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.ids, self.positions = batch.ids, batch.positions
+        self.groups, self.sizes = batch.groups, batch.sizes
+
+    def attend(self, qkv: Tensor, heads: int, causal: bool) -> Tensor:
+        mixed = []
+        for part, (texts, length) in zip(torch.split(qkv, self.sizes), self.groups, strict=True):
+            query, key, value = part.view(texts, length, 3, heads, -1).permute(2, 0, 3, 1, 4)  # each (texts, H, L, E)
+            one = functional.scaled_dot_product_attention(query, key, value, is_causal=causal)
+            mixed.append(one.transpose(1, 2).flatten(2).flatten(0, 1))
+        return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
+
+    def mean(self, states_TD: Tensor) -> Tensor:
+        parts = torch.split(states_TD, self.sizes)
+        means = [part.view(texts, length, -1).mean(1) for part, (texts, length) in zip(parts, self.groups, strict=True)]
+        return means[0] if len(means) == 1 else torch.cat(means)
+
+    def first(self, states_TD: Tensor) -> Tensor:
+        parts = torch.split(states_TD, self.sizes)
+        firsts = [part.view(texts, length, -1)[:, 0] for part, (texts, length) in zip(parts, self.groups, strict=True)]
+        return firsts[0] if len(firsts) == 1 else torch.cat(firsts)
+
+
+class Varlen(Grouped):
+    """The same run of tokens for a GPU: one call of variable-length flash attention for all texts (half precision only)."""
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        return [length for texts, length in self.groups for _ in range(texts)]
+
+    @cached_property
+    def offsets(self) -> Tensor:
+        """(N + 1,) int32 on the device: where each text begins."""
+        return torch.from_numpy(np.cumsum([0, *self.lengths]).astype(np.int32)).to(self.ids.device, non_blocking=True)
+
+    def attend(self, qkv: Tensor, heads: int, causal: bool) -> Tensor:
+        if qkv.dtype not in (torch.bfloat16, torch.float16):
+            return super().attend(qkv, heads, causal)
+        from torch.nn.attention.varlen import varlen_attn
+
+        query, key, value = qkv.view(len(qkv), 3, heads, -1).unbind(1)  # each (T, H, E)
+        longest, window = max(self.lengths), (-1, 0 if causal else -1)
+        mixed = varlen_attn(query, key, value, self.offsets, self.offsets, longest, longest, window_size=window)
+        assert isinstance(mixed, Tensor)
+        return mixed.flatten(1)
+
+    def mean(self, states_TD: Tensor) -> Tensor:
+        return torch.segment_reduce(states_TD.float(), "mean", offsets=self.offsets.long(), axis=0)
+
+    def first(self, states_TD: Tensor) -> Tensor:
+        return states_TD[self.offsets[:-1].long()]
+
+
+@dataclass(frozen=True)
+class Padded:
+    """A rectangle of texts with a mask, (N, L), of what is real: what other tools expect of an exported model."""
+
+    token_ids: Tensor
+    mask: Tensor
+
+    @property
+    def ids(self) -> Tensor:
+        return self.token_ids.flatten()
+
+    @property
+    def positions(self) -> Tensor:
+        places = torch.arange(self.token_ids.shape[1], device=self.token_ids.device)
+        return places.expand_as(self.token_ids).flatten()
+
+    def attend(self, qkv: Tensor, heads: int, causal: bool) -> Tensor:
+        texts, length = self.token_ids.shape
+        query, key, value = qkv.view(texts, length, 3, heads, -1).permute(2, 0, 3, 1, 4)  # each (N, H, L, E)
+        seen = self.mask.bool()[:, None, None, :]
+        if causal:
+            seen = seen & torch.ones(length, length, dtype=torch.bool, device=qkv.device).tril()
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
+        return mixed.transpose(1, 2).flatten(2).flatten(0, 1)
+
+    def mean(self, states_TD: Tensor) -> Tensor:
+        weights = self.mask.to(states_TD.dtype)[:, :, None]
+        return (states_TD.view(*self.token_ids.shape, -1) * weights).sum(1) / weights.sum(1)
+
+    def first(self, states_TD: Tensor) -> Tensor:
+        return states_TD.view(*self.token_ids.shape, -1)[:, 0]
+
+
+def layout_of(batch: Batch) -> Layout:
+    """The layout that is fastest where the batch lies."""
+    return Varlen(batch) if batch.ids.is_cuda and _has_varlen() else Grouped(batch)
+
+
+def _has_varlen() -> bool:
+    """Whether this torch has variable-length attention with a window (2.12 and newer)."""
+    try:
+        from torch.nn.attention import varlen
+    except ImportError:
+        return False
+    return "window_size" in (varlen.varlen_attn.__kwdefaults__ or {})

@@ -1,0 +1,84 @@
+"""Which engine runs a model: our own on torch, or an exported graph where one is at hand. One function a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from mtlkit.config.inference import Backend, InferencePrecision
+from mtlkit.config.training import Device
+from mtlkit.data.tokenizer import TextEncoder, load_tokenizer
+from mtlkit.errors import UsageError
+from mtlkit.inference.engine import Engine
+from mtlkit.model.description import Checkpoint, read_checkpoint
+from mtlkit.runs import RECORD, TOKENIZER, RunRecord, digest_of, read_record, verify
+
+ONNX = "model.onnx"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model ready to run: what it is, how it reads texts, what its run says of itself, and its engine."""
+
+    checkpoint: Checkpoint
+    record: RunRecord | None
+    encoder: TextEncoder
+    engine: Engine
+
+
+def open_backend(path: Path, device: Device, precision: InferencePrecision, backend: Backend) -> Opened:
+    """Opens a folder with the backend asked for; `auto` takes an ONNX export that belongs to the folder, which starts in a
+    fraction of the time, and torch otherwise. Raises UsageError, IntegrityError."""
+    if backend == "auto":
+        plain = device in ("auto", "cpu") and precision in ("auto", "fp32")
+        backend = "onnx" if plain and exported(path) is not None and find_spec("onnxruntime") else "torch"
+    if backend == "torch":
+        return _open_torch(path, device, precision)
+    if device not in ("auto", "cpu"):
+        raise UsageError(f"--backend {backend} runs on the CPU; leave --device {device} out, or take --backend torch")
+    return EXPORTED[backend](path, precision)
+
+
+def exported(path: Path) -> Path | None:
+    """The folder of the ONNX graph of a model: its own, or `onnx/` inside it if it was made from these very weights."""
+    if (path / ONNX).is_file():
+        return path
+    inside = path / "onnx"
+    if not (inside / ONNX).is_file() or not (inside / RECORD).is_file():
+        return None
+    parent = read_record(inside).parent or {}
+    return inside if parent.get("digest") == digest_of(path) else None
+
+
+def _open_torch(path: Path, device: Device, precision: InferencePrecision) -> Opened:
+    if (path / ONNX).is_file() and (path / RECORD).is_file():
+        raise UsageError(f"{path} is an ONNX export without weights; run it with --backend onnx, or name the run it came from")
+    from mtlkit.inference.compute import choose_compute
+    from mtlkit.inference.torch_engine import TorchEngine
+    from mtlkit.recipes.weights import load_weights
+
+    if precision == "int8":
+        raise UsageError("--precision int8 needs --backend openvino")
+    weights = load_weights(path)
+    engine = TorchEngine(weights.model, choose_compute(device, precision))
+    return Opened(weights.checkpoint, weights.record, weights.encoder, engine)
+
+
+def _open_onnx(path: Path, precision: InferencePrecision) -> Opened:
+    if precision not in ("auto", "fp32"):
+        raise UsageError(f"--backend onnx computes in fp32; take --backend torch for --precision {precision}")
+    folder = exported(path)
+    if folder is None:
+        raise UsageError(f"{path} has no ONNX export of these weights; make one with 'mtlkit export {path} --format onnx'")
+    if not find_spec("onnxruntime"):
+        raise UsageError("--backend onnx needs onnxruntime; install it with: pip install 'mtlkit[onnx]'")
+    from mtlkit.inference.onnx_engine import OnnxEngine
+
+    record, checkpoint = verify(folder), read_checkpoint(folder)
+    encoder = TextEncoder(load_tokenizer(folder / TOKENIZER), checkpoint.encoding)
+    return Opened(checkpoint, record, encoder, OnnxEngine(folder / ONNX))
+
+
+EXPORTED: dict[str, Callable[[Path, InferencePrecision], Opened]] = {"onnx": _open_onnx}

@@ -1,0 +1,35 @@
+"""A model of the Hugging Face hub, or of its local cache, as a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mtlkit.data.sources import hub_answers
+from mtlkit.errors import NetworkError, UsageError
+
+WANTED = ["*.json", "*.safetensors", "*.txt"]  # pickled weights are left where they are
+UNWANTED = ["onnx/*", "openvino/*"]  # other forms of the same weights
+
+
+def download(name: str) -> Path:
+    """The folder of a hub id; what the cache holds whole is not asked for again.
+
+    Raises UsageError for an id that the hub does not have, NetworkError when it cannot be reached.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()
+    offline = bool(os.environ.get("HF_HUB_OFFLINE")) or not hub_answers()
+    try:
+        return Path(snapshot_download(name, allow_patterns=WANTED, ignore_patterns=UNWANTED, local_files_only=offline))
+    except GatedRepoError:
+        raise UsageError(
+            f"model {name}: the hub gives it only to those who agreed to its terms; log in with 'hf auth login'"
+        ) from None
+    except RepositoryNotFoundError:
+        raise UsageError(f"model {name}: no such folder, and the hub has no model of that name") from None
+    except (LocalEntryNotFoundError, HfHubHTTPError, ConnectionError, TimeoutError):
+        raise NetworkError(f"model {name}: no such folder, and the hub cannot be reached; give a local folder") from None

@@ -1,0 +1,34 @@
+"""The weights of a folder, whoever wrote it: a run of ours, or a Hugging Face model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mtlkit.data.tokenizer import TextEncoder, load_tokenizer
+from mtlkit.model.checkpoint import load_model
+from mtlkit.model.description import Checkpoint, is_foreign
+from mtlkit.model.interop.reading import read_foreign, read_modules
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.runs import TOKENIZER, RunRecord, verify
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model on the CPU in evaluation mode, how it reads texts, and what its run says of itself (None: not ours)."""
+
+    model: MultiTaskModel
+    checkpoint: Checkpoint
+    encoder: TextEncoder
+    record: RunRecord | None
+
+
+def load_weights(path: Path) -> Weights:
+    """Reads a folder, every file of a run checked against its SHA-256. Raises IntegrityError."""
+    if is_foreign(path):
+        model, checkpoint = read_foreign(path)
+        tokenizer = load_tokenizer(read_modules(path).folder / TOKENIZER)
+        return Weights(model, checkpoint, TextEncoder(tokenizer, checkpoint.encoding), None)
+    record = verify(path)
+    model, checkpoint = load_model(path)
+    return Weights(model, checkpoint, TextEncoder(load_tokenizer(path / TOKENIZER), checkpoint.encoding), record)
