@@ -130,6 +130,10 @@ class Encoder(nn.Module):
         vectors = layout.mean(states_TD) if self.architecture.pooling == "mean" else layout.first(states_TD)
         return functional.normalize(vectors, dim=-1) if self.architecture.normalize else vectors
 
+    def embeddings(self) -> nn.Module:
+        """All below the blocks."""
+        return nn.ModuleList([self.tokens, self.positions, self.embedding_norm, self.widen, self.dropout])
+
     def attend(self, attention: str) -> None:
         """Let every block see the whole text (`bidirectional`) or only what came before (`causal`)."""
         self.architecture = replace(self.architecture, attention=attention)  # type: ignore[arg-type]

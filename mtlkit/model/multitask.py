@@ -54,7 +54,15 @@ class MultiTaskModel(nn.Module):
         return cast(Tensor, self.head(task)(self.encode(batch)))
 
     def parts(self) -> Iterator[tuple[str, nn.Module]]:
-        """What a user can freeze or read about, by name: `backbone`, then `head:NAME` for each task."""
+        """What a model is made of, by name: `backbone`, then `head:NAME` for each task."""
         yield "backbone", self.backbone
         for name, head in self.heads.items():
             yield f"head:{name}", head
+
+    def part(self, name: str) -> nn.Module:
+        """What a user can freeze: a part, or `embeddings` or `layers:N` of the backbone."""
+        if name == "embeddings":
+            return self.backbone.embeddings()
+        if name.startswith("layers:"):
+            return self.backbone.blocks[int(name.removeprefix("layers:"))]
+        return self.backbone if name == "backbone" else self.head(name.removeprefix("head:"))

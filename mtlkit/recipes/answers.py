@@ -15,7 +15,8 @@ def probabilities(spec: TaskSpec, outputs: Array) -> Array:
     if spec.kind == "regression":
         return outputs
     if spec.kind == "multi-label":
-        return np.exp(-np.logaddexp(np.float32(0), -outputs), dtype=np.float32)  # 1 / (1 + exp(-x)), which overflows
+        sigmoid: Array = np.exp(-np.logaddexp(np.float32(0), -outputs))  # 1 / (1 + exp(-x)) without its overflow
+        return sigmoid
     powers = np.exp(outputs - outputs.max(1, keepdims=True))
     softmax: Array = powers / powers.sum(1, keepdims=True)
     return softmax

@@ -14,10 +14,10 @@ from mtlkit.data.tables import Reading, cap_tables, read_train_and_validation
 from mtlkit.data.tasks import TaskData, prepare_task
 from mtlkit.errors import MtlkitError, UsageError
 from mtlkit.inference.compute import choose_compute
-from mtlkit.model.description import is_foreign, read_checkpoint
 from mtlkit.recipes.finding import Found
 from mtlkit.recipes.saving import Product, save_run
 from mtlkit.recipes.start import Start, choose_start, fit_heads, start_from, start_from_scratch
+from mtlkit.recipes.weights import describe
 from mtlkit.runs import check_place, staged
 from mtlkit.training.events import Epoch, Event, Finished, Note, Parts
 from mtlkit.training.fit import fit
@@ -88,10 +88,10 @@ def check(options: Options, stages: Stages) -> Checked:
     parse_head(options.head)
     sources = named_sources(options.tasks)
     found = choose_start(options, stages.starts)
-    if found is None:
-        options.architecture()
-    heads = [task.name for task in read_checkpoint(found.path).tasks] if found and not is_foreign(found.path) else []
-    frozen = parse_freeze(options.freeze, [*heads, *(name for name in sources if name not in heads)])
+    described = describe(found.path) if found else None
+    heads = [task.name for task in described.tasks] if described else []
+    architecture = described.architecture if described else options.architecture()
+    frozen = parse_freeze(options.freeze, [*heads, *(name for name in sources if name not in heads)], architecture.layers)
     check_freeze(frozen, sources, {"backbone", *(f"head:{name}" for name in heads)}, fresh=found is None)
     return Checked(found, sources, frozen)
 

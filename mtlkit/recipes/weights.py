@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mtlkit.data.tokenizer import TextEncoder, load_tokenizer
 from mtlkit.model.checkpoint import load_model
-from mtlkit.model.description import Checkpoint, is_foreign
-from mtlkit.model.interop.reading import read_foreign, read_modules
+from mtlkit.model.description import Checkpoint, is_foreign, read_checkpoint
+from mtlkit.model.interop.reading import describe_foreign, read_foreign, read_modules
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs import TOKENIZER, RunRecord, verify
 
@@ -21,6 +21,11 @@ class Weights:
     checkpoint: Checkpoint
     encoder: TextEncoder
     record: RunRecord | None
+
+
+def describe(path: Path) -> Checkpoint:
+    """What a folder's model is, without its weights. Raises IntegrityError."""
+    return describe_foreign(path) if is_foreign(path) else read_checkpoint(path)
 
 
 def load_weights(path: Path) -> Weights:

@@ -60,7 +60,7 @@ class Fit:
         model.to(compute.device)
         self.model, self.tasks, self.frozen = model, tasks, frozen
         self.schedule, self.options, self.compute, self.log = schedule, options, compute, log
-        self.before = {name: digest(part) for name, part in model.parts() if name in frozen}
+        self.before = {name: digest(model.part(name)) for name in sorted(frozen)}
         self.mixed = {name: task for name, task in tasks.items() if f"head:{name}" not in frozen}
         self.lengths = {name: task.train.encoded.lengths for name, task in self.mixed.items()}
         self.plans = make_plans(self.lengths, options.batch_tokens, options.seed)
@@ -100,7 +100,7 @@ class Fit:
 
     def _train_vectors(self) -> dict[str, Tensor] | None:
         """Backbone wholly frozen: every training text is encoded once, and the heads train on the vectors."""
-        if "backbone" not in self.frozen:
+        if any(weight.requires_grad for weight in self.model.backbone.parameters()):
             return None
         self.model.eval()
         return {name: encode_all(self.model, task.train.encoded, self.compute) for name, task in self.mixed.items()}
@@ -150,9 +150,15 @@ class Fit:
         return Epoch(number, self.options.epochs, states, now.score, better)
 
     def _parts(self, final: bool = False) -> tuple[Part, ...]:
-        """Every part with its parameters; frozen ones with the digest from before and, at the end, that of now."""
+        """Every part with its parameters; frozen ones with the digest from before and, at the end, that of now.
+
+        What is frozen of a backbone that trains stands below it, in rows of its own.
+        """
         parts = []
-        for name, part in self.model.parts():
+        names = [name for name, _ in self.model.parts()]
+        inside = [name for name in self.before if name not in names]
+        for name in [names[0], *inside, *names[1:]]:
+            part = self.model.part(name)
             total = sum(weight.numel() for weight in part.parameters())
             trainable = sum(weight.numel() for weight in part.parameters() if weight.requires_grad)
             after = digest(part) if final and name in self.before else None

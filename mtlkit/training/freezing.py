@@ -7,6 +7,7 @@ time, so that the command line can check a wrong option at once.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -18,22 +19,43 @@ if TYPE_CHECKING:
     from mtlkit.model.multitask import MultiTaskModel
 
 
-def targets_of(heads: Iterable[str]) -> list[str]:
-    """Everything that `--freeze` can name in a model with these heads."""
-    return ["backbone", *(f"head:{name}" for name in heads)]
+LAYERS = re.compile(r"layers:(\d+)(?:-(\d+))?")
 
 
-def parse_freeze(items: Iterable[str], heads: Iterable[str]) -> frozenset[str]:
-    """`["backbone", "head:topic,head:sentiment"]` -> the targets. Raises UsageError for a name that does not exist."""
+def targets_of(heads: Iterable[str], layers: int = 0) -> list[str]:
+    """Everything that `--freeze` can name in a model with these heads and this many layers."""
+    inside = ["embeddings", f"layers:0-{layers - 1}" if layers > 1 else "layers:0"] if layers else []
+    return ["backbone", *inside, *(f"head:{name}" for name in heads)]
+
+
+def parse_freeze(items: Iterable[str], heads: Iterable[str], layers: int = 0) -> frozenset[str]:
+    """`["backbone", "head:topic,head:sentiment"]` -> parts as `MultiTaskModel.part` names them; `layers:A-B` are several.
+
+    Raises UsageError for a name that does not exist.
+    """
     names = [part.strip() for item in items for part in item.split(",") if part.strip()]
     chosen = [name for name in names if name != "none"]
     if chosen and "none" in names:
         raise UsageError(f"--freeze none and --freeze {chosen[0]} contradict each other; leave one out")
-    known = targets_of(heads)
+    known = targets_of(heads, layers)
+    parts: set[str] = set()
     for name in chosen:
-        if name not in known:
+        if (span := LAYERS.fullmatch(name)) and layers:
+            parts |= _layers(name, span, layers)
+        elif name in known:
+            parts.add(name)
+        else:
             raise UsageError(f"--freeze {name}: no such part; known are none, {listed(known)}{suggest(name, ['none', *known])}")
-    return frozenset(chosen)
+    return frozenset(parts)
+
+
+def _layers(name: str, span: re.Match[str], layers: int) -> set[str]:
+    first, last = int(span[1]), int(span[2] or span[1])
+    if first > last or last >= layers:
+        raise UsageError(
+            f"--freeze {name}: no such layers; the model has layers 0 to {layers - 1}, counted from the embeddings up"
+        )
+    return {f"layers:{place}" for place in range(first, last + 1)}
 
 
 def check_freeze(frozen: frozenset[str], tasks: Iterable[str], trained: Iterable[str], fresh: bool) -> None:
@@ -52,7 +74,7 @@ def check_freeze(frozen: frozenset[str], tasks: Iterable[str], trained: Iterable
         return
     trained = set(trained)
     for name in sorted(frozen):
-        if name not in trained:
+        if (name if name.startswith("head:") else "backbone") not in trained:
             raise UsageError(
                 f"--freeze {name} would keep random weights: the starting model has no trained {name}; "
                 "start from a model that has it with --init, or say --init scratch if that is meant"
@@ -61,15 +83,16 @@ def check_freeze(frozen: frozenset[str], tasks: Iterable[str], trained: Iterable
 
 def apply_freeze(model: MultiTaskModel, frozen: frozenset[str]) -> None:
     """Takes the frozen parts out of training: no gradient, so no optimizer and no weight decay touches them."""
-    for name, part in model.parts():
-        part.requires_grad_(name not in frozen)
+    model.requires_grad_(True)
+    for name in frozen:
+        model.part(name).requires_grad_(False)
 
 
 def training_mode(model: MultiTaskModel, frozen: frozenset[str]) -> None:
     """Dropout on, but not inside what is frozen."""
     model.train()
-    for name, part in model.parts():
-        part.train(name not in frozen)
+    for name in frozen:
+        model.part(name).eval()
 
 
 def digest(part: nn.Module) -> str:

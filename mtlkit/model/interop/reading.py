@@ -44,14 +44,10 @@ def read_foreign(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
 
     Raises IntegrityError for an architecture that our encoder cannot hold, for pickled, damaged or missing weights.
     """
-    modules = read_modules(folder)
-    config = _json(modules.folder / CONFIG)
-    family = family_of(config, modules.folder / CONFIG)
-    pad_id = config.get("pad_token_id") or 0
-    architecture = _architecture(config, family, modules, pad_id)
+    modules, family, pad_id, checkpoint = _describe(folder)
     theirs = _weights(modules.folder, family)
     with torch.device("meta"), Uninitialised():
-        encoder = Encoder(architecture)
+        encoder = Encoder(checkpoint.architecture)
     try:
         ours = {name: ours_from(family, name, theirs, pad_id) for name in encoder.state_dict()}
         encoder.load_state_dict(ours, assign=True)
@@ -60,9 +56,22 @@ def read_foreign(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise IntegrityError(f"{modules.folder}: weights do not fit {CONFIG} ({reason})") from None
-    length = min(modules.max_length or architecture.max_length, architecture.max_length)
-    checkpoint = Checkpoint("sentence", architecture, Encoding(length, "head"), ())
     return MultiTaskModel(encoder).eval().requires_grad_(True), checkpoint
+
+
+def describe_foreign(folder: Path) -> Checkpoint:
+    """What a Hugging Face folder holds, without its weights. Raises IntegrityError where our encoder cannot hold it."""
+    return _describe(folder)[-1]
+
+
+def _describe(folder: Path) -> tuple[Modules, Family, int, Checkpoint]:
+    modules = read_modules(folder)
+    config = _json(modules.folder / CONFIG)
+    family = family_of(config, modules.folder / CONFIG)
+    pad_id = config.get("pad_token_id") or 0
+    architecture = _architecture(config, family, modules, pad_id)
+    length = min(modules.max_length or architecture.max_length, architecture.max_length)
+    return modules, family, pad_id, Checkpoint("sentence", architecture, Encoding(length, "head"), ())
 
 
 def family_of(config: Mapping[str, Any], place: Path) -> Family:
