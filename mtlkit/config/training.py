@@ -106,7 +106,9 @@ class TaskTrainingOptions(ShapeOptions, TrainingOptions):
     batch_tokens: int = option(2048, "Tokens of a batch of the task with the longest texts.", panel=TRAINING, minimum=8)
     learning_rate: float = option(3e-4, "Peak learning rate of the backbone.", panel=TRAINING, minimum=0)
     head_rate: float = option(50.0, "Learning rate of heads, as a multiple of --learning-rate.", panel=TRAINING, minimum=0)
-    freeze: list[str] = option(["none"], "What stays as it is: none, backbone, head:NAME; comma lists.", panel=FREEZING)
+    freeze: list[str] = option(
+        ["none"], "What stays as it is: none, backbone, embeddings, layers:A-B, head:NAME; comma lists.", panel=FREEZING
+    )
 
     def architecture(self, vocab_size: int | None = None) -> Architecture:
         """The shape of fresh weights; of the largest vocabulary allowed unless its size is known. Raises UsageError."""

@@ -52,9 +52,7 @@ def parse_freeze(items: Iterable[str], heads: Iterable[str], layers: int = 0) ->
 def _layers(name: str, span: re.Match[str], layers: int) -> set[str]:
     first, last = int(span[1]), int(span[2] or span[1])
     if first > last or last >= layers:
-        raise UsageError(
-            f"--freeze {name}: no such layers; the model has layers 0 to {layers - 1}, counted from the embeddings up"
-        )
+        raise UsageError(f"--freeze {name}: no such layers; the model has 0 to {layers - 1}, counted from the embeddings up")
     return {f"layers:{place}" for place in range(first, last + 1)}
 
 

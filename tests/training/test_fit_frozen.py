@@ -124,3 +124,26 @@ def test_dropout_is_on_in_every_step_of_what_trains_and_off_otherwise(
     in_training, in_evaluation = (True, True), (False, False)
     for name, modes in seen.items():
         assert modes == ({in_evaluation} if name == frozen else {in_training, in_evaluation}), name
+
+
+def test_a_frozen_lower_half_stays_and_is_run_without_a_graph(
+    tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run
+) -> None:
+    lower = ["embeddings", "layers:0"]
+    before = {name: digest(tiny_model.part(name)) for name in [*lower, "layers:1"]}
+    graphs: list[bool] = []
+
+    def note(_module: nn.Module, _inputs: object, states: torch.Tensor) -> None:
+        if torch.is_grad_enabled():
+            graphs.append(states.requires_grad)
+
+    tiny_model.backbone.blocks[0].register_forward_hook(note)
+    done = run(tiny_model, tasks, lower)
+    assert graphs
+    assert not any(graphs)
+    same = {name: digest(tiny_model.part(name)) == before[name] for name in before}
+    assert same == {"embeddings": True, "layers:0": True, "layers:1": False}
+    last = [event for event in done.events if isinstance(event, Parts)][-1]
+    shown = {part.name: (part.trainable, part.before == part.after) for part in last.parts if part.before}
+    assert shown == {"embeddings": (0, True), "layers:0": (0, True)}
+    assert [part.name for part in last.parts][:3] == ["backbone", "embeddings", "layers:0"]

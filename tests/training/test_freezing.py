@@ -160,3 +160,28 @@ def test_equal_weights_under_other_names_have_another_digest() -> None:
     second["b"].load_state_dict(first["a"].state_dict())
     assert digest(first) != digest(second)
     assert digest(first["a"]) == digest(second["b"])
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ("embeddings", {"embeddings"}),
+        ("layers:1", {"layers:1"}),
+        ("embeddings,layers:0-2", {"embeddings", "layers:0", "layers:1", "layers:2"}),
+    ],
+)
+def test_layers_are_counted_from_the_embeddings_up(item: str, expected: set[str]) -> None:
+    assert parse_freeze([item], HEADS, layers=3) == expected
+
+
+@pytest.mark.parametrize("item", ["layers:3", "layers:0-3", "layers:2-1"])
+def test_layers_that_do_not_exist_are_refused(item: str) -> None:
+    with pytest.raises(UsageError, match=rf"--freeze {item}: no such layers; the model has 0 to 2") as caught:
+        parse_freeze([item], HEADS, layers=3)
+    assert caught.value.exit_code == 2
+
+
+def test_layers_of_random_weights_are_not_kept_unasked() -> None:
+    with pytest.raises(UsageError, match="--freeze layers:0 would keep random weights"):
+        check_freeze(frozenset({"layers:0"}), HEADS, [], fresh=False)
+    check_freeze(frozenset({"layers:0"}), HEADS, ["backbone"], fresh=False)
