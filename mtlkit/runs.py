@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -20,7 +20,7 @@ from mtlkit.config.architecture import Stage
 from mtlkit.errors import IntegrityError, MtlkitError, UsageError
 
 FORMAT = 1
-RECORD, WEIGHTS, TOKENIZER = "run.json", "model.safetensors", "tokenizer.json"
+RECORD, WEIGHTS, TOKENIZER, GRAPH = "run.json", "model.safetensors", "tokenizer.json", "model.onnx"
 PACKAGES = ("mtlkit", "torch", "tokenizers", "safetensors", "numpy")
 
 
@@ -54,24 +54,27 @@ def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def check_place(out: Path, overwrite: bool) -> None:
-    """Fails before any work when a run cannot be written at `out`. Raises UsageError."""
+def check_place(
+    out: Path, overwrite: bool, *, option: str = "--out", what: str = "run", marks: Sequence[str] = (RECORD,)
+) -> None:
+    """Fails before any work when a run cannot be written at `out`; `marks` are the files by which one that may be replaced
+    is known. Raises UsageError."""
     if os.path.lexists(out) and not out.is_dir():
-        raise UsageError(f"--out {out} is a file; name a folder")
+        raise UsageError(f"{option} {out} is a file; name a folder")
     place, here = out.resolve(), Path.cwd()
     if place in (here, *here.parents) or place.is_mount():  # it could not be renamed, which would show only at the end
-        raise UsageError(f"--out {out} is the current folder, one above it or a mount point; name a folder inside it")
+        raise UsageError(f"{option} {out} is the current folder, one above it or a mount point; name a folder inside it")
     if out.is_dir() and any(out.iterdir()):
         if not overwrite:
-            raise UsageError(f"{out} is not empty; replace it with --overwrite, or name another folder with --out")
-        if not (out / RECORD).is_file():
-            raise UsageError(f"{out} holds no run, so --overwrite does not touch it; name another folder with --out")
+            raise UsageError(f"{out} is not empty; replace it with --overwrite, or name another folder with {option}")
+        if not all((out / name).is_file() for name in marks):
+            raise UsageError(f"{out} holds no {what}, so --overwrite does not touch it; name another folder with {option}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}."):
             pass
     except OSError as error:
-        raise UsageError(f"--out {out} cannot be written: {error.strerror}; name another folder with --out") from None
+        raise UsageError(f"{option} {out} cannot be written: {error.strerror}; name another folder with {option}") from None
 
 
 @contextmanager
@@ -84,25 +87,24 @@ def staged(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def finish(folder: Path, out: Path, record: RunRecord) -> None:
-    """Writes `run.json`, syncs every file and puts the folder in its place. What stood there is removed last."""
+def finish(folder: Path, out: Path, record: RunRecord, name: str = RECORD) -> None:
+    """Writes the record, syncs every file and puts the folder in its place. What stood there is removed last."""
     umask = os.umask(0)
     os.umask(umask)
-    files = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
+    inside = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    files = {path.relative_to(folder).as_posix(): file_digest(path) for path in inside}
     stamped = RunRecord(
         **{
             **vars(record),
             "finished": datetime.now(timezone.utc).isoformat(timespec="microseconds"),
-            "versions": {"python": sys.version.split()[0], **{name: version(name) for name in PACKAGES}},
+            "versions": {"python": sys.version.split()[0], **{package: version(package) for package in PACKAGES}},
             "files": files,
         }
     )
-    write_json(folder / RECORD, vars(stamped))
-    for path in folder.iterdir():
-        path.chmod(0o666 & ~umask)
+    write_json(folder / name, vars(stamped))
+    for path in [*folder.rglob("*"), folder]:
+        path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
         _sync(path)
-    folder.chmod(0o777 & ~umask)
-    _sync(folder)
     if out.exists():
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.old.") as aside:
             old = out.rename(Path(aside) / out.name)
@@ -175,6 +177,11 @@ def digest_of(folder: Path) -> str:
     files = sorted(path for kind in ("safetensors", "json") for path in folder.rglob(f"*.{kind}"))
     names = [f"{path.relative_to(folder)} {file_digest(path)}" for path in files]
     return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder is an ONNX export: a run in all but its weights, which are in the graph."""
+    return (folder / GRAPH).is_file() and (folder / RECORD).is_file()
 
 
 def newest(runs: Path, stages: Iterable[Stage]) -> Path | None:

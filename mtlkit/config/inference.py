@@ -12,6 +12,7 @@ from mtlkit.config.training import DATA, MACHINE, MODEL, MachineOptions, OnBadRo
 OUTPUT = "Output"
 InferencePrecision = Literal["auto", "fp32", "bf16", "int8"]
 Backend = Literal["auto", "torch", "onnx", "openvino"]
+ExportFormat = Literal["sentence-transformers", "onnx"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,3 +79,30 @@ class EvalOptions(ModelOptions):
     split: Literal["test", "validation", "train"] = option("test", "Which rows to evaluate on.", panel=DATA)
     on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA)
     confusion: bool = option(False, "Show confusion matrices and the pairs most often confused.", panel=OUTPUT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """Options of `mtlkit export`."""
+
+    model: str | None = option(
+        None,
+        "Folder of a run or of a Hugging Face model, or a hub id.",
+        panel=MODEL,
+        positional=True,
+        metavar="RUN",
+        default_text="the newest run",
+    )
+    out: Path | None = option(
+        None,
+        "Folder of the export.",
+        panel=OUTPUT,
+        positional=True,
+        metavar="DIR",
+        default_text="in the run, named as the format",
+    )
+    runs: Path = option(Path("runs"), "Where runs are looked for.", panel=MODEL)
+    format: ExportFormat = option(
+        "sentence-transformers", "A folder that SentenceTransformer(DIR) loads, or an ONNX graph with every head.", panel=OUTPUT
+    )
+    overwrite: bool = option(False, "Replace the export that stands there.", panel=OUTPUT)

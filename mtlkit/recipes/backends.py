@@ -13,9 +13,7 @@ from mtlkit.data.tokenizer import TextEncoder, load_tokenizer
 from mtlkit.errors import UsageError
 from mtlkit.inference.engine import Engine
 from mtlkit.model.description import Checkpoint, read_checkpoint
-from mtlkit.runs import RECORD, TOKENIZER, RunRecord, digest_of, read_record, verify
-
-ONNX = "model.onnx"
+from mtlkit.runs import GRAPH, TOKENIZER, RunRecord, digest_of, is_export, read_record, verify
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,8 @@ def open_backend(path: Path, device: Device, precision: InferencePrecision, back
     """Opens a folder with the backend asked for; `auto` takes an ONNX export that belongs to the folder, which starts in a
     fraction of the time, and torch otherwise. Raises UsageError, IntegrityError."""
     if backend == "auto":
-        plain = device in ("auto", "cpu") and precision in ("auto", "fp32")
-        backend = "onnx" if plain and exported(path) is not None and find_spec("onnxruntime") else "torch"
+        plain = device in ("auto", "cpu") and precision in ("auto", "fp32") and find_spec("onnxruntime") is not None
+        backend = "onnx" if is_export(path) or (plain and exported(path) is not None) else "torch"
     if backend == "torch":
         return _open_torch(path, device, precision)
     if device not in ("auto", "cpu"):
@@ -43,18 +41,16 @@ def open_backend(path: Path, device: Device, precision: InferencePrecision, back
 
 def exported(path: Path) -> Path | None:
     """The folder of the ONNX graph of a model: its own, or `onnx/` inside it if it was made from these very weights."""
-    if (path / ONNX).is_file():
+    if is_export(path):
         return path
     inside = path / "onnx"
-    if not (inside / ONNX).is_file() or not (inside / RECORD).is_file():
+    if not is_export(inside):
         return None
     parent = read_record(inside).parent or {}
     return inside if parent.get("digest") == digest_of(path) else None
 
 
 def _open_torch(path: Path, device: Device, precision: InferencePrecision) -> Opened:
-    if (path / ONNX).is_file() and (path / RECORD).is_file():
-        raise UsageError(f"{path} is an ONNX export without weights; run it with --backend onnx, or name the run it came from")
     from mtlkit.inference.compute import choose_compute
     from mtlkit.inference.torch_engine import TorchEngine
     from mtlkit.recipes.weights import load_weights
@@ -78,7 +74,7 @@ def _open_onnx(path: Path, precision: InferencePrecision) -> Opened:
 
     record, checkpoint = verify(folder), read_checkpoint(folder)
     encoder = TextEncoder(load_tokenizer(folder / TOKENIZER), checkpoint.encoding)
-    return Opened(checkpoint, record, encoder, OnnxEngine(folder / ONNX))
+    return Opened(checkpoint, record, encoder, OnnxEngine(folder / GRAPH))
 
 
 EXPORTED: dict[str, Callable[[Path, InferencePrecision], Opened]] = {"onnx": _open_onnx}

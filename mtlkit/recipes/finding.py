@@ -15,6 +15,7 @@ WAYS = {
     "base": "train one with 'mtlkit pretrain', or start from fresh weights with --init scratch",
     "sentence": "train one with 'mtlkit pretrain' and 'mtlkit train-sentence', or start from fresh weights with --init scratch",
     "any": "train one with 'mtlkit pretrain', 'mtlkit train-sentence' or 'mtlkit train-mtl', or name one with --model",
+    "export": "train one with 'mtlkit pretrain', 'mtlkit train-sentence' or 'mtlkit train-mtl', or name its folder",
 }
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 

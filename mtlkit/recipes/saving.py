@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
 from mtlkit.config.architecture import Encoding, Stage
+from mtlkit.config.inference import ExportOptions
 from mtlkit.config.training import TrainingOptions
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.multitask import MultiTaskModel
@@ -17,21 +18,22 @@ from mtlkit.report.card import model_card
 from mtlkit.runs import TOKENIZER, RunRecord, finish
 
 
-def plain(options: TrainingOptions) -> dict[str, Any]:
+def plain(options: TrainingOptions | ExportOptions) -> dict[str, Any]:
     """Options as JSON can hold them."""
     return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()}
 
 
-def command_line(command: str, options: TrainingOptions) -> str:
+def command_line(command: str, options: TrainingOptions | ExportOptions) -> str:
     """The command that gives these options, leaving out what stands at its default."""
     words = ["mtlkit", command]
+    positional = {item.name for item in fields(options) if "option" in item.metadata and item.metadata["option"].positional}
     defaults = plain(type(options)())
     for name, value in plain(options).items():
         if value == defaults[name] or value is None:
             continue
         flag = f"--{name.replace('_', '-')}"
-        if name == "sources":
-            words += value
+        if name in positional:
+            words += value if isinstance(value, list) else [value]
         elif isinstance(value, bool):
             words.append(flag)
         else:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtlkit.data.tokenizer import TextEncoder, load_tokenizer
+from mtlkit.errors import UsageError
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.description import Checkpoint, is_foreign, read_checkpoint
 from mtlkit.model.interop.reading import describe_foreign, read_foreign, read_modules
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.runs import TOKENIZER, RunRecord, verify
+from mtlkit.runs import TOKENIZER, RunRecord, is_export, verify
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ def describe(path: Path) -> Checkpoint:
 
 
 def load_weights(path: Path) -> Weights:
-    """Reads a folder, every file of a run checked against its SHA-256. Raises IntegrityError."""
+    """Reads a folder, every file of a run checked against its SHA-256. Raises IntegrityError, UsageError for an ONNX export."""
+    if is_export(path):
+        raise UsageError(f"{path} is an ONNX export without weights; run it with --backend onnx, or name the run it came from")
     if is_foreign(path):
         model, checkpoint = read_foreign(path)
         tokenizer = load_tokenizer(read_modules(path).folder / TOKENIZER)

@@ -12,14 +12,23 @@ from mtlkit.report.text import printable
 if TYPE_CHECKING:
     from mtlkit.runs import RunRecord
 
+LOADING = """```python
+import mtlkit
+
+model = mtlkit.load("this/folder")
+vectors = model.embed(["some sentence"])
+```
+"""
 TITLES = {"base": "A base", "sentence": "A sentence encoder", "mtl": "A sentence encoder with task heads"}
 
 
-def model_card(record: RunRecord, architecture: Architecture, tasks: Sequence[TaskSpec]) -> str:
-    """README.md of a run: what it is, from what data, how good, how to load it."""
+def model_card(
+    record: RunRecord, architecture: Architecture, tasks: Sequence[TaskSpec], use: str = LOADING, front: str = ""
+) -> str:
+    """README.md of a run: what it is, from what data, how good, how to load it. `front` is what hubs read at its top."""
     shape = f"{architecture.layers} layers, {architecture.dim} wide, {architecture.heads} attention heads"
     lines = [
-        f"# {TITLES[record.stage]}, trained with mtlkit",
+        f"{front}# {TITLES[record.stage]}, trained with mtlkit",
         "",
         f"{shape}, {architecture.attention} attention, {architecture.vocab_size:,} tokens in the vocabulary, "
         f"at most {architecture.max_length} tokens a text.",
@@ -44,8 +53,7 @@ def model_card(record: RunRecord, architecture: Architecture, tasks: Sequence[Ta
         "",
     ]
     lines += ["## Data", "", "```json", json.dumps(record.data, indent=2, ensure_ascii=False), "```", ""]
-    lines += ["## Use", "", "```python", "import mtlkit", "", 'model = mtlkit.load("this/folder")']
-    lines += ['vectors = model.embed(["some sentence"])', "```", ""]
+    lines += ["## Use", "", use]
     return "\n".join(lines)
 
 

@@ -28,6 +28,7 @@ BERT_BLOCK = {
     "contract": "output.dense",
     "mlp_norm": "output.LayerNorm",
 }
+POOLER, CONTACTS = "pooler.dense", "contact_head.regression"
 BERT_QKV = ("attention.self.query", "attention.self.key", "attention.self.value")
 
 
@@ -38,7 +39,8 @@ class Family:
     `names` maps our modules outside the blocks to theirs, `inner` those of a block, which stands at `block`; `qkv` are the
     three projections that we fuse, or the one that they fuse too. `keys` maps fields of `Architecture` to keys of their
     config.json, `demands` says what that must hold for the weights to mean the same. `shifted`: positions begin after the
-    pad id. `turned`: matrices are held the other way round.
+    pad id. `turned`: matrices are held the other way round. `unused` are layers of theirs that no vector comes from; without
+    them in a file transformers warns and fills in random numbers.
     """
 
     model_class: str
@@ -53,10 +55,16 @@ class Family:
     pre_norm: bool = False
     causal: bool = False
     demands: Mapping[str, object] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
 
 
 def _bert_like(
-    model_class: str, *, shifted: bool = False, more_names: Mapping[str, str] | None = None, **more_keys: str
+    model_class: str,
+    *,
+    shifted: bool = False,
+    more_names: Mapping[str, str] | None = None,
+    unused: tuple[str, ...] = (POOLER,),
+    **more_keys: str,
 ) -> Family:
     return Family(
         model_class,
@@ -66,6 +74,7 @@ def _bert_like(
         token_types="embeddings.token_type_embeddings",
         shifted=shifted,
         demands={"position_embedding_type": "absolute", "is_decoder": False},
+        unused=unused,
     )
 
 
@@ -74,7 +83,7 @@ FAMILIES: dict[str, Family] = {
     "roberta": _bert_like("RobertaModel", shifted=True),
     "xlm-roberta": _bert_like("XLMRobertaModel", shifted=True),
     "camembert": _bert_like("CamembertModel", shifted=True),
-    "electra": _bert_like("ElectraModel", more_names={"widen": "embeddings_project"}, embedding_dim="embedding_size"),
+    "electra": _bert_like("ElectraModel", more_names={"widen": "embeddings_project"}, unused=(), embedding_dim="embedding_size"),
     "distilbert": Family(
         "DistilBertModel",
         BERT_NAMES,
@@ -116,6 +125,7 @@ FAMILIES: dict[str, Family] = {
             "token_dropout": False,
             "is_decoder": False,
         },
+        unused=(POOLER, CONTACTS),
     ),
     "gpt2": Family(
         "GPT2Model",

@@ -1,0 +1,40 @@
+"""`mtlkit export`."""
+
+from __future__ import annotations
+
+import typer
+
+from mtlkit.cli.console import print_json, say
+from mtlkit.cli.options import add_command
+from mtlkit.config.inference import ExportOptions
+
+
+def export(options: ExportOptions, as_json: bool) -> None:
+    """Write a model for other tools.
+
+    sentence-transformers: a folder that SentenceTransformer(DIR) loads without code of ours, the heads beside it. onnx: a
+    graph with every head, which embed and predict run without torch. Each is compared with the model before it is kept.
+    """
+    from mtlkit.recipes import export as recipe
+
+    choice = recipe.choose_export(options)
+    found, out = choice.found, choice.out
+    say(f"model: {found.path}, {found.reason}")
+    say(f"writing {out}")
+    done = recipe.export(options, choice)
+    if done.difference is None:
+        say(f"not checked: sentence-transformers is not installed; to have it checked: {recipe.installation(options.format)}")
+    if as_json:
+        document = {"model": str(found.path), "output": str(out), "format": options.format, "dim": done.dim}
+        print_json({**document, "tasks": list(done.tasks), "largest_difference": done.difference})
+        return
+    heads = f", heads {', '.join(done.tasks)}" if done.tasks else ""
+    checked = "" if done.difference is None else f"; differs from the model by {done.difference:.0e} at most"
+    print(f"{out}: {options.format}, vectors of {done.dim}{heads}{checked}")
+    if options.format == "onnx":
+        say(f'next: mtlkit embed --model {out} "some sentence"')
+
+
+def register(app: typer.Typer) -> None:
+    examples = ["mtlkit export", "mtlkit export runs/mtl --format onnx", "mtlkit export runs/mtl exports/mine --overwrite"]
+    add_command(app, "export", ExportOptions, export, examples)

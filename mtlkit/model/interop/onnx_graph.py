@@ -1,0 +1,58 @@
+"""A model as an ONNX graph: (N, L) token ids and mask to the vector and the output of every head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mtlkit.errors import UsageError
+from mtlkit.model.interop.silence import silence
+from mtlkit.model.layouts import Padded
+from mtlkit.model.multitask import MultiTaskModel
+
+INPUTS = ("input_ids", "attention_mask")
+OPSET = 20  # the first with GELU as one operation
+LARGEST = 2**31 - 2**20  # bytes of one file of protobuf, less a little for the graph itself
+
+
+class Graph(nn.Module):
+    """A model as other tools call it: a rectangle of texts in; the vector, then the output of each head out."""
+
+    def __init__(self, model: MultiTaskModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
+        vectors = self.model.backbone.encode(Padded(input_ids, attention_mask))
+        return (vectors, *(self.model.head(task)(vectors) for task in self.model.tasks))
+
+
+def write_graph(model: MultiTaskModel, path: Path, outputs: Sequence[str]) -> None:
+    """Writes the graph with its weights into one file; `outputs` names the vector, then the heads in their order.
+
+    Raises UsageError for a model that one file cannot hold.
+    """
+    size = sum(weight.numel() * weight.element_size() for weight in model.state_dict().values())
+    if size > LARGEST:
+        raise UsageError(f"{size / 2**30:.1f} GB of weights do not fit into one ONNX file; its limit is 2 GB")
+    texts, tokens = torch.export.Dim("texts"), torch.export.Dim("tokens", max=model.backbone.architecture.max_length)
+    example = tuple(torch.ones(2, 3, dtype=torch.long) for _ in INPUTS)  # each its own, or the graph takes them for one
+    with silence(), torch.no_grad():
+        program = torch.onnx.export(
+            Graph(model).eval(),
+            example,
+            input_names=list(INPUTS),
+            output_names=list(outputs),
+            dynamic_shapes=({0: texts, 1: tokens},) * 2,
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        assert program is not None
+        for node in program.model.graph.all_nodes():  # where in which file of this machine each operation comes from
+            node.metadata_props.clear()
+        program.save(path)

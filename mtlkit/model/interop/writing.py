@@ -1,0 +1,143 @@
+"""A model of ours as a folder that sentence-transformers loads without any code of ours: the opposite of `reading`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mtlkit.config.architecture import Architecture, Encoding
+from mtlkit.errors import UsageError, listed
+from mtlkit.model.encoder import Encoder
+from mtlkit.model.interop.families import ACTIVATION_NAMES, CONTACTS, FAMILIES, POOLER, Family
+from mtlkit.model.interop.names import theirs_from
+from mtlkit.runs import WEIGHTS, write_json
+
+ACTIVATIONS = {ours: theirs for theirs, ours in reversed(ACTIVATION_NAMES.items())}  # the first name of each
+MODULES = "sentence_transformers.models."  # where all versions find their modules
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token with a meaning of its own."""
+
+    text: str
+    id: int
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The tokens before and after every text, and the one that fills up a batch."""
+
+    pad: Token
+    first: Token
+    last: Token
+
+
+def family_for(architecture: Architecture) -> tuple[str, Family]:
+    """The model type of transformers that computes the same. Raises UsageError with the reason where none does."""
+    causal = architecture.attention == "causal"
+    kind = ("gpt2" if causal else "esm") if architecture.norm == "pre" else str(architecture.family)
+    family = FAMILIES.get(kind)
+    reasons = {"its norms stand after each addition, and it came from no known model": family is None}
+    if family is not None:
+        reasons |= {
+            f"{family.model_class} is {'bidirectional' if causal else 'causal'}": family.causal != causal,
+            f"{family.model_class} always has the activation gelu": "activation" not in family.keys
+            and architecture.activation != "gelu",
+            f"{family.model_class} has other norms at the embeddings": architecture.embedding_norm
+            != ("embedding_norm" in family.names),
+            f"{family.model_class} has embeddings as wide as its blocks": architecture.token_dim != architecture.dim
+            and "widen" not in family.names,
+        }
+    wrong = [reason for reason, holds in reasons.items() if holds]
+    if family is None or wrong:
+        raise UsageError(f"no model of transformers is this encoder ({listed(wrong)}); export it with --format onnx")
+    return kind, family
+
+
+def write_foreign(folder: Path, encoder: Encoder, encoding: Encoding, marks: Marks) -> None:
+    """Writes everything but `tokenizer.json`. Raises UsageError for an encoder that transformers has no class for."""
+    architecture = encoder.architecture
+    kind, family = family_for(architecture)
+    weights: dict[str, Tensor] = {}
+    for name, weight in encoder.state_dict().items():
+        weights |= theirs_from(family, name, weight.detach().cpu().float(), marks.pad.id)
+    for name in family.unused:
+        rows, columns = _unused_shape(name, architecture)
+        weights |= {f"{name}.weight": torch.zeros(rows, columns), f"{name}.bias": torch.zeros(rows)}
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    write_json(folder / "config.json", _config(kind, family, architecture, marks))
+    write_json(folder / "tokenizer_config.json", _tokenizer_config(encoding, marks))
+    write_json(folder / "special_tokens_map.json", _special_tokens(marks))
+    _write_modules(folder, architecture, encoding)
+
+
+def _unused_shape(name: str, architecture: Architecture) -> tuple[int, int]:
+    shapes = {POOLER: (architecture.dim, architecture.dim), CONTACTS: (1, architecture.layers * architecture.heads)}
+    return shapes[name]
+
+
+def _config(kind: str, family: Family, architecture: Architecture, marks: Marks) -> dict[str, Any]:
+    values: Mapping[str, Any] = {
+        **asdict(architecture),
+        "hidden": architecture.mlp_dim,
+        "embedding_dim": architecture.token_dim,
+        "activation": ACTIVATIONS[architecture.activation],
+        "max_length": architecture.max_length + (marks.pad.id + 1 if family.shifted else 0),
+    }
+    return {
+        "model_type": kind,
+        "architectures": [family.model_class],
+        **{theirs: values[ours] for ours, theirs in family.keys.items()},
+        **({"type_vocab_size": 1} if family.token_types else {}),
+        **family.demands,
+        "pad_token_id": marks.pad.id,
+        "bos_token_id": marks.first.id,
+        "eos_token_id": marks.last.id,
+    }
+
+
+def _special_tokens(marks: Marks) -> dict[str, str]:
+    first, last = marks.first.text, marks.last.text
+    return {"pad_token": marks.pad.text, "bos_token": first, "eos_token": last, "cls_token": first, "sep_token": last}
+
+
+def _tokenizer_config(encoding: Encoding, marks: Marks) -> dict[str, Any]:
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",  # tokenizer.json as it stands
+        **_special_tokens(marks),
+        "model_max_length": encoding.max_length,
+        "model_input_names": ["input_ids", "attention_mask"],
+        "padding_side": "right",
+        "truncation_side": "left" if encoding.truncate == "tail" else "right",
+        "split_special_tokens": True,  # a text that spells out such a token is that text
+        "clean_up_tokenization_spaces": False,
+    }
+
+
+def _write_modules(folder: Path, architecture: Architecture, encoding: Encoding) -> None:
+    mean = architecture.pooling == "mean"
+    pooling = {
+        "word_embedding_dimension": architecture.dim,
+        "pooling_mode_cls_token": not mean,
+        "pooling_mode_mean_tokens": mean,
+        "pooling_mode_max_tokens": False,
+        "pooling_mode_mean_sqrt_len_tokens": False,
+    }
+    modules = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")][: 3 if architecture.normalize else 2]
+    listing = [
+        {"idx": place, "name": str(place), "path": path, "type": MODULES + kind} for place, (kind, path) in enumerate(modules)
+    ]
+    for _, path in modules[1:]:
+        (folder / path).mkdir()
+        write_json(folder / path / "config.json", pooling if path == "1_Pooling" else {})
+    write_json(folder / "modules.json", listing)
+    write_json(folder / "sentence_bert_config.json", {"max_seq_length": encoding.max_length, "do_lower_case": False})
+    similarity: dict[str, Any] = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
+    write_json(folder / "config_sentence_transformers.json", similarity)

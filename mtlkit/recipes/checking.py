@@ -1,0 +1,86 @@
+"""Whether an export says what the model says: both read the same texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.errors import IntegrityError
+from mtlkit.inference.compute import Compute
+from mtlkit.inference.engine import Array, Engine
+from mtlkit.inference.onnx_engine import HEAD, VECTOR, OnnxEngine
+from mtlkit.inference.torch_engine import TorchEngine
+from mtlkit.model.interop.head_files import apply_heads
+from mtlkit.model.interop.silence import silence
+from mtlkit.recipes.weights import Weights
+from mtlkit.runs import GRAPH
+
+Outputs = dict[str, Array]  # by the names that a graph gives them
+
+TOLERANCE = 1e-5  # of the largest number, or of 1 where that is more
+FIXED = (
+    "",
+    "A",
+    "The striker scored twice before the interval.",
+    "What a waste of an evening: two hours of noise, and nothing to remember but the rain on the way home.",
+    "Ελληνικά, 日本語のテキスト, кириллица, العربية, 🦦",
+    "<eos> </s> [SEP]",
+)
+
+
+def check_texts(encoder: TextEncoder, *, cut: bool) -> list[str]:
+    """Short, blank, foreign and long texts; one fills the model to its last positions, and `cut` adds one that is longer."""
+    words = (FIXED[3].split() * encoder.encoding.max_length)[: encoder.encoding.max_length]
+    low, high = 0, len(words)
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = not encoder.encode([" ".join(words[:middle])]).truncated
+        low, high = (middle, high) if fits else (low, middle - 1)
+    texts = [*FIXED, " ".join(words[:low]), " ".join(words)]
+    return texts if cut else [text for text in texts if not encoder.encode([text]).truncated]
+
+
+def our_outputs(weights: Weights, texts: Sequence[str]) -> Outputs:
+    return _outputs(TorchEngine(weights.model, Compute(torch.device("cpu"), "fp32")), weights, texts)
+
+
+def onnx_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Outputs:
+    return _outputs(OnnxEngine(folder / GRAPH), weights, texts)
+
+
+def _outputs(engine: Engine, weights: Weights, texts: Sequence[str]) -> Outputs:
+    encoded = weights.encoder.encode(texts)
+    heads = engine.outputs(encoded, list(weights.model.tasks))
+    return {VECTOR: engine.vectors(encoded), **{HEAD.format(task): found for task, found in heads.items()}}
+
+
+def sentence_transformers_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Outputs:
+    """What a user of sentence-transformers gets. Raises IntegrityError when it does not load the folder."""
+    try:
+        with silence():
+            from sentence_transformers import SentenceTransformer
+
+            model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+            vectors = model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False).float()
+    except Exception as error:  # of whichever class, the export is not what it should be
+        raise IntegrityError(f"sentence-transformers does not load the export ({error})") from error
+    heads = apply_heads(str(folder), vectors) if weights.model.tasks else {}
+    return {VECTOR: vectors.numpy(), **{HEAD.format(task): found.numpy() for task, found in heads.items()}}
+
+
+def largest_difference(ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> float:
+    """The largest difference of two sets of outputs, in units of the largest number where that is above 1.
+
+    Raises IntegrityError when it is above TOLERANCE, naming where.
+    """
+    found = {
+        name: float(np.abs(theirs[name] - output).max() / max(1.0, float(np.abs(output).max()))) for name, output in ours.items()
+    }
+    worst = max(found, key=lambda name: np.inf if np.isnan(found[name]) else found[name])
+    if not found[worst] <= TOLERANCE:
+        raise IntegrityError(f"the export differs from the model by {found[worst]:.1e} at '{worst}'; it was not written")
+    return found[worst]

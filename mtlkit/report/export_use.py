@@ -1,0 +1,71 @@
+"""What the card of an export says about its use."""
+
+from __future__ import annotations
+
+import inspect
+
+from mtlkit.config.architecture import Encoding
+from mtlkit.model.interop.head_files import apply_heads
+
+FRONT = """---
+library_name: sentence-transformers
+pipeline_tag: sentence-similarity
+tags:
+- sentence-transformers
+- feature-extraction
+---
+
+"""
+
+VECTORS = """```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("this/folder")
+vectors = model.encode(["some sentence"])
+```
+"""
+
+HEADS = """
+The heads lie beside the model, in `heads.json` and `heads.safetensors`. They need torch and safetensors alone:
+
+```python
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from sentence_transformers import SentenceTransformer
+
+
+{source}
+
+model = SentenceTransformer("this/folder")
+vectors = model.encode(["some sentence"], convert_to_tensor=True).cpu()
+outputs = apply_heads("this/folder", vectors)
+```
+
+`outputs` has a row a text for each task. `heads.json` names the labels in the order of the columns. A softmax turns the
+outputs of a classification into probabilities, a sigmoid those of a multi-label task; that of a regression is the value.
+"""
+
+CUT = """
+Texts of more than {length} tokens are cut at their end here; mtlkit itself keeps the first quarter and the end of them.
+"""
+
+ONNX = """```python
+import mtlkit
+
+model = mtlkit.load("this/folder", backend="onnx")  # needs onnxruntime, and no torch
+vectors = model.embed(["some sentence"])
+```
+
+In any other runtime: `model.onnx` takes `input_ids` and `attention_mask`, each (texts, tokens) of int64, as `tokenizer.json`
+gives them with zeros to the right of shorter texts. It gives `vector`, (texts, dim), and for every task `head:NAME`,
+(texts, outputs). `config.json` has the labels.
+"""
+
+
+def sentence_transformers_use(encoding: Encoding, heads: bool) -> str:
+    """The lines that load it, those that apply its heads, and what differs."""
+    use = VECTORS + (HEADS.format(source=inspect.getsource(apply_heads)) if heads else "")
+    return use + (CUT.format(length=encoding.max_length) if encoding.truncate == "head-tail" else "")
