@@ -1,0 +1,156 @@
+"""Folders of Hugging Face: each family gives the vectors of transformers, and what cannot be read is refused by name."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from peers import PEERS, peer_vectors
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from mtlkit.errors import IntegrityError
+from mtlkit.model.interop.reading import read_foreign
+from mtlkit.recipes.loading import load
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # what another library warns of is not ours to mend
+
+Make = Callable[[str], tuple[Path, Any]]
+
+
+def wanted(folder: Path, model: Any, texts: list[str]) -> Tensor:
+    return peer_vectors(model, Tokenizer.from_file(str(folder / "tokenizer.json")), texts)
+
+
+def edit(path: Path, **values: Any) -> None:
+    """Lays values over a JSON file; None takes a key away."""
+    merged = {**(json.loads(path.read_text()) if path.exists() else {}), **values}
+    path.write_text(json.dumps({key: value for key, value in merged.items() if value is not None}))
+
+
+def assert_same(folder: Path, texts: list[str], vectors: Tensor) -> None:
+    np.testing.assert_allclose(load(folder).embed(texts), vectors.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", PEERS)
+def test_vectors_are_those_of_transformers(kind: str, make_peer: Make, passages: list[str]) -> None:
+    """Together in batches, alone, and though tokenizer.json has a truncation to 12 and a padding baked in."""
+    folder, peer = make_peer(kind)
+    vectors = wanted(folder, peer, passages)
+    assert_same(folder, passages, vectors)
+    model = load(folder)
+    assert model.checkpoint.architecture.family == kind
+    alone = np.concatenate([model.embed([text]) for text in passages])
+    np.testing.assert_allclose(alone, vectors.numpy(), atol=1e-5)
+
+
+def test_weights_in_shards(make_peer: Make, passages: list[str]) -> None:
+    folder, peer = make_peer("bert")
+    (folder / "model.safetensors").unlink()
+    peer.save_pretrained(folder, max_shard_size="20KB")
+    assert (folder / "model.safetensors.index.json").is_file()
+    assert len(list(folder.glob("*.safetensors"))) > 1
+    assert_same(folder, passages, wanted(folder, peer, passages))
+
+
+def rewrite(folder: Path, change: Callable[[str, Tensor], tuple[str, Tensor]]) -> None:
+    weights = load_file(folder / "model.safetensors")
+    changed = dict(change(name, weight) for name, weight in weights.items())
+    save_file({name: weight.clone() for name, weight in changed.items()}, folder / "model.safetensors")
+
+
+def test_the_names_of_old_files_and_of_whole_models(make_peer: Make, passages: list[str]) -> None:
+    folder, peer = make_peer("bert")
+
+    def old(name: str, weight: Tensor) -> tuple[str, Tensor]:
+        if "LayerNorm" in name:
+            name = name.replace(".weight", ".gamma").replace(".bias", ".beta")
+        return f"bert.{name}", weight
+
+    rewrite(folder, old)
+    assert_same(folder, passages, wanted(folder, peer, passages))
+
+
+def test_weights_in_half_precision_are_widened(make_peer: Make, passages: list[str]) -> None:
+    folder, peer = make_peer("bert")
+    rewrite(folder, lambda name, weight: (name, weight.half()))
+    model, _ = read_foreign(folder)
+    assert {weight.dtype for weight in model.state_dict().values()} == {torch.float32}
+    assert_same(folder, passages, wanted(folder, peer.half().float(), passages))
+
+
+def sentence_transformer(folder: Path, *modules: str, **pooling: Any) -> None:
+    """What sentence-transformers puts around a transformer."""
+    paths = ["", *(f"{place}_{kind}" for place, kind in enumerate(modules, 1))]
+    kinds = ["Transformer", *modules]
+    listing = [{"path": path, "type": f"sentence_transformers.models.{kind}"} for path, kind in zip(paths, kinds, strict=True)]
+    (folder / "modules.json").write_text(json.dumps(listing))
+    for path in paths[1:]:
+        (folder / path).mkdir()
+        edit(folder / path / "config.json", **(pooling if "Pooling" in path else {}))
+    edit(folder / "sentence_bert_config.json", max_seq_length=16)
+
+
+@pytest.mark.parametrize(
+    "pooling", [{"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, {"pooling_mode": "cls"}]
+)
+def test_the_modules_of_sentence_transformers_are_obeyed(pooling: dict[str, Any], make_peer: Make, passages: list[str]) -> None:
+    folder, peer = make_peer("bert")
+    sentence_transformer(folder, "Pooling", "Normalize", **pooling)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(16)
+    tokenizer.encode_special_tokens = True
+    with torch.no_grad():
+        firsts = [peer(torch.tensor([tokenizer.encode(text).ids])).last_hidden_state[0, 0] for text in passages]
+    assert_same(folder, passages, torch.nn.functional.normalize(torch.stack(firsts), dim=1))
+
+
+def test_a_module_or_pooling_that_we_lack_is_refused(make_peer: Make) -> None:
+    folder, _ = make_peer("bert")
+    sentence_transformer(folder, "Pooling", "Dense", pooling_mode_mean_tokens=True)
+    with pytest.raises(IntegrityError, match="module 'Dense' is not supported; supported: Transformer, Pooling, Normalize"):
+        load(folder)
+    edit(folder / "1_Pooling" / "config.json", pooling_mode_mean_tokens=False, pooling_mode_max_tokens=True)
+    with pytest.raises(IntegrityError, match="pooling max_tokens is not supported; supported: mean, cls"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_type": "deberta-v2"}, r"architecture 'deberta-v2' is not supported; supported: bert, roberta, .*gpt2"),
+        ({"model_type": "modernbert"}, "architecture 'modernbert' is not supported"),
+        ({"position_embedding_type": "relative_key"}, "bert with position_embedding_type 'relative_key' is not supported"),
+        ({"is_decoder": True}, "bert with is_decoder True is not supported"),
+        ({"hidden_act": "swish2"}, "activation 'swish2' is not supported; supported: gelu"),
+        ({"hidden_size": None}, "incomplete or damaged"),
+        ({"intermediate_size": 40}, "weights do not fit config.json"),
+        ({"num_hidden_layers": 3}, "the weights have no encoder.layer.2.* which BertModel needs"),
+    ],
+)
+def test_what_the_encoder_cannot_hold_is_refused_with_the_reason(change: dict[str, Any], message: str, make_peer: Make) -> None:
+    folder, _ = make_peer("bert")
+    edit(folder / "config.json", **change)
+    with pytest.raises(IntegrityError, match=message):
+        load(folder)
+
+
+class Trap:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (pytest.fail, ("a pickle was opened",))
+
+
+def test_pickled_weights_are_never_opened(make_peer: Make) -> None:
+    folder, _ = make_peer("bert")
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(IntegrityError, match=r"model\.safetensors is missing; pickled weights are there, but a pickle is never"):
+        load(folder)

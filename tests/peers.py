@@ -1,0 +1,103 @@
+"""Tiny models of transformers with random weights and real tokenizers, as folders; only tests that ask for one import it."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from torch import Tensor
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    transformers: Any = pytest.importorskip("transformers")
+
+LENGTH = 64  # RoBERTa begins its positions after the pad id, 1, so 66 hold 64 tokens
+SHAPE: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 66,
+    "hidden_act": "gelu",
+}
+WORDPIECE, BYTES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+# name: (classes, special tokens, what its configuration has otherwise)
+PEERS: dict[str, tuple[str, list[str], dict[str, Any]]] = {
+    "bert": ("Bert", WORDPIECE, {}),
+    "roberta": ("Roberta", BYTES, {"type_vocab_size": 1}),
+    "xlm-roberta": ("XLMRoberta", BYTES, {"type_vocab_size": 1, "layer_norm_eps": 1e-5}),
+    "camembert": ("Camembert", BYTES, {"type_vocab_size": 1, "layer_norm_eps": 1e-5}),
+    "electra": ("Electra", WORDPIECE, {"embedding_size": 16}),
+    "distilbert": ("DistilBert", WORDPIECE, {}),
+}
+DISTILLED = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48, "max_position_embeddings": 66}
+
+
+def peer_tokenizer(texts: Sequence[str], special: list[str]) -> Tokenizer:
+    """WordPiece as BERT has it, or byte-level BPE as RoBERTa has it, with a stored truncation and padding, as hubs have them."""
+    wordpiece = special is WORDPIECE
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]") if wordpiece else models.BPE(unk_token="<unk>"))
+    first, last, pad = ("[CLS]", "[SEP]", "[PAD]") if wordpiece else ("<s>", "</s>", "<pad>")
+    if wordpiece:
+        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        trainer: Any = trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False)
+    else:
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    ends = [(token, tokenizer.token_to_id(token)) for token in (first, last)]
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{first} $A {last}", special_tokens=ends)
+    tokenizer.enable_truncation(12)
+    tokenizer.enable_padding(length=12, pad_id=tokenizer.token_to_id(pad), pad_token=pad)
+    return tokenizer
+
+
+def peer_model(kind: str, tokenizer: Tokenizer) -> Any:
+    """A model with weights much larger than fresh ones: all but uniform attention would hide mistakes."""
+    name, special, more = PEERS[kind]
+    shape = DISTILLED if kind == "distilbert" else SHAPE
+    pad = tokenizer.token_to_id("[PAD]" if special is WORDPIECE else "<pad>")
+    config = getattr(transformers, f"{name}Config")(
+        **{**shape, **more}, vocab_size=tokenizer.get_vocab_size(), pad_token_id=pad, bos_token_id=None, eos_token_id=None
+    )
+    torch.manual_seed(0)
+    model = getattr(transformers, f"{name}Model")(config).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.normal_(std=0.3) if weight.ndim > 1 else weight.add_(0.1 * torch.randn_like(weight))
+    return model
+
+
+def write_peer(kind: str, folder: Path, texts: Sequence[str]) -> Any:
+    """Writes a folder as transformers does, and gives the model that is in it."""
+    tokenizer = peer_tokenizer(texts, PEERS[kind][1])
+    model = peer_model(kind, tokenizer)
+    model.save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": LENGTH}))
+    return model
+
+
+@torch.no_grad()
+def peer_vectors(model: Any, tokenizer: Tokenizer, texts: Sequence[str], length: int = LENGTH) -> Tensor:
+    """The mean of the last states over each text's own tokens: what sentence-transformers makes of a bare model."""
+    tokenizer.enable_truncation(length)
+    pad = model.config.pad_token_id
+    tokenizer.enable_padding(pad_id=pad, pad_token=tokenizer.id_to_token(pad))
+    tokenizer.encode_special_tokens = True
+    encodings = tokenizer.encode_batch(list(texts))
+    ids, mask = (torch.tensor([getattr(one, name) for one in encodings]) for name in ("ids", "attention_mask"))
+    states = model(input_ids=ids, attention_mask=mask).last_hidden_state
+    means: Tensor = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    return means
