@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from mtlkit.config.architecture import Encoding
 from mtlkit.errors import IntegrityError
 
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
-LETTERS_AT_ONCE = 4_000_000  # handed to the tokenizer together: enough for all cores, little enough for memory
+LETTERS_AT_ONCE = 250_000  # handed to the tokenizer together: enough for all cores, little enough for their caches
 LETTERS_A_PIECE = 8192  # of a text that BPE learns from: its time grows with the square of the longest word
 LETTERS_A_TOKEN = 32  # more than any token of real text holds; what lies beyond a budget of these is never looked at
 
@@ -84,16 +85,20 @@ class Encoded:
         lengths = self.offsets[rows + 1] - self.offsets[rows]
         order = np.argsort(lengths, kind="stable")
         rows, lengths = rows[order], lengths[order]
-        ids = np.concatenate([self.ids[self.offsets[row] : self.offsets[row + 1]] for row in rows])
-        return Batch.flat(ids, lengths.tolist(), rows)
+        return Batch.flat(self._ids_of(rows, lengths), lengths.tolist(), rows)
 
     def padded(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The texts of these rows as a rectangle for other tools: ids with zeros to the right, and the mask of what is real."""
         lengths = self.lengths[rows]
         mask = np.arange(lengths.max()) < lengths[:, None]
         ids = np.zeros(mask.shape, np.int64)
-        ids[mask] = np.concatenate([self.ids[self.offsets[row] : self.offsets[row + 1]] for row in rows])
+        ids[mask] = self._ids_of(rows, lengths)
         return ids, mask.astype(np.int64)
+
+    def _ids_of(self, rows: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.unsignedinteger]:
+        """The ids of these rows one after another: a place in the result, moved to where its row begins, is its place here."""
+        ends = np.cumsum(lengths)
+        return self.ids[np.arange(ends[-1]) + np.repeat(self.offsets[rows] - ends + lengths, lengths)]
 
 
 class TextEncoder:
@@ -110,14 +115,23 @@ class TextEncoder:
 
     def encode(self, texts: Iterable[str]) -> Encoded:
         """Texts -> flat ids with BOS and EOS, at most `max_length` a text. Runs on all cores."""
+        most = self.encoding.max_length
+        longest = 2 * (most - 2) * LETTERS_A_TOKEN  # a longer text is cut before it is tokenised
         pieces: list[NDArray[np.unsignedinteger]] = []
-        lengths: list[int] = []
+        counts: list[int] = []
         truncated = 0
-        for ids, cut in self._stream(texts):
-            pieces.append(np.array(ids, dtype=self._dtype))
-            lengths.append(len(ids))
-            truncated += cut
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        for part in _parts(texts):
+            kept = [text if len(text) <= longest else self._slice(text) for text in part]
+            rows = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(kept)]
+            for place, row in enumerate(rows):
+                if len(row) > most:
+                    rows[place] = self._cut(row)
+                    truncated += 1
+                elif len(part[place]) > longest:
+                    truncated += 1
+            counts += map(len, rows)
+            pieces.append(np.fromiter(chain.from_iterable(rows), self._dtype))
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         flat = np.concatenate(pieces) if pieces else np.zeros(0, self._dtype)
         return Encoded(flat, offsets, truncated)
 
@@ -125,20 +139,9 @@ class TextEncoder:
         """Whole texts, uncut, for pretraining's packed stream."""
         return TextEncoder(self.tokenizer, Encoding(max_length=2**62, truncate="head")).encode(texts)
 
-    def _stream(self, texts: Iterable[str]) -> Iterator[tuple[list[int], bool]]:
-        room = self.encoding.max_length - 2
-        for part in _parts((self._slice(text, room), len(text)) for text in texts):
-            encodings = self.tokenizer.encode_batch_fast([kept for kept, _ in part], add_special_tokens=False)
-            for (kept, length), encoding in zip(part, encodings, strict=True):
-                ids = encoding.ids
-                cut = len(ids) > room
-                yield [self.bos, *(self._cut(ids, room) if cut else ids), self.eos], cut or len(kept) < length
-
-    def _slice(self, text: str, room: int) -> str:
-        """A text of megabytes is cut before it is tokenised, so that its time and memory are bounded."""
-        letters = room * LETTERS_A_TOKEN
-        if len(text) <= 2 * letters:
-            return text
+    def _slice(self, text: str) -> str:
+        """What of a text of megabytes is tokenised at all, so that its time and memory are bounded."""
+        letters = (self.encoding.max_length - 2) * LETTERS_A_TOKEN
         match self.encoding.truncate:
             case "head":
                 return text[:letters]
@@ -147,24 +150,26 @@ class TextEncoder:
             case "head-tail":
                 return text[:letters] + text[-letters:]
 
-    def _cut(self, ids: list[int], room: int) -> list[int]:
+    def _cut(self, row: list[int]) -> list[int]:
+        """A row between its first and last token, cut to `max_length` with both."""
+        room = self.encoding.max_length - 2
         match self.encoding.truncate:
             case "head":
-                return ids[:room]
+                return [*row[: room + 1], self.eos]
             case "tail":
-                return ids[len(ids) - room :]
+                return [self.bos, *row[len(row) - 1 - room :]]
             case "head-tail":  # a quarter from the start, the rest from the end, as Sun et al. 2019 found best
                 head = room // 4
-                return ids[:head] + ids[len(ids) - (room - head) :]
+                return [*row[: head + 1], *row[len(row) - 1 - (room - head) :]]
 
 
-def _parts(texts: Iterable[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
-    """Texts, each with its full length, in lists of about LETTERS_AT_ONCE letters."""
-    part: list[tuple[str, int]] = []
+def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Texts in lists of about LETTERS_AT_ONCE letters."""
+    part: list[str] = []
     letters = 0
     for text in texts:
         part.append(text)
-        letters += len(text[0])
+        letters += len(text)
         if letters >= LETTERS_AT_ONCE:
             yield part
             part, letters = [], 0
