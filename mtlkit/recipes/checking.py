@@ -54,7 +54,8 @@ def onnx_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Output
 
 def _outputs(engine: Engine, weights: Weights, texts: Sequence[str]) -> Outputs:
     encoded = weights.encoder.encode(texts)
-    heads = engine.outputs(encoded, list(weights.model.tasks))
+    tasks = list(weights.model.tasks)
+    heads = engine.outputs(encoded, tasks) if tasks else {}
     return {VECTOR: engine.vectors(encoded), **{HEAD.format(task): found for task, found in heads.items()}}
 
 
