@@ -1,0 +1,67 @@
+"""`mtlkit export`, typed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+TEXT = "The cat sleeps near the river."
+
+
+def needs(*packages: str) -> None:
+    for package in packages:
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+
+
+def test_a_folder_for_sentence_transformers(runs: Path, cli: Cli, tmp_path: Path) -> None:
+    """With warnings as errors, and not a word of the libraries that do the work."""
+    needs("sentence_transformers")
+    out = tmp_path / "out"
+    done = cli("export", runs / "mtl", out, "--json")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == f"model: {runs / 'mtl'}, as asked\nwriting {out}\n"
+    told = json.loads(done.stdout)
+    assert told.pop("largest_difference") <= 1e-5
+    assert told == {
+        "model": str(runs / "mtl"),
+        "output": str(out),
+        "format": "sentence-transformers",
+        "dim": 32,
+        "tasks": ["kind", "state"],
+    }
+    again = cli("export", runs / "mtl", out)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert again.stderr.splitlines()[-1].startswith(f"mtlkit: {out} is not empty; replace it with --overwrite")
+
+
+def test_a_graph_that_embed_and_predict_run(runs: Path, cli: Cli, tmp_path: Path) -> None:
+    needs("onnx", "onnxscript", "onnxruntime")
+    out = tmp_path / "out"
+    done = cli("export", "--runs", runs, runs / "mtl", out, "--format", "onnx")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{out}: onnx, vectors of 32, heads kind, state; differs from the model by ")
+    first, *_, last = done.stderr.splitlines()
+    assert (first, last) == (f"model: {runs / 'mtl'}, as asked", f'next: mtlkit embed --model {out} "some sentence"')
+    answers = [cli("predict", "--model", model, TEXT, "--json") for model in (runs / "mtl", out)]
+    ours, theirs = (json.loads(answer.stdout)["predictions"][0]["tasks"]["kind"] for answer in answers)
+    assert ours["label"] == theirs["label"]
+    assert ours["probability"] == pytest.approx(theirs["probability"], abs=1e-5)
+    piped = cli("embed", "--model", out, "-", input=f"{TEXT}\n")
+    assert len(json.loads(piped.stdout)["vector"]) == 32, piped.stderr
+
+
+def test_what_cannot_be_exported_is_said_in_one_line(runs: Path, cli: Cli, tmp_path: Path) -> None:
+    done = cli("export", tmp_path / "none")
+    assert done.returncode == 2
+    assert done.stderr == f"mtlkit: model {tmp_path / 'none'}: no such folder\n"
+    empty = cli("export", "--runs", tmp_path)
+    assert empty.returncode == 2
+    assert empty.stderr.startswith(f"mtlkit: no model under {tmp_path}/; train one with ")
+    assert empty.stderr.endswith(" or name its folder\n")
