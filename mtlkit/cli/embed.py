@@ -22,7 +22,7 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
     """Turn texts into vectors.
 
     On a terminal: a short view, and the cosine of every pair. Piped: one JSON object a line with text and vector. With
-    --output: a file, written as it goes, so that large inputs need no more memory.
+    --output: a file. Large inputs need no more memory, and after any end, --resume goes on with what was done.
     """
     from mtlkit.data.vectors import check_output
     from mtlkit.recipes import embed as recipe
@@ -32,9 +32,9 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
     loaded, found = recipe.open_model(options)
     say(f"model: {found.path}, {found.reason}")
     if options.output is not None:
-        written = 0
-        for written in recipe.embed_to_file(options, loaded, sys.stdin):
-            say(f"{written:,} vectors")
+        from mtlkit.cli.embedding import follow
+
+        written = follow(recipe.embed_to_file(options, loaded, sys.stdin))
         if as_json:
             print_json({"model": str(found.path), "dim": loaded.dim, "output": str(options.output), "rows": written})
         else:
@@ -85,5 +85,6 @@ def register(app: typer.Typer) -> None:
         'mtlkit embed "some sentence"',
         "cat texts.txt | mtlkit embed - > vectors.jsonl",
         "mtlkit embed --input articles.parquet --column body --output vectors.npy",
+        "mtlkit embed --input articles.parquet --column body --output vectors.npy --resume",
     ]
     add_command(app, "embed", EmbedOptions, embed, examples)

@@ -53,6 +53,8 @@ class EmbedOptions(TextOptions):
     )
     normalize: bool = option(False, "Scale vectors to length 1.", panel=OUTPUT)
     batch_tokens: int = option(8192, "Tokens of a batch.", panel=OUTPUT, minimum=8)
+    resume: bool = option(False, "Go on with what an earlier run of the same --output had done.", panel=OUTPUT)
+    overwrite: bool = option(False, "Start again, whatever an earlier run of the same --output had done.", panel=OUTPUT)
 
 
 @dataclass(frozen=True, kw_only=True)

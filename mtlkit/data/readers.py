@@ -11,6 +11,7 @@ import codecs
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -152,15 +153,22 @@ def _is_text(value: Row) -> bool:
 
 def read_parquet(path: Path, _encoding: str) -> Iterator[Row | BadRow]:
     """A parquet file; label names that `datasets` stored in the schema come back as names."""
+    with parquet_file(path) as file:
+        names = _class_columns(file.schema_arrow)
+        for part in file.iter_batches(batch_size=PARQUET_ROWS):
+            for row in part.to_pylist():
+                yield row | {column: class_names(row[column], labels) for column, labels in names.items()}
+
+
+@contextmanager
+def parquet_file(path: Path, **more: Any) -> Iterator[Any]:
+    """A pyarrow ParquetFile, closed at the end. Raises DataError where it cannot be read."""
     import pyarrow
     from pyarrow import parquet
 
     try:
-        with parquet.ParquetFile(path) as file:
-            names = _class_columns(file.schema_arrow)
-            for part in file.iter_batches(batch_size=PARQUET_ROWS):
-                for row in part.to_pylist():
-                    yield row | {column: class_names(row[column], labels) for column, labels in names.items()}
+        with parquet.ParquetFile(path, **more) as file:
+            yield file
     except pyarrow.ArrowException as error:
         raise DataError(f"{path}: not a readable parquet file ({str(error).splitlines()[0]})") from None
 

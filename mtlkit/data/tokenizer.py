@@ -98,7 +98,9 @@ class Encoded:
     def _ids_of(self, rows: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.unsignedinteger]:
         """The ids of these rows one after another: a place in the result, moved to where its row begins, is its place here."""
         ends = np.cumsum(lengths)
-        return self.ids[np.arange(ends[-1]) + np.repeat(self.offsets[rows] - ends + lengths, lengths)]
+        places: NDArray[np.int64] = np.arange(ends[-1]) + np.repeat(self.offsets[rows] - ends + lengths, lengths)
+        ids: NDArray[np.unsignedinteger] = self.ids[places]
+        return ids
 
 
 class TextEncoder:

@@ -121,10 +121,11 @@ def check_output(path: Path) -> None:
 
 
 @contextmanager
-def vector_file(path: Path, dim: int) -> Iterator[Writer]:
-    """Writes beside `path` and renames at the end, so that a file that stands there is whole or untouched."""
+def vector_file(path: Path, dim: int, folder: Path | None = None) -> Iterator[Writer]:
+    """Writes beside `path`, or in `folder` on the same disk, syncs, and renames at the end, so that a file that stands there is
+    whole or untouched."""
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=folder or path.parent, prefix=f".{path.name}.")
         beside = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -133,10 +134,11 @@ def vector_file(path: Path, dim: int) -> Iterator[Writer]:
                     yield writer
                 finally:  # after a failure too: a writer left open would complain once the file is gone
                     writer.close()
-                file.flush() if not file.closed else None
             umask = os.umask(0)
             os.umask(umask)
             beside.chmod(0o666 & ~umask)
+            with beside.open("r+b") as file:
+                os.fsync(file.fileno())
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TextIO
+from itertools import starmap
+from typing import Literal, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.inference import EmbedOptions, ModelOptions, TextOptions
-from mtlkit.data.vectors import check_output, vector_file
+from mtlkit.data.parts import Parts
+from mtlkit.data.tokenizer import Encoded
+from mtlkit.data.vectors import check_output
 from mtlkit.errors import UsageError
+from mtlkit.recipes.ahead import ahead
 from mtlkit.recipes.finding import Found, find_model
 from mtlkit.recipes.loading import LoadedModel, load
-from mtlkit.recipes.texts import parts, stream_texts
+from mtlkit.recipes.texts import count_texts, parts, stream_texts
+from mtlkit.runs import digest_of, is_export
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,25 @@ class Embedded:
     vectors: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of the texts as tokens; None where its vectors are there already."""
+
+    number: int
+    texts: list[str]
+    encoded: Encoded | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How many texts are through a stage, of how many where that is known; `kept` were done by an earlier run."""
+
+    stage: Literal["embedded", "written"]
+    texts: int
+    total: int | None
+    kept: int
+
+
 def open_model(options: ModelOptions) -> tuple[LoadedModel, Found]:
     """The model asked for, or the newest that finished, best stage first.
 
@@ -32,27 +57,80 @@ def open_model(options: ModelOptions) -> tuple[LoadedModel, Found]:
     """
     found = find_model(options.model, options.runs, ("mtl", "sentence", "base"), "any")
     few = isinstance(options, TextOptions) and bool(options.texts) and options.texts != ["-"]
-    backend = "torch" if options.backend == "auto" and not few else options.backend
+    backend = "torch" if options.backend == "auto" and not few and not is_export(found.path) else options.backend
     return load(found.path, device=options.device, precision=options.precision, backend=backend), found
 
 
 def embed(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[Embedded]:
     """Texts and vectors in parts, in the order of the texts; memory does not grow with their number."""
-    for texts in parts(stream_texts(options, standard_input)):
-        yield Embedded(texts, loaded.embed(texts, normalize=options.normalize, batch_tokens=options.batch_tokens))
+    if options.resume or options.overwrite:
+        raise UsageError("--resume and --overwrite need an --output")
+    with closing(_encoded(options, loaded, standard_input)) as stream:
+        for part in stream:
+            assert part.encoded is not None
+            yield Embedded(part.texts, _vectors(options, loaded, part.encoded))
 
 
-def embed_to_file(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[int]:
-    """Writes the vectors to `options.output` and yields how many are written, after each part. Raises UsageError, DataError."""
+def embed_to_file(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[Progress]:
+    """Writes the vectors to `options.output`, part by part. What is done outlives any end but success: see `Parts`.
+
+    Raises UsageError, DataError.
+    """
     if options.output is None:
         raise UsageError("no --output to write to")
+    if options.resume and options.overwrite:
+        raise UsageError("--resume and --overwrite are given; use one of them")
     check_output(options.output)
-    written = 0
-    with vector_file(options.output, loaded.dim) as writer:
-        for part in embed(options, loaded, standard_input):
-            writer.add(part.texts, part.vectors)
-            written += len(part.texts)
-            yield written
+    total = count_texts(options)
+    done = Parts(options.output, _made_by(options, loaded))
+    done.open(options.resume, options.overwrite)
+    texts = kept = count = 0
+    try:
+        with closing(_encoded(options, loaded, standard_input, done)) as stream:
+            for part in stream:
+                if part.encoded is None:
+                    kept += len(part.texts)
+                else:
+                    done.write(part.number, part.texts, _vectors(options, loaded, part.encoded))
+                texts += len(part.texts)
+                count += 1
+                yield Progress("embedded", texts, total, kept)
+        written = 0
+        for more in done.assemble(count, loaded.dim):
+            written += more
+            yield Progress("written", written, texts, kept)
+    finally:
+        if not done.any():
+            done.remove()
+
+
+def _encoded(
+    options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO, done: Parts | None = None
+) -> Generator[Part, None, None]:
+    """The texts as tokens, part by part, read and made in a thread while the model runs the part before.
+
+    Standard input is read without one: a thread that waits for a line cannot be stopped.
+    """
+
+    def encode(number: int, texts: list[str]) -> Part:
+        return Part(number, texts, None if done and done.holds(number, texts) else loaded.encode(texts))
+
+    made = starmap(encode, enumerate(parts(stream_texts(options, standard_input))))
+    yield from made if options.input is None else ahead(made)
+
+
+def _vectors(options: EmbedOptions, loaded: LoadedModel, encoded: Encoded) -> NDArray[np.float32]:
+    return loaded.vectors(encoded, normalize=options.normalize, batch_tokens=options.batch_tokens)
+
+
+def _made_by(options: EmbedOptions, loaded: LoadedModel) -> dict[str, str]:
+    """What vectors depend on, besides their texts. The size of batches is left out, so that it can be lowered on the way."""
+    return {
+        "model": digest_of(loaded.path)[:16],
+        "engine": type(loaded.engine).__name__,
+        "precision": options.precision,
+        "normalize": str(options.normalize).lower(),
+    }
 
 
 def cosines(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

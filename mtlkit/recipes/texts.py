@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import TextIOWrapper
-from itertools import islice
-from pathlib import Path
 from typing import TextIO
 
 from mtlkit.config.inference import TextOptions
-from mtlkit.data.columns import join_text, text_columns
-from mtlkit.data.readers import BadRow, read
+from mtlkit.data.text_files import count_rows, read_column
 from mtlkit.errors import DataError, UsageError
 
-PART = 4096  # texts held at a time
+PART_TEXTS = 4096  # held at a time: enough for batches of like length, few enough that little is lost when one is
+PART_LETTERS = 1 << 24
 
 
 def stream_texts(options: TextOptions, standard_input: TextIO) -> Iterator[str]:
@@ -48,24 +46,22 @@ def lines_of(standard_input: TextIO, encoding: str) -> Iterator[str]:
         raise DataError(f"standard input, after line {lines}: not {encoding}; {hint}") from None
 
 
-def read_column(path: Path, column: str | None, encoding: str) -> Iterator[str]:
-    """The texts of a file, in the order of its rows."""
-    if not path.is_file():
-        raise DataError(f"{path}: {'a folder; name a file' if path.is_dir() else 'no such file'}")
-    columns: list[str] = []
-    for number, row in enumerate(read(path, encoding), 1):
-        if isinstance(row, BadRow):  # never skipped, so that rows keep their places
-            raise DataError(row.reason)
-        columns = columns or text_columns(list(row), column, str(path), "say --column NAME")
-        text = join_text(row, columns)
-        if text is None:
-            raise DataError(f"{path}: row {number} has no text in column '{'+'.join(columns)}'")
-        yield text
-    if not columns:
-        raise DataError(f"{path}: no rows; give a file with a header and rows")
+def count_texts(options: TextOptions) -> int | None:
+    """How many texts there will be, where that is known beforehand."""
+    if options.input is not None:
+        return count_rows(options.input)
+    return None if options.texts == ["-"] else len(options.texts)
 
 
-def parts(texts: Iterator[str], size: int = PART) -> Iterator[list[str]]:
-    """Lists of at most `size` texts."""
-    while part := list(islice(texts, size)):
+def parts(texts: Iterator[str], size: int = PART_TEXTS) -> Iterator[list[str]]:
+    """Lists of `size` texts, fewer where these are long: always the same ones for the same texts."""
+    part: list[str] = []
+    letters = 0
+    for text in texts:
+        part.append(text)
+        letters += len(text)
+        if len(part) >= size or letters >= PART_LETTERS:
+            yield part
+            part, letters = [], 0
+    if part:
         yield part

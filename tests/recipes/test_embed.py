@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import io
+import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from mtlkit.config.inference import EmbedOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.recipes import embed as recipe
+from mtlkit.recipes.embed import Progress
 from mtlkit.recipes.texts import parts
 
 NOTHING = io.StringIO()
@@ -48,23 +52,71 @@ def test_a_file_is_written_part_by_part(small_parts: None, runs: Path, source: P
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out)
     loaded, _ = recipe.open_model(options)
     steps = recipe.embed_to_file(options, loaded, NOTHING)
-    assert next(steps) == 4
+    assert next(steps) == Progress("embedded", 4, None, 0)
     assert not out.exists()  # nothing stands there before it is whole
-    assert list(steps) == [8, 11]
-    assert out.exists()
+    later = [*((step.stage, step.texts) for step in steps)]
+    assert later == [("embedded", 8), ("embedded", 11), ("written", 4), ("written", 8), ("written", 11)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", out.name]
     if suffix == ".npy":
         np.testing.assert_allclose(np.load(out), loaded.embed(source.read_text().splitlines()), atol=1e-5)
 
 
-def test_a_fault_in_a_later_part_leaves_no_file(small_parts: None, runs: Path, tmp_path: Path) -> None:
+def test_a_fault_in_a_later_part_keeps_those_before(small_parts: None, runs: Path, tmp_path: Path) -> None:
     source, out = tmp_path / "in.jsonl", tmp_path / "out.npy"
     source.write_text('{"text": "a"}\n' * 5 + "broken\n")
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out)
     loaded, _ = recipe.open_model(options)
     with pytest.raises(DataError, match=r"in\.jsonl:6: not JSON"):
         list(recipe.embed_to_file(options, loaded, NOTHING))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.npy.parts", "in.jsonl"]
+    source.write_text('{"text": "a"}\n' * 6)
+    steps = list(recipe.embed_to_file(replace(options, resume=True), loaded, NOTHING))
+    assert steps[-1] == Progress("written", 6, 6, 4)
+    assert np.load(out).shape == (6, 32)
+
+
+def test_a_fault_in_the_first_part_leaves_nothing(small_parts: None, runs: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text("broken\n")
+    options = EmbedOptions(model=str(runs / "mtl"), input=source, output=tmp_path / "out.npy")
+    loaded, _ = recipe.open_model(options)
+    with pytest.raises(DataError, match=r"in\.jsonl:1: not JSON"):
+        list(recipe.embed_to_file(options, loaded, NOTHING))
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_an_early_end_leaves_no_thread(small_parts: None, runs: Path, source: Path) -> None:
+    options = EmbedOptions(model=str(runs / "mtl"), input=source)
+    loaded, _ = recipe.open_model(options)
+    stream = recipe.embed(options, loaded, NOTHING)
+    next(stream)
+    stream.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+
+
+def test_a_fault_of_the_model_ends_the_thread(
+    small_parts: None, runs: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = EmbedOptions(model=str(runs / "mtl"), input=source)
+    loaded, _ = recipe.open_model(options)
+    monkeypatch.setattr(loaded.engine, "vectors", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        next(recipe.embed(options, loaded, NOTHING))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"resume": True}, "--resume and --overwrite need an --output"),
+        ({"resume": True, "overwrite": True, "output": Path("a.npy")}, "use one of them"),
+    ],
+)
+def test_going_on_needs_something_to_go_on_with(runs: Path, more: dict[str, Any], said: str) -> None:
+    options = EmbedOptions(model=str(runs / "mtl"), texts=["a"], **more)
+    loaded, _ = recipe.open_model(options)
+    with pytest.raises(UsageError, match=said):
+        list((recipe.embed_to_file if options.output else recipe.embed)(options, loaded, NOTHING))
 
 
 def test_a_place_to_write_to_is_needed(runs: Path, tmp_path: Path) -> None:
