@@ -6,11 +6,13 @@ import hashlib
 import os
 import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -48,7 +50,8 @@ def encode_cached(texts: Sequence[str], encoder: TextEncoder, *, whole: bool = F
     except (OSError, SafetensorError, KeyError, ValueError):
         pass  # not there, or damaged: made anew
     encoded = encoder.stream(texts) if whole else encoder.encode(texts)
-    _store(path, encoded)
+    numbers = np.array([encoded.truncated, _checksum(encoded)], np.int64)
+    keep(path, {"ids": encoded.ids, "offsets": encoded.offsets, "numbers": numbers})
     return encoded
 
 
@@ -57,15 +60,13 @@ def _checksum(encoded: Encoded) -> int:
     return zlib.crc32(encoded.offsets.data, zlib.crc32(encoded.ids.data, start))
 
 
-def _store(path: Path, encoded: Encoded) -> None:
+def keep(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Written beside and renamed. A cache that cannot be written is no reason to stop."""
-    numbers = np.array([encoded.truncated, _checksum(encoded)], np.int64)
-    arrays = {"ids": encoded.ids, "offsets": encoded.offsets, "numbers": numbers}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             beside = Path(folder) / path.name
-            save_file(arrays, beside)
+            save_file(dict(arrays), beside)
             beside.replace(path)
     except (OSError, SafetensorError):
         return

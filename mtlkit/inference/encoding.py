@@ -14,14 +14,15 @@ from mtlkit.data.tasks import LabelledTexts
 from mtlkit.data.tokenizer import Encoded
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.engine import BATCH_TOKENS
+from mtlkit.inference.fast import Encodes
 from mtlkit.metrics import score
 from mtlkit.model.multitask import MultiTaskModel
 
 
 @torch.no_grad()
-def encode_all(model: MultiTaskModel, encoded: Encoded, compute: Compute, batch_tokens: int = BATCH_TOKENS) -> Tensor:
+def encode_all(model: Encodes, encoded: Encoded, compute: Compute, batch_tokens: int = BATCH_TOKENS) -> Tensor:
     """The vector of every text, (N, D) float32 on the compute device, in the order of the texts."""
-    vectors = torch.empty(len(encoded), model.backbone.architecture.dim, device=compute.device)
+    vectors = torch.empty(len(encoded), model.dim, device=compute.device)
     for rows in sorted_batches(encoded.lengths, batch_tokens):
         batch = encoded.batch(rows).to(compute.device)
         with compute.autocast():

@@ -8,20 +8,22 @@ from mtlkit.data.tokenizer import Encoded
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, outputs_of
 from mtlkit.inference.engine import BATCH_TOKENS, Array
+from mtlkit.inference.fast import Encodes, fastest
 from mtlkit.model.multitask import MultiTaskModel
 
 
 class TorchEngine:
-    """A model in evaluation mode where it computes."""
+    """A model in evaluation mode where it computes; `fast` is the form of it that encodes texts."""
 
-    def __init__(self, model: MultiTaskModel, compute: Compute) -> None:
+    def __init__(self, model: MultiTaskModel, compute: Compute, fast: Encodes | None = None) -> None:
         self.model = model.to(compute.device).eval()
         self.compute = compute
+        self.fast = fast or fastest(self.model, compute)
 
     def vectors(self, encoded: Encoded, batch_tokens: int = BATCH_TOKENS) -> Array:
-        found: Array = encode_all(self.model, encoded, self.compute, batch_tokens).cpu().numpy()
+        found: Array = encode_all(self.fast, encoded, self.compute, batch_tokens).cpu().numpy()
         return found
 
     def outputs(self, encoded: Encoded, tasks: Sequence[str]) -> dict[str, Array]:
-        vectors = encode_all(self.model, encoded, self.compute)
+        vectors = encode_all(self.fast, encoded, self.compute)
         return {task: outputs_of(self.model, task, vectors) for task in tasks}

@@ -109,12 +109,17 @@ class Encoder(nn.Module):
     def forward(self, batch: Batch | Layout) -> Tensor:
         """States of every token, (T, D), however the texts lie."""
         layout = layout_of(batch) if isinstance(batch, Batch) else batch
-        embedded = self.embedding_norm(self.tokens(layout.ids) + self.positions(layout.positions))
-        states_TD: Tensor = self.widen(self.dropout(embedded))
+        states_TD = self.embed(layout)
         for block in self.blocks:
             states_TD = block(states_TD, layout)
         normed: Tensor = self.norm(states_TD)
         return normed
+
+    def embed(self, layout: Layout) -> Tensor:
+        """What the first block reads, (T, D)."""
+        embedded = self.embedding_norm(self.tokens(layout.ids) + self.positions(layout.positions))
+        widened: Tensor = self.widen(self.dropout(embedded))
+        return widened
 
     def encode(self, batch: Batch | Layout) -> Tensor:
         """One vector a text, (N, D)."""

@@ -45,6 +45,11 @@ class MultiTaskModel(nn.Module):
     def tasks(self) -> dict[str, TaskSpec]:
         return {name: cast(Head, head).spec for name, head in self.heads.items()}
 
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self.backbone.architecture.dim
+
     def encode(self, batch: Batch) -> Tensor:
         """One vector a text, (N, D)."""
         return self.backbone.encode(batch)

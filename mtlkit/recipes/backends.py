@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mtlkit.config.inference import Backend, InferencePrecision
 from mtlkit.config.training import Device
@@ -14,6 +15,9 @@ from mtlkit.errors import UsageError
 from mtlkit.inference.engine import Engine
 from mtlkit.model.description import Checkpoint, read_checkpoint
 from mtlkit.runs import GRAPH, TOKENIZER, RunRecord, digest_of, is_export, read_record, verify
+
+if TYPE_CHECKING:  # it brings torch, which an exported graph does without
+    from mtlkit.recipes.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,26 @@ def _open_torch(path: Path, device: Device, precision: InferencePrecision) -> Op
     from mtlkit.inference.torch_engine import TorchEngine
     from mtlkit.recipes.weights import load_weights
 
-    if precision == "int8":
-        raise UsageError("--precision int8 needs --backend openvino")
     weights = load_weights(path)
+    if precision == "int8":
+        return Opened(weights.checkpoint, weights.record, weights.encoder, _int8_engine(path, device, weights))
     engine = TorchEngine(weights.model, choose_compute(device, precision))
     return Opened(weights.checkpoint, weights.record, weights.encoder, engine)
+
+
+def _int8_engine(path: Path, device: Device, weights: Weights) -> Engine:
+    from mtlkit.inference.calibration import ranges_of
+    from mtlkit.inference.compute import choose_compute
+    from mtlkit.inference.fast import has_onednn
+    from mtlkit.inference.int8 import check_int8, quantise
+    from mtlkit.inference.torch_engine import TorchEngine
+
+    if device not in ("auto", "cpu") or not has_onednn():
+        raise UsageError("--precision int8 runs on x86 CPUs only; take --precision fp32, or bf16 on a GPU")
+    backbone = weights.model.backbone
+    check_int8(backbone.architecture)
+    ranges = ranges_of(backbone, weights.encoder, digest_of(path))
+    return TorchEngine(weights.model, choose_compute("cpu", "fp32"), quantise(backbone, ranges))
 
 
 def _open_onnx(path: Path, precision: InferencePrecision) -> Opened:

@@ -15,6 +15,7 @@ from mtlkit.config.training import Schedule, TaskTrainingOptions
 from mtlkit.data.tasks import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
+from mtlkit.inference.fast import fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Epoch, Event, Note, Part, Parts, Progress, TaskState
 from mtlkit.training.freezing import apply_freeze, digest, training_mode
@@ -103,7 +104,8 @@ class Fit:
         if any(weight.requires_grad for weight in self.model.backbone.parameters()):
             return None
         self.model.eval()
-        return {name: encode_all(self.model, task.train.encoded, self.compute) for name, task in self.mixed.items()}
+        fast = fastest(self.model, self.compute)
+        return {name: encode_all(fast, task.train.encoded, self.compute) for name, task in self.mixed.items()}
 
     def _steps(self, vectors: dict[str, Tensor] | None) -> Iterator[tuple[Step[Piece], Progress]]:
         options, losses = self.options, TaskLosses(self.model, self.mixed, self.compute.device, vectors)

@@ -10,6 +10,7 @@ from torch import Tensor
 from mtlkit.data.tasks import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, evaluate
+from mtlkit.inference.fast import fastest
 from mtlkit.metrics import main_metric
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import TaskState
@@ -25,13 +26,15 @@ class Judge:
         self.cached: dict[str, Tensor] = {}
         if frozen_backbone:
             model.eval()
+            self.fast = fastest(model, compute)
             self.cached = {name: self._encode(task) for name, task in tasks.items()}
 
     def _encode(self, task: TaskData) -> Tensor:
-        return encode_all(self.model, task.validation.encoded, self.compute)
+        return encode_all(self.fast, task.validation.encoded, self.compute)
 
     def __call__(self) -> dict[str, dict[str, float]]:
         self.model.eval()
+        self.fast = fastest(self.model, self.compute)
         found = {}
         for name, task in self.tasks.items():
             vectors = self.cached[name] if name in self.cached else self._encode(task)

@@ -59,10 +59,11 @@ def test_the_cache_of_a_frozen_backbone_changes_nothing(
 
 
 def test_a_frozen_backbone_is_said_to_be_encoded_once_and_is_not_run_again(
-    tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run
+    tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokens: list[int] = []
-    tiny_model.backbone.register_forward_pre_hook(lambda _, inputs: tokens.append(len(inputs[0].ids)))
+    embed = tiny_model.backbone.embed
+    monkeypatch.setattr(tiny_model.backbone, "embed", lambda layout: tokens.append(len(layout.ids)) or embed(layout))
     done = run(tiny_model, tasks, ["backbone"])
     parts = [part for task in tasks.values() for part in (task.train, task.validation)]
     assert sum(tokens) == sum(len(part.encoded.ids) for part in parts)

@@ -1,0 +1,182 @@
+"""Blocks in int8: activations as unsigned bytes with one fixed scale a tensor, weights as signed bytes with one a channel.
+
+No scale depends on the batch, so a text has the same vector in any. Three things make one scale precise enough:
+
+- Smoothing (SmoothQuant, Xiao et al. 2023): each channel of an input is divided by a factor that its weights are multiplied
+  with, so that a few large channels don't set the scale of all. Attention's output is smoothed in the values' own weights.
+- Splitting (outlier channel splitting, Zhao et al. 2019): what GELU gives above CUT goes to columns of their own, since
+  gelu(x) is nearly min(gelu(x), CUT) + gelu(x - CUT).
+- The residual stream, the norms, and attention itself stay in floating point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mtlkit.batch import Batch
+from mtlkit.config.architecture import Architecture
+from mtlkit.errors import UsageError
+from mtlkit.inference.fast import LAYOUT_TOKENS, FastEncoder, PackedBlock, pack
+from mtlkit.model.encoder import Block, Encoder
+from mtlkit.model.layouts import Layout
+
+ZERO = 128  # the byte that means 0 in a smoothed input
+SHARE = 0.7  # of the spread between channels that goes into the weights
+CUT, FLOOR = 5.0, -0.17  # the range of GELU that one byte covers; -0.17 is its minimum
+STEP = (CUT - FLOOR) / 255
+HIDDEN_ZERO = round(-FLOOR / STEP)
+HEADROOM = 1.5  # above what calibration saw of GELU, for it alone grows without bound; room costs a few columns
+ALIGNED = 64  # columns of the widened MLP
+
+ALGORITHMS = {"gelu": "none", "gelu_tanh": "tanh"}  # what oneDNN calls them
+
+Peaks = dict[str, Tensor]  # by product: the largest magnitude of each channel of its input
+
+
+class RecordingBlock(PackedBlock):
+    """A block in fp32 that notes how large its inputs grow."""
+
+    def __init__(self, block: Block, activation: tuple[str, str]) -> None:
+        super().__init__(block, activation)
+        self.peaks: Peaks = {}
+
+    def note(self, name: str, states: Tensor) -> None:
+        peak = (states if name == "contract" else states.abs()).amax(0)
+        self.peaks[name] = torch.maximum(self.peaks[name], peak) if name in self.peaks else peak
+
+    def attend(self, states_TD: Tensor, layout: Layout) -> Tensor:
+        self.note("qkv", states_TD)
+        return super().attend(states_TD, layout)
+
+    def project(self, mixed_TD: Tensor, residual_TD: Tensor) -> Tensor:
+        self.note("out", mixed_TD)
+        return super().project(mixed_TD, residual_TD)
+
+    def mlp(self, states_TD: Tensor, residual_TD: Tensor) -> Tensor:
+        self.note("expand", states_TD)
+        hidden = self.expand(states_TD, self.activation)
+        self.note("contract", hidden)
+        return self.contract.add(hidden, residual_TD)
+
+
+class ByteLinear:
+    """Bytes in, a product out. `steps` is what one unit of each input channel is worth, `zero` the byte that means 0."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, steps: Tensor, zero: int) -> None:
+        weight = weight * steps
+        self.scale = (weight.abs().amax(1).clamp(min=1e-12) / 127).contiguous()
+        self.zeros = torch.zeros(len(weight), dtype=torch.int64)
+        self.bias, self.zero = bias.contiguous(), zero
+        rounded = (weight / self.scale[:, None]).round().to(torch.int8)
+        self.weight = torch.ops.onednn.qlinear_prepack(rounded, [LAYOUT_TOKENS, weight.shape[1]])
+
+    def __call__(self, states: Tensor, dtype: torch.dtype) -> Tensor:
+        return self._product(states, 1.0, 0, dtype, "none", "")
+
+    def gelu(self, states: Tensor, algorithm: str) -> Tensor:
+        """GELU of the product, as bytes of STEP."""
+        return self._product(states, STEP, HIDDEN_ZERO, torch.uint8, "gelu", algorithm)
+
+    def _product(self, states: Tensor, scale: float, zero: int, dtype: torch.dtype, activation: str, algorithm: str) -> Tensor:
+        made: Tensor = torch.ops.onednn.qlinear_pointwise(
+            states, 1.0, self.zero, self.weight, self.scale, self.zeros, self.bias, scale, zero, dtype, activation, [], algorithm
+        )
+        return made
+
+    def add_to(self, states: Tensor, residual: Tensor) -> Tensor:
+        """The product added to the residual, in place where the library can."""
+        total: Tensor = torch.ops.onednn.qlinear_pointwise.binary(
+            states, 1.0, self.zero, self.weight, self.scale, self.zeros, residual, self.bias, 1.0, 0, torch.float32,
+            1.0, 0, "sum", 1.0, "none", [], "",
+        )  # fmt: skip
+        return total
+
+
+class ByteBlock:
+    """A block whose four products are in int8."""
+
+    def __init__(self, block: Block, algorithm: str, peaks: Peaks) -> None:
+        attention = block.attention
+        self.heads, self.causal, self.algorithm = attention.heads, attention.causal, algorithm
+        width = attention.out.in_features
+        mixed_steps = steps_of(peaks["out"], attention.out.weight)
+        fold = torch.cat([torch.ones(2 * width), 1 / mixed_steps])  # the values come smoothed, so their mixture does too
+        qkv_steps = steps_of(peaks["qkv"], attention.qkv.weight)
+        self.qkv = ByteLinear(attention.qkv.weight * fold[:, None], attention.qkv.bias * fold, qkv_steps, ZERO)
+        self.qkv_inverse = 1 / qkv_steps
+        self.out = ByteLinear(attention.out.weight, attention.out.bias, mixed_steps, ZERO)
+        expand, lowered, contract = split(block, HEADROOM * peaks["contract"])
+        expand_steps = steps_of(peaks["expand"], block.expand.weight)
+        self.expand = ByteLinear(expand, lowered, expand_steps, ZERO)
+        self.expand_inverse = 1 / expand_steps
+        self.contract = ByteLinear(contract, block.contract.bias, torch.full((len(expand),), STEP), HIDDEN_ZERO)
+
+    def attend(self, states_TD: Tensor, layout: Layout) -> Tensor:
+        return layout.attend(self.qkv(to_bytes(states_TD, self.qkv_inverse), torch.float32), self.heads, self.causal)
+
+    def project(self, mixed_TD: Tensor, residual_TD: Tensor) -> Tensor:
+        return self.out.add_to(to_bytes(mixed_TD), residual_TD)
+
+    def mlp(self, states_TD: Tensor, residual_TD: Tensor) -> Tensor:
+        hidden = self.expand.gelu(to_bytes(states_TD, self.expand_inverse), self.algorithm)
+        return self.contract.add_to(hidden, residual_TD)
+
+
+HALF = torch.tensor(ZERO + 0.5)
+
+
+def to_bytes(states: Tensor, inverse: Tensor | None = None) -> Tensor:
+    """round(states * inverse) + ZERO as bytes; by way of int32, as torch has no vector code from float to bytes."""
+    shifted = states + HALF if inverse is None else torch.addcmul(HALF, states, inverse)
+    return shifted.clamp_(0, 255.5).to(torch.int32).to(torch.uint8)
+
+
+def steps_of(peak: Tensor, weight: Tensor) -> Tensor:
+    """What one unit of each channel is worth, so that the smoothed channels all fit into 127 units."""
+    peak = peak.clamp(min=1e-4)
+    factor = peak**SHARE / weight.abs().amax(0).clamp(min=1e-4) ** (1 - SHARE)
+    return factor * (peak / factor).max() / 127
+
+
+def split(block: Block, peak: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The MLP's weights, widened by columns for what lies above CUT, 2 CUT, ...; and by idle ones to a multiple of ALIGNED."""
+    cut = (255 - HIDDEN_ZERO) * STEP
+    rows: list[Tensor] = [block.expand.weight]
+    biases: list[Tensor] = [block.expand.bias]
+    columns: list[Tensor] = [block.contract.weight]
+    level = 1
+    while (over := (peak > level * cut).nonzero()[:, 0]).numel():
+        rows.append(block.expand.weight[over])
+        biases.append(block.expand.bias[over] - level * cut)
+        columns.append(block.contract.weight[:, over])
+        level += 1
+    idle = -sum(map(len, rows)) % ALIGNED
+    expand = functional.pad(torch.cat(rows), (0, 0, 0, idle))
+    return expand, functional.pad(torch.cat(biases), (0, idle)), functional.pad(torch.cat(columns, 1), (0, idle))
+
+
+@torch.inference_mode()
+def calibrate(encoder: Encoder, batches: Iterable[Batch]) -> list[Peaks]:
+    """How large the inputs of each block grow on some texts."""
+    recording = pack(encoder, RecordingBlock)
+    for batch in batches:
+        recording.encode(batch)
+    return [block.peaks for block in recording.blocks if isinstance(block, RecordingBlock)]
+
+
+def check_int8(architecture: Architecture) -> None:
+    """Raises UsageError for a model that cannot be had in int8."""
+    if architecture.activation not in ALGORITHMS:
+        raise UsageError(f"--precision int8 knows GELU, and this model has '{architecture.activation}'; take --precision fp32")
+
+
+@torch.inference_mode()
+def quantise(encoder: Encoder, peaks: Sequence[Peaks]) -> FastEncoder:
+    """The encoder with its products in int8."""
+    algorithm = ALGORITHMS[encoder.architecture.activation]
+    blocks = [block for block in encoder.blocks if isinstance(block, Block)]
+    return FastEncoder(encoder, [ByteBlock(block, algorithm, seen) for block, seen in zip(blocks, peaks, strict=True)])

@@ -1,0 +1,135 @@
+"""The fast forms of an encoder give its vectors: equal in fp32, close in int8, the same alone and in any batch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mtlkit.config.architecture import Architecture
+from mtlkit.data.sources import sample_source
+from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.errors import UsageError
+from mtlkit.inference.calibration import calibration_texts, ranges_of
+from mtlkit.inference.compute import Compute
+from mtlkit.inference.encoding import encode_all
+from mtlkit.inference.fast import Encodes, fastest, has_onednn, pack
+from mtlkit.inference.int8 import check_int8, quantise
+from mtlkit.model.encoder import Encoder
+from mtlkit.model.multitask import MultiTaskModel
+
+pytestmark = pytest.mark.skipif(not has_onednn(), reason="this build of torch has no oneDNN")
+
+OURS = {"norm": "pre", "embedding_norm": False}
+BERT = {"norm": "post", "embedding_norm": True, "epsilon": 1e-12, "hidden": 96, "normalize": True}
+SHAPES = {
+    "bidirectional": OURS,
+    "causal": {**OURS, "attention": "causal"},
+    "bert": BERT,
+    "electra": {**BERT, "embedding_dim": 16},
+    "first token": {**BERT, "pooling": "first"},
+    "tanh": {**OURS, "activation": "gelu_tanh"},
+    "relu": {**BERT, "activation": "relu"},
+    "silu": {**OURS, "activation": "silu"},
+}
+CPU = Compute(torch.device("cpu"), "fp32")
+
+
+def make(shape: str, text_encoder: TextEncoder) -> Encoder:
+    """An encoder whose attention does something, which fresh weights hide."""
+    torch.manual_seed(1)
+    base = Architecture(text_encoder.tokenizer.get_vocab_size(), 3, 32, 4, 32, "bidirectional")
+    encoder = Encoder(replace(base, **SHAPES[shape])).eval()
+    for weight in encoder.parameters():
+        nn.init.normal_(weight, std=0.2) if weight.ndim > 1 else weight.data.add_(0.1 * torch.randn_like(weight))
+    return encoder
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    passages = [str(row["text"]) for row in sample_source("sample:topic").rows("validation", "utf-8")][:40]
+    return [*passages, *(" ".join(text.split()[:3]) for text in passages), "", " ", "日本語", "a", "a"]
+
+
+def vectors(model: Encodes, reader: TextEncoder, texts: list[str], batch_tokens: int = 300) -> np.ndarray:
+    return encode_all(model, reader.encode(texts), CPU, batch_tokens).numpy()
+
+
+def byte_form(encoder: Encoder, reader: TextEncoder, digest: str) -> Encodes:
+    return quantise(encoder, ranges_of(encoder, reader, digest))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_packed_vectors_are_those_of_the_encoder(shape: str, text_encoder: TextEncoder, texts: list[str]) -> None:
+    model = MultiTaskModel(make(shape, text_encoder))
+    np.testing.assert_allclose(
+        vectors(pack(model.backbone), text_encoder, texts), vectors(model, text_encoder, texts), atol=1e-5, rtol=0
+    )
+
+
+@pytest.mark.parametrize("shape", ["bidirectional", "causal", "bert", "electra", "tanh"])
+def test_bytes_are_close_to_fp32(shape: str, text_encoder: TextEncoder, texts: list[str]) -> None:
+    encoder = make(shape, text_encoder)
+    exact = vectors(pack(encoder), text_encoder, texts)
+    rough = vectors(byte_form(encoder, text_encoder, f"close {shape}"), text_encoder, texts)
+    cosine = (exact * rough).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(rough, axis=1)
+    assert cosine.min() > 0.99
+    assert np.abs(exact - rough).max() > 1e-6  # it is another arithmetic
+
+
+@pytest.mark.parametrize("form", ["packed", "bytes"])
+@pytest.mark.parametrize("batch_tokens", [1, 64, 10_000])
+def test_a_text_has_the_same_vector_in_any_batch(
+    form: str, batch_tokens: int, text_encoder: TextEncoder, texts: list[str]
+) -> None:
+    encoder = make("bert", text_encoder)
+    fast = pack(encoder) if form == "packed" else byte_form(encoder, text_encoder, "any batch")
+    alone = np.concatenate([vectors(fast, text_encoder, [text]) for text in texts])
+    np.testing.assert_allclose(vectors(fast, text_encoder, texts, batch_tokens), alone, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(vectors(fast, text_encoder, texts[::-1], batch_tokens)[::-1], alone, atol=1e-5, rtol=0)
+
+
+def test_large_activations_are_split_and_not_cut(text_encoder: TextEncoder, texts: list[str]) -> None:
+    encoder = make("bert", text_encoder)
+    with torch.no_grad():
+        encoder.blocks[1].expand.bias[:3] += 30.0
+    exact = vectors(pack(encoder), text_encoder, texts)
+    rough = vectors(byte_form(encoder, text_encoder, "large"), text_encoder, texts)
+    assert (exact * rough).sum(1).min() > 0.99  # vectors of length 1
+
+
+def test_ranges_are_measured_once(text_encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MTLKIT_CACHE", str(tmp_path))
+    encoder = make("bert", text_encoder)
+    first = ranges_of(encoder, text_encoder, "measured")
+    (stored,) = (tmp_path / "int8").iterdir()
+    monkeypatch.setattr("mtlkit.inference.calibration.calibrate", None)  # must not be called again
+    again = ranges_of(encoder, text_encoder, "measured")
+    for one, other in zip(first, again, strict=True):
+        assert {name: peak.tolist() for name, peak in one.items()} == {name: peak.tolist() for name, peak in other.items()}
+    monkeypatch.undo()
+    monkeypatch.setenv("MTLKIT_CACHE", str(tmp_path))
+    stored.write_bytes(b"damaged")
+    assert len(ranges_of(encoder, text_encoder, "measured")) == 3
+
+
+def test_calibration_sees_passages_and_sentences() -> None:
+    lengths = sorted(len(text.split()) for text in calibration_texts())
+    assert len(lengths) > 1000
+    assert lengths[50] < 8
+    assert lengths[-50] > 40
+
+
+def test_what_bytes_cannot_hold_is_refused() -> None:
+    with pytest.raises(UsageError, match="--precision int8 knows GELU, and this model has 'relu'; take --precision fp32"):
+        check_int8(Architecture(300, 1, 8, 1, 8, activation="relu"))
+
+
+def test_only_a_cpu_in_fp32_packs(text_encoder: TextEncoder) -> None:
+    model = MultiTaskModel(make("bidirectional", text_encoder))
+    assert fastest(model, CPU) is not model
+    assert fastest(model, Compute(torch.device("cpu"), "bf16")) is model
