@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mtlkit.config.inference import EmbedOptions, EvalOptions, PredictOptions
+from mtlkit.config.inference import EmbedOptions, EvalOptions, ExportOptions, PredictOptions
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
 
 README = Path(__file__).parents[1] / "README.md"
@@ -20,6 +20,7 @@ COMMANDS = {
     "embed": EmbedOptions,
     "eval": EvalOptions,
     "predict": PredictOptions,
+    "export": ExportOptions,
 }
 
 
