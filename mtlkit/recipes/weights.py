@@ -9,7 +9,8 @@ from mtlkit.data.tokenizer import TextEncoder, load_tokenizer
 from mtlkit.errors import UsageError
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.description import Checkpoint, is_foreign, read_checkpoint
-from mtlkit.model.interop.reading import describe_foreign, read_foreign, read_modules
+from mtlkit.model.interop.modules import read_modules
+from mtlkit.model.interop.reading import describe_foreign, read_foreign
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs import TOKENIZER, RunRecord, is_export, verify
 

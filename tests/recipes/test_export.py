@@ -104,14 +104,29 @@ def test_texts_are_cut_at_the_same_end_there(exported: Export, sources: dict[str
     long = " ".join(f"{TEXTS[0]} {TEXTS[2]}" for _ in range(30))
     assert load(sources["bert"]).encode([long]).truncated
     np.testing.assert_allclose(encode(done.out, [long]), load(sources["bert"]).embed([long]), atol=1e-5)
+    np.testing.assert_allclose(load(done.out).embed([long]), load(sources["bert"]).embed([long]), atol=1e-5)
     assert "cut at their end" not in (done.out / "README.md").read_text()
     assert "cut at their end" in (exported("bidirectional", "sentence-transformers").out / "README.md").read_text()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_our_own_reader_reads_it_again(kind: str, exported: Export, sources: dict[str, Path]) -> None:
-    again = load(exported(kind, "sentence-transformers").out).embed(TEXTS)
-    assert np.array_equal(again, load(sources[kind]).embed(TEXTS))
+    again, run = load(exported(kind, "sentence-transformers").out), load(sources[kind])
+    assert np.array_equal(again.embed(TEXTS), run.embed(TEXTS))
+    assert again.specs == run.specs
+    if run.tasks:
+        assert again.predict(TEXTS) == run.predict(TEXTS)
+
+
+def test_damaged_heads_are_named(exported: Export, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(exported("bidirectional", "sentence-transformers").out, out)
+    (out / "heads.safetensors").write_bytes(b"nothing")
+    with pytest.raises(IntegrityError, match=r"heads\.safetensors: missing, or not the heads of heads\.json"):
+        load(out)
+    (out / "heads.json").write_text('{"tasks": [{"name": "kind"}]}')
+    with pytest.raises(IntegrityError, match=r"heads\.json: damaged"):
+        load(out)
 
 
 @pytest.mark.parametrize("kind", ["bidirectional", "bert"])

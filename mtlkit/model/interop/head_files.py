@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from mtlkit.config.architecture import TaskSpec
+from mtlkit.errors import IntegrityError
+from mtlkit.model.interop.modules import read_json
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs import write_json
 
@@ -22,13 +27,43 @@ def write_heads(folder: Path, model: MultiTaskModel) -> None:
     tasks: list[dict[str, Any]] = []
     weights: dict[str, torch.Tensor] = {}
     for name, spec in model.tasks.items():
-        linear = [layer for layer in model.head(name).layers if isinstance(layer, nn.Linear)]
-        layers = {f"{name}.{place}": layer for place, layer in enumerate(linear)}
+        layers = _linear(model, name)
         tasks.append({**asdict(spec), "layers": list(layers)})
         for layer_name, layer in layers.items():
             weights |= {f"{layer_name}.{kind}": tensor.detach().cpu().clone() for kind, tensor in layer.state_dict().items()}
     write_json(folder / HEADS, {"tasks": tasks})
     save_file(weights, folder / HEAD_WEIGHTS)
+
+
+def read_tasks(folder: Path) -> tuple[TaskSpec, ...]:
+    """The tasks whose heads lie in a folder; none in one that is not of ours. Raises IntegrityError."""
+    if not (folder / HEADS).is_file():
+        return ()
+    try:
+        return tuple(
+            TaskSpec.from_json({key: value for key, value in task.items() if key != "layers"})
+            for task in read_json(folder / HEADS)["tasks"]
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise IntegrityError(f"{folder / HEADS}: damaged ({error})") from None
+
+
+def read_heads(folder: Path, model: MultiTaskModel, tasks: Sequence[TaskSpec]) -> None:
+    """Gives a model the heads of a folder. Raises IntegrityError."""
+    try:
+        weights = load_file(folder / HEAD_WEIGHTS) if tasks else {}
+        for spec in tasks:
+            model.add_task(spec)
+            for name, layer in _linear(model, spec.name).items():
+                layer.load_state_dict({kind: weights[f"{name}.{kind}"] for kind in ("weight", "bias")})
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        raise IntegrityError(f"{folder / HEAD_WEIGHTS}: missing, or not the heads of {HEADS} ({error})") from None
+
+
+def _linear(model: MultiTaskModel, task: str) -> dict[str, nn.Linear]:
+    """The layers of a head by the names that they have in its file."""
+    linear = [layer for layer in model.head(task).layers if isinstance(layer, nn.Linear)]
+    return {f"{task}.{place}": layer for place, layer in enumerate(linear)}
 
 
 # Its source stands in the card of an export, so it uses nothing but json, pathlib, torch and safetensors.

@@ -1,10 +1,9 @@
-"""A Hugging Face folder as a model of ours: config.json, safetensors, and what sentence-transformers adds to them."""
+"""A Hugging Face folder as a model of ours: config.json and safetensors."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,34 +12,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mtlkit.config.architecture import Architecture, Encoding, Pooling
+from mtlkit.config.architecture import Architecture, Encoding
 from mtlkit.errors import IntegrityError, UsageError, listed, suggest
 from mtlkit.model.checkpoint import Uninitialised
-from mtlkit.model.description import Checkpoint
+from mtlkit.model.description import CONFIG, Checkpoint
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.families import ACTIVATION_NAMES, DEFAULTS, FAMILIES, Family
+from mtlkit.model.interop.head_files import read_heads, read_tasks
+from mtlkit.model.interop.modules import Modules, read_json, read_modules
 from mtlkit.model.interop.names import ours_from
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.runs import diagnose
+from mtlkit.runs import WEIGHTS, diagnose
 
-CONFIG, MODULES, WEIGHTS, INDEX = "config.json", "modules.json", "model.safetensors", "model.safetensors.index.json"
-POOLINGS: dict[str, Pooling] = {"mean": "mean", "mean_tokens": "mean", "cls": "first", "cls_token": "first"}
+INDEX = "model.safetensors.index.json"
 OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in files that once came from TensorFlow
-UNLIMITED = 1_000_000  # a tokenizer without a limit says so with a number far above this
-
-
-@dataclass(frozen=True)
-class Modules:
-    """What sentence-transformers puts around a transformer: where it lies, pooling, scaling, the longest text."""
-
-    folder: Path
-    pooling: Pooling = "mean"
-    normalize: bool = False
-    max_length: int | None = None
 
 
 def read_foreign(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
-    """The encoder of a Hugging Face folder, in evaluation mode on the CPU, without heads.
+    """The model of a Hugging Face folder, in evaluation mode on the CPU; its heads are those that an export of ours has.
 
     Raises IntegrityError for an architecture that our encoder cannot hold, for pickled, damaged or missing weights.
     """
@@ -56,7 +45,9 @@ def read_foreign(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise IntegrityError(f"{modules.folder}: weights do not fit {CONFIG} ({reason})") from None
-    return MultiTaskModel(encoder).eval().requires_grad_(True), checkpoint
+    model = MultiTaskModel(encoder)
+    read_heads(folder, model, checkpoint.tasks)
+    return model.eval().requires_grad_(True), checkpoint
 
 
 def describe_foreign(folder: Path) -> Checkpoint:
@@ -66,12 +57,14 @@ def describe_foreign(folder: Path) -> Checkpoint:
 
 def _describe(folder: Path) -> tuple[Modules, Family, int, Checkpoint]:
     modules = read_modules(folder)
-    config = _json(modules.folder / CONFIG)
+    config = read_json(modules.folder / CONFIG)
     family = family_of(config, modules.folder / CONFIG)
     pad_id = config.get("pad_token_id") or 0
     architecture = _architecture(config, family, modules, pad_id)
     length = min(modules.max_length or architecture.max_length, architecture.max_length)
-    return modules, family, pad_id, Checkpoint("sentence", architecture, Encoding(length, "head"), ())
+    tasks = read_tasks(folder)
+    checkpoint = Checkpoint("mtl" if tasks else "sentence", architecture, Encoding(length, modules.truncate), tasks)
+    return modules, family, pad_id, checkpoint
 
 
 def family_of(config: Mapping[str, Any], place: Path) -> Family:
@@ -117,7 +110,7 @@ def _weights(folder: Path, family: Family) -> dict[str, Tensor]:
     """All tensors of a folder, sharded or not, named as the bare model names them."""
     names = [WEIGHTS]
     if (folder / INDEX).is_file():
-        names = sorted(set(_json(folder / INDEX).get("weight_map", {}).values()))
+        names = sorted(set(read_json(folder / INDEX).get("weight_map", {}).values()))
     found: dict[str, Tensor] = {}
     for name in names:
         path = folder / name
@@ -134,52 +127,3 @@ def _weights(folder: Path, family: Family) -> dict[str, Tensor]:
     tokens = f"{family.names['tokens']}.weight"
     prefix = next((name.removesuffix(tokens) for name in found if name.endswith(tokens)), "")
     return {name.removeprefix(prefix): weight for name, weight in found.items() if name.startswith(prefix)}
-
-
-def read_modules(folder: Path) -> Modules:
-    """What modules.json says; a bare transformer is pooled by its mean. Raises IntegrityError for a module that we lack."""
-    if not (folder / MODULES).is_file():
-        return Modules(folder, max_length=_longest(folder))
-    inside, pooling, normalize = folder, POOLINGS["mean"], False
-    for module in _json(folder / MODULES):
-        kind, path = str(module["type"]).rpartition(".")[2], folder / module.get("path", "")
-        if kind == "Transformer":
-            inside = path
-        elif kind == "Pooling":
-            pooling = _pooling(path / CONFIG)
-        elif kind == "Normalize":
-            normalize = True
-        else:
-            raise IntegrityError(
-                f"{folder / MODULES}: module '{kind}' is not supported; supported: Transformer, Pooling, Normalize"
-            )
-    return Modules(inside, pooling, normalize, _longest(inside))
-
-
-def _pooling(path: Path) -> Pooling:
-    config = _json(path)
-    named = config.get("pooling_mode")  # since sentence-transformers 5; flags before
-    modes = [named] if isinstance(named, str) else named
-    if modes is None:
-        modes = [key.removeprefix("pooling_mode_") for key, on in config.items() if key.startswith("pooling_mode_") and on]
-    if len(modes) != 1 or modes[0] not in POOLINGS:
-        raise IntegrityError(f"{path}: pooling {listed(modes)} is not supported; supported: mean, cls")
-    return POOLINGS[modes[0]]
-
-
-def _longest(folder: Path) -> int | None:
-    """The longest text in tokens, as sentence-transformers or the tokenizer have it."""
-    for name, key in (("sentence_bert_config.json", "max_seq_length"), ("tokenizer_config.json", "model_max_length")):
-        value = _json(folder / name).get(key) if (folder / name).is_file() else None
-        if value is not None and value < UNLIMITED:
-            return int(value)
-    return None
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise IntegrityError(f"{path.parent}: {path.name} is missing; it is no model that can be read") from None
-    except ValueError as error:
-        raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None

@@ -13,13 +13,15 @@ from torch import Tensor
 
 from mtlkit.config.architecture import Architecture, Encoding
 from mtlkit.errors import UsageError, listed
+from mtlkit.model.description import CONFIG
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.families import ACTIVATION_NAMES, CONTACTS, FAMILIES, POOLER, Family
+from mtlkit.model.interop.modules import MODULES, TOKENIZER_CONFIG
 from mtlkit.model.interop.names import theirs_from
 from mtlkit.runs import WEIGHTS, write_json
 
 ACTIVATIONS = {ours: theirs for theirs, ours in reversed(ACTIVATION_NAMES.items())}  # the first name of each
-MODULES = "sentence_transformers.models."  # where all versions find their modules
+THEIR_MODULES = "sentence_transformers.models."  # where all versions find their modules
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ def write_foreign(folder: Path, encoder: Encoder, encoding: Encoding, marks: Mar
         rows, columns = _unused_shape(name, architecture)
         weights |= {f"{name}.weight": torch.zeros(rows, columns), f"{name}.bias": torch.zeros(rows)}
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
-    write_json(folder / "config.json", _config(kind, family, architecture, marks))
-    write_json(folder / "tokenizer_config.json", _tokenizer_config(encoding, marks))
+    write_json(folder / CONFIG, _config(kind, family, architecture, marks))
+    write_json(folder / TOKENIZER_CONFIG, _tokenizer_config(encoding, marks))
     write_json(folder / "special_tokens_map.json", _special_tokens(marks))
     _write_modules(folder, architecture, encoding)
 
@@ -130,14 +132,16 @@ def _write_modules(folder: Path, architecture: Architecture, encoding: Encoding)
         "pooling_mode_max_tokens": False,
         "pooling_mode_mean_sqrt_len_tokens": False,
     }
-    modules = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")][: 3 if architecture.normalize else 2]
+    kinds = ["Transformer", "Pooling", *(["Normalize"] if architecture.normalize else [])]
+    modules = [(kind, f"{place}_{kind}" if place else "") for place, kind in enumerate(kinds)]
     listing = [
-        {"idx": place, "name": str(place), "path": path, "type": MODULES + kind} for place, (kind, path) in enumerate(modules)
+        {"idx": place, "name": str(place), "path": path, "type": THEIR_MODULES + kind}
+        for place, (kind, path) in enumerate(modules)
     ]
-    for _, path in modules[1:]:
+    for kind, path in modules[1:]:
         (folder / path).mkdir()
-        write_json(folder / path / "config.json", pooling if path == "1_Pooling" else {})
-    write_json(folder / "modules.json", listing)
+        write_json(folder / path / CONFIG, pooling if kind == "Pooling" else {})
+    write_json(folder / MODULES, listing)
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": encoding.max_length, "do_lower_case": False})
     similarity: dict[str, Any] = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
     write_json(folder / "config_sentence_transformers.json", similarity)

@@ -1,0 +1,84 @@
+"""The formats of an export: what writes each, and what reads it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mtlkit.config.inference import ExportFormat
+from mtlkit.data.tokenizer import PAD
+from mtlkit.inference.onnx_engine import HEAD, VECTOR
+from mtlkit.model.description import write_checkpoint
+from mtlkit.model.interop.head_files import write_heads
+from mtlkit.model.interop.onnx_graph import write_graph
+from mtlkit.model.interop.writing import Marks, Token, write_foreign
+from mtlkit.recipes.checking import Outputs, onnx_outputs, sentence_transformers_outputs
+from mtlkit.recipes.weights import Weights
+from mtlkit.report.export_use import FRONT, ONNX, sentence_transformers_use
+from mtlkit.runs import GRAPH, RECORD
+
+PADS = (PAD, "[PAD]")  # what tokenizers call the token that fills up a batch
+
+
+def write_sentence_transformers(folder: Path, weights: Weights) -> None:
+    """All that SentenceTransformer reads, and the heads, which it does not."""
+    write_foreign(folder, weights.model.backbone, weights.checkpoint.encoding, marks_of(weights))
+    if weights.model.tasks:
+        write_heads(folder, weights.model)
+
+
+def marks_of(weights: Weights) -> Marks:
+    """The special tokens of a model. A tokenizer without one for padding lends its last, which the mask hides as well."""
+    tokenizer, encoder = weights.encoder.tokenizer, weights.encoder
+    pad = next((token for name in PADS if (token := tokenizer.token_to_id(name)) is not None), encoder.eos)
+    tokens = [Token(str(tokenizer.id_to_token(one)), one) for one in (pad, encoder.bos, encoder.eos)]
+    return Marks(*tokens)
+
+
+def write_onnx(folder: Path, weights: Weights) -> None:
+    """A run in all but its weights, which are in the graph."""
+    write_checkpoint(folder, weights.checkpoint)
+    write_graph(weights.model, folder / GRAPH, [VECTOR, *(HEAD.format(task) for task in weights.model.tasks)])
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """A format: what writes it and what reads it back, the packages of each, what its card says, and by which files it is
+    known. `front` stands at the top of the card, for hubs; `cuts` says whether it cuts long texts as the model does."""
+
+    write: Callable[[Path, Weights], None]
+    outputs: Callable[[Path, Weights, Sequence[str]], Outputs]
+    needs: tuple[str, ...]
+    checked_by: str
+    record: str
+    marks: tuple[str, ...]
+    use: Callable[[Weights], str]
+    front: str
+    cuts: Callable[[Weights], bool]
+
+
+EXPORTERS: dict[ExportFormat, Exporter] = {
+    "sentence-transformers": Exporter(
+        write_sentence_transformers,
+        sentence_transformers_outputs,
+        needs=(),
+        checked_by="sentence_transformers",
+        record="export.json",  # a run.json would make it a run of ours
+        marks=("export.json", "modules.json"),
+        use=lambda weights: sentence_transformers_use(weights.checkpoint.encoding, bool(weights.model.tasks)),
+        front=FRONT,
+        cuts=lambda weights: weights.checkpoint.encoding.truncate != "head-tail",  # it knows only one end
+    ),
+    "onnx": Exporter(
+        write_onnx,
+        onnx_outputs,
+        needs=("onnx", "onnxscript", "onnxruntime"),
+        checked_by="onnxruntime",
+        record=RECORD,
+        marks=(RECORD, GRAPH),
+        use=lambda _: ONNX,
+        front="",
+        cuts=lambda _: True,
+    ),
+}
