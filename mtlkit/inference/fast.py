@@ -17,6 +17,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Block, Encoder
 from mtlkit.model.layouts import Layout, layout_of
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.products import has_onednn
 
 LAYOUT_TOKENS = 3072  # the batch that weights are laid out for
 FUSED = {"gelu": ("gelu", "none"), "gelu_tanh": ("gelu", "tanh"), "relu": ("relu", ""), "silu": ("swish", "")}
@@ -115,12 +116,6 @@ def fastest(model: MultiTaskModel, compute: Compute) -> Encodes:
     """The fastest form of a model that is not going to change: packed for a CPU in fp32, else the model itself."""
     packed = compute.device.type == "cpu" and compute.precision == "fp32" and has_onednn()
     return pack(model.backbone) if packed else model
-
-
-def has_onednn() -> bool:
-    """Whether this build of torch can lay out weights for oneDNN."""
-    built: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return built and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 @torch.inference_mode()

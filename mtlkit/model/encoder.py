@@ -17,6 +17,7 @@ from torch.nn import functional
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Activation, Architecture
 from mtlkit.model.layouts import Layout, layout_of
+from mtlkit.model.products import linear, mlp
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
@@ -37,8 +38,7 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(architecture.dim, architecture.dim)
 
     def forward(self, states_TD: Tensor, layout: Layout) -> Tensor:
-        joined: Tensor = self.out(layout.attend(self.qkv(states_TD), self.heads, self.causal))
-        return joined
+        return linear(self.out, layout.attend(linear(self.qkv, states_TD), self.heads, self.causal))
 
 
 class Block(nn.Module):
@@ -48,7 +48,7 @@ class Block(nn.Module):
         super().__init__()
         dim, epsilon = architecture.dim, architecture.epsilon
         self.post = architecture.norm == "post"
-        self.activation = ACTIVATIONS[architecture.activation]
+        self.activation = architecture.activation
         self.attention_norm = nn.LayerNorm(dim, epsilon)
         self.attention = SelfAttention(architecture)
         self.mlp_norm = nn.LayerNorm(dim, epsilon)
@@ -66,8 +66,7 @@ class Block(nn.Module):
         return after
 
     def mlp(self, states_TD: Tensor) -> Tensor:
-        contracted: Tensor = self.contract(self.activation(self.expand(states_TD)))
-        return contracted
+        return mlp(self.expand, self.contract, ACTIVATIONS[self.activation], self.activation, states_TD)
 
 
 class Encoder(nn.Module):

@@ -69,9 +69,9 @@ def _open_torch(path: Path, device: Device, precision: InferencePrecision) -> Op
 def _int8_engine(path: Path, device: Device, weights: Weights) -> Engine:
     from mtlkit.inference.calibration import ranges_of
     from mtlkit.inference.compute import choose_compute
-    from mtlkit.inference.fast import has_onednn
     from mtlkit.inference.int8 import check_int8, quantise
     from mtlkit.inference.torch_engine import TorchEngine
+    from mtlkit.model.products import has_onednn
 
     if device not in ("auto", "cpu") or not has_onednn():
         raise UsageError("--precision int8 runs on x86 CPUs only; take --precision fp32, or bf16 on a GPU")

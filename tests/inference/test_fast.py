@@ -17,10 +17,11 @@ from mtlkit.errors import UsageError
 from mtlkit.inference.calibration import calibration_texts, ranges_of
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
-from mtlkit.inference.fast import Encodes, fastest, has_onednn, pack
+from mtlkit.inference.fast import Encodes, fastest, pack
 from mtlkit.inference.int8 import check_int8, quantise
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.products import has_onednn
 
 pytestmark = pytest.mark.skipif(not has_onednn(), reason="this build of torch has no oneDNN")
 

@@ -1,0 +1,150 @@
+"""The sides of `pretrain.py`, each in its own process."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from compare import Measure, Stopwatch
+from torch import Tensor, nn
+from workers import serve
+
+from mtlkit.config.architecture import Architecture, Encoding
+from mtlkit.config.training import PretrainOptions
+from mtlkit.data.batching import Windows
+from mtlkit.data.corpus import read_corpus
+from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.inference.compute import choose_compute
+from mtlkit.model.encoder import Encoder
+from mtlkit.model.language import next_token_loss
+from mtlkit.recipes.perplexity import window_batch
+from mtlkit.training.loop import train
+from mtlkit.training.optimizer import LearningRate
+
+LAYERS, DIM, HEADS, CONTEXT = 4, 256, 4, 256
+DEFAULTS = PretrainOptions()
+
+Piece = tuple[np.ndarray, np.ndarray]
+Losses = Callable[[Namespace, Iterator[Piece]], Iterator[float]]
+
+
+def read_windows(options: Namespace) -> Windows:
+    """The texts as one packed stream, cut by a tokenizer that was trained on them. Little text fills less of the vocabulary;
+    the models have all of it."""
+    texts, _, _ = read_corpus(options.data or DEFAULTS.sources, "utf-8", "error", 0)
+    encoder = TextEncoder(train_tokenizer(texts, options.vocabulary), Encoding(CONTEXT))
+    return Windows(encoder.stream(texts).ids, CONTEXT)
+
+
+def pieces(windows: Windows, per_step: int) -> Iterator[Piece]:
+    """Ids and targets of full steps, epoch after epoch, without end."""
+    if len(windows) <= per_step:
+        raise SystemExit(f"{len(windows)} windows of {CONTEXT} tokens are too few for steps of {per_step}; give more text")
+    epoch = 0
+    while True:
+        batches, shift = windows.epoch(epoch, 0, per_step)
+        yield from (windows.take(batch, shift) for batch in batches if len(batch) == per_step)
+        epoch += 1
+
+
+def rate_of(options: Namespace) -> LearningRate:
+    return LearningRate(DEFAULTS.learning_rate, options.total, DEFAULTS.warmup)
+
+
+def ours(options: Namespace, work: Iterator[Piece]) -> Iterator[float]:
+    """As `mtlkit pretrain` does it."""
+    compute = choose_compute("cpu", "fp32")
+    model = Encoder(Architecture(options.vocabulary, LAYERS, DIM, HEADS, CONTEXT, dropout=options.dropout)).train()
+
+    def loss(piece: Piece) -> dict[str, Tensor]:
+        batch, targets = window_batch(*piece, CONTEXT, compute.device)
+        return {"next token": next_token_loss(model, batch, targets)}
+
+    rate, decay = rate_of(options), DEFAULTS.weight_decay
+    for step in train(model, work, loss, rate, weight_decay=decay, clip=DEFAULTS.clip, compute=compute):
+        yield step.losses["next token"]
+
+
+def gpt2(options: Namespace, work: Iterator[Piece]) -> Iterator[float]:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(
+        vocab_size=options.vocabulary, n_positions=CONTEXT, n_embd=DIM, n_layer=LAYERS, n_head=HEADS, use_cache=False,
+        activation_function="gelu", embd_pdrop=options.dropout, resid_pdrop=options.dropout, attn_pdrop=0.0,
+        bos_token_id=1, eos_token_id=2,
+    )  # fmt: skip
+    model = GPT2LMHeadModel(config).train()
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=DEFAULTS.weight_decay, fused=True)
+    return by_hand(model, optimizer, lambda ids, _: model(input_ids=ids, labels=ids).loss, options, work)
+
+
+def nanogpt(options: Namespace, work: Iterator[Piece]) -> Iterator[float]:
+    theirs = import_file("nanogpt_model", Path(options.nanogpt) / "model.py")
+    config = theirs.GPTConfig(
+        block_size=CONTEXT, vocab_size=options.vocabulary, n_layer=LAYERS, n_head=HEADS, n_embd=DIM, dropout=0.0
+    )
+    model = theirs.GPT(config).train()
+    optimizer = model.configure_optimizers(DEFAULTS.weight_decay, DEFAULTS.learning_rate, (0.9, 0.98), "cpu")
+    return by_hand(model, optimizer, lambda ids, targets: model(ids, targets)[1], options, work)
+
+
+def by_hand(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss_of: Callable[[Tensor, Tensor], Tensor],
+    options: Namespace,
+    work: Iterator[Piece],
+) -> Iterator[float]:
+    """The loop that one writes around such a model, with the same learning rates; yields the loss of each step."""
+    rate = rate_of(options)
+    for index, piece in enumerate(work):
+        for group in optimizer.param_groups:
+            group["lr"] = rate.at(index)
+        ids, targets = (torch.from_numpy(one).view(-1, CONTEXT) for one in piece)
+        loss = loss_of(ids, targets)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), DEFAULTS.clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        yield loss.item()
+
+
+def import_file(name: str, path: Path) -> Any:
+    """A module that no package has."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def prepared(losses_of: Losses) -> Callable[[Namespace], Callable[[], Measure]]:
+    """Starts a training, and returns what measures its next steps."""
+
+    def prepare(options: Namespace) -> Callable[[], Measure]:
+        torch.set_num_threads(options.threads)
+        torch.manual_seed(0)
+        losses = losses_of(options, pieces(read_windows(options), options.windows))
+        next(losses)  # not counted: the first step makes the optimizer's state
+
+        def measure() -> Measure:
+            watch = Stopwatch()
+            taken = list(islice(losses, options.steps))
+            return watch.rate(options.steps * options.windows * CONTEXT, loss=sum(taken) / len(taken))
+
+        return measure
+
+    return prepare
+
+
+if __name__ == "__main__":
+    serve({"mtlkit": prepared(ours), "gpt2": prepared(gpt2), "nanogpt": prepared(nanogpt)})

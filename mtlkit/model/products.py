@@ -1,0 +1,104 @@
+"""Linear layers and the MLP as a CPU trains them fastest: products by oneDNN, and no more kept for the gradient than it needs.
+
+Elsewhere (a GPU, half precision, a graph that is being exported) they are torch's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class _Linear(torch.autograd.Function):
+    """x @ weight.T + bias; the gradient of x is a oneDNN product too, that of the weight is faster by torch's own."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(states, weight)
+        return _product(states, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        states, weight = ctx.saved_tensors
+        return _gradients(grads[0], states, weight, ctx.needs_input_grad)
+
+
+class _Mlp(torch.autograd.Function):
+    """contract(gelu(expand(x))); what GELU gave is worked out again for the gradient, as it is the largest tensor of a block."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, states: Tensor, wide: Tensor, wide_bias: Tensor, narrow: Tensor, narrow_bias: Tensor, approximate: str
+    ) -> Tensor:
+        before = _product(states, wide, wide_bias)
+        ctx.save_for_backward(states, before, wide, narrow)
+        ctx.approximate = approximate
+        return _product(functional.gelu(before, approximate=approximate), narrow, narrow_bias)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        states, before, wide, narrow = ctx.saved_tensors
+        needs = ctx.needs_input_grad
+        hidden = functional.gelu(before, approximate=ctx.approximate)
+        grad_hidden, grad_narrow, grad_narrow_bias = _gradients(grads[0], hidden, narrow, (any(needs[:3]), *needs[3:5]))
+        if grad_hidden is None:
+            return None, None, None, grad_narrow, grad_narrow_bias, None
+        grad_before = torch.ops.aten.gelu_backward(grad_hidden, before, approximate=ctx.approximate)
+        return *_gradients(grad_before, states, wide, needs[:3]), grad_narrow, grad_narrow_bias, None
+
+
+def _product(states: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    made: Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, "none", [], "")
+    return made
+
+
+def _gradients(
+    grad: Tensor, states: Tensor, weight: Tensor, needs: tuple[bool, ...]
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Of a linear layer's input, weight and bias, as far as they are needed."""
+    grad = grad.contiguous()
+    return (
+        _product(grad, weight.T, None) if needs[0] else None,
+        grad.T @ states if needs[1] else None,
+        grad.sum(0) if needs[2] else None,
+    )
+
+
+def linear(layer: nn.Linear, states_TD: Tensor) -> Tensor:
+    """A linear layer of (T, in) states."""
+    if _by_onednn(states_TD):
+        product: Tensor = _Linear.apply(states_TD, layer.weight, layer.bias)  # type: ignore[no-untyped-call]
+        return product
+    plain: Tensor = layer(states_TD)
+    return plain
+
+
+def mlp(expand: nn.Linear, contract: nn.Linear, activation: Callable[[Tensor], Tensor], name: str, states_TD: Tensor) -> Tensor:
+    """Two linear layers and an activation between them."""
+    if name in ("gelu", "gelu_tanh") and _by_onednn(states_TD):
+        layers = (expand.weight, expand.bias, contract.weight, contract.bias)
+        made: Tensor = _Mlp.apply(states_TD, *layers, "tanh" if name == "gelu_tanh" else "none")  # type: ignore[no-untyped-call]
+        return made
+    return linear(contract, activation(linear(expand, states_TD)))
+
+
+def _by_onednn(states: Tensor) -> bool:
+    return (
+        torch.is_grad_enabled()
+        and states.device.type == "cpu"
+        and states.dtype == torch.float32
+        and not torch.is_autocast_enabled("cpu")
+        and has_onednn()
+    )
+
+
+@cache
+def has_onednn() -> bool:
+    """Whether this build of torch has oneDNN's products."""
+    built: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return built and hasattr(torch.ops.mkldnn, "_linear_pointwise")
