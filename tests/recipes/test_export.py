@@ -22,7 +22,7 @@ from mtlkit.config.inference import ExportOptions
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.model.interop import silence
-from mtlkit.recipes import checking
+from mtlkit.recipes import backends, checking
 from mtlkit.recipes import export as recipe
 from mtlkit.recipes.export import Exported, choose_export, export
 from mtlkit.recipes.loading import load
@@ -287,3 +287,14 @@ def test_the_real_minilm_as_a_graph(minilm: Path, real_texts: list[str], tmp_pat
     done = export(ExportOptions(model=str(minilm), out=tmp_path / "out", format="onnx"))
     texts = real_texts[:100]
     np.testing.assert_allclose(load(done.out, backend="onnx").embed(texts), load(minilm).embed(texts), atol=1e-5)
+
+
+@needs_onnx
+def test_without_onnxruntime_a_graph_says_what_it_needs(
+    exported: Export, sources: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "find_spec", lambda _: None)
+    out = exported("bidirectional", "onnx").out
+    with pytest.raises(UsageError, match=r"needs onnxruntime; install it with: pip install 'mtlkit\[onnx\]'"):
+        load(out, backend="auto")
+    assert type(load(sources["bidirectional"], backend="auto").engine).__name__ == "TorchEngine"
