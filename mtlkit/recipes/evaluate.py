@@ -77,7 +77,11 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
     for name, source in sources.items():
         table, split = read_for_evaluation(source, options.split, reading, named=bool(options.task))
         tasks[name] = evaluate_task(loaded, name, table, split)
-    if not loaded.tasks and isinstance(engine := loaded.engine, TorchEngine):
+    if not loaded.tasks:
+        if not isinstance(engine := loaded.engine, TorchEngine):
+            raise UsageError(
+                f"{loaded.path} has no heads, and perplexity needs weights; name the run itself, with --backend torch"
+            )
         texts = evaluation_texts(options, loaded, tally)
         windows = held_out_windows(
             encode_cached(texts, loaded.encoder, whole=True).ids, loaded.checkpoint.architecture.max_length

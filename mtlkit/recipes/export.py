@@ -90,5 +90,5 @@ def _record(options: ExportOptions, found: Found, weights: Weights) -> RunRecord
         source.seed if source else 0,
         source.data if source else {},
         source.metrics if source else {},
-        {"path": str(found.path), "digest": digest_of(found.path)},
+        {"path": options.model or str(found.path), "digest": digest_of(found.path)},
     )

@@ -18,12 +18,13 @@ import pytest
 from numpy.typing import NDArray
 from peers import write_peer
 
-from mtlkit.config.inference import ExportOptions
+from mtlkit.config.inference import EvalOptions, ExportOptions
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.model.interop import silence
 from mtlkit.recipes import backends, checking
 from mtlkit.recipes import export as recipe
+from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.export import Exported, choose_export, export
 from mtlkit.recipes.loading import load
 from mtlkit.recipes.train_mtl import train_mtl
@@ -287,6 +288,17 @@ def test_the_real_minilm_as_a_graph(minilm: Path, real_texts: list[str], tmp_pat
     done = export(ExportOptions(model=str(minilm), out=tmp_path / "out", format="onnx"))
     texts = real_texts[:100]
     np.testing.assert_allclose(load(done.out, backend="onnx").embed(texts), load(minilm).embed(texts), atol=1e-5)
+
+
+@needs_onnx
+def test_a_graph_is_evaluated_by_its_heads_alone(exported: Export, sources: dict[str, Path], data: Path) -> None:
+    options = EvalOptions(task=[f"kind={data / 'kind'}"])
+    ours, theirs = (
+        evaluate(options, model) for model in (load(sources["bert"]), load(exported("bert", "onnx").out, backend="onnx"))
+    )
+    assert theirs.tasks["kind"].metrics["accuracy"] == ours.tasks["kind"].metrics["accuracy"]
+    with pytest.raises(UsageError, match="has no heads, and perplexity needs weights; name the run itself"):
+        evaluate(EvalOptions(), load(exported("causal", "onnx").out, backend="onnx"))
 
 
 @needs_onnx
