@@ -29,7 +29,7 @@ def follow(steps: Iterator[Progress]) -> int:
             embedded = step if step.stage == "embedded" else embedded
             text = line(step, time.monotonic() - started)
             if live:
-                live.update(Text(text))
+                live.update(Text(text), refresh=True)
             elif time.monotonic() - spoke > PLAIN_SECONDS:
                 spoke = time.monotonic()
                 say(text)

@@ -22,6 +22,7 @@ Row = dict[str, Any]
 OnBadRow = Literal["error", "skip"]
 
 PARQUET_ROWS = 8192  # rows held at a time
+PARQUET_BYTES = 1 << 20  # of a column read at a time; by its own defaults, pyarrow keeps all that it has read
 LONGEST_FIELD = 2**31 - 1  # the csv module's own limit, 128 KiB, is shorter than a long document
 
 
@@ -161,13 +162,13 @@ def read_parquet(path: Path, _encoding: str) -> Iterator[Row | BadRow]:
 
 
 @contextmanager
-def parquet_file(path: Path, **more: Any) -> Iterator[Any]:
-    """A pyarrow ParquetFile, closed at the end. Raises DataError where it cannot be read."""
+def parquet_file(path: Path) -> Iterator[Any]:
+    """A pyarrow ParquetFile that holds little of the file, closed at the end. Raises DataError where it cannot be read."""
     import pyarrow
     from pyarrow import parquet
 
     try:
-        with parquet.ParquetFile(path, **more) as file:
+        with parquet.ParquetFile(path, pre_buffer=False, buffer_size=PARQUET_BYTES) as file:
             yield file
     except pyarrow.ArrowException as error:
         raise DataError(f"{path}: not a readable parquet file ({str(error).splitlines()[0]})") from None

@@ -12,7 +12,6 @@ from mtlkit.data.readers import PARQUET_ROWS, BadRow, parquet_file, read
 from mtlkit.errors import DataError
 
 WAY = "say --column NAME"
-BUFFER = 1 << 20  # bytes read at a time: without it, pyarrow holds a column of a whole row group
 
 
 def read_column(path: Path, column: str | None, encoding: str) -> Iterator[str]:
@@ -61,7 +60,7 @@ def _parquet_lots(path: Path, column: str | None) -> Iterator[list[str]] | None:
 
 def _read_lots(path: Path, columns: list[str]) -> Iterator[list[str]]:
     rows = 0
-    with parquet_file(path, buffer_size=BUFFER) as file:
+    with parquet_file(path) as file:
         for lot in file.iter_batches(batch_size=PARQUET_ROWS, columns=columns):
             values: Sequence[list[Any]] = [lot.column(name).to_pylist() for name in columns]
             if any(lot.column(name).null_count for name in columns):

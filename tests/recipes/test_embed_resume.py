@@ -1,0 +1,179 @@
+"""A process that embeds a file and dies at any point: what it did is kept, and the file ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import io
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtlkit.config.inference import EmbedOptions
+from mtlkit.errors import UsageError
+from mtlkit.recipes import embed as recipe
+from mtlkit.recipes.embed import Progress
+from mtlkit.recipes.texts import parts
+
+PARTS = 12
+SLOW = """
+import sys, time
+from functools import partial
+from mtlkit.cli.app import main
+from mtlkit.data.parts import Parts
+from mtlkit.recipes import embed, texts
+
+embed.parts = partial(texts.parts, size=4)
+write = Parts.write
+
+pause = float(sys.argv.pop(1))
+
+def slowly(self, number, part, vectors):
+    write(self, number, part, vectors)
+    time.sleep(pause)
+
+Parts.write = slowly
+main()
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "in.txt"
+    path.write_text("".join(f"The cat number {number}{' sleeps' * (number * 7 % 5)} é\n" for number in range(4 * PARTS - 1)))
+    return path
+
+
+def command(source: Path, out: Path, model: Path, pause: float = 0.0) -> list[str]:
+    """`mtlkit embed` in parts of four texts, with a pause after each."""
+    arguments = ["embed", "--input", source, "--output", out, "--model", model]
+    return [sys.executable, "-W", "error", "-c", SLOW, str(pause), *map(str, arguments)]
+
+
+def done(out: Path) -> list[Path]:
+    return sorted(out.with_name(f".{out.name}.parts").glob("*.safetensors"))
+
+
+def interrupted(source: Path, out: Path, model: Path, after: int, number: int) -> tuple[int, str]:
+    """Sends a signal once that many parts are done; the exit code and stderr."""
+    process = subprocess.Popen(command(source, out, model, pause=0.25), stderr=subprocess.PIPE, text=True)
+    while len(done(out)) < after and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+def here(options: EmbedOptions) -> list[Progress]:
+    """The same in this process."""
+    loaded, _ = recipe.open_model(options)
+    return list(recipe.embed_to_file(options, loaded, io.StringIO()))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".jsonl", ".parquet", ".safetensors"])
+def test_a_file_is_the_same_after_a_kill(  # fault 1
+    runs: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setattr(recipe, "parts", partial(parts, size=4))
+    out, whole = tmp_path / f"out{suffix}", tmp_path / f"whole{suffix}"
+    code, _ = interrupted(source, out, runs / "mtl", random.randrange(2, PARTS - 2), signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert not out.exists()
+    found = done(out)
+    assert 0 < len(found) < PARTS
+    found[-1].write_bytes(found[-1].read_bytes()[:50])  # as if the disk had lost its end
+    options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out)
+    with pytest.raises(UsageError, match="go on with --resume, or start again with --overwrite"):
+        here(options)
+    assert here(replace(options, resume=True))[-1].kept == 4 * (len(found) - 1)
+    here(replace(options, output=whole))
+    assert out.read_bytes() == whole.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.txt", out.name, whole.name])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_command_says_how_to_go_on(  # faults 7, 8
+    runs: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    out = tmp_path / "out.npy"
+    returned, said = interrupted(source, out, runs / "mtl", 2, number)
+    assert returned == code
+    count = 4 * len(done(out))
+    assert f"vectors are kept; go on with: mtlkit embed --resume --input {source} --output {out} --model {runs / 'mtl'}" in said
+    assert count >= 8
+    assert "Traceback" not in said
+    monkeypatch.setattr(recipe, "parts", partial(parts, size=4))
+    options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out, resume=True)
+    with pytest.raises(UsageError, match="was begun with normalize false, and now it is true"):
+        here(replace(options, normalize=True))
+    source.write_text(source.read_text().replace("number 1 ", "number one "))
+    with pytest.raises(UsageError, match="the texts of part 1 are not those"):
+        here(options)
+    assert len(done(out)) == count // 4
+    here(replace(options, resume=False, overwrite=True))
+    assert np.load(out).shape == (4 * PARTS - 1, 32)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
+def test_a_full_disk_keeps_what_was_done(  # fault 5
+    runs: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import resource
+
+    out = tmp_path / "out.npy"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))  # a part fits, the whole file does not
+
+    full = subprocess.run(command(source, out, runs / "mtl"), capture_output=True, text=True, timeout=120, preexec_fn=limit)
+    assert full.returncode == 3
+    assert f"{out}: File too large" in full.stderr
+    assert "vectors are kept; go on with: mtlkit embed --resume" in full.stderr
+    assert (out.exists(), len(done(out))) == (False, PARTS)
+    monkeypatch.setattr(recipe, "parts", partial(parts, size=4))
+    here(EmbedOptions(model=str(runs / "mtl"), input=source, output=out, resume=True))
+    assert np.load(out).shape == (4 * PARTS - 1, 32)
+
+
+MEMORY = """
+import io, resource, sys
+from pathlib import Path
+import torch
+from mtlkit.config.inference import EmbedOptions
+from mtlkit.recipes import embed
+
+torch.set_num_threads(1)
+options = EmbedOptions(model=sys.argv[1], input=Path(sys.argv[2]), output=Path(sys.argv[3]))
+loaded, _ = embed.open_model(options)
+for step in embed.embed_to_file(options, loaded, io.StringIO()):
+    if step.texts == 8 * 4096 and step.stage == "embedded":
+        early = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - early) // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="counts memory in kilobytes, as Linux does")
+@pytest.mark.parametrize("suffix", [".npy", ".jsonl", ".parquet", ".safetensors"])
+def test_memory_does_not_grow_with_the_number_of_texts(runs: Path, tmp_path: Path, suffix: str) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    texts = [
+        f"The {word} number {number} sleeps near the barn."
+        for number in range(50_000)
+        for word in ("cat", "dog", "otter", "trout")
+    ]
+    parquet.write_table(pyarrow.table({"text": texts}), tmp_path / "in.parquet")  # in one row group
+    arguments = [str(runs / "mtl"), str(tmp_path / "in.parquet"), str(tmp_path / f"out{suffix}")]
+    result = subprocess.run([sys.executable, "-c", MEMORY, *arguments], capture_output=True, text=True, timeout=250, check=True)
+    assert int(result.stdout) < 64  # megabytes; the texts and vectors have 50
