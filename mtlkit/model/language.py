@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from mtlkit.batch import Batch
 from mtlkit.model.encoder import Encoder
+from mtlkit.model.products import repeated_product
 
 CHUNK = 256  # tokens whose logits exist at the same time: few enough to stay in a cache
 
@@ -28,16 +29,20 @@ class TiedCrossEntropy(torch.autograd.Function):
         grad_states = torch.empty_like(states_TD)
         grad_weight = torch.zeros_like(weight_VD, dtype=states_TD.dtype)
         weight = weight_VD.to(states_TD.dtype)
+        logits_of, back = repeated_product(weight, CHUNK), repeated_product(weight.T, CHUNK)
         for start in range(0, total, CHUNK):
             states = states_TD[start : start + CHUNK]
             targets = targets_T[start : start + CHUNK, None]
-            logits = (states @ weight.T).float()
-            normaliser = logits.logsumexp(-1, keepdim=True)
-            loss += (normaliser - logits.gather(1, targets)).sum()
-            slope = logits.sub_(normaliser).exp_()  # d loss / d logits = softmax - one-hot
+            logits = logits_of(states).float()
+            logits.sub_(logits.amax(-1, keepdim=True))
+            right = logits.gather(1, targets)
+            slope = logits.exp_()  # once for both the loss and its gradient
+            total_each = slope.sum(-1, keepdim=True)
+            loss += (total_each.log() - right).sum()
+            slope.div_(total_each)  # d loss / d logits = softmax - one-hot
             slope.scatter_add_(1, targets, slope.new_full(targets.shape, -1.0))
             slope = slope.to(states.dtype)
-            torch.mm(slope, weight, out=grad_states[start : start + CHUNK])
+            grad_states[start : start + CHUNK] = back(slope)
             grad_weight.addmm_(slope.T, states)
         ctx.save_for_backward(grad_states.div_(total), grad_weight.div_(total).to(weight_VD.dtype))
         return loss / total

@@ -69,6 +69,14 @@ def _gradients(
     )
 
 
+def repeated_product(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
+    """states @ weight.T for many lots of about so many rows: the weight is laid out for oneDNN once. Without gradients."""
+    if weight.device.type == "cpu" and weight.dtype == torch.float32 and has_onednn():
+        laid_out = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), rows)
+        return lambda states: _product(states, laid_out, None)
+    return lambda states: states @ weight.T
+
+
 def linear(layer: nn.Linear, states_TD: Tensor) -> Tensor:
     """A linear layer of (T, in) states."""
     if _by_onednn(states_TD):
