@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mtlkit.data.tokenizer import TextEncoder
-from mtlkit.errors import IntegrityError
+from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.engine import Array, Engine
 from mtlkit.inference.onnx_engine import HEAD, VECTOR, OnnxEngine
@@ -60,11 +60,17 @@ def _outputs(engine: Engine, weights: Weights, texts: Sequence[str]) -> Outputs:
 
 
 def sentence_transformers_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Outputs:
-    """What a user of sentence-transformers gets. Raises IntegrityError when it does not load the folder."""
+    """What a user of sentence-transformers gets. Raises IntegrityError when it does not load the folder, UsageError when it
+    does not load itself."""
     try:
         with silence():
             from sentence_transformers import SentenceTransformer
-
+    except Exception as error:
+        raise UsageError(
+            f"sentence-transformers, which checks the export, cannot be imported ({error}); reinstall it, or uninstall it"
+        ) from error
+    try:
+        with silence():
             model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
             vectors = model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False).float()
     except Exception as error:  # of whichever class, the export is not what it should be

@@ -7,9 +7,13 @@ import subprocess
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mtlkit.recipes import export as recipe
+
+Typed = Callable[..., Any]
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 TEXT = "The cat sleeps near the river."
 
@@ -65,3 +69,12 @@ def test_what_cannot_be_exported_is_said_in_one_line(runs: Path, cli: Cli, tmp_p
     assert empty.returncode == 2
     assert empty.stderr.startswith(f"mtlkit: no model under {tmp_path}/; train one with ")
     assert empty.stderr.endswith(" or name its folder\n")
+
+
+def test_an_unchecked_export_says_so(runs: Path, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "find_spec", lambda _: None)
+    done = typed("export", runs / "mtl", tmp_path / "out")
+    assert (done.code, done.out) == (0, f"{tmp_path / 'out'}: sentence-transformers, vectors of 32, heads kind, state\n")
+    assert "not checked: sentence-transformers is not installed" in done.err
+    assert "pip install 'mtlkit[sentence-transformers]'" in done.err
+    assert typed("export", runs / "mtl", tmp_path / "out", "--overwrite").code == 0

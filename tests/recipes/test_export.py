@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.resources import files
@@ -235,6 +236,15 @@ def test_an_export_that_differs_is_not_kept(sources: dict[str, Path], tmp_path: 
     assert not list(tmp_path.iterdir())
 
 
+def test_a_broken_sentence_transformers_is_not_taken_for_a_broken_export(
+    sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "find_spec", lambda _: True)
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(UsageError, match="sentence-transformers, which checks the export, cannot be imported"):
+        export(ExportOptions(model=str(sources["bidirectional"]), out=tmp_path / "out"))
+
+
 def test_a_number_that_is_none_differs() -> None:
     ours = {"vector": np.ones((2, 3), np.float32)}
     with pytest.raises(IntegrityError, match="differs from the model by nan at 'vector'"):
@@ -283,6 +293,7 @@ def test_the_real_minilm_on_real_texts(minilm: Path, real_texts: list[str]) -> N
     np.testing.assert_allclose(model.embed([real_texts[place] for place in order]), wanted[order], atol=1e-5)
 
 
+@pytest.mark.slow
 @needs_onnx
 def test_the_real_minilm_as_a_graph(minilm: Path, real_texts: list[str], tmp_path: Path) -> None:
     done = export(ExportOptions(model=str(minilm), out=tmp_path / "out", format="onnx"))
