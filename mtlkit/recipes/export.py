@@ -74,7 +74,7 @@ def export(options: ExportOptions, choice: Choice | None = None) -> Exported:
             difference = largest_difference(our_outputs(weights, texts), exporter.outputs(folder, weights, texts))
         record = _record(options, found, weights)
         tasks = tuple(model.tasks.values())
-        card = model_card(record, model.backbone.architecture, tasks, exporter.use(weights), exporter.front)
+        card = model_card(record, model.backbone.architecture, tasks, exporter.use(weights), exporter.front, "exported")
         (folder / "README.md").write_text(card, encoding="utf-8")
         finish(folder, out, record, exporter.record)
     return Exported(out, model.backbone.architecture.dim, tuple(model.tasks), difference)

@@ -23,12 +23,17 @@ TITLES = {"base": "A base", "sentence": "A sentence encoder", "mtl": "A sentence
 
 
 def model_card(
-    record: RunRecord, architecture: Architecture, tasks: Sequence[TaskSpec], use: str = LOADING, front: str = ""
+    record: RunRecord,
+    architecture: Architecture,
+    tasks: Sequence[TaskSpec],
+    use: str = LOADING,
+    front: str = "",
+    made: str = "trained",
 ) -> str:
     """README.md of a run: what it is, from what data, how good, how to load it. `front` is what hubs read at its top."""
     shape = f"{architecture.layers} layers, {architecture.dim} wide, {architecture.heads} attention heads"
     lines = [
-        f"{front}# {TITLES[record.stage]}, trained with mtlkit",
+        f"{front}# {TITLES[record.stage]}, {made} with mtlkit",
         "",
         f"{shape}, {architecture.attention} attention, {architecture.vocab_size:,} tokens in the vocabulary, "
         f"at most {architecture.max_length} tokens a text.",
@@ -44,15 +49,9 @@ def model_card(
         lines.append("")
     if record.parent:
         lines += [f"Started from `{record.parent['path']}` ({record.parent['digest'][:12]}).", ""]
-    lines += [
-        "## Metrics on held-out data",
-        "",
-        "```json",
-        json.dumps(record.metrics, indent=2, ensure_ascii=False),
-        "```",
-        "",
-    ]
-    lines += ["## Data", "", "```json", json.dumps(record.data, indent=2, ensure_ascii=False), "```", ""]
+    for title, values in (("Metrics on held-out data", record.metrics), ("Data", record.data)):
+        if values:
+            lines += [f"## {title}", "", "```json", json.dumps(values, indent=2, ensure_ascii=False), "```", ""]
     lines += ["## Use", "", use]
     return "\n".join(lines)
 
