@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from mtlkit.batch import Batch
-from mtlkit.model.layouts import Grouped
+from mtlkit.model.layouts import Grouped, Padded, Varlen, layout_of
 
 
 def test_every_token_of_a_text_counts_once_and_no_other() -> None:
@@ -16,3 +17,49 @@ def test_every_token_of_a_text_counts_once_and_no_other() -> None:
 def test_lengths_that_return_later_are_not_mixed_up() -> None:
     states = torch.tensor([[2.0], [1.0], [3.0], [4.0]])
     assert Grouped(Batch.flat(np.arange(4), [1, 2, 1], np.arange(3))).mean(states).tolist() == [[2.0], [2.0], [4.0]]
+
+
+@pytest.fixture
+def batch() -> Batch:
+    return Batch.flat(np.arange(12), [2, 2, 3, 5], np.arange(4))
+
+
+@pytest.fixture
+def qkv() -> torch.Tensor:
+    torch.manual_seed(0)
+    return torch.randn(12, 3 * 8)
+
+
+def padded(batch: Batch, states: torch.Tensor) -> tuple[Padded, torch.Tensor]:
+    """The same texts as a rectangle, with states that mean nothing where nothing is."""
+    lengths = [length for texts, length in batch.groups for _ in range(texts)]
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    room = torch.full((*mask.shape, states.shape[1]), 7.0)
+    room[mask] = states
+    return Padded(torch.zeros(mask.shape, dtype=torch.long), mask.long()), room.flatten(0, 1)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_rectangle_gives_what_groups_give(batch: Batch, qkv: torch.Tensor, causal: bool) -> None:
+    layout, room = padded(batch, qkv)
+    real = layout.mask.bool().flatten()
+    torch.testing.assert_close(layout.attend(room, 2, causal)[real], Grouped(batch).attend(qkv, 2, causal), atol=1e-6, rtol=0)
+    torch.testing.assert_close(layout.mean(room), Grouped(batch).mean(qkv))
+    torch.testing.assert_close(layout.first(room), Grouped(batch).first(qkv))
+    assert layout.positions[real].tolist() == batch.positions.tolist()
+
+
+def test_offsets_pool_as_groups_do(batch: Batch, qkv: torch.Tensor) -> None:
+    torch.testing.assert_close(Varlen(batch).mean(qkv), Grouped(batch).mean(qkv))
+    torch.testing.assert_close(Varlen(batch).first(qkv), Grouped(batch).first(qkv))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("causal", [False, True])
+def test_flash_attention_gives_what_groups_give(batch: Batch, causal: bool) -> None:
+    torch.manual_seed(0)
+    states = torch.randn(12, 3 * 64, device="cuda", dtype=torch.bfloat16)
+    there = batch.to(torch.device("cuda"))
+    assert isinstance(layout_of(there), Varlen)
+    flash, groups = layout_of(there).attend(states, 2, causal), Grouped(there).attend(states, 2, causal)
+    torch.testing.assert_close(flash, groups, atol=2e-2, rtol=0)
