@@ -19,7 +19,10 @@ from workers import present
 
 SENTENCE = "some sentence"
 SCRIPTS = {
-    "st": "from sentence_transformers import SentenceTransformer\nSentenceTransformer({model!r}, device='cpu').encode([{text!r}])",
+    "st": (
+        "from sentence_transformers import SentenceTransformer\n"
+        "SentenceTransformer({model!r}, device='cpu').encode([{text!r}])"
+    ),
     "transformers": (
         "import torch\nfrom transformers import AutoModel, AutoTokenizer\n"
         "read, model = AutoTokenizer.from_pretrained({model!r}), AutoModel.from_pretrained({model!r})\n"

@@ -11,7 +11,7 @@ from mtlkit.config.training import DATA, MACHINE, MODEL, MachineOptions, OnBadRo
 
 OUTPUT = "Output"
 InferencePrecision = Literal["auto", "fp32", "bf16", "int8"]
-Backend = Literal["auto", "torch", "onnx", "openvino"]
+Backend = Literal["auto", "torch", "onnx"]
 ExportFormat = Literal["sentence-transformers", "onnx"]
 
 
@@ -52,7 +52,7 @@ class EmbedOptions(TextOptions):
         None, "Write vectors to a .npy, .jsonl, .parquet or .safetensors file.", panel=OUTPUT, short="-o"
     )
     normalize: bool = option(False, "Scale vectors to length 1.", panel=OUTPUT)
-    batch_tokens: int = option(8192, "Tokens of a batch.", panel=OUTPUT, minimum=8)
+    batch_tokens: int = option(3072, "Tokens of a batch.", panel=OUTPUT, minimum=8)
     resume: bool = option(False, "Go on with what an earlier run of the same --output had done.", panel=OUTPUT)
     overwrite: bool = option(False, "Start again, whatever an earlier run of the same --output had done.", panel=OUTPUT)
 
