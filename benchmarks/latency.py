@@ -20,8 +20,7 @@ from workers import present
 SENTENCE = "some sentence"
 SCRIPTS = {
     "st": (
-        "from sentence_transformers import SentenceTransformer\n"
-        "SentenceTransformer({model!r}, device='cpu').encode([{text!r}])"
+        "from sentence_transformers import SentenceTransformer\nSentenceTransformer({model!r}, device='cpu').encode([{text!r}])"
     ),
     "transformers": (
         "import torch\nfrom transformers import AutoModel, AutoTokenizer\n"
