@@ -52,7 +52,9 @@ class EmbedOptions(TextOptions):
         None, "Write vectors to a .npy, .jsonl, .parquet or .safetensors file.", panel=OUTPUT, short="-o"
     )
     normalize: bool = option(False, "Scale vectors to length 1.", panel=OUTPUT)
-    batch_tokens: int = option(3072, "Tokens of a batch.", panel=OUTPUT, minimum=8)
+    batch_tokens: int | None = option(
+        None, "Tokens of a batch.", panel=OUTPUT, minimum=8, default_text="3072 on a CPU, 65536 on a GPU"
+    )
     resume: bool = option(False, "Go on with what an earlier run of the same --output had done.", panel=OUTPUT)
     overwrite: bool = option(False, "Start again, whatever an earlier run of the same --output had done.", panel=OUTPUT)
 

@@ -13,17 +13,18 @@ from mtlkit.data.batching import sorted_batches
 from mtlkit.data.tasks import LabelledTexts
 from mtlkit.data.tokenizer import Encoded
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.engine import BATCH_TOKENS
+from mtlkit.inference.engine import BATCH_TOKENS, GPU_BATCH_TOKENS
 from mtlkit.inference.fast import Encodes
 from mtlkit.metrics import score
 from mtlkit.model.multitask import MultiTaskModel
 
 
 @torch.no_grad()
-def encode_all(model: Encodes, encoded: Encoded, compute: Compute, batch_tokens: int = BATCH_TOKENS) -> Tensor:
+def encode_all(model: Encodes, encoded: Encoded, compute: Compute, batch_tokens: int | None = None) -> Tensor:
     """The vector of every text, (N, D) float32 on the compute device, in the order of the texts."""
     vectors = torch.empty(len(encoded), model.dim, device=compute.device)
-    for rows in sorted_batches(encoded.lengths, batch_tokens):
+    budget = batch_tokens or (BATCH_TOKENS if compute.device.type == "cpu" else GPU_BATCH_TOKENS)
+    for rows in sorted_batches(encoded.lengths, budget):
         batch = encoded.batch(rows).to(compute.device)
         with compute.autocast():
             vectors[torch.from_numpy(batch.rows).to(compute.device)] = model.encode(batch).float()

@@ -12,14 +12,15 @@ from mtlkit.data.tokenizer import Encoded
 
 Array = NDArray[np.float32]
 
-BATCH_TOKENS = 3072  # of texts that are encoded without gradients: on a CPU, what still lies in its caches
+# Of texts that are encoded without gradients: on a CPU, what still lies in its caches; on a GPU, what keeps it busy.
+BATCH_TOKENS, GPU_BATCH_TOKENS = 3072, 65536
 
 
 class Engine(Protocol):
     """Vectors and outputs of heads, in the order of the texts, whatever the batches are."""
 
-    def vectors(self, encoded: Encoded, batch_tokens: int = BATCH_TOKENS) -> Array:
-        """One vector a text, (N, D)."""
+    def vectors(self, encoded: Encoded, batch_tokens: int | None = None) -> Array:
+        """One vector a text, (N, D); None leaves the size of batches to the engine."""
         ...
 
     def outputs(self, encoded: Encoded, tasks: Sequence[str]) -> dict[str, Array]:

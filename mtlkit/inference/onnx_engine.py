@@ -27,8 +27,8 @@ class OnnxEngine:
         except Exception as error:  # the library's own errors share no class of their own
             raise IntegrityError(f"{path}: not a readable ONNX graph ({str(error).splitlines()[0]})") from None
 
-    def vectors(self, encoded: Encoded, batch_tokens: int = BATCH_TOKENS) -> Array:
-        return self._run(encoded, [VECTOR], batch_tokens)[VECTOR]
+    def vectors(self, encoded: Encoded, batch_tokens: int | None = None) -> Array:
+        return self._run(encoded, [VECTOR], batch_tokens or BATCH_TOKENS)[VECTOR]
 
     def outputs(self, encoded: Encoded, tasks: Sequence[str]) -> dict[str, Array]:
         found = self._run(encoded, [HEAD.format(task) for task in tasks], BATCH_TOKENS)

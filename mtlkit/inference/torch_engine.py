@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mtlkit.data.tokenizer import Encoded
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, outputs_of
-from mtlkit.inference.engine import BATCH_TOKENS, Array
+from mtlkit.inference.engine import Array
 from mtlkit.inference.fast import Encodes, fastest
 from mtlkit.model.multitask import MultiTaskModel
 
@@ -20,7 +20,7 @@ class TorchEngine:
         self.compute = compute
         self.fast = fast or fastest(self.model, compute)
 
-    def vectors(self, encoded: Encoded, batch_tokens: int = BATCH_TOKENS) -> Array:
+    def vectors(self, encoded: Encoded, batch_tokens: int | None = None) -> Array:
         found: Array = encode_all(self.fast, encoded, self.compute, batch_tokens).cpu().numpy()
         return found
 

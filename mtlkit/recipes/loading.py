@@ -14,7 +14,7 @@ from mtlkit.config.inference import Backend, InferencePrecision
 from mtlkit.config.training import Device
 from mtlkit.data.tokenizer import Encoded, TextEncoder
 from mtlkit.errors import UsageError, listed, suggest
-from mtlkit.inference.engine import BATCH_TOKENS, Engine
+from mtlkit.inference.engine import Engine
 from mtlkit.model.description import Checkpoint
 from mtlkit.recipes.answers import answers
 from mtlkit.recipes.backends import open_backend
@@ -46,7 +46,7 @@ class LoadedModel:
         """Names of the tasks it has heads for."""
         return tuple(self.specs)
 
-    def embed(self, texts: Sequence[str], *, normalize: bool = False, batch_tokens: int = BATCH_TOKENS) -> NDArray[np.float32]:
+    def embed(self, texts: Sequence[str], *, normalize: bool = False, batch_tokens: int | None = None) -> NDArray[np.float32]:
         """One vector a text: float32 (len(texts), dim); of length 1 with `normalize`."""
         return self.vectors(self.encode(texts), normalize=normalize, batch_tokens=batch_tokens)
 
@@ -70,7 +70,7 @@ class LoadedModel:
             raise TypeError("texts is one string; give a list of strings")
         return self.encoder.encode(texts)
 
-    def vectors(self, encoded: Encoded, *, normalize: bool = False, batch_tokens: int = BATCH_TOKENS) -> NDArray[np.float32]:
+    def vectors(self, encoded: Encoded, *, normalize: bool = False, batch_tokens: int | None = None) -> NDArray[np.float32]:
         """The vectors of texts that are tokens already."""
         vectors = self.engine.vectors(encoded, batch_tokens)
         if normalize:
