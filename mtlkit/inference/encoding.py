@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtlkit.data.batching import sorted_batches
+from mtlkit.data.batching import Rows, sorted_batches
 from mtlkit.data.tasks import LabelledTexts
 from mtlkit.data.tokenizer import Encoded
 from mtlkit.inference.compute import Compute
@@ -19,16 +22,34 @@ from mtlkit.metrics import score
 from mtlkit.model.multitask import MultiTaskModel
 
 
-@torch.no_grad()
 def encode_all(model: Encodes, encoded: Encoded, compute: Compute, batch_tokens: int | None = None) -> Tensor:
     """The vector of every text, (N, D) float32 on the compute device, in the order of the texts."""
     vectors = torch.empty(len(encoded), model.dim, device=compute.device)
-    budget = batch_tokens or (BATCH_TOKENS if compute.device.type == "cpu" else GPU_BATCH_TOKENS)
-    for rows in sorted_batches(encoded.lengths, budget):
+
+    def encode(rows: Rows) -> None:
         batch = encoded.batch(rows).to(compute.device)
-        with compute.autocast():
+        with torch.no_grad(), compute.autocast():  # both are a thread's own
             vectors[torch.from_numpy(batch.rows).to(compute.device)] = model.encode(batch).float()
+
+    budget = batch_tokens or (BATCH_TOKENS if compute.device.type == "cpu" else GPU_BATCH_TOKENS)
+    for_each(
+        encode, sorted_batches(encoded.lengths, budget)[::-1], torch.get_num_threads() if compute.device.type == "cpu" else 1
+    )
     return vectors
+
+
+def for_each(work: Callable[[Rows], None], batches: Sequence[Rows], threads: int) -> None:
+    """Does the work of every batch. Several threads take a batch each, one core a thread: short texts make products too small
+    to be worth sharing out."""
+    if threads == 1 or len(batches) == 1:
+        for rows in batches:
+            work(rows)
+        return
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            deque(pool.map(work, batches), maxlen=0)
+    finally:
+        torch.set_num_threads(threads)
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
-"""Blocks in int8: activations as unsigned bytes with one fixed scale a tensor, weights as signed bytes with one a channel.
+"""Blocks in int8: activations as unsigned bytes, weights as signed bytes with one scale a channel.
 
-No scale depends on the batch, so a text has the same vector in any. Three things make one scale precise enough:
+Activations have one fixed scale a tensor, but attention's output, which other texts can outgrow, one a token. No scale depends
+on the batch, so a text has the same vector in any. Three things make one scale precise enough:
 
 - Smoothing (SmoothQuant, Xiao et al. 2023): each channel of an input is divided by a factor that its weights are multiplied
   with, so that a few large channels don't set the scale of all. Attention's output is smoothed in the values' own weights.
@@ -108,7 +109,8 @@ class ByteBlock:
         qkv_steps = steps_of(peaks["qkv"], attention.qkv.weight)
         self.qkv = ByteLinear(attention.qkv.weight * fold[:, None], attention.qkv.bias * fold, qkv_steps, ZERO)
         self.qkv_inverse = 1 / qkv_steps
-        self.out = ByteLinear(attention.out.weight, attention.out.bias, mixed_steps, ZERO)
+        self.out = ByteLinear(attention.out.weight, torch.zeros(width), mixed_steps, ZERO)
+        self.out_bias = attention.out.bias.detach()
         expand, lowered, contract = split(block, HEADROOM * peaks["contract"])
         expand_steps = steps_of(peaks["expand"], block.expand.weight)
         self.expand = ByteLinear(expand, lowered, expand_steps, ZERO)
@@ -119,7 +121,9 @@ class ByteBlock:
         return layout.attend(self.qkv(to_bytes(states_TD, self.qkv_inverse), torch.float32), self.heads, self.causal)
 
     def project(self, mixed_TD: Tensor, residual_TD: Tensor) -> Tensor:
-        return self.out.add_to(to_bytes(mixed_TD), residual_TD)
+        scale_T1 = mixed_TD.abs().amax(1, keepdim=True).clamp_(min=1e-6) / 127
+        projected = self.out(to_bytes(mixed_TD / scale_T1), torch.float32)
+        return torch.addcmul(residual_TD + self.out_bias, projected, scale_T1)
 
     def mlp(self, states_TD: Tensor, residual_TD: Tensor) -> Tensor:
         hidden = self.expand.gelu(to_bytes(states_TD, self.expand_inverse), self.algorithm)

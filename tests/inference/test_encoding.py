@@ -7,7 +7,7 @@ import torch
 from mtlkit.data.tasks import TaskData
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.encoding import encode_all, evaluate, outputs_of
+from mtlkit.inference.encoding import encode_all, evaluate, for_each, outputs_of
 from mtlkit.metrics import main_metric, score
 from mtlkit.model.multitask import MultiTaskModel
 
@@ -52,3 +52,26 @@ def test_evaluation_gives_the_loss_and_the_metrics_of_the_outputs(
     assert found.pop("loss") == pytest.approx(float(loss))
     assert found == score(tiny_model.tasks[name], outputs, validation.labels)
     assert np.isfinite(found[main_metric(tiny_model.tasks[name])])
+
+
+def test_threads_share_out_the_batches(tiny_model: MultiTaskModel, text_encoder: TextEncoder, compute: Compute) -> None:
+    encoded = text_encoder.encode(TEXTS)
+    alone = encode_all(tiny_model, encoded, compute, 20)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        shared = encode_all(tiny_model, encoded, compute, 20)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    torch.testing.assert_close(shared, alone, atol=1e-5, rtol=0)
+    assert not shared.requires_grad
+
+
+def test_what_goes_wrong_in_a_thread_is_raised() -> None:
+    def work(rows: np.ndarray) -> None:
+        if rows[0] == 2:
+            raise ValueError("batch 2")
+
+    with pytest.raises(ValueError, match="batch 2"):
+        for_each(work, [np.array([number]) for number in range(5)], 2)
