@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -54,14 +55,15 @@ def train(
         set_rate(optimizer, rate.at(index))
         with compute.autocast():
             losses = losses_of(piece)
-        values = {name: loss.item() for name, loss in losses.items()}
-        for name, value in values.items():
-            if value != value or value in (float("inf"), float("-inf")):
-                raise DivergedError(f"loss of '{name}' is {value} at step {index + 1} ({describe(piece)}); lower --learning-rate")
-        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        each = torch.stack(list(losses.values()))
+        each.sum().backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(parameters, clip if clip > 0 else float("inf"))
-        skipped = not bool(torch.isfinite(norm))
+        *values, length = torch.cat([each.detach(), norm.detach()[None]]).tolist()  # a GPU is waited for once a step
+        for name, value in zip(losses, values, strict=True):
+            if not math.isfinite(value):
+                raise DivergedError(f"loss of '{name}' is {value} at step {index + 1} ({describe(piece)}); lower --learning-rate")
+        skipped = not math.isfinite(length)
         if not skipped:
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        yield Step(index, piece, values, float(norm), rate.at(index), skipped)
+        yield Step(index, piece, dict(zip(losses, values, strict=True)), length, rate.at(index), skipped)
