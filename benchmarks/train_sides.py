@@ -54,8 +54,10 @@ def places(labels: list[Any]) -> list[Any]:
 
 def ours(options: Namespace) -> Train:
     """As `mtlkit train-mtl --init DIR --schedule joint` does it."""
-    loaded = load_weights(Path(options.model))  # for its tokenizer and shape
+    loaded = load_weights(Path(options.model))
     encoder = TextEncoder(loaded.encoder.tokenizer, Encoding(options.max_length, "head"))
+    layers = loaded.checkpoint.architecture.layers
+    del loaded  # its weights would count as memory of the training
     tasks = {}
     for place, table in enumerate(read_tables(options), 1):
         spec = infer_spec(f"task{place}", table.labels, "linear", "classification")
@@ -63,7 +65,7 @@ def ours(options: Namespace) -> Train:
         tasks[spec.name] = TaskData(spec, texts, texts, {})
     lengths = {name: task.train.encoded.lengths for name, task in tasks.items()}
     plans = make_plans(lengths, round(options.batch * max(each.mean() for each in lengths.values())), 0)
-    frozen = parse_freeze([options.freeze], tasks, loaded.checkpoint.architecture.layers)
+    frozen = parse_freeze([options.freeze], tasks, layers)
     compute = choose_compute("cpu", "fp32")
 
     def train(steps: int | None) -> Measure:
