@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from mtlkit.config.inference import Backend, InferencePrecision
 from mtlkit.config.training import Device
 from mtlkit.data.tokenizer import TextEncoder, load_tokenizer
-from mtlkit.errors import UsageError
+from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.engine import Engine
 from mtlkit.model.description import Checkpoint, read_checkpoint
 from mtlkit.runs import GRAPH, TOKENIZER, RunRecord, digest_of, is_export, read_record, verify
@@ -91,9 +92,16 @@ def _open_onnx(path: Path, precision: InferencePrecision) -> Opened:
         raise UsageError("--backend onnx needs onnxruntime; install it with: pip install 'mtlkit[onnx]'")
     from mtlkit.inference.onnx_engine import OnnxEngine
 
-    record, checkpoint = verify(folder), read_checkpoint(folder)
-    encoder = TextEncoder(load_tokenizer(folder / TOKENIZER), checkpoint.encoding)
-    return Opened(checkpoint, record, encoder, OnnxEngine(folder / GRAPH))
+    with ThreadPoolExecutor(1) as thread:  # digests are worked out while the graph is read
+        record = thread.submit(verify, folder)
+        try:
+            checkpoint = read_checkpoint(folder)
+            encoder = TextEncoder(load_tokenizer(folder / TOKENIZER), checkpoint.encoding)
+            engine = OnnxEngine(folder / GRAPH)
+        except IntegrityError:
+            record.result()  # what is damaged is said with its digests
+            raise
+        return Opened(checkpoint, record.result(), encoder, engine)
 
 
 EXPORTED: dict[str, Callable[[Path, InferencePrecision], Opened]] = {"onnx": _open_onnx}
