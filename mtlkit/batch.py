@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # torch is imported where a batch is made, so that texts beco
     import torch
     from torch import Tensor
 
+MULTIPLE = 64  # tokens that a batch is rounded up to on a CPU: a hundredth of a full one
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -52,6 +54,18 @@ class Batch:
             tuple(group for batch in batches for group in batch.groups),
             np.concatenate([batch.rows for batch in batches]),
         )
+
+    def rounded(self) -> Batch:
+        """The batch with one more text, of idle tokens, up to a multiple of MULTIPLE: a CPU's library builds and keeps kernels
+        for each number of tokens that it meets, which would cost memory without end."""
+        idle = -self.tokens % MULTIPLE
+        if not idle:
+            return self
+        import torch
+
+        zeros = self.ids.new_zeros(idle)
+        groups, rows = (*self.groups, (1, idle)), np.append(self.rows, -1)
+        return Batch(torch.cat([self.ids, zeros]), torch.cat([self.positions, zeros]), groups, rows)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +20,6 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.products import has_onednn
 
 LAYOUT_TOKENS = 3072  # the batch that weights are laid out for
-MULTIPLE = 64  # tokens that a batch is rounded up to: a hundredth of a full one
 FUSED = {"gelu": ("gelu", "none"), "gelu_tanh": ("gelu", "tanh"), "relu": ("relu", ""), "silu": ("swish", "")}
 
 
@@ -66,7 +64,7 @@ class FastEncoder:
 
     def encode(self, batch: Batch) -> Tensor:
         """One vector a text, (N, D)."""
-        layout = layout_of(rounded(batch))
+        layout = layout_of(batch.rounded())
         states_TD = self.encoder.embed(layout)
         for own, fast in zip(self.encoder.blocks, self.blocks, strict=True):
             assert isinstance(own, Block)
@@ -77,17 +75,6 @@ class FastEncoder:
                 states_TD = fast.project(fast.attend(own.attention_norm(states_TD), layout), states_TD)
                 states_TD = fast.mlp(own.mlp_norm(states_TD), states_TD)
         return self.encoder.pool(layout, self.encoder.norm(states_TD))[: len(batch)]
-
-
-def rounded(batch: Batch) -> Batch:
-    """The batch with one more text, of idle tokens, up to a multiple of MULTIPLE: oneDNN builds and keeps a kernel for each
-    number of tokens that it meets, which would cost memory without end."""
-    idle = -batch.tokens % MULTIPLE
-    if not idle:
-        return batch
-    zeros = batch.ids.new_zeros(idle)
-    groups, rows = (*batch.groups, (1, idle)), np.append(batch.rows, -1)
-    return Batch(torch.cat([batch.ids, zeros]), torch.cat([batch.positions, zeros]), groups, rows)
 
 
 class PackedLinear:

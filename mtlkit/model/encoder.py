@@ -122,8 +122,10 @@ class Encoder(nn.Module):
 
     def encode(self, batch: Batch | Layout) -> Tensor:
         """One vector a text, (N, D)."""
-        layout = layout_of(batch) if isinstance(batch, Batch) else batch
-        return self.pool(layout, self(layout))
+        if not isinstance(batch, Batch):
+            return self.pool(batch, self(batch))
+        layout = layout_of(batch if batch.ids.is_cuda else batch.rounded())
+        return self.pool(layout, self(layout))[: len(batch)]
 
     def pool(self, layout: Layout, states_TD: Tensor) -> Tensor:
         """From the states of a text's tokens to its vector, (N, D).

@@ -64,7 +64,7 @@ def test_a_frozen_backbone_is_said_to_be_encoded_once_and_is_not_run_again(
     tokens: list[int] = []
     embed = tiny_model.backbone.embed
     monkeypatch.setattr(tiny_model.backbone, "embed", lambda layout: tokens.append(len(layout.ids)) or embed(layout))
-    monkeypatch.setattr("mtlkit.inference.fast.MULTIPLE", 1)  # no idle tokens, which would be counted
+    monkeypatch.setattr("mtlkit.batch.MULTIPLE", 1)  # no idle tokens, which would be counted
     done = run(tiny_model, tasks, ["backbone"])
     parts = [part for task in tasks.values() for part in (task.train, task.validation)]
     assert sum(tokens) == sum(len(part.encoded.ids) for part in parts)
