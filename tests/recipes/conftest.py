@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from exports import TEXTS, Export
+from peers import write_peer
 
+from mtlkit.config.inference import ExportOptions
 from mtlkit.config.training import TrainMtlOptions
+from mtlkit.recipes.export import Exported, export
 from mtlkit.recipes.train_mtl import train_mtl
 
 WORDS = ["cat", "dog", "horse", "saw", "drill", "lathe"]
@@ -56,3 +60,35 @@ def odd_run(runs: Path, odd_data: Path, tmp_path_factory: pytest.TempPathFactory
         head_rate=10.0,
     )
     return train_mtl(options).run
+
+
+@pytest.fixture(scope="session")
+def peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT folder as the hub has them."""
+    folder = tmp_path_factory.mktemp("peer") / "bert"
+    write_peer("bert", folder, TEXTS * 20)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sources(runs: Path, data: Path, peer: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A causal base, a bidirectional model with two heads, and a BERT trained on two tasks."""
+    out = tmp_path_factory.mktemp("fine-tuned") / "bert"
+    tasks = [f"{name}={data / name}" for name in ("kind", "state")]
+    train_mtl(TrainMtlOptions(task=tasks, init=str(peer), out=out, epochs=1, batch_tokens=256, head="mlp:16", truncate="tail"))
+    return {"causal": runs / "pretrain", "bidirectional": runs / "mtl", "bert": out}
+
+
+@pytest.fixture(scope="session")
+def exported(sources: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """`exported("bert", "onnx")`, made once."""
+    made: dict[tuple[str, str], Exported] = {}
+    folder = tmp_path_factory.mktemp("exports")
+
+    def make(kind: str, format: str) -> Exported:
+        if (kind, format) not in made:
+            options = ExportOptions(model=str(sources[kind]), out=folder / f"{kind}-{format}", format=format)  # type: ignore[arg-type]
+            made[kind, format] = export(options)
+        return made[kind, format]
+
+    return make
