@@ -81,14 +81,19 @@ def _per_class(names: tuple[str, ...], hits: Array, true: Array, predicted: Arra
 
 def regression(predicted: Array, true: Array) -> dict[str, Any]:
     """Pearson's and Spearman's correlation (0 where one side does not vary) and the mean squared error."""
-    from scipy.stats import rankdata  # half a second of import that classification need not pay
-
     predicted, true = predicted.astype(np.float64), true.astype(np.float64)  # squares of large values overflow float32
     return {
         "pearson": correlation(predicted, true),
-        "spearman": correlation(rankdata(predicted), rankdata(true)),
+        "spearman": correlation_of_ranks(predicted, true),
         "mse": float(np.mean((predicted - true) ** 2)),
     }
+
+
+def correlation_of_ranks(left: Array, right: Array) -> float:
+    """Spearman's correlation."""
+    from scipy.stats import rankdata  # half a second of import that classification need not pay
+
+    return correlation(rankdata(left), rankdata(right))
 
 
 def correlation(left: Array, right: Array) -> float:

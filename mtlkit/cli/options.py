@@ -23,7 +23,7 @@ else:
 
 Options = TypeVar("Options")
 
-PANELS = ("Data", "Model", "Training", "Freezing", "Output", "Run", "Machine")  # in the order of --help
+PANELS = ("Data", "Objective", "Model", "Training", "Freezing", "Output", "Run", "Machine")  # in the order of --help
 
 
 def add_command(

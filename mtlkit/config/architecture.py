@@ -14,7 +14,7 @@ Kind = Literal["classification", "multi-label", "regression"]
 Stage = Literal["base", "sentence", "mtl"]
 Norm = Literal["pre", "post"]
 Activation = Literal["gelu", "gelu_tanh", "relu", "silu"]
-Pooling = Literal["mean", "first"]
+Pooling = Literal["mean", "first", "weighted"]
 
 # name: (layers, width, attention heads)
 SIZES: dict[str, tuple[int, int, int]] = {
@@ -34,7 +34,8 @@ class Architecture:
     `max_length` is the number of positions, BOS and EOS among them; `dim` must be a multiple of `heads`. The fields below
     `dropout` are what BERT and its kin have otherwise: the norm after each addition (`post`), a norm after the embeddings,
     an MLP of `hidden` in place of 4 * dim, embeddings of `embedding_dim` widened to `dim`, the vector at the first token
-    in place of the mean, vectors scaled to length 1. `family` names the Hugging Face model that the weights came from.
+    in place of the mean, vectors scaled to length 1. `weighted` is a mean in which every token of the vocabulary has a learned
+    weight. `family` names the Hugging Face model that the weights came from.
     """
 
     vocab_size: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,9 +15,14 @@ Precision = Literal["auto", "fp32", "bf16"]
 OnBadRow = Literal["error", "skip"]
 Size = Literal["xs", "s", "m", "l"]
 Schedule = Literal["round-robin", "joint"]
+ObjectiveName = Literal["classify", "pairs", "distill", "similarity"]
+DistillLoss = Literal["vector", "matrix", "both"]
+TokenInit = Literal["random", "teacher"]
+TeacherPrecision = Literal["auto", "fp32", "bf16", "int8"]
 
 MAX_LENGTH = 256  # tokens of a text, for a model from scratch
 DATA, MODEL, TRAINING, FREEZING, RUN, MACHINE = "Data", "Model", "Training", "Freezing", "Run", "Machine"
+OBJECTIVE = "Objective"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +58,7 @@ class ShapeOptions:
     dim: int | None = option(None, "Width, in place of the size's.", panel=MODEL, minimum=1)
     heads: int | None = option(None, "Attention heads, in place of the size's.", panel=MODEL, minimum=1)
     vocab_size: int = option(8192, "Tokens of the tokenizer that is trained.", panel=MODEL, minimum=300)
+    lowercase: bool = option(False, "Fold case in the tokenizer that is trained, so that more words fit into it.", panel=MODEL)
 
     def shape(self) -> tuple[int, int, int]:
         """Layers, width, attention heads."""
@@ -131,13 +137,50 @@ class TaskTrainingOptions(ShapeOptions, TrainingOptions):
 class TrainSentenceOptions(TaskTrainingOptions):
     """Options of `mtlkit train-sentence`."""
 
-    task: str = option("topic=sample:topic", "The task to fine-tune on, NAME=SOURCE.", panel=DATA, metavar="NAME=SOURCE")
+    objective: ObjectiveName = option(
+        "classify",
+        "classify: labels; pairs: texts that belong together; distill: a teacher's vectors; similarity: scores of two texts.",
+        panel=OBJECTIVE,
+    )
+    task: str = option(
+        "topic=sample:topic",
+        "The data, NAME=SOURCE: what to fine-tune on, whatever the objective.",
+        panel=DATA,
+        metavar="NAME=SOURCE",
+    )
+    teacher: str | None = option(None, "Model that distill learns from: a folder, or a hub id.", panel=OBJECTIVE)
+    teacher_precision: TeacherPrecision = option(
+        "auto", "Arithmetic of the teacher; int8 is the fastest on a CPU.", panel=OBJECTIVE
+    )
+    distill_loss: DistillLoss = option(
+        "vector", "Learn the teacher's vectors, the matrix of their cosines in a batch, or both.", panel=OBJECTIVE
+    )
+    token_init: TokenInit = option(
+        "random", "teacher: token embeddings of fresh weights start as the teacher's vectors of the tokens.", panel=OBJECTIVE
+    )
+    temperature: float = option(0.05, "What pairs divides cosines by; lower is stricter.", panel=OBJECTIVE, minimum=0.001)
+    matryoshka: str | None = option(
+        None, "Lengths that vectors can be cut to afterwards, such as 128,64; not with classify.", panel=OBJECTIVE
+    )
     attention: Attention | None = option("bidirectional", "What a token sees: the whole text, or what came before.", panel=MODEL)
     schedule: Schedule = "round-robin"
 
     @property
     def tasks(self) -> list[str]:
         return [self.task]
+
+    def architecture(self, vocab_size: int | None = None) -> Architecture:
+        made = super().architecture(vocab_size)
+        return replace(made, pooling="weighted") if self.token_init == "teacher" else made
+
+    def widths(self, dim: int) -> list[int]:
+        """The lengths of a vector that `--matryoshka` trains, the whole one first. Raises UsageError."""
+        cuts = [part.strip() for part in (self.matryoshka or "").split(",") if part.strip()]
+        if not all(cut.isdecimal() and 0 < int(cut) <= dim for cut in cuts):
+            raise UsageError(
+                f"--matryoshka {self.matryoshka!r} is no list of lengths; give numbers from 1 to {dim}, such as 128,64"
+            )
+        return sorted({dim, *map(int, cuts)}, reverse=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +193,7 @@ class TrainMtlOptions(TaskTrainingOptions):
         panel=DATA,
         metavar="NAME=SOURCE",
     )
+    objective: ObjectiveName = "classify"
     schedule: Schedule = option("round-robin", "A batch of each task in turn, or one batch of all tasks.", panel=TRAINING)
 
     @property

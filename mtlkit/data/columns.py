@@ -35,6 +35,20 @@ LABEL_NAMES = (
     "intent",
 )
 
+PAIR_NAMES = (
+    ("sentence1", "sentence2"),
+    ("text1", "text2"),
+    ("anchor", "positive"),
+    ("question1", "question2"),
+    ("question", "answer"),
+    ("query", "answer"),
+    ("query", "document"),
+    ("query", "passage"),
+    ("premise", "hypothesis"),
+    ("title", "body"),
+    ("first", "second"),
+)
+
 
 def text_columns(columns: list[str], asked: str | None, place: str, way: str = "say ?text=NAME") -> list[str]:
     """The columns whose texts are joined: those asked for (`title+body`), the usual one, or the only one there is.
@@ -42,20 +56,35 @@ def text_columns(columns: list[str], asked: str | None, place: str, way: str = "
     `way` tells the user how to ask, where that is not certain. Raises DataError.
     """
     if asked is not None:
-        return [_existing(name, columns, place) for name in asked.split("+")]
+        return [existing_column(name, columns, place) for name in asked.split("+")]
     if len(columns) == 1:
         return columns
-    return [_usual("text", TEXT_NAMES, columns, place, way)]
+    return [usual_column("text", TEXT_NAMES, columns, place, way)]
 
 
 def label_column(columns: list[str], asked: str | None, place: str) -> str:
     """The column of the labels: the one asked for, or the usual one."""
     if asked is not None:
-        return _existing(asked, columns, place)
-    return _usual("label", LABEL_NAMES, columns, place, "say ?label=NAME")
+        return existing_column(asked, columns, place)
+    return usual_column("label", LABEL_NAMES, columns, place, "say ?label=NAME")
 
 
-def _usual(role: str, names: Iterable[str], columns: list[str], place: str, way: str) -> str:
+def pair_columns(columns: list[str], first: str | None, second: str | None, place: str) -> tuple[str, str]:
+    """The two columns of a pair: those asked for, two usual names, or the only two there are. Raises DataError."""
+    if first is not None or second is not None:
+        if first is None or second is None:
+            raise DataError(f"{place}: a pair has two columns; say both, ?first=NAME&second=NAME")
+        return existing_column(first, columns, place), existing_column(second, columns, place)
+    lowered = {column.lower(): column for column in reversed(columns)}
+    for one, other in PAIR_NAMES:
+        if one in lowered and other in lowered:
+            return lowered[one], lowered[other]
+    if len(columns) == 2 and not set(lowered) & set(LABEL_NAMES):
+        return columns[0], columns[1]
+    raise DataError(f"{place}: which two columns are a pair? columns: {', '.join(columns)}; say ?first=NAME&second=NAME")
+
+
+def usual_column(role: str, names: Iterable[str], columns: list[str], place: str, way: str) -> str:
     lowered = {column.lower(): column for column in reversed(columns)}
     for name in names:
         if name in lowered:
@@ -63,7 +92,7 @@ def _usual(role: str, names: Iterable[str], columns: list[str], place: str, way:
     raise DataError(f"{place}: which column is the {role}? columns: {', '.join(columns)}; {way}")
 
 
-def _existing(name: str, columns: list[str], place: str) -> str:
+def existing_column(name: str, columns: list[str], place: str) -> str:
     if name not in columns:
         raise DataError(f"column '{name}' not found in {place}; columns: {', '.join(columns)}{suggest(name, columns)}")
     return name

@@ -11,6 +11,7 @@ from mtlkit.data.columns import join_text, text_columns
 from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.readers import BadRow, OnBadRow, Tally, good_rows
 from mtlkit.data.sources import find_split, open_source
+from mtlkit.data.tables import SPLIT_SEED, Reading
 from mtlkit.errors import DataError, listed
 
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.05, 2000  # of all texts, for the perplexity on unseen text
@@ -55,10 +56,20 @@ def read_corpus(sources: list[str], encoding: str, on_bad_row: OnBadRow, seed: i
     """
     tally = Tally()
     texts = [text for source in sources for text in read_texts(source, encoding, on_bad_row, tally)]
+    return *hold_out_texts(texts, listed(sources), seed), tally
+
+
+def read_train_and_held_out(source: str, reading: Reading) -> tuple[list[str], list[str]]:
+    """The texts of a source and those held out of it, the same ones whatever the seed of a training. Raises DataError."""
+    texts = list(read_texts(source, reading.encoding, reading.on_bad_row, reading.tally))
+    return hold_out_texts(texts, source, SPLIT_SEED)
+
+
+def hold_out_texts(texts: list[str], name: str, seed: int) -> tuple[list[str], list[str]]:
     if len(texts) < 2:
-        raise DataError(f"{listed(sources)}: {len(texts)} texts; pretraining needs two at least, one of them held out")
+        raise DataError(f"{name}: {len(texts)} texts; two are needed at least, one of them held out")
     count = min(HELD_OUT_MOST, max(1, round(len(texts) * HELD_OUT_SHARE)))
     held = np.zeros(len(texts), bool)
     held[generator(seed, "held-out").permutation(len(texts))[:count]] = True
     train = [text for text, out in zip(texts, held, strict=True) if not out]
-    return train, [text for text, out in zip(texts, held, strict=True) if out], tally
+    return train, [text for text, out in zip(texts, held, strict=True) if out]

@@ -14,12 +14,14 @@ from mtlkit.errors import UsageError, listed, suggest
 class Query:
     """The `?key=value` part of a source.
 
-    `text` may join columns with `+`; `split` names the split to train on; `config` is a hub data set's configuration;
-    `kind` overrules what the labels look like.
+    `text` may join columns with `+`; `first` and `second` are the columns of a pair; `split` names the split to train on;
+    `config` is a hub data set's configuration; `kind` overrules what the labels look like.
     """
 
     text: str | None = None
     label: str | None = None
+    first: str | None = None
+    second: str | None = None
     split: str = "train"
     config: str | None = None
     limit: int | None = None

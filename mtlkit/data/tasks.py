@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit.batch import Batch
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.labels import encode_labels, unseen_labels
@@ -29,6 +30,15 @@ class LabelledTexts:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each text, (N,)."""
+        return self.encoded.lengths
+
+    def batch(self, rows: NDArray[np.int64]) -> Batch:
+        """The texts of these rows as one flat batch."""
+        return self.encoded.batch(rows)
 
 
 @dataclass(frozen=True)

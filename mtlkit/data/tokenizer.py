@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -9,22 +10,29 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Encoding
 from mtlkit.errors import IntegrityError
 
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
+LETTERS_TO_LEARN = 50_000_000  # BPE learns little from more text than this
 LETTERS_AT_ONCE = 250_000  # handed to the tokenizer together: enough for all cores, little enough for their caches
 LETTERS_A_PIECE = 8192  # of a text that BPE learns from: its time grows with the square of the longest word
 LETTERS_A_TOKEN = 32  # more than any token of real text holds; what lies beyond a budget of these is never looked at
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """A byte-level BPE (Sennrich et al. 2016; Radford et al. 2019) without normalisation: any Unicode survives it."""
+def train_tokenizer(texts: Sequence[str], vocab_size: int, lowercase: bool = False) -> Tokenizer:
+    """A byte-level BPE (Sennrich et al. 2016; Radford et al. 2019): any Unicode survives it.
+
+    With `lowercase` case is folded and a text begins as if a space stood before it, so that a word is the same token wherever
+    it stands: more words fit into a small vocabulary.
+    """
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if lowercase:
+        tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=lowercase)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
@@ -33,10 +41,16 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_pieces(texts), trainer)
+    tokenizer.train_from_iterator(_pieces(_spread(texts)), trainer)
     ends = [(BOS, tokenizer.token_to_id(BOS)), (EOS, tokenizer.token_to_id(EOS))]
     tokenizer.post_processor = processors.TemplateProcessing(single=f"{BOS} $A {EOS}", special_tokens=ends)
     return _literal(tokenizer)
+
+
+def _spread(texts: Sequence[str]) -> Sequence[str]:
+    """Texts spread evenly over all of them, up to a bound on their length."""
+    total = sum(map(len, texts))
+    return texts[:: max(1, math.ceil(total / LETTERS_TO_LEARN))]
 
 
 def _pieces(texts: Iterable[str]) -> Iterator[str]:

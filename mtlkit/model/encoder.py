@@ -86,6 +86,8 @@ class Encoder(nn.Module):
         self.dropout = nn.Dropout(architecture.dropout)
         self.blocks = nn.ModuleList(Block(architecture) for _ in range(architecture.layers))
         self.norm = nn.LayerNorm(dim, epsilon) if architecture.norm == "pre" else nn.Identity()
+        if architecture.pooling == "weighted":
+            self.token_weights = nn.Parameter(torch.zeros(architecture.vocab_size))  # logarithms, so that no weight is below 0
         self.initialise()
 
     @torch.no_grad()
@@ -131,9 +133,16 @@ class Encoder(nn.Module):
         """From the states of a text's tokens to its vector, (N, D).
 
         The mean counts BOS and EOS and never padding, as sentence-transformers' does under an attention mask; a blank text
-        is BOS and EOS alone, so its mean is finite.
+        is BOS and EOS alone, so its mean is finite. A weight belongs to a token of the vocabulary, whatever stands around it,
+        as in sentence-transformers' WordWeights.
         """
-        vectors = layout.mean(states_TD) if self.architecture.pooling == "mean" else layout.first(states_TD)
+        if self.architecture.pooling == "first":
+            vectors = layout.first(states_TD)
+        elif self.architecture.pooling == "mean":
+            vectors = layout.mean(states_TD)
+        else:
+            weights_T1 = self.token_weights.exp()[layout.ids, None]
+            vectors = layout.mean(states_TD * weights_T1) / layout.mean(weights_T1)
         return functional.normalize(vectors, dim=-1) if self.architecture.normalize else vectors
 
     def embeddings(self) -> nn.Module:

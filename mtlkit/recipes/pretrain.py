@@ -31,8 +31,6 @@ from mtlkit.training.events import Event, Finished, Note, Progress, result
 from mtlkit.training.loop import train
 from mtlkit.training.optimizer import LearningRate
 
-TOKENIZER_LETTERS = 50_000_000  # BPE learns little from more text than this
-
 
 def pretrain(options: PretrainOptions) -> Finished:
     """Trains a base on texts and writes the run. Raises DataError, UsageError, DivergedError."""
@@ -60,7 +58,7 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
     yield Note(f"{len(texts):,} texts to train on, {len(held_out):,} held out, from {', '.join(options.sources)}")
     if tally.skipped:
         yield Note(f"{tally.skipped:,} rows skipped, such as {tally.reasons[0]}", warning=True)
-    tokenizer = train_tokenizer(_first_letters(texts), options.vocab_size)
+    tokenizer = train_tokenizer(texts, options.vocab_size, options.lowercase)
     encoder = TextEncoder(tokenizer, Encoding(options.context))
     architecture = Architecture(tokenizer.get_vocab_size(), layers, dim, heads, options.context, dropout=options.dropout)
     windows = Windows(encode_cached(texts, encoder, whole=True).ids, options.context)
@@ -132,9 +130,3 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
         save_run(folder, out, product, "pretrain", options, data=data, metrics=metrics)
     yield Note(f"held-out perplexity {metrics['perplexity']:.2f}, {metrics['bits_per_byte']:.3f} bits per byte")
     yield Finished(out, metrics, time.monotonic() - started, "mtlkit train-sentence")
-
-
-def _first_letters(texts: list[str]) -> Iterator[str]:
-    """Texts spread evenly over the corpus, up to a bound on their length."""
-    total = sum(map(len, texts))
-    yield from texts[:: max(1, math.ceil(total / TOKENIZER_LETTERS))]

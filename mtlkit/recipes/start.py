@@ -57,9 +57,9 @@ def start_from(found: Found, options: TaskTrainingOptions) -> Start:
     return Start(loaded.model, TextEncoder(loaded.encoder.tokenizer, encoding), found.path)
 
 
-def start_from_scratch(options: TaskTrainingOptions, tables: Mapping[str, Table]) -> Start:
+def start_from_scratch(options: TaskTrainingOptions, texts: Sequence[str]) -> Start:
     """Fresh weights, and a tokenizer trained on the training texts."""
-    tokenizer = train_tokenizer((text for table in tables.values() for text in table.texts), options.vocab_size)
+    tokenizer = train_tokenizer(texts, options.vocab_size, options.lowercase)
     architecture = options.architecture(tokenizer.get_vocab_size())
     torch.manual_seed(options.seed)
     encoder = TextEncoder(tokenizer, Encoding(architecture.max_length, options.truncate or "head-tail"))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mtlkit.config.architecture import Stage, parse_head
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
@@ -17,11 +18,13 @@ from mtlkit.inference.compute import choose_compute
 from mtlkit.recipes.finding import Found
 from mtlkit.recipes.saving import Product, save_run
 from mtlkit.recipes.start import Start, choose_start, fit_heads, start_from, start_from_scratch
+from mtlkit.recipes.vector_objectives import check_objective, load_lesson
 from mtlkit.recipes.weights import describe
 from mtlkit.runs import check_place, staged
 from mtlkit.training.events import Epoch, Event, Finished, Note, Parts
 from mtlkit.training.fit import fit
 from mtlkit.training.freezing import check_freeze, parse_freeze
+from mtlkit.training.objectives import Objective, head_objectives
 
 Options = TrainSentenceOptions | TrainMtlOptions
 
@@ -46,6 +49,15 @@ class Checked:
     frozen: frozenset[str]
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A model to train, what it is to learn by name, and the fingerprint of each one's data."""
+
+    start: Start
+    objectives: Mapping[str, Objective]
+    data: dict[str, Any]
+
+
 def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
     """Checks all options, reads the data, trains, and writes the run. No data is read before everything is checked."""
     started = time.monotonic()
@@ -58,16 +70,16 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
         if checked.found
         else "starting from fresh weights, as asked"
     )
-    start, tasks, notes = load(options, checked)
-    yield from notes
-    yield from describe_tasks(tasks, start)
-    unused = {f"head:{name}" for name in start.model.tasks if name not in tasks}
+    prepared = yield from prepare_objectives(options, checked)
+    start = prepared.start
+    unused = {f"head:{name}" for name in start.model.tasks if name not in prepared.objectives}
     if unused:
         yield Note(f"kept as they are, for want of data: {', '.join(sorted(unused))}", warning="backbone" not in checked.frozen)
     with staged(out) as place:
         best = None
         with (place / "metrics.jsonl").open("w", encoding="utf-8") as log:
-            for event in fit(start.model, tasks, checked.frozen | unused, options.schedule, options, compute, log):
+            frozen = checked.frozen | unused
+            for event in fit(start.model, prepared.objectives, frozen, options.schedule, options, compute, log):
                 if isinstance(event, Epoch) and event.best:
                     best = event
                 if isinstance(event, Parts):
@@ -77,8 +89,7 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
         scores = {state.task: state.validation for state in best.tasks}
         metrics = {"validation": scores, "score": best.score, "best_epoch": best.epoch}
         product = Product(start.model, start.encoder.tokenizer, stages.stage, start.encoder.encoding)
-        data = {name: task.fingerprint for name, task in tasks.items()}
-        save_run(place, out, product, stages.command, options, data=data, metrics=metrics, parent=start.parent)
+        save_run(place, out, product, stages.command, options, data=prepared.data, metrics=metrics, parent=start.parent)
     yield Finished(out, metrics, time.monotonic() - started, stages.following)
 
 
@@ -92,26 +103,44 @@ def check(options: Options, stages: Stages) -> Checked:
     heads = [task.name for task in described.tasks] if described else []
     architecture = described.architecture if described else options.architecture()
     frozen = parse_freeze(options.freeze, [*heads, *(name for name in sources if name not in heads)], architecture.layers)
-    check_freeze(frozen, sources, {"backbone", *(f"head:{name}" for name in heads)}, fresh=found is None)
+    if isinstance(options, TrainSentenceOptions) and options.objective != "classify":
+        check_objective(options, found, frozen)
+    else:
+        check_freeze(frozen, sources, {"backbone", *(f"head:{name}" for name in heads)}, fresh=found is None)
     return Checked(found, sources, frozen)
 
 
-def load(options: Options, checked: Checked) -> tuple[Start, dict[str, TaskData], list[Note]]:
-    """The model to train, with a head a task, and every task's rows as tokens and labels."""
-    start = start_from(checked.found, options) if checked.found else None
+def prepare_objectives(options: Options, checked: Checked) -> Generator[Event, None, Prepared]:
+    """Reads the data and the model to train."""
     reading = Reading(options.encoding, options.on_bad_row, Tally())
+    if isinstance(options, TrainSentenceOptions) and options.objective != "classify":
+        ((name, source),) = checked.sources.items()
+        lesson = yield from load_lesson(options, checked.found, source, reading)
+        prepared = Prepared(lesson.start, {name: lesson.objective}, {name: lesson.data})
+    else:
+        start, tasks, warnings = load(options, checked, reading)
+        yield from (Note(text, warning=True) for text in warnings)
+        yield from describe_tasks(tasks, start)
+        data = {name: task.fingerprint for name, task in tasks.items()}
+        prepared = Prepared(start, head_objectives(start.model, tasks), data)
+    if reading.tally.skipped:
+        yield Note(f"{reading.tally.skipped:,} rows skipped, such as {reading.tally.reasons[0]}", warning=True)
+    return prepared
+
+
+def load(options: Options, checked: Checked, reading: Reading) -> tuple[Start, dict[str, TaskData], list[str]]:
+    """The model to train, with a head a task; every task's rows as tokens and labels; and what the user should look at."""
+    start = start_from(checked.found, options) if checked.found else None
     tables = {name: read_train_and_validation(source, reading) for name, source in checked.sources.items()}
     train = cap_tables({name: both[0] for name, both in tables.items()}, options.cap_rows())
-    start = start or start_from_scratch(options, train)
+    start = start or start_from_scratch(options, [text for table in train.values() for text in table.texts])
     kinds = {name: parse_source(source)[1].kind for name, source in checked.sources.items()}
     specs, warnings = fit_heads(start, train, kinds, options.head, checked.frozen, options.seed)
     tasks = {
         name: prepare_task(spec, checked.sources[name], train[name], tables[name][1], start.encoder)
         for name, spec in specs.items()
     }
-    if reading.tally.skipped:
-        warnings = [f"{reading.tally.skipped:,} rows skipped, such as {reading.tally.reasons[0]}", *warnings]
-    return start, tasks, [Note(text, warning=True) for text in warnings]
+    return start, tasks, warnings
 
 
 def named_sources(tasks: Sequence[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Trains a model on tasks, epoch by epoch, and keeps the best weights. Shared by every command that has tasks."""
+"""Trains a model towards its objectives, epoch by epoch, and keeps the best weights. Shared by every command but `pretrain`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any, TextIO
 from torch import Tensor
 
 from mtlkit.config.training import Schedule, TaskTrainingOptions
-from mtlkit.data.tasks import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import fastest
@@ -22,6 +21,7 @@ from mtlkit.training.freezing import apply_freeze, digest, training_mode
 from mtlkit.training.judging import Best, Judge, rank, trained_weights
 from mtlkit.training.loop import Step, train
 from mtlkit.training.multitask import TaskLosses
+from mtlkit.training.objectives import Objective
 from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.schedules import Piece, make_plans, spend, work
 
@@ -45,12 +45,12 @@ class Account:
 
 
 class Fit:
-    """One training. `tasks` have data; those whose head is frozen are watched: evaluated, not trained on."""
+    """One training. A task whose head is frozen is watched: evaluated, not trained on."""
 
     def __init__(
         self,
         model: MultiTaskModel,
-        tasks: Mapping[str, TaskData],
+        objectives: Mapping[str, Objective],
         frozen: frozenset[str],
         schedule: Schedule,
         options: TaskTrainingOptions,
@@ -59,11 +59,11 @@ class Fit:
     ) -> None:
         apply_freeze(model, frozen)
         model.to(compute.device)
-        self.model, self.tasks, self.frozen = model, tasks, frozen
+        self.model, self.objectives, self.frozen = model, objectives, frozen
         self.schedule, self.options, self.compute, self.log = schedule, options, compute, log
         self.before = {name: digest(model.part(name)) for name in sorted(frozen)}
-        self.mixed = {name: task for name, task in tasks.items() if f"head:{name}" not in frozen}
-        self.lengths = {name: task.train.encoded.lengths for name, task in self.mixed.items()}
+        self.mixed = {name: objective for name, objective in objectives.items() if f"head:{name}" not in frozen}
+        self.lengths = {name: objective.train.lengths for name, objective in self.mixed.items()}
         self.plans = make_plans(self.lengths, options.batch_tokens, options.seed)
         self.budget = spend(self.plans, schedule)
         self.best: Best | None = None
@@ -72,11 +72,12 @@ class Fit:
         """Trains in place, leaves the best weights in the model and yields what happens."""
         yield Parts(self._parts())
         vectors = self._train_vectors()
-        judge = Judge(self.model, self.tasks, self.compute, vectors is not None)
+        judge = Judge(self.model, self.objectives, self.compute, vectors is not None)
         if vectors is not None:
-            count = sum(len(task.train) + len(task.validation) for task in self.tasks.values())
+            both = [examples for one in self.objectives.values() for examples in (one.train, one.validation)]
+            count = sum(len(examples.encoded) for examples in both)
             yield Note(f"the backbone is frozen: {count:,} texts were encoded once, the heads train on their vectors")
-        if len(self.mixed) < len(self.tasks):
+        if len(self.mixed) < len(self.objectives):
             yield self._epoch(0, judge, Account())
         worse, account = 0, Account()
         for step, progress in self._steps(vectors):
@@ -105,7 +106,7 @@ class Fit:
             return None
         self.model.eval()
         fast = fastest(self.model, self.compute)
-        return {name: encode_all(fast, task.train.encoded, self.compute) for name, task in self.mixed.items()}
+        return {name: encode_all(fast, objective.train.encoded, self.compute) for name, objective in self.mixed.items()}
 
     def _steps(self, vectors: dict[str, Tensor] | None) -> Iterator[tuple[Step[Piece], Progress]]:
         options, losses = self.options, TaskLosses(self.model, self.mixed, self.compute.device, vectors)
@@ -131,18 +132,18 @@ class Fit:
             yield step, Progress(step.index + 1, rate.steps, epoch, options.epochs, elapsed, seen / elapsed, step.losses, {})
 
     def _epoch(self, number: int, judge: Judge, account: Account) -> Epoch:
-        """Evaluates every task and, after an epoch of training (0 is before it), remembers the weights if they are the best."""
+        """Evaluates every objective and, after an epoch (0 is before training), remembers the weights if they are the best."""
         states = tuple(
             TaskState(
                 name,
-                task.spec.kind,
+                objective.kind,
                 account.mean(name),
                 metrics,
                 account.batches[name],
                 self.budget.rounds if number and name in self.mixed else 0,
                 name not in self.mixed,
             )
-            for (name, task), metrics in zip(self.tasks.items(), judge().values(), strict=True)
+            for (name, objective), metrics in zip(self.objectives.items(), judge().values(), strict=True)
         )
         now = rank(states, self.mixed)
         better = number > 0 and (self.best is None or now.beats(self.best.rank))
@@ -173,12 +174,12 @@ class Fit:
 
 def fit(
     model: MultiTaskModel,
-    tasks: Mapping[str, TaskData],
+    objectives: Mapping[str, Objective],
     frozen: frozenset[str],
     schedule: Schedule,
     options: TaskTrainingOptions,
     compute: Compute,
     log: TextIO,
 ) -> Iterator[Event]:
-    """Trains `model` in place on tasks and yields what happens; the last Epoch with `best` is the one whose weights stay."""
-    return Fit(model, tasks, frozen, schedule, options, compute, log).events()
+    """Trains `model` in place and yields what happens; the last Epoch with `best` is the one whose weights stay."""
+    return Fit(model, objectives, frozen, schedule, options, compute, log).events()

@@ -7,38 +7,37 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mtlkit.data.tasks import TaskData
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.encoding import encode_all, evaluate
+from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import fastest
-from mtlkit.metrics import main_metric
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import TaskState
+from mtlkit.training.objectives import Objective
 
 SHOWN = ("loss", "accuracy", "macro_f1", "micro_f1", "pearson", "spearman", "mse")  # of all metrics, those of an epoch
 
 
 class Judge:
-    """Evaluates every task on its validation rows. Vectors of a frozen backbone are worked out once."""
+    """Evaluates every objective on its validation texts. Vectors of a frozen backbone are worked out once."""
 
-    def __init__(self, model: MultiTaskModel, tasks: Mapping[str, TaskData], compute: Compute, frozen_backbone: bool) -> None:
-        self.model, self.tasks, self.compute = model, tasks, compute
+    def __init__(self, model: MultiTaskModel, objectives: Mapping[str, Objective], compute: Compute, frozen: bool) -> None:
+        self.model, self.objectives, self.compute = model, objectives, compute
         self.cached: dict[str, Tensor] = {}
-        if frozen_backbone:
+        if frozen:
             model.eval()
             self.fast = fastest(model, compute)
-            self.cached = {name: self._encode(task) for name, task in tasks.items()}
+            self.cached = {name: self._encode(objective) for name, objective in objectives.items()}
 
-    def _encode(self, task: TaskData) -> Tensor:
-        return encode_all(self.fast, task.validation.encoded, self.compute)
+    def _encode(self, objective: Objective) -> Tensor:
+        return encode_all(self.fast, objective.validation.encoded, self.compute)
 
     def __call__(self) -> dict[str, dict[str, float]]:
         self.model.eval()
         self.fast = fastest(self.model, self.compute)
         found = {}
-        for name, task in self.tasks.items():
-            vectors = self.cached[name] if name in self.cached else self._encode(task)
-            metrics = evaluate(self.model, name, task.validation, vectors)
+        for name, objective in self.objectives.items():
+            vectors = self.cached[name] if name in self.cached else self._encode(objective)
+            metrics = objective.evaluate(vectors)
             found[name] = {key: metrics[key] for key in SHOWN if key in metrics}
         return found
 
@@ -54,10 +53,11 @@ class Rank:
         return (self.score, -self.loss) > (other.score, -other.loss)
 
 
-def rank(states: Sequence[TaskState], tasks: Mapping[str, TaskData]) -> Rank:
-    """The mean over `tasks` of the metric that counts for each, and the sum of their losses; other states are not counted."""
-    counted = [state for state in states if state.task in tasks]
-    scores = [state.validation[main_metric(tasks[state.task].spec)] for state in counted]
+def rank(states: Sequence[TaskState], objectives: Mapping[str, Objective]) -> Rank:
+    """The mean over `objectives` of the metric that counts for each, and the sum of their losses; other states are not
+    counted."""
+    counted = [state for state in states if state.task in objectives]
+    scores = [state.validation[objectives[state.task].metric] for state in counted]
     return Rank(sum(scores) / len(scores), sum(state.validation["loss"] for state in counted))
 
 

@@ -1,0 +1,118 @@
+"""Pairs of texts, with or without a score, as they come out of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mtlkit.data.batching import Rows, generator
+from mtlkit.data.columns import existing_column, label_value, pair_columns, usual_column
+from mtlkit.data.grammar import Query, parse_source
+from mtlkit.data.readers import BadRow, Row, good_rows
+from mtlkit.data.sources import FileSource, Source, find_split, open_source
+from mtlkit.data.tables import SPLIT_SEED, Reading
+from mtlkit.errors import DataError, listed
+
+SCORE_NAMES = ("score", "similarity_score", "similarity", "relatedness_score", "label")
+HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 2000
+
+
+@dataclass(frozen=True)
+class PairTable:
+    """First texts, second texts and, where they are asked for, scores, row by row."""
+
+    firsts: list[str] = field(default_factory=list)
+    seconds: list[str] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.firsts)
+
+    def select(self, rows: Rows) -> PairTable:
+        scores = [self.scores[row] for row in rows] if self.scores else []
+        return PairTable([self.firsts[row] for row in rows], [self.seconds[row] for row in rows], scores)
+
+    def all_values(self) -> list[str]:
+        """Everything in it as texts, for its fingerprint."""
+        return [*self.firsts, *self.seconds, *map(str, self.scores)]
+
+
+def read_pairs(source: Source, query: Query, split: str, reading: Reading, scored: bool) -> PairTable:
+    """All pairs of one split. Raises DataError when there are none, or a column is not there."""
+    table = PairTable()
+    for row in good_rows(_checked(source, query, split, reading, scored), reading.on_bad_row, reading.tally):
+        table.firsts.append(row["first"])
+        table.seconds.append(row["second"])
+        if scored:
+            table.scores.append(row["score"])
+    if not len(table):
+        raise DataError(f"{source.name}: no pairs in split '{split}'; give a file with a header and rows")
+    if query.limit is not None and query.limit < len(table):
+        return table.select(np.sort(generator(SPLIT_SEED, "limit").permutation(len(table))[: query.limit]))
+    return table
+
+
+def _checked(source: Source, query: Query, split: str, reading: Reading, scored: bool) -> Iterator[Row | BadRow]:
+    first = second = score = ""
+    for number, row in enumerate(source.rows(split, query.encoding or reading.encoding), 1):
+        if isinstance(row, BadRow):
+            yield row
+            continue
+        if not first:
+            first, second = pair_columns(list(row), query.first, query.second, source.name)
+            if scored:
+                score = _score_column(list(row), query.label, source.name)
+        empty = next((column for column in (first, second) if row.get(column) is None), None)
+        value = label_value(row.get(score)) if scored else 0.0
+        if empty is not None:
+            yield BadRow(f"{source.name}: row {number} has no text in column '{empty}'")
+        elif (number_of := _number(value)) is None:
+            yield BadRow(f"{source.name}: row {number} has no finite number in column '{score}', but {row.get(score)!r}")
+        else:
+            yield {"first": str(row[first]), "second": str(row[second]), "score": number_of}
+
+
+def _score_column(columns: list[str], asked: str | None, place: str) -> str:
+    if asked is not None:
+        return existing_column(asked, columns, place)
+    return usual_column("score", SCORE_NAMES, columns, place, "say ?label=NAME")
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def read_train_and_validation_pairs(address: str, reading: Reading, scored: bool) -> tuple[PairTable, PairTable]:
+    """The training pairs of a source and its validation pairs; without a validation split, a tenth of train, 2,000 at most."""
+    path, query = parse_source(address)
+    source = open_source(path, query)
+    split = find_split(source, query.split)
+    if split is None:
+        raise DataError(f"{source.name}: no split '{query.split}'; splits: {listed(source.splits())}")
+    train = read_pairs(source, query, split, reading, scored)
+    validation = find_split(source, "validation")
+    if validation is not None and validation != split:
+        return train, read_pairs(source, query, validation, reading, scored)
+    if len(train) < 4:
+        raise DataError(f"{source.name}: {len(train)} pairs are too few; give four at least, two of them held out")
+    order = generator(SPLIT_SEED, "validation").permutation(len(train))
+    count = min(HELD_OUT_MOST, max(2, round(len(train) * HELD_OUT_SHARE)))
+    return train.select(np.sort(order[count:])), train.select(np.sort(order[:count]))
+
+
+def read_scored_pairs(address: str, split: str, reading: Reading) -> tuple[PairTable, str]:
+    """The pairs to evaluate on, and what to call them; a lone file is taken whole. Raises DataError."""
+    path, query = parse_source(address)
+    source = open_source(path, query)
+    found = find_split(source, split)
+    if found is None and isinstance(source, FileSource):
+        return read_pairs(source, query, "train", reading, True), source.path.name
+    if found is None:
+        raise DataError(f"{source.name}: no split '{split}'; splits: {listed(source.splits())}; choose with --split")
+    return read_pairs(source, query, found, reading, True), split

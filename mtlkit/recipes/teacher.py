@@ -1,0 +1,105 @@
+"""A teacher's vectors of the training texts: worked out once, kept on disk, turned so that fewer numbers hold them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from mtlkit.config.training import TrainSentenceOptions
+from mtlkit.data.cache import cache_folder, fingerprint, keep
+from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.errors import UsageError
+from mtlkit.recipes.finding import find_model
+from mtlkit.recipes.loading import LoadedModel, load
+from mtlkit.recipes.texts import PART_TEXTS
+from mtlkit.runs import digest_of
+from mtlkit.training.events import Note
+
+TELL_SECONDS = 20.0  # between two words on how far it is
+Vectors = NDArray[np.float16]
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A model that others learn from."""
+
+    model: LoadedModel
+    digest: str
+    precision: str
+
+    @property
+    def record(self) -> dict[str, str]:
+        """What a run says of its teacher."""
+        return {"path": str(self.model.path), "digest": self.digest, "precision": self.precision}
+
+    def path(self, texts: Sequence[str]) -> Path:
+        """Where the vectors of these texts are kept."""
+        key = hashlib.sha256(f"{self.digest} {self.precision} {fingerprint(texts)}".encode()).hexdigest()
+        return cache_folder() / "teacher" / f"{key[:32]}.safetensors"
+
+    def vectors(self, texts: Sequence[str]) -> Generator[Note, None, Vectors]:
+        """Vectors of length 1 in half precision, (N, dim), part by part: a part that is on disk is not worked out again."""
+        begun = told = time.monotonic()
+        made = 0
+        parts: list[Vectors] = []
+        for start in range(0, len(texts), PART_TEXTS):
+            part = texts[start : start + PART_TEXTS]
+            known = self._read(self.path(part), len(part))
+            if known is None:
+                known = self.model.embed(part, normalize=True).astype(np.float16)
+                keep(self.path(part), {"vectors": known})
+                made += len(part)
+            parts.append(known)
+            if made and (now := time.monotonic()) - told > TELL_SECONDS:
+                told = now
+                yield Note(f"teacher: {start + len(part):,} of {len(texts):,} texts, {made / (now - begun):,.0f} texts/s")
+        return np.concatenate(parts)
+
+    def _read(self, path: Path, count: int) -> Vectors | None:
+        try:
+            vectors: Vectors = load_file(path)["vectors"]
+        except (OSError, SafetensorError, KeyError):
+            return None  # not there, or damaged: made anew
+        return vectors if vectors.shape == (count, self.model.dim) and np.isfinite(vectors).all() else None
+
+
+def open_teacher(options: TrainSentenceOptions) -> Teacher:
+    """The teacher that `--teacher` names. Raises UsageError, IntegrityError, NetworkError."""
+    if options.teacher is None:
+        raise UsageError("--objective distill needs a --teacher, such as --teacher sentence-transformers/all-MiniLM-L6-v2")
+    found = find_model(options.teacher, options.runs, (), "any")
+    loaded = load(found.path, device=options.device, precision=options.teacher_precision)
+    return Teacher(loaded, digest_of(found.path), options.teacher_precision)
+
+
+def principal_axes(vectors: NDArray[np.floating], width: int) -> NDArray[np.float32]:
+    """(dim, width): the directions in which vectors are largest, the largest first, so that the first numbers of a vector turned
+    this way hold most of it (PCA without centring, which would change cosines). Wider than `dim`: zeros follow."""
+    sample = vectors[:100_000].astype(np.float32)
+    _, axes = np.linalg.eigh(sample.T @ sample)
+    axes = axes[:, ::-1][:, :width]
+    largest = axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])]
+    axes = axes * np.where(largest < 0, -1, 1)  # so that signs do not depend on the library
+    padded: NDArray[np.float32] = np.pad(axes, ((0, 0), (0, width - axes.shape[1]))).astype(np.float32)
+    return padded
+
+
+def turned(vectors: NDArray[np.floating], axes: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Vectors along the axes, (N, width)."""
+    parts = [vectors[start : start + PART_TEXTS].astype(np.float32) @ axes for start in range(0, len(vectors), PART_TEXTS)]
+    return np.concatenate(parts).astype(np.float16)
+
+
+def teacher_tokens(teacher: Teacher, encoder: TextEncoder) -> Generator[Note, None, Vectors]:
+    """The teacher's vector of each token of a tokenizer, (vocabulary, dim): of what it spells, alone."""
+    tokenizer = encoder.tokenizer
+    spelled = [tokenizer.decode([token], skip_special_tokens=True).strip() for token in range(tokenizer.get_vocab_size())]
+    return (yield from teacher.vectors(spelled))

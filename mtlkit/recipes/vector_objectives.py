@@ -1,0 +1,117 @@
+"""What `train-sentence` learns other than labels: the data of each objective, and the model that begins it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mtlkit.config.training import ObjectiveName, TrainSentenceOptions
+from mtlkit.data.cache import encode_cached, fingerprint
+from mtlkit.data.corpus import read_train_and_held_out
+from mtlkit.data.pairs import PairTable, read_train_and_validation_pairs
+from mtlkit.data.tables import Reading
+from mtlkit.data.vector_tasks import PairTexts, TargetTexts, prepare_pairs
+from mtlkit.errors import UsageError
+from mtlkit.recipes.finding import Found
+from mtlkit.recipes.start import Start, start_from, start_from_scratch
+from mtlkit.recipes.teacher import open_teacher, principal_axes, teacher_tokens, turned
+from mtlkit.training.events import Event, Note
+from mtlkit.training.objectives import Objective
+from mtlkit.training.token_init import rarity_weights, start_from_tokens
+from mtlkit.training.vectors import Distill, Pairs, Similarity
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A model to train, what it is to learn, and the fingerprint of the data."""
+
+    start: Start
+    objective: Objective
+    data: dict[str, Any]
+
+
+def check_objective(options: TrainSentenceOptions, found: Found | None, frozen: frozenset[str]) -> None:
+    """Refuses options of one objective with another, and a frozen backbone, which alone shapes vectors. Raises UsageError."""
+    if "backbone" in frozen:
+        raise UsageError(f"--freeze backbone leaves nothing to train: --objective {options.objective} has no head; leave one out")
+    named = options.objective
+    distill_only = {"--teacher": options.teacher is not None, "--token-init teacher": options.token_init == "teacher"}
+    for option, given in distill_only.items():
+        if given and named != "distill":
+            raise UsageError(f"{option} is for --objective distill, and this is {named}; leave one out")
+    if named == "distill" and options.teacher is None:
+        raise UsageError("--objective distill needs a --teacher, such as --teacher sentence-transformers/all-MiniLM-L6-v2")
+    if named == "classify" and options.matryoshka:
+        raise UsageError("--matryoshka shapes vectors, which --objective classify does only by way of a head; take another one")
+    if options.token_init == "teacher" and found is not None:
+        raise UsageError(f"--token-init teacher is for fresh weights, and {found.path} has its own; add --init scratch")
+
+
+def load_lesson(
+    options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading
+) -> Generator[Event, None, Lesson]:
+    """Reads the data of an objective, and the model that learns from it. Raises DataError, UsageError, IntegrityError."""
+    return (yield from LESSONS[options.objective](options, found, source, reading))
+
+
+def _start(options: TrainSentenceOptions, found: Found | None, texts: Sequence[str]) -> Start:
+    return start_from(found, options) if found else start_from_scratch(options, texts)
+
+
+def _distill(options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading) -> Generator[Event, None, Lesson]:
+    teacher = open_teacher(options)
+    train, held_out = read_train_and_held_out(source, reading)
+    yield Note(
+        f"teacher: {teacher.model.path}, vectors of {teacher.model.dim}; "
+        f"{len(train):,} texts to train on, {len(held_out):,} held out"
+    )
+    start = _start(options, found, train)
+    dim = start.model.dim
+    widths = options.widths(dim)
+    vectors = yield from teacher.vectors(train)
+    axes = principal_axes(vectors, dim)
+    encoded = encode_cached(train, start.encoder)
+    if options.token_init == "teacher":
+        table = yield from teacher_tokens(teacher, start.encoder)
+        start_from_tokens(start.model.backbone, turned(table, axes), rarity_weights(encoded.ids, len(table)))
+    examples = TargetTexts(encoded, turned(vectors, axes))
+    held_out_vectors = yield from teacher.vectors(held_out)
+    validation = TargetTexts(encode_cached(held_out, start.encoder), turned(held_out_vectors, axes))
+    data = {"source": source, "train": _fingerprint(train), "validation": _fingerprint(held_out), "teacher": teacher.record}
+    return Lesson(start, Distill(examples, validation, options.distill_loss, widths), data)
+
+
+def _pairs(options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading) -> Generator[Event, None, Lesson]:
+    start, train, validation, data = yield from _read_pairs(options, found, source, reading, scored=False)
+    return Lesson(start, Pairs(train, validation, options.temperature, options.widths(start.model.dim)), data)
+
+
+def _similarity(
+    options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading
+) -> Generator[Event, None, Lesson]:
+    start, train, validation, data = yield from _read_pairs(options, found, source, reading, scored=True)
+    return Lesson(start, Similarity(train, validation, options.widths(start.model.dim)), data)
+
+
+def _read_pairs(
+    options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading, scored: bool
+) -> Generator[Event, None, tuple[Start, PairTexts, PairTexts, dict[str, Any]]]:
+    tables = read_train_and_validation_pairs(source, reading, scored)
+    yield Note(f"{len(tables[0]):,} pairs to train on, {len(tables[1]):,} to validate")
+    start = _start(options, found, [*tables[0].firsts, *tables[0].seconds])
+    prepared = [prepare_pairs(table.firsts, table.seconds, table.scores, start.encoder) for table in tables]
+    values = [PairTable.all_values(table) for table in tables]
+    data = {"source": source, "train": _fingerprint(values[0]), "validation": _fingerprint(values[1])}
+    return start, prepared[0], prepared[1], data
+
+
+def _fingerprint(texts: Sequence[str]) -> dict[str, Any]:
+    return {"values": len(texts), "sha256": fingerprint(texts)}
+
+
+LESSONS: dict[ObjectiveName, Callable[..., Generator[Event, None, Lesson]]] = {
+    "distill": _distill,
+    "pairs": _pairs,
+    "similarity": _similarity,
+}

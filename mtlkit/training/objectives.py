@@ -1,0 +1,80 @@
+"""What a training learns of its examples: a loss of their vectors, and how good the vectors of unseen examples are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtlkit.batch import Batch
+from mtlkit.data.batching import Rows
+from mtlkit.data.tasks import TaskData
+from mtlkit.data.tokenizer import Encoded
+from mtlkit.inference.encoding import evaluate
+from mtlkit.metrics import MAIN
+from mtlkit.model.multitask import MultiTaskModel
+
+
+class Examples(Protocol):
+    """Examples of a text or two. `encoded` holds all their texts."""
+
+    @property
+    def encoded(self) -> Encoded: ...
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each example, (N,)."""
+        ...
+
+    def batch(self, rows: Rows) -> Batch:
+        """The texts of these examples; the batch's own `rows` say which of the encoded texts stands where."""
+        ...
+
+
+class Objective(Protocol):
+    """One class a way to learn. `kind` names it, `metric` is the figure that the best epoch is chosen by (higher is better)."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def metric(self) -> str: ...
+
+    @property
+    def train(self) -> Examples: ...
+
+    @property
+    def validation(self) -> Examples: ...
+
+    def loss(self, vectors: Tensor, rows: Rows) -> Tensor:
+        """Mean loss of a batch: the vectors of its texts, (texts, D), and which of the encoded training texts they are."""
+        ...
+
+    def evaluate(self, vectors: Tensor) -> dict[str, float]:
+        """Loss and metrics of the vectors of all encoded validation texts, (texts, D)."""
+        ...
+
+
+class HeadObjective:
+    """A task's labels, by way of its head in the model."""
+
+    def __init__(self, model: MultiTaskModel, task: TaskData) -> None:
+        self.model, self.task = model, task
+        self.kind, self.metric = task.spec.kind, MAIN[task.spec.kind]
+        self.train, self.validation = task.train, task.validation
+
+    def loss(self, vectors: Tensor, rows: Rows) -> Tensor:
+        head = self.model.head(self.task.name)
+        return head.loss(head(vectors), torch.from_numpy(self.train.labels[rows]).to(vectors.device))
+
+    def evaluate(self, vectors: Tensor) -> dict[str, float]:
+        return evaluate(self.model, self.task.name, self.validation, vectors)
+
+
+def head_objectives(model: MultiTaskModel, tasks: Mapping[str, TaskData]) -> dict[str, HeadObjective]:
+    """An objective a task, for a model that has a head for each."""
+    return {name: HeadObjective(model, task) for name, task in tasks.items()}

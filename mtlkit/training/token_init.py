@@ -1,0 +1,36 @@
+"""Fresh weights that begin as a table of word vectors: what a teacher says of each token alone, weighted by its rarity."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mtlkit.model.encoder import Block, Encoder
+
+RARITY = 1e-3  # `a` of Arora et al. 2017
+
+
+def rarity_weights(ids: NDArray[np.unsignedinteger], vocab_size: int, a: float = RARITY) -> Tensor:
+    """a / (a + p) for each token, p its share of all tokens (smooth inverse frequency: Arora, Liang & Ma 2017)."""
+    counts = torch.from_numpy(np.bincount(ids, minlength=vocab_size))
+    return a / (a + counts / max(1, len(ids)))
+
+
+@torch.no_grad()
+def start_from_tokens(encoder: Encoder, vectors: NDArray[np.floating], weights: Tensor) -> None:
+    """Sets the token embeddings to `vectors`, (vocabulary, D), each at length sqrt(D), and pooling to `weights`.
+
+    Positions become zeros, and so do the projections that write into the residual stream: every block begins as the identity,
+    and the encoder as the weighted mean of its tokens' vectors. Needs the pooling `weighted`.
+    """
+    table = nn.functional.normalize(torch.from_numpy(vectors.astype(np.float32)), dim=-1)
+    encoder.tokens.weight.copy_(table * encoder.architecture.dim**0.5)
+    encoder.positions.weight.zero_()
+    encoder.token_weights.copy_(weights.log())
+    for block in encoder.blocks:
+        assert isinstance(block, Block)
+        for projection in (block.attention.out, block.contract):
+            projection.weight.zero_()
+            projection.bias.zero_()

@@ -1,0 +1,144 @@
+"""Objectives that shape the vectors themselves, without a head: distillation, pairs, similarity.
+
+Each takes `widths`: the lengths to which vectors may be cut later (Matryoshka representation learning, Kusupati et al. 2022),
+the whole one among them. The loss is the mean over all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from mtlkit.config.training import DistillLoss
+from mtlkit.data.batching import Rows
+from mtlkit.data.vector_tasks import PairTexts, TargetTexts
+from mtlkit.metrics import correlation_of_ranks, regression
+
+MATRIX_TEXTS = 1000  # of the validation texts, those whose cosines are compared with the teacher's
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors at length 1, in fp32."""
+    return functional.normalize(vectors.float(), dim=-1)
+
+
+def over_widths(widths: Sequence[int], loss: Callable[[int], Tensor]) -> Tensor:
+    return torch.stack([loss(width) for width in widths]).mean()
+
+
+class Distill:
+    """The vectors of a teacher.
+
+    `vector`: 1 - cosine to the teacher's vector, which is half the squared distance of both at length 1. `matrix`: the mean
+    squared difference of the cosines of all pairs in a batch from the teacher's. `both`: their sum, the second times
+    MATRIX_WEIGHT.
+    """
+
+    kind, metric = "distill", "spearman"
+    MATRIX_WEIGHT = 10.0  # brings the squared differences, of order 0.01, to the size of the other loss
+
+    def __init__(self, train: TargetTexts, validation: TargetTexts, loss: DistillLoss, widths: Sequence[int]) -> None:
+        self.train, self.validation, self.by, self.widths = train, validation, loss, widths
+
+    def loss(self, vectors: Tensor, rows: Rows) -> Tensor:
+        return self._loss(vectors, torch.from_numpy(self.train.targets[rows]).to(vectors.device))
+
+    def _loss(self, vectors: Tensor, targets: Tensor) -> Tensor:
+        def at(width: int) -> Tensor:
+            ours, theirs = unit(vectors[:, :width]), unit(targets[:, :width])
+            loss = ours.new_zeros(())
+            if self.by != "matrix":
+                loss = loss + (1 - (ours * theirs).sum(-1)).mean()
+            if self.by != "vector":
+                loss = loss + self.MATRIX_WEIGHT * functional.mse_loss(ours @ ours.T, theirs @ theirs.T)
+            return loss
+
+        return over_widths(self.widths, at)
+
+    @torch.no_grad()
+    def evaluate(self, vectors: Tensor) -> dict[str, float]:
+        """`spearman`: of the cosines of all pairs of some texts with the teacher's."""
+        targets = torch.from_numpy(self.validation.targets).to(vectors.device)
+        ours, theirs = unit(vectors[:MATRIX_TEXTS]), unit(targets[:MATRIX_TEXTS])
+        above = np.triu_indices(len(ours), 1)
+        cosines = [(side @ side.T).cpu().numpy()[above] for side in (ours, theirs)]
+        losses = [
+            self._loss(*part) for part in zip(torch.split(vectors, MATRIX_TEXTS), torch.split(targets, MATRIX_TEXTS), strict=True)
+        ]
+        return {"loss": float(torch.stack(losses).mean()), "spearman": correlation_of_ranks(*cosines)}
+
+
+class Pairs:
+    """Two texts that belong together, among all others of the batch (in-batch negatives: Henderson et al. 2017).
+
+    Cross-entropy over the cosines of a batch divided by `temperature`, in both directions (symmetric, as in CLIP: Radford et
+    al. 2021). A text that stands in the batch more than once is no negative of its partner.
+    """
+
+    kind, metric = "pairs", "accuracy"
+
+    def __init__(self, train: PairTexts, validation: PairTexts, temperature: float, widths: Sequence[int]) -> None:
+        self.train, self.validation, self.temperature, self.widths = train, validation, temperature, widths
+
+    def loss(self, vectors: Tensor, rows: Rows) -> Tensor:
+        first, second, pairs = halves(vectors, rows)
+        same = torch.from_numpy(self.train.same(pairs)).to(vectors.device)
+        return over_widths(self.widths, lambda width: self._loss(first[:, :width], second[:, :width], same))
+
+    def _loss(self, first: Tensor, second: Tensor, same: Tensor) -> Tensor:
+        logits = (unit(first) @ unit(second).T) / self.temperature
+        logits = logits.masked_fill(same, float("-inf"))
+        right = torch.arange(len(logits), device=logits.device)
+        return (functional.cross_entropy(logits, right) + functional.cross_entropy(logits.T, right)) / 2
+
+    @torch.no_grad()
+    def evaluate(self, vectors: Tensor) -> dict[str, float]:
+        """`accuracy`: for how many texts their partner is the nearest of all that could be."""
+        rows = np.arange(len(self.validation))
+        first, second = vectors[: len(rows)], vectors[len(rows) :]
+        same = torch.from_numpy(self.validation.same(rows)).to(vectors.device)
+        cosines = (unit(first) @ unit(second).T).masked_fill(same, float("-inf"))
+        hits = (cosines.argmax(1) == torch.arange(len(rows), device=vectors.device)).float().mean()
+        return {"loss": float(self._loss(first, second, same)), "accuracy": float(hits)}
+
+
+class Similarity:
+    """A score for two texts, by their cosine: CoSENT (Su 2022), log(1 + sum of exp(SCALE * (cos_i - cos_j))) over all i, j of the
+    batch whose scores say that j is the more alike. Only the order of scores counts, not their range."""
+
+    kind, metric = "similarity", "spearman"
+    SCALE = 20.0
+
+    def __init__(self, train: PairTexts, validation: PairTexts, widths: Sequence[int]) -> None:
+        self.train, self.validation, self.widths = train, validation, widths
+
+    def loss(self, vectors: Tensor, rows: Rows) -> Tensor:
+        first, second, pairs = halves(vectors, rows)
+        scores = torch.from_numpy(self.train.scores[pairs]).to(vectors.device)
+        return over_widths(self.widths, lambda width: self._loss(first[:, :width], second[:, :width], scores))
+
+    def _loss(self, first: Tensor, second: Tensor, scores: Tensor) -> Tensor:
+        cosines = self.SCALE * (unit(first) * unit(second)).sum(-1)
+        wrong = (cosines[:, None] - cosines[None, :])[scores[:, None] < scores[None, :]]
+        return torch.cat([wrong.new_zeros(1), wrong]).logsumexp(0)
+
+    @torch.no_grad()
+    def evaluate(self, vectors: Tensor) -> dict[str, float]:
+        count, scores = len(self.validation), self.validation.scores
+        first, second = vectors[:count], vectors[count:]
+        cosines = (unit(first) * unit(second)).sum(-1).cpu().numpy()
+        loss = self._loss(first, second, torch.from_numpy(scores).to(vectors.device))
+        return {"loss": float(loss), **{key: regression(cosines, scores)[key] for key in ("pearson", "spearman")}}
+
+
+def halves(vectors: Tensor, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Rows]:
+    """The vectors of the first and of the second texts of a batch, pair by pair, and which pairs they are."""
+    order = np.argsort(rows)  # all first texts come before all second ones
+    count = len(rows) // 2
+    sorted_vectors = vectors[torch.from_numpy(order).to(vectors.device)]
+    return sorted_vectors[:count], sorted_vectors[count:], rows[order[:count]]
