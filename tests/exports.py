@@ -17,7 +17,7 @@ from mtlkit.recipes.export import Exported
 needs_onnx = pytest.mark.skipif(
     not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))), reason="the extra `onnx` is not installed"
 )
-KINDS = ("causal", "bidirectional", "bert")
+KINDS = ("causal", "bidirectional", "bert", "weighted")
 TEXTS = [
     "The cat sleeps near the river.",
     "",
@@ -25,6 +25,8 @@ TEXTS = [
     "Ελλάς 日本 🦦",
     "saw",
     "<eos> [SEP]",
+    "  A DRILL, Éclairs ",
+    "ﬁve İSTANBUL, ẞ <EOS>",
 ]
 
 Export = Callable[[str, str], Exported]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +30,14 @@ def write_sentence_transformers(folder: Path, weights: Weights) -> None:
 
 
 def marks_of(weights: Weights) -> Marks:
-    """The special tokens of a model. A tokenizer without one for padding lends its last, which the mask hides as well."""
+    """What a model's tokenizer has. One without a token for padding lends its last, which the mask hides as well."""
     tokenizer, encoder = weights.encoder.tokenizer, weights.encoder
+    names = {number: name for name, number in tokenizer.get_vocab().items()}
+    vocabulary = tuple(names.get(number, f"<id {number}>") for number in range(weights.checkpoint.architecture.vocab_size))
+    spaced = bool((json.loads(tokenizer.to_str())["pre_tokenizer"] or {}).get("add_prefix_space"))
     pad = next((token for name in PADS if (token := tokenizer.token_to_id(name)) is not None), encoder.eos)
-    tokens = [Token(str(tokenizer.id_to_token(one)), one) for one in (pad, encoder.bos, encoder.eos)]
-    return Marks(*tokens)
+    pad_token, first, last = (Token(names[one], one) for one in (pad, encoder.bos, encoder.eos))
+    return Marks(pad_token, first, last, spaced, vocabulary)
 
 
 def write_onnx(folder: Path, weights: Weights) -> None:

@@ -33,6 +33,7 @@ SHAPES = {
     "bert": BERT,
     "electra": {**BERT, "embedding_dim": 16},
     "first token": {**BERT, "pooling": "first"},
+    "weighted": {**OURS, "pooling": "weighted"},
     "tanh": {**OURS, "activation": "gelu_tanh"},
     "relu": {**BERT, "activation": "relu"},
     "silu": {**OURS, "activation": "silu"},
@@ -47,6 +48,8 @@ def make(shape: str, text_encoder: TextEncoder) -> Encoder:
     encoder = Encoder(replace(base, **SHAPES[shape])).eval()
     for weight in encoder.parameters():
         nn.init.normal_(weight, std=0.2) if weight.ndim > 1 else weight.data.add_(0.1 * torch.randn_like(weight))
+    if encoder.architecture.pooling == "weighted":
+        nn.init.normal_(encoder.token_weights)
     return encoder
 
 
@@ -72,7 +75,7 @@ def test_packed_vectors_are_those_of_the_encoder(shape: str, text_encoder: TextE
     )
 
 
-@pytest.mark.parametrize("shape", ["bidirectional", "causal", "bert", "electra", "tanh"])
+@pytest.mark.parametrize("shape", ["bidirectional", "causal", "bert", "electra", "weighted", "tanh"])
 def test_bytes_are_close_to_fp32(shape: str, text_encoder: TextEncoder, texts: list[str]) -> None:
     encoder = make(shape, text_encoder)
     exact = vectors(pack(encoder), text_encoder, texts)
@@ -82,13 +85,14 @@ def test_bytes_are_close_to_fp32(shape: str, text_encoder: TextEncoder, texts: l
     assert np.abs(exact - rough).max() > 1e-6  # it is another arithmetic
 
 
+@pytest.mark.parametrize("shape", ["bert", "weighted"])
 @pytest.mark.parametrize("form", ["packed", "bytes"])
 @pytest.mark.parametrize("batch_tokens", [1, 64, 10_000])
 def test_a_text_has_the_same_vector_in_any_batch(
-    form: str, batch_tokens: int, text_encoder: TextEncoder, texts: list[str]
+    form: str, batch_tokens: int, shape: str, text_encoder: TextEncoder, texts: list[str]
 ) -> None:
-    encoder = make("bert", text_encoder)
-    fast = pack(encoder) if form == "packed" else byte_form(encoder, text_encoder, "any batch")
+    encoder = make(shape, text_encoder)
+    fast = pack(encoder) if form == "packed" else byte_form(encoder, text_encoder, f"any batch {shape}")
     alone = np.concatenate([vectors(fast, text_encoder, [text]) for text in texts])
     np.testing.assert_allclose(vectors(fast, text_encoder, texts, batch_tokens), alone, atol=1e-5, rtol=0)
     np.testing.assert_allclose(vectors(fast, text_encoder, texts[::-1], batch_tokens)[::-1], alone, atol=1e-5, rtol=0)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from mtlkit.config.architecture import Architecture, Attention, Encoding
+from mtlkit.config.architecture import Architecture, Attention, Encoding, Pooling
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.encoder import Encoder
@@ -19,7 +19,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs import RunRecord, finish, staged
 
 BLANK = ["", " ", "\n\t", "\u00a0"]
-MakeEncoder = Callable[[Attention], Encoder]
+MakeEncoder = Callable[..., Encoder]
 
 
 @pytest.fixture(scope="session")
@@ -42,11 +42,13 @@ def reader(text_encoder: TextEncoder) -> TextEncoder:
 def make_encoder(reader: TextEncoder) -> MakeEncoder:
     """Encoders with weights much larger than fresh ones: all but uniform attention would hide mistakes."""
 
-    def make(attention: Attention) -> Encoder:
+    def make(attention: Attention, pooling: Pooling = "mean") -> Encoder:
         torch.manual_seed(1)
-        encoder = Encoder(Architecture(reader.tokenizer.get_vocab_size(), 3, 32, 4, 64, attention))
+        encoder = Encoder(Architecture(reader.tokenizer.get_vocab_size(), 3, 32, 4, 64, attention, pooling=pooling))
         for weight in encoder.parameters():
             nn.init.normal_(weight, std=0.3) if weight.ndim > 1 else weight.data.add_(0.1 * torch.randn_like(weight))
+        if pooling == "weighted":
+            nn.init.normal_(encoder.token_weights)
         return encoder.eval()
 
     return make

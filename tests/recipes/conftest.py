@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from exports import TEXTS, Export
 from peers import write_peer
 
 from mtlkit.config.inference import ExportOptions
-from mtlkit.config.training import TrainMtlOptions
+from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
 from mtlkit.recipes.export import Exported, export
 from mtlkit.recipes.train_mtl import train_mtl
+from mtlkit.recipes.train_sentence import train_sentence
 
 WORDS = ["cat", "dog", "horse", "saw", "drill", "lathe"]
 PLACES = ["river", "barn", "hill", "shelf"]
@@ -72,11 +74,28 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sources(runs: Path, data: Path, peer: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A causal base, a bidirectional model with two heads, and a BERT trained on two tasks."""
-    out = tmp_path_factory.mktemp("fine-tuned") / "bert"
+    """A causal base, a bidirectional model with two heads, a BERT trained on two tasks, and a model with weights of tokens
+    and a tokenizer that folds case, distilled from that BERT and trained on two tasks."""
+    out = tmp_path_factory.mktemp("fine-tuned")
     tasks = [f"{name}={data / name}" for name in ("kind", "state")]
-    train_mtl(TrainMtlOptions(task=tasks, init=str(peer), out=out, epochs=1, batch_tokens=256, head="mlp:16", truncate="tail"))
-    return {"causal": runs / "pretrain", "bidirectional": runs / "mtl", "bert": out}
+    common: dict[str, Any] = {"epochs": 1, "batch_tokens": 256}
+    train_mtl(TrainMtlOptions(task=tasks, init=str(peer), out=out / "bert", head="mlp:16", truncate="tail", **common))
+    distilled = TrainSentenceOptions(
+        task=tasks[0],
+        objective="distill",
+        teacher=str(peer),
+        token_init="teacher",
+        lowercase=True,
+        init="scratch",
+        out=out / "distilled",
+        layers=2,
+        dim=32,
+        heads=2,
+        vocab_size=400,
+        **common,
+    )
+    train_mtl(TrainMtlOptions(task=tasks, init=str(train_sentence(distilled).run), out=out / "weighted", **common))
+    return {"causal": runs / "pretrain", "bidirectional": runs / "mtl", **{name: out / name for name in ("bert", "weighted")}}
 
 
 @pytest.fixture(scope="session")

@@ -3,52 +3,58 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtlkit.config.architecture import Pooling, Truncation
+from mtlkit.config.architecture import Architecture, Encoding, Pooling, Truncation
 from mtlkit.errors import IntegrityError, listed
 from mtlkit.model.description import CONFIG
-from mtlkit.runs import diagnose
+from mtlkit.runs import diagnose, write_json
 
 MODULES, TOKENIZER_CONFIG = "modules.json", "tokenizer_config.json"
 POOLINGS: dict[str, Pooling] = {"mean": "mean", "mean_tokens": "mean", "cls": "first", "cls_token": "first"}
+THEIR_MODULES = "sentence_transformers.models."  # where all versions find their modules
 UNLIMITED = 1_000_000  # a tokenizer without a limit says so with a number far above this
 
 
 @dataclass(frozen=True)
 class Modules:
-    """What sentence-transformers puts around a transformer: where it lies, pooling, scaling, the longest text."""
+    """What sentence-transformers puts around a transformer: where it lies, pooling, scaling, the longest text, and the folder
+    of the weights that a weighted mean has."""
 
     folder: Path
     pooling: Pooling = "mean"
     normalize: bool = False
     max_length: int | None = None
     truncate: Truncation = "head"
+    word_weights: Path | None = None
 
 
 def read_modules(folder: Path) -> Modules:
     """What modules.json says; a bare transformer is pooled by its mean. Raises IntegrityError for a module that we lack."""
     if not (folder / MODULES).is_file():
         return Modules(folder, max_length=_longest(folder), truncate=_truncation(folder))
-    inside, pooling, normalize = folder, POOLINGS["mean"], False
+    inside, pooling, normalize, word_weights = folder, POOLINGS["mean"], False, None
     for module in read_json(folder / MODULES):
         kind, path = str(module["type"]).rpartition(".")[2], folder / module.get("path", "")
         if kind == "Transformer":
             inside = path
+        elif kind == "WordWeights":
+            word_weights = path
         elif kind == "Pooling":
-            pooling = _pooling(path / CONFIG)
+            pooling = _pooling(path / CONFIG, word_weights)
         elif kind == "Normalize":
             normalize = True
         else:
             raise IntegrityError(
-                f"{folder / MODULES}: module '{kind}' is not supported; supported: Transformer, Pooling, Normalize"
+                f"{folder / MODULES}: module '{kind}' is not supported; supported: Transformer, WordWeights, Pooling, Normalize"
             )
-    return Modules(inside, pooling, normalize, _longest(inside), _truncation(inside))
+    return Modules(inside, pooling, normalize, _longest(inside), _truncation(inside), word_weights)
 
 
-def _pooling(path: Path) -> Pooling:
+def _pooling(path: Path, word_weights: Path | None) -> Pooling:
     config = read_json(path)
     named = config.get("pooling_mode")  # since sentence-transformers 5; flags before
     modes = [named] if isinstance(named, str) else named
@@ -56,7 +62,35 @@ def _pooling(path: Path) -> Pooling:
         modes = [key.removeprefix("pooling_mode_") for key, on in config.items() if key.startswith("pooling_mode_") and on]
     if len(modes) != 1 or modes[0] not in POOLINGS:
         raise IntegrityError(f"{path}: pooling {listed(modes)} is not supported; supported: mean, cls")
-    return POOLINGS[modes[0]]
+    pooling = POOLINGS[modes[0]]
+    if word_weights is not None and pooling != "mean":
+        raise IntegrityError(f"{path}: pooling {modes[0]} after WordWeights is not supported; supported: mean")
+    return pooling if word_weights is None else "weighted"
+
+
+def write_modules(folder: Path, architecture: Architecture, encoding: Encoding, weighting: Mapping[str, Any]) -> None:
+    """The opposite of `read_modules`; `weighting` holds what stands between transformer and pooling, by kind."""
+    first = architecture.pooling == "first"
+    pooling = {
+        "word_embedding_dimension": architecture.dim,
+        "pooling_mode_cls_token": first,
+        "pooling_mode_mean_tokens": not first,
+        "pooling_mode_max_tokens": False,
+        "pooling_mode_mean_sqrt_len_tokens": False,
+    }
+    modules = {**weighting, "Pooling": pooling, **({"Normalize": {}} if architecture.normalize else {})}
+    paths = {"Transformer": "", **{kind: f"{place}_{kind}" for place, kind in enumerate(modules, 1)}}
+    for kind, config in modules.items():
+        (folder / paths[kind]).mkdir()
+        write_json(folder / paths[kind] / CONFIG, config)
+    listing = [
+        {"idx": place, "name": str(place), "path": path, "type": THEIR_MODULES + kind}
+        for place, (kind, path) in enumerate(paths.items())
+    ]
+    write_json(folder / MODULES, listing)
+    write_json(folder / "sentence_bert_config.json", {"max_seq_length": encoding.max_length, "do_lower_case": False})
+    similarity: dict[str, Any] = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
+    write_json(folder / "config_sentence_transformers.json", similarity)
 
 
 def _longest(folder: Path) -> int | None:

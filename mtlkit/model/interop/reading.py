@@ -21,6 +21,7 @@ from mtlkit.model.interop.families import ACTIVATION_NAMES, DEFAULTS, FAMILIES, 
 from mtlkit.model.interop.head_files import read_heads, read_tasks
 from mtlkit.model.interop.modules import Modules, read_json, read_modules
 from mtlkit.model.interop.names import ours_from
+from mtlkit.model.interop.word_weights import TOKEN_WEIGHTS, read_word_weights
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs import WEIGHTS, diagnose
 
@@ -38,7 +39,9 @@ def read_foreign(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
     with torch.device("meta"), Uninitialised():
         encoder = Encoder(checkpoint.architecture)
     try:
-        ours = {name: ours_from(family, name, theirs, pad_id) for name in encoder.state_dict()}
+        ours = {name: ours_from(family, name, theirs, pad_id) for name in encoder.state_dict() if name != TOKEN_WEIGHTS}
+        if modules.word_weights is not None:
+            ours[TOKEN_WEIGHTS] = read_word_weights(modules.word_weights, checkpoint.architecture.vocab_size)
         encoder.load_state_dict(ours, assign=True)
     except KeyError as error:
         raise IntegrityError(f"{modules.folder}: the weights have no {error.args[0]}, which {family.model_class} needs") from None

@@ -16,12 +16,12 @@ from mtlkit.errors import UsageError, listed
 from mtlkit.model.description import CONFIG
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.families import ACTIVATION_NAMES, CONTACTS, FAMILIES, POOLER, Family
-from mtlkit.model.interop.modules import MODULES, TOKENIZER_CONFIG
+from mtlkit.model.interop.modules import TOKENIZER_CONFIG, write_modules
 from mtlkit.model.interop.names import theirs_from
+from mtlkit.model.interop.word_weights import TOKEN_WEIGHTS, word_weights
 from mtlkit.runs import WEIGHTS, write_json
 
 ACTIVATIONS = {ours: theirs for theirs, ours in reversed(ACTIVATION_NAMES.items())}  # the first name of each
-THEIR_MODULES = "sentence_transformers.models."  # where all versions find their modules
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,17 @@ class Token:
 
 @dataclass(frozen=True)
 class Marks:
-    """The tokens before and after every text, and the one that fills up a batch."""
+    """What other tools must be told of a tokenizer.
+
+    The tokens before and after every text, and the one that fills up a batch; whether a text is read as if a space stood
+    before it; a name for each id, in their order, which weights of tokens need.
+    """
 
     pad: Token
     first: Token
     last: Token
+    spaced: bool = False
+    vocabulary: tuple[str, ...] = ()
 
 
 def family_for(architecture: Architecture) -> tuple[str, Family]:
@@ -68,7 +74,9 @@ def write_foreign(folder: Path, encoder: Encoder, encoding: Encoding, marks: Mar
     architecture = encoder.architecture
     kind, family = family_for(architecture)
     weights: dict[str, Tensor] = {}
-    for name, weight in encoder.state_dict().items():
+    ours = encoder.state_dict()
+    token_weights = ours.pop(TOKEN_WEIGHTS, None)
+    for name, weight in ours.items():
         weights |= theirs_from(family, name, weight.detach().cpu().float(), marks.pad.id)
     for name in family.unused:
         rows, columns = _unused_shape(name, architecture)
@@ -77,7 +85,8 @@ def write_foreign(folder: Path, encoder: Encoder, encoding: Encoding, marks: Mar
     write_json(folder / CONFIG, _config(kind, family, architecture, marks))
     write_json(folder / TOKENIZER_CONFIG, _tokenizer_config(encoding, marks))
     write_json(folder / "special_tokens_map.json", _special_tokens(marks))
-    _write_modules(folder, architecture, encoding)
+    weighting = {} if token_weights is None else {"WordWeights": word_weights(token_weights, marks.vocabulary)}
+    write_modules(folder, architecture, encoding, weighting)
 
 
 def _unused_shape(name: str, architecture: Architecture) -> tuple[int, int]:
@@ -119,29 +128,6 @@ def _tokenizer_config(encoding: Encoding, marks: Marks) -> dict[str, Any]:
         "padding_side": "right",
         "truncation_side": "left" if encoding.truncate == "tail" else "right",
         "split_special_tokens": True,  # a text that spells out such a token is that text
+        "add_prefix_space": marks.spaced,  # transformers 4 sets it to what stands here, whatever tokenizer.json says
         "clean_up_tokenization_spaces": False,
     }
-
-
-def _write_modules(folder: Path, architecture: Architecture, encoding: Encoding) -> None:
-    mean = architecture.pooling == "mean"
-    pooling = {
-        "word_embedding_dimension": architecture.dim,
-        "pooling_mode_cls_token": not mean,
-        "pooling_mode_mean_tokens": mean,
-        "pooling_mode_max_tokens": False,
-        "pooling_mode_mean_sqrt_len_tokens": False,
-    }
-    kinds = ["Transformer", "Pooling", *(["Normalize"] if architecture.normalize else [])]
-    modules = [(kind, f"{place}_{kind}" if place else "") for place, kind in enumerate(kinds)]
-    listing = [
-        {"idx": place, "name": str(place), "path": path, "type": THEIR_MODULES + kind}
-        for place, (kind, path) in enumerate(modules)
-    ]
-    for kind, path in modules[1:]:
-        (folder / path).mkdir()
-        write_json(folder / path / CONFIG, pooling if kind == "Pooling" else {})
-    write_json(folder / MODULES, listing)
-    write_json(folder / "sentence_bert_config.json", {"max_seq_length": encoding.max_length, "do_lower_case": False})
-    similarity: dict[str, Any] = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
-    write_json(folder / "config_sentence_transformers.json", similarity)

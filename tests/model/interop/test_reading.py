@@ -116,7 +116,9 @@ def test_the_modules_of_sentence_transformers_are_obeyed(pooling: dict[str, Any]
 def test_a_module_or_pooling_that_we_lack_is_refused(make_peer: Make) -> None:
     folder, _ = make_peer("bert")
     sentence_transformer(folder, "Pooling", "Dense", pooling_mode_mean_tokens=True)
-    with pytest.raises(IntegrityError, match="module 'Dense' is not supported; supported: Transformer, Pooling, Normalize"):
+    with pytest.raises(
+        IntegrityError, match="module 'Dense' is not supported; supported: Transformer, WordWeights, Pooling, Normalize"
+    ):
         load(folder)
     edit(folder / "1_Pooling" / "config.json", pooling_mode_mean_tokens=False, pooling_mode_max_tokens=True)
     with pytest.raises(IntegrityError, match="pooling max_tokens is not supported; supported: mean, cls"):

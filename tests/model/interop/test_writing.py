@@ -12,7 +12,7 @@ import pytest
 import torch
 from peers import PEERS, WORDPIECE, peer_tokenizer, peer_vectors, transformers
 
-from mtlkit.config.architecture import Architecture, Attention, Encoding
+from mtlkit.config.architecture import Architecture, Attention, Encoding, Pooling
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.errors import UsageError
 from mtlkit.model.encoder import Encoder
@@ -33,17 +33,20 @@ def loaded_by_transformers(folder: Path) -> Any:
     return model.eval()
 
 
+@pytest.mark.parametrize("pooling", ["mean", "weighted"])
 @pytest.mark.parametrize(("attention", "name"), [("causal", "GPT2Model"), ("bidirectional", "EsmModel")])
 def test_ours_are_a_gpt2_and_an_esm(
     attention: Attention,
     name: str,
+    pooling: Pooling,
     tmp_path: Path,
     passages: list[str],
     reader: TextEncoder,
-    make_encoder: Callable[[Attention], Encoder],
+    make_encoder: Callable[..., Encoder],
 ) -> None:
-    encoder = make_encoder(attention)
-    write_foreign(tmp_path, encoder, reader.encoding, OURS)
+    encoder = make_encoder(attention, pooling)
+    vocabulary = tuple(reader.tokenizer.id_to_token(one) for one in range(encoder.architecture.vocab_size))
+    write_foreign(tmp_path, encoder, reader.encoding, replace(OURS, vocabulary=vocabulary))
     model = loaded_by_transformers(tmp_path)
     assert type(model).__name__ == name
     encoded = reader.encode([text for text in passages if not reader.encode([text]).truncated])
@@ -51,12 +54,14 @@ def test_ours_are_a_gpt2_and_an_esm(
     batch = encoded.batch(range(len(encoded)))
     with torch.no_grad():
         states = model(input_ids=ids, attention_mask=mask).last_hidden_state
-        means = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        weights = mask * encoder.token_weights.exp()[ids] if pooling == "weighted" else mask
+        means = (states * weights[..., None]).sum(1) / weights.sum(1, keepdim=True)
         rows = torch.from_numpy(batch.rows)
         torch.testing.assert_close(encoder(batch), states[rows][mask[rows].bool()], atol=1e-5, rtol=0)
         torch.testing.assert_close(encoder.encode(batch), means[rows], atol=1e-5, rtol=0)
         again, checkpoint = read_foreign(tmp_path)
-        assert torch.equal(again.encode(batch), encoder.encode(batch))
+        tolerance = 1e-6 if pooling == "weighted" else 0.0  # its logarithms are taken twice
+        torch.testing.assert_close(again.encode(batch), encoder.encode(batch), atol=tolerance, rtol=0)
     assert checkpoint.encoding.max_length == reader.encoding.max_length
 
 

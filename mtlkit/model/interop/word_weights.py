@@ -1,0 +1,48 @@
+"""The weights of the pooling `weighted`, as the module WordWeights of sentence-transformers holds them.
+
+Its `config.json` has `vocab`, the tokens in the order of their ids, and `word_weights`, what each is multiplied by; a token
+without an entry takes that of its lower case, else `unknown_word_weight`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mtlkit.errors import IntegrityError
+from mtlkit.model.description import CONFIG
+from mtlkit.model.interop.modules import read_json
+
+TOKEN_WEIGHTS = "token_weights"  # what `Encoder` calls their logarithms
+
+
+def word_weights(logarithms: Tensor, vocabulary: Sequence[str]) -> dict[str, Any]:
+    """The module's configuration from logarithms, (V,), and a name for each of the V ids; decimals keep every float32."""
+    weights = logarithms.detach().cpu().float().exp().tolist()
+    entries = dict(zip(vocabulary, weights, strict=True))
+    return {"vocab": list(vocabulary), "word_weights": entries, "unknown_word_weight": 1.0}
+
+
+def read_word_weights(folder: Path, vocab_size: int) -> Tensor:
+    """The logarithms of a module's weights, (V,); ids beyond its vocabulary, which fill up a matrix, have weight 1.
+
+    Raises IntegrityError for a weight that has no logarithm.
+    """
+    path = folder / CONFIG
+    config = read_json(path)
+    try:
+        vocabulary, entries, unknown = config["vocab"], config["word_weights"], config.get("unknown_word_weight", 1)
+        found = [entries.get(token, entries.get(token.lower(), unknown)) for token in vocabulary]
+        weights = torch.tensor(found, dtype=torch.float64)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise IntegrityError(f"{path}: damaged ({error!r})") from None
+    refused = (~((weights > 0) & weights.isfinite())).nonzero().flatten().tolist()
+    if refused:
+        token, weight = vocabulary[refused[0]], found[refused[0]]
+        raise IntegrityError(f"{path}: token {token!r} has the weight {weight}; only weights above 0 are supported")
+    return functional.pad(weights.log().float(), (0, max(0, vocab_size - len(weights))))
