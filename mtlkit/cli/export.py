@@ -10,22 +10,23 @@ from mtlkit.config.inference import ExportOptions
 
 
 def export(options: ExportOptions, as_json: bool) -> None:
-    """Write a model for other tools.
+    """Write a model for other tools, or in fewer bytes.
 
     sentence-transformers: a folder that SentenceTransformer(DIR) loads without code of ours, the heads beside it. onnx: a
-    graph with every head, which embed and predict run without torch. Each is compared with the model before it is kept.
+    graph with every head, which embed and predict run without torch. compact: a run like any other, its matrices in bytes.
+    Each is compared with the model before it is kept.
     """
     from mtlkit.recipes import export as recipe
 
     choice = recipe.choose_export(options)
     found, out = choice.found, choice.out
-    say(f"model: {found.path}, {found.reason}")
+    say(f"model: {found}, {found.reason}")
     say(f"writing {out}")
     done = recipe.export(options, choice)
     if done.difference is None:
         say(f"not checked: sentence-transformers is not installed; to have it checked: {recipe.installation(options.format)}")
     if as_json:
-        document = {"model": str(found.path), "output": str(out), "format": options.format, "dim": done.dim}
+        document = {"model": str(found), "output": str(out), "format": options.format, "dim": done.dim}
         print_json({**document, "tasks": list(done.tasks), "largest_difference": done.difference})
         return
     heads = f", heads {', '.join(done.tasks)}" if done.tasks else ""
@@ -36,5 +37,10 @@ def export(options: ExportOptions, as_json: bool) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    examples = ["mtlkit export", "mtlkit export runs/mtl --format onnx", "mtlkit export runs/mtl exports/mine --overwrite"]
+    examples = [
+        "mtlkit export",
+        "mtlkit export runs/mtl --format onnx",
+        "mtlkit export runs/mtl small --format compact",
+        "mtlkit export runs/mtl exports/mine --overwrite",
+    ]
     add_command(app, "export", ExportOptions, export, examples)

@@ -21,10 +21,10 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     from mtlkit.recipes.predict import predict as answers_to
 
     loaded, found = open_model(options)
-    say(f"model: {found.path}, {found.reason}")
+    say(f"model: {found}, {found.reason}")
     answers = answers_to(options, loaded, sys.stdin)
     if as_json:
-        print_json({"model": str(found.path), "predictions": list(answers)})
+        print_json({"model": str(found), "predictions": list(answers)})
     elif stdout().is_terminal:
         show(answers, loaded.tasks if options.task is None else (options.task,))
     else:

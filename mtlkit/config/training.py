@@ -88,7 +88,9 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
 class TaskTrainingOptions(ShapeOptions, TrainingOptions):
     """What training on tasks needs, with one task or several."""
 
-    init: str | None = option(None, "Start from this run, or 'scratch' for fresh weights.", panel=MODEL)
+    init: str | None = option(
+        None, "A run, a Hugging Face model, 'mini' (in the package), or 'scratch' for fresh weights.", panel=MODEL
+    )
     attention: Attention | None = option(
         None,
         "What a token sees: the whole text, or what came before.",

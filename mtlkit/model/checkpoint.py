@@ -8,22 +8,23 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from mtlkit.config.architecture import Encoding, Stage
 from mtlkit.errors import IntegrityError
+from mtlkit.model.compact import narrow, widen
 from mtlkit.model.description import CONFIG, Checkpoint, read_checkpoint, write_checkpoint
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs import WEIGHTS, diagnose
 
 
-def save_model(model: MultiTaskModel, folder: Path, stage: Stage, encoding: Encoding) -> None:
-    """Writes `config.json` and `model.safetensors`, every head included."""
+def save_model(model: MultiTaskModel, folder: Path, stage: Stage, encoding: Encoding, *, compact: bool = False) -> None:
+    """Writes `config.json` and `model.safetensors`, every head included; in a quarter of the bytes if `compact`."""
     checkpoint = Checkpoint(stage, model.backbone.architecture, encoding, tuple(model.tasks.values()))
     write_checkpoint(folder, checkpoint)
-    save_file({name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}, folder / WEIGHTS)
+    weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
+    save_file(narrow(weights) if compact else weights, folder / WEIGHTS)
 
 
 class Uninitialised(TorchFunctionMode):
@@ -41,13 +42,12 @@ def load_model(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
     with torch.device("meta"), Uninitialised():
         model = MultiTaskModel(Encoder(checkpoint.architecture), checkpoint.tasks)
     try:
-        weights: dict[str, Tensor] = load_file(folder / WEIGHTS)
-        model.load_state_dict(weights, assign=True)
+        model.load_state_dict(widen(load_file(folder / WEIGHTS)), assign=True)
     except OSError:
         raise IntegrityError(f"{folder}: {WEIGHTS} is missing") from None
     except SafetensorError as error:
         reason = diagnose(folder / WEIGHTS) or f"not safetensors ({error})"
         raise IntegrityError(f"{folder / WEIGHTS}: {reason}") from None
-    except RuntimeError as error:
+    except (RuntimeError, KeyError) as error:
         raise IntegrityError(f"{folder / WEIGHTS}: weights do not fit {CONFIG} ({str(error).splitlines()[-1].strip()})") from None
     return model.eval().requires_grad_(True), checkpoint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.inference.engine import Array, Engine
 from mtlkit.inference.onnx_engine import HEAD, VECTOR, OnnxEngine
 from mtlkit.inference.torch_engine import TorchEngine
+from mtlkit.model.checkpoint import load_model
 from mtlkit.model.interop.head_files import apply_heads
 from mtlkit.model.interop.silence import silence
 from mtlkit.recipes.weights import Weights
@@ -52,6 +54,11 @@ def onnx_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Output
     return _outputs(OnnxEngine(folder / GRAPH), weights, texts)
 
 
+def compact_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Outputs:
+    model, _ = load_model(folder)
+    return our_outputs(replace(weights, model=model), texts)
+
+
 def _outputs(engine: Engine, weights: Weights, texts: Sequence[str]) -> Outputs:
     encoded = weights.encoder.encode(texts)
     tasks = list(weights.model.tasks)
@@ -79,15 +86,15 @@ def sentence_transformers_outputs(folder: Path, weights: Weights, texts: Sequenc
     return {VECTOR: vectors.numpy(), **{HEAD.format(task): found.numpy() for task, found in heads.items()}}
 
 
-def largest_difference(ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> float:
+def largest_difference(ours: Mapping[str, Array], theirs: Mapping[str, Array], tolerance: float = TOLERANCE) -> float:
     """The largest difference of two sets of outputs, in units of the largest number where that is above 1.
 
-    Raises IntegrityError when it is above TOLERANCE, naming where.
+    Raises IntegrityError when it is above `tolerance`, naming where.
     """
     found = {
         name: float(np.abs(theirs[name] - output).max() / max(1.0, float(np.abs(output).max()))) for name, output in ours.items()
     }
     worst = max(found, key=lambda name: np.inf if np.isnan(found[name]) else found[name])
-    if not found[worst] <= TOLERANCE:
+    if not found[worst] <= tolerance:
         raise IntegrityError(f"the export differs from the model by {found[worst]:.1e} at '{worst}'; it was not written")
     return found[worst]

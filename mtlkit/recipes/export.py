@@ -1,4 +1,4 @@
-"""A model for other tools: a folder of sentence-transformers, or an ONNX graph."""
+"""A model for other tools, or in fewer bytes: a folder of sentence-transformers, an ONNX graph, a compact run."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ def choose_export(options: ExportOptions) -> Choice:
     for package in exporter.needs:
         if find_spec(package) is None:
             raise UsageError(f"--format {options.format} needs {package}; install it with: {installation(options.format)}")
-    found = find_model(options.model, options.runs, ("mtl", "sentence", "base"), "export")
-    if options.out is None and is_foreign(found.path):
-        raise UsageError(f"{found.path} is no run of mtlkit, and nothing is written into it; name a folder for the export as DIR")
+    found = find_model(options.model, options.runs, ("mtl", "sentence", "base"))
+    if options.out is None and (is_foreign(found.path) or found.name):
+        raise UsageError(f"{found} is no run of yours, and nothing is written into it; name a folder for the export as DIR")
+    card_text(options)  # says at once when it cannot be read
     out = options.out or found.path / options.format
     check_place(out, options.overwrite, option="DIR", what="export of this format", marks=exporter.marks)
     return Choice(found, out)
@@ -67,17 +68,31 @@ def export(options: ExportOptions, choice: Choice | None = None) -> Exported:
     model = weights.model
     with staged(out) as folder:
         exporter.write(folder, weights)
-        weights.encoder.tokenizer.save(str(folder / TOKENIZER))
+        weights.encoder.tokenizer.save(str(folder / TOKENIZER), pretty=False)
         difference = None
         if find_spec(exporter.checked_by) is not None:
             texts = check_texts(weights.encoder, cut=exporter.cuts(weights))
-            difference = largest_difference(our_outputs(weights, texts), exporter.outputs(folder, weights, texts))
+            difference = largest_difference(
+                our_outputs(weights, texts), exporter.outputs(folder, weights, texts), exporter.tolerance
+            )
         record = _record(options, found, weights)
         tasks = tuple(model.tasks.values())
-        card = model_card(record, model.backbone.architecture, tasks, exporter.use(weights), exporter.front, "exported")
+        card = model_card(
+            record, model.backbone.architecture, tasks, card_text(options) + exporter.use(weights), exporter.front, "exported"
+        )
         (folder / "README.md").write_text(card, encoding="utf-8")
         finish(folder, out, record, exporter.record)
     return Exported(out, model.backbone.architecture.dim, tuple(model.tasks), difference)
+
+
+def card_text(options: ExportOptions) -> str:
+    """What `--card` says. Raises UsageError when it cannot be read."""
+    if options.card is None:
+        return ""
+    try:
+        return options.card.read_text(encoding="utf-8").strip() + "\n\n"
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"--card {options.card} cannot be read ({error}); give a file of Markdown in UTF-8") from None
 
 
 def _record(options: ExportOptions, found: Found, weights: Weights) -> RunRecord:
@@ -90,5 +105,5 @@ def _record(options: ExportOptions, found: Found, weights: Weights) -> RunRecord
         source.seed if source else 0,
         source.data if source else {},
         source.metrics if source else {},
-        {"path": options.model or str(found.path), "digest": digest_of(found.path)},
+        {"path": str(found), "digest": digest_of(found.path)},
     )

@@ -10,14 +10,16 @@ from pathlib import Path
 from mtlkit.config.inference import ExportFormat
 from mtlkit.data.tokenizer import PAD
 from mtlkit.inference.onnx_engine import HEAD, VECTOR
+from mtlkit.model.checkpoint import save_model
 from mtlkit.model.description import write_checkpoint
 from mtlkit.model.interop.head_files import write_heads
 from mtlkit.model.interop.onnx_graph import write_graph
 from mtlkit.model.interop.writing import Marks, Token, write_foreign
-from mtlkit.recipes.checking import Outputs, onnx_outputs, sentence_transformers_outputs
+from mtlkit.recipes.checking import TOLERANCE, Outputs, compact_outputs, onnx_outputs, sentence_transformers_outputs
 from mtlkit.recipes.weights import Weights
+from mtlkit.report.card import LOADING
 from mtlkit.report.export_use import FRONT, ONNX, sentence_transformers_use
-from mtlkit.runs import GRAPH, RECORD
+from mtlkit.runs import GRAPH, RECORD, WEIGHTS
 
 PADS = (PAD, "[PAD]")  # what tokenizers call the token that fills up a batch
 
@@ -46,10 +48,17 @@ def write_onnx(folder: Path, weights: Weights) -> None:
     write_graph(weights.model, folder / GRAPH, [VECTOR, *(HEAD.format(task) for task in weights.model.tasks)])
 
 
+def write_compact(folder: Path, weights: Weights) -> None:
+    """A run in a quarter of the bytes."""
+    checkpoint = weights.checkpoint
+    save_model(weights.model, folder, checkpoint.stage, checkpoint.encoding, compact=True)
+
+
 @dataclass(frozen=True)
 class Exporter:
     """A format: what writes it and what reads it back, the packages of each, what its card says, and by which files it is
-    known. `front` stands at the top of the card, for hubs; `cuts` says whether it cuts long texts as the model does."""
+    known. `front` stands at the top of the card, for hubs; `cuts` says whether it cuts long texts as the model does;
+    `tolerance` how far its outputs may be from the model's."""
 
     write: Callable[[Path, Weights], None]
     outputs: Callable[[Path, Weights, Sequence[str]], Outputs]
@@ -60,6 +69,7 @@ class Exporter:
     use: Callable[[Weights], str]
     front: str
     cuts: Callable[[Weights], bool]
+    tolerance: float = TOLERANCE
 
 
 EXPORTERS: dict[ExportFormat, Exporter] = {
@@ -84,5 +94,17 @@ EXPORTERS: dict[ExportFormat, Exporter] = {
         use=lambda _: ONNX,
         front="",
         cuts=lambda _: True,
+    ),
+    "compact": Exporter(
+        write_compact,
+        compact_outputs,
+        needs=(),
+        checked_by="mtlkit",
+        record=RECORD,
+        marks=(RECORD, WEIGHTS),
+        use=lambda _: LOADING,
+        front="",
+        cuts=lambda _: True,
+        tolerance=0.1,  # weights are rounded to a byte; that is seen in the second digit
     ),
 }

@@ -18,6 +18,7 @@ from mtlkit.inference.engine import Engine
 from mtlkit.model.description import Checkpoint
 from mtlkit.recipes.answers import answers
 from mtlkit.recipes.backends import open_backend
+from mtlkit.recipes.finding import MINI, mini_folder
 from mtlkit.runs import RunRecord
 
 
@@ -81,10 +82,11 @@ class LoadedModel:
 def load(
     path: str | Path, *, device: Device = "auto", precision: InferencePrecision = "auto", backend: Backend = "torch"
 ) -> LoadedModel:
-    """The model of a folder: a run, every file checked against its SHA-256, or a Hugging Face model.
+    """The model of a folder: a run, every file checked against its SHA-256, or a Hugging Face model; `mini` is the one inside
+    the package.
 
     Raises IntegrityError when a file is damaged or not what it should be, UsageError for a backend that is not there.
     """
-    path = Path(path)
+    path = mini_folder() if path == MINI else Path(path)
     opened = open_backend(path, device, precision, backend)
     return LoadedModel(path, opened.checkpoint, opened.record, opened.encoder, opened.engine)

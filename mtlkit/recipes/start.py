@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -28,18 +27,18 @@ class Start:
 
     model: MultiTaskModel
     encoder: TextEncoder
-    origin: Path | None
+    origin: Found | None
 
     @property
     def parent(self) -> dict[str, str] | None:
-        return {"path": str(self.origin), "digest": digest_of(self.origin)} if self.origin else None
+        return {"path": str(self.origin), "digest": digest_of(self.origin.path)} if self.origin else None
 
 
 def choose_start(options: TaskTrainingOptions, stages: Sequence[Stage]) -> Found | None:
-    """The run to start from; None for `--init scratch`. Raises UsageError when there is no run."""
+    """The model to start from; None for `--init scratch`. Raises UsageError when the one asked for is not there."""
     if options.init == "scratch":
         return None
-    return find_model(options.init, options.runs, stages, "base" if stages == ("base",) else "sentence")
+    return find_model(options.init, options.runs, stages)
 
 
 def start_from(found: Found, options: TaskTrainingOptions) -> Start:
@@ -49,12 +48,12 @@ def start_from(found: Found, options: TaskTrainingOptions) -> Start:
     positions = loaded.checkpoint.architecture.max_length
     length = options.max_length or encoding.max_length
     if length > positions:
-        raise UsageError(f"--max-length {length}: {found.path} has {positions} positions; give at most {positions}")
+        raise UsageError(f"--max-length {length}: {found} has {positions} positions; give at most {positions}")
     encoding = Encoding(length, options.truncate or encoding.truncate)
     if options.attention is not None:
         loaded.model.backbone.attend(options.attention)
     set_dropout(loaded.model, options.dropout)
-    return Start(loaded.model, TextEncoder(loaded.encoder.tokenizer, encoding), found.path)
+    return Start(loaded.model, TextEncoder(loaded.encoder.tokenizer, encoding), found)
 
 
 def start_from_scratch(options: TaskTrainingOptions, texts: Sequence[str]) -> Start:

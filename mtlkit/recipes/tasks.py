@@ -66,9 +66,7 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
     compute = choose_compute(options.device, options.precision)
     checked = check(options, stages)
     yield Note(
-        f"starting from {checked.found.path}, {checked.found.reason}"
-        if checked.found
-        else "starting from fresh weights, as asked"
+        f"starting from {checked.found}, {checked.found.reason}" if checked.found else "starting from fresh weights, as asked"
     )
     prepared = yield from prepare_objectives(options, checked)
     start = prepared.start

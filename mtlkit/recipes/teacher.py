@@ -75,7 +75,7 @@ def open_teacher(options: TrainSentenceOptions) -> Teacher:
     """The teacher that `--teacher` names. Raises UsageError, IntegrityError, NetworkError."""
     if options.teacher is None:
         raise UsageError("--objective distill needs a --teacher, such as --teacher sentence-transformers/all-MiniLM-L6-v2")
-    found = find_model(options.teacher, options.runs, (), "any")
+    found = find_model(options.teacher, options.runs, ())
     loaded = load(found.path, device=options.device, precision=options.teacher_precision)
     return Teacher(loaded, digest_of(found.path), options.teacher_precision)
 

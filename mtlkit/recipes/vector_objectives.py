@@ -45,7 +45,7 @@ def check_objective(options: TrainSentenceOptions, found: Found | None, frozen: 
     if named == "classify" and options.matryoshka:
         raise UsageError("--matryoshka shapes vectors, which --objective classify does only by way of a head; take another one")
     if options.token_init == "teacher" and found is not None:
-        raise UsageError(f"--token-init teacher is for fresh weights, and {found.path} has its own; add --init scratch")
+        raise UsageError(f"--token-init teacher is for fresh weights, and {found} has its own; add --init scratch")
 
 
 def load_lesson(

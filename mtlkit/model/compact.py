@@ -1,0 +1,34 @@
+"""Weights in a quarter of their bytes: matrices as signed bytes with one scale a row, everything else in half precision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+SCALE = ".scale"  # after the name of a matrix in bytes: what one unit of each of its rows is worth, (rows, 1)
+
+
+def narrow(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """float32 weights as they are stored compactly. Each number of a row is off by at most 1/254 of the row's largest."""
+    found: dict[str, Tensor] = {}
+    for name, weight in weights.items():
+        if weight.ndim < 2:
+            found[name] = weight.half()
+            continue
+        scale = (weight.abs().amax(1, keepdim=True) / 127).clamp(min=1e-12)
+        found[name] = (weight / scale).round().to(torch.int8)
+        found[name + SCALE] = scale
+    return found
+
+
+def widen(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Stored weights in float32, compact or not. Raises KeyError for bytes without a scale."""
+    found: dict[str, Tensor] = {}
+    for name, weight in weights.items():
+        if weight.dtype == torch.int8:
+            found[name] = weight.float() * weights[name + SCALE]
+        elif not name.endswith(SCALE):
+            found[name] = weight.float()
+    return found
