@@ -38,6 +38,11 @@ class LoadedModel:
         self.specs: dict[str, TaskSpec] = {spec.name: spec for spec in checkpoint.tasks}
 
     @property
+    def name(self) -> str:
+        """What messages call it: its folder, or `mini`."""
+        return MINI if self.path == mini_folder() else str(self.path)
+
+    @property
     def dim(self) -> int:
         """Length of a vector."""
         return self.checkpoint.architecture.dim
@@ -58,9 +63,9 @@ class LoadedModel:
         multi-label, {"value"} for regression. Raises UsageError for a task that the model has no head for.
         """
         if not self.tasks:
-            raise UsageError(f"{self.path} has no heads to predict with; train some with 'mtlkit train-mtl --init {self.path}'")
+            raise UsageError(f"{self.name} has no heads to predict with; train some with 'mtlkit train-mtl --init {self.name}'")
         if task is not None and task not in self.tasks:
-            raise UsageError(f"{self.path} has no head '{task}'; it has {listed(self.tasks)}{suggest(task, self.tasks)}")
+            raise UsageError(f"{self.name} has no head '{task}'; it has {listed(self.tasks)}{suggest(task, self.tasks)}")
         outputs = self.engine.outputs(self.encode(texts), self.tasks if task is None else (task,))
         by_task = {name: answers(self.specs[name], found) for name, found in outputs.items()}
         return [{name: rows[place] for name, rows in by_task.items()} for place in range(len(texts))]

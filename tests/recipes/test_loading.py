@@ -12,7 +12,7 @@ import torch
 
 import mtlkit
 from mtlkit.errors import IntegrityError, UsageError
-from mtlkit.recipes.finding import find_model
+from mtlkit.recipes.finding import find_model, mini_folder
 from mtlkit.recipes.loading import load
 from mtlkit.runs import file_digest
 
@@ -110,33 +110,27 @@ def test_a_device_that_is_not_there_is_refused(runs: Path) -> None:
 
 
 def test_the_newest_run_of_the_first_stage_is_found(runs: Path) -> None:
-    found = find_model(None, runs, ("mtl", "sentence", "base"), "any")
+    found = find_model(None, runs, ("mtl", "sentence", "base"))
     assert (found.path, found.reason) == (runs / "mtl", f"the newest run under {runs}/ that fits")
-    assert find_model(None, runs, ("base",), "base").path == runs / "pretrain"
-    assert find_model(str(runs / "sentence"), runs, ("base",), "base").reason == "as asked"
+    assert find_model(None, runs, ("base",)).path == runs / "pretrain"
+    assert find_model(str(runs / "sentence"), runs, ("base",)).reason == "as asked"
 
 
-@pytest.mark.parametrize(
-    ("way", "said"),
-    [
-        ("base", "'mtlkit pretrain', or start from fresh weights with --init scratch"),
-        ("sentence", "'mtlkit pretrain' and 'mtlkit train-sentence', or start from fresh weights"),
-        ("any", "'mtlkit train-mtl', or name one with --model"),
-    ],
-)
-def test_without_any_run_the_error_says_what_to_type(tmp_path: Path, way: str, said: str) -> None:
-    with pytest.raises(UsageError, match=f"no model under {tmp_path}/; train one with .*{said}") as caught:
-        find_model(None, tmp_path, ("mtl",), way)
-    assert caught.value.exit_code == 2
+def test_without_a_run_that_fits_the_model_inside_the_package_is_taken(runs: Path, tmp_path: Path) -> None:
+    found = find_model(None, tmp_path, ("mtl",))
+    assert (str(found), found.path) == ("mini", mini_folder())
+    assert found.reason == f"the model inside the package, as no run under {tmp_path}/ fits"
+    asked = find_model("mini", runs, ("mtl",))
+    assert (str(asked), asked.path, asked.reason) == ("mini", mini_folder(), "the model inside the package, as asked")
 
 
 def test_an_unknown_path_lists_the_runs_there_are(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match=r"model .*mlt: no such folder; runs: .*mtl, .*pretrain, .*sentence; did you mean '.*mtl'\?"
     ):
-        find_model(str(runs / "mlt"), runs, ("mtl",), "any")
+        find_model(str(runs / "mlt"), runs, ("mtl",))
     with pytest.raises(UsageError, match=r"no such folder$"):
-        find_model(str(tmp_path / "mtl"), tmp_path, ("mtl",), "any")
+        find_model(str(tmp_path / "mtl"), tmp_path, ("mtl",))
 
 
 class Canary:
@@ -168,7 +162,7 @@ def test_a_pickle_is_refused_and_never_opened(tmp_path: Path, runs: Path, how: s
     file = tmp_path / "model.pt"
     file.write_bytes(content)
     with pytest.raises(IntegrityError, match=r"model\.pt: a pickle; mtlkit never opens one.*convert it to safetensors") as caught:
-        find_model(str(file), runs, ("mtl",), "any")
+        find_model(str(file), runs, ("mtl",))
     assert caught.value.exit_code == 4
     run = tmp_path / "run"
     shutil.copytree(runs / "mtl", run)
@@ -197,7 +191,7 @@ def test_pages_and_pointers_are_recognised(runs: Path, tmp_path: Path, content: 
     file = tmp_path / "model.safetensors"
     file.write_bytes(content)
     with pytest.raises(IntegrityError, match=rf"model\.safetensors: {said}"):
-        find_model(str(file), runs, ("mtl",), "any")
+        find_model(str(file), runs, ("mtl",))
     for name in ("model.safetensors", "config.json", "tokenizer.json", "run.json"):
         run = tmp_path / name.split(".")[0]
         shutil.copytree(runs / "mtl", run)
@@ -208,7 +202,7 @@ def test_pages_and_pointers_are_recognised(runs: Path, tmp_path: Path, content: 
 
 def test_a_file_of_a_run_is_not_the_run(runs: Path) -> None:
     with pytest.raises(IntegrityError, match=r"model\.safetensors: a file; name the folder of a run"):
-        find_model(str(runs / "mtl" / "model.safetensors"), runs, ("mtl",), "any")
+        find_model(str(runs / "mtl" / "model.safetensors"), runs, ("mtl",))
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "README.md", "metrics.jsonl"])

@@ -1,0 +1,57 @@
+"""`export --format compact`: a run like any other, in a quarter of the bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exports import KINDS, TEXTS, Export
+
+from mtlkit.config.inference import ExportOptions
+from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.recipes.export import export
+from mtlkit.recipes.loading import load
+from mtlkit.runs import WEIGHTS, verify
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_compact_run_is_nearly_the_model(kind: str, exported: Export, sources: dict[str, Path]) -> None:
+    done = exported(kind, "compact")
+    assert done.difference is not None
+    assert 0 < done.difference < 0.1
+    compact, whole = load(done.out), load(sources[kind])
+    assert compact.specs == whole.specs
+    found, wanted = compact.embed(TEXTS, normalize=True), whole.embed(TEXTS, normalize=True)
+    assert (found * wanted).sum(1).min() > 0.999
+    assert verify(done.out).parent is not None
+
+
+def test_it_takes_a_quarter_of_the_bytes(exported: Export, sources: dict[str, Path]) -> None:
+    small = (exported("weighted", "compact").out / WEIGHTS).stat().st_size
+    assert small < 0.4 * (sources["weighted"] / WEIGHTS).stat().st_size  # this tiny one is half names and norms
+
+
+def test_what_is_exported_again_stays_the_same(exported: Export, tmp_path: Path) -> None:
+    first = exported("weighted", "compact").out
+    again = export(ExportOptions(model=str(first), out=tmp_path / "again", format="compact")).out
+    np.testing.assert_allclose(load(again).embed(TEXTS), load(first).embed(TEXTS), atol=2e-3)
+
+
+def test_a_text_for_the_card_stands_in_it(sources: dict[str, Path], tmp_path: Path) -> None:
+    note = tmp_path / "note.md"
+    note.write_text("Made of public-domain novels.\n")
+    done = export(ExportOptions(model=str(sources["weighted"]), out=tmp_path / "out", format="compact", card=note))
+    assert "\nMade of public-domain novels.\n" in (done.out / "README.md").read_text()
+    with pytest.raises(UsageError, match=r"--card .*none.md cannot be read .*; give a file of Markdown in UTF-8"):
+        export(ExportOptions(model=str(sources["weighted"]), out=tmp_path / "other", card=tmp_path / "none.md"))
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_flipped_byte_is_found(exported: Export, tmp_path: Path) -> None:
+    folder = export(ExportOptions(model=str(exported("weighted", "compact").out), out=tmp_path / "run", format="compact")).out
+    data = bytearray((folder / WEIGHTS).read_bytes())
+    data[-1] ^= 1
+    (folder / WEIGHTS).write_bytes(data)
+    with pytest.raises(IntegrityError, match="SHA-256 is"):
+        load(folder)

@@ -1,0 +1,109 @@
+"""The model inside the package: whole, small, and of use at once."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mtlkit
+from mtlkit.config.inference import ExportOptions
+from mtlkit.config.training import TrainSentenceOptions
+from mtlkit.recipes.embed import cosines
+from mtlkit.recipes.finding import mini_folder
+from mtlkit.recipes.loading import LoadedModel
+from mtlkit.runs import verify
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+LARGEST = 8_000_000  # bytes
+EXAMPLES = Path(__file__).parents[1] / "examples" / "mini"
+
+
+@pytest.fixture(scope="module")
+def mini() -> LoadedModel:
+    return mtlkit.load("mini")
+
+
+def card() -> str:
+    return (mini_folder() / "README.md").read_text(encoding="utf-8")
+
+
+def test_it_is_whole_and_small() -> None:
+    record = verify(mini_folder())  # every digest
+    files = [path for path in mini_folder().rglob("*") if path.is_file()]
+    assert {path.name for path in files} == {*record.files, "run.json"}
+    assert sum(path.stat().st_size for path in files) <= LARGEST
+
+
+def test_it_names_no_place_of_the_machine_that_made_it() -> None:
+    for name in ("run.json", "config.json", "README.md"):
+        text = (mini_folder() / name).read_text(encoding="utf-8")
+        assert not re.search(r"(?<![\w./])/(home|root|tmp|work|usr|opt|Users)/", text), name
+
+
+@pytest.mark.parametrize(
+    ("text", "like", "unlike"),
+    [
+        ("A man is playing a guitar.", "Someone plays an instrument.", "The stock market fell on Monday."),
+        ("The film was dull and far too long.", "What a boring movie.", "The recipe needs two eggs."),
+        ("How do I reset my password?", "I forgot my login and cannot sign in.", "Rain is expected in the north."),
+        ("The team won the final.", "They are the champions.", "She planted roses in the garden."),
+        ("a dog runs across the field", "A puppy is running through the grass.", "The parliament passed the law."),
+    ],
+)
+@pytest.mark.parametrize("dim", [None, 64])
+def test_what_means_the_same_is_nearer(mini: LoadedModel, text: str, like: str, unlike: str, dim: int | None) -> None:
+    first, second, third = mini.embed([text, like, unlike])[:, :dim]
+    matrix = cosines(np.stack([first, second, third]))
+    assert matrix[0, 1] > matrix[0, 2] + 0.15
+
+
+def test_case_does_not_matter(mini: LoadedModel) -> None:
+    np.testing.assert_array_equal(*mini.embed(["The Nile is a river.", "the nile IS A RIVER."]))
+
+
+def test_the_commands_of_the_card_parse() -> None:
+    known = {"train-sentence": TrainSentenceOptions, "export": ExportOptions}
+    blocks = re.findall(r"```(?:sh)?\n(.*?)```", card(), re.DOTALL)
+    typed = [shlex.split(line) for block in blocks for line in block.splitlines() if line.startswith("mtlkit ")]
+    assert {words[1] for words in typed} == set(known)
+    for _, command, *words in typed:
+        options = {f"--{item.name.replace('_', '-')}" for item in fields(known[command])} | {"--config"}
+        assert {word for word in words if word.startswith("--")} <= options
+
+
+def test_the_card_says_what_it_is_made_of() -> None:
+    for said in ("CC BY-SA", "public domain", "Apache-2.0", "all-MiniLM-L6-v2", "STS-B", "AG News", "IMDB", "seed", "tokens"):
+        assert said in card(), said
+    digest = json.loads((mini_folder() / "run.json").read_text())["data"]["texts"]["train"]["sha256"]
+    assert digest in card()
+
+
+def test_its_configuration_is_the_one_in_the_examples(cli: Cli, tmp_path: Path) -> None:
+    done = cli("train-sentence", "--config", EXAMPLES / "distill.toml", "--teacher", tmp_path / "none", cwd=tmp_path)
+    assert done.returncode == 2  # all of its options are known; the teacher is not there
+    assert f"model {tmp_path / 'none'}: no such folder" in done.stderr
+
+
+def test_an_empty_folder_is_enough(cli: Cli, tmp_path: Path) -> None:
+    done = cli("embed", "some sentence", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "model: mini, the model inside the package, as no run under runs/ fits\n"
+    found = json.loads(done.stdout)
+    assert (found["model"], found["dim"]) == ("mini", 256)
+    trained = cli("train-mtl", "--freeze", "backbone", "--json", cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    assert json.loads(trained.stdout)["metrics"]["validation"]["topic"]["accuracy"] > 0.8
+    assert json.loads((tmp_path / "runs" / "mtl" / "run.json").read_text())["parent"]["path"] == "mini"
+    evaluated = cli("eval", "--confusion", "--json", cwd=tmp_path)
+    assert json.loads(evaluated.stdout)["tasks"]["topic"]["accuracy"] > 0.8
+    asked = cli("predict", "--model", "mini", "a text", cwd=tmp_path)
+    assert (asked.returncode, asked.stdout) == (2, "")
+    assert "has no heads to predict with; train some with 'mtlkit train-mtl --init mini'" in asked.stderr
