@@ -12,33 +12,39 @@ from mtlkit.cli.options import add_command
 from mtlkit.config.inference import EmbedOptions
 
 if TYPE_CHECKING:
-    from mtlkit.recipes.embed import Embedded
+    from mtlkit.recipes.embed import Embedded, Similarities
 
 FIRST = 6  # values of a vector that a terminal shows
-MATRIX = 12  # texts for which it shows all cosines
+MATRIX = 12  # texts for which it shows all cosines beside the vectors
 
 
 def embed(options: EmbedOptions, as_json: bool) -> None:
     """Turn texts into vectors.
 
     On a terminal: a short view, and the cosine of every pair. Piped: one JSON object a line with text and vector. With
-    --output: a file. Large inputs need no more memory, and after any end, --resume goes on with what was done.
+    --output: a file. Large inputs need no more memory, and after any end, --resume goes on with what was done. With
+    --similarity: the cosines alone, piped as one JSON object a text.
     """
     from mtlkit.data.vectors import check_output
     from mtlkit.recipes import embed as recipe
+    from mtlkit.recipes.vectors import width_of
 
     if options.output is not None:
         check_output(options.output)
     loaded, found = recipe.open_model(options)
     say(f"model: {found.path}, {found.reason}")
+    if options.similarity:
+        give_similarities(recipe.similarities(options, loaded, sys.stdin), str(found.path), as_json)
+        return
+    dim = width_of(options, loaded)
     if options.output is not None:
         from mtlkit.cli.embedding import follow
 
         written = follow(recipe.embed_to_file(options, loaded, sys.stdin))
         if as_json:
-            print_json({"model": str(found.path), "dim": loaded.dim, "output": str(options.output), "rows": written})
+            print_json({"model": str(found.path), "dim": dim, "output": str(options.output), "rows": written})
         else:
-            print(f"{options.output}: {written:,} vectors of {loaded.dim}")
+            print(f"{options.output}: {written:,} vectors of {dim}")
         return
     stream = recipe.embed(options, loaded, sys.stdin)
     if as_json:
@@ -47,7 +53,7 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
             for part in stream
             for text, vector in zip(part.texts, part.vectors, strict=True)
         ]
-        print_json({"model": str(found.path), "dim": loaded.dim, "vectors": rows})
+        print_json({"model": str(found.path), "dim": dim, "vectors": rows})
     elif stdout().is_terminal:
         for part in stream:
             show(part)
@@ -57,12 +63,29 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
                 print_line({"text": text, "vector": vector.tolist()})
 
 
+def give_similarities(found: Similarities, model: str, as_json: bool) -> None:
+    """The matrix of `--similarity`."""
+    from mtlkit.report.embedding_tables import cosine_table
+
+    console, rows = stdout(), zip(found.texts, found.cosines, strict=True)
+    if as_json:
+        print_json({"model": model, "texts": found.texts, "cosines": found.cosines.tolist()})
+    elif not console.is_terminal:
+        for text, row in rows:
+            print_line({"text": text, "cosines": row.tolist()})
+    elif (matrix := cosine_table(found.texts, found.cosines, console.width)) is not None:
+        console.print(matrix)
+    else:
+        say(f"a matrix of {len(found.texts)} texts does not fit {console.width} columns; --json has it whole, and so has a pipe")
+
+
 def show(part: Embedded) -> None:
     """The view for a terminal."""
     import numpy as np
 
-    from mtlkit.recipes.embed import cosines
-    from mtlkit.report.tables import cosine_table, new_table
+    from mtlkit.recipes.vectors import cosines
+    from mtlkit.report.embedding_tables import cosine_table
+    from mtlkit.report.tables import new_table
     from mtlkit.report.text import one_line
 
     console = stdout()
@@ -83,6 +106,7 @@ def show(part: Embedded) -> None:
 def register(app: typer.Typer) -> None:
     examples = [
         'mtlkit embed "some sentence"',
+        'mtlkit embed --similarity "a cat" "a kitten" "a spanner"',
         "cat texts.txt | mtlkit embed - > vectors.jsonl",
         "mtlkit embed --input articles.parquet --column body --output vectors.npy",
         "mtlkit embed --input articles.parquet --column body --output vectors.npy --resume",

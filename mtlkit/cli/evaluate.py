@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mtlkit.cli.console import print_json, say, stdout
+from mtlkit.cli.console import print_json, say, stderr, stdout
 from mtlkit.cli.options import add_command
 from mtlkit.config.inference import EvalOptions
 
 if TYPE_CHECKING:
-    from mtlkit.recipes.evaluate import TaskEvaluation
+    from mtlkit.recipes.evaluate import Evaluation, TaskEvaluation
 
 
 def evaluate(options: EvalOptions, as_json: bool) -> None:
     """Measure a model on the test split.
 
     Per task: accuracy, macro-F1 and a table per class; correlations for regression. A base gets perplexity on held-out text.
+    Vectors are measured in place of heads with --sts (cosines against scores of pairs of sentences) and --probe (a logistic
+    regression on each task, scikit-learn's), whatever the model.
     """
     from mtlkit.recipes.embed import open_model
     from mtlkit.recipes.evaluate import evaluate as measure
 
     loaded, found = open_model(options)
     say(f"model: {found.path}, {found.reason}")
-    result = measure(options, loaded)
+    with stderr().status("embedding and measuring"):  # on a terminal; it goes away
+        result = measure(options, loaded)
     if result.skipped:
         say(f"{result.skipped:,} rows skipped", "yellow")
-    if not options.task:
+    if not options.task and result.tasks:
         for name in loaded.tasks:
             if name not in result.tasks:
                 say(f"{name}: a head kept from before, its data is not known here; give some with --task {name}=SOURCE")
-    for name, task in result.tasks.items():
+    for name, task in (result.tasks | result.probes).items():
         for label, rows in task.unseen.items():
             say(
                 f"{name}: {rows} rows have the label '{label}', unseen in training; not counted in the metrics",
@@ -42,15 +45,14 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
         return
     for name, task in result.tasks.items():
         show(name, task, options.confusion)
+    show_vectors(result, options.confusion)
     for title, value in result.base.items():
         stdout().print(f"{title.replace('_', ' ')}: {value:.4f}")
 
 
 def show(name: str, task: TaskEvaluation, confusion: bool) -> None:
     """A task's tables."""
-    import numpy as np
-
-    from mtlkit.report.tables import class_table, confusion_table, headline, new_table, titled
+    from mtlkit.report.tables import class_table, headline, new_table, titled
     from mtlkit.report.text import literal, shorten
 
     console = stdout()
@@ -63,11 +65,7 @@ def show(name: str, task: TaskEvaluation, confusion: bool) -> None:
         console.print(literal(f"{task.truncated / metrics['n']:.1%} of the texts did not fit and were cut"))
     if not confusion or "confusion" not in metrics:
         return
-    matrix = confusion_table(name, metrics["labels"], np.array(metrics["confusion"]), console.width)
-    if matrix is not None:
-        console.print(matrix)
-    else:
-        say(f"{name}: a matrix of {len(metrics['labels'])} classes does not fit {console.width} columns; --json has it whole")
+    show_confusion(name, metrics)
     if not task.confused:
         return
     pairs = new_table()
@@ -80,6 +78,37 @@ def show(name: str, task: TaskEvaluation, confusion: bool) -> None:
     console.print(titled(f"{name}: most often confused", pairs))
 
 
+def show_confusion(name: str, metrics: dict[str, Any]) -> None:
+    import numpy as np
+
+    from mtlkit.report.tables import confusion_table
+
+    console = stdout()
+    matrix = confusion_table(name, metrics["labels"], np.array(metrics["confusion"]), console.width)
+    if matrix is not None:
+        console.print(matrix)
+    else:
+        say(f"{name}: a matrix of {len(metrics['labels'])} classes does not fit {console.width} columns; --json has it whole")
+
+
+def show_vectors(result: Evaluation, confusion: bool) -> None:
+    """What `--sts` and `--probe` found."""
+    from mtlkit.report.embedding_tables import probe_table, sts_table
+
+    console = stdout()
+    if result.sts:
+        console.print(sts_table([found.to_json() for found in result.sts]))
+    if result.probes:
+        console.print(probe_table({name: found.to_json() for name, found in result.probes.items()}, console.width))
+    for name, found in result.probes.items() if confusion else ():
+        show_confusion(name, found.metrics)
+
+
 def register(app: typer.Typer) -> None:
-    examples = ["mtlkit eval --confusion", "mtlkit eval --model runs/mtl --task topic=held_out.csv --json"]
+    examples = [
+        "mtlkit eval --confusion",
+        "mtlkit eval --model runs/mtl --task topic=held_out.csv --json",
+        "mtlkit eval --model runs/sentence --sts stsb.csv --probe",
+        'mtlkit eval --probe --task "topic=ag_news?limit=1000" --dim 128',
+    ]
     add_command(app, "eval", EvalOptions, evaluate, examples)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from mtlkit.config.fields import option
-from mtlkit.config.training import DATA, MACHINE, MODEL, MachineOptions, OnBadRow
+from mtlkit.config.training import DATA, MACHINE, MODEL, OBJECTIVE, MachineOptions, OnBadRow
 
 OUTPUT = "Output"
 InferencePrecision = Literal["auto", "fp32", "bf16", "int8"]
 Backend = Literal["auto", "torch", "onnx"]
-ExportFormat = Literal["sentence-transformers", "onnx"]
+ExportFormat = Literal["sentence-transformers", "onnx", "compact"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +45,28 @@ class TextOptions(ModelOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbedOptions(TextOptions):
+class VectorOptions:
+    """Which vectors are meant, wherever vectors are asked for."""
+
+    dim: int | None = option(
+        None,
+        "Keep the first N numbers of each vector, for which --matryoshka trains it.",
+        panel=MODEL,
+        metavar="N",
+        minimum=1,
+        default_text="all of them",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedOptions(VectorOptions, TextOptions):
     """Options of `mtlkit embed`."""
 
     output: Path | None = option(
         None, "Write vectors to a .npy, .jsonl, .parquet or .safetensors file.", panel=OUTPUT, short="-o"
     )
     normalize: bool = option(False, "Scale vectors to length 1.", panel=OUTPUT)
+    similarity: bool = option(False, "Give the cosine of every pair of texts, in place of vectors.", panel=OUTPUT)
     batch_tokens: int | None = option(
         None, "Tokens of a batch.", panel=OUTPUT, minimum=8, default_text="3072 on a CPU, 65536 on a GPU"
     )
@@ -67,15 +82,24 @@ class PredictOptions(TextOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvalOptions(ModelOptions):
-    """Options of `mtlkit eval`."""
+class EvalOptions(VectorOptions, ModelOptions):
+    """Options of `mtlkit eval`. `sts` and `probe` measure vectors, and leave heads alone."""
 
     task: list[str] = option(
         [],
-        "Evaluate a head on other data, NAME=SOURCE; repeatable.",
+        "Data for a head or for --probe, NAME=SOURCE; repeatable.",
         panel=DATA,
         metavar="NAME=SOURCE",
-        default_text="the run's data",
+        default_text="the run's data; for --probe, else the samples",
+    )
+    sts: list[str] = option(
+        [],
+        "Pairs of sentences with scores: measure how well the cosine of their vectors follows these; repeatable.",
+        panel=OBJECTIVE,
+        metavar="SOURCE",
+    )
+    probe: bool = option(
+        False, "Train a logistic regression on the frozen vectors of each task, and score that instead of heads.", panel=OBJECTIVE
     )
     text: list[str] = option(
         [], "Texts to measure a base's perplexity on.", panel=DATA, metavar="SOURCE", default_text="the run's held-out"
@@ -107,6 +131,9 @@ class ExportOptions:
     )
     runs: Path = option(Path("runs"), "Where runs are looked for.", panel=MODEL)
     format: ExportFormat = option(
-        "sentence-transformers", "A folder that SentenceTransformer(DIR) loads, or an ONNX graph with every head.", panel=OUTPUT
+        "sentence-transformers",
+        "A folder that SentenceTransformer(DIR) loads, an ONNX graph with every head, or a run in a quarter of the bytes.",
+        panel=OUTPUT,
     )
+    card: Path | None = option(None, "A file of Markdown that goes into the model card.", panel=OUTPUT)
     overwrite: bool = option(False, "Replace the export that stands there.", panel=OUTPUT)

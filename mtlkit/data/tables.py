@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -87,15 +87,35 @@ def read_train_and_validation(address: str, reading: Reading) -> tuple[Table, Ta
     """The training rows of a source and its validation rows; without a validation split, a stratified tenth of train."""
     path, query = parse_source(address)
     source = open_source(path, query)
-    split = find_split(source, query.split)
-    if split is None:
-        raise DataError(f"{source.name}: no split '{query.split}'; splits: {listed(source.splits())}")
+    split = existing_split(source, query.split)
     train = read_split(source, query, split, reading)
     validation = find_split(source, "validation")
     if validation is not None and validation != split:
         return train, read_split(source, query, validation, reading)
     held = hold_out(train.labels)
     return train.select(np.flatnonzero(~held)), train.select(np.flatnonzero(held))
+
+
+def read_train_and_test(address: str, split: str, reading: Reading) -> tuple[Table, Table]:
+    """The training rows of a source, cut by its `limit`, and all rows of the split to score on, which it does not cut.
+
+    Raises DataError where one is missing, or both are the same.
+    """
+    path, query = parse_source(address)
+    source = open_source(path, query)
+    train = existing_split(source, query.split)
+    test = existing_split(source, split, "; choose with --split, or give a folder that has it")
+    if train == test:
+        raise DataError(f"{source.name}: split '{split}' is what is trained on; score on another one with --split")
+    return read_split(source, query, train, reading), read_split(source, replace(query, limit=None), test, reading)
+
+
+def existing_split(source: Source, wanted: str, way: str = "") -> str:
+    """The source's own name of a split; `way` ends the error. Raises DataError where it has none."""
+    found = find_split(source, wanted)
+    if found is None:
+        raise DataError(f"{source.name}: no split '{wanted}'; splits: {listed(source.splits())}{way}")
+    return found
 
 
 def read_for_evaluation(address: str, split: str, reading: Reading, *, named: bool) -> tuple[Table, str]:
@@ -106,16 +126,13 @@ def read_for_evaluation(address: str, split: str, reading: Reading, *, named: bo
     """
     path, query = parse_source(address)
     source = open_source(path, query)
-    names = source.splits()
-    found = find_split(source, split)
-    if found is not None:
-        return read_split(source, query, found, reading), split
-    if named and isinstance(source, FileSource):
-        return read_split(source, query, "train", reading), source.path.name
-    if split == "validation":
-        return read_train_and_validation(address, reading)[1], "validation"
-    ways = "choose with --split, or name rows with --task NAME=FILE"
-    raise DataError(f"{source.name}: no split '{split}'; splits: {listed(names)}; {ways}")
+    if find_split(source, split) is None:
+        if named and isinstance(source, FileSource):
+            return read_split(source, query, "train", reading), source.path.name
+        if split == "validation":
+            return read_train_and_validation(address, reading)[1], "validation"
+    found = existing_split(source, split, "; choose with --split, or name rows with --task NAME=FILE")
+    return read_split(source, query, found, reading), split
 
 
 def hold_out(labels: Sequence[Label]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

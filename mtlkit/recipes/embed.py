@@ -20,7 +20,10 @@ from mtlkit.recipes.ahead import ahead
 from mtlkit.recipes.finding import Found, find_model
 from mtlkit.recipes.loading import LoadedModel, load
 from mtlkit.recipes.texts import count_texts, parts, stream_texts
+from mtlkit.recipes.vectors import cosines, cut, unit, width_of
 from mtlkit.runs import digest_of, is_export
+
+MOST_COMPARED = 4096  # texts: their matrix has 64 MB
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,14 @@ class Embedded:
 
     texts: list[str]
     vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """N texts and the cosine of every pair of them, (N, N)."""
+
+    texts: list[str]
+    cosines: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,7 @@ def open_model(options: ModelOptions) -> tuple[LoadedModel, Found]:
 
     A few texts are answered soonest by an exported graph, many by torch, which takes longer to import.
     """
-    found = find_model(options.model, options.runs, ("mtl", "sentence", "base"), "any")
+    found = find_model(options.model, options.runs, ("mtl", "sentence", "base"))
     few = isinstance(options, TextOptions) and bool(options.texts) and options.texts != ["-"]
     backend = "torch" if options.backend == "auto" and not few and not is_export(found.path) else options.backend
     return load(found.path, device=options.device, precision=options.precision, backend=backend), found
@@ -65,10 +76,27 @@ def embed(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) ->
     """Texts and vectors in parts, in the order of the texts; memory does not grow with their number."""
     if options.resume or options.overwrite:
         raise UsageError("--resume and --overwrite need an --output")
+    width_of(options, loaded)
     with closing(_encoded(options, loaded, standard_input)) as stream:
         for part in stream:
             assert part.encoded is not None
             yield Embedded(part.texts, _vectors(options, loaded, part.encoded))
+
+
+def similarities(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Similarities:
+    """The cosine of every pair of the texts, from two to 4,096 of them. Raises UsageError, DataError."""
+    if options.output is not None:
+        raise UsageError("--similarity writes no file, it prints; leave --output out")
+    texts: list[str] = []
+    vectors: list[NDArray[np.float32]] = []
+    for part in embed(options, loaded, standard_input):
+        texts += part.texts
+        vectors.append(part.vectors)
+        if len(texts) > MOST_COMPARED:
+            raise UsageError(f"--similarity compares {MOST_COMPARED:,} texts at most; embed them with --output instead")
+    if len(texts) < 2:
+        raise UsageError(f"--similarity needs two texts at least, and there {'is one' if texts else 'are none'}")
+    return Similarities(texts, cosines(np.concatenate(vectors)))
 
 
 def embed_to_file(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[Progress]:
@@ -81,6 +109,7 @@ def embed_to_file(options: EmbedOptions, loaded: LoadedModel, standard_input: Te
     if options.resume and options.overwrite:
         raise UsageError("--resume and --overwrite are given; use one of them")
     check_output(options.output)
+    width = width_of(options, loaded)
     total = count_texts(options)
     done = Parts(options.output, _made_by(options, loaded))
     done.open(options.resume, options.overwrite)
@@ -96,7 +125,7 @@ def embed_to_file(options: EmbedOptions, loaded: LoadedModel, standard_input: Te
                 count += 1
                 yield Progress("embedded", texts, total, kept)
         written = 0
-        for more in done.assemble(count, loaded.dim):
+        for more in done.assemble(count, width):
             written += more
             yield Progress("written", written, texts, kept)
     finally:
@@ -120,7 +149,8 @@ def _encoded(
 
 
 def _vectors(options: EmbedOptions, loaded: LoadedModel, encoded: Encoded) -> NDArray[np.float32]:
-    return loaded.vectors(encoded, normalize=options.normalize, batch_tokens=options.batch_tokens)
+    vectors = cut(loaded.vectors(encoded, batch_tokens=options.batch_tokens), options.dim)
+    return unit(vectors) if options.normalize else vectors
 
 
 def _made_by(options: EmbedOptions, loaded: LoadedModel) -> dict[str, str]:
@@ -130,11 +160,5 @@ def _made_by(options: EmbedOptions, loaded: LoadedModel) -> dict[str, str]:
         "engine": type(loaded.engine).__name__,
         "precision": options.precision,
         "normalize": str(options.normalize).lower(),
+        "dim": str(width_of(options, loaded)),
     }
-
-
-def cosines(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cosine of every pair of N vectors, (N, N)."""
-    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    matrix: NDArray[np.float32] = unit @ unit.T
-    return matrix

@@ -1,4 +1,4 @@
-"""Metrics per task, or the perplexity of a base."""
+"""Metrics per task, what vectors are worth, or the perplexity of a base."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.inference import EvalOptions
+from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.cache import encode_cached
 from mtlkit.data.corpus import read_corpus, read_texts
+from mtlkit.data.grammar import parse_source
 from mtlkit.data.readers import Tally
 from mtlkit.data.tables import Reading, Table, read_for_evaluation
 from mtlkit.data.tasks import prepare
@@ -20,7 +22,11 @@ from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.metrics import score
 from mtlkit.recipes.loading import LoadedModel
 from mtlkit.recipes.perplexity import held_out_windows, perplexity
+from mtlkit.recipes.probe import Probe, check_probe, probe
+from mtlkit.recipes.sts import Sts, measure_sts
 from mtlkit.recipes.tasks import named_sources
+from mtlkit.recipes.vectors import width_of
+from mtlkit.runs import RunRecord
 
 PAIRS = 5  # of the most confused classes
 
@@ -48,16 +54,21 @@ class TaskEvaluation:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `eval` found: tasks by name, or a base's figures."""
+    """What `eval` found: tasks by name, a base's figures, or what was measured of vectors."""
 
     model: str
     split: str
-    tasks: dict[str, TaskEvaluation]
-    base: dict[str, float]
-    skipped: int
+    tasks: dict[str, TaskEvaluation] = field(default_factory=dict)
+    base: dict[str, float] = field(default_factory=dict)
+    sts: list[Sts] = field(default_factory=list)
+    probes: dict[str, Probe] = field(default_factory=dict)
+    skipped: int = 0
 
     def to_json(self) -> dict[str, Any]:
         document: dict[str, Any] = {"model": self.model, "split": self.split}
+        if self.sts or self.probes:
+            probes = {name: found.to_json() for name, found in self.probes.items()}
+            return document | {"sts": [found.to_json() for found in self.sts], "probe": probes}
         if self.base:
             document["base"] = self.base
         document["tasks"] = {
@@ -67,27 +78,64 @@ class Evaluation:
 
 
 def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
-    """Evaluates every head of a model on its own data or on the data given. Raises UsageError, DataError."""
-    if options.text and loaded.tasks:
-        raise UsageError(f"--text measures a base; {loaded.path} has heads ({listed(loaded.tasks)}), give them data with --task")
+    """Evaluates every head of a model on its own data or on the data given; with `sts` or `probe`, its vectors instead.
+
+    Raises UsageError, DataError.
+    """
     tally = Tally()
     reading = Reading(options.encoding, options.on_bad_row, tally)
+    if options.sts or options.probe:
+        return evaluate_vectors(options, loaded, reading)
+    if options.dim is not None:
+        raise UsageError("--dim cuts vectors for --sts and --probe, and heads need them whole; leave it out, or add one of those")
+    if options.text and loaded.tasks:
+        raise UsageError(f"--text measures a base; {loaded.path} has heads ({listed(loaded.tasks)}), give them data with --task")
     sources = evaluation_sources(options, loaded)
-    tasks, base = {}, {}
+    tasks: dict[str, TaskEvaluation] = {}
+    base: dict[str, float] = {}
     for name, source in sources.items():
         table, split = read_for_evaluation(source, options.split, reading, named=bool(options.task))
         tasks[name] = evaluate_task(loaded, name, table, split)
     if not loaded.tasks:
-        if not isinstance(engine := loaded.engine, TorchEngine):
-            raise UsageError(
-                f"{loaded.path} has no heads, and perplexity needs weights; name the run itself, with --backend torch"
-            )
-        texts = evaluation_texts(options, loaded, tally)
-        windows = held_out_windows(
-            encode_cached(texts, loaded.encoder, whole=True).ids, loaded.checkpoint.architecture.max_length
-        )
-        base = perplexity(engine.model.backbone, windows, texts, engine.compute)
-    return Evaluation(str(loaded.path), options.split, tasks, base, tally.skipped)
+        base = evaluate_base(options, loaded, tally)
+    return Evaluation(str(loaded.path), options.split, tasks, base, skipped=tally.skipped)
+
+
+def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, reading: Reading) -> Evaluation:
+    """Similarity of sentences on every source of `sts`, then a probe of every task. All options are checked first."""
+    if options.text:
+        raise UsageError("--text measures a base, --sts and --probe vectors; leave one of them out")
+    if options.task and not options.probe:
+        raise UsageError("--task names data of heads or of --probe, and --sts evaluates no heads; add --probe, or leave it out")
+    width_of(options, loaded)
+    for source in options.sts:
+        parse_source(source)
+    sources = probe_sources(options, loaded) if options.probe else {}
+    sts = [measure_sts(source, options, loaded, reading) for source in options.sts]
+    probes = {name: probe(name, source, options, loaded, reading) for name, source in sources.items()}
+    return Evaluation(str(loaded.path), options.split, sts=sts, probes=probes, skipped=reading.tally.skipped)
+
+
+def probe_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, str]:
+    """Where the rows of each probe come from: what the command says, what the run's heads were trained on, else the samples."""
+    check_probe()
+    if options.task:
+        return named_sources(options.task)
+    return trained_sources(loaded) or named_sources(TrainMtlOptions().task)
+
+
+def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: Tally) -> dict[str, float]:
+    """The perplexity of a base, which has no heads. Raises UsageError where that is not what the model is."""
+    if not options.text and (loaded.record is None or loaded.record.stage != "base"):
+        ways = f"measure its vectors with --sts SOURCE or --probe, or train heads with 'mtlkit train-mtl --init {loaded.path}'"
+        raise UsageError(f"{loaded.path} has no heads to evaluate; {ways}")
+    if loaded.checkpoint.architecture.attention != "causal":
+        raise UsageError(f"--text measures a base, and {loaded.path} predicts no next token, it sees whole texts; leave it out")
+    if not isinstance(engine := loaded.engine, TorchEngine):
+        raise UsageError(f"{loaded.path} has no heads, and perplexity needs weights; name the run itself, with --backend torch")
+    texts = evaluation_texts(options, loaded.record, tally)
+    windows = held_out_windows(encode_cached(texts, loaded.encoder, whole=True).ids, loaded.checkpoint.architecture.max_length)
+    return perplexity(engine.model.backbone, windows, texts, engine.compute)
 
 
 def evaluation_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, str]:
@@ -99,6 +147,11 @@ def evaluation_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, s
                 there = f"it has {listed(loaded.tasks) or 'none'}{suggest(name, loaded.tasks)}"
                 raise UsageError(f"--task {name}: {loaded.path} has no such head; {there}")
         return named
+    return trained_sources(loaded)
+
+
+def trained_sources(loaded: LoadedModel) -> dict[str, str]:
+    """What the heads of a run were trained on, as far as its record says."""
     trained = loaded.record.data if loaded.record else {}
     return {name: data["source"] for name, data in trained.items() if name in loaded.tasks}
 
@@ -130,11 +183,9 @@ def most_confused(labels: tuple[str, ...], true: NDArray[Any], predicted: NDArra
     ]
 
 
-def evaluation_texts(options: EvalOptions, loaded: LoadedModel, tally: Tally) -> list[str]:
+def evaluation_texts(options: EvalOptions, record: RunRecord | None, tally: Tally) -> list[str]:
     """Texts for a base's perplexity: those given, else the held-out texts of its training."""
-    if options.text:
+    if options.text or record is None:
         return [text for source in options.text for text in read_texts(source, options.encoding, options.on_bad_row, tally)]
-    if loaded.record is None:
-        raise UsageError(f"{loaded.path} has no heads to evaluate; train some with 'mtlkit train-mtl --init {loaded.path}'")
-    trained: Mapping[str, Any] = loaded.record.options
-    return read_corpus(loaded.record.data["sources"], trained["encoding"], trained["on_bad_row"], loaded.record.seed)[1]
+    trained: Mapping[str, Any] = record.options
+    return read_corpus(record.data["sources"], trained["encoding"], trained["on_bad_row"], record.seed)[1]

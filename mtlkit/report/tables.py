@@ -132,24 +132,11 @@ def confusion_table(task: str, labels: Sequence[str], matrix: NDArray[np.int64],
 
 def heat_cell(count: int, share: float, right: bool) -> Text:
     """A cell whose background deepens with its share of the row: green on the diagonal, red off it."""
-    depth = round(40 + 140 * share)
+    return Text(f"{count} {share:4.0%}", style=heat(share, right))
+
+
+def heat(share: float, right: bool) -> str:
+    """A style of white letters on a background that deepens from 0 to 1, green where that is `right`, red otherwise."""
+    depth = round(40 + 140 * min(1.0, share))
     colour = f"rgb(20,{depth},60)" if right else f"rgb({depth},40,40)"
-    style = f"white on {colour}" if share >= 0.005 else "dim"
-    return Text(f"{count} {share:4.0%}", style=style)
-
-
-def cosine_table(texts: Sequence[str], matrix: NDArray[np.float32], width: int) -> Group | None:
-    """Cosine of every pair of texts. Many texts are named by number alone; None where even that is wider than `width`."""
-    room = width - 9 * len(texts) - 8  # for a text
-    table = new_table() if room >= 12 else Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    if room < 12 and 6 * len(texts) + 3 > width:
-        return None
-    table.add_column("")
-    if room >= 12:
-        table.add_column("text", max_width=room, overflow="ellipsis", no_wrap=True)
-    for place in range(len(texts)):
-        table.add_column(str(place + 1), justify="right", no_wrap=True)
-    for place, (text, row) in enumerate(zip(texts, matrix.tolist(), strict=True)):
-        named = [one_line(text)] if room >= 12 else []
-        table.add_row(str(place + 1), *named, *(number(value, 3 if named else 2) for value in row))
-    return titled("cosine", table)
+    return f"white on {colour}" if share >= 0.005 else "dim"

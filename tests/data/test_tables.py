@@ -20,6 +20,7 @@ from mtlkit.data.tables import (
     hold_out,
     read_for_evaluation,
     read_split,
+    read_train_and_test,
     read_train_and_validation,
 )
 from mtlkit.errors import DataError
@@ -152,6 +153,19 @@ def test_limit_draws_the_same_rows_every_time_and_keeps_their_order(tmp_path: Pa
     assert numbers[-1] >= 100  # not the first 50: files are often sorted by label
     assert read_table(f"{path}?limit=50") == table
     assert len(read_table(f"{path}?limit=500")) == 200
+
+
+def test_what_is_scored_on_is_not_limited(tmp_path: Path) -> None:
+    numbered(tmp_path / "train.csv", 40)
+    numbered(tmp_path / "test.csv", 30)
+    train, test = read_train_and_test(f"{tmp_path}?limit=10", "test", reading())
+    assert train == read_table(f"{tmp_path / 'train.csv'}?limit=10")
+    assert len(train) == 10
+    assert test == read_for_evaluation(str(tmp_path), "test", reading(), named=False)[0]
+    with pytest.raises(DataError, match="split 'train' is what is trained on; score on another one with --split"):
+        read_train_and_test(str(tmp_path), "train", reading())
+    with pytest.raises(DataError, match="no split 'validation'; splits: test, train; choose with --split"):
+        read_train_and_test(str(tmp_path), "validation", reading())
 
 
 def test_without_a_validation_split_a_tenth_of_each_class_is_held_out(tmp_path: Path) -> None:

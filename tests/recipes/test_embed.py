@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import threading
 from dataclasses import replace
 from functools import partial
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pyarrow import parquet
+from safetensors.numpy import load_file
 
 from mtlkit.config.inference import EmbedOptions
 from mtlkit.errors import DataError, UsageError
@@ -126,6 +129,50 @@ def test_a_place_to_write_to_is_needed(runs: Path, tmp_path: Path) -> None:
         list(recipe.embed_to_file(options, loaded, NOTHING))
 
 
-def test_cosines() -> None:
-    matrix = recipe.cosines(np.array([[1, 0], [3, 4], [-2, 0], [0, 0]], np.float32))
-    np.testing.assert_allclose(matrix, [[1, 0.6, -1, 0], [0.6, 1, -0.6, 0], [-1, -0.6, 1, 0], [0, 0, 0, 0]], atol=1e-6)
+def test_similarities_are_the_cosines_of_every_pair(small_parts: None, runs: Path, source: Path, texts: list[str]) -> None:
+    options = EmbedOptions(model=str(runs / "mtl"), input=source, dim=5)
+    loaded, _ = recipe.open_model(options)
+    found = recipe.similarities(options, loaded, NOTHING)
+    assert found.texts == texts
+    vectors = loaded.embed(texts)[:, :5].astype(np.float64)
+    wanted = [[one @ other / np.sqrt((one @ one) * (other @ other)) for other in vectors] for one in vectors]
+    np.testing.assert_allclose(found.cosines, wanted, atol=1e-5)
+
+
+def test_too_many_texts_to_compare_are_refused_on_the_way(
+    small_parts: None, runs: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "MOST_COMPARED", 6)
+    options = EmbedOptions(model=str(runs / "mtl"), input=source)
+    loaded, _ = recipe.open_model(options)
+    with pytest.raises(UsageError, match="compares 6 texts at most; embed them with --output"):
+        recipe.similarities(options, loaded, NOTHING)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".parquet", ".jsonl"])
+@pytest.mark.parametrize("normalize", [False, True])
+def test_vectors_are_cut_and_only_then_scaled(
+    small_parts: None, runs: Path, source: Path, tmp_path: Path, texts: list[str], suffix: str, normalize: bool
+) -> None:
+    options = EmbedOptions(model=str(runs / "mtl"), input=source, output=tmp_path / f"out{suffix}", dim=7, normalize=normalize)
+    loaded, _ = recipe.open_model(options)
+    whole = replace(options, dim=None, normalize=False, output=None)
+    wanted = np.concatenate([part.vectors for part in recipe.embed(whole, loaded, NOTHING)])[:, :7]
+    if normalize:
+        wanted = wanted / np.linalg.norm(wanted, axis=1, keepdims=True)
+    got = [part.vectors for part in recipe.embed(replace(options, output=None), loaded, NOTHING)]
+    assert all(part.flags["C_CONTIGUOUS"] for part in got)
+    np.testing.assert_array_equal(np.concatenate(got), wanted)
+    list(recipe.embed_to_file(options, loaded, NOTHING))
+    assert options.output is not None
+    np.testing.assert_array_equal(written(options.output), wanted)
+
+
+def written(path: Path) -> Any:
+    if path.suffix == ".npy":
+        return np.load(path)
+    if path.suffix == ".safetensors":
+        return load_file(path)["vectors"]
+    if path.suffix == ".parquet":
+        return np.array(parquet.read_table(path).column("vector").to_pylist(), np.float32)
+    return np.array([json.loads(line)["vector"] for line in path.read_text().splitlines()], np.float32)

@@ -113,6 +113,8 @@ def test_an_interrupted_command_says_how_to_go_on(  # faults 7, 8
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out, resume=True)
     with pytest.raises(UsageError, match="was begun with normalize false, and now it is true"):
         here(replace(options, normalize=True))
+    with pytest.raises(UsageError, match="was begun with dim 32, and now it is 16"):
+        here(replace(options, dim=16))
     source.write_text(source.read_text().replace("number 1 ", "number one "))
     with pytest.raises(UsageError, match="the texts of part 1 are not those"):
         here(options)

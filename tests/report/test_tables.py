@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-import io
-import re
 from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console, RenderableType
+from drawing import HOSTILE, STYLE, drawn, widest
 
 from mtlkit.metrics import classification
 from mtlkit.report.tables import (
     class_table,
     confusion_table,
-    cosine_table,
     epoch_table,
     headline,
     heat_cell,
@@ -21,24 +18,6 @@ from mtlkit.report.tables import (
     task_table,
 )
 from mtlkit.training.events import Epoch, Part, TaskState
-
-HOSTILE = ("[/]", "[red]r[/red]", "esc\x1b[31m", "\x1b]8;;http://a\x1b\\b\x1b]8;;\x1b\\", "[link=http://a]x[/link]")
-STYLE = re.compile(r"\x1b\[[0-9;]*m")
-
-
-def drawn(table: RenderableType | None, width: int = 80, colour: bool = False) -> str:
-    """A table as a terminal of this width gets it."""
-    assert table is not None
-    file = io.StringIO()
-    console = Console(
-        file=file, width=width, force_terminal=colour, color_system="truecolor" if colour else None, legacy_windows=False
-    )
-    console.print(table)
-    return file.getvalue()
-
-
-def widest(text: str) -> int:
-    return max(map(len, text.splitlines()))
 
 
 def state(task: str, kind: str = "classification", batches: int = 3, planned: int = 7) -> TaskState:
@@ -160,24 +139,3 @@ def test_heat_deepens_with_the_share_and_tells_right_from_wrong() -> None:
     assert "rgb(20,180,60)" in str(heat_cell(9, 1.0, True).style)
     assert "rgb(180,40,40)" in str(heat_cell(9, 1.0, False).style)
     assert heat_cell(0, 0.0, True).style == "dim"
-
-
-@pytest.mark.parametrize("count", range(2, 13))
-def test_cosines_of_up_to_twelve_texts_fit_eighty_columns(count: int) -> None:
-    text = drawn(
-        cosine_table(
-            [f"text number {row}, which is rather a long one" for row in range(count)], np.full((count, count), -0.5), 80
-        )
-    )
-    assert widest(text) <= 80
-    assert len(re.findall(r"-0\.50+\b", text)) == count * count
-
-
-def test_cosines_that_do_not_fit_are_not_shown() -> None:
-    assert cosine_table(["a"] * 12, np.eye(12, dtype=np.float32), 60) is None
-
-
-def test_texts_in_the_cosine_table_are_shown_literally() -> None:  # fault 30
-    text = STYLE.sub("", drawn(cosine_table(list(HOSTILE), np.eye(5, dtype=np.float32), 120), 120, colour=True))
-    assert "[red]r[/red]" in text
-    assert "\x1b" not in text

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtlkit.config.inference import EmbedOptions
+from mtlkit.errors import UsageError
+from mtlkit.recipes.loading import load
+from mtlkit.recipes.vectors import cosines, cut, unit, width_of
+
+
+def test_cosines() -> None:
+    matrix = cosines(np.array([[1, 0], [3, 4], [-2, 0], [0, 0]], np.float32))
+    np.testing.assert_allclose(matrix, [[1, 0.6, -1, 0], [0.6, 1, -0.6, 0], [-1, -0.6, 1, 0], [0, 0, 0, 0]], atol=1e-6)
+
+
+def test_no_cosine_is_above_one() -> None:
+    vectors = np.random.default_rng(0).normal(size=(200, 33)).astype(np.float32)
+    matrix = cosines(np.concatenate([vectors, 3 * vectors, -vectors]))
+    assert matrix.max() == 1.0
+    assert matrix.min() == -1.0
+
+
+def test_the_first_numbers_of_a_vector() -> None:
+    vectors = np.arange(12, dtype=np.float32).reshape(3, 4)
+    np.testing.assert_array_equal(cut(vectors, 2), [[0, 1], [4, 5], [8, 9]])
+    np.testing.assert_array_equal(cut(vectors, None), vectors)
+
+
+def test_length_one() -> None:
+    np.testing.assert_allclose(unit(np.array([[3, 4], [0, 0]], np.float32)), [[0.6, 0.8], [0, 0]], atol=1e-7)
+
+
+def test_no_vector_is_longer_than_the_model_makes_them(runs: Path) -> None:
+    loaded = load(runs / "mtl")
+    assert [width_of(EmbedOptions(dim=dim), loaded) for dim in (None, 1, 32)] == [32, 1, 32]
+    with pytest.raises(UsageError, match=r"--dim 33: the vectors of .*mtl have 32 numbers; give that or less"):
+        width_of(EmbedOptions(dim=33), loaded)
