@@ -22,8 +22,9 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
     """Turn texts into vectors.
 
     On a terminal: a short view, and the cosine of every pair. Piped: one JSON object a line with text and vector. With
-    --output: a file. Large inputs need no more memory, and after any end, --resume goes on with what was done. With
-    --similarity: the cosines alone, piped as one JSON object a text.
+    --output: a file. Large inputs need no more memory, and after any end, --resume goes on with what was done.
+
+    With --similarity: the cosine of every pair alone, piped as one JSON object a text.
     """
     from mtlkit.data.vectors import check_output
     from mtlkit.recipes import embed as recipe

@@ -18,8 +18,8 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     """Measure a model on the test split.
 
     Per task: accuracy, macro-F1 and a table per class; correlations for regression. A base gets perplexity on held-out text.
-    Vectors are measured in place of heads with --sts (cosines against scores of pairs of sentences) and --probe (a logistic
-    regression on each task, scikit-learn's), whatever the model.
+
+    In place of heads, --sts measures how cosines follow scores of pairs of sentences, and --probe trains on frozen vectors.
     """
     from mtlkit.recipes.embed import open_model
     from mtlkit.recipes.evaluate import evaluate as measure

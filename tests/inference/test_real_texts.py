@@ -11,7 +11,9 @@ from pyarrow import parquet
 from scipy.stats import spearmanr
 
 import mtlkit
+from mtlkit.config.inference import EvalOptions
 from mtlkit.model.products import has_onednn
+from mtlkit.recipes.evaluate import evaluate
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -63,3 +65,9 @@ def test_a_part_of_the_texts_has_the_vectors_of_the_whole(models: tuple[Any, Any
         shards = np.concatenate([model.embed(texts[start::3]) for start in range(3)])
         order = np.concatenate([np.arange(start, 300, 3) for start in range(3)])
         np.testing.assert_allclose(shards, whole[order], atol=1e-5, rtol=0)
+
+
+def test_similarity_of_sentences_has_the_known_figure(models: tuple[Any, Any]) -> None:
+    (found,) = evaluate(EvalOptions(sts=[str(DATA / "stsb")]), models[0]).sts
+    assert (found.pairs, round(found.spearman, 4)) == (1379, 0.8203)
+    assert found.spearman_interval.low < 0.81 < 0.83 < found.spearman_interval.high
