@@ -33,9 +33,9 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
     if options.output is not None:
         check_output(options.output)
     loaded, found = recipe.open_model(options)
-    say(f"model: {found.path}, {found.reason}")
+    say(f"model: {found}, {found.reason}")
     if options.similarity:
-        give_similarities(recipe.similarities(options, loaded, sys.stdin), str(found.path), as_json)
+        give_similarities(recipe.similarities(options, loaded, sys.stdin), str(found), as_json)
         return
     dim = width_of(options, loaded)
     if options.output is not None:
@@ -43,7 +43,7 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
 
         written = follow(recipe.embed_to_file(options, loaded, sys.stdin))
         if as_json:
-            print_json({"model": str(found.path), "dim": dim, "output": str(options.output), "rows": written})
+            print_json({"model": str(found), "dim": dim, "output": str(options.output), "rows": written})
         else:
             print(f"{options.output}: {written:,} vectors of {dim}")
         return
@@ -54,7 +54,7 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
             for part in stream
             for text, vector in zip(part.texts, part.vectors, strict=True)
         ]
-        print_json({"model": str(found.path), "dim": dim, "vectors": rows})
+        print_json({"model": str(found), "dim": dim, "vectors": rows})
     elif stdout().is_terminal:
         for part in stream:
             show(part)

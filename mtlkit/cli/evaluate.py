@@ -25,7 +25,7 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     from mtlkit.recipes.evaluate import evaluate as measure
 
     loaded, found = open_model(options)
-    say(f"model: {found.path}, {found.reason}")
+    say(f"model: {found}, {found.reason}")
     with stderr().status("embedding and measuring"):  # on a terminal; it goes away
         result = measure(options, loaded)
     if result.skipped:

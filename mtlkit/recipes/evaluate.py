@@ -89,7 +89,7 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
     if options.dim is not None:
         raise UsageError("--dim cuts vectors for --sts and --probe, and heads need them whole; leave it out, or add one of those")
     if options.text and loaded.tasks:
-        raise UsageError(f"--text measures a base; {loaded.path} has heads ({listed(loaded.tasks)}), give them data with --task")
+        raise UsageError(f"--text measures a base; {loaded.name} has heads ({listed(loaded.tasks)}), give them data with --task")
     sources = evaluation_sources(options, loaded)
     tasks: dict[str, TaskEvaluation] = {}
     base: dict[str, float] = {}
@@ -98,7 +98,7 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
         tasks[name] = evaluate_task(loaded, name, table, split)
     if not loaded.tasks:
         base = evaluate_base(options, loaded, tally)
-    return Evaluation(str(loaded.path), options.split, tasks, base, skipped=tally.skipped)
+    return Evaluation(loaded.name, options.split, tasks, base, skipped=tally.skipped)
 
 
 def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, reading: Reading) -> Evaluation:
@@ -113,7 +113,7 @@ def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, reading: Reading
     sources = probe_sources(options, loaded) if options.probe else {}
     sts = [measure_sts(source, options, loaded, reading) for source in options.sts]
     probes = {name: probe(name, source, options, loaded, reading) for name, source in sources.items()}
-    return Evaluation(str(loaded.path), options.split, sts=sts, probes=probes, skipped=reading.tally.skipped)
+    return Evaluation(loaded.name, options.split, sts=sts, probes=probes, skipped=reading.tally.skipped)
 
 
 def probe_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, str]:
@@ -127,12 +127,12 @@ def probe_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, str]:
 def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: Tally) -> dict[str, float]:
     """The perplexity of a base, which has no heads. Raises UsageError where that is not what the model is."""
     if not options.text and (loaded.record is None or loaded.record.stage != "base"):
-        ways = f"measure its vectors with --sts SOURCE or --probe, or train heads with 'mtlkit train-mtl --init {loaded.path}'"
-        raise UsageError(f"{loaded.path} has no heads to evaluate; {ways}")
+        ways = f"measure its vectors with --sts SOURCE or --probe, or train heads with 'mtlkit train-mtl --init {loaded.name}'"
+        raise UsageError(f"{loaded.name} has no heads to evaluate; {ways}")
     if loaded.checkpoint.architecture.attention != "causal":
-        raise UsageError(f"--text measures a base, and {loaded.path} predicts no next token, it sees whole texts; leave it out")
+        raise UsageError(f"--text measures a base, and {loaded.name} predicts no next token, it sees whole texts; leave it out")
     if not isinstance(engine := loaded.engine, TorchEngine):
-        raise UsageError(f"{loaded.path} has no heads, and perplexity needs weights; name the run itself, with --backend torch")
+        raise UsageError(f"{loaded.name} has no heads, and perplexity needs weights; name the run itself, with --backend torch")
     texts = evaluation_texts(options, loaded.record, tally)
     windows = held_out_windows(encode_cached(texts, loaded.encoder, whole=True).ids, loaded.checkpoint.architecture.max_length)
     return perplexity(engine.model.backbone, windows, texts, engine.compute)
@@ -145,7 +145,7 @@ def evaluation_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, s
         for name in named:
             if name not in loaded.tasks:
                 there = f"it has {listed(loaded.tasks) or 'none'}{suggest(name, loaded.tasks)}"
-                raise UsageError(f"--task {name}: {loaded.path} has no such head; {there}")
+                raise UsageError(f"--task {name}: {loaded.name} has no such head; {there}")
         return named
     return trained_sources(loaded)
 

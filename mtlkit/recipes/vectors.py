@@ -13,7 +13,7 @@ from mtlkit.recipes.loading import LoadedModel
 def width_of(options: VectorOptions, loaded: LoadedModel) -> int:
     """How long the vectors will be. Raises UsageError where `dim` asks for more than the model's have."""
     if options.dim is not None and options.dim > loaded.dim:
-        raise UsageError(f"--dim {options.dim}: the vectors of {loaded.path} have {loaded.dim} numbers; give that or less")
+        raise UsageError(f"--dim {options.dim}: the vectors of {loaded.name} have {loaded.dim} numbers; give that or less")
     return options.dim or loaded.dim
 
 
