@@ -29,6 +29,7 @@ from mtlkit.recipes.weights import load_weights
 from mtlkit.training import loop as training
 from mtlkit.training.freezing import apply_freeze, parse_freeze, training_mode
 from mtlkit.training.multitask import TaskLosses
+from mtlkit.training.objectives import head_objectives
 from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.schedules import make_plans, spend, work
 
@@ -80,12 +81,13 @@ def ours(options: Namespace) -> Train:
             fast = fastest(model.eval(), compute)
             vectors = {name: encode_all(fast, task.train.encoded, compute) for name, task in tasks.items()}
         training_mode(model, frozen)
+        losses = TaskLosses(model, head_objectives(model, tasks), compute.device, vectors)
         watch = Stopwatch()
         rounds = spend(plans, "joint").rounds * options.epochs
         taken = [
             (sum(map(len, step.work.values())), sum(step.losses.values()))
             for step in training.train(
-                model, islice(work(plans, "joint", rounds), steps), TaskLosses(model, tasks, compute.device, vectors),
+                model, islice(work(plans, "joint", rounds), steps), losses,
                 LearningRate(LEARNING_RATE, rounds, WARM_UP_SHARE), weight_decay=WEIGHT_DECAY, clip=CLIP, compute=compute,
             )
         ]  # fmt: skip

@@ -89,7 +89,10 @@ def _number(value: object) -> float | None:
 
 
 def read_train_and_validation_pairs(address: str, reading: Reading, scored: bool) -> tuple[PairTable, PairTable]:
-    """The training pairs of a source and its validation pairs; without a validation split, a tenth of train, 2,000 at most."""
+    """The training pairs of a source and its validation pairs, 2,000 at most; without a validation split, a tenth of train.
+
+    Raises DataError where either holds fewer than two, which leaves nothing to compare.
+    """
     path, query = parse_source(address)
     source = open_source(path, query)
     split = find_split(source, query.split)
@@ -98,7 +101,11 @@ def read_train_and_validation_pairs(address: str, reading: Reading, scored: bool
     train = read_pairs(source, query, split, reading, scored)
     validation = find_split(source, "validation")
     if validation is not None and validation != split:
-        return train, read_pairs(source, query, validation, reading, scored)
+        held_out = read_pairs(source, query, validation, reading, scored)
+        if min(len(train), len(held_out)) < 2:
+            raise DataError(f"{source.name}: a pair alone has nothing to be compared with; give two at least in every split")
+        order = generator(SPLIT_SEED, "validation").permutation(len(held_out))
+        return train, held_out.select(np.sort(order[:HELD_OUT_MOST]))  # all are compared with all
     if len(train) < 4:
         raise DataError(f"{source.name}: {len(train)} pairs are too few; give four at least, two of them held out")
     order = generator(SPLIT_SEED, "validation").permutation(len(train))

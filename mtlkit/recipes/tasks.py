@@ -70,7 +70,7 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
     )
     prepared = yield from prepare_objectives(options, checked)
     start = prepared.start
-    unused = {f"head:{name}" for name in start.model.tasks if name not in prepared.objectives}
+    unused = {f"head:{name}" for name in start.model.tasks} - {one.head for one in prepared.objectives.values()}
     if unused:
         yield Note(f"kept as they are, for want of data: {', '.join(sorted(unused))}", warning="backbone" not in checked.frozen)
     with staged(out) as place:
@@ -101,9 +101,9 @@ def check(options: Options, stages: Stages) -> Checked:
     heads = [task.name for task in described.tasks] if described else []
     architecture = described.architecture if described else options.architecture()
     frozen = parse_freeze(options.freeze, [*heads, *(name for name in sources if name not in heads)], architecture.layers)
-    if isinstance(options, TrainSentenceOptions) and options.objective != "classify":
-        check_objective(options, found, frozen)
-    else:
+    if isinstance(options, TrainSentenceOptions):
+        check_objective(options, found, frozen, architecture.dim)
+    if options.objective == "classify":
         check_freeze(frozen, sources, {"backbone", *(f"head:{name}" for name in heads)}, fresh=found is None)
     return Checked(found, sources, frozen)
 

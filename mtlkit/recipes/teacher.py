@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from mtlkit.runs import digest_of
 from mtlkit.training.events import Note
 
 TELL_SECONDS = 20.0  # between two words on how far it is
+SAMPLE = 100_000  # vectors that tell the principal axes
 Vectors = NDArray[np.float16]
 
 
@@ -83,7 +85,7 @@ def open_teacher(options: TrainSentenceOptions) -> Teacher:
 def principal_axes(vectors: NDArray[np.floating], width: int) -> NDArray[np.float32]:
     """(dim, width): the directions in which vectors are largest, the largest first, so that the first numbers of a vector turned
     this way hold most of it (PCA without centring, which would change cosines). Wider than `dim`: zeros follow."""
-    sample = vectors[:100_000].astype(np.float32)
+    sample = vectors[:: math.ceil(len(vectors) / SAMPLE)].astype(np.float32)
     _, axes = np.linalg.eigh(sample.T @ sample)
     axes = axes[:, ::-1][:, :width]
     largest = axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])]

@@ -31,11 +31,11 @@ class Lesson:
     data: dict[str, Any]
 
 
-def check_objective(options: TrainSentenceOptions, found: Found | None, frozen: frozenset[str]) -> None:
-    """Refuses options of one objective with another, and a frozen backbone, which alone shapes vectors. Raises UsageError."""
-    if "backbone" in frozen:
-        raise UsageError(f"--freeze backbone leaves nothing to train: --objective {options.objective} has no head; leave one out")
+def check_objective(options: TrainSentenceOptions, found: Found | None, frozen: frozenset[str], dim: int) -> None:
+    """Refuses options of one objective with another, and lengths beyond the `dim` of the model. Raises UsageError."""
     named = options.objective
+    if named != "classify":
+        _check_headless(options, frozen)
     distill_only = {"--teacher": options.teacher is not None, "--token-init teacher": options.token_init == "teacher"}
     for option, given in distill_only.items():
         if given and named != "distill":
@@ -44,8 +44,22 @@ def check_objective(options: TrainSentenceOptions, found: Found | None, frozen: 
         raise UsageError("--objective distill needs a --teacher, such as --teacher sentence-transformers/all-MiniLM-L6-v2")
     if named == "classify" and options.matryoshka:
         raise UsageError("--matryoshka shapes vectors, which --objective classify does only by way of a head; take another one")
+    options.widths(dim)
     if options.token_init == "teacher" and found is not None:
         raise UsageError(f"--token-init teacher is for fresh weights, and {found} has its own; add --init scratch")
+
+
+def _check_headless(options: TrainSentenceOptions, frozen: frozenset[str]) -> None:
+    """Refuses what is for labels and heads, and a frozen backbone, which alone shapes vectors."""
+    named = options.objective
+    if "backbone" in frozen:
+        raise UsageError(f"--freeze backbone leaves nothing to train: --objective {named} has no head; leave one out")
+    heads = {f"--freeze {part}": True for part in sorted(frozen) if part.startswith("head:")}
+    for option, given in {**heads, f"--head {options.head}": options.head != "linear"}.items():
+        if given:
+            raise UsageError(f"{option} is for --objective classify, and {named} trains no head; leave one out")
+    if options.cap != "none":
+        raise UsageError(f"--cap {options.cap} is for --objective classify; cut the data of {named} with ?limit=N in --task")
 
 
 def load_lesson(

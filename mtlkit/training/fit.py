@@ -62,7 +62,7 @@ class Fit:
         self.model, self.objectives, self.frozen = model, objectives, frozen
         self.schedule, self.options, self.compute, self.log = schedule, options, compute, log
         self.before = {name: digest(model.part(name)) for name in sorted(frozen)}
-        self.mixed = {name: objective for name, objective in objectives.items() if f"head:{name}" not in frozen}
+        self.mixed = {name: objective for name, objective in objectives.items() if objective.head not in frozen}
         self.lengths = {name: objective.train.lengths for name, objective in self.mixed.items()}
         self.plans = make_plans(self.lengths, options.batch_tokens, options.seed)
         self.budget = spend(self.plans, schedule)

@@ -45,6 +45,11 @@ class Objective(Protocol):
     def metric(self) -> str: ...
 
     @property
+    def head(self) -> str | None:
+        """The head that it trains besides the backbone; where that is frozen, the objective is only watched."""
+        ...
+
+    @property
     def train(self) -> Examples: ...
 
     @property
@@ -65,6 +70,7 @@ class HeadObjective:
     def __init__(self, model: MultiTaskModel, task: TaskData) -> None:
         self.model, self.task = model, task
         self.kind, self.metric = task.spec.kind, MAIN[task.spec.kind]
+        self.head: str | None = f"head:{task.name}"
         self.train, self.validation = task.train, task.validation
 
     def loss(self, vectors: Tensor, rows: Rows) -> Tensor:

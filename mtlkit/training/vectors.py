@@ -27,6 +27,13 @@ def unit(vectors: Tensor) -> Tensor:
     return functional.normalize(vectors.float(), dim=-1)
 
 
+def cosines_of(left: Tensor, right: Tensor) -> Tensor:
+    """Cosines of all of one side with all of the other, (left, right), in fp32 whatever the training is in: at a temperature of
+    0.05, the third digit of a cosine counts."""
+    with torch.autocast(left.device.type, enabled=False):
+        return unit(left) @ unit(right).T
+
+
 def over_widths(widths: Sequence[int], loss: Callable[[int], Tensor]) -> Tensor:
     return torch.stack([loss(width) for width in widths]).mean()
 
@@ -39,7 +46,7 @@ class Distill:
     MATRIX_WEIGHT.
     """
 
-    kind, metric = "distill", "spearman"
+    kind, metric, head = "distill", "spearman", None
     MATRIX_WEIGHT = 10.0  # brings the squared differences, of order 0.01, to the size of the other loss
 
     def __init__(self, train: TargetTexts, validation: TargetTexts, loss: DistillLoss, widths: Sequence[int]) -> None:
@@ -50,12 +57,12 @@ class Distill:
 
     def _loss(self, vectors: Tensor, targets: Tensor) -> Tensor:
         def at(width: int) -> Tensor:
-            ours, theirs = unit(vectors[:, :width]), unit(targets[:, :width])
-            loss = ours.new_zeros(())
+            ours, theirs = vectors[:, :width], targets[:, :width]
+            loss = vectors.new_zeros((), dtype=torch.float32)
             if self.by != "matrix":
-                loss = loss + (1 - (ours * theirs).sum(-1)).mean()
+                loss = loss + (1 - (unit(ours) * unit(theirs)).sum(-1)).mean()
             if self.by != "vector":
-                loss = loss + self.MATRIX_WEIGHT * functional.mse_loss(ours @ ours.T, theirs @ theirs.T)
+                loss = loss + self.MATRIX_WEIGHT * functional.mse_loss(cosines_of(ours, ours), cosines_of(theirs, theirs))
             return loss
 
         return over_widths(self.widths, at)
@@ -64,13 +71,11 @@ class Distill:
     def evaluate(self, vectors: Tensor) -> dict[str, float]:
         """`spearman`: of the cosines of all pairs of some texts with the teacher's."""
         targets = torch.from_numpy(self.validation.targets).to(vectors.device)
-        ours, theirs = unit(vectors[:MATRIX_TEXTS]), unit(targets[:MATRIX_TEXTS])
-        above = np.triu_indices(len(ours), 1)
-        cosines = [(side @ side.T).cpu().numpy()[above] for side in (ours, theirs)]
-        losses = [
-            self._loss(*part) for part in zip(torch.split(vectors, MATRIX_TEXTS), torch.split(targets, MATRIX_TEXTS), strict=True)
-        ]
-        return {"loss": float(torch.stack(losses).mean()), "spearman": correlation_of_ranks(*cosines)}
+        parts = list(zip(torch.split(vectors, MATRIX_TEXTS), torch.split(targets, MATRIX_TEXTS), strict=True))
+        above = np.triu_indices(len(parts[0][0]), 1)
+        cosines = [cosines_of(side, side).cpu().numpy()[above] for side in parts[0]]
+        loss = sum(float(self._loss(*part)) * len(part[0]) for part in parts) / len(vectors)
+        return {"loss": loss, "spearman": correlation_of_ranks(*cosines)}
 
 
 class Pairs:
@@ -80,7 +85,7 @@ class Pairs:
     al. 2021). A text that stands in the batch more than once is no negative of its partner.
     """
 
-    kind, metric = "pairs", "accuracy"
+    kind, metric, head = "pairs", "accuracy", None
 
     def __init__(self, train: PairTexts, validation: PairTexts, temperature: float, widths: Sequence[int]) -> None:
         self.train, self.validation, self.temperature, self.widths = train, validation, temperature, widths
@@ -91,8 +96,7 @@ class Pairs:
         return over_widths(self.widths, lambda width: self._loss(first[:, :width], second[:, :width], same))
 
     def _loss(self, first: Tensor, second: Tensor, same: Tensor) -> Tensor:
-        logits = (unit(first) @ unit(second).T) / self.temperature
-        logits = logits.masked_fill(same, float("-inf"))
+        logits = (cosines_of(first, second) / self.temperature).masked_fill(same, float("-inf"))
         right = torch.arange(len(logits), device=logits.device)
         return (functional.cross_entropy(logits, right) + functional.cross_entropy(logits.T, right)) / 2
 
@@ -102,7 +106,7 @@ class Pairs:
         rows = np.arange(len(self.validation))
         first, second = vectors[: len(rows)], vectors[len(rows) :]
         same = torch.from_numpy(self.validation.same(rows)).to(vectors.device)
-        cosines = (unit(first) @ unit(second).T).masked_fill(same, float("-inf"))
+        cosines = cosines_of(first, second).masked_fill(same, float("-inf"))
         hits = (cosines.argmax(1) == torch.arange(len(rows), device=vectors.device)).float().mean()
         return {"loss": float(self._loss(first, second, same)), "accuracy": float(hits)}
 
@@ -111,7 +115,7 @@ class Similarity:
     """A score for two texts, by their cosine: CoSENT (Su 2022), log(1 + sum of exp(SCALE * (cos_i - cos_j))) over all i, j of the
     batch whose scores say that j is the more alike. Only the order of scores counts, not their range."""
 
-    kind, metric = "similarity", "spearman"
+    kind, metric, head = "similarity", "spearman", None
     SCALE = 20.0
 
     def __init__(self, train: PairTexts, validation: PairTexts, widths: Sequence[int]) -> None:

@@ -167,16 +167,13 @@ def test_a_task_name_never_becomes_a_path(typed: Typed, data: Path, mtl: Path, t
     assert f"task name '{name}' is not usable" in answer.err
 
 
-def test_without_any_run_the_error_says_what_to_type(typed: Typed, tmp_path: Path) -> None:
-    answer = typed("train-mtl", "--runs", tmp_path / "none")
-    assert answer.code == 2
-    assert (
-        "train one with 'mtlkit pretrain' and 'mtlkit train-sentence', or start from fresh weights with --init scratch"
-        in answer.err
-    )
-    answer = typed("train-sentence", "--runs", tmp_path / "none")
-    assert answer.code == 2
-    assert "train one with 'mtlkit pretrain', or start from fresh weights with --init scratch" in answer.err
+@pytest.mark.parametrize("command", ["train-mtl", "train-sentence"])
+def test_without_any_run_it_starts_from_the_model_inside_the_package_and_says_so(
+    command: str, typed: Typed, tmp_path: Path
+) -> None:
+    answer = typed(command, "--runs", tmp_path / "none", "--task", "kind=not-there.csv")
+    assert (answer.code, answer.out) == (3, "")
+    assert f"starting from mini, the model inside the package, as no run under {tmp_path / 'none'}/ fits" in answer.err
 
 
 def test_a_terminal_gets_a_live_view_on_stderr(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mtlkit.data.columns import join_text, label_column, label_value, text_columns
+from mtlkit.data.columns import join_text, label_column, label_value, pair_columns, text_columns
 from mtlkit.errors import DataError
 
 
@@ -54,6 +54,41 @@ def test_column_that_cannot_be_guessed_is_asked_for() -> None:  # fault 25
         text_columns(["uno", "due"], None, "a.csv")
     with pytest.raises(DataError, match=r"a.csv: which column is the label\? columns: uno, due; say \?label=NAME"):
         label_column(["uno", "due"], None, "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("columns", "asked", "found"),
+    [
+        (["id", "sentence1", "sentence2", "score"], (None, None), ("sentence1", "sentence2")),
+        (["Answer", "Question", "id"], (None, None), ("Question", "Answer")),
+        (["positive", "anchor", "negative"], (None, None), ("anchor", "positive")),
+        (["uno", "due"], (None, None), ("uno", "due")),
+        (["uno", "due", "sentence1", "sentence2"], ("due", "uno"), ("due", "uno")),
+    ],
+)
+def test_columns_of_a_pair_are_those_asked_for_the_usual_ones_or_the_only_two(
+    columns: list[str], asked: tuple[str | None, str | None], found: tuple[str, str]
+) -> None:
+    assert pair_columns(columns, *asked, "a.csv") == found
+
+
+@pytest.mark.parametrize(
+    ("columns", "asked", "message"),
+    [
+        (["uno", "due", "tre"], (None, None), "a.csv: which two columns are a pair? columns: uno, due, tre; say "),
+        (["text", "label"], (None, None), "a.csv: which two columns are a pair? columns: text, label; say "),
+        (["text"], (None, None), "a.csv: which two columns are a pair? columns: text; say ?first=NAME&second=NAME"),
+        (["uno", "due"], ("uno", None), "a.csv: a pair has two columns; say both, ?first=NAME&second=NAME"),
+        (["uno", "due"], (None, "due"), "a.csv: a pair has two columns; say both, ?first=NAME&second=NAME"),
+        (["uno", "due"], ("uno", "du"), "column 'du' not found in a.csv; columns: uno, due; did you mean 'due'?"),
+    ],
+)
+def test_columns_of_a_pair_that_cannot_be_told_are_asked_for(
+    columns: list[str], asked: tuple[str | None, str | None], message: str
+) -> None:  # fault 25
+    with pytest.raises(DataError) as caught:
+        pair_columns(columns, *asked, "a.csv")
+    assert str(caught.value).startswith(message)
 
 
 def test_text_is_joined_by_spaces_and_missing_where_a_part_is() -> None:

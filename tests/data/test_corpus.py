@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mtlkit.data.corpus import read_corpus, read_texts
+from mtlkit.data.corpus import read_corpus, read_texts, read_train_and_held_out
 from mtlkit.data.readers import Tally
+from mtlkit.data.tables import Reading
 from mtlkit.errors import DataError
 
 
@@ -53,6 +54,14 @@ def test_a_twentieth_is_held_out_at_random_and_the_order_kept(lines: Path) -> No
     assert read_corpus([str(lines)], "utf-8", "error", seed=1)[1] != held_out
 
 
+def test_the_same_twentieth_of_a_source_is_held_out_in_every_training(lines: Path) -> None:
+    train, held_out = read_train_and_held_out(f"{lines}?limit=100", Reading("utf-8", "error", Tally()))
+    assert (len(train), len(held_out)) == (95, 5)
+    assert (train, held_out) == read_corpus([f"{lines}?limit=100"], "utf-8", "error", seed=0)[:2]
+    with pytest.raises(DataError, match=r"lines.txt\?limit=1: 1 texts; two are needed at least, one of them held out"):
+        read_train_and_held_out(f"{lines}?limit=1", Reading("utf-8", "error", Tally()))
+
+
 def test_sources_are_read_one_after_another(lines: Path, tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text('{"text": "last"}\n')
     train, held_out, _ = read_corpus([f"{lines}?limit=20", str(tmp_path / "b.jsonl")], "utf-8", "error", seed=3)
@@ -85,4 +94,4 @@ def test_too_little_text_is_one_line(tmp_path: Path, content: str, found: int) -
     path.write_text(content)
     with pytest.raises(DataError) as caught:
         read_corpus([str(path)], "utf-8", "error", seed=0)
-    assert str(caught.value) == f"{path}: {found} texts; pretraining needs two at least, one of them held out"
+    assert str(caught.value) == f"{path}: {found} texts; two are needed at least, one of them held out"

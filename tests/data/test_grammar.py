@@ -15,7 +15,9 @@ from mtlkit.recipes.train_mtl import train_mtl
 def test_query_is_parted_from_the_address() -> None:
     address, query = parse_source("data/a.csv?text=title+body&label=stars&limit=100&split=dev&encoding=latin-1&kind=regression")
     assert address == "data/a.csv"
-    assert query == Query("title+body", "stars", "dev", None, 100, "latin-1", "regression")
+    assert query == Query(text="title+body", label="stars", split="dev", limit=100, encoding="latin-1", kind="regression")
+    pair = parse_source("a.csv?first=question&second=reply")[1]
+    assert pair == Query(first="question", second="reply")
     assert parse_source("ag_news") == ("ag_news", Query())
 
 

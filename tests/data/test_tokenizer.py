@@ -137,7 +137,38 @@ def test_training_learns_the_words_and_is_repeatable() -> None:
     first = train_tokenizer(texts, 300)
     assert {"otter", "Ġotter"} & set(first.get_vocab())
     assert first.get_vocab_size() <= 300
-    assert first.to_str() == train_tokenizer(iter(texts), 300).to_str()
+    assert first.to_str() == train_tokenizer(tuple(texts), 300).to_str()
+
+
+def test_a_lowercase_tokenizer_folds_case_and_reads_a_word_alike_wherever_it_stands() -> None:
+    texts = ["The Otter sleeps near an otter"] * 20
+    folding = TextEncoder(train_tokenizer(texts, 300, lowercase=True), Encoding(32))
+    (word,) = words_of(folding, "Otter")
+    assert folding.tokenizer.id_to_token(word) == "Ġotter"
+    assert words_of(folding, "THE OTTER") == words_of(folding, "the otter") == [*words_of(folding, "the"), word]
+    assert folding.tokenizer.decode(words_of(folding, "The Otter")).strip() == "the otter"
+    plain = TextEncoder(train_tokenizer(texts, 300), Encoding(32))
+    assert words_of(plain, "Otter") != words_of(plain, "otter")
+    assert plain.tokenizer.decode(words_of(plain, "The Otter")) == "The Otter"
+
+
+def test_a_lowercase_tokenizer_stays_so_on_disk(tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(["The Otter sleeps"] * 20, 300, lowercase=True)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    loaded = TextEncoder(load_tokenizer(tmp_path / "tokenizer.json"), Encoding(32))
+    assert words_of(loaded, "OTTER") == words_of(TextEncoder(tokenizer, Encoding(32)), "otter")
+
+
+def test_a_tokenizer_learns_from_texts_of_every_part_of_a_large_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [word for word in ("otter", "beetle", "trout") for _ in range(400)]
+    letters = sum(map(len, texts))
+    monkeypatch.setattr(module, "LETTERS_TO_LEARN", letters // 10)
+    spread = list(module._spread(texts))
+    assert letters / 12 < sum(map(len, spread)) <= letters / 10 + 6
+    assert [spread.count(word) for word in ("otter", "beetle", "trout")] == [pytest.approx(len(spread) / 3, abs=1)] * 3
+    assert {"otter", "beetle", "trout"} <= set(train_tokenizer(texts, 400).get_vocab())
+    monkeypatch.setattr(module, "LETTERS_TO_LEARN", letters)
+    assert list(module._spread(texts)) == texts
 
 
 def test_training_reads_a_long_text_to_its_end() -> None:

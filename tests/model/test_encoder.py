@@ -17,7 +17,7 @@ from mtlkit.data.tokenizer import Encoded, TextEncoder
 from mtlkit.model.encoder import Block, Encoder
 
 ATTENTIONS: list[Attention] = ["bidirectional", "causal"]
-MakeEncoder = Callable[[Attention], Encoder]
+MakeEncoder = Callable[..., Encoder]
 
 
 @torch.no_grad()
@@ -178,3 +178,30 @@ def test_dropout_works_in_training_only(make_encoder: MakeEncoder) -> None:
         assert torch.equal(encoder(batch), encoder(batch))
         encoder.train()
         assert not torch.equal(encoder(batch), encoder(batch))
+
+
+def test_weighted_pooling_is_a_mean_with_a_weight_for_each_token(
+    passages: list[str], reader: TextEncoder, make_encoder: MakeEncoder
+) -> None:
+    encoder = make_encoder("bidirectional", "weighted")
+    encoded = reader.encode(passages)
+    found = alone(encoder, encoded)
+    for row, vector in enumerate(found):
+        ids = torch.from_numpy(encoded.ids[encoded.offsets[row] : encoded.offsets[row + 1]].astype(np.int64))
+        with torch.no_grad():
+            states, weights = encoder(encoded.batch([row])), encoder.token_weights.exp()[ids]
+        expected = sum(weight * state for weight, state in zip(weights, states, strict=True)) / weights.sum()
+        torch.testing.assert_close(vector, expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(together(encoder, encoded.batch(range(len(passages)))), found, atol=1e-5, rtol=0)
+
+
+def test_equal_weights_are_the_plain_mean(passages: list[str], reader: TextEncoder, make_encoder: MakeEncoder) -> None:
+    weighted, plain = make_encoder("bidirectional", "weighted"), make_encoder("bidirectional")
+    plain.load_state_dict({name: weight for name, weight in weighted.state_dict().items() if name != "token_weights"})
+    batch = reader.encode(passages).batch(range(len(passages)))
+    assert (together(weighted, batch) - together(plain, batch)).abs().max() > 1e-2
+    for equal in (0.0, 3.0):
+        nn.init.constant_(weighted.token_weights, equal)
+        torch.testing.assert_close(together(weighted, batch), together(plain, batch), atol=1e-5, rtol=0)
+    fresh = Encoder(weighted.architecture)
+    assert (fresh.token_weights == 0).all()

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from mtlkit.config.training import TrainSentenceOptions
-from mtlkit.errors import UsageError
 from mtlkit.recipes.loading import load
-from mtlkit.recipes.train_sentence import train_sentence
+from mtlkit.recipes.train_sentence import stream, train_sentence
 from mtlkit.runs import digest_of, verify
+from mtlkit.training.events import Note
 
 
 def test_it_ends_with_validation_accuracy_and_the_head_saved(runs: Path) -> None:
@@ -25,5 +23,8 @@ def test_it_starts_from_a_base_alone(data: Path, runs: Path, tmp_path: Path) -> 
     finished = train_sentence(TrainSentenceOptions(task=f"kind={data / 'kind'}", runs=runs, out=tmp_path / "run", epochs=1))
     assert (verify(finished.run).parent or {})["path"] == str(runs / "pretrain")  # although runs of later stages are newer
     assert finished.next_command == "mtlkit train-mtl"
-    with pytest.raises(UsageError, match="train one with 'mtlkit pretrain', or start from fresh weights"):
-        train_sentence(TrainSentenceOptions(task=f"kind={data / 'kind'}", runs=tmp_path))
+
+
+def test_without_a_base_it_starts_from_the_model_inside_the_package(tmp_path: Path) -> None:
+    first = next(stream(TrainSentenceOptions(task="kind=not-there.csv", runs=tmp_path)))
+    assert first == Note(f"starting from mini, the model inside the package, as no run under {tmp_path}/ fits")

@@ -19,6 +19,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Epoch, Event
 from mtlkit.training.fit import fit
+from mtlkit.training.objectives import head_objectives
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def run(compute: Compute) -> Callable[..., Done]:
         events: list[Event] = []
         snapshots: list[dict[str, Tensor]] = []
         torch.manual_seed(0)
-        for event in fit(model, tasks, frozenset(frozen), schedule, TrainMtlOptions(**settings), compute, log):
+        objectives = head_objectives(model, tasks)
+        for event in fit(model, objectives, frozenset(frozen), schedule, TrainMtlOptions(**settings), compute, log):
             events.append(event)
             if isinstance(event, Epoch) and event.epoch:
                 snapshots.append(deepcopy(model.state_dict()))

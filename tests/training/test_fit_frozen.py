@@ -19,6 +19,7 @@ from mtlkit.training.events import Note, Parts
 from mtlkit.training.freezing import apply_freeze, digest, training_mode
 from mtlkit.training.loop import train
 from mtlkit.training.multitask import TaskLosses
+from mtlkit.training.objectives import head_objectives
 from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.schedules import make_plans, spend, work
 
@@ -49,7 +50,7 @@ def test_the_cache_of_a_frozen_backbone_changes_nothing(
     apply_freeze(tiny_model, frozenset(frozen))
     training_mode(tiny_model, frozenset(frozen))
     pieces = work(plans, schedule, budget.rounds)
-    losses = TaskLosses(tiny_model, mixed, CPU.device)
+    losses = TaskLosses(tiny_model, head_objectives(tiny_model, mixed), CPU.device)
     for _ in train(tiny_model, pieces, losses, LearningRate(0.02, budget.steps), weight_decay=0.01, clip=1.0, compute=CPU):
         pass
     for name, weight in deepcopy(tiny_model.state_dict()).items():

@@ -14,6 +14,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.freezing import apply_freeze, check_freeze, digest, parse_freeze, targets_of, training_mode
 from mtlkit.training.loop import train
 from mtlkit.training.multitask import TaskLosses
+from mtlkit.training.objectives import head_objectives
 from mtlkit.training.optimizer import LearningRate, make_optimizer
 
 HEADS = ["topic", "sentiment"]
@@ -123,7 +124,7 @@ def test_gradients_optimizer_dropout_and_digests_agree_on_what_is_frozen(  # fau
     steps = train(
         tiny_model,
         work_of(mixed),
-        TaskLosses(tiny_model, mixed, compute.device),
+        TaskLosses(tiny_model, head_objectives(tiny_model, mixed), compute.device),
         rate,
         weight_decay=0.5,
         clip=1.0,

@@ -11,20 +11,24 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import TaskState
 from mtlkit.training.freezing import apply_freeze
 from mtlkit.training.judging import Judge, Rank, rank, trained_weights
+from mtlkit.training.objectives import head_objectives
 
 
 def state(task: str, kind: str, **validation: float) -> TaskState:
     return TaskState(task, kind, None, validation, 0, 0, False)
 
 
-def test_the_score_is_the_mean_of_the_metric_that_counts_for_each_task(tasks: dict[str, TaskData]) -> None:
+def test_the_score_is_the_mean_of_the_metric_that_counts_for_each_task(
+    tiny_model: MultiTaskModel, tasks: dict[str, TaskData]
+) -> None:
+    objectives = head_objectives(tiny_model, tasks)
     states = [
         state("topic", "classification", accuracy=0.9, macro_f1=0.1, loss=1.0),
         state("tags", "multi-label", accuracy=0.1, macro_f1=0.6, loss=2.0),
         state("stars", "regression", spearman=0.3, pearson=1.0, mse=9.0, loss=4.0),
     ]
-    assert rank(states, tasks) == Rank(pytest.approx(0.6), 7.0)
-    assert rank(states, {"tags": tasks["tags"]}) == Rank(0.6, 2.0)  # a watched task is not counted
+    assert rank(states, objectives) == Rank(pytest.approx(0.6), 7.0)
+    assert rank(states, {"tags": objectives["tags"]}) == Rank(0.6, 2.0)  # a watched task is not counted
 
 
 @pytest.mark.parametrize(
@@ -45,8 +49,8 @@ def test_the_higher_score_wins_and_the_lower_loss_breaks_a_tie(now: Rank, before
 def test_every_task_is_judged_in_evaluation_mode_with_or_without_the_cache(
     frozen_backbone: bool, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
 ) -> None:
-    expected = Judge(tiny_model, tasks, compute, False)()
-    judge = Judge(tiny_model.train(), tasks, compute, frozen_backbone)
+    expected = Judge(tiny_model, head_objectives(tiny_model, tasks), compute, False)()
+    judge = Judge(tiny_model.train(), head_objectives(tiny_model, tasks), compute, frozen_backbone)
     tiny_model.train()
     found = judge()
     assert list(found) == list(tasks)
@@ -56,7 +60,7 @@ def test_every_task_is_judged_in_evaluation_mode_with_or_without_the_cache(
 
 
 def test_the_cache_follows_the_heads(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute) -> None:
-    judge = Judge(tiny_model, tasks, compute, True)
+    judge = Judge(tiny_model, head_objectives(tiny_model, tasks), compute, True)
     before = judge()
     with torch.no_grad():
         for weight in tiny_model.head("topic").parameters():
@@ -71,8 +75,11 @@ def test_validation_rows_are_judged_and_not_training_rows(
 ) -> None:
     topic = tasks["topic"]
     turned = replace(topic, validation=replace(topic.validation, labels=1 - topic.validation.labels))
-    found = Judge(tiny_model, {"topic": topic}, compute, False)()["topic"]["accuracy"]
-    assert Judge(tiny_model, {"topic": turned}, compute, False)()["topic"]["accuracy"] == pytest.approx(1 - found)
+    found, other = (
+        Judge(tiny_model, head_objectives(tiny_model, {"topic": task}), compute, False)()["topic"]["accuracy"]
+        for task in (topic, turned)
+    )
+    assert other == pytest.approx(1 - found)
 
 
 def test_a_copy_of_the_trained_weights_holds_what_trains_and_stays(tiny_model: MultiTaskModel) -> None:

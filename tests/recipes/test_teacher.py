@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtlkit.config.training import TrainSentenceOptions
+from mtlkit.errors import UsageError
+from mtlkit.recipes import teacher as module
+from mtlkit.recipes.loading import LoadedModel
+from mtlkit.recipes.teacher import Teacher, open_teacher, principal_axes, teacher_tokens, turned
+from mtlkit.runs import digest_of
+from mtlkit.training.events import Note
+
+TEXTS = ["The cat sleeps.", "", "A saw lies broken on the bench.", "The dog sleeps near the barn.", "Ελλάς 🦦"]
+
+
+@pytest.fixture
+def teacher(runs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Teacher:
+    """A run of the tests, with a cache that nothing is in."""
+    monkeypatch.setenv("MTLKIT_CACHE", str(tmp_path / "cache"))
+    return open_teacher(TrainSentenceOptions(teacher=str(runs / "sentence"), teacher_precision="fp32"))
+
+
+@pytest.fixture
+def embedded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many texts a model was given, call by call."""
+    counts: list[int] = []
+    embed = LoadedModel.embed
+    monkeypatch.setattr(
+        LoadedModel, "embed", lambda model, texts, **more: counts.append(len(texts)) or embed(model, texts, **more)
+    )
+    return counts
+
+
+def test_a_teacher_says_what_it_is(teacher: Teacher, runs: Path) -> None:
+    assert teacher.record == {"path": str(runs / "sentence"), "digest": digest_of(runs / "sentence"), "precision": "fp32"}
+    with pytest.raises(UsageError, match="--objective distill needs a --teacher, such as --teacher "):
+        open_teacher(TrainSentenceOptions())
+
+
+def test_vectors_are_those_of_embed_and_worked_out_once(
+    teacher: Teacher, embedded: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PART_TEXTS", 2)
+    expected = teacher.model.embed(TEXTS, normalize=True)
+    embedded.clear()
+    first = result_of(teacher)
+    assert embedded == [2, 2, 1]
+    assert (first.shape, first.dtype) == ((5, teacher.model.dim), np.float16)
+    np.testing.assert_allclose(first, expected, atol=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(first.astype(np.float32), axis=1), 1, atol=2e-3)
+    assert np.array_equal(result_of(teacher), first)
+    assert embedded == [2, 2, 1]  # nothing was worked out again
+    assert np.array_equal(result_of(teacher, TEXTS[2:]), first[2:])  # parts of other lists are found, too
+    assert embedded == [2, 2, 1]
+
+
+def result_of(teacher: Teacher, texts: list[str] = TEXTS) -> module.Vectors:
+    """What the generator returns."""
+    made = teacher.vectors(texts)
+    while True:
+        try:
+            next(made)
+        except StopIteration as stopped:
+            vectors: module.Vectors = stopped.value
+            return vectors
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "empty", "other", "nan"])
+def test_a_damaged_part_is_made_anew(damage: str, teacher: Teacher, embedded: list[int]) -> None:
+    first = result_of(teacher)
+    path = teacher.path(TEXTS)
+    match damage:
+        case "cut":
+            path.write_bytes(path.read_bytes()[:-9])
+        case "text":
+            path.write_text("no tensors")
+        case "empty":
+            path.write_bytes(b"")
+        case "other":
+            module.keep(path, {"vectors": first[1:].copy()})
+        case "nan":
+            module.keep(path, {"vectors": np.full_like(first, np.nan)})
+    assert np.array_equal(result_of(teacher), first)
+    assert embedded == [5, 5]
+    assert np.array_equal(result_of(teacher), first)
+    assert embedded == [5, 5]
+
+
+def test_another_teacher_precision_or_text_has_a_place_of_its_own(teacher: Teacher) -> None:
+    others = [Teacher(teacher.model, "other", "fp32"), Teacher(teacher.model, teacher.digest, "int8")]
+    places = {teacher.path(TEXTS), teacher.path(TEXTS[1:]), *(one.path(TEXTS) for one in others)}
+    assert len(places) == 4
+
+
+def test_it_tells_how_far_it_is(teacher: Teacher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PART_TEXTS", 2)
+    monkeypatch.setattr(module, "TELL_SECONDS", -1.0)
+    notes = [event.text for event in teacher.vectors(TEXTS) if isinstance(event, Note)]
+    assert [note.split(" texts, ")[0] for note in notes] == ["teacher: 2 of 5", "teacher: 4 of 5", "teacher: 5 of 5"]
+    assert list(teacher.vectors(TEXTS)) == []  # all of it was known
+
+
+def some_vectors() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Of length 1, in 8 directions of very unequal size."""
+    made = (
+        np.random.default_rng(0).normal(size=(200, 8))
+        * np.array([1, 9, 1, 3, 0.1, 5, 0.1, 2])
+        @ np.linalg.qr(np.random.default_rng(1).normal(size=(8, 8)))[0]
+    )
+    return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_turning_along_the_principal_axes_keeps_cosines_and_puts_the_largest_first() -> None:
+    vectors = some_vectors()
+    axes = principal_axes(vectors, 8)
+    np.testing.assert_allclose(axes.T @ axes, np.eye(8), atol=1e-5)
+    found = turned(vectors, axes).astype(np.float32)
+    np.testing.assert_allclose(found @ found.T, vectors @ vectors.T, atol=3e-3)
+    energy = (found**2).sum(0)
+    assert energy.tolist() == sorted(energy.tolist(), reverse=True)
+    largest = np.linalg.svd(vectors, compute_uv=False)[:3]
+    np.testing.assert_allclose(np.sqrt(energy[:3]), largest, rtol=1e-3)
+
+
+def test_a_cut_keeps_the_first_axes_and_a_wider_student_gets_zeros() -> None:
+    vectors = some_vectors()
+    axes = principal_axes(vectors, 8)
+    np.testing.assert_array_equal(principal_axes(vectors, 3), axes[:, :3])
+    wide = principal_axes(vectors, 12)
+    np.testing.assert_array_equal(wide[:, :8], axes)
+    assert wide.shape == (8, 12)
+    assert not wide[:, 8:].any()
+    assert turned(vectors, wide).shape == (200, 12)
+
+
+def test_axes_come_from_all_parts_of_many_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.concatenate([np.tile([[1.0, 0.0]], (100, 1)), np.tile([[0.0, 1.0]], (300, 1))]).astype(np.float32)
+    monkeypatch.setattr(module, "SAMPLE", 40)
+    np.testing.assert_allclose(principal_axes(vectors, 2), [[0, 1], [1, 0]], atol=1e-6)
+
+
+def test_tokens_are_embedded_as_what_they_spell(teacher: Teacher) -> None:
+    encoder = teacher.model.encoder
+    made = teacher_tokens(teacher, encoder)
+    with pytest.raises(StopIteration) as stopped:
+        next(made)
+    vectors = stopped.value.value
+    assert vectors.shape == (encoder.tokenizer.get_vocab_size(), teacher.model.dim)
+    words = {token: number for token, number in encoder.tokenizer.get_vocab().items() if token in ("Ġsleeps", "<bos>", "Ġ")}
+    assert len(words) == 3
+    for token, text in (("Ġsleeps", "sleeps"), ("<bos>", ""), ("Ġ", "")):
+        np.testing.assert_allclose(vectors[words[token]], teacher.model.embed([text], normalize=True)[0], atol=1e-3)
