@@ -39,6 +39,13 @@ def ours(options: Namespace) -> Embed:
     return model.embed
 
 
+def mini(options: Namespace) -> Embed:
+    """The model inside the package: other weights, so only its speed can be compared."""
+    import mtlkit
+
+    return mtlkit.load("mini", device="cpu", precision=options.precision).embed
+
+
 def st(options: Namespace) -> Embed:
     """On torch. Always fp32, for it is the reference."""
     return encoder(options)
@@ -132,5 +139,5 @@ def prepared(name: str, start: Callable[[Namespace], Embed]) -> Callable[[Namesp
 
 
 if __name__ == "__main__":
-    sides = {"mtlkit": ours, "st": st, "st-onnx": st_onnx, "st-openvino": st_openvino}
+    sides = {"mtlkit": ours, "mini": mini, "st": st, "st-onnx": st_onnx, "st-openvino": st_openvino}
     serve({name: prepared(name, start) for name, start in sides.items()})

@@ -57,7 +57,8 @@ def pick(path: Path, share: Share, rng: random.Random) -> set[str]:
     texts = set(split[: share.sentences])
     texts.update(made for one in split[share.sentences : used] if (made := span(one, rng)))
     texts.update([one for one in split[used:] if len(one.split()) <= SHORT_WORDS][: share.short])
-    texts.update(rng.sample([row for row in rows if len(row) > PARAGRAPH_LETTERS], share.paragraphs))
+    long = [row for row in rows if len(row) > PARAGRAPH_LETTERS]
+    texts.update(rng.sample(long, min(len(long), share.paragraphs)))
     return texts
 
 
