@@ -97,9 +97,7 @@ def correlation_of_ranks(left: Array, right: Array) -> float:
 
 
 def correlation(left: Array, right: Array) -> float:
-    if (
-        len(left) < 2 or np.ptp(left) == 0 or np.ptp(right) == 0
-    ):  # the mean of equal values may differ from them in the last digit
+    if len(left) < 2 or np.ptp(left) == 0 or np.ptp(right) == 0:  # means of equal values may miss them by a last digit
         return 0.0
     left, right = left - left.mean(), right - right.mean()
     return float((left * right).sum() / np.sqrt((left**2).sum() * (right**2).sum()))

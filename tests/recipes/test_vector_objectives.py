@@ -15,7 +15,7 @@ import torch
 from support import notes, write
 
 from mtlkit.config.training import TrainSentenceOptions
-from mtlkit.errors import DataError, UsageError
+from mtlkit.errors import DataError
 from mtlkit.recipes.loading import load
 from mtlkit.recipes.train_sentence import stream, train_sentence
 from mtlkit.recipes.weights import load_weights
@@ -211,73 +211,3 @@ def test_a_lower_half_can_stay_frozen(texts: dict[str, Path], runs: Path, tmp_pa
     same = [torch.equal(one, other) for one, other in zip(before.backbone.parameters(), after.backbone.parameters(), strict=True)]
     assert any(same)
     assert not all(same)
-
-
-REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"objective": "distill"}, "--objective distill needs a --teacher, such as --teacher sentence-transformers/all-MiniLM-L6-v2"),
-    (
-        {"objective": "pairs", "teacher": "mini"},
-        "--teacher is for --objective distill, and this is pairs; leave one out",
-    ),
-    (
-        {"objective": "classify", "teacher": "mini"},
-        "--teacher is for --objective distill, and this is classify; leave one out",
-    ),
-    (
-        {"objective": "similarity", "token_init": "teacher"},
-        "--token-init teacher is for --objective distill, and this is similarity; leave one out",
-    ),
-    (
-        {"objective": "classify", "token_init": "teacher"},
-        "--token-init teacher is for --objective distill, and this is classify; leave one out",
-    ),
-    (
-        {"objective": "classify", "matryoshka": "16"},
-        "--matryoshka shapes vectors, which --objective classify does only by way of a head; take another one",
-    ),
-    (
-        {"objective": "pairs", "matryoshka": "64,16"},
-        "--matryoshka '64,16' is no list of lengths; give numbers from 1 to 32, such as 128,64",
-    ),
-    (
-        {"objective": "pairs", "freeze": ["backbone"]},
-        "--freeze backbone leaves nothing to train: --objective pairs has no head; leave one out",
-    ),
-    (
-        {"objective": "pairs", "freeze": ["head:one"]},
-        "--freeze head:one is for --objective classify, and pairs trains no head; leave one out",
-    ),
-    (
-        {"objective": "similarity", "head": "mlp:8"},
-        "--head mlp:8 is for --objective classify, and similarity trains no head; leave one out",
-    ),
-    (
-        {"objective": "pairs", "cap": "10"},
-        "--cap 10 is for --objective classify; cut the data of pairs with ?limit=N in --task",
-    ),
-]
-
-
-@pytest.mark.parametrize(("given", "message"), REFUSED)
-def test_options_that_do_not_go_together_are_refused_before_data_is_read(
-    given: dict[str, Any], message: str, tmp_path: Path
-) -> None:
-    with pytest.raises(UsageError) as caught:
-        train_sentence(TrainSentenceOptions(**{**SCRATCH, "task": "one=not-there.csv", "out": tmp_path / "run", **given}))
-    assert str(caught.value) == message
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_trained_table_is_not_replaced_by_the_teachers(runs: Path, tmp_path: Path) -> None:
-    start = runs / "sentence"
-    given = TrainSentenceOptions(
-        objective="distill",
-        teacher=str(start),
-        token_init="teacher",
-        init=str(start),
-        task="one=not-there.csv",
-        out=tmp_path / "run",
-    )
-    with pytest.raises(UsageError) as caught:
-        train_sentence(given)
-    assert str(caught.value) == f"--token-init teacher is for fresh weights, and {start} has its own; add --init scratch"

@@ -9,6 +9,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.objectives import head_objectives
+from mtlkit.training.vectors import Distill, Pairs, Similarity
 
 
 def test_a_task_is_an_objective_with_the_metric_of_its_kind(tiny_model: MultiTaskModel, tasks: dict[str, TaskData]) -> None:
@@ -39,3 +40,11 @@ def test_it_is_evaluated_on_validation_labels(tiny_model: MultiTaskModel, tasks:
     found = objective.evaluate(vectors)
     assert found["accuracy"] == pytest.approx(float((outputs.argmax(1) == labels).float().mean()))
     assert found["loss"] == pytest.approx(float(torch.nn.functional.cross_entropy(outputs, labels)))
+
+
+def test_objectives_without_a_head_have_a_metric_of_their_own() -> None:
+    assert [(one.kind, one.metric, one.head) for one in (Distill, Pairs, Similarity)] == [
+        ("distill", "spearman", None),
+        ("pairs", "accuracy", None),
+        ("similarity", "spearman", None),
+    ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pytest
@@ -240,12 +239,3 @@ def test_cosines_are_worked_out_in_full_precision_in_any_training(kind: str, pai
     assert torch.equal(found, expected)
     assert halved.dtype == torch.float32
     assert float(halved) == pytest.approx(float(expected), rel=0.05)
-
-
-def test_no_objective_trains_a_head(pairs: PairTexts) -> None:
-    made: list[Any] = [make(pairs, 6) for make in MAKERS.values()]
-    assert [(one.kind, one.metric, one.head) for one in made] == [
-        ("distill", "spearman", None),
-        ("pairs", "accuracy", None),
-        ("similarity", "spearman", None),
-    ]
