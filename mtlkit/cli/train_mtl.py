@@ -11,7 +11,8 @@ from mtlkit.config.training import TrainMtlOptions
 def train_mtl(options: TrainMtlOptions, as_json: bool) -> None:
     """Train one head per task on one backbone.
 
-    Starts from the newest sentence encoder under --runs, else the newest base, or from fresh weights with --init scratch.
+    Starts from the newest sentence encoder under --runs, else the newest base, else the model inside the package; from fresh
+    weights with --init scratch.
     Heads that the starting model has are kept.
     """
     from mtlkit.cli.progress import follow

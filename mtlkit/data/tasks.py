@@ -54,11 +54,6 @@ class TaskData:
     def name(self) -> str:
         return self.spec.name
 
-    @property
-    def truncated(self) -> float:
-        """Share of the training texts that were cut."""
-        return self.train.encoded.truncated / max(1, len(self.train.encoded))
-
 
 def prepare(spec: TaskSpec, table: Table, encoder: TextEncoder) -> LabelledTexts:
     """A table as tokens and label arrays. Raises DataError when no row has a label that the head knows."""

@@ -13,6 +13,7 @@ from mtlkit.data.grammar import parse_source, parse_task
 from mtlkit.data.readers import Tally
 from mtlkit.data.tables import Reading, cap_tables, read_train_and_validation
 from mtlkit.data.tasks import TaskData, prepare_task
+from mtlkit.data.tokenizer import Encoded
 from mtlkit.errors import MtlkitError, UsageError
 from mtlkit.inference.compute import choose_compute
 from mtlkit.recipes.finding import Found
@@ -115,6 +116,8 @@ def prepare_objectives(options: Options, checked: Checked) -> Generator[Event, N
         ((name, source),) = checked.sources.items()
         lesson = yield from load_lesson(options, checked.found, source, reading)
         prepared = Prepared(lesson.start, {name: lesson.objective}, {name: lesson.data})
+        if cut := cut_texts(lesson.objective.train.encoded, lesson.start):
+            yield Note(f"{name}: {cut}")
     else:
         start, tasks, warnings = load(options, checked, reading)
         yield from (Note(text, warning=True) for text in warnings)
@@ -157,17 +160,19 @@ def named_sources(tasks: Sequence[str]) -> dict[str, str]:
 
 def describe_tasks(tasks: dict[str, TaskData], start: Start) -> Iterator[Note]:
     """What each task is, and what of its texts does not fit."""
-    length = start.encoder.encoding.max_length
     for name, task in tasks.items():
         what = f"{len(task.spec.labels)} classes" if task.spec.labels else task.spec.kind
-        cut = (
-            f", {task.truncated:.1%} of the texts cut to {length} tokens ({start.encoder.encoding.truncate})"
-            if task.truncated
-            else ""
-        )
-        yield Note(f"{name}: {len(task.train):,} rows to train on, {len(task.validation):,} to validate, {what}{cut}")
+        counts = f"{len(task.train):,} rows to train on, {len(task.validation):,} to validate"
+        yield Note(f"{name}: {', '.join(filter(None, (counts, what, cut_texts(task.train.encoded, start))))}")
         for label, rows in task.validation.unseen.most_common(3):
             yield Note(f"{name}: {rows} validation rows have the label '{label}', unseen in training; left out", warning=True)
+
+
+def cut_texts(encoded: Encoded, start: Start) -> str:
+    """How many texts were cut; nothing where none was."""
+    encoding = start.encoder.encoding
+    share = f"{encoded.truncated / len(encoded):.1%} of the texts cut to {encoding.max_length} tokens ({encoding.truncate})"
+    return share if encoded.truncated else ""
 
 
 def check_unchanged(parts: Parts) -> None:

@@ -18,6 +18,7 @@ from mtlkit.config.training import TrainSentenceOptions
 from mtlkit.data.cache import cache_folder, fingerprint, keep
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.errors import UsageError
+from mtlkit.inference.compute import choose_compute
 from mtlkit.recipes.finding import find_model
 from mtlkit.recipes.loading import LoadedModel, load
 from mtlkit.recipes.texts import PART_TEXTS
@@ -79,7 +80,9 @@ def open_teacher(options: TrainSentenceOptions) -> Teacher:
         raise UsageError("--objective distill needs a --teacher, such as --teacher sentence-transformers/all-MiniLM-L6-v2")
     found = find_model(options.teacher, options.runs, ())
     loaded = load(found.path, device=options.device, precision=options.teacher_precision)
-    return Teacher(loaded, digest_of(found.path), options.teacher_precision)
+    precision = options.teacher_precision
+    exact = choose_compute(options.device, "auto").precision if precision == "auto" else precision
+    return Teacher(loaded, digest_of(found.path), exact)
 
 
 def principal_axes(vectors: NDArray[np.floating], width: int) -> NDArray[np.float32]:

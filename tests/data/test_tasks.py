@@ -50,10 +50,10 @@ def test_order_of_labels_in_a_file_does_not_matter(text_encoder: TextEncoder) ->
     assert prepare(SPEC, table, text_encoder).labels.tolist() == prepare(SPEC, turned, text_encoder).labels.tolist()[::-1]
 
 
-def test_share_of_truncated_texts_is_known(text_encoder: TextEncoder) -> None:  # fault 29
+def test_truncated_texts_are_counted(text_encoder: TextEncoder) -> None:  # fault 29
     train, validation = Table(["short", LONG, LONG * 500, "short"], ["a", "b", "a", "b"]), Table(["short"], ["a"])
     task = prepare_task(SPEC, "a.csv", train, validation, text_encoder)
-    assert task.truncated == 0.5
+    assert task.train.encoded.truncated == 2
     assert task.name == "task"
 
 
