@@ -102,7 +102,7 @@ def check(options: Options, stages: Stages) -> Checked:
     described = describe(found.path) if found else None
     known = {task.name: task.head for task in described.tasks} if described else {}
     architecture = described.architecture if described else options.architecture()
-    heads = known if options.objective != "classify" else dict.fromkeys(sources, options.head) | known
+    heads = known | {name: options.head for name in sources if name not in known}
     weights = weight_names(architecture, heads)
     freezing = parse_freeze(options.freeze, options.unfreeze, weights, list(heads), architecture.layers)
     if isinstance(options, TrainSentenceOptions):
