@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mtlkit.config.training import TrainMtlOptions
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.weight_names import weight_names
 from mtlkit.training.events import Event, Note
+from mtlkit.training.freezing import Freezing, parse_freeze
 
 
 def options(data: Path, out: Path, *names: str, **more: Any) -> TrainMtlOptions:
@@ -31,3 +34,10 @@ def write(path: Path, rows: Sequence[Sequence[str]]) -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
     return path
+
+
+def freezing_of(model: MultiTaskModel, items: Iterable[str], unfreeze: str | None = None) -> Freezing:
+    """What `--freeze` and `--unfreeze` mean for a model."""
+    architecture = model.backbone.architecture
+    heads = {name: spec.head for name, spec in model.tasks.items()}
+    return parse_freeze(list(items), unfreeze, weight_names(architecture, heads), list(heads), architecture.layers)

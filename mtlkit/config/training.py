@@ -115,7 +115,16 @@ class TaskTrainingOptions(ShapeOptions, TrainingOptions):
     learning_rate: float = option(3e-4, "Peak learning rate of the backbone.", panel=TRAINING, minimum=0)
     head_rate: float = option(50.0, "Learning rate of heads, as a multiple of --learning-rate.", panel=TRAINING, minimum=0)
     freeze: list[str] = option(
-        ["none"], "What stays as it is: none, backbone, embeddings, layers:A-B, head:NAME; comma lists.", panel=FREEZING
+        ["none"],
+        "What stays as it is: none, backbone, embeddings, layers:A-B, norms, bias, heads, head:NAME, re:PATTERN; comma lists. "
+        "'-' before an item thaws, '@until=epoch:K' or '@until=step:K' ends it, the last item that names a weight wins.",
+        panel=FREEZING,
+    )
+    unfreeze: str | None = option(
+        None, "top-down[:every=N]: the heads first, then a block more every N epochs, from the last down.", panel=FREEZING
+    )
+    layer_lr_decay: float = option(
+        1.0, "How many times slower each block learns than the one above it, such as 2.6.", panel=FREEZING, minimum=1
     )
 
     def architecture(self, vocab_size: int | None = None) -> Architecture:

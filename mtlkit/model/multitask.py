@@ -65,9 +65,11 @@ class MultiTaskModel(nn.Module):
             yield f"head:{name}", head
 
     def part(self, name: str) -> nn.Module:
-        """What a user can freeze: a part, or `embeddings` or `layers:N` of the backbone."""
+        """A part, or `embeddings`, `layers:N` or `pooling` (the final norm) of the backbone."""
         if name == "embeddings":
             return self.backbone.embeddings()
+        if name == "pooling":
+            return self.backbone.norm
         if name.startswith("layers:"):
             return self.backbone.blocks[int(name.removeprefix("layers:"))]
         return self.backbone if name == "backbone" else self.head(name.removeprefix("head:"))

@@ -16,9 +16,11 @@ from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.errors import UsageError
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.weight_names import head_weights
 from mtlkit.recipes.finding import Found, find_model
 from mtlkit.recipes.weights import load_weights
 from mtlkit.runs import digest_of
+from mtlkit.training.freezing import Freezing
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def fit_heads(
     tables: Mapping[str, Table],
     kinds: Mapping[str, str | None],
     head: str,
-    frozen: frozenset[str],
+    freezing: Freezing,
     seed: int,
 ) -> tuple[dict[str, TaskSpec], list[str]]:
     """Gives every task a head: the starting model's where it knows all labels, else a fresh one.
@@ -97,7 +99,7 @@ def fit_heads(
         spec = infer_spec(name, table.labels, head, kind)  # type: ignore[arg-type]
         if known is not None:
             reason = f"head '{name}' of {start.origin} was trained for other labels ({', '.join(known.labels) or known.kind})"
-            if f"head:{name}" in frozen:
+            if freezing.always.intersection(head_weights(name, known.head)):
                 raise UsageError(f"--freeze head:{name}: {reason}; give data with those labels, or another task name")
             notes.append(f"{reason}; a fresh one takes its place")
         start.model.add_task(spec)

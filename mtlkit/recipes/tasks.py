@@ -16,6 +16,7 @@ from mtlkit.data.tasks import TaskData, prepare_task
 from mtlkit.data.tokenizer import Encoded
 from mtlkit.errors import MtlkitError, UsageError
 from mtlkit.inference.compute import choose_compute
+from mtlkit.model.weight_names import weight_names
 from mtlkit.recipes.finding import Found
 from mtlkit.recipes.saving import Product, save_run
 from mtlkit.recipes.start import Start, choose_start, fit_heads, start_from, start_from_scratch
@@ -24,7 +25,7 @@ from mtlkit.recipes.weights import describe
 from mtlkit.runs import check_place, staged
 from mtlkit.training.events import Epoch, Event, Finished, Note, Parts
 from mtlkit.training.fit import fit
-from mtlkit.training.freezing import check_freeze, parse_freeze
+from mtlkit.training.freezing import Freezing, check_freeze, parse_freeze
 from mtlkit.training.objectives import Objective, head_objectives
 
 Options = TrainSentenceOptions | TrainMtlOptions
@@ -43,11 +44,11 @@ class Stages:
 
 @dataclass(frozen=True)
 class Checked:
-    """Options that go together: the model to start from (None: fresh weights), the tasks' sources, the frozen parts."""
+    """Options that go together: the model to start from (None: fresh weights), the tasks' sources, what is frozen."""
 
     found: Found | None
     sources: dict[str, str]
-    frozen: frozenset[str]
+    freezing: Freezing
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,12 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
     start = prepared.start
     unused = {f"head:{name}" for name in start.model.tasks} - {one.head for one in prepared.objectives.values()}
     if unused:
-        yield Note(f"kept as they are, for want of data: {', '.join(sorted(unused))}", warning="backbone" not in checked.frozen)
+        moves = not checked.freezing.wholly("backbone", checked.freezing.always)
+        yield Note(f"kept as they are, for want of data: {', '.join(sorted(unused))}", warning=moves)
     with staged(out) as place:
         best = None
         with (place / "metrics.jsonl").open("w", encoding="utf-8") as log:
-            frozen = checked.frozen | unused
-            for event in fit(start.model, prepared.objectives, frozen, options.schedule, options, compute, log):
+            for event in fit(start.model, prepared.objectives, checked.freezing, options.schedule, options, compute, log):
                 if isinstance(event, Epoch) and event.best:
                     best = event
                 if isinstance(event, Parts):
@@ -99,14 +100,16 @@ def check(options: Options, stages: Stages) -> Checked:
     sources = named_sources(options.tasks)
     found = choose_start(options, stages.starts)
     described = describe(found.path) if found else None
-    heads = [task.name for task in described.tasks] if described else []
+    known = {task.name: task.head for task in described.tasks} if described else {}
     architecture = described.architecture if described else options.architecture()
-    frozen = parse_freeze(options.freeze, [*heads, *(name for name in sources if name not in heads)], architecture.layers)
+    heads = known | {name: options.head for name in sources if name not in known}
+    weights = weight_names(architecture, heads)
+    freezing = parse_freeze(options.freeze, options.unfreeze, weights, list(heads), architecture.layers)
     if isinstance(options, TrainSentenceOptions):
-        check_objective(options, found, frozen, architecture.dim)
+        check_objective(options, found, freezing, architecture.dim)
     if options.objective == "classify":
-        check_freeze(frozen, sources, {"backbone", *(f"head:{name}" for name in heads)}, fresh=found is None)
-    return Checked(found, sources, frozen)
+        check_freeze(freezing, list(sources), {"backbone", *(f"head:{name}" for name in known)}, fresh=found is None)
+    return Checked(found, sources, freezing)
 
 
 def prepare_objectives(options: Options, checked: Checked) -> Generator[Event, None, Prepared]:
@@ -136,7 +139,7 @@ def load(options: Options, checked: Checked, reading: Reading) -> tuple[Start, d
     train = cap_tables({name: both[0] for name, both in tables.items()}, options.cap_rows())
     start = start or start_from_scratch(options, [text for table in train.values() for text in table.texts])
     kinds = {name: parse_source(source)[1].kind for name, source in checked.sources.items()}
-    specs, warnings = fit_heads(start, train, kinds, options.head, checked.frozen, options.seed)
+    specs, warnings = fit_heads(start, train, kinds, options.head, checked.freezing, options.seed)
     tasks = {
         name: prepare_task(spec, checked.sources[name], train[name], tables[name][1], start.encoder)
         for name, spec in specs.items()

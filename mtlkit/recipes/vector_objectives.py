@@ -13,10 +13,12 @@ from mtlkit.data.pairs import PairTable, read_train_and_validation_pairs
 from mtlkit.data.tables import Reading
 from mtlkit.data.vector_tasks import PairTexts, TargetTexts, prepare_pairs
 from mtlkit.errors import UsageError
+from mtlkit.model.weight_names import parts_of
 from mtlkit.recipes.finding import Found
 from mtlkit.recipes.start import Start, start_from, start_from_scratch
 from mtlkit.recipes.teacher import open_teacher, principal_axes, teacher_tokens, turned
 from mtlkit.training.events import Event, Note
+from mtlkit.training.freezing import Freezing
 from mtlkit.training.objectives import Objective
 from mtlkit.training.token_init import rarity_weights, start_from_tokens
 from mtlkit.training.vectors import Distill, Pairs, Similarity
@@ -31,11 +33,11 @@ class Lesson:
     data: dict[str, Any]
 
 
-def check_objective(options: TrainSentenceOptions, found: Found | None, frozen: frozenset[str], dim: int) -> None:
+def check_objective(options: TrainSentenceOptions, found: Found | None, freezing: Freezing, dim: int) -> None:
     """Refuses options of one objective with another, and lengths beyond the `dim` of the model. Raises UsageError."""
     named = options.objective
     if named != "classify":
-        _check_headless(options, frozen)
+        _check_headless(options, freezing)
     distill_only = {"--teacher": options.teacher is not None, "--token-init teacher": options.token_init == "teacher"}
     for option, given in distill_only.items():
         if given and named != "distill":
@@ -49,12 +51,12 @@ def check_objective(options: TrainSentenceOptions, found: Found | None, frozen: 
         raise UsageError(f"--token-init teacher is for fresh weights, and {found} has its own; add --init scratch")
 
 
-def _check_headless(options: TrainSentenceOptions, frozen: frozenset[str]) -> None:
+def _check_headless(options: TrainSentenceOptions, freezing: Freezing) -> None:
     """Refuses what is for labels and heads, and a frozen backbone, which alone shapes vectors."""
     named = options.objective
-    if "backbone" in frozen:
+    if any(freezing.wholly("backbone", state) for state in freezing.states):
         raise UsageError(f"--freeze backbone leaves nothing to train: --objective {named} has no head; leave one out")
-    heads = {f"--freeze {part}": True for part in sorted(frozen) if part.startswith("head:")}
+    heads = {f"--freeze {part}": True for part in parts_of(sorted(freezing.always)) if part.startswith("head:")}
     for option, given in {**heads, f"--head {options.head}": options.head != "linear"}.items():
         if given:
             raise UsageError(f"{option} is for --objective classify, and {named} trains no head; leave one out")

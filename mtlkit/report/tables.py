@@ -30,19 +30,24 @@ def titled(title: str, table: Table) -> Group:
 def parts_table(parts: Sequence[Part]) -> Group:
     """Trainable and frozen parameters of each part; with digests where it is frozen."""
     final = any(part.after for part in parts)
+    staged = any(part.rate is not None for part in parts) and not final
     table = new_table()
-    table.add_column("part", overflow="fold")
+    table.add_column("part", min_width=10, overflow="fold")
     table.add_column("trainable", justify="right", no_wrap=True)
     table.add_column("frozen", justify="right", no_wrap=True)
     table.add_column("SHA-256 unchanged" if final else "SHA-256", no_wrap=True)
+    if staged:
+        table.add_column("peak rate", justify="right", no_wrap=True)
+        table.add_column("trains from", no_wrap=True)
     for part in parts:
         if final and part.after is None:
             continue
-        digest = "" if part.before is None else part.before[:16]
+        digest = "" if part.before is None else part.before[: 8 if staged else 16]
         if part.after is not None:
             digest = f"{digest} = {part.after[:16]}" if part.after == part.before else f"{digest} became {part.after[:16]}"
         counts = [f"{number:,}" if number else "-" for number in (part.trainable, part.parameters - part.trainable)]
-        table.add_row(literal(part.name), *counts, digest)
+        stage = ["" if part.rate is None else f"{part.rate:.2g}", part.since] if staged else []
+        table.add_row(literal(part.name), *counts, digest, *stage)
     return titled("Frozen parts after training" if final else "Parts of the model", table)
 
 

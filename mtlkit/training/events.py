@@ -19,13 +19,16 @@ class Note:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the model: its parameters, how many of them train, and its SHA-256 before and after (frozen parts)."""
+    """A part of the model: its parameters, how many of them train, and its SHA-256 before and after (frozen parts). Where parts
+    differ in that: the peak of its learning rate, and since when it trains (`epoch 2`)."""
 
     name: str
     parameters: int
     trainable: int
     before: str | None = None
     after: str | None = None
+    rate: float | None = None
+    since: str = ""
 
 
 @dataclass(frozen=True)

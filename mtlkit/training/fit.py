@@ -12,12 +12,15 @@ from typing import Any, TextIO
 from torch import Tensor
 
 from mtlkit.config.training import Schedule, TaskTrainingOptions
+from mtlkit.errors import listed
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import fastest
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.events import Epoch, Event, Note, Part, Parts, Progress, TaskState
-from mtlkit.training.freezing import apply_freeze, digest, training_mode
+from mtlkit.model.weight_names import parts_of
+from mtlkit.training.events import Epoch, Event, Note, Parts, Progress, TaskState
+from mtlkit.training.freezing import Freezing, prefix_of
+from mtlkit.training.frozen_weights import PartTable, apply_freeze, multiples_of, training_mode
 from mtlkit.training.judging import Best, Judge, rank, trained_weights
 from mtlkit.training.loop import Step, train
 from mtlkit.training.multitask import TaskLosses
@@ -51,18 +54,21 @@ class Fit:
         self,
         model: MultiTaskModel,
         objectives: Mapping[str, Objective],
-        frozen: frozenset[str],
+        freezing: Freezing,
         schedule: Schedule,
         options: TaskTrainingOptions,
         compute: Compute,
         log: TextIO,
     ) -> None:
-        apply_freeze(model, frozen)
         model.to(compute.device)
-        self.model, self.objectives, self.frozen = model, objectives, frozen
+        self.model, self.objectives, self.freezing = model, objectives, freezing
         self.schedule, self.options, self.compute, self.log = schedule, options, compute, log
-        self.before = {name: digest(model.part(name)) for name in sorted(frozen)}
-        self.mixed = {name: objective for name, objective in objectives.items() if objective.head not in frozen}
+        self.idle = idle_heads(model, objectives)
+        self.never = freezing.always | self.idle
+        self._freeze(freezing.at(0, 0) | self.idle)
+        self.multiples = multiples_of(model, options.head_rate, options.layer_lr_decay)
+        self.table = PartTable(model, freezing, self.never, options.learning_rate, self.multiples)
+        self.mixed = {name: one for name, one in objectives.items() if not (one.head and freezing.wholly(one.head, self.never))}
         self.lengths = {name: objective.train.lengths for name, objective in self.mixed.items()}
         self.plans = make_plans(self.lengths, options.batch_tokens, options.seed)
         self.budget = spend(self.plans, schedule)
@@ -70,7 +76,7 @@ class Fit:
 
     def events(self) -> Iterator[Event]:
         """Trains in place, leaves the best weights in the model and yields what happens."""
-        yield Parts(self._parts())
+        yield Parts(self.table.parts(self.frozen))
         vectors = self._train_vectors()
         judge = Judge(self.model, self.objectives, self.compute, vectors is not None)
         if vectors is not None:
@@ -85,6 +91,7 @@ class Fit:
             if step.skipped:
                 yield Note(f"step {step.index + 1} was skipped: its gradient was not finite", warning=True)
             yield progress
+            yield from self._thaw(step.index + 1)
             if (step.index + 1) % self.budget.steps:
                 continue
             epoch = self._epoch(progress.epoch, judge, account)
@@ -98,11 +105,26 @@ class Fit:
         assert self.best is not None
         self.model.load_state_dict(self.best.weights, strict=False)
         self.model.eval()
-        yield Parts(self._parts(final=True))
+        yield Parts(self.table.parts(self.frozen, final=True))
+
+    def _freeze(self, frozen: frozenset[str]) -> None:
+        self.frozen = frozen
+        apply_freeze(self.model, frozen)
+
+    def _thaw(self, steps: int) -> Iterator[Note]:
+        """After a step: what is frozen from the next one on. The optimizer takes up by itself what has a gradient."""
+        frozen = self.freezing.at(steps // self.budget.steps, steps) | self.idle
+        if frozen == self.frozen:
+            return
+        for verb, weights in (("train", self.frozen - frozen), ("are frozen", frozen - self.frozen)):
+            if weights:
+                yield Note(f"from step {steps + 1} on {listed(sorted(parts_of(sorted(weights))))} {verb}")
+        self._freeze(frozen)
+        training_mode(self.model, frozen)
 
     def _train_vectors(self) -> dict[str, Tensor] | None:
         """Backbone wholly frozen: every training text is encoded once, and the heads train on the vectors."""
-        if any(weight.requires_grad for weight in self.model.backbone.parameters()):
+        if not self.freezing.wholly("backbone", self.never):
             return None
         self.model.eval()
         fast = fastest(self.model, self.compute)
@@ -121,8 +143,7 @@ class Fit:
             weight_decay=options.weight_decay,
             clip=options.clip,
             compute=self.compute,
-            heads=self.model.heads.parameters(),
-            head_rate=options.head_rate,
+            multiples=self.multiples,
             describe=losses.describe,
         ):
             seen += sum(int(self.lengths[name][rows].sum()) for name, rows in step.work.items())
@@ -148,38 +169,29 @@ class Fit:
         now = rank(states, self.mixed)
         better = number > 0 and (self.best is None or now.beats(self.best.rank))
         if better:
-            self.best = Best(now, trained_weights(self.model))
+            self.best = Best(now, trained_weights(self.model, self.never))
         self._write({"epoch": number, "tasks": [asdict(state) for state in states]})
         return Epoch(number, self.options.epochs, states, now.score, better)
-
-    def _parts(self, final: bool = False) -> tuple[Part, ...]:
-        """Every part with its parameters; frozen ones with the digest from before and, at the end, that of now.
-
-        What is frozen of a backbone that trains stands below it, in rows of its own.
-        """
-        parts = []
-        names = [name for name, _ in self.model.parts()]
-        inside = [name for name in self.before if name not in names]
-        for name in [names[0], *inside, *names[1:]]:
-            part = self.model.part(name)
-            total = sum(weight.numel() for weight in part.parameters())
-            trainable = sum(weight.numel() for weight in part.parameters() if weight.requires_grad)
-            after = digest(part) if final and name in self.before else None
-            parts.append(Part(name, total, trainable, self.before.get(name), after))
-        return tuple(parts)
 
     def _write(self, line: dict[str, Any]) -> None:
         self.log.write(json.dumps(line) + "\n")
 
 
+def idle_heads(model: MultiTaskModel, objectives: Mapping[str, Objective]) -> frozenset[str]:
+    """The weights of heads that there is no data for: they stay as they are."""
+    used = {objective.head for objective in objectives.values()}
+    idle = tuple(prefix_of(f"head:{task}") for task in model.tasks if f"head:{task}" not in used)
+    return frozenset(name for name, _ in model.named_parameters() if name.startswith(idle))
+
+
 def fit(
     model: MultiTaskModel,
     objectives: Mapping[str, Objective],
-    frozen: frozenset[str],
+    freezing: Freezing,
     schedule: Schedule,
     options: TaskTrainingOptions,
     compute: Compute,
     log: TextIO,
 ) -> Iterator[Event]:
     """Trains `model` in place and yields what happens; the last Epoch with `best` is the one whose weights stay."""
-    return Fit(model, objectives, frozen, schedule, options, compute, log).events()
+    return Fit(model, objectives, freezing, schedule, options, compute, log).events()

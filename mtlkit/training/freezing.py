@@ -1,102 +1,212 @@
-"""What stays as it is: reading `--freeze`, checking it before any data is read, applying and proving it.
+"""What stays as it is, and until when: reading `--freeze` and `--unfreeze` and checking them before any data is read.
 
-A target is a part of the model by name; what a target may be stands in `targets_of`. Nothing here imports torch at run
-time, so that the command line can check a wrong option at once.
+A rule is data: a pattern over the names of weights. Of all rules that hold, the last that matches a weight decides. Nothing here
+imports torch, so that the command line can check a wrong option at once.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Literal
 
 from mtlkit.errors import UsageError, listed, suggest
 
-if TYPE_CHECKING:
-    from torch import nn
-
-    from mtlkit.model.multitask import MultiTaskModel
-
-
+TARGETS = {
+    "backbone": r"backbone\.",
+    "embeddings": r"backbone\.(tokens|positions|embedding_norm|widen)\.",
+    "norms": r"backbone\.(.*\.)?\w*norm\.",
+    "bias": r"backbone\..*\.bias$",
+    "heads": r"heads\.",
+}
+POOLING = r"backbone\.(norm\.|token_weights$)"
 LAYERS = re.compile(r"layers:(\d+)(?:-(\d+))?")
+UNTIL = re.compile(r"until=(epoch|step):(\d+)")
+UNFREEZE = re.compile(r"top-down(?::every=(\d+))?")
+
+
+@dataclass(frozen=True)
+class Until:
+    """When a rule ends: after so many epochs or steps."""
+
+    unit: Literal["epoch", "step"]
+    number: int
+
+    def reached(self, epochs: int, steps: int) -> bool:
+        return (epochs if self.unit == "epoch" else steps) >= self.number
+
+    def __str__(self) -> str:
+        return f"{self.unit} {self.number}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One item of `--freeze`: the weights whose names begin with the pattern are frozen, or thawed."""
+
+    item: str
+    pattern: re.Pattern[str]
+    frozen: bool
+    until: Until | None = None
+
+
+@dataclass(frozen=True)
+class Freezing:
+    """All rules over the weights of a model."""
+
+    rules: tuple[Rule, ...]
+    weights: tuple[str, ...]
+
+    def at(self, epochs: int, steps: int) -> frozenset[str]:
+        """The weights that are frozen once so many epochs and steps are done."""
+        held = [rule for rule in self.rules if rule.until is None or not rule.until.reached(epochs, steps)]
+        return frozenset(name for name in self.weights if self._frozen(name, held))
+
+    @staticmethod
+    def _frozen(name: str, rules: Sequence[Rule]) -> bool:
+        return next((rule.frozen for rule in reversed(rules) if rule.pattern.match(name)), False)
+
+    @cached_property
+    def states(self) -> tuple[frozenset[str], ...]:
+        """What can be frozen at any time, the beginning first."""
+        ends: dict[str, set[int]] = {"epoch": {0}, "step": {0}}
+        for rule in self.rules:
+            if rule.until:
+                ends[rule.until.unit].add(rule.until.number)
+        return tuple(dict.fromkeys(self.at(*point) for point in product(sorted(ends["epoch"]), sorted(ends["step"]))))
+
+    @cached_property
+    def always(self) -> frozenset[str]:
+        """What is frozen from the beginning to the end."""
+        return frozenset.intersection(*self.states)
+
+    def begins(self, weights: Iterable[str]) -> str:
+        """When the first of these weights begins to train: `epoch 2`, `step 101`; nothing where that is the beginning."""
+        names = set(weights)
+        ends = [rule.until for rule in self.rules if rule.until]
+        for until in [None, *sorted(ends, key=lambda one: (one.unit, one.number))]:
+            epochs, steps = (until.number if until and until.unit == unit else 0 for unit in ("epoch", "step"))
+            if not names <= self.at(epochs, steps):
+                return f"{until.unit} {until.number + 1}" if until else ""
+        return "never"
+
+    def wholly(self, part: str, weights: Iterable[str]) -> bool:
+        """Whether the `backbone`, or a `head:NAME`, is among these weights with all that it has."""
+        names = {name for name in self.weights if name.startswith(prefix_of(part))}
+        return bool(names) and names <= set(weights)
+
+
+def prefix_of(part: str) -> str:
+    """How the names of the weights of the `backbone` or of a `head:NAME` begin."""
+    return f"heads.{part.removeprefix('head:')}." if part.startswith("head:") else f"{part}."
 
 
 def targets_of(heads: Iterable[str], layers: int = 0) -> list[str]:
     """Everything that `--freeze` can name in a model with these heads and this many layers."""
-    inside = ["embeddings", f"layers:0-{layers - 1}" if layers > 1 else "layers:0"] if layers else []
-    return ["backbone", *inside, *(f"head:{name}" for name in heads)]
+    inside = [f"layers:0-{layers - 1}" if layers > 1 else "layers:0"] if layers else []
+    return ["backbone", "embeddings", *inside, "norms", "bias", "heads", *(f"head:{name}" for name in heads), "re:PATTERN"]
 
 
-def parse_freeze(items: Iterable[str], heads: Iterable[str], layers: int = 0) -> frozenset[str]:
-    """`["backbone", "head:topic,head:sentiment"]` -> parts as `MultiTaskModel.part` names them; `layers:A-B` are several.
+def parse_freeze(
+    items: Iterable[str], unfreeze: str | None, weights: Sequence[str], heads: Sequence[str], layers: int
+) -> Freezing:
+    """`["backbone", "-layers:3@until=epoch:2,head:topic"]` and `"top-down:every=1"` as rules over the weights of a model.
 
-    Raises UsageError for a name that does not exist.
+    Raises UsageError for an item that names nothing.
     """
-    names = [part.strip() for item in items for part in item.split(",") if part.strip()]
+    names = [part.strip() for item in items for part in _split(item) if part.strip()]
     chosen = [name for name in names if name != "none"]
     if chosen and "none" in names:
         raise UsageError(f"--freeze none and --freeze {chosen[0]} contradict each other; leave one out")
     known = targets_of(heads, layers)
-    parts: set[str] = set()
-    for name in chosen:
-        if (span := LAYERS.fullmatch(name)) and layers:
-            parts |= _layers(name, span, layers)
-        elif name in known:
-            parts.add(name)
-        else:
-            raise UsageError(f"--freeze {name}: no such part; known are none, {listed(known)}{suggest(name, ['none', *known])}")
-    return frozenset(parts)
+    rules = tuple(_rule(name, known, weights, layers) for name in chosen)
+    return Freezing((*_unfreezing(unfreeze, layers), *rules), tuple(weights))
 
 
-def _layers(name: str, span: re.Match[str], layers: int) -> set[str]:
+def _split(item: str) -> list[str]:
+    """A comma list; a comma inside a pattern's brackets is the pattern's own."""
+    return re.split(r",(?![^\[({]*[\])}])", item)
+
+
+def _rule(item: str, known: Sequence[str], weights: Sequence[str], layers: int) -> Rule:
+    body, at, end = item.partition("@until")
+    target = body.removeprefix("-").strip()
+    until = None
+    if at:
+        found = UNTIL.fullmatch(f"until{end}")
+        if not found or not int(found[2]):
+            raise UsageError(f"--freeze {item}: write its end as @until=epoch:K or @until=step:K, K from 1")
+        until = Until(found[1], int(found[2]))  # type: ignore[arg-type]
+    return Rule(item, _pattern(item, target, known, weights, layers), not body.startswith("-"), until)
+
+
+def _pattern(item: str, target: str, known: Sequence[str], weights: Sequence[str], layers: int) -> re.Pattern[str]:
+    if target.startswith("re:"):
+        try:
+            pattern = re.compile(f".*(?:{target.removeprefix('re:')})")
+        except re.error as error:
+            raise UsageError(f"--freeze {item}: not a regular expression ({error})") from None
+        if not any(map(pattern.match, weights)):
+            raise UsageError(f"--freeze {item}: no weight is called so; their names are such as {listed(weights[:3])}")
+        return pattern
+    if span := LAYERS.fullmatch(target):
+        return re.compile(rf"backbone\.blocks\.({'|'.join(map(str, _layers(item, span, layers)))})\.")
+    if target in TARGETS:
+        return re.compile(TARGETS[target])
+    if target in known and target.startswith("head:"):
+        return re.compile(re.escape(prefix_of(target)))
+    raise UsageError(f"--freeze {item}: no such part; known are none, {listed(known)}{suggest(target, ['none', *known])}")
+
+
+def _layers(item: str, span: re.Match[str], layers: int) -> range:
     first, last = int(span[1]), int(span[2] or span[1])
     if first > last or last >= layers:
-        raise UsageError(f"--freeze {name}: no such layers; the model has 0 to {layers - 1}, counted from the embeddings up")
-    return {f"layers:{place}" for place in range(first, last + 1)}
+        raise UsageError(f"--freeze {item}: no such layers; the model has 0 to {layers - 1}, counted from the embeddings up")
+    return range(first, last + 1)
 
 
-def check_freeze(frozen: frozenset[str], tasks: Iterable[str], trained: Iterable[str], fresh: bool) -> None:
+def _unfreezing(text: str | None, layers: int) -> Iterator[Rule]:
+    """Gradual unfreezing (Howard & Ruder 2018): first the heads alone train, then a block more each time, from the last down."""
+    if text is None:
+        return
+    found = UNFREEZE.fullmatch(text)
+    every = int(found[1] or 1) if found else 0
+    if not every:
+        raise UsageError(f"--unfreeze {text}: write top-down, or top-down:every=N with N epochs between two blocks")
+    patterns = [POOLING, *(rf"backbone\.blocks\.{block}\." for block in reversed(range(layers))), TARGETS["embeddings"]]
+    for place, pattern in enumerate(patterns):
+        yield Rule(f"--unfreeze {text}", re.compile(pattern), True, Until("epoch", every * max(1, place)))
+
+
+def check_freeze(freezing: Freezing, tasks: Sequence[str], trained: Iterable[str], fresh: bool) -> None:
     """Refuses what cannot train or would make no sense.
 
     `tasks` have data; `trained` are the parts of the starting model that hold learned weights; `fresh` says that the user
     asked for random weights. Raises UsageError.
     """
-    tasks = list(tasks)
-    free = [name for name in tasks if f"head:{name}" not in frozen]
-    if not free:
-        heads = listed(f"head:{name}" for name in tasks)
-        which = "everything is frozen" if "backbone" in frozen else f"every task's head is frozen ({heads})"
-        raise UsageError(f"{which}, so nothing is left to train; take one of {heads} out of --freeze, or add a task")
-    if fresh:
-        return
-    trained = set(trained)
-    for name in sorted(frozen):
-        if (name if name.startswith("head:") else "backbone") not in trained:
+    heads = [f"head:{name}" for name in tasks]
+    if all(freezing.wholly(head, freezing.always) for head in heads):
+        whole = freezing.wholly("backbone", freezing.always)
+        which = "everything is frozen" if whole else f"every task's head is frozen ({listed(heads)})"
+        raise UsageError(f"{which}, so nothing is left to train; take one of {listed(heads)} out of --freeze, or add a task")
+    if any(all(freezing.wholly(part, state) for part in ("backbone", *heads)) for state in freezing.states):
+        raise UsageError(f"everything is frozen for some time, when nothing could train; let {listed(heads)} train all along")
+    if not fresh:
+        _check_learned(freezing, set(trained))
+
+
+def _check_learned(freezing: Freezing, trained: set[str]) -> None:
+    for rule in freezing.rules:
+        parts = {"backbone" if name.startswith("backbone.") else f"head:{name.split('.')[1]}" for name in freezing.always}
+        wrong = [part for part in sorted(parts - trained) if any(map(rule.pattern.match, _of(part, freezing.always)))]
+        if rule.frozen and wrong:
             raise UsageError(
-                f"--freeze {name} would keep random weights: the starting model has no trained {name}; "
+                f"--freeze {rule.item} would keep random weights: the starting model has no trained {wrong[0]}; "
                 "start from a model that has it with --init, or say --init scratch if that is meant"
             )
 
 
-def apply_freeze(model: MultiTaskModel, frozen: frozenset[str]) -> None:
-    """Takes the frozen parts out of training: no gradient, so no optimizer and no weight decay touches them."""
-    model.requires_grad_(True)
-    for name in frozen:
-        model.part(name).requires_grad_(False)
-
-
-def training_mode(model: MultiTaskModel, frozen: frozenset[str]) -> None:
-    """Dropout on, but not inside what is frozen."""
-    model.train()
-    for name in frozen:
-        model.part(name).eval()
-
-
-def digest(part: nn.Module) -> str:
-    """SHA-256 over the names and bytes of a part's weights."""
-    total = hashlib.sha256()
-    for name, weight in sorted(part.state_dict().items()):
-        total.update(name.encode())
-        total.update(weight.detach().cpu().contiguous().numpy().tobytes())
-    return total.hexdigest()
+def _of(part: str, weights: Iterable[str]) -> list[str]:
+    return [name for name in weights if name.startswith(prefix_of(part))]

@@ -69,6 +69,6 @@ class Best:
     weights: dict[str, Tensor]
 
 
-def trained_weights(model: MultiTaskModel) -> dict[str, Tensor]:
-    """A copy of everything that trains."""
-    return {name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad}
+def trained_weights(model: MultiTaskModel, never: frozenset[str]) -> dict[str, Tensor]:
+    """A copy of everything that trains at some time."""
+    return {name: weight.detach().clone() for name, weight in model.named_parameters() if name not in never}

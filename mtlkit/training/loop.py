@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mtlkit.errors import DivergedError
 from mtlkit.inference.compute import Compute
-from mtlkit.training.optimizer import LearningRate, make_optimizer, set_rate
+from mtlkit.training.optimizer import LearningRate, add_thawed, make_optimizer, set_rate
 
 Work = TypeVar("Work")
 
@@ -39,25 +39,27 @@ def train(
     weight_decay: float,
     clip: float,
     compute: Compute,
-    heads: Iterable[nn.Parameter] = (),
-    head_rate: float = 1.0,
+    multiples: Mapping[str, float] | None = None,
     describe: Callable[[Work], str] = repr,
 ) -> Iterator[Step[Work]]:
     """One optimiser step a piece of work: losses are added, the gradient is clipped to norm `clip`.
 
-    Parameters of `heads` learn at `head_rate` times the rate.
+    `multiples` are the rates of weights by name, as multiples of the rate. A weight that is thawed on the way is taken in at the
+    next step.
 
     Raises DivergedError before a step whose loss is not finite; `describe` then names the texts it came from.
     """
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = make_optimizer(parameters, weight_decay, heads, head_rate)
+    weights, multiples = dict(model.named_parameters()), multiples or {}
+    optimizer = make_optimizer(weights, weight_decay, multiples)
     for index, piece in enumerate(work):
-        set_rate(optimizer, rate.at(index))
+        add_thawed(optimizer, weights, weight_decay, multiples, index)
+        set_rate(optimizer, rate.at(index), index)
         with compute.autocast():
             losses = losses_of(piece)
         each = torch.stack(list(losses.values()))
-        each.sum().backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(parameters, clip if clip > 0 else float("inf"))
+        if each.requires_grad:  # all that a batch's loss depends on may be frozen for a while
+            each.sum().backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(weights.values(), clip if clip > 0 else float("inf"))
         *values, length = torch.cat([each.detach(), norm.detach()[None]]).tolist()  # a GPU is waited for once a step
         for name, value in zip(losses, values, strict=True):
             if not math.isfinite(value):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -29,29 +30,48 @@ class LearningRate:
         return self.peak * (self.floor + (1 - self.floor) * (1 + math.cos(math.pi * done)) / 2)
 
 
-def make_optimizer(
-    parameters: Iterable[nn.Parameter], weight_decay: float, heads: Iterable[nn.Parameter] = (), head_rate: float = 1.0
-) -> AdamW:
-    """Only what has a gradient is in it, so nothing frozen is ever decayed. Norms and biases are not decayed either.
+Weights = Mapping[str, nn.Parameter]
 
-    Those of the parameters that belong to `heads` learn at `head_rate` times the rate of the others.
-    """
-    trainable = [parameter for parameter in parameters if parameter.requires_grad]
-    of_heads = {id(parameter) for parameter in heads}
-    groups = [
-        {
-            "params": [one for one in trainable if (one.ndim >= 2) == matrix and (id(one) in of_heads) == head],
-            "weight_decay": weight_decay if matrix else 0.0,
-            "multiple": head_rate if head else 1.0,
-        }
-        for matrix in (True, False)
-        for head in (False, True)
-    ]
-    fused = all(parameter.device.type in ("cpu", "cuda") for parameter in trainable)
-    return AdamW([group for group in groups if group["params"]], betas=(0.9, 0.98), eps=1e-8, fused=fused)
+THAW_STEPS = 50  # in which the rate of weights that begin to train in mid-run rises from nothing to what the others have
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Gives every group its multiple of the rate."""
+def make_groups(
+    weights: Weights, weight_decay: float, multiples: Mapping[str, float] | None = None, since: int | None = None
+) -> list[dict[str, Any]]:
+    """Parameter groups of weights by name. Only what has a gradient is in them, so nothing frozen is ever decayed; norms and
+    biases are not decayed either. `multiples` are the rates of weights as multiples of the rate, 1 where they are not named;
+    `since` is the step at which they begin."""
+    groups: dict[tuple[bool, float], dict[str, Any]] = {}
+    for name, weight in weights.items():
+        if weight.requires_grad:
+            matrix, multiple = weight.ndim >= 2, (multiples or {}).get(name, 1.0)
+            decay = weight_decay if matrix else 0.0
+            made = groups.setdefault(
+                (matrix, multiple), {"params": [], "weight_decay": decay, "multiple": multiple, "since": since}
+            )
+            made["params"].append(weight)
+    return list(groups.values())
+
+
+def make_optimizer(weights: Weights, weight_decay: float, multiples: Mapping[str, float] | None = None) -> AdamW:
+    """AdamW over the weights that have a gradient."""
+    fused = all(weight.device.type in ("cpu", "cuda") for weight in weights.values())
+    return AdamW(make_groups(weights, weight_decay, multiples), betas=(0.9, 0.98), eps=1e-8, fused=fused)
+
+
+def add_thawed(
+    optimizer: torch.optim.Optimizer, weights: Weights, weight_decay: float, multiples: Mapping[str, float], step: int
+) -> None:
+    """Adds the weights that have a gradient since this step, with fresh moments and a warm-up of their own: nothing jumps."""
+    known = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
+    thawed = {name: weight for name, weight in weights.items() if weight.requires_grad and id(weight) not in known}
+    for group in make_groups(thawed, weight_decay, multiples, step):
+        optimizer.add_param_group(group)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float, step: int) -> None:
+    """Gives every group its multiple of the rate, less while it warms up."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group.get("multiple", 1.0)
+        since = group["since"]
+        rising = 1.0 if since is None else min(1.0, (step - since + 1) / THAW_STEPS)
+        group["lr"] = rate * group["multiple"] * rising

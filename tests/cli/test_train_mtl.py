@@ -69,7 +69,7 @@ def test_a_misspelt_head_gets_the_nearest_name(typed: Typed, mtl: Path, tmp_path
         "train-mtl", "--task", "topic=not-there.csv", "--init", mtl, "--freeze", "head:topc", "--out", tmp_path / "run"
     )
     assert answer.code == 2
-    assert "known are none, backbone, embeddings, layers:0-1, head:kind, head:state, head:topic" in answer.err
+    assert "known are none, backbone, embeddings, layers:0-1, norms, bias, heads, head:kind, head:state, head:topic" in answer.err
     assert answer.err.endswith("; did you mean 'head:topic'?\n")
     answer = typed("train-mtl", "--task", "kind=not-there.csv", "--init", mtl, "--freeze", "head:knid", "--out", tmp_path / "run")
     assert "did you mean 'head:kind'?" in answer.err

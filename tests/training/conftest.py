@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from support import freezing_of
 from torch import Tensor
 
 from mtlkit.config.training import Schedule, TrainMtlOptions
@@ -52,7 +53,15 @@ def run(compute: Compute) -> Callable[..., Done]:
         snapshots: list[dict[str, Tensor]] = []
         torch.manual_seed(0)
         objectives = head_objectives(model, tasks)
-        for event in fit(model, objectives, frozenset(frozen), schedule, TrainMtlOptions(**settings), compute, log):
+        for event in fit(
+            model,
+            objectives,
+            freezing_of(model, frozen, options.get("unfreeze")),
+            schedule,
+            TrainMtlOptions(**settings),
+            compute,
+            log,
+        ):
             events.append(event)
             if isinstance(event, Epoch) and event.epoch:
                 snapshots.append(deepcopy(model.state_dict()))

@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from support import freezing_of
+from torch import Tensor, nn
 
 from mtlkit.config.training import Schedule
 from mtlkit.data.tasks import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Note, Parts
-from mtlkit.training.freezing import apply_freeze, digest, training_mode
+from mtlkit.training.freezing import prefix_of
+from mtlkit.training.frozen_weights import apply_freeze, digest, training_mode
 from mtlkit.training.loop import train
 from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.objectives import head_objectives
@@ -35,6 +37,11 @@ def without_dropout(model: MultiTaskModel) -> MultiTaskModel:
     return model
 
 
+def named(model: MultiTaskModel, part: str) -> dict[str, Tensor]:
+    """The weights of a part by their names in the model."""
+    return {name: weight for name, weight in model.state_dict().items() if name.startswith(prefix_of(part))}
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("frozen", [("backbone",), ("backbone", "head:tags")])
 def test_the_cache_of_a_frozen_backbone_changes_nothing(
@@ -47,8 +54,9 @@ def test_the_cache_of_a_frozen_backbone_changes_nothing(
     mixed = {name: task for name, task in tasks.items() if f"head:{name}" not in frozen}
     plans = make_plans({name: task.train.encoded.lengths for name, task in mixed.items()}, 120, seed=0)
     budget = spend(plans, schedule)
-    apply_freeze(tiny_model, frozenset(frozen))
-    training_mode(tiny_model, frozenset(frozen))
+    weights = freezing_of(tiny_model, frozen).always
+    apply_freeze(tiny_model, weights)
+    training_mode(tiny_model, weights)
     pieces = work(plans, schedule, budget.rounds)
     losses = TaskLosses(tiny_model, head_objectives(tiny_model, mixed), CPU.device)
     for _ in train(tiny_model, pieces, losses, LearningRate(0.02, budget.steps), weight_decay=0.01, clip=1.0, compute=CPU):
@@ -74,7 +82,7 @@ def test_a_frozen_backbone_is_said_to_be_encoded_once_and_is_not_run_again(
 
 
 def test_a_watched_task_is_evaluated_and_not_trained(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
-    head = digest(tiny_model.head("tags"))
+    head = digest(tiny_model.head("tags").state_dict())
     done = run(tiny_model, tasks, ["head:tags"])
     epochs = done.epochs
     assert [epoch.epoch for epoch in epochs] == [0, 1, 2, 3]  # before, and after every epoch
@@ -89,7 +97,7 @@ def test_a_watched_task_is_evaluated_and_not_trained(tiny_model: MultiTaskModel,
         mean = np.mean([states["topic"].validation["accuracy"], states["stars"].validation["spearman"]])
         assert epoch.score == pytest.approx(mean)  # of what is trained; the watched task decides nothing
     assert len({epoch.tasks[1].validation["loss"] for epoch in epochs}) == 4  # the backbone below it moves
-    assert digest(tiny_model.head("tags")) == head
+    assert digest(tiny_model.head("tags").state_dict()) == head
     assert all("tags" not in line["losses"] for line in done.log if "losses" in line)
     assert [line["epoch"] for line in done.log if "epoch" in line] == [0, 1, 2, 3]
 
@@ -111,7 +119,7 @@ def test_frozen_parts_have_equal_digests_before_and_after(  # fault 18
         frozen = name in ("backbone", "head:stars")
         assert before.parameters == sum(weight.numel() for weight in module.parameters())
         assert before.trainable == (0 if frozen else before.parameters)
-        assert before.before == after.before == after.after == (digest(module) if frozen else None)
+        assert before.before == after.before == after.after == (digest(named(tiny_model, name)) if frozen else None)
         assert before.after is None
 
 
@@ -133,7 +141,7 @@ def test_a_frozen_lower_half_stays_and_is_run_without_a_graph(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run
 ) -> None:
     lower = ["embeddings", "layers:0"]
-    before = {name: digest(tiny_model.part(name)) for name in [*lower, "layers:1"]}
+    before = {name: digest(tiny_model.part(name).state_dict()) for name in [*lower, "layers:1"]}
     graphs: list[bool] = []
 
     def note(_module: nn.Module, _inputs: object, states: torch.Tensor) -> None:
@@ -144,7 +152,7 @@ def test_a_frozen_lower_half_stays_and_is_run_without_a_graph(
     done = run(tiny_model, tasks, lower)
     assert graphs
     assert not any(graphs)
-    same = {name: digest(tiny_model.part(name)) == before[name] for name in before}
+    same = {name: digest(tiny_model.part(name).state_dict()) == before[name] for name in before}
     assert same == {"embeddings": True, "layers:0": True, "layers:1": False}
     last = [event for event in done.events if isinstance(event, Parts)][-1]
     shown = {part.name: (part.trainable, part.before == part.after) for part in last.parts if part.before}

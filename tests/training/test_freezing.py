@@ -1,26 +1,28 @@
+"""The grammar of `--freeze` and `--unfreeze`: what an item means, what is refused, and in which words."""
+
 from __future__ import annotations
 
-from itertools import combinations
-
-import numpy as np
 import pytest
-import torch
-from torch import nn
 
-from mtlkit.data.tasks import TaskData
+from mtlkit.config.architecture import Architecture
 from mtlkit.errors import UsageError
-from mtlkit.inference.compute import Compute
-from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.freezing import apply_freeze, check_freeze, digest, parse_freeze, targets_of, training_mode
-from mtlkit.training.loop import train
-from mtlkit.training.multitask import TaskLosses
-from mtlkit.training.objectives import head_objectives
-from mtlkit.training.optimizer import LearningRate, make_optimizer
+from mtlkit.model.weight_names import parts_of, weight_names
+from mtlkit.training.freezing import Freezing, check_freeze, parse_freeze
 
-HEADS = ["topic", "sentiment"]
-PARTS = ["backbone", "head:topic", "head:tags", "head:stars"]
-SUBSETS = [frozenset(chosen) for size in range(len(PARTS) + 1) for chosen in combinations(PARTS, size)]
-LEAVING_A_HEAD = [chosen for chosen in SUBSETS if not chosen.issuperset(PARTS[1:])]
+HEADS = {"topic": "linear", "sentiment": "mlp:8"}
+WEIGHTS = weight_names(Architecture(300, 3, 32, 2, 64), HEADS)
+PARTS = ["backbone", "head:topic", "head:sentiment"]
+
+
+def parse(*items: str, unfreeze: str | None = None) -> Freezing:
+    return parse_freeze(items, unfreeze, WEIGHTS, list(HEADS), 3)
+
+
+def whole_parts(weights: frozenset[str]) -> set[str]:
+    return {part for part, names in parts_of(WEIGHTS).items() if weights.issuperset(names)}
+
+
+BACKBONE = {"embeddings", "layers:0", "layers:1", "layers:2", "pooling"}
 
 
 @pytest.mark.parametrize(
@@ -29,14 +31,66 @@ LEAVING_A_HEAD = [chosen for chosen in SUBSETS if not chosen.issuperset(PARTS[1:
         (["none"], set()),
         ([], set()),
         (["none", "none"], set()),
-        (["backbone"], {"backbone"}),
-        (["backbone,head:topic"], {"backbone", "head:topic"}),
-        ([" backbone , head:topic ", "head:sentiment,"], {"backbone", "head:topic", "head:sentiment"}),
+        (["backbone"], BACKBONE),
+        ([" backbone , head:topic ", "head:sentiment,"], BACKBONE | {"head:topic", "head:sentiment"}),
         (["head:topic", "head:topic"], {"head:topic"}),
+        (["heads"], {"head:topic", "head:sentiment"}),
+        (["embeddings,layers:0-1"], {"embeddings", "layers:0", "layers:1"}),
+        (["layers:1"], {"layers:1"}),
+        (["backbone,-layers:2"], BACKBONE - {"layers:2"}),
+        (["backbone", "-layers:1-2", "layers:2"], BACKBONE - {"layers:1"}),
+        (["-layers:2,backbone"], BACKBONE),
+        ([r"re:blocks\.[12]\."], {"layers:1", "layers:2"}),
+        ([r"re:blocks\.\d{1,2}\., head:topic"], {"layers:0", "layers:1", "layers:2", "head:topic"}),
     ],
 )
-def test_items_are_comma_lists_that_may_be_repeated(items: list[str], expected: set[str]) -> None:
-    assert parse_freeze(items, HEADS) == expected
+def test_the_last_item_that_names_a_weight_wins(items: list[str], expected: set[str]) -> None:
+    freezing = parse(*items)
+    assert whole_parts(freezing.always) == expected
+    assert freezing.states == (freezing.always,)
+    assert freezing.always == {name for part in expected for name in parts_of(WEIGHTS)[part]}
+
+
+def test_norms_and_bias_are_the_backbones() -> None:
+    norms, bias = parse("norms").always, parse("bias").always
+    assert norms == {name for name in WEIGHTS if "norm" in name}
+    assert bias == {name for name in WEIGHTS if name.startswith("backbone.") and name.endswith(".bias")}
+    assert parse("backbone,-bias").always == {name for name in WEIGHTS if name.startswith("backbone.")} - bias  # BitFit
+
+
+def test_an_item_ends_after_epochs_or_steps() -> None:
+    freezing = parse("backbone@until=epoch:2,head:topic@until=step:5,layers:0")
+    assert whole_parts(freezing.at(0, 0)) == BACKBONE | {"head:topic"}
+    assert whole_parts(freezing.at(0, 5)) == BACKBONE
+    assert whole_parts(freezing.at(1, 99)) == BACKBONE
+    assert whole_parts(freezing.at(2, 100)) == whole_parts(freezing.always) == {"layers:0"}
+    assert freezing.begins(parts_of(WEIGHTS)["layers:1"]) == "epoch 3"
+    assert freezing.begins(parts_of(WEIGHTS)["head:topic"]) == "step 6"
+    assert freezing.begins(parts_of(WEIGHTS)["layers:0"]) == "never"
+    assert freezing.begins(parts_of(WEIGHTS)["head:sentiment"]) == ""
+
+
+def test_a_thaw_that_ends_freezes_again() -> None:
+    freezing = parse("backbone,-layers:2@until=epoch:1")
+    assert whole_parts(freezing.at(0, 0)) == BACKBONE - {"layers:2"}
+    assert whole_parts(freezing.at(1, 10)) == BACKBONE
+    assert whole_parts(freezing.always) == BACKBONE - {"layers:2"}
+
+
+@pytest.mark.parametrize(("text", "every"), [("top-down", 1), ("top-down:every=2", 2)])
+def test_unfreezing_thaws_a_block_more_each_time_from_the_last_down(text: str, every: int) -> None:
+    freezing = parse(unfreeze=text)
+    frozen = [whole_parts(freezing.at(epoch, epoch * 10)) for epoch in range(0, 5 * every, every)]
+    assert frozen == [
+        BACKBONE,
+        {"embeddings", "layers:0", "layers:1"},
+        {"embeddings", "layers:0"},
+        {"embeddings"},
+        set(),
+    ]
+    assert whole_parts(freezing.at(every - 1, 9)) == BACKBONE
+    assert not freezing.always
+    assert whole_parts(parse("embeddings", unfreeze=text).always) == {"embeddings"}  # an item of --freeze comes after it
 
 
 @pytest.mark.parametrize(
@@ -46,34 +100,50 @@ def test_items_are_comma_lists_that_may_be_repeated(items: list[str], expected: 
         ("backbon", "backbone"),
         ("topic", "head:topic"),
         ("non", "none"),
-        ("head:sentimet", "head:sentiment"),
+        ("-head:sentimet", "head:sentiment"),
+        ("embedings@until=epoch:1", "embeddings"),
     ],
 )
 def test_an_unknown_part_is_refused_with_the_nearest(item: str, nearest: str) -> None:  # fault 18
     with pytest.raises(UsageError) as caught:
-        parse_freeze([f"backbone,{item}"], HEADS)
+        parse(f"backbone,{item}")
     message = str(caught.value)
     assert message.startswith(f"--freeze {item}: no such part")
-    assert "none, backbone, head:topic, head:sentiment" in message
+    assert "none, backbone, embeddings, layers:0-2, norms, bias, heads, head:topic, head:sentiment, re:PATTERN" in message
     assert message.endswith(f"did you mean '{nearest}'?")
     assert caught.value.exit_code == 2
 
 
-def test_a_name_like_nothing_known_gets_the_list_alone() -> None:
-    with pytest.raises(UsageError, match=r"--freeze xyz: no such part; .*head:sentiment$"):
-        parse_freeze(["xyz"], HEADS)
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        (["none", "backbone"], "--freeze none and --freeze backbone contradict each other"),
+        (["xyz"], r"--freeze xyz: no such part; .*re:PATTERN$"),
+        (["layers:3"], "--freeze layers:3: no such layers; the model has 0 to 2"),
+        (["layers:2-1"], "--freeze layers:2-1: no such layers; the model has 0 to 2"),
+        (
+            ["backbone@until=epoch:0"],
+            "--freeze backbone@until=epoch:0: write its end as @until=epoch:K or",
+        ),
+        (["backbone@until=week:1"], r"write its end as @until=epoch:K"),
+        (["re:blocks.("], r"--freeze re:blocks\.\(: not a regular expression"),
+        (["re:nothing"], r"--freeze re:nothing: no weight is called so; their names are such as backbone\.tokens\.weight"),
+    ],
+)
+def test_what_means_nothing_is_said(items: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        parse(*items)
 
 
-@pytest.mark.parametrize("items", [["none", "backbone"], ["none,backbone"], ["backbone", "none"]])
-def test_none_and_a_part_contradict_each_other(items: list[str]) -> None:
-    with pytest.raises(UsageError, match="--freeze none and --freeze backbone contradict each other"):
-        parse_freeze(items, HEADS)
+@pytest.mark.parametrize("text", ["bottom-up", "top-down:every=0", "top-down:2"])
+def test_an_unknown_order_of_unfreezing_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=rf"--unfreeze {text}: write top-down, or top-down:every=N"):
+        parse(unfreeze=text)
 
 
 def test_everything_frozen_is_refused_and_what_could_train_is_named() -> None:  # fault 39
-    frozen = parse_freeze(["backbone,head:topic,head:sentiment"], HEADS)
     with pytest.raises(UsageError) as caught:
-        check_freeze(frozen, HEADS, targets_of(HEADS), fresh=False)
+        check_freeze(parse("backbone,head:topic,head:sentiment"), list(HEADS), PARTS, fresh=False)
     assert "everything is frozen, so nothing is left to train" in str(caught.value)
     assert "take one of head:topic, head:sentiment out of --freeze" in str(caught.value)
     assert caught.value.exit_code == 2
@@ -81,108 +151,26 @@ def test_everything_frozen_is_refused_and_what_could_train_is_named() -> None:  
 
 def test_every_head_frozen_is_refused_although_the_backbone_is_free() -> None:  # fault 39
     with pytest.raises(UsageError, match=r"every task's head is frozen \(head:topic\).*take one of head:topic out"):
-        check_freeze(frozenset({"head:topic", "head:sentiment"}), ["topic"], targets_of(HEADS), fresh=False)
+        check_freeze(parse("heads"), ["topic"], PARTS, fresh=False)
 
 
 def test_everything_frozen_is_refused_for_fresh_weights_too() -> None:  # fault 39
     with pytest.raises(UsageError, match="nothing is left to train"):
-        check_freeze(frozenset({"backbone", "head:topic"}), ["topic"], [], fresh=True)
+        check_freeze(parse("backbone,head:topic"), ["topic"], [], fresh=True)
 
 
-@pytest.mark.parametrize("part", ["backbone", "head:sentiment"])
-def test_random_weights_are_not_frozen_unless_they_were_asked_for(part: str) -> None:
-    trained = [name for name in targets_of(HEADS) if name != part]
-    with pytest.raises(UsageError, match=rf"--freeze {part} would keep random weights.*no trained {part}.*--init scratch"):
-        check_freeze(frozenset({part}), HEADS, trained, fresh=False)
-    check_freeze(frozenset({part}), HEADS, [], fresh=True)
-    check_freeze(frozenset({part}), HEADS, targets_of(HEADS), fresh=False)
-
-
-def work_of(tasks: dict[str, TaskData]) -> list[dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]]]:
-    return [{name: np.arange(start, start + 4) for name in tasks} for start in (0, 4, 8)]
-
-
-def free_tasks(tasks: dict[str, TaskData], frozen: frozenset[str]) -> dict[str, TaskData]:
-    return {name: task for name, task in tasks.items() if f"head:{name}" not in frozen}
-
-
-@pytest.mark.parametrize("frozen", LEAVING_A_HEAD, ids=lambda frozen: "+".join(sorted(frozen)) or "none")
-def test_gradients_optimizer_dropout_and_digests_agree_on_what_is_frozen(  # fault 18
-    frozen: frozenset[str], tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
-) -> None:
-    apply_freeze(tiny_model, frozen)
-    training_mode(tiny_model, frozen)
-    held = {id(weight) for group in make_optimizer(tiny_model.parameters(), 0.5).param_groups for weight in group["params"]}
-    before = {name: digest(part) for name, part in tiny_model.parts()}
-    for name, part in tiny_model.parts():
-        free = name not in frozen
-        assert {weight.requires_grad for weight in part.parameters()} == {free}
-        assert {id(weight) in held for weight in part.parameters()} == {free}
-        assert {module.training for module in part.modules() if isinstance(module, nn.Dropout)} == {free}
-    rate = LearningRate(0.01, 3)
-    mixed = free_tasks(tasks, frozen)
-    steps = train(
-        tiny_model,
-        work_of(mixed),
-        TaskLosses(tiny_model, head_objectives(tiny_model, mixed), compute.device),
-        rate,
-        weight_decay=0.5,
-        clip=1.0,
-        compute=compute,
-    )
-    assert len(list(steps)) == 3
-    assert {name for name, part in tiny_model.parts() if digest(part) == before[name]} == frozen
-
-
-def test_thawing_is_freezing_less(tiny_model: MultiTaskModel) -> None:
-    apply_freeze(tiny_model, frozenset(PARTS[:2]))
-    apply_freeze(tiny_model, frozenset({"head:topic"}))
-    assert all(weight.requires_grad for weight in tiny_model.backbone.parameters())
-    assert not any(weight.requires_grad for weight in tiny_model.head("topic").parameters())
-
-
-def test_the_digest_sees_every_weight_and_nothing_else(tiny_model: MultiTaskModel) -> None:
-    before = digest(tiny_model)
-    assert len(before) == 64
-    tiny_model.train()
-    apply_freeze(tiny_model, frozenset({"backbone"}))
-    assert digest(tiny_model) == before
-    for weight in tiny_model.parameters():
-        with torch.no_grad():
-            kept = weight.flatten()[-1].item()
-            weight.view(-1)[-1] += 1e-3
-            assert digest(tiny_model) != before
-            weight.view(-1)[-1] = kept
-    assert digest(tiny_model) == before
-
-
-def test_equal_weights_under_other_names_have_another_digest() -> None:
-    first, second = nn.ModuleDict({"a": nn.Linear(2, 2)}), nn.ModuleDict({"b": nn.Linear(2, 2)})
-    second["b"].load_state_dict(first["a"].state_dict())
-    assert digest(first) != digest(second)
-    assert digest(first["a"]) == digest(second["b"])
+def test_everything_frozen_for_a_while_is_refused() -> None:
+    with pytest.raises(UsageError, match="everything is frozen for some time, when nothing could train; let head:topic train"):
+        check_freeze(parse("backbone,head:topic@until=epoch:1"), ["topic"], PARTS, fresh=False)
 
 
 @pytest.mark.parametrize(
-    ("item", "expected"),
-    [
-        ("embeddings", {"embeddings"}),
-        ("layers:1", {"layers:1"}),
-        ("embeddings,layers:0-2", {"embeddings", "layers:0", "layers:1", "layers:2"}),
-    ],
+    ("item", "part"),
+    [("backbone", "backbone"), ("layers:0", "backbone"), ("bias", "backbone"), ("head:sentiment", "head:sentiment")],
 )
-def test_layers_are_counted_from_the_embeddings_up(item: str, expected: set[str]) -> None:
-    assert parse_freeze([item], HEADS, layers=3) == expected
-
-
-@pytest.mark.parametrize("item", ["layers:3", "layers:0-3", "layers:2-1"])
-def test_layers_that_do_not_exist_are_refused(item: str) -> None:
-    with pytest.raises(UsageError, match=rf"--freeze {item}: no such layers; the model has 0 to 2") as caught:
-        parse_freeze([item], HEADS, layers=3)
-    assert caught.value.exit_code == 2
-
-
-def test_layers_of_random_weights_are_not_kept_unasked() -> None:
-    with pytest.raises(UsageError, match="--freeze layers:0 would keep random weights"):
-        check_freeze(frozenset({"layers:0"}), HEADS, [], fresh=False)
-    check_freeze(frozenset({"layers:0"}), HEADS, ["backbone"], fresh=False)
+def test_random_weights_are_not_frozen_unless_they_were_asked_for(item: str, part: str) -> None:
+    trained = [name for name in PARTS if name != part]
+    with pytest.raises(UsageError, match=rf"--freeze {item} would keep random weights.*no trained {part}.*--init scratch"):
+        check_freeze(parse(item), list(HEADS), trained, fresh=False)
+    check_freeze(parse(item), list(HEADS), [], fresh=True)
+    check_freeze(parse(item), list(HEADS), PARTS, fresh=False)

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from support import freezing_of
 
 from mtlkit.data.tasks import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import TaskState
-from mtlkit.training.freezing import apply_freeze
 from mtlkit.training.judging import Judge, Rank, rank, trained_weights
 from mtlkit.training.objectives import head_objectives
 
@@ -83,8 +83,7 @@ def test_validation_rows_are_judged_and_not_training_rows(
 
 
 def test_a_copy_of_the_trained_weights_holds_what_trains_and_stays(tiny_model: MultiTaskModel) -> None:
-    apply_freeze(tiny_model, frozenset({"backbone", "head:tags"}))
-    weights = trained_weights(tiny_model)
+    weights = trained_weights(tiny_model, freezing_of(tiny_model, ["backbone,head:tags"]).always)
     assert {name.split(".")[1] for name in weights} == {"topic", "stars"}
     name, kept = next(iter(weights.items()))
     before = kept.clone()

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.optimizer import LearningRate, make_optimizer, set_rate
+from mtlkit.training.frozen_weights import multiples_of
+from mtlkit.training.optimizer import THAW_STEPS, LearningRate, add_thawed, make_optimizer, set_rate
 
 
 def test_the_rate_rises_to_the_peak_and_falls_along_half_a_cosine_to_a_tenth() -> None:
@@ -43,7 +44,7 @@ def test_without_warm_up_the_first_step_has_the_peak() -> None:
 
 
 def test_weight_decay_is_on_matrices_only(tiny_model: MultiTaskModel) -> None:
-    optimizer = make_optimizer(tiny_model.parameters(), 0.3)
+    optimizer = make_optimizer(dict(tiny_model.named_parameters()), 0.3)
     names = {id(weight): name for name, weight in tiny_model.named_parameters()}
     decay = {names[id(weight)]: group["weight_decay"] for group in optimizer.param_groups for weight in group["params"]}
     assert decay.keys() == set(names.values())
@@ -56,8 +57,8 @@ def test_weight_decay_is_on_matrices_only(tiny_model: MultiTaskModel) -> None:
 def test_decay_shrinks_a_matrix_and_leaves_a_bias_alone() -> None:
     layer = nn.Linear(3, 3)
     matrix, bias = layer.weight.detach().clone(), layer.bias.detach().clone()
-    optimizer = make_optimizer(layer.parameters(), 0.5)
-    set_rate(optimizer, 0.1)
+    optimizer = make_optimizer(dict(layer.named_parameters()), 0.5)
+    set_rate(optimizer, 0.1, 0)
     for weight in layer.parameters():
         weight.grad = torch.zeros_like(weight)
     optimizer.step()
@@ -68,16 +69,16 @@ def test_decay_shrinks_a_matrix_and_leaves_a_bias_alone() -> None:
 def test_frozen_parameters_are_absent() -> None:
     layers = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     layers[0].requires_grad_(False)
-    optimizer = make_optimizer(layers.parameters(), 0.5)
+    optimizer = make_optimizer(dict(layers.named_parameters()), 0.5)
     held = [weight for group in optimizer.param_groups for weight in group["params"]]
     assert {id(weight) for weight in held} == {id(weight) for weight in layers[1].parameters()}
 
 
 def test_heads_learn_at_their_multiple_of_the_rate_and_decay_as_the_rest(tiny_model: MultiTaskModel) -> None:
     heads = {id(weight) for weight in tiny_model.heads.parameters()}
-    optimizer = make_optimizer(tiny_model.parameters(), 0.3, tiny_model.heads.parameters(), head_rate=10.0)
-    set_rate(optimizer, 0.01)
-    set_rate(optimizer, 0.02)  # multiples do not pile up
+    optimizer = make_optimizer(dict(tiny_model.named_parameters()), 0.3, multiples_of(tiny_model, 10.0, 1.0))
+    set_rate(optimizer, 0.01, 0)
+    set_rate(optimizer, 0.02, 0)  # multiples do not pile up
     seen = 0
     for group in optimizer.param_groups:
         for weight in group["params"]:
@@ -89,12 +90,40 @@ def test_heads_learn_at_their_multiple_of_the_rate_and_decay_as_the_rest(tiny_mo
 
 def test_a_frozen_head_is_absent_although_it_is_named(tiny_model: MultiTaskModel) -> None:
     tiny_model.head("tags").requires_grad_(False)
-    optimizer = make_optimizer(tiny_model.parameters(), 0.3, tiny_model.heads.parameters(), head_rate=10.0)
+    optimizer = make_optimizer(dict(tiny_model.named_parameters()), 0.3, multiples_of(tiny_model, 10.0, 1.0))
     held = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
     assert held == {id(weight) for weight in tiny_model.parameters() if weight.requires_grad}
 
 
 def test_set_rate_reaches_every_group() -> None:
-    optimizer = make_optimizer(nn.Linear(3, 3).parameters(), 0.5)
-    set_rate(optimizer, 0.125)
+    optimizer = make_optimizer(dict(nn.Linear(3, 3).named_parameters()), 0.5)
+    set_rate(optimizer, 0.125, 0)
     assert [group["lr"] for group in optimizer.param_groups] == [0.125, 0.125]
+
+
+def test_lower_blocks_learn_more_slowly_by_the_same_factor(tiny_model: MultiTaskModel) -> None:
+    multiples = multiples_of(tiny_model, 5.0, 2.0)
+    assert multiples["heads.topic.layers.1.weight"] == 5.0
+    assert multiples["backbone.norm.weight"] == multiples["backbone.blocks.1.expand.bias"] == 1.0
+    assert multiples["backbone.blocks.0.expand.bias"] == 0.5
+    assert multiples["backbone.tokens.weight"] == 0.25
+    assert multiples.keys() == dict(tiny_model.named_parameters()).keys()
+
+
+def test_thawed_weights_come_in_with_fresh_moments_and_a_warm_up() -> None:
+    layers = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    layers[0].requires_grad_(False)
+    weights = dict(layers.named_parameters())
+    optimizer = make_optimizer(weights, 0.5)
+    layers[0].requires_grad_(True)
+    add_thawed(optimizer, weights, 0.5, {"0.weight": 2.0}, step=100)
+    add_thawed(optimizer, weights, 0.5, {}, step=101)  # once is enough
+    held = [id(weight) for group in optimizer.param_groups for weight in group["params"]]
+    assert sorted(held) == sorted(map(id, weights.values()))
+    for step, share in ((100, 1 / THAW_STEPS), (124, 0.5), (100 + THAW_STEPS - 1, 1.0), (10_000, 1.0)):
+        set_rate(optimizer, 0.1, step)
+        rates = {id(weight): group["lr"] for group in optimizer.param_groups for weight in group["params"]}
+        assert rates[id(layers[1].weight)] == 0.1
+        assert rates[id(layers[0].bias)] == pytest.approx(0.1 * share)
+        assert rates[id(layers[0].weight)] == pytest.approx(0.2 * share)
+    assert not optimizer.state
