@@ -24,10 +24,12 @@ from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import fastest
+from mtlkit.model.weight_names import weight_names
 from mtlkit.recipes.start import set_dropout
 from mtlkit.recipes.weights import load_weights
 from mtlkit.training import loop as training
-from mtlkit.training.freezing import apply_freeze, parse_freeze, training_mode
+from mtlkit.training.freezing import parse_freeze
+from mtlkit.training.frozen_weights import apply_freeze, training_mode
 from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.objectives import head_objectives
 from mtlkit.training.optimizer import LearningRate
@@ -57,7 +59,7 @@ def ours(options: Namespace) -> Train:
     """As `mtlkit train-mtl --init DIR --schedule joint` does it."""
     loaded = load_weights(Path(options.model))
     encoder = TextEncoder(loaded.encoder.tokenizer, Encoding(options.max_length, "head"))
-    layers = loaded.checkpoint.architecture.layers
+    architecture = loaded.checkpoint.architecture
     del loaded  # its weights would count as memory of the training
     tasks = {}
     for place, table in enumerate(read_tables(options), 1):
@@ -66,7 +68,9 @@ def ours(options: Namespace) -> Train:
         tasks[spec.name] = TaskData(spec, texts, texts, {})
     lengths = {name: task.train.encoded.lengths for name, task in tasks.items()}
     plans = make_plans(lengths, round(options.batch * max(each.mean() for each in lengths.values())), 0)
-    frozen = parse_freeze([options.freeze], tasks, layers)
+    weights = weight_names(architecture, dict.fromkeys(tasks, "linear"))
+    freezing = parse_freeze([options.freeze], None, weights, list(tasks), architecture.layers)
+    frozen = freezing.always
     compute = choose_compute("cpu", "fp32")
 
     def train(steps: int | None) -> Measure:
@@ -77,7 +81,7 @@ def ours(options: Namespace) -> Train:
             model.add_task(task.spec)
         apply_freeze(model, frozen)
         vectors = None
-        if "backbone" in frozen:
+        if freezing.wholly("backbone", frozen):
             fast = fastest(model.eval(), compute)
             vectors = {name: encode_all(fast, task.train.encoded, compute) for name, task in tasks.items()}
         training_mode(model, frozen)

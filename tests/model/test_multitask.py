@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from support import freezing_of
 
 from mtlkit.config.architecture import Encoding, TaskSpec
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.model.checkpoint import load_model, save_model
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.freezing import apply_freeze, training_mode
+from mtlkit.training.frozen_weights import apply_freeze, training_mode
 
 
 def test_the_task_selects_the_head(tiny_model: MultiTaskModel, text_encoder: TextEncoder) -> None:
@@ -45,8 +46,9 @@ def test_a_new_head_takes_the_place_of_one_of_the_same_name(tiny_model: MultiTas
 def test_a_task_may_have_any_plain_name(name: str, tiny_model: MultiTaskModel, text_encoder: TextEncoder, tmp_path: Path) -> None:
     model = MultiTaskModel(tiny_model.backbone, [TaskSpec(name, "classification", ("a", "b")), *tiny_model.tasks.values()])
     model.train()
-    training_mode(model, frozenset({f"head:{name}"}))
-    apply_freeze(model, frozenset({f"head:{name}"}))
+    frozen = freezing_of(model, [f"head:{name}"]).always
+    training_mode(model, frozen)
+    apply_freeze(model, frozen)
     assert not model.head(name).training
     assert not any(weight.requires_grad for weight in model.head(name).parameters())
     model.to(torch.device("cpu")).eval()
