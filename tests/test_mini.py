@@ -71,7 +71,7 @@ def test_case_does_not_matter(mini: LoadedModel) -> None:
 
 def test_the_commands_of_the_card_parse() -> None:
     known = {"train-sentence": TrainSentenceOptions, "export": ExportOptions}
-    blocks = re.findall(r"```(?:sh)?\n(.*?)```", card(), re.DOTALL)
+    blocks = re.findall(r"```(?:sh|json|python)?\n(.*?)```", card(), re.DOTALL)
     typed = [shlex.split(line) for block in blocks for line in block.splitlines() if line.startswith("mtlkit ")]
     assert {words[1] for words in typed} == set(known)
     for _, command, *words in typed:

@@ -3,7 +3,8 @@
     python examples/mini/table.py DATA [--compared MINILM]
 
 DATA is a folder with the data sets as folders of parquet files (stsb, ag_news, imdb, trec, emotion, sst2_sentences, banking77);
-MINILM one with all-MiniLM-L6-v2, measured in the same way (in int8, for time). Needs scikit-learn, and sentence-transformers for the speed.
+MINILM one with all-MiniLM-L6-v2, measured in the same way (in int8, for time). Needs scikit-learn, and for the speed
+sentence-transformers.
 """
 
 from __future__ import annotations
