@@ -41,7 +41,7 @@ class Teacher:
     @property
     def record(self) -> dict[str, str]:
         """What a run says of its teacher."""
-        return {"path": str(self.model.path), "digest": self.digest, "precision": self.precision}
+        return {"path": self.model.name, "digest": self.digest, "precision": self.precision}
 
     def path(self, texts: Sequence[str]) -> Path:
         """Where the vectors of these texts are kept."""

@@ -79,7 +79,7 @@ def _distill(options: TrainSentenceOptions, found: Found | None, source: str, re
     teacher = open_teacher(options)
     train, held_out = read_train_and_held_out(source, reading)
     yield Note(
-        f"teacher: {teacher.model.path}, vectors of {teacher.model.dim}; "
+        f"teacher: {teacher.model.name}, vectors of {teacher.model.dim}; "
         f"{len(train):,} texts to train on, {len(held_out):,} held out"
     )
     start = _start(options, found, train)
