@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
         "mtlkit train-mtl",
         "mtlkit train-mtl --freeze backbone --out runs/frozen",
         "mtlkit train-mtl --freeze head:topic --init runs/mtl --out runs/kept",
+        "mtlkit train-mtl --unfreeze top-down --layer-lr-decay 2.6 --out runs/thawed",
         "mtlkit train-mtl --task topic=ag_news --task sentiment=imdb --cap shortest --schedule joint",
     ]
     add_command(app, "train-mtl", TrainMtlOptions, train_mtl, examples)
