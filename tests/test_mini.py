@@ -16,9 +16,9 @@ import pytest
 import mtlkit
 from mtlkit.config.inference import ExportOptions
 from mtlkit.config.training import TrainSentenceOptions
-from mtlkit.recipes.embed import cosines
 from mtlkit.recipes.finding import mini_folder
 from mtlkit.recipes.loading import LoadedModel
+from mtlkit.recipes.vectors import cosines
 from mtlkit.runs import verify
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]

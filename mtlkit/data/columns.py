@@ -35,6 +35,7 @@ LABEL_NAMES = (
     "intent",
 )
 
+SCORE_NAMES = ("score", "similarity_score", "similarity", "relatedness_score", "label")
 PAIR_NAMES = (
     ("sentence1", "sentence2"),
     ("text1", "text2"),
@@ -56,17 +57,26 @@ def text_columns(columns: list[str], asked: str | None, place: str, way: str = "
     `way` tells the user how to ask, where that is not certain. Raises DataError.
     """
     if asked is not None:
-        return [existing_column(name, columns, place) for name in asked.split("+")]
+        return [_existing(name, columns, place) for name in asked.split("+")]
     if len(columns) == 1:
         return columns
-    return [usual_column("text", TEXT_NAMES, columns, place, way)]
+    return [_usual("text", TEXT_NAMES, columns, place, way)]
 
 
 def label_column(columns: list[str], asked: str | None, place: str) -> str:
     """The column of the labels: the one asked for, or the usual one."""
+    return _asked_or_usual("label", LABEL_NAMES, columns, asked, place)
+
+
+def score_column(columns: list[str], asked: str | None, place: str) -> str:
+    """The column of how alike two texts are: the one asked for, or the usual one."""
+    return _asked_or_usual("score", SCORE_NAMES, columns, asked, place)
+
+
+def _asked_or_usual(role: str, names: Iterable[str], columns: list[str], asked: str | None, place: str) -> str:
     if asked is not None:
-        return existing_column(asked, columns, place)
-    return usual_column("label", LABEL_NAMES, columns, place, "say ?label=NAME")
+        return _existing(asked, columns, place)
+    return _usual(role, names, columns, place, "say ?label=NAME")
 
 
 def pair_columns(columns: list[str], first: str | None, second: str | None, place: str) -> tuple[str, str]:
@@ -74,7 +84,7 @@ def pair_columns(columns: list[str], first: str | None, second: str | None, plac
     if first is not None or second is not None:
         if first is None or second is None:
             raise DataError(f"{place}: a pair has two columns; say both, ?first=NAME&second=NAME")
-        return existing_column(first, columns, place), existing_column(second, columns, place)
+        return _existing(first, columns, place), _existing(second, columns, place)
     lowered = {column.lower(): column for column in reversed(columns)}
     for one, other in PAIR_NAMES:
         if one in lowered and other in lowered:
@@ -84,7 +94,7 @@ def pair_columns(columns: list[str], first: str | None, second: str | None, plac
     raise DataError(f"{place}: which two columns are a pair? columns: {', '.join(columns)}; say ?first=NAME&second=NAME")
 
 
-def usual_column(role: str, names: Iterable[str], columns: list[str], place: str, way: str) -> str:
+def _usual(role: str, names: Iterable[str], columns: list[str], place: str, way: str) -> str:
     lowered = {column.lower(): column for column in reversed(columns)}
     for name in names:
         if name in lowered:
@@ -92,7 +102,7 @@ def usual_column(role: str, names: Iterable[str], columns: list[str], place: str
     raise DataError(f"{place}: which column is the {role}? columns: {', '.join(columns)}; {way}")
 
 
-def existing_column(name: str, columns: list[str], place: str) -> str:
+def _existing(name: str, columns: list[str], place: str) -> str:
     if name not in columns:
         raise DataError(f"column '{name}' not found in {place}; columns: {', '.join(columns)}{suggest(name, columns)}")
     return name

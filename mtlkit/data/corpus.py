@@ -10,7 +10,7 @@ from mtlkit.data.batching import generator
 from mtlkit.data.columns import join_text, text_columns
 from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.readers import BadRow, OnBadRow, Tally, good_rows
-from mtlkit.data.sources import find_split, open_source
+from mtlkit.data.sources import existing_split, open_source
 from mtlkit.data.tables import SPLIT_SEED, Reading
 from mtlkit.errors import DataError, listed
 
@@ -28,9 +28,7 @@ def read_texts(source: str, encoding: str, on_bad_row: OnBadRow, tally: Tally) -
 
 def _texts(address: str, query: Query, encoding: str, on_bad_row: OnBadRow, tally: Tally) -> Iterator[str]:
     origin = open_source(address, query)
-    split = find_split(origin, query.split)
-    if split is None:
-        raise DataError(f"{origin.name}: no split '{query.split}'; splits: {listed(origin.splits())}")
+    split = existing_split(origin, query.split)
     columns: list[str] | None = None
 
     def checked() -> Iterator[dict[str, str] | BadRow]:

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mtlkit.data.batching import Rows, generator
-from mtlkit.data.columns import existing_column, label_value, pair_columns, usual_column
+from mtlkit.data.columns import label_value, pair_columns, score_column
 from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.readers import BadRow, Row, good_rows
-from mtlkit.data.sources import FileSource, Source, find_split, open_source
-from mtlkit.data.tables import SPLIT_SEED, Reading
-from mtlkit.errors import DataError, listed
+from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
+from mtlkit.data.tables import SPLIT_SEED, Reading, limited
+from mtlkit.errors import DataError
 
-SCORE_NAMES = ("score", "similarity_score", "similarity", "relatedness_score", "label")
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 2000
 
 
@@ -49,9 +48,7 @@ def read_pairs(source: Source, query: Query, split: str, reading: Reading, score
             table.scores.append(row["score"])
     if not len(table):
         raise DataError(f"{source.name}: no pairs in split '{split}'; give a file with a header and rows")
-    if query.limit is not None and query.limit < len(table):
-        return table.select(np.sort(generator(SPLIT_SEED, "limit").permutation(len(table))[: query.limit]))
-    return table
+    return table.select(limited(len(table), query.limit)) if query.limit is not None else table
 
 
 def _checked(source: Source, query: Query, split: str, reading: Reading, scored: bool) -> Iterator[Row | BadRow]:
@@ -63,7 +60,7 @@ def _checked(source: Source, query: Query, split: str, reading: Reading, scored:
         if not first:
             first, second = pair_columns(list(row), query.first, query.second, source.name)
             if scored:
-                score = _score_column(list(row), query.label, source.name)
+                score = score_column(list(row), query.label, source.name)
         empty = next((column for column in (first, second) if row.get(column) is None), None)
         value = label_value(row.get(score)) if scored else 0.0
         if empty is not None:
@@ -72,12 +69,6 @@ def _checked(source: Source, query: Query, split: str, reading: Reading, scored:
             yield BadRow(f"{source.name}: row {number} has no finite number in column '{score}', but {row.get(score)!r}")
         else:
             yield {"first": str(row[first]), "second": str(row[second]), "score": number_of}
-
-
-def _score_column(columns: list[str], asked: str | None, place: str) -> str:
-    if asked is not None:
-        return existing_column(asked, columns, place)
-    return usual_column("score", SCORE_NAMES, columns, place, "say ?label=NAME")
 
 
 def _number(value: object) -> float | None:
@@ -95,9 +86,7 @@ def read_train_and_validation_pairs(address: str, reading: Reading, scored: bool
     """
     path, query = parse_source(address)
     source = open_source(path, query)
-    split = find_split(source, query.split)
-    if split is None:
-        raise DataError(f"{source.name}: no split '{query.split}'; splits: {listed(source.splits())}")
+    split = existing_split(source, query.split)
     train = read_pairs(source, query, split, reading, scored)
     validation = find_split(source, "validation")
     if validation is not None and validation != split:
@@ -117,9 +106,7 @@ def read_scored_pairs(address: str, split: str, reading: Reading) -> tuple[PairT
     """The pairs to evaluate on, and what to call them; a lone file is taken whole. Raises DataError."""
     path, query = parse_source(address)
     source = open_source(path, query)
-    found = find_split(source, split)
-    if found is None and isinstance(source, FileSource):
+    if find_split(source, split) is None and isinstance(source, FileSource):
         return read_pairs(source, query, "train", reading, True), source.path.name
-    if found is None:
-        raise DataError(f"{source.name}: no split '{split}'; splits: {listed(source.splits())}; choose with --split")
+    found = existing_split(source, split, "; choose with --split")
     return read_pairs(source, query, found, reading, True), split

@@ -174,3 +174,11 @@ def find_split(source: Source, wanted: str) -> str | None:
         if name in names:
             return name
     return None
+
+
+def existing_split(source: Source, wanted: str, way: str = "") -> str:
+    """The source's own name of a split; `way` ends the error. Raises DataError where it has none."""
+    found = find_split(source, wanted)
+    if found is None:
+        raise DataError(f"{source.name}: no split '{wanted}'; splits: {listed(source.splits())}{way}")
+    return found

@@ -11,8 +11,8 @@ from mtlkit.data.batching import Rows, generator
 from mtlkit.data.columns import join_text, label_column, label_value, text_columns
 from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.readers import BadRow, OnBadRow, Tally, good_rows
-from mtlkit.data.sources import FileSource, Source, find_split, open_source
-from mtlkit.errors import DataError, listed
+from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
+from mtlkit.errors import DataError
 
 Label = str | float | tuple[str, ...]
 
@@ -52,10 +52,12 @@ def read_split(source: Source, query: Query, split: str, reading: Reading) -> Ta
     if not table.texts:
         skipped = f" that can be read ({reading.tally.skipped} skipped)" if reading.tally.skipped else ""
         raise DataError(f"{source.name}: no rows{skipped} in split '{split}'; give a file with a header and rows")
-    if query.limit is not None and query.limit < len(table):
-        rows = generator(SPLIT_SEED, "limit").permutation(len(table))[: query.limit]
-        return table.select(np.sort(rows))
-    return table
+    return table.select(limited(len(table), query.limit)) if query.limit is not None else table
+
+
+def limited(rows: int, limit: int) -> Rows:
+    """Which of so many rows a limit leaves, in their order: the same ones whatever the seed of a training."""
+    return np.sort(generator(SPLIT_SEED, "limit").permutation(rows)[:limit])
 
 
 def _pairs(source: Source, query: Query, split: str, reading: Reading) -> Iterator[tuple[str, Label]]:
@@ -108,14 +110,6 @@ def read_train_and_test(address: str, split: str, reading: Reading) -> tuple[Tab
     if train == test:
         raise DataError(f"{source.name}: split '{split}' is what is trained on; score on another one with --split")
     return read_split(source, query, train, reading), read_split(source, replace(query, limit=None), test, reading)
-
-
-def existing_split(source: Source, wanted: str, way: str = "") -> str:
-    """The source's own name of a split; `way` ends the error. Raises DataError where it has none."""
-    found = find_split(source, wanted)
-    if found is None:
-        raise DataError(f"{source.name}: no split '{wanted}'; splits: {listed(source.splits())}{way}")
-    return found
 
 
 def read_for_evaluation(address: str, split: str, reading: Reading, *, named: bool) -> tuple[Table, str]:

@@ -20,10 +20,11 @@ from mtlkit.runs import TOKENIZER, RunRecord, check_place, digest_of, finish, st
 
 @dataclass(frozen=True)
 class Choice:
-    """The model to export, why, and the folder to write."""
+    """The model to export, why, the folder to write, and what its card says besides."""
 
     found: Found
     out: Path
+    card: str
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ def choose_export(options: ExportOptions) -> Choice:
     found = find_model(options.model, options.runs, ("mtl", "sentence", "base"))
     if options.out is None and (is_foreign(found.path) or found.name):
         raise UsageError(f"{found} is no run of yours, and nothing is written into it; name a folder for the export as DIR")
-    card_text(options)  # says at once when it cannot be read
+    card = card_text(options)
     out = options.out or found.path / options.format
     check_place(out, options.overwrite, option="DIR", what="export of this format", marks=exporter.marks)
-    return Choice(found, out)
+    return Choice(found, out, card)
 
 
 def installation(format: ExportFormat) -> str:
@@ -78,7 +79,7 @@ def export(options: ExportOptions, choice: Choice | None = None) -> Exported:
         record = _record(options, found, weights)
         tasks = tuple(model.tasks.values())
         card = model_card(
-            record, model.backbone.architecture, tasks, card_text(options) + exporter.use(weights), exporter.front, "exported"
+            record, model.backbone.architecture, tasks, choice.card + exporter.use(weights), exporter.front, "exported"
         )
         (folder / "README.md").write_text(card, encoding="utf-8")
         finish(folder, out, record, exporter.record)

@@ -19,6 +19,7 @@ from mtlkit.model.description import Checkpoint
 from mtlkit.recipes.answers import answers
 from mtlkit.recipes.backends import open_backend
 from mtlkit.recipes.finding import MINI, mini_folder
+from mtlkit.recipes.vectors import unit
 from mtlkit.runs import RunRecord
 
 
@@ -79,9 +80,7 @@ class LoadedModel:
     def vectors(self, encoded: Encoded, *, normalize: bool = False, batch_tokens: int | None = None) -> NDArray[np.float32]:
         """The vectors of texts that are tokens already."""
         vectors = self.engine.vectors(encoded, batch_tokens)
-        if normalize:
-            vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return vectors
+        return unit(vectors) if normalize else vectors
 
 
 def load(

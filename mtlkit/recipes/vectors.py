@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.inference import VectorOptions
 from mtlkit.errors import UsageError
-from mtlkit.recipes.loading import LoadedModel
+
+if TYPE_CHECKING:
+    from mtlkit.recipes.loading import LoadedModel
 
 
 def width_of(options: VectorOptions, loaded: LoadedModel) -> int:
