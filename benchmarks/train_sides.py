@@ -33,6 +33,7 @@ from mtlkit.training.frozen_weights import apply_freeze, training_mode
 from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.objectives import head_objectives
 from mtlkit.training.optimizer import LearningRate
+from mtlkit.training.piece_vectors import InMemory, KeptVectors, WholeBackbone
 from mtlkit.training.schedules import make_plans, spend, work
 
 LEARNING_RATE, WEIGHT_DECAY, CLIP, WARM_UP_SHARE = 5e-5, 0.01, 1.0, 0.1
@@ -80,12 +81,14 @@ def ours(options: Namespace) -> Train:
         for task in tasks.values():
             model.add_task(task.spec)
         apply_freeze(model, frozen)
-        vectors = None
+        stores = None
         if freezing.wholly("backbone", frozen):
             fast = fastest(model.eval(), compute)
-            vectors = {name: encode_all(fast, task.train.encoded, compute) for name, task in tasks.items()}
+            stores = {name: InMemory(encode_all(fast, task.train.encoded, compute)) for name, task in tasks.items()}
         training_mode(model, frozen)
-        losses = TaskLosses(model, head_objectives(model, tasks), compute.device, vectors)
+        objectives = head_objectives(model, tasks)
+        whole = WholeBackbone(model, objectives, compute.device)
+        losses = TaskLosses(objectives, whole if stores is None else KeptVectors(stores))
         watch = Stopwatch()
         rounds = spend(plans, "joint").rounds * options.epochs
         taken = [

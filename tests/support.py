@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import weight_names
 from mtlkit.training.events import Event, Note
 from mtlkit.training.freezing import Freezing, parse_freeze
+from mtlkit.training.multitask import TaskLosses
+from mtlkit.training.objectives import Objective
+from mtlkit.training.piece_vectors import WholeBackbone
 
 
 def options(data: Path, out: Path, *names: str, **more: Any) -> TrainMtlOptions:
@@ -41,3 +46,8 @@ def freezing_of(model: MultiTaskModel, items: Iterable[str], unfreeze: str | Non
     architecture = model.backbone.architecture
     heads = {name: spec.head for name, spec in model.tasks.items()}
     return parse_freeze(list(items), unfreeze, weight_names(architecture, heads), list(heads), architecture.layers)
+
+
+def losses_of(model: MultiTaskModel, objectives: Mapping[str, Objective]) -> TaskLosses:
+    """The losses of a training whose backbone is run at every step."""
+    return TaskLosses(objectives, WholeBackbone(model, objectives, torch.device("cpu")))

@@ -26,6 +26,7 @@ from mtlkit.training.loop import Step, train
 from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.objectives import Objective
 from mtlkit.training.optimizer import LearningRate
+from mtlkit.training.piece_vectors import InMemory, KeptVectors, VectorsOf, WholeBackbone
 from mtlkit.training.schedules import Piece, make_plans, spend, work
 
 
@@ -131,7 +132,10 @@ class Fit:
         return {name: encode_all(fast, objective.train.encoded, self.compute) for name, objective in self.mixed.items()}
 
     def _steps(self, vectors: dict[str, Tensor] | None) -> Iterator[tuple[Step[Piece], Progress]]:
-        options, losses = self.options, TaskLosses(self.model, self.mixed, self.compute.device, vectors)
+        vectors_of: VectorsOf = WholeBackbone(self.model, self.mixed, self.compute.device)
+        if vectors is not None:
+            vectors_of = KeptVectors({name: InMemory(each) for name, each in vectors.items()})
+        options, losses = self.options, TaskLosses(self.mixed, vectors_of)
         rate = LearningRate(options.learning_rate, self.budget.steps * options.epochs, options.warmup)
         training_mode(self.model, self.frozen)
         begun, seen = time.monotonic(), 0

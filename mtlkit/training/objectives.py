@@ -14,7 +14,8 @@ from mtlkit.batch import Batch
 from mtlkit.data.batching import Rows
 from mtlkit.data.tasks import TaskData
 from mtlkit.data.tokenizer import Encoded
-from mtlkit.inference.encoding import evaluate
+from mtlkit.inference.encoding import evaluate, outputs_of
+from mtlkit.inference.engine import Array
 from mtlkit.metrics import MAIN
 from mtlkit.model.multitask import MultiTaskModel
 
@@ -79,6 +80,10 @@ class HeadObjective:
 
     def evaluate(self, vectors: Tensor) -> dict[str, float]:
         return evaluate(self.model, self.task.name, self.validation, vectors)
+
+    def outputs(self, vectors: Tensor) -> Array:
+        """What the head says of texts with these vectors, (N, outputs) float32."""
+        return outputs_of(self.model, self.task.name, vectors)
 
 
 def head_objectives(model: MultiTaskModel, tasks: Mapping[str, TaskData]) -> dict[str, HeadObjective]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import freezing_of
+from support import freezing_of, losses_of
 from torch import Tensor, nn
 
 from mtlkit.config.training import Schedule
@@ -20,7 +20,6 @@ from mtlkit.training.events import Note, Parts
 from mtlkit.training.freezing import prefix_of
 from mtlkit.training.frozen_weights import apply_freeze, digest, training_mode
 from mtlkit.training.loop import train
-from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.objectives import head_objectives
 from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.schedules import make_plans, spend, work
@@ -58,7 +57,7 @@ def test_the_cache_of_a_frozen_backbone_changes_nothing(
     apply_freeze(tiny_model, weights)
     training_mode(tiny_model, weights)
     pieces = work(plans, schedule, budget.rounds)
-    losses = TaskLosses(tiny_model, head_objectives(tiny_model, mixed), CPU.device)
+    losses = losses_of(tiny_model, head_objectives(tiny_model, mixed))
     for _ in train(tiny_model, pieces, losses, LearningRate(0.02, budget.steps), weight_decay=0.01, clip=1.0, compute=CPU):
         pass
     for name, weight in deepcopy(tiny_model.state_dict()).items():

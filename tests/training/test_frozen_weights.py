@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import freezing_of
+from support import freezing_of, losses_of
 from torch import nn
 
 from mtlkit.data.tasks import TaskData
@@ -19,7 +19,6 @@ from mtlkit.model.weight_names import parts_of, weight_names
 from mtlkit.training.freezing import prefix_of
 from mtlkit.training.frozen_weights import PartTable, apply_freeze, digest, multiples_of, training_mode
 from mtlkit.training.loop import train
-from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.objectives import head_objectives
 from mtlkit.training.optimizer import LearningRate, make_optimizer
 
@@ -54,7 +53,7 @@ def test_all_agree_on_what_is_frozen(  # fault 18
             modes = {module.training for module in model.part(part).modules() if isinstance(module, nn.Dropout)}
             assert modes == {not frozen.issuperset(names)}
     before = {name: weight.detach().clone() for name, weight in weights.items()}
-    losses = TaskLosses(model, head_objectives(model, tasks), compute.device)
+    losses = losses_of(model, head_objectives(model, tasks))
     work = [{name: np.arange(start, start + 4) for name in tasks} for start in (0, 4, 8)]
     assert len(list(train(model, work, losses, LearningRate(0.01, 3), weight_decay=0.5, clip=1.0, compute=compute))) == 3
     assert {name for name, weight in weights.items() if torch.equal(weight, before[name])} == frozen

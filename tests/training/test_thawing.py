@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import freezing_of, notes
+from support import freezing_of, losses_of, notes
 
 from mtlkit.data.tasks import TaskData
 from mtlkit.inference.compute import Compute
@@ -19,7 +19,6 @@ from mtlkit.model.weight_names import parts_of
 from mtlkit.training.events import Parts
 from mtlkit.training.frozen_weights import apply_freeze
 from mtlkit.training.loop import train
-from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.objectives import head_objectives
 from mtlkit.training.optimizer import THAW_STEPS, LearningRate
 
@@ -70,7 +69,7 @@ def test_unfreezing_goes_from_the_last_block_down(tiny_model: MultiTaskModel, ta
 def test_nothing_jumps_when_a_part_is_thawed(tiny_model: MultiTaskModel, tasks: dict[str, TaskData]) -> None:
     """AdamW's first step moves a weight by its rate, which is a fiftieth of the others' at first."""
     apply_freeze(tiny_model, freezing_of(tiny_model, ["backbone"]).always)
-    losses = TaskLosses(tiny_model, head_objectives(tiny_model, tasks), CPU.device)
+    losses = losses_of(tiny_model, head_objectives(tiny_model, tasks))
     work = [{"topic": np.arange(16)}] * 30
     rate, seen = LearningRate(0.05, 10_000, warmup=0.0), []
     weight = tiny_model.backbone.tokens.weight

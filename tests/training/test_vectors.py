@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
+from support import losses_of
 from torch import Tensor
 
 from mtlkit.config.training import DistillLoss
@@ -18,7 +19,6 @@ from mtlkit.data.vector_tasks import PairTexts, TargetTexts, prepare_pairs
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training import vectors as module
-from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.objectives import Objective
 from mtlkit.training.vectors import Distill, Pairs, Similarity
 
@@ -224,7 +224,7 @@ def test_each_text_of_a_step_meets_its_own_partner_and_target(kind: str, pairs: 
     chosen = np.array([8, 1, 5, 3])
     rows = chosen if kind == "distill" else np.concatenate([chosen, chosen + 10])
     alone = torch.cat([tiny_model.encode(objective.train.encoded.batch([row])) for row in rows])
-    found = TaskLosses(tiny_model, {"one": objective}, torch.device("cpu"))({"one": chosen})["one"]
+    found = losses_of(tiny_model, {"one": objective})({"one": chosen})["one"]
     torch.testing.assert_close(found, objective.loss(alone, rows), atol=1e-5, rtol=1e-4)
 
 
