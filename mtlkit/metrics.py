@@ -42,29 +42,32 @@ def confusion(classes: int, true: Array, predicted: Array) -> NDArray[np.int64]:
 def classification(names: tuple[str, ...], matrix: NDArray[np.int64]) -> dict[str, Any]:
     """Accuracy, macro-F1 over the classes that occur, true or predicted, the table per class and the confusion matrix."""
     hits, true, predicted = np.diag(matrix), matrix.sum(1), matrix.sum(0)
-    table = _per_class(names, hits, true, predicted)
-    occurring = [row["f1"] for row, count in zip(table.values(), true + predicted, strict=True) if count]
     return {
         "accuracy": float(hits.sum() / max(1, matrix.sum())),
-        "macro_f1": float(np.mean(occurring)) if occurring else 0.0,
+        "macro_f1": float(macro_f1(hits, true, predicted)),
         "labels": list(names),
         "confusion": matrix.tolist(),
-        "per_class": table,
+        "per_class": _per_class(names, hits, true, predicted),
     }
 
 
 def multi_label(names: tuple[str, ...], predicted: Array, true: Array) -> dict[str, Any]:
     """Accuracy here is the share of texts whose labels are all right and complete."""
     hits = (predicted & true).sum(0)
-    table = _per_class(names, hits, true.sum(0), predicted.sum(0))
-    occurring = [row["f1"] for row, count in zip(table.values(), true.sum(0) + predicted.sum(0), strict=True) if count]
     return {
         "accuracy": float((predicted == true).all(1).mean()),
-        "macro_f1": float(np.mean(occurring)) if occurring else 0.0,
+        "macro_f1": float(macro_f1(hits, true.sum(0), predicted.sum(0))),
         "micro_f1": float(2 * hits.sum() / max(1, true.sum() + predicted.sum())),
         "labels": list(names),
-        "per_class": table,
+        "per_class": _per_class(names, hits, true.sum(0), predicted.sum(0)),
     }
+
+
+def macro_f1(hits: Array, true: Array, predicted: Array) -> Array:
+    """Mean F1 of the classes that occur, true or predicted, from counts (..., classes); 0 where none does."""
+    there = true + predicted
+    found: Array = (2 * hits / np.maximum(1, there)).sum(-1) / np.maximum(1, (there > 0).sum(-1))
+    return found
 
 
 def _per_class(names: tuple[str, ...], hits: Array, true: Array, predicted: Array) -> dict[str, dict[str, Any]]:

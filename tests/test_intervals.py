@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest, pearsonr, spearmanr
 
 from mtlkit import intervals
-from mtlkit.intervals import Interval, bootstrap_correlations, wilson
+from mtlkit.intervals import Interval, Measure, bootstrap_change, bootstrap_correlations, mean_of, spearman_of, wilson
 
 
 @pytest.mark.parametrize(("hits", "total"), [(0, 1), (0, 50), (1, 3), (90, 100), (12_345, 25_000), (50, 50)])
@@ -77,3 +79,55 @@ def test_scale_and_place_do_not_matter() -> None:
     moved = bootstrap_correlations(1e-9 * left + 1, 1e6 * right - 1e9, np.random.default_rng(0))
     for one, other in zip(plain, moved, strict=True):
         assert one.to_json() == pytest.approx(other.to_json(), abs=1e-5)
+
+
+def hits(count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Hits of two models: the first has 80 %; the second loses a tenth of those and gains a twentieth of the others."""
+    before, turns = random.random(count) < 0.8, random.random(count)
+    return before, np.where(before, turns > 0.1, turns < 0.05)
+
+
+@pytest.mark.parametrize("measure", [mean_of, lambda values: spearman_of(values, np.arange(50) % 7)])
+def test_of_equal_sides_the_change_is_nothing(measure: Callable[[np.ndarray], Measure]) -> None:
+    values = np.random.default_rng(3).random(50)
+    sides = measure(values), measure(values.copy())
+    assert bootstrap_change(*sides, 50, np.random.default_rng(0)) == Interval(0.0, 0.0)
+
+
+def test_a_change_of_means_has_the_interval_of_its_differences() -> None:
+    before, after = hits(3000, np.random.default_rng(2))
+    found = bootstrap_change(mean_of(before), mean_of(after), 3000, np.random.default_rng(0))
+    change = after.astype(float) - before
+    half = intervals.Z * change.std() / np.sqrt(3000)
+    assert found.to_json() == pytest.approx([change.mean() - half, change.mean() + half], abs=half / 8)
+    assert half < 0.6 * intervals.Z * np.hypot(before.std(), after.std()) / np.sqrt(3000)  # what two sets of rows would have
+
+
+def test_the_interval_of_a_change_holds_the_true_one_in_95_of_100_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intervals, "RESAMPLES", 400)
+    true, held = 0.2 * 0.05 - 0.8 * 0.1, 0
+    for seed in range(400):
+        random = np.random.default_rng(seed)
+        before, after = hits(300, random)
+        found = bootstrap_change(mean_of(before), mean_of(after), 300, random)
+        held += found.low <= true <= found.high
+    assert 0.91 < held / 400 < 0.98
+
+
+def test_a_change_of_spearman_is_that_of_the_rows_of_each_resample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intervals, "RESAMPLES", 60)
+    before, true = values(40)
+    after = before + np.random.default_rng(9).normal(size=40)
+    by_hand = []
+    for counts in next(intervals._resamples(40, np.random.default_rng(5))):
+        rows = np.repeat(np.arange(40), counts.astype(int))
+        by_hand.append(spearmanr(after[rows], true[rows]).statistic - spearmanr(before[rows], true[rows]).statistic)
+    found = bootstrap_change(spearman_of(before, true), spearman_of(after, true), 40, np.random.default_rng(5))
+    assert found.to_json() == pytest.approx(np.percentile(by_hand, [2.5, 97.5]).tolist(), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "holds"), [(-1, 1, True), (0, 0, True), (0, 1, True), (0.1, 1, False), (-1, -0.1, False)]
+)
+def test_whether_an_interval_holds_zero(low: float, high: float, holds: bool) -> None:
+    assert Interval(low, high).holds_zero == holds

@@ -46,6 +46,12 @@ def _texts(address: str, query: Query, encoding: str, on_bad_row: OnBadRow, tall
             yield row["text"]
 
 
+def sample_passages() -> list[str]:
+    """The training texts of both samples inside the package."""
+    samples = ("sample:topic", "sample:sentiment")
+    return [text for sample in samples for text in read_texts(sample, "utf-8", "error", Tally())]
+
+
 def read_corpus(sources: list[str], encoding: str, on_bad_row: OnBadRow, seed: int) -> tuple[list[str], list[str], Tally]:
     """Training texts, held-out texts, and the rows that were skipped.
 

@@ -11,8 +11,7 @@ from safetensors.numpy import load_file
 
 from mtlkit.data.batching import sorted_batches
 from mtlkit.data.cache import cache_folder, keep
-from mtlkit.data.corpus import read_texts
-from mtlkit.data.readers import Tally
+from mtlkit.data.corpus import sample_passages
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.inference.engine import BATCH_TOKENS
 from mtlkit.inference.int8 import Peaks, calibrate
@@ -23,8 +22,7 @@ FORMAT = 1  # raised when other texts are measured
 
 def calibration_texts() -> list[str]:
     """Passages and single sentences of both samples: short texts reach values that long ones don't."""
-    samples = ("sample:topic", "sample:sentiment")
-    passages = [text for sample in samples for text in read_texts(sample, "utf-8", "error", Tally())]
+    passages = sample_passages()
     sentences = [sentence for passage in passages for sentence in re.split(r"(?<=[.?!])\s+", passage)]
     return passages[::4] + sentences[::2]
 
