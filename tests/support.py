@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from mtlkit.config.training import TrainMtlOptions
+from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import weight_names
 from mtlkit.training.events import Event, Note
@@ -46,6 +49,33 @@ def freezing_of(model: MultiTaskModel, items: Iterable[str], unfreeze: str | Non
     architecture = model.backbone.architecture
     heads = {name: spec.head for name, spec in model.tasks.items()}
     return parse_freeze(list(items), unfreeze, weight_names(architecture, heads), list(heads), architecture.layers)
+
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "ours": {},
+    "causal": {"attention": "causal"},
+    "post": {"norm": "post", "embedding_norm": True, "normalize": True, "embedding_dim": 16},
+    "weighted": {"pooling": "weighted"},
+    "first": {"pooling": "first"},
+}
+
+
+def reshaped(model: MultiTaskModel, shape: str) -> MultiTaskModel:
+    """A model of three blocks with the tasks of another, whose attention does something, which fresh weights hide."""
+    torch.manual_seed(1)
+    architecture = replace(model.backbone.architecture, layers=3, **SHAPES[shape])
+    made = MultiTaskModel(Encoder(architecture), model.tasks.values())
+    for weight in made.parameters():
+        nn.init.normal_(weight, std=0.2) if weight.ndim > 1 else weight.data.add_(0.1 * torch.randn_like(weight))
+    return made.eval()
+
+
+@torch.no_grad()
+def spoil(model: MultiTaskModel, depth: int) -> None:
+    """Makes the embeddings and the blocks below `depth` useless: were they run, it would show."""
+    for part in (model.backbone.embeddings(), *list(model.backbone.blocks)[:depth]):
+        for weight in part.parameters():
+            weight.fill_(float("nan"))
 
 
 def losses_of(model: MultiTaskModel, objectives: Mapping[str, Objective]) -> TaskLosses:

@@ -99,22 +99,28 @@ class Encoded:
         lengths = self.offsets[rows + 1] - self.offsets[rows]
         order = np.argsort(lengths, kind="stable")
         rows, lengths = rows[order], lengths[order]
-        return Batch.flat(self._ids_of(rows, lengths), lengths.tolist(), rows)
+        return Batch.flat(self.ids[self.places(rows)], lengths.tolist(), rows)
 
     def padded(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The texts of these rows as a rectangle for other tools: ids with zeros to the right, and the mask of what is real."""
         lengths = self.lengths[rows]
         mask = np.arange(lengths.max()) < lengths[:, None]
         ids = np.zeros(mask.shape, np.int64)
-        ids[mask] = self._ids_of(rows, lengths)
+        ids[mask] = self.ids[self.places(rows)]
         return ids, mask.astype(np.int64)
 
-    def _ids_of(self, rows: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.unsignedinteger]:
-        """The ids of these rows one after another: a place in the result, moved to where its row begins, is its place here."""
+    def places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where among all tokens those of these rows stand, one row after another: a place in the result, moved to where its
+        row begins, is its place here."""
+        lengths = self.offsets[rows + 1] - self.offsets[rows]
         ends = np.cumsum(lengths)
         places: NDArray[np.int64] = np.arange(ends[-1]) + np.repeat(self.offsets[rows] - ends + lengths, lengths)
-        ids: NDArray[np.unsignedinteger] = self.ids[places]
-        return ids
+        return places
+
+    def between(self, start: int, stop: int) -> Encoded:
+        """The texts from row `start` up to `stop`."""
+        offsets = self.offsets[start : stop + 1]
+        return Encoded(self.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
 
 
 class TextEncoder:

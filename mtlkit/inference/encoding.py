@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mtlkit.batch import Batch
 from mtlkit.data.batching import Rows, sorted_batches
 from mtlkit.data.tasks import LabelledTexts
 from mtlkit.data.tokenizer import Encoded
@@ -26,16 +27,35 @@ def encode_all(model: Encodes, encoded: Encoded, compute: Compute, batch_tokens:
     """The vector of every text, (N, D) float32 on the compute device, in the order of the texts."""
     vectors = torch.empty(len(encoded), model.dim, device=compute.device)
 
-    def encode(rows: Rows) -> None:
-        batch = encoded.batch(rows).to(compute.device)
-        with torch.no_grad(), compute.autocast():  # both are a thread's own
-            vectors[torch.from_numpy(batch.rows).to(compute.device)] = model.encode(batch).float()
+    def encode(batch: Batch) -> None:
+        vectors[torch.from_numpy(batch.rows).to(compute.device)] = model.encode(batch).float()
 
-    budget = batch_tokens or (BATCH_TOKENS if compute.device.type == "cpu" else GPU_BATCH_TOKENS)
-    for_each(
-        encode, sorted_batches(encoded.lengths, budget)[::-1], torch.get_num_threads() if compute.device.type == "cpu" else 1
-    )
+    _for_each_batch(encode, encoded, compute, batch_tokens)
     return vectors
+
+
+def states_all(model: Encodes, encoded: Encoded, compute: Compute, depth: int, batch_tokens: int | None = None) -> Tensor:
+    """What block `depth` reads of every token, (T, D) float32 on the compute device, in the order of the tokens."""
+    states = torch.empty(len(encoded.ids), model.dim, device=compute.device)
+
+    def encode(batch: Batch) -> None:
+        places = torch.from_numpy(encoded.places(batch.rows)).to(compute.device)
+        states[places] = model.states(batch, depth).float()
+
+    _for_each_batch(encode, encoded, compute, batch_tokens)
+    return states
+
+
+def _for_each_batch(work: Callable[[Batch], None], encoded: Encoded, compute: Compute, batch_tokens: int | None) -> None:
+    """Batches of texts of like length, the longest first, on the compute device and without gradients."""
+    on_cpu = compute.device.type == "cpu"
+
+    def batch(rows: Rows) -> None:
+        with torch.no_grad(), compute.autocast():  # both are a thread's own
+            work(encoded.batch(rows).to(compute.device))
+
+    budget = batch_tokens or (BATCH_TOKENS if on_cpu else GPU_BATCH_TOKENS)
+    for_each(batch, sorted_batches(encoded.lengths, budget)[::-1], torch.get_num_threads() if on_cpu else 1)
 
 
 def for_each(work: Callable[[Rows], None], batches: Sequence[Rows], threads: int) -> None:

@@ -7,6 +7,7 @@ block's own. No gradients.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Protocol
 
 import torch
@@ -31,6 +32,10 @@ class Encodes(Protocol):
 
     def encode(self, batch: Batch) -> Tensor:
         """One vector a text, (N, D)."""
+        ...
+
+    def states(self, batch: Batch, depth: int) -> Tensor:
+        """What block `depth` reads of every token, (T, D)."""
         ...
 
 
@@ -65,8 +70,15 @@ class FastEncoder:
     def encode(self, batch: Batch) -> Tensor:
         """One vector a text, (N, D)."""
         layout = layout_of(batch.rounded())
+        return self.encoder.pool(layout, self.encoder.norm(self._lower(layout, len(self.blocks))))[: len(batch)]
+
+    def states(self, batch: Batch, depth: int) -> Tensor:
+        """What block `depth` reads of every token, (T, D)."""
+        return self._lower(layout_of(batch.rounded()), depth)[: batch.tokens]
+
+    def _lower(self, layout: Layout, depth: int) -> Tensor:
         states_TD = self.encoder.embed(layout)
-        for own, fast in zip(self.encoder.blocks, self.blocks, strict=True):
+        for own, fast in islice(zip(self.encoder.blocks, self.blocks, strict=True), depth):
             assert isinstance(own, Block)
             if own.post:
                 states_TD = own.attention_norm(fast.project(fast.attend(states_TD, layout), states_TD))
@@ -74,7 +86,7 @@ class FastEncoder:
             else:
                 states_TD = fast.project(fast.attend(own.attention_norm(states_TD), layout), states_TD)
                 states_TD = fast.mlp(own.mlp_norm(states_TD), states_TD)
-        return self.encoder.pool(layout, self.encoder.norm(states_TD))[: len(batch)]
+        return states_TD
 
 
 class PackedLinear:

@@ -110,11 +110,21 @@ class Encoder(nn.Module):
     def forward(self, batch: Batch | Layout) -> Tensor:
         """States of every token, (T, D), however the texts lie."""
         layout = layout_of(batch) if isinstance(batch, Batch) else batch
-        states_TD = self.embed(layout)
-        for block in self.blocks:
-            states_TD = block(states_TD, layout)
-        normed: Tensor = self.norm(states_TD)
+        return self.upper(layout, self.embed(layout), 0)
+
+    def lower(self, layout: Layout, depth: int) -> Tensor:
+        """What block `depth` reads, (T, D): the states after the embeddings and the blocks below it."""
+        return self._through(range(depth), layout, self.embed(layout))
+
+    def upper(self, layout: Layout, states_TD: Tensor, depth: int) -> Tensor:
+        """States of every token, (T, D), from what block `depth` reads."""
+        normed: Tensor = self.norm(self._through(range(depth, len(self.blocks)), layout, states_TD))
         return normed
+
+    def _through(self, blocks: range, layout: Layout, states_TD: Tensor) -> Tensor:
+        for block in blocks:
+            states_TD = self.blocks[block](states_TD, layout)
+        return states_TD
 
     def embed(self, layout: Layout) -> Tensor:
         """What the first block reads, (T, D)."""
@@ -126,8 +136,19 @@ class Encoder(nn.Module):
         """One vector a text, (N, D)."""
         if not isinstance(batch, Batch):
             return self.pool(batch, self(batch))
-        layout = layout_of(batch if batch.ids.is_cuda else batch.rounded())
+        layout = _whole(batch)
         return self.pool(layout, self(layout))[: len(batch)]
+
+    def states(self, batch: Batch, depth: int) -> Tensor:
+        """What block `depth` reads of every token, (T, D)."""
+        return self.lower(_whole(batch), depth)[: batch.tokens]
+
+    def encode_from(self, batch: Batch, states_TD: Tensor, depth: int) -> Tensor:
+        """`encode`, going on from what `states` gave for the same batch and depth, (N, D)."""
+        layout = _whole(batch)
+        idle = len(layout.ids) - batch.tokens
+        states_TD = self.upper(layout, functional.pad(states_TD, (0, 0, 0, idle)), depth)
+        return self.pool(layout, states_TD)[: len(batch)]
 
     def pool(self, layout: Layout, states_TD: Tensor) -> Tensor:
         """From the states of a text's tokens to its vector, (N, D).
@@ -155,3 +176,8 @@ class Encoder(nn.Module):
         for block in self.blocks:
             assert isinstance(block, Block)
             block.attention.causal = attention == "causal"
+
+
+def _whole(batch: Batch) -> Layout:
+    """The layout of a batch, on a CPU with idle tokens up to a round number."""
+    return layout_of(batch if batch.ids.is_cuda else batch.rounded())

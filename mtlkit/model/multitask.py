@@ -54,6 +54,10 @@ class MultiTaskModel(nn.Module):
         """One vector a text, (N, D)."""
         return self.backbone.encode(batch)
 
+    def states(self, batch: Batch, depth: int) -> Tensor:
+        """What block `depth` reads of every token, (T, D)."""
+        return self.backbone.states(batch, depth)
+
     def forward(self, batch: Batch, task: str) -> Tensor:
         """Outputs of one task's head, (N, outputs)."""
         return cast(Tensor, self.head(task)(self.encode(batch)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
 
 from torch import Tensor
 
@@ -25,6 +26,16 @@ def training_mode(model: MultiTaskModel, frozen: frozenset[str]) -> None:
     for part, weights in parts_of(name for name, _ in model.named_parameters()).items():
         if frozen.issuperset(weights):
             model.part(part).eval()
+
+
+def prefix_depth(model: MultiTaskModel, never: frozenset[str]) -> int:
+    """How many blocks, from the lowest up, are frozen together with all that lies below them, where `never` never trains; 0
+    where the embeddings train."""
+    parts = parts_of(name for name, _ in model.named_parameters())
+    if not never.issuperset(parts["embeddings"]):
+        return 0
+    frozen = (never.issuperset(parts[f"layers:{block}"]) for block in range(len(model.backbone.blocks)))
+    return sum(takewhile(bool, frozen))
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:
@@ -56,6 +67,7 @@ class PartTable:
             if part.startswith("head:") or self.staged or (partly and never.intersection(weights)):
                 self.rows[part] = weights
         self.before = self._digests()
+        self.each = self._tensors(self.never)  # so that a difference can be traced to a tensor
 
     def _digests(self) -> dict[str, str]:
         """Of what never trains, part by part; a backbone that trains in part has none as a whole."""
@@ -66,6 +78,15 @@ class PartTable:
             if kept and (part != "backbone" or len(kept) == len(weights)):
                 found[part] = digest({name: state[name] for name in kept})
         return found
+
+    def _tensors(self, names: Iterable[str]) -> dict[str, str]:
+        state = self.model.state_dict()
+        return {name: digest({name: state[name]}) for name in names}
+
+    def _changed(self, part: str) -> tuple[str, ...]:
+        """The tensors of a part that should be as they were and are not."""
+        now = self._tensors(self.never.intersection(self.rows[part]))
+        return tuple(sorted(name for name, found in now.items() if found != self.each[name]))
 
     def parts(self, frozen: frozenset[str], *, final: bool = False) -> tuple[Part, ...]:
         """A row a part: its parameters, those that train now, digests; where stages differ, its rate and since when it trains."""
@@ -79,6 +100,7 @@ class PartTable:
                 self.before.get(part),
                 after.get(part),
                 *(self._stage(part, weights) if self.staged else (None, "")),
+                self._changed(part) if after.get(part) != self.before.get(part) and final else (),
             )
             for part, weights in self.rows.items()
         )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mtlkit.batch import Batch
 from mtlkit.data.batching import Rows
+from mtlkit.data.tokenizer import Encoded
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.objectives import Objective
 from mtlkit.training.schedules import Piece
@@ -24,10 +25,10 @@ class VectorsOf(Protocol):
 
 
 class Store(Protocol):
-    """Vectors of all texts of a task, wherever they are kept."""
+    """Vectors of all texts of a task, or states of all their tokens, wherever they are kept."""
 
     def take(self, rows: Rows) -> Tensor:
-        """Those of some rows, (N, D), in their order."""
+        """Those of some rows, (N, D), in their order, on the compute device."""
         ...
 
 
@@ -39,9 +40,35 @@ class WholeBackbone:
 
     def __call__(self, piece: Piece) -> Vectors:
         batches = {name: self.objectives[name].train.batch(rows) for name, rows in piece.items()}
-        joined = self.model.encode(Batch.join(list(batches.values())).to(self.device))
+        joined = self.encode(batches, Batch.join(list(batches.values())).to(self.device))
         parts = torch.split(joined, [len(batch) for batch in batches.values()])
         return {name: (part, batch.rows) for (name, batch), part in zip(batches.items(), parts, strict=True)}
+
+    def encode(self, batches: Mapping[str, Batch], joined: Batch) -> Tensor:
+        """The vectors of a batch, (N, D), joined of one a task."""
+        return self.model.encode(joined)
+
+
+class UpperBackbone(WholeBackbone):
+    """The backbone is frozen below block `depth`: the blocks above run on what it reads, which was kept of every token.
+
+    `stores` give the states of all tokens of some texts, text after text.
+    """
+
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        objectives: Mapping[str, Objective],
+        device: torch.device,
+        stores: Mapping[str, Store],
+        depth: int,
+    ) -> None:
+        super().__init__(model, objectives, device)
+        self.stores, self.depth = stores, depth
+
+    def encode(self, batches: Mapping[str, Batch], joined: Batch) -> Tensor:
+        states_TD = torch.cat([self.stores[name].take(batch.rows) for name, batch in batches.items()])
+        return self.model.backbone.encode_from(joined, states_TD, self.depth)
 
 
 class KeptVectors:
@@ -62,3 +89,14 @@ class InMemory:
 
     def take(self, rows: Rows) -> Tensor:
         return self.vectors[torch.from_numpy(rows).to(self.vectors.device)]
+
+
+class OfTokens:
+    """States of every token, (T, D), which another store keeps; those of a text are those of its tokens."""
+
+    def __init__(self, states: Store, encoded: Encoded) -> None:
+        self.states, self.encoded = states, encoded
+
+    def take(self, rows: Rows) -> Tensor:
+        """The states of some texts, one text after another."""
+        return self.states.take(self.encoded.places(rows))

@@ -7,7 +7,7 @@ import torch
 from mtlkit.data.tasks import TaskData
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.encoding import encode_all, evaluate, for_each, outputs_of
+from mtlkit.inference.encoding import encode_all, evaluate, for_each, outputs_of, states_all
 from mtlkit.metrics import main_metric, score
 from mtlkit.model.multitask import MultiTaskModel
 
@@ -24,6 +24,18 @@ def test_vectors_come_in_the_order_of_the_texts_whatever_the_batches(
     vectors = encode_all(tiny_model, encoded, compute, batch_tokens)
     torch.testing.assert_close(vectors, expected, atol=1e-5, rtol=0)
     assert not vectors.requires_grad
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 20, 10_000])
+def test_states_come_in_the_order_of_the_tokens_whatever_the_batches(
+    batch_tokens: int, tiny_model: MultiTaskModel, text_encoder: TextEncoder, compute: Compute
+) -> None:
+    encoded = text_encoder.encode(TEXTS)
+    with torch.no_grad():
+        expected = torch.cat([tiny_model.states(encoded.batch([row]), 1) for row in range(len(TEXTS))])
+    states = states_all(tiny_model, encoded, compute, 1, batch_tokens)
+    torch.testing.assert_close(states, expected, atol=1e-5, rtol=0)
+    assert not states.requires_grad
 
 
 def test_no_text_gives_no_vector(tiny_model: MultiTaskModel, text_encoder: TextEncoder, compute: Compute) -> None:

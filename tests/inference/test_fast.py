@@ -16,7 +16,7 @@ from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.errors import UsageError
 from mtlkit.inference.calibration import calibration_texts, ranges_of
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.encoding import encode_all
+from mtlkit.inference.encoding import encode_all, states_all
 from mtlkit.inference.fast import Encodes, fastest, pack
 from mtlkit.inference.int8 import check_int8, quantise
 from mtlkit.model.encoder import Encoder
@@ -73,6 +73,17 @@ def test_packed_vectors_are_those_of_the_encoder(shape: str, text_encoder: TextE
     np.testing.assert_allclose(
         vectors(pack(model.backbone), text_encoder, texts), vectors(model, text_encoder, texts), atol=1e-5, rtol=0
     )
+
+
+@pytest.mark.parametrize("depth", [0, 2, 3])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_packed_states_at_a_block_are_those_of_the_encoder(
+    shape: str, depth: int, text_encoder: TextEncoder, texts: list[str]
+) -> None:
+    model, encoded = MultiTaskModel(make(shape, text_encoder)), text_encoder.encode(texts)
+    found = states_all(pack(model.backbone), encoded, CPU, depth, 300)
+    assert found.shape == (len(encoded.ids), 32)
+    torch.testing.assert_close(found, states_all(model, encoded, CPU, depth, 300), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("shape", ["bidirectional", "causal", "bert", "electra", "weighted", "tanh"])

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from mtlkit.batch import Batch
-from mtlkit.config.architecture import Architecture, Attention
+from mtlkit.batch import MULTIPLE, Batch
+from mtlkit.config.architecture import Architecture, Attention, Pooling
 from mtlkit.data.tokenizer import Encoded, TextEncoder
 from mtlkit.model.encoder import Block, Encoder
 
@@ -130,6 +130,36 @@ def test_attend_turns_a_causal_encoder_into_the_bidirectional_one_and_back(make_
         assert torch.equal(encoder(batch), other(batch))
         encoder.attend("causal")
         assert torch.equal(encoder(batch), causal)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+@pytest.mark.parametrize("pooling", ["mean", "weighted", "first"])
+def test_going_on_from_the_states_at_a_block_gives_the_vectors_of_the_whole(
+    pooling: Pooling, depth: int, passages: list[str], reader: TextEncoder, make_encoder: MakeEncoder
+) -> None:
+    encoder = make_encoder("bidirectional", pooling)
+    batch = reader.encode(passages).batch(range(len(passages)))
+    assert batch.tokens % MULTIPLE  # so that idle tokens round it up
+    with torch.no_grad():
+        whole, states = encoder.encode(batch), encoder.states(batch, depth)
+        assert states.shape == (batch.tokens, 32)
+        torch.testing.assert_close(encoder.encode_from(batch, states, depth), whole, atol=1e-6, rtol=0)
+        assert (encoder.encode_from(batch, states.flip(0), depth) - whole).abs().max() > 1e-2  # it does go on from them
+
+
+def test_the_states_at_a_block_are_what_it_reads(passages: list[str], reader: TextEncoder, make_encoder: MakeEncoder) -> None:
+    encoder = make_encoder("causal")
+    batch = reader.encode(passages).batch(range(len(passages)))
+    read: list[Tensor] = []
+    for block in encoder.blocks:
+        block.register_forward_pre_hook(lambda _module, inputs: read.append(inputs[0][: batch.tokens]))
+    with torch.no_grad():
+        encoder.encode(batch)
+        wanted = list(read)
+        for depth, states in enumerate(wanted):
+            read.clear()
+            assert torch.equal(encoder.states(batch, depth), states)
+            assert len(read) == depth  # no block above is run
 
 
 def test_the_order_of_words_matters(make_encoder: MakeEncoder) -> None:

@@ -17,7 +17,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import parts_of, weight_names
 from mtlkit.training.freezing import prefix_of
-from mtlkit.training.frozen_weights import PartTable, apply_freeze, digest, multiples_of, training_mode
+from mtlkit.training.frozen_weights import PartTable, apply_freeze, digest, multiples_of, prefix_depth, training_mode
 from mtlkit.training.loop import train
 from mtlkit.training.objectives import head_objectives
 from mtlkit.training.optimizer import LearningRate, make_optimizer
@@ -98,3 +98,28 @@ def test_equal_weights_under_other_names_have_another_digest() -> None:
 def test_a_prefix_names_the_weights_of_a_part(part: str, tiny_model: MultiTaskModel) -> None:
     names = {name for name, _ in tiny_model.named_parameters() if name.startswith(prefix_of(part))}
     assert len(names) == len(list(tiny_model.part(part).parameters()))
+
+
+@pytest.mark.parametrize(
+    ("items", "unfreeze", "depth"),
+    [
+        ([], None, 0),
+        (["layers:0-1"], None, 0),
+        (["embeddings"], None, 0),
+        (["embeddings,layers:0"], None, 1),
+        (["embeddings,layers:1"], None, 0),
+        (["embeddings,layers:0-1"], None, 2),
+        (["backbone"], None, 2),
+        (["backbone,-layers:1"], None, 1),
+        (["backbone,-norms"], None, 0),
+        (["backbone,-re:blocks.1.attention.qkv.bias"], None, 1),
+        (["embeddings,layers:0@until=epoch:2"], None, 0),
+        (["backbone@until=step:5", "embeddings,layers:0"], None, 1),
+        ([], "top-down", 0),
+        (["embeddings,layers:0"], "top-down", 1),
+    ],
+)
+def test_the_prefix_is_what_never_trains_from_the_embeddings_up(
+    items: list[str], unfreeze: str | None, depth: int, tiny_model: MultiTaskModel
+) -> None:
+    assert prefix_depth(tiny_model, freezing_of(tiny_model, items, unfreeze).always) == depth
