@@ -22,6 +22,7 @@ from mtlkit.training.forgetting import ForgettingReport, TaskChange, backward_tr
 from mtlkit.training.objectives import HeadObjective
 
 PROBES = 100
+UPWARDS = ("embeddings", "layers", "pooling", "head")
 
 
 def probe_texts() -> list[str]:
@@ -103,8 +104,10 @@ class Memory:
 
 
 def distances(start: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[str, float | None]:
-    """How far each part that the start had has moved: |w - w0| / |w0|; None where w0 is all zeros and w is not."""
-    return {part: _distance([(start[name], now[name]) for name in names]) for part, names in parts_of(start).items()}
+    """How far each part that the start had has moved, from the embeddings upwards: |w - w0| / |w0|; None where w0 is all zeros
+    and w is not."""
+    parts = sorted(parts_of(start).items(), key=lambda item: UPWARDS.index(item[0].split(":")[0]))
+    return {part: _distance([(start[name], now[name]) for name in names]) for part, names in parts}
 
 
 @torch.no_grad()

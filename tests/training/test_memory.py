@@ -153,6 +153,12 @@ def test_a_distance_is_that_of_all_weights_of_a_part_together() -> None:
     assert distances(start, now) == {"pooling": pytest.approx(2 / 5)}
 
 
+def test_parts_stand_from_the_embeddings_upwards() -> None:
+    names = ["token_weights", "tokens.weight", "blocks.0.out.bias", "blocks.1.out.bias", "norm.bias"]
+    start = {"heads.a.layers.1.bias": torch.ones(1), **{f"backbone.{name}": torch.ones(1) for name in names}}
+    assert list(distances(start, start)) == ["embeddings", "layers:0", "layers:1", "pooling", "head:a"]
+
+
 def test_from_zeros_there_is_no_relative_distance_and_staying_there_is_none_at_all() -> None:
     start = {"heads.a.layers.1.bias": torch.zeros(2), "heads.b.layers.1.bias": torch.zeros(2)}
     now = {"heads.a.layers.1.bias": torch.ones(2), "heads.b.layers.1.bias": torch.zeros(2)}
