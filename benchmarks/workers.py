@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from compare import Measure, Side, installed
+from compare import PEAK, Measure, Side, installed
 
 Prepare = Callable[[Namespace], Callable[[], Measure]]
 
@@ -98,7 +98,7 @@ def serve(sides: Mapping[str, Prepare]) -> None:
     print("{}", file=replies, flush=True)
     for _ in sys.stdin:
         taken = measure()
-        taken.others["peak MiB"] = peak()
+        taken.others[PEAK] = peak()
         print(json.dumps(dataclasses.asdict(taken)), file=replies, flush=True)
 
 
