@@ -40,7 +40,7 @@ class RowsWriter:
         raise NotImplementedError
 
     def add(self, texts: Sequence[str], vectors: Vectors) -> None:
-        self.file.write(vectors.astype("<f4").tobytes())
+        self.file.write(np.ascontiguousarray(vectors, "<f4").data)  # without a copy, for parts are large
         self.rows += len(vectors)
 
     def close(self) -> None:
