@@ -75,7 +75,8 @@ def vectors_of(
 ) -> VectorsOf:
     """Where a step's vectors come from: with `keep`, from what a frozen lower part made of the texts, kept in memory."""
     texts = {name: objective.train.encoded for name, objective in objectives.items()}
-    if all(name in frozen for name, _ in model.named_parameters() if name.startswith("backbone.")):
+    names = [name for name, _ in model.named_parameters()]
+    if frozen.issuperset(name for name in names if name.startswith("backbone.")):
         return KeptVectors(keep_vectors(model, texts, compute, None, 0).stores)
     depth = prefix_depth([name for name, _ in model.named_parameters()], frozen)
     if not keep:
