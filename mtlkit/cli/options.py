@@ -23,7 +23,8 @@ else:
 
 Options = TypeVar("Options")
 
-PANELS = ("Data", "Objective", "Model", "Training", "Freezing", "Output", "Run", "Machine")  # in the order of --help
+# in the order of --help
+PANELS = ("Data", "Objective", "Model", "Training", "Freezing", "Keeping what was learned", "Output", "Run", "Machine")
 
 
 def add_command(

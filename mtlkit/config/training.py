@@ -22,7 +22,7 @@ TeacherPrecision = Literal["auto", "fp32", "bf16", "int8"]
 
 MAX_LENGTH = 256  # tokens of a text, for a model from scratch
 DATA, MODEL, TRAINING, FREEZING, RUN, MACHINE = "Data", "Model", "Training", "Freezing", "Run", "Machine"
-OBJECTIVE = "Objective"
+OBJECTIVE, KEEPING = "Objective", "Keeping what was learned"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +126,15 @@ class TaskTrainingOptions(ShapeOptions, TrainingOptions):
     layer_lr_decay: float = option(
         1.0, "How many times slower each block learns than the one above it, such as 2.6.", panel=FREEZING, minimum=1
     )
+    cache_prefix: bool = option(
+        False, "Work out what frozen lower blocks make of each text once and keep it: faster, but takes room.", panel=FREEZING
+    )
+    cache_memory: float = option(
+        1.0,
+        "GiB that is kept in memory of what is worked out once; more is kept on disk, beside the run.",
+        panel=FREEZING,
+        minimum=0,
+    )
 
     def architecture(self, vocab_size: int | None = None) -> Architecture:
         """The shape of fresh weights; of the largest vocabulary allowed unless its size is known. Raises UsageError."""
@@ -206,6 +215,33 @@ class TrainMtlOptions(TaskTrainingOptions):
     )
     objective: ObjectiveName = "classify"
     schedule: Schedule = option("round-robin", "A batch of each task in turn, or one batch of all tasks.", panel=TRAINING)
+    watch: list[str] = option(
+        [],
+        "A task of the starting model that is only evaluated: before, after each epoch, at the end. NAME alone takes the data "
+        "that its run was trained on; repeatable.",
+        panel=KEEPING,
+        metavar="NAME[=SOURCE]",
+    )
+    rehearse: list[str] = option(
+        [],
+        "A watched task of which some batches stay in the mix: one for every 1/SHARE batches of the others (0.2 without it); "
+        "repeatable.",
+        panel=KEEPING,
+        metavar="TASK[:SHARE]",
+    )
+    guard: list[str] = option(
+        [],
+        "l2sp[:ALPHA[:BETA]] pulls weights towards the start, lwf[:ALPHA[:T]] keeps what old heads say of the new texts, "
+        "ewc[:LAMBDA] pulls those weights that matter to watched tasks; repeatable.",
+        panel=KEEPING,
+    )
+    max_forgetting: float | None = option(
+        None,
+        "Stop when a watched task falls by more than so many points on validation, and keep the last weights within.",
+        panel=KEEPING,
+        minimum=0,
+        metavar="POINTS",
+    )
 
     @property
     def tasks(self) -> list[str]:

@@ -49,11 +49,11 @@ def parse_source(text: str) -> tuple[str, Query]:
     return address, Query(**values)
 
 
-def parse_task(text: str) -> tuple[str, str]:
+def parse_task(text: str, option: str = "--task") -> tuple[str, str]:
     """`NAME=SOURCE` -> name and source. Raises UsageError."""
     name, equals, source = text.partition("=")
     if not equals or "?" in name:
-        raise UsageError(f"--task {text!r} has no name; write --task NAME=SOURCE, such as topic=sample:topic")
+        raise UsageError(f"{option} {text!r} has no name; write {option} NAME=SOURCE, such as topic=sample:topic")
     if not source:
-        raise UsageError(f"--task {text!r} has no source after '='; write --task NAME=SOURCE")
+        raise UsageError(f"{option} {text!r} has no source after '='; write {option} NAME=SOURCE")
     return check_task_name(name), source

@@ -65,14 +65,17 @@ def prepare(spec: TaskSpec, table: Table, encoder: TextEncoder) -> LabelledTexts
     return LabelledTexts(encoded, labels, kept, unseen)
 
 
-def prepare_task(spec: TaskSpec, source: str, train: Table, validation: Table, encoder: TextEncoder) -> TaskData:
-    """Training and validation rows of a task, with the fingerprints that its run records."""
-    data = {
+def prepare_task(
+    spec: TaskSpec, source: str, train: Table, validation: Table, encoder: TextEncoder, *, watched: bool = False
+) -> TaskData:
+    """Training and validation rows of a task, with the fingerprints that its run records; `watched` is said there, too."""
+    data: dict[str, Any] = {
         "source": source,
         "train": {"rows": len(train), "sha256": fingerprint([*train.texts, *map(str, train.labels)])},
         "validation": {
             "rows": len(validation),
             "sha256": fingerprint([*validation.texts, *map(str, validation.labels)]),
         },
+        **({"watched": True} if watched else {}),
     }
     return TaskData(spec, prepare(spec, train, encoder), prepare(spec, validation, encoder), data)

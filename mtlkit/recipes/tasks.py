@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mtlkit.config.architecture import Stage, parse_head
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
 from mtlkit.data.grammar import parse_source, parse_task
-from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Reading, cap_tables, read_train_and_validation
-from mtlkit.data.tasks import TaskData, prepare_task
-from mtlkit.data.tokenizer import Encoded
-from mtlkit.errors import MtlkitError, UsageError
+from mtlkit.errors import MtlkitError, UsageError, listed
 from mtlkit.inference.compute import choose_compute
 from mtlkit.model.weight_names import weight_names
-from mtlkit.recipes.finding import Found
+from mtlkit.recipes.keeping import Keeping, check_keeping
+from mtlkit.recipes.preparing import Checked, Options, Prepared, prepare_objectives
 from mtlkit.recipes.saving import Product, save_run
-from mtlkit.recipes.start import Start, choose_start, fit_heads, start_from, start_from_scratch
-from mtlkit.recipes.vector_objectives import check_objective, load_lesson
+from mtlkit.recipes.start import choose_start
+from mtlkit.recipes.vector_objectives import check_objective
 from mtlkit.recipes.weights import describe
+from mtlkit.report.forgetting import in_words
 from mtlkit.runs import check_place, staged
-from mtlkit.training.events import Epoch, Event, Finished, Note, Parts
-from mtlkit.training.fit import fit
-from mtlkit.training.freezing import Freezing, check_freeze, parse_freeze
-from mtlkit.training.objectives import Objective, head_objectives
-
-Options = TrainSentenceOptions | TrainMtlOptions
+from mtlkit.training.events import Epoch, Event, Finished, Forgetting, Note, Parts
+from mtlkit.training.fit import Surroundings, fit
+from mtlkit.training.freezing import check_freeze, parse_freeze
+from mtlkit.training.frozen_weights import prefix_depth
+from mtlkit.training.memory import probe_texts
+from mtlkit.training.regime import Regime
 
 
 @dataclass(frozen=True)
@@ -40,24 +37,6 @@ class Stages:
     folder: str
     starts: tuple[Stage, ...]
     following: str
-
-
-@dataclass(frozen=True)
-class Checked:
-    """Options that go together: the model to start from (None: fresh weights), the tasks' sources, what is frozen."""
-
-    found: Found | None
-    sources: dict[str, str]
-    freezing: Freezing
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A model to train, what it is to learn by name, and the fingerprint of each one's data."""
-
-    start: Start
-    objectives: Mapping[str, Objective]
-    data: dict[str, Any]
 
 
 def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
@@ -76,18 +55,23 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
     if unused:
         moves = not checked.freezing.wholly("backbone", checked.freezing.always)
         yield Note(f"kept as they are, for want of data: {', '.join(sorted(unused))}", warning=moves)
+    regime = regime_of(options, checked, prepared)
+    probe = start.encoder.encode(probe_texts()) if prepared.known else None
     with staged(out) as place:
-        best = None
+        best, forgotten = None, {}
         with (place / "metrics.jsonl").open("w", encoding="utf-8") as log:
-            for event in fit(start.model, prepared.objectives, checked.freezing, options.schedule, options, compute, log):
+            surroundings = Surroundings(compute, log, out.parent / ".cache", probe)
+            for event in fit(start.model, prepared.objectives, regime, options, surroundings):
                 if isinstance(event, Epoch) and event.best:
                     best = event
                 if isinstance(event, Parts):
                     check_unchanged(event)
+                if isinstance(event, Forgetting):
+                    forgotten = {"forgetting": {**event.report.to_json(), "words": in_words(event.report)}}
                 yield event
         assert best is not None
         scores = {state.task: state.validation for state in best.tasks}
-        metrics = {"validation": scores, "score": best.score, "best_epoch": best.epoch}
+        metrics = {"validation": scores, "score": best.score, "best_epoch": best.epoch, **forgotten}
         product = Product(start.model, start.encoder.tokenizer, stages.stage, start.encoder.encoding)
         save_run(place, out, product, stages.command, options, data=prepared.data, metrics=metrics, parent=start.parent)
     yield Finished(out, metrics, time.monotonic() - started, stages.following)
@@ -105,46 +89,26 @@ def check(options: Options, stages: Stages) -> Checked:
     heads = known | {name: options.head for name in sources if name not in known}
     weights = weight_names(architecture, heads)
     freezing = parse_freeze(options.freeze, options.unfreeze, weights, list(heads), architecture.layers)
+    keeping = Keeping()
+    if isinstance(options, TrainMtlOptions):
+        keeping = check_keeping(options, found, list(known), sources, freezing)
+    if options.cache_prefix and not prefix_depth(weights, freezing.always):
+        raise UsageError(
+            "--cache-prefix keeps what frozen lower blocks give, and none are frozen all along together with the embeddings; "
+            f"say --freeze embeddings,layers:0-{max(0, architecture.layers // 2 - 1)}, or leave it out"
+        )
     if isinstance(options, TrainSentenceOptions):
         check_objective(options, found, freezing, architecture.dim)
     if options.objective == "classify":
         check_freeze(freezing, list(sources), {"backbone", *(f"head:{name}" for name in known)}, fresh=found is None)
-    return Checked(found, sources, freezing)
+    return Checked(found, sources, freezing, keeping)
 
 
-def prepare_objectives(options: Options, checked: Checked) -> Generator[Event, None, Prepared]:
-    """Reads the data and the model to train."""
-    reading = Reading(options.encoding, options.on_bad_row, Tally())
-    if isinstance(options, TrainSentenceOptions) and options.objective != "classify":
-        ((name, source),) = checked.sources.items()
-        lesson = yield from load_lesson(options, checked.found, source, reading)
-        prepared = Prepared(lesson.start, {name: lesson.objective}, {name: lesson.data})
-        if cut := cut_texts(lesson.objective.train.encoded, lesson.start):
-            yield Note(f"{name}: {cut}")
-    else:
-        start, tasks, warnings = load(options, checked, reading)
-        yield from (Note(text, warning=True) for text in warnings)
-        yield from describe_tasks(tasks, start)
-        data = {name: task.fingerprint for name, task in tasks.items()}
-        prepared = Prepared(start, head_objectives(start.model, tasks), data)
-    if reading.tally.skipped:
-        yield Note(f"{reading.tally.skipped:,} rows skipped, such as {reading.tally.reasons[0]}", warning=True)
-    return prepared
-
-
-def load(options: Options, checked: Checked, reading: Reading) -> tuple[Start, dict[str, TaskData], list[str]]:
-    """The model to train, with a head a task; every task's rows as tokens and labels; and what the user should look at."""
-    start = start_from(checked.found, options) if checked.found else None
-    tables = {name: read_train_and_validation(source, reading) for name, source in checked.sources.items()}
-    train = cap_tables({name: both[0] for name, both in tables.items()}, options.cap_rows())
-    start = start or start_from_scratch(options, [text for table in train.values() for text in table.texts])
-    kinds = {name: parse_source(source)[1].kind for name, source in checked.sources.items()}
-    specs, warnings = fit_heads(start, train, kinds, options.head, checked.freezing, options.seed)
-    tasks = {
-        name: prepare_task(spec, checked.sources[name], train[name], tables[name][1], start.encoder)
-        for name, spec in specs.items()
-    }
-    return start, tasks, warnings
+def regime_of(options: Options, checked: Checked, prepared: Prepared) -> Regime:
+    """The terms of the training."""
+    kept = checked.keeping
+    watched = frozenset(kept.watched)
+    return Regime(checked.freezing, options.schedule, prepared.known, watched, kept.rehearsed, kept.guards, kept.max_forgetting)
 
 
 def named_sources(tasks: Sequence[str]) -> dict[str, str]:
@@ -161,25 +125,9 @@ def named_sources(tasks: Sequence[str]) -> dict[str, str]:
     return named
 
 
-def describe_tasks(tasks: dict[str, TaskData], start: Start) -> Iterator[Note]:
-    """What each task is, and what of its texts does not fit."""
-    for name, task in tasks.items():
-        what = f"{len(task.spec.labels)} classes" if task.spec.labels else task.spec.kind
-        counts = f"{len(task.train):,} rows to train on, {len(task.validation):,} to validate"
-        yield Note(f"{name}: {', '.join(filter(None, (counts, what, cut_texts(task.train.encoded, start))))}")
-        for label, rows in task.validation.unseen.most_common(3):
-            yield Note(f"{name}: {rows} validation rows have the label '{label}', unseen in training; left out", warning=True)
-
-
-def cut_texts(encoded: Encoded, start: Start) -> str:
-    """How many texts were cut; nothing where none was."""
-    encoding = start.encoder.encoding
-    share = f"{encoded.truncated / len(encoded):.1%} of the texts cut to {encoding.max_length} tokens ({encoding.truncate})"
-    return share if encoded.truncated else ""
-
-
 def check_unchanged(parts: Parts) -> None:
     """The proof of freezing. A difference is a bug of mtlkit."""
     for part in parts.parts:
-        if part.after is not None and part.after != part.before:
-            raise MtlkitError(f"{part.name} was frozen but changed: {part.before} became {part.after}; please report this")
+        if part.changed:
+            digests = f"SHA-256 of {part.name} was {part.before} and is {part.after}"
+            raise MtlkitError(f"frozen but changed: {listed(part.changed)} ({digests}); nothing was saved, please report this")

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from mtlkit.report.embedding_tables import compact_table
 from mtlkit.report.tables import METRICS, number, titled
-from mtlkit.report.text import literal, one_line, printable, shorten
+from mtlkit.report.text import one_line, printable, shorten
 from mtlkit.training.forgetting import ForgettingReport, TaskChange
 
 LEAST_NAME = 16  # columns for the name of a task before stages are left out
@@ -18,14 +18,14 @@ UNITS = {"accuracy": "points", "macro_f1": "points of macro-F1", "spearman": "po
 
 
 def forgetting_tables(report: ForgettingReport, width: int) -> list[RenderableType]:
-    """Tasks at every stage, what became of the known ones, how far each part moved, and a line on the vectors of probe texts.
+    """Tasks at every stage, what became of the known ones, how far each part moved.
     Where `width` is too little, names are cut and stages in the middle left out; never a figure."""
     found: list[RenderableType] = [stage_table(report, width)]
     if report.changes:
         found.append(change_table(report.changes, width))
     if any(change.fallen for change in report.changes):
         found.append(fallen_table(report.changes, width))
-    return [*found, distance_table(report.distances, width), *map(literal, cosine_words(report))]
+    return [*found, distance_table(report.distances, width)]
 
 
 def stage_table(report: ForgettingReport, width: int) -> Group:

@@ -57,7 +57,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def epoch_table(epoch: Epoch, width: int) -> Group:
     """A row a task: losses, metrics, batches seen."""
-    name = f"epoch {epoch.epoch}/{epoch.epochs}" if epoch.epoch else "before training"
+    name = epoch.place or (f"epoch {epoch.epoch}/{epoch.epochs}" if epoch.epoch else "before training")
     title = f"{name}, mean score {epoch.score:.3f}{', best so far' if epoch.best else ''}"
     return titled(title, task_table(epoch.tasks, width))
 
@@ -88,7 +88,9 @@ def metric_names(states: Sequence[TaskState]) -> list[str]:
 def state_figures(state: TaskState, metrics: Sequence[str]) -> list[str]:
     seen = f"{state.batches}/{state.planned}" if state.planned else str(state.batches or "-")
     values = [number(state.validation.get(name)) for name in ("loss", *metrics)]
-    return [number(state.train_loss), *values, "watched" if state.watched else seen]
+    if state.watched:
+        seen = f"{seen} rehearsed" if state.planned else "watched"
+    return [number(state.train_loss), *values, seen]
 
 
 def class_table(task: str, metrics: dict[str, Any]) -> Group:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mtlkit.training.forgetting import ForgettingReport
+
 
 @dataclass(frozen=True)
 class Note:
@@ -20,7 +22,8 @@ class Note:
 @dataclass(frozen=True)
 class Part:
     """A part of the model: its parameters, how many of them train, and its SHA-256 before and after (frozen parts). Where parts
-    differ in that: the peak of its learning rate, and since when it trains (`epoch 2`)."""
+    differ in that: the peak of its learning rate, and since when it trains (`epoch 2`). `changed` are tensors that should not
+    have."""
 
     name: str
     parameters: int
@@ -29,6 +32,7 @@ class Part:
     after: str | None = None
     rate: float | None = None
     since: str = ""
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,22 @@ class TaskState:
 
 @dataclass(frozen=True)
 class Epoch:
-    """All tasks after an epoch (0: before training); `best` when its mean score is the highest so far."""
+    """All tasks after an epoch (0: before training); `best` when its mean score is the highest so far. `place` names the point
+    in an epoch where training was stopped."""
 
     epoch: int
     epochs: int
     tasks: tuple[TaskState, ...]
     score: float
     best: bool
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """What became of the tasks that the start knew."""
+
+    report: ForgettingReport
 
 
 @dataclass(frozen=True)
@@ -87,7 +100,7 @@ class Finished:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-Event = Note | Parts | Progress | Epoch | Finished
+Event = Note | Parts | Progress | Epoch | Forgetting | Finished
 
 
 def result(events: Iterable[Event]) -> Finished:

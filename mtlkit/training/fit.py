@@ -2,111 +2,160 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
-from typing import Any, TextIO
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
 
-from torch import Tensor
-
-from mtlkit.config.training import Schedule, TaskTrainingOptions
+from mtlkit.config.training import TaskTrainingOptions
+from mtlkit.data.tokenizer import Encoded
 from mtlkit.errors import listed
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.encoding import encode_all
-from mtlkit.inference.fast import fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import parts_of
-from mtlkit.training.events import Epoch, Event, Note, Parts, Progress, TaskState
-from mtlkit.training.freezing import Freezing, prefix_of
-from mtlkit.training.frozen_weights import PartTable, apply_freeze, multiples_of, training_mode
-from mtlkit.training.judging import Best, Judge, rank, trained_weights
+from mtlkit.training.bound import Bound
+from mtlkit.training.events import Event, Forgetting, Note, Parts, Progress
+from mtlkit.training.freezing import prefix_of
+from mtlkit.training.frozen_weights import PartTable, apply_freeze, multiples_of, prefix_depth, training_mode
+from mtlkit.training.guards import Beginning, Guard
+from mtlkit.training.judging import Judge
+from mtlkit.training.kept import Kept, keep_states, keep_vectors
+from mtlkit.training.ledger import Ledger
 from mtlkit.training.loop import Step, train
+from mtlkit.training.memory import Memory
 from mtlkit.training.multitask import TaskLosses
-from mtlkit.training.objectives import Objective
+from mtlkit.training.objectives import HeadObjective, Objective
 from mtlkit.training.optimizer import LearningRate
-from mtlkit.training.piece_vectors import InMemory, KeptVectors, VectorsOf, WholeBackbone
-from mtlkit.training.schedules import Piece, make_plans, spend, work
+from mtlkit.training.piece_vectors import KeptVectors, UpperBackbone, VectorsOf, WholeBackbone
+from mtlkit.training.regime import Regime
+from mtlkit.training.schedules import Mix, Piece, make_plans
 
 
-class Account:
-    """Train loss and batches of each task since the epoch began."""
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a training computes and writes: its log; where what is worked out once may be kept on disk (None: nowhere); and the
+    tokens of some fixed texts, by which it tells what became of what the start knew (None: it does not)."""
 
-    def __init__(self) -> None:
-        self.loss: dict[str, float] = defaultdict(float)
-        self.texts: dict[str, int] = defaultdict(int)
-        self.batches: dict[str, int] = defaultdict(int)
-
-    def add(self, step: Step[Piece]) -> None:
-        for name, rows in step.work.items():
-            self.loss[name] += step.losses[name] * len(rows)
-            self.texts[name] += len(rows)
-            self.batches[name] += 1
-
-    def mean(self, name: str) -> float | None:
-        return self.loss[name] / self.texts[name] if self.texts[name] else None
+    compute: Compute
+    log: TextIO
+    cache: Path | None = None
+    probe: Encoded | None = None
 
 
 class Fit:
-    """One training. A task whose head is frozen is watched: evaluated, not trained on."""
+    """One training. A watched task is evaluated, not trained; where it is rehearsed, its batches train all but its head."""
 
     def __init__(
         self,
         model: MultiTaskModel,
         objectives: Mapping[str, Objective],
-        freezing: Freezing,
-        schedule: Schedule,
+        regime: Regime,
         options: TaskTrainingOptions,
-        compute: Compute,
-        log: TextIO,
+        surroundings: Surroundings,
     ) -> None:
-        model.to(compute.device)
-        self.model, self.objectives, self.freezing = model, objectives, freezing
-        self.schedule, self.options, self.compute, self.log = schedule, options, compute, log
-        self.idle = idle_heads(model, objectives)
-        self.never = freezing.always | self.idle
-        self._freeze(freezing.at(0, 0) | self.idle)
-        self.multiples = multiples_of(model, options.head_rate, options.layer_lr_decay)
-        self.table = PartTable(model, freezing, self.never, options.learning_rate, self.multiples)
-        self.mixed = {name: one for name, one in objectives.items() if not (one.head and freezing.wholly(one.head, self.never))}
+        self.compute, self.surroundings = surroundings.compute, surroundings
+        model.to(self.compute.device)
+        self.model, self.objectives, self.regime, self.options = model, objectives, regime, options
+        self.trained = regime.trained(objectives)
+        self.watched = {name: one for name, one in objectives.items() if name not in self.trained}
+        self.mixed = {name: one for name, one in objectives.items() if name in self.trained or name in regime.rehearsed}
+        self.idle = idle_heads(model, self.trained)
+        self.never = regime.freezing.always | self.idle
         self.lengths = {name: objective.train.lengths for name, objective in self.mixed.items()}
-        self.plans = make_plans(self.lengths, options.batch_tokens, options.seed)
-        self.budget = spend(self.plans, schedule)
-        self.best: Best | None = None
+        self.mix = Mix(make_plans(self.lengths, options.batch_tokens, options.seed), regime.schedule, regime.rehearsed)
+        self.guards = self._make_guards()
+        self._freeze(regime.freezing.at(0, 0) | self.idle)
+        self.multiples = multiples_of(model, options.head_rate, options.layer_lr_decay)
+        self.table = PartTable(model, regime.freezing, self.never, options.learning_rate, self.multiples)
+
+    def _known(self) -> dict[str, HeadObjective]:
+        """Objectives of the tasks whose heads the start brought."""
+        heads = {name: one for name, one in self.objectives.items() if isinstance(one, HeadObjective)}
+        return {name: one for name, one in heads.items() if name in self.regime.known}
+
+    def _make_guards(self) -> dict[str, Guard]:
+        apply_freeze(self.model, self.never)  # what is thawed later on is guarded, too
+        trainable = frozenset(name for name, _ in self.model.named_parameters()) - self.never
+        old = {name: one for name, one in self._known().items() if name in self.watched}
+        common = (self.regime.known, self.compute, self.options.seed)
+        beginning = Beginning(self.model, trainable, self.trained, old, *common)
+        return {choice.name: choice.make(beginning) for choice in self.regime.guards}
 
     def events(self) -> Iterator[Event]:
         """Trains in place, leaves the best weights in the model and yields what happens."""
         yield Parts(self.table.parts(self.frozen))
-        vectors = self._train_vectors()
-        judge = Judge(self.model, self.objectives, self.compute, vectors is not None)
-        if vectors is not None:
-            both = [examples for one in self.objectives.values() for examples in (one.train, one.validation)]
-            count = sum(len(examples.encoded) for examples in both)
-            yield Note(f"the backbone is frozen: {count:,} texts were encoded once, the heads train on their vectors")
-        if len(self.mixed) < len(self.objectives):
-            yield self._epoch(0, judge, Account())
-        worse, account = 0, Account()
-        for step, progress in self._steps(vectors):
-            account.add(step)
-            if step.skipped:
-                yield Note(f"step {step.index + 1} was skipped: its gradient was not finite", warning=True)
-            yield progress
-            yield from self._thaw(step.index + 1)
-            if (step.index + 1) % self.budget.steps:
-                continue
-            epoch = self._epoch(progress.epoch, judge, account)
-            yield epoch
-            worse = 0 if epoch.best else worse + 1
-            if self.options.patience and worse == self.options.patience:
-                yield Note(f"no better score in {worse} epochs: stopped")
-                break
-            account = Account()
-            training_mode(self.model, self.frozen)
-        assert self.best is not None
-        self.model.load_state_dict(self.best.weights, strict=False)
+        probe = self.surroundings.probe
+        memory = Memory(self.model, self._known(), probe, self.compute) if probe is not None else None
+        whole = self.regime.freezing.wholly("backbone", self.never)
+        vectors_of = yield from self._vectors_of(whole)
+        judge = Judge(self.model, self.objectives, self.compute, whole)
+        ledger = Ledger(self.model, judge, self.trained, self.mix, self.never, self.options.epochs, self.surroundings.log, memory)
+        if self.watched or self._known():
+            yield ledger.epoch(0)
+        yield from self._train(ledger, vectors_of)
+        assert ledger.best is not None
+        self.model.load_state_dict(ledger.best.weights, strict=False)
         self.model.eval()
         yield Parts(self.table.parts(self.frozen, final=True))
+        if memory:
+            yield Forgetting(memory.report(self.model, ledger.best.scores))
+
+    def _vectors_of(self, whole: bool) -> Generator[Event, None, VectorsOf]:
+        """How steps come by vectors. Backbone `whole` frozen: every training text is encoded once, and the heads train on the
+        vectors. With `--cache-prefix`, what lies below the first block that trains is run once."""
+        encoded = {name: objective.train.encoded for name, objective in self.mixed.items()}
+        limit = int(self.options.cache_memory * 2**30)
+        place = self.surroundings.cache
+        if whole:
+            kept = keep_vectors(self.model, encoded, self.compute, place, limit)
+            judged = sum(len(one.validation.encoded) for one in self.objectives.values())
+            yield Note(
+                f"the backbone is frozen: {kept.texts + judged:,} texts were encoded once, the heads train on their vectors"
+                f"{said_of_files(kept)}"
+            )
+            return KeptVectors(kept.stores)
+        depth = prefix_depth(self.regime.freezing.weights, self.never) if self.options.cache_prefix else 0
+        if depth:
+            kept = keep_states(self.model, encoded, self.compute, place, limit, depth)
+            yield Note(
+                f"what is frozen up to layers:{depth - 1} was run once on {kept.texts:,} texts: {kept.where}{reused(kept)}"
+            )
+            return UpperBackbone(self.model, self.mixed, self.compute.device, kept.stores, depth)
+        return WholeBackbone(self.model, self.mixed, self.compute.device)
+
+    def _train(self, ledger: Ledger, vectors_of: VectorsOf) -> Iterator[Event]:
+        bound = self._bound()
+        for step, progress in self._steps(vectors_of):
+            done = step.index + 1
+            ledger.add(step)
+            if step.skipped:
+                yield Note(f"step {done} was skipped: its gradient was not finite", warning=True)
+            yield progress
+            yield from self._thaw(done)
+            if bound and bound.due(done) and (reason := bound.broken(done)):
+                yield from self._go_back(bound, reason, ledger, progress.epoch)
+                return
+            if done % self.mix.steps == 0:
+                yield ledger.epoch(progress.epoch)
+                if self.options.patience and ledger.worse == self.options.patience:
+                    yield Note(f"no better score in {ledger.worse} epochs: stopped")
+                    return
+            training_mode(self.model, self.frozen)
+
+    def _bound(self) -> Bound | None:
+        points = self.regime.max_forgetting
+        if points is None:
+            return None
+        return Bound(self.model, self.watched, points, self.mix.steps, self.never, self.compute)
+
+    def _go_back(self, bound: Bound, reason: str, ledger: Ledger, epoch: int) -> Iterator[Event]:
+        """The bound broke: the last weights within it stay, whatever their score."""
+        place = f"those of step {bound.step}, the last within the bound" if bound.step else "those of the start: no step kept it"
+        yield Note(f"{reason}: stopped; the weights kept are {place}", warning=True)
+        self.model.load_state_dict(bound.kept, strict=False)
+        ledger.best = None
+        yield ledger.epoch(epoch, f"step {bound.step}, within the bound")
 
     def _freeze(self, frozen: frozenset[str]) -> None:
         self.frozen = frozen
@@ -114,88 +163,56 @@ class Fit:
 
     def _thaw(self, steps: int) -> Iterator[Note]:
         """After a step: what is frozen from the next one on. The optimizer takes up by itself what has a gradient."""
-        frozen = self.freezing.at(steps // self.budget.steps, steps) | self.idle
+        frozen = self.regime.freezing.at(steps // self.mix.steps, steps) | self.idle
         if frozen == self.frozen:
             return
         for verb, weights in (("train", self.frozen - frozen), ("are frozen", frozen - self.frozen)):
             if weights:
                 yield Note(f"from step {steps + 1} on {listed(sorted(parts_of(sorted(weights))))} {verb}")
         self._freeze(frozen)
-        training_mode(self.model, frozen)
 
-    def _train_vectors(self) -> dict[str, Tensor] | None:
-        """Backbone wholly frozen: every training text is encoded once, and the heads train on the vectors."""
-        if not self.freezing.wholly("backbone", self.never):
-            return None
-        self.model.eval()
-        fast = fastest(self.model, self.compute)
-        return {name: encode_all(fast, objective.train.encoded, self.compute) for name, objective in self.mixed.items()}
-
-    def _steps(self, vectors: dict[str, Tensor] | None) -> Iterator[tuple[Step[Piece], Progress]]:
-        vectors_of: VectorsOf = WholeBackbone(self.model, self.mixed, self.compute.device)
-        if vectors is not None:
-            vectors_of = KeptVectors({name: InMemory(each) for name, each in vectors.items()})
-        options, losses = self.options, TaskLosses(self.mixed, vectors_of)
-        rate = LearningRate(options.learning_rate, self.budget.steps * options.epochs, options.warmup)
+    def _steps(self, vectors_of: VectorsOf) -> Iterator[tuple[Step[Piece], Progress]]:
+        options, losses = self.options, TaskLosses(self.mixed, vectors_of, self.guards)
+        rate = LearningRate(options.learning_rate, self.mix.steps * options.epochs, options.warmup)
         training_mode(self.model, self.frozen)
         begun, seen = time.monotonic(), 0
         for step in train(
             self.model,
-            work(self.plans, self.schedule, self.budget.rounds * options.epochs),
+            self.mix.work(options.epochs),
             losses,
             rate,
-            weight_decay=options.weight_decay,
+            weight_decay=0.0 if any(guard.replaces_decay for guard in self.guards.values()) else options.weight_decay,
             clip=options.clip,
             compute=self.compute,
             multiples=self.multiples,
             describe=losses.describe,
         ):
             seen += sum(int(self.lengths[name][rows].sum()) for name, rows in step.work.items())
-            line = {"step": step.index + 1, "losses": step.losses, "gradient_norm": step.gradient_norm, "rate": step.rate}
-            self._write({**line, **({"skipped": True} if step.skipped else {})})
-            elapsed, epoch = time.monotonic() - begun, step.index // self.budget.steps + 1
+            elapsed, epoch = time.monotonic() - begun, step.index // self.mix.steps + 1
             yield step, Progress(step.index + 1, rate.steps, epoch, options.epochs, elapsed, seen / elapsed, step.losses, {})
 
-    def _epoch(self, number: int, judge: Judge, account: Account) -> Epoch:
-        """Evaluates every objective and, after an epoch (0 is before training), remembers the weights if they are the best."""
-        states = tuple(
-            TaskState(
-                name,
-                objective.kind,
-                account.mean(name),
-                metrics,
-                account.batches[name],
-                self.budget.rounds if number and name in self.mixed else 0,
-                name not in self.mixed,
-            )
-            for (name, objective), metrics in zip(self.objectives.items(), judge().values(), strict=True)
-        )
-        now = rank(states, self.mixed)
-        better = number > 0 and (self.best is None or now.beats(self.best.rank))
-        if better:
-            self.best = Best(now, trained_weights(self.model, self.never))
-        self._write({"epoch": number, "tasks": [asdict(state) for state in states]})
-        return Epoch(number, self.options.epochs, states, now.score, better)
 
-    def _write(self, line: dict[str, Any]) -> None:
-        self.log.write(json.dumps(line) + "\n")
-
-
-def idle_heads(model: MultiTaskModel, objectives: Mapping[str, Objective]) -> frozenset[str]:
-    """The weights of heads that there is no data for: they stay as they are."""
-    used = {objective.head for objective in objectives.values()}
+def idle_heads(model: MultiTaskModel, trained: Mapping[str, Objective]) -> frozenset[str]:
+    """The weights of heads that nothing trains: they stay as they are."""
+    used = {objective.head for objective in trained.values()}
     idle = tuple(prefix_of(f"head:{task}") for task in model.tasks if f"head:{task}" not in used)
     return frozenset(name for name, _ in model.named_parameters() if name.startswith(idle))
+
+
+def said_of_files(kept: Kept) -> str:
+    return f", kept as {kept.where}{reused(kept)}" if kept.files else ""
+
+
+def reused(kept: Kept) -> str:
+    return f" ({kept.found:,} texts found there)" if kept.found else ""
 
 
 def fit(
     model: MultiTaskModel,
     objectives: Mapping[str, Objective],
-    freezing: Freezing,
-    schedule: Schedule,
+    regime: Regime,
     options: TaskTrainingOptions,
-    compute: Compute,
-    log: TextIO,
+    surroundings: Surroundings,
 ) -> Iterator[Event]:
     """Trains `model` in place and yields what happens; the last Epoch with `best` is the one whose weights stay."""
-    return Fit(model, objectives, freezing, schedule, options, compute, log).events()
+    return Fit(model, objectives, regime, options, surroundings).events()

@@ -28,14 +28,14 @@ def training_mode(model: MultiTaskModel, frozen: frozenset[str]) -> None:
             model.part(part).eval()
 
 
-def prefix_depth(model: MultiTaskModel, never: frozenset[str]) -> int:
-    """How many blocks, from the lowest up, are frozen together with all that lies below them, where `never` never trains; 0
-    where the embeddings train."""
-    parts = parts_of(name for name, _ in model.named_parameters())
+def prefix_depth(names: Iterable[str], never: frozenset[str]) -> int:
+    """How many blocks of a model with weights of these names are frozen, from the lowest up and together with all that lies below
+    them, where `never` never trains; 0 where the embeddings train."""
+    parts = parts_of(names)
     if not never.issuperset(parts["embeddings"]):
         return 0
-    frozen = (never.issuperset(parts[f"layers:{block}"]) for block in range(len(model.backbone.blocks)))
-    return sum(takewhile(bool, frozen))
+    blocks = sum(part.startswith("layers:") for part in parts)
+    return sum(takewhile(bool, (never.issuperset(parts[f"layers:{block}"]) for block in range(blocks))))
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:

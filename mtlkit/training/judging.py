@@ -63,10 +63,11 @@ def rank(states: Sequence[TaskState], objectives: Mapping[str, Objective]) -> Ra
 
 @dataclass(frozen=True)
 class Best:
-    """The best epoch so far and the weights that were trained until its end."""
+    """The best epoch so far, the weights that were trained until its end, and the metric that counts for each task."""
 
     rank: Rank
     weights: dict[str, Tensor]
+    scores: dict[str, float]
 
 
 def trained_weights(model: MultiTaskModel, never: frozenset[str]) -> dict[str, Tensor]:

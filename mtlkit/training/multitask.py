@@ -6,19 +6,24 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from mtlkit.training.guards import Guard
 from mtlkit.training.objectives import Objective
 from mtlkit.training.piece_vectors import VectorsOf
 from mtlkit.training.schedules import Piece
 
 
 class TaskLosses:
-    """Maps a piece of work to a loss an objective, by way of the vectors of its texts."""
+    """Maps a piece of work to a loss an objective, by way of the vectors of its texts, and one a guard (`guard:NAME`)."""
 
-    def __init__(self, objectives: Mapping[str, Objective], vectors_of: VectorsOf) -> None:
-        self.objectives, self.vectors_of = objectives, vectors_of
+    def __init__(
+        self, objectives: Mapping[str, Objective], vectors_of: VectorsOf, guards: Mapping[str, Guard] | None = None
+    ) -> None:
+        self.objectives, self.vectors_of, self.guards = objectives, vectors_of, guards or {}
 
     def __call__(self, piece: Piece) -> dict[str, Tensor]:
-        return {name: self.objectives[name].loss(*found) for name, found in self.vectors_of(piece).items()}
+        vectors = self.vectors_of(piece)
+        losses = {name: self.objectives[name].loss(*found) for name, found in vectors.items()}
+        return losses | {f"guard:{name}": guard.loss(vectors) for name, guard in self.guards.items()}
 
     def describe(self, piece: Piece) -> str:
         """Which rows a step holds, for the error about a loss that is not finite."""

@@ -6,8 +6,12 @@ and goes on; where a stream stands is one number, its cursor.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from math import floor
 
 import numpy as np
 
@@ -37,14 +41,6 @@ class Stream:
         return rows
 
 
-@dataclass(frozen=True)
-class Budget:
-    """How an epoch is spent: `rounds` batches of every task, `steps` optimiser steps."""
-
-    rounds: int
-    steps: int
-
-
 def make_plans(
     lengths: Mapping[str, np.ndarray[tuple[int], np.dtype[np.int64]]], batch_tokens: int, seed: int
 ) -> dict[str, Plan]:
@@ -57,18 +53,47 @@ def make_plans(
     }
 
 
-def spend(plans: Mapping[str, Plan], schedule: Schedule) -> Budget:
-    """An epoch lasts until the task with the most batches has been seen once."""
-    rounds = max(len(plan.epoch(0)) for plan in plans.values())
-    return Budget(rounds, rounds * (len(plans) if schedule == "round-robin" else 1))
+@dataclass(frozen=True)
+class Mix:
+    """How the batches of the tasks follow each other.
 
+    An epoch is made of rounds, as many as the task with the most batches has. `shares` are of tasks that are only rehearsed:
+    the part of the rounds, spread evenly, in which they give a batch; one of each epoch at least.
+    """
 
-def work(plans: Mapping[str, Plan], schedule: Schedule, rounds: int) -> Iterator[Piece]:
-    """`round-robin`: a batch of A, a batch of B, ... `joint`: every step holds a batch of every task."""
-    streams = {name: Stream(plan) for name, plan in plans.items()}
-    for _ in range(rounds):
-        if schedule == "joint":
-            yield {name: stream.next() for name, stream in streams.items()}
-        else:
-            for name, stream in streams.items():
-                yield {name: stream.next()}
+    plans: Mapping[str, Plan]
+    schedule: Schedule
+    shares: Mapping[str, Fraction] = field(default_factory=dict)
+
+    @cached_property
+    def rounds(self) -> int:
+        """Those of an epoch: until the task with the most batches has been seen once."""
+        return max(len(plan.epoch(0)) for name, plan in self.plans.items() if name not in self.shares)
+
+    @cached_property
+    def order(self) -> tuple[tuple[str, ...], ...]:
+        """The tasks of each step of an epoch. `round-robin`: a batch of A, a batch of B, ... `joint`: every step holds a batch
+        of every task."""
+        rounds = [tuple(name for name in self.plans if self._takes_part(name, place)) for place in range(self.rounds)]
+        return tuple(rounds) if self.schedule == "joint" else tuple((name,) for names in rounds for name in names)
+
+    def _takes_part(self, name: str, place: int) -> bool:
+        share = max(self.shares.get(name, Fraction(1)), Fraction(1, self.rounds))
+        return floor((place + 1) * share) > floor(place * share)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of an epoch."""
+        return len(self.order)
+
+    @cached_property
+    def batches(self) -> Counter[str]:
+        """How many batches each task gives in an epoch."""
+        return Counter(name for names in self.order for name in names)
+
+    def work(self, epochs: int) -> Iterator[Piece]:
+        """The pieces of so many epochs."""
+        streams = {name: Stream(plan) for name, plan in self.plans.items()}
+        for _ in range(epochs):
+            for names in self.order:
+                yield {name: streams[name].next() for name in names}

@@ -72,12 +72,11 @@ def test_tasks_at_every_stage() -> None:
     assert ["stars", "Spearman", "-0.500", "-0.501", "-0.502", "-0.503"] in found
 
 
-def test_known_tasks_the_class_that_fell_most_and_the_line_on_the_vectors() -> None:
+def test_known_tasks_and_the_class_that_fell_most() -> None:
     found = lines(report(), 100)
     assert ["topic", "92.1", "92.5", "90.3", "-1.8", "-2.4..-1.1", "3,000"] in found
     assert ["stars", "-0.712", "0.712", "0.709", "-0.3", "-1.0..0.4", "1,500"] in found
     assert ["topic", "Business", "88.3", "80.1", "12,345"] in found
-    assert " ".join(found[-1]) == in_words(report())[-1]
 
 
 def test_how_far_each_part_moved_with_bars_in_proportion() -> None:

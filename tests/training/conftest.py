@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +17,13 @@ from torch import Tensor
 
 from mtlkit.config.training import Schedule, TrainMtlOptions
 from mtlkit.data.tasks import TaskData
+from mtlkit.data.tokenizer import Encoded
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Epoch, Event
-from mtlkit.training.fit import fit
+from mtlkit.training.fit import Surroundings, fit
 from mtlkit.training.objectives import head_objectives
+from mtlkit.training.regime import Regime
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,16 @@ class Done:
 
 @pytest.fixture
 def run(compute: Compute) -> Callable[..., Done]:
-    """Trains a model with small batches; options that are not given are those of `train-mtl`."""
+    """Trains a model with small batches; options that are not given are those of `train-mtl`, `terms` are of its regime."""
 
     def run(
         model: MultiTaskModel,
         tasks: dict[str, TaskData],
         frozen: Iterable[str] = (),
         schedule: Schedule = "round-robin",
+        terms: dict[str, Any] | None = None,
+        probe: Encoded | None = None,
+        cache: Path | None = None,
         **options: Any,
     ) -> Done:
         settings = {"epochs": 3, "batch_tokens": 120, "learning_rate": 3e-3, "head_rate": 1.0, **options}
@@ -56,11 +62,9 @@ def run(compute: Compute) -> Callable[..., Done]:
         for event in fit(
             model,
             objectives,
-            freezing_of(model, frozen, options.get("unfreeze")),
-            schedule,
+            Regime(freezing_of(model, frozen, options.get("unfreeze")), schedule, **(terms or {})),
             TrainMtlOptions(**settings),
-            compute,
-            log,
+            Surroundings(compute, log, cache, probe),
         ):
             events.append(event)
             if isinstance(event, Epoch) and event.epoch:

@@ -22,7 +22,7 @@ from mtlkit.training.frozen_weights import apply_freeze, digest, training_mode
 from mtlkit.training.loop import train
 from mtlkit.training.objectives import head_objectives
 from mtlkit.training.optimizer import LearningRate
-from mtlkit.training.schedules import make_plans, spend, work
+from mtlkit.training.schedules import Mix, make_plans
 
 Run = Callable[..., Any]
 CPU = Compute(torch.device("cpu"), "fp32")
@@ -51,14 +51,12 @@ def test_the_cache_of_a_frozen_backbone_changes_nothing(
     cached = deepcopy(tiny_model.state_dict())
     tiny_model.load_state_dict(start)
     mixed = {name: task for name, task in tasks.items() if f"head:{name}" not in frozen}
-    plans = make_plans({name: task.train.encoded.lengths for name, task in mixed.items()}, 120, seed=0)
-    budget = spend(plans, schedule)
+    mix = Mix(make_plans({name: task.train.encoded.lengths for name, task in mixed.items()}, 120, seed=0), schedule)
     weights = freezing_of(tiny_model, frozen).always
     apply_freeze(tiny_model, weights)
     training_mode(tiny_model, weights)
-    pieces = work(plans, schedule, budget.rounds)
     losses = losses_of(tiny_model, head_objectives(tiny_model, mixed))
-    for _ in train(tiny_model, pieces, losses, LearningRate(0.02, budget.steps), weight_decay=0.01, clip=1.0, compute=CPU):
+    for _ in train(tiny_model, mix.work(1), losses, LearningRate(0.02, mix.steps), weight_decay=0.01, clip=1.0, compute=CPU):
         pass
     for name, weight in deepcopy(tiny_model.state_dict()).items():
         torch.testing.assert_close(cached[name], weight, atol=1e-5, rtol=0)

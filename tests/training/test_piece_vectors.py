@@ -70,7 +70,7 @@ def test_kept_states_give_losses_and_gradients_of_the_whole_backbone(
     """Dropout is on in the blocks above; idle tokens that round a batch up must not be dropped differently."""
     model = reshaped(tiny_model, shape)
     frozen = freezing_of(model, ["embeddings", f"layers:0-{depth - 1}"]).always
-    assert prefix_depth(model, frozen) == depth
+    assert prefix_depth([name for name, _ in model.named_parameters()], frozen) == depth
     apply_freeze(model, frozen)
     training_mode(model, frozen)
     objectives = head_objectives(model, tasks)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mtlkit.config.training import Schedule
-from mtlkit.training.schedules import Piece, Stream, make_plans, spend, work
+from mtlkit.training.schedules import Mix, Piece, Stream, make_plans
 
 Lengths = Mapping[str, NDArray[np.int64]]
 SCHEDULES: list[Schedule] = ["round-robin", "joint"]
@@ -34,39 +35,34 @@ def as_lists(pieces: list[Piece]) -> list[dict[str, list[int]]]:
 def test_every_task_gets_the_same_number_of_batches_and_sees_its_rows_equally_often(
     lengths: Lengths, schedule: Schedule, batch_tokens: int, epochs: int, seed: int
 ) -> None:
-    plans = make_plans(lengths, batch_tokens, seed)
-    budget = spend(plans, schedule)
-    pieces = list(work(plans, schedule, budget.rounds * epochs))
-    assert budget.rounds == max(len(plan.epoch(0)) for plan in plans.values())
-    assert len(pieces) == budget.steps * epochs
-    assert Counter(name for piece in pieces for name in piece) == dict.fromkeys(lengths, budget.rounds * epochs)
+    mix = Mix(make_plans(lengths, batch_tokens, seed), schedule)
+    pieces = list(mix.work(epochs))
+    assert mix.rounds == max(len(plan.epoch(0)) for plan in mix.plans.values())
+    assert len(pieces) == mix.steps * epochs
+    assert Counter(name for piece in pieces for name in piece) == dict.fromkeys(lengths, mix.rounds * epochs)
     for name, values in lengths.items():
         seen = np.bincount(np.concatenate([piece[name] for piece in pieces if name in piece]), minlength=len(values))
         assert len(seen) == len(values)
         assert seen.max() - seen.min() <= 1  # a short task reshuffles and goes on
-    assert as_lists(list(work(make_plans(lengths, batch_tokens, seed), schedule, budget.rounds * epochs))) == as_lists(pieces)
+    assert as_lists(list(Mix(make_plans(lengths, batch_tokens, seed), schedule).work(epochs))) == as_lists(pieces)
 
 
 def test_round_robin_takes_the_tasks_in_turn() -> None:
-    plans = make_plans(random_lengths(topic=40, sentiment=10), 100, seed=0)
-    budget = spend(plans, "round-robin")
-    pieces = list(work(plans, "round-robin", budget.rounds))
-    assert [list(piece) for piece in pieces] == [["topic"], ["sentiment"]] * budget.rounds
-    assert budget.steps == 2 * budget.rounds
-    assert len(plans["sentiment"].epoch(0)) < budget.rounds  # so the short task did begin anew
+    mix = Mix(make_plans(random_lengths(topic=40, sentiment=10), 100, seed=0), "round-robin")
+    assert [list(piece) for piece in mix.work(1)] == [["topic"], ["sentiment"]] * mix.rounds
+    assert mix.steps == 2 * mix.rounds
+    assert len(mix.plans["sentiment"].epoch(0)) < mix.rounds  # so the short task did begin anew
 
 
 def test_joint_holds_every_task_in_every_step() -> None:
-    plans = make_plans(random_lengths(topic=40, sentiment=10), 100, seed=0)
-    budget = spend(plans, "joint")
-    pieces = list(work(plans, "joint", budget.rounds))
-    assert [list(piece) for piece in pieces] == [["topic", "sentiment"]] * budget.rounds
-    assert budget.steps == budget.rounds == len(plans["topic"].epoch(0))
+    mix = Mix(make_plans(random_lengths(topic=40, sentiment=10), 100, seed=0), "joint")
+    assert [list(piece) for piece in mix.work(1)] == [["topic", "sentiment"]] * mix.rounds
+    assert mix.steps == mix.rounds == len(mix.plans["topic"].epoch(0))
 
 
 def test_both_schedules_give_a_task_the_same_batches_in_the_same_order() -> None:
     plans = make_plans(random_lengths(topic=40, sentiment=10), 100, seed=3)
-    apart, together = (as_lists(list(work(plans, schedule, 20))) for schedule in SCHEDULES)
+    apart, together = (as_lists(list(Mix(plans, schedule).work(3))) for schedule in SCHEDULES)
     for name in plans:
         assert [piece[name] for piece in apart if name in piece] == [piece[name] for piece in together]
 
@@ -98,3 +94,18 @@ def test_the_cursor_counts_the_batches_handed_out_and_epochs_follow_each_other(c
     stream = Stream(plan)
     assert [stream.next().tolist() for _ in range(count)] == expected
     assert stream.cursor == count
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize(("share", "expected"), [("1", 40), ("0.2", 8), ("1/3", 13), ("0.29", 11), ("0.001", 1)])
+def test_a_rehearsed_task_takes_part_in_its_share_of_the_rounds(schedule: Schedule, share: str, expected: int) -> None:
+    lengths = {"new": np.full(80, 10), "old": np.full(4000, 10)}
+    mix = Mix(make_plans(lengths, 20, seed=0), schedule, {"old": Fraction(share)})
+    assert mix.rounds == 40  # the rehearsed task, which has far more batches, does not make the epoch longer
+    pieces = list(mix.work(2))
+    assert len(pieces) == 2 * mix.steps
+    assert Counter(name for piece in pieces for name in piece) == {"new": 80, "old": 2 * expected}
+    assert mix.batches == {"new": 40, "old": expected}
+    steps = [place for place, piece in enumerate(pieces) if "old" in piece]
+    assert len(set(np.diff(steps[:expected]))) <= 2  # spread evenly over an epoch
+    assert len(np.unique(np.concatenate([piece["old"] for piece in pieces if "old" in piece]))) == 4 * expected  # all different

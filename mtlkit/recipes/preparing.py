@@ -1,0 +1,126 @@
+"""What a training begins with: the model to train, and the data of its objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
+from mtlkit.data.grammar import parse_source
+from mtlkit.data.labels import infer_kind
+from mtlkit.data.readers import Tally
+from mtlkit.data.tables import Reading, cap_tables, read_train_and_validation
+from mtlkit.data.tasks import TaskData, prepare_task
+from mtlkit.data.tokenizer import Encoded
+from mtlkit.errors import UsageError
+from mtlkit.recipes.finding import Found
+from mtlkit.recipes.keeping import Keeping
+from mtlkit.recipes.start import Start, fit_heads, start_from, start_from_scratch
+from mtlkit.recipes.vector_objectives import load_lesson
+from mtlkit.training.events import Event, Note
+from mtlkit.training.freezing import Freezing
+from mtlkit.training.objectives import Objective, head_objectives
+
+Options = TrainSentenceOptions | TrainMtlOptions
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Options that go together: the model to start from (None: fresh weights), the tasks' sources, what is frozen, and what else
+    is to be kept of the start."""
+
+    found: Found | None
+    sources: dict[str, str]
+    freezing: Freezing
+    keeping: Keeping
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model to train, what it is to learn by name, the fingerprint of each one's data, and the tasks whose heads the starting
+    model brought."""
+
+    start: Start
+    objectives: Mapping[str, Objective]
+    data: dict[str, Any]
+    known: frozenset[str] = frozenset()
+
+
+def prepare_objectives(options: Options, checked: Checked) -> Generator[Event, None, Prepared]:
+    """Reads the data and the model to train."""
+    reading = Reading(options.encoding, options.on_bad_row, Tally())
+    if isinstance(options, TrainSentenceOptions) and options.objective != "classify":
+        ((name, source),) = checked.sources.items()
+        lesson = yield from load_lesson(options, checked.found, source, reading)
+        prepared = Prepared(lesson.start, {name: lesson.objective}, {name: lesson.data})
+        if cut := cut_texts(lesson.objective.train.encoded, lesson.start):
+            yield Note(f"{name}: {cut}")
+    else:
+        loaded = load(options, checked, reading)
+        yield from (Note(text, warning=True) for text in loaded.warnings)
+        yield from describe_tasks(loaded.tasks, loaded.start, checked.keeping)
+        data = {name: task.fingerprint for name, task in loaded.tasks.items()}
+        prepared = Prepared(loaded.start, head_objectives(loaded.start.model, loaded.tasks), data, loaded.known)
+    if reading.tally.skipped:
+        yield Note(f"{reading.tally.skipped:,} rows skipped, such as {reading.tally.reasons[0]}", warning=True)
+    return prepared
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The model to train, with a head a task; every task's rows as tokens and labels, those that are only watched last; which
+    heads the starting model brought; and what the user should look at."""
+
+    start: Start
+    tasks: dict[str, TaskData]
+    known: frozenset[str]
+    warnings: list[str]
+
+
+def load(options: Options, checked: Checked, reading: Reading) -> Loaded:
+    """Reads the starting model and all data."""
+    start = start_from(checked.found, options) if checked.found else None
+    tables = {name: read_train_and_validation(source, reading) for name, source in checked.sources.items()}
+    train = cap_tables({name: both[0] for name, both in tables.items()}, options.cap_rows())
+    start = start or start_from_scratch(options, [text for table in train.values() for text in table.texts])
+    brought = dict(start.model.tasks)
+    kinds = {name: parse_source(source)[1].kind for name, source in checked.sources.items()}
+    specs, warnings = fit_heads(start, train, kinds, options.head, checked.freezing, options.seed)
+    tasks = {
+        name: prepare_task(spec, checked.sources[name], train[name], tables[name][1], start.encoder)
+        for name, spec in specs.items()
+    }
+    watched = {name: watched_task(start, name, source, reading) for name, source in checked.keeping.watched.items()}
+    known = frozenset(name for name, spec in brought.items() if start.model.tasks[name] is spec)
+    return Loaded(start, tasks | watched, known, warnings)
+
+
+def watched_task(start: Start, name: str, source: str, reading: Reading) -> TaskData:
+    """The data of a head that is only evaluated. Raises UsageError where it is of another kind."""
+    spec = start.model.tasks[name]
+    train, validation = read_train_and_validation(source, reading)
+    kind = parse_source(source)[1].kind or infer_kind(validation.labels)
+    if kind != spec.kind:
+        raise UsageError(f"--watch {name}: its labels are of {kind}, and the head is for {spec.kind}; give its own data")
+    return prepare_task(spec, source, train, validation, start.encoder, watched=True)
+
+
+def describe_tasks(tasks: dict[str, TaskData], start: Start, keeping: Keeping) -> Iterator[Note]:
+    """What each task is, and what of its texts does not fit."""
+    for name, task in tasks.items():
+        what = f"{len(task.spec.labels)} classes" if task.spec.labels else task.spec.kind
+        used = "rehearse" if name in keeping.rehearsed else "train on"
+        counts = f"{len(task.train):,} rows to {used}, {len(task.validation):,} to validate"
+        if name in keeping.watched and name not in keeping.rehearsed:
+            counts = f"watched on {len(task.validation):,} rows"
+        yield Note(f"{name}: {', '.join(filter(None, (counts, what, cut_texts(task.train.encoded, start))))}")
+        for label, rows in task.validation.unseen.most_common(3):
+            yield Note(f"{name}: {rows} validation rows have the label '{label}', unseen in training; left out", warning=True)
+
+
+def cut_texts(encoded: Encoded, start: Start) -> str:
+    """How many texts were cut; nothing where none was."""
+    encoding = start.encoder.encoding
+    share = f"{encoded.truncated / len(encoded):.1%} of the texts cut to {encoding.max_length} tokens ({encoding.truncate})"
+    return share if encoded.truncated else ""

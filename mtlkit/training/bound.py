@@ -1,0 +1,55 @@
+"""A bound on forgetting: stops a training, and knows the last weights that were within it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+
+from mtlkit.inference.compute import Compute
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.training.judging import Judge, trained_weights
+from mtlkit.training.objectives import Objective
+
+CHECKS = 4  # in an epoch: the first alone may lose more than is allowed
+
+
+class Bound:
+    """`--max-forgetting POINTS`: no watched task may fall further below its start on its validation rows.
+
+    Points are hundredths of the metric that counts for the task. `kept` are the weights when the bound last held, after `step`
+    steps; at first, those of the start.
+    """
+
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        watched: Mapping[str, Objective],
+        points: float,
+        steps_an_epoch: int,
+        never: frozenset[str],
+        compute: Compute,
+    ) -> None:
+        self.model, self.watched, self.points, self.never = model, watched, points, never
+        self.judge = Judge(model, watched, compute, False)
+        self.every = ceil(steps_an_epoch / CHECKS)
+        self.steps_an_epoch = steps_an_epoch
+        self.before = self._scores()
+        self.kept, self.step = trained_weights(model, never), 0
+
+    def _scores(self) -> dict[str, float]:
+        return {name: metrics[self.watched[name].metric] for name, metrics in self.judge().items()}
+
+    def due(self, steps: int) -> bool:
+        """Whether to look after so many steps: some times in an epoch, and at its end."""
+        return steps % self.steps_an_epoch == 0 or steps % self.steps_an_epoch % self.every == 0
+
+    def broken(self, steps: int) -> str:
+        """Which task fell too far; nothing where none did, and the weights are remembered. Leaves the model in evaluation
+        mode."""
+        now = self._scores()
+        worst = max(now, key=lambda name: self.before[name] - now[name])
+        fallen = 100 * (self.before[worst] - now[worst])
+        if fallen > self.points:
+            return f"{worst} fell {fallen:.1f} points below its start, and {self.points:g} are allowed"
+        self.kept, self.step = trained_weights(self.model, self.never), steps
+        return ""
