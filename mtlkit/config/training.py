@@ -234,6 +234,7 @@ class TrainMtlOptions(TaskTrainingOptions):
         "l2sp[:ALPHA[:BETA]] pulls weights towards the start, lwf[:ALPHA[:T]] keeps what old heads say of the new texts, "
         "ewc[:LAMBDA] pulls those weights that matter to watched tasks; repeatable.",
         panel=KEEPING,
+        metavar="GUARD",
     )
     max_forgetting: float | None = option(
         None,

@@ -88,9 +88,7 @@ def metric_names(states: Sequence[TaskState]) -> list[str]:
 def state_figures(state: TaskState, metrics: Sequence[str]) -> list[str]:
     seen = f"{state.batches}/{state.planned}" if state.planned else str(state.batches or "-")
     values = [number(state.validation.get(name)) for name in ("loss", *metrics)]
-    if state.watched:
-        seen = f"{seen} rehearsed" if state.planned else "watched"
-    return [number(state.train_loss), *values, seen]
+    return [number(state.train_loss), *values, "watched" if state.watched and not state.planned else seen]
 
 
 def class_table(task: str, metrics: dict[str, Any]) -> Group:

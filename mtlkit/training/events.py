@@ -58,7 +58,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class TaskState:
-    """A task at the end of an epoch. A watched task has a frozen head: it is evaluated, not trained."""
+    """A task at the end of an epoch. A watched task is evaluated, not trained; one that is rehearsed has batches all the same."""
 
     task: str
     kind: str

@@ -23,6 +23,7 @@ METRICS = {
 
 
 def state(task: str, kind: str = "classification", planned: int = 12345, watched: bool = False) -> TaskState:
+    planned = 0 if watched else planned
     return TaskState(task, kind, None if watched else 1.234, METRICS[kind], planned, planned, watched)
 
 

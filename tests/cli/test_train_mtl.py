@@ -27,7 +27,8 @@ def test_a_watched_task_is_evaluated_before_during_and_after(typed: Typed, data:
         "train-mtl", *tasks(data, "kind", "state"), "--freeze", "head:kind", "--init", mtl, "--out", out, "--epochs", 2
     )
     assert answer.code == 0, answer.err
-    rows = [line.split() for line in answer.err.splitlines() if line.strip().startswith("kind ")]
+    epochs = answer.err.split("Frozen parts after training")[0]
+    rows = [line.split() for line in epochs.splitlines() if line.strip().startswith("kind ")]
     assert [row[-1] for row in rows] == ["watched"] * 3  # before training, and after each epoch
     assert "before training, mean score" in answer.err
     frozen = answer.err.split("Frozen parts after training")[1]

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Trains a model on topics, unless it is there, adds sentiment to it by added.toml, and measures both on their test rows.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+[ -e runs/topic/run.json ] || mtlkit train-mtl --init mini --task topic=sample:topic --out runs/topic
+mtlkit train-mtl --config "$here/added.toml" "$@"
+mtlkit eval --model runs/added

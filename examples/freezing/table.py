@@ -1,0 +1,130 @@
+"""What each way of keeping old tasks costs and saves, on data of your own: the table of examples/README.md.
+
+    python examples/freezing/table.py START --new emotion=emotion.parquet --old topic=ag_news --old sentiment=imdb
+
+START is a run with heads for the old tasks, made by `mtlkit train-mtl`. Every way is trained from it as a process of its own,
+with each seed; what is there already in --out is not trained again. Options after `--` go to every training, such as
+`-- --epochs 3`. Accuracies are of the --split (test), changes are paired over its rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+import mtlkit
+from mtlkit.data.grammar import parse_task
+from mtlkit.data.readers import Tally
+from mtlkit.data.tables import Reading, Table, read_for_evaluation
+from mtlkit.data.tasks import prepare
+from mtlkit.inference.engine import Array
+from mtlkit.recipes.loading import LoadedModel
+from mtlkit.training.forgetting import TaskChange, task_change
+
+WAYS = {
+    "nothing kept": [],
+    "backbone frozen, linear head": ["--freeze", "backbone"],
+    "backbone frozen, MLP head": ["--freeze", "backbone", "--head", "mlp:256", "--head-rate", "5"],
+    "clip 0.1": ["--clip", "0.1"],
+    "guard l2sp": ["--guard", "l2sp"],
+    "guard lwf": ["--guard", "lwf"],
+    "guard ewc": ["--guard", "ewc"],
+    "rehearse the first old task, 0.2": ["--rehearse", "{first}:0.2"],
+    "rehearse all old tasks, 0.2": ["--rehearse", "{first}:0.2", "--rehearse", "{second}:0.2"],
+    "unfreeze top-down, decay 2.6": ["--unfreeze", "top-down", "--layer-lr-decay", "2.6"],
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a training as a process."""
+
+    seconds: float
+    mebibytes: float
+
+
+def train(options: list[str], run: Path) -> Cost:
+    """Trains, unless that was done before. What it cost is kept beside the run."""
+    note = run.with_suffix(".cost.json")
+    if not note.exists():
+        command = [sys.executable, "-m", "mtlkit", "train-mtl", *options, "--out", str(run), "--overwrite"]
+        started = time.monotonic()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=run.with_suffix(".log").open("w"))
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            raise SystemExit(f"a training failed; see {run.with_suffix('.log')}")
+        cost = {"seconds": time.monotonic() - started, "mebibytes": usage.ru_maxrss / 1024}
+        note.write_text(json.dumps(cost))
+    return Cost(**json.loads(note.read_text()))
+
+
+def outputs(model: LoadedModel, task: str, table: Table) -> tuple[Array, Array]:
+    """What a head says of the rows whose label it knows, and those labels."""
+    texts = prepare(model.specs[task], table, model.encoder)
+    return model.engine.outputs(texts.encoded, [task])[task], texts.labels
+
+
+def percent(values: list[float]) -> str:
+    """Mean over seeds, and the least and the greatest where there are several."""
+    span = f" ({100 * min(values):.1f} to {100 * max(values):.1f})" if len(values) > 1 else ""
+    return f"{100 * mean(values):.1f}{span}"
+
+
+def points(changes: list[TaskChange]) -> str:
+    """Change in points with its interval, each a mean over seeds."""
+    low, high = (100 * mean(getattr(change.interval, end) for change in changes) for end in ("low", "high"))
+    return f"{100 * mean(change.change for change in changes):+.1f} ({low:.1f} to {high:.1f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("start", type=Path)
+    parser.add_argument("--new", required=True, help="the task to add, NAME=SOURCE")
+    parser.add_argument("--old", required=True, action="append", help="a task that START knows, NAME=SOURCE; twice")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--out", type=Path, default=Path("runs/ways"))
+    parser.add_argument("--only", action="append", help="a way in place of the table's: --only='--guard lwf:3'")
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    asked, more = parser.parse_args(words[:end]), words[end + 1 :]
+    asked.out.mkdir(parents=True, exist_ok=True)
+    start = mtlkit.load(asked.start)
+    old = dict(map(parse_task, asked.old))
+    (new, new_source), reading = parse_task(asked.new), Reading("utf-8", "error", Tally())
+    tables = {name: read_for_evaluation(source, asked.split, reading, named=True)[0] for name, source in old.items()}
+    tables[new] = read_for_evaluation(new_source, asked.split, reading, named=True)[0]
+    before = {name: outputs(start, name, tables[name]) for name in old}
+    common = ["--init", str(asked.start), "--task", asked.new, *(part for task in asked.old for part in ("--watch", task))]
+    ways = {way: way.split() for way in asked.only} if asked.only else WAYS
+    first, second = next(iter(old)), list(old)[-1]
+    sizes = ", ".join(f"{name} {len(table):,}" for name, table in tables.items())
+    print(f"{asked.split} rows: {sizes}; seeds {asked.seeds}; {' '.join(more)}\n")
+    print(f"| | {new} | {' | '.join(f'{name}: change in points (95 %)' for name in old)} | seconds | peak MiB |")
+    print("|---|---|" + "---|" * (len(old) + 2))
+    for way, options in ways.items():
+        fresh, changes, costs = [], defaultdict(list), []
+        for seed in range(asked.seeds):
+            run = asked.out / f"{''.join(letter if letter.isalnum() else '-' for letter in way)}-{seed}"
+            chosen = [part.format(first=first, second=second) for part in options]
+            costs.append(train([*common, *chosen, *more, "--seed", str(seed)], run))
+            made = mtlkit.load(run)
+            said, labels = outputs(made, new, tables[new])
+            fresh.append(float((said.argmax(1) == labels).mean()))
+            for name, (then, labels) in before.items():
+                changes[name].append(task_change(start.specs[name], labels, then, outputs(made, name, tables[name])[0], 0.0))
+        cells = [points(found) for found in changes.values()]
+        seconds, peak = mean(cost.seconds for cost in costs), max(cost.mebibytes for cost in costs)
+        print(f"| {way} | {percent(fresh)} | {' | '.join(cells)} | {seconds:.0f} | {peak:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""What a user sees of the old tasks before, while and after a new one is added."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support import rows_of, write
+
+if TYPE_CHECKING:
+    from .conftest import Typed
+
+
+@pytest.fixture(scope="module")
+def odd_stars(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new task: numbers, by the length of a text."""
+    rows = rows_of(data / "kind" / "train.csv")[1:]
+    numbers = [[text, f"{len(text) / 8:.2f}"] for text, _ in rows]
+    return write(tmp_path_factory.mktemp("stars") / "stars.csv", [["text", "label"], *numbers])
+
+
+def test_the_change_of_watched_tasks_is_shown_and_said(typed: Typed, odd_stars: Path, mtl: Path, tmp_path: Path) -> None:
+    common = ("train-mtl", "--init", mtl, "--task", f"stars={odd_stars}", "--epochs", 2, "--out", tmp_path / "run")
+    keeping = ("--watch", "kind", "--watch", "state", "--rehearse", "kind:0.5", "--guard", "lwf", "--max-forgetting", 100)
+    answer = typed(*common, *keeping, width=80)
+    assert answer.code == 0, answer.err
+    lines = answer.err.splitlines()
+    assert max(map(len, lines)) <= 120
+    assert "Validation rows at every stage" in answer.err
+    assert "What became of the tasks that the start knew (change in points)" in lines
+    for name in ("kind", "state"):
+        assert any(line.startswith((f"{name}: ", f"{name} is ", f"{name} lost", f"{name} gained")) for line in lines)
+    assert "backward transfer, the mean change of the 2 known tasks" in answer.err
+    assert "cosine of the vectors of" in answer.err
+    assert "guard:lwf loss" in answer.err  # in the lines of progress
+
+
+def test_json_holds_the_report(typed: Typed, odd_stars: Path, mtl: Path, tmp_path: Path) -> None:
+    answer = typed(
+        "train-mtl", "--init", mtl, "--task", f"stars={odd_stars}", "--watch", "kind", "--epochs", 1, "--out", tmp_path / "a",
+        "--json",
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    report = json.loads(answer.out)["metrics"]["forgetting"]
+    assert report["stages"] == ["before", "epoch 1", "after"]
+    assert [change["task"] for change in report["changes"]] == ["kind"]
+    assert set(report["distances"]) == {"embeddings", "layers:0", "layers:1", "pooling", "head:kind"}
+
+
+def test_a_training_that_forgets_too_much_stops_and_says_what_it_kept(
+    typed: Typed, odd_stars: Path, mtl: Path, tmp_path: Path
+) -> None:
+    answer = typed(
+        "train-mtl", "--init", mtl, "--task", f"stars={odd_stars}", "--watch", "kind", "--epochs", 30, "--out", tmp_path / "run",
+        "--max-forgetting", 5, "--learning-rate", 0.05, "--warmup", 0,
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    assert "points below its start, and 5 are allowed: stopped; the weights kept are those of " in answer.err
+    assert ", within the bound, mean score" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--watch", "knd"], "--watch knd: no such head to watch"),
+        (["--rehearse", "kind"], "give its data with --watch kind=SOURCE"),
+        (["--guard", "l2ps"], "did you mean 'l2sp'?"),
+        (["--max-forgetting", "1"], "--max-forgetting needs a task to watch"),
+        (["--cache-prefix"], "--freeze embeddings,layers:0-0"),
+    ],
+)
+def test_mistakes_are_told_before_data_is_read(options: list[str], said: str, typed: Typed, mtl: Path, tmp_path: Path) -> None:
+    answer = typed("train-mtl", "--init", mtl, "--task", "stars=not-there.csv", *options, "--out", tmp_path / "run")
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,65 @@
+"""Each situation of a frozen network runs as typed and ends as its file says it will."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mtlkit.runs import RunRecord, verify
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "freezing"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which all are run, so that the model which a task is added to is made once."""
+    return tmp_path_factory.mktemp("freezing")
+
+
+def run(name: str, place: Path) -> RunRecord:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [EXAMPLES / f"{name}.sh"], capture_output=True, text=True, cwd=place, timeout=280, env={**os.environ, "PATH": path}
+    )
+    assert done.returncode == 0, done.stderr
+    record = verify(place / "runs" / name.replace("_", "-"))
+    assert "(test): accuracy" in done.stdout
+    return record
+
+
+def accuracy(record: RunRecord, task: str) -> float:
+    value: float = record.metrics["validation"][task]["accuracy"]
+    return value
+
+
+@pytest.mark.parametrize("name", ["frozen_linear", "frozen_mlp"])
+def test_heads_on_a_frozen_backbone(name: str, place: Path) -> None:
+    record = run(name, place)
+    assert accuracy(record, "topic") > 0.8
+    assert accuracy(record, "sentiment") > 0.6
+
+
+def test_a_task_is_added_and_the_old_one_is_held_by_guards_alone(place: Path) -> None:
+    free, guarded = run("added", place), run("added_guarded", place)
+    lost = [-record.metrics["forgetting"]["changes"][0]["change"] for record in (free, guarded)]
+    assert lost[1] <= 0.05 < lost[0]
+    assert accuracy(free, "sentiment") > 0.6
+    assert accuracy(guarded, "sentiment") > 0.55
+
+
+def test_staged_thawing(place: Path) -> None:
+    record = run("thawing", place)
+    assert record.options["unfreeze"] == "top-down"
+    assert accuracy(record, "topic") > 0.85
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
+def test_each_says_in_few_lines_when_to_choose_it(path: Path) -> None:
+    comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    assert any("When: " in line for line in comments)
+    assert len(comments) <= 4
+    assert path.with_suffix(".sh").is_file()
