@@ -43,16 +43,20 @@ class Plan:
 
     Rows are shuffled, sorted by length within windows of WINDOW batches, cut by the token budget, and the batches
     shuffled again. `epoch(k)` depends on seed, name and k alone, so any point of a training can be found again.
+    With `classes`, the class of each row, an epoch has as many rows as ever, but equally many of each class (`balanced`).
     """
 
     lengths: NDArray[np.int64]
     budget: int
     seed: int
     name: str
+    classes: NDArray[np.int64] | None = None
 
     def epoch(self, epoch: int) -> list[Rows]:
         random = generator(self.seed, self.name, epoch)
         order = random.permutation(len(self.lengths))
+        if self.classes is not None:
+            order = balanced(self.classes, epoch, self.seed, self.name)[order]
         per_batch = max(1, int(self.budget / max(1.0, float(self.lengths.mean()))))
         window = WINDOW * per_batch
         batches: list[Rows] = []
@@ -61,6 +65,33 @@ class Plan:
             part = part[np.argsort(self.lengths[part], kind="stable")]
             batches += cut_by_tokens(part, self.lengths, self.budget)
         return [batches[place] for place in random.permutation(len(batches))]
+
+
+def balanced(classes: NDArray[np.int64], epoch: int, seed: int, name: str) -> Rows:
+    """As many rows as there are, drawn so that classes are equally frequent: (N,), class after class.
+
+    Each class is an endless run of shuffled passes over its rows, of which every epoch takes the next part: a small class repeats
+    itself, a large one is spread over several epochs, and no row is seen twice more than another of its class. What is left of
+    N / C goes to the classes in turn. A pure function of its arguments.
+    """
+    present, sizes = np.unique(classes, return_counts=True)
+    taken = []
+    for place, (label, size) in enumerate(zip(present.tolist(), sizes.tolist(), strict=True)):
+        # the seats of the training, 0, 1, 2, ..., go to the classes in turn
+        begin, end = ((done * len(classes) + len(present) - 1 - place) // len(present) for done in (epoch, epoch + 1))
+        taken.append(np.flatnonzero(classes == label)[_passes(size, begin, end, seed, name, label)])
+    return np.concatenate(taken)
+
+
+def _passes(size: int, begin: int, end: int, seed: int, name: str, label: int) -> Rows:
+    """Places `begin` to `end` of an endless run of shuffled passes over `size` rows; whole passes in between, whose order means
+    nothing to an epoch, are left unshuffled."""
+    first, last = begin // size, end // size
+    opening, closing = (generator(seed, name, "class", label, one).permutation(size) for one in (first, last))
+    if first == last:
+        return opening[begin - first * size : end - first * size]
+    whole = np.tile(np.arange(size), last - first - 1)
+    return np.concatenate([opening[begin - first * size :], whole, closing[: end - last * size]])
 
 
 @dataclass(frozen=True)

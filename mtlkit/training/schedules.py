@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from math import floor
 
 import numpy as np
 
-from mtlkit.config.training import Schedule
+from mtlkit.config.schedules import EpochLength, ScheduleChoice, check_epoch_length, parse_epoch_length, parse_schedule
 from mtlkit.data.batching import Plan, Rows
+from mtlkit.training.coverage import Coverage
+from mtlkit.training.orders import Order, Ordering, Terms, ordering
 
 Piece = dict[str, Rows]
 
@@ -42,58 +43,84 @@ class Stream:
 
 
 def make_plans(
-    lengths: Mapping[str, np.ndarray[tuple[int], np.dtype[np.int64]]], batch_tokens: int, seed: int
+    lengths: Mapping[str, np.ndarray[tuple[int], np.dtype[np.int64]]],
+    batch_tokens: int,
+    seed: int,
+    classes: Mapping[str, Rows] | None = None,
 ) -> dict[str, Plan]:
     """A plan a task. The task with the longest texts gets the whole budget of tokens, the others so much of it that a
-    batch holds as many texts: otherwise short texts would be seen several times as often."""
+    batch holds as many texts: otherwise short texts would be seen several times as often. Of a task in `classes`, which gives
+    the class of each of its rows, every class is drawn equally often."""
     means = {name: float(values.mean()) for name, values in lengths.items()}
     longest = max(means.values())
     return {
-        name: Plan(values, max(1, round(batch_tokens * means[name] / longest)), seed, name) for name, values in lengths.items()
+        name: Plan(values, max(1, round(batch_tokens * means[name] / longest)), seed, name, (classes or {}).get(name))
+        for name, values in lengths.items()
     }
 
 
 @dataclass(frozen=True)
 class Mix:
-    """How the batches of the tasks follow each other.
+    """How the batches of the tasks follow each other; all of it depends on the plans, the schedule and the epoch alone.
 
-    An epoch is made of rounds, as many as the task with the most batches has. `shares` are of tasks that are only rehearsed:
-    the part of the rounds, spread evenly, in which they give a batch; one of each epoch at least.
+    `shares` are of tasks that are only rehearsed: they give so many batches for each of a trained task's (on average, where
+    the tasks are drawn); one of each epoch at least. Raises UsageError where an epoch cannot hold a batch of each task.
     """
 
     plans: Mapping[str, Plan]
-    schedule: Schedule
+    schedule: ScheduleChoice | str = "round-robin"
     shares: Mapping[str, Fraction] = field(default_factory=dict)
+    epoch_by: EpochLength | str = "longest"
+
+    def __post_init__(self) -> None:
+        check_epoch_length(self.choice, self.length, len(self.plans))
+
+    @property
+    def choice(self) -> ScheduleChoice:
+        return parse_schedule(self.schedule) if isinstance(self.schedule, str) else self.schedule
+
+    @property
+    def length(self) -> EpochLength:
+        return parse_epoch_length(self.epoch_by) if isinstance(self.epoch_by, str) else self.epoch_by
 
     @cached_property
-    def rounds(self) -> int:
-        """Those of an epoch: until the task with the most batches has been seen once."""
-        return max(len(plan.epoch(0)) for name, plan in self.plans.items() if name not in self.shares)
+    def order(self) -> Ordering:
+        """The tasks of each step, by epoch."""
+        passes = {name: len(plan.epoch(0)) for name, plan in self.plans.items()}
+        rows = {name: len(plan.lengths) for name, plan in self.plans.items()}
+        seed = next(iter(self.plans.values())).seed
+        return ordering(Terms(passes, rows, self.shares, self.length, seed), self.choice)
 
     @cached_property
-    def order(self) -> tuple[tuple[str, ...], ...]:
-        """The tasks of each step of an epoch. `round-robin`: a batch of A, a batch of B, ... `joint`: every step holds a batch
-        of every task."""
-        rounds = [tuple(name for name in self.plans if self._takes_part(name, place)) for place in range(self.rounds)]
-        return tuple(rounds) if self.schedule == "joint" else tuple((name,) for names in rounds for name in names)
-
-    def _takes_part(self, name: str, place: int) -> bool:
-        share = max(self.shares.get(name, Fraction(1)), Fraction(1, self.rounds))
-        return floor((place + 1) * share) > floor(place * share)
+    def _first(self) -> Order:
+        return self.order(0)
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of an epoch."""
-        return len(self.order)
+        """Optimiser steps of an epoch, the same in each."""
+        return len(self._first)
 
-    @cached_property
+    @property
+    def rounds(self) -> int:
+        """Batches of the task that gives the most in the first epoch; where the tasks take turns, its rounds."""
+        return max(self.batches.values())
+
+    def planned(self, epoch: int) -> Counter[str]:
+        """How many batches each task gives in an epoch, the first of which is 0."""
+        return Counter(name for names in (self.order(epoch) if epoch else self._first) for name in names)
+
+    @property
     def batches(self) -> Counter[str]:
-        """How many batches each task gives in an epoch."""
-        return Counter(name for names in self.order for name in names)
+        """How many batches each task gives in the first epoch."""
+        return self.planned(0)
 
     def work(self, epochs: int) -> Iterator[Piece]:
         """The pieces of so many epochs."""
         streams = {name: Stream(plan) for name, plan in self.plans.items()}
-        for _ in range(epochs):
-            for names in self.order:
+        for epoch in range(epochs):
+            for names in self.order(epoch):
                 yield {name: streams[name].next() for name in names}
+
+    def coverage(self) -> Coverage:
+        """Books for the rows of its tasks, still empty."""
+        return Coverage({name: len(plan.lengths) for name, plan in self.plans.items()})

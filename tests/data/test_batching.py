@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtlkit.data.batching import Plan, Windows, cut_by_tokens, generator, sorted_batches
+from mtlkit.data.batching import Plan, Windows, balanced, cut_by_tokens, generator, sorted_batches
 from mtlkit.data.tokenizer import PAD, TextEncoder
 
 lengths_of_texts = st.lists(st.integers(2, 300), min_size=1, max_size=300).map(lambda values: np.array(values, np.int64))
@@ -69,6 +69,37 @@ def test_batches_hold_texts_of_like_length_in_random_order() -> None:
     assert lengths.sum() / rectangles > 0.95  # even padded, under 5 % would be padding
     means = [lengths[batch].mean() for batch in batches]
     assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.2  # not from short to long
+
+
+@given(
+    sizes=st.lists(st.integers(1, 60), min_size=1, max_size=5), epochs=st.integers(1, 5), seed=numbers, budget=st.integers(2, 300)
+)
+@settings(max_examples=60, deadline=None)
+def test_balanced_draws_classes_equally_often_and_the_rows_of_a_class_too(
+    sizes: list[int], epochs: int, seed: int, budget: int
+) -> None:
+    classes = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)) + 3, sizes))  # no row has the first three
+    total, share = sum(sizes), sum(sizes) / len(sizes)
+    times = np.zeros(total, np.int64)
+    for epoch in range(epochs):
+        rows = balanced(classes, epoch, seed, "topic")
+        assert len(rows) == total  # an epoch is as long as without
+        assert all(abs(int((classes[rows] == label).sum()) - share) < 1 for label in np.unique(classes))
+        assert balanced(classes, epoch, seed, "topic").tolist() == rows.tolist()
+        planned = Plan(np.full(total, 10), budget, seed, "topic", classes).epoch(epoch)
+        assert sorted(np.concatenate(planned).tolist()) == sorted(rows.tolist())
+        times += np.bincount(rows, minlength=total)
+    for label in np.unique(classes):
+        assert abs(times[classes == label].sum() - epochs * share) < 1  # what is left over goes round
+        assert np.ptp(times[classes == label]) <= 1  # rows that one epoch leaves out come in the next
+
+
+def test_balanced_differs_by_seed_name_and_epoch() -> None:
+    classes = np.array([0] * 90 + [1] * 10)
+    drawn = [balanced(classes, epoch, seed, name) for epoch, seed, name in [(0, 7, "a"), (1, 7, "a"), (0, 8, "a"), (0, 7, "b")]]
+    assert len({tuple(sorted(rows.tolist())) for rows in drawn}) == 4
+    assert [np.bincount(rows, minlength=100)[90:].tolist() for rows in drawn] == [[5] * 10] * 4
+    assert flat(Plan(np.full(100, 10), 100, 7, "a", classes).epoch(0)) != flat(Plan(np.full(100, 10), 100, 7, "a").epoch(0))
 
 
 @given(lengths=lengths_of_texts, budget=budgets)

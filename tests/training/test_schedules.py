@@ -10,14 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mtlkit.config.training import Schedule
+from mtlkit.errors import UsageError
 from mtlkit.training.schedules import Mix, Piece, Stream, make_plans
 
 Lengths = Mapping[str, NDArray[np.int64]]
-SCHEDULES: list[Schedule] = ["round-robin", "joint"]
+BY_ROUNDS = ["round-robin", "joint"]
+SCHEDULES = [*BY_ROUNDS, "sequential", "proportional", "temperature:2", "temperature:3:20"]
+LENGTHS = ["longest", "shortest", "steps:3", "steps:17"]
 
 some_lengths = st.lists(st.integers(2, 60), min_size=1, max_size=40).map(lambda values: np.array(values, np.int64))
 data_sets = st.dictionaries(st.sampled_from(["topic", "sentiment", "stars"]), some_lengths, min_size=1)
+seeds = st.integers(0, 2**32)
 examples = settings(deadline=None, max_examples=60, derandomize=True)
 
 
@@ -31,20 +34,36 @@ def as_lists(pieces: list[Piece]) -> list[dict[str, list[int]]]:
 
 
 @examples
-@given(data_sets, st.sampled_from(SCHEDULES), st.integers(2, 300), st.integers(1, 4), st.integers(0, 2**32))
-def test_every_task_gets_the_same_number_of_batches_and_sees_its_rows_equally_often(
-    lengths: Lengths, schedule: Schedule, batch_tokens: int, epochs: int, seed: int
+@given(data_sets, st.sampled_from(SCHEDULES), st.sampled_from(LENGTHS), st.integers(2, 300), st.integers(1, 4), seeds)
+def test_a_mix_does_what_it_plans_and_sees_the_rows_of_a_task_equally_often(
+    lengths: Lengths, schedule: str, epoch_by: str, batch_tokens: int, epochs: int, seed: int
+) -> None:
+    mix = Mix(make_plans(lengths, batch_tokens, seed), schedule, epoch_by=epoch_by)
+    pieces = list(mix.work(epochs))
+    assert len(pieces) == mix.steps * epochs
+    for epoch in range(epochs):
+        part = pieces[epoch * mix.steps : (epoch + 1) * mix.steps]
+        assert Counter(name for piece in part for name in piece) == mix.planned(epoch)
+        assert [tuple(piece) for piece in part] == list(mix.order(epoch))
+    coverage = mix.coverage()
+    for piece in pieces:
+        coverage.add(piece)
+    for name in lengths:
+        assert coverage[name].batches == sum(mix.planned(epoch)[name] for epoch in range(epochs)) >= epochs
+        assert coverage[name].most - coverage[name].least <= 1  # a short task reshuffles and goes on
+        assert epoch_by != "longest" or not coverage[name].unseen
+    again = Mix(make_plans(lengths, batch_tokens, seed), schedule, epoch_by=epoch_by)
+    assert as_lists(list(again.work(epochs))) == as_lists(pieces)
+
+
+@examples
+@given(data_sets, st.sampled_from(BY_ROUNDS), st.integers(2, 300), st.integers(1, 4), seeds)
+def test_in_turn_every_task_gets_the_same_number_of_batches(
+    lengths: Lengths, schedule: str, batch_tokens: int, epochs: int, seed: int
 ) -> None:
     mix = Mix(make_plans(lengths, batch_tokens, seed), schedule)
-    pieces = list(mix.work(epochs))
     assert mix.rounds == max(len(plan.epoch(0)) for plan in mix.plans.values())
-    assert len(pieces) == mix.steps * epochs
-    assert Counter(name for piece in pieces for name in piece) == dict.fromkeys(lengths, mix.rounds * epochs)
-    for name, values in lengths.items():
-        seen = np.bincount(np.concatenate([piece[name] for piece in pieces if name in piece]), minlength=len(values))
-        assert len(seen) == len(values)
-        assert seen.max() - seen.min() <= 1  # a short task reshuffles and goes on
-    assert as_lists(list(Mix(make_plans(lengths, batch_tokens, seed), schedule).work(epochs))) == as_lists(pieces)
+    assert mix.planned(epochs) == mix.batches == dict.fromkeys(lengths, mix.rounds)
 
 
 def test_round_robin_takes_the_tasks_in_turn() -> None:
@@ -62,7 +81,7 @@ def test_joint_holds_every_task_in_every_step() -> None:
 
 def test_both_schedules_give_a_task_the_same_batches_in_the_same_order() -> None:
     plans = make_plans(random_lengths(topic=40, sentiment=10), 100, seed=3)
-    apart, together = (as_lists(list(Mix(plans, schedule).work(3))) for schedule in SCHEDULES)
+    apart, together = (as_lists(list(Mix(plans, schedule).work(3))) for schedule in BY_ROUNDS)
     for name in plans:
         assert [piece[name] for piece in apart if name in piece] == [piece[name] for piece in together]
 
@@ -96,16 +115,62 @@ def test_the_cursor_counts_the_batches_handed_out_and_epochs_follow_each_other(c
     assert stream.cursor == count
 
 
+def test_an_epoch_by_the_shortest_task_leaves_rows_for_later_epochs_and_counts_them() -> None:
+    lengths = {"long": np.full(50, 10), "short": np.full(20, 10)}
+    mix = Mix(make_plans(lengths, 50, seed=0), "round-robin", epoch_by="shortest")
+    pieces = list(mix.work(3))
+    whole = mix.coverage()
+    for epoch, unseen in enumerate((30, 10, 0)):
+        part = mix.coverage()
+        for piece in pieces[epoch * mix.steps : (epoch + 1) * mix.steps]:
+            part.add(piece)
+            whole.add(piece)
+        assert (part["long"].texts, part["short"].unseen) == (20, 0)
+        assert epoch == 2 or part.left_out() == "long 30 of 50"  # the third epoch reshuffles on its way
+        assert (whole["long"].unseen, whole["short"].unseen) == (unseen, 0)
+    assert mix.planned(2) == {"long": 4, "short": 4}
+
+
+def test_drawn_schedules_show_the_rows_of_the_largest_task_once_an_epoch() -> None:
+    lengths = {"large": np.full(400, 10), "small": np.full(100, 10)}
+    for schedule, small in (("proportional", 20), ("temperature:2", 40)):
+        mix = Mix(make_plans(lengths, 50, seed=0), schedule)
+        assert mix.planned(0) == {"large": 80, "small": small}
+        coverage = mix.coverage()
+        for piece in mix.work(1):
+            coverage.add(piece)
+        assert (coverage["large"].least, coverage["large"].most) == (1, 1)
+        assert coverage["small"].repeats == small / 20
+
+
+def test_classes_are_drawn_equally_often_where_a_plan_is_told_them() -> None:
+    classes = np.array([0] * 90 + [1] * 10)
+    plans = make_plans({"rare": np.full(100, 10), "even": np.full(100, 10)}, 50, seed=0, classes={"rare": classes})
+    pieces = list(Mix(plans, "joint").work(2))
+    assert np.bincount(classes[np.concatenate([piece["rare"] for piece in pieces])]).tolist() == [100, 100]
+    assert np.bincount(np.concatenate([piece["even"] for piece in pieces])).tolist() == [2] * 100
+
+
+@pytest.mark.parametrize(
+    ("schedule", "epoch_by", "message"),
+    [("joined", "longest", "--schedule joined"), ("joint", "long", "--epoch-by long"), ("proportional", "steps:1", "2 tasks")],
+)
+def test_a_mix_that_cannot_be_is_refused(schedule: str, epoch_by: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Mix(make_plans(random_lengths(topic=40, sentiment=10), 100, seed=0), schedule, epoch_by=epoch_by)
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize(("share", "expected"), [("1", 40), ("0.2", 8), ("1/3", 13), ("0.29", 11), ("0.001", 1)])
-def test_a_rehearsed_task_takes_part_in_its_share_of_the_rounds(schedule: Schedule, share: str, expected: int) -> None:
+def test_a_rehearsed_task_takes_part_in_its_share_of_the_rounds(schedule: str, share: str, expected: int) -> None:
     lengths = {"new": np.full(80, 10), "old": np.full(4000, 10)}
     mix = Mix(make_plans(lengths, 20, seed=0), schedule, {"old": Fraction(share)})
-    assert mix.rounds == 40  # the rehearsed task, which has far more batches, does not make the epoch longer
+    assert mix.batches["new"] == 40  # the rehearsed task, which has far more batches, does not make the epoch longer
     pieces = list(mix.work(2))
     assert len(pieces) == 2 * mix.steps
     assert Counter(name for piece in pieces for name in piece) == {"new": 80, "old": 2 * expected}
     assert mix.batches == {"new": 40, "old": expected}
-    steps = [place for place, piece in enumerate(pieces) if "old" in piece]
-    assert len(set(np.diff(steps[:expected]))) <= 2  # spread evenly over an epoch
+    if schedule in BY_ROUNDS:
+        steps = [place for place, piece in enumerate(pieces) if "old" in piece]
+        assert len(set(np.diff(steps[:expected]))) <= 2  # spread evenly over an epoch
     assert len(np.unique(np.concatenate([piece["old"] for piece in pieces if "old" in piece]))) == 4 * expected  # all different
