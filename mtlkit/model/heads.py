@@ -1,13 +1,13 @@
-"""Heads: from the sentence vector to a task's output, and the loss of each kind of task."""
+"""Heads: from the sentence vector to a task's output, and its loss."""
 
 from __future__ import annotations
 
 from typing import cast
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mtlkit.config.architecture import TaskSpec, parse_head
+from mtlkit.model.losses import PLAIN, LossOptions, loss_of
 
 
 class Head(nn.Module):
@@ -30,15 +30,6 @@ class Head(nn.Module):
         outputs = cast(Tensor, self.layers(vectors_ND))
         return outputs * self.spec.spread + self.spec.center if self.spec.kind == "regression" else outputs
 
-    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Mean loss of N texts.
-
-        classification: cross-entropy, labels (N,) class numbers. multi-label: binary cross-entropy, labels (N, outputs)
-        of 0 and 1. regression: squared error in units of the training labels' spread, labels (N,).
-        """
-        outputs = outputs.float()
-        if self.spec.kind == "classification":
-            return functional.cross_entropy(outputs, labels)
-        if self.spec.kind == "multi-label":
-            return functional.binary_cross_entropy_with_logits(outputs, labels.float())
-        return functional.mse_loss(outputs.squeeze(-1) / self.spec.spread, labels.float() / self.spec.spread)
+    def loss(self, outputs: Tensor, labels: Tensor, options: LossOptions = PLAIN) -> Tensor:
+        """Mean loss of N texts (`losses.loss_of`)."""
+        return loss_of(self.spec, outputs, labels, options)

@@ -17,6 +17,7 @@ from mtlkit.data.tokenizer import Encoded
 from mtlkit.inference.encoding import evaluate, outputs_of
 from mtlkit.inference.engine import Array
 from mtlkit.metrics import MAIN
+from mtlkit.model.losses import PLAIN, LossOptions
 from mtlkit.model.multitask import MultiTaskModel
 
 
@@ -66,17 +67,22 @@ class Objective(Protocol):
 
 
 class HeadObjective:
-    """A task's labels, by way of its head in the model."""
+    """A task's labels, by way of its head in the model.
 
-    def __init__(self, model: MultiTaskModel, task: TaskData) -> None:
-        self.model, self.task = model, task
+    `options` are of the training loss alone. The loss of validation is always the plain one: whatever a training tried, its
+    runs can be compared, and class weights of the training labels would not fit other labels.
+    """
+
+    def __init__(self, model: MultiTaskModel, task: TaskData, options: LossOptions = PLAIN) -> None:
+        self.model, self.task, self.options = model, task, options
         self.kind, self.metric = task.spec.kind, MAIN[task.spec.kind]
         self.head: str | None = f"head:{task.name}"
         self.train, self.validation = task.train, task.validation
 
     def loss(self, vectors: Tensor, rows: Rows) -> Tensor:
         head = self.model.head(self.task.name)
-        return head.loss(head(vectors), torch.from_numpy(self.train.labels[rows]).to(vectors.device))
+        labels = torch.from_numpy(self.train.labels[rows]).to(vectors.device)
+        return head.loss(head(vectors), labels, self.options)
 
     def evaluate(self, vectors: Tensor) -> dict[str, float]:
         return evaluate(self.model, self.task.name, self.validation, vectors)
@@ -86,6 +92,9 @@ class HeadObjective:
         return outputs_of(self.model, self.task.name, vectors)
 
 
-def head_objectives(model: MultiTaskModel, tasks: Mapping[str, TaskData]) -> dict[str, HeadObjective]:
-    """An objective a task, for a model that has a head for each."""
-    return {name: HeadObjective(model, task) for name, task in tasks.items()}
+def head_objectives(
+    model: MultiTaskModel, tasks: Mapping[str, TaskData], options: Mapping[str, LossOptions] | None = None
+) -> dict[str, HeadObjective]:
+    """An objective a task, for a model that has a head for each; `options` are of those whose training loss is not the plain
+    one."""
+    return {name: HeadObjective(model, task, (options or {}).get(name, PLAIN)) for name, task in tasks.items()}
