@@ -37,10 +37,17 @@ class ScheduleChoice:
 
 @dataclass(frozen=True)
 class EpochLength:
-    """How long an epoch is: until the last of the tasks has been seen once, or the first, or so many optimiser steps."""
+    """How long an epoch is: until the last of the tasks has been seen once, or the first, or so many optimiser steps, each of
+    which accumulates the gradient of so many pieces of work."""
 
     name: EpochName = "longest"
     steps: int = 0
+    accumulate: int = 1
+
+    @property
+    def pieces(self) -> int:
+        """Those of an epoch of so many steps."""
+        return self.steps * self.accumulate
 
 
 def parse_schedule(text: str) -> ScheduleChoice:
@@ -74,9 +81,10 @@ def parse_epoch_length(text: str) -> EpochLength:
 
 def check_epoch_length(schedule: ScheduleChoice, length: EpochLength, tasks: int) -> None:
     """Raises UsageError where an epoch has no room for a batch of each task, those that are rehearsed among them."""
-    if length.name == "steps" and schedule.name != "joint" and length.steps < tasks:
+    if length.name == "steps" and schedule.name != "joint" and length.pieces < tasks:
         raise UsageError(
-            f"--epoch-by steps:{length.steps} has no room for a batch of each of {tasks} tasks; give {tasks} steps or more"
+            f"--epoch-by steps:{length.steps} has no room for a batch of each of {tasks} tasks; "
+            f"give {-(-tasks // length.accumulate)} steps or more"
         )
 
 

@@ -15,7 +15,8 @@ from typing import Protocol
 from mtlkit.config.schedules import EpochLength, ScheduleChoice
 from mtlkit.data.batching import generator
 
-Order = tuple[tuple[str, ...], ...]  # the tasks of each optimiser step of an epoch
+# the tasks of each piece of work of an epoch, which is an optimiser step unless several are accumulated
+Order = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Rounds:
         """Those of an epoch; where it ends in mid-round, those that it holds for certain."""
         length = self.terms.length
         if length.name == "steps":
-            return length.steps if self.joint else max(1, length.steps // len(self.terms.passes))
+            return length.pieces if self.joint else max(1, length.pieces // len(self.terms.passes))
         return int(self.terms.until(self.terms.passes))
 
     @cached_property
@@ -75,7 +76,7 @@ class Rounds:
 
     def __call__(self, epoch: int) -> Order:
         if self.turns:
-            return self._turns(epoch * self.terms.length.steps)
+            return self._turns(epoch * self.terms.length.pieces)
         rounds = tuple(self.round(place) for place in range(self.rounds))
         return rounds if self.joint else tuple((name,) for names in rounds for name in names)
 
@@ -84,7 +85,7 @@ class Rounds:
         start = bisect_right(range(first + 1), first, key=self._turns_before) - 1
         turns = ((name,) for place in count(start) for name in self.round(place))
         skipped = first - self._turns_before(start)
-        return tuple(islice(turns, skipped, skipped + self.terms.length.steps))
+        return tuple(islice(turns, skipped, skipped + self.terms.length.pieces))
 
     def _turns_before(self, place: int) -> int:
         return sum(floor(place * part) for part in self.parts.values())
@@ -119,7 +120,7 @@ class Drawn:
         terms, weights = self.terms, self._weights()
         rehearsed = {name: share / len(terms.trained) for name, share in terms.shares.items()}  # where all parts add up to 1
         if terms.length.name == "steps":
-            return apportion(weights | rehearsed, terms.length.steps)
+            return apportion(weights | rehearsed, terms.length.pieces)
         steps = ceil(terms.until({name: terms.passes[name] / weight for name, weight in weights.items()}))
         steps = max(steps, len(weights))
         return apportion(weights, steps) + Counter({name: max(1, floor(steps * part)) for name, part in rehearsed.items()})

@@ -85,7 +85,7 @@ class Mix:
 
     @cached_property
     def order(self) -> Ordering:
-        """The tasks of each step, by epoch."""
+        """The tasks of each piece of work, by epoch."""
         passes = {name: len(plan.epoch(0)) for name, plan in self.plans.items()}
         rows = {name: len(plan.lengths) for name, plan in self.plans.items()}
         seed = next(iter(self.plans.values())).seed
@@ -97,7 +97,8 @@ class Mix:
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of an epoch, the same in each."""
+        """Pieces of work of an epoch, the same number in each: optimiser steps, unless the gradients of several are
+        accumulated."""
         return len(self._first)
 
     @property

@@ -63,3 +63,6 @@ def test_an_epoch_must_have_room_for_every_task() -> None:
     check_epoch_length(ScheduleChoice("proportional"), EpochLength("steps", 3), 3)
     check_epoch_length(ScheduleChoice("joint"), EpochLength("steps", 1), 3)  # one step holds them all
     check_epoch_length(ScheduleChoice("proportional"), EpochLength("shortest"), 3)
+    check_epoch_length(ScheduleChoice("proportional"), EpochLength("steps", 2, accumulate=2), 4)
+    with pytest.raises(UsageError, match="steps:2 has no room for a batch of each of 5 tasks; give 3 steps or more"):
+        check_epoch_length(ScheduleChoice("proportional"), EpochLength("steps", 2, accumulate=2), 5)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from mtlkit.config.schedules import EpochLength
 from mtlkit.errors import UsageError
 from mtlkit.training.schedules import Mix, Piece, Stream, make_plans
 
@@ -141,6 +142,14 @@ def test_drawn_schedules_show_the_rows_of_the_largest_task_once_an_epoch() -> No
             coverage.add(piece)
         assert (coverage["large"].least, coverage["large"].most) == (1, 1)
         assert coverage["small"].repeats == small / 20
+
+
+@pytest.mark.parametrize(("schedule", "expected"), [("round-robin", 6), ("joint", 12), ("proportional", 9)])
+def test_so_many_steps_hold_as_many_pieces_as_they_accumulate(schedule: str, expected: int) -> None:
+    plans = make_plans({"large": np.full(30, 10), "small": np.full(10, 10)}, 50, seed=0)
+    mix = Mix(plans, schedule, epoch_by=EpochLength("steps", 4, accumulate=3))
+    assert mix.steps == len(list(mix.work(1))) == 12
+    assert mix.planned(0)["large"] == expected
 
 
 def test_classes_are_drawn_equally_often_where_a_plan_is_told_them() -> None:
