@@ -1,10 +1,11 @@
-"""The training loop: a generator that takes a step for every piece of work and yields what happened."""
+"""The training loop: a generator that takes a step for every piece of work, or for several, and yields what happened."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Generic, TypeVar
 
 import torch
@@ -12,28 +13,42 @@ from torch import Tensor, nn
 
 from mtlkit.errors import DivergedError
 from mtlkit.inference.compute import Compute
+from mtlkit.training.accumulation import NamesOf, Shares, groups, mean_of, numbers
+from mtlkit.training.balancing import Balance
+from mtlkit.training.losses import of_tasks
 from mtlkit.training.optimizer import LearningRate, add_thawed, make_optimizer, set_rate
+from mtlkit.training.random_state import RandomState
 
 Work = TypeVar("Work")
+LossesOf = Callable[[Work], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
 class Step(Generic[Work]):
-    """What one step did. `losses` by task and `gradient_norm` (before clipping) are plain numbers; a skipped step had a
-    gradient that was not finite and changed nothing."""
+    """What one step did. All are plain numbers: `each` are the losses of every piece of work by name, `losses` their means,
+    `gradient_norm` is before clipping, `weights` are those of the balance, by task. A skipped step had a gradient that was not
+    finite and changed nothing."""
 
     index: int
-    work: Work
+    pieces: tuple[Work, ...]
+    each: tuple[dict[str, float], ...]
     losses: dict[str, float]
     gradient_norm: float
     rate: float
     skipped: bool
+    weights: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def work(self) -> Work:
+        """The piece of a step that takes one."""
+        (piece,) = self.pieces
+        return piece
 
 
 def train(
     model: nn.Module,
     work: Iterable[Work],
-    losses_of: Callable[[Work], dict[str, Tensor]],
+    losses_of: LossesOf[Work],
     rate: LearningRate,
     *,
     weight_decay: float,
@@ -41,31 +56,64 @@ def train(
     compute: Compute,
     multiples: Mapping[str, float] | None = None,
     describe: Callable[[Work], str] = repr,
+    balance: Balance | None = None,
+    takes: Iterable[int] = repeat(1),
+    names_of: NamesOf[Work] | None = None,
 ) -> Iterator[Step[Work]]:
-    """One optimiser step a piece of work: losses are added, the gradient is clipped to norm `clip`.
+    """One optimiser step a piece of work: losses are weighed by the balance (None: all alike) and added, the gradient is
+    clipped to norm `clip`.
 
     `multiples` are the rates of weights by name, as multiples of the rate. A weight that is thawed on the way is taken in at the
-    next step.
+    next step. `takes` says how many pieces each step takes: the gradient of a task is then the mean over those of them that
+    hold it, by `names_of` (None: all do).
 
     Raises DivergedError before a step whose loss is not finite; `describe` then names the texts it came from.
     """
-    weights, multiples = dict(model.named_parameters()), multiples or {}
+    weights, multiples, balance = dict(model.named_parameters()), multiples or {}, balance or Balance()
     optimizer = make_optimizer(weights, weight_decay, multiples)
-    for index, piece in enumerate(work):
+    for index, pieces in enumerate(groups(work, takes)):
         add_thawed(optimizer, weights, weight_decay, multiples, index)
         set_rate(optimizer, rate.at(index), index)
-        with compute.autocast():
-            losses = losses_of(piece)
-        each = torch.stack(list(losses.values()))
-        if each.requires_grad:  # all that a batch's loss depends on may be frozen for a while
-            each.sum().backward()  # type: ignore[no-untyped-call]
+        shares = Shares(pieces, names_of)
+        found: list[Mapping[str, Tensor]] = []
+        begun: list[RandomState] = []
+        for piece in pieces:
+            if balance.compares:
+                begun.append(RandomState(compute.device))
+            losses = _losses(losses_of, piece, compute)
+            balance.backward(losses, shares.of(losses))
+            found.append({name: loss.detach() for name, loss in losses.items()})
+            del losses  # and its graph, before the next piece makes another
+        applied = balance.settle()
         norm = nn.utils.clip_grad_norm_(weights.values(), clip if clip > 0 else float("inf"))
-        *values, length = torch.cat([each.detach(), norm.detach()[None]]).tolist()  # a GPU is waited for once a step
-        for name, value in zip(losses, values, strict=True):
-            if not math.isfinite(value):
-                raise DivergedError(f"loss of '{name}' is {value} at step {index + 1} ({describe(piece)}); lower --learning-rate")
-        skipped = not math.isfinite(length)
+        *each, used, total = numbers([*found, applied, {"norm": norm}])
+        _check_finite(each, pieces, index, describe)
+        means, skipped = mean_of(each), not math.isfinite(total["norm"])
         if not skipped:
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        yield Step(index, piece, dict(zip(losses, values, strict=True)), length, rate.at(index), skipped)
+        if not skipped:
+            after = [_losses_again(losses_of, piece, compute, state) for piece, state in zip(pieces, begun, strict=False)]
+            balance.learn(of_tasks(means), of_tasks(mean_of(numbers(after))), used)
+        yield Step(index, pieces, tuple(each), means, total["norm"], rate.at(index), skipped, {} if skipped else used)
+
+
+def _losses(losses_of: LossesOf[Work], piece: Work, compute: Compute) -> Mapping[str, Tensor]:
+    with compute.autocast():
+        return losses_of(piece)
+
+
+@torch.no_grad()
+def _losses_again(losses_of: LossesOf[Work], piece: Work, compute: Compute, state: RandomState) -> Mapping[str, Tensor]:
+    """Those of a piece of work after the step, with the dropout that it had before."""
+    with state.again():
+        return _losses(losses_of, piece, compute)
+
+
+def _check_finite(
+    each: Sequence[Mapping[str, float]], pieces: Sequence[Work], index: int, describe: Callable[[Work], str]
+) -> None:
+    for losses, piece in zip(each, pieces, strict=True):
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                raise DivergedError(f"loss of '{name}' is {value} at step {index + 1} ({describe(piece)}); lower --learning-rate")

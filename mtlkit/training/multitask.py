@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import Tensor
-
 from mtlkit.training.guards import Guard
+from mtlkit.training.losses import GUARD, Losses
 from mtlkit.training.objectives import Objective
 from mtlkit.training.piece_vectors import VectorsOf
 from mtlkit.training.schedules import Piece
@@ -20,10 +19,11 @@ class TaskLosses:
     ) -> None:
         self.objectives, self.vectors_of, self.guards = objectives, vectors_of, guards or {}
 
-    def __call__(self, piece: Piece) -> dict[str, Tensor]:
+    def __call__(self, piece: Piece) -> Losses:
         vectors = self.vectors_of(piece)
         losses = {name: self.objectives[name].loss(*found) for name, found in vectors.items()}
-        return losses | {f"guard:{name}": guard.loss(vectors) for name, guard in self.guards.items()}
+        losses |= {f"{GUARD}{name}": guard.loss(vectors) for name, guard in self.guards.items()}
+        return Losses(losses, {name: texts for name, (texts, _) in vectors.items()})
 
     def describe(self, piece: Piece) -> str:
         """Which rows a step holds, for the error about a loss that is not finite."""

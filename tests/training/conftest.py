@@ -72,3 +72,17 @@ def run(compute: Compute) -> Callable[..., Done]:
         return Done(events, snapshots, [json.loads(line) for line in log.getvalue().splitlines()])
 
     return run
+
+
+@pytest.fixture
+def applied(tiny_model: MultiTaskModel, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor]]:
+    """The gradients, by weight of the tiny model, that each optimiser step meets."""
+    seen: list[dict[str, Tensor]] = []
+    take = torch.optim.AdamW.step
+
+    def step(self: torch.optim.AdamW) -> None:
+        seen.append({name: one.grad.clone() for name, one in tiny_model.named_parameters() if one.grad is not None})
+        take(self)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    return seen

@@ -1,0 +1,28 @@
+"""From a choice to what weighs the losses of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.training.balance_choice import BalanceChoice, BalanceOn
+from mtlkit.training.balancing import DWA, FAMO, Balance, Uncertainty, normalized
+from mtlkit.training.gradient_balancing import AtParameters, AtVectors
+
+
+def make_balance(choice: BalanceChoice, model: MultiTaskModel, tasks: Sequence[str], on: BalanceOn = "vectors") -> Balance:
+    """`tasks` are those whose batches train something, by the names of their heads in the model. Raises UsageError where what a
+    method needs is not installed."""
+    if choice.on_gradients:
+        return AtParameters(choice.name, model) if on == "parameters" else AtVectors(choice.name, model)
+    if choice.name == "uncertainty":
+        return Uncertainty({name: model.tasks[name].kind for name in tasks})
+    if choice.name == "dwa":
+        return DWA()
+    if choice.name == "famo":
+        return FAMO(tasks)
+    if choice.name == "mean":
+        return Balance(dict.fromkeys(tasks, 1 / len(tasks)))
+    if choice.name == "normalized":
+        return Balance({name: normalized(model.tasks[name]) for name in tasks})
+    return Balance(choice.weights)

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import torch
+
+from mtlkit.training.random_state import RandomState
+
+
+def test_the_same_numbers_come_again_and_all_goes_on_as_if_they_had_not() -> None:
+    torch.manual_seed(0)
+    state = RandomState(torch.device("cpu"))
+    first = torch.rand(3)
+    with state.again():
+        assert torch.equal(torch.rand(3), first)
+    following = torch.rand(3)
+    torch.manual_seed(0)
+    assert torch.equal(torch.cat([first, following]), torch.cat([torch.rand(3), torch.rand(3)]))
