@@ -137,3 +137,27 @@ class ExportOptions:
     )
     card: Path | None = option(None, "A file of Markdown that goes into the model card.", panel=OUTPUT)
     overwrite: bool = option(False, "Replace the export that stands there.", panel=OUTPUT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvesOptions:
+    """Options of `mtlkit curves`."""
+
+    run: Path | None = option(
+        None,
+        "Folder of a run, or a metrics.jsonl.",
+        panel=MODEL,
+        positional=True,
+        metavar="RUN",
+        default_text="the newest run",
+    )
+    runs: Path = option(Path("runs"), "Where runs are looked for.", panel=MODEL)
+    output: Path | None = option(None, "Draw the curves to an .svg or .png file.", panel=OUTPUT, short="-o")
+    smooth: int | None = option(
+        None,
+        "Steps of a task that a smoothed loss stands for; 1 is no smoothing.",
+        panel=OUTPUT,
+        metavar="N",
+        minimum=1,
+        default_text="the square root of their number",
+    )

@@ -17,7 +17,7 @@ from mtlkit.recipes import embed
 if TYPE_CHECKING:
     from .conftest import Typed
 
-COMMANDS = ("pretrain", "train-sentence", "train-mtl", "embed", "eval", "predict")
+COMMANDS = ("pretrain", "train-sentence", "train-mtl", "embed", "eval", "predict", "curves")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -56,7 +56,8 @@ def test_help_and_wrong_options_load_nothing_heavy(arguments: list[str]) -> None
     status, modules = json.loads(process.stdout.splitlines()[-1])
     assert status == (0 if "--help" in arguments else 2)
     assert "typer" in modules
-    assert not {"torch", "datasets", "numpy", "tokenizers", "safetensors", "pyarrow", "scipy", "sklearn"} & set(modules)
+    heavy = {"torch", "datasets", "numpy", "tokenizers", "safetensors", "pyarrow", "scipy", "sklearn", "plotext", "matplotlib"}
+    assert not heavy & set(modules)
 
 
 def test_a_wrong_command_is_named_with_the_nearest(typed: Typed) -> None:

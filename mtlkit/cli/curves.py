@@ -1,0 +1,60 @@
+"""`mtlkit curves`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from mtlkit.cli.console import print_json, say, stdout
+from mtlkit.cli.options import add_command
+from mtlkit.config.inference import CurvesOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+
+def curves(options: CurvesOptions, as_json: bool) -> None:
+    """Show the losses of a training.
+
+    Per task: the train loss of every step, smoothed, and the validation loss of every epoch, drawn in the terminal. --output
+    draws them as a picture, with raw losses, scores and gradient norms. A training that is not finished has curves, too.
+    """
+    from mtlkit.recipes.curves import curves as read
+    from mtlkit.report.curves import curve_text
+
+    shown = read(options)
+    say(f"curves of {shown.log}, {shown.reason}")
+    if as_json:
+        print_json({"log": str(shown.log), **shown.curves.to_json(options.smooth)})
+    elif options.output is None:
+        console = stdout()
+        text = curve_text(shown.curves, console.width, span=options.smooth, ascii_only=console.options.ascii_only)
+        if text is None:
+            say("fewer than three steps or evaluations make no curve; --json gives them as numbers")
+        else:
+            console.print(text)
+    else:
+        print(options.output)
+
+
+def print_curves(run: Path, console: Console) -> None:
+    """The curves of a run that a training has just written; nothing where they are too short to see anything."""
+    from mtlkit.report.curves import curve_text
+    from mtlkit.report.series import LOG, read_curves
+
+    text = curve_text(read_curves(run / LOG), console.width, ascii_only=console.options.ascii_only)
+    if text is not None:
+        console.print(text)
+
+
+def register(app: typer.Typer) -> None:
+    examples = [
+        "mtlkit curves",
+        "mtlkit curves runs/mtl --smooth 50",
+        "mtlkit curves runs/mtl --output curves.svg",
+        "mtlkit curves runs/mtl --json",
+    ]
+    add_command(app, "curves", CurvesOptions, curves, examples)

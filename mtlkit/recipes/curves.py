@@ -1,0 +1,75 @@
+"""The curves of a run, from its log; as a picture where that is asked for."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from mtlkit.config.inference import CurvesOptions
+from mtlkit.errors import UsageError, listed, suggest
+from mtlkit.report.series import LOG, Curves, read_curves
+from mtlkit.runs import newest
+
+FORMATS = (".svg", ".png")
+
+
+@dataclass(frozen=True)
+class ShownCurves:
+    """Curves, the log that they are from, and why that was taken."""
+
+    curves: Curves
+    log: Path
+    reason: str
+
+
+def curves(options: CurvesOptions) -> ShownCurves:
+    """Reads the log and writes the picture, if any. Raises UsageError, before any work where it can; IntegrityError for a log
+    that is damaged."""
+    if options.output is not None:
+        check_picture(options.output)
+    log, reason = find_log(options.run, options.runs)
+    found = read_curves(log)
+    if not found.tasks:
+        raise UsageError(f"{log} holds no step yet; there is nothing to show")
+    if options.output is not None:
+        write_picture(found, options.output, log.resolve().parent.name, options.smooth)
+    return ShownCurves(found, log, reason)
+
+
+def find_log(asked: Path | None, runs: Path) -> tuple[Path, str]:
+    """The log of a run's folder, the file itself, or that of the newest run; and why. Raises UsageError."""
+    if asked is None:
+        path = newest(runs, ("mtl", "sentence", "base"))
+        if path is None:
+            raise UsageError(f"no run under {runs}/; name the folder of one, or train one with: mtlkit train-mtl")
+        return path / LOG, f"the newest run under {runs}/"
+    log = asked if asked.is_file() else asked / LOG
+    if not log.is_file():
+        there = [str(one.parent) for one in sorted(runs.glob(f"*/{LOG}"))]
+        known = f"; runs: {listed(there)}" if there else ""
+        what = f"no {LOG} in it, so there are no curves" if asked.is_dir() else "no such folder"
+        raise UsageError(f"run {asked}: {what}{known}{suggest(str(asked), there)}")
+    return log, "as asked"
+
+
+def check_picture(path: Path) -> None:
+    """Raises UsageError where a picture cannot be written."""
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"--output {path}: suffix {path.suffix!r} is not one of {listed(FORMATS)}")
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UsageError(f"--output {path} cannot be written; name a file in a folder that exists and is yours")
+    if find_spec("matplotlib") is None:
+        raise UsageError(f"--output {path} needs matplotlib; install it with: pip install 'mtlkit[pictures]'")
+
+
+def write_picture(found: Curves, path: Path, title: str, span: int | None) -> None:
+    """Writes the picture. Raises UsageError."""
+    from mtlkit.report.pictures import curve_picture
+
+    picture = curve_picture(found, "svg" if path.suffix.lower() == ".svg" else "png", title, span)
+    try:
+        path.write_bytes(picture)
+    except OSError as error:
+        raise UsageError(f"--output {path} cannot be written: {error.strerror}") from None
