@@ -71,23 +71,29 @@ def lowest(model: MultiTaskModel, layers: int | None) -> MultiTaskModel:
 
 
 def vectors_of(
-    model: MultiTaskModel, objectives: Mapping[str, HeadObjective], frozen: frozenset[str], compute: Compute, keep: bool
+    model: MultiTaskModel,
+    objectives: Mapping[str, HeadObjective],
+    frozen: frozenset[str],
+    compute: Compute,
+    keep: bool,
+    whole: type[WholeBackbone],
 ) -> VectorsOf:
-    """Where a step's vectors come from: with `keep`, from what a frozen lower part made of the texts, kept in memory."""
+    """Where a step's vectors come from: with `keep`, from what a frozen lower part made of the texts, kept in memory. `whole`
+    runs the backbone where nothing is kept."""
     texts = {name: objective.train.encoded for name, objective in objectives.items()}
     names = [name for name, _ in model.named_parameters()]
     if frozen.issuperset(name for name in names if name.startswith("backbone.")):
         return KeptVectors(keep_vectors(model, texts, compute, None, 0).stores)
     depth = prefix_depth([name for name, _ in model.named_parameters()], frozen)
     if not keep:
-        return WholeBackbone(model, objectives, compute.device)
+        return whole(model, objectives, compute.device)
     if not depth:
         raise SystemExit("mtlkit-kept keeps what frozen lower layers give; freeze some, as by --freeze embeddings,layers:0-2")
     return UpperBackbone(model, objectives, compute.device, keep_states(model, texts, compute, None, 0, depth).stores, depth)
 
 
-def ours(options: Namespace) -> Train:
-    """As `mtlkit train-mtl --init DIR --schedule joint` does it."""
+def ours(options: Namespace, schedule: str = "joint", whole: type[WholeBackbone] = WholeBackbone) -> Train:
+    """As `mtlkit train-mtl --init DIR --schedule joint` does it, or with another schedule, or another way to run the backbone."""
     tokenizer, architecture = described(options)
     encoder = TextEncoder(tokenizer, Encoding(options.max_length, "head"))
     tasks = {}
@@ -110,10 +116,10 @@ def ours(options: Namespace) -> Train:
             model.add_task(task.spec)
         apply_freeze(model, frozen)
         objectives = head_objectives(model, tasks)
-        losses = TaskLosses(objectives, vectors_of(model, objectives, frozen, compute, options.keep))
+        losses = TaskLosses(objectives, vectors_of(model, objectives, frozen, compute, options.keep, whole))
         training_mode(model, frozen)
         watch = Stopwatch()
-        mix = Mix(plans, "joint")
+        mix = Mix(plans, schedule)
         taken = [
             (sum(map(len, step.work.values())), sum(step.losses.values()))
             for step in training.train(

@@ -66,10 +66,10 @@ class Rounds:
         return int(self.terms.until(self.terms.passes))
 
     @cached_property
-    def parts(self) -> dict[str, Fraction]:
+    def parts(self) -> dict[str, Fraction | int]:
         """In which part of the rounds each task is."""
-        shares = self.terms.shares
-        return {name: max(shares.get(name, Fraction(1)), Fraction(1, self.rounds)) for name in self.terms.passes}
+        shares = {name: max(share, Fraction(1, self.rounds)) for name, share in self.terms.shares.items()}
+        return {name: shares.get(name, 1) for name in self.terms.passes}
 
     def round(self, place: int) -> tuple[str, ...]:
         return tuple(name for name, part in self.parts.items() if floor((place + 1) * part) > floor(place * part))
@@ -77,6 +77,11 @@ class Rounds:
     def __call__(self, epoch: int) -> Order:
         if self.turns:
             return self._turns(epoch * self.terms.length.pieces)
+        return self._whole
+
+    @cached_property
+    def _whole(self) -> Order:
+        """An epoch of whole rounds, the same every time."""
         rounds = tuple(self.round(place) for place in range(self.rounds))
         return rounds if self.joint else tuple((name,) for names in rounds for name in names)
 
