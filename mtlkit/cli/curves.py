@@ -20,7 +20,9 @@ def curves(options: CurvesOptions, as_json: bool) -> None:
     """Show the losses of a training.
 
     Per task: the train loss of every step, smoothed, and the validation loss of every epoch, drawn in the terminal. --output
-    draws them as a picture, with raw losses, scores and gradient norms. A training that is not finished has curves, too.
+    draws a picture in place of that, with raw losses, scores and gradient norms.
+
+    A training that goes on has its log in a hidden folder beside its place, such as runs/.mtl.k2w9: name that as RUN.
     """
     from mtlkit.recipes.curves import curves as read
     from mtlkit.report.curves import curve_text

@@ -123,7 +123,8 @@ class _Log:
         """A step or an evaluation, of tasks or of a base. An evaluation without a step is of the last one."""
         self.step = int(line.get("step", self.step))
         if "tasks" in line:
-            self.epochs |= {self.step} if self.step else set()
+            if "epoch" in line and self.step:
+                self.epochs.add(self.step)
             for state in line["tasks"]:
                 self._evaluation(state["task"], state["kind"], state["validation"])
         elif "validation" in line:

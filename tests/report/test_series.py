@@ -82,7 +82,7 @@ def test_lines_of_other_kinds_and_steps_that_come_again(tmp_path: Path) -> None:
     lines = [step(1, 1.0), step(2, 9.0), {"tracking": {"steps": 3}}, step(2, 0.5), {"step": 2, "tasks": [STATE]}, step(3, 0.25)]
     found = read_curves(log(tmp_path, *lines))
     assert found.tasks[0].train == Series((1, 2, 3), (1.0, 0.5, 0.25))
-    assert found.tasks[0].validation == Series((2,), (0.5,))
+    assert (found.tasks[0].validation, found.epochs) == (Series((2,), (0.5,)), ())
 
 
 @pytest.mark.parametrize("line", ["{", "[1]", "3", '{"step": null}', '{"step": 2, "losses": 3}', '{"epoch": 1, "tasks": [{}]}'])
