@@ -179,6 +179,8 @@ class FAMO(Learning):
 
     def learn(self, losses: Mapping[str, float], after: Mapping[str, float], weights: Mapping[str, float]) -> None:
         super().learn(losses, after, weights)
+        if not all(map(math.isfinite, after.values())):  # the next step stops, or its texts are others
+            return
         shares = self._shares(losses)
         fallen = {name: math.log((loss + EPSILON) / (after[name] + EPSILON)) for name, loss in losses.items()}
         mean = sum(shares[name] * fallen[name] for name in losses)

@@ -80,6 +80,13 @@ def test_famo_by_hand() -> None:
     assert plain(balance.weights(TWO)) == pytest.approx({"a": 0.791880, "b": 0.208120}, abs=1e-6)
 
 
+@pytest.mark.parametrize("bad", [math.inf, math.nan])
+def test_famo_learns_nothing_from_a_loss_that_is_not_finite(bad: float) -> None:
+    balance = FAMO("ab")
+    balance.learn({"a": 1.0, "b": 4.0}, {"a": bad, "b": 4.0}, {})
+    assert plain(balance.weights(TWO)) == pytest.approx({"a": 0.8, "b": 0.2})
+
+
 def test_famo_and_dwa_agree_with_torchjd() -> None:
     torch.manual_seed(0)
     ours, theirs = (FAMO("abc"), DWA()), (scalarization.FAMO(3).double(), scalarization.DWA())

@@ -241,3 +241,13 @@ def test_three_tasks_of_every_kind(tiny_model: MultiTaskModel, tasks: dict[str, 
     for on in ("vectors", "parameters"):
         found = balanced(tiny_model, dict(head_objectives(tiny_model, tasks)), "upgrad", on, pieces, compute)
         assert all(step.weights.keys() == tasks.keys() and not step.skipped for step in found)
+
+
+@pytest.mark.parametrize("on", ["vectors", "parameters"])
+def test_half_precision_is_balanced_in_single(
+    on: Any, tiny_model: MultiTaskModel, objectives: dict[str, Objective], applied: list[dict[str, Tensor]]
+) -> None:
+    (step,) = balanced(tiny_model, objectives, "upgrad", on, PIECES[:1], Compute(torch.device("cpu"), "bf16"))
+    assert not step.skipped
+    assert {one.dtype for one in applied[0].values()} == {torch.float32}
+    assert all(weight > 0 for weight in step.weights.values())

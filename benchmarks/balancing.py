@@ -1,0 +1,103 @@
+"""What a step costs with each way to balance tasks: steps/s of `--balance sum` against the others, ours all.
+
+Higher is better; the ratio sum / other is how many steps of `sum` one of the other costs. All take the same steps with the same
+texts, of two tasks or more in each (`--schedule joint`), from the weights of one folder. NAME+parameters is NAME with
+`--balance-on parameters`. The sides run in turn in one process.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import torch
+from compare import PACKAGED, Measure, Side, Stopwatch, compare, describe, installed, model_folder, names, parser, positive
+from train_ours import CLIP, LEARNING_RATE, WEIGHT_DECAY, described, read_tables
+
+from mtlkit.config.architecture import Encoding
+from mtlkit.data.labels import infer_spec
+from mtlkit.data.tasks import TaskData, prepare
+from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.inference.compute import choose_compute
+from mtlkit.recipes.start import set_dropout
+from mtlkit.recipes.weights import load_weights
+from mtlkit.training.balance_choice import OWN, TORCHJD, parse_balance
+from mtlkit.training.loop import train
+from mtlkit.training.make_balance import make_balance
+from mtlkit.training.multitask import TaskLosses
+from mtlkit.training.objectives import head_objectives
+from mtlkit.training.optimizer import LearningRate
+from mtlkit.training.piece_vectors import WholeBackbone
+from mtlkit.training.schedules import Mix, make_plans
+
+ON_PARAMETERS = "+parameters"
+PEERS = [*(name for name in OWN if name not in ("sum", "weights")), *TORCHJD, f"pcgrad{ON_PARAMETERS}"]
+
+
+def read_tasks(options: Namespace) -> dict[str, TaskData]:
+    encoder = TextEncoder(described(options)[0], Encoding(options.max_length, "head"))
+    tasks = {}
+    for place, table in enumerate(read_tables(options), 1):
+        spec = infer_spec(f"task{place}", table.labels, "linear", "classification")
+        texts = prepare(spec, table, encoder)
+        tasks[spec.name] = TaskData(spec, texts, texts, {})
+    return tasks
+
+
+def side(name: str, tasks: dict[str, TaskData], options: Namespace) -> Callable[[], Measure]:
+    """Takes a step that is not timed, then those that are."""
+    lengths = {task: data.train.encoded.lengths for task, data in tasks.items()}
+    plans = make_plans(lengths, round(options.batch * max(each.mean() for each in lengths.values())), 0)
+    choice = parse_balance(name.removesuffix(ON_PARAMETERS), tasks)
+    compute = choose_compute("cpu", "fp32")
+
+    def run() -> Measure:
+        torch.manual_seed(0)
+        model = load_weights(Path(options.model)).model
+        set_dropout(model, options.dropout)
+        for data in tasks.values():
+            model.add_task(data.spec)
+        objectives = head_objectives(model.train(), tasks)
+        count = options.steps + 1
+        losses_of = TaskLosses(objectives, WholeBackbone(model, objectives, compute.device))
+        steps = train(
+            model, islice(Mix(plans, "joint").work(count), count), losses_of, LearningRate(LEARNING_RATE, count),
+            weight_decay=WEIGHT_DECAY, clip=CLIP, compute=compute,
+            balance=make_balance(choice, model, list(tasks), "parameters" if name.endswith(ON_PARAMETERS) else "vectors"),
+        )  # fmt: skip
+        next(steps)
+        watch = Stopwatch()
+        losses = [sum(step.losses.values()) for step in steps]
+        return watch.rate(len(losses), loss=sum(losses) / len(losses))
+
+    return run
+
+
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument("--model", type=Path, metavar="DIR", help=f"Hugging Face folder (default: the one in {PACKAGED})")
+    made.add_argument("--data", action="append", metavar="SOURCE", help="a task's data; repeatable (default: both samples)")
+    made.add_argument("--limit", type=positive, default=500, help="texts of a task at most (default: %(default)s)")
+    made.add_argument("--steps", type=positive, default=8, help="steps of a run (default: %(default)s)")
+    made.add_argument("--batch", type=positive, default=16, help="texts of a task in a step (default: %(default)s)")
+    made.add_argument("--max-length", type=positive, default=64, help="tokens of a text at most (default: %(default)s)")
+    made.add_argument("--dropout", type=float, default=0.1, help="outside attention (default: %(default)s)")
+    made.add_argument("--peers", type=names, default=PEERS, help="which (default: all)")
+    options = made.parse_args()
+    torch.set_num_threads(options.threads)
+    options.data, options.layers = options.data or ["sample:topic", "sample:sentiment"], None
+    options.model = str(model_folder(options.model))
+    describe(["torch", "torchjd"], options.threads)
+    if not installed("torchjd"):
+        print("torchjd is not installed: the methods on gradients are left out")
+        options.peers = [name for name in options.peers if name in OWN]
+    tasks = read_tasks(options)
+    print(f"tasks: {len(tasks)}, texts of a task in a step: {options.batch}, {options.max_length} tokens of a text at most")
+    sides = [Side(name, side(name, tasks, options)) for name in ["sum", *options.peers]]
+    compare(sides[0], sides[1:], options.rounds, "steps/s")
+
+
+if __name__ == "__main__":
+    main()
