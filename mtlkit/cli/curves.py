@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 def curves(options: CurvesOptions, as_json: bool) -> None:
     """Show the losses of a training.
 
-    Per task: the train loss of every step, smoothed, and the validation loss of every epoch, drawn in the terminal. --output
-    draws a picture in place of that, with raw losses, scores and gradient norms.
+    Per task: the train loss of every step, smoothed, and the validation loss
+    of every epoch, drawn in the terminal. --output draws a picture instead,
+    with raw losses, scores and gradient norms.
 
-    A training that goes on has its log in a hidden folder beside its place, such as runs/.mtl.k2w9: name that as RUN.
+    A training that goes on has its log in a hidden folder beside its place,
+    such as runs/.mtl.k2w9: name that as RUN.
     """
     from mtlkit.recipes.curves import curves as read
     from mtlkit.report.curves import curve_text
@@ -43,11 +45,12 @@ def curves(options: CurvesOptions, as_json: bool) -> None:
 
 
 def print_curves(run: Path, console: Console) -> None:
-    """The curves of a run that a training has just written; nothing where they are too short to see anything."""
+    """The curves of a run that a training has just written; nothing where there is no log, or too little in it."""
     from mtlkit.report.curves import curve_text
     from mtlkit.report.series import LOG, read_curves
 
-    text = curve_text(read_curves(run / LOG), console.width, ascii_only=console.options.ascii_only)
+    log = run / LOG
+    text = curve_text(read_curves(log), console.width, ascii_only=console.options.ascii_only) if log.is_file() else None
     if text is not None:
         console.print(text)
 

@@ -96,5 +96,6 @@ def test_the_end_of_a_training_shows_them(mtl: Path, tmp_path: Path) -> None:
     (tmp_path / LOG).write_text('{"step": 1, "losses": {"kind": 0.5}, "gradient_norm": 1.0}\n')
     console = Console(file=io.StringIO())
     print_curves(tmp_path, console)
+    print_curves(tmp_path / "none", console)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == ""
