@@ -20,8 +20,9 @@ from mtlkit.runs import WEIGHTS, diagnose
 
 
 def save_model(model: MultiTaskModel, folder: Path, stage: Stage, encoding: Encoding, *, compact: bool = False) -> None:
-    """Writes `config.json` and `model.safetensors`, every head included; in a quarter of the bytes if `compact`."""
-    checkpoint = Checkpoint(stage, model.backbone.architecture, encoding, tuple(model.tasks.values()))
+    """Writes `config.json` and `model.safetensors`, with every head and the router; in a quarter of the bytes if `compact`."""
+    router = model.router.tasks if model.router is not None else ()
+    checkpoint = Checkpoint(stage, model.backbone.architecture, encoding, tuple(model.tasks.values()), router)
     write_checkpoint(folder, checkpoint)
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
     save_file(narrow(weights) if compact else weights, folder / WEIGHTS)
@@ -40,7 +41,7 @@ def load_model(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
     """The model of a folder, in evaluation mode on the CPU. Raises IntegrityError when its files are not what they say."""
     checkpoint = read_checkpoint(folder)
     with torch.device("meta"), Uninitialised():
-        model = MultiTaskModel(Encoder(checkpoint.architecture), checkpoint.tasks)
+        model = MultiTaskModel(Encoder(checkpoint.architecture), checkpoint.tasks, checkpoint.router)
     try:
         model.load_state_dict(widen(load_file(folder / WEIGHTS)), assign=True)
     except OSError:

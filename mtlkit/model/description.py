@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mtlkit.config.architecture import Architecture, Encoding, Stage, TaskSpec
-from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.errors import IntegrityError, UsageError, listed
 from mtlkit.runs import RECORD, diagnose, write_json
 
 FORMAT = 1
@@ -18,15 +18,22 @@ CONFIG = "config.json"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The layout of `config.json`: everything but the weights that a model is."""
+    """The layout of `config.json`: everything but the weights that a model is. `router` names the tasks that its router tells
+    apart; there is no such entry where it has none."""
 
     stage: Stage
     architecture: Architecture
     encoding: Encoding
     tasks: tuple[TaskSpec, ...]
+    router: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.router) - {task.name for task in self.tasks}:
+            raise ValueError(f"a router to tasks without a head: {listed(sorted(unknown))}")
 
     def to_json(self) -> dict[str, Any]:
-        return {"format": FORMAT, **asdict(self)}
+        value = {"format": FORMAT, **asdict(self)}
+        return value if self.router else {key: entry for key, entry in value.items() if key != "router"}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Checkpoint:
@@ -35,6 +42,7 @@ class Checkpoint:
             architecture=Architecture(**value["architecture"]),
             encoding=Encoding(**value["encoding"]),
             tasks=tuple(TaskSpec.from_json(task) for task in value["tasks"]),
+            router=tuple(value.get("router", ())),
         )
 
 

@@ -1,8 +1,8 @@
-"""Several heads on one backbone."""
+"""Several heads on one backbone, and a router that tells their tasks apart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import cast
 
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from mtlkit.batch import Batch
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.heads import Head
+from mtlkit.model.router import Router
 
 
 class Heads(nn.ModuleDict):
@@ -24,14 +25,18 @@ class Heads(nn.ModuleDict):
 
 
 class MultiTaskModel(nn.Module):
-    """A sentence encoder and a head a task. Without tasks it is a sentence encoder, or a base, alone."""
+    """A sentence encoder and a head a task. Without tasks it is a sentence encoder, or a base, alone.
 
-    def __init__(self, backbone: Encoder, tasks: Iterable[TaskSpec] = ()) -> None:
+    `router` tells which of some tasks a text belongs to, and is no task itself; None where there is none.
+    """
+
+    def __init__(self, backbone: Encoder, tasks: Iterable[TaskSpec] = (), router: Collection[str] = ()) -> None:
         super().__init__()
         self.backbone = backbone
         self.heads = Heads()
         for spec in tasks:
             self.add_task(spec)
+        self.router: Router | None = Router(self.dim, router) if router else None
 
     def add_task(self, spec: TaskSpec) -> None:
         """Gives a task a fresh head, in place of one of the same name."""
@@ -63,10 +68,12 @@ class MultiTaskModel(nn.Module):
         return cast(Tensor, self.head(task)(self.encode(batch)))
 
     def parts(self) -> Iterator[tuple[str, nn.Module]]:
-        """What a model is made of, by name: `backbone`, then `head:NAME` for each task."""
+        """What a model is made of, by name: `backbone`, `head:NAME` for each task, then the `router` if it has one."""
         yield "backbone", self.backbone
         for name, head in self.heads.items():
             yield f"head:{name}", head
+        if self.router is not None:
+            yield "router", self.router
 
     def part(self, name: str) -> nn.Module:
         """A part, or `embeddings`, `layers:N` or `pooling` (the final norm) of the backbone."""
@@ -76,4 +83,4 @@ class MultiTaskModel(nn.Module):
             return self.backbone.norm
         if name.startswith("layers:"):
             return self.backbone.blocks[int(name.removeprefix("layers:"))]
-        return self.backbone if name == "backbone" else self.head(name.removeprefix("head:"))
+        return dict(self.parts())[name]

@@ -36,8 +36,11 @@ def both(module: str) -> list[str]:
 
 
 def part_of(weight: str) -> str:
-    """The smallest part that a weight belongs to: `embeddings`, `layers:N`, `pooling` (the final norm, too) or `head:NAME`."""
+    """The smallest part that a weight belongs to: `embeddings`, `layers:N`, `pooling` (the final norm, too), `head:NAME` or
+    `router`."""
     words = weight.split(".")
+    if words[0] == "router":
+        return "router"
     if words[0] == "heads":
         return f"head:{words[1]}"
     if words[1] == "blocks":
