@@ -62,6 +62,20 @@ def test_batches_of_an_epoch(schedule: str, epoch_by: str, steps: int, expected:
         assert counted(order_of(schedule, epoch_by, epoch=7)) == expected
 
 
+@pytest.mark.parametrize(
+    ("schedule", "epoch_by", "passes", "rows", "expected"),
+    [
+        ("temperature:3", "longest", [12, 1, 1], [64, 1, 1], [12, 3, 3]),  # the root of 64 is 4, not a little less
+        ("proportional", "shortest", [1, 1, 1], [900, 50, 50], [1, 1, 1]),  # 1.1 steps would show the first once, alone
+    ],
+)
+def test_batches_of_an_epoch_at_the_edges(
+    schedule: str, epoch_by: str, passes: list[int], rows: list[int], expected: list[int]
+) -> None:
+    terms = {"passes": dict(zip(PASSES, passes, strict=True)), "rows": dict(zip(ROWS, rows, strict=True))}
+    assert counted(order_of(schedule, epoch_by, **terms)) == expected
+
+
 def test_turns_go_on_where_an_epoch_of_so_many_steps_ended() -> None:
     orders = [order_of("round-robin", "steps:50", epoch) for epoch in range(6)]
     assert [counted(order) for order in orders[:3]] == [[17, 17, 16], [17, 16, 17], [16, 17, 17]]
