@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def evaluate(options: EvalOptions, as_json: bool) -> None:
     """Measure a model on the test split.
 
-    Per task: accuracy, macro-F1 and a table per class; correlations for regression. A base gets perplexity on held-out text.
+    Per task: accuracy, macro-F1 and a table per class; correlations for regression. Of a run with a router: how well it tells
+    the tasks apart. A base gets perplexity on held-out text.
 
     In place of heads, --sts measures how cosines follow scores of pairs of sentences, and --probe trains on frozen vectors.
     """
@@ -45,6 +46,8 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
         return
     for name, task in result.tasks.items():
         show(name, task, options.confusion)
+    if result.router:
+        show("which task", result.router, options.confusion)
     show_vectors(result, options.confusion)
     for title, value in result.base.items():
         stdout().print(f"{title.replace('_', ' ')}: {value:.4f}")

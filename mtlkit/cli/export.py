@@ -25,6 +25,8 @@ def export(options: ExportOptions, as_json: bool) -> None:
     done = recipe.export(options, choice)
     if done.difference is None:
         say(f"not checked: sentence-transformers is not installed; to have it checked: {recipe.installation(options.format)}")
+    for part in done.left_out:
+        say(f"the {part} is left out: {options.format} has no place for it; onnx and compact keep it", "yellow")
     if as_json:
         document = {"model": str(found), "output": str(out), "format": options.format, "dim": done.dim}
         print_json({**document, "tasks": list(done.tasks), "largest_difference": done.difference})

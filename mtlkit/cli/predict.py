@@ -15,7 +15,8 @@ from mtlkit.config.inference import PredictOptions
 def predict(options: PredictOptions, as_json: bool) -> None:
     """Say what every head makes of a text.
 
-    The backbone runs once for all heads. On a terminal: a table. Piped: one JSON object a line.
+    The backbone runs once for all heads. Where the run has a router, the heads that fit the text answer, and how likely each
+    task is stands beside. On a terminal: a table. Piped: one JSON object a line.
     """
     from mtlkit.recipes.embed import open_model
     from mtlkit.recipes.predict import predict as answers_to
@@ -26,26 +27,36 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     if as_json:
         print_json({"model": str(found), "predictions": list(answers)})
     elif stdout().is_terminal:
-        show(answers, loaded.tasks if options.task is None else (options.task,))
+        show(answers, loaded.tasks if options.task is None else (options.task,), bool(loaded.router) and options.task is None)
     else:
         for answer in answers:
             print_line(answer)
 
 
-def show(answers: Any, tasks: tuple[str, ...]) -> None:
-    """A row a text, a column a head."""
+def show(answers: Any, tasks: tuple[str, ...], routed: bool) -> None:
+    """A row a text, a column a head; before them the likeliest task where a router chose the heads."""
     from mtlkit.report.tables import new_table
     from mtlkit.report.text import literal, one_line
 
     console = stdout()
     table = new_table()
-    table.add_column("text", max_width=max(20, console.width - 26 * len(tasks)), overflow="ellipsis", no_wrap=True)
+    table.add_column("text", max_width=max(20, console.width - 26 * (len(tasks) + routed)), overflow="ellipsis", no_wrap=True)
+    if routed:
+        table.add_column("which task", overflow="fold")
     for task in tasks:
         table.add_column(literal(task), overflow="fold")
     for answer in answers:
-        cells = [literal(describe(answer["tasks"][task])) for task in tasks]
-        table.add_row(one_line(answer["text"]), *cells)
+        found = answer["tasks"]
+        cells = [likeliest(answer["router"])] if routed else []
+        cells += [describe(found[task]) if task in found else "" for task in tasks]
+        table.add_row(one_line(answer["text"]), *map(literal, cells))
     console.print(table)
+
+
+def likeliest(router: dict[str, float]) -> str:
+    """The task that a text most likely belongs to."""
+    best = max(router, key=lambda task: router[task])
+    return f"{best} {router[best]:.0%}"
 
 
 def describe(answer: dict[str, Any]) -> str:

@@ -78,7 +78,9 @@ class EmbedOptions(VectorOptions, TextOptions):
 class PredictOptions(TextOptions):
     """Options of `mtlkit predict`."""
 
-    task: str | None = option(None, "Ask one head.", panel=MODEL, default_text="all heads")
+    task: str | None = option(
+        None, "Ask one head.", panel=MODEL, default_text="those that the run's router finds fitting, else all"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from mtlkit.data.batching import Rows, sorted_batches
 from mtlkit.data.tasks import LabelledTexts
 from mtlkit.data.tokenizer import Encoded
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.engine import BATCH_TOKENS, GPU_BATCH_TOKENS
+from mtlkit.inference.engine import BATCH_TOKENS, GPU_BATCH_TOKENS, ROUTER
 from mtlkit.inference.fast import Encodes
 from mtlkit.metrics import score
 from mtlkit.model.multitask import MultiTaskModel
@@ -74,8 +74,9 @@ def for_each(work: Callable[[Rows], None], batches: Sequence[Rows], threads: int
 
 @torch.no_grad()
 def outputs_of(model: MultiTaskModel, task: str, vectors: Tensor) -> NDArray[np.float32]:
-    """A head's outputs, (N, outputs)."""
-    outputs: NDArray[np.float32] = model.head(task)(vectors).float().cpu().numpy()
+    """A head's outputs, (N, outputs), or the router's, (N, tasks), for ROUTER."""
+    reader = model.part("router") if task == ROUTER else model.head(task)
+    outputs: NDArray[np.float32] = reader(vectors).float().cpu().numpy()
     return outputs
 
 

@@ -12,6 +12,8 @@ from mtlkit.data.tokenizer import Encoded
 
 Array = NDArray[np.float32]
 
+ROUTER = ":router"  # asks for the router's logits beside those of heads; no task has a colon in its name
+
 # Of texts that are encoded without gradients: on a CPU, what still lies in its caches; on a GPU, what keeps it busy.
 BATCH_TOKENS, GPU_BATCH_TOKENS = 3072, 65536
 
@@ -24,5 +26,6 @@ class Engine(Protocol):
         ...
 
     def outputs(self, encoded: Encoded, tasks: Sequence[str]) -> dict[str, Array]:
-        """What the head of each task gives, each (N, outputs), with one pass of the backbone."""
+        """What the head of each task gives, each (N, outputs), and the router where ROUTER is among them, with one pass of the
+        backbone."""
         ...

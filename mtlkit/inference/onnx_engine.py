@@ -11,9 +11,14 @@ import numpy as np
 from mtlkit.data.batching import sorted_batches
 from mtlkit.data.tokenizer import Encoded
 from mtlkit.errors import IntegrityError
-from mtlkit.inference.engine import BATCH_TOKENS, Array
+from mtlkit.inference.engine import BATCH_TOKENS, ROUTER, Array
 
-VECTOR, HEAD = "vector", "head:{}"  # outputs of a graph: the vector, and a head's of each task
+VECTOR, HEAD, TELLS = "vector", "head:{}", "router"  # outputs of a graph: the vector, a head's of each task, the router's
+
+
+def output_name(task: str) -> str:
+    """What a graph calls the output of a task's head, or the router's."""
+    return TELLS if task == ROUTER else HEAD.format(task)
 
 
 class OnnxEngine:
@@ -31,7 +36,7 @@ class OnnxEngine:
         return self._run(encoded, [VECTOR], batch_tokens or BATCH_TOKENS)[VECTOR]
 
     def outputs(self, encoded: Encoded, tasks: Sequence[str]) -> dict[str, Array]:
-        found = self._run(encoded, [HEAD.format(task) for task in tasks], BATCH_TOKENS)
+        found = self._run(encoded, [output_name(task) for task in tasks], BATCH_TOKENS)
         return dict(zip(tasks, found.values(), strict=True))
 
     def _run(self, encoded: Encoded, names: Sequence[str], batch_tokens: int) -> dict[str, Array]:

@@ -13,7 +13,7 @@ from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.engine import Array, Engine
-from mtlkit.inference.onnx_engine import HEAD, VECTOR, OnnxEngine
+from mtlkit.inference.onnx_engine import HEAD, VECTOR, OnnxEngine, output_name
 from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.interop.head_files import apply_heads
@@ -61,9 +61,8 @@ def compact_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Out
 
 def _outputs(engine: Engine, weights: Weights, texts: Sequence[str]) -> Outputs:
     encoded = weights.encoder.encode(texts)
-    tasks = list(weights.model.tasks)
-    heads = engine.outputs(encoded, tasks) if tasks else {}
-    return {VECTOR: engine.vectors(encoded), **{HEAD.format(task): found for task, found in heads.items()}}
+    read = engine.outputs(encoded, weights.readers) if weights.readers else {}
+    return {VECTOR: engine.vectors(encoded), **{output_name(one): found for one, found in read.items()}}
 
 
 def sentence_transformers_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Outputs:

@@ -18,11 +18,13 @@ from mtlkit.data.readers import Tally
 from mtlkit.data.tables import Reading, Table, read_for_evaluation
 from mtlkit.data.tasks import prepare
 from mtlkit.errors import UsageError, listed, suggest
+from mtlkit.inference.engine import ROUTER, Array
 from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.metrics import score
 from mtlkit.recipes.loading import LoadedModel
 from mtlkit.recipes.perplexity import held_out_windows, perplexity
 from mtlkit.recipes.probe import Probe, check_probe, probe
+from mtlkit.recipes.routing import score_router
 from mtlkit.recipes.sts import Sts, measure_sts
 from mtlkit.recipes.tasks import named_sources
 from mtlkit.recipes.vectors import width_of
@@ -54,11 +56,13 @@ class TaskEvaluation:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `eval` found: tasks by name, a base's figures, or what was measured of vectors."""
+    """What `eval` found: tasks by name, how well the router tells these apart, a base's figures, or what was measured of
+    vectors."""
 
     model: str
     split: str
     tasks: dict[str, TaskEvaluation] = field(default_factory=dict)
+    router: TaskEvaluation | None = None
     base: dict[str, float] = field(default_factory=dict)
     sts: list[Sts] = field(default_factory=list)
     probes: dict[str, Probe] = field(default_factory=dict)
@@ -74,7 +78,7 @@ class Evaluation:
         document["tasks"] = {
             name: {**task.metrics, **({"unseen_labels": task.unseen} if task.unseen else {})} for name, task in self.tasks.items()
         }
-        return document
+        return document | ({"router": self.router.metrics} if self.router else {})
 
 
 def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
@@ -92,13 +96,15 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
         raise UsageError(f"--text measures a base; {loaded.name} has heads ({listed(loaded.tasks)}), give them data with --task")
     sources = evaluation_sources(options, loaded)
     tasks: dict[str, TaskEvaluation] = {}
+    routed: dict[str, Routed] = {}
     base: dict[str, float] = {}
     for name, source in sources.items():
         table, split = read_for_evaluation(source, options.split, reading, named=bool(options.task))
-        tasks[name] = evaluate_task(loaded, name, table, split)
+        tasks[name], routed[name] = evaluate_task(loaded, name, table, split)
     if not loaded.tasks:
         base = evaluate_base(options, loaded, tally)
-    return Evaluation(loaded.name, options.split, tasks, base, skipped=tally.skipped)
+    router = evaluate_router(loaded.router, routed, options.split)
+    return Evaluation(loaded.name, options.split, tasks, router, base, skipped=tally.skipped)
 
 
 def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, reading: Reading) -> Evaluation:
@@ -156,16 +162,38 @@ def trained_sources(loaded: LoadedModel) -> dict[str, str]:
     return {name: data["source"] for name, data in trained.items() if name in loaded.tasks}
 
 
-def evaluate_task(loaded: LoadedModel, name: str, table: Table, split: str) -> TaskEvaluation:
-    """One head on one table."""
+def evaluate_task(loaded: LoadedModel, name: str, table: Table, split: str) -> tuple[TaskEvaluation, Routed]:
+    """One head on one table, and what the router says of the same texts."""
     spec = loaded.specs[name]
     texts = prepare(spec, table, loaded.encoder)
-    outputs = loaded.engine.outputs(texts.encoded, [name])[name]
+    found = loaded.engine.outputs(texts.encoded, [name, *([ROUTER] if name in loaded.router else [])])
+    outputs, strings = found[name], [table.texts[row] for row in texts.rows]
     metrics = score(spec, outputs, texts.labels)
     confused = []
     if spec.kind == "classification":
-        confused = most_confused(spec.labels, texts.labels, outputs.argmax(1), [table.texts[row] for row in texts.rows])
-    return TaskEvaluation(metrics, split, dict(texts.unseen), texts.encoded.truncated, confused)
+        confused = most_confused(spec.labels, texts.labels, outputs.argmax(1), strings)
+    evaluation = TaskEvaluation(metrics, split, dict(texts.unseen), texts.encoded.truncated, confused)
+    return evaluation, Routed(strings, found.get(ROUTER))
+
+
+@dataclass(frozen=True)
+class Routed:
+    """The texts of a task, and what the router says of them, (N, tasks); None where it does not know the task."""
+
+    texts: list[str]
+    logits: Array | None
+
+
+def evaluate_router(tasks: tuple[str, ...], routed: Mapping[str, Routed], split: str) -> TaskEvaluation | None:
+    """How well a router of these tasks tells the texts of those apart that are evaluated; None without a router."""
+    known = {name: one for name, one in routed.items() if one.logits is not None}
+    if not known:
+        return None
+    logits = np.concatenate([one.logits for one in known.values() if one.logits is not None])
+    true = np.concatenate([np.full(len(one.texts), tasks.index(name)) for name, one in known.items()])
+    texts = [text for one in known.values() for text in one.texts]
+    confused = most_confused(tasks, true, logits.argmax(1), texts)
+    return TaskEvaluation(score_router(tasks, logits, true), split, {}, 0, confused)
 
 
 def most_confused(labels: tuple[str, ...], true: NDArray[Any], predicted: NDArray[Any], texts: list[str]) -> list[Confused]:

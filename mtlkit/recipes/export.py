@@ -17,6 +17,8 @@ from mtlkit.recipes.weights import Weights, load_weights
 from mtlkit.report.card import model_card
 from mtlkit.runs import TOKENIZER, RunRecord, check_place, digest_of, finish, staged
 
+LEFT_OUT = "\nThe {} of the run is left out, as this format has no place for it.\n"
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -29,12 +31,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Exported:
-    """Where an export is, its heads, and its largest difference from the model (None: there was nothing to check it with)."""
+    """Where an export is, its heads, and its largest difference from the model (None: there was nothing to check it with).
+    `left_out` are parts of the model that the format has no place for."""
 
     out: Path
     dim: int
     tasks: tuple[str, ...]
     difference: float | None
+    left_out: tuple[str, ...] = ()
 
 
 def choose_export(options: ExportOptions) -> Choice:
@@ -67,6 +71,9 @@ def export(options: ExportOptions, choice: Choice | None = None) -> Exported:
     exporter = EXPORTERS[options.format]
     weights = load_weights(found.path)
     model = weights.model
+    left_out = ("router",) if model.router is not None and not exporter.router else ()
+    if left_out:
+        model.router = None
     with staged(out) as folder:
         exporter.write(folder, weights)
         weights.encoder.tokenizer.save(str(folder / TOKENIZER), pretty=False)
@@ -78,12 +85,11 @@ def export(options: ExportOptions, choice: Choice | None = None) -> Exported:
             )
         record = _record(options, found, weights)
         tasks = tuple(model.tasks.values())
-        card = model_card(
-            record, model.backbone.architecture, tasks, choice.card + exporter.use(weights), exporter.front, "exported"
-        )
+        use = choice.card + exporter.use(weights) + "".join(LEFT_OUT.format(part) for part in left_out)
+        card = model_card(record, model.backbone.architecture, tasks, use, exporter.front, "exported")
         (folder / "README.md").write_text(card, encoding="utf-8")
         finish(folder, out, record, exporter.record)
-    return Exported(out, model.backbone.architecture.dim, tuple(model.tasks), difference)
+    return Exported(out, model.backbone.architecture.dim, tuple(model.tasks), difference, left_out)
 
 
 def card_text(options: ExportOptions) -> str:

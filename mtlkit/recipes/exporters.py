@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mtlkit.config.inference import ExportFormat
 from mtlkit.data.tokenizer import PAD
-from mtlkit.inference.onnx_engine import HEAD, VECTOR
+from mtlkit.inference.onnx_engine import VECTOR, output_name
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.description import write_checkpoint
 from mtlkit.model.interop.head_files import write_heads
@@ -45,7 +45,7 @@ def marks_of(weights: Weights) -> Marks:
 def write_onnx(folder: Path, weights: Weights) -> None:
     """A run in all but its weights, which are in the graph."""
     write_checkpoint(folder, weights.checkpoint)
-    write_graph(weights.model, folder / GRAPH, [VECTOR, *(HEAD.format(task) for task in weights.model.tasks)])
+    write_graph(weights.model, folder / GRAPH, [VECTOR, *map(output_name, weights.readers)])
 
 
 def write_compact(folder: Path, weights: Weights) -> None:
@@ -57,8 +57,8 @@ def write_compact(folder: Path, weights: Weights) -> None:
 @dataclass(frozen=True)
 class Exporter:
     """A format: what writes it and what reads it back, the packages of each, what its card says, and by which files it is
-    known. `front` stands at the top of the card, for hubs; `cuts` says whether it cuts long texts as the model does;
-    `tolerance` how far its outputs may be from the model's."""
+    known. `front` stands at the top of the card, for hubs; `cuts` says whether it cuts long texts as the model does, `router`
+    whether it has a place for the router; `tolerance` how far its outputs may be from the model's."""
 
     write: Callable[[Path, Weights], None]
     outputs: Callable[[Path, Weights, Sequence[str]], Outputs]
@@ -69,6 +69,7 @@ class Exporter:
     use: Callable[[Weights], str]
     front: str
     cuts: Callable[[Weights], bool]
+    router: bool = True
     tolerance: float = TOLERANCE
 
 
@@ -83,6 +84,7 @@ EXPORTERS: dict[ExportFormat, Exporter] = {
         use=lambda weights: sentence_transformers_use(weights.checkpoint.encoding, bool(weights.model.tasks)),
         front=FRONT,
         cuts=lambda weights: weights.checkpoint.encoding.truncate != "head-tail",  # it knows only one end
+        router=False,
     ),
     "onnx": Exporter(
         write_onnx,

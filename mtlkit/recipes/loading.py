@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,12 @@ from mtlkit.config.inference import Backend, InferencePrecision
 from mtlkit.config.training import Device
 from mtlkit.data.tokenizer import Encoded, TextEncoder
 from mtlkit.errors import UsageError, listed, suggest
-from mtlkit.inference.engine import Engine
+from mtlkit.inference.engine import ROUTER, Engine
 from mtlkit.model.description import Checkpoint
 from mtlkit.recipes.answers import answers
 from mtlkit.recipes.backends import open_backend
 from mtlkit.recipes.finding import MINI, mini_folder
+from mtlkit.recipes.routing import Prediction, fits, likelihoods
 from mtlkit.recipes.vectors import unit
 from mtlkit.runs import RunRecord
 
@@ -53,12 +53,21 @@ class LoadedModel:
         """Names of the tasks it has heads for."""
         return tuple(self.specs)
 
+    @property
+    def router(self) -> tuple[str, ...]:
+        """Names of the tasks that its router tells apart; none where it has no router."""
+        return self.checkpoint.router
+
     def embed(self, texts: Sequence[str], *, normalize: bool = False, batch_tokens: int | None = None) -> NDArray[np.float32]:
         """One vector a text: float32 (len(texts), dim); of length 1 with `normalize`."""
         return self.vectors(self.encode(texts), normalize=normalize, batch_tokens=batch_tokens)
 
-    def predict(self, texts: Sequence[str], task: str | None = None) -> list[dict[str, dict[str, Any]]]:
+    def predict(self, texts: Sequence[str], task: str | None = None) -> list[Prediction]:
         """What each head says of each text, or the one head of `task`; the backbone runs once for all heads.
+
+        Where the model has a router and no task is named, only the heads answer whose task it finds fitting: as likely as
+        `routing.FITTING`, and in any case the likeliest; and heads that it never learned of. `router` of an answer is how
+        likely each task is, {} without a router.
 
         One dict a text: task -> {"label", "probability", "probabilities"} for classification, {"labels", "probabilities"} for
         multi-label, {"value"} for regression. Raises UsageError for a task that the model has no head for.
@@ -67,9 +76,15 @@ class LoadedModel:
             raise UsageError(f"{self.name} has no heads to predict with; train some with 'mtlkit train-mtl --init {self.name}'")
         if task is not None and task not in self.tasks:
             raise UsageError(f"{self.name} has no head '{task}'; it has {listed(self.tasks)}{suggest(task, self.tasks)}")
-        outputs = self.engine.outputs(self.encode(texts), self.tasks if task is None else (task,))
-        by_task = {name: answers(self.specs[name], found) for name, found in outputs.items()}
-        return [{name: rows[place] for name, rows in by_task.items()} for place in range(len(texts))]
+        names = self.tasks if task is None else (task,)
+        routed = bool(self.router) and task is None
+        outputs = self.engine.outputs(self.encode(texts), [*names, *([ROUTER] if routed else [])])
+        found = {name: answers(self.specs[name], outputs[name]) for name in names}
+        likely = likelihoods(self.router, outputs[ROUTER]) if routed else [{}] * len(texts)
+        return [
+            Prediction({name: rows[place] for name, rows in found.items() if fits(name, router)}, router)
+            for place, router in enumerate(likely)
+        ]
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Texts as tokens."""

@@ -11,7 +11,8 @@ from mtlkit.recipes.texts import parts, stream_texts
 
 
 def predict(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[dict[str, Any]]:
-    """One dict a text: {"text", "tasks": {task: answer}}, as `LoadedModel.predict` answers, in the order of the texts."""
+    """One dict a text: {"text", "tasks": {task: answer}}, as `LoadedModel.predict` answers, in the order of the texts; and
+    {"router": {task: likelihood}} where a router chose the heads."""
     for texts in parts(stream_texts(options, standard_input)):
-        for text, tasks in zip(texts, loaded.predict(texts, options.task), strict=True):
-            yield {"text": text, "tasks": tasks}
+        for text, found in zip(texts, loaded.predict(texts, options.task), strict=True):
+            yield {"text": text, "tasks": dict(found), **({"router": found.router} if found.router else {})}

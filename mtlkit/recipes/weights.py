@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mtlkit.data.tokenizer import TextEncoder, load_tokenizer
 from mtlkit.errors import UsageError
+from mtlkit.inference.engine import ROUTER
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.description import Checkpoint, is_foreign, read_checkpoint
 from mtlkit.model.interop.modules import read_modules
@@ -23,6 +24,11 @@ class Weights:
     checkpoint: Checkpoint
     encoder: TextEncoder
     record: RunRecord | None
+
+    @property
+    def readers(self) -> list[str]:
+        """What an engine can be asked for: every task, then the router where there is one."""
+        return [*self.model.tasks, *([ROUTER] if self.model.router is not None else [])]
 
 
 def describe(path: Path) -> Checkpoint:

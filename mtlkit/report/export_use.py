@@ -61,7 +61,8 @@ vectors = model.embed(["some sentence"])
 
 In any other runtime: `model.onnx` takes `input_ids` and `attention_mask`, each (texts, tokens) of int64, as `tokenizer.json`
 gives them with zeros to the right of shorter texts. It gives `vector`, (texts, dim), and for every task `head:NAME`,
-(texts, outputs). `config.json` has the labels.
+(texts, outputs); where the run has a router, also `router`, (texts, tasks), of which a softmax gives how likely each task is.
+`config.json` has the labels, and the router's tasks in the order of its columns.
 """
 
 

@@ -105,6 +105,7 @@ def class_table(task: str, metrics: dict[str, Any]) -> Group:
 def headline(metrics: dict[str, Any]) -> str:
     """The figures of a task in one line."""
     names = {
+        "balanced_accuracy": "balanced accuracy",
         "accuracy": "accuracy",
         "macro_f1": "macro-F1",
         "micro_f1": "micro-F1",

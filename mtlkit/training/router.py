@@ -27,7 +27,7 @@ from mtlkit.model.router import Router
 from mtlkit.training.objectives import Objective
 
 TEXTS = 1024  # of each task: twice as many tell real tasks apart no better
-PULL = 1e-3  # of the weights to zero: with it, a router is as sure as it is right
+PULL = 1e-3  # of the weights to zero, more where texts are few: with it, a router is about as sure as it is right
 SMALLEST = 1e-4  # spread of a number in vectors: below that it says nothing
 
 
@@ -84,7 +84,8 @@ def fit_router(vectors: Mapping[str, Tensor]) -> Router:
     """The router that tells the tasks of these vectors, each (N, D), apart best.
 
     It minimises the mean over the tasks of the mean cross-entropy of their texts, so that each counts alike however many
-    texts it has, plus PULL / 2 of the squares of the weights: a convex problem, solved by L-BFGS (Liu & Nocedal 1989).
+    texts it has, plus pull / 2 times the squares of the weights, where the pull is PULL, or 1 / N of all texts if that is
+    more: a convex problem, solved by L-BFGS (Liu & Nocedal 1989).
     """
     found = torch.cat(list(vectors.values())).detach().float()
     router = Router(found.shape[1], vectors).to(found.device)
@@ -93,11 +94,12 @@ def fit_router(vectors: Mapping[str, Tensor]) -> Router:
     shares = (1 / (len(vectors) * counts))[true]  # of each text in the loss; they add up to 1
     router.center = shares @ found
     router.spread = (shares @ (found - router.center) ** 2).sqrt().clamp(min=SMALLEST)
+    pull = max(PULL, 1 / len(found))
     optimizer = torch.optim.LBFGS(router.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> float:
         optimizer.zero_grad()
-        loss = shares @ functional.cross_entropy(router(found), true, reduction="none") + PULL / 2 * router.weight.square().sum()
+        loss = shares @ functional.cross_entropy(router(found), true, reduction="none") + pull / 2 * router.weight.square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 

@@ -1,4 +1,4 @@
-"""A model as an ONNX graph: (N, L) token ids and mask to the vector and the output of every head."""
+"""A model as an ONNX graph: (N, L) token ids and mask to the vector, the output of every head, and the router's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGEST = 2**31 - 2**20  # bytes of one file of protobuf, less a little for the 
 
 
 class Graph(nn.Module):
-    """A model as other tools call it: a rectangle of texts in; the vector, then the output of each head out."""
+    """A model as other tools call it: a rectangle of texts in; the vector, the output of each head, then the router's out."""
 
     def __init__(self, model: MultiTaskModel) -> None:
         super().__init__()
@@ -27,11 +27,13 @@ class Graph(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
         vectors = self.model.backbone.encode(Padded(input_ids, attention_mask))
-        return (vectors, *(self.model.head(task)(vectors) for task in self.model.tasks))
+        readers = [self.model.head(task) for task in self.model.tasks]
+        return (vectors, *(reader(vectors) for reader in (*readers, self.model.router) if reader is not None))
 
 
 def write_graph(model: MultiTaskModel, path: Path, outputs: Sequence[str]) -> None:
-    """Writes the graph with its weights into one file; `outputs` names the vector, then the heads in their order.
+    """Writes the graph with its weights into one file; `outputs` names the vector, then the heads in their order, then the
+    router.
 
     Raises UsageError for a model that one file cannot hold.
     """
