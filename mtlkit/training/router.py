@@ -32,9 +32,11 @@ SMALLEST = 1e-4  # spread of a number in vectors: below that it says nothing
 
 
 def check_router(tasks: Sequence[str]) -> None:
-    """Raises UsageError where `--router` would have nothing to tell apart; `tasks` are those that train or are rehearsed."""
+    """Raises UsageError where `--router` would have nothing to tell apart; `tasks` are all that have data, watched ones too."""
     if len(tasks) < 2:
-        raise UsageError(f"--router tells tasks apart, and only '{listed(tasks)}' trains; give another --task, or leave it out")
+        raise UsageError(
+            f"--router tells tasks apart, and only '{listed(tasks)}' has data; add a --task or --watch, or leave it out"
+        )
 
 
 def take_router(model: MultiTaskModel, tasks: Sequence[str], asked: bool) -> tuple[bool, str]:
@@ -46,7 +48,7 @@ def take_router(model: MultiTaskModel, tasks: Sequence[str], asked: bool) -> tup
     old, model.router = model.router, None
     if old is None or set(old.tasks) == set(tasks):
         return asked or old is not None, ""
-    known = f"the router of the start tells {listed(old.tasks)} apart, not {listed(tasks)}"
+    known = f"the router of the start tells {listed(old.tasks)} apart, and this training has {listed(tasks) or 'none of them'}"
     return asked, f"{known}; {'a new one takes its place' if asked else 'it is left out, --router makes a new one'}"
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from mtlkit.config.training import Schedule
 from mtlkit.data.tables import Table
 from mtlkit.data.tasks import TaskData, prepare_task
 from mtlkit.data.tokenizer import TextEncoder
@@ -54,7 +53,7 @@ def told_apart(model: MultiTaskModel, tasks: dict[str, TaskData]) -> dict[str, f
 @pytest.mark.parametrize("schedule", ["round-robin", "joint", "proportional"])
 @pytest.mark.parametrize("frozen", [[], ["backbone"]])
 def test_it_learns_after_any_training_and_changes_nothing_else(
-    schedule: Schedule, frozen: list[str], tiny_model: MultiTaskModel, apart: dict[str, TaskData], run: Run
+    schedule: str, frozen: list[str], tiny_model: MultiTaskModel, apart: dict[str, TaskData], run: Run
 ) -> None:
     run(tiny_model, apart, frozen, schedule, epochs=2)
     before, numbers = deepcopy(tiny_model.state_dict()), torch.get_rng_state()
@@ -144,11 +143,18 @@ def test_a_router_of_the_same_tasks_is_made_again(asked: bool, tiny_model: Multi
 
 
 def test_a_router_of_other_tasks_makes_room(tiny_model: MultiTaskModel) -> None:
-    known = "the router of the start tells topic, tags apart, not topic, stars"
+    known = "the router of the start tells topic, tags apart, and this training has topic, stars"
     for asked, end in ((False, "it is left out, --router makes a new one"), (True, "a new one takes its place")):
         tiny_model.router = Router(tiny_model.dim, ("topic", "tags"))
         assert take_router(tiny_model, NAMES, asked) == (asked, f"{known}; {end}")
         assert tiny_model.router is None
+
+
+def test_a_training_without_labelled_tasks_leaves_it_out(tiny_model: MultiTaskModel) -> None:
+    tiny_model.router = Router(tiny_model.dim, NAMES)
+    needs, said = take_router(tiny_model, [], asked=False)
+    assert not needs
+    assert "apart, and this training has none of them; it is left out" in said
 
 
 def test_a_model_without_one_gets_one_when_asked(tiny_model: MultiTaskModel) -> None:
@@ -157,6 +163,6 @@ def test_a_model_without_one_gets_one_when_asked(tiny_model: MultiTaskModel) -> 
 
 
 def test_one_task_alone_needs_no_router() -> None:
-    with pytest.raises(UsageError, match=r"--router tells tasks apart, and only 'topic' trains; give another --task, or leave"):
+    with pytest.raises(UsageError, match=r"--router tells tasks apart, and only 'topic' has data; add a --task or --watch"):
         check_router(["topic"])
     check_router(NAMES)
