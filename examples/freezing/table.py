@@ -23,7 +23,7 @@ from statistics import mean
 import mtlkit
 from mtlkit.data.grammar import parse_task
 from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Reading, Table, read_for_evaluation
+from mtlkit.data.tables import Reading, Table, limited, read_train_and_test
 from mtlkit.data.tasks import prepare
 from mtlkit.inference.engine import Array
 from mtlkit.recipes.loading import LoadedModel
@@ -72,6 +72,10 @@ def outputs(model: LoadedModel, task: str, table: Table) -> tuple[Array, Array]:
     return model.engine.outputs(texts.encoded, [task])[task], texts.labels
 
 
+def first_rows(table: Table, rows: int) -> Table:
+    return table.select(limited(len(table), rows))
+
+
 def percent(values: list[float]) -> str:
     """Mean over seeds, and the least and the greatest where there are several."""
     span = f" ({100 * min(values):.1f} to {100 * max(values):.1f})" if len(values) > 1 else ""
@@ -91,6 +95,9 @@ def main() -> None:
     parser.add_argument("--old", required=True, action="append", help="a task that START knows, NAME=SOURCE; twice")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--split", default="test")
+    parser.add_argument(
+        "--rows", type=int, default=5000, help="of the split that are measured, at most, whatever the limit of a source"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/ways"))
     parser.add_argument("--only", action="append", help="a way in place of the table's: --only='--guard lwf:3'")
     words = sys.argv[1:]
@@ -100,8 +107,10 @@ def main() -> None:
     start = mtlkit.load(asked.start)
     old = dict(map(parse_task, asked.old))
     (new, new_source), reading = parse_task(asked.new), Reading("utf-8", "error", Tally())
-    tables = {name: read_for_evaluation(source, asked.split, reading, named=True)[0] for name, source in old.items()}
-    tables[new] = read_for_evaluation(new_source, asked.split, reading, named=True)[0]
+    tables = {
+        name: first_rows(read_train_and_test(source, asked.split, reading)[1], asked.rows)
+        for name, source in [*old.items(), (new, new_source)]
+    }
     before = {name: outputs(start, name, tables[name]) for name in old}
     common = ["--init", str(asked.start), "--task", asked.new, *(part for task in asked.old for part in ("--watch", task))]
     ways = {way: way.split() for way in asked.only} if asked.only else WAYS

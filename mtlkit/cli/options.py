@@ -24,7 +24,10 @@ else:
 Options = TypeVar("Options")
 
 # in the order of --help
-PANELS = ("Data", "Objective", "Model", "Training", "Freezing", "Keeping what was learned", "Output", "Run", "Machine")
+PANELS = (
+    *("Data", "Objective", "Model", "Training", "Several tasks"),
+    *("Freezing", "Keeping what was learned", "Output", "Run", "Machine"),
+)
 
 
 def add_command(

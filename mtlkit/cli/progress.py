@@ -13,9 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from mtlkit.cli.console import print_json, say, stderr
+from mtlkit.report import tracking
 from mtlkit.report.forgetting import forgetting_tables, in_words
 from mtlkit.report.tables import epoch_table, parts_table, task_table
-from mtlkit.training.events import Epoch, Event, Finished, Forgetting, Note, Parts, Progress, TaskState
+from mtlkit.report.tracking import tracking_tables
+from mtlkit.training.events import Epoch, Event, Finished, Forgetting, Note, Parts, Progress, TaskState, Tracking
 
 PLAIN_SECONDS = 5.0  # between two lines where there is no terminal
 SMOOTH = 0.9  # of the running mean that the live view shows for each loss
@@ -48,6 +50,11 @@ class TrainingView:
                 say(event.text, "yellow" if event.warning else None)
             case Parts() if self.last is None or any(part.after for part in event.parts):
                 self.console.print(parts_table(event.parts))
+            case Tracking():
+                for shown in tracking_tables(event.summary, self.console.width):
+                    self.console.print(shown)
+                for sentence in tracking.in_words(event.summary):
+                    say(sentence, "yellow")
             case Forgetting():
                 for shown in forgetting_tables(event.report, self.console.width):
                     self.console.print(shown)

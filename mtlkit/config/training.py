@@ -14,7 +14,9 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
 OnBadRow = Literal["error", "skip"]
 Size = Literal["xs", "s", "m", "l"]
-Schedule = Literal["round-robin", "joint"]
+BalanceOn = Literal["vectors", "parameters"]
+ClassWeights = Literal["none", "balanced"]
+Sampling = Literal["natural", "balanced"]
 ObjectiveName = Literal["classify", "pairs", "distill", "similarity"]
 DistillLoss = Literal["vector", "matrix", "both"]
 TokenInit = Literal["random", "teacher"]
@@ -22,7 +24,7 @@ TeacherPrecision = Literal["auto", "fp32", "bf16", "int8"]
 
 MAX_LENGTH = 256  # tokens of a text, for a model from scratch
 DATA, MODEL, TRAINING, FREEZING, RUN, MACHINE = "Data", "Model", "Training", "Freezing", "Run", "Machine"
-OBJECTIVE, KEEPING = "Objective", "Keeping what was learned"
+OBJECTIVE, KEEPING, TASKS = "Objective", "Keeping what was learned", "Several tasks"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,18 @@ class TaskTrainingOptions(ShapeOptions, TrainingOptions):
     batch_tokens: int = option(2048, "Tokens of a batch of the task with the longest texts.", panel=TRAINING, minimum=8)
     learning_rate: float = option(3e-4, "Peak learning rate of the backbone.", panel=TRAINING, minimum=0)
     head_rate: float = option(50.0, "Learning rate of heads, as a multiple of --learning-rate.", panel=TRAINING, minimum=0)
+    accumulate: int = option(1, "Batches whose gradients make one step; of each task the mean counts.", panel=TRAINING, minimum=1)
+    class_weights: ClassWeights = option("none", "balanced: all classes of a task count alike in its loss.", panel=TRAINING)
+    sampling: Sampling = option("natural", "balanced: all classes of a task are drawn equally often.", panel=TRAINING)
+    focal: float = option(
+        0.0, "Gamma of the focal loss, which looks away from what is told rightly already, such as 2.", panel=TRAINING, minimum=0
+    )
+    label_smoothing: float = option(
+        0.0, "Share of each label that goes to all classes alike, such as 0.1.", panel=TRAINING, minimum=0, maximum=1
+    )
+    track_every: int = option(
+        50, "Steps between two looks at the gradients of blocks and of pairs of tasks; 0 never looks.", panel=TRAINING, minimum=0
+    )
     freeze: list[str] = option(
         ["none"],
         "What stays as it is: none, backbone, embeddings, layers:A-B, norms, bias, heads, head:NAME, re:PATTERN; comma lists. "
@@ -183,7 +197,11 @@ class TrainSentenceOptions(TaskTrainingOptions):
         None, "Lengths that vectors can be cut to afterwards, such as 128,64; not with classify.", panel=OBJECTIVE
     )
     attention: Attention | None = option("bidirectional", "What a token sees: the whole text, or what came before.", panel=MODEL)
-    schedule: Schedule = "round-robin"
+    schedule: str = "round-robin"
+    epoch_by: str = "longest"
+    balance: str = "sum"
+    balance_on: BalanceOn = "vectors"
+    select: str = "mean"
 
     @property
     def tasks(self) -> list[str]:
@@ -214,7 +232,28 @@ class TrainMtlOptions(TaskTrainingOptions):
         metavar="NAME=SOURCE",
     )
     objective: ObjectiveName = "classify"
-    schedule: Schedule = option("round-robin", "A batch of each task in turn, or one batch of all tasks.", panel=TRAINING)
+    schedule: str = option(
+        "round-robin",
+        "round-robin: a batch of each task in turn; joint: every step holds a batch of each; proportional or "
+        "temperature:T[:CAP]: drawn by rows^(1/T), at most CAP; sequential: task after task.",
+        panel=TASKS,
+    )
+    epoch_by: str = option(
+        "longest", "How long an epoch is: until the longest or the shortest task has been seen once, or steps:N.", panel=TASKS
+    )
+    balance: str = option(
+        "sum",
+        "How losses are weighed: sum, mean, normalized (by the logarithm of the classes), weights:TASK=1,..., uncertainty, dwa, "
+        "famo; by gradients (pip install 'mtlkit\\[torchjd]'): pcgrad, cagrad, upgrad, dualproj, mgda, imtlg, nashmtl, "
+        "alignedmtl, fairgrad.",
+        panel=TASKS,
+    )
+    balance_on: BalanceOn = option(
+        "vectors", "What methods on gradients compare: gradients at the vectors (cheap), or those of the backbone.", panel=TASKS
+    )
+    select: str = option(
+        "mean", "What the best epoch is chosen by: the mean or the min of the tasks' scores, or one task's.", panel=TASKS
+    )
     watch: list[str] = option(
         [],
         "A task of the starting model that is only evaluated: before, after each epoch, at the end. NAME alone takes the data "

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
+from mtlkit.data.batching import Rows
 from mtlkit.data.grammar import parse_source
 from mtlkit.data.labels import infer_kind
 from mtlkit.data.readers import Tally
@@ -20,31 +21,35 @@ from mtlkit.recipes.start import Start, fit_heads, start_from, start_from_scratc
 from mtlkit.recipes.vector_objectives import load_lesson
 from mtlkit.training.events import Event, Note
 from mtlkit.training.freezing import Freezing
+from mtlkit.training.imbalance import drawn_classes, loss_options
 from mtlkit.training.objectives import Objective, head_objectives
+from mtlkit.training.regime import Mixing
 
 Options = TrainSentenceOptions | TrainMtlOptions
 
 
 @dataclass(frozen=True)
 class Checked:
-    """Options that go together: the model to start from (None: fresh weights), the tasks' sources, what is frozen, and what else
-    is to be kept of the start."""
+    """Options that go together: the model to start from (None: fresh weights), the tasks' sources, what is frozen, what else
+    is to be kept of the start, and how the tasks share the training."""
 
     found: Found | None
     sources: dict[str, str]
     freezing: Freezing
     keeping: Keeping
+    mixing: Mixing
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A model to train, what it is to learn by name, the fingerprint of each one's data, and the tasks whose heads the starting
-    model brought."""
+    """A model to train, what it is to learn by name, the fingerprint of each one's data, the tasks whose heads the starting
+    model brought, and the classes of the rows of tasks whose classes are drawn alike."""
 
     start: Start
     objectives: Mapping[str, Objective]
     data: dict[str, Any]
     known: frozenset[str] = frozenset()
+    classes: Mapping[str, Rows] = field(default_factory=dict)
 
 
 def prepare_objectives(options: Options, checked: Checked) -> Generator[Event, None, Prepared]:
@@ -61,7 +66,16 @@ def prepare_objectives(options: Options, checked: Checked) -> Generator[Event, N
         yield from (Note(text, warning=True) for text in loaded.warnings)
         yield from describe_tasks(loaded.tasks, loaded.start, checked.keeping)
         data = {name: task.fingerprint for name, task in loaded.tasks.items()}
-        prepared = Prepared(loaded.start, head_objectives(loaded.start.model, loaded.tasks), data, loaded.known)
+        trained = {name: task for name, task in loaded.tasks.items() if name in checked.sources}
+        losses = loss_options(
+            trained,
+            balanced=options.class_weights == "balanced",
+            focal=options.focal,
+            smoothing=options.label_smoothing,
+        )
+        classes = drawn_classes(trained) if options.sampling == "balanced" else {}
+        objectives = head_objectives(loaded.start.model, loaded.tasks, losses)
+        prepared = Prepared(loaded.start, objectives, data, loaded.known, classes)
     if reading.tally.skipped:
         yield Note(f"{reading.tally.skipped:,} rows skipped, such as {reading.tally.reasons[0]}", warning=True)
     return prepared

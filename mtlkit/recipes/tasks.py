@@ -13,6 +13,7 @@ from mtlkit.errors import MtlkitError, UsageError, listed
 from mtlkit.inference.compute import choose_compute
 from mtlkit.model.weight_names import weight_names
 from mtlkit.recipes.keeping import Keeping, check_keeping
+from mtlkit.recipes.mixing import check_mixing
 from mtlkit.recipes.preparing import Checked, Options, Prepared, prepare_objectives
 from mtlkit.recipes.saving import Product, save_run
 from mtlkit.recipes.start import choose_start
@@ -54,8 +55,9 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
     unused = {f"head:{name}" for name in start.model.tasks} - {one.head for one in prepared.objectives.values()}
     if unused:
         moves = not checked.freezing.wholly("backbone", checked.freezing.always)
-        yield Note(f"kept as they are, for want of data: {', '.join(sorted(unused))}", warning=moves)
-    regime = regime_of(options, checked, prepared)
+        seen = "; --watch NAME shows what becomes of one" if moves and stages.command == "train-mtl" else ""
+        yield Note(f"kept as they are, for want of data: {', '.join(sorted(unused))}{seen}", warning=moves)
+    regime = regime_of(checked, prepared)
     probe = start.encoder.encode(probe_texts()) if prepared.known else None
     with staged(out) as place:
         best, forgotten = None, {}
@@ -101,14 +103,17 @@ def check(options: Options, stages: Stages) -> Checked:
         check_objective(options, found, freezing, architecture.dim)
     if options.objective == "classify":
         check_freeze(freezing, list(sources), {"backbone", *(f"head:{name}" for name in known)}, fresh=found is None)
-    return Checked(found, sources, freezing, keeping)
+    trained = [name for name in sources if not freezing.wholly(f"head:{name}", freezing.always)]
+    mixing = check_mixing(options, trained, [*trained, *keeping.rehearsed], freezing)
+    return Checked(found, sources, freezing, keeping, mixing)
 
 
-def regime_of(options: Options, checked: Checked, prepared: Prepared) -> Regime:
+def regime_of(checked: Checked, prepared: Prepared) -> Regime:
     """The terms of the training."""
     kept = checked.keeping
     watched = frozenset(kept.watched)
-    return Regime(checked.freezing, options.schedule, prepared.known, watched, kept.rehearsed, kept.guards, kept.max_forgetting)
+    more = (kept.rehearsed, kept.guards, kept.max_forgetting, prepared.classes)
+    return Regime(checked.freezing, checked.mixing, prepared.known, watched, *more)
 
 
 def named_sources(tasks: Sequence[str]) -> dict[str, str]:

@@ -58,7 +58,8 @@ def number(value: float | None, digits: int = 3) -> str:
 def epoch_table(epoch: Epoch, width: int) -> Group:
     """A row a task: losses, metrics, batches seen."""
     name = epoch.place or (f"epoch {epoch.epoch}/{epoch.epochs}" if epoch.epoch else "before training")
-    title = f"{name}, mean score {epoch.score:.3f}{', best so far' if epoch.best else ''}"
+    weights = "; weights of the losses: " + ", ".join(f"{task} {weight:.3g}" for task, weight in epoch.weights.items())
+    title = f"{name}, mean score {epoch.score:.3f}{', best so far' if epoch.best else ''}{weights if epoch.weights else ''}"
     return titled(title, task_table(epoch.tasks, width))
 
 

@@ -6,11 +6,10 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any
 
+from mtlkit.config.training import BalanceOn
 from mtlkit.errors import UsageError, listed, suggest
-
-BalanceOn = Literal["vectors", "parameters"]
 
 OWN = ("sum", "mean", "normalized", "weights", "uncertainty", "dwa", "famo")
 

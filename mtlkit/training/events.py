@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mtlkit.training.forgetting import ForgettingReport
+from mtlkit.training.tracked import TrackingSummary
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ class TaskState:
 
 @dataclass(frozen=True)
 class Epoch:
-    """All tasks after an epoch (0: before training); `best` when its mean score is the highest so far. `place` names the point
-    in an epoch where training was stopped."""
+    """All tasks after an epoch (0: before training); `best` when its score is the highest so far. `place` names the point in an
+    epoch where training was stopped; `weights` are those of the tasks' losses, where they change."""
 
     epoch: int
     epochs: int
@@ -80,6 +81,14 @@ class Epoch:
     score: float
     best: bool
     place: str = ""
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """What looks at the gradients of an epoch found."""
+
+    summary: TrackingSummary
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,7 @@ class Finished:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-Event = Note | Parts | Progress | Epoch | Forgetting | Finished
+Event = Note | Parts | Progress | Epoch | Tracking | Forgetting | Finished
 
 
 def result(events: Iterable[Event]) -> Finished:

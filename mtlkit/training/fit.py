@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TextIO
 
@@ -14,15 +15,17 @@ from mtlkit.errors import listed
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import parts_of
+from mtlkit.training.accumulation import group_sizes
 from mtlkit.training.bound import Bound
-from mtlkit.training.events import Event, Forgetting, Note, Parts, Progress
+from mtlkit.training.events import Event, Forgetting, Note, Parts, Progress, Tracking
 from mtlkit.training.freezing import prefix_of
 from mtlkit.training.frozen_weights import PartTable, apply_freeze, multiples_of, prefix_depth, training_mode
 from mtlkit.training.guards import Beginning, Guard
 from mtlkit.training.judging import Judge
 from mtlkit.training.kept import Kept, keep_states, keep_vectors
-from mtlkit.training.ledger import Ledger
+from mtlkit.training.ledger import Books, Ledger
 from mtlkit.training.loop import Step, train
+from mtlkit.training.make_balance import make_balance
 from mtlkit.training.memory import Memory
 from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.objectives import HeadObjective, Objective
@@ -30,6 +33,7 @@ from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.piece_vectors import KeptVectors, UpperBackbone, VectorsOf, WholeBackbone
 from mtlkit.training.regime import Regime
 from mtlkit.training.schedules import Mix, Piece, make_plans
+from mtlkit.training.tracking import Tracker
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,20 @@ class Fit:
         self.idle = idle_heads(model, self.trained)
         self.never = regime.freezing.always | self.idle
         self.lengths = {name: objective.train.lengths for name, objective in self.mixed.items()}
-        self.mix = Mix(make_plans(self.lengths, options.batch_tokens, options.seed), regime.schedule, regime.rehearsed)
+        mixing = regime.mixing
+        plans = make_plans(self.lengths, options.batch_tokens, options.seed, regime.classes)
+        self.mix = Mix(plans, mixing.schedule, regime.rehearsed, mixing.epoch_by)
+        self.takes = group_sizes(self.mix.steps, options.accumulate)
+        self.balance = make_balance(mixing.balance, model, list(self.mixed), mixing.balance_on)
         self.guards = self._make_guards()
         self._freeze(regime.freezing.at(0, 0) | self.idle)
         self.multiples = multiples_of(model, options.head_rate, options.layer_lr_decay)
         self.table = PartTable(model, regime.freezing, self.never, options.learning_rate, self.multiples)
+
+    @property
+    def epoch_steps(self) -> int:
+        """Optimiser steps of an epoch."""
+        return len(self.takes)
 
     def _known(self) -> dict[str, HeadObjective]:
         """Objectives of the tasks whose heads the start brought."""
@@ -90,7 +103,8 @@ class Fit:
         whole = self.regime.freezing.wholly("backbone", self.never)
         vectors_of = yield from self._vectors_of(whole)
         judge = Judge(self.model, self.objectives, self.compute, whole)
-        ledger = Ledger(self.model, judge, self.trained, self.mix, self.never, self.options.epochs, self.surroundings.log, memory)
+        books = Books(self.trained, self.mix, self.balance, self.regime.mixing, self.options.epochs)
+        ledger = Ledger(self.model, judge, books, self.never, self.surroundings.log, memory)
         if self.watched or self._known():
             yield ledger.epoch(0)
         yield from self._train(ledger, vectors_of)
@@ -100,6 +114,7 @@ class Fit:
         yield Parts(self.table.parts(self.frozen, final=True))
         if memory:
             yield Forgetting(memory.report(self.model, ledger.best.scores))
+        yield Note(ledger.seen())
 
     def _vectors_of(self, whole: bool) -> Generator[Event, None, VectorsOf]:
         """How steps come by vectors. Backbone `whole` frozen: every training text is encoded once, and the heads train on the
@@ -136,8 +151,11 @@ class Fit:
             if bound and bound.due(done) and (reason := bound.broken(done)):
                 yield from self._go_back(bound, reason, ledger, progress.epoch)
                 return
-            if done % self.mix.steps == 0:
+            if done % self.epoch_steps == 0:
                 yield ledger.epoch(progress.epoch)
+                if summary := self.tracker.summary():
+                    ledger.note({"after_epoch": progress.epoch, "tracking": summary.to_json()})
+                    yield Tracking(summary)
                 if self.options.patience and ledger.worse == self.options.patience:
                     yield Note(f"no better score in {ledger.worse} epochs: stopped")
                     return
@@ -147,7 +165,7 @@ class Fit:
         points = self.regime.max_forgetting
         if points is None:
             return None
-        return Bound(self.model, self.watched, points, self.mix.steps, self.never, self.compute)
+        return Bound(self.model, self.watched, points, self.epoch_steps, self.never, self.compute)
 
     def _go_back(self, bound: Bound, reason: str, ledger: Ledger, epoch: int) -> Iterator[Event]:
         """The bound broke: the last weights within it stay, whatever their score."""
@@ -163,7 +181,7 @@ class Fit:
 
     def _thaw(self, steps: int) -> Iterator[Note]:
         """After a step: what is frozen from the next one on. The optimizer takes up by itself what has a gradient."""
-        frozen = self.regime.freezing.at(steps // self.mix.steps, steps) | self.idle
+        frozen = self.regime.freezing.at(steps // self.epoch_steps, steps) | self.idle
         if frozen == self.frozen:
             return
         for verb, weights in (("train", self.frozen - frozen), ("are frozen", frozen - self.frozen)):
@@ -173,7 +191,8 @@ class Fit:
 
     def _steps(self, vectors_of: VectorsOf) -> Iterator[tuple[Step[Piece], Progress]]:
         options, losses = self.options, TaskLosses(self.mixed, vectors_of, self.guards)
-        rate = LearningRate(options.learning_rate, self.mix.steps * options.epochs, options.warmup)
+        rate = LearningRate(options.learning_rate, self.epoch_steps * options.epochs, options.warmup)
+        self.tracker = Tracker(self.model, list(self.mixed), losses, self.compute, options.track_every)
         training_mode(self.model, self.frozen)
         begun, seen = time.monotonic(), 0
         for step in train(
@@ -186,9 +205,13 @@ class Fit:
             compute=self.compute,
             multiples=self.multiples,
             describe=losses.describe,
+            balance=self.balance,
+            takes=chain.from_iterable(repeat(self.takes, options.epochs)),
+            names_of=list,
+            tracker=self.tracker,
         ):
-            seen += sum(int(self.lengths[name][rows].sum()) for name, rows in step.work.items())
-            elapsed, epoch = time.monotonic() - begun, step.index // self.mix.steps + 1
+            seen += sum(int(self.lengths[name][rows].sum()) for piece in step.pieces for name, rows in piece.items())
+            elapsed, epoch = time.monotonic() - begun, step.index // self.epoch_steps + 1
             yield step, Progress(step.index + 1, rate.steps, epoch, options.epochs, elapsed, seen / elapsed, step.losses, {})
 
 

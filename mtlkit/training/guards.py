@@ -90,7 +90,7 @@ class L2SP:
     form: ClassVar[str] = "l2sp[:ALPHA[:BETA]]"
     replaces_decay: ClassVar[bool] = True
 
-    def __init__(self, beginning: Beginning, alpha: float = 0.1, beta: float = 0.01) -> None:
+    def __init__(self, beginning: Beginning, alpha: float = 0.03, beta: float = 0.01) -> None:
         started = beginning.started()
         self.pull, self.beta = Anchored(started, alpha), beta
         self.fresh = [one for name, one in beginning.trainable_weights().items() if name not in started]

@@ -44,7 +44,7 @@ class Judge:
 
 @dataclass(frozen=True)
 class Rank:
-    """The mean score of an epoch; of two with the same, the one with the lower loss is better."""
+    """The score of an epoch; of two with the same, the one with the lower loss is better."""
 
     score: float
     loss: float
@@ -53,12 +53,13 @@ class Rank:
         return (self.score, -self.loss) > (other.score, -other.loss)
 
 
-def rank(states: Sequence[TaskState], objectives: Mapping[str, Objective]) -> Rank:
-    """The mean over `objectives` of the metric that counts for each, and the sum of their losses; other states are not
-    counted."""
-    counted = [state for state in states if state.task in objectives]
+def rank(states: Sequence[TaskState], objectives: Mapping[str, Objective], select: str = "mean") -> Rank:
+    """The `mean` or the `min` over `objectives` of the metric that counts for each, or that of one task, and the sum of their
+    losses; other states are not counted."""
+    counted = [state for state in states if state.task in (objectives if select in ("mean", "min") else (select,))]
     scores = [state.validation[objectives[state.task].metric] for state in counted]
-    return Rank(sum(scores) / len(scores), sum(state.validation["loss"] for state in counted))
+    score = min(scores) if select == "min" else sum(scores) / len(scores)
+    return Rank(score, sum(state.validation["loss"] for state in counted))
 
 
 @dataclass(frozen=True)

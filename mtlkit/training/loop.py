@@ -18,6 +18,8 @@ from mtlkit.training.balancing import Balance
 from mtlkit.training.losses import of_tasks
 from mtlkit.training.optimizer import LearningRate, add_thawed, make_optimizer, set_rate
 from mtlkit.training.random_state import RandomState
+from mtlkit.training.tracked import TrackedStep
+from mtlkit.training.tracking import Tracker
 
 Work = TypeVar("Work")
 LossesOf = Callable[[Work], Mapping[str, Tensor]]
@@ -26,8 +28,8 @@ LossesOf = Callable[[Work], Mapping[str, Tensor]]
 @dataclass(frozen=True)
 class Step(Generic[Work]):
     """What one step did. All are plain numbers: `each` are the losses of every piece of work by name, `losses` their means,
-    `gradient_norm` is before clipping, `weights` are those of the balance, by task. A skipped step had a gradient that was not
-    finite and changed nothing."""
+    `gradient_norm` is before clipping, `weights` are those of the balance, by task, `tracked` is what a look at the gradients
+    found. A skipped step had a gradient that was not finite and changed nothing."""
 
     index: int
     pieces: tuple[Work, ...]
@@ -37,6 +39,7 @@ class Step(Generic[Work]):
     rate: float
     skipped: bool
     weights: dict[str, float] = field(default_factory=dict)
+    tracked: TrackedStep | None = None
 
     @property
     def work(self) -> Work:
@@ -59,13 +62,14 @@ def train(
     balance: Balance | None = None,
     takes: Iterable[int] = repeat(1),
     names_of: NamesOf[Work] | None = None,
+    tracker: Tracker[Work] | None = None,
 ) -> Iterator[Step[Work]]:
     """One optimiser step a piece of work: losses are weighed by the balance (None: all alike) and added, the gradient is
     clipped to norm `clip`.
 
     `multiples` are the rates of weights by name, as multiples of the rate. A weight that is thawed on the way is taken in at the
     next step. `takes` says how many pieces each step takes: the gradient of a task is then the mean over those of them that
-    hold it, by `names_of` (None: all do).
+    hold it, by `names_of` (None: all do). The `tracker` looks at gradients now and then and changes nothing.
 
     Raises DivergedError before a step whose loss is not finite; `describe` then names the texts it came from.
     """
@@ -77,14 +81,20 @@ def train(
         shares = Shares(pieces, names_of)
         found: list[Mapping[str, Tensor]] = []
         begun: list[RandomState] = []
+        if tracker:
+            tracker.begin(index, len(pieces))
         for piece in pieces:
             if balance.compares:
                 begun.append(RandomState(compute.device))
             losses = _losses(losses_of, piece, compute)
+            if tracker:
+                tracker.gradients(piece, losses)
             balance.backward(losses, shares.of(losses))
             found.append({name: loss.detach() for name, loss in losses.items()})
             del losses  # and its graph, before the next piece makes another
         applied = balance.settle()
+        if tracker:
+            tracker.norms(applied)
         norm = nn.utils.clip_grad_norm_(weights.values(), clip if clip > 0 else float("inf"))
         *each, used, total = numbers([*found, applied, {"norm": norm}])
         _check_finite(each, pieces, index, describe)
@@ -95,7 +105,8 @@ def train(
         if not skipped:
             after = [_losses_again(losses_of, piece, compute, state) for piece, state in zip(pieces, begun, strict=False)]
             balance.learn(of_tasks(means), of_tasks(mean_of(numbers(after))), used)
-        yield Step(index, pieces, tuple(each), means, total["norm"], rate.at(index), skipped, {} if skipped else used)
+        tracked = tracker.end(skipped) if tracker else None
+        yield Step(index, pieces, tuple(each), means, total["norm"], rate.at(index), skipped, {} if skipped else used, tracked)
 
 
 def _losses(losses_of: LossesOf[Work], piece: Work, compute: Compute) -> Mapping[str, Tensor]:

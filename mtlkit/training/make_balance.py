@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mtlkit.config.training import BalanceOn
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.balance_choice import BalanceChoice, BalanceOn
+from mtlkit.training.balance_choice import BalanceChoice
 from mtlkit.training.balancing import DWA, FAMO, Balance, Uncertainty, normalized
 from mtlkit.training.gradient_balancing import AtParameters, AtVectors
 

@@ -6,10 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from mtlkit.config.training import Schedule
+from mtlkit.config.schedules import EpochLength, ScheduleChoice
+from mtlkit.config.training import BalanceOn
+from mtlkit.data.batching import Rows
+from mtlkit.training.balance_choice import BalanceChoice
 from mtlkit.training.freezing import Freezing
 from mtlkit.training.guards import GuardChoice
 from mtlkit.training.objectives import Objective
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """How several tasks share a training: whose batch comes when, how long an epoch is (and how many batches make a step), how
+    losses are weighed, what the best epoch is chosen by (`mean`, `min` or a task)."""
+
+    schedule: ScheduleChoice = ScheduleChoice()
+    epoch_by: EpochLength = EpochLength()
+    balance: BalanceChoice = BalanceChoice()
+    balance_on: BalanceOn = "vectors"
+    select: str = "mean"
 
 
 @dataclass(frozen=True)
@@ -17,16 +32,18 @@ class Regime:
     """The terms of a training.
 
     `known` are the tasks whose heads the starting model brought, `watched` those that are only evaluated, besides any whose
-    head is frozen; `rehearsed` are watched tasks of which some batches stay in the mix; `max_forgetting` is in points.
+    head is frozen; `rehearsed` are watched tasks of which some batches stay in the mix; `max_forgetting` is in points. Of the
+    tasks in `classes`, which gives the class of each training row, every class is drawn equally often.
     """
 
     freezing: Freezing
-    schedule: Schedule = "round-robin"
+    mixing: Mixing = Mixing()
     known: frozenset[str] = frozenset()
     watched: frozenset[str] = frozenset()
     rehearsed: Mapping[str, Fraction] = field(default_factory=dict)
     guards: tuple[GuardChoice, ...] = ()
     max_forgetting: float | None = None
+    classes: Mapping[str, Rows] = field(default_factory=dict)
 
     def trained(self, objectives: Mapping[str, Objective]) -> dict[str, Objective]:
         """Those that learn: neither watched by request nor with a frozen head."""

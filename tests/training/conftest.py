@@ -15,7 +15,8 @@ import torch
 from support import freezing_of
 from torch import Tensor
 
-from mtlkit.config.training import Schedule, TrainMtlOptions
+from mtlkit.config.schedules import parse_schedule
+from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.tasks import TaskData
 from mtlkit.data.tokenizer import Encoded
 from mtlkit.inference.compute import Compute
@@ -23,7 +24,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Epoch, Event
 from mtlkit.training.fit import Surroundings, fit
 from mtlkit.training.objectives import head_objectives
-from mtlkit.training.regime import Regime
+from mtlkit.training.regime import Mixing, Regime
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,9 @@ def run(compute: Compute) -> Callable[..., Done]:
         model: MultiTaskModel,
         tasks: dict[str, TaskData],
         frozen: Iterable[str] = (),
-        schedule: Schedule = "round-robin",
+        schedule: str = "round-robin",
         terms: dict[str, Any] | None = None,
+        mixing: dict[str, Any] | None = None,
         probe: Encoded | None = None,
         cache: Path | None = None,
         **options: Any,
@@ -62,7 +64,11 @@ def run(compute: Compute) -> Callable[..., Done]:
         for event in fit(
             model,
             objectives,
-            Regime(freezing_of(model, frozen, options.get("unfreeze")), schedule, **(terms or {})),
+            Regime(
+                freezing_of(model, frozen, options.get("unfreeze")),
+                Mixing(parse_schedule(schedule), **(mixing or {})),
+                **(terms or {}),
+            ),
             TrainMtlOptions(**settings),
             Surroundings(compute, log, cache, probe),
         ):

@@ -14,7 +14,6 @@ from support import losses_of
 from torch import nn
 
 from mtlkit.config.architecture import Architecture, TaskSpec
-from mtlkit.config.training import Schedule
 from mtlkit.data.tables import Table
 from mtlkit.data.tasks import prepare_task
 from mtlkit.data.tokenizer import TextEncoder
@@ -59,7 +58,7 @@ def train(text_encoder: TextEncoder) -> Train:
         steps: int = 16,
         every: int = 1,
         labels: list[str] = LABELS,
-        schedule: Schedule = "joint",
+        schedule: str = "joint",
         compute: Compute = CPU,
     ) -> TrackingSummary | None:
         tables = {"topic": Table(TEXTS, list(LABELS)), "sentiment": Table(TEXTS, list(labels))}
@@ -106,7 +105,7 @@ def words(found: TrackingSummary | None) -> str:
 
 @pytest.mark.parametrize("schedule", ["joint", "round-robin"])
 @pytest.mark.parametrize("compute", [CPU, HALF])
-def test_a_calm_training_is_calm(schedule: Schedule, compute: Compute, text_encoder: TextEncoder, train: Train) -> None:
+def test_a_calm_training_is_calm(schedule: str, compute: Compute, text_encoder: TextEncoder, train: Train) -> None:
     found = train(fresh(text_encoder), schedule=schedule, compute=compute)
     assert words(found) == ""
     (pair,) = found.pairs
@@ -134,7 +133,7 @@ def test_a_huge_rate_explodes(text_encoder: TextEncoder, train: Train) -> None:
 
 
 @pytest.mark.parametrize("schedule", ["joint", "round-robin"])
-def test_flipped_labels_below_the_same_head_conflict(schedule: Schedule, text_encoder: TextEncoder, train: Train) -> None:
+def test_flipped_labels_below_the_same_head_conflict(schedule: str, text_encoder: TextEncoder, train: Train) -> None:
     model = fresh(text_encoder, dropout=0.0)
     model.head("sentiment").load_state_dict(model.head("topic").state_dict())
     model.heads.requires_grad_(False)
@@ -155,7 +154,7 @@ def test_a_loud_task_drowns_a_quiet_one(text_encoder: TextEncoder, train: Train)
 @pytest.mark.parametrize("schedule", ["joint", "round-robin"])
 @pytest.mark.parametrize("compute", [CPU, HALF])
 def test_tracking_changes_no_bit_of_a_training_with_dropout(
-    schedule: Schedule, compute: Compute, text_encoder: TextEncoder, train: Train
+    schedule: str, compute: Compute, text_encoder: TextEncoder, train: Train
 ) -> None:
     start = fresh(text_encoder, dropout=0.3)
     plain, tracked = deepcopy(start), deepcopy(start)
