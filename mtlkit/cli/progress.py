@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mtlkit.cli.console import print_json, say, stderr
+from mtlkit.cli.curves import print_curves
 from mtlkit.report import tracking
 from mtlkit.report.forgetting import forgetting_tables, in_words
 from mtlkit.report.tables import epoch_table, parts_table, task_table
@@ -118,4 +119,6 @@ def follow(events: Iterable[Event], as_json: bool) -> None:
     if as_json:
         print_json({"run": str(finished.run), "metrics": finished.metrics, "seconds": round(finished.seconds, 3)})
     else:
+        if stderr().is_terminal:
+            print_curves(finished.run, stderr())
         print(f"{finished.run} is ready ({clock(finished.seconds)}); next: {finished.next_command}")

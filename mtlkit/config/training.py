@@ -202,6 +202,7 @@ class TrainSentenceOptions(TaskTrainingOptions):
     balance: str = "sum"
     balance_on: BalanceOn = "vectors"
     select: str = "mean"
+    router: bool = False
 
     @property
     def tasks(self) -> list[str]:
@@ -250,6 +251,11 @@ class TrainMtlOptions(TaskTrainingOptions):
     )
     balance_on: BalanceOn = option(
         "vectors", "What methods on gradients compare: gradients at the vectors (cheap), or those of the backbone.", panel=TASKS
+    )
+    router: bool = option(
+        False,
+        "Teach the trained model to tell the tasks apart: predict then answers by the heads that fit.",
+        panel=TASKS,
     )
     select: str = option(
         "mean", "What the best epoch is chosen by: the mean or the min of the tasks' scores, or one task's.", panel=TASKS

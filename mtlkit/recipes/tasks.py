@@ -27,6 +27,7 @@ from mtlkit.training.freezing import check_freeze, parse_freeze
 from mtlkit.training.frozen_weights import prefix_depth
 from mtlkit.training.memory import probe_texts
 from mtlkit.training.regime import Regime
+from mtlkit.training.router import check_router
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
         moves = not checked.freezing.wholly("backbone", checked.freezing.always)
         seen = "; --watch NAME shows what becomes of one" if moves and stages.command == "train-mtl" else ""
         yield Note(f"kept as they are, for want of data: {', '.join(sorted(unused))}{seen}", warning=moves)
-    regime = regime_of(checked, prepared)
+    regime = regime_of(options, checked, prepared)
     probe = start.encoder.encode(probe_texts()) if prepared.known else None
     with staged(out) as place:
         best, forgotten = None, {}
@@ -105,14 +106,16 @@ def check(options: Options, stages: Stages) -> Checked:
         check_freeze(freezing, list(sources), {"backbone", *(f"head:{name}" for name in known)}, fresh=found is None)
     trained = [name for name in sources if not freezing.wholly(f"head:{name}", freezing.always)]
     mixing = check_mixing(options, trained, [*trained, *keeping.rehearsed], freezing)
+    if options.router:
+        check_router([*sources, *keeping.watched])
     return Checked(found, sources, freezing, keeping, mixing)
 
 
-def regime_of(checked: Checked, prepared: Prepared) -> Regime:
+def regime_of(options: Options, checked: Checked, prepared: Prepared) -> Regime:
     """The terms of the training."""
     kept = checked.keeping
     watched = frozenset(kept.watched)
-    more = (kept.rehearsed, kept.guards, kept.max_forgetting, prepared.classes)
+    more = (kept.rehearsed, kept.guards, kept.max_forgetting, prepared.classes, options.router)
     return Regime(checked.freezing, checked.mixing, prepared.known, watched, *more)
 
 

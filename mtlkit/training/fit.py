@@ -32,6 +32,7 @@ from mtlkit.training.objectives import HeadObjective, Objective
 from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.piece_vectors import KeptVectors, UpperBackbone, VectorsOf, WholeBackbone
 from mtlkit.training.regime import Regime
+from mtlkit.training.router import take_router, teach_router
 from mtlkit.training.schedules import Mix, Piece, make_plans
 from mtlkit.training.tracking import Tracker
 
@@ -61,6 +62,8 @@ class Fit:
         self.compute, self.surroundings = surroundings.compute, surroundings
         model.to(self.compute.device)
         self.model, self.objectives, self.regime, self.options = model, objectives, regime, options
+        self.labelled = {name: one for name, one in objectives.items() if isinstance(one, HeadObjective)}
+        self.routes, self.said = take_router(model, list(self.labelled), regime.router)
         self.trained = regime.trained(objectives)
         self.watched = {name: one for name, one in objectives.items() if name not in self.trained}
         self.mixed = {name: one for name, one in objectives.items() if name in self.trained or name in regime.rehearsed}
@@ -84,8 +87,7 @@ class Fit:
 
     def _known(self) -> dict[str, HeadObjective]:
         """Objectives of the tasks whose heads the start brought."""
-        heads = {name: one for name, one in self.objectives.items() if isinstance(one, HeadObjective)}
-        return {name: one for name, one in heads.items() if name in self.regime.known}
+        return {name: one for name, one in self.labelled.items() if name in self.regime.known}
 
     def _make_guards(self) -> dict[str, Guard]:
         apply_freeze(self.model, self.never)  # what is thawed later on is guarded, too
@@ -98,6 +100,8 @@ class Fit:
     def events(self) -> Iterator[Event]:
         """Trains in place, leaves the best weights in the model and yields what happens."""
         yield Parts(self.table.parts(self.frozen))
+        if self.said:
+            yield Note(self.said, warning=True)
         probe = self.surroundings.probe
         memory = Memory(self.model, self._known(), probe, self.compute) if probe is not None else None
         whole = self.regime.freezing.wholly("backbone", self.never)
@@ -112,6 +116,8 @@ class Fit:
         self.model.load_state_dict(ledger.best.weights, strict=False)
         self.model.eval()
         yield Parts(self.table.parts(self.frozen, final=True))
+        if self.routes:
+            yield Note(teach_router(self.model, self.labelled, self.compute, self.options.seed))
         if memory:
             yield Forgetting(memory.report(self.model, ledger.best.scores))
         yield Note(ledger.seen())

@@ -33,7 +33,8 @@ class Regime:
 
     `known` are the tasks whose heads the starting model brought, `watched` those that are only evaluated, besides any whose
     head is frozen; `rehearsed` are watched tasks of which some batches stay in the mix; `max_forgetting` is in points. Of the
-    tasks in `classes`, which gives the class of each training row, every class is drawn equally often.
+    tasks in `classes`, which gives the class of each training row, every class is drawn equally often. `router`: the model
+    is taught to tell its tasks apart.
     """
 
     freezing: Freezing
@@ -44,6 +45,7 @@ class Regime:
     guards: tuple[GuardChoice, ...] = ()
     max_forgetting: float | None = None
     classes: Mapping[str, Rows] = field(default_factory=dict)
+    router: bool = False
 
     def trained(self, objectives: Mapping[str, Objective]) -> dict[str, Objective]:
         """Those that learn: neither watched by request nor with a frozen head."""
