@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mtlkit.config.architecture import SIZES, Architecture, Attention, Truncation
 from mtlkit.config.fields import option
@@ -197,12 +197,12 @@ class TrainSentenceOptions(TaskTrainingOptions):
         None, "Lengths that vectors can be cut to afterwards, such as 128,64; not with classify.", panel=OBJECTIVE
     )
     attention: Attention | None = option("bidirectional", "What a token sees: the whole text, or what came before.", panel=MODEL)
-    schedule: str = "round-robin"
-    epoch_by: str = "longest"
-    balance: str = "sum"
-    balance_on: BalanceOn = "vectors"
-    select: str = "mean"
-    router: bool = False
+    schedule: ClassVar[str] = "round-robin"  # these are options where there are several tasks
+    epoch_by: ClassVar[str] = "longest"
+    balance: ClassVar[str] = "sum"
+    balance_on: ClassVar[BalanceOn] = "vectors"
+    select: ClassVar[str] = "mean"
+    router: ClassVar[bool] = False
 
     @property
     def tasks(self) -> list[str]:

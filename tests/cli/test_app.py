@@ -77,7 +77,7 @@ def test_a_wrong_command_is_named_with_the_nearest(typed: Typed) -> None:
         (["train-mtl", "--dropout", "1.5"], "less than or equal to 1"),
         (["train-mtl", "--warmup", "-0.1"], "--warmup"),
         (["train-mtl", "--learning-rate", "nan"], "--learning-rate"),
-        (["train-mtl", "--schedule", "robin"], "'round-robin', 'joint'"),
+        (["train-mtl", "--schedule", "robin"], "did you mean 'round-robin'?"),
         (["train-mtl", "stray"], "stray"),
         (["pretrain", "--vocab-size", "10"], "300"),
         (["embed", "--model"], "requires an argument"),
