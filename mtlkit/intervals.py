@@ -1,8 +1,9 @@
-"""How sure a figure is: 95 % intervals of a share, of correlations and of a change. Free of torch and of printing."""
+"""How sure a figure is: 95 % intervals of a share, of correlations, of a change, of a mean; tests of a change. Free of torch and
+of printing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -61,6 +62,53 @@ def bootstrap_change(before: Measure, after: Measure, rows: int, random: np.rand
     """
     changes = [after(counts) - before(counts) for counts in _resamples(rows, random)]
     return _percentiles(np.concatenate(changes))
+
+
+def student(values: Sequence[float]) -> Interval | None:
+    """Of the mean of a few values, by Student's t; None of a single one, which says nothing of how much they vary."""
+    if len(values) < 2:
+        return None
+    from scipy.stats import t  # half a second of import that most commands need not pay
+
+    half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / sqrt(len(values)))
+    return Interval(float(np.mean(values)) - half, float(np.mean(values)) + half)
+
+
+def mcnemar(only_one: int, only_other: int) -> float:
+    """p of two models being right equally often, from how many rows only one is right on, and only the other (McNemar 1947).
+
+    The exact test: a fair coin for each such row, two-sided. It holds for few rows, too, unlike chi-squared.
+    """
+    if only_one == only_other:
+        return 1.0
+    from scipy.stats import binomtest
+
+    return float(binomtest(only_one, only_one + only_other).pvalue)
+
+
+def permutation_p(
+    figure: Callable[[NDArray[Any]], float], one: NDArray[Any], other: NDArray[Any], random: np.random.Generator
+) -> float:
+    """p of two models having the same figure, by a paired permutation test (Noreen 1989), two-sided.
+
+    `one` and `other` are what they say of N rows, (N, ...), of which `figure` makes a figure. If it did not matter which of both
+    spoke, exchanging their outputs on some rows at random would part the figures as far as often as not.
+    """
+    wanted = abs(figure(one) - figure(other)) - LEAST_VARIANCE  # a last digit is no difference
+    reached = 0
+    for _ in range(RESAMPLES):
+        swapped = (random.random(len(one)) < 0.5).reshape(-1, *[1] * (one.ndim - 1))
+        reached += abs(figure(np.where(swapped, other, one)) - figure(np.where(swapped, one, other))) >= wanted
+    return (1 + reached) / (1 + RESAMPLES)
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """p of several tests, raised so that the chance of any false alarm among all stays below the level (Holm 1979)."""
+    found, least = [0.0] * len(chances), 0.0
+    for rank, place in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
+        least = max(least, min(1.0, (len(chances) - rank) * chances[place]))
+        found[place] = least
+    return found
 
 
 def mean_of(values: NDArray[Any]) -> Measure:

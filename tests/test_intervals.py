@@ -1,13 +1,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import comb
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, pearsonr, spearmanr
+from scipy.stats import binomtest, pearsonr, sem, spearmanr, t
 
 from mtlkit import intervals
-from mtlkit.intervals import Interval, Measure, bootstrap_change, bootstrap_correlations, mean_of, spearman_of, wilson
+from mtlkit.intervals import (
+    Interval,
+    Measure,
+    bootstrap_change,
+    bootstrap_correlations,
+    holm,
+    mcnemar,
+    mean_of,
+    permutation_p,
+    spearman_of,
+    student,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(("hits", "total"), [(0, 1), (0, 50), (1, 3), (90, 100), (12_345, 25_000), (50, 50)])
@@ -131,3 +144,46 @@ def test_a_change_of_spearman_is_that_of_the_rows_of_each_resample(monkeypatch: 
 )
 def test_whether_an_interval_holds_zero(low: float, high: float, holds: bool) -> None:
     assert Interval(low, high).holds_zero == holds
+
+
+@pytest.mark.parametrize(("one", "other"), [(0, 0), (3, 3), (1, 0), (0, 12), (7, 2), (130, 170)])
+def test_mcnemar_is_the_two_sided_binomial_test(one: int, other: int) -> None:
+    tail = sum(comb(one + other, hits) for hits in range(min(one, other) + 1)) / 2 ** (one + other)
+    assert mcnemar(one, other) == pytest.approx(min(1.0, 2 * tail), rel=1e-9)
+    assert mcnemar(one, other) == mcnemar(other, one)
+
+
+def test_the_interval_of_a_mean_is_that_of_scipy() -> None:
+    few = [0.3, -0.1, 0.4, 0.2]
+    assert student(few) is not None
+    assert student(few).to_json() == pytest.approx(t.interval(0.95, 3, np.mean(few), sem(few)))  # type: ignore[union-attr]
+    assert student([0.3]) is None
+    assert student([]) is None
+
+
+def test_holm_raises_each_p_by_its_rank() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])  # 3 x, then 2 x 0.03, and no less than before
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([0.2]) == [0.2]
+    assert holm([]) == []
+
+
+def test_a_permutation_test_of_hits_agrees_with_mcnemar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intervals, "RESAMPLES", 4000)
+    one, other = np.repeat([1.0, 0.0, 1.0], [9, 2, 30]), np.repeat([0.0, 1.0, 1.0], [9, 2, 30])
+    found = permutation_p(lambda values: float(values.mean()), one, other, np.random.default_rng(0))
+    assert found == pytest.approx(mcnemar(9, 2), abs=0.015)
+    assert permutation_p(lambda values: float(values.mean()), one, one.copy(), np.random.default_rng(0)) == 1.0
+
+
+def test_a_permutation_exchanges_whole_rows() -> None:
+    one, other = np.zeros((6, 3)), np.ones((6, 3))
+    seen = []
+
+    def figure(values: np.ndarray) -> float:
+        seen.append(values)
+        return float(values.sum())
+
+    permutation_p(figure, one, other, np.random.default_rng(0))
+    assert all((np.ptp(values, axis=1) == 0).all() for values in seen)
+    assert all((left + right == 1).all() for left, right in zip(seen[::2], seen[1::2], strict=True))
