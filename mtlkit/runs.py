@@ -118,6 +118,17 @@ def finish(folder: Path, out: Path, record: RunRecord, name: str = RECORD) -> No
     _sync(out.parent)
 
 
+def amend(folder: Path, metrics: dict[str, Any]) -> None:
+    """Gives the record of a finished run other metrics, such as were found after it was written. Its files stay as they are."""
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as aside:
+        changed = Path(aside) / RECORD
+        write_json(changed, {**vars(read_record(folder)), "metrics": metrics})
+        shutil.copymode(folder / RECORD, changed)
+        _sync(changed)
+        changed.replace(folder / RECORD)
+    _sync(folder)
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:

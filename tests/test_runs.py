@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mtlkit.config.architecture import Stage
 from mtlkit.errors import IntegrityError
 from mtlkit.runs import (
     RunRecord,
+    amend,
     digest_of,
     file_digest,
     finish,
@@ -169,6 +171,16 @@ def test_modes_follow_the_umask(tmp_path: Path, mask: int, file: int, folder: in
         assert os.umask(mask) == mask  # finish leaves it as it was
     assert {stat.S_IMODE(path.stat().st_mode) for path in out.iterdir()} == {file}  # safetensors writes 0600
     assert stat.S_IMODE(out.stat().st_mode) == folder
+
+
+def test_a_record_can_be_given_other_metrics_and_nothing_else_changes(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    before = verify(folder)
+    mode = (folder / "run.json").stat().st_mode
+    amend(folder, {"score": 0.5, "sharing": {"delta": 0.1}})
+    assert verify(folder) == replace(before, metrics={"score": 0.5, "sharing": {"delta": 0.1}})
+    assert (folder / "run.json").stat().st_mode == mode
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_the_newest_run_is_the_one_that_finished_last(tmp_path: Path) -> None:
