@@ -1,0 +1,108 @@
+"""The report on what sharing brought, as a table and in words. Nothing here prints."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+
+from mtlkit.intervals import Interval
+from mtlkit.report.forgetting import LEAST_NAME, UNITS, figure, narrow, points, taken
+from mtlkit.report.tables import METRICS, titled
+from mtlkit.report.text import literal, printable
+from mtlkit.training.sharing import SharingReport, TaskSharing, mean
+
+OVER_ROWS, OVER_SEEDS = "95 %\nof texts", "95 %\nof seeds"  # what an interval lets vary
+
+
+def sharing_tables(report: SharingReport, width: int) -> list[RenderableType]:
+    """A row a task, and what the last column means. Where `width` is too little, names are cut and the intervals over seeds left
+    to the words; no other figure is."""
+    names = {"task": [task.task for task in report.tasks], "metric": [METRICS[task.metric] for task in report.tasks]}
+    needed = min(LEAST_NAME, max(map(len, ["task", *names["task"]]))) + max(map(len, ["metric", *names["metric"]])) + 4
+    columns = figure_columns(report)
+    if taken(columns) + needed > width:
+        columns = [column for column in columns if column[0] != OVER_SEEDS]
+    several = f", means over {len(report.seeds)} seeds" if len(report.seeds) > 1 else ""
+    table: Group = titled(f"What sharing brought{several} (gain in points)", narrow(names, columns, width))
+    return [table, literal(f"p: {tests_in_words(report)}", "dim")]
+
+
+def figure_columns(report: SharingReport) -> list[list[str]]:
+    """Each below its title."""
+    tasks = report.tasks
+    columns = [
+        ["together", *(figure(mean(task.together), task.metric) for task in tasks)],
+        ["alone", *(figure(mean(task.alone), task.metric) for task in tasks)],
+        ["gain", *(points(task.difference) for task in tasks)],
+        [OVER_ROWS, *(span(task.interval) for task in tasks)],
+        ["p", *(chance(task.holm) for task in tasks)],
+    ]
+    if len(report.seeds) > 1:
+        columns.insert(4, [OVER_SEEDS, *(span(task.over_seeds) for task in tasks)])
+    return columns
+
+
+def span(interval: Interval | None) -> str:
+    return "-" if interval is None else "..".join(map(points, interval.to_json()))
+
+
+def chance(p: float) -> str:
+    """A p of two digits, as tables have it."""
+    return "<0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def tests_in_words(report: SharingReport) -> str:
+    """What the p of the table come from."""
+    kinds = {task.kind == "classification" for task in report.tasks}
+    tests = [name for there, name in ((True, "McNemar's exact test"), (False, "a paired permutation test")) if there in kinds]
+    several = f", raised for {len(report.tasks)} tasks (Holm)" if len(report.tasks) > 1 else ""
+    seed = f" of the run itself, seed {report.seeds[0]}" if len(report.seeds) > 1 else ""
+    return f"{' or '.join(tests)}{seed}{several}"
+
+
+def in_words(report: SharingReport) -> list[str]:
+    """A sentence on all tasks together, one a task, and one on each thing to bear in mind."""
+    return [delta_words(report), *(task_words(task) for task in report.tasks), *reservations(report)]
+
+
+def delta_words(report: SharingReport) -> str:
+    if report.delta is None:
+        return "Delta is not known: alone, every task is at 0 or below for some seed"
+    delta = f"Delta {signed(report.delta)} %"
+    if report.interval is None:
+        return f"{delta}, with one seed: what training varies by is not known; --seeds 3 tells"
+    low, high = map(signed, report.interval.to_json())
+    found = f"{delta} (95 %: {low} to {high}, {len(report.seeds)} seeds)"
+    if not report.beyond_noise:
+        return f"sharing brought nothing beyond noise: {found}"
+    return f"sharing {'helped' if report.delta > 0 else 'cost'}: {found}"
+
+
+def task_words(task: TaskSharing) -> str:
+    name, unit, low_high = printable(task.task), UNITS[task.metric], " to ".join(map(points, task.interval.to_json()))
+    p = f"p {chance(task.holm).replace('<', '< ')}" if task.holm < 0.001 else f"p = {chance(task.holm)}"
+    seeds = "" if task.over_seeds is None else f"; over seeds {' to '.join(map(points, task.over_seeds.to_json()))}"
+    figures = f"95 %: {low_high}{seeds}, {p}"
+    if not task.beyond_noise:
+        return f"{name}: no difference beyond noise ({signed(task.difference)} {unit}, {figures})"
+    better = "better" if task.difference > 0 else "worse"
+    texts = f"{task.rows:,} {task.split} text{'s' if task.rows > 1 else ''}"
+    return f"{name} is {better} together by {points(abs(task.difference))} {unit} ({figures}) on {texts}"
+
+
+def reservations(report: SharingReport) -> list[str]:
+    """What the reader should know of the figures."""
+    found = [
+        f"{printable(task.task)} has no test split: scored on its validation rows, which the best epoch was chosen by"
+        for task in report.tasks
+        if task.split != "test"
+    ]
+    if report.left_out and report.delta is not None:
+        left_out = ", ".join(map(printable, report.left_out))
+        found.append(f"Delta leaves out {left_out}: alone it is at 0 or below for some seed, and of that there is no share")
+    return found
+
+
+def signed(value: float) -> str:
+    """A change x 100 with its sign."""
+    text = points(value)
+    return text if value <= 0 or text in ("0.0", "-") else f"+{text}"
