@@ -260,6 +260,15 @@ class TrainMtlOptions(TaskTrainingOptions):
     select: str = option(
         "mean", "What the best epoch is chosen by: the mean or the min of the tasks' scores, or one task's.", panel=TASKS
     )
+    baselines: bool = option(
+        False,
+        "Train each task alone, too, from the same start and with as many batches, and say what sharing brought; what was "
+        "trained once is kept.",
+        panel=TASKS,
+    )
+    seeds: int = option(
+        1, "Seeds that --baselines compares, from --seed on; 3 or more tell noise from gain.", panel=TASKS, minimum=1
+    )
     watch: list[str] = option(
         [],
         "A task of the starting model that is only evaluated: before, after each epoch, at the end. NAME alone takes the data "

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mtlkit.training.forgetting import ForgettingReport
+from mtlkit.training.sharing import SharingReport
 from mtlkit.training.tracked import TrackingSummary
 
 
@@ -99,6 +100,13 @@ class Forgetting:
 
 
 @dataclass(frozen=True)
+class Sharing:
+    """What training tasks together brought, held against each of them alone."""
+
+    report: SharingReport
+
+
+@dataclass(frozen=True)
 class Finished:
     """The last event: where the run is and what came out of it."""
 
@@ -109,7 +117,7 @@ class Finished:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-Event = Note | Parts | Progress | Epoch | Tracking | Forgetting | Finished
+Event = Note | Parts | Progress | Epoch | Tracking | Forgetting | Sharing | Finished
 
 
 def result(events: Iterable[Event]) -> Finished:

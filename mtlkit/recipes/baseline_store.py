@@ -1,0 +1,94 @@
+"""What the trainings of `--baselines` leave behind: what their heads say of the rows to score on, in a folder a training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from safetensors.numpy import load_file, save_file
+
+from mtlkit.config.training import TrainMtlOptions
+from mtlkit.data.cache import fingerprint
+from mtlkit.data.grammar import parse_source
+from mtlkit.data.readers import Tally
+from mtlkit.data.sources import existing_split, find_split, open_source
+from mtlkit.data.tables import Reading, read_for_evaluation
+from mtlkit.data.tasks import LabelledTexts, prepare
+from mtlkit.errors import MtlkitError
+from mtlkit.inference.compute import Compute
+from mtlkit.metrics import Array
+from mtlkit.recipes.preparing import Prepared
+from mtlkit.recipes.saving import command_line, plain
+from mtlkit.runs import RunRecord, finish, verify
+
+OUTPUTS = "outputs.safetensors"
+# options that change no number, or only by way of what the key holds anyway: the data, the start, where it is computed
+BY_OTHER_WAYS = {"out", "overwrite", "runs", "cache_memory", "track_every", "router", "baselines", "seeds"} | {
+    *("task", "watch", "cap", "encoding", "on_bad_row", "init", "device", "precision")
+}
+
+Outputs = Mapping[str, Array]  # of heads for the rows to score on, by task, each (N, outputs)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The rows that a task is scored on: `test`, or `validation` where its data has no test split."""
+
+    split: str
+    texts: LabelledTexts
+    sha256: str
+
+
+def rows_to_score(options: TrainMtlOptions, sources: Mapping[str, str], prepared: Prepared) -> dict[str, Scored]:
+    """Those of each task. Raises DataError."""
+    found = {}
+    for name, source in sources.items():
+        reading = Reading(options.encoding, options.on_bad_row, Tally())
+        path, query = parse_source(source)
+        opened = open_source(path, query)
+        unseen = find_split(opened, "test") not in (None, existing_split(opened, query.split))
+        table, split = read_for_evaluation(source, "test" if unseen else "validation", reading, named=False)
+        texts = prepare(prepared.start.model.tasks[name], table, prepared.start.encoder)
+        found[name] = Scored(split, texts, fingerprint([*table.texts, *map(str, table.labels)]))
+    return found
+
+
+def key_of(
+    options: TrainMtlOptions, tasks: Sequence[str], prepared: Prepared, rows: Mapping[str, Scored], compute: Compute
+) -> str:
+    """Names a training by all that its numbers follow from. All tasks of the run count, not only those trained here: the order
+    of fresh heads and a tokenizer made for the run depend on them."""
+    model, parent = prepared.start.model, prepared.start.parent
+    said = {
+        "tasks": list(tasks),
+        "options": {name: value for name, value in plain(options).items() if name not in BY_OTHER_WAYS},
+        "data": {name: {**data, "source": None} for name, data in prepared.data.items()},
+        "heads": {name: asdict(spec) for name, spec in model.tasks.items()},
+        "rows": {name: rows[name].sha256 for name in tasks},
+        "start": parent["digest"] if parent else None,
+        "compute": [compute.device.type, compute.precision],
+        "versions": {package: version(package) for package in ("mtlkit", "torch")},
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def recall(place: Path) -> Outputs | None:
+    """What a training left, every file checked against its SHA-256; None where there is nothing, or something damaged."""
+    try:
+        verify(place)
+        found: Outputs = load_file(place / OUTPUTS)
+    except MtlkitError:
+        return None
+    return found
+
+
+def keep(folder: Path, place: Path, outputs: Outputs, options: TrainMtlOptions, prepared: Prepared) -> None:
+    """Writes what a training leaves into the staged folder, beside its log, and moves it to its place."""
+    save_file(dict(outputs), folder / OUTPUTS)
+    data = {name: prepared.data[name] for name in outputs}
+    command = command_line("train-mtl", options)
+    finish(folder, place, RunRecord("mtl", command, plain(options), options.seed, data, {}, prepared.start.parent))
