@@ -14,11 +14,11 @@ from rich.text import Text
 
 from mtlkit.cli.console import print_json, say, stderr
 from mtlkit.cli.curves import print_curves
-from mtlkit.report import tracking
+from mtlkit.report import sharing, tracking
 from mtlkit.report.forgetting import forgetting_tables, in_words
 from mtlkit.report.tables import epoch_table, parts_table, task_table
 from mtlkit.report.tracking import tracking_tables
-from mtlkit.training.events import Epoch, Event, Finished, Forgetting, Note, Parts, Progress, TaskState, Tracking
+from mtlkit.training.events import Epoch, Event, Finished, Forgetting, Note, Parts, Progress, Sharing, TaskState, Tracking
 
 PLAIN_SECONDS = 5.0  # between two lines where there is no terminal
 SMOOTH = 0.9  # of the running mean that the live view shows for each loss
@@ -56,6 +56,11 @@ class TrainingView:
                     self.console.print(shown)
                 for sentence in tracking.in_words(event.summary):
                     say(sentence, "yellow")
+            case Sharing():
+                for shown in sharing.sharing_tables(event.report, self.console.width):
+                    self.console.print(shown)
+                for sentence in sharing.in_words(event.report):
+                    say(sentence)
             case Forgetting():
                 for shown in forgetting_tables(event.report, self.console.width):
                     self.console.print(shown)

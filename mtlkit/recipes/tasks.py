@@ -12,6 +12,7 @@ from mtlkit.data.grammar import parse_source, parse_task
 from mtlkit.errors import MtlkitError, UsageError, listed
 from mtlkit.inference.compute import choose_compute
 from mtlkit.model.weight_names import weight_names
+from mtlkit.recipes.baselines import Finding, check_baselines, compare
 from mtlkit.recipes.keeping import Keeping, check_keeping
 from mtlkit.recipes.mixing import check_mixing
 from mtlkit.recipes.preparing import Checked, Options, Prepared, prepare_objectives
@@ -20,8 +21,9 @@ from mtlkit.recipes.start import choose_start
 from mtlkit.recipes.vector_objectives import check_objective
 from mtlkit.recipes.weights import describe
 from mtlkit.report.forgetting import in_words
-from mtlkit.runs import check_place, staged
-from mtlkit.training.events import Epoch, Event, Finished, Forgetting, Note, Parts
+from mtlkit.report.sharing import in_words as sharing_words
+from mtlkit.runs import amend, check_place, staged
+from mtlkit.training.events import Epoch, Event, Finished, Forgetting, Note, Parts, Sharing
 from mtlkit.training.fit import Surroundings, fit
 from mtlkit.training.freezing import check_freeze, parse_freeze
 from mtlkit.training.frozen_weights import prefix_depth
@@ -77,6 +79,11 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
         metrics = {"validation": scores, "score": best.score, "best_epoch": best.epoch, **forgotten}
         product = Product(start.model, start.encoder.tokenizer, stages.stage, start.encoder.encoding)
         save_run(place, out, product, stages.command, options, data=prepared.data, metrics=metrics, parent=start.parent)
+    if isinstance(options, TrainMtlOptions) and options.baselines:
+        report = yield from compare(Finding(options, checked, prepared, regime, compute, out.parent / ".cache"))
+        metrics["sharing"] = {**report.to_json(), "words": sharing_words(report)}
+        amend(out, metrics)
+        yield Sharing(report)
     yield Finished(out, metrics, time.monotonic() - started, stages.following)
 
 
@@ -108,6 +115,8 @@ def check(options: Options, stages: Stages) -> Checked:
     mixing = check_mixing(options, trained, [*trained, *keeping.rehearsed], freezing)
     if options.router:
         check_router([*sources, *keeping.watched])
+    if isinstance(options, TrainMtlOptions):
+        check_baselines(options, found, options.out or options.runs / stages.folder, trained, freezing)
     return Checked(found, sources, freezing, keeping, mixing)
 
 
