@@ -13,7 +13,19 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from compare import PACKAGED, Measure, Side, Stopwatch, compare, describe, installed, model_folder, names, parser, positive
+from compare import (
+    Measure,
+    Side,
+    Stopwatch,
+    compare,
+    describe,
+    installed,
+    model_folder,
+    names,
+    parser,
+    positive,
+    training_options,
+)
 from train_ours import CLIP, LEARNING_RATE, WEIGHT_DECAY, described, read_tables
 
 from mtlkit.config.architecture import Encoding
@@ -77,13 +89,8 @@ def side(name: str, tasks: dict[str, TaskData], options: Namespace) -> Callable[
 
 def main() -> None:
     made = parser(__doc__)
-    made.add_argument("--model", type=Path, metavar="DIR", help=f"Hugging Face folder (default: the one in {PACKAGED})")
-    made.add_argument("--data", action="append", metavar="SOURCE", help="a task's data; repeatable (default: both samples)")
-    made.add_argument("--limit", type=positive, default=500, help="texts of a task at most (default: %(default)s)")
+    training_options(made, "both samples", limit=500, batch=16, length=64)
     made.add_argument("--steps", type=positive, default=8, help="steps of a run (default: %(default)s)")
-    made.add_argument("--batch", type=positive, default=16, help="texts of a task in a step (default: %(default)s)")
-    made.add_argument("--max-length", type=positive, default=64, help="tokens of a text at most (default: %(default)s)")
-    made.add_argument("--dropout", type=float, default=0.1, help="outside attention (default: %(default)s)")
     made.add_argument("--peers", type=names, default=PEERS, help="which (default: all)")
     options = made.parse_args()
     torch.set_num_threads(options.threads)

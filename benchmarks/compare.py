@@ -56,6 +56,16 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return made
 
 
+def training_options(made: argparse.ArgumentParser, samples: str, *, limit: int, batch: int, length: int) -> None:
+    """What all that train on tasks ask for; `samples` says what they take without --data."""
+    made.add_argument("--model", type=Path, metavar="DIR", help=f"folder with the weights (default: the one in {PACKAGED})")
+    made.add_argument("--data", action="append", metavar="SOURCE", help=f"a task's data; repeatable (default: {samples})")
+    made.add_argument("--limit", type=positive, default=limit, help="texts of a task at most (default: %(default)s)")
+    made.add_argument("--batch", type=positive, default=batch, help="texts of a task in a batch (default: %(default)s)")
+    made.add_argument("--max-length", type=positive, default=length, help="tokens of a text at most (default: %(default)s)")
+    made.add_argument("--dropout", type=float, default=0.1, help="outside attention (default: %(default)s)")
+
+
 def positive(text: str) -> int:
     """A whole number above zero."""
     if not text.isdigit() or int(text) < 1:

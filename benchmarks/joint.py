@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compare import PACKAGED, compare, describe, model_folder, names, parser, positive
+from compare import compare, describe, model_folder, names, parser, positive, training_options
 from workers import Workers, present
 
 NEEDS = {"joint": ["mtlkit"], "apart": ["mtlkit"], "round-robin": ["mtlkit"]}
@@ -17,13 +17,8 @@ NEEDS = {"joint": ["mtlkit"], "apart": ["mtlkit"], "round-robin": ["mtlkit"]}
 
 def main() -> None:
     made = parser(__doc__)
-    made.add_argument("--model", type=Path, metavar="DIR", help=f"Hugging Face folder or run (default: the one in {PACKAGED})")
-    made.add_argument("--data", action="append", metavar="SOURCE", help="a task's data; repeatable (default: both samples)")
-    made.add_argument("--limit", type=positive, default=500, help="texts of a task at most (default: %(default)s)")
+    training_options(made, "both samples", limit=500, batch=32, length=128)
     made.add_argument("--epochs", type=positive, default=1, help="epochs of a run (default: %(default)s)")
-    made.add_argument("--batch", type=positive, default=32, help="texts of a task in a batch (default: %(default)s)")
-    made.add_argument("--max-length", type=positive, default=128, help="tokens of a text at most (default: %(default)s)")
-    made.add_argument("--dropout", type=float, default=0.1, help="outside attention (default: %(default)s)")
     made.add_argument("--layers", type=positive, metavar="N", help="the first N layers alone (default: all)")
     made.add_argument("--peers", type=names, default=["apart", "round-robin"], help="which (default: all)")
     options = made.parse_args()

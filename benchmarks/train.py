@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compare import PACKAGED, compare, describe, model_folder, names, parser, positive
+from compare import compare, describe, model_folder, names, parser, positive, training_options
 from workers import Workers, present
 
 NEEDS = {
@@ -25,13 +25,8 @@ NEEDS = {
 
 def main() -> None:
     made = parser(__doc__)
-    made.add_argument("--model", type=Path, metavar="DIR", help=f"Hugging Face folder (default: the one in {PACKAGED})")
-    made.add_argument("--data", action="append", metavar="SOURCE", help="a task's data; repeatable (default: one sample)")
-    made.add_argument("--limit", type=positive, default=2000, help="texts of a task at most (default: %(default)s)")
+    training_options(made, "one sample", limit=2000, batch=32, length=128)
     made.add_argument("--epochs", type=positive, default=1, help="epochs of a run (default: %(default)s)")
-    made.add_argument("--batch", type=positive, default=32, help="texts of a task in a batch (default: %(default)s)")
-    made.add_argument("--max-length", type=positive, default=128, help="tokens of a text at most (default: %(default)s)")
-    made.add_argument("--dropout", type=float, default=0.1, help="outside attention (default: %(default)s)")
     made.add_argument("--attention-dropout", type=float, default=0.0, help="of the peers (default: %(default)s, as mtlkit)")
     made.add_argument("--freeze", default="none", help="what mtlkit freezes (default: %(default)s)")
     made.add_argument("--layers", type=positive, metavar="N", help="the first N layers alone (default: all; mtlkit's sides only)")

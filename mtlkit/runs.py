@@ -20,7 +20,8 @@ from mtlkit.config.architecture import Stage
 from mtlkit.errors import IntegrityError, MtlkitError, UsageError
 
 FORMAT = 1
-RECORD, WEIGHTS, TOKENIZER, GRAPH = "run.json", "model.safetensors", "tokenizer.json", "model.onnx"
+RECORD, LOG, WEIGHTS, TOKENIZER = "run.json", "metrics.jsonl", "model.safetensors", "tokenizer.json"
+GRAPH = "model.onnx"
 PACKAGES = ("mtlkit", "torch", "tokenizers", "safetensors", "numpy")
 
 
@@ -39,6 +40,11 @@ class RunRecord:
     finished: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Where the data of each task came from."""
+        return {name: data["source"] for name, data in self.data.items() if isinstance(data, dict) and "source" in data}
 
 
 def file_digest(path: Path) -> str:

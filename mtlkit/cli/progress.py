@@ -7,17 +7,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from rich.columns import Columns
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from mtlkit.cli.console import print_json, say, stderr
 from mtlkit.cli.curves import print_curves
-from mtlkit.report import sharing, tracking
-from mtlkit.report.forgetting import forgetting_tables, in_words
+from mtlkit.report import forgetting, sharing, tracking
 from mtlkit.report.tables import epoch_table, parts_table, task_table
-from mtlkit.report.tracking import tracking_tables
 from mtlkit.training.events import Epoch, Event, Finished, Forgetting, Note, Parts, Progress, Sharing, TaskState, Tracking
 
 PLAIN_SECONDS = 5.0  # between two lines where there is no terminal
@@ -51,27 +49,24 @@ class TrainingView:
                 say(event.text, "yellow" if event.warning else None)
             case Parts() if self.last is None or any(part.after for part in event.parts):
                 self.console.print(parts_table(event.parts))
-            case Tracking():
-                for shown in tracking_tables(event.summary, self.console.width):
-                    self.console.print(shown)
-                for sentence in tracking.in_words(event.summary):
-                    say(sentence, "yellow")
-            case Sharing():
-                for shown in sharing.sharing_tables(event.report, self.console.width):
-                    self.console.print(shown)
-                for sentence in sharing.in_words(event.report):
-                    say(sentence)
-            case Forgetting():
-                for shown in forgetting_tables(event.report, self.console.width):
-                    self.console.print(shown)
-                for sentence in in_words(event.report):
-                    say(sentence)
+            case Tracking(summary):
+                self._report(tracking.tracking_tables(summary, self.console.width), tracking.in_words(summary), "yellow")
+            case Sharing(report):
+                self._report(sharing.sharing_tables(report, self.console.width), sharing.in_words(report))
+            case Forgetting(report):
+                self._report(forgetting.forgetting_tables(report, self.console.width), forgetting.in_words(report))
             case Epoch():
                 self.last = event
                 self.steps.clear()
                 self.console.print(epoch_table(event, self.console.width))
             case Progress():
                 self._progress(event)
+
+    def _report(self, tables: Iterable[RenderableType], sentences: Iterable[str], style: str | None = None) -> None:
+        for table in tables:
+            self.console.print(table)
+        for sentence in sentences:
+            say(sentence, style)
 
     def _progress(self, event: Progress) -> None:
         for name, value in event.losses.items():

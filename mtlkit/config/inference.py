@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mtlkit.config.common import DATA, MACHINE, MODEL, MachineOptions, OnBadRow
 from mtlkit.config.fields import option
-from mtlkit.config.training import DATA, MACHINE, MODEL, OBJECTIVE, MachineOptions, OnBadRow
+from mtlkit.config.training import OBJECTIVE
 
 OUTPUT = "Output"
 InferencePrecision = Literal["auto", "fp32", "bf16", "int8"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mtlkit.config.numbers import finite
 from mtlkit.errors import UsageError, listed, suggest
 
 ScheduleName = Literal["round-robin", "joint", "sequential", "proportional", "temperature"]
@@ -93,7 +94,5 @@ def _whole(text: str) -> bool:
 
 
 def _at_least_one(text: str) -> bool:
-    try:
-        return 1 <= float(text) < float("inf")
-    except ValueError:
-        return False
+    value = finite(text)
+    return value is not None and value >= 1

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from mtlkit.config.training import Device, Precision
+from mtlkit.config.common import Device, Precision
 from mtlkit.errors import UsageError
 
 

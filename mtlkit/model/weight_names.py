@@ -54,3 +54,12 @@ def parts_of(weights: Iterable[str]) -> dict[str, list[str]]:
     for weight in weights:
         found.setdefault(part_of(weight), []).append(weight)
     return found
+
+
+UPWARDS = ("embeddings", "layers", "pooling", "head")
+
+
+def level(part: str) -> int:
+    """The place of a part from the embeddings upwards; the blocks share one."""
+    kind = part.split(":")[0]
+    return UPWARDS.index(kind) if kind in UPWARDS else len(UPWARDS)

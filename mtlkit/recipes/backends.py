@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mtlkit.config.common import Device
 from mtlkit.config.inference import Backend, InferencePrecision
-from mtlkit.config.training import Device
 from mtlkit.data.tokenizer import TextEncoder, load_tokenizer
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.engine import Engine

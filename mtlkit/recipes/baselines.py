@@ -23,7 +23,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.baseline_store import Outputs, Scored, keep, key_of, recall, rows_to_score
 from mtlkit.recipes.finding import Found
 from mtlkit.recipes.preparing import Checked, Prepared, prepare_objectives
-from mtlkit.runs import staged
+from mtlkit.runs import LOG, staged
 from mtlkit.training.events import Event, Note, Progress
 from mtlkit.training.fit import Surroundings, fit
 from mtlkit.training.freezing import Freezing
@@ -42,7 +42,7 @@ def check_baselines(options: TrainMtlOptions, found: Found | None, out: Path, tr
         return
     if len(trained) < 2:
         raise UsageError("--baselines trains each of several tasks alone, and here one trains; give two tasks, or leave it out")
-    if freezing.wholly("backbone", freezing.always):
+    if freezing.keeps("backbone"):
         raise UsageError("--baselines tells what sharing brought, and above a frozen backbone nothing is shared; leave one out")
     for asked, why in (
         (options.rehearse and f"--rehearse {options.rehearse[0]}", "gives it company"),
@@ -172,7 +172,7 @@ def train_arm(
         assert isinstance(one, HeadObjective)
         objectives[name] = HeadObjective(model, one.task, one.options)
     try:
-        with (folder / "metrics.jsonl").open("w", encoding="utf-8") as log:
+        with (folder / LOG).open("w", encoding="utf-8") as log:
             for event in fit(model, objectives, arm.regime, arm.options, Surroundings(run.compute, log, run.cache)):
                 if isinstance(event, Progress) or (isinstance(event, Note) and event.warning):
                     yield event

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mtlkit.config.inference import CurvesOptions
 from mtlkit.errors import UsageError, listed, suggest
-from mtlkit.report.series import LOG, Curves, read_curves
-from mtlkit.runs import newest
+from mtlkit.report.series import Curves, read_curves
+from mtlkit.runs import LOG, newest
 
 FORMATS = (".svg", ".png")
 

@@ -158,8 +158,8 @@ def evaluation_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, s
 
 def trained_sources(loaded: LoadedModel) -> dict[str, str]:
     """What the heads of a run were trained on, as far as its record says."""
-    trained = loaded.record.data if loaded.record else {}
-    return {name: data["source"] for name, data in trained.items() if name in loaded.tasks}
+    trained = loaded.record.sources if loaded.record else {}
+    return {name: source for name, source in trained.items() if name in loaded.tasks}
 
 
 def evaluate_task(loaded: LoadedModel, name: str, table: Table, split: str) -> tuple[TaskEvaluation, Routed]:

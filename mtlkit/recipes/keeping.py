@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.grammar import parse_source, parse_task
@@ -34,14 +33,14 @@ def check_keeping(
     """What is asked for, where it can be done. `known` are the tasks that the starting model has heads for, `sources` those of
     `--task`. Raises UsageError."""
     watched = _watched(options.watch, found, known, sources)
-    frozen = [name for name in sources if freezing.wholly(f"head:{name}", freezing.always)]
+    frozen = [name for name in sources if freezing.keeps(f"head:{name}")]
     seen = [*watched, *frozen]
     kept = Keeping(watched, _rehearsed(options.rehearse, seen, sources), parse_guards(options.guard), options.max_forgetting)
-    _check_guards(kept, found, [name for name in known if name in frozen or name not in sources], [*watched, *frozen])
+    _check_guards(kept, found, [name for name in known if name in frozen or name not in sources], seen)
     if kept.max_forgetting is not None and not seen:
         raise UsageError("--max-forgetting needs a task to watch; give its data with --watch NAME=SOURCE, or freeze its head")
     asked = [f"--rehearse {name}" for name in kept.rehearsed] + [f"--guard {guard.name}" for guard in kept.guards]
-    if asked and freezing.wholly("backbone", freezing.always):
+    if asked and freezing.keeps("backbone"):
         raise UsageError(f"{asked[0]} holds the backbone, and --freeze keeps it as it is already; leave one out")
     return kept
 
@@ -72,10 +71,9 @@ def recorded_sources(found: Found | None) -> dict[str, str]:
     if found is None or not (found.path / RECORD).is_file():
         return {}
     try:
-        data: Mapping[str, Any] = read_record(found.path).data
+        return read_record(found.path).sources
     except MtlkitError:  # said better when the model is loaded
         return {}
-    return {name: value["source"] for name, value in data.items() if isinstance(value, dict) and "source" in value}
 
 
 def _rehearsed(texts: list[str], watched: Collection[str], sources: Mapping[str, str]) -> dict[str, Fraction]:

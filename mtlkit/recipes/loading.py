@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.common import Device
 from mtlkit.config.inference import Backend, InferencePrecision
-from mtlkit.config.training import Device
 from mtlkit.data.tokenizer import Encoded, TextEncoder
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.engine import ROUTER, Engine

@@ -21,7 +21,7 @@ def check_mixing(
     length = replace(parse_epoch_length(options.epoch_by), accumulate=options.accumulate)
     check_epoch_length(schedule, length, len(mixed))
     balance = parse_balance(options.balance, mixed)
-    frozen = freezing.wholly("backbone", freezing.always)
+    frozen = freezing.keeps("backbone")
     check_balance(balance, schedule.name, trained, frozen, options.balance_on)
     known = ["mean", "min", *trained]
     if options.select not in known:

@@ -26,7 +26,7 @@ from mtlkit.model.language import next_token_loss
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.perplexity import held_out_windows, perplexity, window_batch
 from mtlkit.recipes.saving import Product, save_run
-from mtlkit.runs import check_place, staged
+from mtlkit.runs import LOG, check_place, staged
 from mtlkit.training.events import Event, Finished, Note, Progress, result
 from mtlkit.training.loop import train
 from mtlkit.training.optimizer import LearningRate
@@ -95,7 +95,7 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
         return {"next token": next_token_loss(model, batch, targets)}
 
     with staged(out) as folder:
-        with (folder / "metrics.jsonl").open("w", encoding="utf-8") as log:
+        with (folder / LOG).open("w", encoding="utf-8") as log:
             begun = time.monotonic()
             seen = 0
             model.train()

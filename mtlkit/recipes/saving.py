@@ -10,8 +10,8 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from mtlkit.config.architecture import Encoding, Stage
+from mtlkit.config.common import TrainingOptions
 from mtlkit.config.inference import ExportOptions
-from mtlkit.config.training import TrainingOptions
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.report.card import model_card

@@ -22,7 +22,7 @@ from mtlkit.recipes.vector_objectives import check_objective
 from mtlkit.recipes.weights import describe
 from mtlkit.report.forgetting import in_words
 from mtlkit.report.sharing import in_words as sharing_words
-from mtlkit.runs import amend, check_place, staged
+from mtlkit.runs import LOG, amend, check_place, staged
 from mtlkit.training.events import Epoch, Event, Finished, Forgetting, Note, Parts, Sharing
 from mtlkit.training.fit import Surroundings, fit
 from mtlkit.training.freezing import check_freeze, parse_freeze
@@ -57,15 +57,16 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
     start = prepared.start
     unused = {f"head:{name}" for name in start.model.tasks} - {one.head for one in prepared.objectives.values()}
     if unused:
-        moves = not checked.freezing.wholly("backbone", checked.freezing.always)
+        moves = not checked.freezing.keeps("backbone")
         seen = "; --watch NAME shows what becomes of one" if moves and stages.command == "train-mtl" else ""
         yield Note(f"kept as they are, for want of data: {', '.join(sorted(unused))}{seen}", warning=moves)
     regime = regime_of(options, checked, prepared)
+    cache = out.parent / ".cache"
     probe = start.encoder.encode(probe_texts()) if prepared.known else None
     with staged(out) as place:
         best, forgotten = None, {}
-        with (place / "metrics.jsonl").open("w", encoding="utf-8") as log:
-            surroundings = Surroundings(compute, log, out.parent / ".cache", probe)
+        with (place / LOG).open("w", encoding="utf-8") as log:
+            surroundings = Surroundings(compute, log, cache, probe)
             for event in fit(start.model, prepared.objectives, regime, options, surroundings):
                 if isinstance(event, Epoch) and event.best:
                     best = event
@@ -80,7 +81,7 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
         product = Product(start.model, start.encoder.tokenizer, stages.stage, start.encoder.encoding)
         save_run(place, out, product, stages.command, options, data=prepared.data, metrics=metrics, parent=start.parent)
     if isinstance(options, TrainMtlOptions) and options.baselines:
-        report = yield from compare(Finding(options, checked, prepared, regime, compute, out.parent / ".cache"))
+        report = yield from compare(Finding(options, checked, prepared, regime, compute, cache))
         metrics["sharing"] = {**report.to_json(), "words": sharing_words(report)}
         amend(out, metrics)
         yield Sharing(report)
@@ -111,7 +112,7 @@ def check(options: Options, stages: Stages) -> Checked:
         check_objective(options, found, freezing, architecture.dim)
     if options.objective == "classify":
         check_freeze(freezing, list(sources), {"backbone", *(f"head:{name}" for name in known)}, fresh=found is None)
-    trained = [name for name in sources if not freezing.wholly(f"head:{name}", freezing.always)]
+    trained = [name for name in sources if not freezing.keeps(f"head:{name}")]
     mixing = check_mixing(options, trained, [*trained, *keeping.rehearsed], freezing)
     if options.router:
         check_router([*sources, *keeping.watched])

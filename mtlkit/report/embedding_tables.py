@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from mtlkit.report.columns import compact_table, narrow
 from mtlkit.report.tables import heat, new_table, number, titled
 from mtlkit.report.text import literal, one_line
 
@@ -53,15 +54,9 @@ def sts_table(found: Sequence[Mapping[str, Any]]) -> Group:
 
 def probe_table(found: Mapping[str, Mapping[str, Any]], width: int) -> Group:
     """A row a task; what `Probe.to_json` gives. Where it is too wide, the names of the tasks are cut, never a figure."""
-    titles = ["train", "scored", "accuracy", "95 % interval", "macro-F1", "CV", "C"]
-    rows = {name: probe_figures(row) for name, row in found.items()}
-    taken = sum(max(map(len, column)) + 2 for column in zip(titles, *rows.values(), strict=True))
-    table = compact_table()
-    table.add_column("task", max_width=max(4, width - taken - 2), overflow="ellipsis", no_wrap=True)
-    for title in titles:
-        table.add_column(title, justify="right", no_wrap=True)
-    for name, figures in rows.items():
-        table.add_row(literal(name), *figures)
+    titles = ("train", "scored", "accuracy", "95 % interval", "macro-F1", "CV", "C")
+    figures = zip(titles, *map(probe_figures, found.values()), strict=True)
+    table = narrow({"task": list(found)}, [list(column) for column in figures], width)
     first = next(iter(found.values()))
     headline = literal(f"Logistic regression on frozen vectors of {first['dim']}, scored on {first['split']}", "bold")
     return Group(headline, table, literal("CV: accuracy in cross-validation on the training rows, by which C was chosen", "dim"))
@@ -77,10 +72,3 @@ def estimate(value: float, interval: Sequence[float]) -> tuple[str, str]:
     """A figure and its interval, of four digits; two dots, as a dash would look like a minus."""
     low, high = interval
     return number(value, 4), f"{number(low, 4)}..{number(high, 4)}"
-
-
-def compact_table() -> Table:
-    """A table with less between its columns, for many figures in 80 columns."""
-    table = new_table()
-    table.collapse_padding = True
-    return table

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 
-from mtlkit.report.embedding_tables import compact_table
+from mtlkit.report.columns import LEAST_NAME, fitting, narrow
+from mtlkit.report.figures import UNITS, figure, points
 from mtlkit.report.tables import METRICS, number, titled
-from mtlkit.report.text import one_line, printable, shorten
+from mtlkit.report.text import printable, shorten
 from mtlkit.training.forgetting import ForgettingReport, TaskChange
 
-LEAST_NAME = 16  # columns for the name of a task before stages are left out
 BAR = 24
-UNITS = {"accuracy": "points", "macro_f1": "points of macro-F1", "spearman": "points of Spearman's correlation x 100"}
 
 
 def forgetting_tables(report: ForgettingReport, width: int) -> list[RenderableType]:
@@ -80,54 +78,6 @@ def distance_table(distances: Mapping[str, float | None], width: int) -> Group:
 def distance(value: float | None) -> str:
     """Four decimals; of what is smaller its power of ten; nothing moved is 0, from all zeros there is no relative distance."""
     return number(value, 4) if value is None or value >= 0.00005 else f"{value:.0e}" if value else "0"
-
-
-def figure(value: float | None, metric: str) -> str:
-    """A metric in a table: accuracy and macro-F1 x 100 with one decimal, a correlation with three."""
-    return number(value, 3) if value is None or metric == "spearman" else number(100 * value, 1)
-
-
-def points(value: float) -> str:
-    """A change x 100 with one decimal; with more of them where it would vanish."""
-    value *= 100
-    if 0.0005 <= abs(value) < 0.05:
-        return f"{value:.1g}"
-    return number(round(value, 1) + 0.0, 1)  # -0.0 + 0.0 is 0.0
-
-
-def narrow(names: Mapping[str, Sequence[str]], figures: Sequence[Sequence[str]], width: int) -> Table:
-    """A table of names by their title, then of columns of figures, each below its title. Names share the room that figures
-    leave and are cut where it is too little; the shorter ones last."""
-    table = compact_table()
-    room = width - taken(figures) - 2 * len(names)
-    texts = {title: [one_line(cell) for cell in cells] for title, cells in names.items()}
-    longest = {title: max([len(title), *(cell.cell_len for cell in cells)]) for title, cells in texts.items()}
-    widths = {}
-    for place, title in enumerate(sorted(longest, key=longest.__getitem__)):
-        widths[title] = max(4, min(longest[title], room // (len(names) - place)))
-        room -= widths[title]
-    for title in names:
-        table.add_column(title, max_width=widths[title], overflow="ellipsis", no_wrap=True)
-    for title, *_ in figures:
-        table.add_column(title, justify="right", no_wrap=True)
-    for row in zip(*texts.values(), *(column[1:] for column in figures), strict=True):
-        table.add_row(*row)
-    return table
-
-
-def taken(figures: Sequence[Sequence[str]]) -> int:
-    """Letters that columns of figures take of a line, with what stands between them."""
-    return sum(2 + max(len(line) for cell in column for line in cell.split("\n")) for column in figures)
-
-
-def fitting(columns: list[list[str]], width: int) -> list[list[str]]:
-    """All columns where they fit, else the first, an ellipsis, and as many of the last as do."""
-    shown = columns
-    for start in range(2, len(columns)):
-        if taken(shown) <= width:
-            break
-        shown = [columns[0], ["…"] * len(columns[0]), *columns[start:]]
-    return shown
 
 
 def in_words(report: ForgettingReport) -> list[str]:

@@ -13,10 +13,9 @@ from typing import Any
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.metrics import MAIN
 from mtlkit.report.tables import METRICS
+from mtlkit.training.events import GUARD
 
-LOG = "metrics.jsonl"
 NEXT_TOKEN = "next token"  # the one loss of a base
-GUARD = "guard:"  # in front of the name of a guard; no task has a colon in its name
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 
 from mtlkit.intervals import Interval
-from mtlkit.report.forgetting import LEAST_NAME, UNITS, figure, narrow, points, taken
+from mtlkit.report.columns import LEAST_NAME, narrow, taken
+from mtlkit.report.figures import UNITS, figure, points
 from mtlkit.report.tables import METRICS, titled
 from mtlkit.report.text import literal, printable
 from mtlkit.training.sharing import SharingReport, TaskSharing, mean

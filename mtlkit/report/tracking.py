@@ -7,7 +7,7 @@ from math import log10, sqrt
 
 from rich.console import Group, RenderableType
 
-from mtlkit.report.forgetting import narrow
+from mtlkit.report.columns import narrow
 from mtlkit.report.tables import number, titled
 from mtlkit.report.text import printable
 from mtlkit.training.tracked import LONG, SPIKE, WHOLE, Conflict, PairSummary, TrackingSummary

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
+from mtlkit.config.numbers import finite
 from mtlkit.config.training import BalanceOn
 from mtlkit.errors import UsageError, listed, suggest
 
@@ -61,8 +61,8 @@ def parse_balance(text: str, tasks: Collection[str]) -> BalanceChoice:
     named: set[str] = set()
     for item in items.split(","):
         task, _, number = (part.strip() for part in item.partition("="))
-        weight = _weight(number)
-        if not task or weight is None:
+        weight = finite(number)
+        if not task or weight is None or weight < 0:
             raise UsageError(f"--balance {text}: write weights:TASK=NUMBER,..., with numbers from 0 upwards")
         if task not in weights:
             raise UsageError(f"--balance {text}: no task '{task}'; there are {listed(weights)}{suggest(task, weights)}")
@@ -95,11 +95,3 @@ def check_balance(choice: BalanceChoice, schedule: str, tasks: Collection[str], 
 def torchjd_missing(name: str) -> str:
     """What is said where TorchJD, or what a method needs of it, is not installed."""
     return f"--balance {name} comes from TorchJD, which is not installed; {INSTALL}"
-
-
-def _weight(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if 0 <= value < math.inf else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import ceil
 
-from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.judging import Judge, trained_weights
 from mtlkit.training.objectives import Objective
@@ -27,17 +26,16 @@ class Bound:
         points: float,
         steps_an_epoch: int,
         never: frozenset[str],
-        compute: Compute,
+        judge: Judge,
     ) -> None:
-        self.model, self.watched, self.points, self.never = model, watched, points, never
-        self.judge = Judge(model, watched, compute, False)
+        self.model, self.watched, self.points, self.never, self.judge = model, watched, points, never, judge
         self.every = ceil(steps_an_epoch / CHECKS)
         self.steps_an_epoch = steps_an_epoch
         self.before = self._scores()
         self.kept, self.step = trained_weights(model, never), 0
 
     def _scores(self) -> dict[str, float]:
-        return {name: metrics[self.watched[name].metric] for name, metrics in self.judge().items()}
+        return {name: metrics[self.watched[name].metric] for name, metrics in self.judge(self.watched).items()}
 
     def due(self, steps: int) -> bool:
         """Whether to look after so many steps: some times in an epoch, and at its end."""

@@ -12,6 +12,8 @@ from mtlkit.training.forgetting import ForgettingReport
 from mtlkit.training.sharing import SharingReport
 from mtlkit.training.tracked import TrackingSummary
 
+GUARD = "guard:"  # in front of the name of a guard among losses; no task has a colon in its name
+
 
 @dataclass(frozen=True)
 class Note:

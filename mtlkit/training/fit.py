@@ -22,7 +22,7 @@ from mtlkit.training.freezing import prefix_of
 from mtlkit.training.frozen_weights import PartTable, apply_freeze, multiples_of, prefix_depth, training_mode
 from mtlkit.training.guards import Beginning, Guard
 from mtlkit.training.judging import Judge
-from mtlkit.training.kept import Kept, keep_states, keep_vectors
+from mtlkit.training.kept import keep_states, keep_vectors
 from mtlkit.training.ledger import Books, Ledger
 from mtlkit.training.loop import Step, train
 from mtlkit.training.make_balance import make_balance
@@ -64,6 +64,7 @@ class Fit:
         self.model, self.objectives, self.regime, self.options = model, objectives, regime, options
         self.labelled = {name: one for name, one in objectives.items() if isinstance(one, HeadObjective)}
         self.routes, self.said = take_router(model, list(self.labelled), regime.router)
+        self.known = {name: one for name, one in self.labelled.items() if name in regime.known}
         self.trained = regime.trained(objectives)
         self.watched = {name: one for name, one in objectives.items() if name not in self.trained}
         self.mixed = {name: one for name, one in objectives.items() if name in self.trained or name in regime.rehearsed}
@@ -85,14 +86,10 @@ class Fit:
         """Optimiser steps of an epoch."""
         return len(self.takes)
 
-    def _known(self) -> dict[str, HeadObjective]:
-        """Objectives of the tasks whose heads the start brought."""
-        return {name: one for name, one in self.labelled.items() if name in self.regime.known}
-
     def _make_guards(self) -> dict[str, Guard]:
         apply_freeze(self.model, self.never)  # what is thawed later on is guarded, too
         trainable = frozenset(name for name, _ in self.model.named_parameters()) - self.never
-        old = {name: one for name, one in self._known().items() if name in self.watched}
+        old = {name: one for name, one in self.known.items() if name in self.watched}
         common = (self.regime.known, self.compute, self.options.seed)
         beginning = Beginning(self.model, trainable, self.trained, old, *common)
         return {choice.name: choice.make(beginning) for choice in self.regime.guards}
@@ -103,13 +100,13 @@ class Fit:
         if self.said:
             yield Note(self.said, warning=True)
         probe = self.surroundings.probe
-        memory = Memory(self.model, self._known(), probe, self.compute) if probe is not None else None
-        whole = self.regime.freezing.wholly("backbone", self.never)
+        whole = self.regime.freezing.keeps("backbone")
         vectors_of = yield from self._vectors_of(whole)
-        judge = Judge(self.model, self.objectives, self.compute, whole)
+        self.judge = Judge(self.model, self.objectives, self.compute, whole)
+        memory = Memory(self.model, self.known, probe, self.judge) if probe is not None else None
         books = Books(self.trained, self.mix, self.balance, self.regime.mixing, self.options.epochs)
-        ledger = Ledger(self.model, judge, books, self.never, self.surroundings.log, memory)
-        if self.watched or self._known():
+        ledger = Ledger(self.model, self.judge, books, self.never, self.surroundings.log, memory)
+        if self.watched or self.known:
             yield ledger.epoch(0)
         yield from self._train(ledger, vectors_of)
         assert ledger.best is not None
@@ -133,15 +130,13 @@ class Fit:
             judged = sum(len(one.validation.encoded) for one in self.objectives.values())
             yield Note(
                 f"the backbone is frozen: {kept.texts + judged:,} texts were encoded once, the heads train on their vectors"
-                f"{said_of_files(kept)}"
+                f"{f', kept as {kept.said}' if kept.files else ''}"
             )
             return KeptVectors(kept.stores)
         depth = prefix_depth(self.regime.freezing.weights, self.never) if self.options.cache_prefix else 0
         if depth:
             kept = keep_states(self.model, encoded, self.compute, place, limit, depth)
-            yield Note(
-                f"what is frozen up to layers:{depth - 1} was run once on {kept.texts:,} texts: {kept.where}{reused(kept)}"
-            )
+            yield Note(f"what is frozen up to layers:{depth - 1} was run once on {kept.texts:,} texts: {kept.said}")
             return UpperBackbone(self.model, self.mixed, self.compute.device, kept.stores, depth)
         return WholeBackbone(self.model, self.mixed, self.compute.device)
 
@@ -150,6 +145,7 @@ class Fit:
         for step, progress in self._steps(vectors_of):
             done = step.index + 1
             ledger.add(step)
+            self.judge.moved()
             if step.skipped:
                 yield Note(f"step {done} was skipped: its gradient was not finite", warning=True)
             yield progress
@@ -171,13 +167,14 @@ class Fit:
         points = self.regime.max_forgetting
         if points is None:
             return None
-        return Bound(self.model, self.watched, points, self.epoch_steps, self.never, self.compute)
+        return Bound(self.model, self.watched, points, self.epoch_steps, self.never, self.judge)
 
     def _go_back(self, bound: Bound, reason: str, ledger: Ledger, epoch: int) -> Iterator[Event]:
         """The bound broke: the last weights within it stay, whatever their score."""
         place = f"those of step {bound.step}, the last within the bound" if bound.step else "those of the start: no step kept it"
         yield Note(f"{reason}: stopped; the weights kept are {place}", warning=True)
         self.model.load_state_dict(bound.kept, strict=False)
+        self.judge.moved()
         ledger.best = None
         yield ledger.epoch(epoch, f"step {bound.step}, within the bound")
 
@@ -226,14 +223,6 @@ def idle_heads(model: MultiTaskModel, trained: Mapping[str, Objective]) -> froze
     used = {objective.head for objective in trained.values()}
     idle = tuple(prefix_of(f"head:{task}") for task in model.tasks if f"head:{task}" not in used)
     return frozenset(name for name, _ in model.named_parameters() if name.startswith(idle))
-
-
-def said_of_files(kept: Kept) -> str:
-    return f", kept as {kept.where}{reused(kept)}" if kept.files else ""
-
-
-def reused(kept: Kept) -> str:
-    return f" ({kept.found:,} texts found there)" if kept.found else ""
 
 
 def fit(

@@ -97,6 +97,10 @@ class Freezing:
         names = {name for name in self.weights if name.startswith(prefix_of(part))}
         return bool(names) and names <= set(weights)
 
+    def keeps(self, part: str) -> bool:
+        """Whether a part stays as it is from the beginning to the end, with all that it has."""
+        return self.wholly(part, self.always)
+
 
 def prefix_of(part: str) -> str:
     """How the names of the weights of the `backbone` or of a `head:NAME` begin."""
@@ -187,8 +191,8 @@ def check_freeze(freezing: Freezing, tasks: Sequence[str], trained: Iterable[str
     asked for random weights. Raises UsageError.
     """
     heads = [f"head:{name}" for name in tasks]
-    if all(freezing.wholly(head, freezing.always) for head in heads):
-        whole = freezing.wholly("backbone", freezing.always)
+    if all(map(freezing.keeps, heads)):
+        whole = freezing.keeps("backbone")
         which = "everything is frozen" if whole else f"every task's head is frozen ({listed(heads)})"
         raise UsageError(f"{which}, so nothing is left to train; take one of {listed(heads)} out of --freeze, or add a task")
     if any(all(freezing.wholly(part, state) for part in ("backbone", *heads)) for state in freezing.states):

@@ -5,7 +5,6 @@ A guard is made once, from what stands when the training begins, and adds a loss
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mtlkit.config.numbers import finite
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
@@ -202,7 +202,5 @@ def parse_guards(texts: Iterable[str]) -> tuple[GuardChoice, ...]:
 
 
 def _positive(text: str) -> bool:
-    try:
-        return 0 < float(text) < math.inf
-    except ValueError:
-        return False
+    value = finite(text)
+    return value is not None and value > 0

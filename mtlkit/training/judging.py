@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from mtlkit.data.tokenizer import Encoded
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
-from mtlkit.inference.fast import fastest
+from mtlkit.inference.fast import Encodes, fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import TaskState
 from mtlkit.training.objectives import Objective
@@ -18,26 +19,37 @@ SHOWN = ("loss", "accuracy", "macro_f1", "micro_f1", "pearson", "spearman", "mse
 
 
 class Judge:
-    """Evaluates every objective on its validation texts. Vectors of a frozen backbone are worked out once."""
+    """Evaluates objectives on their validation texts, whose vectors are worked out once until the weights move: all who ask at
+    one moment share them. Those of a `frozen` backbone stay. Leaves the model in evaluation mode."""
 
     def __init__(self, model: MultiTaskModel, objectives: Mapping[str, Objective], compute: Compute, frozen: bool) -> None:
-        self.model, self.objectives, self.compute = model, objectives, compute
-        self.cached: dict[str, Tensor] = {}
-        if frozen:
-            model.eval()
-            self.fast = fastest(model, compute)
-            self.cached = {name: self._encode(objective) for name, objective in objectives.items()}
+        self.model, self.objectives, self.compute, self.frozen = model, objectives, compute, frozen
+        self._vectors: dict[str, Tensor] = {}
+        self._fast: Encodes | None = None
 
-    def _encode(self, objective: Objective) -> Tensor:
-        return encode_all(self.fast, objective.validation.encoded, self.compute)
+    def moved(self) -> None:
+        """To be called when weights have changed."""
+        if not self.frozen:
+            self._vectors, self._fast = {}, None
 
-    def __call__(self) -> dict[str, dict[str, float]]:
+    def encode(self, encoded: Encoded) -> Tensor:
+        """The vectors of any texts, (N, D)."""
+        if self._fast is None:
+            self._fast = fastest(self.model.eval(), self.compute)
+        return encode_all(self._fast, encoded, self.compute)
+
+    def vectors(self, name: str) -> Tensor:
+        """Those of the validation texts of an objective, (N, D)."""
+        if name not in self._vectors:
+            self._vectors[name] = self.encode(self.objectives[name].validation.encoded)
+        return self._vectors[name]
+
+    def __call__(self, names: Iterable[str] | None = None) -> dict[str, dict[str, float]]:
+        """The metrics of these objectives (None: of all)."""
         self.model.eval()
-        self.fast = fastest(self.model, self.compute)
         found = {}
-        for name, objective in self.objectives.items():
-            vectors = self.cached[name] if name in self.cached else self._encode(objective)
-            metrics = objective.evaluate(vectors)
+        for name in self.objectives if names is None else names:
+            metrics = self.objectives[name].evaluate(self.vectors(name))
             found[name] = {key: metrics[key] for key in SHOWN if key in metrics}
         return found
 

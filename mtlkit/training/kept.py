@@ -51,6 +51,11 @@ class Kept:
         partly = "partly " if len(self.files) < len(self.stores) else ""
         return f"{megabytes(self.size)}, {partly}in {self.files[0].parent}"
 
+    @property
+    def said(self) -> str:
+        """Where it is, and for how many texts it was there already."""
+        return f"{self.where} ({self.found:,} texts found there)" if self.found else self.where
+
 
 def keep_vectors(model: MultiTaskModel, encoded: Mapping[str, Encoded], compute: Compute, place: Path | None, limit: int) -> Kept:
     """The vectors of the texts of each task, of a backbone that is wholly frozen: for `KeptVectors`.

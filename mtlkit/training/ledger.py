@@ -62,7 +62,6 @@ class Ledger:
         self.account = Account()
         self.coverage = books.mix.coverage()
         self.best: Best | None = None
-        self.best_of: dict[str, tuple[int, float]] = {}  # each task's best epoch and its score there
         self.worse = 0
 
     def add(self, step: Step[Piece]) -> None:
@@ -94,7 +93,6 @@ class Ledger:
         if better:
             self.best = Best(now, trained_weights(self.model, self.never), scores)
         self.worse = 0 if better else self.worse + 1
-        self._remember(number, scores)
         weights = self.books.balance.shown() if number and self.books.mixing.balance.changes else {}
         if number:
             self.books.balance.end_epoch()
@@ -103,11 +101,6 @@ class Ledger:
         self.note({"epoch": number, "tasks": [asdict(state) for state in states], **({"weights": weights} if weights else {})})
         self.account = Account()
         return Epoch(number, self.books.epochs, states, now.score, better, place, weights)
-
-    def _remember(self, number: int, scores: Mapping[str, float]) -> None:
-        for name in self.books.trained:
-            if number and (name not in self.best_of or scores[name] > self.best_of[name][1]):
-                self.best_of[name] = number, scores[name]
 
     def _state(self, name: str, objective: Objective, metrics: dict[str, float], number: int) -> TaskState:
         planned = self.books.mix.planned(number - 1)[name] if number else 0

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from torch import Tensor
 
-Value = TypeVar("Value")
+from mtlkit.training.events import GUARD
 
-GUARD = "guard:"  # in front of the name of a guard; no task has a colon in its name
+Value = TypeVar("Value")
 
 
 class Losses(dict[str, Tensor]):

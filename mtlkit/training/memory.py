@@ -12,17 +12,14 @@ from torch import Tensor
 from mtlkit.data.corpus import sample_passages
 from mtlkit.data.tasks import TaskData
 from mtlkit.data.tokenizer import Encoded
-from mtlkit.inference.compute import Compute
-from mtlkit.inference.encoding import encode_all, outputs_of
-from mtlkit.inference.fast import Encodes, fastest
 from mtlkit.metrics import main_metric, score
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.weight_names import parts_of
+from mtlkit.model.weight_names import level, parts_of
 from mtlkit.training.forgetting import ForgettingReport, TaskChange, backward_transfer, task_change
+from mtlkit.training.judging import Judge
 from mtlkit.training.objectives import HeadObjective
 
 PROBES = 100
-UPWARDS = ("embeddings", "layers", "pooling", "head")
 
 
 def probe_texts() -> list[str]:
@@ -35,15 +32,14 @@ class Memory:
     """Keeps what the start knew: the outputs of every known head on its validation rows, a copy of the weights on the CPU
     (those of new heads aside), the vectors of the probe texts, and the scores of every stage.
 
-    Built before training, from a model on the compute device; `known` are the tasks whose heads the start brought. Leaves the
-    model in evaluation mode, as `report` does.
+    Built before training, from a model on the compute device and its judge; `known` are the tasks whose heads the start
+    brought. Leaves the model in evaluation mode, as `report` does.
     """
 
-    def __init__(self, model: MultiTaskModel, known: Mapping[str, HeadObjective], probes: Encoded, compute: Compute) -> None:
-        self.known, self.probes, self.compute = known, probes, compute
-        fast = self._still(model)
-        self.outputs = self._outputs(model, fast)
-        self.vectors = self._vectors(fast)
+    def __init__(self, model: MultiTaskModel, known: Mapping[str, HeadObjective], probes: Encoded, judge: Judge) -> None:
+        self.known, self.probes, self.judge = known, probes, judge
+        self.outputs = self._outputs()
+        self.vectors = self._vectors()
         self.weights = {
             name: weight.detach().to("cpu", copy=True)
             for name, weight in model.named_parameters()
@@ -59,12 +55,12 @@ class Memory:
     def report(self, model: MultiTaskModel, after: Mapping[str, float]) -> ForgettingReport:
         """Holds the model, as it is now, against the start. `after` gives the main metric of each task that was trained or
         watched; known ones are measured anew. May be asked again at any time."""
-        fast = self._still(model)
-        outputs = self._outputs(model, fast)
+        self.judge.moved()
+        outputs = self._outputs()
         columns = {**self.columns, "after": {**after, **self._scores(outputs)}}
         tasks = [name for name in model.tasks if any(name in column for column in columns.values())]
         changes = tuple(self._change(name, outputs[name]) for name in tasks if name in self.known)
-        cosines = cosines_of(self.vectors, self._vectors(fast))
+        cosines = cosines_of(self.vectors, self._vectors())
         return ForgettingReport(
             tuple(columns),
             {name: tuple(column.get(name) for column in columns.values()) for name in tasks},
@@ -77,17 +73,11 @@ class Memory:
             len(cosines),
         )
 
-    def _still(self, model: MultiTaskModel) -> Encodes:
-        return fastest(model.eval(), self.compute)
+    def _outputs(self) -> dict[str, NDArray[np.float32]]:
+        return {name: one.outputs(self.judge.vectors(name)) for name, one in self.known.items()}
 
-    def _outputs(self, model: MultiTaskModel, fast: Encodes) -> dict[str, NDArray[np.float32]]:
-        return {
-            name: outputs_of(model, name, encode_all(fast, one.validation.encoded, self.compute))
-            for name, one in self.known.items()
-        }
-
-    def _vectors(self, fast: Encodes) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = encode_all(fast, self.probes, self.compute).cpu().numpy()
+    def _vectors(self) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = self.judge.encode(self.probes).cpu().numpy()
         return found
 
     def _scores(self, outputs: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
@@ -106,7 +96,7 @@ class Memory:
 def distances(start: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[str, float | None]:
     """How far each part that the start had has moved, from the embeddings upwards: |w - w0| / |w0|; None where w0 is all zeros
     and w is not."""
-    parts = sorted(parts_of(start).items(), key=lambda item: UPWARDS.index(item[0].split(":")[0]))
+    parts = sorted(parts_of(start).items(), key=lambda item: level(item[0]))
     return {part: _distance([(start[name], now[name]) for name in names]) for part, names in parts}
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mtlkit.training.events import GUARD
 from mtlkit.training.guards import Guard
-from mtlkit.training.losses import GUARD, Losses
+from mtlkit.training.losses import Losses
 from mtlkit.training.objectives import Objective
 from mtlkit.training.piece_vectors import VectorsOf
 from mtlkit.training.schedules import Piece

@@ -49,9 +49,8 @@ class Regime:
 
     def trained(self, objectives: Mapping[str, Objective]) -> dict[str, Objective]:
         """Those that learn: neither watched by request nor with a frozen head."""
-        always = self.freezing.always
         return {
             name: one
             for name, one in objectives.items()
-            if name not in self.watched and not (one.head and self.freezing.wholly(one.head, always))
+            if name not in self.watched and not (one.head and self.freezing.keeps(one.head))
         }

@@ -12,15 +12,13 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from mtlkit.config.training import TRACK_EVERY
 from mtlkit.inference.compute import Compute
-from mtlkit.model.weight_names import parts_of
+from mtlkit.model.weight_names import level, parts_of
 from mtlkit.training.accumulation import numbers
 from mtlkit.training.losses import of_tasks
-from mtlkit.training.memory import UPWARDS
 from mtlkit.training.pair_gradients import PairGradients, Products
 from mtlkit.training.tracked import WHOLE, Agreement, Spikes, TrackedPair, TrackedStep, TrackingSummary, summarise
-
-DEFAULT_EVERY = 50  # steps: a look took the time of 1.1 of them under round-robin, 1.8 under joint, so 2 to 4 % of all
 
 Work = TypeVar("Work")
 Values = Mapping[str, float]
@@ -41,13 +39,13 @@ class Tracker(Generic[Work]):
         tasks: Sequence[str],
         losses_of: Callable[[Work], Mapping[str, Tensor]],
         compute: Compute,
-        every: int = DEFAULT_EVERY,
+        every: int = TRACK_EVERY,
     ) -> None:
         self.tasks, self.device, self.every = tuple(tasks), compute.device, every
         weights = dict(model.named_parameters())
         parts = parts_of(weights)
         self.parts = {part: {name: weights[name] for name in parts[part]} for part in sorted(parts, key=level)}
-        shared = {part: found for part, found in self.parts.items() if level(part) <= UPWARDS.index("pooling")}
+        shared = {part: found for part, found in self.parts.items() if level(part) <= level("pooling")}
         self.pairs = PairGradients(shared, self.tasks, losses_of, compute)
         self.next, self.looks = 0, Counter[str]()
         self.spikes = Spikes()
@@ -154,12 +152,6 @@ class Tracker(Generic[Work]):
         found = summarise(self.steps, self.seconds, self.total) if self.steps else None
         self._clear()
         return found
-
-
-def level(part: str) -> int:
-    """The place of a part from the embeddings upwards; the blocks share one."""
-    kind = part.split(":")[0]
-    return UPWARDS.index(kind) if kind in UPWARDS else len(UPWARDS)
 
 
 def tracked_pair(tasks: tuple[str, str], products: Values, firsts: Values, seconds: Values) -> TrackedPair:

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from mtlkit.cli.curves import print_curves
-from mtlkit.report.series import LOG
+from mtlkit.runs import LOG
 
 Typed = Callable[..., Any]
 Cli = Callable[..., subprocess.CompletedProcess[str]]

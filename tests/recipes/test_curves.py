@@ -9,7 +9,8 @@ from mtlkit.config.inference import CurvesOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes import curves as recipe
 from mtlkit.recipes.curves import curves
-from mtlkit.report.series import LOG, read_curves
+from mtlkit.report.series import read_curves
+from mtlkit.runs import LOG
 
 
 def test_a_folder_its_log_and_the_newest_run(runs: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 from drawing import HOSTILE, STYLE, drawn, widest
 
 from mtlkit.report.curves import HEIGHT, curve_text, thinned
-from mtlkit.report.series import LOG, Curves, Series, TaskCurves, read_curves
+from mtlkit.report.series import Curves, Series, TaskCurves, read_curves
+from mtlkit.runs import LOG
 
 BRAILLE = re.compile("[\u2800-\u28ff]")
 

@@ -8,7 +8,8 @@ import pytest
 from drawing import HOSTILE
 
 from mtlkit.report.pictures import DOTS_PER_INCH, HEIGHT, WIDTH, curve_picture, panels_of
-from mtlkit.report.series import LOG, Curves, Series, TaskCurves, read_curves
+from mtlkit.report.series import Curves, Series, TaskCurves, read_curves
+from mtlkit.runs import LOG
 
 pytest.importorskip("matplotlib")
 

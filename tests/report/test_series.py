@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mtlkit.errors import IntegrityError, UsageError
-from mtlkit.report.series import LOG, Series, read_curves, smooth, usual_span
+from mtlkit.report.series import Series, read_curves, smooth, usual_span
+from mtlkit.runs import LOG
 
 STATE = {"task": "topic", "kind": "classification", "validation": {"loss": 0.5, "accuracy": 0.75, "macro_f1": 0.7}}
 

@@ -15,6 +15,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.bound import Bound
 from mtlkit.training.events import Epoch
+from mtlkit.training.judging import Judge
 from mtlkit.training.objectives import head_objectives
 
 Run = Callable[..., Any]
@@ -30,7 +31,7 @@ def learned(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) ->
 def bound(model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute, points: float) -> Bound:
     watched = head_objectives(model, {"topic": tasks["topic"]})
     never = frozenset(name for name, _ in model.named_parameters() if name.startswith("heads.topic"))
-    return Bound(model, watched, points, 10, never, compute)
+    return Bound(model, watched, points, 10, never, Judge(model, watched, compute, False))
 
 
 def test_it_looks_some_times_in_an_epoch_and_at_its_end(
@@ -46,11 +47,13 @@ def test_weights_within_the_bound_are_remembered_and_no_others(
     made = bound(learned, tasks, compute, 5.0)
     with torch.no_grad():
         learned.backbone.norm.bias += 1e-4  # too little to change an answer
+    made.judge.moved()
     assert made.broken(3) == ""
     kept = deepcopy(learned.state_dict())
     with torch.no_grad():
         for weight in learned.backbone.parameters():
             weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
+    made.judge.moved()
     fallen = made.broken(6)
     assert fallen.startswith("topic fell ")
     assert fallen.endswith(" points below its start, and 5 are allowed")

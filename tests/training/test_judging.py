@@ -90,3 +90,17 @@ def test_a_copy_of_the_trained_weights_holds_what_trains_and_stays(tiny_model: M
     with torch.no_grad():
         tiny_model.get_parameter(name).add_(1.0)
     assert torch.equal(kept, before)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_vectors_are_worked_out_once_until_the_weights_move(
+    frozen: bool, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
+) -> None:
+    judge = Judge(tiny_model, head_objectives(tiny_model, tasks), compute, frozen)
+    before = judge()
+    with torch.no_grad():
+        for weight in tiny_model.backbone.parameters():
+            weight.add_(0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
+    assert judge(["topic"]) == {"topic": before["topic"]}  # nobody said that they moved
+    judge.moved()
+    assert (judge()["topic"]["loss"] == before["topic"]["loss"]) == frozen

@@ -15,6 +15,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.intervals import Interval
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.forgetting import ClassFall, Confusion
+from mtlkit.training.judging import Judge
 from mtlkit.training.memory import Memory, cosines_of, distances, probe_texts
 from mtlkit.training.objectives import head_objectives
 
@@ -32,7 +33,8 @@ def remember(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Co
 
     def remember(*known: str) -> Memory:
         objectives = head_objectives(tiny_model, tasks)
-        return Memory(tiny_model, {name: objectives[name] for name in known}, probes, compute)
+        judge = Judge(tiny_model, objectives, compute, False)
+        return Memory(tiny_model, {name: objectives[name] for name in known}, probes, judge)
 
     return remember
 
@@ -140,7 +142,7 @@ def test_new_heads_have_no_start_and_the_copy_of_the_others_stays(
 def test_without_known_tasks_and_probe_texts_there_is_still_a_report(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], text_encoder: TextEncoder, compute: Compute
 ) -> None:
-    report = Memory(tiny_model, {}, text_encoder.encode([]), compute).report(tiny_model, SCORES)
+    report = Memory(tiny_model, {}, text_encoder.encode([]), Judge(tiny_model, {}, compute, False)).report(tiny_model, SCORES)
     assert (report.changes, report.backward_transfer) == ((), None)
     assert (report.cosine_mean, report.cosine_least, report.probes) == (None, None, 0)
     assert report.matrix["topic"] == (None, 0.75)

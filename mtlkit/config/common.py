@@ -1,0 +1,58 @@
+"""Options that several commands have: where to compute, how to train, the shape of fresh weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mtlkit.config.architecture import SIZES
+from mtlkit.config.fields import option
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "fp32", "bf16"]
+OnBadRow = Literal["error", "skip"]
+Size = Literal["xs", "s", "m", "l"]
+
+DATA, MODEL, TRAINING, RUN, MACHINE = "Data", "Model", "Training", "Run", "Machine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineOptions:
+    """Every command that runs a model has these."""
+
+    device: Device = option("auto", "Where to compute; auto takes a GPU when there is one.", panel=MACHINE)
+    seed: int = option(0, "Everything random follows from it.", panel=MACHINE, minimum=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions(MachineOptions):
+    """Every command that trains has these."""
+
+    precision: Precision = option("auto", "Arithmetic; auto is bf16 on CUDA and fp32 elsewhere.", panel=MACHINE)
+    out: Path | None = option(None, "Folder of the run.", panel=RUN, default_text="a folder named after the command under --runs")
+    overwrite: bool = option(False, "Replace the run that stands there.", panel=RUN)
+    runs: Path = option(Path("runs"), "Where runs are kept and looked for.", panel=RUN)
+    encoding: str = option("utf-8", "Encoding of text files.", panel=DATA)
+    on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA)
+    weight_decay: float = option(0.01, "Decay of weight matrices; norms and biases are left alone.", panel=TRAINING, minimum=0)
+    clip: float = option(1.0, "Largest gradient norm; 0 turns clipping off.", panel=TRAINING, minimum=0)
+    warmup: float = option(0.1, "Share of the steps in which the learning rate rises.", panel=TRAINING, minimum=0, maximum=1)
+    dropout: float = option(0.1, "Dropout on embeddings, in blocks and before heads.", panel=TRAINING, minimum=0, maximum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapeOptions:
+    """The shape of fresh weights."""
+
+    size: Size = option("xs", "xs 2x128, s 4x256, m 6x384, l 12x768 (layers x width).", panel=MODEL)
+    layers: int | None = option(None, "Number of blocks, in place of the size's.", panel=MODEL, minimum=1)
+    dim: int | None = option(None, "Width, in place of the size's.", panel=MODEL, minimum=1)
+    heads: int | None = option(None, "Attention heads, in place of the size's.", panel=MODEL, minimum=1)
+    vocab_size: int = option(8192, "Tokens of the tokenizer that is trained.", panel=MODEL, minimum=300)
+    lowercase: bool = option(False, "Fold case in the tokenizer that is trained, so that more words fit into it.", panel=MODEL)
+
+    def shape(self) -> tuple[int, int, int]:
+        """Layers, width, attention heads."""
+        layers, dim, heads = SIZES[self.size]
+        return self.layers or layers, self.dim or dim, self.heads or heads
