@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from mtlkit import __version__
-from mtlkit.cli import curves, embed, evaluate, export, predict, pretrain, train_mtl, train_sentence
+from mtlkit.cli import curves, embed, evaluate, export, info, predict, pretrain, train_mtl, train_sentence
 from mtlkit.cli.console import close_stdout, reader_left
 from mtlkit.errors import MtlkitError
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (pretrain, train_sentence, train_mtl, embed, evaluate, predict, curves, export):
+for command in (pretrain, train_sentence, train_mtl, embed, evaluate, predict, curves, info, export):
     command.register(app)
 
 

@@ -164,3 +164,18 @@ class CurvesOptions:
         minimum=1,
         default_text="the square root of their number",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfoOptions:
+    """Options of `mtlkit info`."""
+
+    run: Path | None = option(
+        None,
+        "Folder of a run or of an export, or mini.",
+        panel=MODEL,
+        positional=True,
+        metavar="RUN",
+        default_text="the newest run",
+    )
+    runs: Path = option(Path("runs"), "Where runs are looked for.", panel=MODEL)

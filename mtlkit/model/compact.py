@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-SCALE = ".scale"  # after the name of a matrix in bytes: what one unit of each of its rows is worth, (rows, 1)
+from mtlkit.model.weight_names import SCALE
 
 
 def narrow(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from mtlkit.config.architecture import Architecture, parse_head
 
+SCALE = ".scale"  # after the name of a matrix in bytes: what one unit of each of its rows is worth, (rows, 1)
+
 
 def weight_names(architecture: Architecture, heads: Mapping[str, str]) -> tuple[str, ...]:
     """The weights of a `MultiTaskModel`, as `named_parameters` calls them; `heads` maps each task to the layers of its head."""

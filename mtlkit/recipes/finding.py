@@ -55,10 +55,15 @@ def _asked(asked: str, runs: Path) -> Found:
             from mtlkit.recipes.hub import download
 
             return Found(download(asked), f"{asked} of the Hugging Face hub")
-        there = [str(one.parent) for one in sorted(runs.glob("*/run.json"))] if runs.is_dir() else []
-        known = f"; runs: {listed(there)}" if there else ""
-        raise UsageError(f"model {asked}: no such folder{known}{suggest(asked, [MINI, *there])}")
+        raise no_folder(asked, runs)
     if path.is_file():
         what = diagnose(path) or "a file"
         raise IntegrityError(f"{asked}: {what}; name the folder of a run")
     return Found(path, "as asked")
+
+
+def no_folder(asked: str, runs: Path, what: str = "model") -> UsageError:
+    """The error that nothing stands where a folder was named, with the runs that there are."""
+    there = [str(one.parent) for one in sorted(runs.glob("*/run.json"))] if runs.is_dir() else []
+    known = f"; runs: {listed(there)}" if there else ""
+    return UsageError(f"{what} {asked}: no such folder{known}{suggest(asked, [MINI, *there])}")

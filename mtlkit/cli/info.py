@@ -1,0 +1,37 @@
+"""`mtlkit info`."""
+
+from __future__ import annotations
+
+import typer
+
+from mtlkit.cli.console import print_json, say, stdout
+from mtlkit.cli.options import add_command
+from mtlkit.config.inference import InfoOptions
+
+
+def info(options: InfoOptions, as_json: bool) -> None:
+    """Say what a run is.
+
+    How it was made and from what, its parts and tasks, data and metrics; and
+    whether its files are what was written: the exit code is 4 where one is
+    damaged or missing. No weights are loaded.
+    """
+    from mtlkit.errors import IntegrityError, listed
+    from mtlkit.recipes.info import info as read
+    from mtlkit.report.info import info_tables
+
+    facts = read(options)
+    say(f"run: {facts.name}, {facts.reason}")
+    if as_json:
+        print_json(facts.to_json())
+    else:
+        console = stdout()
+        for table in info_tables(facts, console.width):
+            console.print(table)
+    if facts.problems:
+        raise IntegrityError(listed(facts.problems, 1))
+
+
+def register(app: typer.Typer) -> None:
+    examples = ["mtlkit info", "mtlkit info runs/mtl", "mtlkit info mini --json"]
+    add_command(app, "info", InfoOptions, info, examples)

@@ -1,0 +1,99 @@
+"""What a run is: read from its files, checked against its digests, nothing loaded and nothing run."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from mtlkit.config.inference import InfoOptions
+from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.model.description import Checkpoint, is_foreign, read_checkpoint
+from mtlkit.recipes.contents import any_record, check_files, foreign_parts, other_files, record_name, run_parts
+from mtlkit.recipes.finding import HUB_ID, MINI, Found, find_model, no_folder
+from mtlkit.recipes.lineage import lineage
+from mtlkit.report.facts import PartSize, RunFacts
+from mtlkit.runs import PACKAGES, RECORD, RunRecord, is_export
+
+
+def info(options: InfoOptions) -> RunFacts:
+    """All that is known of a run. What does not hold is among its `problems`, and no error. Raises UsageError where there is no
+    run, IntegrityError where its record cannot be read."""
+    found = find_run(options)
+    folder = found.path
+    name = record_name(folder)
+    if not (folder / name).is_file():
+        raise UsageError(f"{found} holds no {RECORD}, so it is no run of mtlkit; name the folder of one")
+    record = any_record(folder)
+    files = tuple(check_files(folder, record.files))
+    unlisted, exports = other_files(folder, record.files, name)
+    checkpoint, parts, troubles = model_of(folder)
+    return RunFacts(
+        name=str(found),
+        path=folder,
+        kind=kind_of(record),
+        reason=found.reason,
+        record=record,
+        checkpoint=checkpoint,
+        parts=parts,
+        lineage=lineage(folder, record),
+        installed=installed(record),
+        files=files,
+        unlisted=tuple(unlisted),
+        exports=tuple(exports),
+        problems=tuple(dict.fromkeys([*(file.reason for file in files if file.condition != "ok"), *troubles])),
+    )
+
+
+def find_run(options: InfoOptions) -> Found:
+    """The folder asked for, or the newest run as other commands choose it. The hub is never asked. Raises UsageError."""
+    asked = None if options.run is None else str(options.run)
+    if asked not in (None, MINI) and HUB_ID.fullmatch(asked) and not Path(asked).exists():
+        raise no_folder(asked, options.runs, "run")
+    return find_model(asked, options.runs, ("mtl", "sentence", "base"))
+
+
+def kind_of(record: RunRecord) -> str:
+    """What wrote the folder: a training, or an export in some format."""
+    exported = record.command.startswith("mtlkit export") and "format" in record.options
+    return f"{record.options['format']} export" if exported else "run"
+
+
+def model_of(folder: Path) -> tuple[Checkpoint | None, tuple[PartSize, ...], list[str]]:
+    """The description of a model and the sizes of its parts, as far as they can be read, and why not further."""
+    troubles: list[str] = []
+    checkpoint: Checkpoint | None = None
+    parts: tuple[PartSize, ...] = ()
+    try:
+        checkpoint = described(folder)
+    except IntegrityError as error:
+        troubles.append(str(error))
+    try:
+        if is_foreign(folder):
+            parts = foreign_parts(folder, checkpoint.architecture) if checkpoint else ()
+        elif not is_export(folder):
+            parts = run_parts(folder)
+    except IntegrityError as error:
+        troubles.append(str(error))
+    return checkpoint, parts, troubles
+
+
+def described(folder: Path) -> Checkpoint:
+    """What a folder's model is. Only for a folder with other names of things than ours is torch needed."""
+    if not is_foreign(folder):
+        return read_checkpoint(folder)
+    from mtlkit.model.interop.reading import describe_foreign
+
+    return describe_foreign(folder)
+
+
+def installed(record: RunRecord) -> dict[str, str | None]:
+    """The versions of what a record names and of what mtlkit needs, as they are here; None where there is none."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in dict.fromkeys([*PACKAGES, *record.versions]):
+        if package != "python":
+            try:
+                found[package] = version(package)
+            except PackageNotFoundError:
+                found[package] = None
+    return found

@@ -1,0 +1,45 @@
+"""The metrics that a run's record holds, as tables. Nothing here prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+
+from mtlkit.report.columns import narrow
+from mtlkit.report.tables import METRICS, titled
+from mtlkit.report.text import literal
+
+VALIDATION, WORDS = "validation", "words"
+
+
+def metric_tables(metrics: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
+    """Validation scores a task a row, the single figures in a line, and the words of each report that was kept."""
+    scores = metrics.get(VALIDATION)
+    tasks = {name: row for name, row in scores.items() if isinstance(row, dict)} if isinstance(scores, dict) else {}
+    single = {name: value for name, value in metrics.items() if plain(value)}
+    line = ", ".join(f"{name.replace('_', ' ')} {shown(value)}" for name, value in single.items())
+    if tasks:
+        yield titled("Validation", narrow({"task": list(tasks)}, score_columns(list(tasks.values())), width))
+    if line:
+        yield literal(f"{line if tasks else f'Metrics: {line}'}\n")
+    for name, report in metrics.items():
+        words = report.get(WORDS) if isinstance(report, dict) else None
+        if isinstance(words, list) and words:
+            title = literal(name.replace("_", " ").capitalize(), "bold")
+            yield Group(title, *(literal(f"  {sentence}") for sentence in words), literal(""))
+
+
+def score_columns(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Each figure that any task has, below its name."""
+    names = list(dict.fromkeys(name for row in rows for name, value in row.items() if plain(value)))
+    return [[METRICS.get(name, name), *(shown(row[name]) if name in row else "-" for row in rows)] for name in names]
+
+
+def plain(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def shown(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if plain(value) else "-"
