@@ -27,6 +27,12 @@ class DataError(MtlkitError):
     exit_code = 3
 
 
+class SavingError(MtlkitError):
+    """A state of a training that the disk does not take."""
+
+    exit_code = 3
+
+
 class IntegrityError(MtlkitError):
     """A saved model that is not what was written."""
 

@@ -16,12 +16,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mtlkit import disk
 from mtlkit.config.architecture import Stage
 from mtlkit.errors import IntegrityError, MtlkitError, UsageError
 
 FORMAT = 1
 RECORD, LOG, WEIGHTS, TOKENIZER = "run.json", "metrics.jsonl", "model.safetensors", "tokenizer.json"
 GRAPH = "model.onnx"
+STATE, SAVED = "state", "step-*"  # where a training that runs keeps its saved states, and their names
+LOCK, WRITER = "lock", "writer.json"  # beside them: who writes
 PACKAGES = ("mtlkit", "torch", "tokenizers", "safetensors", "numpy")
 
 
@@ -47,17 +50,32 @@ class RunRecord:
         return {name: data["source"] for name, data in self.data.items() if isinstance(data, dict) and "source" in data}
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
+def file_digest(path: Path, size: int | None = None) -> str:
+    """SHA-256 of a file, or of its first `size` bytes, hexadecimal."""
+    digest, left = hashlib.sha256(), path.stat().st_size if size is None else size
     with path.open("rb") as file:
-        while piece := file.read(1 << 20):
+        while piece := file.read(min(left, 1 << 20)):
             digest.update(piece)
+            left -= len(piece)
     return digest.hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    disk.write(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def holds_state(out: Path) -> bool:
+    """Whether a saved state of a training stands under `out`."""
+    disk.restore(out.parent)
+    return any((out / STATE).glob(SAVED))
+
+
+def _holds_nothing(out: Path) -> bool:
+    """Whether a folder is empty but for what a training leaves that was killed before it saved anything."""
+    inside = [path for path in out.iterdir() if path != out / STATE or not path.is_dir()]
+    inside += (out / STATE).glob("*")
+    left = {out / STATE / name for name in (LOCK, WRITER, LOG)}
+    return all(path in left or path.match(f"{STATE}/.{SAVED}") for path in inside)
 
 
 def check_place(
@@ -67,13 +85,16 @@ def check_place(
     is known. Raises UsageError."""
     if os.path.lexists(out) and not out.is_dir():
         raise UsageError(f"{option} {out} is a file; name a folder")
+    disk.restore(out.parent)
     place, here = out.resolve(), Path.cwd()
     if place in (here, *here.parents) or place.is_mount():  # it could not be renamed, which would show only at the end
         raise UsageError(f"{option} {out} is the current folder, one above it or a mount point; name a folder inside it")
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and not _holds_nothing(out):
+        unfinished = RECORD in marks and holds_state(out) and [path.name for path in out.iterdir()] == [STATE]
         if not overwrite:
-            raise UsageError(f"{out} is not empty; replace it with --overwrite, or name another folder with {option}")
-        if not all((out / name).is_file() for name in marks):
+            resume = "go on with --resume, " if unfinished else ""
+            raise UsageError(f"{out} is not empty; {resume}replace it with --overwrite, or name another folder with {option}")
+        if not unfinished and not all((out / name).is_file() for name in marks):
             raise UsageError(f"{out} holds no {what}, so --overwrite does not touch it; name another folder with {option}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -95,9 +116,7 @@ def staged(out: Path) -> Iterator[Path]:
 
 def finish(folder: Path, out: Path, record: RunRecord, name: str = RECORD) -> None:
     """Writes the record, syncs every file and puts the folder in its place. What stood there is removed last."""
-    umask = os.umask(0)
-    os.umask(umask)
-    inside = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    inside = [path for path in sorted(folder.rglob("*")) if path.is_file() and folder / STATE not in path.parents]
     files = {path.relative_to(folder).as_posix(): file_digest(path) for path in inside}
     stamped = RunRecord(
         **{
@@ -108,20 +127,9 @@ def finish(folder: Path, out: Path, record: RunRecord, name: str = RECORD) -> No
         }
     )
     write_json(folder / name, vars(stamped))
-    for path in [*folder.rglob("*"), folder]:
-        path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
-        _sync(path)
-    if out.exists():
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.old.") as aside:
-            old = out.rename(Path(aside) / out.name)
-            try:
-                folder.rename(out)
-            except BaseException:
-                old.rename(out)
-                raise
-    else:
-        folder.rename(out)
-    _sync(out.parent)
+    disk.settle(folder)
+    disk.put(folder, out)
+    shutil.rmtree(folder, ignore_errors=True)  # holds what stood there
 
 
 def amend(folder: Path, metrics: dict[str, Any]) -> None:
@@ -130,17 +138,9 @@ def amend(folder: Path, metrics: dict[str, Any]) -> None:
         changed = Path(aside) / RECORD
         write_json(changed, {**vars(read_record(folder)), "metrics": metrics})
         shutil.copymode(folder / RECORD, changed)
-        _sync(changed)
-        changed.replace(folder / RECORD)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        disk.sync(changed)
+        disk.rename(changed, folder / RECORD)
+    disk.sync(folder)
 
 
 def read_record(folder: Path) -> RunRecord:
@@ -203,6 +203,7 @@ def is_export(folder: Path) -> bool:
 
 def newest(runs: Path, stages: Iterable[Stage]) -> Path | None:
     """The run under `runs` that finished last among those of the first stage that has any."""
+    disk.restore(runs)
     found: dict[str, list[tuple[str, Path]]] = {}
     for folder in runs.iterdir() if runs.is_dir() else ():
         if (folder / RECORD).is_file() and not folder.name.startswith("."):

@@ -1,0 +1,86 @@
+"""What may fail on a disk, each in one function: writing, syncing, renaming, exchanging two folders."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+HERE, EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+UNABLE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}  # what systems answer that cannot exchange
+
+
+def write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def rename(source: Path, target: Path) -> None:
+    source.rename(target)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Two folders change names in one step, so that nobody ever sees a place empty. False where the system cannot."""
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:
+        return False
+    if call(HERE, os.fsencode(one), HERE, os.fsencode(other), ctypes.c_uint(EXCHANGE)) == 0:
+        return True
+    if (number := ctypes.get_errno()) in UNABLE:
+        return False
+    raise OSError(number, os.strerror(number), str(other))
+
+
+def settle(folder: Path) -> None:
+    """Gives all that a folder holds the modes that the umask allows, and syncs it."""
+    umask = os.umask(0)
+    os.umask(umask)
+    for path in [*folder.rglob("*"), folder]:
+        path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
+        sync(path)
+
+
+def put(folder: Path, place: Path) -> None:
+    """Gives a settled folder its place. What stood there is afterwards at `folder`, for the caller to remove.
+
+    Without an exchange there is a moment with nothing at `place`; `restore` mends what a kill then leaves.
+    """
+    if not place.exists():
+        rename(folder, place)
+    elif not exchange(folder, place):
+        aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.old."))
+        old = aside / place.name
+        try:
+            rename(place, old)
+            try:
+                rename(folder, place)
+            except BaseException:
+                rename(old, place)
+                raise
+            rename(old, folder)
+        finally:
+            if not old.exists():
+                shutil.rmtree(aside, ignore_errors=True)
+    sync(place.parent)
+
+
+def restore(parent: Path) -> None:
+    """Puts back what a process that was killed inside `put` had moved aside; where that is not allowed, it stays there."""
+    for old in parent.glob(".*.old.*/*"):
+        place = parent / old.name
+        if old.parent.name.startswith(f".{old.name}.old.") and not os.path.lexists(place):
+            with suppress(OSError):
+                rename(old, place)
+                old.parent.rmdir()
+                sync(parent)
