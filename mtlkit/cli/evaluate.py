@@ -29,8 +29,8 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     say(f"model: {found}, {found.reason}")
     with stderr().status("embedding and measuring"):  # on a terminal; it goes away
         result = measure(options, loaded)
-    if result.skipped:
-        say(f"{result.skipped:,} rows skipped", "yellow")
+    if result.tally.skipped:
+        say(str(result.tally), "yellow")
     if not options.task and result.tasks:
         for name in loaded.tasks:
             if name not in result.tasks:

@@ -9,7 +9,7 @@ import numpy as np
 from mtlkit.data.batching import generator
 from mtlkit.data.columns import join_text, text_columns
 from mtlkit.data.grammar import Query, parse_source
-from mtlkit.data.readers import BadRow, OnBadRow, Tally, good_rows
+from mtlkit.data.readers import BadRow, OnBadRow, Tally, good_rows, place_of
 from mtlkit.data.sources import existing_split, open_source
 from mtlkit.data.tables import SPLIT_SEED, Reading
 from mtlkit.errors import DataError, listed
@@ -39,7 +39,8 @@ def _texts(address: str, query: Query, encoding: str, on_bad_row: OnBadRow, tall
                 continue
             columns = columns or text_columns(list(row), query.text, origin.name)
             text = join_text(row, columns)
-            yield {"text": text} if text is not None else BadRow(f"{origin.name}: row {number} has no text")
+            bad = BadRow(f"{place_of(row, origin.name, number)}: no text in column '{'+'.join(columns)}'")
+            yield {"text": text} if text is not None else bad
 
     for row in good_rows(checked(), on_bad_row, tally):
         if row["text"].strip():

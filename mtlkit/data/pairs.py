@@ -10,7 +10,7 @@ import numpy as np
 from mtlkit.data.batching import Rows, generator
 from mtlkit.data.columns import label_value, pair_columns, score_column
 from mtlkit.data.grammar import Query, parse_source
-from mtlkit.data.readers import BadRow, Row, good_rows
+from mtlkit.data.readers import BadRow, Row, good_rows, place_of
 from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
 from mtlkit.data.tables import SPLIT_SEED, Reading, limited
 from mtlkit.errors import DataError
@@ -64,9 +64,10 @@ def _checked(source: Source, query: Query, split: str, reading: Reading, scored:
         empty = next((column for column in (first, second) if row.get(column) is None), None)
         value = label_value(row.get(score)) if scored else 0.0
         if empty is not None:
-            yield BadRow(f"{source.name}: row {number} has no text in column '{empty}'")
+            yield BadRow(f"{place_of(row, source.name, number)}: no text in column '{empty}'")
         elif (number_of := _number(value)) is None:
-            yield BadRow(f"{source.name}: row {number} has no finite number in column '{score}', but {row.get(score)!r}")
+            place = place_of(row, source.name, number)
+            yield BadRow(f"{place}: no finite number in column '{score}', but {row.get(score)!r}")
         else:
             yield {"first": str(row[first]), "second": str(row[second]), "score": number_of}
 

@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,21 @@ OnBadRow = Literal["error", "skip"]
 PARQUET_ROWS = 8192  # rows held at a time
 PARQUET_BYTES = 1 << 20  # of a column read at a time; by its own defaults, pyarrow keeps all that it has read
 LONGEST_FIELD = 2**31 - 1  # the csv module's own limit, 128 KiB, is shorter than a long document
+
+
+class PlacedRow(dict[str, Any]):
+    """A row of a file that knows where it stands: `data/train.csv:12`, by its line, or by its number in a parquet file."""
+
+    __slots__ = ("place",)
+
+    def __init__(self, values: Iterable[tuple[str, Any]] | Row, path: Path, number: int) -> None:
+        super().__init__(values)
+        self.place = f"{path}:{number}"
+
+
+def place_of(row: Row, source: str, number: int) -> str:
+    """Where a row stands: its own place, else its number in the source."""
+    return row.place if isinstance(row, PlacedRow) else f"{source}: row {number}"
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,10 @@ class Tally:
         self.skipped += 1
         if len(self.reasons) < 3:
             self.reasons.append(reason)
+
+    def __str__(self) -> str:
+        rows = "1 row" if self.skipped == 1 else f"{self.skipped:,} rows"
+        return f"{rows} skipped, such as {self.reasons[0]}" if self.skipped else "no row skipped"
 
 
 def good_rows(rows: Iterable[Row | BadRow], on_bad_row: OnBadRow, tally: Tally) -> Iterator[Row]:
@@ -117,7 +137,7 @@ def read_separated(path: Path, encoding: str, delimiter: str) -> Iterator[Row | 
                 if fields and len(fields) != len(header):
                     yield BadRow(f"{path}:{line}: {len(fields)} fields where the header has {len(header)}")
                 elif fields:
-                    yield dict(zip(header, fields, strict=True))
+                    yield PlacedRow(zip(header, fields, strict=True), path, line)
     finally:
         csv.field_size_limit(limit)
 
@@ -142,7 +162,7 @@ def read_jsonl(path: Path, encoding: str) -> Iterator[Row | BadRow]:
             elif not _is_text(value):
                 yield BadRow(f"{path}:{number}: half a surrogate pair, which is no character")
             else:
-                yield value
+                yield PlacedRow(value, path, number)
 
 
 def _is_text(value: Row) -> bool:
@@ -156,9 +176,10 @@ def read_parquet(path: Path, _encoding: str) -> Iterator[Row | BadRow]:
     """A parquet file; label names that `datasets` stored in the schema come back as names."""
     with parquet_file(path) as file:
         names = _class_columns(file.schema_arrow)
-        for part in file.iter_batches(batch_size=PARQUET_ROWS):
-            for row in part.to_pylist():
-                yield row | {column: class_names(row[column], labels) for column, labels in names.items()}
+        parts = (part.to_pylist() for part in file.iter_batches(batch_size=PARQUET_ROWS))
+        for number, row in enumerate(chain.from_iterable(parts), 1):
+            named = {column: class_names(row[column], labels) for column, labels in names.items()}
+            yield PlacedRow(row | named, path, number)
 
 
 @contextmanager
@@ -191,8 +212,8 @@ def class_names(value: int | list[int] | None, names: list[str]) -> Any:
 def read_lines(path: Path, encoding: str) -> Iterator[Row | BadRow]:
     """A text a line."""
     with path.open(encoding=encoding) as file:
-        for line in file:
-            yield {"text": line.rstrip("\n")}
+        for number, line in enumerate(file, 1):
+            yield PlacedRow({"text": line.rstrip("\n")}, path, number)
 
 
 READERS: dict[str, Callable[[Path, str], Iterator[Row | BadRow]]] = {

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from mtlkit.data.batching import Rows, generator
 from mtlkit.data.columns import join_text, label_column, label_value, text_columns
 from mtlkit.data.grammar import Query, parse_source
-from mtlkit.data.readers import BadRow, OnBadRow, Tally, good_rows
+from mtlkit.data.readers import BadRow, OnBadRow, Tally, good_rows, place_of
 from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
 from mtlkit.errors import DataError
 
@@ -22,33 +22,39 @@ SPLIT_SEED = 0  # the same rows are held out whatever the seed of the training, 
 
 @dataclass(frozen=True)
 class Table:
-    """Texts and their labels, row by row."""
+    """Texts and their labels, row by row; where they stand (`train.csv:12`) if the reading was to keep that."""
 
     texts: list[str]
     labels: list[Label]
+    places: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def select(self, rows: Rows) -> Table:
-        return Table([self.texts[row] for row in rows], [self.labels[row] for row in rows])
+        places = [self.places[row] for row in rows] if self.places else []
+        return Table([self.texts[row] for row in rows], [self.labels[row] for row in rows], places)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How rows are read: the encoding of text files, what to do with bad rows, and where those are counted."""
+    """How rows are read: the encoding of text files, what to do with bad rows, where those are counted, and whether to keep
+    where each row stands."""
 
     encoding: str
     on_bad_row: OnBadRow
     tally: Tally
+    keep_places: bool = False
 
 
 def read_split(source: Source, query: Query, split: str, reading: Reading) -> Table:
     """All rows of one split. Raises DataError when it has none, or a column is not there."""
     table = Table([], [])
-    for text, label in _pairs(source, query, split, reading):
+    for text, label, place in _rows(source, query, split, reading):
         table.texts.append(text)
         table.labels.append(label)
+        if reading.keep_places:
+            table.places.append(place)
     if not table.texts:
         skipped = f" that can be read ({reading.tally.skipped} skipped)" if reading.tally.skipped else ""
         raise DataError(f"{source.name}: no rows{skipped} in split '{split}'; give a file with a header and rows")
@@ -60,7 +66,7 @@ def limited(rows: int, limit: int) -> Rows:
     return np.sort(generator(SPLIT_SEED, "limit").permutation(rows)[:limit])
 
 
-def _pairs(source: Source, query: Query, split: str, reading: Reading) -> Iterator[tuple[str, Label]]:
+def _rows(source: Source, query: Query, split: str, reading: Reading) -> Iterator[tuple[str, Label, str]]:
     columns: list[str] = []
     label_name = ""
 
@@ -74,15 +80,16 @@ def _pairs(source: Source, query: Query, split: str, reading: Reading) -> Iterat
                 label_name = label_column(list(row), query.label, source.name)
                 columns = text_columns([name for name in row if name != label_name], query.text, source.name)
             text, label = join_text(row, columns), label_value(row.get(label_name))
+            place = place_of(row, source.name, number)
             if text is None:
-                yield BadRow(f"{source.name}: row {number} has no text in column '{'+'.join(columns)}'")
+                yield BadRow(f"{place}: no text in column '{'+'.join(columns)}'")
             elif label is None or label == "" or label != label:
-                yield BadRow(f"{source.name}: row {number} has no label in column '{label_name}'")
+                yield BadRow(f"{place}: no label in column '{label_name}'")
             else:
-                yield {"text": text, "label": label}
+                yield {"text": text, "label": label, "place": place}
 
     for row in good_rows(checked(), reading.on_bad_row, reading.tally):
-        yield row["text"], row["label"]
+        yield row["text"], row["label"], row["place"]
 
 
 def read_train_and_validation(address: str, reading: Reading) -> tuple[Table, Table]:
@@ -96,6 +103,21 @@ def read_train_and_validation(address: str, reading: Reading) -> tuple[Table, Ta
         return train, read_split(source, query, validation, reading)
     held = hold_out(train.labels)
     return train.select(np.flatnonzero(~held)), train.select(np.flatnonzero(held))
+
+
+def read_test(address: str, reading: Reading) -> Table | None:
+    """The test rows of a source; None where it has none, or they are what is trained on."""
+    path, query = parse_source(address)
+    source = open_source(path, query)
+    test = find_split(source, "test")
+    return None if test is None or test == find_split(source, query.split) else read_split(source, query, test, reading)
+
+
+def holds_out(address: str) -> bool:
+    """Whether the validation rows of a source are held out of its training rows, for want of a split of their own."""
+    path, query = parse_source(address)
+    source = open_source(path, query)
+    return find_split(source, "validation") in (None, find_split(source, query.split))
 
 
 def read_train_and_test(address: str, split: str, reading: Reading) -> tuple[Table, Table]:

@@ -57,7 +57,7 @@ class TaskEvaluation:
 @dataclass(frozen=True)
 class Evaluation:
     """What `eval` found: tasks by name, how well the router tells these apart, a base's figures, or what was measured of
-    vectors."""
+    vectors; and what rows were skipped."""
 
     model: str
     split: str
@@ -66,7 +66,7 @@ class Evaluation:
     base: dict[str, float] = field(default_factory=dict)
     sts: list[Sts] = field(default_factory=list)
     probes: dict[str, Probe] = field(default_factory=dict)
-    skipped: int = 0
+    tally: Tally = field(default_factory=Tally)
 
     def to_json(self) -> dict[str, Any]:
         document: dict[str, Any] = {"model": self.model, "split": self.split}
@@ -104,7 +104,7 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
     if not loaded.tasks:
         base = evaluate_base(options, loaded, tally)
     router = evaluate_router(loaded.router, routed, options.split)
-    return Evaluation(loaded.name, options.split, tasks, router, base, skipped=tally.skipped)
+    return Evaluation(loaded.name, options.split, tasks, router, base, tally=tally)
 
 
 def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, reading: Reading) -> Evaluation:
@@ -119,7 +119,7 @@ def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, reading: Reading
     sources = probe_sources(options, loaded) if options.probe else {}
     sts = [measure_sts(source, options, loaded, reading) for source in options.sts]
     probes = {name: probe(name, source, options, loaded, reading) for name, source in sources.items()}
-    return Evaluation(loaded.name, options.split, sts=sts, probes=probes, skipped=reading.tally.skipped)
+    return Evaluation(loaded.name, options.split, sts=sts, probes=probes, tally=reading.tally)
 
 
 def probe_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, str]:

@@ -77,7 +77,7 @@ def prepare_objectives(options: Options, checked: Checked) -> Generator[Event, N
         objectives = head_objectives(loaded.start.model, loaded.tasks, losses)
         prepared = Prepared(loaded.start, objectives, data, loaded.known, classes)
     if reading.tally.skipped:
-        yield Note(f"{reading.tally.skipped:,} rows skipped, such as {reading.tally.reasons[0]}", warning=True)
+        yield Note(str(reading.tally), warning=True)
     return prepared
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from mtlkit.data.grammar import Query
 from mtlkit.data.readers import Tally, read
-from mtlkit.data.sources import HubSource, hub_answers, open_source
+from mtlkit.data.sources import FolderSource, HubSource, hub_answers, open_source
 from mtlkit.data.tables import Reading, read_split
 from mtlkit.errors import DataError
 
@@ -62,7 +62,8 @@ def test_rows_without_a_label_never_get_one(folder: Path) -> None:  # fault 20
         table = read_split(source, Query(), "train", Reading("utf-8", "skip", tally))
         assert (table.texts, table.labels) == (["good", "bad"], ["pos", "neg"])
         assert tally.skipped == 2
-        assert "row 3 has no label in column 'label'" in tally.reasons[0]
+        place = f"{folder / 'train.parquet'}:3" if isinstance(source, FolderSource) else f"{folder}: row 3"
+        assert tally.reasons[0] == f"{place}: no label in column 'label'"
 
 
 def test_lists_of_classes_get_their_names_too(tmp_path: Path) -> None:

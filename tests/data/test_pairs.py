@@ -65,13 +65,13 @@ def test_a_column_that_is_not_there_is_answered_with_those_that_are(  # fault 25
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ('{"sentence1": "a", "score": 1}', "row 2 has no text in column 'sentence2'"),
-        ('{"sentence1": null, "sentence2": "b", "score": 1}', "row 2 has no text in column 'sentence1'"),
-        ('{"sentence1": "a", "sentence2": "b"}', "row 2 has no finite number in column 'score', but None"),
-        ('{"sentence1": "a", "sentence2": "b", "score": NaN}', "row 2 has no finite number in column 'score', but nan"),
-        ('{"sentence1": "a", "sentence2": "b", "score": 1e999}', "row 2 has no finite number in column 'score', but inf"),
-        ('{"sentence1": "a", "sentence2": "b", "score": "high"}', "row 2 has no finite number in column 'score', but 'high'"),
-        ('{"sentence1": "a", "sentence2": "b", "score": [1]}', "row 2 has no finite number in column 'score', but [1]"),
+        ('{"sentence1": "a", "score": 1}', "2: no text in column 'sentence2'"),
+        ('{"sentence1": null, "sentence2": "b", "score": 1}', "2: no text in column 'sentence1'"),
+        ('{"sentence1": "a", "sentence2": "b"}', "2: no finite number in column 'score', but None"),
+        ('{"sentence1": "a", "sentence2": "b", "score": NaN}', "2: no finite number in column 'score', but nan"),
+        ('{"sentence1": "a", "sentence2": "b", "score": 1e999}', "2: no finite number in column 'score', but inf"),
+        ('{"sentence1": "a", "sentence2": "b", "score": "high"}', "2: no finite number in column 'score', but 'high'"),
+        ('{"sentence1": "a", "sentence2": "b", "score": [1]}', "2: no finite number in column 'score', but [1]"),
     ],
 )
 def test_a_bad_row_is_named_or_skipped_and_counted(row: str, message: str, tmp_path: Path) -> None:  # faults 19, 20
@@ -79,10 +79,10 @@ def test_a_bad_row_is_named_or_skipped_and_counted(row: str, message: str, tmp_p
     path = written(tmp_path / "a.jsonl", good + row + "\n" + good)
     with pytest.raises(DataError) as caught:
         read(str(path), scored=True)
-    assert str(caught.value) == f"{path}: {message}; mend it, or skip such rows with --on-bad-row skip"
+    assert str(caught.value) == f"{path}:{message}; mend it, or skip such rows with --on-bad-row skip"
     how = reading("skip")
     assert read(str(path), True, how) == PairTable(["a", "a"], ["b", "b"], [2.0, 2.0])
-    assert (how.tally.skipped, how.tally.reasons) == (1, [f"{path}: {message}"])
+    assert (how.tally.skipped, how.tally.reasons) == (1, [f"{path}:{message}"])
 
 
 def test_a_short_row_is_a_bad_one(tmp_path: Path) -> None:  # fault 20

@@ -86,7 +86,7 @@ def test_short_row_is_an_error_and_never_a_class_called_none(tmp_path: Path, nam
         "a.jsonl": '{"text": "a", "label": "x"}\n{"text": "short"}\n{"text": "b", "label": "y"}\n',
     }[name]
     path = written(tmp_path / name, content)
-    with pytest.raises(DataError, match=r"a\.\w+:3: 1 fields where|row 2 has no label in column 'label'; mend it"):
+    with pytest.raises(DataError, match=r"a\.\w+:(3: 1 fields where|2: no label in column 'label'; mend it)"):
         read_table(str(path))
     how = reading("skip")
     assert read_table(str(path), how) == Table(["a", "b"], ["x", "y"])
@@ -96,18 +96,18 @@ def test_short_row_is_an_error_and_never_a_class_called_none(tmp_path: Path, nam
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ('{"text": "a", "label": null}', "row 2 has no label in column 'label'"),
-        ('{"text": "a", "label": ""}', "row 2 has no label in column 'label'"),
-        ('{"text": "a", "label": NaN}', "row 2 has no label in column 'label'"),
-        ('{"text": null, "label": "x"}', "row 2 has no text in column 'text'"),
-        ('{"label": "x"}', "row 2 has no text in column 'text'"),
+        ('{"text": "a", "label": null}', "no label in column 'label'"),
+        ('{"text": "a", "label": ""}', "no label in column 'label'"),
+        ('{"text": "a", "label": NaN}', "no label in column 'label'"),
+        ('{"text": null, "label": "x"}', "no text in column 'text'"),
+        ('{"label": "x"}', "no text in column 'text'"),
     ],
 )
 def test_missing_value_is_named_by_row_and_column(tmp_path: Path, row: str, message: str) -> None:  # fault 20
     path = written(tmp_path / "a.jsonl", '{"text": "a", "label": "x"}\n' + row + "\n")
     with pytest.raises(DataError) as caught:
         read_table(str(path))
-    assert str(caught.value).startswith(f"{path}: {message}; mend it")
+    assert str(caught.value).startswith(f"{path}:2: {message}; mend it")
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.txt", "header.csv", "header.tsv", "blank.csv"])
