@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mtlkit.config.inference import EmbedOptions, EvalOptions, ExportOptions, PredictOptions
+from mtlkit.config.inference import EmbedOptions, EvalOptions, ExportOptions, InfoOptions, PredictOptions
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
 
 README = Path(__file__).parents[1] / "README.md"
@@ -21,6 +21,7 @@ COMMANDS = {
     "eval": EvalOptions,
     "predict": PredictOptions,
     "export": ExportOptions,
+    "info": InfoOptions,
 }
 
 

@@ -14,9 +14,10 @@ def info(options: InfoOptions, as_json: bool) -> None:
 
     How it was made and from what, its parts and tasks, data and metrics; and
     whether its files are what was written: the exit code is 4 where one is
-    damaged or missing. No weights are loaded.
+    damaged or missing. No weights are loaded. RUN may also be an export, or
+    a training that is not finished.
     """
-    from mtlkit.errors import IntegrityError, listed
+    from mtlkit.errors import IntegrityError
     from mtlkit.recipes.info import info as read
     from mtlkit.report.info import info_tables
 
@@ -29,7 +30,8 @@ def info(options: InfoOptions, as_json: bool) -> None:
         for table in info_tables(facts, console.width):
             console.print(table)
     if facts.problems:
-        raise IntegrityError(listed(facts.problems, 1))
+        more = f" (the first of {len(facts.problems)} problems)" if len(facts.problems) > 1 else ""
+        raise IntegrityError(facts.problems[0] + more)
 
 
 def register(app: typer.Typer) -> None:

@@ -172,7 +172,7 @@ class InfoOptions:
 
     run: Path | None = option(
         None,
-        "Folder of a run or of an export, or mini.",
+        "Folder of a run, of an export or of a training that is not finished; or mini.",
         panel=MODEL,
         positional=True,
         metavar="RUN",

@@ -24,11 +24,16 @@ def narrow(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def widen(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Stored weights in float32, compact or not. Raises KeyError for bytes without a scale."""
+    """Stored weights in float32, compact or not. Raises KeyError for bytes without a scale, ValueError for what no weight is."""
     found: dict[str, Tensor] = {}
     for name, weight in weights.items():
         if weight.dtype == torch.int8:
-            found[name] = weight.float() * weights[name + SCALE]
+            scale = weights[name + SCALE]
+            if weight.ndim != 2 or scale.shape != (len(weight), 1) or not scale.is_floating_point():
+                raise ValueError(f"{name} of shape {tuple(weight.shape)} has scales of shape {tuple(scale.shape)}")
+            found[name] = weight.float() * scale.float()
+        elif not weight.is_floating_point():
+            raise ValueError(f"{name} holds {weight.dtype}, which no weight is")
         elif not name.endswith(SCALE):
             found[name] = weight.float()
     return found

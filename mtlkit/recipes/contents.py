@@ -17,11 +17,10 @@ from mtlkit.config.architecture import Architecture
 from mtlkit.errors import IntegrityError
 from mtlkit.model.weight_names import SCALE, level, part_of, parts_of, weight_names
 from mtlkit.report.facts import FileFacts, PartSize
-from mtlkit.runs import RECORD, WEIGHTS, RunRecord, diagnose, file_digest, read_record
+from mtlkit.runs import RECORD, STATE, WEIGHTS, RunRecord, diagnose, file_digest, read_record
 
 EXPORT_RECORD = "export.json"  # the record of an export that is no run of ours
 UNUSED = "unused"  # the part of weights that no vector comes from, which other tools want to see
-STATE = "state"  # the folder of a training that goes on, whose files have a list of their own
 
 Shapes = dict[str, tuple[int, str]]  # name of a weight: its numbers, and their type
 
@@ -56,7 +55,9 @@ def check_files(folder: Path, files: Mapping[str, str]) -> Iterator[FileFacts]:
     for name, recorded in files.items():
         path = folder / name
         if not path.is_file():
-            yield FileFacts(name, "missing", None, recorded, reason=f"no such file, though the record lists it; restore {path}")
+            yield FileFacts(
+                name, "missing", None, recorded, reason=f"{path}: no such file, though the record lists it; restore it"
+            )
             continue
         try:
             size, found = path.stat().st_size, file_digest(path)
@@ -79,7 +80,7 @@ def other_files(folder: Path, listed: Mapping[str, str], record: str) -> tuple[l
             own = any((path / known).is_file() for known in (RECORD, EXPORT_RECORD))
             if own:
                 exports.append(path.relative_to(folder).as_posix())
-            if own or path == folder / STATE:
+            if own or path == folder / STATE:  # whose files have lists of their own
                 folders.remove(name)
         files += [(inside / name).relative_to(folder).as_posix() for name in names]
     return sorted(name for name in files if name not in listed and name != record), sorted(exports)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from mtlkit.config.inference import InfoOptions
-from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.errors import IntegrityError, MtlkitError, UsageError
 from mtlkit.model.description import Checkpoint, is_foreign, read_checkpoint
 from mtlkit.recipes.contents import any_record, check_files, foreign_parts, other_files, record_name, run_parts
 from mtlkit.recipes.finding import HUB_ID, MINI, Found, find_model, no_folder
 from mtlkit.recipes.lineage import lineage
 from mtlkit.report.facts import PartSize, RunFacts
-from mtlkit.runs import PACKAGES, RECORD, RunRecord, is_export
+from mtlkit.runs import PACKAGES, RECORD, SAVED, STATE, RunRecord, holds_state, is_export
+from mtlkit.states import StateFolder
+
+UNFINISHED = "unfinished training"
 
 
 def info(options: InfoOptions) -> RunFacts:
@@ -21,13 +25,17 @@ def info(options: InfoOptions) -> RunFacts:
     run, IntegrityError where its record cannot be read."""
     found = find_run(options)
     folder = found.path
-    name = record_name(folder)
-    if not (folder / name).is_file():
-        raise UsageError(f"{found} holds no {RECORD}, so it is no run of mtlkit; name the folder of one")
+    state, troubles = state_of(folder)
+    if not (folder / record_name(folder)).is_file():
+        if state is None:
+            raise UsageError(f"{found} holds no {RECORD}, so it is no run of mtlkit; name the folder of one")
+        return RunFacts(str(found), folder, UNFINISHED, found.reason, state=state, problems=tuple(troubles))
     record = any_record(folder)
     files = tuple(check_files(folder, record.files))
-    unlisted, exports = other_files(folder, record.files, name)
-    checkpoint, parts, troubles = model_of(folder)
+    bad = [file for file in files if file.condition != "ok"]
+    unlisted, exports = other_files(folder, record.files, record_name(folder))
+    checkpoint, parts, unread = model_of(folder)
+    known = tuple(f"{folder / file.name}:" for file in bad)  # said already, by its digest
     return RunFacts(
         name=str(found),
         path=folder,
@@ -41,7 +49,8 @@ def info(options: InfoOptions) -> RunFacts:
         files=files,
         unlisted=tuple(unlisted),
         exports=tuple(exports),
-        problems=tuple(dict.fromkeys([*(file.reason for file in files if file.condition != "ok"), *troubles])),
+        state=state,
+        problems=(*(file.reason for file in bad), *(text for text in unread if not text.startswith(known)), *troubles),
     )
 
 
@@ -57,6 +66,21 @@ def kind_of(record: RunRecord) -> str:
     """What wrote the folder: a training, or an export in some format."""
     exported = record.command.startswith("mtlkit export") and "format" in record.options
     return f"{record.options['format']} export" if exported else "run"
+
+
+def state_of(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """The steps of the saved states in a folder and what the newest sound one holds but its tensors (None: none is saved), and
+    what is wrong with them."""
+    steps = [path.name.removeprefix("step-") for path in sorted((folder / STATE).glob(SAVED))]
+    whole = sorted(int(step) for step in steps if step.isdecimal())
+    if not holds_state(folder) or not whole:
+        return None, []
+    plain, trouble = None, "none of its saved states is sound, so the training cannot go on from here"
+    try:
+        plain = StateFolder(folder).peek()
+    except (OSError, ValueError, MtlkitError) as error:
+        trouble = str(error)
+    return {"steps": whole, "plain": plain}, [] if plain is not None else [f"{folder / STATE}: {trouble}"]
 
 
 def model_of(folder: Path) -> tuple[Checkpoint | None, tuple[PartSize, ...], list[str]]:
@@ -94,6 +118,6 @@ def installed(record: RunRecord) -> dict[str, str | None]:
         if package != "python":
             try:
                 found[package] = version(package)
-            except PackageNotFoundError:
+            except (PackageNotFoundError, ValueError):  # a name that no package can have
                 found[package] = None
     return found

@@ -55,8 +55,8 @@ class Parent:
 @dataclass(frozen=True)
 class RunFacts:
     """All of it. `record` is None for a training that is not finished, `checkpoint` for a model whose description cannot be
-    read; `exports` are folders inside that have a record of their own, `state` what the newest saved state holds but its
-    tensors, and `problems` what is not as it was written, a sentence each."""
+    read; `exports` are folders inside that have a record of their own, `state` the `steps` of
+    the saved states with the `plain` values of the newest, and `problems` what is not as it was written, a sentence each."""
 
     name: str
     path: Path

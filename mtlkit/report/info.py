@@ -13,12 +13,12 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.model.description import Checkpoint
 from mtlkit.report.card import TITLES
 from mtlkit.report.facts import FileFacts, Parent, PartSize, RunFacts
-from mtlkit.report.info_metrics import metric_tables
+from mtlkit.report.info_metrics import metric_tables, shown
 from mtlkit.report.tables import new_table, titled
-from mtlkit.report.text import literal, one_line, printable
+from mtlkit.report.text import literal, one_line, shorten
 
 DIGEST = 12  # letters of a digest in a table; --json has them all
-LABELS = 5  # of a task, before they are counted
+LABELS, LONGEST = 5, 40  # labels of a task that are named, and letters of each
 GOOD, BAD = "green", "bold red"
 
 
@@ -61,6 +61,12 @@ def run_pairs(facts: RunFacts) -> dict[str, str]:
         found["what"] = title if facts.kind == "run" else f"{title} ({facts.kind})"
         found |= {"command": facts.record.command, "finished": facts.record.finished.replace("T", " ")[:19] + " UTC"}
         found["seed"] = str(facts.record.seed)
+    else:
+        found["what"] = facts.kind
+    if facts.state:
+        found["saved states"] = ", ".join(f"step {step:,}" for step in facts.state["steps"])
+        plain = facts.state["plain"] or {}
+        found |= {f"its {name}": str(value) for name, value in plain.items() if isinstance(value, (str, int, float))}
     return found
 
 
@@ -69,9 +75,9 @@ def architecture_pairs(checkpoint: Checkpoint) -> dict[str, str]:
     found = {
         "layers": f"{shape.layers} of width {shape.dim}, MLP of {shape.mlp_dim} ({shape.activation}), {shape.norm}-norm",
         "attention": f"{shape.attention}, {shape.heads} heads",
-        "pooling": shape.pooling + (", scaled to length 1" if shape.normalize else ""),
-        "vocabulary": f"{shape.vocab_size:,} tokens" + (f" of width {shape.token_dim}" if shape.embedding_dim else ""),
-        "context": f"{shape.max_length:,} tokens; texts are cut to {encoding.max_length:,} ({encoding.truncate})",
+        "pooling": f"{shape.pooling}{', scaled to length 1' if shape.normalize else ''}",
+        "vocabulary": f"{shown(shape.vocab_size)} tokens" + (f" of width {shape.token_dim}" if shape.embedding_dim else ""),
+        "context": f"{shown(shape.max_length)} tokens; texts are cut to {shown(encoding.max_length)} ({encoding.truncate})",
     }
     if shape.family:
         found["family"] = shape.family
@@ -104,16 +110,16 @@ def tasks_table(checkpoint: Checkpoint) -> Table:
     table.add_column("head", overflow="fold", min_width=6)
     table.add_column("labels", overflow="fold", min_width=12)
     for task in checkpoint.tasks:
-        table.add_row(literal(task.name), literal(task.kind), literal(task.head), one_line(labels(task)))
+        table.add_row(*(one_line(cell) for cell in (task.name, task.kind, task.head, labels(task))))
     return table
 
 
 def labels(task: TaskSpec) -> str:
     """How many there are, and the first few; of a regression what its numbers are around."""
     if task.kind == "regression":
-        return f"numbers around {task.center:.4g}, spread {task.spread:.4g}"
-    shown = ", ".join(" ".join(printable(label).split()) for label in task.labels[:LABELS])
-    return f"{len(task.labels):,}: {shown}{', ...' if len(task.labels) > LABELS else ''}"
+        return f"numbers around {shown(task.center)}, spread {shown(task.spread)}"
+    first = ", ".join(shorten(label, LONGEST) for label in task.labels[:LABELS])
+    return f"{len(task.labels):,}: {first}{', ...' if len(task.labels) > LABELS else ''}"
 
 
 def lineage_table(lineage: tuple[Parent, ...]) -> Table:
@@ -156,8 +162,7 @@ def data_rows(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
             watched = ", watched" if value.get("watched") else ""
             for key, split in splits.items():
                 rows = split.get("rows", split.get("values"))
-                counted = f"{rows:,}" if isinstance(rows, int) else "-"
-                yield f"{name}, {key}{watched}", str(value.get("source", "")), counted, str(split["sha256"])
+                yield f"{name}, {key}{watched}", str(value.get("source", "")), shown(rows), str(split["sha256"])
         elif isinstance(value, str):
             yield name, shared, "-", value
 

@@ -42,4 +42,7 @@ def plain(value: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if plain(value) else "-"
+    """A figure as tables have it; what is none, as it is."""
+    if not plain(value):
+        return "-" if value is None else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -17,7 +17,7 @@ from mtlkit.recipes import embed
 if TYPE_CHECKING:
     from .conftest import Typed
 
-COMMANDS = ("pretrain", "train-sentence", "train-mtl", "embed", "eval", "predict", "curves")
+COMMANDS = ("pretrain", "train-sentence", "train-mtl", "embed", "eval", "predict", "curves", "info")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
