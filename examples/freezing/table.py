@@ -10,24 +10,19 @@ with each seed; what is there already in --out is not trained again. Options aft
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
-import time
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
 import mtlkit
 from mtlkit.data.grammar import parse_task
 from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Reading, Table, limited, read_train_and_test
-from mtlkit.data.tasks import prepare
-from mtlkit.inference.engine import Array
-from mtlkit.recipes.loading import LoadedModel
+from mtlkit.data.tables import Reading, read_train_and_test
 from mtlkit.training.forgetting import TaskChange, task_change
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ways import accuracy, first_rows, folder_of, options_of, outputs, percent, row, train
 
 WAYS = {
     "nothing kept": [],
@@ -41,45 +36,6 @@ WAYS = {
     "rehearse all old tasks, 0.2": ["--rehearse", "{first}:0.2", "--rehearse", "{second}:0.2"],
     "unfreeze top-down, decay 2.6": ["--unfreeze", "top-down", "--layer-lr-decay", "2.6"],
 }
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of a training as a process."""
-
-    seconds: float
-    mebibytes: float
-
-
-def train(options: list[str], run: Path) -> Cost:
-    """Trains, unless that was done before. What it cost is kept beside the run."""
-    note = run.with_suffix(".cost.json")
-    if not note.exists():
-        command = [sys.executable, "-m", "mtlkit", "train-mtl", *options, "--out", str(run), "--overwrite"]
-        started = time.monotonic()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=run.with_suffix(".log").open("w"))
-        _, status, usage = os.wait4(process.pid, 0)
-        if status:
-            raise SystemExit(f"a training failed; see {run.with_suffix('.log')}")
-        cost = {"seconds": time.monotonic() - started, "mebibytes": usage.ru_maxrss / 1024}
-        note.write_text(json.dumps(cost))
-    return Cost(**json.loads(note.read_text()))
-
-
-def outputs(model: LoadedModel, task: str, table: Table) -> tuple[Array, Array]:
-    """What a head says of the rows whose label it knows, and those labels."""
-    texts = prepare(model.specs[task], table, model.encoder)
-    return model.engine.outputs(texts.encoded, [task])[task], texts.labels
-
-
-def first_rows(table: Table, rows: int) -> Table:
-    return table.select(limited(len(table), rows))
-
-
-def percent(values: list[float]) -> str:
-    """Mean over seeds, and the least and the greatest where there are several."""
-    span = f" ({100 * min(values):.1f} to {100 * max(values):.1f})" if len(values) > 1 else ""
-    return f"{100 * mean(values):.1f}{span}"
 
 
 def points(changes: list[TaskChange]) -> str:
@@ -100,9 +56,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/ways"))
     parser.add_argument("--only", action="append", help="a way in place of the table's: --only='--guard lwf:3'")
-    words = sys.argv[1:]
-    end = words.index("--") if "--" in words else len(words)
-    asked, more = parser.parse_args(words[:end]), words[end + 1 :]
+    asked, more = options_of(parser)
     asked.out.mkdir(parents=True, exist_ok=True)
     start = mtlkit.load(asked.start)
     old = dict(map(parse_task, asked.old))
@@ -117,22 +71,20 @@ def main() -> None:
     first, second = next(iter(old)), list(old)[-1]
     sizes = ", ".join(f"{name} {len(table):,}" for name, table in tables.items())
     print(f"{asked.split} rows: {sizes}; seeds {asked.seeds}; {' '.join(more)}\n")
-    print(f"| | {new} | {' | '.join(f'{name}: change in points (95 %)' for name in old)} | seconds | peak MiB |")
-    print("|---|---|" + "---|" * (len(old) + 2))
+    row(["", new, *(f"{name}: change in points (95 %)" for name in old), "seconds", "peak MiB"])
+    row(["---"] * (len(old) + 4))
     for way, options in ways.items():
         fresh, changes, costs = [], defaultdict(list), []
         for seed in range(asked.seeds):
-            run = asked.out / f"{''.join(letter if letter.isalnum() else '-' for letter in way)}-{seed}"
+            run = asked.out / folder_of(way, seed)
             chosen = [part.format(first=first, second=second) for part in options]
             costs.append(train([*common, *chosen, *more, "--seed", str(seed)], run))
             made = mtlkit.load(run)
-            said, labels = outputs(made, new, tables[new])
-            fresh.append(float((said.argmax(1) == labels).mean()))
+            fresh.append(accuracy(made, new, tables[new]))
             for name, (then, labels) in before.items():
                 changes[name].append(task_change(start.specs[name], labels, then, outputs(made, name, tables[name])[0], 0.0))
-        cells = [points(found) for found in changes.values()]
         seconds, peak = mean(cost.seconds for cost in costs), max(cost.mebibytes for cost in costs)
-        print(f"| {way} | {percent(fresh)} | {' | '.join(cells)} | {seconds:.0f} | {peak:.0f} |", flush=True)
+        row([way, percent(fresh), *map(points, changes.values()), f"{seconds:.0f}", f"{peak:.0f}"])
 
 
 if __name__ == "__main__":
