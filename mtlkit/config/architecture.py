@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mtlkit.config.plain import build
 from mtlkit.errors import UsageError
 
 Attention = Literal["bidirectional", "causal"]
@@ -24,6 +25,7 @@ SIZES: dict[str, tuple[int, int, int]] = {
     "l": (12, 768, 12),
 }
 
+LARGEST = 2**31 - 1  # of any number of a shape: more is no model
 TASK_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 
@@ -56,6 +58,11 @@ class Architecture:
     family: str | None = None
 
     def __post_init__(self) -> None:
+        shape = (self.vocab_size, self.layers, self.dim, self.heads, self.max_length, self.mlp_dim, self.token_dim)
+        if not all(0 < number <= LARGEST for number in shape):
+            raise UsageError(f"no model has a shape of {', '.join(map(str, shape))}; give numbers above 0")
+        if not (0 <= self.dropout <= 1 and self.epsilon > 0):
+            raise UsageError(f"no model has a dropout of {self.dropout} and an epsilon of {self.epsilon}")
         if self.dim % self.heads:
             raise UsageError(f"--dim {self.dim} is not a multiple of --heads {self.heads}; choose one that is")
         if self.max_length < 4:
@@ -99,7 +106,12 @@ class TaskSpec:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> TaskSpec:
-        return cls(**{**value, "labels": tuple(value["labels"])})
+        """A task as a file has it. Raises ValueError, and UsageError for a name or a head that cannot be."""
+        spec = build(cls, value)
+        check_task_name(spec.name)
+        if spec.outputs < 1 or len(set(spec.labels)) < len(spec.labels) or max(parse_head(spec.head), default=1) > LARGEST:
+            raise ValueError(f"task '{spec.name}' has labels or a head that cannot be")
+        return spec
 
 
 def check_task_name(name: str) -> str:

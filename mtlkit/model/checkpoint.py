@@ -40,15 +40,18 @@ class Uninitialised(TorchFunctionMode):
 def load_model(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
     """The model of a folder, in evaluation mode on the CPU. Raises IntegrityError when its files are not what they say."""
     checkpoint = read_checkpoint(folder)
-    with torch.device("meta"), Uninitialised():
-        model = MultiTaskModel(Encoder(checkpoint.architecture), checkpoint.tasks, checkpoint.router)
     try:
-        model.load_state_dict(widen(load_file(folder / WEIGHTS)), assign=True)
+        weights = widen(load_file(folder / WEIGHTS))
+        if checkpoint.architecture.layers > len(weights):  # seen before so many are built
+            raise ValueError(f"{checkpoint.architecture.layers} blocks where there are {len(weights)} weights")
+        with torch.device("meta"), Uninitialised():
+            model = MultiTaskModel(Encoder(checkpoint.architecture), checkpoint.tasks, checkpoint.router)
+        model.load_state_dict(weights, assign=True)
     except OSError:
         raise IntegrityError(f"{folder}: {WEIGHTS} is missing") from None
     except SafetensorError as error:
         reason = diagnose(folder / WEIGHTS) or f"not safetensors ({error})"
         raise IntegrityError(f"{folder / WEIGHTS}: {reason}") from None
-    except (RuntimeError, KeyError) as error:
+    except (RuntimeError, ValueError, KeyError) as error:
         raise IntegrityError(f"{folder / WEIGHTS}: weights do not fit {CONFIG} ({str(error).splitlines()[-1].strip()})") from None
     return model.eval().requires_grad_(True), checkpoint

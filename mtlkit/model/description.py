@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import typing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mtlkit.config.architecture import Architecture, Encoding, Stage, TaskSpec
+from mtlkit.config.plain import build, parse_object
 from mtlkit.errors import IntegrityError, UsageError, listed
 from mtlkit.runs import RECORD, diagnose, write_json
 
 FORMAT = 1
 CONFIG = "config.json"
+SHORTEST = 3  # tokens that a text may be cut to: the first, the last, and one between them
 
 
 @dataclass(frozen=True)
@@ -30,19 +31,29 @@ class Checkpoint:
     def __post_init__(self) -> None:
         if unknown := set(self.router) - {task.name for task in self.tasks}:
             raise ValueError(f"a router to tasks without a head: {listed(sorted(unknown))}")
+        if len({task.name for task in self.tasks}) < len(self.tasks):
+            raise ValueError("two heads of one name")
+        if not SHORTEST <= self.encoding.max_length <= self.architecture.max_length:
+            raise ValueError(f"texts of {self.encoding.max_length} tokens do not fit {self.architecture.max_length} positions")
 
     def to_json(self) -> dict[str, Any]:
         value = {"format": FORMAT, **asdict(self)}
         return value if self.router else {key: entry for key, entry in value.items() if key != "router"}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Checkpoint:
+    def from_json(cls, value: dict[str, Any]) -> Checkpoint:
+        """Raises ValueError, KeyError or UsageError for what makes no model."""
+        tasks, router = value["tasks"], value.get("router", [])
+        if value["stage"] not in typing.get_args(Stage):
+            raise ValueError(f"no stage '{value['stage']}'")
+        if not isinstance(tasks, list) or not isinstance(router, list) or not all(isinstance(name, str) for name in router):
+            raise ValueError("tasks and router are lists")
         return cls(
             stage=value["stage"],
-            architecture=Architecture(**value["architecture"]),
-            encoding=Encoding(**value["encoding"]),
-            tasks=tuple(TaskSpec.from_json(task) for task in value["tasks"]),
-            router=tuple(value.get("router", ())),
+            architecture=build(Architecture, value["architecture"]),
+            encoding=build(Encoding, value["encoding"]),
+            tasks=tuple(TaskSpec.from_json(task) for task in tasks),
+            router=tuple(router),
         )
 
 
@@ -54,7 +65,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """What a folder's `config.json` says. Raises IntegrityError when it says nothing sensible."""
     path = folder / CONFIG
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_object(path.read_bytes())
         if value["format"] > FORMAT:
             raise IntegrityError(f"{path}: written by a newer mtlkit (format {value['format']}); update mtlkit")
         return Checkpoint.from_json(value)
@@ -71,6 +82,6 @@ def is_foreign(folder: Path) -> bool:
     if (folder / "modules.json").is_file():
         return True
     try:
-        return "model_type" in json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        return "model_type" in parse_object((folder / CONFIG).read_bytes())
     except (OSError, ValueError):
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from math import isfinite, sqrt
 from pathlib import Path
 from typing import Any
 
+from mtlkit.config.plain import parse_json
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.metrics import MAIN
 from mtlkit.report.tables import METRICS
@@ -96,8 +96,8 @@ def read_curves(path: Path) -> Curves:
         with path.open("rb") as file:
             for number, text in enumerate(file, 1):
                 try:
-                    log.take(json.loads(text))
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    log.take(parse_json(text))
+                except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
                     if text.endswith(b"\n"):
                         said = f"no {error}" if isinstance(error, KeyError) else error
                         raise IntegrityError(f"{path}:{number}: not a line of a training's log ({said}); restore it") from None
@@ -134,6 +134,8 @@ class _Log:
             note(self.norms, self.step, line.get("gradient_norm", line.get("gradient norm")))
 
     def _evaluation(self, task: str, kind: str, validation: Mapping[str, Any]) -> None:
+        if not isinstance(task, str):
+            raise TypeError(f"a task named {task!r}")
         note(self.validation[task], self.step, validation.get("loss"))
         metric = MAIN.get(kind) or next((name for name in METRICS if name in validation), None)
         if metric:

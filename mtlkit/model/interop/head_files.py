@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.errors import IntegrityError
-from mtlkit.model.interop.modules import read_json
+from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.model.checkpoint import Uninitialised
+from mtlkit.model.interop.modules import read_object
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs import write_json
 
@@ -42,9 +43,9 @@ def read_tasks(folder: Path) -> tuple[TaskSpec, ...]:
     try:
         return tuple(
             TaskSpec.from_json({key: value for key, value in task.items() if key != "layers"})
-            for task in read_json(folder / HEADS)["tasks"]
+            for task in read_object(folder / HEADS)["tasks"]
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, UsageError) as error:
         raise IntegrityError(f"{folder / HEADS}: damaged ({error})") from None
 
 
@@ -53,10 +54,11 @@ def read_heads(folder: Path, model: MultiTaskModel, tasks: Sequence[TaskSpec]) -
     try:
         weights = load_file(folder / HEAD_WEIGHTS) if tasks else {}
         for spec in tasks:
-            model.add_task(spec)
+            with torch.device("meta"), Uninitialised():  # so that a wrong width takes no memory
+                model.add_task(spec)
             for name, layer in _linear(model, spec.name).items():
-                layer.load_state_dict({kind: weights[f"{name}.{kind}"] for kind in ("weight", "bias")})
-    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+                layer.load_state_dict({kind: weights[f"{name}.{kind}"].float() for kind in ("weight", "bias")}, assign=True)
+    except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
         raise IntegrityError(f"{folder / HEAD_WEIGHTS}: missing, or not the heads of {HEADS} ({error})") from None
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mtlkit.config.architecture import Architecture, Encoding, Pooling, Truncation
+from mtlkit.config.plain import parse_json
 from mtlkit.errors import IntegrityError, listed
 from mtlkit.model.description import CONFIG
 from mtlkit.runs import diagnose, write_json
@@ -37,8 +37,7 @@ def read_modules(folder: Path) -> Modules:
     if not (folder / MODULES).is_file():
         return Modules(folder, max_length=_longest(folder), truncate=_truncation(folder))
     inside, pooling, normalize, word_weights = folder, POOLINGS["mean"], False, None
-    for module in read_json(folder / MODULES):
-        kind, path = str(module["type"]).rpartition(".")[2], folder / module.get("path", "")
+    for kind, path in _listed(folder):
         if kind == "Transformer":
             inside = path
         elif kind == "WordWeights":
@@ -54,14 +53,33 @@ def read_modules(folder: Path) -> Modules:
     return Modules(inside, pooling, normalize, _longest(inside), _truncation(inside), word_weights)
 
 
+def _listed(folder: Path) -> list[tuple[str, Path]]:
+    """Kind and place of each module in modules.json."""
+    modules, found = read_json(folder / MODULES), []
+    for module in modules if isinstance(modules, list) else [modules]:
+        kind, place = (module.get("type"), module.get("path", "")) if isinstance(module, dict) else (None, None)
+        if not isinstance(kind, str) or not isinstance(place, str):
+            raise IntegrityError(f"{folder / MODULES}: damaged (no list of modules with a type and a path)")
+        found.append((kind.rpartition(".")[2], inside(folder, place, MODULES)))
+    return found
+
+
+def inside(folder: Path, name: str, listing: str) -> Path:
+    """A place that a file of a folder names. Raises IntegrityError for one outside of it."""
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        raise IntegrityError(f"{folder / listing}: names {name!r}, which is no place inside the folder")
+    return folder / name
+
+
 def _pooling(path: Path, word_weights: Path | None) -> Pooling:
-    config = read_json(path)
+    config = read_object(path)
     named = config.get("pooling_mode")  # since sentence-transformers 5; flags before
     modes = [named] if isinstance(named, str) else named
     if modes is None:
         modes = [key.removeprefix("pooling_mode_") for key, on in config.items() if key.startswith("pooling_mode_") and on]
-    if len(modes) != 1 or modes[0] not in POOLINGS:
-        raise IntegrityError(f"{path}: pooling {listed(modes)} is not supported; supported: mean, cls")
+    if not isinstance(modes, list) or len(modes) != 1 or not isinstance(modes[0], str) or modes[0] not in POOLINGS:
+        found = listed(map(str, modes)) if isinstance(modes, list) else modes
+        raise IntegrityError(f"{path}: pooling {found} is not supported; supported: mean, cls")
     pooling = POOLINGS[modes[0]]
     if word_weights is not None and pooling != "mean":
         raise IntegrityError(f"{path}: pooling {modes[0]} after WordWeights is not supported; supported: mean")
@@ -96,22 +114,32 @@ def write_modules(folder: Path, architecture: Architecture, encoding: Encoding, 
 def _longest(folder: Path) -> int | None:
     """The longest text in tokens, as sentence-transformers or the tokenizer have it."""
     for name, key in (("sentence_bert_config.json", "max_seq_length"), (TOKENIZER_CONFIG, "model_max_length")):
-        value = read_json(folder / name).get(key) if (folder / name).is_file() else None
+        value = read_object(folder / name).get(key) if (folder / name).is_file() else None
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value != value):
+            raise IntegrityError(f"{folder / name}: damaged ({key} is no number)")
         if value is not None and value < UNLIMITED:
-            return int(value)
+            return max(0, int(value))
     return None
 
 
 def _truncation(folder: Path) -> Truncation:
     """Which end of a long text stays."""
     path = folder / TOKENIZER_CONFIG
-    return "tail" if path.is_file() and read_json(path).get("truncation_side") == "left" else "head"
+    return "tail" if path.is_file() and read_object(path).get("truncation_side") == "left" else "head"
 
 
 def read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_bytes())
     except OSError:
         raise IntegrityError(f"{path.parent}: {path.name} is missing; it is no model that can be read") from None
     except ValueError as error:
         raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A file that holds a JSON object. Raises IntegrityError."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise IntegrityError(f"{path}: damaged ({type(value).__name__} where an object belongs)")
+    return value

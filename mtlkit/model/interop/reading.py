@@ -13,13 +13,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mtlkit.config.architecture import Architecture, Encoding
+from mtlkit.config.plain import build
 from mtlkit.errors import IntegrityError, UsageError, listed, suggest
 from mtlkit.model.checkpoint import Uninitialised
 from mtlkit.model.description import CONFIG, Checkpoint
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.families import ACTIVATION_NAMES, DEFAULTS, FAMILIES, Family
 from mtlkit.model.interop.head_files import read_heads, read_tasks
-from mtlkit.model.interop.modules import Modules, read_json, read_modules
+from mtlkit.model.interop.modules import Modules, inside, read_modules, read_object
 from mtlkit.model.interop.names import ours_from
 from mtlkit.model.interop.word_weights import TOKEN_WEIGHTS, read_word_weights
 from mtlkit.model.multitask import MultiTaskModel
@@ -36,16 +37,18 @@ def read_foreign(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
     """
     modules, family, pad_id, checkpoint = _describe(folder)
     theirs = _weights(modules.folder, family)
-    with torch.device("meta"), Uninitialised():
-        encoder = Encoder(checkpoint.architecture)
     try:
+        if checkpoint.architecture.layers > len(theirs):  # seen before so many are built
+            raise ValueError(f"{checkpoint.architecture.layers} blocks where there are {len(theirs)} weights")
+        with torch.device("meta"), Uninitialised():
+            encoder = Encoder(checkpoint.architecture)
         ours = {name: ours_from(family, name, theirs, pad_id) for name in encoder.state_dict() if name != TOKEN_WEIGHTS}
         if modules.word_weights is not None:
             ours[TOKEN_WEIGHTS] = read_word_weights(modules.word_weights, checkpoint.architecture.vocab_size)
         encoder.load_state_dict(ours, assign=True)
     except KeyError as error:
         raise IntegrityError(f"{modules.folder}: the weights have no {error.args[0]}, which {family.model_class} needs") from None
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, IndexError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise IntegrityError(f"{modules.folder}: weights do not fit {CONFIG} ({reason})") from None
     model = MultiTaskModel(encoder)
@@ -60,13 +63,19 @@ def describe_foreign(folder: Path) -> Checkpoint:
 
 def _describe(folder: Path) -> tuple[Modules, Family, int, Checkpoint]:
     modules = read_modules(folder)
-    config = read_json(modules.folder / CONFIG)
-    family = family_of(config, modules.folder / CONFIG)
+    place = modules.folder / CONFIG
+    config = read_object(place)
+    family = family_of(config, place)
     pad_id = config.get("pad_token_id") or 0
+    if type(pad_id) is not int or pad_id < 0:
+        raise IntegrityError(f"{place}: damaged (pad_token_id is no token)")
     architecture = _architecture(config, family, modules, pad_id)
     length = min(modules.max_length or architecture.max_length, architecture.max_length)
     tasks = read_tasks(folder)
-    checkpoint = Checkpoint("mtl" if tasks else "sentence", architecture, Encoding(length, modules.truncate), tasks)
+    try:
+        checkpoint = Checkpoint("mtl" if tasks else "sentence", architecture, Encoding(length, modules.truncate), tasks)
+    except ValueError as error:
+        raise IntegrityError(f"{place}: damaged ({error})") from None
     return modules, family, pad_id, checkpoint
 
 
@@ -89,23 +98,23 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: Modules, p
     known = {one.name for one in fields(Architecture)}
     values = {ours: config[key] for ours, key in family.keys.items() if ours in known and config.get(key) is not None}
     activation = values.get("activation", "gelu")
-    if activation not in ACTIVATION_NAMES:
+    if not isinstance(activation, str) or activation not in ACTIVATION_NAMES:
         raise IntegrityError(f"{place}: activation '{activation}' is not supported; supported: {listed(ACTIVATION_NAMES)}")
     try:
         values["activation"] = ACTIVATION_NAMES[activation]
         values["max_length"] -= pad_id + 1 if family.shifted else 0
         if values.get("embedding_dim") == values["dim"]:
             del values["embedding_dim"]
-        return Architecture(
-            **{"epsilon": 1e-12, **values},
-            attention="causal" if family.causal else "bidirectional",
-            norm="pre" if family.pre_norm else "post",
-            embedding_norm="embedding_norm" in family.names,
-            pooling=modules.pooling,
-            normalize=modules.normalize,
-            family=str(config["model_type"]),
-        )
-    except (KeyError, TypeError, ZeroDivisionError, UsageError) as error:
+        ours = {
+            "attention": "causal" if family.causal else "bidirectional",
+            "norm": "pre" if family.pre_norm else "post",
+            "embedding_norm": "embedding_norm" in family.names,
+            "pooling": modules.pooling,
+            "normalize": modules.normalize,
+            "family": str(config["model_type"]),
+        }
+        return build(Architecture, {"epsilon": 1e-12, **values, **ours})
+    except (KeyError, TypeError, ValueError, UsageError) as error:
         raise IntegrityError(f"{place}: incomplete or damaged ({error})") from None
 
 
@@ -113,10 +122,13 @@ def _weights(folder: Path, family: Family) -> dict[str, Tensor]:
     """All tensors of a folder, sharded or not, named as the bare model names them."""
     names = [WEIGHTS]
     if (folder / INDEX).is_file():
-        names = sorted(set(read_json(folder / INDEX).get("weight_map", {}).values()))
+        shards = read_object(folder / INDEX).get("weight_map")
+        if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
+            raise IntegrityError(f"{folder / INDEX}: damaged (no weight_map of names)")
+        names = sorted(set(shards.values()))
     found: dict[str, Tensor] = {}
     for name in names:
-        path = folder / name
+        path = inside(folder, name, INDEX)
         if not path.is_file():
             pickled = sorted(one.name for one in folder.glob("*.bin"))
             reason = "; pickled weights are there, but a pickle is never opened, as it can run any code" if pickled else ""

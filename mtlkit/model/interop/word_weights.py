@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from mtlkit.errors import IntegrityError
 from mtlkit.model.description import CONFIG
-from mtlkit.model.interop.modules import read_json
+from mtlkit.model.interop.modules import read_object
 
 TOKEN_WEIGHTS = "token_weights"  # what `Encoder` calls their logarithms
 
@@ -34,12 +34,14 @@ def read_word_weights(folder: Path, vocab_size: int) -> Tensor:
     Raises IntegrityError for a weight that has no logarithm.
     """
     path = folder / CONFIG
-    config = read_json(path)
+    config = read_object(path)
     try:
         vocabulary, entries, unknown = config["vocab"], config["word_weights"], config.get("unknown_word_weight", 1)
         found = [entries.get(token, entries.get(token.lower(), unknown)) for token in vocabulary]
-        weights = torch.tensor(found, dtype=torch.float64)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if not all(isinstance(weight, (int, float)) for weight in found):
+            raise TypeError("a weight is no number")
+        weights = torch.tensor([float(weight) for weight in found], dtype=torch.float64)
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise IntegrityError(f"{path}: damaged ({error!r})") from None
     refused = (~((weights > 0) & weights.isfinite())).nonzero().flatten().tolist()
     if refused:
