@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 
 HERE, EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
@@ -52,32 +53,37 @@ def settle(folder: Path) -> None:
 
 
 def put(folder: Path, place: Path) -> None:
-    """Gives a settled folder its place. What stood there is afterwards at `folder`, for the caller to remove.
+    """Gives a settled folder its place. What stood there is removed last.
 
     Without an exchange there is a moment with nothing at `place`; `restore` mends what a kill then leaves.
     """
+    old = folder
     if not place.exists():
         rename(folder, place)
     elif not exchange(folder, place):
-        aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.old."))
-        old = aside / place.name
+        old = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.old."))
         try:
-            rename(place, old)
+            rename(place, old / place.name)
             try:
                 rename(folder, place)
             except BaseException:
-                rename(old, place)
+                rename(old / place.name, place)
                 raise
-            rename(old, folder)
-        finally:
-            if not old.exists():
-                shutil.rmtree(aside, ignore_errors=True)
-    sync(place.parent)
+        except BaseException:
+            with suppress(OSError):
+                old.rmdir()
+            raise
+    try:
+        sync(place.parent)
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
-def restore(parent: Path) -> None:
-    """Puts back what a process that was killed inside `put` had moved aside; where that is not allowed, it stays there."""
-    for old in parent.glob(".*.old.*/*"):
+def restore(parent: Path, name: str | None = None) -> None:
+    """Puts back what a process that was killed inside `put` had moved aside, of one place in `parent` or of all.
+    Where that is not allowed, it stays aside."""
+    one = "*" if name is None else escape(name)
+    for old in parent.glob(f".{one}.old.*/{one}"):
         place = parent / old.name
         if old.parent.name.startswith(f".{old.name}.old.") and not os.path.lexists(place):
             with suppress(OSError):

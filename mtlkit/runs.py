@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -23,8 +24,9 @@ from mtlkit.errors import IntegrityError, MtlkitError, UsageError
 FORMAT = 1
 RECORD, LOG, WEIGHTS, TOKENIZER = "run.json", "metrics.jsonl", "model.safetensors", "tokenizer.json"
 GRAPH = "model.onnx"
-STATE, SAVED = "state", "step-*"  # where a training that runs keeps its saved states, and their names
-LOCK, WRITER = "lock", "writer.json"  # beside them: who writes
+STATE, LOCK, WRITER = "state", "lock", "writer.json"  # where a training that runs keeps its saved states, and who writes there
+DIVERGED = "diverged.json"  # beside them: the batch that it stopped at
+SAVED, STEP = "step-*", re.compile(r"step-\d{8,}")  # the names of saved states, damaged ones too; of those to go on from
 PACKAGES = ("mtlkit", "torch", "tokenizers", "safetensors", "numpy")
 
 
@@ -61,20 +63,21 @@ def file_digest(path: Path, size: int | None = None) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    disk.write(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    disk.write(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
 
 
 def holds_state(out: Path) -> bool:
     """Whether a saved state of a training stands under `out`."""
-    disk.restore(out.parent)
-    return any((out / STATE).glob(SAVED))
+    place = out.resolve()
+    disk.restore(place.parent, place.name)
+    return any(STEP.fullmatch(path.name) for path in (out / STATE).glob(SAVED))
 
 
 def _holds_nothing(out: Path) -> bool:
     """Whether a folder is empty but for what a training leaves that was killed before it saved anything."""
     inside = [path for path in out.iterdir() if path != out / STATE or not path.is_dir()]
     inside += (out / STATE).glob("*")
-    left = {out / STATE / name for name in (LOCK, WRITER, LOG)}
+    left = {out / STATE / name for name in (LOCK, WRITER, LOG, DIVERGED)}
     return all(path in left or path.match(f"{STATE}/.{SAVED}") for path in inside)
 
 
@@ -85,20 +88,20 @@ def check_place(
     is known. Raises UsageError."""
     if os.path.lexists(out) and not out.is_dir():
         raise UsageError(f"{option} {out} is a file; name a folder")
-    disk.restore(out.parent)
     place, here = out.resolve(), Path.cwd()
+    disk.restore(place.parent, place.name)
     if place in (here, *here.parents) or place.is_mount():  # it could not be renamed, which would show only at the end
         raise UsageError(f"{option} {out} is the current folder, one above it or a mount point; name a folder inside it")
     if out.is_dir() and not _holds_nothing(out):
-        unfinished = RECORD in marks and holds_state(out) and [path.name for path in out.iterdir()] == [STATE]
+        unfinished = RECORD in marks and list(out.iterdir()) == [out / STATE] and any((out / STATE).glob(SAVED))
         if not overwrite:
             resume = "go on with --resume, " if unfinished else ""
             raise UsageError(f"{out} is not empty; {resume}replace it with --overwrite, or name another folder with {option}")
         if not unfinished and not all((out / name).is_file() for name in marks):
             raise UsageError(f"{out} holds no {what}, so --overwrite does not touch it; name another folder with {option}")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}."):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}."):
             pass
     except OSError as error:
         raise UsageError(f"{option} {out} cannot be written: {error.strerror}; name another folder with {option}") from None
@@ -107,7 +110,8 @@ def check_place(
 @contextmanager
 def staged(out: Path) -> Iterator[Path]:
     """A folder beside `out` to write a run in; on success `finish` moves it, on any other end it goes away."""
-    folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    place = out.resolve()  # a link stays one, to a folder on the same disk as what it linked to
+    folder = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
     try:
         yield folder
     finally:
@@ -128,8 +132,7 @@ def finish(folder: Path, out: Path, record: RunRecord, name: str = RECORD) -> No
     )
     write_json(folder / name, vars(stamped))
     disk.settle(folder)
-    disk.put(folder, out)
-    shutil.rmtree(folder, ignore_errors=True)  # holds what stood there
+    disk.put(folder, out.resolve())
 
 
 def amend(folder: Path, metrics: dict[str, Any]) -> None:

@@ -16,7 +16,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mtlkit import disk
 from mtlkit.errors import UsageError
 from mtlkit.runs import LOCK, WRITER, write_json
 
@@ -28,8 +27,7 @@ def locked(folder: Path, command: str) -> Iterator[None]:
     try:
         try:
             descriptor = _take(folder)
-            write_json(folder / f".{WRITER}", _writer(command))
-            disk.rename(folder / f".{WRITER}", folder / WRITER)
+            write_json(folder / WRITER, _writer(command))
         except BlockingIOError:
             holder = f"{folder.parent} is being written by {_holder(folder)}"
             raise UsageError(f"{holder}; wait for its end, stop it, or name another folder with --out") from None
@@ -39,8 +37,8 @@ def locked(folder: Path, command: str) -> Iterator[None]:
     finally:
         if descriptor is not None:
             if _is_at(descriptor, folder / LOCK):  # else a finished run took the place of all this
-                for name in (f".{WRITER}", WRITER, LOCK):  # the lock last: until then nobody else is here
-                    (folder / name).unlink(missing_ok=True)
+                (folder / WRITER).unlink(missing_ok=True)
+                (folder / LOCK).unlink()  # last: until then nobody else is here
             os.close(descriptor)
 
 

@@ -115,7 +115,7 @@ def test_an_error_in_the_last_rename_keeps_the_old_run(  # fault 6
     out = make_run(tmp_path / "run", "old")
     before = digest_of(out)
     rename: Rename = Path.rename
-    monkeypatch.setattr(disk, "exchange", lambda one, other: False)  # as on systems that cannot
+    monkeypatch.setattr(disk, "exchange", lambda *_: False)  # as on systems that cannot
 
     def broken(self: Path, target: Path) -> Path:
         moves = "old" if self == out else "new" if target == out and self.parent == out.parent else None
