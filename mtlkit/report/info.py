@@ -129,12 +129,10 @@ def lineage_table(lineage: tuple[Parent, ...]) -> Table:
     table.add_column("stage", no_wrap=True)
     table.add_column("finished", no_wrap=True)
     table.add_column("digest recorded", no_wrap=True)
-    table.add_column("on disk", overflow="fold", min_width=8)
+    table.add_column("on disk", no_wrap=True)
     for parent in lineage:
-        place = "  " * (parent.depth - 1) + parent.path + (" (teacher)" if parent.role == "teacher" else "")
+        place = "  " * (parent.depth - 1) + ("taught by " if parent.role == "teacher" else "") + parent.path
         condition = literal(parent.condition, GOOD if parent.condition == "same" else BAD)
-        if parent.condition == "changed":
-            condition.append(f": {(parent.found or '')[:DIGEST]}")
         cells = [parent.stage or "-", parent.finished[:10] or "-", parent.recorded[:DIGEST]]
         table.add_row(literal(place), *map(literal, cells), condition)
     return table
@@ -193,6 +191,9 @@ def files_table(files: tuple[FileFacts, ...]) -> Table:
 
 def closing(facts: RunFacts) -> Iterator[tuple[str, str]]:
     """What is to be said below the tables, with its style."""
+    for parent in facts.lineage:
+        if parent.condition == "changed":
+            yield f"{parent.path} is another by now: its digest is {parent.found}, recorded is {parent.recorded}", "yellow"
     for export in facts.exports:
         yield f"an export inside: {export}", ""
     for name in facts.unlisted:
