@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tokenizers import Tokenizer
+
 from mtlkit.data.tokenizer import TextEncoder, load_tokenizer
 from mtlkit.errors import UsageError
 from mtlkit.inference.engine import ROUTER
@@ -42,8 +44,16 @@ def load_weights(path: Path) -> Weights:
         raise UsageError(f"{path} is an ONNX export without weights; run it with --backend onnx, or name the run it came from")
     if is_foreign(path):
         model, checkpoint = read_foreign(path)
-        tokenizer = load_tokenizer(read_modules(path).folder / TOKENIZER)
-        return Weights(model, checkpoint, TextEncoder(tokenizer, checkpoint.encoding), None)
+        return Weights(model, checkpoint, TextEncoder(_tokenizer(path), checkpoint.encoding), None)
     record = verify(path)
     model, checkpoint = load_model(path)
-    return Weights(model, checkpoint, TextEncoder(load_tokenizer(path / TOKENIZER), checkpoint.encoding), record)
+    return Weights(model, checkpoint, TextEncoder(_tokenizer(path), checkpoint.encoding), record)
+
+
+def read_encoder(path: Path) -> TextEncoder:
+    """How a folder's model reads texts, without its weights. Raises IntegrityError."""
+    return TextEncoder(_tokenizer(path), describe(path).encoding)
+
+
+def _tokenizer(path: Path) -> Tokenizer:
+    return load_tokenizer((read_modules(path).folder if is_foreign(path) else path) / TOKENIZER)

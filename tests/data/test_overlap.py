@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from mtlkit.data.minhash import SHINGLE, lots, resemblance, shingles, signatures
 from mtlkit.data.overlap import BANDS, NEAR, ROWS, TextNumbers, folded, near_pairs
 
-WORDS = tuple("a storm over the harbour took the roofs of eleven houses and left two boats on the church square".split(" "))
+SENTENCE = "a storm over the harbour took the roofs of eleven houses and left two boats on the church square"
 LETTERS = st.text(alphabet=st.characters(codec="utf-8", categories=["L", "N", "Z", "P", "S"]), max_size=60)
 
 
 def sentences(count: int) -> list[str]:
     """Different texts of some twenty words."""
     random = np.random.default_rng(1)
-    return [" ".join(f"{word}{random.integers(1000)}" for word in random.permutation(WORDS)) for _ in range(count)]
+    return [" ".join(f"{word}{random.integers(1000)}" for word in random.permutation(SENTENCE.split())) for _ in range(count)]
 
 
 def test_the_same_text_has_the_same_number() -> None:

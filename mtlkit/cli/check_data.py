@@ -1,0 +1,56 @@
+"""`mtlkit check-data`."""
+
+from __future__ import annotations
+
+import typer
+
+from mtlkit.cli.console import print_json, say, stderr, stdout
+from mtlkit.cli.options import add_command
+from mtlkit.config.checking import CheckDataOptions
+
+
+def check_data(options: CheckDataOptions, as_json: bool) -> None:
+    """Look for what would spoil a training or its results.
+
+    Per task: rows, classes and lengths of each split; blank, repeated and contradictory texts; texts of test or validation that
+    stand in training, exactly or nearly, there or in another task; labels unseen in training; rows sorted by label.
+
+    With --strict, exit with 3 on what makes a result mean something else than it says: texts that are judged and trained on,
+    texts with two labels, blank ones, labels unseen in training, a single class.
+    """
+    from mtlkit.errors import DataError
+    from mtlkit.recipes.check_data import check_data as look
+    from mtlkit.report.check_data import absences, conclusion, example_lines, in_words, task_tables
+    from mtlkit.report.text import literal
+
+    with stderr().status("reading and comparing"):  # on a terminal; it goes away
+        found = look(options)
+    say(f"tokens by {found.model}, {found.reason}")
+    if found.tally.skipped:
+        say(str(found.tally), "yellow")
+    if as_json:
+        print_json(found.to_json())
+    else:
+        console = stdout()
+        for task in found.tasks:
+            for table in task_tables(task, console.width):
+                console.print(table)
+            for sentence in absences(task):
+                console.print(literal(sentence))
+        for finding in found.findings:
+            console.print(literal(in_words(finding), "red" if finding.spoils else "yellow"))
+            for example in finding.examples:
+                for line in example_lines(example, console.width - 2):
+                    console.print(literal(f"  {line}", "dim"), no_wrap=True, overflow="ellipsis")
+        console.print(literal(conclusion(found.findings)))
+    if options.strict and found.spoiling:
+        raise DataError(f"--strict: {'; '.join(map(in_words, found.spoiling))}")
+
+
+def register(app: typer.Typer) -> None:
+    examples = [
+        "mtlkit check-data",
+        "mtlkit check-data --task topic=ag_news --task mood=reviews/ --strict",
+        'mtlkit check-data --task "topic=articles.csv?text=title+body" --max-length 128 --json',
+    ]
+    add_command(app, "check-data", CheckDataOptions, check_data, examples)

@@ -1,0 +1,32 @@
+"""Options of `mtlkit check-data`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mtlkit.config.common import DATA, MODEL, OnBadRow
+from mtlkit.config.fields import option
+from mtlkit.config.training import TrainMtlOptions
+
+OUTPUT = "Output"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckDataOptions:
+    """Options of `mtlkit check-data`: of the data, those of `train-mtl`."""
+
+    task: list[str] = option(TrainMtlOptions().task, "A task, NAME=SOURCE; repeatable.", panel=DATA, metavar="NAME=SOURCE")
+    encoding: str = option("utf-8", "Encoding of text files.", panel=DATA)
+    on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA)
+    max_length: int | None = option(
+        None, "Tokens of a text, BOS and EOS included.", panel=DATA, default_text="as the model", minimum=4
+    )
+    model: str | None = option(
+        None,
+        "Whose tokenizer counts: folder of a run or of a Hugging Face model, or a hub id.",
+        panel=MODEL,
+        default_text="the newest run",
+    )
+    runs: Path = option(Path("runs"), "Where runs are looked for.", panel=MODEL)
+    strict: bool = option(False, "Exit with 3 where a finding would spoil a result.", panel=OUTPUT)

@@ -1,0 +1,131 @@
+"""What may be wrong with the rows of a task, as plain values and in no words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from mtlkit.config.architecture import Kind
+from mtlkit.data.batching import Rows
+from mtlkit.data.overlap import TextNumbers
+from mtlkit.data.tables import Label, Table
+
+Problem = Literal[
+    "blank", "one class", "rare", "skew", "sorted", "unseen", "cut", "repeated", "two labels", "overlap", "near", "shared"
+]
+EXAMPLES = 3  # of a finding
+MOST_TOKENS = 1 << 16  # that are counted of one text
+
+
+@dataclass(frozen=True)
+class Example:
+    """Rows that show a finding: where they stand, their labels, and their text; that of the second where it is another one."""
+
+    places: tuple[str, ...]
+    labels: tuple[str, ...]
+    text: str
+    other: str = ""
+    resemblance: float | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A problem of `rows` out of all rows of a split; `spoils` if a result with it means something else than it says.
+
+    `against` is the split that the rows stand in, too, `another` the task whose split that is; `labels` are those in question;
+    `figure` is how many times the rows of the smallest class the largest has ("skew"), how many runs of one label the rows make
+    ("sorted"), or how many tokens are kept of a text ("cut").
+    """
+
+    problem: Problem
+    task: str
+    split: str
+    rows: int
+    of: int
+    spoils: bool = False
+    against: str = ""
+    another: str = ""
+    labels: tuple[str, ...] = ()
+    figure: float | None = None
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Of the texts of a split in tokens, BOS and EOS included: median, 95th percentile, longest (MOST_TOKENS at most), and how
+    many texts are cut."""
+
+    median: float
+    most_are_below: float
+    longest: int
+    cut: int
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """Rows of a split, whether they are held out of train, how many have each class (the largest first), and their lengths."""
+
+    name: str
+    rows: int
+    held_out: bool
+    classes: dict[str, int]
+    lengths: Lengths
+
+
+@dataclass(frozen=True)
+class TaskSummary:
+    """A task, the splits that it has, and those that it has not."""
+
+    name: str
+    source: str
+    kind: Kind
+    splits: tuple[SplitSummary, ...]
+    absent: tuple[str, ...]
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes of all splits, the largest in train first."""
+        return list(dict.fromkeys(label for split in self.splits for label in split.classes))
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows of a split of a task, and the number of each one's text: equal texts have the same one, a blank one has -1.
+    `judged` if results are of this split: test, or validation where there is no test."""
+
+    task: str
+    name: str
+    table: Table
+    numbers: Rows
+    judged: bool = False
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def finding(self, problem: Problem, rows: Rows, **more: Any) -> Finding:
+        """A finding of these rows, with the first few as examples."""
+        examples = tuple(self.example(row) for row in rows[:EXAMPLES].tolist())
+        values = {"rows": len(rows), "of": len(self), "examples": examples, **more}
+        return Finding(problem, self.task, self.name, **values)
+
+    def example(self, row: int, other: Split | None = None, there: int = 0, resemblance: float | None = None) -> Example:
+        """A row, or a row and one of another split."""
+        pairs = [(self, row)] if other is None else [(self, row), (other, there)]
+        places = tuple(split.table.places[place] for split, place in pairs if split.table.places)
+        labels = tuple(label_name(split.table.labels[place]) for split, place in pairs)
+        second = "" if other is None or resemblance is None else other.table.texts[there]
+        return Example(places, labels, self.table.texts[row], second, resemblance)
+
+
+def split_of(task: str, name: str, table: Table, numbers: TextNumbers, *, judged: bool = False) -> Split:
+    """A table with the numbers of its texts."""
+    found = numbers.of(table.texts)
+    blank = np.fromiter((not text or text.isspace() for text in table.texts), bool, len(table))
+    return Split(task, name, table, np.where(blank, -1, found), judged)
+
+
+def label_name(label: Label) -> str:
+    """A label as it is shown."""
+    return ", ".join(label) if isinstance(label, tuple) else str(label)

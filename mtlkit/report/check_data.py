@@ -1,0 +1,132 @@
+"""What `check-data` found, as tables and in words. Nothing here prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from rich.console import Group
+
+from mtlkit.data.findings import MOST_TOKENS, Example, Finding, SplitSummary, TaskSummary
+from mtlkit.data.overlap import NEAR
+from mtlkit.errors import listed
+from mtlkit.report.columns import narrow
+from mtlkit.report.tables import number, titled
+from mtlkit.report.text import shorten
+
+LABELS = 5  # named in a sentence
+MOST_CLASSES = 10  # in a table
+
+
+def task_tables(task: TaskSummary, width: int) -> list[Group]:
+    """A row a split with its rows and the lengths of its texts; then a row a class with its rows in each split."""
+    found = [split.lengths for split in task.splits]
+    figures = [
+        ["rows", *(f"{split.rows:,}" for split in task.splits)],
+        ["tokens: median", *(f"{one.median:,.0f}" for one in found)],
+        ["95 % below", *(f"{one.most_are_below:,.0f}" for one in found)],
+        ["longest", *(f"{one.longest:,}{'+' if one.longest == MOST_TOKENS else ''}" for one in found)],
+        ["cut %", *(number(100 * split.lengths.cut / split.rows, 1) for split in task.splits)],
+    ]
+    table = narrow({"split": [split_name(split) for split in task.splits]}, figures, width)
+    return [titled(f"{task.name} ({task.source}): {task.kind}", table), *([class_table(task, width)] if task.classes else [])]
+
+
+def split_name(split: SplitSummary) -> str:
+    return f"{split.name} (held out)" if split.held_out else split.name
+
+
+def class_table(task: TaskSummary, width: int) -> Group:
+    """Rows and share of each class in each split, the largest in train first; of many classes the first and the last."""
+    classes = task.classes
+    names = classes if len(classes) <= MOST_CLASSES else [*classes[: MOST_CLASSES - 2], "…", *classes[-2:]]
+    figures = []
+    for split in task.splits:
+        rows = [None if name == "…" and name not in classes else split.classes.get(name, 0) for name in names]
+        figures.append([split.name, *("" if one is None else f"{one:,}" for one in rows)])
+        figures.append(["%", *("" if one is None else number(100 * one / split.rows, 1) for one in rows)])
+    largest, smallest = (list(task.splits[0].classes.values())[place] for place in (0, -1))
+    title = f"{task.name}: {counted(len(classes), 'class', 'classes')} (largest / smallest in train: {largest / smallest:.1f})"
+    return titled(title, narrow({"class": names}, figures, width))
+
+
+def absences(task: TaskSummary) -> list[str]:
+    """What is missing of a task's splits, and what stands in for it."""
+    found = []
+    if "validation" in task.absent:
+        found.append("no validation split: a tenth of train, of each class, is held out")
+    if "test" in task.absent:
+        found.append("no test split: results can be given on validation alone, by which epochs are chosen")
+    return [f"{task.name} has {one}" for one in found]
+
+
+def in_words(finding: Finding) -> str:
+    """A finding in one sentence."""
+    return f"{finding.task}: {WORDS[finding.problem](finding)}"
+
+
+def example_lines(example: Example, width: int) -> list[str]:
+    """Where rows stand, their labels where they differ, and their text: on one line, or on a line each where texts differ."""
+    labels = [f" '{label}'" if len(set(example.labels)) > 1 else "" for label in example.labels]
+    places = [place_name(place) for place in example.places] or [""] * len(labels)
+    heads = [f"{place}{label}" for place, label in zip(places, labels, strict=True)]
+    if example.resemblance is None:
+        lines = [(" and ".join(dict.fromkeys(heads)), example.text)]
+    else:
+        lines = list(zip([heads[0], f"{heads[1]} ({example.resemblance:.2f})"], [example.text, example.other], strict=True))
+    return [f"{head}: {shorten(text, max(20, width - len(head) - 2))}" if text.strip() else head for head, text in lines]
+
+
+def place_name(place: str) -> str:
+    """A place by the name of its file: `train.csv:12`."""
+    return PurePath(place).name
+
+
+def conclusion(findings: Sequence[Finding]) -> str:
+    """What it all comes to."""
+    spoiling = sum(finding.spoils for finding in findings)
+    if not findings:
+        return "nothing was found that is worth a look"
+    return f"{counted(len(findings), 'finding')}, {spoiling or 'none'} of which would spoil a result"
+
+
+def counted(rows: int, noun: str, several: str | None = None) -> str:
+    return f"{rows:,} {noun if rows == 1 else several or f'{noun}s'}"
+
+
+def quoted(labels: Sequence[str]) -> str:
+    return listed([f"'{label}'" for label in labels], LABELS)
+
+
+def some(finding: Finding, noun: str) -> str:
+    """`3 of 128 test texts`."""
+    return f"{finding.rows:,} of {finding.of:,} {finding.split} {noun}"
+
+
+def verb(finding: Finding, one: str, several: str) -> str:
+    return one if finding.rows == 1 else several
+
+
+WORDS = {
+    "blank": lambda one: f"{some(one, 'texts')} {verb(one, 'is', 'are')} blank",
+    "one class": lambda one: f"all {one.of:,} {one.split} rows have the label {quoted(one.labels)}",
+    "rare": lambda one: f"{counted(one.rows, 'class has', 'classes have')} a single row of {one.split} ({quoted(one.labels)})",
+    "skew": lambda one: f"the class '{one.labels[0]}' has {one.figure:,.0f} times the rows of '{one.labels[1]}' in {one.split}",
+    "sorted": lambda one: (
+        f"rows of {one.split} stand sorted by label ({one.figure:,} runs of one label in {one.of:,} rows): "
+        "mtlkit draws at random, also with limit=, but the first rows of the file are no sample of it"
+    ),
+    "unseen": lambda one: f"{some(one, 'rows')} {verb(one, 'has', 'have')} a label that train has not ({quoted(one.labels)})",
+    "cut": lambda one: f"{some(one, 'texts')} {verb(one, 'is', 'are')} longer than {one.figure:,} tokens and cut",
+    "repeated": lambda one: f"{some(one, 'rows')} {verb(one, 'repeats', 'repeat')} a text that stands before",
+    "two labels": lambda one: (
+        f"{counted(one.rows, 'text')} {verb(one, 'stands', 'stand')} in {one.split} with two labels"
+        if one.against == one.split
+        else f"{counted(one.rows, 'text')} of {one.split} {verb(one, 'stands', 'stand')} in {one.against} with another label"
+    ),
+    "overlap": lambda one: f"{some(one, 'texts')} {verb(one, 'stands', 'stand')} in {one.against}, too",
+    "near": lambda one: (
+        f"{some(one, 'texts')} {verb(one, 'is', 'are')} nearly the same as one of {one.against} (resemblance of {NEAR} or more)"
+    ),
+    "shared": lambda one: f"{some(one, 'texts')} {verb(one, 'stands', 'stand')} in {one.against} of {one.another}",
+}
