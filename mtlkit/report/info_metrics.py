@@ -45,4 +45,4 @@ def shown(value: Any) -> str:
     """A figure as tables have it; what is none, as it is."""
     if not plain(value):
         return "-" if value is None else str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"

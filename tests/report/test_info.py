@@ -128,9 +128,14 @@ def test_many_and_long_labels_are_counted_and_cut() -> None:
 
 
 def test_words_of_reports_and_figures_of_a_base() -> None:
-    metrics = {"perplexity": 98.91234, "tokens": 1234567, "forgetting": {"words": ["topic lost [/] 3 points"], "stages": []}}
+    metrics = {
+        "perplexity": 98.91234,
+        "tokens": 1234567,
+        "speed": 29664.5,
+        "forgetting": {"words": ["topic lost [/] 3 points"], "stages": []},
+    }
     text = shown(facts(metrics=metrics))
-    assert "Metrics: perplexity 98.91, tokens 1,234,567" in text
+    assert "Metrics: perplexity 98.91, tokens 1,234,567, speed 29,664" in text
     assert "Forgetting\n  topic lost [/] 3 points\n" in text
     assert "Validation" not in text
     assert "Metrics" not in shown(facts(metrics={}))
