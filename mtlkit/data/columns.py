@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mtlkit.data.readers import Row
-from mtlkit.errors import DataError, suggest
+from mtlkit.errors import DataError, listed, suggest
 
 TEXT_NAMES = (
     "text",
@@ -91,7 +91,7 @@ def pair_columns(columns: list[str], first: str | None, second: str | None, plac
             return lowered[one], lowered[other]
     if len(columns) == 2 and not set(lowered) & set(LABEL_NAMES):
         return columns[0], columns[1]
-    raise DataError(f"{place}: which two columns are a pair? columns: {', '.join(columns)}; say ?first=NAME&second=NAME")
+    raise DataError(f"{place}: which two columns are a pair? columns: {listed(columns, 40)}; say ?first=NAME&second=NAME")
 
 
 def _usual(role: str, names: Iterable[str], columns: list[str], place: str, way: str) -> str:
@@ -99,12 +99,12 @@ def _usual(role: str, names: Iterable[str], columns: list[str], place: str, way:
     for name in names:
         if name in lowered:
             return lowered[name]
-    raise DataError(f"{place}: which column is the {role}? columns: {', '.join(columns)}; {way}")
+    raise DataError(f"{place}: which column is the {role}? columns: {listed(columns, 40)}; {way}")
 
 
 def _existing(name: str, columns: list[str], place: str) -> str:
     if name not in columns:
-        raise DataError(f"column '{name}' not found in {place}; columns: {', '.join(columns)}{suggest(name, columns)}")
+        raise DataError(f"column '{name}' not found in {place}; columns: {listed(columns, 40)}{suggest(name, columns)}")
     return name
 
 
@@ -117,9 +117,10 @@ def join_text(row: Row, columns: list[str]) -> str | None:
 
 
 def label_value(value: Any) -> str | float | tuple[str, ...] | None:
-    """A label as the project knows it: a class name, a number, or several names. None where there is none."""
+    """A label as the project knows it: a class name, a number, or several names. None where there is none, or one of several
+    is missing."""
     if value is None or isinstance(value, (str, float)):
         return value
     if isinstance(value, (list, tuple)):
-        return tuple(str(part) for part in value)
+        return None if any(part is None for part in value) else tuple(str(part) for part in value)
     return str(value).lower() if isinstance(value, bool) else str(value)

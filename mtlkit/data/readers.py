@@ -11,19 +11,18 @@ import codecs
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
+from mtlkit.config.plain import parse_json
+from mtlkit.data.parquet import PARQUET_ROWS, class_columns, class_names, parquet_file, repeated_names
 from mtlkit.errors import DataError, listed
 
 Row = dict[str, Any]
 OnBadRow = Literal["error", "skip"]
 
-PARQUET_ROWS = 8192  # rows held at a time
-PARQUET_BYTES = 1 << 20  # of a column read at a time; by its own defaults, pyarrow keeps all that it has read
 LONGEST_FIELD = 2**31 - 1  # the csv module's own limit, 128 KiB, is shorter than a long document
 
 
@@ -85,7 +84,7 @@ def read(path: Path, encoding: str = "utf-8") -> Iterator[Row | BadRow]:
         raise DataError(f"{path}: suffix {path.suffix!r} is not one of {listed(READERS)}") from None
     try:
         "".encode(encoding)  # more than a look-up: base64 is known, but no encoding of text
-    except LookupError:
+    except (LookupError, ValueError):  # of Python's encodings, `undefined` is there to fail
         raise DataError(f"{path}: encoding {encoding!r} is not known to Python; utf-8, latin-1, utf-16 are") from None
     try:
         yield from reader(path, "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding)
@@ -122,9 +121,8 @@ def read_separated(path: Path, encoding: str, delimiter: str) -> Iterator[Row | 
                 header = next(reader, [])
             except csv.Error as error:
                 raise DataError(f"{path}:1: {_broken(error)} in the header") from None
-            repeated = {name for name in header if header.count(name) > 1}
-            if repeated:
-                raise DataError(f"{path}:1: column {listed(sorted(repeated))} stands twice in the header")
+            if repeated := repeated_names(header):
+                raise DataError(f"{path}:1: column {listed(repeated)} stands twice in the header")
             while True:
                 line = reader.line_num + 1
                 try:
@@ -153,14 +151,14 @@ def read_jsonl(path: Path, encoding: str) -> Iterator[Row | BadRow]:
             if not line.strip():
                 continue
             try:
-                value = json.loads(line)
-            except (ValueError, RecursionError) as error:
+                value = parse_json(line)
+            except ValueError as error:
                 yield BadRow(f"{path}:{number}: not JSON ({error})")
                 continue
             if not isinstance(value, dict):
                 yield BadRow(f"{path}:{number}: {type(value).__name__} where a JSON object belongs")
             elif not _is_text(value):
-                yield BadRow(f"{path}:{number}: half a surrogate pair, which is no character")
+                yield BadRow(f"{path}:{number}: half a surrogate pair, which is no character, or nested too deeply")
             else:
                 yield PlacedRow(value, path, number)
 
@@ -168,45 +166,18 @@ def read_jsonl(path: Path, encoding: str) -> Iterator[Row | BadRow]:
 def _is_text(value: Row) -> bool:
     try:
         return bool(json.dumps(value, ensure_ascii=False).encode())
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, RecursionError):
         return False
 
 
 def read_parquet(path: Path, _encoding: str) -> Iterator[Row | BadRow]:
     """A parquet file; label names that `datasets` stored in the schema come back as names."""
     with parquet_file(path) as file:
-        names = _class_columns(file.schema_arrow)
+        names = class_columns(file.schema_arrow)
         parts = (part.to_pylist() for part in file.iter_batches(batch_size=PARQUET_ROWS))
         for number, row in enumerate(chain.from_iterable(parts), 1):
             named = {column: class_names(row[column], labels) for column, labels in names.items()}
             yield PlacedRow(row | named, path, number)
-
-
-@contextmanager
-def parquet_file(path: Path) -> Iterator[Any]:
-    """A pyarrow ParquetFile that holds little of the file, closed at the end. Raises DataError where it cannot be read."""
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path, pre_buffer=False, buffer_size=PARQUET_BYTES) as file:
-            yield file
-    except pyarrow.ArrowException as error:
-        raise DataError(f"{path}: not a readable parquet file ({str(error).splitlines()[0]})") from None
-
-
-def _class_columns(schema: Any) -> dict[str, list[str]]:
-    described = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    features = described.get("info", {}).get("features", {})
-    kinds = {name: kind.get("feature", kind) for name, kind in features.items() if isinstance(kind, dict)}
-    return {name: kind["names"] for name, kind in kinds.items() if isinstance(kind, dict) and kind.get("names")}
-
-
-def class_names(value: int | list[int] | None, names: list[str]) -> Any:
-    """The name of a class, or of each class in a list. -1 marks a row without a label, as in imdb's unsupervised split."""
-    if isinstance(value, list):
-        return [names[number] for number in value]
-    return names[value] if value is not None and value >= 0 else None
 
 
 def read_lines(path: Path, encoding: str) -> Iterator[Row | BadRow]:

@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mtlkit.data.grammar import Query
-from mtlkit.data.readers import READERS, BadRow, Row, class_names, read
+from mtlkit.data.parquet import class_names
+from mtlkit.data.readers import READERS, BadRow, Row, read
 from mtlkit.errors import DataError, NetworkError, listed, suggest
 
 SPLITS: dict[str, tuple[str, ...]] = {

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mtlkit.data.columns import join_text, text_columns
-from mtlkit.data.readers import PARQUET_ROWS, BadRow, parquet_file, read
+from mtlkit.data.parquet import PARQUET_ROWS, parquet_file
+from mtlkit.data.readers import BadRow, read
 from mtlkit.errors import DataError
 
 WAY = "say --column NAME"

@@ -100,7 +100,7 @@ def test_text_is_joined_by_spaces_and_missing_where_a_part_is() -> None:
 
 @pytest.mark.parametrize(
     ("value", "label"),
-    [("01", "01"), (1, "1"), (1.0, 1.0), (True, "true"), (None, None), ([1, "b"], ("1", "b")), ([], ())],
+    [("01", "01"), (1, "1"), (1.0, 1.0), (True, "true"), (None, None), ([1, "b"], ("1", "b")), ([], ()), (["a", None], None)],
 )
 def test_label_keeps_what_tells_its_kind(value: Any, label: Any) -> None:
     assert label_value(value) == label

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,7 @@ def test_malformed_csv_header_is_named_by_file_and_line(tmp_path: Path, content:
         ('"a"', "str where a JSON object belongs"),
         ("[" * 200_000, "not JSON"),
         ('{"text": "half \\ud83d"}', "half a surrogate pair"),
+        ('{"text": ' + "9" * 5000 + "}", "not JSON"),  # more digits than Python takes
     ],
 )
 def test_malformed_jsonl_row_is_named_by_file_and_line(tmp_path: Path, line: str, reason: str) -> None:  # fault 19
@@ -114,6 +116,12 @@ def test_malformed_jsonl_row_is_named_by_file_and_line(tmp_path: Path, line: str
     tally = Tally()
     assert [row["text"] for row in good_rows(read(path), "skip", tally)] == ["fine", "fine too"]
     assert (tally.skipped, tally.reasons) == (1, [message])
+
+
+def test_a_header_of_many_columns_is_read_at_once(tmp_path: Path) -> None:  # comparing each with each would take minutes
+    path = written(tmp_path / "a.csv", ",".join(f"c{number}" for number in range(50_000)) + "\na,b\n")
+    (message,) = only_bad(path)
+    assert message == f"{path}:2: 2 fields where the header has 50000"
 
 
 def test_short_csv_row_is_an_error_that_names_its_line(tmp_path: Path) -> None:  # fault 20
@@ -187,9 +195,9 @@ def test_character_cut_off_at_the_end_of_a_file_is_found(tmp_path: Path) -> None
         list(read(path))
 
 
-@pytest.mark.parametrize("name", ["utf-9", "base64"])
+@pytest.mark.parametrize("name", ["utf-9", "base64", "undefined", "a\0"])
 def test_unknown_encoding_is_named(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=f"encoding '{name}' is not known"):
+    with pytest.raises(DataError, match=re.escape(f"encoding {name!r} is not known")):
         list(read(written(tmp_path / "a.txt", "a"), name))
 
 
@@ -199,6 +207,56 @@ def test_broken_parquet_is_one_line(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(DataError, match="not a readable parquet file") as caught:
         list(read(path))
     assert "\n" not in str(caught.value)
+
+
+def described(names: Any) -> dict[str, str]:
+    """What `datasets` stores in the schema for a column of classes."""
+    return {"huggingface": json.dumps({"info": {"features": {"label": {"names": names, "_type": "ClassLabel"}}}})}
+
+
+@pytest.mark.parametrize(
+    ("columns", "metadata", "said"),
+    [
+        ({"text": ["a"], "label": [2]}, described(["neg", "pos"]), "class 2, where 2 have names"),
+        ({"text": ["a"], "label": ["2"]}, described(["neg", "pos"]), "class '2', where 2 have names"),
+        ({"text": ["a"], "label": [1]}, {"huggingface": "{"}, "Expecting property name"),
+    ],
+)
+def test_classes_of_a_parquet_file_that_have_no_name_are_an_error(
+    tmp_path: Path, columns: dict[str, Any], metadata: dict[str, str], said: str
+) -> None:
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table(columns).replace_schema_metadata(metadata), path)
+    with pytest.raises(DataError, match=said):
+        list(read(path))
+
+
+def test_names_of_classes_that_are_none_leave_the_numbers(tmp_path: Path) -> None:
+    for place, metadata in enumerate((described([1, 2]), described({}), {"huggingface": '{"info": []}'})):
+        path = tmp_path / f"{place}.parquet"
+        parquet.write_table(pyarrow.table({"text": ["a"], "label": [1]}).replace_schema_metadata(metadata), path)
+        assert list(read(path)) == [{"text": "a", "label": 1}]
+
+
+def test_a_column_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table([pyarrow.array(["a"]), pyarrow.array(["b"])], names=["text", "text"]), path)
+    with pytest.raises(DataError, match=r"a\.parquet: column text is there twice$"):
+        list(read(path))
+
+
+def test_a_parquet_file_with_a_flipped_byte_is_a_data_error_or_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({"text": ["one", "two"] * 20}), path)
+    content, said = path.read_bytes(), []
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        try:
+            list(read(path))
+        except DataError as error:
+            said.append(str(error))
+    assert len(said) > len(content) / 4
+    assert all(message.startswith(f"{path}: ") and "\n" not in message for message in said)
 
 
 def test_unknown_suffix_lists_those_that_are_known(tmp_path: Path) -> None:
