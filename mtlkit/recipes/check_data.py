@@ -10,16 +10,17 @@ import numpy as np
 
 from mtlkit.config.architecture import Encoding, Kind
 from mtlkit.config.checking import CheckDataOptions
-from mtlkit.data.class_checks import blank_texts, count_classes, one_class, sorted_labels, uneven_classes, unseen_classes
-from mtlkit.data.findings import MOST_TOKENS, Finding, Lengths, Split, SplitSummary, TaskSummary, split_of
+from mtlkit.data.class_checks import count_classes, sorted_labels, uneven_classes, unseen_classes
+from mtlkit.data.findings import MOST_TOKENS, Finding, Lengths, Split, SplitSummary, TaskSummary
 from mtlkit.data.grammar import parse_source
 from mtlkit.data.labels import infer_kind
-from mtlkit.data.leaks import near_texts, overlap, repeated_texts, shared_texts, two_labels
+from mtlkit.data.leaks import near_texts, repeated_texts, shared_texts
 from mtlkit.data.overlap import TextNumbers
 from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Label, Reading, Table, holds_out, read_test, read_train_and_validation
+from mtlkit.data.tables import Label, Reading, holds_out, read_test, read_train_and_validation
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.recipes.finding import find_model
+from mtlkit.recipes.first_look import quick_findings, splits_of
 from mtlkit.recipes.tasks import named_sources
 from mtlkit.recipes.weights import read_encoder
 
@@ -80,28 +81,10 @@ def read_splits(name: str, source: str, reading: Reading, numbers: TextNumbers) 
     return splits_of(name, {"train": train, "validation": validation, **({"test": test} if test else {})}, numbers)
 
 
-def splits_of(name: str, tables: Mapping[str, Table], numbers: TextNumbers) -> list[Split]:
-    """Splits by their names; the last one is what results are of."""
-    last = list(tables)[-1]
-    return [split_of(name, split, table, numbers, judged=split == last) for split, table in tables.items()]
-
-
 def kind_of(source: str, labels: Sequence[Label]) -> Kind:
     """The kind of a task: what its source says, else what its labels look like."""
     kind: Kind = parse_source(source)[1].kind or infer_kind(labels)  # type: ignore[assignment]
     return kind
-
-
-def quick_findings(splits: Sequence[Split], kind: Kind) -> Iterator[Finding]:
-    """What costs next to nothing, so that a training looks for it, too; the first of the splits is train."""
-    train, *others = splits
-    if kind == "classification":
-        yield from one_class(train)
-    for split in splits:
-        yield from blank_texts(split)
-    for other in others:
-        yield from overlap(train, other)
-    yield from two_labels(splits, kind)
 
 
 def thorough_findings(splits: Sequence[Split], kind: Kind, numbers: TextNumbers) -> Iterator[Finding]:

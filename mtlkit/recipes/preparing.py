@@ -16,6 +16,7 @@ from mtlkit.data.tasks import TaskData, prepare_task
 from mtlkit.data.tokenizer import Encoded
 from mtlkit.errors import UsageError
 from mtlkit.recipes.finding import Found
+from mtlkit.recipes.first_look import first_look
 from mtlkit.recipes.keeping import Keeping
 from mtlkit.recipes.start import Start, fit_heads, start_from, start_from_scratch
 from mtlkit.recipes.vector_objectives import load_lesson
@@ -105,6 +106,7 @@ def load(options: Options, checked: Checked, reading: Reading) -> Loaded:
         name: prepare_task(spec, checked.sources[name], train[name], tables[name][1], start.encoder)
         for name, spec in specs.items()
     }
+    warnings += [text for name, spec in specs.items() for text in first_look(train[name], tables[name][1], name, spec.kind)]
     watched = {name: watched_task(start, name, source, reading) for name, source in checked.keeping.watched.items()}
     known = frozenset(name for name, spec in brought.items() if start.model.tasks[name] is spec)
     return Loaded(start, tasks | watched, known, warnings)
