@@ -45,6 +45,14 @@ class DivergedError(MtlkitError):
     exit_code = 5
 
 
+class StoppedError(MtlkitError):
+    """A training that was asked to stop by a signal, and did when nothing could be lost."""
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + number
+
+
 class NetworkError(MtlkitError):
     """A hub that cannot be reached."""
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from mtlkit import __version__
 from mtlkit.cli import check_data, curves, embed, evaluate, export, info, predict, pretrain, train_mtl, train_sentence
 from mtlkit.cli.console import close_stdout, reader_left
+from mtlkit.cli.options import with_values
 from mtlkit.errors import MtlkitError
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -62,7 +63,7 @@ def main() -> NoReturn:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks shows as its number
     try:
-        code = app(standalone_mode=False)
+        code = app(with_values(sys.argv[1:]), standalone_mode=False)
         sys.stdout.flush()
     except MtlkitError as error:
         fail(str(error), error.exit_code)

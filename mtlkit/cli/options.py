@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -95,6 +95,19 @@ def _config_parameter(known: list[str], lists: list[str]) -> inspect.Parameter:
     )
     marked = Annotated[typing.Optional[Path], option]  # noqa: UP045 (typer reads this at run time, on 3.10 too)
     return inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=marked)
+
+
+OPTIONAL = {"--resume"}  # options whose value may be left out
+
+
+def with_values(arguments: Sequence[str]) -> list[str]:
+    """Gives an option of OPTIONAL that has no value an empty one, which Typer asks for: `--resume --epochs 3`."""
+    found = []
+    for place, argument in enumerate(arguments):
+        follows = arguments[place + 1 : place + 2]
+        alone = argument in OPTIONAL and "--" not in arguments[:place] and (not follows or follows[0].startswith("-"))
+        found.append(f"{argument}=" if alone else argument)
+    return found
 
 
 def read_config(path: Path, known: list[str], lists: list[str]) -> dict[str, Any]:

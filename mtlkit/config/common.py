@@ -8,10 +8,12 @@ from typing import Literal
 
 from mtlkit.config.architecture import SIZES
 from mtlkit.config.fields import option
+from mtlkit.config.saving import SAVE_EVERY
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
 OnBadRow = Literal["error", "skip"]
+OnSpike = Literal["ignore", "skip", "stop"]
 Size = Literal["xs", "s", "m", "l"]
 
 DATA, MODEL, TRAINING, RUN, MACHINE = "Data", "Model", "Training", "Run", "Machine"
@@ -33,6 +35,22 @@ class TrainingOptions(MachineOptions):
     out: Path | None = option(None, "Folder of the run.", panel=RUN, default_text="a folder named after the command under --runs")
     overwrite: bool = option(False, "Replace the run that stands there.", panel=RUN)
     runs: Path = option(Path("runs"), "Where runs are kept and looked for.", panel=RUN)
+    resume: str | None = option(
+        None,
+        "Go on from the last saved state: of the same command typed again, or of RUN, which brings all its options.",
+        panel=RUN,
+        metavar="[RUN]",
+    )
+    save_every: str = option(SAVE_EVERY, "How often the state is saved: so many steps, or minutes such as 10m.", panel=RUN)
+    keep_state: bool = option(False, "Keep the last state in the finished run, so that --extend can go on from it.", panel=RUN)
+    extend: int | None = option(
+        None, "With --resume of a finished run whose state was kept: so many epochs more.", panel=RUN, minimum=1
+    )
+    on_spike: OnSpike = option(
+        "ignore",
+        "A loss or gradient far above the usual: take the step all the same, skip it, or stop before it with the state saved.",
+        panel=TRAINING,
+    )
     encoding: str = option("utf-8", "Encoding of text files.", panel=DATA)
     on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA)
     weight_decay: float = option(0.01, "Decay of weight matrices; norms and biases are left alone.", panel=TRAINING, minimum=0)

@@ -68,6 +68,9 @@ class TaskTrainingOptions(ShapeOptions, TrainingOptions):
     cap: str = option("none", "Cut larger training sets: shortest, a number of rows, or none.", panel=DATA)
     epochs: int = option(6, "Passes over the largest task.", panel=TRAINING, minimum=1)
     patience: int = option(0, "Stop after this many epochs without a better score; 0 never stops.", panel=TRAINING, minimum=0)
+    eval_every: int = option(
+        0, "Steps between two evaluations within an epoch, besides the one at its end; 0 has none.", panel=TRAINING, minimum=0
+    )
     batch_tokens: int = option(2048, "Tokens of a batch of the task with the longest texts.", panel=TRAINING, minimum=8)
     learning_rate: float = option(3e-4, "Peak learning rate of the backbone.", panel=TRAINING, minimum=0)
     head_rate: float = option(50.0, "Learning rate of heads, as a multiple of --learning-rate.", panel=TRAINING, minimum=0)
@@ -161,6 +164,8 @@ class TrainSentenceOptions(TaskTrainingOptions):
     balance_on: ClassVar[BalanceOn] = "vectors"
     select: ClassVar[str] = "mean"
     router: ClassVar[bool] = False
+    task_patience: ClassVar[int] = 0
+    keep_best_per_task: ClassVar[bool] = False
 
     @property
     def tasks(self) -> list[str]:
@@ -217,6 +222,12 @@ class TrainMtlOptions(TaskTrainingOptions):
     )
     select: str = option(
         "mean", "What the best epoch is chosen by: the mean or the min of the tasks' scores, or one task's.", panel=TASKS
+    )
+    keep_best_per_task: bool = option(
+        False, "Save the weights of each task's best evaluation, too, each as a model under best/ in the run.", panel=TASKS
+    )
+    task_patience: int = option(
+        0, "A task without a better score in this many epochs leaves the mix; 0 keeps it in.", panel=TASKS, minimum=0
     )
     baselines: bool = option(
         False,

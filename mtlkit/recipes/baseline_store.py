@@ -28,7 +28,8 @@ from mtlkit.runs import RunRecord, finish, verify
 OUTPUTS = "outputs.safetensors"
 # options that change no number, or only by way of what the key holds anyway: the data, the start, where it is computed
 BY_OTHER_WAYS = {"out", "overwrite", "runs", "cache_memory", "track_every", "router", "baselines", "seeds"} | {
-    *("task", "watch", "cap", "encoding", "on_bad_row", "init", "device", "precision")
+    *("task", "watch", "cap", "encoding", "on_bad_row", "init", "device", "precision"),
+    *("resume", "save_every", "keep_state", "extend", "keep_best_per_task"),
 }
 
 Outputs = Mapping[str, Array]  # of heads for the rows to score on, by task, each (N, outputs)

@@ -47,6 +47,7 @@ def check_baselines(options: TrainMtlOptions, found: Found | None, out: Path, tr
     for asked, why in (
         (options.rehearse and f"--rehearse {options.rehearse[0]}", "gives it company"),
         (options.max_forgetting is not None and "--max-forgetting", "may stop one training before the other"),
+        (options.task_patience and "--task-patience", "may stop one task before the other"),
     ):
         if asked:
             raise UsageError(f"--baselines trains each task alone for as long as together, and {asked} {why}; leave one out")

@@ -26,4 +26,5 @@ def check_mixing(
     known = ["mean", "min", *trained]
     if options.select not in known:
         raise UsageError(f"--select {options.select}: it is none of {listed(known)}{suggest(options.select, known)}")
-    return Mixing(schedule, length, balance, options.balance_on, options.select)
+    kept = (options.select, options.task_patience, options.keep_best_per_task)
+    return Mixing(schedule, length, balance, options.balance_on, *kept)

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mtlkit.batch import Batch
 from mtlkit.data.batching import Windows
 from mtlkit.errors import DataError
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import next_token_loss
+from mtlkit.training.next_token import window_batch
 
 AT_ONCE = 16  # windows
 
@@ -23,14 +23,6 @@ def held_out_windows(ids: NDArray[np.unsignedinteger], context: int) -> Windows:
     if len(ids) < 3:
         raise DataError("the held-out texts are too short to measure perplexity on; add text")
     return Windows(ids, min(context, len(ids) - 1))
-
-
-def window_batch(
-    ids: NDArray[np.int64], targets: NDArray[np.int64], length: int, device: torch.device
-) -> tuple[Batch, torch.Tensor]:
-    """Windows of equal length as a batch, with the target of each token."""
-    count = len(ids) // length
-    return Batch.flat(ids, [length] * count, np.arange(count)).to(device), torch.from_numpy(targets).to(device)
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,11 @@ from mtlkit.config.inference import ExportOptions
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.report.card import model_card
-from mtlkit.runs import TOKENIZER, RunRecord, finish
+from mtlkit.runs import TOKENIZER, RunRecord, finish, staged
+from mtlkit.training.events import BestOfTask
+from mtlkit.training.snapshot import copy_into
+
+BEST = "best"  # in a run: the models of each task's best evaluation
 
 
 def plain(options: TrainingOptions | ExportOptions) -> dict[str, Any]:
@@ -52,22 +57,37 @@ class Product:
     encoding: Encoding
 
 
-def save_run(
-    folder: Path,
-    out: Path,
-    product: Product,
-    command: str,
-    options: TrainingOptions,
-    *,
-    data: dict[str, Any],
-    metrics: dict[str, Any],
-    parent: dict[str, str] | None = None,
-) -> None:
+@dataclass(frozen=True)
+class Making:
+    """How it was made: by which command with which options, of which data, from which parent."""
+
+    command: str
+    options: TrainingOptions
+    data: dict[str, Any]
+    parent: dict[str, str] | None = None
+
+
+def save_run(folder: Path, out: Path, product: Product, made: Making, metrics: dict[str, Any]) -> None:
     """Writes model, tokenizer, card and record into the staged folder and moves it to its place."""
     model = product.model
     save_model(model, folder, product.stage, product.encoding)
     product.tokenizer.save(str(folder / TOKENIZER))
-    record = RunRecord(product.stage, command_line(command, options), plain(options), options.seed, data, metrics, parent)
+    options = made.options
+    command = command_line(made.command, options)
+    record = RunRecord(product.stage, command, plain(options), options.seed, made.data, metrics, made.parent)
     card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()))
     (folder / "README.md").write_text(card, encoding="utf-8")
     finish(folder, out, record)
+
+
+def save_bests(folder: Path, product: Product, made: Making, bests: Sequence[BestOfTask]) -> None:
+    """Writes the weights of each task's best evaluation, each as a run under `best/` in the staged folder of a run."""
+    (folder / BEST).mkdir()
+    weights = dict(product.model.named_parameters())
+    chosen = {name: weight.detach().clone() for name, weight in weights.items()}
+    for best in bests:
+        copy_into(weights, best.weights or {})
+        metrics = {"task": best.task, "score": best.score, "best_epoch": best.epoch, "best_step": best.step}
+        with staged(folder / BEST / best.task) as place:
+            save_run(place, folder / BEST / best.task, product, made, metrics)
+    copy_into(weights, chosen)

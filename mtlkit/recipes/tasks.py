@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from mtlkit.config.architecture import Stage, parse_head
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
 from mtlkit.data.grammar import parse_source, parse_task
-from mtlkit.errors import MtlkitError, UsageError, listed
+from mtlkit.errors import UsageError
 from mtlkit.inference.compute import choose_compute
 from mtlkit.model.weight_names import weight_names
 from mtlkit.recipes.baselines import Finding, check_baselines, compare
 from mtlkit.recipes.keeping import Keeping, check_keeping
 from mtlkit.recipes.mixing import check_mixing
+from mtlkit.recipes.outcome import Outcome, texts_of
 from mtlkit.recipes.preparing import Checked, Options, Prepared, prepare_objectives
-from mtlkit.recipes.saving import Product, save_run
+from mtlkit.recipes.saving import Making, Product, save_bests, save_run
 from mtlkit.recipes.start import choose_start
 from mtlkit.recipes.vector_objectives import check_objective
 from mtlkit.recipes.weights import describe
-from mtlkit.report.forgetting import in_words
+from mtlkit.recipes.workplace import Workplace, workplace
 from mtlkit.report.sharing import in_words as sharing_words
-from mtlkit.runs import LOG, amend, check_place, staged
-from mtlkit.training.events import Epoch, Event, Finished, Forgetting, Note, Parts, Sharing
+from mtlkit.runs import amend, staged
+from mtlkit.training.events import Event, Finished, Note, Sharing
 from mtlkit.training.fit import Surroundings, fit
 from mtlkit.training.freezing import check_freeze, parse_freeze
 from mtlkit.training.frozen_weights import prefix_depth
+from mtlkit.training.loop import DivergedStep
 from mtlkit.training.memory import probe_texts
 from mtlkit.training.regime import Regime
 from mtlkit.training.router import check_router
@@ -45,11 +48,18 @@ class Stages:
 
 def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
     """Checks all options, reads the data, trains, and writes the run. No data is read before everything is checked."""
-    started = time.monotonic()
-    out = options.out or options.runs / stages.folder
-    check_place(out, options.overwrite)
+    with workplace(options, stages.command, stages.folder) as place:
+        yield from place.said()
+        if place.finished:
+            yield Finished(place.out, place.finished.metrics, 0.0, stages.following)
+        else:
+            yield from _train(place.options, stages, place)
+
+
+def _train(options: Options, stages: Stages, place: Workplace[Any]) -> Iterator[Event]:
+    started, out = time.monotonic(), place.out
     compute = choose_compute(options.device, options.precision)
-    checked = check(options, stages)
+    checked = check(replace(options, init=place.init), stages)
     yield Note(
         f"starting from {checked.found}, {checked.found.reason}" if checked.found else "starting from fresh weights, as asked"
     )
@@ -62,24 +72,28 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
         yield Note(f"kept as they are, for want of data: {', '.join(sorted(unused))}{seen}", warning=moves)
     regime = regime_of(options, checked, prepared)
     cache = out.parent / ".cache"
+    saver = place.saver(compute, prepared.data, checked.init, start.parent)
+    yield from place.said()
     probe = start.encoder.encode(probe_texts()) if prepared.known else None
-    with staged(out) as place:
-        best, forgotten = None, {}
-        with (place / LOG).open("w", encoding="utf-8") as log:
-            surroundings = Surroundings(compute, log, cache, probe)
-            for event in fit(start.model, prepared.objectives, regime, options, surroundings):
-                if isinstance(event, Epoch) and event.best:
-                    best = event
-                if isinstance(event, Parts):
-                    check_unchanged(event)
-                if isinstance(event, Forgetting):
-                    forgotten = {"forgetting": {**event.report.to_json(), "words": in_words(event.report)}}
-                yield event
-        assert best is not None
-        scores = {state.task: state.validation for state in best.tasks}
-        metrics = {"validation": scores, "score": best.score, "best_epoch": best.epoch, **forgotten}
+    outcome = Outcome()
+    with place.interrupts:
+        with place.log() as log:
+            surroundings = Surroundings(compute, log, cache, probe, saver, options.keep_state, place.begun, place.extends)
+            try:
+                for event in fit(start.model, prepared.objectives, regime, options, surroundings):
+                    outcome.add(event)
+                    yield event
+            except DivergedStep as error:
+                raise place.diverged(error, texts_of(error.pieces, prepared)) from None
+        metrics = outcome.metrics()
         product = Product(start.model, start.encoder.tokenizer, stages.stage, start.encoder.encoding)
-        save_run(place, out, product, stages.command, options, data=prepared.data, metrics=metrics, parent=start.parent)
+        made = Making(stages.command, options, prepared.data, start.parent)
+        with staged(out) as folder:
+            place.hand_over(folder)
+            if options.keep_best_per_task:
+                save_bests(folder, product, made, outcome.bests)
+            save_run(folder, out, product, made, metrics)
+    place.end()
     if isinstance(options, TrainMtlOptions) and options.baselines:
         report = yield from compare(Finding(options, checked, prepared, regime, compute, cache))
         metrics["sharing"] = {**report.to_json(), "words": sharing_words(report)}
@@ -141,11 +155,3 @@ def named_sources(tasks: Sequence[str]) -> dict[str, str]:
     if not named:
         raise UsageError("no task; give one with --task NAME=SOURCE")
     return named
-
-
-def check_unchanged(parts: Parts) -> None:
-    """The proof of freezing. A difference is a bug of mtlkit."""
-    for part in parts.parts:
-        if part.changed:
-            digests = f"SHA-256 of {part.name} was {part.before} and is {part.after}"
-            raise MtlkitError(f"frozen but changed: {listed(part.changed)} ({digests}); nothing was saved, please report this")

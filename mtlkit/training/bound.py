@@ -8,6 +8,7 @@ from math import ceil
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.judging import Judge, trained_weights
 from mtlkit.training.objectives import Objective
+from mtlkit.training.snapshot import Snapshot, copy_into
 
 CHECKS = 4  # in an epoch: the first alone may lose more than is allowed
 
@@ -30,16 +31,15 @@ class Bound:
     ) -> None:
         self.model, self.watched, self.points, self.never, self.judge = model, watched, points, never, judge
         self.every = ceil(steps_an_epoch / CHECKS)
-        self.steps_an_epoch = steps_an_epoch
         self.before = self._scores()
         self.kept, self.step = trained_weights(model, never), 0
 
     def _scores(self) -> dict[str, float]:
         return {name: metrics[self.watched[name].metric] for name, metrics in self.judge(self.watched).items()}
 
-    def due(self, steps: int) -> bool:
-        """Whether to look after so many steps: some times in an epoch, and at its end."""
-        return steps % self.steps_an_epoch == 0 or steps % self.steps_an_epoch % self.every == 0
+    def due(self, place: int) -> bool:
+        """Whether to look after so many steps of an epoch, or at its end (0): some times in an epoch."""
+        return place % self.every == 0
 
     def broken(self, steps: int) -> str:
         """Which task fell too far; nothing where none did, and the weights are remembered. Leaves the model in evaluation
@@ -51,3 +51,11 @@ class Bound:
             return f"{worst} fell {fallen:.1f} points below its start, and {self.points:g} are allowed"
         self.kept, self.step = trained_weights(self.model, self.never), steps
         return ""
+
+    def state(self) -> Snapshot:
+        """All that `load` needs; where the tasks stood before is worked out from the start."""
+        return Snapshot(self.kept, {"step": self.step})
+
+    def load(self, state: Snapshot) -> None:
+        copy_into(self.kept, state.tensors)
+        self.step = state.plain["step"]

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from mtlkit.data.batching import Rows
+from mtlkit.training.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -55,3 +57,12 @@ class Coverage:
         """The tasks with rows that were not seen, in words: "topic 400 of 1,000, stars 7 of 90"; nothing where there are none."""
         seen = {name: self[name] for name in self._times}
         return ", ".join(f"{name} {one.unseen:,} of {one.rows:,}" for name, one in seen.items() if one.unseen)
+
+    def state(self) -> Snapshot:
+        """All that `load` needs."""
+        tensors = {name: torch.from_numpy(times.astype(np.int64)) for name, times in self._times.items()}
+        return Snapshot(tensors, {"batches": dict(self._batches)})
+
+    def load(self, state: Snapshot) -> None:
+        self._times = {name: times.numpy().astype(np.uint32) for name, times in state.tensors.items()}
+        self._batches = Counter(state.plain["batches"])

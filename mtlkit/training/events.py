@@ -62,7 +62,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class TaskState:
-    """A task at the end of an epoch. A watched task is evaluated, not trained; one that is rehearsed has batches all the same."""
+    """A task at the end of an epoch, or within one: batches, texts, and how often each row was seen on average, since the epoch
+    began. A watched task is evaluated, not trained; one that is rehearsed has batches all the same."""
 
     task: str
     kind: str
@@ -71,12 +72,14 @@ class TaskState:
     batches: int
     planned: int
     watched: bool
+    texts: int = 0
+    repeats: float = 0.0
 
 
 @dataclass(frozen=True)
 class Epoch:
     """All tasks after an epoch (0: before training); `best` when its score is the highest so far. `place` names the point in an
-    epoch where training was stopped; `weights` are those of the tasks' losses, where they change."""
+    epoch where it was evaluated; `weights` are those of the tasks' losses, where they change; `step` counts steps so far."""
 
     epoch: int
     epochs: int
@@ -85,6 +88,26 @@ class Epoch:
     best: bool
     place: str = ""
     weights: Mapping[str, float] = field(default_factory=dict)
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The evaluation whose weights stay."""
+
+    epoch: Epoch
+
+
+@dataclass(frozen=True)
+class BestOfTask:
+    """When a task was at its best, the metric that counts for it then, and the weights of that moment (those that train, by name)
+    where they were to be kept."""
+
+    task: str
+    score: float
+    epoch: int
+    step: int
+    weights: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +142,7 @@ class Finished:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-Event = Note | Parts | Progress | Epoch | Tracking | Forgetting | Sharing | Finished
+Event = Note | Parts | Progress | Epoch | Chosen | BestOfTask | Tracking | Forgetting | Sharing | Finished
 
 
 def result(events: Iterable[Event]) -> Finished:

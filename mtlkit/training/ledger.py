@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.balancing import Balance
+from mtlkit.training.bests import Bests
 from mtlkit.training.events import Epoch, TaskState
-from mtlkit.training.judging import Best, Judge, rank, trained_weights
+from mtlkit.training.judging import Judge
 from mtlkit.training.loop import Step
 from mtlkit.training.memory import Memory
 from mtlkit.training.objectives import Objective
 from mtlkit.training.regime import Mixing
-from mtlkit.training.schedules import Mix, Piece
+from mtlkit.training.schedules import Piece
+from mtlkit.training.snapshot import Snapshot
+from mtlkit.training.timetable import Timetable
 
 
 class Account:
     """Train loss and batches of each task since the epoch began."""
 
-    def __init__(self) -> None:
-        self.loss: dict[str, float] = defaultdict(float)
-        self.texts: dict[str, int] = defaultdict(int)
-        self.batches: dict[str, int] = defaultdict(int)
+    def __init__(self, state: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        found = state or {}
+        self.loss: dict[str, float] = defaultdict(float, found.get("loss", {}))
+        self.texts: dict[str, int] = defaultdict(int, found.get("texts", {}))
+        self.batches: dict[str, int] = defaultdict(int, found.get("batches", {}))
 
     def add(self, step: Step[Piece]) -> None:
         for piece, losses in zip(step.pieces, step.each, strict=True):
@@ -40,29 +44,26 @@ class Account:
 
 @dataclass(frozen=True)
 class Books:
-    """What a ledger needs to know of the plan: the objectives that learn, how their batches come, how losses are weighed, what
+    """What a ledger needs to know of the plan: the objectives that learn, how their batches come, how losses are weighed and what
     the best epoch is chosen by."""
 
     trained: Mapping[str, Objective]
-    mix: Mix
+    timetable: Timetable
     balance: Balance
     mixing: Mixing
-    epochs: int
 
 
 class Ledger:
-    """Evaluates every objective when it is asked to, and remembers the weights of the best epoch; `never` are weights that need
-    no remembering."""
+    """Evaluates every objective when it is asked to, and remembers the weights of the best evaluations; `never` are weights that
+    need no remembering."""
 
     def __init__(
         self, model: MultiTaskModel, judge: Judge, books: Books, never: frozenset[str], log: TextIO, memory: Memory | None
     ) -> None:
-        self.model, self.judge, self.books, self.never = model, judge, books, never
-        self.log, self.memory = log, memory
+        self.judge, self.books, self.log, self.memory = judge, books, log, memory
+        self.bests = Bests(model, books.trained, books.mixing.select, never, books.mixing.keep_best)
         self.account = Account()
-        self.coverage = books.mix.coverage()
-        self.best: Best | None = None
-        self.worse = 0
+        self.coverage = books.timetable.mix.coverage()
 
     def add(self, step: Step[Piece]) -> None:
         """Notes a step and writes it to the log."""
@@ -72,40 +73,71 @@ class Ledger:
         line = {"step": step.index + 1, "losses": step.losses, "gradient_norm": step.gradient_norm, "rate": step.rate}
         weights = {"weights": step.weights} if self.books.mixing.balance.changes else {}
         tracked = {"tracking": step.tracked.to_json()} if step.tracked else {}
-        self.note({**line, **({"skipped": True} if step.skipped else {}), **weights, **tracked})
+        spike = {"spike": step.spike} if step.spike else {}
+        self.note({**line, **({"skipped": True} if step.skipped else {}), **spike, **weights, **tracked})
 
     def seen(self) -> str:
         """What of each task was trained on, in words: no row is left out without being counted."""
-        names = list(self.books.mix.plans)
-        each = {name: self.coverage[name] for name in names}
+        each = {name: self.coverage[name] for name in self.books.timetable.mix.plans}
         words = [f"{name} {one.texts:,} ({one.repeats:.1f} times each row)" for name, one in each.items()]
         left = self.coverage.left_out()
         return f"texts trained on: {', '.join(words)}{f'; rows never seen: {left}' if left else ''}"
 
-    def epoch(self, number: int, place: str = "") -> Epoch:
-        """Evaluates after an epoch (0 is before training) and remembers the weights if they are the best; `worse` counts the
-        epochs since. `place` names a point within the epoch."""
-        objectives = self.judge.objectives
-        states = tuple(self._state(name, objectives[name], metrics, number) for name, metrics in self.judge().items())
-        now = rank(states, self.books.trained, self.books.mixing.select)
-        scores = {state.task: state.validation[objectives[state.task].metric] for state in states}
-        better = number > 0 and (self.best is None or now.beats(self.best.rank))
-        if better:
-            self.best = Best(now, trained_weights(self.model, self.never), scores)
-        self.worse = 0 if better else self.worse + 1
+    def epoch(self, number: int, steps: int, place: str = "") -> Epoch:
+        """Evaluates after an epoch (0 is before training) and remembers the weights if they are the best. `place` names a point
+        within the epoch where the training ends."""
+        states = self._states(number)
         weights = self.books.balance.shown() if number and self.books.mixing.balance.changes else {}
         if number:
             self.books.balance.end_epoch()
         if self.memory and number:
-            self.memory.add(place.partition(",")[0] or f"epoch {number}", scores)
+            self.memory.add(place.partition(",")[0] or f"epoch {number}", self._scores(states))
+        found = self._take(states, number, steps, place, weights, ends=True)
         self.note({"epoch": number, "tasks": [asdict(state) for state in states], **({"weights": weights} if weights else {})})
         self.account = Account()
-        return Epoch(number, self.books.epochs, states, now.score, better, place, weights)
+        return found
 
-    def _state(self, name: str, objective: Objective, metrics: dict[str, float], number: int) -> TaskState:
-        planned = self.books.mix.planned(number - 1)[name] if number else 0
-        watched = name not in self.books.trained
-        return TaskState(name, objective.kind, self.account.mean(name), metrics, self.account.batches[name], planned, watched)
+    def look(self, number: int, steps: int) -> Epoch:
+        """The same within an epoch, which goes on."""
+        states = self._states(number)
+        self.note({"step": steps, "tasks": [asdict(state) for state in states]})
+        return self._take(states, number, steps, f"epoch {number}, step {steps}", {}, ends=False)
+
+    def _take(
+        self, states: tuple[TaskState, ...], number: int, steps: int, place: str, weights: Mapping[str, float], *, ends: bool
+    ) -> Epoch:
+        better = number > 0 and self.bests.add(states, self._scores(states), number, steps, ends=ends)
+        epochs, score = self.books.timetable.epochs, self.bests.score(states)
+        found = Epoch(number, epochs, states, score, better, place, weights, steps)
+        if better:
+            self.bests.chosen = found
+        return found
+
+    def _scores(self, states: tuple[TaskState, ...]) -> dict[str, float]:
+        return {state.task: state.validation[self.judge.objectives[state.task].metric] for state in states}
+
+    def _states(self, number: int) -> tuple[TaskState, ...]:
+        planned = self.books.timetable.planned(number - 1) if number else Counter[str]()
+        return tuple(self._state(name, metrics, planned[name]) for name, metrics in self.judge().items())
+
+    def _state(self, name: str, metrics: dict[str, float], planned: int) -> TaskState:
+        account, objective = self.account, self.judge.objectives[name]
+        texts = account.texts[name]
+        seen = (account.batches[name], planned, name not in self.books.trained, texts, texts / len(objective.train.lengths))
+        return TaskState(name, objective.kind, account.mean(name), metrics, *seen)
+
+    def state(self) -> Snapshot:
+        """All that `load` needs; the log is not part of it."""
+        own = {"account": vars(self.account), "memory": self.memory.columns if self.memory else None}
+        return Snapshot.join({"own": Snapshot(plain=own), "bests": self.bests.state(), "coverage": self.coverage.state()})
+
+    def load(self, state: Snapshot) -> None:
+        own = state.part("own").plain
+        self.account = Account(own["account"])
+        if self.memory:
+            self.memory.columns = dict(own["memory"])
+        self.bests.load(state.part("bests"))
+        self.coverage.load(state.part("coverage"))
 
     def note(self, line: dict[str, Any]) -> None:
         """Writes a line to the log."""

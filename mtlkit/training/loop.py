@@ -6,17 +6,19 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.optim import AdamW
 
 from mtlkit.errors import DivergedError
 from mtlkit.inference.compute import Compute
 from mtlkit.training.accumulation import NamesOf, Shares, groups, mean_of, numbers
 from mtlkit.training.balancing import Balance
+from mtlkit.training.loss_spikes import LossSpikes
 from mtlkit.training.losses import of_tasks
-from mtlkit.training.optimizer import LearningRate, add_thawed, make_optimizer, set_rate
+from mtlkit.training.optimizer import add_thawed, make_optimizer, set_rate
 from mtlkit.training.random_state import RandomState
 from mtlkit.training.tracked import TrackedStep
 from mtlkit.training.tracking import Tracker
@@ -25,11 +27,39 @@ Work = TypeVar("Work")
 LossesOf = Callable[[Work], Mapping[str, Tensor]]
 
 
+class Rate(Protocol):
+    """The learning rate of step 0, 1, ..."""
+
+    def at(self, step: int) -> float: ...
+
+
+class DivergedStep(DivergedError):
+    """A step that was not taken because of its numbers. `index` is its number from 0, `pieces` its work, `losses` theirs;
+    `before` is where random numbers stood before it. Everything else stands as it did then."""
+
+    def __init__(
+        self, message: str, index: int, pieces: Sequence[Any], losses: Sequence[Mapping[str, float]], before: RandomState
+    ) -> None:
+        super().__init__(message)
+        self.index, self.pieces, self.losses, self.before = index, pieces, losses, before
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A training that goes on: the optimizer, which may have steps behind it, the number of the next step, and what tells spikes
+    (None: nothing does); `stop`: a spike ends the training, otherwise its step is skipped."""
+
+    optimizer: AdamW
+    index: int = 0
+    spikes: LossSpikes | None = None
+    stop: bool = False
+
+
 @dataclass(frozen=True)
 class Step(Generic[Work]):
     """What one step did. All are plain numbers: `each` are the losses of every piece of work by name, `losses` their means,
     `gradient_norm` is before clipping, `weights` are those of the balance, by task, `tracked` is what a look at the gradients
-    found. A skipped step had a gradient that was not finite and changed nothing."""
+    found. A skipped step changed nothing: its gradient was not finite, or it was a `spike`, as that says."""
 
     index: int
     pieces: tuple[Work, ...]
@@ -40,6 +70,7 @@ class Step(Generic[Work]):
     skipped: bool
     weights: dict[str, float] = field(default_factory=dict)
     tracked: TrackedStep | None = None
+    spike: str = ""
 
     @property
     def work(self) -> Work:
@@ -52,7 +83,7 @@ def train(
     model: nn.Module,
     work: Iterable[Work],
     losses_of: LossesOf[Work],
-    rate: LearningRate,
+    rate: Rate,
     *,
     weight_decay: float,
     clip: float,
@@ -63,29 +94,34 @@ def train(
     takes: Iterable[int] = repeat(1),
     names_of: NamesOf[Work] | None = None,
     tracker: Tracker[Work] | None = None,
+    begun: Begun | None = None,
 ) -> Iterator[Step[Work]]:
     """One optimiser step a piece of work: losses are weighed by the balance (None: all alike) and added, the gradient is
     clipped to norm `clip`.
 
     `multiples` are the rates of weights by name, as multiples of the rate. A weight that is thawed on the way is taken in at the
     next step. `takes` says how many pieces each step takes: the gradient of a task is then the mean over those of them that
-    hold it, by `names_of` (None: all do). The `tracker` looks at gradients now and then and changes nothing.
+    hold it, by `names_of` (None: all do). The `tracker` looks at gradients now and then and changes nothing. `work` and `takes`
+    are those from the next step of what is `begun` on (None: from the first).
 
-    Raises DivergedError before a step whose loss is not finite; `describe` then names the texts it came from.
+    Raises DivergedStep before a step whose loss is not finite, or is a spike that is to stop the training; `describe` then names
+    the texts it came from.
     """
     weights, multiples, balance = dict(model.named_parameters()), multiples or {}, balance or Balance()
-    optimizer = make_optimizer(weights, weight_decay, multiples)
-    for index, pieces in enumerate(groups(work, takes)):
+    begun = begun or Begun(make_optimizer(weights, weight_decay, multiples))
+    optimizer = begun.optimizer
+    for index, pieces in enumerate(groups(work, takes), begun.index):
+        before = RandomState(compute.device)
         add_thawed(optimizer, weights, weight_decay, multiples, index)
         set_rate(optimizer, rate.at(index), index)
         shares = Shares(pieces, names_of)
         found: list[Mapping[str, Tensor]] = []
-        begun: list[RandomState] = []
+        states: list[RandomState] = []
         if tracker:
             tracker.begin(index, len(pieces))
         for piece in pieces:
             if balance.compares:
-                begun.append(RandomState(compute.device))
+                states.append(RandomState(compute.device))
             losses = _losses(losses_of, piece, compute)
             if tracker:
                 tracker.gradients(piece, losses)
@@ -97,16 +133,22 @@ def train(
             tracker.norms(applied)
         norm = nn.utils.clip_grad_norm_(weights.values(), clip if clip > 0 else float("inf"))
         *each, used, total = numbers([*found, applied, {"norm": norm}])
-        _check_finite(each, pieces, index, describe)
-        means, skipped = mean_of(each), not math.isfinite(total["norm"])
+        if wrong := _not_finite(each, pieces, index, describe):
+            raise DivergedStep(wrong, index, pieces, each, before)
+        means, skipped, spike = mean_of(each), not math.isfinite(total["norm"]), ""
+        if begun.spikes and not skipped and (spike := begun.spikes.found(means, total["norm"])):
+            if begun.stop:
+                raise DivergedStep(f"step {index + 1} was not taken: {spike}", index, pieces, each, before)
+            skipped = True
         if not skipped:
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if not skipped:
-            after = [_losses_again(losses_of, piece, compute, state) for piece, state in zip(pieces, begun, strict=False)]
+            after = [_losses_again(losses_of, piece, compute, state) for piece, state in zip(pieces, states, strict=False)]
             balance.learn(of_tasks(means), of_tasks(mean_of(numbers(after))), used)
         tracked = tracker.end(skipped) if tracker else None
-        yield Step(index, pieces, tuple(each), means, total["norm"], rate.at(index), skipped, {} if skipped else used, tracked)
+        norm_now, rate_now, weights_now = total["norm"], rate.at(index), {} if skipped else used
+        yield Step(index, pieces, tuple(each), means, norm_now, rate_now, skipped, weights_now, tracked, spike)
 
 
 def _losses(losses_of: LossesOf[Work], piece: Work, compute: Compute) -> Mapping[str, Tensor]:
@@ -121,10 +163,10 @@ def _losses_again(losses_of: LossesOf[Work], piece: Work, compute: Compute, stat
         return _losses(losses_of, piece, compute)
 
 
-def _check_finite(
-    each: Sequence[Mapping[str, float]], pieces: Sequence[Work], index: int, describe: Callable[[Work], str]
-) -> None:
+def _not_finite(each: Sequence[Mapping[str, float]], pieces: Sequence[Work], index: int, describe: Callable[[Work], str]) -> str:
+    """Which loss is not finite, in words; nothing where all are."""
     for losses, piece in zip(each, pieces, strict=True):
         for name, value in losses.items():
             if not math.isfinite(value):
-                raise DivergedError(f"loss of '{name}' is {value} at step {index + 1} ({describe(piece)}); lower --learning-rate")
+                return f"loss of '{name}' is {value} at step {index + 1} ({describe(piece)}); lower --learning-rate"
+    return ""

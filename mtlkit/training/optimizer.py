@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW
+
+from mtlkit.training.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,8 @@ class LearningRate:
     warmup: float = 0.1
     floor: float = 0.1
 
-    def at(self, step: int) -> float:
-        """The rate of step 0, 1, ..."""
+    def at(self, step: float) -> float:
+        """The rate of step 0, 1, ..., or of a point between two."""
         rising = max(1, round(self.steps * self.warmup))
         if step < rising:
             return self.peak * (step + 1) / rising
@@ -75,3 +77,32 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float, step: int) -> None:
         since = group["since"]
         rising = 1.0 if since is None else min(1.0, (step - since + 1) / THAW_STEPS)
         group["lr"] = rate * group["multiple"] * rising
+
+
+def optimizer_state(optimizer: AdamW, weights: Weights) -> Snapshot:
+    """Which weights it moves, group by group, and the moments of each: all that `load_optimizer` needs."""
+    names = {id(weight): name for name, weight in weights.items()}
+    groups = [
+        {"weights": [names[id(weight)] for weight in group["params"]], **{key: group[key] for key in GROUP}}
+        for group in optimizer.param_groups
+    ]
+    moments = {f"{names[id(weight)]}/{key}": value for weight, found in optimizer.state.items() for key, value in found.items()}
+    return Snapshot(moments, {"groups": groups})
+
+
+GROUP = ("weight_decay", "multiple", "since")  # what tells one group from another
+
+
+def load_optimizer(optimizer: AdamW, weights: Weights, state: Snapshot) -> None:
+    """Brings an optimizer that has not moved yet to where another of the same weights stood."""
+    optimizer.param_groups.clear()
+    for group in state.plain["groups"]:
+        optimizer.add_param_group({"params": [weights[name] for name in group["weights"]], **{key: group[key] for key in GROUP}})
+    found: dict[str, dict[str, Tensor]] = {}
+    for key, value in state.tensors.items():
+        name, _, kind = key.rpartition("/")
+        found.setdefault(name, {})[kind] = value
+    for name, moments in found.items():
+        weight = weights[name]
+        # counts of steps are numbers of the processor's unless the optimizer is fused on another device
+        optimizer.state[weight] = {kind: value.to(weight.device, copy=True) for kind, value in moments.items()}

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
+from mtlkit.training.snapshot import Snapshot
+
 
 class RandomState:
     """Where the generators of the processor and of a CUDA device stand."""
@@ -20,7 +22,22 @@ class RandomState:
     def again(self) -> Iterator[None]:
         """Inside, the same numbers are drawn again; afterwards all goes on as if they had not been."""
         with torch.random.fork_rng(self.devices):
-            torch.set_rng_state(self.processor)
-            for device, state in zip(self.devices, self.others, strict=True):
-                torch.cuda.set_rng_state(state, device)
+            self.restore()
             yield
+
+    def restore(self) -> None:
+        """The same numbers are drawn again."""
+        torch.set_rng_state(self.processor)
+        for device, state in zip(self.devices, self.others, strict=True):
+            torch.cuda.set_rng_state(state, device)
+
+    def state(self) -> Snapshot:
+        """All that `load` needs."""
+        return Snapshot({"processor": self.processor, **{f"device {place}": one for place, one in enumerate(self.others)}})
+
+    @staticmethod
+    def load(state: Snapshot, device: torch.device) -> None:
+        """Random numbers go on from there; on a device of another kind, its own go on from its seed."""
+        torch.set_rng_state(state.tensors["processor"])
+        if device.type == "cuda" and "device 0" in state.tensors:
+            torch.cuda.set_rng_state(state.tensors["device 0"], device)

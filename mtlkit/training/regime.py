@@ -18,13 +18,16 @@ from mtlkit.training.objectives import Objective
 @dataclass(frozen=True)
 class Mixing:
     """How several tasks share a training: whose batch comes when, how long an epoch is (and how many batches make a step), how
-    losses are weighed, what the best epoch is chosen by (`mean`, `min` or a task)."""
+    losses are weighed, what the best epoch is chosen by (`mean`, `min` or a task), after how many epochs without a better score a
+    task leaves (0: never), whether the weights of each task's best evaluation are kept."""
 
     schedule: ScheduleChoice = ScheduleChoice()
     epoch_by: EpochLength = EpochLength()
     balance: BalanceChoice = BalanceChoice()
     balance_on: BalanceOn = "vectors"
     select: str = "mean"
+    patience: int = 0
+    keep_best: bool = False
 
 
 @dataclass(frozen=True)

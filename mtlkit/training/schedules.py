@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
@@ -23,14 +24,17 @@ Piece = dict[str, Rows]
 
 
 class Stream:
-    """The batches of one task, epoch after epoch. `cursor` counts those handed out."""
+    """The batches of one task, epoch after epoch, from number `cursor` on, which counts those handed out."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, cursor: int = 0) -> None:
         self.plan = plan
-        self.cursor = 0
+        self.cursor = self._place = cursor
         self._epoch = 0
-        self._place = 0
         self._batches = plan.epoch(0)
+        while self._place > len(self._batches):
+            self._place -= len(self._batches)
+            self._epoch += 1
+            self._batches = plan.epoch(self._epoch)
 
     def next(self) -> Rows:
         if self._place == len(self._batches):
@@ -115,12 +119,14 @@ class Mix:
         """How many batches each task gives in the first epoch."""
         return self.planned(0)
 
-    def work(self, epochs: int) -> Iterator[Piece]:
-        """The pieces of so many epochs."""
-        streams = {name: Stream(plan) for name, plan in self.plans.items()}
-        for epoch in range(epochs):
-            for names in self.order(epoch):
-                yield {name: streams[name].next() for name in names}
+    def work(self, epochs: int, start: int = 0, order: Ordering | None = None) -> Iterator[Piece]:
+        """The pieces of so many epochs, but for the first `start`. `order` stands in place of the mix's own; that of an epoch is
+        asked for when the epoch begins."""
+        pieces = (names for epoch in range(epochs) for names in (order or self.order)(epoch))
+        cursors = Counter(name for names in islice(pieces, start) for name in names)
+        streams = {name: Stream(plan, cursors[name]) for name, plan in self.plans.items()}
+        for names in pieces:
+            yield {name: streams[name].next() for name in names}
 
     def coverage(self) -> Coverage:
         """Books for the rows of its tasks, still empty."""

@@ -59,6 +59,14 @@ class TrackedStep:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> TrackedStep:
+        pairs = (
+            TrackedPair(tuple(pair["tasks"]), {part: one and Agreement(**one) for part, one in pair["parts"].items()})
+            for pair in found["pairs"]
+        )
+        return cls(found["norms"], found["ratios"], tuple(pairs), found["spike"])
+
 
 @dataclass(frozen=True)
 class Conflict:
@@ -168,3 +176,10 @@ class Spikes:
         found = bool(before) and length > max(LONG, SPIKE * median(before))
         before.append(length)
         return found
+
+    def state(self) -> list[Any]:
+        """Plain JSON, all that `load` needs."""
+        return [[list(losses), list(lengths)] for losses, lengths in self.history.items()]
+
+    def load(self, state: Iterable[Any]) -> None:
+        self.history = {tuple(losses): deque(lengths, maxlen=REMEMBERED) for losses, lengths in state}

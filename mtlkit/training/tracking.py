@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isfinite
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -152,6 +152,22 @@ class Tracker(Generic[Work]):
         found = summarise(self.steps, self.seconds, self.total) if self.steps else None
         self._clear()
         return found
+
+    def state(self) -> dict[str, Any]:
+        """Plain JSON, all that `load` needs but for the last batches of tasks, whose kind the tracker does not know."""
+        met = [[list(pair), count] for pair, count in self.pairs.met.items()]
+        steps = [step.to_json() for step in self.steps]
+        times = {"seconds": self.seconds, "total": self.total}
+        return {"next": self.next, "looks": self.looks, "spikes": self.spikes.state(), "met": met, "steps": steps, **times}
+
+    def load(self, state: Mapping[str, Any], last: Mapping[str, Work]) -> None:
+        """`last` are the last batches of tasks."""
+        self.next, self.looks = state["next"], Counter(state["looks"])
+        self.spikes.load(state["spikes"])
+        self.pairs.met = Counter({(pair[0], pair[1]): count for pair, count in state["met"]})
+        self.pairs.last = dict(last)
+        self.steps = [TrackedStep.from_json(step) for step in state["steps"]]
+        self.seconds, self.total = state["seconds"], state["total"]
 
 
 def tracked_pair(tasks: tuple[str, str], products: Values, firsts: Values, seconds: Values) -> TrackedPair:

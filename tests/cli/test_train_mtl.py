@@ -129,9 +129,15 @@ def test_a_loss_that_is_not_finite_stops_the_training(typed: Typed, data: Path, 
     answer = typed("train-mtl", *tasks(data, "kind"), "--init", mtl, *options)
     assert (answer.code, answer.out) == (5, "")
     assert re.search(
-        r"mtlkit: loss of 'kind' is (nan|inf) at step \d+ \(rows [\d, ]+ of 'kind'\); lower --learning-rate\n$", answer.err
+        r"mtlkit: loss of 'kind' is (nan|inf) at step \d+ \(rows [\d, ]+ of 'kind'\); lower --learning-rate; the texts of the "
+        rf"batch are in {re.escape(str(out))}/state/diverged.json\n$",
+        answer.err,
     )
-    assert list(tmp_path.iterdir()) == []
+    written = json.loads((out / "state" / "diverged.json").read_text())
+    assert [str(row["row"]) for row in written["rows"]["kind"]] == re.findall(
+        r"\d+", answer.err.split("(rows")[1].split(" of ")[0]
+    )
+    assert all(text for row in written["rows"]["kind"] for text in row["texts"])
 
 
 def test_one_infinite_gradient_skips_one_step_and_is_told(  # fault 17

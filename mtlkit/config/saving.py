@@ -1,0 +1,28 @@
+"""How often a training that runs is saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mtlkit.config.numbers import finite
+from mtlkit.errors import UsageError
+
+SAVE_EVERY = "10m"
+
+
+@dataclass(frozen=True)
+class SaveEvery:
+    """So many steps, or where that is 0, so many minutes."""
+
+    steps: int = 0
+    minutes: float = 0.0
+
+
+def parse_save_every(text: str) -> SaveEvery:
+    """`500` are steps, `10m` minutes. Raises UsageError."""
+    if text.isdecimal() and int(text) > 0:
+        return SaveEvery(steps=int(text))
+    minutes = finite(text[:-1]) if text.endswith("m") else None
+    if minutes is None or minutes <= 0:
+        raise UsageError(f"--save-every {text}: write a number of steps, such as 500, or of minutes, such as 10m")
+    return SaveEvery(minutes=minutes)

@@ -1,0 +1,184 @@
+"""Where a training works until it is finished: its saved states, its log, and from where it goes on."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Generic, TextIO
+
+import torch
+
+from mtlkit.config.saving import parse_save_every
+from mtlkit.errors import StoppedError, UsageError, listed
+from mtlkit.inference.compute import Compute
+from mtlkit.recipes.recalling import Options, Said, recalled, settled
+from mtlkit.recipes.saving import command_line, plain
+from mtlkit.runs import DIVERGED, LOG, RECORD, RunRecord, check_place, file_digest, read_record
+from mtlkit.states import State, StateFolder
+from mtlkit.training.events import Note
+from mtlkit.training.loop import DivergedStep
+from mtlkit.training.resume import FolderSaver, Interrupts
+from mtlkit.training.snapshot import Snapshot
+
+
+@dataclass
+class Workplace(Generic[Options]):
+    """A training that is about to begin, or to go on from a `state`; `options` are those to train with, of which so many epochs
+    were `added` after it had been finished. `finished` is its record where nothing is left to do."""
+
+    options: Options
+    command: str
+    out: Path
+    folder: StateFolder
+    state: State | None = None
+    added: int = 0
+    finished: RunRecord | None = None
+    notes: list[Note] = field(default_factory=list)
+    interrupts: Interrupts = field(default_factory=Interrupts)
+
+    def said(self) -> Iterator[Note]:
+        """What there is to tell so far, once."""
+        while self.notes:
+            yield self.notes.pop(0)
+
+    @property
+    def begun(self) -> Snapshot | None:
+        return Snapshot(self.state.tensors, self.state.plain["training"]) if self.state else None
+
+    @property
+    def extends(self) -> bool:
+        """Whether it goes on past what had been its end."""
+        return self.state is not None and Said.of_state(self.state.plain).complete and self.added > 0
+
+    @property
+    def init(self) -> str | None:
+        """What names the model that it began with, if it goes on; a newer run may stand beside that by now."""
+        found: str | None = self.state.plain["about"]["init"] if self.state else getattr(self.options, "init", None)
+        return found
+
+    def settle(self) -> None:
+        """Looks for a state to go on from. Raises UsageError where it is of another training, IntegrityError where all states
+        are damaged."""
+        self.state, warnings = self.folder.newest()
+        self.notes += [Note(text, warning=True) for text in warnings]
+        record = read_record(self.out) if (self.out / RECORD).is_file() else None
+        if self.state:
+            said = Said.of_state(self.state.plain)
+            extends = self.options.extend is not None
+            self.options, self.added = settled(self.options, said, self.out)
+            if not (record and said.complete and not extends and self._is_of(self.out)):
+                self.folder.cut_log(self.state)
+                self.notes.append(Note(f"going on after step {self.state.step:,}, as saved in {self.state.place}"))
+                return
+        elif self.options.extend:
+            raise UsageError(f"--extend: {self.out} has no saved state to go on from; a run keeps its last with --keep-state")
+        elif record:
+            Said(self.command, record.options).check(plain(self.options), self.out)
+        else:
+            self.folder.cut_log(None)
+            self.notes.append(Note(f"{self.out} has no saved state yet: this begins from the start", warning=True))
+            return
+        self.finished = record
+        self.notes.append(Note(f"{self.out} is finished already: nothing is left to resume"))
+
+    def _is_of(self, run: Path) -> bool:
+        """Whether the finished run is what came of the state. One that is to be replaced may stand there."""
+        return (run / LOG).is_file() and self.folder.log.is_file() and file_digest(run / LOG) == file_digest(self.folder.log)
+
+    def saver(self, compute: Compute, data: Mapping[str, Any], init: str, parent: Mapping[str, str] | None) -> FolderSaver:
+        """What saves its states. Raises UsageError where data or the starting model are not those that it began with."""
+        found = {"data": json.loads(json.dumps(data)), "start": parent["digest"] if parent else None}
+        about = {
+            "command": self.command,
+            "options": plain(self.options),
+            "added": self.added,
+            "init": init,
+            "machine": machine_of(compute),
+            **found,
+        }
+        go_on = f"mtlkit {self.command} --resume {self.out}"
+        saver = FolderSaver(self.folder, parse_save_every(self.options.save_every), self.interrupts, about, go_on)
+        if self.state:
+            before = self.state.plain["about"]
+            self._check_same(before, found)
+            machine = [f"{name} {now}, was {before['machine'].get(name)}" for name, now in about["machine"].items()
+                       if before["machine"].get(name) != now]  # fmt: skip
+            if machine:
+                self.notes.append(Note(f"not bit-exact: {listed(machine)}; the training goes on all the same", warning=True))
+            saver.begin(self.state.step)
+        return saver
+
+    def _check_same(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        names = {**before["data"], **now["data"]}
+        changed = [f"the data of {name}" for name in names if before["data"].get(name) != now["data"].get(name)]
+        changed += ["the model that it starts from"] if before["start"] != now["start"] else []
+        if changed:
+            raise UsageError(
+                f"--resume {self.out}: changed since the state was saved: {listed(changed)}; bring back what it was, or train "
+                "anew with --overwrite"
+            )
+
+    @contextmanager
+    def log(self) -> Iterator[TextIO]:
+        """The log, to go on with. A line is written at once, so that a kill costs none."""
+        with self.folder.log.open("a", encoding="utf-8", buffering=1) as log:
+            yield log
+
+    def hand_over(self, staged: Path) -> None:
+        """Gives the staged run its log, and the last state where that is kept."""
+        shutil.copyfile(self.folder.log, staged / LOG)
+        if self.options.keep_state:
+            self.folder.carry(staged)
+
+    def diverged(self, error: DivergedStep, texts: Mapping[str, Any]) -> DivergedStep:
+        """Writes down the batch that a step was not taken for, and says where that is."""
+        path = self.folder.path / DIVERGED
+        losses = [{name: value if math.isfinite(value) else str(value) for name, value in one.items()} for one in error.losses]
+        found = {"step": error.index + 1, "losses": losses, "rows": texts}
+        path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        said = f"{error}; the texts of the batch are in {path}"
+        return DivergedStep(said, error.index, error.pieces, error.losses, error.before)
+
+    def end(self) -> None:
+        """After the run was saved. Raises StoppedError when a stop was asked for meanwhile."""
+        if self.interrupts.asked is not None:
+            raise StoppedError(f"{self.out} is finished and saved", self.interrupts.asked)
+
+
+@contextmanager
+def workplace(options: Options, command: str, folder: str) -> Iterator[Workplace[Options]]:
+    """Settles where a training works and from where it goes on, and keeps other writers out. `folder` is its usual place under
+    `--runs`. Raises UsageError, IntegrityError."""
+    parse_save_every(options.save_every)
+    if options.extend and options.resume is None:
+        raise UsageError("--extend goes on with a finished run; name it with --resume RUN")
+    out = Path(options.resume) if options.resume else options.out or options.runs / folder
+    if options.resume:
+        options = recalled(options, command, out)
+    check_place(out, options.overwrite or options.resume is not None)
+    states = StateFolder(out)
+    with states.lock(command_line(command, options)):
+        place = Workplace(options, command, out, states)
+        if options.resume is None:
+            states.drop()
+        else:
+            place.settle()
+        (states.path / DIVERGED).unlink(missing_ok=True)
+        yield place
+
+
+def machine_of(compute: Compute) -> dict[str, Any]:
+    """All of a machine that the last bit of a training depends on."""
+    return {
+        "torch": version("torch"),
+        "threads": torch.get_num_threads(),
+        "device": compute.device.type,
+        "precision": compute.precision,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }

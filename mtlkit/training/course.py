@@ -1,0 +1,243 @@
+"""A training under way: step after step from wherever it stands, with all that it needs to go on later from there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import Tensor
+
+from mtlkit.config.training import TaskTrainingOptions
+from mtlkit.errors import listed
+from mtlkit.inference.compute import Compute
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.weight_names import parts_of
+from mtlkit.training.balancing import Balance
+from mtlkit.training.bound import Bound
+from mtlkit.training.events import Event, Note, Progress, Tracking
+from mtlkit.training.freezing import Freezing
+from mtlkit.training.frozen_weights import apply_freeze, training_mode
+from mtlkit.training.ledger import Ledger
+from mtlkit.training.loop import Begun, DivergedStep, Step, train
+from mtlkit.training.loss_spikes import LossSpikes
+from mtlkit.training.multitask import TaskLosses
+from mtlkit.training.optimizer import LearningRate, load_optimizer, make_optimizer, optimizer_state
+from mtlkit.training.random_state import RandomState
+from mtlkit.training.resume import Saver
+from mtlkit.training.schedules import Piece
+from mtlkit.training.snapshot import Snapshot, copy_into
+from mtlkit.training.timetable import Timetable
+from mtlkit.training.tracking import Tracker
+
+
+@dataclass
+class Stand:
+    """Where a training stands: steps taken, tokens seen, seconds passed; whether it has come to its end before its last epoch."""
+
+    step: int = 0
+    seen: int = 0
+    seconds: float = 0.0
+    ended: bool = False
+
+
+@dataclass
+class Frozen:
+    """What is frozen now: by the plan, and always because nothing trains it (`idle`)."""
+
+    freezing: Freezing
+    idle: frozenset[str]
+    weights: frozenset[str] = field(default_factory=frozenset)
+
+    def at(self, epoch: int, steps: int) -> frozenset[str]:
+        return self.freezing.at(epoch, steps) | self.idle
+
+
+class Course:
+    """Trains `model` by a timetable. Evaluations, the best weights and the log are the ledger's."""
+
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        timetable: Timetable,
+        losses: TaskLosses,
+        balance: Balance,
+        ledger: Ledger,
+        frozen: Frozen,
+        options: TaskTrainingOptions,
+        compute: Compute,
+        *,
+        multiples: Mapping[str, float],
+        bound: Bound | None,
+        saver: Saver | None,
+    ) -> None:
+        self.model, self.timetable, self.losses, self.balance, self.ledger = model, timetable, losses, balance, ledger
+        self.frozen, self.options, self.compute, self.multiples = frozen, options, compute, multiples
+        self.bound, self.saver, self.stand = bound, saver, Stand()
+        self.lengths = {name: one.train.lengths for name, one in losses.objectives.items()}
+        self.weights = dict(model.named_parameters())
+        self.rate = LearningRate(options.learning_rate, timetable.full * options.epochs, options.warmup)
+        self.decay = 0.0 if any(guard.replaces_decay for guard in losses.guards.values()) else options.weight_decay
+        self.optimizer = make_optimizer(self.weights, self.decay, multiples)
+        self.tracker: Tracker[Piece] = Tracker(model, list(losses.objectives), losses, compute, options.track_every)
+        self.spikes = None if options.on_spike == "ignore" else LossSpikes()
+
+    def at(self, step: int) -> float:
+        """The learning rate of a step."""
+        return self.rate.at(self.timetable.position(step))
+
+    def events(self) -> Iterator[Event]:
+        """Trains to the end, or until there is a reason to stop. Raises DivergedStep, and Stopped after a signal."""
+        if self.saver:
+            self.saver.after(self.stand.step, self.snapshot)
+        if self.stand.ended:
+            return
+        for step, progress in self._steps():
+            yield from self._after(step, progress)
+            if self.stand.ended:
+                return
+            training_mode(self.model, self.frozen.weights)
+            if self.saver:
+                self.saver.after(self.stand.step, self.snapshot)
+
+    def _after(self, step: Step[Piece], progress: Progress) -> Iterator[Event]:
+        done = step.index + 1
+        self.ledger.add(step)
+        self.ledger.judge.moved()
+        if step.skipped:
+            yield Note(f"step {done} was skipped: {step.spike or 'its gradient was not finite'}", warning=True)
+        yield progress
+        yield from self._thaw(done)
+        place = self.timetable.locate(done)[1]
+        if self.bound and self.bound.due(place) and (reason := self.bound.broken(done)):
+            yield from self._go_back(self.bound, reason, progress.epoch)
+        elif place == 0:
+            yield from self._epoch(progress.epoch, done)
+        elif self.options.eval_every and done % self.options.eval_every == 0:
+            yield self.ledger.look(progress.epoch, done)
+
+    def _epoch(self, epoch: int, done: int) -> Iterator[Event]:
+        """The end of an epoch, and what follows from it."""
+        yield self.ledger.epoch(epoch, done)
+        if summary := self.tracker.summary():
+            self.ledger.note({"after_epoch": epoch, "tracking": summary.to_json()})
+            yield Tracking(summary)
+        bests, patience = self.ledger.bests, self.ledger.books.mixing.patience
+        if self.options.patience and bests.worse == self.options.patience:
+            yield Note(f"no better score in {bests.worse} epochs: stopped")
+            self.stand.ended = True
+            return
+        tired = [
+            name for name, epochs in bests.each.items() if patience and epochs >= patience and name not in self.timetable.left
+        ]
+        for name in tired:
+            best = bests.tasks[name]
+            self.timetable.left[name] = epoch
+            yield Note(f"{name} had its best score, {best.rank.score:.3f}, in epoch {best.epoch}: it leaves the mix")
+        if tired and self.timetable.left.keys() >= bests.objectives.keys() and epoch < self.options.epochs:
+            yield Note("no task is left to train: stopped")
+            self.stand.ended = True
+
+    def _go_back(self, bound: Bound, reason: str, epoch: int) -> Iterator[Event]:
+        """The bound broke: the last weights within it stay, whatever their score."""
+        place = f"those of step {bound.step}, the last within the bound" if bound.step else "those of the start: no step kept it"
+        yield Note(f"{reason}: stopped; the weights kept are {place}", warning=True)
+        copy_into(self.weights, bound.kept)
+        self.ledger.judge.moved()
+        self.ledger.bests.best = None
+        yield self.ledger.epoch(epoch, bound.step, f"step {bound.step}, within the bound")
+        self.stand.ended = True
+
+    def _freeze(self, frozen: frozenset[str]) -> None:
+        self.frozen.weights = frozen
+        apply_freeze(self.model, frozen)
+
+    def _thaw(self, steps: int) -> Iterator[Note]:
+        """After a step: what is frozen from the next one on. The optimizer takes up by itself what has a gradient."""
+        before, frozen = self.frozen.weights, self.frozen.at(self.timetable.locate(steps)[0], steps)
+        if frozen == before:
+            return
+        for verb, weights in (("train", before - frozen), ("are frozen", frozen - before)):
+            if weights:
+                yield Note(f"from step {steps + 1} on {listed(sorted(parts_of(sorted(weights))))} {verb}")
+        self._freeze(frozen)
+
+    def _steps(self) -> Iterator[tuple[Step[Piece], Progress]]:
+        options, stand = self.options, self.stand
+        training_mode(self.model, self.frozen.weights)
+        begun = time.monotonic() - stand.seconds
+        try:
+            for step in train(
+                self.model,
+                self.timetable.work(stand.step),
+                self.losses,
+                self,
+                weight_decay=self.decay,
+                clip=options.clip,
+                compute=self.compute,
+                multiples=self.multiples,
+                describe=self.losses.describe,
+                balance=self.balance,
+                takes=self.timetable.takes(stand.step),
+                names_of=list,
+                tracker=self.tracker,
+                begun=Begun(self.optimizer, stand.step, self.spikes, options.on_spike == "stop"),
+            ):
+                stand.seen += sum(int(self.lengths[name][rows].sum()) for piece in step.pieces for name, rows in piece.items())
+                stand.step, stand.seconds = step.index + 1, time.monotonic() - begun
+                epoch, speed = self.timetable.locate(step.index)[0] + 1, stand.seen / stand.seconds
+                total, epochs = self.timetable.steps, options.epochs
+                yield step, Progress(stand.step, total, epoch, epochs, stand.seconds, speed, step.losses, {})
+        except DivergedStep as error:
+            if self.saver and self.spikes and options.on_spike == "stop":
+                error.before.restore()
+                self.saver.save(stand.step, self.snapshot())
+            raise
+
+    def snapshot(self, *, complete: bool = False) -> Snapshot:
+        """All that `load` needs, between two steps; `complete`: after the last."""
+        last = {task: {name: rows.tolist() for name, rows in piece.items()} for task, piece in self.tracker.pairs.last.items()}
+        own = {
+            "stand": vars(self.stand),
+            "complete": complete,
+            "left": self.timetable.left,
+            "balance": self.balance.state(),
+            "tracker": self.tracker.state(),
+            "last": last,
+            "spikes": self.spikes.state() if self.spikes else None,
+        }
+        parts = {
+            "own": Snapshot(plain=own),
+            "weights": Snapshot(self._trained()),
+            "optimizer": optimizer_state(self.optimizer, self.weights),
+            "random": RandomState(self.compute.device).state(),
+            "ledger": self.ledger.state(),
+            **({"bound": self.bound.state()} if self.bound else {}),
+        }
+        return Snapshot.join(parts)
+
+    def _trained(self) -> dict[str, Tensor]:
+        """What may have moved. What never trains is the start's."""
+        return {name: weight.detach() for name, weight in self.weights.items() if name not in self.ledger.bests.never}
+
+    def load(self, state: Snapshot, *, extended: bool) -> None:
+        """Goes on from there. Everything was made from the same start before. `extended`: past what had been its end."""
+        own = state.part("own").plain
+        self.stand = Stand(**own["stand"])
+        self.timetable.left = dict(own["left"])
+        copy_into(self.weights, state.part("weights").tensors)
+        self._freeze(self.frozen.at(self.timetable.locate(self.stand.step)[0], self.stand.step))
+        load_optimizer(self.optimizer, self.weights, state.part("optimizer"))
+        self.balance.load(own["balance"])
+        last = {task: {name: np.array(rows, np.int64) for name, rows in piece.items()} for task, piece in own["last"].items()}
+        self.tracker.load(own["tracker"], last)
+        if self.spikes and own["spikes"]:
+            self.spikes.load(own["spikes"])
+        self.ledger.load(state.part("ledger"))
+        if self.bound:
+            self.bound.load(state.part("bound"))
+        self.ledger.judge.moved()
+        if extended:
+            self.stand.ended, self.ledger.bests.worse = False, 0
+        RandomState.load(state.part("random"), self.compute.device)

@@ -1,0 +1,158 @@
+"""Next-token training of a base: step after step from wherever it stands, with all that it needs to go on later from there."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TextIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtlkit.batch import Batch
+from mtlkit.config.training import PretrainOptions
+from mtlkit.data.batching import Windows
+from mtlkit.inference.compute import Compute
+from mtlkit.model.encoder import Encoder
+from mtlkit.model.language import next_token_loss
+from mtlkit.training.events import Event, Note, Progress
+from mtlkit.training.loop import Begun, DivergedStep, Step, train
+from mtlkit.training.loss_spikes import LossSpikes
+from mtlkit.training.optimizer import LearningRate, load_optimizer, make_optimizer, optimizer_state
+from mtlkit.training.random_state import RandomState
+from mtlkit.training.resume import Saver
+from mtlkit.training.snapshot import Snapshot, copy_into
+
+
+def window_batch(ids: NDArray[np.int64], targets: NDArray[np.int64], length: int, device: torch.device) -> tuple[Batch, Tensor]:
+    """Windows of equal length as a batch, with the target of each token."""
+    count = len(ids) // length
+    return Batch.flat(ids, [length] * count, np.arange(count)).to(device), torch.from_numpy(targets).to(device)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The work of one step: token ids and targets, (windows * length,)."""
+
+    ids: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    epoch: int
+
+
+@dataclass
+class Reached:
+    """Where it stands: steps taken, tokens seen, seconds passed."""
+
+    step: int = 0
+    seen: int = 0
+    seconds: float = 0.0
+
+    @property
+    def speed(self) -> float:
+        """Tokens a second."""
+        return self.seen / self.seconds
+
+
+class NextTokenTraining:
+    """Trains a base on windows of text for `steps` steps (None: as many as its epochs have), and writes each to the log."""
+
+    def __init__(self, model: Encoder, windows: Windows, options: PretrainOptions, compute: Compute) -> None:
+        self.model, self.windows, self.options, self.compute = model, windows, options, compute
+        self.per_batch = max(1, options.batch_tokens // options.context)
+        self.batch_tokens = self.per_batch * options.context
+        each = math.ceil(len(windows) / self.per_batch)
+        self.steps = options.epochs * each if options.tokens is None else max(1, options.tokens // self.batch_tokens)
+        self.epochs = math.ceil(self.steps / each)
+        self.weights = dict(model.named_parameters())
+        self.optimizer = make_optimizer(self.weights, options.weight_decay)
+        self.spikes = None if options.on_spike == "ignore" else LossSpikes()
+        self.reached = Reached()
+
+    def _work(self) -> Iterator[Pieces]:
+        """All of it from the first step on. A batch is cut when it is asked for."""
+        epoch = 0
+        while True:
+            batches, shift = self.windows.epoch(epoch, self.options.seed, self.per_batch)
+            for batch in batches:
+                yield Pieces(*self.windows.take(batch, shift), epoch)
+            epoch += 1
+
+    def _loss(self, pieces: Pieces) -> dict[str, Tensor]:
+        batch, targets = window_batch(pieces.ids, pieces.targets, self.options.context, self.compute.device)
+        return {"next token": next_token_loss(self.model, batch, targets)}
+
+    def events(self, log: TextIO, saver: Saver | None) -> Iterator[Event]:
+        """Trains to the end. Raises DivergedStep, and StoppedError after a signal."""
+        options, reached = self.options, self.reached
+        self.model.train()
+        begun = time.monotonic() - reached.seconds
+        if saver:
+            saver.after(reached.step, self.snapshot)
+        try:
+            for step in train(
+                self.model,
+                islice(self._work(), reached.step, self.steps),
+                self._loss,
+                LearningRate(options.learning_rate, self.steps, options.warmup),
+                weight_decay=options.weight_decay,
+                clip=options.clip,
+                compute=self.compute,
+                describe=lambda pieces: f"epoch {pieces.epoch + 1}",
+                begun=Begun(self.optimizer, reached.step, self.spikes, options.on_spike == "stop"),
+            ):
+                reached.step, reached.seen = step.index + 1, reached.seen + len(step.work.ids)
+                reached.seconds = time.monotonic() - begun
+                if step.skipped:
+                    said = step.spike or "its gradient was not finite"
+                    yield Note(f"step {reached.step} was skipped: {said}", warning=True)
+                yield self._progress(step, log)
+                if saver:
+                    saver.after(reached.step, self.snapshot)
+        except DivergedStep as error:
+            if saver and options.on_spike == "stop":
+                error.before.restore()
+                saver.save(reached.step, self.snapshot())
+            raise
+
+    def _progress(self, step: Step[Pieces], log: TextIO) -> Progress:
+        loss, reached = step.losses["next token"], self.reached
+        figures = {
+            "perplexity": math.exp(min(50.0, loss)),
+            "learning rate": step.rate,
+            "gradient norm": step.gradient_norm,
+        }
+        skipped = {"skipped": True} if step.skipped else {}
+        print(json.dumps({"step": reached.step, "tokens": reached.seen, "loss": loss, **figures, **skipped}), file=log)
+        epoch = min(step.work.epoch + 1, self.epochs)  # shifted windows can be one fewer, so the last steps begin another pass
+        return Progress(reached.step, self.steps, epoch, self.epochs, reached.seconds, reached.speed, step.losses, figures)
+
+    def snapshot(self, *, complete: bool = False) -> Snapshot:
+        """All that `load` needs, between two steps; `complete`: after the last."""
+        own = {
+            "reached": vars(self.reached),
+            "complete": complete,
+            "spikes": self.spikes.state() if self.spikes else None,
+        }
+        parts = {
+            "own": Snapshot(plain=own),
+            "weights": Snapshot(self.weights),
+            "optimizer": optimizer_state(self.optimizer, self.weights),
+            "random": RandomState(self.compute.device).state(),
+        }
+        return Snapshot.join(parts)
+
+    def load(self, state: Snapshot) -> None:
+        """Goes on from there."""
+        own = state.part("own").plain
+        self.reached = Reached(**own["reached"])
+        copy_into(self.weights, state.part("weights").tensors)
+        load_optimizer(self.optimizer, self.weights, state.part("optimizer"))
+        if self.spikes and own["spikes"]:
+            self.spikes.load(own["spikes"])
+        RandomState.load(state.part("random"), self.compute.device)

@@ -1,0 +1,88 @@
+"""When a training is saved, and how it is asked to stop: what stands between its steps and the files of its states."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any, Protocol
+
+from mtlkit.config.saving import SaveEvery
+from mtlkit.errors import StoppedError
+from mtlkit.states import StateFolder
+from mtlkit.training.snapshot import Snapshot
+
+
+class Saver(Protocol):
+    """What a training asks between two steps."""
+
+    def after(self, step: int, snapshot: Callable[[], Snapshot]) -> None:
+        """Saves where the training stands after so many steps, if it is time to. Raises StoppedError if it was asked to stop."""
+        ...
+
+    def save(self, step: int, snapshot: Snapshot) -> None:
+        """Saves it now."""
+        ...
+
+
+class Interrupts:
+    """While it is entered, SIGINT and SIGTERM ask for a stop at the next point where that does no harm; a second one does what
+    it would do without. Only the main thread of a program can be asked so."""
+
+    def __init__(self) -> None:
+        self.asked: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        again, self.asked = self.asked is not None, number
+        if again:
+            handler = self._before[number]
+            self.__exit__()
+            if callable(handler):
+                handler(number, frame)
+            else:
+                signal.raise_signal(number)
+
+
+class FolderSaver:
+    """Saves into the state folder of a run: after every so many steps or minutes, and when a stop is asked for. `about` goes into
+    each state: what the training is, and what it must find again. `command` goes on with it."""
+
+    def __init__(
+        self, folder: StateFolder, every: SaveEvery, interrupts: Interrupts, about: Mapping[str, Any], command: str
+    ) -> None:
+        self.folder, self.every, self.interrupts, self.about, self.command = folder, every, interrupts, about, command
+        self.saved, self.when = -1, time.monotonic()
+
+    def begin(self, step: int) -> None:
+        """The training goes on from a saved step."""
+        self.saved = step
+
+    def after(self, step: int, snapshot: Callable[[], Snapshot]) -> None:
+        if self.interrupts.asked is not None:
+            if step != self.saved:
+                self.save(step, snapshot())
+            raise StoppedError(f"saved after step {step}; go on with: {self.command}", self.interrupts.asked)
+        if step and step != self.saved and self._due(step):
+            self.save(step, snapshot())
+
+    def _due(self, step: int) -> bool:
+        if self.every.steps:
+            return step % self.every.steps == 0
+        return time.monotonic() - self.when >= 60 * self.every.minutes
+
+    def save(self, step: int, snapshot: Snapshot) -> None:
+        self.folder.save(step, snapshot.tensors, {"about": self.about, "training": snapshot.plain})
+        self.saved, self.when = step, time.monotonic()
