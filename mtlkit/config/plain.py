@@ -50,14 +50,20 @@ def build(made: type[Made], value: Any) -> Made:
 
 
 def _checked(name: str, value: Any, hint: Any) -> Any:
-    """A value as its annotation wants it: int, float, bool, str, a Literal, one of these or None, or a tuple of one of these."""
+    """A value as its annotation wants it: int, float, bool, str, a Literal, one of these or None, a tuple of one of these, or a
+    dict with values of one of these; Any takes everything."""
+    if hint is Any:
+        return value
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
         (hint,) = (one for one in arguments if one is not type(None))
         return _checked(name, value, hint)
-    if origin is tuple:
+    if origin is dict:
+        if isinstance(value, dict):
+            return {key: _checked(f"{name}.{key}", one, arguments[1]) for key, one in value.items()}
+    elif origin is tuple:
         if isinstance(value, list):
             return tuple(_checked(name, one, arguments[0]) for one in value)
     elif origin is Literal:

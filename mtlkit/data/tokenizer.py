@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -61,10 +62,29 @@ def _pieces(texts: Iterable[str]) -> Iterator[str]:
 
 def load_tokenizer(path: Path) -> Tokenizer:
     """The tokenizer of a run. Raises IntegrityError when the file is not one."""
-    try:
+    with _refused(f"{path}: not a tokenizer"):
         return _literal(Tokenizer.from_file(str(path)))
-    except Exception as error:  # the library raises bare Exception
-        raise IntegrityError(f"{path}: not a tokenizer ({error})") from None
+
+
+def open_encoder(path: Path, encoding: Encoding, vocab_size: int) -> TextEncoder:
+    """The tokenizer of a model that knows `vocab_size` tokens. Raises IntegrityError when it is none, or that of another."""
+    encoder = TextEncoder(load_tokenizer(path), encoding)
+    largest = max(*encoder.tokenizer.get_vocab().values(), encoder.bos, encoder.eos)
+    if largest >= vocab_size:
+        raise IntegrityError(f"{path}: has a token {largest}, and the model knows {vocab_size:,}; it is that of another model")
+    return encoder
+
+
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """What the library raises for a file that it cannot use: bare Exception, and where it is written in Rust and did not
+    foresee it, a PanicException, which is no Exception and bears no public name. Raises IntegrityError."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise IntegrityError(f"{what} ({error})") from None
 
 
 def _literal(tokenizer: Tokenizer) -> Tokenizer:
@@ -129,7 +149,8 @@ class TextEncoder:
     def __init__(self, tokenizer: Tokenizer, encoding: Encoding) -> None:
         self.tokenizer = tokenizer
         self.encoding = encoding
-        ends = tokenizer.encode("").ids  # ours, and BERT's and its kin's, put one token before every text and one after
+        with _refused("the tokenizer cannot be used"):
+            ends = tokenizer.encode("").ids  # ours, and BERT's and its kin's, put one token before every text and one after
         if len(ends) != 2:
             raise IntegrityError(f"the tokenizer puts {len(ends)} tokens around a text in place of a first and a last one")
         self.bos, self.eos = ends
@@ -144,7 +165,8 @@ class TextEncoder:
         truncated = 0
         for part in _parts(texts):
             kept = [text if len(text) <= longest else self._slice(text) for text in part]
-            rows = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(kept)]
+            with _refused("the tokenizer cannot be used"):
+                rows = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(kept)]
             for place, row in enumerate(rows):
                 if len(row) > most:
                     rows[place] = self._cut(row)

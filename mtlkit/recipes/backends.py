@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mtlkit.config.common import Device
 from mtlkit.config.inference import Backend, InferencePrecision
-from mtlkit.data.tokenizer import TextEncoder, load_tokenizer
+from mtlkit.data.tokenizer import TextEncoder, open_encoder
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.engine import Engine
 from mtlkit.model.description import Checkpoint, read_checkpoint
@@ -96,7 +96,7 @@ def _open_onnx(path: Path, precision: InferencePrecision) -> Opened:
         record = thread.submit(verify, folder)
         try:
             checkpoint = read_checkpoint(folder)
-            encoder = TextEncoder(load_tokenizer(folder / TOKENIZER), checkpoint.encoding)
+            encoder = open_encoder(folder / TOKENIZER, checkpoint.encoding, checkpoint.architecture.vocab_size)
             engine = OnnxEngine(folder / GRAPH)
         except IntegrityError:
             record.result()  # what is damaged is said with its digests

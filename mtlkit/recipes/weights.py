@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
-from mtlkit.data.tokenizer import TextEncoder, load_tokenizer
+from mtlkit.data.tokenizer import TextEncoder, open_encoder
 from mtlkit.errors import UsageError
 from mtlkit.inference.engine import ROUTER
 from mtlkit.model.checkpoint import load_model
@@ -44,16 +42,17 @@ def load_weights(path: Path) -> Weights:
         raise UsageError(f"{path} is an ONNX export without weights; run it with --backend onnx, or name the run it came from")
     if is_foreign(path):
         model, checkpoint = read_foreign(path)
-        return Weights(model, checkpoint, TextEncoder(_tokenizer(path), checkpoint.encoding), None)
+        return Weights(model, checkpoint, _encoder(path, checkpoint), None)
     record = verify(path)
     model, checkpoint = load_model(path)
-    return Weights(model, checkpoint, TextEncoder(_tokenizer(path), checkpoint.encoding), record)
+    return Weights(model, checkpoint, _encoder(path, checkpoint), record)
 
 
 def read_encoder(path: Path) -> TextEncoder:
     """How a folder's model reads texts, without its weights. Raises IntegrityError."""
-    return TextEncoder(_tokenizer(path), describe(path).encoding)
+    return _encoder(path, describe(path))
 
 
-def _tokenizer(path: Path) -> Tokenizer:
-    return load_tokenizer((read_modules(path).folder if is_foreign(path) else path) / TOKENIZER)
+def _encoder(path: Path, checkpoint: Checkpoint) -> TextEncoder:
+    folder = read_modules(path).folder if is_foreign(path) else path
+    return open_encoder(folder / TOKENIZER, checkpoint.encoding, checkpoint.architecture.vocab_size)

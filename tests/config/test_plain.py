@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pytest
@@ -18,11 +18,22 @@ class Thing:
     names: tuple[str, ...] = ()
     width: int | None = None
     on: bool = False
+    files: dict[str, str] = field(default_factory=dict)
+    rest: dict[str, Any] | None = None
 
 
 def test_values_of_every_kind_arrive() -> None:
-    value = {"size": 3, "share": 1, "kind": "b", "names": ["x", "y"], "width": 4, "on": True}
-    assert build(Thing, value) == Thing(3, 1.0, "b", ("x", "y"), 4, True)
+    value = {
+        "size": 3,
+        "share": 1,
+        "kind": "b",
+        "names": ["x", "y"],
+        "width": 4,
+        "on": True,
+        "files": {"a": "b"},
+        "rest": {"c": 1},
+    }
+    assert build(Thing, value) == Thing(3, 1.0, "b", ("x", "y"), 4, True, {"a": "b"}, {"c": 1})
     assert build(Thing, {"size": 3, "width": None}) == Thing(3)
 
 
@@ -42,6 +53,8 @@ def test_values_of_every_kind_arrive() -> None:
         ({"size": 3, "names": "x"}, "'names' cannot be x"),
         ({"size": 3, "names": ["x", 1]}, "'names' cannot be 1"),
         ({"size": 3, "on": 1}, "'on' cannot be 1"),
+        ({"size": 3, "files": ["a"]}, r"'files' cannot be \['a'\]"),
+        ({"size": 3, "files": {"a": 1}}, r"'files\.a' cannot be 1"),
     ],
 )
 def test_a_value_of_another_kind_is_named(value: Any, said: str) -> None:
@@ -51,7 +64,7 @@ def test_a_value_of_another_kind_is_named(value: Any, said: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, b"\xff\xfe\x00", "nul"])
 def test_what_is_no_json_is_one_kind_of_error(text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         parse_json(text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from mtlkit.config.architecture import Encoding, Truncation
 from mtlkit.data import tokenizer as module
-from mtlkit.data.tokenizer import BOS, EOS, PAD, Encoded, TextEncoder, load_tokenizer, train_tokenizer
+from mtlkit.data.tokenizer import BOS, EOS, PAD, Encoded, TextEncoder, load_tokenizer, open_encoder, train_tokenizer
 from mtlkit.errors import IntegrityError
 
 SPECIAL = [PAD, BOS, EOS, " <eos> ", "<eos", "\u200d", "\ufeff", "\r\n", "\x00", "👩‍👩‍👧", "e\u0301", "中文", "  "]
@@ -245,3 +246,26 @@ def test_encoded_is_compact(text_encoder: TextEncoder) -> None:
     assert isinstance(encoded, Encoded)
     assert encoded.ids.dtype == np.uint16
     assert encoded.ids.nbytes == 2 * encoded.lengths.sum()
+
+
+def test_a_tokenizer_of_another_model_is_refused(text_encoder: TextEncoder, tmp_path: Path) -> None:
+    path, size = tmp_path / "tokenizer.json", text_encoder.tokenizer.get_vocab_size()
+    text_encoder.tokenizer.save(str(path))
+    assert open_encoder(path, Encoding(8), size).bos == text_encoder.bos
+    with pytest.raises(IntegrityError, match=rf"tokenizer\.json: has a token {size - 1}, and the model knows {size - 1}; "):
+        open_encoder(path, Encoding(8), size - 1)
+
+
+@pytest.mark.parametrize("texts", [[""], ["a"]])
+def test_what_the_library_did_not_foresee_is_refused(text_encoder: TextEncoder, tmp_path: Path, texts: list[str]) -> None:
+    value = json.loads(text_encoder.tokenizer.to_str())
+    if texts == [""]:
+        value["post_processor"]["special_tokens"] = {}  # the library panics where a text is put between them
+    else:
+        value["model"] = {"type": "WordLevel", "vocab": {BOS: 0, EOS: 1}, "unk_token": "gone"}
+        value["post_processor"]["special_tokens"] = {
+            token: {"id": token, "ids": [place], "tokens": [token]} for place, token in enumerate((BOS, EOS))
+        }
+    (tmp_path / "tokenizer.json").write_text(json.dumps(value))
+    with pytest.raises(IntegrityError, match=r"the tokenizer cannot be used|not a tokenizer"):
+        TextEncoder(load_tokenizer(tmp_path / "tokenizer.json"), Encoding(8)).encode(texts)

@@ -16,6 +16,7 @@ from mtlkit.runs import diagnose, write_json
 MODULES, TOKENIZER_CONFIG = "modules.json", "tokenizer_config.json"
 POOLINGS: dict[str, Pooling] = {"mean": "mean", "mean_tokens": "mean", "cls": "first", "cls_token": "first"}
 THEIR_MODULES = "sentence_transformers.models."  # where all versions find their modules
+LONGEST_NAME = 200  # of what a file may call another: beyond any that is, and short enough for every file system
 UNLIMITED = 1_000_000  # a tokenizer without a limit says so with a number far above this
 
 
@@ -66,7 +67,7 @@ def _listed(folder: Path) -> list[tuple[str, Path]]:
 
 def inside(folder: Path, name: str, listing: str) -> Path:
     """A place that a file of a folder names. Raises IntegrityError for one outside of it."""
-    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name or len(name) > LONGEST_NAME:
         raise IntegrityError(f"{folder / listing}: names {name!r}, which is no place inside the folder")
     return folder / name
 
