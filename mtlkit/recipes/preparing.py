@@ -40,6 +40,11 @@ class Checked:
     keeping: Keeping
     mixing: Mixing
 
+    @property
+    def init(self) -> str:
+        """What names the start, whatever is the newest run by then."""
+        return str(self.found) if self.found else "scratch"
+
 
 @dataclass(frozen=True)
 class Prepared:
