@@ -1,3 +1,4 @@
+# ruff: noqa: T201
 """Feeds damaged files to everything that reads files: each is read, or refused in one line.
 
     python tests/fuzz/fuzz_inputs.py --count 10000 --seed 0

@@ -92,7 +92,11 @@ def work(link: Connection, sound: Path, place_of: Path, seed: int) -> None:
             return
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        place(kind, sound / kind, folder, Random(f"{seed}:{kind}:{number}"))
+        try:
+            place(kind, sound / kind, folder, Random(f"{seed}:{kind}:{number}"))
+        except Exception:  # this program's own fault
+            link.send(Outcome(kind, number, "crash", traceback.format_exc()))
+            continue
         before = peak(reset=True)
         signal.alarm(SECONDS)
         result, said = read_one(kind, folder)
@@ -201,7 +205,7 @@ def collect(pool: list[Worker], sound: Path, seed: int) -> Iterator[Outcome]:
         except (EOFError, ConnectionError):
             outcome = Outcome(kind, number, "crash", "")
         worker.task = None
-        if outcome.result == "crash" or not ready:
+        if (outcome.result == "crash" and not outcome.said) or not ready:
             said = worker.end()
             pool[pool.index(worker)] = Worker.start(sound, worker.place, seed)
             outcome = Outcome(kind, number, outcome.result, outcome.said or said)

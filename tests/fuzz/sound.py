@@ -1,0 +1,145 @@
+"""Small sound inputs of every kind, to be damaged."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow
+import torch
+from peers import write_peer
+from pyarrow import parquet
+
+from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
+from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.model.checkpoint import save_model
+from mtlkit.model.encoder import Encoder
+from mtlkit.model.interop.head_files import write_heads
+from mtlkit.model.interop.writing import write_foreign
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.recipes.exporters import marks_of
+from mtlkit.recipes.weights import Weights
+from mtlkit.runs import LOG, RunRecord, file_digest, finish
+from mtlkit.state_files import MANIFEST, PLAIN, TENSORS, _signed, step_of
+from mtlkit.states import StateFolder
+
+TEXTS = ["The cat sleeps near the river.", "A saw lies on the bench.", "Ελλάς 日本 🦦", "", 'One, "two"\nthree']
+LABELS = ["a", "01", "[/]", "é", "b"]
+ROWS = [(text, label, float(place)) for place in range(8) for text, label in zip(TEXTS, LABELS, strict=True)]
+TOML = """seed = 3
+task = ["kind=sample:topic", "state=data/state"]
+epochs = 2
+learning-rate = 3e-4
+freeze = "backbone"
+overwrite = true
+head = "mlp:16"
+runs = "runs"
+"""
+
+
+def tiny() -> tuple[MultiTaskModel, TextEncoder]:
+    torch.manual_seed(0)
+    encoder = TextEncoder(train_tokenizer(TEXTS * 20, 300), Encoding(32))
+    tasks = [
+        TaskSpec("topic", "classification", ("animal", "tool")),
+        TaskSpec("tags", "multi-label", ("a", "b", "c"), "mlp:16"),
+        TaskSpec("stars", "regression", (), center=3.0, spread=1.5),
+    ]
+    shape = Architecture(encoder.tokenizer.get_vocab_size(), 2, 16, 2, 32, "bidirectional", pooling="weighted")
+    return MultiTaskModel(Encoder(shape), tasks, ("topic", "tags")).eval(), encoder
+
+
+def write_run(folder: Path, *, compact: bool = False) -> None:
+    model, encoder = tiny()
+    inside = folder.with_name("staged")
+    inside.mkdir()
+    save_model(model, inside, "mtl", encoder.encoding, compact=compact)
+    encoder.tokenizer.save(str(inside / "tokenizer.json"))
+    folder.rmdir()
+    finish(inside, folder, RunRecord("mtl", "mtlkit train-mtl", {"epochs": 1}, 0, {"topic": {"source": "a.csv"}}, {}))
+
+
+def write_export(folder: Path) -> None:
+    model, encoder = tiny()
+    weights = Weights(model, None, encoder, None)  # type: ignore[arg-type]
+    object.__setattr__(weights, "checkpoint", _Described(model.backbone.architecture))
+    write_foreign(folder, model.backbone, encoder.encoding, marks_of(weights))
+    write_heads(folder, model)
+    encoder.tokenizer.save(str(folder / "tokenizer.json"))
+
+
+@dataclass(frozen=True)
+class _Described:
+    architecture: Architecture
+
+
+def write_bert(folder: Path) -> None:
+    write_peer("bert", folder, TEXTS * 10)
+    modules = [{"idx": 0, "path": "", "type": "sentence_transformers.models.Transformer"}]
+    modules += [{"idx": 1, "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_mean_tokens": True}))
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 32}))
+
+
+def write_rows(name: str) -> Callable[[Path], None]:
+    """A writer of a file of rows, in the format of its name."""
+
+    def write(folder: Path) -> None:
+        kind = name.rpartition(".")[2]
+        header = ("text", "label", "score")
+        if kind == "parquet":
+            numbers = [place % 2 for place in range(len(ROWS))]
+            columns = {"text": [row[0] for row in ROWS], "label": numbers, "score": [row[2] for row in ROWS]}
+            features = {"label": {"names": ["a", "b"], "_type": "ClassLabel"}, "text": {"dtype": "string", "_type": "Value"}}
+            described = {"huggingface": json.dumps({"info": {"features": features}})}
+            parquet.write_table(pyarrow.table(columns).replace_schema_metadata(described), folder / name, row_group_size=16)
+            return
+        with (folder / name).open("w", newline="", encoding="utf-8") as file:
+            if kind in ("csv", "tsv"):
+                csv.writer(file, delimiter="\t" if kind == "tsv" else ",").writerows([header, *ROWS])
+            elif kind == "jsonl":
+                file.writelines(json.dumps(dict(zip(header, row, strict=True))) + "\n" for row in ROWS)
+            else:
+                file.write("\n".join(TEXTS * 8) + "\n")
+
+    return write
+
+
+def write_log(folder: Path) -> None:
+    lines = [{"step": 1, "losses": {"topic": 0.7}, "gradient_norm": 1.0}, {"step": 2, "losses": {"topic": 0.5, "guard:x": 0.1}}]
+    state = {"task": "topic", "kind": "classification", "validation": {"loss": 0.6, "accuracy": 0.5}}
+    content = "\n".join(json.dumps(line) for line in [*lines, {"step": 2, "epoch": 1, "tasks": [state]}] * 4)
+    (folder / "metrics.jsonl").write_text(content + "\n")
+
+
+def write_toml(folder: Path) -> None:
+    (folder / "options.toml").write_text(TOML)
+
+
+def write_state(folder: Path) -> None:
+    states = StateFolder(folder)
+    with states.lock("mtlkit train-mtl"):
+        for step in (1, 2):
+            with states.log.open("a") as log:
+                log.write(json.dumps({"step": step, "losses": {"topic": 0.7}}) + "\n")
+            tensors = {"weight": torch.arange(12.0).view(3, 4), "seen": torch.arange(5)}
+            states.save(step, tensors, {"epoch": 0, "rates": [0.1, None]})
+
+
+def seal_run(folder: Path) -> None:
+    """Makes the digests in a record fit the files as they are."""
+    record = json.loads((folder / "run.json").read_bytes())
+    record["files"] = {name: file_digest(folder / name) for name in record["files"]}
+    (folder / "run.json").write_text(json.dumps(record))
+
+
+def seal_state(folder: Path) -> None:
+    """The same for the manifests of saved states."""
+    for place in (folder / "state").glob("step-*"):
+        manifest = _signed(step_of(place), [place / TENSORS, place / PLAIN], folder / "state" / LOG)
+        (place / MANIFEST).write_text(json.dumps(manifest))
