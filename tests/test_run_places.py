@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from scenes import make_run
 
 from mtlkit.errors import UsageError
-from mtlkit.runs import check_place
+from mtlkit.runs import check_place, holds_state, newest, verify
+from mtlkit.states import StateFolder
 
 
 def test_a_place_that_is_free_or_empty_is_taken_and_nothing_is_left_there(tmp_path: Path) -> None:
@@ -83,3 +85,65 @@ def test_the_folder_one_stands_in_cannot_become_a_run(
         UsageError, match=r"not empty|is the current folder, one above it or a mount point; name a folder inside it"
     ):
         check_place(Path(out), overwrite)
+
+
+def test_what_a_training_left_that_saved_nothing_counts_as_empty(tmp_path: Path) -> None:
+    state = tmp_path / "run" / "state"
+    (state / ".step-00000010.abc").mkdir(parents=True)
+    for name in ("lock", "writer.json", "metrics.jsonl"):
+        (state / name).touch()
+    check_place(tmp_path / "run", overwrite=False)
+    assert len(list(state.iterdir())) == 4
+    (state / "thesis.tex").touch()
+    with pytest.raises(UsageError, match="not empty"):
+        check_place(tmp_path / "run", overwrite=False)
+    with pytest.raises(UsageError, match="holds no run, so --overwrite does not touch it"):
+        check_place(tmp_path / "run", overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["step-00000010", "step-00000010.damaged"])
+def test_saved_states_are_refused_with_all_ways_on(name: str, tmp_path: Path) -> None:  # fault 14
+    out = tmp_path / "run"
+    (out / "state" / name).mkdir(parents=True)
+    assert holds_state(out) == (name == "step-00000010")
+    ways = r"not empty; go on with --resume, replace it with --overwrite, or name another folder with --out"
+    with pytest.raises(UsageError, match=ways):
+        check_place(out, overwrite=False)
+    check_place(out, overwrite=True)
+    with pytest.raises(UsageError, match="holds no export, so --overwrite does not touch it"):
+        check_place(out, overwrite=True, what="export", marks=("export.json",))
+    (out / "thesis.tex").touch()
+    with pytest.raises(UsageError, match="holds no run, so --overwrite does not touch it"):
+        check_place(out, overwrite=True)
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
+    place = tmp_path / "large disk" / "mtl"
+    place.mkdir(parents=True)
+    (tmp_path / "runs").mkdir()
+    out = tmp_path / "runs" / "mtl"
+    out.symlink_to(place)
+    for content in ("old", "new"):
+        check_place(out, overwrite=True)
+        make_run(out, content)
+        assert (place / "model.safetensors").read_text() == content
+    assert out.is_symlink()
+    assert [len(list(folder.iterdir())) for folder in (out.parent, place.parent)] == [1, 1]
+
+
+@pytest.mark.parametrize("find", ["check_place", "newest", "holds_state", "lock"])
+def test_a_run_that_a_kill_left_aside_is_found_by_the_next_command(find: str, tmp_path: Path) -> None:  # fault 2
+    out = make_run(tmp_path / "run[1]", "old")
+    (tmp_path / ".run[1].old.abc").mkdir()
+    out.rename(tmp_path / ".run[1].old.abc" / "run[1]")
+    if find == "check_place":
+        check_place(out, overwrite=True)
+    elif find == "newest":
+        assert newest(tmp_path, ["mtl"]) == out
+    elif find == "holds_state":
+        assert not holds_state(out)
+    else:
+        with StateFolder(out).lock("mtlkit train-mtl"):
+            pass
+    verify(out)
+    assert list(tmp_path.iterdir()) == [out]

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 from safetensors.numpy import save
+from scenes import make_run, record
 
 from mtlkit import disk
-from mtlkit.config.architecture import Stage
 from mtlkit.errors import IntegrityError
 from mtlkit.runs import (
-    RunRecord,
     amend,
     digest_of,
     file_digest,
@@ -28,22 +27,6 @@ from mtlkit.runs import (
 )
 
 Rename = Callable[[Path, Path], Path]
-
-
-def record(stage: Stage = "mtl") -> RunRecord:
-    return RunRecord(stage, "mtlkit train-mtl", {"epochs": 2}, 7, {"topic": {}}, {"score": 0.5})
-
-
-def make_run(
-    out: Path, content: str = "weights", stage: Stage = "mtl", before_the_end: Callable[[Path], None] = lambda _: None
-) -> Path:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with staged(out) as folder:
-        (folder / "model.safetensors").write_text(content)
-        (folder / "config.json").write_text("{}")
-        before_the_end(folder)
-        finish(folder, out, record(stage))
-    return out
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from faults import CODES, Case, failing_at, killed_at_each, places, watch
-from scenes import SCENES, make_run, save
+from scenes import SCENES, save
 
 from mtlkit.errors import SavingError
 from mtlkit.runs import check_place, verify
@@ -199,13 +199,3 @@ def test_a_save_syncs_all_that_it_wrote_before_the_state_has_its_name(tmp_path: 
     assert any(path.startswith(".step-00000010.") for path in synced[:name])
     assert synced[name + 1] == "state"
     assert [path for path in synced if path.startswith("write")] == ["write", "write_tensors", "write", "write"]
-
-
-def test_a_run_that_a_kill_left_aside_is_found_by_the_next_command(tmp_path: Path) -> None:
-    make_run(tmp_path / "run", "old")
-    aside = tmp_path / ".run.old.abc"
-    aside.mkdir()
-    (tmp_path / "run").rename(aside / "run")
-    check_place(tmp_path / "run", overwrite=True)
-    verify(tmp_path / "run")
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -1,0 +1,357 @@
+"""Saved states: what goes in comes out, damage is seen, one writer at a time."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import math
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+from scenes import COMMAND, make_run, save
+
+from mtlkit import state_files
+from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.runs import file_digest, verify
+from mtlkit.state_files import MANIFEST, PLAIN, TENSORS, fault_of, read_manifest
+from mtlkit.states import StateFolder, holds_state
+
+FILES = (TENSORS, PLAIN, MANIFEST)
+
+
+def flip(path: Path, place: int, bit: int = 0) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def cut(part: Fraction, less: int = 0) -> Callable[[Path], None]:
+    return lambda path: os.truncate(path, int(part * path.stat().st_size) - less)
+
+
+def lengthen(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"\n")
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "cut at 0": cut(Fraction(0)),
+    "cut at half": cut(Fraction(1, 2)),
+    "cut at the last byte": cut(Fraction(1), 1),
+    "a byte more": lengthen,
+    "a bit of the first byte": lambda path: flip(path, 0),
+    "a bit of the last byte": lambda path: flip(path, -1),
+    "missing": Path.unlink,
+}
+
+
+def test_tensors_of_every_kind_come_back_as_they_were(tmp_path: Path) -> None:
+    base = torch.arange(12.0).reshape(3, 4)
+    tensors = {
+        "base": base,
+        "same": base,
+        "row": base[1],
+        "column": base[:, 1],
+        "transposed": base.T,
+        "parameter": torch.nn.Parameter(base[0]),
+        "scalar": torch.tensor(3),
+        "nothing": torch.zeros(0, 3),
+        "nan": torch.tensor([math.nan, math.inf, -0.0]),
+        "generator": torch.get_rng_state(),
+        **{str(kind): torch.ones(2, dtype=kind) for kind in (torch.bfloat16, torch.float16, torch.float64, torch.bool)},
+    }
+    folder = StateFolder(tmp_path / "run")
+    with folder.lock(COMMAND):
+        folder.save(1, tensors, {})
+    state, _ = folder.newest()
+    assert state is not None
+    assert state.tensors.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        found = state.tensors[name]
+        assert (found.dtype, found.shape) == (tensor.dtype, tensor.shape)
+        assert torch.equal(found.nan_to_num(7), tensor.nan_to_num(7))
+        assert torch.equal(found.signbit(), tensor.signbit())
+
+
+def test_plain_values_come_back_to_the_bit(tmp_path: Path) -> None:
+    plain = {
+        "floats": [0.1 + 0.2, 5e-324, 1.7976931348623157e308, -0.0, math.inf, -math.inf],
+        "big": [2**127 - 1, -(2**200)],
+        "text": "naïve \udce9 \x1b[0m 試",
+        "none": None,
+        "nested": {"": [True, []]},
+    }
+    folder = StateFolder(tmp_path / "run")
+    with folder.lock(COMMAND):
+        folder.save(1, {}, {**plain, "nan": math.nan})
+    state, _ = folder.newest()
+    assert state is not None
+    assert state.tensors == {}
+    assert math.isnan(state.plain.pop("nan"))
+    assert state.plain == plain
+    assert math.copysign(1, state.plain["floats"][3]) == -1
+
+
+def test_the_two_newest_states_are_kept(tmp_path: Path) -> None:
+    folder = save(tmp_path / "run", 999, 10000, 99999999, 100000000)
+    assert sorted(path.name for path in folder.path.iterdir()) == [
+        "metrics.jsonl",
+        "step-100000000",
+        "step-99999999",
+    ]
+    state, warnings = folder.newest()
+    assert state is not None
+    assert (state.step, state.plain["seen"], state.place.name, warnings) == (100000000, 100000000, "step-100000000", [])
+
+
+def test_a_folder_without_states_has_no_newest(tmp_path: Path) -> None:
+    folder = StateFolder(tmp_path / "run")
+    assert folder.newest() == (None, [])
+    assert folder.peek() is None
+    assert not holds_state(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_state_is_set_aside_and_the_one_before_taken(damage: str, name: str, tmp_path: Path) -> None:  # faults 3, 4
+    folder = save(tmp_path / "run", 10, 20)
+    DAMAGES[damage](folder.path / "step-00000020" / name)
+    if name == MANIFEST and damage in ("a byte more", "cut at the last byte"):  # white space at its end, which says nothing
+        assert folder.newest()[1] == []
+        return
+    state, warnings = folder.newest()
+    assert state is not None
+    assert state.step == 10
+    assert len(warnings) == 1
+    assert warnings[0].startswith(f"{folder.path}/step-00000020/{name}: ")
+    assert warnings[0].endswith("; kept as step-00000020.damaged, going on from step-00000010")
+    assert "\n" not in warnings[0]
+    assert (folder.path / "step-00000020.damaged").is_dir()
+    assert folder.newest()[1] == []  # said once
+    save(tmp_path / "run", 20)
+    assert sorted(path.name for path in folder.path.glob("step-*")) == ["step-00000010", "step-00000020", "step-00000020.damaged"]
+    DAMAGES[damage](folder.path / "step-00000020" / name)
+    assert "kept as step-00000020.damaged-2" in folder.newest()[1][0]
+
+
+def test_a_bit_flipped_anywhere_is_seen(tmp_path: Path) -> None:  # fault 4
+    folder = save(tmp_path / "run", 20)
+    place = folder.path / "step-00000020"
+    for path in [*(place / name for name in FILES), folder.log]:
+        whole = path.read_bytes()
+        for number in {*range(0, len(whole), 3), len(whole) - 1}:
+            flip(path, number, bit=number % 8)
+            fault = fault_of(place, folder.log)
+            path.write_bytes(whole)
+            assert fault is not None or whole[number:].isspace(), (path.name, number)
+    assert fault_of(place, folder.log) is None
+
+
+@pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "a byte more"])
+def test_a_state_whose_log_was_altered_is_damaged(damage: str, tmp_path: Path) -> None:
+    folder = save(tmp_path / "run", 10, 20)
+    length = read_manifest(folder.path / "step-00000010")["log"]["size"]
+    whole = folder.log.read_bytes()
+    DAMAGES[damage](folder.log)
+    if folder.log.exists() and folder.log.read_bytes()[:length] == whole[:length]:
+        state, warnings = folder.newest()
+        assert state is not None
+        assert state.step == 10
+        assert warnings[0].startswith(f"{folder.log}: ")
+    else:
+        with pytest.raises(IntegrityError, match=r"metrics\.jsonl: .*; no sound state is left"):
+            folder.newest()
+
+
+def test_where_all_states_are_damaged_the_newest_is_named_with_both_digests_and_nothing_is_moved(tmp_path: Path) -> None:
+    folder = save(tmp_path / "run", 10, 20)
+    for place in folder.path.glob("step-*"):
+        flip(place / TENSORS, -1)
+    place = folder.path / "step-00000020"
+    found, wanted = file_digest(place / TENSORS), read_manifest(place)["files"][TENSORS]["sha256"]
+    for _ in range(2):
+        with pytest.raises(IntegrityError, match="start over with --overwrite") as caught:
+            folder.newest()
+        assert f"{place / TENSORS}: " in str(caught.value)
+        assert found in str(caught.value)
+        assert wanted in str(caught.value)
+        assert caught.value.exit_code == 4
+
+
+def test_a_state_of_a_newer_format_says_to_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(state_files, "FORMAT", 2)
+        folder = save(tmp_path / "run", 10)
+    with pytest.raises(IntegrityError, match=r"written by a newer mtlkit \(format 2\); update mtlkit"):
+        folder.newest()
+
+
+def test_peek_reads_no_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = save(tmp_path / "run", 10, 20)
+    flip(folder.path / "step-00000020" / TENSORS, -1)
+    assert folder.peek() == {"seen": 20, "note": ""}
+    flip(folder.path / "step-00000020" / PLAIN, -1)
+    assert folder.peek() == {"seen": 10, "note": ""}
+    assert (folder.path / "step-00000020").is_dir()  # a look changes nothing
+
+
+def test_the_log_is_cut_to_what_it_was_at_a_state(tmp_path: Path) -> None:
+    folder = save(tmp_path / "run", 10, 20)
+    whole = folder.log.read_text()
+    with folder.log.open("a") as log:
+        log.write('{"step": 21')  # half a line, as a kill leaves it
+    state, warnings = folder.newest()
+    assert state is not None
+    assert warnings == []
+    folder.cut_log(state)
+    assert folder.log.read_text() == whole
+    folder.cut_log(None)
+    assert folder.log.read_text() == ""
+
+
+def test_drop_removes_all_states_and_what_lies_about(tmp_path: Path) -> None:
+    folder = save(tmp_path / "run", 10, 20)
+    flip(folder.path / "step-00000020" / TENSORS, 0)
+    folder.newest()
+    (folder.path / ".step-00000030.abc").mkdir()
+    with folder.lock(COMMAND):
+        folder.drop()
+        assert sorted(path.name for path in folder.path.iterdir()) == ["lock", "metrics.jsonl", "writer.json"]
+        assert folder.log.read_text() == ""
+    assert list((tmp_path / "run").iterdir()) == []  # the folder was there before
+
+
+def test_a_state_can_be_carried_into_the_finished_run(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    folder = save(out, 10, 20)
+    with folder.lock(COMMAND):
+        make_run(out, before_the_end=folder.carry)
+    assert set(verify(out).files) == {"model.safetensors", "config.json"}
+    assert sorted(path.name for path in folder.path.iterdir()) == ["metrics.jsonl", "step-00000020"]
+    state, warnings = folder.newest()
+    assert state is not None
+    assert (state.step, warnings) == (20, [])
+
+
+@pytest.mark.parametrize(("mask", "file", "folder"), [(0o022, 0o644, 0o755), (0o077, 0o600, 0o700)])
+def test_modes_of_a_state_follow_the_umask(mask: int, file: int, folder: int, tmp_path: Path) -> None:
+    before = os.umask(mask)
+    try:
+        place = save(tmp_path / "run", 10).path / "step-00000010"
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in place.iterdir()} == {file}
+    assert stat.S_IMODE(place.stat().st_mode) == folder
+
+
+def hold(out: Path) -> subprocess.Popen[str]:
+    """A process that holds the lock, and holds it now."""
+    code = f"""if True:
+        import sys
+        from pathlib import Path
+        from mtlkit.states import StateFolder
+        assert "torch" not in sys.modules
+        with StateFolder(Path({str(out)!r})).lock("mtlkit train-mtl\\n--epochs 9"):
+            print("held", flush=True)
+            sys.stdin.read()
+    """
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_second_writer_is_told_of_the_first_whose_death_frees_the_folder(tmp_path: Path) -> None:  # fault 13
+    folder = StateFolder(tmp_path / "run")
+    with hold(tmp_path / "run") as first:
+        try:
+            with pytest.raises(UsageError) as caught, folder.lock(COMMAND):
+                pytest.fail("two writers")
+            message = str(caught.value)
+            assert f"{tmp_path / 'run'} is being written by process {first.pid} on {os.uname().nodename} since 20" in message
+            assert "(mtlkit train-mtl --epochs 9); wait for its end, stop it, or name another folder with --out" in message
+            assert caught.value.exit_code == 2
+            assert (folder.path / "writer.json").exists()  # the first is not disturbed
+        finally:
+            first.send_signal(signal.SIGKILL)
+    assert (folder.path / "lock").exists()  # left by the dead
+    with folder.lock(COMMAND):
+        pass
+    assert list((tmp_path / "run").iterdir()) == []  # the folder was there before
+
+
+def test_the_same_process_is_kept_out_too(tmp_path: Path) -> None:
+    folder = StateFolder(tmp_path / "run")
+    with folder.lock(COMMAND), pytest.raises(UsageError, match="is being written by process"), folder.lock(COMMAND):
+        pytest.fail("two writers")
+
+
+def test_a_lock_that_was_removed_while_it_was_taken_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = StateFolder(tmp_path / "run")
+    taken = 0
+    flock = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        nonlocal taken
+        taken += 1
+        if taken == 1:  # the writer before ends between our opening the file and our locking it
+            shutil.rmtree(tmp_path / "run")
+        flock(descriptor, operation)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", late)
+        with folder.lock(COMMAND):
+            assert taken == 2
+            with pytest.raises(UsageError, match="is being written"), folder.lock(COMMAND):
+                pytest.fail("two writers")
+
+
+def test_what_took_the_place_of_the_folder_is_left_alone(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    folder = StateFolder(out)
+    with folder.lock(COMMAND):
+        folder.save(10, {}, {})
+        make_run(out)
+        with hold(out) as other:  # who extends the finished run
+            other_lock = (folder.path / "lock").stat().st_ino
+            with pytest.raises(UsageError, match=f"process {other.pid}"), folder.lock(COMMAND):
+                pytest.fail("two writers")
+            assert (folder.path / "lock").stat().st_ino == other_lock
+            other.communicate("")
+    verify(out)
+    assert not folder.path.exists()
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), UsageError("no")])
+def test_an_end_before_anything_was_saved_leaves_nothing(end: BaseException, tmp_path: Path) -> None:
+    folder = StateFolder(tmp_path / "run")
+
+    def train() -> None:
+        with folder.lock(COMMAND):
+            folder.log.write_text("{}\n")
+            raise end
+
+    with pytest.raises(type(end)):
+        train()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_locked_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unable(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot be locked: Not a directory"), StateFolder(tmp_path / "file" / "x").lock(COMMAND):
+        pytest.fail("no lock")
+    monkeypatch.setattr(fcntl, "flock", unable)
+    with pytest.raises(UsageError, match="cannot be locked: No locks available"), StateFolder(tmp_path / "run").lock(COMMAND):
+        pytest.fail("no lock")
