@@ -39,6 +39,8 @@ def uneven_classes(train: Split) -> Iterator[Finding]:
     single = tuple(label for label, rows in classes.items() if rows == 1)
     if single:
         yield Finding("rare", train.task, train.name, len(single), len(train), labels=single)
+    if not classes:  # lists of labels may all be empty
+        return
     largest, smallest = next(iter(classes)), next(reversed(classes))
     times = classes[largest] / classes[smallest]
     if times >= SKEWED:

@@ -44,7 +44,8 @@ class DataCheck:
 
     def to_json(self) -> dict[str, Any]:
         document = asdict(self)
-        document["skipped"] = document.pop("tally")
+        tally = document.pop("tally")
+        document["skipped"] = {"rows": tally["skipped"], "reasons": tally["reasons"]}
         return document
 
 

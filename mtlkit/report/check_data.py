@@ -14,7 +14,7 @@ from mtlkit.report.columns import narrow
 from mtlkit.report.tables import number, titled
 from mtlkit.report.text import shorten
 
-LABELS = 5  # named in a sentence
+LABELS, LABEL = 5, 40  # named in a sentence, and letters of each
 MOST_CLASSES = 10  # in a table
 
 
@@ -45,8 +45,8 @@ def class_table(task: TaskSummary, width: int) -> Group:
         rows = [None if name == "…" and name not in classes else split.classes.get(name, 0) for name in names]
         figures.append([split.name, *("" if one is None else f"{one:,}" for one in rows)])
         figures.append(["%", *("" if one is None else number(100 * one / split.rows, 1) for one in rows)])
-    largest, smallest = (list(task.splits[0].classes.values())[place] for place in (0, -1))
-    title = f"{task.name}: {counted(len(classes), 'class', 'classes')} (largest / smallest in train: {largest / smallest:.1f})"
+    train = list(task.splits[0].classes.values()) or [1]
+    title = f"{task.name}: {counted(len(classes), 'class', 'classes')} (largest / smallest in train: {train[0] / train[-1]:.1f})"
     return titled(title, narrow({"class": names}, figures, width))
 
 
@@ -67,7 +67,7 @@ def in_words(finding: Finding) -> str:
 
 def example_lines(example: Example, width: int) -> list[str]:
     """Where rows stand, their labels where they differ, and their text: on one line, or on a line each where texts differ."""
-    labels = [f" '{label}'" if len(set(example.labels)) > 1 else "" for label in example.labels]
+    labels = [f" {quoted([label])}" if len(set(example.labels)) > 1 else "" for label in example.labels]
     places = [place_name(place) for place in example.places] or [""] * len(labels)
     heads = [f"{place}{label}" for place, label in zip(places, labels, strict=True)]
     if example.resemblance is None:
@@ -95,7 +95,7 @@ def counted(rows: int, noun: str, several: str | None = None) -> str:
 
 
 def quoted(labels: Sequence[str]) -> str:
-    return listed([f"'{label}'" for label in labels], LABELS)
+    return listed([f"'{shorten(label, LABEL)}'" for label in labels], LABELS)
 
 
 def some(finding: Finding, noun: str) -> str:
@@ -111,7 +111,9 @@ WORDS = {
     "blank": lambda one: f"{some(one, 'texts')} {verb(one, 'is', 'are')} blank",
     "one class": lambda one: f"all {one.of:,} {one.split} rows have the label {quoted(one.labels)}",
     "rare": lambda one: f"{counted(one.rows, 'class has', 'classes have')} a single row of {one.split} ({quoted(one.labels)})",
-    "skew": lambda one: f"the class '{one.labels[0]}' has {one.figure:,.0f} times the rows of '{one.labels[1]}' in {one.split}",
+    "skew": lambda one: (
+        f"the class {quoted(one.labels[:1])} has {one.figure:,.0f} times the rows of {quoted(one.labels[1:])} in {one.split}"
+    ),
     "sorted": lambda one: (
         f"rows of {one.split} stand sorted by label ({one.figure:,} runs of one label in {one.of:,} rows): "
         "mtlkit draws at random, also with limit=, but the first rows of the file are no sample of it"
