@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from mtlkit.config.architecture import Stage, parse_head
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
 from mtlkit.data.grammar import parse_source, parse_task
 from mtlkit.errors import UsageError
-from mtlkit.inference.compute import choose_compute
+from mtlkit.inference.compute import Compute, choose_compute
 from mtlkit.model.weight_names import weight_names
 from mtlkit.recipes.baselines import Finding, check_baselines, compare
 from mtlkit.recipes.keeping import Keeping, check_keeping
@@ -21,7 +21,7 @@ from mtlkit.recipes.preparing import Checked, Options, Prepared, prepare_objecti
 from mtlkit.recipes.saving import Making, Product, save_bests, save_run
 from mtlkit.recipes.start import choose_start
 from mtlkit.recipes.vector_objectives import check_objective
-from mtlkit.recipes.weights import describe
+from mtlkit.recipes.weights import describe, load_weights
 from mtlkit.recipes.workplace import Workplace, workplace
 from mtlkit.report.sharing import in_words as sharing_words
 from mtlkit.runs import amend, staged
@@ -33,6 +33,8 @@ from mtlkit.training.loop import DivergedStep
 from mtlkit.training.memory import probe_texts
 from mtlkit.training.regime import Regime
 from mtlkit.training.router import check_router
+
+CACHE = ".cache"  # beside a run: what is worked out once for it and others
 
 
 @dataclass(frozen=True)
@@ -46,41 +48,71 @@ class Stages:
     following: str
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A training whose options are checked and whose data is read: where it computes, and its terms."""
+
+    checked: Checked
+    prepared: Prepared
+    regime: Regime
+    compute: Compute
+
+
 def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
     """Checks all options, reads the data, trains, and writes the run. No data is read before everything is checked."""
+    started = time.monotonic()
     with workplace(options, stages.command, stages.folder) as place:
         yield from place.said()
-        if place.finished:
-            yield Finished(place.out, place.finished.metrics, 0.0, stages.following)
+        options, out, record = place.options, place.out, place.finished
+        compares = (
+            isinstance(options, TrainMtlOptions) and options.baselines and "sharing" not in (record.metrics if record else {})
+        )
+        if record and not compares:
+            yield Finished(out, record.metrics, 0.0, stages.following)
+            return
+        ready = yield from _prepare(options, stages, place)
+        if record:  # what is left to do is to compare
+            ready.prepared.start.model.load_state_dict(load_weights(out).model.state_dict())
+            metrics = record.metrics
         else:
-            yield from _train(place.options, stages, place)
+            metrics = yield from _train(options, stages, place, ready)
+        if isinstance(options, TrainMtlOptions) and options.baselines:
+            cache = out.parent / CACHE
+            report = yield from compare(Finding(options, ready.checked, ready.prepared, ready.regime, ready.compute, cache))
+            metrics["sharing"] = {**report.to_json(), "words": sharing_words(report)}
+            amend(out, metrics)
+            yield Sharing(report)
+        yield Finished(out, metrics, time.monotonic() - started, stages.following)
 
 
-def _train(options: Options, stages: Stages, place: Workplace[Any]) -> Iterator[Event]:
-    started, out = time.monotonic(), place.out
+def _prepare(options: Options, stages: Stages, place: Workplace[Any]) -> Generator[Event, None, Ready]:
     compute = choose_compute(options.device, options.precision)
     checked = check(replace(options, init=place.init), stages)
     yield Note(
         f"starting from {checked.found}, {checked.found.reason}" if checked.found else "starting from fresh weights, as asked"
     )
     prepared = yield from prepare_objectives(options, checked)
-    start = prepared.start
-    unused = {f"head:{name}" for name in start.model.tasks} - {one.head for one in prepared.objectives.values()}
+    unused = {f"head:{name}" for name in prepared.start.model.tasks} - {one.head for one in prepared.objectives.values()}
     if unused:
         moves = not checked.freezing.keeps("backbone")
         seen = "; --watch NAME shows what becomes of one" if moves and stages.command == "train-mtl" else ""
         yield Note(f"kept as they are, for want of data: {', '.join(sorted(unused))}{seen}", warning=moves)
-    regime = regime_of(options, checked, prepared)
-    cache = out.parent / ".cache"
-    saver = place.saver(compute, prepared.data, checked.init, start.parent)
+    return Ready(checked, prepared, regime_of(options, checked, prepared), compute)
+
+
+def _train(options: Options, stages: Stages, place: Workplace[Any], ready: Ready) -> Generator[Event, None, dict[str, Any]]:
+    """Trains, writes the run, and gives its metrics."""
+    prepared, start, out = ready.prepared, ready.prepared.start, place.out
+    saver = place.saver(ready.compute, prepared.data, ready.checked.init, start.parent)
     yield from place.said()
     probe = start.encoder.encode(probe_texts()) if prepared.known else None
     outcome = Outcome()
     with place.interrupts:
         with place.log() as log:
-            surroundings = Surroundings(compute, log, cache, probe, saver, options.keep_state, place.begun, place.extends)
+            more = (saver, options.keep_state, place.begun, place.extends)
+            surroundings = Surroundings(ready.compute, log, out.parent / CACHE, probe, *more)
             try:
-                for event in fit(start.model, prepared.objectives, regime, options, surroundings):
+                for event in fit(start.model, prepared.objectives, ready.regime, options, surroundings):
                     outcome.add(event)
                     yield event
             except DivergedStep as error:
@@ -90,16 +122,11 @@ def _train(options: Options, stages: Stages, place: Workplace[Any]) -> Iterator[
         made = Making(stages.command, options, prepared.data, start.parent)
         with staged(out) as folder:
             place.hand_over(folder)
-            if options.keep_best_per_task:
+            if ready.regime.mixing.keep_best:
                 save_bests(folder, product, made, outcome.bests)
             save_run(folder, out, product, made, metrics)
     place.end()
-    if isinstance(options, TrainMtlOptions) and options.baselines:
-        report = yield from compare(Finding(options, checked, prepared, regime, compute, cache))
-        metrics["sharing"] = {**report.to_json(), "words": sharing_words(report)}
-        amend(out, metrics)
-        yield Sharing(report)
-    yield Finished(out, metrics, time.monotonic() - started, stages.following)
+    return metrics
 
 
 def check(options: Options, stages: Stages) -> Checked:

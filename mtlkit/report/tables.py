@@ -56,11 +56,14 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def epoch_table(epoch: Epoch, width: int) -> Group:
-    """A row a task: losses, metrics, batches seen."""
+    """A row a task: losses, metrics, batches seen; below it, texts of each task and how often they were repeated."""
     name = epoch.place or (f"epoch {epoch.epoch}/{epoch.epochs}" if epoch.epoch else "before training")
     weights = "; weights of the losses: " + ", ".join(f"{task} {weight:.3g}" for task, weight in epoch.weights.items())
     title = f"{name}, mean score {epoch.score:.3f}{', best so far' if epoch.best else ''}{weights if epoch.weights else ''}"
-    return titled(title, task_table(epoch.tasks, width))
+    table = titled(title, task_table(epoch.tasks, width))
+    seen = (f"{one_line(state.task).plain} {state.texts:,} ({state.repeats:.2g}x)" for state in epoch.tasks if state.texts)
+    words = ", ".join(seen)
+    return Group(table, literal(f"texts, and how often each row: {words}", "dim")) if words else table
 
 
 def task_table(states: Sequence[TaskState], width: int) -> Table:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,12 @@ def test_epoch_table() -> None:
     assert text.startswith("epoch 2/8, mean score 0.500, best so far\n")
     assert lines[1] == ["task", "train", "loss", "val", "loss", "accuracy", "macro-F1", "batches"]
     assert lines[3:] == [[task, "1.500", "0.750", "0.500", "0.250", "3/7"] for task in ("topic", "mood")]
+
+
+def test_texts_and_their_repeats_stand_below_an_epoch() -> None:
+    seen = (replace(state("topic"), texts=3840, repeats=1.0), replace(state("mood"), texts=640, repeats=2.5), state("watched"))
+    text = drawn(epoch_table(Epoch(1, 8, seen, 0.5, True), 80))
+    assert text.splitlines()[-1].rstrip() == "texts, and how often each row: topic 3,840 (1x), mood 640 (2.5x)"
 
 
 def test_columns_follow_the_kinds_of_the_tasks() -> None:
