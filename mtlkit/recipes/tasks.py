@@ -64,10 +64,8 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
     with workplace(options, stages.command, stages.folder) as place:
         yield from place.said()
         options, out, record = place.options, place.out, place.finished
-        compares = (
-            isinstance(options, TrainMtlOptions) and options.baselines and "sharing" not in (record.metrics if record else {})
-        )
-        if record and not compares:
+        compares = isinstance(options, TrainMtlOptions) and options.baselines
+        if record and not (compares and "sharing" not in record.metrics):
             yield Finished(out, record.metrics, 0.0, stages.following)
             return
         ready = yield from _prepare(options, stages, place)
