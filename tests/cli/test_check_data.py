@@ -1,0 +1,98 @@
+"""`mtlkit check-data`, typed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support import write
+
+if TYPE_CHECKING:
+    from .conftest import Typed
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a leak, a contradiction and hostile texts and labels."""
+    folder = tmp_path_factory.mktemp("spoilt")
+    labels = ("[/]", "esc\x1b[2J")
+    rows = [[f"Text [red]{place}[/red] number {place * place}.", labels[place % 2]] for place in range(30)]
+    leak = ["  \x1b[2Jtext [/] of both  ", labels[0]]
+    write(folder / "train.csv", [["text", "label"], *rows, leak, [rows[0][0], labels[1]]])
+    write(folder / "test.csv", [["text", "label"], ["Text of its own.", labels[0]], leak])
+    write(folder / "dev.csv", [["text", "label"], *([f"Held out {place}.", labels[place]] for place in (0, 1))])
+    return folder
+
+
+def test_as_a_process_with_the_samples(cli: Cli, tmp_path: Path) -> None:
+    done = cli("check-data", "--strict", cwd=tmp_path, COLUMNS="80")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "tokens by mini, the model inside the package, as no run under runs/ fits\n"
+    lines = done.stdout.splitlines()
+    assert lines[0] == "topic (sample:topic): classification"
+    assert lines[-1] == "nothing was found that is worth a look"
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_findings_are_warnings_or_an_error_with_strict(typed: Typed, spoilt: Path, width: int, terminal: bool) -> None:
+    answer = typed("check-data", "--model", "mini", "--task", f"t={spoilt}", width=width, terminal=terminal)
+    assert answer.code == 0, answer.err
+    assert answer.widest <= width
+    assert "\x1b" not in answer.out  # fault 30
+    assert "t: 1 of 2 test texts stands in train, too\n  test.csv:3 and train.csv:32: " in answer.out
+    assert "[2Jtext [/] of both" in answer.out
+    assert "t: 1 text stands in train with two labels" in answer.out
+    assert "train.csv:2 '[/]' and train.csv:33 'esc\N{REPLACEMENT CHARACTER}[2J'" in answer.out
+    strict = typed("check-data", "--model", "mini", "--task", f"t={spoilt}", "--strict", width=width, terminal=terminal)
+    assert strict.code == 3
+    assert strict.out == answer.out
+    assert strict.err.splitlines()[-1].startswith("mtlkit: --strict: ")
+    assert "1 of 2 test texts stands in train, too" in strict.err
+
+
+def test_as_one_document(typed: Typed, spoilt: Path) -> None:
+    answer = typed("check-data", "--model", "mini", "--task", f"t={spoilt}", "--json", "--max-length", 8, "--strict")
+    assert answer.code == 3
+    document = json.loads(answer.out)
+    assert list(document) == ["model", "reason", "max_length", "tasks", "findings", "skipped"]
+    assert (document["model"], document["max_length"]) == ("mini", 8)
+    (task,) = document["tasks"]
+    assert [split["name"] for split in task["splits"]] == ["train", "validation", "test"]
+    assert task["absent"] == []
+    assert task["splits"][2]["classes"] == {"[/]": 2}
+    overlap = next(one for one in document["findings"] if one["problem"] == "overlap" and one["split"] == "test")
+    assert overlap["spoils"] is True
+    assert overlap["examples"][0]["places"] == [f"{spoilt}/test.csv:3", f"{spoilt}/train.csv:32"]
+    assert overlap["examples"][0]["text"] == "  \x1b[2Jtext [/] of both  "
+
+
+def test_skipped_rows_are_said(typed: Typed, tmp_path: Path) -> None:  # fault 19
+    path = write(tmp_path / "a.csv", [["text", "label"], ["a", "x"], ["b"], ["c", "y"], ["d", "x"], ["e", "y"]])
+    refused = typed("check-data", "--task", f"t={path}")
+    assert (refused.code, refused.out) == (3, "")
+    assert f"{path}:3: 1 fields where the header has 2" in refused.err
+    answer = typed("check-data", "--task", f"t={path}", "--on-bad-row", "skip")
+    assert answer.code == 0, answer.err
+    assert "t has no validation split" in answer.out
+    assert f"1 row skipped, such as {path}:3: 1 fields where the header has 2" in answer.err
+
+
+def test_errors_are_one_line(typed: Typed) -> None:
+    for arguments, code, words in (
+        (("--task", "t=sample:topics"), 3, "did you mean 'sample:topic'?"),
+        (("--task", "sample:topic"), 2, "has no name"),
+        (("--model", "nowhere"), 2, "no such folder"),
+        (("--task", "t=sample:topic?limt=3"), 2, "did you mean 'limit'?"),
+    ):
+        answer = typed("check-data", *arguments)
+        assert (answer.code, answer.out) == (code, "")
+        assert words in answer.err
+        assert answer.err.count("\n") == 1

@@ -1,0 +1,147 @@
+"""What `check-data` found, as tables and in words."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console, RenderableType
+
+from mtlkit.data.findings import MOST_TOKENS, Example, Finding, Lengths, Problem, SplitSummary, TaskSummary
+from mtlkit.report.check_data import absences, conclusion, example_lines, in_words, task_tables
+
+
+def shown(tables: list[RenderableType], width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    for table in tables:
+        console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def task(classes: dict[str, int], *, kind: str = "classification", name: str = "t") -> TaskSummary:
+    """Three splits; test lacks the first class."""
+    test = dict(list(classes.items())[1:])
+    rows = sum(classes.values()) or 120_000
+    return TaskSummary(
+        name,
+        "some/folder",
+        kind,  # type: ignore[arg-type]
+        (
+            SplitSummary("train", rows, False, classes, Lengths(53.5, 88.0, MOST_TOKENS, rows // 3)),
+            SplitSummary("validation", rows, True, classes, Lengths(53.0, 88.0, 100, 0)),
+            SplitSummary("test", sum(test.values()) or 7600, False, test, Lengths(53.0, 88.0, 100, 0)),
+        ),
+        ("validation",),
+    )
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("count", [2, 10, 150])
+def test_tables_fit_and_cut_no_figure(width: int, count: int) -> None:
+    classes = {f"a class [/] {place} with quite a long name \x1b[2J indeed": 123_456 - place for place in range(count)}
+    text = shown(task_tables(task(classes), width), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "\x1b" not in text
+    assert "65,536+" in text
+    assert "33.3" in text
+    assert "validation (held out)" in text
+    assert f"t: {count} classes (largest / smallest in train: 1.0)" in text
+    assert text.count("a class [/]") == min(count, 10)
+    assert "123,456" in text
+    assert f"{123_456 - count + 1:,}" in text
+    assert ("…  " in text) == (count == 150 or width == 80)
+
+
+def test_a_class_that_a_split_lacks_has_no_rows() -> None:
+    text = shown(task_tables(task({"x": 3, "y": 1}), 80), 80)
+    (row,) = [line.split() for line in text.splitlines() if line.startswith(" x ")]
+    assert row == ["x", "3", "75.0", "3", "75.0", "0", "0.0"]
+    assert "largest / smallest in train: 3.0" in text
+
+
+def test_a_class_called_by_three_dots_is_a_class() -> None:
+    text = shown(task_tables(task({"…": 3, "y": 1}), 80), 80)
+    (row,) = [line.split() for line in text.splitlines() if line.startswith(" … ")]
+    assert row[:3] == ["…", "3", "75.0"]
+
+
+def test_numbers_have_no_table_of_classes() -> None:
+    assert len(task_tables(task({}, kind="regression"), 80)) == 1
+
+
+def test_what_is_absent_is_said() -> None:
+    both = TaskSummary("t", "a.csv", "classification", (), ("validation", "test"))
+    assert absences(both) == [
+        "t has no validation split: a tenth of train, of each class, is held out",
+        "t has no test split: results can be given on validation alone, by which epochs are chosen",
+    ]
+    assert absences(TaskSummary("t", "a.csv", "classification", (), ())) == []
+
+
+def finding(problem: Problem, rows: int = 3, split: str = "test", against: str = "train") -> Finding:
+    labels = ("a", "[b]")
+    figures = {"skew": 12.3, "sorted": 2, "cut": 256}
+    return Finding(problem, "t", split, rows, 1200, against=against, another="u", labels=labels, figure=figures.get(problem))
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (finding("blank"), "3 of 1,200 test texts are blank"),
+        (finding("blank", 1), "1 of 1,200 test texts is blank"),
+        (finding("rare", 2, "train"), "2 classes have a single row of train ('a', '[b]')"),
+        (finding("rare", 1, "train"), "1 class has a single row of train ('a', '[b]')"),
+        (finding("skew", split="train"), "the class 'a' has 12 times the rows of '[b]' in train"),
+        (finding("unseen"), "3 of 1,200 test rows have a label that train has not ('a', '[b]')"),
+        (finding("cut", split="train"), "3 of 1,200 train texts are longer than 256 tokens and cut"),
+        (finding("repeated"), "3 of 1,200 test rows repeat a text that stands before"),
+        (finding("two labels", against="test"), "3 texts stand in test with two labels"),
+        (finding("two labels", 1), "1 text of test stands in train with another label"),
+        (finding("overlap"), "3 of 1,200 test texts stand in train, too"),
+        (finding("near", 1), "1 of 1,200 test texts is nearly the same as one of train (resemblance of 0.8 or more)"),
+        (finding("shared"), "3 of 1,200 test texts stand in train of u"),
+    ],
+)
+def test_a_finding_in_one_sentence(found: Finding, words: str) -> None:
+    assert in_words(found) == f"t: {words}"
+
+
+def test_sorted_rows_and_one_class() -> None:
+    assert in_words(finding("sorted", split="train")).startswith(
+        "t: rows of train stand sorted by label (2 runs of one label in 1,200 rows): "
+    )
+    assert in_words(Finding("one class", "t", "train", 9, 9, labels=("x" * 99,))) == (
+        f"t: all 9 train rows have the label '{'x' * 39}…'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("example", "lines"),
+    [
+        (Example(("a/test.csv:2", "a/train.csv:4"), ("x", "x"), "A  text"), ["test.csv:2 and train.csv:4: A text"]),
+        (
+            Example(("test.csv:2", "train.csv:4"), ("x", "y"), "A text"),
+            ["test.csv:2 'x' and train.csv:4 'y': A text"],
+        ),
+        (Example(("train.csv:4",), ("x",), " "), ["train.csv:4"]),
+        (
+            Example(("test.csv:2", "train.csv:4"), ("x", "x"), "A text", "The text", 0.857),
+            ["test.csv:2: A text", "train.csv:4 (0.86): The text"],
+        ),
+    ],
+)
+def test_examples_say_where(example: Example, lines: list[str]) -> None:
+    assert example_lines(example, 80) == lines
+
+
+def test_examples_fit() -> None:
+    example = Example(("test.csv:2", "train.csv:4"), ("x", "y"), "word " * 99, "words " * 99, 0.9)
+    assert [len(line) <= 60 for line in example_lines(example, 60)] == [True, True]
+
+
+def test_the_last_sentence() -> None:
+    assert conclusion([]) == "nothing was found that is worth a look"
+    assert conclusion([finding("blank")]) == "1 finding, none of which would spoil a result"
+    spoiling = Finding("blank", "t", "test", 1, 2, spoils=True)
+    assert conclusion([spoiling, finding("cut")]) == "2 findings, 1 of which would spoil a result"
