@@ -75,12 +75,12 @@ def state_of(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
     whole = sorted(int(step) for step in steps if step.isdecimal())
     if not holds_state(folder) or not whole:
         return None, []
-    plain, trouble = None, "none of its saved states is sound, so the training cannot go on from here"
+    about, trouble = None, "none of its saved states is sound, so the training cannot go on from here"
     try:
-        plain = StateFolder(folder).peek()
+        about = (StateFolder(folder).peek() or {}).get("about")
     except (OSError, ValueError, MtlkitError) as error:
         trouble = str(error)
-    return {"steps": whole, "plain": plain}, [] if plain is not None else [f"{folder / STATE}: {trouble}"]
+    return {"steps": whole, "about": about}, [] if about is not None else [f"{folder / STATE}: {trouble}"]
 
 
 def model_of(folder: Path) -> tuple[Checkpoint | None, tuple[PartSize, ...], list[str]]:

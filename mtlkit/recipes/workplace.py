@@ -96,6 +96,7 @@ class Workplace(Generic[Options]):
         found = {"data": json.loads(json.dumps(data)), "start": parent["digest"] if parent else None}
         about = {
             "command": self.command,
+            "typed": command_line(self.command, self.options),
             "options": plain(self.options),
             "added": self.added,
             "init": init,

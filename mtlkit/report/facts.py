@@ -56,7 +56,7 @@ class Parent:
 class RunFacts:
     """All of it. `record` is None for a training that is not finished, `checkpoint` for a model whose description cannot be
     read; `exports` are folders inside that have a record of their own, `state` the `steps` of
-    the saved states with the `plain` values of the newest, and `problems` what is not as it was written, a sentence each."""
+    the saved states with what the newest is `about`, and `problems` what is not as it was written, a sentence each."""
 
     name: str
     path: Path

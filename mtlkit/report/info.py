@@ -65,8 +65,12 @@ def run_pairs(facts: RunFacts) -> dict[str, str]:
         found["what"] = facts.kind
     if facts.state:
         found["saved states"] = ", ".join(f"step {step:,}" for step in facts.state["steps"])
-        plain = facts.state["plain"] or {}
-        found |= {f"its {name}": str(value) for name, value in plain.items() if isinstance(value, (str, int, float))}
+        if about := facts.state["about"]:
+            data = (
+                f"{name} ({one['source']})" for name, one in about["data"].items() if isinstance(one, dict) and "source" in one
+            )
+            found |= {"command": about["typed"], "starts from": about["init"], "data": ", ".join(data)}
+            found["go on with"] = f"mtlkit {about['command']} --resume {facts.path}"
     return found
 
 

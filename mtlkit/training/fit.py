@@ -125,6 +125,9 @@ class Fit:
         if memory:
             yield Forgetting(memory.report(self.model, bests.best.scores))
         yield Chosen(bests.chosen)
+        if len(bests.tasks) > 1:
+            each = (f"{name} {one.rank.score:.3f} in epoch {one.epoch}" for name, one in bests.tasks.items())
+            yield Note(f"each task at its best: {', '.join(each)}; the weights kept are those of epoch {bests.chosen.epoch}")
         for name, one in bests.tasks.items():
             yield BestOfTask(name, one.rank.score, one.epoch, one.step, one.weights)
         yield Note(ledger.seen())

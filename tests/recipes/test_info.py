@@ -207,24 +207,24 @@ def test_a_training_that_is_not_finished(tmp_path: Path) -> None:
     states = StateFolder(tmp_path / "mtl")
     with states.lock("mtlkit train-mtl"):
         for step in (10, 20):
-            states.save(step, {"weight": torch.zeros(2)}, {"command": "mtlkit train-mtl", "step": step})
+            states.save(step, {"weight": torch.zeros(2)}, {"about": {"command": "train-mtl", "step": step}})
     facts = of(tmp_path / "mtl")
     assert (facts.kind, facts.record, facts.problems) == ("unfinished training", None, ())
-    assert facts.state == {"steps": [10, 20], "plain": {"command": "mtlkit train-mtl", "step": 20}}
+    assert facts.state == {"steps": [10, 20], "about": {"command": "train-mtl", "step": 20}}
     for manifest in tmp_path.rglob("manifest.json"):
         manifest.write_text("{}")
     damaged = of(tmp_path / "mtl")
-    assert damaged.state == {"steps": [10, 20], "plain": None}
+    assert damaged.state == {"steps": [10, 20], "about": None}
     assert damaged.problems[0].startswith(f"{tmp_path / 'mtl' / 'state'}: none of its saved states is sound")
 
 
 def test_a_finished_run_with_a_state(own: Path) -> None:
     states = StateFolder(own / "mtl")
     with states.lock("mtlkit train-mtl"):
-        states.save(10, {"weight": torch.zeros(2)}, {"step": 10})
+        states.save(10, {"weight": torch.zeros(2)}, {"about": {"step": 10}})
     facts = of(own / "mtl")
     assert (facts.kind, facts.unlisted, facts.problems) == ("run", (), ())
-    assert facts.state == {"steps": [10], "plain": {"step": 10}}
+    assert facts.state == {"steps": [10], "about": {"step": 10}}
 
 
 def test_json_has_all_of_it(own: Path) -> None:

@@ -151,9 +151,13 @@ def test_data_of_a_base_and_of_a_teacher() -> None:
 
 
 def test_a_training_that_is_not_finished() -> None:
-    state = {"steps": [120, 1240], "plain": {"command": "mtlkit [/]", "losses": [1]}}
+    data = {"topic": {"source": "news.csv", "train": {}}}
+    about = {"command": "train-mtl", "typed": "mtlkit train-mtl --head [/]", "init": "mini", "data": data, "losses": [1]}
+    state = {"steps": [120, 1240], "about": about}
     text = shown(RunFacts("runs/mtl", Path("runs/mtl"), "unfinished training", "as asked", state=state))
     assert "saved states   step 120, step 1,240" in text
-    assert "its command    mtlkit [/]" in text
+    assert "command        mtlkit train-mtl --head [/]" in text
+    assert "data           topic (news.csv)" in text
+    assert "go on with     mtlkit train-mtl --resume runs/mtl" in text
     assert "losses" not in text
     assert "Files" not in text
