@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from mtlkit.cli.options import PANELS, add_command, read_config
+from mtlkit.config.checking import CheckDataOptions
 from mtlkit.config.inference import EmbedOptions, EvalOptions, PredictOptions
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
 from mtlkit.errors import UsageError
@@ -18,7 +19,15 @@ from mtlkit.recipes.saving import command_line
 if TYPE_CHECKING:
     from .conftest import Typed
 
-ALL: list[type[Any]] = [PretrainOptions, TrainSentenceOptions, TrainMtlOptions, EmbedOptions, EvalOptions, PredictOptions]
+COMMANDS: dict[str, type[Any]] = {
+    "check-data": CheckDataOptions,
+    "pretrain": PretrainOptions,
+    "train-sentence": TrainSentenceOptions,
+    "train-mtl": TrainMtlOptions,
+    "embed": EmbedOptions,
+    "eval": EvalOptions,
+    "predict": PredictOptions,
+}
 
 
 def parse(options: type[Any], *arguments: object) -> Any:
@@ -35,12 +44,12 @@ def parse(options: type[Any], *arguments: object) -> Any:
     return found[0]
 
 
-@pytest.mark.parametrize("options", ALL)
+@pytest.mark.parametrize("options", COMMANDS.values())
 def test_no_arguments_give_the_defaults(options: type[Any]) -> None:
     assert parse(options) == options()
 
 
-@pytest.mark.parametrize("options", ALL)
+@pytest.mark.parametrize("options", COMMANDS.values())
 def test_every_option_says_what_it_is(options: type[Any]) -> None:
     declared = [field for field in fields(options) if "option" in field.metadata]
     assert len(declared) >= len(fields(options)) - 1
@@ -51,7 +60,7 @@ def test_every_option_says_what_it_is(options: type[Any]) -> None:
 
 
 def test_every_option_stands_in_the_help(typed: Typed) -> None:
-    for command, options in zip(("pretrain", "train-sentence", "train-mtl", "embed", "eval", "predict"), ALL, strict=True):
+    for command, options in COMMANDS.items():
         text = typed(command, "--help", width=140).out
         for field in fields(options):
             option = field.metadata.get("option")
