@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from mtlkit.config.checking import CheckDataOptions
 from mtlkit.config.inference import EmbedOptions, EvalOptions, ExportOptions, InfoOptions, PredictOptions
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
 
 README = Path(__file__).parents[1] / "README.md"
 COMMANDS = {
+    "check-data": CheckDataOptions,
     "pretrain": PretrainOptions,
     "train-sentence": TrainSentenceOptions,
     "train-mtl": TrainMtlOptions,
