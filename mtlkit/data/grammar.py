@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import unquote
@@ -57,3 +58,17 @@ def parse_task(text: str, option: str = "--task") -> tuple[str, str]:
     if not source:
         raise UsageError(f"{option} {text!r} has no source after '='; write {option} NAME=SOURCE")
     return check_task_name(name), source
+
+
+def named_sources(tasks: Sequence[str]) -> dict[str, str]:
+    """`["topic=sample:topic"]` -> {"topic": "sample:topic"}, with every query checked. Raises UsageError."""
+    named: dict[str, str] = {}
+    for text in tasks:
+        name, source = parse_task(text)
+        if name in named:
+            raise UsageError(f"task '{name}' is given twice; each --task needs a name of its own")
+        parse_source(source)
+        named[name] = source
+    if not named:
+        raise UsageError("no task; give one with --task NAME=SOURCE")
+    return named

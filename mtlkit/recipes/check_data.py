@@ -12,7 +12,7 @@ from mtlkit.config.architecture import Encoding, Kind
 from mtlkit.config.checking import CheckDataOptions
 from mtlkit.data.class_checks import count_classes, sorted_labels, uneven_classes, unseen_classes
 from mtlkit.data.findings import MOST_TOKENS, Finding, Lengths, Split, SplitSummary, TaskSummary
-from mtlkit.data.grammar import parse_source
+from mtlkit.data.grammar import named_sources, parse_source
 from mtlkit.data.labels import infer_kind
 from mtlkit.data.leaks import near_texts, repeated_texts, shared_texts
 from mtlkit.data.overlap import TextNumbers
@@ -21,7 +21,6 @@ from mtlkit.data.tables import Label, Reading, holds_out, read_test, read_train_
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.recipes.finding import find_model
 from mtlkit.recipes.first_look import quick_findings, splits_of
-from mtlkit.recipes.tasks import named_sources
 from mtlkit.recipes.weights import read_encoder
 
 MUCH_CUT = 0.1  # of the training texts

@@ -13,7 +13,7 @@ from mtlkit.config.inference import EvalOptions
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.cache import encode_cached
 from mtlkit.data.corpus import read_corpus, read_texts
-from mtlkit.data.grammar import parse_source
+from mtlkit.data.grammar import named_sources, parse_source
 from mtlkit.data.readers import Tally
 from mtlkit.data.tables import Reading, Table, read_for_evaluation
 from mtlkit.data.tasks import prepare
@@ -26,7 +26,6 @@ from mtlkit.recipes.perplexity import held_out_windows, perplexity
 from mtlkit.recipes.probe import Probe, check_probe, probe
 from mtlkit.recipes.routing import score_router
 from mtlkit.recipes.sts import Sts, measure_sts
-from mtlkit.recipes.tasks import named_sources
 from mtlkit.recipes.vectors import width_of
 from mtlkit.runs import RunRecord
 

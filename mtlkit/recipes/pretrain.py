@@ -24,7 +24,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.perplexity import held_out_windows, perplexity
 from mtlkit.recipes.saving import Making, Product, save_run
 from mtlkit.recipes.workplace import Workplace, workplace
-from mtlkit.runs import staged
+from mtlkit.runs import TOKENIZER, staged
 from mtlkit.training.events import Event, Finished, Note, result
 from mtlkit.training.loop import DivergedStep
 from mtlkit.training.next_token import NextTokenTraining
@@ -64,7 +64,8 @@ def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Itera
     layers, dim, heads = options.shape()
     Architecture(options.vocab_size, layers, dim, heads, options.context)  # says at once what cannot be built
     corpus = yield from _read(options)
-    saver = place.saver(compute, corpus.data, "scratch", None)
+    data = {**corpus.data, TOKENIZER: fingerprint([corpus.tokenizer.to_str()])}
+    saver = place.saver(compute, data, "scratch", None)
     yield from place.said()
     vocabulary = corpus.tokenizer.get_vocab_size()
     torch.manual_seed(options.seed)
