@@ -29,7 +29,7 @@ from mtlkit.training.regime import Mixing, Regime
 
 @dataclass(frozen=True)
 class Done:
-    """A training that ended: its events, the weights as they stood after each epoch, and the lines of its log."""
+    """A training that ended: its events, the weights as they stood at each evaluation, and the lines of its log."""
 
     events: list[Event]
     snapshots: list[dict[str, Tensor]]
@@ -42,7 +42,8 @@ class Done:
 
 @pytest.fixture
 def run(compute: Compute) -> Callable[..., Done]:
-    """Trains a model with small batches; options that are not given are those of `train-mtl`, `terms` are of its regime."""
+    """Trains a model with small batches; options that are not given are those of `train-mtl`, `terms` are of its regime,
+    `surroundings` say what saves it and what it has begun."""
 
     def run(
         model: MultiTaskModel,
@@ -53,10 +54,12 @@ def run(compute: Compute) -> Callable[..., Done]:
         mixing: dict[str, Any] | None = None,
         probe: Encoded | None = None,
         cache: Path | None = None,
+        surroundings: dict[str, Any] | None = None,
+        log: io.StringIO | None = None,
         **options: Any,
     ) -> Done:
         settings = {"epochs": 3, "batch_tokens": 120, "learning_rate": 3e-3, "head_rate": 1.0, **options}
-        log = io.StringIO()
+        log = log or io.StringIO()
         events: list[Event] = []
         snapshots: list[dict[str, Tensor]] = []
         torch.manual_seed(0)
@@ -70,7 +73,7 @@ def run(compute: Compute) -> Callable[..., Done]:
                 **(terms or {}),
             ),
             TrainMtlOptions(**settings),
-            Surroundings(compute, log, cache, probe),
+            Surroundings(compute, log, cache, probe, **(surroundings or {})),
         ):
             events.append(event)
             if isinstance(event, Epoch) and event.epoch:
