@@ -87,7 +87,7 @@ class Ledger:
         """Evaluates after an epoch (0 is before training) and remembers the weights if they are the best. `place` names a point
         within the epoch where the training ends."""
         states = self._states(number)
-        weights = self.books.balance.shown() if number and self.books.mixing.balance.changes else {}
+        weights = self._weights(number)
         if number:
             self.books.balance.end_epoch()
         if self.memory and number:
@@ -100,8 +100,13 @@ class Ledger:
     def look(self, number: int, steps: int) -> Epoch:
         """The same within an epoch, which goes on."""
         states = self._states(number)
-        self.note({"step": steps, "tasks": [asdict(state) for state in states]})
-        return self._take(states, number, steps, f"epoch {number}, step {steps}", {}, ends=False)
+        weights = self._weights(number)
+        self.note({"step": steps, "tasks": [asdict(state) for state in states], **({"weights": weights} if weights else {})})
+        return self._take(states, number, steps, f"epoch {number}, step {steps}", weights, ends=False)
+
+    def _weights(self, number: int) -> dict[str, float]:
+        """Those of the losses since the epoch began, where they change."""
+        return self.books.balance.shown() if number and self.books.mixing.balance.changes else {}
 
     def _take(
         self, states: tuple[TaskState, ...], number: int, steps: int, place: str, weights: Mapping[str, float], *, ends: bool
