@@ -12,11 +12,14 @@ from mtlkit.config.checking import CheckDataOptions
 def check_data(options: CheckDataOptions, as_json: bool) -> None:
     """Look for what would spoil a training or its results.
 
-    Per task: rows, classes and lengths of each split; blank, repeated and contradictory texts; texts of test or validation that
-    stand in training, exactly or nearly, there or in another task; labels unseen in training; rows sorted by label.
+    Per task: rows, classes and lengths of each split; blank, repeated and
+    contradictory texts; texts of test or validation that stand in training,
+    exactly or nearly, there or in another task; labels unseen in training;
+    rows sorted by label.
 
-    With --strict, exit with 3 on what makes a result mean something else than it says: texts that are judged and trained on,
-    texts with two labels, blank ones, labels unseen in training, a single class.
+    With --strict, exit with 3 on what makes a result mean something else
+    than it says: texts that are judged and trained on, texts with two labels,
+    blank ones, labels unseen in training, a single class.
     """
     from mtlkit.errors import DataError
     from mtlkit.recipes.check_data import check_data as look

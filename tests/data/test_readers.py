@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from mtlkit.config.training import PretrainOptions
-from mtlkit.data.readers import BadRow, Tally, good_rows, read
+from mtlkit.data.readers import BadRow, Tally, good_rows, place_of, read
 from mtlkit.errors import DataError
 from mtlkit.recipes.pretrain import stream
 from mtlkit.training.events import Note
@@ -276,3 +276,25 @@ def test_ten_megabytes_in_one_cell_are_read(tmp_path: Path, suffix: str) -> None
     content = {".csv": f'text\n"{cell}"\n', ".jsonl": json.dumps({"text": cell}), ".txt": cell}[suffix]
     (row,) = read(written(tmp_path / f"a{suffix}", content))
     assert row == {"text": cell}
+
+
+def test_a_row_knows_where_it_stands(tmp_path: Path) -> None:
+    """By its line in a text file, where it begins; by its number in a parquet file, whatever the group that it is in."""
+    written(tmp_path / "a.csv", 'text,label\n"two\nlines",x\n\nlast,y\n')
+    written(tmp_path / "a.jsonl", '{"text": "one"}\n\n{"text": "three"}\n')
+    written(tmp_path / "a.txt", "one\n\nthree\n")
+    parquet.write_table(pyarrow.table({"text": ["one", "two", "three"]}), tmp_path / "a.parquet", row_group_size=2)
+    for name, lines in {"a.csv": [2, 5], "a.jsonl": [1, 3], "a.txt": [1, 2, 3], "a.parquet": [1, 2, 3]}.items():
+        rows = [row for row in read(tmp_path / name) if not isinstance(row, BadRow)]
+        assert [place_of(row, "nowhere", 0) for row in rows] == [f"{tmp_path / name}:{line}" for line in lines]
+    assert place_of({"text": "of the hub"}, "some/name", 7) == "some/name: row 7"
+
+
+def test_a_tally_says_how_many_and_one_reason() -> None:
+    tally = Tally()
+    assert str(tally) == "no row skipped"
+    tally.add("a.csv:3: bad")
+    assert str(tally) == "1 row skipped, such as a.csv:3: bad"
+    for _ in range(1233):
+        tally.add("another")
+    assert str(tally) == "1,234 rows skipped, such as a.csv:3: bad"

@@ -18,8 +18,10 @@ from mtlkit.data.tables import (
     Table,
     cap_tables,
     hold_out,
+    holds_out,
     read_for_evaluation,
     read_split,
+    read_test,
     read_train_and_test,
     read_train_and_validation,
 )
@@ -241,3 +243,26 @@ def test_cap_cuts_the_larger_tables_only() -> None:
     assert shortest["large"].texts != large.texts[:10]
     assert cap_tables(tables, "shortest") == shortest
     assert {name: len(table) for name, table in cap_tables(tables, 40).items()} == {"small": 10, "large": 40}
+
+
+def test_places_are_kept_where_asked_for_and_follow_the_rows(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "text,label\n" + "".join(f"text {row},{'xy'[row % 2]}\n" for row in range(40)))
+    assert read_train_and_validation(str(path), reading())[0].places == []
+    how = Reading("utf-8", "error", Tally(), keep_places=True)
+    for source in (str(path), f"{path}?limit=25"):
+        for table in read_train_and_validation(source, how):
+            assert table.places == [f"{path}:{int(text.removeprefix('text ')) + 2}" for text in table.texts]
+
+
+def test_test_rows_and_whether_validation_is_held_out(tmp_path: Path) -> None:
+    rows = "text,label\na,x\nb,y\n"
+    written(tmp_path / "train.csv", rows)
+    assert read_test(str(tmp_path), reading()) is None
+    assert holds_out(str(tmp_path))
+    written(tmp_path / "test.csv", "text,label\nc,x\n")
+    assert read_test(str(tmp_path), reading()) == Table(["c"], ["x"])
+    assert read_test(f"{tmp_path}?split=test", reading()) is None  # what is trained on is no test
+    written(tmp_path / "dev.csv", rows)
+    assert not holds_out(str(tmp_path))
+    assert holds_out(f"{tmp_path}?split=dev")
+    assert read_test(str(tmp_path / "train.csv"), reading()) is None
