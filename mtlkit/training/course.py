@@ -128,14 +128,14 @@ class Course:
             yield Note(f"no better score in {bests.worse} epochs: stopped")
             self.stand.ended = True
             return
-        tired = [
-            name for name, epochs in bests.each.items() if patience and epochs >= patience and name not in self.timetable.left
-        ]
+        if not patience or epoch == self.options.epochs:
+            return
+        tired = [name for name, waited in bests.each.items() if waited >= patience and name not in self.timetable.left]
         for name in tired:
             best = bests.tasks[name]
             self.timetable.left[name] = epoch
             yield Note(f"{name} had its best score, {best.rank.score:.3f}, in epoch {best.epoch}: it leaves the mix")
-        if tired and self.timetable.left.keys() >= bests.objectives.keys() and epoch < self.options.epochs:
+        if self.timetable.left.keys() >= bests.objectives.keys():
             yield Note("no task is left to train: stopped")
             self.stand.ended = True
 

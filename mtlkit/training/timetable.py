@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from math import ceil
 
 from mtlkit.training.accumulation import group_sizes
 from mtlkit.training.orders import Order
@@ -20,10 +21,12 @@ class Timetable:
     def __init__(self, mix: Mix, epochs: int, accumulate: int) -> None:
         self.mix, self.epochs, self.accumulate = mix, epochs, accumulate
         self.left: dict[str, int] = {}
+        self._whole = mix.steps
+        self._pieces: dict[tuple[int, frozenset[str]], int] = {}
 
-    def gone(self, epoch: int) -> set[str]:
+    def gone(self, epoch: int) -> frozenset[str]:
         """The tasks that are out of the mix in an epoch."""
-        return {name for name, since in self.left.items() if epoch >= since}
+        return frozenset(name for name, since in self.left.items() if epoch >= since)
 
     def order(self, epoch: int) -> Order:
         """The tasks of each piece of work of an epoch."""
@@ -39,13 +42,25 @@ class Timetable:
 
     def sizes(self, epoch: int) -> list[int]:
         """How many pieces each step of an epoch takes."""
-        pieces = len(self.order(epoch)) if self.gone(epoch) else self.mix.steps
-        return group_sizes(pieces, self.accumulate)
+        return group_sizes(self.pieces(epoch), self.accumulate)
+
+    def pieces(self, epoch: int) -> int:
+        """Pieces of work of an epoch. Remembered, as it is asked for at every step."""
+        gone = frozenset(self.gone(epoch))
+        if not gone:
+            return self._whole
+        if (epoch, gone) not in self._pieces:
+            self._pieces[epoch, gone] = len(self.order(epoch))
+        return self._pieces[epoch, gone]
+
+    def length(self, epoch: int) -> int:
+        """Steps of an epoch."""
+        return ceil(self.pieces(epoch) / self.accumulate)
 
     @property
     def full(self) -> int:
         """Steps of an epoch with all tasks."""
-        return len(group_sizes(self.mix.steps, self.accumulate))
+        return ceil(self._whole / self.accumulate)
 
     @property
     def steps(self) -> int:
@@ -55,31 +70,27 @@ class Timetable:
     def begin(self, epoch: int) -> int:
         """The step, from 0, at which an epoch begins."""
         whole = min([epoch, *self.left.values()])
-        return whole * self.full + sum(len(self.sizes(one)) for one in range(whole, epoch))
+        return whole * self.full + sum(self.length(one) for one in range(whole, epoch))
 
     def locate(self, step: int) -> tuple[int, int]:
         """The epoch of a step, both from 0, and the step's place in it."""
         epoch = min([step // self.full, *self.left.values()])
         place = step - epoch * self.full
-        while (length := len(self.sizes(epoch))) and place >= length:  # 0 where no task is left
+        while (length := self.length(epoch)) and place >= length:  # 0 where no task is left
             epoch, place = epoch + 1, place - length
         return epoch, place
-
-    def ends(self, steps: int) -> bool:
-        """Whether an epoch is over after so many steps."""
-        return self.locate(steps)[1] == 0
 
     def position(self, step: int) -> float:
         """Where a step stands in a training whose epochs are all full: what the learning rate follows."""
         if not self.left:
             return step
         epoch, place = self.locate(step)
-        return (epoch + place / len(self.sizes(epoch))) * self.full
+        return (epoch + place / self.length(epoch)) * self.full
 
     def work(self, start: int = 0) -> Iterator[Piece]:
         """The pieces of work from step `start` on."""
         epoch, place = self.locate(start)
-        first = sum(len(self.order(one)) for one in range(epoch)) + sum(self.sizes(epoch)[:place])
+        first = sum(self.pieces(one) for one in range(epoch)) + sum(self.sizes(epoch)[:place])
         return self.mix.work(self.epochs, first, self.order)
 
     def takes(self, start: int = 0) -> Iterator[int]:
