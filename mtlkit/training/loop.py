@@ -136,10 +136,12 @@ def train(
         if wrong := _not_finite(each, pieces, index, describe):
             raise DivergedStep(wrong, index, pieces, each, before)
         means, skipped, spike = mean_of(each), not math.isfinite(total["norm"]), ""
-        if begun.spikes and not skipped and (spike := begun.spikes.found(means, total["norm"])):
-            if begun.stop:
+        if begun.spikes and not skipped:
+            spike = begun.spikes.found(means, total["norm"])
+            if spike and begun.stop:
                 raise DivergedStep(f"step {index + 1} was not taken: {spike}", index, pieces, each, before)
-            skipped = True
+            begun.spikes.add(means, total["norm"])
+            skipped = bool(spike)
         if not skipped:
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)

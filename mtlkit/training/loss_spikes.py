@@ -17,22 +17,24 @@ FLAT = 0.05  # of the median, which the deviation is taken to be at least: a los
 class LossSpikes:
     """A figure is a spike when it lies more than DEVIATIONS robust standard deviations above the median of the last REMEMBERED
     steps with the same losses (tasks differ in theirs). A deviation is SPREAD times the median absolute deviation from the
-    median (Hampel 1974), which spikes themselves hardly move."""
+    median (Hampel 1974), which spikes themselves hardly move. They are remembered all the same: where a figure stays high, as
+    that of a gradient does once more of the model trains, it is usual before long, and training goes on."""
 
     def __init__(self) -> None:
         self.history: dict[tuple[str, str], deque[float]] = {}
 
     def found(self, losses: Mapping[str, float], norm: float) -> str:
-        """What of a step is a spike, in words; nothing where nothing is, and then the step is remembered."""
-        key = ",".join(sorted(losses))
-        figures = {"loss": sum(losses.values()), "gradient norm": norm}
-        for figure, value in figures.items():
-            before = self.history.setdefault((key, figure), deque(maxlen=REMEMBERED))
+        """What of a step is a spike, in words; nothing where nothing is."""
+        for (key, figure), value in _figures(losses, norm).items():
+            before = self.history.get((key, figure), ())
             if len(before) >= LEAST and value > (bound := highest(before)):
                 return f"its {figure} is {value:.4g}, a spike: usual is {median(before):.4g}, and a spike begins at {bound:.4g}"
-        for figure, value in figures.items():
-            self.history[key, figure].append(value)
         return ""
+
+    def add(self, losses: Mapping[str, float], norm: float) -> None:
+        """Remembers a step, taken or skipped."""
+        for key, value in _figures(losses, norm).items():
+            self.history.setdefault(key, deque(maxlen=REMEMBERED)).append(value)
 
     def state(self) -> list[Any]:
         """Plain JSON."""
@@ -40,6 +42,12 @@ class LossSpikes:
 
     def load(self, state: Iterable[Any]) -> None:
         self.history = {(key, figure): deque(values, maxlen=REMEMBERED) for key, figure, values in state}
+
+
+def _figures(losses: Mapping[str, float], norm: float) -> dict[tuple[str, str], float]:
+    """What is looked at, by the step's losses and its own name."""
+    key = ",".join(sorted(losses))
+    return {(key, "loss"): sum(losses.values()), (key, "gradient norm"): norm}
 
 
 def highest(values: Iterable[float]) -> float:
