@@ -80,22 +80,21 @@ def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Itera
         raise UsageError("--extend adds epochs, and --tokens says how long the training is; train anew with more")
     if place.begun:
         training.load(place.begun)
-    with place.interrupts:
-        with place.log() as log:
-            try:
-                yield from training.events(log, saver)
-            except DivergedStep as error:
-                texts = {"windows": [corpus.tokenizer.decode(piece.ids.tolist()) for piece in error.pieces]}
-                raise place.diverged(error, texts) from None
-            metrics: dict[str, Any] = perplexity(model, corpus.validation, corpus.held_out, compute)
-            metrics |= {"tokens": training.reached.seen, "tokens_per_second": training.reached.speed}
-            print(json.dumps({"step": training.steps, "validation": metrics}), file=log)
-        if options.keep_state:
-            saver.save(training.reached.step, training.snapshot(complete=True))
-        product = Product(MultiTaskModel(model), corpus.tokenizer, "base", Encoding(options.context))
-        with staged(out) as folder:
-            place.hand_over(folder)
-            save_run(folder, out, product, Making("pretrain", options, corpus.data), metrics)
+    with place.log() as log:
+        try:
+            yield from training.events(log, saver)
+        except DivergedStep as error:
+            texts = {"windows": [corpus.tokenizer.decode(piece.ids.tolist()) for piece in error.pieces]}
+            raise place.diverged(error, texts) from None
+        metrics: dict[str, Any] = perplexity(model, corpus.validation, corpus.held_out, compute)
+        metrics |= {"tokens": training.reached.seen, "tokens_per_second": training.reached.speed}
+        print(json.dumps({"step": training.steps, "validation": metrics}), file=log)
+    if options.keep_state:
+        saver.save(training.reached.step, training.snapshot(complete=True))
+    product = Product(MultiTaskModel(model), corpus.tokenizer, "base", Encoding(options.context))
+    with staged(out) as folder:
+        place.hand_over(folder)
+        save_run(folder, out, product, Making("pretrain", options, corpus.data), metrics)
     place.end()
     yield Note(f"held-out perplexity {metrics['perplexity']:.2f}, {metrics['bits_per_byte']:.3f} bits per byte")
     yield Finished(out, metrics, time.monotonic() - started, NEXT)

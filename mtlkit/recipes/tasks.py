@@ -86,23 +86,22 @@ def _train(options: Options, stages: Stages, place: Workplace[Any], ready: Ready
     yield from place.said()
     probe = start.encoder.encode(probe_texts()) if prepared.known else None
     outcome = Outcome()
-    with place.interrupts:
-        with place.log() as log:
-            more = (saver, options.keep_state, place.begun, place.extends)
-            surroundings = Surroundings(ready.compute, log, out.parent / CACHE, probe, *more)
-            try:
-                for event in fit(start.model, prepared.objectives, ready.regime, options, surroundings):
-                    outcome.add(event)
-                    yield event
-            except DivergedStep as error:
-                raise place.diverged(error, texts_of(error.pieces, prepared)) from None
-        metrics = outcome.metrics()
-        product = Product(start.model, start.encoder.tokenizer, stages.stage, start.encoder.encoding)
-        made = Making(stages.command, options, prepared.data, start.parent)
-        with staged(out) as folder:
-            place.hand_over(folder)
-            if ready.regime.mixing.keep_best:
-                save_bests(folder, product, made, outcome.bests)
-            save_run(folder, out, product, made, metrics)
+    with place.log() as log:
+        more = (saver, options.keep_state, place.begun, place.extends)
+        surroundings = Surroundings(ready.compute, log, out.parent / CACHE, probe, *more)
+        try:
+            for event in fit(start.model, prepared.objectives, ready.regime, options, surroundings):
+                outcome.add(event)
+                yield event
+        except DivergedStep as error:
+            raise place.diverged(error, texts_of(error.pieces, prepared)) from None
+    metrics = outcome.metrics()
+    product = Product(start.model, start.encoder.tokenizer, stages.stage, start.encoder.encoding)
+    made = Making(stages.command, options, prepared.data, start.parent)
+    with staged(out) as folder:
+        place.hand_over(folder)
+        if ready.regime.mixing.keep_best:
+            save_bests(folder, product, made, outcome.bests)
+        save_run(folder, out, product, made, metrics)
     place.end()
     return metrics

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +20,7 @@ from mtlkit.errors import StoppedError, UsageError, listed
 from mtlkit.inference.compute import Compute
 from mtlkit.recipes.recalling import Options, Said, recalled, settled
 from mtlkit.recipes.saving import command_line, plain
-from mtlkit.runs import DIVERGED, LOG, RECORD, RunRecord, check_place, file_digest, read_record
+from mtlkit.runs import DIVERGED, LOG, RECORD, STATE, RunRecord, check_place, file_digest, read_record
 from mtlkit.states import State, StateFolder
 from mtlkit.training.events import Note
 from mtlkit.training.loop import DivergedStep
@@ -52,9 +53,14 @@ class Workplace(Generic[Options]):
         return Snapshot(self.state.tensors, self.state.plain["training"]) if self.state else None
 
     @property
+    def go_on(self) -> str:
+        """The command that goes on with it."""
+        return shlex.join(["mtlkit", self.command, "--resume", str(self.out)])
+
+    @property
     def extends(self) -> bool:
         """Whether it goes on past what had been its end."""
-        return self.state is not None and Said.of_state(self.state.plain).complete and self.added > 0
+        return self.state is not None and self.added > Said.of_state(self.state.plain).added
 
     @property
     def init(self) -> str | None:
@@ -62,8 +68,8 @@ class Workplace(Generic[Options]):
         found: str | None = self.state.plain["about"]["init"] if self.state else getattr(self.options, "init", None)
         return found
 
-    def settle(self) -> None:
-        """Looks for a state to go on from. Raises UsageError where it is of another training, IntegrityError where all states
+    def settle(self, replaces: bool) -> None:
+        """Looks for a state to go on from. `replaces`: this had begun to replace what stands there. Raises UsageError where it is of another training, IntegrityError where all states
         are damaged."""
         self.state, warnings = self.folder.newest()
         self.notes += [Note(text, warning=True) for text in warnings]
@@ -72,13 +78,13 @@ class Workplace(Generic[Options]):
             said = Said.of_state(self.state.plain)
             extends = self.options.extend is not None
             self.options, self.added = settled(self.options, said, self.out)
+            self.folder.cut_log(self.state)
             if not (record and said.complete and not extends and self._is_of(self.out)):
-                self.folder.cut_log(self.state)
                 self.notes.append(Note(f"going on after step {self.state.step:,}, as saved in {self.state.place}"))
                 return
         elif self.options.extend:
             raise UsageError(f"--extend: {self.out} has no saved state to go on from; a run keeps its last with --keep-state")
-        elif record:
+        elif record and not replaces:
             Said(self.command, record.options).check(plain(self.options), self.out)
         else:
             self.folder.cut_log(None)
@@ -89,7 +95,7 @@ class Workplace(Generic[Options]):
 
     def _is_of(self, run: Path) -> bool:
         """Whether the finished run is what came of the state. One that is to be replaced may stand there."""
-        return (run / LOG).is_file() and self.folder.log.is_file() and file_digest(run / LOG) == file_digest(self.folder.log)
+        return (run / LOG).is_file() and file_digest(run / LOG) == file_digest(self.folder.log)
 
     def saver(self, compute: Compute, data: Mapping[str, Any], init: str, parent: Mapping[str, str] | None) -> FolderSaver:
         """What saves its states. Raises UsageError where data or the starting model are not those that it began with."""
@@ -103,8 +109,7 @@ class Workplace(Generic[Options]):
             "machine": machine_of(compute),
             **found,
         }
-        go_on = f"mtlkit {self.command} --resume {self.out}"
-        saver = FolderSaver(self.folder, parse_save_every(self.options.save_every), self.interrupts, about, go_on)
+        saver = FolderSaver(self.folder, parse_save_every(self.options.save_every), self.interrupts, about, self.go_on)
         if self.state:
             before = self.state.plain["about"]
             self._check_same(before, found)
@@ -147,7 +152,9 @@ class Workplace(Generic[Options]):
         return DivergedStep(said, error.index, error.pieces, error.losses, error.before)
 
     def end(self) -> None:
-        """After the run was saved. Raises StoppedError when a stop was asked for meanwhile."""
+        """After the run was saved: from here on a signal does what it does elsewhere. Raises StoppedError when a stop was asked
+        for meanwhile."""
+        self.interrupts.__exit__()
         if self.interrupts.asked is not None:
             raise StoppedError(f"{self.out} is finished and saved", self.interrupts.asked)
 
@@ -163,15 +170,18 @@ def workplace(options: Options, command: str, folder: str) -> Iterator[Workplace
     if options.resume:
         options = recalled(options, command, out)
     check_place(out, options.overwrite or options.resume is not None)
-    states = StateFolder(out)
+    states, begun = StateFolder(out), (out / STATE).is_dir()
     with states.lock(command_line(command, options)):
         place = Workplace(options, command, out, states)
         if options.resume is None:
             states.drop()
         else:
-            place.settle()
+            place.settle(options.overwrite and begun)
+        if place.state:
+            place.interrupts.said = f"the state of step {place.state.step} stands; go on with: {place.go_on}"
         (states.path / DIVERGED).unlink(missing_ok=True)
-        yield place
+        with nullcontext() if place.finished else place.interrupts:
+            yield place
 
 
 def machine_of(compute: Compute) -> dict[str, Any]:

@@ -28,11 +28,14 @@ class Saver(Protocol):
 
 
 class Interrupts:
-    """While it is entered, SIGINT and SIGTERM ask for a stop at the next point where that does no harm; a second one does what
-    it would do without. Only the main thread of a program can be asked so."""
+    """While it is entered, SIGINT and SIGTERM end a training: before its first step at once, by a StoppedError with `said`; once
+    it is `patient`, at the next point where that does no harm. A second one does what it would do without. Only the main thread
+    of a program can be asked so."""
 
     def __init__(self) -> None:
         self.asked: int | None = None
+        self.patient = False
+        self.said = "nothing was saved yet"
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
@@ -54,6 +57,8 @@ class Interrupts:
                 handler(number, frame)
             else:
                 signal.raise_signal(number)
+        elif not self.patient:
+            raise StoppedError(f"stopped before the first step; {self.said}", number)
 
 
 class FolderSaver:
@@ -71,6 +76,7 @@ class FolderSaver:
         self.saved = step
 
     def after(self, step: int, snapshot: Callable[[], Snapshot]) -> None:
+        self.interrupts.patient = True
         if self.interrupts.asked is not None:
             if step != self.saved:
                 self.save(step, snapshot())

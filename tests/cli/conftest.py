@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from forks import Forks
 from rich.console import Console
 
 from mtlkit.cli import console
@@ -70,3 +71,11 @@ def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 def mtl(runs: Path) -> Path:
     """The run with the heads `kind` and `state`."""
     return runs / "mtl"
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Starts commands as processes that can be killed."""
+    made = Forks(tmp_path_factory.mktemp("forks"))
+    yield made
+    made.close()

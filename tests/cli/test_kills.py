@@ -1,0 +1,128 @@
+"""`kill -9` at random moments, and the same command with --resume until it ends: what comes out is what would have come out."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+from forks import Forks
+from killing import TINY, Killer, differences
+
+FRESH = ("--init", "scratch", *TINY)
+
+
+def tasks(data: Path, *names: str) -> list[str]:
+    return [part for name in names for part in ("--task", f"{name}={data / name}")]
+
+
+def check(forks: Forks, command: tuple[object, ...], folder: Path, kills: int) -> int:
+    """Trains undisturbed, then with at least so many kills; the count of those. Fails where anything differs."""
+    seed = random.SystemRandom().randrange(1 << 32)
+    child = forks.start(*command, "--out", folder / "whole" / "run")
+    assert child.wait() == 0, child.err
+    killer, trial = Killer(forks, seed), 0
+    while killer.kills < kills:
+        out = folder / f"killed-{trial}" / "run"
+        killer.train(command, out, max(4, kills - killer.kills))
+        found = list(differences(out, folder / "whole" / "run"))
+        assert not found, f"after {killer.kills} kills, seed {seed}: {found}"
+        trial += 1
+    sys.stderr.write(f"{killer.kills} kills in {trial} trainings, seed {seed}: no difference\n")
+    return killer.kills
+
+
+def test_pretrain(forks: Forks, data: Path, tmp_path: Path) -> None:  # fault 1
+    texts = data / "kind" / "train.csv"
+    check(forks, ("pretrain", texts, "--context", 16, *TINY, "--epochs", 6, "--save-every", 1), tmp_path, 10)
+
+
+def test_train_sentence(forks: Forks, data: Path, tmp_path: Path) -> None:  # fault 1
+    command = ("train-sentence", *tasks(data, "kind"), *FRESH, "--epochs", 6, "--eval-every", 3, "--save-every", 2)
+    check(forks, command, tmp_path, 10)
+
+
+def test_train_mtl(forks: Forks, data: Path, tmp_path: Path) -> None:  # fault 1
+    command = ("train-mtl", *tasks(data, "kind", "state"), *FRESH, "--epochs", 3, "--track-every", 3, "--save-every", 1)
+    check(forks, command, tmp_path, 10)
+
+
+def test_tasks_that_balance_themselves_above_a_backbone_that_thaws(  # fault 1
+    forks: Forks, data: Path, mtl: Path, tmp_path: Path
+) -> None:
+    mix = ("--schedule", "joint", "--balance", "uncertainty", "--freeze", "backbone@until=epoch:1")
+    common = ("--init", mtl, "--batch-tokens", 128, "--epochs", 5, "--save-every", 1)
+    check(forks, ("train-mtl", *tasks(data, "kind", "state"), *common, *mix), tmp_path, 10)
+
+
+SHORT = ("--epochs", 3, "--save-every", 2, "--track-every", 4)
+WAYS = {
+    "accumulation": ("--accumulate", 4, "--epochs", 8),
+    "joint, accumulated, thawing": (
+        *("--schedule", "joint", "--balance", "uncertainty", "--freeze", "backbone@until=epoch:1"),
+        *("--accumulate", 4, "--epochs", 12, "--save-every", 1),
+    ),
+    "proportional": ("--schedule", "proportional"),
+    "temperature": ("--schedule", "temperature:2"),
+    "sequential": ("--schedule", "sequential"),
+    "dwa": ("--balance", "dwa", "--schedule", "joint"),
+    "famo": ("--balance", "famo", "--schedule", "joint"),
+    "pcgrad": ("--balance", "pcgrad", "--schedule", "joint"),
+    "nashmtl": ("--balance", "nashmtl", "--schedule", "joint"),
+    "unfreezing": ("--unfreeze", "top-down"),
+    "tasks that tire": ("--task-patience", 1, "--epochs", 8),
+    "bests": ("--keep-best-per-task", "--eval-every", 5),
+    "drawn classes": ("--sampling", "balanced"),
+    "a prefix that is kept": ("--cache-prefix", "--freeze", "embeddings,layers:0-0"),
+    "vectors that are kept": ("--freeze", "backbone"),
+    "a router": ("--router",),
+    "patience": ("--patience", 1, "--epochs", 8),
+    "spikes": ("--on-spike", "skip", "--epochs", 8),
+}
+GUARDS = {
+    "l2sp": ("--guard", "l2sp"),
+    "lwf": ("--guard", "lwf"),
+    "ewc": ("--guard", "ewc"),
+    "rehearsal": ("--rehearse", "state:0.5", "--max-forgetting", 5),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_to_share(forks: Forks, data: Path, mtl: Path, tmp_path: Path, way: str) -> None:  # fault 1
+    command = ("train-mtl", *tasks(data, "kind", "state"), "--init", mtl, "--batch-tokens", 128, *SHORT, *WAYS[way])
+    check(forks, command, tmp_path, 6)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("guard", GUARDS)
+def test_every_way_to_keep(forks: Forks, data: Path, mtl: Path, tmp_path: Path, guard: str) -> None:  # fault 1
+    task = ("--task", f"other={data / 'kind'}", "--watch", f"state={data / 'state'}")
+    command = ("train-mtl", *task, "--init", mtl, "--batch-tokens", 128, *SHORT, *GUARDS[guard])
+    check(forks, command, tmp_path, 6)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("objective", ["pairs", "distill"])
+def test_every_way_to_learn_vectors(forks: Forks, data: Path, mtl: Path, tmp_path: Path, objective: str) -> None:  # fault 1
+    texts = [line.rpartition(",")[0] for line in (data / "kind" / "train.csv").read_text().splitlines()[1:]]
+    rows = [f"{text},{text.replace('The', 'A')}" for text in texts]
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("\n".join(["anchor,positive", *rows]) + "\n")
+    plain = tmp_path / "texts.txt"
+    plain.write_text("\n".join(texts) + "\n")
+    more = ("--task", f"twins={pairs}") if objective == "pairs" else ("--task", f"texts={plain}", "--teacher", mtl)
+    check(forks, ("train-sentence", "--objective", objective, *more, *FRESH, *SHORT, "--epochs", 8), tmp_path, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("every", [1, 2, 5])
+def test_the_base_over_and_over(forks: Forks, data: Path, tmp_path: Path, every: int) -> None:  # fault 1
+    texts = data / "kind" / "train.csv"
+    command = ("pretrain", texts, "--context", 16, *TINY, "--epochs", 8, "--save-every", every, "--on-spike", "skip")
+    check(forks, command, tmp_path, 12)

@@ -1,0 +1,187 @@
+"""The command line as processes that start at once: one that has imported everything already forks a child for each command."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+LONGEST = 120.0  # seconds that anything may take before a test fails
+
+
+class Child:
+    """A command that runs. Its output is in files, or comes from a terminal of its own."""
+
+    def __init__(self, forks: Forks, pid: int, files: tuple[Path, Path], terminal: int | None) -> None:
+        self.forks, self.pid, self.files, self.terminal = forks, pid, files, terminal
+        self.shown = b""
+
+    def code(self) -> int | None:
+        """The exit code, negative after a signal that killed it; None while it runs."""
+        self._drain()
+        found: int | None = self.forks.ask(["code", self.pid])
+        return found
+
+    def until(self, happens: Callable[[], bool]) -> bool:
+        """Waits for something. False if the command ended before."""
+        last = time.monotonic() + LONGEST
+        while not happens():
+            if self.code() is not None:
+                return False
+            assert time.monotonic() < last, f"nothing happened: {self.err}"
+            time.sleep(0.001)
+        return True
+
+    def lasts(self, seconds: float) -> bool:
+        """Waits so long. False if the command ended before."""
+        end = time.monotonic() + seconds
+        return self.until(lambda: time.monotonic() >= end)
+
+    def wait(self) -> int:
+        """Waits for the end: the exit code."""
+        self.until(lambda: False)
+        code = self.code()
+        assert code is not None
+        return code
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Sends a signal. No other process can have the number yet: nobody waits for a child but `code`."""
+        if self.code() is None:
+            os.kill(self.pid, number)
+
+    def type(self, keys: bytes) -> None:
+        """Types on its terminal."""
+        assert self.terminal is not None
+        os.write(self.terminal, keys)
+
+    @property
+    def out(self) -> str:
+        return self.files[0].read_text(encoding="utf-8")
+
+    @property
+    def err(self) -> str:
+        if self.terminal is None:
+            return self.files[1].read_text(encoding="utf-8")
+        return self.shown.decode(errors="replace")
+
+    def _drain(self) -> None:
+        while self.terminal is not None:
+            try:
+                self.shown += os.read(self.terminal, 1 << 16)
+            except OSError:  # nothing more for now, or for ever
+                return
+
+
+class Forks:
+    """Starts commands."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.count = folder, 0
+        self.server = subprocess.Popen(
+            [sys.executable, "-W", "error", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"},
+        )
+
+    def ask(self, question: Any) -> Any:
+        assert self.server.stdin is not None
+        assert self.server.stdout is not None
+        self.server.stdin.write(json.dumps(question) + "\n")
+        self.server.stdin.flush()
+        return json.loads(self.server.stdout.readline())
+
+    def start(self, *arguments: object, terminal: bool = False) -> Child:
+        """`mtlkit` with these arguments."""
+        self.count += 1
+        out, err = self.folder / f"{self.count}.out", self.folder / f"{self.count}.err"
+        if not terminal:
+            return Child(self, self.ask(["start", list(map(str, arguments)), str(out), str(err)]), (out, err), None)
+        master, slave = pty.openpty()
+        os.set_blocking(master, False)
+        pid = self.ask(["start", list(map(str, arguments)), os.ttyname(slave), os.ttyname(slave)])
+        os.close(slave)
+        return Child(self, pid, (out, err), master)
+
+    def close(self) -> None:
+        """Ends what still runs."""
+        assert self.server.stdin is not None
+        assert self.server.stdout is not None
+        self.server.stdin.close()
+        self.server.wait(10)
+        self.server.stdout.close()
+
+
+def serve() -> None:
+    """Answers requests, a line each, until there are no more."""
+
+    import mtlkit.recipes.pretrain
+    import mtlkit.recipes.train_mtl
+    import mtlkit.recipes.train_sentence  # noqa: F401 (a child would import them all again)
+
+    running: set[int] = set()
+    for line in sys.stdin:
+        name, *rest = json.loads(line)
+        if name == "start":
+            if not (pid := os.fork()):
+                _be(*rest)
+            running.add(pid)
+            answer: int | None = pid
+        else:
+            answer = _code(rest[0], running)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+    for pid in running:
+        os.kill(pid, signal.SIGKILL)
+
+
+codes: dict[int, int] = {}
+
+
+def _code(pid: int, running: set[int]) -> int | None:
+    if pid in running:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            running.remove(pid)
+            codes[pid] = os.waitstatus_to_exitcode(status)
+    return codes.get(pid)
+
+
+def _be(arguments: list[str], out: str, err: str) -> NoReturn:
+    """What the child is: a leader of its own session, so that a terminal becomes its own."""
+    code = 1
+    try:
+        os.setsid()
+        for number, path, flags in (
+            (0, out if out == err else os.devnull, os.O_RDWR),
+            (1, out, os.O_RDWR | os.O_CREAT),
+            (2, err, os.O_RDWR | os.O_CREAT),
+        ):
+            descriptor = os.open(path, flags, 0o644)
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        from mtlkit.cli.app import main
+
+        sys.argv = ["mtlkit", *arguments]
+        os.environ["TERM"] = "xterm-256color"
+        main()
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,115 @@
+"""Trainings that are killed again and again, and what they come to beside one that nobody disturbed."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from forks import Child, Forks
+
+from mtlkit.runs import LOG, file_digest, read_record, verify
+
+MEASURED = {"seconds", "total", "cost", "tokens_per_second"}  # times, which no two trainings share
+TINY = ("--layers", 1, "--dim", 16, "--heads", 2, "--vocab-size", 300, "--batch-tokens", 128)
+
+
+def lines_of(out: Path) -> int:
+    """How long the log of a training is so far."""
+    log = out / "state" / LOG
+    return log.read_bytes().count(b"\n") if log.is_file() else 0
+
+
+def hidden(folder: Path, pattern: str) -> set[Path]:
+    return set(folder.glob(pattern))
+
+
+class Killer:
+    """Kills a training at moments that follow from a seed; `kills` counts those that hit."""
+
+    def __init__(self, forks: Forks, seed: int) -> None:
+        self.forks, self.draw, self.kills = forks, random.Random(seed), 0
+        self.moments = {"start": self._start, "step": self._step, "save": self._save, "end": self._end}
+
+    def train(self, command: tuple[object, ...], out: Path, kills: int) -> None:
+        """Trains at `out`: killed so often, the last two times while the run is saved, and gone on with until it ends."""
+        plan = self.draw.choices(["start", "step", "save"], [1, 4, 3], k=kills - 2) + ["end", "end"]
+        resumed: tuple[object, ...] = ()
+        for moment in plan:
+            if self._killed(command, out, moment, resumed):
+                resumed = ("--resume",)
+            elif (out / "run.json").is_file():  # it was too quick for the last ones
+                break
+        child = self.forks.start(*command, "--out", out, "--resume")
+        assert child.wait() == 0, child.err
+
+    def _killed(self, command: tuple[object, ...], out: Path, moment: str, resumed: tuple[object, ...]) -> bool:
+        before = hidden(out.parent, f".{out.name}.*")
+        child = self.forks.start(*command, "--out", out, *resumed)
+        if self.moments[moment](child, out, before):
+            child.kill()
+        code = child.wait()
+        assert code in (0, -9), f"{moment}: {code}: {child.err}"
+        self.kills += code != 0
+        return code != 0
+
+    def _start(self, child: Child, out: Path, before: set[Path]) -> bool:
+        """While the data is read, or somewhat later."""
+        return child.lasts(self.draw.uniform(0, 0.3))
+
+    def _step(self, child: Child, out: Path, before: set[Path]) -> bool:
+        """Some lines of the log later: in a step, in an evaluation, between the two."""
+        lines = self.draw.randint(1, 6)
+        start: int | None = None
+
+        def grown() -> bool:
+            nonlocal start
+            now = lines_of(out)
+            start = now if start is None or now < start else start  # it is cut to that of the last state first
+            return now >= start + lines
+
+        return child.until(grown) and child.lasts(self.draw.uniform(0, 0.03))
+
+    def _save(self, child: Child, out: Path, before: set[Path]) -> bool:
+        """While a state is written."""
+        earlier = hidden(out / "state", ".step-*")
+        return child.until(lambda: bool(hidden(out / "state", ".step-*") - earlier)) and child.lasts(self.draw.uniform(0, 0.03))
+
+    def _end(self, child: Child, out: Path, before: set[Path]) -> bool:
+        """While the run is written, moved to its place, and its states are removed."""
+        return child.until(lambda: bool(hidden(out.parent, f".{out.name}.*") - before)) and child.lasts(
+            self.draw.uniform(0, 0.03)
+        )
+
+
+def stripped(value: Any) -> Any:
+    """A value without what was measured by a clock."""
+    if isinstance(value, dict):
+        return {name: stripped(one) for name, one in value.items() if name not in MEASURED}
+    return [stripped(one) for one in value] if isinstance(value, list) else value
+
+
+def log_of(out: Path) -> list[str]:
+    """The lines of a finished run's log, to the last bit."""
+    return [json.dumps(stripped(json.loads(line))) for line in (out / LOG).read_text().splitlines()]
+
+
+def differences(found: Path, wanted: Path) -> Iterator[str]:
+    """In what a run is not the other."""
+    record = verify(found)
+    assert record.files.keys() == read_record(wanted).files.keys()
+    for name in record.files:
+        same = name.endswith(("run.json", "README.md", LOG)) or file_digest(found / name) == file_digest(wanted / name)
+        if not same:
+            yield f"{name} is another"
+    if json.dumps(stripped(record.metrics)) != json.dumps(stripped(read_record(wanted).metrics)):
+        yield f"metrics {record.metrics} and not {read_record(wanted).metrics}"
+    lines, others = log_of(found), log_of(wanted)
+    for number, (line, other) in enumerate(zip(lines, others, strict=False), 1):
+        if line != other:
+            yield f"line {number} of the log is {line} and not {other}"
+            break
+    if len(lines) != len(others):
+        yield f"the log has {len(lines)} lines and not {len(others)}"
