@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from importlib import resources
 from itertools import chain
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from mtlkit.data.grammar import Query
+from mtlkit.data.hub import hub_answers, is_network_fault, quiet
 from mtlkit.data.parquet import class_names
 from mtlkit.data.readers import READERS, BadRow, Row, read
 from mtlkit.errors import DataError, NetworkError, listed, suggest
@@ -26,8 +24,6 @@ SPLITS: dict[str, tuple[str, ...]] = {
 }
 SHARD = re.compile(r"-\d+-of-\d+$")
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-HUB, HUB_SECONDS = "https://huggingface.co", 5.0
 SHORT_NAMES = {"ag_news": "fancyzhx/ag_news", "imdb": "stanfordnlp/imdb"}
 
 
@@ -105,15 +101,18 @@ class HubSource(Source):
         from datasets.exceptions import DatasetNotFoundError
 
         datasets.disable_progress_bars()
+        quiet()
         try:
             return getattr(datasets, call)(self.name, self.config, *args, **options)
-        except DatasetNotFoundError:
-            raise DataError(f"{self.name}: no such file, folder or Hugging Face data set") from None
-        except (ConnectionError, TimeoutError) as error:
-            reason = str(error).splitlines()[0]
-            raise NetworkError(f"{self.name}: the hub cannot be reached ({reason}); give a local file") from None
-        except (ValueError, FileNotFoundError) as error:
-            raise DataError(f"{self.name}: {str(error).splitlines()[0]}") from None
+        except Exception as error:  # its libraries share no class for what the network does
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            if is_network_fault(error) or (isinstance(error, FileNotFoundError) and not hub_answers()):
+                raise NetworkError(f"{self.name}: the hub cannot be reached ({reason}); give a local file") from None
+            if isinstance(error, DatasetNotFoundError):
+                raise DataError(f"{self.name}: no such file, folder or Hugging Face data set") from None
+            if isinstance(error, (ValueError, FileNotFoundError)):
+                raise DataError(f"{self.name}: {reason}") from None
+            raise
 
     def splits(self) -> list[str]:
         return list(self._load("get_dataset_split_names"))
@@ -124,19 +123,6 @@ class HubSource(Source):
         names = {name: kind.names for name, kind in kinds.items() if hasattr(kind, "names")}
         for row in data:
             yield row | {column: class_names(row[column], labels) for column, labels in names.items()}
-
-
-@cache
-def hub_answers() -> bool:
-    """Whether the hub can be reached within a few seconds; taken on trust behind a proxy."""
-    if any(os.environ.get(name) for name in PROXIES):
-        return True
-    address = urlsplit(os.environ.get("HF_ENDPOINT", HUB))
-    try:
-        socket.create_connection((address.hostname or "", address.port or 443), HUB_SECONDS).close()
-    except OSError:
-        return False
-    return True
 
 
 def open_source(address: str, query: Query) -> Source:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mtlkit.data.sources import hub_answers
+from mtlkit.data.hub import hub_answers, is_network_fault, quiet
 from mtlkit.errors import NetworkError, UsageError
 
 WANTED = ["*.json", "*.safetensors", "*.txt"]  # pickled weights are left where they are
@@ -19,9 +19,8 @@ def download(name: str) -> Path:
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-    from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    disable_progress_bars()
+    quiet()
     offline = bool(os.environ.get("HF_HUB_OFFLINE")) or not hub_answers()
     try:
         return Path(snapshot_download(name, allow_patterns=WANTED, ignore_patterns=UNWANTED, local_files_only=offline))
@@ -33,3 +32,8 @@ def download(name: str) -> Path:
         raise UsageError(f"model {name}: no such folder, and the hub has no model of that name") from None
     except (LocalEntryNotFoundError, HfHubHTTPError, ConnectionError, TimeoutError):
         raise NetworkError(f"model {name}: no such folder, and the hub cannot be reached; give a local folder") from None
+    except Exception as error:
+        if not is_network_fault(error):
+            raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise NetworkError(f"model {name}: the hub broke off ({reason}); run this again, or give a local folder") from None

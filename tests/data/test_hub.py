@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hub_server import mute
 
 from mtlkit.data.grammar import Query
+from mtlkit.data.hub import PROXIES, hub_answers, is_network_fault
 from mtlkit.data.readers import Tally, read
-from mtlkit.data.sources import FolderSource, HubSource, hub_answers, open_source
+from mtlkit.data.sources import FolderSource, HubSource, open_source
 from mtlkit.data.tables import Reading, read_split
 from mtlkit.errors import DataError
 
@@ -86,13 +90,53 @@ def test_unknown_split_and_configuration_are_data_errors(folder: Path) -> None:
         HubSource(str(folder), "german").splits()
 
 
+@pytest.mark.parametrize("server", [lambda: nullcontext(CLOSED), mute], ids=["refused", "mute"])
 def test_hub_id_without_network_fails_and_says_what_to_do(  # fault 34
-    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, server: Callable[[], AbstractContextManager[str]]
 ) -> None:
     monkeypatch.delenv("HF_HUB_OFFLINE")
-    result = cli("pretrain", "nobody/nothing", "--runs", tmp_path, HF_HOME=str(tmp_path / "hf"))
+    with server() as address:
+        result = cli("pretrain", "nobody/nothing", "--runs", tmp_path, HF_HOME=str(tmp_path / "hf"), HF_ENDPOINT=address)
     assert result.returncode == 6
     assert result.stdout == ""
     assert "nobody/nothing: the hub cannot be reached" in result.stderr
     assert "give a local file" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_server_that_never_answers_is_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:  # fault 34
+    with mute() as address:  # the hub's own library would try it for minutes
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        for proxy in PROXIES:
+            monkeypatch.delenv(proxy, raising=False)
+        assert not hub_answers()
+
+
+class NoAnswerError(Exception):
+    __module__ = "httpx.errors"
+
+
+class AnswerError(Exception):
+    __module__ = "requests.exceptions"
+
+    def __init__(self, status: int) -> None:
+        self.response = SimpleNamespace(status_code=status)
+
+
+def test_errors_of_the_network_are_known_by_where_they_come_from() -> None:
+    for error, is_one in [
+        (ConnectionResetError(), True),
+        (TimeoutError(), True),
+        (NoAnswerError(), True),
+        (AnswerError(404), False),
+        (AnswerError(503), True),
+        (ValueError("bad"), False),
+        (OSError(28, "full"), False),
+        (None, False),
+    ]:
+        assert is_network_fault(error) is is_one
+    outer = FileNotFoundError("not in the cache")
+    outer.__cause__ = NoAnswerError()
+    assert is_network_fault(outer)
+    outer.__cause__ = outer
+    assert not is_network_fault(outer)

@@ -1,0 +1,68 @@
+"""Whether the Hugging Face hub can be reached, and which errors of its libraries say that it could not."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+import threading
+from contextlib import closing, suppress
+from functools import cache
+from urllib.parse import urlsplit
+
+HUB, SECONDS = "https://huggingface.co", 3.0
+PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+LIBRARIES = ("httpcore", "httpx", "httpx2", "requests", "urllib3", "aiohttp")  # by which the hub's own one may speak
+
+
+@cache
+def hub_answers() -> bool:
+    """Whether the hub answers within a few seconds, in whatever words; taken on trust behind a proxy.
+
+    Its own library asks again and again, for minutes, where a connection is made and nothing comes.
+    """
+    if any(os.environ.get(name) for name in PROXIES):
+        return True
+    answered = threading.Event()
+    threading.Thread(target=_ask, args=(os.environ.get("HF_ENDPOINT", HUB), answered), daemon=True).start()
+    return answered.wait(SECONDS)  # a look-up of the name has no limit of its own
+
+
+def _ask(address: str, answered: threading.Event) -> None:
+    parts = urlsplit(address)
+    anyone = ssl.create_default_context()
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE  # nothing is told or believed; the library checks for itself
+    with suppress(OSError, ValueError, http.client.HTTPException):
+        if parts.scheme == "http":
+            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=SECONDS)
+        else:
+            connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=SECONDS, context=anyone)
+        with closing(connection):
+            connection.request("HEAD", "/")
+            connection.getresponse().close()
+            answered.set()
+
+
+def quiet() -> None:
+    """Keeps the hub's library from telling of every attempt; what comes of it is said by us."""
+    from huggingface_hub.utils import logging
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+
+
+def is_network_fault(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, says that the hub could not be reached, or stopped in the middle.
+
+    Its libraries share no class: what they raise without a response that came is of the network, and so is a server's own fault.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        of_library = type(error).__module__.partition(".")[0] in LIBRARIES
+        if isinstance(error, (ConnectionError, TimeoutError)) or (of_library and status is None) or (status or 0) >= 500:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
