@@ -111,7 +111,7 @@ def train(
     begun = begun or Begun(make_optimizer(weights, weight_decay, multiples))
     optimizer = begun.optimizer
     for index, pieces in enumerate(groups(work, takes), begun.index):
-        before = RandomState(compute.device)
+        before, weighed = RandomState(compute.device), balance.state() if begun.stop else None
         add_thawed(optimizer, weights, weight_decay, multiples, index)
         set_rate(optimizer, rate.at(index), index)
         shares = Shares(pieces, names_of)
@@ -133,13 +133,18 @@ def train(
             tracker.norms(applied)
         norm = nn.utils.clip_grad_norm_(weights.values(), clip if clip > 0 else float("inf"))
         *each, used, total = numbers([*found, applied, {"norm": norm}])
-        if wrong := _not_finite(each, pieces, index, describe):
-            raise DivergedStep(wrong, index, pieces, each, before)
         means, skipped, spike = mean_of(each), not math.isfinite(total["norm"]), ""
-        if begun.spikes and not skipped:
+        wrong = _not_finite(each, pieces, index, describe)
+        if begun.spikes and not wrong and not skipped:
             spike = begun.spikes.found(means, total["norm"])
-            if spike and begun.stop:
-                raise DivergedStep(f"step {index + 1} was not taken: {spike}", index, pieces, each, before)
+            wrong = f"step {index + 1} was not taken: {spike}" if spike and begun.stop else ""
+        if wrong:
+            if weighed:
+                balance.load(weighed)
+            if tracker:
+                tracker.undo()
+            raise DivergedStep(wrong, index, pieces, each, before)
+        if begun.spikes and not skipped:
             begun.spikes.add(means, total["norm"])
             skipped = bool(spike)
         if not skipped:

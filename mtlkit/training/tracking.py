@@ -28,9 +28,9 @@ class Tracker(Generic[Work]):
     """Looks at the gradients of a step in every `every` (0: never) and changes nothing of the training.
 
     At each step the loop calls `begin`; `gradients` with each piece of work and its losses, before their backward pass; `norms`
-    before clipping; `end` after the optimiser's step. The step to look at is the first from a multiple of `every` on with
-    a task that was looked at least, so that all of `tasks` take turns. A look compares one pair of them; meanwhile it keeps two
-    gradients and a copy of the weights that train.
+    before clipping; `end` after the optimiser's step, or `undo` where there is none. The step to look at is the first from a
+    multiple of `every` on with a task that was looked at least, so that all of `tasks` take turns. A look compares one pair of
+    them; meanwhile it keeps two gradients and a copy of the weights that train.
     """
 
     def __init__(
@@ -73,6 +73,11 @@ class Tracker(Generic[Work]):
         """Step 0, 1, ... begins, of so many pieces of work."""
         self.begun, self.index, self.pieces, self.looking = time.perf_counter(), index, pieces, False
         self.losses: tuple[str, ...] = ()
+        self.since = (self.next, self.looks.copy(), self.pairs.met.copy(), dict(self.pairs.last))
+
+    def undo(self) -> None:
+        """The step that began is not taken, and the training may go on from before it."""
+        self.next, self.looks, self.pairs.met, self.pairs.last = self.since
 
     def gradients(self, piece: Work, losses: Mapping[str, Tensor]) -> None:
         """Decides on the first piece of a step whether it is looked at; then takes gradients of tasks with respect to the shared

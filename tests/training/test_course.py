@@ -21,6 +21,7 @@ from mtlkit.training import loss_spikes
 from mtlkit.training.balance_choice import OWN, TORCHJD, parse_balance
 from mtlkit.training.events import Forgetting, Note
 from mtlkit.training.guards import parse_guards
+from mtlkit.training.loop import DivergedStep
 
 Run = Callable[..., Any]
 Cut = Callable[..., Any]
@@ -133,8 +134,37 @@ def test_a_bound_on_forgetting(points: float, epochs: int, steps: int, cut: Cut)
     assert done.epochs[-1].place == ("step 2, within the bound" if steps == 4 else "")
 
 
-def test_spikes_are_told_by_the_same_history(cut: Cut, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def jumpy(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Takes the ups and downs of a short training for spikes."""
     monkeypatch.setattr(loss_spikes, "LEAST", 3)
     monkeypatch.setattr(loss_spikes, "DEVIATIONS", 0.5)
-    done = cut(on_spike="skip", schedule="joint", steps=6)
-    assert any("spike" in line for line in done.log)
+    return {"schedule": "joint", "epochs": 2, "mixing": {"epoch_by": EpochLength("steps", 6)}, "track_every": 1}
+
+
+def test_spikes_are_told_by_the_same_history(cut: Cut, jumpy: dict[str, Any]) -> None:
+    done = cut(on_spike="skip", steps=6, **{name: jumpy[name] for name in ("schedule", "track_every")})
+    spikes = [line for line in done.log if "spike" in line]
+    assert spikes
+    assert all(line["skipped"] for line in spikes)
+
+
+@pytest.mark.parametrize("balance", ["sum", "nashmtl"])
+def test_a_spike_that_stops_a_training_leaves_all_as_it_was_before_its_step(
+    balance: str, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run, jumpy: dict[str, Any]
+) -> None:
+    """So it may go on by taking the step: as a training does that ignores spikes."""
+    jumpy["mixing"]["balance"] = parse_balance(balance, tasks)
+    logs = [io.StringIO(), io.StringIO()]
+    taken, stopped = map(Keeper, logs)
+    model, again = deepcopy(tiny_model), deepcopy(tiny_model)
+    whole = run(model, tasks, surroundings={"saver": taken}, log=logs[0], **jumpy)
+    with pytest.raises(DivergedStep, match="a spike: usual is") as caught:
+        run(deepcopy(tiny_model), tasks, surroundings={"saver": stopped}, log=logs[1], on_spike="stop", **jumpy)
+    step = caught.value.index
+    assert 3 <= step < 12
+    assert max(stopped.states) == step
+    assert_same_weights(stopped.states[step].tensors, taken.states[step].tensors)
+    done = run(again, tasks, surroundings={"begun": stopped.states[step]}, **jumpy)
+    assert_same_weights(again.state_dict(), model.state_dict())
+    assert timeless(done.log) == timeless(whole.log)[taken.lines[step] :]
