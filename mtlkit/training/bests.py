@@ -27,8 +27,9 @@ class TaskBest:
 
 
 class Bests:
-    """Ranks evaluations of `objectives` by `select`. `worse` counts the epochs since the last that was better, of all together
-    and of `each` task. Weights that `never` train need no remembering; `keep`: those of each task's best are kept, too."""
+    """Ranks evaluations of `objectives` by `select`. `worse` counts the epochs that ended since the last in which one was better,
+    of all together and of `each` task: -1 while that is under way. Weights that `never` train need no remembering; `keep`: those
+    of each task's best are kept, too."""
 
     def __init__(
         self, model: MultiTaskModel, objectives: Mapping[str, Objective], select: str, never: frozenset[str], keep: bool
@@ -47,13 +48,14 @@ class Bests:
         weights = trained_weights(self.model, self.never) if better else None
         if weights is not None:
             self.best = Best(now, weights, dict(scores))
-        self.worse = 0 if better else self.worse + ends
+        since = 0 if ends else -1
+        self.worse = since if better else self.worse + ends
         for state in states:
             if state.task in self.objectives:
                 self.each[state.task] += ends
                 now = Rank(scores[state.task], state.validation["loss"])
                 if state.task not in self.tasks or now.beats(self.tasks[state.task].rank):
-                    self.each[state.task] = 0
+                    self.each[state.task] = since
                     kept = (weights or trained_weights(self.model, self.never)) if self.keep else None
                     self.tasks[state.task] = TaskBest(now, epoch, step, kept)
         return better
