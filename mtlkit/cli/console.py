@@ -6,9 +6,12 @@ import json
 import os
 import sys
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from mtlkit.data.tokenizer import TextEncoder
 
 
 def reader_left(console: Console) -> None:
@@ -33,6 +36,14 @@ def say(text: str, style: str | None = None) -> None:
     from mtlkit.report.text import literal
 
     stderr().print(literal(text, style or ""), soft_wrap=True)
+
+
+def say_cut(encoder: TextEncoder) -> None:
+    """How many texts did not fit the model, if any."""
+    if encoder.cut:
+        length, way = encoder.encoding.max_length, encoder.encoding.truncate
+        texts = "1 text was" if encoder.cut == 1 else f"{encoder.cut:,} texts were"
+        say(f"{texts} cut to {length} tokens ({way}), as they did not fit")
 
 
 def print_json(document: Any) -> None:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mtlkit.cli.console import print_json, print_line, say, stdout
+from mtlkit.cli.console import print_json, print_line, say, say_cut, stdout
 from mtlkit.cli.options import add_command
 from mtlkit.config.inference import EmbedOptions
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mtlkit.recipes.embed import Embedded, Similarities
+    from mtlkit.recipes.loading import LoadedModel
 
 FIRST = 6  # values of a vector that a terminal shows
 MATRIX = 12  # texts for which it shows all cosines beside the vectors
@@ -28,7 +31,6 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
     """
     from mtlkit.data.vectors import check_output
     from mtlkit.recipes import embed as recipe
-    from mtlkit.recipes.vectors import width_of
 
     if options.output is not None:
         check_output(options.output)
@@ -36,17 +38,33 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
     say(f"model: {found}, {found.reason}")
     if options.similarity:
         give_similarities(recipe.similarities(options, loaded, sys.stdin), str(found), as_json)
-        return
-    dim = width_of(options, loaded)
-    if options.output is not None:
-        from mtlkit.cli.embedding import follow
+    elif options.output is not None:
+        write(options, options.output, loaded, str(found), as_json)
+    else:
+        give_vectors(options, loaded, str(found), as_json)
+    say_cut(loaded.encoder)
 
-        written = follow(recipe.embed_to_file(options, loaded, sys.stdin))
-        if as_json:
-            print_json({"model": str(found), "dim": dim, "output": str(options.output), "rows": written})
-        else:
-            print(f"{options.output}: {written:,} vectors of {dim}")
-        return
+
+def write(options: EmbedOptions, output: Path, loaded: LoadedModel, model: str, as_json: bool) -> None:
+    """The vectors into a file."""
+    from mtlkit.cli.embedding import follow
+    from mtlkit.recipes.embed import embed_to_file
+    from mtlkit.recipes.vectors import width_of
+
+    dim = width_of(options, loaded)
+    written = follow(embed_to_file(options, loaded, sys.stdin))
+    if as_json:
+        print_json({"model": model, "dim": dim, "output": str(output), "rows": written})
+    else:
+        print(f"{output}: {written:,} vectors of {dim}")
+
+
+def give_vectors(options: EmbedOptions, loaded: LoadedModel, model: str, as_json: bool) -> None:
+    """The vectors on standard output."""
+    from mtlkit.recipes import embed as recipe
+    from mtlkit.recipes.vectors import width_of
+
+    dim = width_of(options, loaded)
     stream = recipe.embed(options, loaded, sys.stdin)
     if as_json:
         rows = [
@@ -54,7 +72,7 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
             for part in stream
             for text, vector in zip(part.texts, part.vectors, strict=True)
         ]
-        print_json({"model": str(found), "dim": dim, "vectors": rows})
+        print_json({"model": model, "dim": dim, "vectors": rows})
     elif stdout().is_terminal:
         for part in stream:
             show(part)

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from mtlkit.cli.console import print_json, print_line, say, stdout
+from mtlkit.cli.console import print_json, print_line, say, say_cut, stdout
 from mtlkit.cli.options import add_command
 from mtlkit.config.inference import PredictOptions
 
@@ -31,6 +31,7 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     else:
         for answer in answers:
             print_line(answer)
+    say_cut(loaded.encoder)
 
 
 def show(answers: Any, tasks: tuple[str, ...], routed: bool) -> None:

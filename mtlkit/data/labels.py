@@ -44,7 +44,8 @@ def infer_spec(name: str, labels: Sequence[Label], head: str, kind: Kind | None 
             raise DataError(f"task '{name}': some labels are lists, which classification cannot have; say ?kind=multi-label")
         classes = {str(label) for label in labels}
     if not classes or (kind == "classification" and len(classes) < 2):
-        found = f"all {len(labels)} rows have the label '{next(iter(classes))}'" if classes else "no row has a label"
+        rows = f"all {len(labels)} rows have" if len(labels) > 1 else "the only row to train on has"
+        found = f"{rows} the label '{next(iter(classes))}'" if classes else "no row has a label"
         raise DataError(f"task '{name}': {found}; a head needs two classes to tell apart")
     return TaskSpec(name, kind, tuple(sorted(classes, key=_natural)), head)
 

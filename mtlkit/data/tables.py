@@ -101,7 +101,7 @@ def read_train_and_validation(address: str, reading: Reading) -> tuple[Table, Ta
     validation = find_split(source, "validation")
     if validation is not None and validation != split:
         return train, read_split(source, query, validation, reading)
-    held = hold_out(train.labels)
+    held = hold_out(train.labels, source.name)
     return train.select(np.flatnonzero(~held)), train.select(np.flatnonzero(held))
 
 
@@ -151,13 +151,13 @@ def read_for_evaluation(address: str, split: str, reading: Reading, *, named: bo
     return read_split(source, query, found, reading), split
 
 
-def hold_out(labels: Sequence[Label]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def hold_out(labels: Sequence[Label], place: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Marks a tenth of the rows, of each class where labels are classes; a class with one row stays in train.
 
-    Raises DataError when there are fewer than two rows.
+    Raises DataError when there are fewer than two rows, naming the `place` that they are from.
     """
     if len(labels) < 2:
-        raise DataError(f"{len(labels)} row is too few: a task needs two at least, one of them held out")
+        raise DataError(f"{place}: {len(labels)} row is too few: a task needs two at least, one of them held out")
     strata: dict[Label, list[int]] = {}
     for row, label in enumerate(labels):
         strata.setdefault(label if isinstance(label, str) else "", []).append(row)

@@ -146,11 +146,14 @@ class Encoded:
 
 
 class TextEncoder:
-    """A tokenizer with a length and a way to cut. The same text gives the same ids, alone or among others."""
+    """A tokenizer with a length and a way to cut. The same text gives the same ids, alone or among others.
+
+    `cut` counts the texts so far that did not fit."""
 
     def __init__(self, tokenizer: Tokenizer, encoding: Encoding) -> None:
         self.tokenizer = tokenizer
         self.encoding = encoding
+        self.cut = 0
         with _refused("the tokenizer cannot be used"):
             ends = tokenizer.encode("").ids  # ours, and BERT's and its kin's, put one token before every text and one after
         if len(ends) != 2:
@@ -179,6 +182,7 @@ class TextEncoder:
             pieces.append(np.fromiter(chain.from_iterable(rows), self._dtype))
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         flat = np.concatenate(pieces) if pieces else np.zeros(0, self._dtype)
+        self.cut += truncated
         return Encoded(flat, offsets, truncated)
 
     def stream(self, texts: Iterable[str]) -> Encoded:

@@ -246,3 +246,14 @@ def test_a_real_terminal(mtl: Path) -> None:  # fault 30
     assert "\N{REPLACEMENT CHARACTER}]8;;http://a" in text
     assert "\x1b]8" not in text
     assert "cosine" in text
+
+
+@pytest.mark.parametrize("command", [["embed"], ["embed", "--output", "a.npy"], ["embed", "--json"], ["predict"]])
+def test_ten_megabytes_in_one_cell_are_cut_and_that_is_said(  # fault 29
+    typed: Typed, monkeypatch: pytest.MonkeyPatch, mtl: Path, tmp_path: Path, command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("text\nshort\n" + "The dog sleeps. " * 625_000 + "\n" + "x" * 10_000_000 + "\n")
+    answer = typed(*command, "--input", "a.csv", "--model", mtl)
+    assert answer.code == 0, answer.err
+    assert answer.err == f"model: {mtl}, as asked\n2 texts were cut to 32 tokens (head-tail), as they did not fit\n"

@@ -220,16 +220,16 @@ def test_file_that_was_trained_on_is_not_evaluated_whole(tmp_path: Path) -> None
     ],
 )
 def test_rows_held_out_by_class(labels: list[Any], held: dict[Any, int] | None) -> None:
-    marks = hold_out(labels)
+    marks = hold_out(labels, "a.csv")
     found = Counter(label for label, out in zip(labels, marks, strict=True) if out)
     assert found == held if held is not None else sum(found.values()) == 1
-    assert np.array_equal(marks, hold_out(labels))
+    assert np.array_equal(marks, hold_out(labels, "a.csv"))
 
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_task_with_one_row_says_why_it_cannot_be_trained(rows: int) -> None:  # fault 38
-    with pytest.raises(DataError, match=f"{rows} row is too few: a task needs two at least"):
-        hold_out(["a"] * rows)
+    with pytest.raises(DataError, match=rf"^a\.csv: {rows} row is too few: a task needs two at least"):
+        hold_out(["a"] * rows, "a.csv")
 
 
 def test_cap_cuts_the_larger_tables_only() -> None:

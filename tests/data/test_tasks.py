@@ -87,7 +87,7 @@ def test_class_with_one_row_is_trained(tmp_path: Path) -> None:  # fault 38
 
 def test_two_rows_of_one_class_each_are_explained(tmp_path: Path) -> None:  # fault 38
     with pytest.raises(
-        DataError, match=r"task 'small': all 1 rows have the label '[ab]'; a head needs two classes to tell apart"
+        DataError, match=r"task 'small': the only row to train on has the label '[ab]'; a head needs two classes to tell apart"
     ):
         trained(tmp_path, [("one", "a"), ("two", "b")])
 

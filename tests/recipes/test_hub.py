@@ -55,7 +55,7 @@ def test_what_the_cache_lacks_needs_a_network(how: str, cache: Path, cli: Cli, t
     assert done.stderr == wanted
 
 
-@pytest.mark.parametrize("cut", ["model.safetensors", "config.json", "modules.json"])
+@pytest.mark.parametrize("cut", ["model.safetensors", "modules.json"])
 def test_of_a_download_that_breaks_off_nothing_is_used(cut: str, cli: Cli, tmp_path: Path) -> None:  # fault 35
     folder = tmp_path / "there"
     write_peer("bert", folder, [TEXT] * 20)
