@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from cutting import as_saved, assert_same_weights
 from support import notes
 
 from mtlkit.data.tasks import TaskData
@@ -109,3 +110,19 @@ def test_where_no_step_stays_within_the_start_is_kept(learned: MultiTaskModel, t
     done = run(learned, tasks, terms=terms, epochs=9, learning_rate=0.1, warmup=0.0)
     assert "stopped; the weights kept are those of the start: no step kept it" in notes(done.events)
     assert all(torch.equal(weight, start[name]) for name, weight in learned.state_dict().items())
+
+
+def test_a_state_brings_back_the_weights_that_were_within(
+    learned: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
+) -> None:
+    made, again = bound(learned, tasks, compute, 100.0), bound(learned, tasks, compute, 100.0)
+    places = {name: weight.data_ptr() for name, weight in again.kept.items()}
+    with torch.no_grad():
+        learned.backbone.norm.bias += 0.5
+    made.judge.moved()
+    assert made.broken(7) == ""
+    again.load(as_saved(made.state()))
+    assert (again.step, again.before) == (7, made.before)
+    assert_same_weights(again.kept, made.kept)
+    assert torch.equal(again.kept["backbone.norm.bias"], learned.backbone.norm.bias)
+    assert {name: weight.data_ptr() for name, weight in again.kept.items()} == places

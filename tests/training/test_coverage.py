@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+from cutting import as_saved
 
 from mtlkit.training.coverage import Coverage, Seen
 
@@ -24,3 +25,17 @@ def test_rows_left_out_are_said_and_nothing_is_said_without_any() -> None:
     coverage.add({"topic": np.arange(900, 2000)})
     assert coverage.left_out() == ""
     assert coverage["topic"].repeats == 1.0
+
+
+def test_a_state_goes_on_counting() -> None:
+    coverage, again = Coverage({"topic": 5, "stars": 2}), Coverage({"topic": 5, "stars": 2})
+    coverage.add({"topic": np.array([0, 1, 1]), "stars": np.array([1])})
+    saved = as_saved(coverage.state())
+    again.load(saved)
+    coverage.add({"topic": np.array([1, 4])})
+    assert again["topic"] == Seen(batches=1, texts=3, rows=5, unseen=3, least=0, most=2)
+    again.add({"topic": np.array([1, 4])})
+    for name in ("topic", "stars"):
+        assert again[name] == coverage[name]
+        assert again.times(name).tolist() == coverage.times(name).tolist()
+    assert saved.tensors["topic"].tolist() == [1, 2, 0, 0, 0]  # counting on leaves the state alone

@@ -5,11 +5,20 @@ from itertools import pairwise
 
 import pytest
 import torch
+from cutting import as_saved
 from torch import nn
 
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.frozen_weights import multiples_of
-from mtlkit.training.optimizer import THAW_STEPS, LearningRate, add_thawed, make_optimizer, set_rate
+from mtlkit.training.optimizer import (
+    THAW_STEPS,
+    LearningRate,
+    add_thawed,
+    load_optimizer,
+    make_optimizer,
+    optimizer_state,
+    set_rate,
+)
 
 
 def test_the_rate_rises_to_the_peak_and_falls_along_half_a_cosine_to_a_tenth() -> None:
@@ -127,3 +136,57 @@ def test_thawed_weights_come_in_with_fresh_moments_and_a_warm_up() -> None:
         assert rates[id(layers[0].bias)] == pytest.approx(0.1 * share)
         assert rates[id(layers[0].weight)] == pytest.approx(0.2 * share)
     assert not optimizer.state
+
+
+def moved(optimizer: torch.optim.AdamW, weights: dict[str, nn.Parameter], steps: range, thaws: int | None = None) -> None:
+    """Takes steps with gradients that their numbers decide; what is frozen trains from step `thaws` on."""
+    for step in steps:
+        if step == thaws:
+            for weight in weights.values():
+                weight.requires_grad_(True)
+            add_thawed(optimizer, weights, 0.5, {"0.weight": 2.0}, step)
+        set_rate(optimizer, 0.1, step)
+        for place, weight in enumerate(weights.values()):
+            generator = torch.Generator().manual_seed(100 * step + place)
+            weight.grad = torch.randn(weight.shape, generator=generator) if weight.requires_grad else None
+        optimizer.step()
+
+
+@pytest.mark.parametrize("cut", [0, 1, 3, 4, 7])
+def test_a_state_goes_on_as_if_nothing_had_been_between(cut: int) -> None:
+    """Before the first step, before and after a part thaws: moments, counts of steps, groups, warm-up of what thawed."""
+    made = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        layers = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+        layers[0].requires_grad_(False)
+        weights = dict(layers.named_parameters())
+        made.append((weights, make_optimizer(weights, 0.5, {"1.bias": 3.0})))
+    (weights, optimizer), (others, again) = made
+    moved(optimizer, weights, range(cut), thaws=3)
+    saved = as_saved(optimizer_state(optimizer, weights))
+    for name, weight in others.items():
+        weight.data.copy_(weights[name])
+        weight.requires_grad_(weights[name].requires_grad)
+    load_optimizer(again, others, saved)
+    moved(optimizer, weights, range(cut, 9), thaws=3)
+    moved(again, others, range(cut, 9), thaws=3)
+    for name, weight in weights.items():
+        assert torch.equal(weight, others[name]), name
+        assert again.state[others[name]]["step"] == optimizer.state[weight]["step"] == (9 if name.startswith("1") else 6)
+    assert as_saved(optimizer_state(again, others)).plain == as_saved(optimizer_state(optimizer, weights)).plain
+    settings = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+    assert [{key: value for key, value in group.items() if key != "params"} for group in again.param_groups] == settings
+
+
+def test_what_was_loaded_from_is_not_moved() -> None:
+    layer = nn.Linear(2, 2)
+    weights = dict(layer.named_parameters())
+    optimizer, again = make_optimizer(weights, 0.0), make_optimizer(weights, 0.0)
+    moved(optimizer, weights, range(1))
+    saved = as_saved(optimizer_state(optimizer, weights))
+    before = {name: value.clone() for name, value in saved.tensors.items()}
+    load_optimizer(again, weights, saved)
+    moved(again, weights, range(1, 3))
+    assert before.keys() == {f"{name}/{kind}" for name in weights for kind in ("step", "exp_avg", "exp_avg_sq")}
+    assert all(torch.equal(saved.tensors[name], value) for name, value in before.items())
