@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
-from mtlkit.cli.options import PANELS, add_command, read_config
+from mtlkit.cli.options import PANELS, add_command, read_config, with_values
 from mtlkit.config.checking import CheckDataOptions
 from mtlkit.config.inference import EmbedOptions, EvalOptions, PredictOptions
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
@@ -164,3 +164,21 @@ def test_a_value_in_a_configuration_is_checked_like_an_argument(typed: Typed, tm
     answer = typed("train-mtl", "--config", config)
     assert (answer.code, answer.out) == (2, "")
     assert f"--{line.split()[0]}" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("train-mtl --resume", "train-mtl --resume="),
+        ("train-mtl --resume runs/x", "train-mtl --resume runs/x"),
+        ("train-mtl --resume --epochs 3", "train-mtl --resume= --epochs 3"),
+        ("train-mtl --epochs 3 --resume --json", "train-mtl --epochs 3 --resume= --json"),
+        ("train-mtl --resume=runs/x --json", "train-mtl --resume=runs/x --json"),
+        ("pretrain --resume -- --resume", "pretrain --resume= -- --resume"),
+        ("embed -- --resume", "embed -- --resume"),
+        ("embed --out", "embed --out"),
+        ("", ""),
+    ],
+)
+def test_an_option_may_stand_without_its_value(typed: str, expected: str) -> None:
+    assert with_values(typed.split()) == expected.split()
