@@ -35,7 +35,7 @@ class Killer:
 
     def train(self, command: tuple[object, ...], out: Path, kills: int) -> None:
         """Trains at `out`: killed so often, the last two times while the run is saved, and gone on with until it ends."""
-        plan = self.draw.choices(["start", "step", "save"], [1, 4, 3], k=kills - 2) + ["end", "end"]
+        plan = [*self.draw.choices(["start", "step", "save"], [1, 4, 3], k=kills - 2), "end", "end"]
         resumed: tuple[object, ...] = ()
         for moment in plan:
             if self._killed(command, out, moment, resumed):
@@ -79,9 +79,16 @@ class Killer:
 
     def _end(self, child: Child, out: Path, before: set[Path]) -> bool:
         """While the run is written, moved to its place, and its states are removed."""
-        return child.until(lambda: bool(hidden(out.parent, f".{out.name}.*") - before)) and child.lasts(
-            self.draw.uniform(0, 0.03)
-        )
+        begun = child.until(lambda: bool(hidden(out.parent, f".{out.name}.*") - before))
+        return begun and child.lasts(self.draw.uniform(0, 0.03))
+
+
+def killed_after(forks: Forks, command: tuple[object, ...], out: Path, lines: int) -> None:
+    """A training that was killed when its log had so many lines."""
+    child = forks.start(*command, "--out", out)
+    assert child.until(lambda: lines_of(out) >= lines), child.err
+    child.kill()
+    assert child.wait() == -9
 
 
 def stripped(value: Any) -> Any:

@@ -51,17 +51,19 @@ class Said:
 
 
 def said_at(out: Path) -> Said | None:
-    """What is said at the place of a run; None where nothing was saved there."""
-    if found := StateFolder(out).peek():
+    """What is said at the place of a run; None where nothing was saved there. Raises IntegrityError where all is damaged."""
+    folder = StateFolder(out)
+    if found := folder.peek():
         return Said.of_state(found)
     if (out / RECORD).is_file():
         record = read_record(out)
         return Said(record.command.split()[1], record.options, complete=True)
+    folder.newest()  # raises where states are there, as none was sound
     return None
 
 
 def recalled(options: Options, command: str, out: Path) -> Options:
-    """`--resume RUN`: the options of the training there, with those typed that may differ. Raises UsageError."""
+    """`--resume RUN`: the options of the training there, with those typed that may differ. Raises UsageError, IntegrityError."""
     said = said_at(out)
     if said is None:
         raise UsageError(f"--resume {out}: nothing was saved there; type the whole command, with --resume at its end")

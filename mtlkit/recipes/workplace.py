@@ -69,8 +69,8 @@ class Workplace(Generic[Options]):
         return found
 
     def settle(self, replaces: bool) -> None:
-        """Looks for a state to go on from. `replaces`: this had begun to replace what stands there. Raises UsageError where it is of another training, IntegrityError where all states
-        are damaged."""
+        """Looks for a state to go on from; where there is none, `replaces` says that this had begun to replace what stands there.
+        Raises UsageError where it is of another training, IntegrityError where all states are damaged."""
         self.state, warnings = self.folder.newest()
         self.notes += [Note(text, warning=True) for text in warnings]
         record = read_record(self.out) if (self.out / RECORD).is_file() else None

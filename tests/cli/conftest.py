@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from forks import Forks
+from killing import TINY, killed_after
 from rich.console import Console
 
 from mtlkit.cli import console
@@ -79,3 +81,36 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
     made = Forks(tmp_path_factory.mktemp("forks"))
     yield made
     made.close()
+
+
+Command = tuple[object, ...]
+
+
+@pytest.fixture(scope="session")
+def command(data: Path) -> Command:
+    """A training of 54 steps that is saved every second one; where to, is not said."""
+    tasks = [part for name in ("kind", "state") for part in ("--task", f"{name}={data / name}")]
+    return ("train-mtl", *tasks, "--init", "scratch", *TINY, "--epochs", 3, "--save-every", 2)
+
+
+@pytest.fixture(scope="session")
+def whole(forks: Forks, command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What comes of it when nothing happens."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    child = forks.start(*command, "--out", out)
+    assert child.wait() == 0, child.err
+    return out
+
+
+@pytest.fixture(scope="session")
+def killed(forks: Forks, command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is left of it when it is killed after some ten steps; to be copied, not used."""
+    out = tmp_path_factory.mktemp("killed") / "run"
+    killed_after(forks, command, out, 11)
+    return out
+
+
+@pytest.fixture
+def unfinished(killed: Path, tmp_path: Path) -> Path:
+    """A copy of that."""
+    return Path(shutil.copytree(killed, tmp_path / "run"))
