@@ -55,6 +55,36 @@ def test_what_the_cache_lacks_needs_a_network(how: str, cache: Path, cli: Cli, t
     assert done.stderr == wanted
 
 
+NO_SOCKETS = """
+import os, socket
+
+def refused(*arguments, **more):
+    open(os.environ["ASKED"], "a").write("x")
+    raise OSError("no network here")
+
+socket.socket.connect = socket.socket.connect_ex = socket.create_connection = socket.getaddrinfo = refused
+"""
+
+
+def test_without_sockets_all_that_is_here_works(cli: Cli, tmp_path: Path) -> None:  # fault 34
+    """Local files, the samples and the model inside the package ask for no network; an id of the hub does, and says so."""
+    (tmp_path / "sitecustomize.py").write_text(NO_SOCKETS)
+    asked, cache = tmp_path / "asked", str(tmp_path / "hub")
+    more = {"PYTHONPATH": str(tmp_path), "ASKED": str(asked), "HF_HUB_OFFLINE": "", "HF_HUB_CACHE": cache, "HF_HOME": cache}
+    (tmp_path / "rows.csv").write_text("text,label\n" + "".join(f"text {n},{n % 2}\n" for n in range(20)))
+    tasks = ("--task", "kind=rows.csv", "--task", "topic=sample:topic?limit=40")
+    shape = ("--init", "scratch", "--layers", 1, "--dim", 16, "--heads", 1, "--vocab-size", 300, "--epochs", 1)
+    done = cli("train-mtl", *tasks, *shape, cwd=tmp_path, **more)
+    assert done.returncode == 0, done.stderr
+    done = cli("embed", TEXT, "--model", "mini", cwd=tmp_path, **more)
+    assert done.returncode == 0, done.stderr
+    assert not asked.exists()
+    done = cli("embed", TEXT, "--model", "someone/other", cwd=tmp_path, **more)
+    assert (done.returncode, done.stdout) == (6, "")
+    assert done.stderr.endswith("the hub cannot be reached; give a local folder\n")
+    assert asked.exists()
+
+
 @pytest.mark.parametrize("cut", ["model.safetensors", "modules.json"])
 def test_of_a_download_that_breaks_off_nothing_is_used(cut: str, cli: Cli, tmp_path: Path) -> None:  # fault 35
     folder = tmp_path / "there"

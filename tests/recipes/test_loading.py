@@ -4,11 +4,14 @@ import io
 import json
 import pickle
 import shutil
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import mtlkit
 from mtlkit.errors import IntegrityError, UsageError
@@ -43,6 +46,29 @@ def test_a_vector_is_the_same_alone_and_in_any_batch(runs: Path, batch_tokens: i
     alone = np.concatenate([model.embed([text]) for text in TEXTS])
     np.testing.assert_allclose(model.embed(TEXTS, batch_tokens=batch_tokens), alone, atol=1e-5)
     np.testing.assert_allclose(model.embed(TEXTS[::-1], batch_tokens=batch_tokens)[::-1], alone, atol=1e-5)
+
+
+BLANK = st.text(alphabet=" \t\n\r\u00a0\u2003\u200b\ufeff\x00", max_size=6)
+
+
+@given(
+    texts=st.lists(st.one_of(BLANK, st.text(max_size=60)), min_size=2, max_size=12), batch_tokens=st.sampled_from([8, 30, 8192])
+)
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_has_a_finite_vector_alone_and_the_same_in_a_batch(  # fault 28
+    runs: Path, texts: list[str], batch_tokens: int
+) -> None:
+    model = loaded(runs / "mtl")
+    together = model.embed(texts, batch_tokens=batch_tokens)
+    assert np.isfinite(together).all()
+    for text, vector in zip(texts, together, strict=True):
+        np.testing.assert_allclose(model.embed([text])[0], vector, atol=1e-5)
+    assert np.isfinite(model.embed([""], normalize=True)).all()
+
+
+@cache
+def loaded(path: Path) -> mtlkit.LoadedModel:
+    return load(path)
 
 
 def test_normalized_vectors_have_length_one(runs: Path) -> None:

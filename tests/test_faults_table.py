@@ -1,0 +1,41 @@
+"""The table of faults in tests/README.md: every row is there, and names tests that are there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NAME = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+TABLE = (ROOT / "tests" / "README.md").read_text(encoding="utf-8").partition("## The table of faults")[2]
+ROWS = {int(line.split("|")[1]): line.split("|")[2:-1] for line in TABLE.splitlines() if re.match(r"\| \d+ \|", line)}
+NO_TEST = {36}  # does not apply, and says why
+
+
+@cache
+def functions_of(path: Path) -> set[str]:
+    """The tests of a file, without importing it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+
+
+def test_every_row_is_there_once() -> None:
+    assert list(ROWS) == list(range(1, 40))
+    assert len(re.findall(r"^\| \d+ \|", TABLE, re.MULTILINE)) == 39
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_row_names_tests_that_are_there(row: int) -> None:
+    fault, seen, tests = ROWS[row]
+    assert fault.strip()
+    assert seen.strip()
+    named = NAME.findall(tests)
+    rest = NAME.sub("", tests).replace(",", "").strip()
+    assert rest in ({"", "in work"} if not named else {""})
+    assert named or rest or row in NO_TEST
+    for path, test in named:
+        assert test in functions_of(ROOT / path), f"{path}::{test}"
