@@ -109,12 +109,13 @@ class Course:
             yield Note(f"step {done} was skipped: {step.spike or 'its gradient was not finite'}", warning=True)
         yield progress
         yield from self._thaw(done)
-        place = self.timetable.locate(done)[1]
-        if self.bound and self.bound.due(place) and (reason := self.bound.broken(done)):
+        place, every = self.timetable.locate(done)[1], self.options.eval_every
+        looks = every > 0 and done % every == 0
+        if self.bound and (looks or self.bound.due(place)) and (reason := self.bound.broken(done)):
             yield from self._go_back(self.bound, reason, progress.epoch)
         elif place == 0:
             yield from self._epoch(progress.epoch, done)
-        elif self.options.eval_every and done % self.options.eval_every == 0:
+        elif looks:
             yield self.ledger.look(progress.epoch, done)
 
     def _epoch(self, epoch: int, done: int) -> Iterator[Event]:

@@ -11,6 +11,7 @@ import torch
 from cutting import as_saved, assert_same_weights
 from support import notes
 
+from mtlkit.config.schedules import EpochLength
 from mtlkit.data.tasks import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
@@ -126,3 +127,15 @@ def test_a_state_brings_back_the_weights_that_were_within(
     assert_same_weights(again.kept, made.kept)
     assert torch.equal(again.kept["backbone.norm.bias"], learned.backbone.norm.bias)
     assert {name: weight.data_ptr() for name, weight in again.kept.items()} == places
+
+
+def test_no_evaluation_is_of_weights_that_it_has_not_seen(
+    learned: MultiTaskModel, tasks: dict[str, TaskData], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the best of them might be beyond the bound."""
+    asked = []
+    monkeypatch.setattr(Bound, "broken", lambda self, steps: asked.append(steps) or "")
+    terms = {"known": frozenset({"topic"}), "watched": frozenset({"topic"}), "max_forgetting": 100.0}
+    done = run(learned, tasks, terms=terms, epochs=1, eval_every=2, mixing={"epoch_by": EpochLength("steps", 12)})
+    assert [epoch.step for epoch in done.epochs] == [0, 2, 4, 6, 8, 10, 12]
+    assert asked == [2, 3, 4, 6, 8, 9, 10, 12]
