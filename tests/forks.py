@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pty
@@ -20,8 +21,8 @@ LONGEST = 120.0  # seconds that anything may take before a test fails
 class Child:
     """A command that runs. Its output is in files, or comes from a terminal of its own."""
 
-    def __init__(self, forks: Forks, pid: int, files: tuple[Path, Path], terminal: int | None) -> None:
-        self.forks, self.pid, self.files, self.terminal = forks, pid, files, terminal
+    def __init__(self, forks: Forks, pid: int, name: Path, terminal: int | None) -> None:
+        self.forks, self.pid, self.name, self.terminal = forks, pid, name, terminal
         self.shown = b""
 
     def code(self) -> int | None:
@@ -57,6 +58,14 @@ class Child:
         if self.code() is None:
             os.kill(self.pid, number)
 
+    def held(self) -> None:
+        """Waits until it comes to the call that it was to hold at."""
+        assert self.until(self.name.with_suffix(".held").exists), f"ended before: {self.err}"
+
+    def release(self) -> None:
+        """Lets it go on from there. What was sent to it before comes first."""
+        self.name.with_suffix(".go").touch()
+
     def type(self, keys: bytes) -> None:
         """Types on its terminal."""
         assert self.terminal is not None
@@ -64,12 +73,12 @@ class Child:
 
     @property
     def out(self) -> str:
-        return self.files[0].read_text(encoding="utf-8")
+        return self.name.with_suffix(".out").read_text(encoding="utf-8")
 
     @property
     def err(self) -> str:
         if self.terminal is None:
-            return self.files[1].read_text(encoding="utf-8")
+            return self.name.with_suffix(".err").read_text(encoding="utf-8")
         return self.shown.decode(errors="replace")
 
     def _drain(self) -> None:
@@ -100,17 +109,18 @@ class Forks:
         self.server.stdin.flush()
         return json.loads(self.server.stdout.readline())
 
-    def start(self, *arguments: object, terminal: bool = False) -> Child:
-        """`mtlkit` with these arguments."""
+    def start(self, *arguments: object, terminal: bool = False, hold: str | None = None, call: int = 1) -> Child:
+        """`mtlkit` with these arguments. It is to `hold` before the call of so many of a function, `package.module:function`."""
         self.count += 1
-        out, err = self.folder / f"{self.count}.out", self.folder / f"{self.count}.err"
+        name = self.folder / str(self.count)
+        words = list(map(str, arguments))
         if not terminal:
-            return Child(self, self.ask(["start", list(map(str, arguments)), str(out), str(err)]), (out, err), None)
+            return Child(self, self.ask(["start", words, str(name), None, hold, call]), name, None)
         master, slave = pty.openpty()
         os.set_blocking(master, False)
-        pid = self.ask(["start", list(map(str, arguments)), os.ttyname(slave), os.ttyname(slave)])
+        pid = self.ask(["start", words, str(name), os.ttyname(slave), hold, call])
         os.close(slave)
-        return Child(self, pid, (out, err), master)
+        return Child(self, pid, name, master)
 
     def close(self) -> None:
         """Ends what still runs."""
@@ -156,21 +166,40 @@ def _code(pid: int, running: set[int]) -> int | None:
     return codes.get(pid)
 
 
-def _be(arguments: list[str], out: str, err: str) -> NoReturn:
+def _hold(name: str, function: str, call: int) -> None:
+    """Makes a function wait at one of its calls until it is released."""
+    module, _, path = function.partition(":")
+    *owners, last = path.split(".")
+    owner: Any = importlib.import_module(module)
+    for one in owners:
+        owner = getattr(owner, one)
+    real, calls = getattr(owner, last), 0
+
+    def held(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            Path(f"{name}.held").touch()
+            while not Path(f"{name}.go").exists():
+                time.sleep(0.001)
+        return real(*arguments, **named)
+
+    setattr(owner, last, held)
+
+
+def _be(arguments: list[str], name: str, terminal: str | None, hold: str | None, call: int) -> NoReturn:
     """What the child is: a leader of its own session, so that a terminal becomes its own."""
     code = 1
     try:
         os.setsid()
-        for number, path, flags in (
-            (0, out if out == err else os.devnull, os.O_RDWR),
-            (1, out, os.O_RDWR | os.O_CREAT),
-            (2, err, os.O_RDWR | os.O_CREAT),
-        ):
-            descriptor = os.open(path, flags, 0o644)
+        for number, path in enumerate([terminal] * 3 if terminal else [os.devnull, f"{name}.out", f"{name}.err"]):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             os.dup2(descriptor, number)
             os.close(descriptor)
         from mtlkit.cli.app import main
 
+        if hold:
+            _hold(name, hold, call)
         sys.argv = ["mtlkit", *arguments]
         os.environ["TERM"] = "xterm-256color"
         main()

@@ -77,12 +77,12 @@ class FolderSaver:
 
     def after(self, step: int, snapshot: Callable[[], Snapshot]) -> None:
         self.interrupts.patient = True
+        if step and step != self.saved and self._due(step):
+            self.save(step, snapshot())
         if self.interrupts.asked is not None:
             if step != self.saved:
                 self.save(step, snapshot())
             raise StoppedError(f"saved after step {step}; go on with: {self.command}", self.interrupts.asked)
-        if step and step != self.saved and self._due(step):
-            self.save(step, snapshot())
 
     def _due(self, step: int) -> bool:
         if self.every.steps:

@@ -1,0 +1,169 @@
+"""Ctrl-C and SIGTERM in every phase of a training: nothing is lost, what is said is true, and a second one leaves at once."""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from forks import Child, Forks
+from killing import TINY, differences
+
+from mtlkit.runs import verify
+
+if TYPE_CHECKING:
+    from .conftest import Command, Typed
+
+EARLY = "stopped before the first step; nothing was saved yet"
+PHASES = {  # where it stops, at which of its calls, and what is said then
+    "reading": ("mtlkit.recipes.preparing:read_train_and_validation", 2, EARLY),
+    "making a tokenizer": ("mtlkit.recipes.start:train_tokenizer", 1, EARLY),
+    "before the first step": ("mtlkit.training.fit:Judge", 1, EARLY),
+    "the first step": ("torch.optim:AdamW.step", 1, "saved after step 1; go on with: {}"),
+    "a step": ("torch.optim:AdamW.step", 7, "saved after step 7; go on with: {}"),
+    "evaluation": ("mtlkit.training.judging:Judge.__call__", 2, "saved after step 28; go on with: {}"),
+    "saving a state": ("mtlkit.states:write_files", 2, "saved after step 20; go on with: {}"),
+    "saving the run": ("mtlkit.recipes.saving:save_model", 1, "OUT is finished and saved"),
+    "moving it to its place": ("mtlkit.disk:exchange", 1, "OUT is finished and saved"),
+}
+
+
+def stopped(child: Child, *numbers: int) -> int:
+    """Waits for the call to hold at, sends signals and lets it go on: the exit code."""
+    child.held()
+    for number in numbers:
+        child.kill(number)
+    child.release()
+    return child.wait()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_signal_stops_where_it_does_no_harm(  # faults 7, 8
+    typed: Typed, forks: Forks, command: Command, whole: Path, tmp_path: Path, phase: str, number: int, code: int
+) -> None:
+    hold, call, said = PHASES[phase]
+    out = tmp_path / "run"
+    child = forks.start(*command, "--save-every", 10, "--out", out, hold=hold, call=call)
+    assert stopped(child, number) == code, child.err
+    said = said.replace("OUT", str(out)).format(f"mtlkit train-mtl --resume {out}")
+    assert child.err.endswith(f"mtlkit: {said}\n")
+    assert child.out == ""
+    if said == EARLY:
+        assert not list(tmp_path.iterdir())
+        return
+    if number == signal.SIGINT:
+        answer = typed("train-mtl", "--resume", out)
+        assert answer.code == 0, answer.err
+    elif "finished" not in said:
+        assert [path.name for path in out.iterdir()] == ["state"]
+        return
+    assert not list(differences(out, whole))
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize(
+    ("hold", "call", "said"),
+    [
+        ("mtlkit.recipes.pretrain:read_corpus", 1, EARLY),
+        ("torch.optim:AdamW.step", 1, "saved after step 1; go on with: mtlkit pretrain --resume 'OUT'"),
+        ("mtlkit.recipes.pretrain:perplexity", 1, "OUT is finished and saved"),
+    ],
+)
+def test_so_does_one_to_a_base(  # faults 7, 8
+    typed: Typed, forks: Forks, data: Path, tmp_path: Path, hold: str, call: int, said: str
+) -> None:
+    out = tmp_path / "a place" / "run"
+    command = ("pretrain", data / "kind" / "train.csv", "--context", 16, *TINY, "--epochs", 1)
+    child = forks.start(*command, "--out", out, hold=hold, call=call)
+    assert stopped(child, signal.SIGTERM) == 143, child.err
+    assert child.err.endswith(f"mtlkit: {said.replace('OUT', str(out))}\n")
+    if said == EARLY:
+        assert not out.exists()
+        return
+    undisturbed = tmp_path / "whole" / "run"
+    assert typed(*command, "--out", undisturbed).code == 0
+    assert typed("pretrain", "--resume", out).code == 0
+    assert not list(differences(out, undisturbed))
+
+
+def test_before_its_first_step_one_that_goes_on_says_what_stands(forks: Forks, unfinished: Path) -> None:
+    state = sorted(path.name for path in (unfinished / "state").glob("step-*"))
+    child = forks.start("train-mtl", "--resume", unfinished, hold="mtlkit.training.fit:Judge")
+    assert stopped(child, signal.SIGINT) == 130
+    step = int(state[-1].removeprefix("step-"))
+    go_on = f"the state of step {step} stands; go on with: mtlkit train-mtl --resume {unfinished}"
+    assert child.err.endswith(f"mtlkit: stopped before the first step; {go_on}\n")
+    assert sorted(path.name for path in (unfinished / "state").iterdir()) == ["metrics.jsonl", *state]
+
+
+@pytest.mark.parametrize(
+    ("hold", "call"),
+    [
+        ("torch.optim:AdamW.step", 9),
+        ("mtlkit.training.judging:Judge.__call__", 1),
+        ("mtlkit.states:write_files", 2),
+        ("mtlkit.recipes.saving:save_model", 1),
+    ],
+)
+def test_a_second_ctrl_c_leaves_at_once_and_harms_nothing(  # fault 8
+    typed: Typed, forks: Forks, command: Command, whole: Path, tmp_path: Path, hold: str, call: int
+) -> None:
+    out = tmp_path / "run"
+    child = forks.start(*command, "--save-every", 4, "--out", out, hold=hold, call=call)
+    child.held()
+    child.kill(signal.SIGINT)
+    child.lasts(0.1)
+    child.kill(signal.SIGINT)
+    assert child.wait() == 130  # it was never released
+    assert child.err.endswith("mtlkit: interrupted\n")
+    assert list(tmp_path.iterdir()) == [out]  # nothing half written beside it
+    assert all(path.name.startswith("step-") or path.name == "metrics.jsonl" for path in (out / "state").iterdir())
+    answer = typed("train-mtl", "--resume", out)
+    assert answer.code == 0, answer.err
+    assert "going on after step" in answer.err
+    assert not list(differences(out, whole))
+
+
+def test_ctrl_c_on_a_terminal(typed: Typed, forks: Forks, command: Command, whole: Path, tmp_path: Path) -> None:  # fault 8
+    out = tmp_path / "run"
+    child = forks.start(*command, "--out", out, terminal=True, hold="torch.optim:AdamW.step", call=9)
+    child.held()
+    assert child.until(lambda: "tokens/s" in child.err)  # the live view is on
+    child.type(b"\x03")
+    child.lasts(0.1)
+    child.release()
+    assert child.wait() == 130
+    assert child.err.endswith(f"mtlkit: saved after step 9; go on with: mtlkit train-mtl --resume {out}\r\n")
+    assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") == 1  # the cursor is back
+    child = forks.start("train-mtl", "--resume", out, terminal=True, hold="torch.optim:AdamW.step", call=9)
+    child.held()
+    assert child.until(lambda: "tokens/s" in child.err)
+    child.type(b"\x03")
+    child.lasts(0.1)
+    child.type(b"\x03")
+    assert child.wait() == 130  # it was never released
+    assert child.err.endswith("mtlkit: interrupted\r\n")
+    assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") == 1
+    assert "Traceback" not in child.err
+    assert typed("train-mtl", "--resume", out).code == 0
+    assert not list(differences(out, whole))
+
+
+def test_sigterm_while_the_live_view_is_on(forks: Forks, command: Command, tmp_path: Path) -> None:  # fault 7
+    out = tmp_path / "run"
+    child = forks.start(*command, "--out", out, terminal=True, hold="mtlkit.training.judging:Judge.__call__")
+    assert stopped(child, signal.SIGTERM) == 143
+    assert re.search(r"mtlkit: saved after step 14; go on with: mtlkit train-mtl --resume \S+\r\n$", child.err)
+    assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") == 1
+
+
+def test_ctrl_c_after_the_run_was_saved_leaves_it_whole(forks: Forks, command: Command, tmp_path: Path) -> None:
+    """--baselines train on once the run is there: a signal does then what it does everywhere."""
+    out = tmp_path / "run"
+    child = forks.start(*command, "--baselines", "--out", out, hold="mtlkit.recipes.tasks:compare")
+    assert stopped(child, signal.SIGINT) == 130
+    assert child.err.endswith("mtlkit: interrupted\n")
+    verify(out)
