@@ -125,6 +125,8 @@ def damaged_safetensors(content: bytes, random: Random) -> bytes:
     """A safetensors file whose header is another, mostly with a length that fits it."""
     size = int.from_bytes(content[:8], "little")
     header, data = content[8 : 8 + size], content[8 + size :]
+    if random.random() < 0.25:  # numbers alone, which no length tells
+        return content[: 8 + size] + flip(data, random)
     header = damaged_json(header, random) if random.random() < 0.8 else damaged(header, random)
     header += b" " * (-len(header) % 8)
     length = len(header) if random.random() < 0.9 else random.choice(NUMBERS)
