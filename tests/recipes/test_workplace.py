@@ -197,13 +197,14 @@ def test_a_run_is_extended_from_the_state_that_it_kept(asked: TrainMtlOptions) -
     assert (longer.options["epochs"], longer.parent, longer.data) == (3, first.parent, first.data)
     assert log_of(asked.out)[: len(before)] == before
     assert [line["epoch"] for line in log_of(asked.out) if "epoch" in line] == [0, 1, 2, 3]
-    with pytest.raises(UsageError, match=r"--extend: .*has no saved state to go on from; a run keeps its last with --keep-state"):
-        train_mtl.train_mtl(TrainMtlOptions(resume=str(asked.out), extend=1))
+    assert states_of(asked.out) == ["step-00000024"]  # so that it can be extended again
 
 
 def test_what_cannot_be_resumed_says_the_way_on(asked: TrainMtlOptions, runs: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--extend goes on with a finished run; name it with --resume RUN"):
         train_mtl.train_mtl(replace(asked, extend=1))
+    with pytest.raises(UsageError, match=r"--extend: .*has no saved state to go on from; a run keeps its last with --keep-state"):
+        train_sentence.train_sentence(TrainSentenceOptions(resume=str(runs / "sentence"), extend=1))
     with pytest.raises(UsageError, match="nothing was saved there; type the whole command, with --resume at its end"):
         train_mtl.train_mtl(TrainMtlOptions(resume=str(tmp_path / "none")))
     with pytest.raises(UsageError, match=r"that is a run of mtlkit train-sentence; go on with: mtlkit train-sentence --resume"):
