@@ -84,7 +84,8 @@ def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Itera
         try:
             yield from training.events(log, saver)
         except DivergedStep as error:
-            texts = {"windows": [corpus.tokenizer.decode(piece.ids.tolist()) for piece in error.pieces]}
+            windows = [ids for piece in error.pieces for ids in piece.ids.reshape(-1, options.context).tolist()]
+            texts = {"windows": [corpus.tokenizer.decode(ids) for ids in windows]}
             raise place.diverged(error, texts) from None
         metrics: dict[str, Any] = perplexity(model, corpus.validation, corpus.held_out, compute)
         metrics |= {"tokens": training.reached.seen, "tokens_per_second": training.reached.speed}

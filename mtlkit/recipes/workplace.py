@@ -148,7 +148,8 @@ class Workplace(Generic[Options]):
         losses = [{name: value if math.isfinite(value) else str(value) for name, value in one.items()} for one in error.losses]
         found = {"step": error.index + 1, "losses": losses, "rows": texts}
         path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        said = f"{error}; the texts of the batch are in {path}"
+        spiked = all(math.isfinite(value) for one in error.losses for value in one.values())
+        said = f"{error}; the texts of the batch are in {path}{f'; skip it with: {self.go_on} --on-spike skip' if spiked else ''}"
         return DivergedStep(said, error.index, error.pieces, error.losses, error.before)
 
     def end(self) -> None:
