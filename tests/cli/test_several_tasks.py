@@ -1,0 +1,161 @@
+"""How several tasks share a training, from the command line on: schedules batch by batch, balances by the weights they give."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mtlkit.recipes.weights import load_weights
+from mtlkit.runs import verify
+from mtlkit.training.balance_choice import OWN, TORCHJD
+from mtlkit.training.frozen_weights import digest
+
+if TYPE_CHECKING:
+    from .conftest import Answer, Typed
+
+LEARNED = ["uncertainty", "dwa", "famo", *TORCHJD]
+FIXED = [*(name for name in OWN if name not in (*LEARNED, "weights")), "weights:kind=2"]
+
+
+def lines_of(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def train(typed: Typed, data: Path, mtl: Path, out: Path, *options: object) -> Answer:
+    """Two tasks of 18 and 9 rows, every text a batch of its own."""
+    tasks = ("--task", f"kind={data / 'kind'}?limit=20", "--task", f"state={data / 'state'}?limit=11", "--batch-tokens", 8)
+    return typed("train-mtl", *tasks, "--init", mtl, "--out", out, "--track-every", 0, *options)
+
+
+TURNS = [["kind"], ["state"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "state", "steps"),
+    [
+        (("round-robin",), 18, 18, 36),  # the shorter task twice
+        (("round-robin", "--epoch-by", "shortest"), 9, 9, 18),
+        (("round-robin", "--epoch-by", "steps:7"), 4, 3, 7),
+        (("round-robin", "--accumulate", 4), 18, 18, 9),
+        (("joint",), 18, 18, 18),
+        (("joint", "--epoch-by", "shortest"), 9, 9, 9),
+        (("joint", "--epoch-by", "steps:5", "--accumulate", 3), 15, 15, 5),
+        (("sequential",), 18, 18, 36),
+        (("proportional",), 18, 9, 27),
+        (("proportional", "--epoch-by", "steps:10"), 7, 3, 10),  # by largest remainder of 6.7 and 3.3
+        (("temperature:2",), 18, 13, 31),  # roots of 18 and 9: 18 in 31 steps are 58.6 %
+        (("temperature:1:9",), 18, 18, 36),  # more rows than 9 do not count
+    ],
+)
+def test_every_schedule_gives_the_batches_that_it_means(
+    options: tuple[object, ...], kind: int, state: int, steps: int, typed: Typed, data: Path, mtl: Path, tmp_path: Path
+) -> None:
+    answer = train(typed, data, mtl, tmp_path / "run", "--epochs", 1, "--schedule", *options)
+    assert answer.code == 0, answer.err
+    lines = lines_of(tmp_path / "run")
+    held = [list(line["losses"]) for line in lines if "losses" in line]
+    assert len(held) == steps
+    (last,) = [line["tasks"] for line in lines if line.get("epoch") == 1]
+    assert {one["task"]: (one["batches"], one["planned"], one["texts"]) for one in last} == {
+        "kind": (kind, kind, kind),
+        "state": (state, state, state),
+    }
+    assert [one["repeats"] for one in last] == [kind / 18, state / 9]
+    said = " ".join(answer.err.split())
+    assert f"an epoch is planned as {steps} steps: kind {kind} batches" in said
+    assert (
+        f"texts trained on: kind {kind} ({kind / 18:.1f} times each row), state {state} ({state / 9:.1f} times each row)" in said
+    )
+    if options == ("round-robin",):
+        assert held == TURNS * 18
+    elif options == ("sequential",):
+        assert held == [TURNS[0]] * 18 + [TURNS[1]] * 18
+    elif options[0] == "joint" or "--accumulate" in options:
+        assert held == [["kind", "state"]] * steps
+    else:
+        assert Counter(name for names in held for name in names) == {"kind": kind, "state": state}
+
+
+@pytest.mark.parametrize("balance", LEARNED)
+def test_a_balance_shows_the_weights_that_it_gave(balance: str, typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:
+    common = ("--schedule", "joint", "--epoch-by", "steps:3", "--epochs", 3)
+    answer = train(typed, data, mtl, tmp_path / "run", "--balance", balance, *common)
+    assert answer.code == 0, answer.err
+    lines = lines_of(tmp_path / "run")
+    weights = [line["weights"] for line in lines if "losses" in line and not line.get("skipped")]
+    assert all(list(each) == ["kind", "state"] for each in weights)
+    assert min(min(each.values()) for each in weights) >= 0 or balance == "alignedmtl"
+    assert any(each["kind"] != each["state"] for each in weights) or balance in ("dwa", "pcgrad")
+    metrics = verify(tmp_path / "run").metrics
+    epochs = {line["epoch"]: line["weights"] for line in lines if line.get("epoch")}
+    for place in range(3):
+        part = [line["weights"] for line in lines if "losses" in line and 3 * place < line["step"] <= 3 * place + 3]
+        expected = {name: sum(each[name] for each in part) / 3 for name in ("kind", "state")}
+        assert epochs[place + 1] == pytest.approx(expected)
+    assert metrics["loss_weights"] == epochs[metrics["best_epoch"]]
+    assert "weights of the losses: kind " in " ".join(answer.err.split())
+
+
+@pytest.mark.parametrize("balance", FIXED)
+def test_weights_that_stay_are_not_shown_again_and_again(
+    balance: str, typed: Typed, data: Path, mtl: Path, tmp_path: Path
+) -> None:
+    common = ("--schedule", "joint", "--epoch-by", "steps:2", "--epochs", 1)
+    answer = train(typed, data, mtl, tmp_path / "run", "--balance", balance, *common)
+    assert answer.code == 0, answer.err
+    assert not any("weights" in line for line in lines_of(tmp_path / "run"))
+    record = verify(tmp_path / "run")
+    assert "loss_weights" not in record.metrics
+    assert record.options["balance"] == balance
+
+
+def test_a_task_of_weight_0_teaches_nothing(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:
+    common = ("--schedule", "joint", "--epochs", 1, "--weight-decay", 0)
+    answer = train(typed, data, mtl, tmp_path / "run", "--balance", "weights:kind=0,state=1", *common)
+    assert answer.code == 0, answer.err
+    before, after = load_weights(mtl).model, load_weights(tmp_path / "run").model
+    same = {name: digest(before.head(name).state_dict()) == digest(after.head(name).state_dict()) for name in ("kind", "state")}
+    assert same == {"kind": True, "state": False}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--schedule", "joint", "--balance", "pcgrad", "--freeze", "backbone"), "a frozen backbone has none; thaw some of it"),
+        (("--balance", "mgda"), "--balance mgda needs all tasks in every step; give --schedule joint in place of round-robin"),
+        (("--balance", "famo"), "--balance famo needs all tasks in every step; give --schedule joint in place of round-robin"),
+        (("--schedule", "proportional", "--balance", "upgrad"), "give --schedule joint in place of proportional"),
+        (("--balance-on", "parameters"), "--balance-on parameters is for methods on gradients, not for --balance sum"),
+        (("--balance", "weights:knid=2"), "no task 'knid'; there are kind, state; did you mean 'kind'?"),
+        (("--balance", "weights:kind=0,state=0"), "every weight is 0, so nothing would be learned"),
+        (("--balance", "pcgard"), "did you mean 'pcgrad'?"),
+        (("--epoch-by", "steps:1"), "--epoch-by steps:1 has no room for a batch of each of 2 tasks; give 2 steps or more"),
+        (("--schedule", "temperature:0"), "--schedule temperature:0: write temperature:T[:CAP]"),
+        (("--select", "knid"), "--select knid: it is none of mean, min, kind, state; did you mean 'kind'?"),
+        (("--task-patience", -1), "'--task-patience'"),
+        (("--eval-every", -1), "'--eval-every'"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_data_is_read(
+    options: tuple[object, ...], said: str, typed: Typed, mtl: Path, tmp_path: Path
+) -> None:
+    tasks = ("--task", "kind=not-there.csv", "--task", "state=nor-this.csv")
+    answer = typed("train-mtl", *tasks, "--init", mtl, "--out", tmp_path / "run", *options)
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_task_alone_has_nothing_to_be_weighed_against(typed: Typed, mtl: Path, tmp_path: Path) -> None:
+    common = ("--init", mtl, "--out", tmp_path / "run", "--schedule", "joint", "--balance", "nashmtl")
+    answer = typed("train-mtl", "--task", "kind=not-there.csv", *common)
+    assert (answer.code, answer.out) == (2, "")
+    assert "--balance nashmtl weighs tasks against each other, and kind is alone; give two or more" in answer.err
+    frozen = ("--task", "state=nor-this.csv", "--freeze", "head:state")
+    answer = typed("train-mtl", "--task", "kind=not-there.csv", *frozen, *common)
+    assert (answer.code, "kind is alone" in answer.err) == (2, True)
