@@ -21,7 +21,7 @@ from mtlkit.training.freezing import Freezing
 from mtlkit.training.frozen_weights import apply_freeze, training_mode
 from mtlkit.training.ledger import Ledger
 from mtlkit.training.loop import Begun, DivergedStep, Step, train
-from mtlkit.training.loss_spikes import LossSpikes
+from mtlkit.training.loss_spikes import LossSpikes, skipped
 from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.optimizer import LearningRate, load_optimizer, make_optimizer, optimizer_state
 from mtlkit.training.random_state import RandomState
@@ -34,11 +34,13 @@ from mtlkit.training.tracking import Tracker
 
 @dataclass
 class Stand:
-    """Where a training stands: steps taken, tokens seen, seconds passed; whether it has come to its end before its last epoch."""
+    """Where a training stands: steps taken, tokens seen, seconds passed, steps skipped; whether it has come to its end before its
+    last epoch."""
 
     step: int = 0
     seen: int = 0
     seconds: float = 0.0
+    skipped: int = 0
     ended: bool = False
 
 
@@ -106,7 +108,8 @@ class Course:
         self.ledger.add(step)
         self.ledger.judge.moved()
         if step.skipped:
-            yield Note(f"step {done} was skipped: {step.spike or 'its gradient was not finite'}", warning=True)
+            self.stand.skipped += 1
+            yield skipped(done, step.spike, self.stand.skipped)
         yield progress
         yield from self._thaw(done)
         place, every = self.timetable.locate(done)[1], self.options.eval_every

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import Any
 
+from mtlkit.training.events import Note
+
 REMEMBERED = 100  # steps that what is usual is worked out from
 LEAST = 20  # of them before anything is called a spike
 DEVIATIONS = 6.0
@@ -48,6 +50,12 @@ def _figures(losses: Mapping[str, float], norm: float) -> dict[tuple[str, str], 
     """What is looked at, by the step's losses and its own name."""
     key = ",".join(sorted(losses))
     return {(key, "loss"): sum(losses.values()), (key, "gradient norm"): norm}
+
+
+def skipped(step: int, spike: str, count: int) -> Note:
+    """Says of a step why it was not taken, and how many were not so far."""
+    so_far = f"; {count:,} steps were skipped so far" if count > 1 else ""
+    return Note(f"step {step} was skipped: {spike or 'its gradient was not finite'}{so_far}", warning=True)
 
 
 def highest(values: Iterable[float]) -> float:

@@ -21,9 +21,9 @@ from mtlkit.data.batching import Windows
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import next_token_loss
-from mtlkit.training.events import Event, Note, Progress
+from mtlkit.training.events import Event, Progress
 from mtlkit.training.loop import Begun, DivergedStep, Step, train
-from mtlkit.training.loss_spikes import LossSpikes
+from mtlkit.training.loss_spikes import LossSpikes, skipped
 from mtlkit.training.optimizer import LearningRate, load_optimizer, make_optimizer, optimizer_state
 from mtlkit.training.random_state import RandomState
 from mtlkit.training.resume import Saver
@@ -47,11 +47,12 @@ class Pieces:
 
 @dataclass
 class Reached:
-    """Where it stands: steps taken, tokens seen, seconds passed."""
+    """Where it stands: steps taken, tokens seen, seconds passed, steps skipped."""
 
     step: int = 0
     seen: int = 0
     seconds: float = 0.0
+    skipped: int = 0
 
     @property
     def speed(self) -> float:
@@ -109,8 +110,8 @@ class NextTokenTraining:
                 reached.step, reached.seen = step.index + 1, reached.seen + len(step.work.ids)
                 reached.seconds = time.monotonic() - begun
                 if step.skipped:
-                    said = step.spike or "its gradient was not finite"
-                    yield Note(f"step {reached.step} was skipped: {said}", warning=True)
+                    reached.skipped += 1
+                    yield skipped(reached.step, step.spike, reached.skipped)
                 yield self._progress(step, log)
                 if saver:
                     saver.after(reached.step, self.snapshot)
@@ -127,8 +128,8 @@ class NextTokenTraining:
             "learning rate": step.rate,
             "gradient norm": step.gradient_norm,
         }
-        skipped = {"skipped": True} if step.skipped else {}
-        print(json.dumps({"step": reached.step, "tokens": reached.seen, "loss": loss, **figures, **skipped}), file=log)
+        line = {"step": reached.step, "tokens": reached.seen, "loss": loss, **figures}
+        print(json.dumps({**line, **({"skipped": True} if step.skipped else {})}), file=log)
         epoch = min(step.work.epoch + 1, self.epochs)  # shifted windows can be one fewer, so the last steps begin another pass
         return Progress(reached.step, self.steps, epoch, self.epochs, reached.seconds, reached.speed, step.losses, figures)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pytest
 import torch
 from killing import TINY, differences
 from torch import Tensor
+from torch.optim import AdamW
 
 from mtlkit.model.heads import Head
 from mtlkit.states import StateFolder
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from .conftest import Command, Typed
 
 Wrong = Callable[[Tensor], Tensor]
+Spoil = Callable[..., None]
 
 
 def not_a_number(loss: Tensor) -> Tensor:
@@ -37,11 +40,11 @@ def tenthousandfold(loss: Tensor) -> Tensor:
 
 
 @pytest.fixture
-def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Wrong], None]:
-    """`spoil(7, not_a_number)`: what the seventh loss that trains becomes."""
+def spoil(monkeypatch: pytest.MonkeyPatch) -> Spoil:
+    """`spoil(not_a_number, 7)`: what the seventh loss that trains becomes."""
     of_head, of_text = Head.loss, next_token.next_token_loss
 
-    def spoil(call: int, wrong: Wrong) -> None:
+    def spoil(wrong: Wrong, *places: int) -> None:
         calls = 0
 
         def spoiled(real: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -49,7 +52,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Wrong], None]:
                 nonlocal calls
                 found = real(*rest)
                 calls += found.requires_grad
-                return wrong(found) if found.requires_grad and calls == call else found
+                return wrong(found) if found.requires_grad and calls in places else found
 
             return loss
 
@@ -89,12 +92,12 @@ def states(out: Path) -> list[str]:
 
 
 def test_a_step_whose_loss_is_not_finite_is_not_taken(  # fault 16
-    typed: Typed, spoil: Callable[[int, Wrong], None], command: Command, tmp_path: Path
+    typed: Typed, spoil: Spoil, command: Command, tmp_path: Path
 ) -> None:
     command = (*command, "--track-every", 0, "--save-every", 1)
     out, undisturbed = tmp_path / "run", tmp_path / "whole" / "run"
     assert typed(*command, "--out", undisturbed).code == 0
-    spoil(12, not_a_number)
+    spoil(not_a_number, 12)
     answer = typed(*command, "--out", out)
     assert (answer.code, answer.out) == (5, "")
     found = re.search(
@@ -109,16 +112,16 @@ def test_a_step_whose_loss_is_not_finite_is_not_taken(  # fault 16
     assert [row["row"] for row in written["rows"][found[1]]] == [int(row) for row in found[2].split(", ")]
     assert all("The" in row["texts"][0] or "A " in row["texts"][0] for row in written["rows"][found[1]])
     assert states(out) == ["step-00000010", "step-00000011"]
-    spoil(0, not_a_number)
+    spoil(not_a_number, 0)
     answer = typed("train-mtl", "--resume", out)  # weights were not touched by the step that was not taken
     assert answer.code == 0, answer.err
     assert not list(differences(out, undisturbed))
 
 
 def test_a_base_whose_loss_is_not_finite_stops(  # fault 16
-    typed: Typed, spoil: Callable[[int, Wrong], None], base: Command, tmp_path: Path
+    typed: Typed, spoil: Spoil, base: Command, tmp_path: Path
 ) -> None:
-    spoil(3, not_a_number)
+    spoil(not_a_number, 3)
     answer = typed(*base, "--out", tmp_path / "run")
     assert (answer.code, answer.out) == (5, "")
     assert re.search(r"mtlkit: loss of 'next token' is nan at step 3 \(epoch 1\); lower --learning-rate; the texts", answer.err)
@@ -131,14 +134,14 @@ def test_a_base_whose_loss_is_not_finite_stops(  # fault 16
 @pytest.mark.parametrize("named", ["train-mtl", "pretrain"])
 def test_an_infinite_gradient_skips_exactly_one_step(  # fault 17
     typed: Typed,
-    spoil: Callable[[int, Wrong], None],
+    spoil: Spoil,
     weights: dict[int, dict[str, Tensor]],
     command: Command,
     base: Command,
     tmp_path: Path,
     named: str,
 ) -> None:
-    spoil(5, infinite_gradient)
+    spoil(infinite_gradient, 5)
     quiet = ("--track-every", 0) if named == "train-mtl" else ()
     out = tmp_path / "run"
     answer = typed(*(command if named == "train-mtl" else base), "--epochs", 1, "--save-every", 1, "--out", out, *quiet)
@@ -154,9 +157,34 @@ def test_an_infinite_gradient_skips_exactly_one_step(  # fault 17
 
 
 @pytest.mark.parametrize("named", ["train-mtl", "pretrain"])
+def test_skipped_steps_are_counted_also_where_one_goes_on(  # fault 17
+    typed: Typed, monkeypatch: pytest.MonkeyPatch, spoil: Spoil, command: Command, base: Command, tmp_path: Path, named: str
+) -> None:
+    common = (*command, "--track-every", 0) if named == "train-mtl" else base
+    out = tmp_path / "run"
+    spoil(infinite_gradient, 3)
+    taken = AdamW.step
+
+    def step(self: AdamW) -> None:
+        taken(self)
+        if len(states(out)) == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(AdamW, "step", step)
+    stopped = typed(*common, "--save-every", 1, "--out", out)
+    assert stopped.code == 143
+    assert "step 3 was skipped: its gradient was not finite\n" in stopped.err
+    monkeypatch.setattr(AdamW, "step", taken)
+    spoil(infinite_gradient, 2)
+    answer = typed(named, "--resume", out)
+    assert answer.code == 0, answer.err
+    assert "step 6 was skipped: its gradient was not finite; 2 steps were skipped so far\n" in answer.err
+
+
+@pytest.mark.parametrize("named", ["train-mtl", "pretrain"])
 def test_a_spike_is_skipped_where_that_is_asked_for(
     typed: Typed,
-    spoil: Callable[[int, Wrong], None],
+    spoil: Spoil,
     weights: dict[int, dict[str, Tensor]],
     command: Command,
     base: Command,
@@ -164,7 +192,7 @@ def test_a_spike_is_skipped_where_that_is_asked_for(
     named: str,
 ) -> None:
     common = (*command, "--batch-tokens", 64, "--schedule", "joint") if named == "train-mtl" else (*base, "--batch-tokens", 64)
-    spoil(50 if named == "train-mtl" else 25, tenthousandfold)
+    spoil(tenthousandfold, 50 if named == "train-mtl" else 25)
     out = tmp_path / "run"
     answer = typed(*common, "--save-every", 1, "--on-spike", "skip", "--out", out)
     assert answer.code == 0, answer.err
@@ -180,13 +208,13 @@ def test_a_spike_is_skipped_where_that_is_asked_for(
 
 @pytest.mark.parametrize("named", ["train-mtl", "pretrain"])
 def test_a_spike_stops_with_the_state_saved_where_that_is_asked_for(
-    typed: Typed, spoil: Callable[[int, Wrong], None], command: Command, base: Command, tmp_path: Path, named: str
+    typed: Typed, spoil: Spoil, command: Command, base: Command, tmp_path: Path, named: str
 ) -> None:
     common = (*command, "--batch-tokens", 64, "--schedule", "joint") if named == "train-mtl" else (*base, "--batch-tokens", 64)
     common = (*common, "--save-every", "60m")
     undisturbed, out = tmp_path / "whole" / "run", tmp_path / "run"
     assert typed(*common, "--on-spike", "skip", "--out", undisturbed).code == 0
-    spoil(50 if named == "train-mtl" else 25, tenthousandfold)
+    spoil(tenthousandfold, 50 if named == "train-mtl" else 25)
     answer = typed(*common, "--on-spike", "stop", "--out", out)
     assert (answer.code, answer.out) == (5, "")
     there = (
@@ -196,7 +224,7 @@ def test_a_spike_stops_with_the_state_saved_where_that_is_asked_for(
     assert re.search(rf"{said}{re.escape(there)}\n$", answer.err)
     assert states(out) == ["step-00000024"]
     assert json.loads((out / "state" / "diverged.json").read_text())["step"] == 25
-    spoil(0, tenthousandfold)
+    spoil(tenthousandfold, 0)
     answer = typed(named, "--resume", out, "--on-spike", "skip")
     assert answer.code == 0, answer.err
     assert not list(differences(out, undisturbed))
