@@ -27,6 +27,7 @@ class OnnxEngine:
     def __init__(self, path: Path) -> None:
         import onnxruntime
 
+        self.path = path
         try:
             self.session: Any = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library's own errors share no class of their own
@@ -40,11 +41,21 @@ class OnnxEngine:
         return dict(zip(tasks, found.values(), strict=True))
 
     def _run(self, encoded: Encoded, names: Sequence[str], batch_tokens: int) -> dict[str, Array]:
-        widths = {output.name: output.shape[-1] for output in self.session.get_outputs()}
+        widths: dict[str, Any] = {
+            output.name: output.shape[-1] if output.shape else None for output in self.session.get_outputs()
+        }
+        for name in names:
+            if not isinstance(widths.get(name), int):
+                raise IntegrityError(f"{self.path}: has no output '{name}' of a known width, which its config.json speaks of")
         found = {name: np.empty((len(encoded), widths[name]), np.float32) for name in names}
         for rows in sorted_batches(encoded.lengths, batch_tokens):
             ids, mask = encoded.padded(rows)
-            parts = self.session.run(list(names), {"input_ids": ids, "attention_mask": mask})
+            try:
+                parts = self.session.run(list(names), {"input_ids": ids, "attention_mask": mask})
+            except Exception as error:  # as above
+                raise IntegrityError(f"{self.path}: cannot be run ({str(error).splitlines()[0]})") from None
             for name, part in zip(names, parts, strict=True):
+                if part.shape != (len(rows), widths[name]):
+                    raise IntegrityError(f"{self.path}: output '{name}' has the shape {part.shape} for {len(rows)} texts")
                 found[name][rows] = part
         return found

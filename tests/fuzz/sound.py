@@ -16,13 +16,14 @@ from pyarrow import parquet
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.model.checkpoint import save_model
+from mtlkit.model.description import Checkpoint, write_checkpoint
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.head_files import write_heads
 from mtlkit.model.interop.writing import write_foreign
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.exporters import marks_of
 from mtlkit.recipes.weights import Weights
-from mtlkit.runs import LOG, RunRecord, file_digest, finish
+from mtlkit.runs import GRAPH, LOG, RunRecord, file_digest, finish
 from mtlkit.state_files import MANIFEST, PLAIN, TENSORS, _signed, step_of
 from mtlkit.states import StateFolder
 
@@ -143,3 +144,30 @@ def seal_state(folder: Path) -> None:
     for place in (folder / "state").glob("step-*"):
         manifest = _signed(step_of(place), [place / TENSORS, place / PLAIN], folder / "state" / LOG)
         (place / MANIFEST).write_text(json.dumps(manifest))
+
+
+def write_graph(folder: Path) -> None:
+    """An ONNX export: its graph is the mean of embeddings, and a head on it."""
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    model, encoder = tiny()
+    table = model.backbone.tokens.weight.detach().numpy()
+    ids, mask = (helper.make_tensor_value_info(name, TensorProto.INT64, ["N", "L"]) for name in ("input_ids", "attention_mask"))
+    outputs = {"vector": table.shape[1], "head:topic": 2, "head:tags": 3, "head:stars": 1, "router": 2}
+    weights = [numpy_helper.from_array(table, "table")]
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["states"]),
+        helper.make_node("ReduceMean", ["states"], ["vector"], axes=[1], keepdims=0),
+    ]
+    for name, width in list(outputs.items())[1:]:
+        weights.append(numpy_helper.from_array(table[: table.shape[1], :width].copy(), f"weight of {name}"))
+        nodes.append(helper.make_node("MatMul", ["vector", f"weight of {name}"], [name]))
+    given = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width]) for name, width in outputs.items()]
+    graph = helper.make_graph(nodes, "export", [ids, mask], given, weights)
+    inside = folder.with_name("staged")
+    inside.mkdir()
+    write_checkpoint(inside, Checkpoint("mtl", model.backbone.architecture, encoder.encoding, tuple(model.tasks.values())))
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(inside / GRAPH))
+    encoder.tokenizer.save(str(inside / "tokenizer.json"))
+    folder.rmdir()
+    finish(inside, folder, RunRecord("mtl", "mtlkit export", {}, 0, {}, {}))

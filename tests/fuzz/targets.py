@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 
@@ -38,7 +39,7 @@ class Target:
 def read_model(folder: Path) -> None:
     """What `embed` and `predict` do."""
     describe(folder)
-    model = mtlkit.load(folder)
+    model = mtlkit.load(folder, backend="auto" if (folder / "model.onnx").is_file() else "torch")
     model.embed(inputs.TEXTS)
     if model.tasks:
         model.predict(inputs.TEXTS)
@@ -105,6 +106,11 @@ RECORDS = ("run.json", "manifest.json")  # with digests of the other files
 TARGETS: dict[str, Target] = {
     "run": Target(inputs.write_run, read_model, inputs.seal_run),
     "compact": Target(lambda folder: inputs.write_run(folder, compact=True), read_model, inputs.seal_run),
+    **(
+        {"graph": Target(inputs.write_graph, read_model, inputs.seal_run)}
+        if find_spec("onnx") and find_spec("onnxruntime")
+        else {}
+    ),
     "bert": Target(inputs.write_bert, read_model),
     "export": Target(inputs.write_export, read_model),
     **{kind: Target(inputs.write_rows(f"rows.{kind}"), read_rows) for kind in ("csv", "tsv", "jsonl", "parquet", "txt")},

@@ -1,0 +1,52 @@
+"""Graphs that are not what an export writes are refused when they are asked, in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mtlkit.data.tokenizer import Encoded
+from mtlkit.errors import IntegrityError
+from mtlkit.inference.onnx_engine import OnnxEngine
+
+onnx: Any = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+ENCODED = Encoded(np.array([0, 1, 2, 0, 3], np.uint16), np.array([0, 3, 5]))
+
+
+def engine(path: Path, *, axis: int = 1, rows: int = 8) -> OnnxEngine:
+    """The mean over `axis` of embeddings of `rows` tokens."""
+    helper, kinds = onnx.helper, onnx.TensorProto
+    table = onnx.numpy_helper.from_array(np.arange(rows * 4, dtype=np.float32).reshape(rows, 4), "table")
+    given = [helper.make_tensor_value_info(name, kinds.INT64, ["N", "L"]) for name in ("input_ids", "attention_mask")]
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["states"]),
+        helper.make_node("ReduceMean", ["states"], ["vector"], axes=[axis], keepdims=0),
+    ]
+    graph = helper.make_graph(nodes, "g", given, [helper.make_tensor_value_info("vector", kinds.FLOAT, ["N", 4])], [table])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
+    return OnnxEngine(path)
+
+
+def test_a_sound_graph_answers(tmp_path: Path) -> None:
+    np.testing.assert_allclose(engine(tmp_path / "a.onnx").vectors(ENCODED)[0], [4, 5, 6, 7])
+
+
+def test_an_output_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match=r"a\.onnx: has no output 'head:topic' of a known width"):
+        engine(tmp_path / "a.onnx").outputs(ENCODED, ["topic"])
+
+
+def test_a_graph_that_cannot_be_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match=r"a\.onnx: cannot be run \(") as caught:
+        engine(tmp_path / "a.onnx", rows=2).vectors(ENCODED)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_output_of_another_shape_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match=r"a\.onnx: output 'vector' has the shape \(\d, 4\) for 2 texts"):
+        engine(tmp_path / "a.onnx", axis=0).vectors(ENCODED)
