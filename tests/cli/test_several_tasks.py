@@ -159,3 +159,29 @@ def test_one_task_alone_has_nothing_to_be_weighed_against(typed: Typed, mtl: Pat
     frozen = ("--task", "state=nor-this.csv", "--freeze", "head:state")
     answer = typed("train-mtl", "--task", "kind=not-there.csv", *frozen, *common)
     assert (answer.code, "kind is alone" in answer.err) == (2, True)
+
+
+def test_the_best_of_each_task_is_a_model_for_every_command(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    common = ("--epochs", 2, "--eval-every", 5, "--task-patience", 1, "--keep-best-per-task")
+    answer = train(typed, data, mtl, out, *common, "--json")
+    assert answer.code == 0, answer.err
+    metrics = json.loads(answer.out)["metrics"]
+    assert metrics["best_per_task"].keys() == {"kind", "state"}
+    for name, best in metrics["best_per_task"].items():
+        model = ("--model", out / "best" / name)
+        answer = typed("predict", "The cat sleeps near the river.", *model, "--json")
+        assert answer.code == 0, answer.err
+        assert set(json.loads(answer.out)["predictions"][0]["tasks"]) == {"kind", "state"}
+        answer = typed("embed", "The cat sleeps near the river.", *model)
+        assert answer.code == 0, answer.err
+        answer = typed("eval", *model, "--task", f"kind={data / 'kind'}", "--json")
+        assert answer.code == 0, answer.err
+        answer = typed("info", out / "best" / name, "--json")
+        assert answer.code == 0, answer.err
+        assert json.loads(answer.out)["metrics"] == {
+            "task": name,
+            "score": best["score"],
+            "best_epoch": best["epoch"],
+            "best_step": best["step"],
+        }
