@@ -45,8 +45,9 @@ class DivergedError(MtlkitError):
     exit_code = 5
 
 
-class StoppedError(MtlkitError):
-    """A training that was asked to stop by a signal, and did when nothing could be lost."""
+class StoppedError(BaseException):
+    """A training that was asked to stop by a signal, and did when nothing could be lost. No Exception, as a signal may come while
+    somebody's code runs that turns those into its own."""
 
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)

@@ -16,7 +16,7 @@ from mtlkit import __version__
 from mtlkit.cli import check_data, curves, embed, evaluate, export, info, predict, pretrain, train_mtl, train_sentence
 from mtlkit.cli.console import close_stdout, reader_left
 from mtlkit.cli.options import with_values
-from mtlkit.errors import MtlkitError
+from mtlkit.errors import MtlkitError, StoppedError
 
 INTERRUPTED, TERMINATED = 130, 143
 
@@ -65,7 +65,7 @@ def main() -> NoReturn:
     try:
         code = app(with_values(sys.argv[1:]), standalone_mode=False)
         sys.stdout.flush()
-    except MtlkitError as error:
+    except (MtlkitError, StoppedError) as error:
         fail(str(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
