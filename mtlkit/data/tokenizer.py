@@ -16,6 +16,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Encoding
 from mtlkit.errors import IntegrityError, MtlkitError
+from mtlkit.runs import diagnose
 
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
 LETTERS_TO_LEARN = 50_000_000  # BPE learns little from more text than this
@@ -62,8 +63,13 @@ def _pieces(texts: Iterable[str]) -> Iterator[str]:
 
 def load_tokenizer(path: Path) -> Tokenizer:
     """The tokenizer of a run. Raises IntegrityError when the file is not one."""
-    with _refused(f"{path}: not a tokenizer"):
-        return _literal(Tokenizer.from_file(str(path)))
+    try:
+        with _refused(f"{path}: not a tokenizer"):
+            return _literal(Tokenizer.from_file(str(path)))
+    except IntegrityError:
+        if path.is_file() and (found := diagnose(path)):
+            raise IntegrityError(f"{path}: {found}") from None
+        raise
 
 
 def open_encoder(path: Path, encoding: Encoding, vocab_size: int) -> TextEncoder:

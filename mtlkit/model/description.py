@@ -76,12 +76,17 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 
 def is_foreign(folder: Path) -> bool:
-    """Whether a folder is a model of transformers or sentence-transformers, by what stands in it."""
+    """Whether a folder is a model of transformers or sentence-transformers, by what stands in it. Raises IntegrityError where
+    another thing stands in place of its configuration."""
     if (folder / RECORD).is_file():
         return False
     if (folder / "modules.json").is_file():
         return True
     try:
         return "model_type" in parse_object((folder / CONFIG).read_bytes())
-    except (OSError, ValueError):
+    except OSError:
+        return False
+    except ValueError:
+        if found := diagnose(folder / CONFIG):
+            raise IntegrityError(f"{folder / CONFIG}: {found}") from None
         return False

@@ -18,7 +18,7 @@ from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.model.checkpoint import Uninitialised
 from mtlkit.model.interop.modules import read_object
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.runs import write_json
+from mtlkit.runs import diagnose, write_json
 
 HEADS, HEAD_WEIGHTS = "heads.json", "heads.safetensors"
 
@@ -59,7 +59,8 @@ def read_heads(folder: Path, model: MultiTaskModel, tasks: Sequence[TaskSpec]) -
             for name, layer in _linear(model, spec.name).items():
                 layer.load_state_dict({kind: weights[f"{name}.{kind}"].float() for kind in ("weight", "bias")}, assign=True)
     except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
-        raise IntegrityError(f"{folder / HEAD_WEIGHTS}: missing, or not the heads of {HEADS} ({error})") from None
+        found = diagnose(folder / HEAD_WEIGHTS) if (folder / HEAD_WEIGHTS).is_file() else None
+        raise IntegrityError(f"{folder / HEAD_WEIGHTS}: {found or f'missing, or not the heads of {HEADS} ({error})'}") from None
 
 
 def _linear(model: MultiTaskModel, task: str) -> dict[str, nn.Linear]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from peers import PEERS, peer_vectors
+from peers import PEERS, peer_vectors, write_peer
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -156,3 +156,20 @@ def test_pickled_weights_are_never_opened(make_peer: Make) -> None:
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Trap()))
     with pytest.raises(IntegrityError, match=r"model\.safetensors is missing; pickled weights are there, but a pickle is never"):
         load(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "diagnosis"),
+    [
+        ("\n<!DOCTYPE html><html><head><title>Sign in</title></head></html>", "an HTML page"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n", "a git-LFS pointer.*git lfs pull"),
+    ],
+)
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "modules.json"])
+def test_a_web_page_or_a_pointer_in_a_folder_of_the_hub_is_called_by_its_name(  # fault 33
+    name: str, text: str, diagnosis: str, tmp_path: Path
+) -> None:
+    write_peer("bert", tmp_path, ["The cat sleeps near the river."] * 20)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(IntegrityError, match=f"{name}: {diagnosis}"):
+        load(tmp_path)
