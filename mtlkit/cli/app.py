@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from contextlib import suppress
@@ -16,9 +17,10 @@ from mtlkit import __version__
 from mtlkit.cli import check_data, curves, embed, evaluate, export, info, predict, pretrain, train_mtl, train_sentence
 from mtlkit.cli.console import close_stdout, reader_left
 from mtlkit.cli.options import with_values
-from mtlkit.errors import MtlkitError, StoppedError
+from mtlkit.errors import DataError, MtlkitError, StoppedError
 
 INTERRUPTED, TERMINATED = 130, 143
+FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}  # a disk, a file, what a user may fill
 
 app = typer.Typer(
     name="mtlkit",
@@ -74,6 +76,11 @@ def main() -> NoReturn:
     except BrokenPipeError:
         close_stdout()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        close_stdout()
+        fail(f"no room left ({error.strerror}); make some and run this again", DataError.exit_code)
     except Exception as error:
         # Typer's own complaints about options carry their exit code; anything else is a bug and shows its traceback.
         if not hasattr(error, "format_message"):

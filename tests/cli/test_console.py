@@ -151,3 +151,21 @@ def test_tables_survive_a_narrow_encoding_of_stdout(
         monkeypatch.setattr(sys, "stdout", file)
         assert typed("embed", "日本の猫 é", "b", "--model", mtl, terminal=True).code == 0
     assert "cosine" in path.read_text(encoding)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no device that is always full")
+@pytest.mark.parametrize("arguments", [["embed", "a"], ["embed", "-"], ["predict", "a", "--json"], ["--help"]])
+def test_a_full_disk_behind_stdout_is_one_line(mtl: Path, many_lines: Path, arguments: list[str]) -> None:  # faults 5, 37
+    model = ["--model", str(mtl)] if arguments[0] != "--help" else []
+    with many_lines.open() as texts, Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "mtlkit", *arguments, *model],
+            stdin=texts,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1] == "mtlkit: no room left (No space left on device); make some and run this again"
+    assert "Traceback" not in done.stderr
