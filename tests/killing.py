@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,10 @@ def hidden(folder: Path, pattern: str) -> set[Path]:
 
 
 class Killer:
-    """Kills a training at moments that follow from a seed; `kills` counts those that hit."""
+    """Kills a training at moments that follow from a seed; `hits` counts those that hit, by their kind."""
 
     def __init__(self, forks: Forks, seed: int) -> None:
-        self.forks, self.draw, self.kills = forks, random.Random(seed), 0
+        self.forks, self.draw, self.hits = forks, random.Random(seed), Counter[str]()
         self.moments = {"start": self._start, "step": self._step, "save": self._save, "end": self._end}
 
     def train(self, command: tuple[object, ...], out: Path, kills: int) -> None:
@@ -52,7 +53,7 @@ class Killer:
             child.kill()
         code = child.wait()
         assert code in (0, -9), f"{moment}: {code}: {child.err}"
-        self.kills += code != 0
+        self.hits[moment] += code != 0
         return code != 0
 
     def _start(self, child: Child, out: Path, before: set[Path]) -> bool:
@@ -79,7 +80,7 @@ class Killer:
 
     def _end(self, child: Child, out: Path, before: set[Path]) -> bool:
         """While the run is written, moved to its place, and its states are removed."""
-        begun = child.until(lambda: bool(hidden(out.parent, f".{out.name}.*") - before))
+        begun = child.until(lambda: any((path / LOG).exists() for path in hidden(out.parent, f".{out.name}.*") - before))
         return begun and child.lasts(self.draw.uniform(0, 0.03))
 
 
