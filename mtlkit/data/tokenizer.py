@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Encoding
-from mtlkit.errors import IntegrityError, MtlkitError
+from mtlkit.errors import IntegrityError
 from mtlkit.runs import diagnose
 
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
@@ -87,8 +87,6 @@ def _refused(what: str) -> Iterator[None]:
     foresee it, a PanicException, which is no Exception and bears no public name. Raises IntegrityError."""
     try:
         yield
-    except MtlkitError:  # a stop that a signal asked for
-        raise
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
