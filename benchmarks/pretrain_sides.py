@@ -24,8 +24,8 @@ from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.inference.compute import choose_compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import next_token_loss
-from mtlkit.training.next_token import window_batch
 from mtlkit.training.loop import train
+from mtlkit.training.next_token import window_batch
 from mtlkit.training.optimizer import LearningRate
 
 LAYERS, DIM, HEADS, CONTEXT = 4, 256, 4, 256

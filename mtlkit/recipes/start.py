@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mtlkit.config.architecture import Encoding, Stage, TaskSpec
-from mtlkit.config.training import TaskTrainingOptions
+from mtlkit.config.task_training import TaskTrainingOptions
 from mtlkit.data.labels import fits, infer_spec
 from mtlkit.data.tables import Table
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from mtlkit.config.training import TaskTrainingOptions
+from mtlkit.config.task_training import TaskTrainingOptions
 from mtlkit.errors import listed
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from mtlkit.config.training import TaskTrainingOptions
+from mtlkit.config.task_training import TaskTrainingOptions
 from mtlkit.data.tokenizer import Encoded
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel

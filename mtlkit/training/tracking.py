@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from mtlkit.config.training import TRACK_EVERY
+from mtlkit.config.task_training import TRACK_EVERY
 from mtlkit.inference.compute import Compute
 from mtlkit.model.weight_names import level, parts_of
 from mtlkit.training.accumulation import numbers
