@@ -23,6 +23,16 @@ def lines_of(out: Path) -> int:
     return log.read_bytes().count(b"\n") if log.is_file() else 0
 
 
+def states(out: Path) -> list[str]:
+    """The names of its saved states, the oldest first."""
+    return sorted(path.name for path in (out / "state").glob("step-*"))
+
+
+def newest(out: Path) -> int:
+    """The step of the last of them."""
+    return int(states(out)[-1].removeprefix("step-"))
+
+
 def hidden(folder: Path, pattern: str) -> set[Path]:
     return set(folder.glob(pattern))
 

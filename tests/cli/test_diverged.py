@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from killing import TINY, differences
+from killing import TINY, differences, states
 from torch import Tensor
 from torch.optim import AdamW
 
@@ -85,10 +85,6 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 @pytest.fixture(scope="session")
 def base(data: Path) -> Command:
     return ("pretrain", data / "kind" / "train.csv", "--context", 16, *TINY, "--epochs", 4)
-
-
-def states(out: Path) -> list[str]:
-    return sorted(path.name for path in (out / "state").glob("step-*"))
 
 
 def test_a_step_whose_loss_is_not_finite_is_not_taken(  # fault 16

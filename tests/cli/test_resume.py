@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from forks import Forks
-from killing import TINY, differences, killed_after, lines_of
+from killing import differences, killed_after, newest, states
 
 from mtlkit.recipes import workplace
 from mtlkit.runs import file_digest, read_record, verify
@@ -22,14 +20,6 @@ if TYPE_CHECKING:
     from conftest import Cli
 
     from .conftest import Command, Typed
-
-
-def states(out: Path) -> list[str]:
-    return sorted(path.name for path in (out / "state").glob("step-*"))
-
-
-def newest(out: Path) -> int:
-    return int(states(out)[-1].removeprefix("step-"))
 
 
 def test_the_name_of_a_run_brings_all_its_options(typed: Typed, unfinished: Path, whole: Path) -> None:
@@ -188,187 +178,3 @@ def test_a_finished_run_has_nothing_left_to_do(typed: Typed, command: Command, w
     assert "--seed 5, which was 0" in answer.err
     assert file_digest(whole / "run.json") == digest
     assert not (whole / "state").exists()
-
-
-def test_a_finished_run_goes_on_for_more_epochs(typed: Typed, forks: Forks, command: Command, tmp_path: Path) -> None:
-    command = (*command, "--patience", 2, "--epochs", 2, "--keep-state")
-    first = tmp_path / "first" / "run"
-    assert typed(*command, "--out", first).code == 0
-    assert states(first) == ["step-00000028"]
-    undisturbed, killed = (Path(shutil.copytree(first, tmp_path / name / "run")) for name in ("whole", "killed"))
-    assert typed("train-mtl", "--resume", undisturbed, "--extend", 2).code == 0
-    assert states(undisturbed) == ["step-00000056"]
-    log = (undisturbed / "metrics.jsonl").read_text()
-    assert log.startswith((first / "metrics.jsonl").read_text())
-    assert [line["epoch"] for line in map(json.loads, log.splitlines()) if "epoch" in line] == [1, 2, 3, 4]
-
-    extend = (*command, "--out", killed, "--resume", "--extend", 2)
-    for more in (2, 30):
-        child = forks.start(*extend)
-        begun = (first / "metrics.jsonl").read_bytes().count(b"\n")
-        assert child.until(lambda: lines_of(killed) >= begun + more)  # noqa: B023 (asked at once)
-        child.kill()
-        assert child.wait() == -9
-        verify(killed)  # the run before stands until then
-        assert read_record(killed).options["epochs"] == 2
-    answer = typed("train-mtl", "--resume", killed, "--extend", 3)
-    assert answer.code == 2
-    assert answer.err == f"mtlkit: --extend: {killed} is not finished yet; go on with --resume alone first\n"
-    assert typed(*extend).code == 0
-    assert not list(differences(killed, undisturbed))
-    assert read_record(killed).options["epochs"] == 4
-    answer = typed("train-mtl", "--resume", killed)
-    assert answer.code == 0
-    assert "nothing is left to resume" in answer.err
-
-
-def test_a_base_goes_on_for_more_epochs(typed: Typed, forks: Forks, data: Path, tmp_path: Path) -> None:
-    command = ("pretrain", data / "kind" / "train.csv", "--context", 16, *TINY, "--epochs", 2, "--save-every", 1, "--keep-state")
-    first = tmp_path / "first" / "run"
-    assert typed(*command, "--out", first).code == 0
-    undisturbed, killed = (Path(shutil.copytree(first, tmp_path / name / "run")) for name in ("whole", "killed"))
-    assert typed("pretrain", "--resume", undisturbed, "--extend", 2).code == 0
-    begun = (first / "metrics.jsonl").read_bytes().count(b"\n")
-    child = forks.start("pretrain", "--resume", killed, "--extend", 2)
-    assert child.until(lambda: lines_of(killed) >= begun + 3)
-    child.kill()
-    assert child.wait() == -9
-    assert typed("pretrain", "--resume", killed).code == 0
-    assert not list(differences(killed, undisturbed))
-
-
-def test_an_extended_training_that_ended_early_is_not_extended_again(
-    typed: Typed, forks: Forks, command: Command, tmp_path: Path
-) -> None:
-    """Killed when all was done but the run not yet in its place, it has nothing left but that."""
-    command = (*command, "--task-patience", 1, "--learning-rate", 0, "--epochs", 1, "--keep-state")
-    out, undisturbed = tmp_path / "run", tmp_path / "whole" / "run"
-    assert typed(*command, "--out", out).code == 0
-    before = file_digest(out / "run.json")
-    shutil.copytree(out, undisturbed)
-    assert typed("train-mtl", "--resume", undisturbed, "--extend", 4).code == 0
-    complete = states(undisturbed)[-1]
-    shutil.rmtree(out / "state")
-    shutil.copytree(undisturbed / "state", out / "state")  # the run from before beside the last state of what goes on from it
-    answer = typed("train-mtl", "--resume", out)
-    assert answer.code == 0, answer.err
-    assert states(out) == [complete]
-    assert file_digest(out / "run.json") != before
-    assert not list(differences(out, undisturbed))
-
-
-def test_what_cannot_be_extended_says_why(typed: Typed, command: Command, whole: Path, unfinished: Path) -> None:
-    for typing, said in (
-        (
-            ("train-mtl", "--resume", whole, "--extend", 1),
-            f"--extend: {whole} has no saved state to go on from; a run keeps its last with --keep-state",
-        ),
-        (
-            ("train-mtl", "--resume", unfinished, "--extend", 1),
-            f"--extend: {unfinished} is not finished yet; go on with --resume alone first",
-        ),
-        ((*command, "--out", whole, "--extend", 1), "--extend goes on with a finished run; name it with --resume RUN"),
-    ):
-        answer = typed(*typing)
-        assert (answer.code, answer.err) == (2, f"mtlkit: {said}\n")
-    verify(whole)
-
-
-def test_a_run_that_is_replaced_stands_until_then(
-    typed: Typed, forks: Forks, command: Command, whole: Path, tmp_path: Path
-) -> None:
-    out = Path(shutil.copytree(whole, tmp_path / "run"))
-    old = file_digest(out / "model.safetensors")
-    anew = (*command, "--seed", 1, "--overwrite")
-    assert typed(*anew[:-1], "--out", tmp_path / "whole" / "run").code == 0
-    child = forks.start(*anew, "--out", out)  # killed before it saved anything
-    assert child.until((out / "state" / "lock").exists)
-    child.kill()
-    assert child.wait() == -9
-    assert file_digest(out / "model.safetensors") == old
-    child = forks.start(*anew, "--out", out, "--resume")
-    assert child.until(lambda: lines_of(out) >= 8)
-    child.kill()
-    assert child.wait() == -9
-    assert "has no saved state yet: this begins from the start" in child.err
-    verify(out)
-    assert file_digest(out / "model.safetensors") == old
-    assert typed("eval", "--model", out).code == 0
-    answer = typed("train-mtl", "--resume", out)
-    assert answer.code == 0, answer.err
-    assert "going on after step" in answer.err
-    assert not list(differences(out, tmp_path / "whole" / "run"))
-
-
-def test_a_damaged_state_falls_back_to_the_one_before(typed: Typed, unfinished: Path, whole: Path) -> None:  # fault 3
-    before, last = (unfinished / "state" / name for name in states(unfinished))
-    os.truncate(last / "tensors.safetensors", (last / "tensors.safetensors").stat().st_size // 2)
-    answer = typed("train-mtl", "--resume", unfinished)
-    assert answer.code == 0, answer.err
-    assert f"kept as {last.name}.damaged, going on from {before.name}" in answer.err
-    assert not list(differences(unfinished, whole))
-
-
-def test_where_all_states_are_damaged_nothing_is_lost_silently(
-    typed: Typed, command: Command, unfinished: Path
-) -> None:  # fault 3
-    for name in states(unfinished):
-        os.truncate(unfinished / "state" / name / "tensors.safetensors", 100)
-    for typing in ((*command, "--out", unfinished, "--resume"), ("train-mtl", "--resume", unfinished)):
-        answer = typed(*typing)
-        assert answer.code == 4, answer.err
-        assert "no sound state is left, start over with --overwrite" in answer.err
-        assert answer.err.count("\n") == 1
-    assert len(states(unfinished)) == 2
-    assert typed(*command, "--out", unfinished, "--overwrite").code == 0
-
-
-def test_the_same_command_names_both_ways_on(typed: Typed, command: Command, unfinished: Path, whole: Path) -> None:  # fault 14
-    answer = typed(*command, "--out", unfinished)
-    assert (answer.code, answer.out) == (2, "")
-    ways = "go on with --resume, replace it with --overwrite, or name another folder with --out"
-    assert answer.err == f"mtlkit: {unfinished} is not empty; {ways}\n"
-    answer = typed(*command, "--out", unfinished, "--overwrite")
-    assert answer.code == 0
-    assert "going on" not in answer.err
-    assert not list(differences(unfinished, whole))
-
-
-@pytest.mark.parametrize("every", ["0", "-1", "10", "m", "0m", "-1m", "1h", "nanm", "infm", ""])
-def test_how_often_is_steps_or_minutes(typed: Typed, command: Command, tmp_path: Path, every: str) -> None:
-    answer = typed(*command[:-2], "--task", "x=not-there.csv", "--out", tmp_path / "run", f"--save-every={every}")
-    assert (answer.code, answer.out) == (3 if every == "10" else 2, "")
-    if every != "10":
-        assert answer.err == f"mtlkit: --save-every {every}: write a number of steps, such as 500, or of minutes, such as 10m\n"
-    assert not (tmp_path / "run").exists()
-
-
-def test_minutes_may_be_short(forks: Forks, command: Command, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    child = forks.start(*command[:-2], "--epochs", 50, "--save-every", "0.001m", "--out", out)
-    assert child.until(lambda: len(states(out)) == 2)
-    child.kill()
-    assert child.wait() == -9
-    assert newest(out) > 0
-
-
-def test_a_second_writer_is_refused_and_told_who_is_first(
-    forks: Forks, command: Command, whole: Path, tmp_path: Path
-) -> None:  # fault 13
-    out = tmp_path / "run"
-    first = forks.start(*command, "--out", out)
-    assert first.until(lambda: lines_of(out) >= 8)
-    first.kill(signal.SIGSTOP)  # so that it does not end too soon
-    for words in (("--resume",), ("--overwrite",)):
-        second = forks.start(*command, "--out", out, *words)
-        assert second.wait() == 2
-        assert re.fullmatch(
-            rf"mtlkit: {re.escape(str(out))} is being written by process {first.pid} on \S+ since \S+ \(mtlkit train-mtl .*\); "
-            r"wait for its end, stop it, or name another folder with --out\n",
-            second.err,
-        )
-    first.kill()
-    assert first.wait() == -9
-    third = forks.start(*command, "--out", out, "--resume")
-    assert third.wait() == 0, third.err
-    assert not list(differences(out, whole))

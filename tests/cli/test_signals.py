@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from forks import Child, Forks
-from killing import TINY, differences
+from killing import TINY, differences, newest, states
 
 from mtlkit.runs import verify
 
@@ -90,13 +90,12 @@ def test_so_does_one_to_a_base(  # faults 7, 8
 
 
 def test_before_its_first_step_one_that_goes_on_says_what_stands(forks: Forks, unfinished: Path) -> None:
-    state = sorted(path.name for path in (unfinished / "state").glob("step-*"))
+    kept, step = states(unfinished), newest(unfinished)
     child = forks.start("train-mtl", "--resume", unfinished, hold="mtlkit.training.fit:Judge")
     assert stopped(child, signal.SIGINT) == 130
-    step = int(state[-1].removeprefix("step-"))
     go_on = f"the state of step {step} stands; go on with: mtlkit train-mtl --resume {unfinished}"
     assert child.err.endswith(f"mtlkit: stopped before the first step; {go_on}\n")
-    assert sorted(path.name for path in (unfinished / "state").iterdir()) == ["metrics.jsonl", *state]
+    assert sorted(path.name for path in (unfinished / "state").iterdir()) == ["metrics.jsonl", *kept]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,119 @@
+"""Where a training works: what stands there while it runs, is killed, is replaced, is damaged, or is wanted by two."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from forks import Forks
+from killing import differences, lines_of, newest, states
+
+from mtlkit.runs import file_digest, verify
+
+if TYPE_CHECKING:
+    from .conftest import Command, Typed
+
+
+def test_a_run_that_is_replaced_stands_until_then(
+    typed: Typed, forks: Forks, command: Command, whole: Path, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(whole, tmp_path / "run"))
+    old = file_digest(out / "model.safetensors")
+    anew = (*command, "--seed", 1, "--overwrite")
+    assert typed(*anew[:-1], "--out", tmp_path / "whole" / "run").code == 0
+    child = forks.start(*anew, "--out", out)  # killed before it saved anything
+    assert child.until((out / "state" / "lock").exists)
+    child.kill()
+    assert child.wait() == -9
+    assert file_digest(out / "model.safetensors") == old
+    child = forks.start(*anew, "--out", out, "--resume")
+    assert child.until(lambda: lines_of(out) >= 8)
+    child.kill()
+    assert child.wait() == -9
+    assert "has no saved state yet: this begins from the start" in child.err
+    verify(out)
+    assert file_digest(out / "model.safetensors") == old
+    assert typed("eval", "--model", out).code == 0
+    answer = typed("train-mtl", "--resume", out)
+    assert answer.code == 0, answer.err
+    assert "going on after step" in answer.err
+    assert not list(differences(out, tmp_path / "whole" / "run"))
+
+
+def test_a_damaged_state_falls_back_to_the_one_before(typed: Typed, unfinished: Path, whole: Path) -> None:  # fault 3
+    before, last = (unfinished / "state" / name for name in states(unfinished))
+    os.truncate(last / "tensors.safetensors", (last / "tensors.safetensors").stat().st_size // 2)
+    answer = typed("train-mtl", "--resume", unfinished)
+    assert answer.code == 0, answer.err
+    assert f"kept as {last.name}.damaged, going on from {before.name}" in answer.err
+    assert not list(differences(unfinished, whole))
+
+
+def test_where_all_states_are_damaged_nothing_is_lost_silently(
+    typed: Typed, command: Command, unfinished: Path
+) -> None:  # fault 3
+    for name in states(unfinished):
+        os.truncate(unfinished / "state" / name / "tensors.safetensors", 100)
+    for typing in ((*command, "--out", unfinished, "--resume"), ("train-mtl", "--resume", unfinished)):
+        answer = typed(*typing)
+        assert answer.code == 4, answer.err
+        assert "no sound state is left, start over with --overwrite" in answer.err
+        assert answer.err.count("\n") == 1
+    assert len(states(unfinished)) == 2
+    assert typed(*command, "--out", unfinished, "--overwrite").code == 0
+
+
+def test_the_same_command_names_both_ways_on(typed: Typed, command: Command, unfinished: Path, whole: Path) -> None:  # fault 14
+    answer = typed(*command, "--out", unfinished)
+    assert (answer.code, answer.out) == (2, "")
+    ways = "go on with --resume, replace it with --overwrite, or name another folder with --out"
+    assert answer.err == f"mtlkit: {unfinished} is not empty; {ways}\n"
+    answer = typed(*command, "--out", unfinished, "--overwrite")
+    assert answer.code == 0
+    assert "going on" not in answer.err
+    assert not list(differences(unfinished, whole))
+
+
+@pytest.mark.parametrize("every", ["0", "-1", "10", "m", "0m", "-1m", "1h", "nanm", "infm", ""])
+def test_how_often_is_steps_or_minutes(typed: Typed, command: Command, tmp_path: Path, every: str) -> None:
+    answer = typed(*command[:-2], "--task", "x=not-there.csv", "--out", tmp_path / "run", f"--save-every={every}")
+    assert (answer.code, answer.out) == (3 if every == "10" else 2, "")
+    if every != "10":
+        assert answer.err == f"mtlkit: --save-every {every}: write a number of steps, such as 500, or of minutes, such as 10m\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_minutes_may_be_short(forks: Forks, command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    child = forks.start(*command[:-2], "--epochs", 50, "--save-every", "0.001m", "--out", out)
+    assert child.until(lambda: len(states(out)) == 2)
+    child.kill()
+    assert child.wait() == -9
+    assert newest(out) > 0
+
+
+def test_a_second_writer_is_refused_and_told_who_is_first(
+    forks: Forks, command: Command, whole: Path, tmp_path: Path
+) -> None:  # fault 13
+    out = tmp_path / "run"
+    first = forks.start(*command, "--out", out)
+    assert first.until(lambda: lines_of(out) >= 8)
+    first.kill(signal.SIGSTOP)  # so that it does not end too soon
+    for words in (("--resume",), ("--overwrite",)):
+        second = forks.start(*command, "--out", out, *words)
+        assert second.wait() == 2
+        assert re.fullmatch(
+            rf"mtlkit: {re.escape(str(out))} is being written by process {first.pid} on \S+ since \S+ \(mtlkit train-mtl .*\); "
+            r"wait for its end, stop it, or name another folder with --out\n",
+            second.err,
+        )
+    first.kill()
+    assert first.wait() == -9
+    third = forks.start(*command, "--out", out, "--resume")
+    assert third.wait() == 0, third.err
+    assert not list(differences(out, whole))
