@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -118,7 +119,7 @@ def nearby(value: Any, random: Random) -> Any:
     """Another value in place of this one."""
     if isinstance(value, int) and not isinstance(value, bool) and random.random() < 0.5:
         return random.choice((value + 1, value - 1, value * 2, -value, float(value), str(value), value * 10**6))
-    return random.choice(VALUES)
+    return deepcopy(random.choice(VALUES))  # as what is put in may be changed next
 
 
 def damaged_safetensors(content: bytes, random: Random) -> bytes:
