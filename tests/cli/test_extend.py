@@ -29,7 +29,7 @@ def test_a_finished_run_goes_on_for_more_epochs(typed: Typed, forks: Forks, comm
     assert [line["epoch"] for line in map(json.loads, log.splitlines()) if "epoch" in line] == [1, 2, 3, 4]
 
     extend = (*command, "--out", killed, "--resume", "--extend", 2)
-    for more in (2, 30):
+    for more in (2, 15):
         child = forks.start(*extend)
         begun = (first / "metrics.jsonl").read_bytes().count(b"\n")
         assert child.until(lambda: lines_of(killed) >= begun + more)  # noqa: B023 (asked at once)
@@ -67,7 +67,7 @@ def test_an_extended_training_that_ended_early_is_not_extended_again(
     typed: Typed, forks: Forks, command: Command, tmp_path: Path
 ) -> None:
     """Killed when all was done but the run not yet in its place, it has nothing left but that."""
-    command = (*command, "--task-patience", 1, "--learning-rate", 0, "--epochs", 1, "--keep-state")
+    command = (*command, "--patience", 1, "--learning-rate", 0, "--epochs", 1, "--keep-state")
     out, undisturbed = tmp_path / "run", tmp_path / "whole" / "run"
     assert typed(*command, "--out", out).code == 0
     before = file_digest(out / "run.json")

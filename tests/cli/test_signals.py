@@ -114,7 +114,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_harms_nothing(  # fault 8
     child = forks.start(*command, "--save-every", 4, "--out", out, hold=hold, call=call)
     child.held()
     child.kill(signal.SIGINT)
-    child.lasts(0.1)
+    child.lasts(0.3)
     child.kill(signal.SIGINT)
     assert child.wait() == 130  # it was never released
     assert child.err.endswith("mtlkit: interrupted\n")
@@ -132,7 +132,7 @@ def test_ctrl_c_on_a_terminal(typed: Typed, forks: Forks, command: Command, whol
     child.held()
     assert child.until(lambda: "tokens/s" in child.err)  # the live view is on
     child.type(b"\x03")
-    child.lasts(0.1)
+    child.lasts(0.3)
     child.release()
     assert child.wait() == 130
     assert child.err.endswith(f"mtlkit: saved after step 9; go on with: mtlkit train-mtl --resume {out}\r\n")
@@ -141,7 +141,7 @@ def test_ctrl_c_on_a_terminal(typed: Typed, forks: Forks, command: Command, whol
     child.held()
     assert child.until(lambda: "tokens/s" in child.err)
     child.type(b"\x03")
-    child.lasts(0.1)
+    child.lasts(0.3)
     child.type(b"\x03")
     assert child.wait() == 130  # it was never released
     assert child.err.endswith("mtlkit: interrupted\r\n")
