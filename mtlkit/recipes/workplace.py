@@ -8,7 +8,7 @@ import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Generic, TextIO
@@ -75,11 +75,11 @@ class Workplace(Generic[Options]):
         self.notes += [Note(text, warning=True) for text in warnings]
         record = read_record(self.out) if (self.out / RECORD).is_file() else None
         if self.state:
-            said = Said.of_state(self.state.plain)
-            extends = self.options.extend is not None
-            self.options, self.added = settled(self.options, said, self.out)
             self.folder.cut_log(self.state)
-            if not (record and said.complete and not extends and self._is_of(self.out)):
+            said = Said.of_state(self.state.plain)
+            said = replace(said, complete=said.complete and record is not None and self._is_of(self.out))
+            self.options, self.added = settled(self.options, said, self.out)
+            if not said.complete or self.extends:
                 self.notes.append(Note(f"going on after step {self.state.step:,}, as saved in {self.state.place}"))
                 return
         elif self.options.extend:
@@ -94,7 +94,7 @@ class Workplace(Generic[Options]):
         self.notes.append(Note(f"{self.out} is finished already: nothing is left to resume"))
 
     def _is_of(self, run: Path) -> bool:
-        """Whether the finished run is what came of the state. One that is to be replaced may stand there."""
+        """Whether the finished run is what came of the state, and not one that is still to be replaced."""
         return (run / LOG).is_file() and file_digest(run / LOG) == file_digest(self.folder.log)
 
     def saver(self, compute: Compute, data: Mapping[str, Any], init: str, parent: Mapping[str, str] | None) -> FolderSaver:

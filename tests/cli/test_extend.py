@@ -37,6 +37,11 @@ def test_a_finished_run_goes_on_for_more_epochs(typed: Typed, forks: Forks, comm
         assert child.wait() == -9
         verify(killed)  # the run before stands until then
         assert read_record(killed).options["epochs"] == 2
+    child = forks.start(*extend, hold="mtlkit.recipes.saving:save_model")  # all is done, but the run is not yet in its place
+    child.held()
+    child.kill()
+    assert child.wait() == -9
+    assert states(killed)[-1] == "step-00000056"
     answer = typed("train-mtl", "--resume", killed, "--extend", 3)
     assert answer.code == 2
     assert answer.err == f"mtlkit: --extend: {killed} is not finished yet; go on with --resume alone first\n"
