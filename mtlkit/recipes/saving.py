@@ -83,6 +83,7 @@ def save_run(folder: Path, out: Path, product: Product, made: Making, metrics: d
 def save_bests(folder: Path, product: Product, made: Making, bests: Sequence[BestOfTask]) -> None:
     """Writes the weights of each task's best evaluation, each as a run under `best/` in the staged folder of a run."""
     (folder / BEST).mkdir()
+    product.model.router, router = None, product.model.router  # which was taught the vectors of the chosen weights
     weights = dict(product.model.named_parameters())
     chosen = {name: weight.detach().clone() for name, weight in weights.items()}
     for best in bests:
@@ -91,3 +92,4 @@ def save_bests(folder: Path, product: Product, made: Making, bests: Sequence[Bes
         with staged(folder / BEST / best.task) as place:
             save_run(place, folder / BEST / best.task, product, made, metrics)
     copy_into(weights, chosen)
+    product.model.router = router

@@ -95,6 +95,9 @@ class Course:
             self.saver.after(self.stand.step, self.snapshot)
         if self.stand.ended:
             return
+        if self.timetable.left.keys() >= self.ledger.bests.objectives.keys():
+            yield Note("every task had left the mix: nothing is trained", warning=True)
+            return
         for step, progress in self._steps():
             yield from self._after(step, progress)
             if self.stand.ended:
