@@ -19,6 +19,7 @@ from typing import Any
 
 from mtlkit import disk
 from mtlkit.config.architecture import Stage
+from mtlkit.config.plain import build, parse_object
 from mtlkit.errors import IntegrityError, MtlkitError, UsageError
 
 FORMAT = 1
@@ -150,10 +151,14 @@ def read_record(folder: Path) -> RunRecord:
     """The record of a finished run. Raises IntegrityError when there is none or it cannot be read."""
     path = folder / RECORD
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_object(path.read_bytes())
         if value["format"] > FORMAT:
             raise IntegrityError(f"{folder}: written by a newer mtlkit (format {value['format']}); update mtlkit")
-        return RunRecord(**value)
+        record = build(RunRecord, value)
+        for name in record.files:
+            if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name or len(name) > 200:
+                raise ValueError(f"names the file {name!r}, which is no place inside the run")
+        return record
     except OSError:
         raise IntegrityError(f"{folder}: not a run of mtlkit ({RECORD} is missing)") from None
     except (ValueError, KeyError, TypeError) as error:

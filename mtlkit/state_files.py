@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtlkit import disk
+from mtlkit.config.plain import parse_object
 from mtlkit.errors import IntegrityError
 from mtlkit.runs import file_digest, write_json
 
@@ -49,9 +50,14 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Raises IntegrityError."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    return load_file(path)
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise IntegrityError(f"{path}: not safetensors ({error})") from None
 
 
 def step_of(place: Path) -> int:
@@ -77,7 +83,7 @@ def _digest(value: Mapping[str, Any]) -> str:
 def read_manifest(place: Path) -> dict[str, Any]:
     """What a manifest holds. Raises ValueError that says what is wrong with it."""
     try:
-        value = json.loads((place / MANIFEST).read_bytes())
+        value = parse_object((place / MANIFEST).read_bytes())
         found, wanted = _digest(value), value["sha256"]
     except OSError as error:
         raise ValueError(error.strerror) from None
@@ -91,7 +97,11 @@ def read_manifest(place: Path) -> dict[str, Any]:
 
 
 def read_plain(place: Path) -> dict[str, Any]:
-    return dict(json.loads((place / PLAIN).read_bytes()))
+    """Raises IntegrityError."""
+    try:
+        return parse_object((place / PLAIN).read_bytes())
+    except ValueError as error:
+        raise IntegrityError(f"{place / PLAIN}: damaged ({error})") from None
 
 
 def fault_of(place: Path, log: Path, unread: tuple[str, ...] = ()) -> str | None:

@@ -97,11 +97,14 @@ def _config_parameter(known: list[str], lists: list[str]) -> inspect.Parameter:
     return inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=marked)
 
 
-OPTIONAL = {"--resume"}  # options whose value may be left out
+OPTIONAL = {"--resume"}  # options of trainings whose value may be left out; of `embed` it has none
+TRAININGS = ("pretrain", "train-sentence", "train-mtl")
 
 
 def with_values(arguments: Sequence[str]) -> list[str]:
     """Gives an option of OPTIONAL that has no value an empty one, which Typer asks for: `--resume --epochs 3`."""
+    if not arguments or arguments[0] not in TRAININGS:
+        return list(arguments)
     found = []
     for place, argument in enumerate(arguments):
         follows = arguments[place + 1 : place + 2]
@@ -119,7 +122,7 @@ def read_config(path: Path, known: list[str], lists: list[str]) -> dict[str, Any
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"--config {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeError, RecursionError) as error:
         raise UsageError(f"--config {path}: not TOML ({error})") from None
     found = {key.replace("-", "_"): value for key, value in values.items()}
     for key in found:

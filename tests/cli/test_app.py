@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -113,38 +110,3 @@ def test_a_bug_shows_its_traceback(typed: Typed, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(embed, "open_model", broken)
     with pytest.raises(KeyError, match="a bug"):
         typed("embed", "a text")
-
-
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_a_training_with_its_exit_code_and_leaves_nothing(  # faults 7 and 8
-    sent: signal.Signals, code: int, data: Path, runs: Path, tmp_path: Path
-) -> None:
-    command = [
-        "train-mtl",
-        "--task",
-        f"kind={data / 'kind'}",
-        "--init",
-        runs / "mtl",
-        "--epochs",
-        100000,
-        "--out",
-        tmp_path / "run",
-    ]
-    process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "mtlkit", *map(str, command)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "COLUMNS": "80"},
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("epoch 2/"):
-            break
-    process.send_signal(sent)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == code, err
-    assert out == ""
-    assert err.splitlines()[-1] == ("mtlkit: terminated" if code == 143 else "mtlkit: interrupted")
-    assert "Traceback" not in err
-    assert list(tmp_path.iterdir()) == []
