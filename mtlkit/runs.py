@@ -119,6 +119,15 @@ def staged(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def sweep(out: Path) -> None:
+    """Removes what processes that were killed had staged for `out`. For its only writer."""
+    place = out.resolve()
+    left = re.compile(rf"\.{re.escape(place.name)}\.[a-z0-9_]{{8}}")  # as tempfile names it
+    for path in place.parent.iterdir():
+        if left.fullmatch(path.name) and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def finish(folder: Path, out: Path, record: RunRecord, name: str = RECORD) -> None:
     """Writes the record, syncs every file and puts the folder in its place. What stood there is removed last."""
     inside = [path for path in sorted(folder.rglob("*")) if path.is_file() and folder / STATE not in path.parents]

@@ -9,7 +9,7 @@ import pytest
 from scenes import make_run
 
 from mtlkit.errors import UsageError
-from mtlkit.runs import check_place, holds_state, newest, verify
+from mtlkit.runs import check_place, holds_state, newest, sweep, verify
 from mtlkit.states import StateFolder
 
 
@@ -147,3 +147,13 @@ def test_a_run_that_a_kill_left_aside_is_found_by_the_next_command(find: str, tm
             pass
     verify(out)
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_what_killed_processes_had_staged_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    kept = [tmp_path / name for name in ("run", ".run.notes", ".run.old.abcdefgh", ".runs.abcdefgh", ".other.abcdefgh")]
+    for path in [*kept, tmp_path / ".run.ab_d3fgh"]:
+        path.mkdir()
+        (path / "metrics.jsonl").touch()
+    (tmp_path / ".run.abcdefgi").touch()  # a file is nobody's folder
+    sweep(tmp_path / "run")
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / ".run.abcdefgi"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from rich.columns import Columns
@@ -17,6 +19,7 @@ from mtlkit.cli.curves import print_curves
 from mtlkit.report import forgetting, sharing, tracking
 from mtlkit.report.tables import epoch_table, parts_table, task_table
 from mtlkit.training.events import Epoch, Event, Finished, Forgetting, Note, Parts, Progress, Sharing, TaskState, Tracking
+from mtlkit.training.resume import Interrupts
 
 PLAIN_SECONDS = 5.0  # between two lines where there is no terminal
 SMOOTH = 0.9  # of the running mean that the live view shows for each loss
@@ -106,8 +109,15 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def stopping() -> None:
+    """Says that a stop is to come. A signal may come in the midst of a line, so that no console can be asked to write it."""
+    with suppress(OSError):
+        os.write(2, b"\nstopping as soon as the state is saved; once more stops at once\n")
+
+
 def follow(events: Iterable[Event], as_json: bool) -> None:
     """Shows a recipe's events to the end, then prints its result."""
+    Interrupts.tell = stopping
     finished: Finished | None = None
     with TrainingView(stderr()) as view:
         for event in events:

@@ -20,7 +20,7 @@ from mtlkit.errors import StoppedError, UsageError, listed
 from mtlkit.inference.compute import Compute
 from mtlkit.recipes.recalling import Options, Said, recalled, settled
 from mtlkit.recipes.saving import command_line, plain
-from mtlkit.runs import DIVERGED, LOG, RECORD, STATE, RunRecord, check_place, file_digest, read_record
+from mtlkit.runs import DIVERGED, LOG, RECORD, STATE, RunRecord, check_place, file_digest, read_record, sweep
 from mtlkit.states import State, StateFolder
 from mtlkit.training.events import Note
 from mtlkit.training.loop import DivergedStep
@@ -173,6 +173,7 @@ def workplace(options: Options, command: str, folder: str) -> Iterator[Workplace
     check_place(out, options.overwrite or options.resume is not None)
     states, begun = StateFolder(out), (out / STATE).is_dir()
     with states.lock(command_line(command, options)):
+        sweep(out)
         place = Workplace(options, command, out, states)
         if options.resume is None:
             states.drop()

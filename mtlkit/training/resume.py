@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from mtlkit.config.saving import SaveEvery
 from mtlkit.errors import StoppedError
@@ -30,7 +30,12 @@ class Saver(Protocol):
 class Interrupts:
     """While it is entered, SIGINT and SIGTERM end a training: before its first step at once, by a StoppedError with `said`; once
     it is `patient`, at the next point where that does no harm. A second one does what it would do without. Only the main thread
-    of a program can be asked so."""
+    of a program can be asked so.
+
+    `tell` is for the program that shows what happens: it is called when a stop has been asked for that is to come.
+    """
+
+    tell: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
 
     def __init__(self) -> None:
         self.asked: int | None = None
@@ -59,6 +64,8 @@ class Interrupts:
                 signal.raise_signal(number)
         elif not self.patient:
             raise StoppedError(f"stopped before the first step; {self.said}", number)
+        else:
+            Interrupts.tell()
 
 
 class FolderSaver:

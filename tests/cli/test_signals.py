@@ -132,7 +132,7 @@ def test_ctrl_c_on_a_terminal(typed: Typed, forks: Forks, command: Command, whol
     child.held()
     assert child.until(lambda: "tokens/s" in child.err)  # the live view is on
     child.type(b"\x03")
-    child.lasts(0.3)
+    assert child.until(lambda: "stopping as soon as the state is saved; once more stops at once" in child.err)
     child.release()
     assert child.wait() == 130
     assert child.err.endswith(f"mtlkit: saved after step 9; go on with: mtlkit train-mtl --resume {out}\r\n")
