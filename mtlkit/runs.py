@@ -156,9 +156,10 @@ def amend(folder: Path, metrics: dict[str, Any]) -> None:
     disk.sync(folder)
 
 
-def read_record(folder: Path) -> RunRecord:
-    """The record of a finished run. Raises IntegrityError when there is none or it cannot be read."""
-    path = folder / RECORD
+def read_record(folder: Path, name: str = RECORD) -> RunRecord:
+    """The record of a finished run, or of an export by the name that it has there. Raises IntegrityError when there is none or it
+    cannot be read."""
+    path = folder / name
     try:
         value = parse_object(path.read_bytes())
         if value["format"] > FORMAT:
@@ -169,7 +170,7 @@ def read_record(folder: Path) -> RunRecord:
                 raise ValueError(f"names the file {name!r}, which is no place inside the run")
         return record
     except OSError:
-        raise IntegrityError(f"{folder}: not a run of mtlkit ({RECORD} is missing)") from None
+        raise IntegrityError(f"{folder}: not a run of mtlkit ({name} is missing)") from None
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None
 

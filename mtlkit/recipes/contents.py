@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
@@ -32,22 +29,7 @@ def record_name(folder: Path) -> str:
 
 def any_record(folder: Path) -> RunRecord:
     """The record of a run or of an export. Raises IntegrityError when there is none, or it is not what it should be."""
-    path = folder / record_name(folder)
-    if path.name == RECORD:
-        record = read_record(folder)
-    else:
-        try:
-            record = RunRecord(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise IntegrityError(f"{path}: damaged ({error})") from None
-    wanted: dict[str, Any] = dict.fromkeys(("options", "data", "metrics", "versions", "files"), dict)
-    wanted |= dict.fromkeys(("stage", "command", "finished"), str)
-    for item in fields(record):
-        if not isinstance(value := getattr(record, item.name), wanted.get(item.name, object)):
-            raise IntegrityError(f"{path}: damaged ({item.name} is {value!r})")
-    if not all(isinstance(digest, str) for digest in record.files.values()):
-        raise IntegrityError(f"{path}: damaged (files have digests that are no text)")
-    return record
+    return read_record(folder, record_name(folder))
 
 
 def check_files(folder: Path, files: Mapping[str, str]) -> Iterator[FileFacts]:

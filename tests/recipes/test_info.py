@@ -199,7 +199,7 @@ def test_what_is_no_run_is_refused_with_a_way_on(own: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("values", [{"files": []}, {"files": {"a": 1}}, {"metrics": None}, {"command": ["a"]}, {"data": "x"}])
 def test_a_record_that_is_damaged(own: Path, values: dict[str, Any]) -> None:
     edit(own / "mtl", **values)
-    with pytest.raises(IntegrityError, match=rf"^{own / 'mtl' / RECORD}: damaged \({next(iter(values))}"):
+    with pytest.raises(IntegrityError, match=rf"^{own / 'mtl' / RECORD}: damaged \('{next(iter(values))}"):
         of(own / "mtl")
 
 
