@@ -33,6 +33,7 @@ class TrainingView:
         self.live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
         self.smoothed: dict[str, float] = {}
         self.steps: dict[str, int] = {}
+        self.step = 0
         self.last: Epoch | None = None
         self.spoke = time.monotonic()
 
@@ -72,6 +73,9 @@ class TrainingView:
             say(sentence, style)
 
     def _progress(self, event: Progress) -> None:
+        if event.step <= self.step:  # another training begins, such as that of a task alone
+            self.smoothed, self.steps, self.last = {}, {}, None
+        self.step = event.step
         for name, value in event.losses.items():
             self.smoothed[name] = SMOOTH * self.smoothed.get(name, value) + (1 - SMOOTH) * value
             self.steps[name] = self.steps.get(name, 0) + 1
