@@ -11,6 +11,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy and PyTorch, whose libraries ask once: more threads only wait for each other
+
 import numpy as np
 import pytest
 import torch
@@ -45,7 +47,6 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     torch.set_num_threads(1)
     patch = pytest.MonkeyPatch()
     patch.setenv("MTLKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
-    patch.setenv("OMP_NUM_THREADS", "1")
     yield
     patch.undo()
 

@@ -12,6 +12,7 @@ import pytest
 from mtlkit.runs import RunRecord, verify
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "freezing"
+SHORT = ("--max-length", "48")  # a text's first and last words say enough
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +21,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("freezing")
 
 
-def run(name: str, place: Path) -> RunRecord:
+def call(place: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        [EXAMPLES / f"{name}.sh"], capture_output=True, text=True, cwd=place, timeout=280, env={**os.environ, "PATH": path}
-    )
+    environment = {**os.environ, "PATH": path}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=place, timeout=280, env=environment)
     assert done.returncode == 0, done.stderr
+    return done
+
+
+def run(name: str, place: Path, *options: str) -> RunRecord:
+    """The run of a script, whose options overrule its file."""
+    done = call(place, EXAMPLES / f"{name}.sh", *options)
     record = verify(place / "runs" / name.replace("_", "-"))
     assert "(test): accuracy" in done.stdout
     return record
@@ -38,13 +44,15 @@ def accuracy(record: RunRecord, task: str) -> float:
 
 @pytest.mark.parametrize("name", ["frozen_linear", "frozen_mlp"])
 def test_heads_on_a_frozen_backbone(name: str, place: Path) -> None:
-    record = run(name, place)
+    record = run(name, place, *SHORT)
     assert accuracy(record, "topic") > 0.8
     assert accuracy(record, "sentiment") > 0.6
 
 
 def test_a_task_is_added_and_the_old_one_is_held_by_guards_alone(place: Path) -> None:
-    free, guarded = run("added", place), run("added_guarded", place)
+    topic = ("--init", "mini", "--task", "topic=sample:topic", "--out", "runs/topic")  # as the scripts make it, but quickly
+    call(place, "mtlkit", "train-mtl", *topic, *SHORT, "--epochs", "3")
+    free, guarded = (run(name, place, "--epochs", "3", "--seed", "2") for name in ("added", "added_guarded"))
     lost = [-record.metrics["forgetting"]["changes"][0]["change"] for record in (free, guarded)]
     assert lost[1] <= 0.05 < lost[0]
     assert accuracy(free, "sentiment") > 0.6
@@ -52,7 +60,7 @@ def test_a_task_is_added_and_the_old_one_is_held_by_guards_alone(place: Path) ->
 
 
 def test_staged_thawing(place: Path) -> None:
-    record = run("thawing", place)
+    record = run("thawing", place, "--task", "topic=sample:topic", "--epochs", "5", "--max-length", "64")
     assert record.options["unfreeze"] == "top-down"
     assert accuracy(record, "topic") > 0.85
 
