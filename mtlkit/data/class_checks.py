@@ -27,9 +27,9 @@ def blank_texts(split: Split) -> Iterator[Finding]:
 
 
 def one_class(train: Split) -> Iterator[Finding]:
-    """All rows of a class; for labels that are classes."""
+    """All rows of one class, or of none; for labels that are classes."""
     classes = count_classes(train.table.labels)
-    if len(classes) == 1:
+    if len(classes) < 2 and all(label == () or not isinstance(label, tuple) for label in train.table.labels):
         yield train.finding("one class", np.arange(len(train)), spoils=True, labels=tuple(classes))
 
 
@@ -50,8 +50,10 @@ def uneven_classes(train: Split) -> Iterator[Finding]:
 
 def sorted_labels(train: Split) -> Iterator[Finding]:
     """Rows that stand class after class, so that the first rows of the file are no sample of it."""
+    seen: dict[str, int] = {}  # numbers stand for names, of which one may be a page long
     names = [label_name(label) for label in train.table.labels]
-    _, codes, counts = np.unique(np.array(names), return_inverse=True, return_counts=True)
+    codes = np.array([seen.setdefault(name, len(seen)) for name in names])
+    counts = np.bincount(codes)
     runs = 1 + int(np.count_nonzero(np.diff(codes)))
     expected = 1 + (len(names) - float((counts.astype(float) ** 2).sum()) / len(names))
     if len(counts) > 1 and runs * SORTED <= expected:

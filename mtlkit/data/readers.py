@@ -29,11 +29,15 @@ LONGEST_FIELD = 2**31 - 1  # the csv module's own limit, 128 KiB, is shorter tha
 class PlacedRow(dict[str, Any]):
     """A row of a file that knows where it stands: `data/train.csv:12`, by its line, or by its number in a parquet file."""
 
-    __slots__ = ("place",)
+    __slots__ = ("number", "path")
 
     def __init__(self, values: Iterable[tuple[str, Any]] | Row, path: Path, number: int) -> None:
         super().__init__(values)
-        self.place = f"{path}:{number}"
+        self.path, self.number = path, number
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.number}"
 
 
 def place_of(row: Row, source: str, number: int) -> str:
@@ -176,8 +180,12 @@ def read_parquet(path: Path, _encoding: str) -> Iterator[Row | BadRow]:
         names = class_columns(file.schema_arrow)
         parts = (part.to_pylist() for part in file.iter_batches(batch_size=PARQUET_ROWS))
         for number, row in enumerate(chain.from_iterable(parts), 1):
-            named = {column: class_names(row[column], labels) for column, labels in names.items()}
-            yield PlacedRow(row | named, path, number)
+            try:
+                named = {column: class_names(row[column], labels) for column, labels in names.items()}
+            except ValueError as error:
+                yield BadRow(f"{path}:{number}: {error}")
+            else:
+                yield PlacedRow(row | named, path, number)
 
 
 def read_lines(path: Path, encoding: str) -> Iterator[Row | BadRow]:

@@ -96,7 +96,7 @@ class HubSource(Source):
 
     def _load(self, call: str, *args: Any, **options: Any) -> Any:
         if not hub_answers():
-            os.environ.setdefault("HF_HUB_OFFLINE", "1")  # its cache at once, instead of a minute of retries
+            os.environ["HF_HUB_OFFLINE"] = "1"  # its cache at once, instead of a minute of retries
         import datasets
         from datasets.exceptions import DatasetNotFoundError
 
@@ -121,8 +121,11 @@ class HubSource(Source):
         data = self._load("load_dataset", split=split)
         kinds = {name: getattr(kind, "feature", kind) for name, kind in data.features.items()}
         names = {name: kind.names for name, kind in kinds.items() if hasattr(kind, "names")}
-        for row in data:
-            yield row | {column: class_names(row[column], labels) for column, labels in names.items()}
+        for number, row in enumerate(data, 1):
+            try:
+                yield row | {column: class_names(row[column], labels) for column, labels in names.items()}
+            except ValueError as error:
+                yield BadRow(f"{self.name}: row {number}: {error}")
 
 
 def open_source(address: str, query: Query) -> Source:

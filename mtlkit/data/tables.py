@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 
 import numpy as np
 
@@ -80,12 +81,12 @@ def _rows(source: Source, query: Query, split: str, reading: Reading) -> Iterato
                 label_name = label_column(list(row), query.label, source.name)
                 columns = text_columns([name for name in row if name != label_name], query.text, source.name)
             text, label = join_text(row, columns), label_value(row.get(label_name))
-            place = place_of(row, source.name, number)
             if text is None:
-                yield BadRow(f"{place}: no text in column '{'+'.join(columns)}'")
-            elif label is None or label == "" or label != label:
-                yield BadRow(f"{place}: no label in column '{label_name}'")
+                yield BadRow(f"{place_of(row, source.name, number)}: no text in column '{'+'.join(columns)}'")
+            elif label is None or label == "" or (isinstance(label, float) and not isfinite(label)):
+                yield BadRow(f"{place_of(row, source.name, number)}: no label in column '{label_name}'")
             else:
+                place = place_of(row, source.name, number) if reading.keep_places else ""
                 yield {"text": text, "label": label, "place": place}
 
     for row in good_rows(checked(), reading.on_bad_row, reading.tally):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,15 +55,15 @@ def find_parent(path: str, recorded: str, child: Path) -> tuple[Path | None, str
     if path == MINI:
         candidates = [mini_folder()]
     else:
-        asked = Path(path).expanduser()
+        asked = Path(os.path.expanduser(path))  # which leaves the home of nobody as it is
         candidates = [asked, *(above / asked for above in child.resolve().parents)]
     first: tuple[Path | None, str | None] = (None, None)
     for place in dict.fromkeys(candidates):
-        if not path or not any((place / name).is_file() for name in (RECORD, CONFIG, MODULES)):
-            continue
         try:
+            if not path or not any((place / name).is_file() for name in (RECORD, CONFIG, MODULES)):
+                continue
             digest = digest_of(place)
-        except OSError:
+        except (OSError, ValueError):
             continue
         if digest == recorded:
             return place, digest

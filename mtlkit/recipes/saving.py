@@ -29,12 +29,12 @@ def plain(options: TrainingOptions | ExportOptions) -> dict[str, Any]:
 
 
 def command_line(command: str, options: TrainingOptions | ExportOptions) -> str:
-    """The command that gives these options, leaving out what stands at its default."""
+    """The command that gives these options, leaving out what stands at its default, and that a training went on."""
     words = ["mtlkit", command]
     positional = {item.name for item in fields(options) if "option" in item.metadata and item.metadata["option"].positional}
     defaults = plain(type(options)())
     for name, value in plain(options).items():
-        if value == defaults[name] or value is None:
+        if value == defaults[name] or value is None or name == "resume":
             continue
         flag = f"--{name.replace('_', '-')}"
         if name in positional:

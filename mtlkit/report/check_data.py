@@ -109,7 +109,9 @@ def verb(finding: Finding, one: str, several: str) -> str:
 
 WORDS = {
     "blank": lambda one: f"{some(one, 'texts')} {verb(one, 'is', 'are')} blank",
-    "one class": lambda one: f"all {one.of:,} {one.split} rows have the label {quoted(one.labels)}",
+    "one class": lambda one: (
+        f"all {one.of:,} {one.split} rows have {f'the label {quoted(one.labels)}' if one.labels else 'no label at all'}"
+    ),
     "rare": lambda one: f"{counted(one.rows, 'class has', 'classes have')} a single row of {one.split} ({quoted(one.labels)})",
     "skew": lambda one: (
         f"the class {quoted(one.labels[:1])} has {one.figure:,.0f} times the rows of {quoted(one.labels[1:])} in {one.split}"

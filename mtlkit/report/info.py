@@ -70,7 +70,8 @@ def run_pairs(facts: RunFacts) -> dict[str, str]:
                 f"{name} ({one['source']})" for name, one in about["data"].items() if isinstance(one, dict) and "source" in one
             )
             found |= {"command": about["typed"], "starts from": about["init"], "data": ", ".join(data)}
-            found["go on with"] = f"mtlkit {about['command']} --resume {facts.path}"
+            more = " --extend EPOCHS" if facts.record else ""
+            found["go on with"] = f"mtlkit {about['command']} --resume {facts.path}{more}"
     return found
 
 

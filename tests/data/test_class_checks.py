@@ -35,6 +35,9 @@ def test_one_class() -> None:
     (found,) = one_class(split("x", "x", "x"))
     assert (found.labels, found.rows, found.spoils) == (("x",), 3, True)
     assert list(one_class(split("x", "y"))) == []
+    (none,) = one_class(split((), ()))
+    assert (none.labels, none.rows) == ((), 2)
+    assert list(one_class(split(("x",), ()))) == []  # there or not
 
 
 def test_uneven_classes() -> None:
@@ -69,3 +72,8 @@ def test_unseen_classes_are_named_with_their_rows() -> None:
 def test_rows_that_stand_sorted_by_label(labels: str, sorted_by_label: bool) -> None:
     found: list[Finding] = list(sorted_labels(split(*labels)))
     assert [one.problem for one in found] == ["sorted"] * sorted_by_label
+
+
+def test_a_label_of_a_page_costs_no_room_for_the_others() -> None:
+    labels = ["a" * 3_000_000, *("b" for _ in range(5_000))]  # as an array of text of one width: 60 GB
+    assert [one.problem for one in sorted_labels(split(*labels))] == []

@@ -214,20 +214,21 @@ def described(names: Any) -> dict[str, str]:
     return {"huggingface": json.dumps({"info": {"features": {"label": {"names": names, "_type": "ClassLabel"}}}})}
 
 
-@pytest.mark.parametrize(
-    ("columns", "metadata", "said"),
-    [
-        ({"text": ["a"], "label": [2]}, described(["neg", "pos"]), "class 2, where 2 have names"),
-        ({"text": ["a"], "label": ["2"]}, described(["neg", "pos"]), "class '2', where 2 have names"),
-        ({"text": ["a"], "label": [1]}, {"huggingface": "{"}, "Expecting property name"),
-    ],
-)
-def test_classes_of_a_parquet_file_that_have_no_name_are_an_error(
-    tmp_path: Path, columns: dict[str, Any], metadata: dict[str, str], said: str
-) -> None:
+@pytest.mark.parametrize(("labels", "said"), [([1, 2], "class 2, where 2 have names"), (["1", "2"], "class '1', where 2")])
+def test_a_class_of_a_parquet_file_that_has_no_name_is_a_bad_row(tmp_path: Path, labels: list[Any], said: str) -> None:
     path = tmp_path / "a.parquet"
-    parquet.write_table(pyarrow.table(columns).replace_schema_metadata(metadata), path)
-    with pytest.raises(DataError, match=said):
+    parquet.write_table(
+        pyarrow.table({"text": ["a", "b"], "label": labels}).replace_schema_metadata(described(["neg", "pos"])), path
+    )
+    bad = [row for row in read(path) if isinstance(row, BadRow)]
+    assert bad[0].reason.startswith(f"{path}:{3 - len(bad)}: {said}")
+    assert len(bad) == (1 if labels[0] == 1 else 2)
+
+
+def test_a_parquet_file_whose_description_is_no_json_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({"text": ["a"], "label": [1]}).replace_schema_metadata({"huggingface": "{"}), path)
+    with pytest.raises(DataError, match="Expecting property name"):
         list(read(path))
 
 

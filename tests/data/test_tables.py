@@ -101,6 +101,7 @@ def test_short_row_is_an_error_and_never_a_class_called_none(tmp_path: Path, nam
         ('{"text": "a", "label": null}', "no label in column 'label'"),
         ('{"text": "a", "label": ""}', "no label in column 'label'"),
         ('{"text": "a", "label": NaN}', "no label in column 'label'"),
+        ('{"text": "a", "label": Infinity}', "no label in column 'label'"),
         ('{"text": null, "label": "x"}', "no text in column 'text'"),
         ('{"label": "x"}', "no text in column 'text'"),
     ],
