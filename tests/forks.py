@@ -134,6 +134,9 @@ class Forks:
 def serve() -> None:
     """Answers requests, a line each, until there are no more."""
 
+    import torch._dynamo  # noqa: F401 (what any optimizer of PyTorch imports: most of the time that a small training takes)
+
+    import mtlkit.cli.app
     import mtlkit.recipes.pretrain
     import mtlkit.recipes.train_mtl
     import mtlkit.recipes.train_sentence  # noqa: F401 (a child would import them all again)
