@@ -16,6 +16,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy and PyTorch, whose libraries
 import numpy as np
 import pytest
 import torch
+from forks import Forks
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
@@ -153,3 +154,11 @@ def cli() -> Cli:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Starts commands as processes that begin at once and can be killed."""
+    made = Forks(tmp_path_factory.mktemp("forks"))
+    yield made
+    made.close()

@@ -109,16 +109,19 @@ class Forks:
         self.server.stdin.flush()
         return json.loads(self.server.stdout.readline())
 
-    def start(self, *arguments: object, terminal: bool = False, hold: str | None = None, call: int = 1) -> Child:
+    def start(
+        self, *arguments: object, terminal: bool = False, hold: str | None = None, call: int = 1, cwd: Path | None = None
+    ) -> Child:
         """`mtlkit` with these arguments. It is to `hold` before the call of so many of a function, `package.module:function`."""
+        place = str(cwd or Path.cwd())
         self.count += 1
         name = self.folder / str(self.count)
         words = list(map(str, arguments))
         if not terminal:
-            return Child(self, self.ask(["start", words, str(name), None, hold, call]), name, None)
+            return Child(self, self.ask(["start", words, str(name), None, hold, call, place]), name, None)
         master, slave = pty.openpty()
         os.set_blocking(master, False)
-        pid = self.ask(["start", words, str(name), os.ttyname(slave), hold, call])
+        pid = self.ask(["start", words, str(name), os.ttyname(slave), hold, call, place])
         os.close(slave)
         return Child(self, pid, name, master)
 
@@ -190,11 +193,12 @@ def _hold(name: str, function: str, call: int) -> None:
     setattr(owner, last, held)
 
 
-def _be(arguments: list[str], name: str, terminal: str | None, hold: str | None, call: int) -> NoReturn:
+def _be(arguments: list[str], name: str, terminal: str | None, hold: str | None, call: int, place: str) -> NoReturn:
     """What the child is: a leader of its own session, so that a terminal becomes its own."""
     code = 1
     try:
         os.setsid()
+        os.chdir(place)
         for number, path in enumerate([terminal] * 3 if terminal else [os.devnull, f"{name}.out", f"{name}.err"]):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             os.dup2(descriptor, number)

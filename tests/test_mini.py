@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forks import Forks
 
 import mtlkit
 from mtlkit.config.inference import ExportOptions
@@ -92,18 +93,19 @@ def test_its_configuration_is_the_one_in_the_examples(cli: Cli, tmp_path: Path) 
     assert f"model {tmp_path / 'none'}: no such folder" in done.stderr
 
 
-def test_an_empty_folder_is_enough(cli: Cli, tmp_path: Path) -> None:
+def test_an_empty_folder_is_enough(cli: Cli, forks: Forks, tmp_path: Path) -> None:
     done = cli("embed", "some sentence", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == "model: mini, the model inside the package, as no run under runs/ fits\n"
     found = json.loads(done.stdout)
     assert (found["model"], found["dim"]) == ("mini", 256)
-    trained = cli("train-mtl", "--freeze", "backbone", "--json", cwd=tmp_path)
-    assert trained.returncode == 0, trained.stderr
-    assert json.loads(trained.stdout)["metrics"]["validation"]["topic"]["accuracy"] > 0.8
+    trained = forks.start("train-mtl", "--freeze", "backbone", "--json", cwd=tmp_path)
+    assert trained.wait() == 0, trained.err
+    assert json.loads(trained.out)["metrics"]["validation"]["topic"]["accuracy"] > 0.8
     assert json.loads((tmp_path / "runs" / "mtl" / "run.json").read_text())["parent"]["path"] == "mini"
-    evaluated = cli("eval", "--confusion", "--json", cwd=tmp_path)
-    assert json.loads(evaluated.stdout)["tasks"]["topic"]["accuracy"] > 0.8
-    asked = cli("predict", "--model", "mini", "a text", cwd=tmp_path)
-    assert (asked.returncode, asked.stdout) == (2, "")
-    assert "has no heads to predict with; train some with 'mtlkit train-mtl --init mini'" in asked.stderr
+    evaluated = forks.start("eval", "--confusion", "--json", cwd=tmp_path)
+    assert evaluated.wait() == 0, evaluated.err
+    assert json.loads(evaluated.out)["tasks"]["topic"]["accuracy"] > 0.8
+    asked = forks.start("predict", "--model", "mini", "a text", cwd=tmp_path)
+    assert (asked.wait(), asked.out) == (2, "")
+    assert "has no heads to predict with; train some with 'mtlkit train-mtl --init mini'" in asked.err

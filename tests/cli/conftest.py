@@ -75,14 +75,6 @@ def mtl(runs: Path) -> Path:
     return runs / "mtl"
 
 
-@pytest.fixture(scope="session")
-def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    """Starts commands as processes that can be killed."""
-    made = Forks(tmp_path_factory.mktemp("forks"))
-    yield made
-    made.close()
-
-
 Command = tuple[object, ...]
 
 

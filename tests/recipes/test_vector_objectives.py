@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from forks import Forks
 from support import notes, write
 
 from mtlkit.config.training import TrainSentenceOptions
@@ -137,18 +136,18 @@ COMMANDS = {
 
 @pytest.mark.parametrize("objective", COMMANDS)
 def test_the_command_line_trains_each_objective_and_embeds_with_it(
-    objective: str, texts: dict[str, Path], teacher: str, cli: Callable[..., CompletedProcess[str]], tmp_path: Path
+    objective: str, texts: dict[str, Path], teacher: str, forks: Forks, tmp_path: Path
 ) -> None:
     taught = ["--teacher", teacher] if objective == "distill" else []
     shape = [
         part for name, value in {**SCRATCH, **QUICK, "epochs": 12}.items() for part in (f"--{name.replace('_', '-')}", value)
     ]
-    done = cli(
+    child = forks.start(
         "train-sentence", "--objective", objective, "--task", f"one={texts[objective]}", *taught, *COMMANDS[objective], *shape,
         "--out", tmp_path / "run", "--json",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
+    assert child.wait() == 0, child.err
+    answer = json.loads(child.out)
     assert answer["run"] == str(tmp_path / "run")
     epochs = [line for line in map(json.loads, (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) if "epoch" in line]
     figure = "accuracy" if objective == "pairs" else "spearman"
