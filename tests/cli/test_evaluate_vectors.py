@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from conftest import Cli
+from forks import Forks
 from support import write
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def pairs(tmp_path: Path) -> Path:
     return write(tmp_path / "pairs.csv", [HEADER, *PAIRS])
 
 
-def test_both_in_one_process(cli: Cli, runs: Path, pairs: Path, data: Path) -> None:
+def test_both_in_one_process(cli: Cli, forks: Forks, runs: Path, pairs: Path, data: Path) -> None:
     measured = ["--sts", pairs, "--probe", "--task", f"kind={data / 'kind'}?limit=40", "--dim", "8"]
     shown = cli("eval", "--model", runs / "sentence", *measured, COLUMNS="80")
     assert shown.returncode == 0, shown.stderr
@@ -36,8 +37,9 @@ def test_both_in_one_process(cli: Cli, runs: Path, pairs: Path, data: Path) -> N
     assert "Similarity of sentences: cosine of vectors of 8 against scores" in shown.stdout
     assert "Logistic regression on frozen vectors of 8, scored on test" in shown.stdout
     assert "precision" not in shown.stdout  # of heads
-    as_json = cli("eval", "--model", runs / "sentence", *measured, "--json")
-    document = json.loads(as_json.stdout)
+    as_json = forks.start("eval", "--model", runs / "sentence", *measured, "--json")
+    assert as_json.wait() == 0, as_json.err
+    document = json.loads(as_json.out)
     (sts,) = document["sts"]
     probe = document["probe"]["kind"]
     assert (sts["pairs"], sts["split"], sts["dim"], probe["train"], probe["n"]) == (5, "pairs.csv", 8, 40, 16)
@@ -45,7 +47,7 @@ def test_both_in_one_process(cli: Cli, runs: Path, pairs: Path, data: Path) -> N
         assert f"{value:.4f}" in shown.stdout
     low, high = probe["accuracy_interval"]
     assert f"{low:.4f}..{high:.4f}" in shown.stdout
-    assert as_json.stderr == f"model: {runs / 'sentence'}, as asked\n"
+    assert as_json.err == f"model: {runs / 'sentence'}, as asked\n"
 
 
 def test_confusions_of_a_probe(typed: Typed, mtl: Path) -> None:

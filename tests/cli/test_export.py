@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forks import Forks
 
 from mtlkit.recipes import export as recipe
 
@@ -24,7 +25,7 @@ def needs(*packages: str) -> None:
             pytest.skip(f"{package} is not installed")
 
 
-def test_a_folder_for_sentence_transformers(runs: Path, cli: Cli, tmp_path: Path) -> None:
+def test_a_folder_for_sentence_transformers(runs: Path, cli: Cli, forks: Forks, tmp_path: Path) -> None:
     """With warnings as errors, and not a word of the libraries that do the work."""
     needs("sentence_transformers")
     out = tmp_path / "out"
@@ -40,12 +41,12 @@ def test_a_folder_for_sentence_transformers(runs: Path, cli: Cli, tmp_path: Path
         "dim": 32,
         "tasks": ["kind", "state"],
     }
-    again = cli("export", runs / "mtl", out)
-    assert (again.returncode, again.stdout) == (2, "")
-    assert again.stderr.splitlines()[-1].startswith(f"mtlkit: {out} is not empty; replace it with --overwrite")
+    again = forks.start("export", runs / "mtl", out)
+    assert (again.wait(), again.out) == (2, "")
+    assert again.err.splitlines()[-1].startswith(f"mtlkit: {out} is not empty; replace it with --overwrite")
 
 
-def test_a_graph_that_embed_and_predict_run(runs: Path, cli: Cli, tmp_path: Path) -> None:
+def test_a_graph_that_embed_and_predict_run(runs: Path, cli: Cli, forks: Forks, tmp_path: Path) -> None:
     needs("onnx", "onnxscript", "onnxruntime")
     out = tmp_path / "out"
     done = cli("export", "--runs", runs, runs / "mtl", out, "--format", "onnx")
@@ -53,23 +54,22 @@ def test_a_graph_that_embed_and_predict_run(runs: Path, cli: Cli, tmp_path: Path
     assert done.stdout.startswith(f"{out}: onnx, vectors of 32, heads kind, state; differs from the model by ")
     first, *_, last = done.stderr.splitlines()
     assert (first, last) == (f"model: {runs / 'mtl'}, as asked", f'next: mtlkit embed --model {out} "some sentence"')
-    answers = [cli("predict", "--model", model, TEXT, "--json") for model in (runs / "mtl", out)]
-    ours, theirs = (json.loads(answer.stdout)["predictions"][0]["tasks"]["kind"] for answer in answers)
+    answers = [forks.start("predict", "--model", model, TEXT, "--json") for model in (runs / "mtl", out)]
+    assert [answer.wait() for answer in answers] == [0, 0], [answer.err for answer in answers]
+    ours, theirs = (json.loads(answer.out)["predictions"][0]["tasks"]["kind"] for answer in answers)
     assert ours["label"] == theirs["label"]
     assert ours["probability"] == pytest.approx(theirs["probability"], abs=1e-5)
     piped = cli("embed", "--model", out, "-", input=f"{TEXT}\n")
     assert len(json.loads(piped.stdout)["vector"]) == 32, piped.stderr
 
 
-def test_what_cannot_be_exported_is_said_in_one_line(runs: Path, cli: Cli, tmp_path: Path) -> None:
-    done = cli("export", tmp_path / "none")
-    assert done.returncode == 2
-    assert done.stderr == f"mtlkit: model {tmp_path / 'none'}: no such folder\n"
-    empty = cli("export", "--runs", tmp_path)
-    assert empty.returncode == 2
-    assert (
-        empty.stderr == "mtlkit: mini is no run of yours, and nothing is written into it; name a folder for the export as DIR\n"
-    )
+def test_what_cannot_be_exported_is_said_in_one_line(forks: Forks, tmp_path: Path) -> None:
+    done = forks.start("export", tmp_path / "none")
+    assert done.wait() == 2
+    assert done.err == f"mtlkit: model {tmp_path / 'none'}: no such folder\n"
+    empty = forks.start("export", "--runs", tmp_path)
+    assert empty.wait() == 2
+    assert empty.err == "mtlkit: mini is no run of yours, and nothing is written into it; name a folder for the export as DIR\n"
 
 
 def test_an_unchecked_export_says_so(runs: Path, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
