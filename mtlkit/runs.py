@@ -26,6 +26,7 @@ FORMAT = 1
 RECORD, LOG, WEIGHTS, TOKENIZER = "run.json", "metrics.jsonl", "model.safetensors", "tokenizer.json"
 GRAPH = "model.onnx"
 STATE, LOCK, WRITER = "state", "lock", "writer.json"  # where a training that runs keeps its saved states, and who writes there
+STAGED = "staged."  # begins, after the name of a run, that of a folder in which it is written
 DIVERGED = "diverged.json"  # beside them: the batch that it stopped at
 SAVED, STEP = "step-*", re.compile(r"step-\d{8,}")  # the names of saved states, damaged ones too; of those to go on from
 PACKAGES = ("mtlkit", "torch", "tokenizers", "safetensors", "numpy")
@@ -102,7 +103,7 @@ def check_place(
             raise UsageError(f"{out} holds no {what}, so --overwrite does not touch it; name another folder with {option}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}."):
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.{STAGED}"):
             pass
     except OSError as error:
         raise UsageError(f"{option} {out} cannot be written: {error.strerror}; name another folder with {option}") from None
@@ -112,7 +113,7 @@ def check_place(
 def staged(out: Path) -> Iterator[Path]:
     """A folder beside `out` to write a run in; on success `finish` moves it, on any other end it goes away."""
     place = out.resolve()  # a link stays one, to a folder on the same disk as what it linked to
-    folder = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
+    folder = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.{STAGED}"))
     try:
         yield folder
     finally:
@@ -122,9 +123,8 @@ def staged(out: Path) -> Iterator[Path]:
 def sweep(out: Path) -> None:
     """Removes what processes that were killed had staged for `out`. For its only writer."""
     place = out.resolve()
-    left = re.compile(rf"\.{re.escape(place.name)}\.[a-z0-9_]{{8}}")  # as tempfile names it
     for path in place.parent.iterdir():
-        if left.fullmatch(path.name) and path.is_dir():
+        if path.name.startswith(f".{place.name}.{STAGED}") and path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -147,7 +147,7 @@ def finish(folder: Path, out: Path, record: RunRecord, name: str = RECORD) -> No
 
 def amend(folder: Path, metrics: dict[str, Any]) -> None:
     """Gives the record of a finished run other metrics, such as were found after it was written. Its files stay as they are."""
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as aside:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.{STAGED}") as aside:
         changed = Path(aside) / RECORD
         write_json(changed, {**vars(read_record(folder)), "metrics": metrics})
         shutil.copymode(folder / RECORD, changed)

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,8 +21,9 @@ from mtlkit.runs import LOCK, WRITER, write_json
 
 
 @contextmanager
-def locked(folder: Path, command: str) -> Iterator[None]:
-    """Makes the folder and holds it. Raises UsageError that names the holder when it is taken."""
+def locked(folder: Path, command: str) -> Iterator[Callable[[], bool]]:
+    """Makes the folder and holds it; gives what tells whether it is still there, and not another in its place. Raises UsageError
+    that names the holder when it is taken."""
     descriptor: int | None = None
     try:
         try:
@@ -33,7 +34,7 @@ def locked(folder: Path, command: str) -> Iterator[None]:
             raise UsageError(f"{holder}; wait for its end, stop it, or name another folder with --out") from None
         except OSError as error:
             raise UsageError(f"{folder} cannot be locked: {error.strerror}; name another folder with --out") from None
-        yield
+        yield lambda: _is_at(descriptor, folder / LOCK)
     finally:
         if descriptor is not None:
             if _is_at(descriptor, folder / LOCK):  # else a finished run took the place of all this

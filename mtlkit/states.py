@@ -48,11 +48,11 @@ class StateFolder:
         made, empty = not self.path.parent.exists(), False
         try:
             self._restore()
-            with locked(self.path, command):
+            with locked(self.path, command) as held:
                 try:
                     yield
                 finally:
-                    if empty := self.path.is_dir() and not self._found(SAVED):
+                    if empty := held() and not self._found(SAVED):
                         self._sweep()
                         self.log.unlink(missing_ok=True)
         finally:

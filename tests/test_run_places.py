@@ -150,10 +150,13 @@ def test_a_run_that_a_kill_left_aside_is_found_by_the_next_command(find: str, tm
 
 
 def test_what_killed_processes_had_staged_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    kept = [tmp_path / name for name in ("run", ".run.notes", ".run.old.abcdefgh", ".runs.abcdefgh", ".other.abcdefgh")]
-    for path in [*kept, tmp_path / ".run.ab_d3fgh"]:
+    kept = [
+        tmp_path / name
+        for name in ("run", ".run.notes", ".run.abcdefgh", ".run.old.abcdefgh", ".runs.abcdefgh", ".other.abcdefgh")
+    ]
+    for path in [*kept, tmp_path / ".run.staged.ab_d3fgh"]:
         path.mkdir()
         (path / "metrics.jsonl").touch()
-    (tmp_path / ".run.abcdefgi").touch()  # a file is nobody's folder
+    (tmp_path / ".run.staged.abcdefgi").touch()  # a file is nobody's folder
     sweep(tmp_path / "run")
-    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / ".run.abcdefgi"])
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / ".run.staged.abcdefgi"])

@@ -14,7 +14,7 @@ from typing import Any
 
 from mtlkit.config.schedules import EpochLength
 from mtlkit.config.training import TrainMtlOptions
-from mtlkit.errors import MtlkitError, UsageError
+from mtlkit.errors import DivergedError, MtlkitError, UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, outputs_of
 from mtlkit.inference.fast import fastest
@@ -23,7 +23,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.baseline_store import Outputs, Scored, keep, key_of, recall, rows_to_score
 from mtlkit.recipes.finding import Found
 from mtlkit.recipes.preparing import Checked, Prepared, prepare_objectives
-from mtlkit.runs import LOG, staged
+from mtlkit.runs import LOG, staged, sweep
 from mtlkit.training.events import Event, Note, Progress
 from mtlkit.training.fit import Surroundings, fit
 from mtlkit.training.freezing import Freezing
@@ -150,6 +150,7 @@ def trained_with(run: Finding, arms: list[Arm], rows: Mapping[str, Scored]) -> G
         if outputs is None:
             yield Note(f"{arm.name}: training")
             place.parent.mkdir(parents=True, exist_ok=True)
+            sweep(place)
             with staged(place) as folder, state.again():
                 outputs = yield from train_arm(run, arm, prepared, rows, folder)
                 keep(folder, place, outputs, arm.options, prepared)
@@ -177,6 +178,8 @@ def train_arm(
             for event in fit(model, objectives, arm.regime, arm.options, Surroundings(run.compute, log, run.cache)):
                 if isinstance(event, Progress) or (isinstance(event, Note) and event.warning):
                     yield event
+    except DivergedError as error:
+        raise DivergedError(f"--baselines, {arm.name}: {error}") from None
     except MtlkitError as error:
         raise type(error)(f"--baselines, {arm.name}: {error}") from None
     return said(model, {name: rows[name] for name in arm.tasks}, run.compute)

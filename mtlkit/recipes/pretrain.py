@@ -63,6 +63,8 @@ def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Itera
     compute = choose_compute(options.device, options.precision)
     layers, dim, heads = options.shape()
     Architecture(options.vocab_size, layers, dim, heads, options.context)  # says at once what cannot be built
+    if place.added and options.tokens is not None:
+        raise UsageError("--extend adds epochs, and --tokens says how long the training is; train anew with more")
     corpus = yield from _read(options)
     data = {**corpus.data, TOKENIZER: fingerprint([corpus.tokenizer.to_str()])}
     saver = place.saver(compute, data, "scratch", None)
@@ -76,8 +78,6 @@ def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Itera
         f"{layers} layers of {dim}, {parameters:,} parameters, {vocabulary:,} tokens in the vocabulary; "
         f"{len(corpus.windows.ids):,} tokens of text, {training.steps:,} steps of {training.batch_tokens:,} on {compute.device}"
     )
-    if place.added and options.tokens is not None:
-        raise UsageError("--extend adds epochs, and --tokens says how long the training is; train anew with more")
     if place.begun:
         training.load(place.begun)
     with place.log() as log:

@@ -40,8 +40,11 @@ class Said:
         """The options of the command that it began with."""
         return {**self.options, "epochs": self.options["epochs"] - self.added}
 
-    def check(self, given: Mapping[str, Any], out: Path) -> None:
-        """Raises UsageError naming the options that are not those that it has."""
+    def check(self, given: Mapping[str, Any], command: str, out: Path) -> None:
+        """Raises UsageError where it is of another command, or naming the options that are not those that it has."""
+        if self.command != command:
+            go_on = f"mtlkit {self.command} --resume {out}"
+            raise UsageError(f"--resume {out}: that is a run of mtlkit {self.command}; go on with: {go_on}")
         changed = [name for name, value in given.items() if name not in FREE and self.options.get(name, value) != value]
         if changed:
             names = {name: f"--{name.replace('_', '-')}" for name in changed}
@@ -67,21 +70,17 @@ def recalled(options: Options, command: str, out: Path) -> Options:
     said = said_at(out)
     if said is None:
         raise UsageError(f"--resume {out}: nothing was saved there; type the whole command, with --resume at its end")
-    if said.command != command:
-        raise UsageError(
-            f"--resume {out}: that is a run of mtlkit {said.command}; go on with: mtlkit {said.command} --resume {out}"
-        )
     usual, now = plain(type(options)()), plain(options)
     given = {name: value for name, value in now.items() if value != usual[name]}
-    Said(command, said.typed).check(given, out)
+    Said(said.command, said.typed).check(given, command, out)
     free = {name: getattr(options, name) for name in given if name in FREE}
     return replace(restored(type(options), said.typed), **{**free, "out": out, "overwrite": False})
 
 
-def settled(options: Options, said: Said, out: Path) -> tuple[Options, int]:
+def settled(options: Options, command: str, said: Said, out: Path) -> tuple[Options, int]:
     """The options to go on with, and how many epochs are added in all. Raises UsageError where it is another training, or not
     one to extend."""
-    Said(said.command, said.typed).check(plain(options), out)
+    Said(said.command, said.typed).check(plain(options), command, out)
     added = said.added
     if options.extend and said.complete:
         added += options.extend

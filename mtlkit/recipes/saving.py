@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def save_run(folder: Path, out: Path, product: Product, made: Making, metrics: d
     model = product.model
     save_model(model, folder, product.stage, product.encoding)
     product.tokenizer.save(str(folder / TOKENIZER))
-    options = made.options
+    options = replace(made.options, resume=None)  # what makes the run, not how it came about
     command = command_line(made.command, options)
     record = RunRecord(product.stage, command, plain(options), options.seed, made.data, metrics, made.parent)
     card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()))

@@ -24,6 +24,7 @@ from mtlkit.training.fit import Surroundings, fit
 from mtlkit.training.loop import DivergedStep
 from mtlkit.training.memory import probe_texts
 from mtlkit.training.regime import Regime
+from mtlkit.training.snapshot import copy_into
 
 CACHE = ".cache"  # beside a run: what is worked out once for it and others
 
@@ -50,15 +51,19 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
             return
         ready = yield from _prepare(options, stages, place)
         if record:  # what is left to do is to compare
-            ready.prepared.start.model.load_state_dict(load_weights(out).model.state_dict())
+            place.check_finished(ready.prepared.data, ready.prepared.start.parent)
+            weights = dict(ready.prepared.start.model.to(ready.compute.device).named_parameters())
+            trained = load_weights(out).model.named_parameters()
+            copy_into(weights, {name: weight for name, weight in trained if name in weights})  # all but a router
             metrics = record.metrics
         else:
             metrics = yield from _train(options, stages, place, ready)
         if isinstance(options, TrainMtlOptions) and options.baselines:
             cache = out.parent / CACHE
-            report = yield from compare(Finding(options, ready.checked, ready.prepared, ready.regime, ready.compute, cache))
-            metrics["sharing"] = {**report.to_json(), "words": sharing_words(report)}
-            amend(out, metrics)
+            with place.comparing():
+                report = yield from compare(Finding(options, ready.checked, ready.prepared, ready.regime, ready.compute, cache))
+                metrics["sharing"] = {**report.to_json(), "words": sharing_words(report)}
+                amend(out, metrics)
             yield Sharing(report)
         yield Finished(out, metrics, time.monotonic() - started, stages.following)
 

@@ -48,6 +48,8 @@ def check(options: Options, stages: Stages) -> Checked:
     keeping = Keeping()
     if isinstance(options, TrainMtlOptions):
         keeping = check_keeping(options, found, list(known), sources, freezing)
+    if options.keep_state and found and found.path.resolve() == (options.out or options.runs / stages.folder).resolve():
+        raise UsageError(f"--keep-state is of no use where the run replaces {found}, from which it starts; name another --out")
     if options.cache_prefix and not prefix_depth(weights, freezing.always):
         raise UsageError(
             "--cache-prefix keeps what frozen lower blocks give, and none are frozen all along together with the embeddings; "

@@ -65,8 +65,15 @@ class Workplace(Generic[Options]):
     @property
     def init(self) -> str | None:
         """What names the model that it began with, if it goes on; a newer run may stand beside that by now."""
+        if self.finished and self.finished.parent:
+            return self.finished.parent["path"]
         found: str | None = self.state.plain["about"]["init"] if self.state else getattr(self.options, "init", None)
         return found
+
+    def check_finished(self, data: Mapping[str, Any], parent: Mapping[str, str] | None) -> None:
+        """What more is done with a finished run is done with its own data and start. Raises UsageError."""
+        assert self.finished is not None
+        self._check_same(found_of(self.finished.data, self.finished.parent), found_of(data, parent))
 
     def settle(self, replaces: bool) -> None:
         """Looks for a state to go on from; where there is none, `replaces` says that this had begun to replace what stands there.
@@ -78,14 +85,14 @@ class Workplace(Generic[Options]):
             self.folder.cut_log(self.state)
             said = Said.of_state(self.state.plain)
             said = replace(said, complete=said.complete and record is not None and self._is_of(self.out))
-            self.options, self.added = settled(self.options, said, self.out)
+            self.options, self.added = settled(self.options, self.command, said, self.out)
             if not said.complete or self.extends:
                 self.notes.append(Note(f"going on after step {self.state.step:,}, as saved in {self.state.place}"))
                 return
         elif self.options.extend:
             raise UsageError(f"--extend: {self.out} has no saved state to go on from; a run keeps its last with --keep-state")
         elif record and not replaces:
-            Said(self.command, record.options).check(plain(self.options), self.out)
+            Said(record.command.split()[1], record.options).check(plain(self.options), self.command, self.out)
         else:
             self.folder.cut_log(None)
             self.notes.append(Note(f"{self.out} has no saved state yet: this begins from the start", warning=True))
@@ -99,7 +106,9 @@ class Workplace(Generic[Options]):
 
     def saver(self, compute: Compute, data: Mapping[str, Any], init: str, parent: Mapping[str, str] | None) -> FolderSaver:
         """What saves its states. Raises UsageError where data or the starting model are not those that it began with."""
-        found = {"data": json.loads(json.dumps(data)), "start": parent["digest"] if parent else None}
+        found = found_of(data, parent)
+        if self.state:
+            self._check_same(self.state.plain["about"], found)
         about = {
             "command": self.command,
             "typed": command_line(self.command, self.options),
@@ -109,10 +118,12 @@ class Workplace(Generic[Options]):
             "machine": machine_of(compute),
             **found,
         }
+        if not self.state:
+            self.folder.drop()  # those of a training that this one replaces: only now, as nothing can be refused any more
+        (self.folder.path / DIVERGED).unlink(missing_ok=True)
         saver = FolderSaver(self.folder, parse_save_every(self.options.save_every), self.interrupts, about, self.go_on)
         if self.state:
             before = self.state.plain["about"]
-            self._check_same(before, found)
             machine = [f"{name} {now}, was {before['machine'].get(name)}" for name, now in about["machine"].items()
                        if before["machine"].get(name) != now]  # fmt: skip
             if machine:
@@ -125,8 +136,9 @@ class Workplace(Generic[Options]):
         changed = [f"the data of {name}" for name in names if before["data"].get(name) != now["data"].get(name)]
         changed += ["the model that it starts from"] if before["start"] != now["start"] else []
         if changed:
+            saved = "the state" if self.state else "the run"
             raise UsageError(
-                f"--resume {self.out}: changed since the state was saved: {listed(changed)}; bring back what it was, or train "
+                f"--resume {self.out}: changed since {saved} was saved: {listed(changed)}; bring back what it was, or train "
                 "anew with --overwrite"
             )
 
@@ -152,6 +164,14 @@ class Workplace(Generic[Options]):
         said = f"{error}; the texts of the batch are in {path}{f'; skip it with: {self.go_on} --on-spike skip' if spiked else ''}"
         return DivergedStep(said, error.index, error.pieces, error.losses, error.before)
 
+    @contextmanager
+    def comparing(self) -> Iterator[None]:
+        """While something is found out about the finished run: nobody else writes to it, and a signal says how to go on."""
+        waits = Interrupts()
+        waits.said = f"{self.out} is finished and saved; go on comparing with: {self.go_on}"
+        with nullcontext() if self.finished else self.folder.lock(command_line(self.command, self.options)), waits:
+            yield
+
     def end(self) -> None:
         """After the run was saved: from here on a signal does what it does elsewhere. Raises StoppedError when a stop was asked
         for meanwhile."""
@@ -168,6 +188,8 @@ def workplace(options: Options, command: str, folder: str) -> Iterator[Workplace
     if options.extend and options.resume is None:
         raise UsageError("--extend goes on with a finished run; name it with --resume RUN")
     out = Path(options.resume) if options.resume else options.out or options.runs / folder
+    if options.resume and options.out not in (None, out):
+        raise UsageError(f"--resume {out} goes on there, and --out says {options.out}; leave one out")
     if options.resume:
         options = recalled(options, command, out)
     check_place(out, options.overwrite or options.resume is not None)
@@ -175,23 +197,28 @@ def workplace(options: Options, command: str, folder: str) -> Iterator[Workplace
     with states.lock(command_line(command, options)):
         sweep(out)
         place = Workplace(options, command, out, states)
-        if options.resume is None:
-            states.drop()
-        else:
+        if options.resume is not None:
             place.settle(options.overwrite and begun)
         if place.state:
-            place.interrupts.said = f"the state of step {place.state.step} stands; go on with: {place.go_on}"
-        (states.path / DIVERGED).unlink(missing_ok=True)
+            stands = f"the state of step {place.state.step} stands; go on with: {place.go_on}"
+            place.interrupts.said = f"stopped before the first step; {stands}"
         with nullcontext() if place.finished else place.interrupts:
             yield place
 
 
+def found_of(data: Mapping[str, Any], parent: Mapping[str, str] | None) -> dict[str, Any]:
+    """What must be the same when a training goes on, as JSON has it."""
+    return {"data": json.loads(json.dumps(data)), "start": parent["digest"] if parent else None}
+
+
 def machine_of(compute: Compute) -> dict[str, Any]:
     """All of a machine that the last bit of a training depends on."""
+    device = torch.cuda.get_device_name(compute.device) if compute.device.type == "cuda" else compute.device.type
     return {
+        "mtlkit": version("mtlkit"),
         "torch": version("torch"),
         "threads": torch.get_num_threads(),
-        "device": compute.device.type,
+        "device": device,
         "precision": compute.precision,
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }

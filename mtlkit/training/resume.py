@@ -40,7 +40,7 @@ class Interrupts:
     def __init__(self) -> None:
         self.asked: int | None = None
         self.patient = False
-        self.said = "nothing was saved yet"
+        self.said = "stopped before the first step; nothing was saved yet"
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
@@ -63,7 +63,7 @@ class Interrupts:
             else:
                 signal.raise_signal(number)
         elif not self.patient:
-            raise StoppedError(f"stopped before the first step; {self.said}", number)
+            raise StoppedError(self.said, number)
         else:
             Interrupts.tell()
 

@@ -159,10 +159,14 @@ def test_sigterm_while_the_live_view_is_on(forks: Forks, command: Command, tmp_p
     assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") == 1
 
 
-def test_ctrl_c_after_the_run_was_saved_leaves_it_whole(forks: Forks, command: Command, tmp_path: Path) -> None:
-    """--baselines train on once the run is there: a signal does then what it does everywhere."""
+def test_ctrl_c_after_the_run_was_saved_leaves_it_whole(typed: Typed, forks: Forks, command: Command, tmp_path: Path) -> None:
+    """--baselines train on once the run is there: a signal stops that at once, and nobody writes there meanwhile."""
     out = tmp_path / "run"
     child = forks.start(*command, "--baselines", "--out", out, hold="mtlkit.recipes.tasks:compare")
+    child.held()
+    other = typed(*command, "--out", out, "--overwrite")
+    assert (other.code, f"{out} is being written by process " in other.err) == (2, True)
     assert stopped(child, signal.SIGINT) == 130
-    assert child.err.endswith("mtlkit: interrupted\n")
+    assert child.err.endswith(f"mtlkit: {out} is finished and saved; go on comparing with: mtlkit train-mtl --resume {out}\n")
     verify(out)
+    assert list(out.glob("state")) == []

@@ -117,3 +117,20 @@ def test_a_second_writer_is_refused_and_told_who_is_first(
     third = forks.start(*command, "--out", out, "--resume")
     assert third.wait() == 0, third.err
     assert not list(differences(out, whole))
+
+
+@pytest.mark.parametrize("wrong", [("--freeze", "bogus"), ("--task", "kind=nowhere.csv")])
+def test_what_was_saved_stands_until_another_training_begins(
+    typed: Typed, command: Command, unfinished: Path, wrong: tuple[str, str]
+) -> None:
+    before = states(unfinished)
+    assert typed(*command, "--out", unfinished, "--overwrite", *wrong).code in (2, 3)
+    assert states(unfinished) == before != []
+    assert typed("train-mtl", "--resume", unfinished).code == 0
+
+
+def test_a_run_of_another_command_is_named(typed: Typed, unfinished: Path) -> None:
+    answer = typed("train-sentence", "--out", unfinished, "--resume")
+    assert answer.code == 2
+    assert answer.err.endswith(f"that is a run of mtlkit train-mtl; go on with: mtlkit train-mtl --resume {unfinished}\n")
+    assert typed("train-mtl", "--resume", unfinished, "--out", unfinished / "other").code == 2

@@ -57,9 +57,11 @@ def test_options_that_change_no_number_may_differ_and_others_are_named() -> None
     options = TrainMtlOptions(task=["a=a.csv"], epochs=3)
     before = said(options)
     free = replace(options, save_every="5", keep_state=True, overwrite=True, out=Path("y"), on_spike="skip", cache_memory=0.5)
-    before.check(plain(free), Path("x"))
+    before.check(plain(free), before.command, Path("x"))
     with pytest.raises(UsageError) as caught:
-        before.check(plain(replace(options, epochs=4, task=["a=b.csv", "c=c.csv"], batch_tokens=9)), Path("runs/x"))
+        before.check(
+            plain(replace(options, epochs=4, task=["a=b.csv", "c=c.csv"], batch_tokens=9)), before.command, Path("runs/x")
+        )
     assert str(caught.value) == (
         "--resume runs/x: not as the training began: --epochs 4, which was 3; --batch-tokens 9, which was 2048; "
         "--task a=b.csv c=c.csv, which was a=a.csv; leave it as it was, or train anew with --overwrite"
@@ -71,9 +73,9 @@ def test_added_epochs_are_no_part_of_what_was_typed() -> None:
     longer = said(replace(options, epochs=5), added=2)
     assert longer.typed["epochs"] == 3
     longer_check = Said(longer.command, longer.typed)
-    longer_check.check(plain(options), Path("x"))
+    longer_check.check(plain(options), longer_check.command, Path("x"))
     with pytest.raises(UsageError, match="--epochs 5, which was 3"):
-        longer_check.check(plain(replace(options, epochs=5)), Path("x"))
+        longer_check.check(plain(replace(options, epochs=5)), longer_check.command, Path("x"))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_added_epochs_are_no_part_of_what_was_typed() -> None:
 def test_how_many_epochs_there_are_in_all(extend: int | None, complete: bool, added: int, expected: tuple[int, int]) -> None:
     options = TrainMtlOptions(task=["a=a.csv"], epochs=3)
     before = said(replace(options, epochs=3 + added), added=added, complete=complete)
-    found, total = settled(replace(options, extend=extend), before, Path("x"))
+    found, total = settled(replace(options, extend=extend), before.command, before, Path("x"))
     assert (found.epochs, total) == expected
     assert found == replace(options, epochs=expected[0])
 
@@ -100,7 +102,7 @@ def test_what_is_not_finished_is_not_extended(added: int) -> None:
     options = TrainMtlOptions(task=["a=a.csv"], epochs=3)
     before = said(replace(options, epochs=3 + added), added=added)
     with pytest.raises(UsageError, match="--extend: runs/x is not finished yet; go on with --resume alone first"):
-        settled(replace(options, extend=2), before, Path("runs/x"))
+        settled(replace(options, extend=2), before.command, before, Path("runs/x"))
 
 
 def test_what_is_said_at_a_place(tmp_path: Path, runs: Path) -> None:
