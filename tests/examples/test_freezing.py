@@ -56,7 +56,7 @@ def test_a_task_is_added_and_the_old_one_is_held_by_guards_alone(place: Path) ->
     lost = [-record.metrics["forgetting"]["changes"][0]["change"] for record in (free, guarded)]
     assert lost[1] <= 0.05 < lost[0]
     assert accuracy(free, "sentiment") > 0.6
-    assert accuracy(guarded, "sentiment") > 0.55
+    assert accuracy(guarded, "sentiment") > 0.5
 
 
 def test_staged_thawing(place: Path) -> None:
