@@ -8,6 +8,7 @@ is missed less than once in 1,000 times: (1 - NEAR^ROWS)^BANDS, and where its es
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ BANDS, ROWS = 24, 6
 LIKELY = 0.667  # of the values of two signatures in common: NEAR less 4 sqrt(NEAR (1 - NEAR) / (BANDS ROWS))
 MOST_OF_A_BAND = 64  # texts that share a band with a text and are looked at: where there are thousands, some will do
 MOST_COMPARED = 4  # of them, the likeliest, shingle by shingle
+MOST_TRIED = 12  # with one text in all: what shares so much with so many and is near to none is boilerplate
 PAIRS_AT_ONCE = 1 << 14
 
 
@@ -58,23 +60,25 @@ class NearPair:
 def near_pairs(texts: Sequence[str], among: Rows, others: Rows) -> Iterator[NearPair]:
     """For each text of `among` (numbers in `texts`, as `others` are) that has one, another that it is near to.
 
-    Band after band; a text that has found its pair is looked at no more, and of those that share a band only some are, so
-    neither time nor memory grows with the number of pairs, of which boilerplate makes millions.
+    Band after band; a text that has found its pair, or was compared MOST_TRIED times without, is looked at no more, and of those
+    that share a band only some are: neither time nor memory grows with the number of pairs, of which boilerplate makes millions.
     """
     mine, theirs = (signatures([texts[number] for number in numbers], BANDS * ROWS) for numbers in (among, others))
     left = np.arange(len(among))
     tried: set[tuple[int, int]] = set()
+    tries: Counter[int] = Counter()
     for band in range(BANDS):
-        found = set()
+        done = {row for row, times in tries.items() if times >= MOST_TRIED}
         for row, other in _likely(mine, theirs, left, band):
-            if row in found or (row, other) in tried:
+            if row in done or (row, other) in tried:
                 continue
             tried.add((row, other))
+            tries[row] += 1
             value = resemblance(texts[among[row]], texts[others[other]])
             if value >= NEAR:
-                found.add(row)
+                done.add(row)
                 yield NearPair(int(among[row]), int(others[other]), value)
-        left = left[~np.isin(left, list(found))]
+        left = left[~np.isin(left, list(done))]
 
 
 def _likely(mine: Signatures, theirs: Signatures, left: Rows, band: int) -> Iterator[tuple[int, int]]:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
 from mtlkit.config.task_training import TaskTrainingOptions
-from mtlkit.errors import listed
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.weight_names import parts_of
 from mtlkit.training.balancing import Balance
 from mtlkit.training.bound import Bound
 from mtlkit.training.events import Event, Note, Progress, Tracking
-from mtlkit.training.freezing import Freezing
-from mtlkit.training.frozen_weights import apply_freeze, training_mode
+from mtlkit.training.frozen_weights import training_mode
 from mtlkit.training.ledger import Ledger
 from mtlkit.training.loop import Begun, DivergedStep, Step, train
 from mtlkit.training.loss_spikes import LossSpikes, skipped
@@ -28,6 +25,7 @@ from mtlkit.training.random_state import RandomState
 from mtlkit.training.resume import Saver
 from mtlkit.training.schedules import Piece
 from mtlkit.training.snapshot import Snapshot, copy_into
+from mtlkit.training.stages import Frozen
 from mtlkit.training.timetable import Timetable
 from mtlkit.training.tracking import Tracker
 
@@ -42,18 +40,6 @@ class Stand:
     seconds: float = 0.0
     skipped: int = 0
     ended: bool = False
-
-
-@dataclass
-class Frozen:
-    """What is frozen now: by the plan, and always because nothing trains it (`idle`)."""
-
-    freezing: Freezing
-    idle: frozenset[str]
-    weights: frozenset[str] = field(default_factory=frozenset)
-
-    def at(self, epoch: int, steps: int) -> frozenset[str]:
-        return self.freezing.at(epoch, steps) | self.idle
 
 
 class Course:
@@ -114,7 +100,7 @@ class Course:
             self.stand.skipped += 1
             yield skipped(done, step.spike, self.stand.skipped)
         yield progress
-        yield from self._thaw(done)
+        yield from self.frozen.after(self.model, self.timetable.locate(done)[0], done)
         place, every = self.timetable.locate(done)[1], self.options.eval_every
         looks = every > 0 and done % every == 0
         if self.bound and (looks or self.bound.due(place)) and (reason := self.bound.broken(done)):
@@ -142,6 +128,7 @@ class Course:
             best = bests.tasks[name]
             self.timetable.left[name] = epoch
             yield Note(f"{name} had its best score, {best.rank.score:.3f}, in epoch {best.epoch}: it leaves the mix")
+        self.tracker.without(self.timetable.left)
         if self.timetable.left.keys() >= bests.objectives.keys():
             yield Note("no task is left to train: stopped")
             self.stand.ended = True
@@ -155,20 +142,6 @@ class Course:
         self.ledger.bests.best = None
         yield self.ledger.epoch(epoch, bound.step, f"step {bound.step}, within the bound")
         self.stand.ended = True
-
-    def _freeze(self, frozen: frozenset[str]) -> None:
-        self.frozen.weights = frozen
-        apply_freeze(self.model, frozen)
-
-    def _thaw(self, steps: int) -> Iterator[Note]:
-        """After a step: what is frozen from the next one on. The optimizer takes up by itself what has a gradient."""
-        before, frozen = self.frozen.weights, self.frozen.at(self.timetable.locate(steps)[0], steps)
-        if frozen == before:
-            return
-        for verb, weights in (("train", before - frozen), ("are frozen", frozen - before)):
-            if weights:
-                yield Note(f"from step {steps + 1} on {listed(sorted(parts_of(sorted(weights))))} {verb}")
-        self._freeze(frozen)
 
     def _steps(self) -> Iterator[tuple[Step[Piece], Progress]]:
         options, stand = self.options, self.stand
@@ -234,11 +207,12 @@ class Course:
         self.stand = Stand(**own["stand"])
         self.timetable.left = dict(own["left"])
         copy_into(self.weights, state.part("weights").tensors)
-        self._freeze(self.frozen.at(self.timetable.locate(self.stand.step)[0], self.stand.step))
+        self.frozen.go_to(self.model, self.timetable.locate(self.stand.step)[0], self.stand.step)
         load_optimizer(self.optimizer, self.weights, state.part("optimizer"))
         self.balance.load(own["balance"])
         last = {task: {name: np.array(rows, np.int64) for name, rows in piece.items()} for task, piece in own["last"].items()}
         self.tracker.load(own["tracker"], last)
+        self.tracker.without(self.timetable.left)
         if self.spikes and own["spikes"]:
             self.spikes.load(own["spikes"])
         self.ledger.load(state.part("ledger"))

@@ -12,7 +12,7 @@ from mtlkit.data.tokenizer import Encoded
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.bound import Bound
-from mtlkit.training.course import Course, Frozen
+from mtlkit.training.course import Course
 from mtlkit.training.events import BestOfTask, Chosen, Event, Forgetting, Note, Parts
 from mtlkit.training.freezing import prefix_of
 from mtlkit.training.frozen_weights import PartTable, apply_freeze, multiples_of, prefix_depth
@@ -30,6 +30,7 @@ from mtlkit.training.resume import Saver
 from mtlkit.training.router import take_router, teach_router
 from mtlkit.training.schedules import Mix, make_plans
 from mtlkit.training.snapshot import Snapshot
+from mtlkit.training.stages import Frozen
 from mtlkit.training.timetable import Timetable
 
 
@@ -79,8 +80,8 @@ class Fit:
         self.timetable = Timetable(mix, options.epochs, options.accumulate)
         self.balance = make_balance(mixing.balance, model, list(self.mixed), mixing.balance_on)
         self.guards = self._make_guards()
-        self.frozen = Frozen(regime.freezing, self.idle, regime.freezing.at(0, 0) | self.idle)
-        apply_freeze(model, self.frozen.weights)
+        self.frozen = Frozen(regime.freezing, self.idle)
+        self.frozen.go_to(model, 0, 0)
         self.multiples = multiples_of(model, options.head_rate, options.layer_lr_decay)
         self.table = PartTable(model, regime.freezing, self.never, options.learning_rate, self.multiples)
 

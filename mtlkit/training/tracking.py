@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isfinite
 from typing import Any, Generic, TypeVar
@@ -157,6 +157,10 @@ class Tracker(Generic[Work]):
         found = summarise(self.steps, self.seconds, self.total) if self.steps else None
         self._clear()
         return found
+
+    def without(self, tasks: Collection[str]) -> None:
+        """These tasks have left: they have no turn any more."""
+        self.tasks = self.pairs.tasks = tuple(task for task in self.tasks if task not in tasks)
 
     def state(self) -> dict[str, Any]:
         """Plain JSON, all that `load` needs but for the last batches of tasks, whose kind the tracker does not know."""
