@@ -49,6 +49,7 @@ class StateFolder:
         try:
             self._restore()
             with locked(self.path, command) as held:
+                self._sweep()
                 try:
                     yield
                 finally:
