@@ -94,10 +94,10 @@ class Killer:
         return begun and child.lasts(self.draw.uniform(0, 0.03))
 
 
-def killed_after(forks: Forks, command: tuple[object, ...], out: Path, lines: int) -> None:
-    """A training that was killed when its log had so many lines."""
-    child = forks.start(*command, "--out", out)
-    assert child.until(lambda: lines_of(out) >= lines), child.err
+def killed_in(step: int, forks: Forks, command: tuple[object, ...], out: Path) -> None:
+    """A training that was killed in its step number `step`, 1 the first."""
+    child = forks.start(*command, "--out", out, hold="torch.optim:AdamW.step", call=step)
+    child.held()
     child.kill()
     assert child.wait() == -9
 

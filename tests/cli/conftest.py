@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from forks import Forks
-from killing import TINY, killed_after
+from killing import TINY, killed_in
 from rich.console import Console
 
 from mtlkit.cli import console
@@ -96,9 +96,9 @@ def whole(forks: Forks, command: Command, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def killed(forks: Forks, command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is left of it when it is killed after some ten steps; to be copied, not used."""
+    """What is left of it when it is killed in its 12th step; to be copied, not used."""
     out = tmp_path_factory.mktemp("killed") / "run"
-    killed_after(forks, command, out, 11)
+    killed_in(12, forks, command, out)
     return out
 
 

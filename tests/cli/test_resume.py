@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from forks import Forks
-from killing import differences, killed_after, newest, states
+from killing import differences, killed_in, newest, states
 
 from mtlkit.recipes import workplace
 from mtlkit.runs import file_digest, read_record, verify
@@ -44,8 +44,8 @@ def test_one_that_accumulates_goes_on_in_the_midst_of_an_epoch(  # faults 9, 10
     assert typed(*command, "--out", undisturbed).code == 0
     lines = [json.loads(line) for line in (undisturbed / "metrics.jsonl").read_text().splitlines()]
     ends = [place for place, line in enumerate(lines) if "epoch" in line]
-    killed_after(forks, command, out, ends[0] + 6)
     steps = [next(line["step"] for line in lines[end::-1] if "step" in line) for end in ends]
+    killed_in(steps[0] + 4, forks, command, out)
     assert steps[0] < newest(out) < steps[1]  # within the second epoch
     assert typed("train-mtl", "--resume", out).code == 0
     assert not list(differences(out, undisturbed))
@@ -102,7 +102,7 @@ def test_data_that_was_edited_is_refused_by_name(  # fault 12
 ) -> None:
     own = Path(shutil.copytree(data, tmp_path / "data"))
     command = tuple(str(word).replace(str(data), str(own)) for word in command)
-    killed_after(forks, command, tmp_path / "run", 8)
+    killed_in(8, forks, command, tmp_path / "run")
     table = own / "state" / "train.csv"
     text = table.read_text()
     table.write_text(text.replace("sleeps", "wakes", 1))
@@ -121,7 +121,7 @@ def test_a_start_that_was_trained_anew_is_refused(  # fault 12
 ) -> None:
     start = Path(shutil.copytree(mtl, tmp_path / "start"))
     command = ("train-mtl", "--task", f"kind={data / 'kind'}", "--init", start, "--batch-tokens", 128, "--save-every", 1)
-    killed_after(forks, command, tmp_path / "run", 4)
+    killed_in(4, forks, command, tmp_path / "run")
     record = json.loads((start / "run.json").read_text())
     (start / "run.json").write_text(json.dumps({**record, "seed": 9}))
     answer = typed(*command, "--out", tmp_path / "run", "--resume")
@@ -133,7 +133,7 @@ def test_a_newer_run_does_not_become_the_start(typed: Typed, forks: Forks, data:
     """Without --init the newest run is the start; the training that goes on keeps that which it began with."""
     first = Path(shutil.copytree(mtl.parent / "sentence", tmp_path / "runs" / "first"))
     command = ("train-mtl", "--task", f"kind={data / 'kind'}", "--runs", tmp_path / "runs", "--batch-tokens", 128)
-    killed_after(forks, (*command, "--save-every", 1), tmp_path / "runs" / "mtl", 4)
+    killed_in(4, forks, (*command, "--save-every", 1), tmp_path / "runs" / "mtl")
     second = Path(shutil.copytree(first, tmp_path / "runs" / "second"))
     record = json.loads((second / "run.json").read_text())
     (second / "run.json").write_text(json.dumps({**record, "finished": "2999-01-01T00:00:00.000000+00:00"}))
