@@ -44,7 +44,7 @@ def exchange(one: Path, other: Path) -> bool:
 
 
 def settle(folder: Path) -> None:
-    """Gives all that a folder holds the modes that the umask allows, and syncs it."""
+    """Gives a folder with all that it holds, or a file, the modes that the umask allows, and syncs it."""
     umask = os.umask(0)
     os.umask(umask)
     for path in [*folder.rglob("*"), folder]:

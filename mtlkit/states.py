@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from mtlkit import disk
 from mtlkit.errors import IntegrityError, SavingError
 from mtlkit.runs import LOG, SAVED, STATE, STEP
-from mtlkit.runs import holds_state as holds_state
 from mtlkit.state_files import TENSORS, fault_of, read_manifest, read_plain, read_tensors, step_of, write_files
 from mtlkit.state_lock import locked
 

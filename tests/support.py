@@ -11,7 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from mtlkit.config.training import TrainMtlOptions
+from mtlkit.config.checking import CheckDataOptions
+from mtlkit.config.inference import EmbedOptions, EvalOptions, ExportOptions, InfoOptions, PredictOptions
+from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import weight_names
@@ -20,6 +22,18 @@ from mtlkit.training.freezing import Freezing, parse_freeze
 from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.objectives import Objective
 from mtlkit.training.piece_vectors import WholeBackbone
+
+COMMANDS: dict[str, type[Any]] = {
+    "check-data": CheckDataOptions,
+    "pretrain": PretrainOptions,
+    "train-sentence": TrainSentenceOptions,
+    "train-mtl": TrainMtlOptions,
+    "embed": EmbedOptions,
+    "eval": EvalOptions,
+    "predict": PredictOptions,
+    "export": ExportOptions,
+    "info": InfoOptions,
+}
 
 
 def options(data: Path, out: Path, *names: str, **more: Any) -> TrainMtlOptions:

@@ -8,23 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-
-from mtlkit.config.checking import CheckDataOptions
-from mtlkit.config.inference import EmbedOptions, EvalOptions, ExportOptions, InfoOptions, PredictOptions
-from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
+from support import COMMANDS
 
 README = Path(__file__).parents[1] / "README.md"
-COMMANDS = {
-    "check-data": CheckDataOptions,
-    "pretrain": PretrainOptions,
-    "train-sentence": TrainSentenceOptions,
-    "train-mtl": TrainMtlOptions,
-    "embed": EmbedOptions,
-    "eval": EvalOptions,
-    "predict": PredictOptions,
-    "export": ExportOptions,
-    "info": InfoOptions,
-}
 
 
 def typed_commands() -> list[list[str]]:

@@ -15,9 +15,9 @@ from scenes import COMMAND, make_run, save
 
 from mtlkit import state_files
 from mtlkit.errors import IntegrityError
-from mtlkit.runs import file_digest, verify
+from mtlkit.runs import file_digest, holds_state, verify
 from mtlkit.state_files import MANIFEST, PLAIN, TENSORS, fault_of, read_manifest
-from mtlkit.states import StateFolder, holds_state
+from mtlkit.states import StateFolder
 
 FILES = (TENSORS, PLAIN, MANIFEST)
 

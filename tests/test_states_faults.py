@@ -15,8 +15,8 @@ from faults import CODES, Case, failing_at, killed_at_each, places, watch
 from scenes import SCENES, save
 
 from mtlkit.errors import SavingError
-from mtlkit.runs import check_place, verify
-from mtlkit.states import StateFolder, holds_state
+from mtlkit.runs import check_place, holds_state, verify
+from mtlkit.states import StateFolder
 
 SAVES: dict[Case, tuple[Any, Any]] = {
     ("the first state", True): (None, (30, "")),

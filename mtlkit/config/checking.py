@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mtlkit.config.common import DATA, MODEL, OnBadRow
 from mtlkit.config.fields import option
+from mtlkit.config.inference import runs_folder
 from mtlkit.config.training import TrainMtlOptions
 
 OUTPUT = "Output"
@@ -28,5 +29,5 @@ class CheckDataOptions:
         panel=MODEL,
         default_text="the newest run",
     )
-    runs: Path = option(Path("runs"), "Where runs are looked for.", panel=MODEL)
+    runs: Path = runs_folder()
     strict: bool = option(False, "Exit with 3 where a finding would spoil a result.", panel=OUTPUT)

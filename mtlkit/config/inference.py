@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mtlkit.config.common import DATA, MACHINE, MODEL, MachineOptions, OnBadRow
 from mtlkit.config.fields import option
@@ -16,6 +16,16 @@ Backend = Literal["auto", "torch", "onnx"]
 ExportFormat = Literal["sentence-transformers", "onnx", "compact"]
 
 
+def run_argument(help: str) -> Any:
+    """The run that a command looks at."""
+    return option(None, help, panel=MODEL, positional=True, metavar="RUN", default_text="the newest run")
+
+
+def runs_folder() -> Any:
+    """Where the newest run is found."""
+    return option(Path("runs"), "Where runs are looked for.", panel=MODEL)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions(MachineOptions):
     """Every command that reads a model has these."""
@@ -23,7 +33,7 @@ class ModelOptions(MachineOptions):
     model: str | None = option(
         None, "Folder of a run or of a Hugging Face model, or a hub id.", panel=MODEL, default_text="the newest run"
     )
-    runs: Path = option(Path("runs"), "Where runs are looked for.", panel=MODEL)
+    runs: Path = runs_folder()
     precision: InferencePrecision = option(
         "auto", "Arithmetic; auto is bf16 on CUDA and fp32 elsewhere; int8 is the fastest on a CPU.", panel=MACHINE
     )
@@ -116,14 +126,7 @@ class EvalOptions(VectorOptions, ModelOptions):
 class ExportOptions:
     """Options of `mtlkit export`."""
 
-    model: str | None = option(
-        None,
-        "Folder of a run or of a Hugging Face model, or a hub id.",
-        panel=MODEL,
-        positional=True,
-        metavar="RUN",
-        default_text="the newest run",
-    )
+    model: str | None = run_argument("Folder of a run or of a Hugging Face model, or a hub id.")
     out: Path | None = option(
         None,
         "Folder of the export.",
@@ -132,7 +135,7 @@ class ExportOptions:
         metavar="DIR",
         default_text="in the run, named as the format",
     )
-    runs: Path = option(Path("runs"), "Where runs are looked for.", panel=MODEL)
+    runs: Path = runs_folder()
     format: ExportFormat = option(
         "sentence-transformers",
         "A folder that SentenceTransformer(DIR) loads, an ONNX graph with every head, or a run in a quarter of the bytes.",
@@ -146,15 +149,8 @@ class ExportOptions:
 class CurvesOptions:
     """Options of `mtlkit curves`."""
 
-    run: Path | None = option(
-        None,
-        "Folder of a run, or a metrics.jsonl.",
-        panel=MODEL,
-        positional=True,
-        metavar="RUN",
-        default_text="the newest run",
-    )
-    runs: Path = option(Path("runs"), "Where runs are looked for.", panel=MODEL)
+    run: Path | None = run_argument("Folder of a run, or a metrics.jsonl.")
+    runs: Path = runs_folder()
     output: Path | None = option(None, "Draw the curves to an .svg or .png file.", panel=OUTPUT, short="-o")
     smooth: int | None = option(
         None,
@@ -170,12 +166,5 @@ class CurvesOptions:
 class InfoOptions:
     """Options of `mtlkit info`."""
 
-    run: Path | None = option(
-        None,
-        "Folder of a run, of an export or of a training that is not finished; or mini.",
-        panel=MODEL,
-        positional=True,
-        metavar="RUN",
-        default_text="the newest run",
-    )
-    runs: Path = option(Path("runs"), "Where runs are looked for.", panel=MODEL)
+    run: Path | None = run_argument("Folder of a run, of an export or of a training that is not finished; or mini.")
+    runs: Path = runs_folder()

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from mtlkit import disk
 from mtlkit.errors import DataError, UsageError, listed
 
 Vectors = NDArray[np.float32]
@@ -134,11 +135,7 @@ def vector_file(path: Path, dim: int, folder: Path | None = None) -> Iterator[Wr
                     yield writer
                 finally:  # after a failure too: a writer left open would complain once the file is gone
                     writer.close()
-            umask = os.umask(0)
-            os.umask(umask)
-            beside.chmod(0o666 & ~umask)
-            with beside.open("r+b") as file:
-                os.fsync(file.fileno())
+            disk.settle(beside)
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)

@@ -162,7 +162,7 @@ class Workplace(Generic[Options]):
         path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         spiked = all(math.isfinite(value) for one in error.losses for value in one.values())
         said = f"{error}; the texts of the batch are in {path}{f'; skip it with: {self.go_on} --on-spike skip' if spiked else ''}"
-        return DivergedStep(said, error.index, error.pieces, error.losses, error.before)
+        return DivergedStep(said, error.index, error.pieces, error.losses)
 
     @contextmanager
     def comparing(self) -> Iterator[None]:

@@ -65,9 +65,7 @@ class Bests:
 
     def state(self) -> Snapshot:
         best = self.best
-        tensors = {f":{name}": weight for name, weight in best.weights.items()} if best else {}
-        for task, one in self.tasks.items():
-            tensors |= {f"{task}:{name}": weight for name, weight in (one.weights or {}).items()}
+        weights = {"": best.weights if best else {}, **{task: one.weights or {} for task, one in self.tasks.items()}}
         plain: dict[str, Any] = {
             "best": {"rank": asdict(best.rank), "scores": best.scores} if best else None,
             "tasks": {task: {"rank": asdict(one.rank), "epoch": one.epoch, "step": one.step} for task, one in self.tasks.items()},
@@ -75,7 +73,7 @@ class Bests:
             "worse": self.worse,
             "each": dict(self.each),
         }
-        return Snapshot(tensors, plain)
+        return Snapshot(Snapshot.join({name: Snapshot(one) for name, one in weights.items()}).tensors, plain)
 
     def load(self, state: Snapshot) -> None:
         best = state.plain["best"]
@@ -91,6 +89,4 @@ class Bests:
 
     def _weights(self, state: Snapshot, name: str) -> dict[str, Tensor]:
         there = dict(self.model.named_parameters())
-        start = f"{name}:"
-        found = {key[len(start) :]: value for key, value in state.tensors.items() if key.startswith(start)}
-        return {name: value.to(there[name].device, copy=True) for name, value in found.items()}
+        return {key: value.to(there[key].device, copy=True) for key, value in state.tensors_of(name).items()}

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
 from mtlkit.config.task_training import TaskTrainingOptions
 from mtlkit.inference.compute import Compute
@@ -17,29 +15,17 @@ from mtlkit.training.bound import Bound
 from mtlkit.training.events import Event, Note, Progress, Tracking
 from mtlkit.training.frozen_weights import training_mode
 from mtlkit.training.ledger import Ledger
-from mtlkit.training.loop import Begun, DivergedStep, Step, train
-from mtlkit.training.loss_spikes import LossSpikes, skipped
+from mtlkit.training.loop import DivergedStep, Step, train
+from mtlkit.training.loss_spikes import skipped
 from mtlkit.training.multitask import TaskLosses
-from mtlkit.training.optimizer import LearningRate, load_optimizer, make_optimizer, optimizer_state
-from mtlkit.training.random_state import RandomState
+from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.resume import Saver
 from mtlkit.training.schedules import Piece
 from mtlkit.training.snapshot import Snapshot, copy_into
 from mtlkit.training.stages import Frozen
 from mtlkit.training.timetable import Timetable
 from mtlkit.training.tracking import Tracker
-
-
-@dataclass
-class Stand:
-    """Where a training stands: steps taken, tokens seen, seconds passed, steps skipped; whether it has come to its end before its
-    last epoch."""
-
-    step: int = 0
-    seen: int = 0
-    seconds: float = 0.0
-    skipped: int = 0
-    ended: bool = False
+from mtlkit.training.updates import Stand, Updates
 
 
 class Course:
@@ -64,12 +50,10 @@ class Course:
         self.frozen, self.options, self.compute, self.multiples = frozen, options, compute, multiples
         self.bound, self.saver, self.stand = bound, saver, Stand()
         self.lengths = {name: one.train.lengths for name, one in losses.objectives.items()}
-        self.weights = dict(model.named_parameters())
         self.rate = LearningRate(options.learning_rate, timetable.full * options.epochs, options.warmup)
         self.decay = 0.0 if any(guard.replaces_decay for guard in losses.guards.values()) else options.weight_decay
-        self.optimizer = make_optimizer(self.weights, self.decay, multiples)
+        self.updates = Updates(model, self.decay, options.on_spike, compute, multiples, ledger.bests.never)
         self.tracker: Tracker[Piece] = Tracker(model, list(losses.objectives), losses, compute, options.track_every)
-        self.spikes = None if options.on_spike == "ignore" else LossSpikes()
 
     def at(self, step: int) -> float:
         """The learning rate of a step."""
@@ -137,7 +121,7 @@ class Course:
         """The bound broke: the last weights within it stay, whatever their score."""
         place = f"those of step {bound.step}, the last within the bound" if bound.step else "those of the start: no step kept it"
         yield Note(f"{reason}: stopped; the weights kept are {place}", warning=True)
-        copy_into(self.weights, bound.kept)
+        copy_into(self.updates.weights, bound.kept)
         self.ledger.judge.moved()
         self.ledger.bests.best = None
         yield self.ledger.epoch(epoch, bound.step, f"step {bound.step}, within the bound")
@@ -162,16 +146,14 @@ class Course:
                 takes=self.timetable.takes(stand.step),
                 names_of=list,
                 tracker=self.tracker,
-                begun=Begun(self.optimizer, stand.step, self.spikes, options.on_spike == "stop"),
+                begun=self.updates.begun(stand.step),
             ):
                 stand.seen += sum(int(self.lengths[name][rows].sum()) for piece in step.pieces for name, rows in piece.items())
                 stand.step, stand.seconds = step.index + 1, time.monotonic() - begun
-                epoch, speed = self.timetable.locate(step.index)[0] + 1, stand.seen / stand.seconds
-                total, epochs = self.timetable.steps, options.epochs
-                yield step, Progress(stand.step, total, epoch, epochs, stand.seconds, speed, step.losses, {})
-        except DivergedStep as error:
-            if self.saver and self.spikes and options.on_spike == "stop":
-                error.before.restore()
+                epoch, total, epochs = self.timetable.locate(step.index)[0] + 1, self.timetable.steps, options.epochs
+                yield step, Progress(stand.step, total, epoch, epochs, stand.seconds, stand.speed, step.losses, {})
+        except DivergedStep:
+            if self.saver and self.updates.stops:
                 self.saver.save(stand.step, self.snapshot())
             raise
 
@@ -185,40 +167,29 @@ class Course:
             "balance": self.balance.state(),
             "tracker": self.tracker.state(),
             "last": last,
-            "spikes": self.spikes.state() if self.spikes else None,
         }
         parts = {
             "own": Snapshot(plain=own),
-            "weights": Snapshot(self._trained()),
-            "optimizer": optimizer_state(self.optimizer, self.weights),
-            "random": RandomState(self.compute.device).state(),
+            **self.updates.parts(),
             "ledger": self.ledger.state(),
             **({"bound": self.bound.state()} if self.bound else {}),
         }
         return Snapshot.join(parts)
-
-    def _trained(self) -> dict[str, Tensor]:
-        """What may have moved. What never trains is the start's."""
-        return {name: weight.detach() for name, weight in self.weights.items() if name not in self.ledger.bests.never}
 
     def load(self, state: Snapshot, *, extended: bool) -> None:
         """Goes on from there. Everything was made from the same start before. `extended`: past what had been its end."""
         own = state.part("own").plain
         self.stand = Stand(**own["stand"])
         self.timetable.left = dict(own["left"])
-        copy_into(self.weights, state.part("weights").tensors)
         self.frozen.go_to(self.model, self.timetable.locate(self.stand.step)[0], self.stand.step)
-        load_optimizer(self.optimizer, self.weights, state.part("optimizer"))
         self.balance.load(own["balance"])
         last = {task: {name: np.array(rows, np.int64) for name, rows in piece.items()} for task, piece in own["last"].items()}
         self.tracker.load(own["tracker"], last)
         self.tracker.without(self.timetable.left)
-        if self.spikes and own["spikes"]:
-            self.spikes.load(own["spikes"])
         self.ledger.load(state.part("ledger"))
         if self.bound:
             self.bound.load(state.part("bound"))
         self.ledger.judge.moved()
         if extended:
             self.stand.ended, self.ledger.bests.worse = False, 0
-        RandomState.load(state.part("random"), self.compute.device)
+        self.updates.load(state)

@@ -34,14 +34,12 @@ class Rate(Protocol):
 
 
 class DivergedStep(DivergedError):
-    """A step that was not taken because of its numbers. `index` is its number from 0, `pieces` its work, `losses` theirs;
-    `before` is where random numbers stood before it. Everything else stands as it did then."""
+    """A step that was not taken because of its numbers. `index` is its number from 0, `pieces` its work, `losses` theirs. No
+    weight has moved; where a spike ends the training, everything stands as it did before the step."""
 
-    def __init__(
-        self, message: str, index: int, pieces: Sequence[Any], losses: Sequence[Mapping[str, float]], before: RandomState
-    ) -> None:
+    def __init__(self, message: str, index: int, pieces: Sequence[Any], losses: Sequence[Mapping[str, float]]) -> None:
         super().__init__(message)
-        self.index, self.pieces, self.losses, self.before = index, pieces, losses, before
+        self.index, self.pieces, self.losses = index, pieces, losses
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ def train(
     begun = begun or Begun(make_optimizer(weights, weight_decay, multiples))
     optimizer = begun.optimizer
     for index, pieces in enumerate(groups(work, takes), begun.index):
-        before, weighed = RandomState(compute.device), balance.state() if begun.stop else None
+        before = (RandomState(compute.device), balance.state()) if begun.stop else None
         add_thawed(optimizer, weights, weight_decay, multiples, index)
         set_rate(optimizer, rate.at(index), index)
         shares = Shares(pieces, names_of)
@@ -139,11 +137,13 @@ def train(
             spike = begun.spikes.found(means, total["norm"])
             wrong = f"step {index + 1} was not taken: {spike}" if spike and begun.stop else ""
         if wrong:
-            if weighed:
+            if before:
+                random, weighed = before
+                random.restore()
                 balance.load(weighed)
             if tracker:
                 tracker.undo()
-            raise DivergedStep(wrong, index, pieces, each, before)
+            raise DivergedStep(wrong, index, pieces, each)
         if begun.spikes and not skipped:
             begun.spikes.add(means, total["norm"])
             skipped = bool(spike)

@@ -22,12 +22,12 @@ from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import next_token_loss
 from mtlkit.training.events import Event, Progress
-from mtlkit.training.loop import Begun, DivergedStep, Step, train
-from mtlkit.training.loss_spikes import LossSpikes, skipped
-from mtlkit.training.optimizer import LearningRate, load_optimizer, make_optimizer, optimizer_state
-from mtlkit.training.random_state import RandomState
+from mtlkit.training.loop import DivergedStep, Step, train
+from mtlkit.training.loss_spikes import skipped
+from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.resume import Saver
-from mtlkit.training.snapshot import Snapshot, copy_into
+from mtlkit.training.snapshot import Snapshot
+from mtlkit.training.updates import Stand, Updates
 
 
 def window_batch(ids: NDArray[np.int64], targets: NDArray[np.int64], length: int, device: torch.device) -> tuple[Batch, Tensor]:
@@ -45,21 +45,6 @@ class Pieces:
     epoch: int
 
 
-@dataclass
-class Reached:
-    """Where it stands: steps taken, tokens seen, seconds passed, steps skipped."""
-
-    step: int = 0
-    seen: int = 0
-    seconds: float = 0.0
-    skipped: int = 0
-
-    @property
-    def speed(self) -> float:
-        """Tokens a second."""
-        return self.seen / self.seconds
-
-
 class NextTokenTraining:
     """Trains a base on windows of text for `steps` steps (None: as many as its epochs have), and writes each to the log."""
 
@@ -70,10 +55,8 @@ class NextTokenTraining:
         each = math.ceil(len(windows) / self.per_batch)
         self.steps = options.epochs * each if options.tokens is None else max(1, options.tokens // self.batch_tokens)
         self.epochs = math.ceil(self.steps / each)
-        self.weights = dict(model.named_parameters())
-        self.optimizer = make_optimizer(self.weights, options.weight_decay)
-        self.spikes = None if options.on_spike == "ignore" else LossSpikes()
-        self.reached = Reached()
+        self.updates = Updates(model, options.weight_decay, options.on_spike, compute)
+        self.reached = Stand()
 
     def _work(self) -> Iterator[Pieces]:
         """All of it from the first step on. A batch is cut when it is asked for."""
@@ -105,7 +88,7 @@ class NextTokenTraining:
                 clip=options.clip,
                 compute=self.compute,
                 describe=lambda pieces: f"epoch {pieces.epoch + 1}",
-                begun=Begun(self.optimizer, reached.step, self.spikes, options.on_spike == "stop"),
+                begun=self.updates.begun(reached.step),
             ):
                 reached.step, reached.seen = step.index + 1, reached.seen + len(step.work.ids)
                 reached.seconds = time.monotonic() - begun
@@ -115,9 +98,8 @@ class NextTokenTraining:
                 yield self._progress(step, log)
                 if saver:
                     saver.after(reached.step, self.snapshot)
-        except DivergedStep as error:
-            if saver and options.on_spike == "stop":
-                error.before.restore()
+        except DivergedStep:
+            if saver and self.updates.stops:
                 saver.save(reached.step, self.snapshot())
             raise
 
@@ -135,25 +117,10 @@ class NextTokenTraining:
 
     def snapshot(self, *, complete: bool = False) -> Snapshot:
         """All that `load` needs, between two steps; `complete`: after the last."""
-        own = {
-            "reached": vars(self.reached),
-            "complete": complete,
-            "spikes": self.spikes.state() if self.spikes else None,
-        }
-        parts = {
-            "own": Snapshot(plain=own),
-            "weights": Snapshot(self.weights),
-            "optimizer": optimizer_state(self.optimizer, self.weights),
-            "random": RandomState(self.compute.device).state(),
-        }
-        return Snapshot.join(parts)
+        own = {"reached": vars(self.reached), "complete": complete}
+        return Snapshot.join({"own": Snapshot(plain=own), **self.updates.parts()})
 
     def load(self, state: Snapshot) -> None:
         """Goes on from there."""
-        own = state.part("own").plain
-        self.reached = Reached(**own["reached"])
-        copy_into(self.weights, state.part("weights").tensors)
-        load_optimizer(self.optimizer, self.weights, state.part("optimizer"))
-        if self.spikes and own["spikes"]:
-            self.spikes.load(own["spikes"])
-        RandomState.load(state.part("random"), self.compute.device)
+        self.reached = Stand(**state.part("own").plain["reached"])
+        self.updates.load(state)

@@ -24,9 +24,12 @@ class Snapshot:
         return cls(tensors, {name: one.plain for name, one in parts.items()})
 
     def part(self, name: str) -> Snapshot:
+        return Snapshot(self.tensors_of(name), self.plain[name])
+
+    def tensors_of(self, name: str) -> dict[str, Tensor]:
+        """Those of a part, whatever is plain."""
         start = f"{name}:"
-        tensors = {key[len(start) :]: value for key, value in self.tensors.items() if key.startswith(start)}
-        return Snapshot(tensors, self.plain[name])
+        return {key[len(start) :]: value for key, value in self.tensors.items() if key.startswith(start)}
 
 
 @torch.no_grad()

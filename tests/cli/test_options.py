@@ -8,26 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
+from support import COMMANDS
 
 from mtlkit.cli.options import PANELS, add_command, read_config, with_values
-from mtlkit.config.checking import CheckDataOptions
-from mtlkit.config.inference import EmbedOptions, EvalOptions, PredictOptions
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes.saving import command_line
 
 if TYPE_CHECKING:
     from .conftest import Typed
-
-COMMANDS: dict[str, type[Any]] = {
-    "check-data": CheckDataOptions,
-    "pretrain": PretrainOptions,
-    "train-sentence": TrainSentenceOptions,
-    "train-mtl": TrainMtlOptions,
-    "embed": EmbedOptions,
-    "eval": EvalOptions,
-    "predict": PredictOptions,
-}
 
 
 def parse(options: type[Any], *arguments: object) -> Any:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from support import notes, write
 
 from mtlkit.config.training import TrainMtlOptions
@@ -19,7 +18,6 @@ from mtlkit.recipes.train_mtl import stream
 from mtlkit.runs import file_digest, read_record, verify
 from mtlkit.training.events import Sharing
 from mtlkit.training.loop import DivergedStep
-from mtlkit.training.random_state import RandomState
 
 
 @pytest.fixture
@@ -66,7 +64,7 @@ def test_other_data_is_not_compared(stopped: TrainMtlOptions, tmp_path: Path) ->
 
 def test_a_task_alone_that_diverges_says_so(stopped: TrainMtlOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     def diverges(*_: Any) -> Iterator[Any]:
-        raise DivergedStep("loss of 'kind' is nan at step 2", 1, [], [], RandomState(torch.device("cpu")))
+        raise DivergedStep("loss of 'kind' is nan at step 2", 1, [], [])
         yield
 
     monkeypatch.setattr(baselines, "fit", diverges)

@@ -50,7 +50,7 @@ def train(compute: Compute) -> Train:
 
 
 def weights_of(training: NextTokenTraining) -> dict[str, Tensor]:
-    return {name: weight.detach() for name, weight in training.weights.items()}
+    return {name: weight.detach() for name, weight in training.updates.weights.items()}
 
 
 @pytest.mark.parametrize("more", [{}, {"tokens": 6 * 8 * LENGTH}, {"on_spike": "skip"}])
