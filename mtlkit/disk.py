@@ -7,10 +7,13 @@ import errno
 import os
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
+from typing import BinaryIO
 
+UNFINISHED = ".unfinished"  # ends the name of a file that is being written beside its place
 HERE, EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 UNABLE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}  # what systems answer that cannot exchange
 
@@ -29,6 +32,22 @@ def sync(path: Path) -> None:
 
 def rename(source: Path, target: Path) -> None:
     source.rename(target)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file to write. At the end of the block it is synced and takes the place of `path` in one step; if the block or the
+    disk fails, `path` stays as it was. Raises OSError."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=UNFINISHED)
+    beside = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        settle(beside)
+        rename(beside, path)
+        sync(path.parent)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def exchange(one: Path, other: Path) -> bool:
