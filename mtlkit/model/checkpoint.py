@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch.overrides import TorchFunctionMode
 
 from mtlkit.config.architecture import Encoding, Stage
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.errors import IntegrityError
 from mtlkit.model.compact import narrow, widen
 from mtlkit.model.description import CONFIG, Checkpoint, read_checkpoint, write_checkpoint
@@ -19,10 +21,20 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs import WEIGHTS, diagnose
 
 
-def save_model(model: MultiTaskModel, folder: Path, stage: Stage, encoding: Encoding, *, compact: bool = False) -> None:
+def save_model(
+    model: MultiTaskModel,
+    folder: Path,
+    stage: Stage,
+    encoding: Encoding,
+    *,
+    sources: Mapping[str, SourceRecord] | None = None,
+    compact: bool = False,
+) -> None:
     """Writes `config.json` and `model.safetensors`, with every head and the router; in a quarter of the bytes if `compact`."""
     router = model.router.tasks if model.router is not None else ()
-    checkpoint = Checkpoint(stage, model.backbone.architecture, encoding, tuple(model.tasks.values()), router)
+    checkpoint = Checkpoint(
+        stage, model.backbone.architecture, encoding, tuple(model.tasks.values()), router, dict(sources or {})
+    )
     write_checkpoint(folder, checkpoint)
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
     save_file(narrow(weights) if compact else weights, folder / WEIGHTS)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import typing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mtlkit.config.architecture import Architecture, Encoding, Stage, TaskSpec
 from mtlkit.config.plain import build, parse_object
+from mtlkit.config.source_record import SourceRecord, records_from_json, records_to_json
 from mtlkit.errors import IntegrityError, UsageError, listed
 from mtlkit.runs import RECORD, diagnose, write_json
 
@@ -20,13 +21,14 @@ SHORTEST = 3  # tokens that a text may be cut to: the first, the last, and one b
 @dataclass(frozen=True)
 class Checkpoint:
     """The layout of `config.json`: everything but the weights that a model is. `router` names the tasks that its router tells
-    apart; there is no such entry where it has none."""
+    apart; `sources` say how the data of each task was read. Neither entry is written where it is empty."""
 
     stage: Stage
     architecture: Architecture
     encoding: Encoding
     tasks: tuple[TaskSpec, ...]
     router: tuple[str, ...] = ()
+    sources: dict[str, SourceRecord] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if unknown := set(self.router) - {task.name for task in self.tasks}:
@@ -37,8 +39,8 @@ class Checkpoint:
             raise ValueError(f"texts of {self.encoding.max_length} tokens do not fit {self.architecture.max_length} positions")
 
     def to_json(self) -> dict[str, Any]:
-        value = {"format": FORMAT, **asdict(self)}
-        return value if self.router else {key: entry for key, entry in value.items() if key != "router"}
+        value = {"format": FORMAT, **asdict(self), "sources": records_to_json(self.sources)}
+        return {key: entry for key, entry in value.items() if entry or key not in ("router", "sources")}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Checkpoint:
@@ -54,6 +56,7 @@ class Checkpoint:
             encoding=build(Encoding, value["encoding"]),
             tasks=tuple(TaskSpec.from_json(task) for task in tasks),
             router=tuple(router),
+            sources=records_from_json(value.get("sources", {})),
         )
 
 

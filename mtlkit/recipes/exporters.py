@@ -51,7 +51,7 @@ def write_onnx(folder: Path, weights: Weights) -> None:
 def write_compact(folder: Path, weights: Weights) -> None:
     """A run in a quarter of the bytes."""
     checkpoint = weights.checkpoint
-    save_model(weights.model, folder, checkpoint.stage, checkpoint.encoding, compact=True)
+    save_model(weights.model, folder, checkpoint.stage, checkpoint.encoding, sources=checkpoint.sources, compact=True)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from mtlkit.config.architecture import Encoding, Stage
 from mtlkit.config.common import TrainingOptions
 from mtlkit.config.inference import ExportOptions
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.report.card import model_card
@@ -49,12 +50,13 @@ def command_line(command: str, options: TrainingOptions | ExportOptions) -> str:
 
 @dataclass(frozen=True)
 class Product:
-    """What a training made: a model of a stage, and how it reads texts."""
+    """What a training made: a model of a stage, how it reads texts, and how the data of each task was read."""
 
     model: MultiTaskModel
     tokenizer: Tokenizer
     stage: Stage
     encoding: Encoding
+    sources: Mapping[str, SourceRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Making:
 def save_run(folder: Path, out: Path, product: Product, made: Making, metrics: dict[str, Any]) -> None:
     """Writes model, tokenizer, card and record into the staged folder and moves it to its place."""
     model = product.model
-    save_model(model, folder, product.stage, product.encoding)
+    save_model(model, folder, product.stage, product.encoding, sources=product.sources)
     product.tokenizer.save(str(folder / TOKENIZER))
     options = replace(made.options, resume=None)  # what makes the run, not how it came about
     command = command_line(made.command, options)

@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError
 from mtlkit.model.checkpoint import load_model, save_model
@@ -142,3 +143,11 @@ def test_the_architecture_saved_is_the_one_in_use(tiny_model: MultiTaskModel, tm
     loaded, checkpoint = load_model(tmp_path)
     assert checkpoint.architecture == replace(tiny_model.backbone.architecture, attention="causal")
     assert loaded.backbone.blocks[0].attention.causal  # type: ignore[union-attr]
+
+
+def test_how_sources_were_read_is_saved_with_the_model(tiny_model: MultiTaskModel, tmp_path: Path) -> None:
+    sources = {"topic": SourceRecord("a.csv", ("title", "body"), ("label",), kind="classification")}
+    save_model(tiny_model, tmp_path, "mtl", Encoding(32), sources=sources)
+    assert load_model(tmp_path)[1].sources == sources
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert Checkpoint.from_json({key: value for key, value in config.items() if key != "sources"}).sources == {}
