@@ -146,7 +146,7 @@ def test_the_architecture_saved_is_the_one_in_use(tiny_model: MultiTaskModel, tm
 
 
 def test_how_sources_were_read_is_saved_with_the_model(tiny_model: MultiTaskModel, tmp_path: Path) -> None:
-    sources = {"topic": SourceRecord("a.csv", ("title", "body"), ("label",), kind="classification")}
+    sources = {"topic": SourceRecord("a.csv", text=("title", "body"), label=("label",), kind="classification")}
     save_model(tiny_model, tmp_path, "mtl", Encoding(32), sources=sources)
     assert load_model(tmp_path)[1].sources == sources
     config = json.loads((tmp_path / "config.json").read_text())
