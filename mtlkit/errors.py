@@ -21,6 +21,14 @@ class UsageError(MtlkitError):
     exit_code = 2
 
 
+class OptionError(UsageError):
+    """An option whose value cannot be: of another type, or out of range."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field, self.reason = field, reason
+
+
 class DataError(MtlkitError):
     """A data set that cannot be read or used as asked."""
 
@@ -58,6 +66,12 @@ class NetworkError(MtlkitError):
     """A hub that cannot be reached."""
 
     exit_code = 6
+
+
+def shorten(text: str, width: int = 80) -> str:
+    """One line of at most `width` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: max(1, width - 1)].rstrip() + "…"
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

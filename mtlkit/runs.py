@@ -51,7 +51,11 @@ class RunRecord:
     @property
     def sources(self) -> dict[str, str]:
         """Where the data of each task came from."""
-        return {name: data["source"] for name, data in self.data.items() if isinstance(data, dict) and "source" in data}
+        return {
+            name: data["source"]
+            for name, data in self.data.items()
+            if isinstance(data, dict) and isinstance(data.get("source"), str)
+        }
 
 
 def file_digest(path: Path, size: int | None = None) -> str:

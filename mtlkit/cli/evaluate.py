@@ -55,8 +55,9 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
 
 def show(name: str, task: TaskEvaluation, confusion: bool) -> None:
     """A task's tables."""
+    from mtlkit.errors import shorten
     from mtlkit.report.tables import class_table, headline, new_table, titled
-    from mtlkit.report.text import literal, shorten
+    from mtlkit.report.text import literal
 
     console = stdout()
     metrics = task.metrics

@@ -14,7 +14,7 @@ import typer
 
 from mtlkit.cli.console import close_stdout
 from mtlkit.config.fields import Declaration
-from mtlkit.errors import UsageError, listed, suggest
+from mtlkit.errors import OptionError, UsageError, listed, suggest
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -41,6 +41,8 @@ def add_command(
         try:
             handler(options(**values), as_json)
             sys.stdout.flush()
+        except OptionError as error:
+            raise UsageError(f"--{error.field.replace('_', '-')}: {error.reason}") from None
         except BrokenPipeError:  # here, because Typer would make it an error
             close_stdout()
 

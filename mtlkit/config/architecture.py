@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mtlkit.config.numbers import whole
 from mtlkit.config.plain import build
-from mtlkit.errors import UsageError
+from mtlkit.errors import UsageError, shorten
 
 Attention = Literal["bidirectional", "causal"]
 Truncation = Literal["head", "tail", "head-tail"]
@@ -120,7 +121,7 @@ def check_task_name(name: str) -> str:
     Raises UsageError for any other name.
     """
     if not TASK_NAME.fullmatch(name):
-        raise UsageError(f"task name {name!r} is not usable; use lower-case letters, digits, '-' and '_', 64 at most")
+        raise UsageError(f"task name {shorten(name)!r} is not usable; use lower-case letters, digits, '-' and '_', 64 at most")
     return name
 
 
@@ -130,6 +131,8 @@ def parse_head(text: str) -> tuple[int, ...]:
         return ()
     kind, _, widths = text.partition(":")
     parts = widths.split(",")
-    if kind != "mlp" or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
-        raise UsageError(f"--head {text!r} is not known; write 'linear' or 'mlp:256,128'")
-    return tuple(int(part) for part in parts)
+    found = [whole(part.strip(), 1) for part in parts]
+    sizes = tuple(width for width in found if width is not None)
+    if kind != "mlp" or len(sizes) < len(found):
+        raise UsageError(f"--head {shorten(text)!r} is not known; write 'linear' or 'mlp:256,128'")
+    return sizes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mtlkit.config.checked import CheckedOptions
 from mtlkit.config.common import DATA, MODEL, OnBadRow
 from mtlkit.config.fields import option
 from mtlkit.config.inference import runs_folder
@@ -14,7 +15,7 @@ OUTPUT = "Output"
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckDataOptions:
+class CheckDataOptions(CheckedOptions):
     """Options of `mtlkit check-data`: of the data, those of `train-mtl`."""
 
     task: list[str] = option(TrainMtlOptions().task, "A task, NAME=SOURCE; repeatable.", panel=DATA, metavar="NAME=SOURCE")

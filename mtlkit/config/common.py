@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from mtlkit.config.architecture import SIZES
+from mtlkit.config.checked import LARGEST, CheckedOptions
 from mtlkit.config.fields import option
 from mtlkit.config.saving import SAVE_EVERY
 
@@ -20,11 +21,11 @@ DATA, MODEL, TRAINING, RUN, MACHINE = "Data", "Model", "Training", "Run", "Machi
 
 
 @dataclass(frozen=True, kw_only=True)
-class MachineOptions:
+class MachineOptions(CheckedOptions):
     """Every command that runs a model has these."""
 
     device: Device = option("auto", "Where to compute; auto takes a GPU when there is one.", panel=MACHINE)
-    seed: int = option(0, "Everything random follows from it.", panel=MACHINE, minimum=0)
+    seed: int = option(0, "Random seed.", panel=MACHINE, minimum=0, maximum=LARGEST)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ class TrainingOptions(MachineOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShapeOptions:
+class ShapeOptions(CheckedOptions):
     """The shape of fresh weights."""
 
     size: Size = option("xs", "xs 2x128, s 4x256, m 6x384, l 12x768 (layers x width).", panel=MODEL)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from mtlkit.config.checked import CheckedOptions
 from mtlkit.config.common import DATA, MACHINE, MODEL, MachineOptions, OnBadRow
 from mtlkit.config.fields import option
 from mtlkit.config.training import OBJECTIVE
@@ -56,7 +57,7 @@ class TextOptions(ModelOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VectorOptions:
+class VectorOptions(CheckedOptions):
     """Which vectors are meant, wherever vectors are asked for."""
 
     dim: int | None = option(
@@ -123,7 +124,7 @@ class EvalOptions(VectorOptions, ModelOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportOptions:
+class ExportOptions(CheckedOptions):
     """Options of `mtlkit export`."""
 
     model: str | None = run_argument("Folder of a run or of a Hugging Face model, or a hub id.")
@@ -146,7 +147,7 @@ class ExportOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CurvesOptions:
+class CurvesOptions(CheckedOptions):
     """Options of `mtlkit curves`."""
 
     run: Path | None = run_argument("Folder of a run, or a metrics.jsonl.")
@@ -163,7 +164,7 @@ class CurvesOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InfoOptions:
+class InfoOptions(CheckedOptions):
     """Options of `mtlkit info`."""
 
     run: Path | None = run_argument("Folder of a run, of an export or of a training that is not finished; or mini.")

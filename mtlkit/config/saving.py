@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mtlkit.config.numbers import finite
-from mtlkit.errors import UsageError
+from mtlkit.config.numbers import finite, whole
+from mtlkit.errors import UsageError, shorten
 
 SAVE_EVERY = "10m"
 
@@ -20,9 +20,9 @@ class SaveEvery:
 
 def parse_save_every(text: str) -> SaveEvery:
     """`500` are steps, `10m` minutes. Raises UsageError."""
-    if text.isdecimal() and int(text) > 0:
-        return SaveEvery(steps=int(text))
+    if steps := whole(text, 1):
+        return SaveEvery(steps=steps)
     minutes = finite(text[:-1]) if text.endswith("m") else None
     if minutes is None or minutes <= 0:
-        raise UsageError(f"--save-every {text}: write a number of steps, such as 500, or of minutes, such as 10m")
+        raise UsageError(f"--save-every {shorten(text)}: write a number of steps, such as 500, or of minutes, such as 10m")
     return SaveEvery(minutes=minutes)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mtlkit.config.numbers import finite
-from mtlkit.errors import UsageError, listed, suggest
+from mtlkit.config.numbers import finite, whole
+from mtlkit.errors import UsageError, listed, shorten, suggest
 
 ScheduleName = Literal["round-robin", "joint", "sequential", "proportional", "temperature"]
 EpochName = Literal["longest", "shortest", "steps"]
@@ -55,15 +55,17 @@ def parse_schedule(text: str) -> ScheduleChoice:
     """`"temperature:2:10000"` as a choice. Raises UsageError."""
     name, *numbers = text.split(":")
     if name not in FORMS:
-        raise UsageError(f"--schedule {text}: no such schedule; there are {listed(FORMS.values())}{suggest(name, FORMS)}")
+        raise UsageError(
+            f"--schedule {shorten(text)}: no such schedule; there are {listed(FORMS.values())}{suggest(name, FORMS)}"
+        )
     if name != "temperature":
         if numbers:
-            raise UsageError(f"--schedule {text}: {name} takes no number; write {FORMS[name]}")
+            raise UsageError(f"--schedule {shorten(text)}: {name} takes no number; write {FORMS[name]}")
         return ScheduleChoice(name)
-    if not 1 <= len(numbers) <= 2 or not _at_least_one(numbers[0]) or not all(map(_whole, numbers[1:])):
+    if not 1 <= len(numbers) <= 2 or not _at_least_one(numbers[0]) or not all(whole(cap, 1) for cap in numbers[1:]):
         raise UsageError(
-            f"--schedule {text}: write {FORMS[name]}, T a number from 1 (in proportion to the rows) upwards (more alike), "
-            "CAP a number of rows"
+            f"--schedule {shorten(text)}: write {FORMS[name]}; T is a number from 1 (in proportion to the rows) upwards (more "
+            "even), CAP a number of rows"
         )
     return ScheduleChoice(name, float(numbers[0]), int(numbers[1]) if numbers[1:] else None)
 
@@ -73,10 +75,10 @@ def parse_epoch_length(text: str) -> EpochLength:
     name, *numbers = text.split(":")
     if name not in EPOCH_FORMS:
         forms = listed(EPOCH_FORMS.values())
-        raise UsageError(f"--epoch-by {text}: no such length; there are {forms}{suggest(name, EPOCH_FORMS)}")
-    if len(numbers) != (name == "steps") or not all(map(_whole, numbers)):
+        raise UsageError(f"--epoch-by {shorten(text)}: no such length; there are {forms}{suggest(name, EPOCH_FORMS)}")
+    if len(numbers) != (name == "steps") or not all(whole(number, 1) for number in numbers):
         number = ", N a whole number above 0" if name == "steps" else ""
-        raise UsageError(f"--epoch-by {text}: write {EPOCH_FORMS[name]}{number}")
+        raise UsageError(f"--epoch-by {shorten(text)}: write {EPOCH_FORMS[name]}{number}")
     return EpochLength(name, *map(int, numbers))
 
 
@@ -87,10 +89,6 @@ def check_epoch_length(schedule: ScheduleChoice, length: EpochLength, tasks: int
             f"--epoch-by steps:{length.steps} has no room for a batch of each of {tasks} tasks; "
             f"give {-(-tasks // length.accumulate)} steps or more"
         )
-
-
-def _whole(text: str) -> bool:
-    return text.isdecimal() and int(text) > 0
 
 
 def _at_least_one(text: str) -> bool:

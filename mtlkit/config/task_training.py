@@ -8,7 +8,8 @@ from typing import Literal
 from mtlkit.config.architecture import Architecture, Attention, Truncation
 from mtlkit.config.common import DATA, MODEL, TRAINING, ShapeOptions, TrainingOptions
 from mtlkit.config.fields import option
-from mtlkit.errors import UsageError
+from mtlkit.config.numbers import whole
+from mtlkit.errors import UsageError, shorten
 
 ClassWeights = Literal["none", "balanced"]
 Sampling = Literal["natural", "balanced"]
@@ -100,6 +101,7 @@ class TaskTrainingOptions(ShapeOptions, TrainingOptions):
         """The value of `--cap`. Raises UsageError."""
         if self.cap in ("none", "shortest"):
             return None if self.cap == "none" else "shortest"
-        if not self.cap.isdecimal() or int(self.cap) < 1:
-            raise UsageError(f"--cap {self.cap!r} is not 'shortest', 'none' or a number of rows")
-        return int(self.cap)
+        rows = whole(self.cap, 1)
+        if rows is None:
+            raise UsageError(f"--cap {shorten(self.cap)!r} is not 'shortest', 'none' or a number of rows")
+        return rows

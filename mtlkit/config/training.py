@@ -8,8 +8,9 @@ from typing import ClassVar, Literal
 from mtlkit.config.architecture import Architecture, Attention
 from mtlkit.config.common import DATA, MODEL, TRAINING, ShapeOptions, TrainingOptions
 from mtlkit.config.fields import option
+from mtlkit.config.numbers import whole
 from mtlkit.config.task_training import TaskTrainingOptions
-from mtlkit.errors import UsageError
+from mtlkit.errors import UsageError, shorten
 
 BalanceOn = Literal["vectors", "parameters"]
 ObjectiveName = Literal["classify", "pairs", "distill", "similarity"]
@@ -88,11 +89,11 @@ class TrainSentenceOptions(TaskTrainingOptions):
     def widths(self, dim: int) -> list[int]:
         """The lengths of a vector that `--matryoshka` trains, the whole one first. Raises UsageError."""
         cuts = [part.strip() for part in (self.matryoshka or "").split(",") if part.strip()]
-        if not all(cut.isdecimal() and 0 < int(cut) <= dim for cut in cuts):
-            raise UsageError(
-                f"--matryoshka {self.matryoshka!r} is no list of lengths; give numbers from 1 to {dim}, such as 128,64"
-            )
-        return sorted({dim, *map(int, cuts)}, reverse=True)
+        lengths = {whole(cut, 1) or dim + 1 for cut in cuts}
+        if max(lengths, default=0) > dim:
+            shown = shorten(self.matryoshka or "")
+            raise UsageError(f"--matryoshka {shown!r} is not a list of lengths; give numbers from 1 to {dim}, such as 128,64")
+        return sorted({dim, *lengths}, reverse=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from mtlkit.config.architecture import check_task_name
-from mtlkit.errors import UsageError, listed, suggest
+from mtlkit.config.numbers import whole
+from mtlkit.errors import UsageError, listed, shorten, suggest
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,10 @@ def parse_source(text: str) -> tuple[str, Query]:
             raise UsageError(f"key {key!r} in {text!r} is not one of {listed(known)}{suggest(key, known)}")
         values[key] = unquote(value)
     if "limit" in values:
-        if not values["limit"].isdecimal() or int(values["limit"]) < 1:
-            raise UsageError(f"limit={values['limit']!r} in {text!r} is not a number of rows")
-        values["limit"] = int(values["limit"])
+        limit = whole(values["limit"], 1)
+        if limit is None:
+            raise UsageError(f"limit={shorten(values['limit'])!r} in {shorten(text)!r} is not a number of rows")
+        values["limit"] = limit
     kinds = ("classification", "multi-label", "regression")
     if values.get("kind", kinds[0]) not in kinds:
         raise UsageError(f"kind={values['kind']!r} in {text!r} is not one of {listed(kinds)}")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mtlkit.config.common import TrainingOptions
-from mtlkit.errors import UsageError
+from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.recipes.saving import plain
-from mtlkit.runs import RECORD, read_record
+from mtlkit.runs import RECORD, RunRecord, read_record
 from mtlkit.states import StateFolder
 
 Options = TypeVar("Options", bound=TrainingOptions)
@@ -34,6 +34,14 @@ class Said:
     def of_state(cls, plain: Mapping[str, Any]) -> Said:
         about = plain["about"]
         return cls(about["command"], about["options"], about["added"], plain["training"]["own"]["complete"])
+
+    @classmethod
+    def of_record(cls, record: RunRecord, folder: Path) -> Said:
+        """Raises IntegrityError where the record does not say which training wrote it."""
+        words = record.command.split()
+        if len(words) < 2 or type(record.options.get("epochs")) is not int:
+            raise IntegrityError(f"{folder / RECORD}: damaged (names no training to resume)")
+        return cls(words[1], record.options, complete=True)
 
     @property
     def typed(self) -> Mapping[str, Any]:
@@ -59,8 +67,7 @@ def said_at(out: Path) -> Said | None:
     if found := folder.peek():
         return Said.of_state(found)
     if (out / RECORD).is_file():
-        record = read_record(out)
-        return Said(record.command.split()[1], record.options, complete=True)
+        return Said.of_record(read_record(out), out)
     folder.newest()  # raises where states are there, as none was sound
     return None
 

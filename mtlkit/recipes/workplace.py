@@ -92,7 +92,7 @@ class Workplace(Generic[Options]):
         elif self.options.extend:
             raise UsageError(f"--extend: {self.out} has no saved state to go on from; a run keeps its last with --keep-state")
         elif record and not replaces:
-            Said(record.command.split()[1], record.options).check(plain(self.options), self.command, self.out)
+            Said.of_record(record, self.out).check(plain(self.options), self.command, self.out)
         else:
             self.folder.cut_log(None)
             self.notes.append(Note(f"{self.out} has no saved state yet: this begins from the start", warning=True))

@@ -9,10 +9,9 @@ from rich.console import Group
 
 from mtlkit.data.findings import MOST_TOKENS, Example, Finding, SplitSummary, TaskSummary
 from mtlkit.data.overlap import NEAR
-from mtlkit.errors import listed
+from mtlkit.errors import listed, shorten
 from mtlkit.report.columns import narrow
 from mtlkit.report.tables import number, titled
-from mtlkit.report.text import shorten
 
 LABELS, LABEL = 5, 40  # named in a sentence, and letters of each
 MOST_CLASSES = 10  # in a table

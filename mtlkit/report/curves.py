@@ -8,8 +8,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from mtlkit.errors import shorten
 from mtlkit.report.series import Curves, Series, TaskCurves
-from mtlkit.report.text import literal, shorten
+from mtlkit.report.text import literal
 from mtlkit.training.events import GUARD
 
 LEAST_POINTS = 3  # fewer make no curve

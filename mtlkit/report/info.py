@@ -10,12 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from mtlkit.config.architecture import TaskSpec
+from mtlkit.errors import shorten
 from mtlkit.model.description import Checkpoint
 from mtlkit.report.card import TITLES
 from mtlkit.report.facts import FileFacts, Parent, PartSize, RunFacts
 from mtlkit.report.info_metrics import metric_tables, shown
 from mtlkit.report.tables import new_table, titled
-from mtlkit.report.text import literal, one_line, shorten
+from mtlkit.report.text import literal, one_line
 
 DIGEST = 12  # letters of a digest in a table; --json has them all
 LABELS, LONGEST = 5, 40  # labels of a task that are named, and letters of each

@@ -24,9 +24,3 @@ def literal(text: str, style: str = "") -> Text:
 def one_line(text: str) -> Text:
     """The same, on one line."""
     return literal(" ".join(text.split()))
-
-
-def shorten(text: str, width: int) -> str:
-    """One line of at most `width` characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= width else line[: max(1, width - 1)].rstrip() + "…"

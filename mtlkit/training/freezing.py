@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import product
 from typing import Literal
 
-from mtlkit.errors import UsageError, listed, suggest
+from mtlkit.errors import UsageError, listed, shorten, suggest
 
 TARGETS = {
     "backbone": r"backbone\.",
@@ -23,9 +23,10 @@ TARGETS = {
     "heads": r"heads\.",
 }
 POOLING = r"backbone\.(norm\.|token_weights$)"
-LAYERS = re.compile(r"layers:(\d+)(?:-(\d+))?")
-UNTIL = re.compile(r"until=(epoch|step):(\d+)")
-UNFREEZE = re.compile(r"top-down(?::every=(\d+))?")
+NUMBER = "([0-9]{1,18})"  # int() refuses thousands of digits with an error of its own
+LAYERS = re.compile(f"layers:{NUMBER}(?:-{NUMBER})?")
+UNTIL = re.compile(f"until=(epoch|step):{NUMBER}")
+UNFREEZE = re.compile(f"top-down(?::every={NUMBER})?")
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _rule(item: str, known: Sequence[str], weights: Sequence[str], layers: int) 
     if at:
         found = UNTIL.fullmatch(f"until{end}")
         if not found or not int(found[2]):
-            raise UsageError(f"--freeze {item}: write its end as @until=epoch:K or @until=step:K, K from 1")
+            raise UsageError(f"--freeze {shorten(item)}: write its end as @until=epoch:K or @until=step:K, K from 1")
         until = Until(found[1], int(found[2]))  # type: ignore[arg-type]
     return Rule(item, _pattern(item, target, known, weights, layers), not body.startswith("-"), until)
 
@@ -150,10 +151,11 @@ def _pattern(item: str, target: str, known: Sequence[str], weights: Sequence[str
     if target.startswith("re:"):
         try:
             pattern = re.compile(f".*(?:{target.removeprefix('re:')})")
-        except re.error as error:
-            raise UsageError(f"--freeze {item}: not a regular expression ({error})") from None
+        except (re.error, OverflowError, RecursionError) as error:
+            reason = "nested too deeply" if isinstance(error, RecursionError) else error
+            raise UsageError(f"--freeze {shorten(item)}: not a regular expression ({reason})") from None
         if not any(map(pattern.match, weights)):
-            raise UsageError(f"--freeze {item}: no weight is called so; their names are such as {listed(weights[:3])}")
+            raise UsageError(f"--freeze {shorten(item)}: no weight is called so; their names are such as {listed(weights[:3])}")
         return pattern
     if span := LAYERS.fullmatch(target):
         return re.compile(rf"backbone\.blocks\.({'|'.join(map(str, _layers(item, span, layers)))})\.")
@@ -161,13 +163,17 @@ def _pattern(item: str, target: str, known: Sequence[str], weights: Sequence[str
         return re.compile(TARGETS[target])
     if target in known and target.startswith("head:"):
         return re.compile(re.escape(prefix_of(target)))
-    raise UsageError(f"--freeze {item}: no such part; known are none, {listed(known)}{suggest(target, ['none', *known])}")
+    raise UsageError(
+        f"--freeze {shorten(item)}: no such part; known are none, {listed(known)}{suggest(target, ['none', *known])}"
+    )
 
 
 def _layers(item: str, span: re.Match[str], layers: int) -> range:
     first, last = int(span[1]), int(span[2] or span[1])
     if first > last or last >= layers:
-        raise UsageError(f"--freeze {item}: no such layers; the model has 0 to {layers - 1}, counted from the embeddings up")
+        raise UsageError(
+            f"--freeze {shorten(item)}: no such layers; the model has 0 to {layers - 1}, counted from the embeddings up"
+        )
     return range(first, last + 1)
 
 
@@ -178,7 +184,7 @@ def _unfreezing(text: str | None, layers: int) -> Iterator[Rule]:
     found = UNFREEZE.fullmatch(text)
     every = int(found[1] or 1) if found else 0
     if not every:
-        raise UsageError(f"--unfreeze {text}: write top-down, or top-down:every=N with N epochs between two blocks")
+        raise UsageError(f"--unfreeze {shorten(text)}: write top-down, or top-down:every=N with N epochs between two blocks")
     patterns = [POOLING, *(rf"backbone\.blocks\.{block}\." for block in reversed(range(layers))), TARGETS["embeddings"]]
     for place, pattern in enumerate(patterns):
         yield Rule(f"--unfreeze {text}", re.compile(pattern), True, Until("epoch", every * max(1, place)))

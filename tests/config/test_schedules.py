@@ -29,7 +29,7 @@ def test_a_schedule_is_read_with_its_numbers(text: str, choice: ScheduleChoice) 
         ("joint:2", "joint takes no number; write joint"),
         ("proportional:", "proportional takes no number"),
         *(
-            (f"temperature{numbers}", r"write temperature:T\[:CAP\], T a number from 1 .* CAP a number of rows")
+            (f"temperature{numbers}", r"write temperature:T\[:CAP\]; T is a number from 1 .* CAP a number of rows")
             for numbers in ("", ":", ":0.5", ":inf", ":nan", ":x", ":2:", ":2:0", ":2:1.5", ":2:-1", ":2:10:3")
         ),
     ],

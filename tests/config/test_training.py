@@ -23,8 +23,8 @@ def test_every_size_can_be_built(size: str) -> None:
 def test_the_shape_of_fresh_weights_is_checked() -> None:
     with pytest.raises(UsageError, match="--dim 30 is not a multiple of --heads 4; choose one that is"):
         TrainMtlOptions(dim=30, heads=4).architecture()
-    with pytest.raises(UsageError, match="a length of 3 positions holds no text"):
-        TrainMtlOptions(max_length=3).architecture()
+    with pytest.raises(UsageError, match="max_length: 3 is out of range; give at least 4"):
+        TrainMtlOptions(max_length=3)
 
 
 def test_fresh_weights_are_bidirectional_unless_asked_otherwise() -> None:

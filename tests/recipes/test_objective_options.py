@@ -37,7 +37,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"objective": "pairs", "matryoshka": "64,16"},
-        "--matryoshka '64,16' is no list of lengths; give numbers from 1 to 32, such as 128,64",
+        "--matryoshka '64,16' is not a list of lengths; give numbers from 1 to 32, such as 128,64",
     ),
     (
         {"objective": "pairs", "freeze": ["backbone"]},

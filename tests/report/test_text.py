@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from mtlkit.report.text import literal, one_line, printable, shorten
+from mtlkit.errors import shorten
+from mtlkit.report.text import literal, one_line, printable
 
 MARK = "\N{REPLACEMENT CHARACTER}"
 

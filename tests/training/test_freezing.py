@@ -174,3 +174,17 @@ def test_random_weights_are_not_frozen_unless_they_were_asked_for(item: str, par
         check_freeze(parse(item), list(HEADS), trained, fresh=False)
     check_freeze(parse(item), list(HEADS), [], fresh=True)
     check_freeze(parse(item), list(HEADS), PARTS, fresh=False)
+
+
+@pytest.mark.parametrize(
+    "item", ["re:" + "(" * 20000, "re:(", "layers:" + "9" * 5000, f"backbone@until=epoch:{'9' * 5000}", "x" * 9999]
+)
+def test_nonsense_is_refused_in_one_short_line(item: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_freeze([item], None, ["backbone.norm.weight"], ["topic"], 2)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_deeply_nested_pattern_is_refused() -> None:
+    with pytest.raises(UsageError, match="nested too deeply"):
+        parse_freeze(["re:" + "(" * 5000 + ")" * 5000], None, ["backbone.norm.weight"], ["topic"], 2)

@@ -1,0 +1,105 @@
+"""Options that check themselves: each field is of its type and within its limits, wherever its value came from."""
+
+from __future__ import annotations
+
+import math
+import os
+import types
+import typing
+from collections.abc import Hashable
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from mtlkit.config.fields import Declaration
+from mtlkit.config.paths import expand
+from mtlkit.errors import OptionError, UsageError, listed, shorten, suggest
+
+LARGEST = 2**63 - 1  # of a whole number: what tensors hold
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedOptions:
+    """The base of all options. A path may be a string, and a list may be a single value; `~` and environment variables in
+    paths are expanded. Raises OptionError that names the field."""
+
+    def __post_init__(self) -> None:
+        kind: Any = type(self)
+        hints = hints_of(kind)
+        for item in fields(self):
+            if (declared := item.metadata.get("option")) is not None:
+                value = checked(item.name, getattr(self, item.name), hints[item.name], declared)
+                object.__setattr__(self, item.name, value)
+
+
+@cache
+def hints_of(kind: Hashable) -> dict[str, Any]:
+    """The annotations of a class of options; resolving them takes longer than all checks."""
+    return typing.get_type_hints(kind)
+
+
+def checked(name: str, value: Any, hint: Any, declared: Declaration) -> Any:
+    """A value as its annotation wants it. Raises OptionError."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        (hint,) = (one for one in arguments if one is not type(None))
+        return checked(name, value, hint, declared)
+    if origin is list:
+        values = [value] if isinstance(value, (str, os.PathLike)) else value
+        if not isinstance(values, (list, tuple)):
+            raise OptionError(name, f"{_shown(value)} is not a list of texts")
+        return [checked(name, one, arguments[0], declared) for one in values]
+    if origin is Literal:
+        if value in arguments and isinstance(value, str):
+            return value
+        near = suggest(value, arguments) if isinstance(value, str) else ""
+        raise OptionError(name, f"{_shown(value)} is not one of {listed(arguments)}{near}")
+    if hint in (int, float):
+        return _number(name, value, hint, declared)
+    if hint is Path:
+        return _path(name, value)
+    return _plain(name, value, hint)
+
+
+def _number(name: str, value: Any, hint: type[int] | type[float], declared: Declaration) -> int | float:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole and not (hint is float and isinstance(value, float)):
+        raise OptionError(name, f"{_shown(value)} is not a {'whole number' if hint is int else 'number'}")
+    least = -LARGEST if declared.minimum is None else declared.minimum
+    most = LARGEST if declared.maximum is None else declared.maximum
+    if not least <= value <= most:  # of NaN, too
+        if hint is float and not math.isfinite(value):
+            raise OptionError(name, f"{value} is not a finite number")
+        limit = f"at least {least}" if value < least else f"at most {most}"
+        raise OptionError(name, f"{_shown(value)} is out of range; give {limit}")
+    return hint(value)
+
+
+def _path(name: str, value: Any) -> Path:
+    if not isinstance(value, (str, os.PathLike)):
+        raise OptionError(name, f"{_shown(value)} is not a path")
+    if not os.fspath(value):
+        raise OptionError(name, "an empty path; name a file or folder")
+    try:
+        return expand(value)
+    except UsageError as error:
+        raise OptionError(name, str(error)) from None
+
+
+def _plain(name: str, value: Any, hint: Any) -> Any:
+    """A text or a yes or no."""
+    if hint is str and isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if type(value) is not hint:
+        raise OptionError(name, f"{_shown(value)} is not {'a text' if hint is str else 'true or false'}")
+    return value
+
+
+def _shown(value: Any) -> str:
+    try:
+        return shorten(repr(value), 60)
+    except ValueError:  # Python writes out no number of thousands of digits
+        return "a number of thousands of digits"
