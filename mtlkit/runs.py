@@ -20,6 +20,7 @@ from typing import Any
 from mtlkit import disk
 from mtlkit.config.architecture import Stage
 from mtlkit.config.plain import build, parse_object
+from mtlkit.config.small_files import Unreadable, check_file, read_file
 from mtlkit.errors import IntegrityError, MtlkitError, UsageError
 
 FORMAT = 1
@@ -59,8 +60,9 @@ class RunRecord:
 
 
 def file_digest(path: Path, size: int | None = None) -> str:
-    """SHA-256 of a file, or of its first `size` bytes, hexadecimal."""
-    digest, left = hashlib.sha256(), path.stat().st_size if size is None else size
+    """SHA-256 of a regular file, or of its first `size` bytes, hexadecimal. Raises OSError."""
+    digest, there = hashlib.sha256(), check_file(path)
+    left = there if size is None else size
     with path.open("rb") as file:
         while piece := file.read(min(left, 1 << 20)):
             digest.update(piece)
@@ -165,7 +167,7 @@ def read_record(folder: Path, name: str = RECORD) -> RunRecord:
     cannot be read."""
     path = folder / name
     try:
-        value = parse_object(path.read_bytes())
+        value = parse_object(read_file(path))
         if value["format"] > FORMAT:
             raise IntegrityError(f"{folder}: written by a newer mtlkit (format {value['format']}); update mtlkit")
         record = build(RunRecord, value)
@@ -173,8 +175,8 @@ def read_record(folder: Path, name: str = RECORD) -> RunRecord:
             if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name or len(name) > 200:
                 raise ValueError(f"names the file {name!r}, which is no place inside the run")
         return record
-    except OSError:
-        raise IntegrityError(f"{folder}: not a run of mtlkit ({name} is missing)") from None
+    except Unreadable as error:
+        raise IntegrityError(f"{folder}: not a run of mtlkit ({path.name} is {error})") from None
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None
 
@@ -184,8 +186,10 @@ def verify(folder: Path) -> RunRecord:
     record = read_record(folder)
     for name, wanted in record.files.items():
         path = folder / name
-        if not path.is_file():
-            raise IntegrityError(f"{path}: no such file, though {RECORD} lists it; restore it")
+        try:
+            check_file(path)
+        except Unreadable as error:
+            raise IntegrityError(f"{path}: {error}, though {RECORD} lists it; restore it") from None
         if (found := file_digest(path)) != wanted:
             damaged = f"SHA-256 is {found}, {RECORD} says {wanted}; the file is damaged, restore it"
             raise IntegrityError(f"{path}: {diagnose(path) or damaged}")
@@ -193,9 +197,14 @@ def verify(folder: Path) -> RunRecord:
 
 
 def diagnose(path: Path) -> str | None:
-    """What a file is that should hold weights or a configuration but does not, judged by its first bytes."""
-    with path.open("rb") as file:
-        start = file.read(512).lstrip()
+    """What a file is that should hold weights or a configuration but does not: why it cannot be read, or what its first bytes
+    say."""
+    try:
+        check_file(path)
+        with path.open("rb") as file:
+            start = file.read(512).lstrip()
+    except OSError as error:
+        return str(error)
     if start.startswith(b"version https://git-lfs"):
         return "a git-LFS pointer, not the file itself; fetch it with 'git lfs pull'"
     if start[:1] == b"<" and b"html" in start.lower():
@@ -204,18 +213,6 @@ def diagnose(path: Path) -> str | None:
     if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")) and not header_length:
         return "a pickle; mtlkit never opens one, as it can run any code; convert it to safetensors"
     return None
-
-
-def digest_of(folder: Path) -> str:
-    """The digest by which a child run names its parent: that of its record, which holds those of all files.
-
-    A folder that is no run has none, so its weights and configuration are digested instead.
-    """
-    if (folder / RECORD).is_file():
-        return file_digest(folder / RECORD)
-    files = sorted(path for kind in ("safetensors", "json") for path in folder.rglob(f"*.{kind}"))
-    names = [f"{path.relative_to(folder)} {file_digest(path)}" for path in files]
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
 def is_export(folder: Path) -> bool:

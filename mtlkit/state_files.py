@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtlkit import disk
 from mtlkit.config.plain import parse_object
+from mtlkit.config.small_files import read_file
 from mtlkit.errors import IntegrityError
 from mtlkit.runs import file_digest, write_json
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 TENSORS, PLAIN, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
+PLAIN_LIMIT = 2**30  # bytes; it grows with the number of tasks and batches
 
 
 def write_files(folder: Path, step: int, tensors: Mapping[str, Tensor], plain: Mapping[str, Any], log: Path) -> None:
@@ -83,7 +85,7 @@ def _digest(value: Mapping[str, Any]) -> str:
 def read_manifest(place: Path) -> dict[str, Any]:
     """What a manifest holds. Raises ValueError that says what is wrong with it."""
     try:
-        value = parse_object((place / MANIFEST).read_bytes())
+        value = parse_object(read_file(place / MANIFEST))
         found, wanted = _digest(value), value["sha256"]
     except OSError as error:
         raise ValueError(error.strerror) from None
@@ -99,7 +101,7 @@ def read_manifest(place: Path) -> dict[str, Any]:
 def read_plain(place: Path) -> dict[str, Any]:
     """Raises IntegrityError."""
     try:
-        return parse_object((place / PLAIN).read_bytes())
+        return parse_object(read_file(place / PLAIN, PLAIN_LIMIT))
     except ValueError as error:
         raise IntegrityError(f"{place / PLAIN}: damaged ({error})") from None
 

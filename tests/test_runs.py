@@ -14,9 +14,9 @@ from scenes import make_run, record
 
 from mtlkit import disk
 from mtlkit.errors import IntegrityError
+from mtlkit.model.digest import digest_of
 from mtlkit.runs import (
     amend,
-    digest_of,
     file_digest,
     finish,
     newest,
@@ -213,7 +213,7 @@ def test_a_damaged_file_is_named_with_both_digests(tmp_path: Path) -> None:  # f
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     out = make_run(tmp_path / "run")
     (out / "config.json").unlink()
-    with pytest.raises(IntegrityError, match=r"config\.json: no such file, though run\.json lists it; restore it"):
+    with pytest.raises(IntegrityError, match=r"config\.json: missing, though run\.json lists it; restore it"):
         verify(out)
 
 

@@ -14,6 +14,7 @@ import typer
 
 from mtlkit.cli.console import close_stdout
 from mtlkit.config.fields import Declaration
+from mtlkit.config.small_files import Unreadable, read_text
 from mtlkit.errors import OptionError, UsageError, listed, suggest
 
 if sys.version_info >= (3, 11):
@@ -121,9 +122,9 @@ def read_config(path: Path, known: list[str], lists: list[str]) -> dict[str, Any
     Raises UsageError for an unknown key.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"--config {path}: {error.strerror}") from None
+        values = tomllib.loads(read_text(path))
+    except Unreadable as error:
+        raise UsageError(f"--config {path}: {error}; give a file of TOML") from None
     except (tomllib.TOMLDecodeError, UnicodeError, RecursionError) as error:
         raise UsageError(f"--config {path}: not TOML ({error})") from None
     found = {key.replace("-", "_"): value for key, value in values.items()}

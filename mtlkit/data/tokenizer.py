@@ -15,9 +15,11 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Encoding
+from mtlkit.config.small_files import read_file
 from mtlkit.errors import IntegrityError
 from mtlkit.runs import diagnose
 
+LARGEST = 2**28  # bytes of a tokenizer.json; those of a quarter of a million tokens have 20 to 40 MB
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
 LETTERS_TO_LEARN = 50_000_000  # BPE learns little from more text than this
 LETTERS_AT_ONCE = 250_000  # handed to the tokenizer together: enough for all cores, little enough for their caches
@@ -65,9 +67,9 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """The tokenizer of a run. Raises IntegrityError when the file is not one."""
     try:
         with _refused(f"{path}: not a tokenizer"):
-            return _literal(Tokenizer.from_file(str(path)))
+            return _literal(Tokenizer.from_buffer(read_file(path, LARGEST)))
     except IntegrityError:
-        if path.is_file() and (found := diagnose(path)):
+        if found := diagnose(path):
             raise IntegrityError(f"{path}: {found}") from None
         raise
 

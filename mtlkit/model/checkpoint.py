@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch.overrides import TorchFunctionMode
 
 from mtlkit.config.architecture import Encoding, Stage
+from mtlkit.config.small_files import check_file
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.errors import IntegrityError
 from mtlkit.model.compact import narrow, widen
@@ -53,14 +54,15 @@ def load_model(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
     """The model of a folder, in evaluation mode on the CPU. Raises IntegrityError when its files are not what they say."""
     checkpoint = read_checkpoint(folder)
     try:
+        check_file(folder / WEIGHTS)
         weights = widen(load_file(folder / WEIGHTS))
         if checkpoint.architecture.layers > len(weights):  # seen before so many are built
             raise ValueError(f"{checkpoint.architecture.layers} blocks where there are {len(weights)} weights")
         with torch.device("meta"), Uninitialised():
             model = MultiTaskModel(Encoder(checkpoint.architecture), checkpoint.tasks, checkpoint.router)
         model.load_state_dict(weights, assign=True)
-    except OSError:
-        raise IntegrityError(f"{folder}: {WEIGHTS} is missing") from None
+    except OSError as error:
+        raise IntegrityError(f"{folder / WEIGHTS}: {error.strerror or error}") from None
     except SafetensorError as error:
         reason = diagnose(folder / WEIGHTS) or f"not safetensors ({error})"
         raise IntegrityError(f"{folder / WEIGHTS}: {reason}") from None

@@ -9,12 +9,14 @@ from typing import Any
 
 from mtlkit.config.architecture import Architecture, Encoding, Stage, TaskSpec
 from mtlkit.config.plain import build, parse_object
+from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.config.source_record import SourceRecord, records_from_json, records_to_json
 from mtlkit.errors import IntegrityError, UsageError, listed
 from mtlkit.runs import RECORD, diagnose, write_json
 
 FORMAT = 1
 CONFIG = "config.json"
+HEADS, HEAD_WEIGHTS = "heads.json", "heads.safetensors"  # beside a folder of sentence-transformers, which has no place for heads
 SHORTEST = 3  # tokens that a text may be cut to: the first, the last, and one between them
 
 
@@ -68,12 +70,12 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """What a folder's `config.json` says. Raises IntegrityError when it says nothing sensible."""
     path = folder / CONFIG
     try:
-        value = parse_object(path.read_bytes())
+        value = parse_object(read_file(path))
         if value["format"] > FORMAT:
             raise IntegrityError(f"{path}: written by a newer mtlkit (format {value['format']}); update mtlkit")
         return Checkpoint.from_json(value)
-    except OSError:
-        raise IntegrityError(f"{folder}: not a model of mtlkit ({CONFIG} is missing)") from None
+    except Unreadable as error:
+        raise IntegrityError(f"{folder}: not a model of mtlkit ({CONFIG} is {error})") from None
     except (ValueError, KeyError, TypeError, ZeroDivisionError, UsageError) as error:
         raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None
 
@@ -86,8 +88,8 @@ def is_foreign(folder: Path) -> bool:
     if (folder / "modules.json").is_file():
         return True
     try:
-        return "model_type" in parse_object((folder / CONFIG).read_bytes())
-    except OSError:
+        return "model_type" in parse_object(read_file(folder / CONFIG))
+    except Unreadable:
         return False
     except ValueError:
         if found := diagnose(folder / CONFIG):

@@ -15,7 +15,8 @@ from mtlkit.data.tokenizer import TextEncoder, open_encoder
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.engine import Engine
 from mtlkit.model.description import Checkpoint, read_checkpoint
-from mtlkit.runs import GRAPH, TOKENIZER, RunRecord, digest_of, is_export, read_record, verify
+from mtlkit.model.digest import digest_of, is_digest_of
+from mtlkit.runs import GRAPH, TOKENIZER, RunRecord, is_export, read_record, verify
 
 if TYPE_CHECKING:  # it brings torch, which an exported graph does without
     from mtlkit.recipes.weights import Weights
@@ -52,7 +53,7 @@ def exported(path: Path) -> Path | None:
     if not is_export(inside):
         return None
     parent = read_record(inside).parent or {}
-    return inside if parent.get("digest") == digest_of(path) else None
+    return inside if is_digest_of(path, parent.get("digest", "")) else None
 
 
 def _open_torch(path: Path, device: Device, precision: InferencePrecision) -> Opened:

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from mtlkit.config.architecture import Architecture
 from mtlkit.errors import IntegrityError
+from mtlkit.model.description import HEAD_WEIGHTS
 from mtlkit.model.weight_names import SCALE, level, part_of, parts_of, weight_names
 from mtlkit.report.facts import FileFacts, PartSize
 from mtlkit.runs import RECORD, STATE, WEIGHTS, RunRecord, diagnose, file_digest, read_record
@@ -36,7 +37,7 @@ def check_files(folder: Path, files: Mapping[str, str]) -> Iterator[FileFacts]:
     """Every file that a record lists, held against its SHA-256."""
     for name, recorded in files.items():
         path = folder / name
-        if not path.is_file():
+        if not path.exists():
             yield FileFacts(
                 name, "missing", None, recorded, reason=f"{path}: no such file, though the record lists it; restore it"
             )
@@ -76,7 +77,6 @@ def run_parts(folder: Path) -> tuple[PartSize, ...]:
 def foreign_parts(folder: Path, architecture: Architecture) -> tuple[PartSize, ...]:
     """The same of an export for sentence-transformers, whose weights have other names and whose heads lie beside them."""
     from mtlkit.model.interop.families import FAMILIES
-    from mtlkit.model.interop.head_files import HEAD_WEIGHTS
     from mtlkit.model.interop.names import their_names
 
     family = FAMILIES[str(architecture.family)]

@@ -16,12 +16,13 @@ from mtlkit.data.parts import Parts
 from mtlkit.data.tokenizer import Encoded
 from mtlkit.data.vectors import check_output
 from mtlkit.errors import UsageError
+from mtlkit.model.digest import digest_of
 from mtlkit.recipes.ahead import ahead
 from mtlkit.recipes.finding import Found, find_model
 from mtlkit.recipes.loading import LoadedModel, load
 from mtlkit.recipes.texts import count_texts, parts, stream_texts
 from mtlkit.recipes.vectors import cosines, cut, unit, width_of
-from mtlkit.runs import digest_of, is_export
+from mtlkit.runs import is_export
 
 MOST_COMPARED = 4096  # texts: their matrix has 64 MB
 

@@ -7,15 +7,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mtlkit.config.inference import ExportFormat, ExportOptions
+from mtlkit.config.small_files import read_text
 from mtlkit.errors import UsageError
 from mtlkit.model.description import is_foreign
+from mtlkit.model.digest import digest_of
 from mtlkit.recipes.checking import check_texts, largest_difference, our_outputs
 from mtlkit.recipes.exporters import EXPORTERS
 from mtlkit.recipes.finding import Found, find_model
 from mtlkit.recipes.saving import command_line, plain
 from mtlkit.recipes.weights import Weights, load_weights
 from mtlkit.report.card import model_card
-from mtlkit.runs import TOKENIZER, RunRecord, check_place, digest_of, finish, staged
+from mtlkit.runs import TOKENIZER, RunRecord, check_place, finish, staged
 
 LEFT_OUT = "\nThe {} of the run is left out, as this format has no place for it.\n"
 
@@ -97,7 +99,7 @@ def card_text(options: ExportOptions) -> str:
     if options.card is None:
         return ""
     try:
-        return options.card.read_text(encoding="utf-8").strip() + "\n\n"
+        return read_text(options.card).strip() + "\n\n"
     except (OSError, UnicodeError) as error:
         raise UsageError(f"--card {options.card} cannot be read ({error}); give a file of Markdown in UTF-8") from None
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from mtlkit.errors import MtlkitError
 from mtlkit.model.description import CONFIG
+from mtlkit.model.digest import digest_of, is_digest_of
 from mtlkit.model.interop.modules import MODULES
 from mtlkit.recipes.contents import any_record
 from mtlkit.recipes.finding import MINI, mini_folder
 from mtlkit.report.facts import Parent, ParentCondition
-from mtlkit.runs import RECORD, RunRecord, digest_of
+from mtlkit.runs import RECORD, RunRecord
 
 
 def lineage(folder: Path, record: RunRecord) -> tuple[Parent, ...]:
@@ -62,11 +63,11 @@ def find_parent(path: str, recorded: str, child: Path) -> tuple[Path | None, str
         try:
             if not path or not any((place / name).is_file() for name in (RECORD, CONFIG, MODULES)):
                 continue
+            if is_digest_of(place, recorded):
+                return place, recorded
             digest = digest_of(place)
-        except (OSError, ValueError):
+        except (OSError, ValueError, MtlkitError):
             continue
-        if digest == recorded:
-            return place, digest
         if first[0] is None:
             first = place, digest
     return first

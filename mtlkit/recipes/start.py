@@ -14,12 +14,12 @@ from mtlkit.data.labels import fits, infer_spec
 from mtlkit.data.tables import Table
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.errors import UsageError
+from mtlkit.model.digest import digest_of
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import head_weights
 from mtlkit.recipes.finding import Found, find_model
 from mtlkit.recipes.weights import load_weights
-from mtlkit.runs import digest_of
 from mtlkit.training.freezing import Freezing
 
 

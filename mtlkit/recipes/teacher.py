@@ -19,10 +19,10 @@ from mtlkit.data.cache import cache_folder, fingerprint, keep
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import choose_compute
+from mtlkit.model.digest import digest_of
 from mtlkit.recipes.finding import find_model
 from mtlkit.recipes.loading import LoadedModel, load
 from mtlkit.recipes.texts import PART_TEXTS
-from mtlkit.runs import digest_of
 from mtlkit.training.events import Note
 
 TELL_SECONDS = 20.0  # between two words on how far it is

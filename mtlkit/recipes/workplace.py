@@ -18,6 +18,7 @@ import torch
 from mtlkit.config.saving import parse_save_every
 from mtlkit.errors import StoppedError, UsageError, listed
 from mtlkit.inference.compute import Compute
+from mtlkit.model.digest import is_digest_of
 from mtlkit.recipes.recalling import Options, Said, recalled, settled
 from mtlkit.recipes.saving import command_line, plain
 from mtlkit.runs import DIVERGED, LOG, RECORD, STATE, RunRecord, check_place, file_digest, read_record, sweep
@@ -73,7 +74,8 @@ class Workplace(Generic[Options]):
     def check_finished(self, data: Mapping[str, Any], parent: Mapping[str, str] | None) -> None:
         """What more is done with a finished run is done with its own data and start. Raises UsageError."""
         assert self.finished is not None
-        self._check_same(found_of(self.finished.data, self.finished.parent), found_of(data, parent))
+        before = found_of(self.finished.data, self.finished.parent)
+        self._check_same(before, as_recorded(found_of(data, parent), before, parent))
 
     def settle(self, replaces: bool) -> None:
         """Looks for a state to go on from; where there is none, `replaces` says that this had begun to replace what stands there.
@@ -108,6 +110,7 @@ class Workplace(Generic[Options]):
         """What saves its states. Raises UsageError where data or the starting model are not those that it began with."""
         found = found_of(data, parent)
         if self.state:
+            found = as_recorded(found, self.state.plain["about"], parent)
             self._check_same(self.state.plain["about"], found)
         about = {
             "command": self.command,
@@ -209,6 +212,22 @@ def workplace(options: Options, command: str, folder: str) -> Iterator[Workplace
 def found_of(data: Mapping[str, Any], parent: Mapping[str, str] | None) -> dict[str, Any]:
     """What must be the same when a training goes on, as JSON has it."""
     return {"data": json.loads(json.dumps(data)), "start": parent["digest"] if parent else None}
+
+
+def as_recorded(now: Mapping[str, Any], before: Mapping[str, Any], parent: Mapping[str, str] | None) -> dict[str, Any]:
+    """`now`, with the digests that `before` has of models that have not changed; older versions formed them differently."""
+    data = {name: dict(about) if isinstance(about, dict) else about for name, about in now["data"].items()}
+    for name, about in data.items():
+        was = before["data"].get(name)
+        teacher = about.get("teacher") if isinstance(about, dict) else None
+        if teacher and isinstance(was, dict) and _is_model(teacher["path"], was.get("teacher", {}).get("digest")):
+            about["teacher"] = {**teacher, "digest": was["teacher"]["digest"]}
+    same_start = parent is not None and _is_model(parent["path"], before["start"])
+    return {**now, "data": data, "start": before["start"] if same_start else now["start"]}
+
+
+def _is_model(path: str, digest: str | None) -> bool:
+    return digest is not None and Path(path).is_dir() and is_digest_of(Path(path), digest)
 
 
 def machine_of(compute: Compute) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mtlkit.config.plain import parse_json
+from mtlkit.config.small_files import check_file
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.metrics import MAIN
 from mtlkit.report.tables import METRICS
@@ -93,6 +94,7 @@ def read_curves(path: Path) -> Curves:
     """
     log = _Log()
     try:
+        check_file(path)
         with path.open("rb") as file:
             for number, text in enumerate(file, 1):
                 try:

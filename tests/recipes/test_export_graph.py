@@ -13,12 +13,13 @@ from exports import KINDS, TEXTS, Export, needs_onnx
 from mtlkit.config.inference import EvalOptions, ExportOptions
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import UsageError
+from mtlkit.model.digest import digest_of
 from mtlkit.recipes import backends, checking
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.export import export
 from mtlkit.recipes.loading import load
 from mtlkit.recipes.train_mtl import train_mtl
-from mtlkit.runs import digest_of, read_record
+from mtlkit.runs import read_record
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what another library warns of is not ours to mend
 

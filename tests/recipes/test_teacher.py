@@ -7,10 +7,10 @@ import pytest
 
 from mtlkit.config.training import TrainSentenceOptions
 from mtlkit.errors import UsageError
+from mtlkit.model.digest import digest_of
 from mtlkit.recipes import teacher as module
 from mtlkit.recipes.loading import LoadedModel
 from mtlkit.recipes.teacher import Teacher, open_teacher, principal_axes, teacher_tokens, turned
-from mtlkit.runs import digest_of
 from mtlkit.training.events import Note
 
 TEXTS = ["The cat sleeps.", "", "A saw lies broken on the bench.", "The dog sleeps near the barn.", "Ελλάς 🦦"]

@@ -94,7 +94,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=f"{tmp_path / LOG} cannot be read: No such file"):
+    with pytest.raises(UsageError, match=f"{tmp_path / LOG} cannot be read: missing"):
         read_curves(tmp_path / LOG)
 
 

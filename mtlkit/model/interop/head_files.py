@@ -14,13 +14,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.small_files import check_file
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.model.checkpoint import Uninitialised
+from mtlkit.model.description import HEAD_WEIGHTS, HEADS
 from mtlkit.model.interop.modules import read_object
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs import diagnose, write_json
-
-HEADS, HEAD_WEIGHTS = "heads.json", "heads.safetensors"
 
 
 def write_heads(folder: Path, model: MultiTaskModel) -> None:
@@ -52,6 +52,8 @@ def read_tasks(folder: Path) -> tuple[TaskSpec, ...]:
 def read_heads(folder: Path, model: MultiTaskModel, tasks: Sequence[TaskSpec]) -> None:
     """Gives a model the heads of a folder. Raises IntegrityError."""
     try:
+        if tasks:
+            check_file(folder / HEAD_WEIGHTS)
         weights = load_file(folder / HEAD_WEIGHTS) if tasks else {}
         for spec in tasks:
             with torch.device("meta"), Uninitialised():  # so that a wrong width takes no memory
@@ -59,7 +61,7 @@ def read_heads(folder: Path, model: MultiTaskModel, tasks: Sequence[TaskSpec]) -
             for name, layer in _linear(model, spec.name).items():
                 layer.load_state_dict({kind: weights[f"{name}.{kind}"].float() for kind in ("weight", "bias")}, assign=True)
     except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
-        found = diagnose(folder / HEAD_WEIGHTS) if (folder / HEAD_WEIGHTS).is_file() else None
+        found = diagnose(folder / HEAD_WEIGHTS)
         raise IntegrityError(f"{folder / HEAD_WEIGHTS}: {found or f'missing, or not the heads of {HEADS} ({error})'}") from None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mtlkit.config.architecture import Architecture, Encoding, Pooling, Truncation
 from mtlkit.config.plain import parse_json
+from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.errors import IntegrityError, listed
 from mtlkit.model.description import CONFIG
 from mtlkit.runs import diagnose, write_json
@@ -63,6 +64,11 @@ def _listed(folder: Path) -> list[tuple[str, Path]]:
             raise IntegrityError(f"{folder / MODULES}: damaged (no list of modules with a type and a path)")
         found.append((kind.rpartition(".")[2], inside(folder, place, MODULES)))
     return found
+
+
+def module_folders(folder: Path) -> list[Path]:
+    """The folders that modules.json names; none where there is no such file. Raises IntegrityError."""
+    return [place for _, place in _listed(folder)] if (folder / MODULES).is_file() else []
 
 
 def inside(folder: Path, name: str, listing: str) -> Path:
@@ -131,9 +137,9 @@ def _truncation(folder: Path) -> Truncation:
 
 def read_json(path: Path) -> Any:
     try:
-        return parse_json(path.read_bytes())
-    except OSError:
-        raise IntegrityError(f"{path.parent}: {path.name} is missing; it is no model that can be read") from None
+        return parse_json(read_file(path))
+    except Unreadable as error:
+        raise IntegrityError(f"{path}: {error}; it is needed to load the model") from None
     except ValueError as error:
         raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None
 

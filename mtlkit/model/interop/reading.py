@@ -20,13 +20,13 @@ from mtlkit.model.description import CONFIG, Checkpoint
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.families import ACTIVATION_NAMES, DEFAULTS, FAMILIES, Family
 from mtlkit.model.interop.head_files import read_heads, read_tasks
-from mtlkit.model.interop.modules import Modules, inside, read_modules, read_object
+from mtlkit.model.interop.modules import Modules, read_modules, read_object
 from mtlkit.model.interop.names import ours_from
+from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.model.interop.word_weights import TOKEN_WEIGHTS, read_word_weights
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.runs import WEIGHTS, diagnose
+from mtlkit.runs import diagnose
 
-INDEX = "model.safetensors.index.json"
 OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in files that once came from TensorFlow
 
 
@@ -120,22 +120,11 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: Modules, p
 
 def _weights(folder: Path, family: Family) -> dict[str, Tensor]:
     """All tensors of a folder, sharded or not, named as the bare model names them."""
-    names = [WEIGHTS]
-    if (folder / INDEX).is_file():
-        shards = read_object(folder / INDEX).get("weight_map")
-        if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
-            raise IntegrityError(f"{folder / INDEX}: damaged (no weight_map of names)")
-        names = sorted(set(shards.values()))
     found: dict[str, Tensor] = {}
-    for name in names:
-        path = inside(folder, name, INDEX)
-        if not path.is_file():
-            pickled = sorted(one.name for one in folder.glob("*.bin"))
-            reason = "; pickled weights are there, but a pickle is never opened, as it can run any code" if pickled else ""
-            raise IntegrityError(f"{folder}: {name} is missing{reason}; fetch or convert it to safetensors")
+    for path in weight_files(folder):
         try:
             found |= load_file(path)
-        except SafetensorError as error:
+        except (OSError, SafetensorError) as error:
             raise IntegrityError(f"{path}: {diagnose(path) or f'not safetensors ({error})'}") from None
     for old, new in OLD_NAMES.items():
         found = {name.removesuffix(old) + new if name.endswith(old) else name: weight for name, weight in found.items()}

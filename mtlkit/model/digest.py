@@ -1,0 +1,71 @@
+"""The digest by which a run names the model it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from mtlkit.config.small_files import Unreadable, check_file
+from mtlkit.model.description import CONFIG, HEAD_WEIGHTS, HEADS
+from mtlkit.model.interop.modules import MODULES, module_folders, read_modules
+from mtlkit.model.interop.weight_files import weight_files
+from mtlkit.runs import RECORD, TOKENIZER, file_digest
+
+# beside the weights, in the folder of the transformer or above it: whatever changes what a text's vector is
+SETTINGS = (
+    MODULES,
+    CONFIG,
+    TOKENIZER,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "config_sentence_transformers.json",
+    HEADS,
+    HEAD_WEIGHTS,
+)
+LENGTH_FILES = "sentence_*_config.json"
+
+
+def digest_of(folder: Path) -> str:
+    """SHA-256 of a run's record, which holds the digests of all its files; of any other model, of the files that are loaded.
+
+    Raises IntegrityError where a folder's weights or modules cannot be read.
+    """
+    if (folder / RECORD).is_file():
+        return file_digest(folder / RECORD)
+    return _digest(folder, model_files(folder))
+
+
+def is_digest_of(folder: Path, recorded: str) -> bool:
+    """Whether a recorded digest is that of the folder as it is now, in today's form or the one of mtlkit up to 0.1, which covered
+    every JSON and safetensors file below the folder."""
+    if digest_of(folder) == recorded:
+        return True
+    if (folder / RECORD).is_file():
+        return False
+    everything = sorted(path for kind in ("safetensors", "json") for path in folder.rglob(f"*.{kind}"))
+    return all(map(_readable, everything)) and _digest(folder, everything) == recorded
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files that a Hugging Face folder is loaded from. Raises IntegrityError."""
+    inner = read_modules(folder).folder
+    files = {*weight_files(inner), *(place / CONFIG for place in module_folders(folder))}
+    for place in (folder, inner):
+        files |= {place / name for name in SETTINGS} | set(place.glob(LENGTH_FILES))
+    return sorted(path for path in files if _readable(path))
+
+
+def _readable(path: Path) -> bool:
+    try:
+        check_file(path)
+    except Unreadable:
+        return False
+    return True
+
+
+def _digest(folder: Path, files: Iterable[Path]) -> str:
+    names = [f"{path.relative_to(folder)} {file_digest(path)}" for path in files]
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()

@@ -1,0 +1,36 @@
+"""Which files hold the weights of a Hugging Face folder, and what is in them by name, type and shape. Read without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mtlkit.config.small_files import Unreadable, check_file
+from mtlkit.errors import IntegrityError
+from mtlkit.model.interop.modules import inside, read_object
+from mtlkit.runs import WEIGHTS
+
+INDEX = "model.safetensors.index.json"
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that transformers would load: model.safetensors, and the shards of an index only where there is none.
+
+    Raises IntegrityError for one that is missing, cannot be read or lies outside the folder.
+    """
+    names = [WEIGHTS]
+    if not (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():
+        shards = read_object(folder / INDEX).get("weight_map")
+        if not isinstance(shards, dict) or not shards or not all(isinstance(name, str) for name in shards.values()):
+            raise IntegrityError(f"{folder / INDEX}: damaged (no weight_map of names)")
+        names = sorted(set(shards.values()))
+    paths = [inside(folder, name, INDEX) for name in names]
+    for path in paths:
+        try:
+            check_file(path)
+        except Unreadable as error:
+            pickled = sorted(one.name for kind in PICKLES for one in folder.glob(kind))
+            reason = f"; {pickled[0]} is no replacement: mtlkit opens no pickle, as it can run any code" if pickled else ""
+            way = "download or convert it to safetensors"
+            raise IntegrityError(f"{path}: {error}{reason}; {way}") from None
+    return paths
