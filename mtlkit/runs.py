@@ -26,7 +26,8 @@ from mtlkit.errors import IntegrityError, MtlkitError, UsageError
 FORMAT = 1
 RECORD, LOG, WEIGHTS, TOKENIZER = "run.json", "metrics.jsonl", "model.safetensors", "tokenizer.json"
 GRAPH = "model.onnx"
-STATE, LOCK, WRITER = "state", "lock", "writer.json"  # where a training that runs keeps its saved states, and who writes there
+STATE = "state"  # where a training keeps its checkpoints until it is finished
+LOCK, WRITER = "lock", "writer.json"  # in there: left by versions that locked there
 STAGED = "staged."  # begins, after the name of a run, that of a folder in which it is written
 DIVERGED = "diverged.json"  # beside them: the batch that it stopped at
 SAVED, STEP = "step-*", re.compile(r"step-\d{8,}")  # the names of saved states, damaged ones too; of those to go on from

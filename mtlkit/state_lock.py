@@ -1,63 +1,69 @@
-"""One writer at a time: a lock that the system frees when its holder dies, and a note of who that is.
+"""One writer at a time for an output: a lock that the system frees when its holder dies, and a note of who that is.
 
-`flock` on an open file rather than a file that merely exists: after `kill -9` the next writer is not in the way of a
-dead one. Child processes do not inherit it, as Python closes it in them.
+The lock and the note are hidden files beside the output, so that replacing or removing the output does not touch them.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from mtlkit.errors import UsageError
-from mtlkit.runs import LOCK, WRITER, write_json
+from mtlkit.runs import write_json
+
+POLL_SECONDS = 0.05
 
 
 @contextmanager
-def locked(folder: Path, command: str) -> Iterator[Callable[[], bool]]:
-    """Makes the folder and holds it; gives what tells whether it is still there, and not another in its place. Raises UsageError
-    that names the holder when it is taken."""
-    descriptor: int | None = None
+def locked(path: Path, command: str, *, option: str = "--out", wait: float = 0.0) -> Iterator[None]:
+    """Holds a file or folder that is about to be written, which need not exist yet.
+
+    Any name of it is the same lock: links are followed. `command` is what other writers are told; `wait` is for how many
+    seconds to try. Raises UsageError that names the holder, or says why there can be no lock; `option` is what names the output.
+    """
+    place = path.resolve()
+    file, note = place.with_name(f".{place.name}.lock"), place.with_name(f".{place.name}.writer.json")
+    lock = _take(path, file, note, option, time.monotonic() + wait)
     try:
-        try:
-            descriptor = _take(folder)
-            write_json(folder / WRITER, _writer(command))
-        except BlockingIOError:
-            holder = f"{folder.parent} is being written by {_holder(folder)}"
-            raise UsageError(f"{holder}; wait for its end, stop it, or name another folder with --out") from None
-        except OSError as error:
-            raise UsageError(f"{folder} cannot be locked: {error.strerror}; name another folder with --out") from None
-        yield lambda: _is_at(descriptor, folder / LOCK)
+        with suppress(OSError):  # a full disk is no reason not to begin, only to say less
+            write_json(note, _writer(command))
+        yield
     finally:
-        if descriptor is not None:
-            if _is_at(descriptor, folder / LOCK):  # else a finished run took the place of all this
-                (folder / WRITER).unlink(missing_ok=True)
-                (folder / LOCK).unlink()  # last: until then nobody else is here
-            os.close(descriptor)
+        with suppress(OSError):
+            note.unlink(missing_ok=True)
+        with suppress(OSError):  # Windows removes it on release
+            file.unlink(missing_ok=True)  # before the release: until then nobody else is here
+        lock.release()
 
 
-def _take(folder: Path) -> int:
+def _take(path: Path, file: Path, note: Path, option: str, until: float) -> FileLock:
+    lock = FileLock(file, thread_local=False)  # a generator may be closed by another thread than the one that began it
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
         try:
-            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:  # a writer that ended removed the folder just now
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(descriptor, folder / LOCK):  # not one that was removed, or replaced with its folder, meanwhile
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("ab") as opened:  # while it is open, no other file can have its number
+                lock.acquire(timeout=0, blocking=False)
+                if _is_at(opened.fileno(), file):
+                    return lock
+            lock.release()  # that of a writer which removed the file just before
+        except Timeout:
+            if not file.exists():  # removed between our opening and our locking it
+                continue
+            if time.monotonic() >= until:
+                raise UsageError(f"{path} is being written by {_holder(note, option)}") from None
+            time.sleep(POLL_SECONDS)
+        except (OSError, NotImplementedError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise UsageError(f"{path} cannot be locked: {reason}; name another place with {option}") from None
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
@@ -72,10 +78,15 @@ def _writer(command: str) -> dict[str, Any]:
     return {"pid": os.getpid(), "host": socket.gethostname(), "command": command, "since": now}
 
 
-def _holder(folder: Path) -> str:
+def _holder(note: Path, option: str) -> str:
+    """Who holds the lock, and what to do about it."""
+    way = f"wait for it to end, stop it, or name another place with {option}"
     try:
-        writer = json.loads((folder / WRITER).read_text(encoding="utf-8"))
+        writer = json.loads(note.read_text(encoding="utf-8"))
         command = " ".join(writer["command"].split())
-        return f"process {writer['pid']} on {writer['host']} since {writer['since']} ({command})"
-    except (OSError, ValueError, KeyError):
-        return "another process"
+        if (writer["pid"], writer["host"]) == (os.getpid(), socket.gethostname()):
+            way = f"finish or close that first, or name another place with {option}"
+            return f"this process since {writer['since']} ({command}); {way}"
+        return f"process {writer['pid']} on {writer['host']} since {writer['since']} ({command}); {way}"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return f"another process; {way}"

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtlkit import disk
-from mtlkit.errors import IntegrityError, SavingError
-from mtlkit.runs import LOG, SAVED, STATE, STEP
+from mtlkit.errors import IntegrityError, SavingError, UsageError
+from mtlkit.runs import LOCK, LOG, SAVED, STATE, STEP, WRITER
 from mtlkit.state_files import TENSORS, fault_of, read_manifest, read_plain, read_tensors, step_of, write_files
 from mtlkit.state_lock import locked
 
@@ -44,23 +44,27 @@ class StateFolder:
     def lock(self, command: str) -> Iterator[None]:
         """Makes the folder and keeps other writers out of it; leaves nothing behind when nothing was saved.
         Raises UsageError that names the first writer."""
-        made, empty = not self.path.parent.exists(), False
-        try:
+        out = self.path.parent
+        with locked(out, command):
             self._restore()
-            with locked(self.path, command) as held:
-                self._sweep()
-                try:
-                    yield
-                finally:
-                    if empty := held() and not self._found(SAVED):
-                        self._sweep()
-                        self.log.unlink(missing_ok=True)
-        finally:
-            if empty:
-                with suppress(OSError):  # another writer may be there already
-                    self.path.rmdir()
-                    if made:
-                        self.path.parent.rmdir()
+            made = not out.exists()
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UsageError(f"{self.path} cannot be written: {error.strerror}; name another folder with --out") from None
+            for name in (LOCK, WRITER):  # of versions that kept them here
+                (self.path / name).unlink(missing_ok=True)
+            self._sweep()
+            try:
+                yield
+            finally:
+                if not self._found(SAVED):
+                    self._sweep()
+                    self.log.unlink(missing_ok=True)
+                    with suppress(OSError):  # not empty, or gone with what a finished run replaced
+                        self.path.rmdir()
+                        if made:
+                            out.rmdir()
 
     def save(self, step: int, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
         """Saves a state with the log as it now stands, then removes all but the two newest. Raises SavingError."""

@@ -219,7 +219,7 @@ def test_drop_removes_all_states_and_what_lies_about(tmp_path: Path) -> None:
     (folder.path / ".step-00000030.abc").mkdir()
     with folder.lock(COMMAND):
         folder.drop()
-        assert sorted(path.name for path in folder.path.iterdir()) == ["lock", "metrics.jsonl", "writer.json"]
+        assert sorted(path.name for path in folder.path.iterdir()) == ["metrics.jsonl"]
         assert folder.log.read_text() == ""
     assert list((tmp_path / "run").iterdir()) == []  # the folder was there before
 

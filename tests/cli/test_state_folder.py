@@ -27,7 +27,7 @@ def test_a_run_that_is_replaced_stands_until_then(
     anew = (*command, "--seed", 1, "--overwrite")
     assert typed(*anew[:-1], "--out", tmp_path / "whole" / "run").code == 0
     child = forks.start(*anew, "--out", out)  # killed before it saved anything
-    assert child.until((out / "state" / "lock").exists)
+    assert child.until((out.parent / ".run.lock").exists)
     child.kill()
     assert child.wait() == -9
     assert file_digest(out / "model.safetensors") == old
@@ -109,7 +109,7 @@ def test_a_second_writer_is_refused_and_told_who_is_first(
         assert second.wait() == 2
         assert re.fullmatch(
             rf"mtlkit: {re.escape(str(out))} is being written by process {first.pid} on \S+ since \S+ \(mtlkit train-mtl .*\); "
-            r"wait for its end, stop it, or name another folder with --out\n",
+            r"wait for it to end, stop it, or name another place with --out\n",
             second.err,
         )
     first.kill()
