@@ -66,7 +66,7 @@ def test_the_same_process_is_kept_out_too_and_told_that_it_is_its_own(tmp_path: 
     folder = StateFolder(tmp_path / "run")
     with (
         folder.lock(COMMAND),
-        pytest.raises(UsageError, match="is being written by this process since .* finish or close that first"),
+        pytest.raises(UsageError, match=r"is being written by this process since .* finish or close that first"),
         folder.lock(COMMAND),
     ):
         pytest.fail("two writers")
@@ -80,7 +80,7 @@ def test_any_name_of_a_place_is_the_same_lock(tmp_path: Path) -> None:  # fault 
     for one, other in (("real/v.npy", "link/v.npy"), ("v.npy", "w.npy"), ("real", "link"), ("v.npy", "real/../v.npy")):
         with (
             locked(tmp_path / one, "first", option="--output"),
-            pytest.raises(UsageError, match="by this process.*with --output"),
+            pytest.raises(UsageError, match=r"by this process.*with --output"),
             locked(tmp_path / other, "second", option="--output"),
         ):
             pytest.fail("two writers")
@@ -171,7 +171,7 @@ def test_a_place_that_cannot_be_locked_is_said(tmp_path: Path, monkeypatch: pyte
 
     (tmp_path / "file").touch()
     with (
-        pytest.raises(UsageError, match="cannot be locked: .*(Not a directory|exists); name another place with --out"),
+        pytest.raises(UsageError, match=r"cannot be locked: .*(Not a directory|exists); name another place with --out"),
         StateFolder(tmp_path / "file" / "x").lock(COMMAND),
     ):
         pytest.fail("no lock")

@@ -27,7 +27,7 @@ def test_a_run_that_is_replaced_stands_until_then(
     anew = (*command, "--seed", 1, "--overwrite")
     assert typed(*anew[:-1], "--out", tmp_path / "whole" / "run").code == 0
     child = forks.start(*anew, "--out", out)  # killed before it saved anything
-    assert child.until((out.parent / ".run.lock").exists)
+    assert child.until((out / "state").exists)
     child.kill()
     assert child.wait() == -9
     assert file_digest(out / "model.safetensors") == old
