@@ -24,12 +24,14 @@ if TYPE_CHECKING:  # it brings torch, which an exported graph does without
 
 @dataclass(frozen=True)
 class Opened:
-    """A model ready to run: what it is, how it reads texts, what its run says of itself, and its engine."""
+    """A model ready to run: what it is, how it reads texts, what its run says of itself, its engine, and what its folder holds
+    that is not known to mtlkit."""
 
     checkpoint: Checkpoint
     record: RunRecord | None
     encoder: TextEncoder
     engine: Engine
+    note: str = ""
 
 
 def open_backend(path: Path, device: Device, precision: InferencePrecision, backend: Backend) -> Opened:
@@ -63,9 +65,9 @@ def _open_torch(path: Path, device: Device, precision: InferencePrecision) -> Op
 
     weights = load_weights(path)
     if precision == "int8":
-        return Opened(weights.checkpoint, weights.record, weights.encoder, _int8_engine(path, device, weights))
+        return Opened(weights.checkpoint, weights.record, weights.encoder, _int8_engine(path, device, weights), weights.note)
     engine = TorchEngine(weights.model, choose_compute(device, precision))
-    return Opened(weights.checkpoint, weights.record, weights.encoder, engine)
+    return Opened(weights.checkpoint, weights.record, weights.encoder, engine, weights.note)
 
 
 def _int8_engine(path: Path, device: Device, weights: Weights) -> Engine:

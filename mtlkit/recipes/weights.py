@@ -18,12 +18,14 @@ from mtlkit.runs import TOKENIZER, RunRecord, is_export, verify
 
 @dataclass(frozen=True)
 class Weights:
-    """A model on the CPU in evaluation mode, how it reads texts, and what its run says of itself (None: not ours)."""
+    """A model on the CPU in evaluation mode, how it reads texts, and what its run says of itself (None: not ours). `note` says
+    what in a Hugging Face folder is not known to mtlkit, in one line."""
 
     model: MultiTaskModel
     checkpoint: Checkpoint
     encoder: TextEncoder
     record: RunRecord | None
+    note: str = ""
 
     @property
     def readers(self) -> list[str]:
@@ -42,7 +44,7 @@ def load_weights(path: Path) -> Weights:
         raise UsageError(f"{path} is an ONNX export without weights; run it with --backend onnx, or name the run it came from")
     if is_foreign(path):
         model, checkpoint = read_foreign(path)
-        return Weights(model, checkpoint, _encoder(path, checkpoint), None)
+        return Weights(model, checkpoint, _encoder(path, checkpoint), None, read_modules(path).note)
     record = verify(path)
     model, checkpoint = load_model(path)
     return Weights(model, checkpoint, _encoder(path, checkpoint), record)

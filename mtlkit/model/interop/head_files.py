@@ -18,7 +18,7 @@ from mtlkit.config.small_files import check_file
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.model.checkpoint import Uninitialised
 from mtlkit.model.description import HEAD_WEIGHTS, HEADS
-from mtlkit.model.interop.modules import read_object
+from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs import diagnose, write_json
 

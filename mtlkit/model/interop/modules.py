@@ -1,4 +1,4 @@
-"""What sentence-transformers puts around a transformer, and the JSON files of a Hugging Face folder."""
+"""What sentence-transformers puts around a transformer: the list of modules, and the configuration of each."""
 
 from __future__ import annotations
 
@@ -8,23 +8,41 @@ from pathlib import Path
 from typing import Any
 
 from mtlkit.config.architecture import Architecture, Encoding, Pooling, Truncation
-from mtlkit.config.plain import parse_json
-from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.errors import IntegrityError, listed
 from mtlkit.model.description import CONFIG
-from mtlkit.runs import diagnose, write_json
+from mtlkit.model.interop.json_files import inside, read_json, read_object, read_optional
+from mtlkit.model.interop.known_settings import (
+    LENGTH_FILES,
+    LIBRARY,
+    MODULE_KEYS,
+    READ_BY_KEY,
+    SENTENCE_TRANSFORMERS,
+    SENTENCE_TRANSFORMERS_KEYS,
+    check_files,
+    check_keys,
+    unknown_note,
+)
+from mtlkit.model.interop.text_length import longest_text, truncation_of
+from mtlkit.runs import write_json
 
 MODULES, TOKENIZER_CONFIG = "modules.json", "tokenizer_config.json"
-POOLINGS: dict[str, Pooling] = {"mean": "mean", "mean_tokens": "mean", "cls": "first", "cls_token": "first"}
+POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "first"}
+FLAGS = {  # of pooling, before sentence-transformers 5 named it; in the order in which several would be joined
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+SUPPORTED = ("Transformer", *MODULE_KEYS)
 THEIR_MODULES = "sentence_transformers.models."  # where all versions find their modules
-LONGEST_NAME = 200  # of what a file may call another: beyond any that is, and short enough for every file system
-UNLIMITED = 1_000_000  # a tokenizer without a limit says so with a number far above this
 
 
 @dataclass(frozen=True)
 class Modules:
-    """What sentence-transformers puts around a transformer: where it lies, pooling, scaling, the longest text, and the folder
-    of the weights that a weighted mean has."""
+    """What sentence-transformers puts around a transformer: where that is, pooling, scaling, the longest text, and the folder of
+    the weights that a weighted mean has. `note` names settings that are not known, in one line."""
 
     folder: Path
     pooling: Pooling = "mean"
@@ -32,37 +50,51 @@ class Modules:
     max_length: int | None = None
     truncate: Truncation = "head"
     word_weights: Path | None = None
+    note: str = ""
 
 
 def read_modules(folder: Path) -> Modules:
-    """What modules.json says; a bare transformer is pooled by its mean. Raises IntegrityError for a module that we lack."""
+    """What modules.json says; a bare transformer is pooled by its mean, and no file of sentence-transformers beside it counts.
+
+    Raises IntegrityError for a module or a setting that is not supported.
+    """
     if not (folder / MODULES).is_file():
-        return Modules(folder, max_length=_longest(folder), truncate=_truncation(folder))
-    inside, pooling, normalize, word_weights = folder, POOLINGS["mean"], False, None
-    for kind, path in _listed(folder):
-        if kind == "Transformer":
-            inside = path
-        elif kind == "WordWeights":
-            word_weights = path
-        elif kind == "Pooling":
-            pooling = _pooling(path / CONFIG, word_weights)
-        elif kind == "Normalize":
-            normalize = True
-        else:
-            raise IntegrityError(
-                f"{folder / MODULES}: module '{kind}' is not supported; supported: Transformer, WordWeights, Pooling, Normalize"
-            )
-    return Modules(inside, pooling, normalize, _longest(inside), _truncation(inside), word_weights)
+        note = unknown_note(folder, _check_settings(folder, folder, bare=True))
+        _check_bare_pooling(folder / CONFIG)
+        return Modules(folder, max_length=longest_text(folder, bare=True), truncate=truncation_of(folder), note=note)
+    listing = _listed(folder)
+    _check_order(folder / MODULES, [kind for kind, _ in listing])
+    places = dict(listing)
+    unknown = _check_settings(folder, places["Transformer"])
+    for kind, path in listing[1:]:
+        if path != places["Transformer"]:
+            file = path / CONFIG
+            found = check_keys(file, read_optional(file), MODULE_KEYS[kind])
+            unknown |= {file.relative_to(folder).as_posix(): found}
+    word_weights = places.get("WordWeights")
+    return Modules(
+        places["Transformer"],
+        _pooling(places["Pooling"] / CONFIG, word_weights),
+        "Normalize" in places,
+        longest_text(places["Transformer"]),
+        truncation_of(places["Transformer"]),
+        word_weights,
+        unknown_note(folder, unknown),
+    )
 
 
 def _listed(folder: Path) -> list[tuple[str, Path]]:
-    """Kind and place of each module in modules.json."""
+    """Kind and folder of each module in modules.json."""
     modules, found = read_json(folder / MODULES), []
     for module in modules if isinstance(modules, list) else [modules]:
         kind, place = (module.get("type"), module.get("path", "")) if isinstance(module, dict) else (None, None)
         if not isinstance(kind, str) or not isinstance(place, str):
             raise IntegrityError(f"{folder / MODULES}: damaged (no list of modules with a type and a path)")
-        found.append((kind.rpartition(".")[2], inside(folder, place, MODULES)))
+        name = kind.rpartition(".")[2]
+        if name not in SUPPORTED or not kind.startswith(LIBRARY):
+            shown = name if kind.startswith(LIBRARY) else kind
+            raise IntegrityError(f"{folder / MODULES}: module '{shown}' is not supported; supported: {listed(SUPPORTED)}")
+        found.append((name, inside(folder, place, MODULES)))
     return found
 
 
@@ -71,22 +103,47 @@ def module_folders(folder: Path) -> list[Path]:
     return [place for _, place in _listed(folder)] if (folder / MODULES).is_file() else []
 
 
-def inside(folder: Path, name: str, listing: str) -> Path:
-    """A place that a file of a folder names. Raises IntegrityError for one outside of it."""
-    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name or len(name) > LONGEST_NAME:
-        raise IntegrityError(f"{folder / listing}: names {name!r}, which is no place inside the folder")
-    return folder / name
+def _check_order(path: Path, kinds: list[str]) -> None:
+    """A transformer, its pooling, then what is done with vectors. In another order modules would work on other things."""
+    before = [kind for kind in kinds if kind not in ("Normalize", "Dropout")]
+    if before not in (["Transformer", "Pooling"], ["Transformer", "WordWeights", "Pooling"]) or kinds[: len(before)] != before:
+        raise IntegrityError(
+            f"{path}: the modules {listed(kinds) or 'none'} are not supported; supported: Transformer, WordWeights (or not), "
+            "Pooling, then Normalize and Dropout"
+        )
+
+
+def _check_settings(folder: Path, transformer: Path, *, bare: bool = False) -> dict[str, list[str]]:
+    """Every file that is read by key, held against the table; unknown keys by file. Raises IntegrityError for a refused one."""
+    unknown = {"": [*check_files(folder), *(check_files(transformer) if transformer != folder else [])]}
+    for name, keys in READ_BY_KEY.items():
+        path = transformer / name
+        if not (bare and name in LENGTH_FILES):
+            unknown[path.relative_to(folder).as_posix()] = check_keys(path, read_optional(path), keys)
+    if not bare:
+        path = folder / SENTENCE_TRANSFORMERS
+        unknown[path.name] = check_keys(path, read_optional(path), SENTENCE_TRANSFORMERS_KEYS)
+    return unknown
+
+
+def _check_bare_pooling(path: Path) -> None:
+    """Without modules.json a model for next tokens is pooled by its last token. Raises IntegrityError for one."""
+    config = read_optional(path)
+    architectures = config.get("architectures")
+    named = architectures[0] if isinstance(architectures, list) and architectures else ""
+    if isinstance(named, str) and named.endswith("ForCausalLM") and config.get("is_causal", True):
+        raise IntegrityError(f"{path}: pooling lasttoken, which a bare {named} has, is not supported; supported: mean, cls")
 
 
 def _pooling(path: Path, word_weights: Path | None) -> Pooling:
     config = read_object(path)
-    named = config.get("pooling_mode")  # since sentence-transformers 5; flags before
+    named = config.get("pooling_mode")  # since sentence-transformers 5; flags before, of which none means the mean
     modes = [named] if isinstance(named, str) else named
-    if modes is None:
-        modes = [key.removeprefix("pooling_mode_") for key, on in config.items() if key.startswith("pooling_mode_") and on]
+    if "pooling_mode" not in config:
+        modes = [mode for flag, mode in FLAGS.items() if config.get(flag)] or ["mean"]
     if not isinstance(modes, list) or len(modes) != 1 or not isinstance(modes[0], str) or modes[0] not in POOLINGS:
         found = listed(map(str, modes)) if isinstance(modes, list) else modes
-        raise IntegrityError(f"{path}: pooling {found} is not supported; supported: mean, cls")
+        raise IntegrityError(f"{path}: pooling {found} is not supported; supported: {listed(POOLINGS)}")
     pooling = POOLINGS[modes[0]]
     if word_weights is not None and pooling != "mean":
         raise IntegrityError(f"{path}: pooling {modes[0]} after WordWeights is not supported; supported: mean")
@@ -113,40 +170,6 @@ def write_modules(folder: Path, architecture: Architecture, encoding: Encoding, 
         for place, (kind, path) in enumerate(paths.items())
     ]
     write_json(folder / MODULES, listing)
-    write_json(folder / "sentence_bert_config.json", {"max_seq_length": encoding.max_length, "do_lower_case": False})
+    write_json(folder / LENGTH_FILES[0], {"max_seq_length": encoding.max_length, "do_lower_case": False})
     similarity: dict[str, Any] = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
-    write_json(folder / "config_sentence_transformers.json", similarity)
-
-
-def _longest(folder: Path) -> int | None:
-    """The longest text in tokens, as sentence-transformers or the tokenizer have it."""
-    for name, key in (("sentence_bert_config.json", "max_seq_length"), (TOKENIZER_CONFIG, "model_max_length")):
-        value = read_object(folder / name).get(key) if (folder / name).is_file() else None
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value != value):
-            raise IntegrityError(f"{folder / name}: damaged ({key} is no number)")
-        if value is not None and value < UNLIMITED:
-            return max(0, int(value))
-    return None
-
-
-def _truncation(folder: Path) -> Truncation:
-    """Which end of a long text stays."""
-    path = folder / TOKENIZER_CONFIG
-    return "tail" if path.is_file() and read_object(path).get("truncation_side") == "left" else "head"
-
-
-def read_json(path: Path) -> Any:
-    try:
-        return parse_json(read_file(path))
-    except Unreadable as error:
-        raise IntegrityError(f"{path}: {error}; it is needed to load the model") from None
-    except ValueError as error:
-        raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """A file that holds a JSON object. Raises IntegrityError."""
-    value = read_json(path)
-    if not isinstance(value, dict):
-        raise IntegrityError(f"{path}: damaged ({type(value).__name__} where an object belongs)")
-    return value
+    write_json(folder / SENTENCE_TRANSFORMERS, similarity)

@@ -20,7 +20,8 @@ from mtlkit.model.description import CONFIG, Checkpoint
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.families import ACTIVATION_NAMES, DEFAULTS, FAMILIES, Family
 from mtlkit.model.interop.head_files import read_heads, read_tasks
-from mtlkit.model.interop.modules import Modules, read_modules, read_object
+from mtlkit.model.interop.json_files import read_object
+from mtlkit.model.interop.modules import Modules, read_modules
 from mtlkit.model.interop.names import ours_from
 from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.model.interop.word_weights import TOKEN_WEIGHTS, read_word_weights

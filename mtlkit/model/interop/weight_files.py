@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mtlkit.config.small_files import Unreadable, check_file
 from mtlkit.errors import IntegrityError
-from mtlkit.model.interop.modules import inside, read_object
+from mtlkit.model.interop.json_files import inside, read_object
 from mtlkit.runs import WEIGHTS
 
 INDEX = "model.safetensors.index.json"

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from mtlkit.errors import IntegrityError
 from mtlkit.model.description import CONFIG
-from mtlkit.model.interop.modules import read_object
+from mtlkit.model.interop.json_files import read_object
 
 TOKEN_WEIGHTS = "token_weights"  # what `Encoder` calls their logarithms
 

@@ -1,0 +1,44 @@
+"""JSON files of a Hugging Face folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mtlkit.config.plain import parse_json
+from mtlkit.config.small_files import Unreadable, read_file
+from mtlkit.errors import IntegrityError
+from mtlkit.runs import diagnose
+
+LONGEST_NAME = 200  # of what a file may call another: beyond any that is, and short enough for every file system
+
+
+def read_json(path: Path) -> Any:
+    """Raises IntegrityError for a file that is missing or holds no JSON."""
+    try:
+        return parse_json(read_file(path))
+    except Unreadable as error:
+        raise IntegrityError(f"{path}: {error}; it is needed to load the model") from None
+    except ValueError as error:
+        raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A file that holds a JSON object. Raises IntegrityError."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise IntegrityError(f"{path}: damaged ({type(value).__name__} where an object belongs)")
+    return value
+
+
+def read_optional(path: Path) -> dict[str, Any]:
+    """The same; empty where there is no such file. Raises IntegrityError."""
+    return read_object(path) if os.path.lexists(path) else {}
+
+
+def inside(folder: Path, name: str, listing: str) -> Path:
+    """A path that a file of a folder names. Raises IntegrityError for one outside of it."""
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name or len(name) > LONGEST_NAME:
+        raise IntegrityError(f"{folder / listing}: names {name!r}, which is no place inside the folder")
+    return folder / name

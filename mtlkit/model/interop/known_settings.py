@@ -1,0 +1,175 @@
+"""What each file and key beside the weights of a Hugging Face folder means here: obeyed, harmless or refused.
+
+A key is `obeyed` where mtlkit computes what the library that wrote it computes, `harmless` where no vector of
+`SentenceTransformer(folder).encode(texts)` depends on it, and `refused` where one does and mtlkit cannot follow. A key that is
+in no table is mentioned once. To support a setting, change its entry here and obey it where its file is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mtlkit.errors import IntegrityError, listed
+
+Use = Literal["obeyed", "harmless", "refused"]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A file or a key that is known. `why` says what a refused one would change; with a value in `neutral` it changes nothing."""
+
+    use: Use
+    why: str = ""
+    neutral: tuple[Any, ...] = (None,)
+
+
+Keys = Mapping[str, Known]
+
+
+def keys(use: Use, names: str) -> dict[str, Known]:
+    """Keys of one use, their names parted by blanks."""
+    return dict.fromkeys(names.split(), Known(use))
+
+
+def refused(why: str, *neutral: Any) -> Known:
+    """A key that is refused, but for values that change nothing; null is always one of those."""
+    return Known("refused", why, (None, *neutral))
+
+
+# --- sentence-transformers ---------------------------------------------------------------------------------------------------
+SENTENCE_TRANSFORMERS = "config_sentence_transformers.json"
+# Names of the file that sets the longest text, as sentence-transformers tries them in turn; the first that is not empty counts.
+LENGTH_FILES = tuple(
+    f"sentence_{kind}_config.json" for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+LIBRARY = "sentence_transformers."  # begins the type of every module of the library; any other is code of the folder's own
+
+SENTENCE_TRANSFORMERS_KEYS: Keys = {
+    **keys("obeyed", "prompts default_prompt_name similarity_fn_name truncate_dim"),
+    **keys("harmless", "__version__ requirements"),
+    "model_type": refused("another kind of model", "SentenceTransformer"),
+}
+TEXT_ONLY = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
+LENGTH_KEYS: Keys = {
+    **keys("obeyed", "max_seq_length do_lower_case processor_kwargs tokenizer_args"),
+    **keys("harmless", "backend unpad_inputs query_length document_length query_expansion"),  # encode() gives no task
+    "model_kwargs": refused("arguments of the model", {}),
+    "model_args": refused("arguments of the model", {}),
+    "config_kwargs": refused("arguments of the model's configuration", {}),
+    "config_args": refused("arguments of the model's configuration", {}),
+    "processing_kwargs": refused("arguments of the tokenizer", {}),
+    "tokenizer_name_or_path": refused("a tokenizer from elsewhere"),
+    "transformer_task": refused("another output of the model", "feature-extraction"),
+    "modality_config": refused("another input or output of the model", TEXT_ONLY),
+    "module_output_name": refused("another output of the model", "token_embeddings"),
+}
+PROCESSOR_KEYS: Keys = {  # of processor_kwargs and tokenizer_args
+    **keys("obeyed", "model_max_length"),
+    **keys("harmless", "padding_side use_fast trust_remote_code"),
+}
+POOLING_KEYS: Keys = {
+    **keys("obeyed", "pooling_mode include_prompt pooling_mode_cls_token pooling_mode_max_tokens pooling_mode_mean_tokens"),
+    **keys("obeyed", "pooling_mode_mean_sqrt_len_tokens pooling_mode_weightedmean_tokens pooling_mode_lasttoken"),
+    **keys("harmless", "word_embedding_dimension embedding_dimension"),
+}
+NORMALIZE_KEYS: Keys = {
+    "module_input_name": refused("scaling of something other than the vector", "sentence_embedding"),
+    "module_output_name": refused("scaling into something other than the vector", "sentence_embedding"),
+}
+MODULE_KEYS: Mapping[str, Keys] = {  # by kind of module, beside the transformer; a kind that is not here is refused
+    "Pooling": POOLING_KEYS,
+    "Normalize": NORMALIZE_KEYS,
+    "WordWeights": keys("obeyed", "vocab word_weights unknown_word_weight"),
+    "Dropout": keys("harmless", "dropout"),  # does nothing but in training
+}
+
+# --- the tokenizer -----------------------------------------------------------------------------------------------------------
+TOKENIZER_KEYS: Keys = {
+    **keys("obeyed", "do_lower_case strip_accents tokenize_chinese_chars add_prefix_space"),
+    **keys("obeyed", "model_max_length max_len truncation_side tokenizer_class split_special_tokens added_tokens_decoder"),
+    **keys("obeyed", "bos_token eos_token unk_token sep_token pad_token cls_token mask_token"),
+    **keys("obeyed", "additional_special_tokens extra_special_tokens model_specific_special_tokens"),
+    **keys("harmless", "name_or_path _name_or_path special_tokens_map_file tokenizer_file vocab_file merges_file"),
+    **keys("harmless", "never_split do_basic_tokenize errors legacy chat_template processor_class backend is_local"),
+    **keys("harmless", "padding_side padding pad_to_multiple_of pad_token_type_id model_input_names auto_map use_fast"),
+    **keys("harmless", "max_length stride truncation truncation_strategy clean_up_tokenization_spaces sp_model_kwargs"),
+    **keys("harmless", "trim_offsets local_files_only verbose token_type_ids_pattern init_inputs return_token_type_ids"),
+}
+SPECIAL_TOKENS_KEYS: Keys = {
+    **keys("obeyed", "bos_token eos_token unk_token sep_token pad_token cls_token mask_token"),
+    **keys("obeyed", "additional_special_tokens extra_special_tokens"),
+}
+
+# --- the transformer ---------------------------------------------------------------------------------------------------------
+CONFIG_KEYS: Keys = {
+    **keys("obeyed", "model_type architectures vocab_size hidden_size num_hidden_layers num_attention_heads"),
+    **keys("obeyed", "intermediate_size max_position_embeddings layer_norm_eps hidden_act pad_token_id type_vocab_size"),
+    **keys("obeyed", "embedding_size position_embedding_type is_decoder hidden_dropout_prob"),
+    **keys("obeyed", "dim n_layers n_heads hidden_dim dropout activation"),
+    **keys("obeyed", "n_embd n_layer n_head n_inner n_positions layer_norm_epsilon resid_pdrop activation_function"),
+    **keys("obeyed", "scale_attn_by_inverse_layer_idx reorder_and_upcast_attn emb_layer_norm_before token_dropout"),
+    **keys("harmless", "_name_or_path name_or_path transformers_version torch_dtype dtype use_cache initializer_range"),
+    **keys("harmless", "attention_probs_dropout_prob classifier_dropout gradient_checkpointing directionality auto_map"),
+    **keys("harmless", "pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type"),
+    **keys("harmless", "id2label label2id problem_type num_labels finetuning_task task_specific_params"),
+    **keys("harmless", "bos_token_id eos_token_id sep_token_id cls_token_id mask_token_id decoder_start_token_id"),
+    **keys("harmless", "output_past output_attentions output_hidden_states return_dict torchscript tie_word_embeddings"),
+    **keys("harmless", "is_encoder_decoder cross_attention_hidden_size chunk_size_feed_forward add_cross_attention"),
+    **keys("harmless", "summary_type summary_use_proj summary_activation summary_first_dropout summary_last_dropout"),
+    **keys("harmless", "summary_proj_to_labels attention_dropout qa_dropout seq_classif_dropout sinusoidal_pos_embds"),
+    **keys("harmless", "tie_weights_ n_ctx attn_pdrop embd_pdrop is_folding_model esmfold_config vocab_list"),
+    **keys("harmless", "max_length min_length do_sample early_stopping num_beams temperature top_k top_p"),
+    **keys("harmless", "repetition_penalty length_penalty no_repeat_ngram_size num_return_sequences tokenizer_class"),
+    "pruned_heads": refused("fewer attention heads in some blocks", {}, []),
+    "quantization_config": refused("weights that are stored in another way"),
+}
+
+# --- whole files -------------------------------------------------------------------------------------------------------------
+FILES: Mapping[str, Known] = {  # whose content is not looked at key by key
+    **keys("obeyed", "modules.json model.safetensors model.safetensors.index.json tokenizer.json heads.json heads.safetensors"),
+    **keys(
+        "harmless", "README.md export.json generation_config.json data_config.json preprocessor_config.json added_tokens.json"
+    ),
+    **keys(
+        "harmless", "vocab.json vocab.txt merges.txt quantize_config.json ort_config.json train_results.json eval_results.json"
+    ),
+    **keys("harmless", "all_results.json trainer_state.json optimizer_config.json similarity_evaluation_results.json"),
+    "adapter_config.json": refused("an adapter, which changes the weights"),
+}
+READ_BY_KEY: Mapping[str, Keys] = {  # of the transformer's folder
+    **dict.fromkeys(LENGTH_FILES, LENGTH_KEYS),
+    "config.json": CONFIG_KEYS,
+    "tokenizer_config.json": TOKENIZER_KEYS,
+    "special_tokens_map.json": SPECIAL_TOKENS_KEYS,
+}
+
+
+def check_keys(path: Path, values: Mapping[str, Any], known: Keys, inside: str = "") -> list[str]:
+    """The keys of a file that are in no table, for `unknown_note`; `inside` names the key whose value `values` is.
+
+    Raises IntegrityError for a refused key whose value is not a neutral one.
+    """
+    for key, value in values.items():
+        rule = known.get(key)
+        if rule is not None and rule.use == "refused" and value not in rule.neutral:
+            shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:60] + "..."
+            raise IntegrityError(f"{path}: {inside}{key} {shown} is not supported ({rule.why})")
+    return [f"{inside}{key}" for key in values if key not in known]
+
+
+def check_files(folder: Path) -> list[str]:
+    """JSON files of a folder that are in no table. Raises IntegrityError for one that is refused."""
+    names = sorted(path.name for path in folder.glob("*.json"))
+    for name in names:
+        if name in FILES and FILES[name].use == "refused":
+            raise IntegrityError(f"{folder / name} is not supported: {FILES[name].why}")
+    return [name for name in names if name not in FILES and name not in READ_BY_KEY and name != SENTENCE_TRANSFORMERS]
+
+
+def unknown_note(folder: Path, unknown: Mapping[str, Iterable[str]]) -> str:
+    """One line about keys by file, and files under "", that no table knows; empty where there are none."""
+    named = [f"{file} ({listed(found, 6)})" if file else listed(found, 6) for file, found in unknown.items() if found]
+    return f"{folder}: not known to mtlkit, ignored: {'; '.join(named)}" if named else ""

@@ -1,0 +1,182 @@
+"""What sentence-transformers puts around a transformer: obeyed as the library reads it, or refused by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtlkit.errors import IntegrityError
+from mtlkit.model.interop.modules import Modules, read_modules
+
+USUAL = ("Transformer", "Pooling")
+OLD = "sentence_transformers.models."
+
+
+def write(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+
+
+def make(folder: Path, *kinds: str, prefix: str = OLD, pooling: dict[str, Any] | None = None, **files: Any) -> Path:
+    """A folder of modules without weights; `files` by name, with `__` for a slash and `_json` for its ending."""
+    listing = []
+    for place, kind in enumerate(kinds or USUAL):
+        path = "" if kind == "Transformer" else f"{place}_{kind}"
+        listing.append({"idx": place, "name": str(place), "path": path, "type": prefix + kind})
+        if kind == "Pooling":
+            write(folder / path / "config.json", {"word_embedding_dimension": 8, **(pooling or {})})
+    write(folder / "modules.json", listing)
+    write(folder / "config.json", {"model_type": "bert"})
+    for name, value in files.items():
+        write(folder / f"{name}.json", value)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("pooling", "wanted"),
+    [
+        ({}, "mean"),
+        ({"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": False}, "mean"),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "first"),
+        ({"pooling_mode": "cls", "pooling_mode_mean_tokens": True}, "first"),
+        ({"pooling_mode": ["mean"]}, "mean"),
+    ],
+)
+def test_pooling_has_the_defaults_of_the_library(pooling: dict[str, Any], wanted: str, tmp_path: Path) -> None:
+    assert read_modules(make(tmp_path, pooling=pooling)).pooling == wanted
+
+
+@pytest.mark.parametrize(
+    ("pooling", "named"),
+    [
+        ({"pooling_mode_max_tokens": True}, "max"),
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True}, "max, mean"),
+        ({"pooling_mode_lasttoken": True}, "lasttoken"),
+        ({"pooling_mode": "weightedmean"}, "weightedmean"),
+        ({"pooling_mode": ["cls", "mean"]}, "cls, mean"),
+        ({"pooling_mode": 3}, "3"),
+        ({"pooling_mode": None}, "None"),
+    ],
+)
+def test_another_pooling_is_refused_by_name(pooling: dict[str, Any], named: str, tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match=rf"1_Pooling/config\.json: pooling {named} is not supported; supported: mean, cls"):
+        read_modules(make(tmp_path, pooling=pooling))
+
+
+@pytest.mark.parametrize("prefix", [OLD, "sentence_transformers.sentence_transformer.modules.x."])
+def test_dropout_and_normalize_after_the_pooling(prefix: str, tmp_path: Path) -> None:
+    found = read_modules(make(tmp_path, *USUAL, "Dropout", "Normalize", "Dropout", prefix=prefix))
+    assert found.normalize
+    assert found.pooling == "mean"
+    assert not found.note
+
+
+@pytest.mark.parametrize(
+    ("kinds", "named"),
+    [
+        (("Transformer", "Pooling", "Dense"), "'Dense'"),
+        (("Transformer", "LSTM", "Pooling"), "'LSTM'"),
+        (("Transformer",), "the modules Transformer are"),
+        (("Pooling", "Normalize"), "the modules Pooling, Normalize are"),
+        (("Transformer", "Normalize", "Pooling"), "the modules Transformer, Normalize, Pooling are"),
+        (("Transformer", "Pooling", "WordWeights"), "WordWeights are"),
+        (("Transformer", "Pooling", "Pooling"), "Pooling, Pooling are"),
+    ],
+)
+def test_other_modules_and_orders_are_refused(kinds: tuple[str, ...], named: str, tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match=f"modules.json: .*{named} not supported|module {named} is not supported"):
+        read_modules(make(tmp_path, *kinds))
+
+
+def test_code_of_the_folder_is_refused_whatever_its_name(tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match=r"module 'custom_code\.Transformer' is not supported"):
+        read_modules(make(tmp_path, prefix="custom_code."))
+
+
+NAMES = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_every_old_name_of_the_length_file(kind: str, tmp_path: Path) -> None:
+    folder = make(tmp_path, **{f"sentence_{kind}_config": {"max_seq_length": 16}, "tokenizer_config": {"model_max_length": 40}})
+    assert read_modules(folder).max_length == 16
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        ({}, None),
+        ({"tokenizer_config": {"model_max_length": 40}}, 40),
+        ({"tokenizer_config": {"max_len": 40}}, 40),
+        ({"tokenizer_config": {"model_max_length": 1e30}}, None),
+        ({"sentence_bert_config": {"max_seq_length": None}, "tokenizer_config": {"model_max_length": 40}}, 40),
+        ({"sentence_bert_config": {}, "sentence_xlnet_config": {"max_seq_length": 16}}, 16),
+        ({"sentence_bert_config": {"max_seq_length": 9}, "sentence_xlnet_config": {"max_seq_length": 16}}, 9),
+        ({"sentence_bert_config": {"max_seq_length": 9, "tokenizer_args": {"model_max_length": 7}}}, 7),
+    ],
+)
+def test_the_longest_text(files: dict[str, Any], wanted: int | None, tmp_path: Path) -> None:
+    assert read_modules(make(tmp_path, **files)).max_length == wanted
+
+
+def test_files_of_sentence_transformers_count_only_beside_its_modules(tmp_path: Path) -> None:
+    folder = make(tmp_path, sentence_bert_config={"max_seq_length": 16}, tokenizer_config={"model_max_length": 40})
+    (folder / "modules.json").unlink()
+    assert read_modules(folder) == Modules(folder, max_length=40)
+
+
+@pytest.mark.parametrize(
+    ("side", "stored", "wanted"),
+    [("left", None, "tail"), (None, "Left", "tail"), ("right", "Left", "head"), (None, "Right", "head"), (None, None, "head")],
+)
+def test_the_end_that_stays(side: str | None, stored: str | None, wanted: str, tmp_path: Path) -> None:
+    folder = make(
+        tmp_path,
+        tokenizer_config={} if side is None else {"truncation_side": side},
+        tokenizer={"truncation": stored and {"direction": stored, "max_length": 12}, "model": {"vocab": {"Left": 0}}},
+    )
+    assert read_modules(folder).truncate == wanted
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ({"config_sentence_transformers": {"model_type": "SparseEncoder"}}, "model_type 'SparseEncoder'"),
+        ({"sentence_bert_config": {"transformer_task": "fill-mask"}}, "transformer_task 'fill-mask'"),
+        ({"sentence_bert_config": {"modality_config": {"message": {}}}}, "modality_config"),
+        ({"sentence_bert_config": {"processing_kwargs": {"text": {"max_length": 4}}}}, "processing_kwargs"),
+        ({"sentence_bert_config": {"processor_kwargs": {"do_lower_case": False}}}, "processor_kwargs.do_lower_case"),
+        ({"sentence_bert_config": {"tokenizer_name_or_path": "other"}}, "tokenizer_name_or_path 'other'"),
+        ({"sentence_bert_config": {"max_seq_length": "16"}}, "max_seq_length is no number"),
+        ({"tokenizer_config": {"truncation_side": "middle"}}, "truncation_side 'middle'"),
+        ({"2_Normalize/config": {"module_input_name": "token_embeddings"}}, "module_input_name 'token_embeddings'"),
+        ({"adapter_config": {}}, "adapter_config.json"),
+    ],
+)
+def test_settings_that_would_change_vectors_are_refused_by_name(files: dict[str, Any], named: str, tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match=named):
+        read_modules(make(tmp_path, *USUAL, "Normalize", **files))
+
+
+def test_unknown_settings_are_mentioned_in_one_line(tmp_path: Path) -> None:
+    folder = make(
+        tmp_path,
+        pooling={"shiny": 1},
+        config_sentence_transformers={"__version__": {}, "flavour": 2},
+        sentence_bert_config={"max_seq_length": 16, "scent": 3},
+        strange={},
+    )
+    note = read_modules(folder).note
+    for name in ("strange.json", "1_Pooling/config.json (shiny)", "config_sentence_transformers.json (flavour)", "(scent)"):
+        assert name in note
+    assert "\n" not in note
+
+
+def test_a_bare_model_for_next_tokens_is_refused(tmp_path: Path) -> None:
+    """sentence-transformers would pool it by its last token."""
+    write(tmp_path / "config.json", {"model_type": "gpt2", "architectures": ["GPT2ForCausalLM"]})
+    with pytest.raises(IntegrityError, match=r"pooling lasttoken.*is not supported"):
+        read_modules(tmp_path)
