@@ -15,6 +15,7 @@ from mtlkit.data.tables import Reading, cap_tables, read_train_and_validation
 from mtlkit.data.tasks import TaskData, prepare_task
 from mtlkit.data.tokenizer import Encoded
 from mtlkit.errors import UsageError
+from mtlkit.model.randomness import draw_from
 from mtlkit.recipes.finding import Found
 from mtlkit.recipes.first_look import first_look
 from mtlkit.recipes.keeping import Keeping
@@ -82,6 +83,7 @@ def prepare_objectives(options: Options, checked: Checked) -> Generator[Event, N
         classes = drawn_classes(trained) if options.sampling == "balanced" else {}
         objectives = head_objectives(loaded.start.model, loaded.tasks, losses)
         prepared = Prepared(loaded.start, objectives, data, loaded.known, classes)
+    draw_from(prepared.start.random, prepared.start.model)
     if reading.tally.skipped:
         yield Note(str(reading.tally), warning=True)
     return prepared
