@@ -80,10 +80,12 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a text becomes token ids: at most `max_length` of them, BOS and EOS included, cut by `truncate`."""
+    """How a text becomes token ids: at most `max_length` of them, BOS and EOS included, cut by `truncate`. With
+    `literal_special_tokens` a text that spells out a special token such as [SEP] or <eos> is plain text."""
 
     max_length: int
     truncate: Truncation = "head-tail"
+    literal_special_tokens: bool = True
 
 
 @dataclass(frozen=True)

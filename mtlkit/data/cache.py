@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from mtlkit.data.tokenizer import Encoded, TextEncoder
+from mtlkit.data.encoded import Encoded
+from mtlkit.data.tokenizer import TextEncoder
 
-FORMAT = "2"  # raised when what is stored changes
+FORMAT = "3"  # raised when what is stored changes
 
 
 def cache_folder() -> Path:

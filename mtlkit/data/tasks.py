@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.data.cache import encode_cached, fingerprint
+from mtlkit.data.encoded import Encoded
 from mtlkit.data.labels import encode_labels, unseen_labels
 from mtlkit.data.tables import Table
-from mtlkit.data.tokenizer import Encoded, TextEncoder
+from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.errors import DataError
 
 

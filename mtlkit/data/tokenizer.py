@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from mtlkit.batch import Batch
 from mtlkit.config.architecture import Encoding
-from mtlkit.config.small_files import read_file
+from mtlkit.data.encoded import Encoded
+from mtlkit.data.long_texts import LARGEST_PIECE, LongTexts
+from mtlkit.data.tokenizer_checks import check_tokenizer, read_ends, unknown_word
+from mtlkit.data.tokenizer_files import bare, library_errors, load_tokenizer, located
 from mtlkit.errors import IntegrityError
-from mtlkit.runs import diagnose
 
-LARGEST = 2**28  # bytes of a tokenizer.json; those of a quarter of a million tokens have 20 to 40 MB
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
 LETTERS_TO_LEARN = 50_000_000  # BPE learns little from more text than this
 LETTERS_AT_ONCE = 250_000  # handed to the tokenizer together: enough for all cores, little enough for their caches
 LETTERS_A_PIECE = 8192  # of a text that BPE learns from: its time grows with the square of the longest word
-LETTERS_A_TOKEN = 32  # more than any token of real text holds; what lies beyond a budget of these is never looked at
+LETTERS_A_TOKEN = 32  # more than usual tokens hold; a text beyond twice a budget of these is read in pieces
+WHOLE = 4096  # letters; a text up to this length is always tokenised whole
 
 
 def train_tokenizer(texts: Sequence[str], vocab_size: int, lowercase: bool = False) -> Tokenizer:
@@ -48,7 +50,7 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, lowercase: bool = Fal
     tokenizer.train_from_iterator(_pieces(_spread(texts)), trainer)
     ends = [(BOS, tokenizer.token_to_id(BOS)), (EOS, tokenizer.token_to_id(EOS))]
     tokenizer.post_processor = processors.TemplateProcessing(single=f"{BOS} $A {EOS}", special_tokens=ends)
-    return _literal(tokenizer)
+    return bare(tokenizer)
 
 
 def _spread(texts: Sequence[str]) -> Sequence[str]:
@@ -63,92 +65,11 @@ def _pieces(texts: Iterable[str]) -> Iterator[str]:
             yield text[start : start + LETTERS_A_PIECE]
 
 
-def load_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer of a run. Raises IntegrityError when the file is not one."""
-    try:
-        with _refused(f"{path}: not a tokenizer"):
-            return _literal(Tokenizer.from_buffer(read_file(path, LARGEST)))
-    except IntegrityError:
-        if found := diagnose(path):
-            raise IntegrityError(f"{path}: {found}") from None
-        raise
-
-
 def open_encoder(path: Path, encoding: Encoding, vocab_size: int) -> TextEncoder:
-    """The tokenizer of a model that knows `vocab_size` tokens. Raises IntegrityError when it is none, or that of another."""
-    encoder = TextEncoder(load_tokenizer(path), encoding)
-    largest = max(*encoder.tokenizer.get_vocab().values(), encoder.bos, encoder.eos)
-    if largest >= vocab_size:
-        raise IntegrityError(f"{path}: has a token {largest}, and the model knows {vocab_size:,}; it is that of another model")
-    return encoder
-
-
-@contextmanager
-def _refused(what: str) -> Iterator[None]:
-    """What the library raises for a file that it cannot use: bare Exception, and where it is written in Rust and did not
-    foresee it, a PanicException, which is no Exception and bears no public name. Raises IntegrityError."""
-    try:
-        yield
-    except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        raise IntegrityError(f"{what} ({error})") from None
-
-
-def _literal(tokenizer: Tokenizer) -> Tokenizer:
-    """Text in, its tokens out: a text that spells out "<eos>" is that text, not the end of it; nothing is cut or padded."""
-    tokenizer.encode_special_tokens = True
-    tokenizer.no_padding()  # both are stored in the file of many a foreign model; here TextEncoder cuts, and nothing pads
-    tokenizer.no_truncation()
-    return tokenizer
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """Texts as tokens: one flat array, and where each text begins and ends.
-
-    ids (T,) unsigned; offsets (N + 1,); truncated: how many texts were cut.
-    """
-
-    ids: NDArray[np.unsignedinteger]
-    offsets: NDArray[np.int64]
-    truncated: int = 0
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        return np.diff(self.offsets)
-
-    def batch(self, rows: Sequence[int] | NDArray[np.int64]) -> Batch:
-        """The texts of these rows, shortest first, as one flat batch."""
-        rows = np.asarray(rows, dtype=np.int64)
-        lengths = self.offsets[rows + 1] - self.offsets[rows]
-        order = np.argsort(lengths, kind="stable")
-        rows, lengths = rows[order], lengths[order]
-        return Batch.flat(self.ids[self.places(rows)], lengths.tolist(), rows)
-
-    def padded(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The texts of these rows as a rectangle for other tools: ids with zeros to the right, and the mask of what is real."""
-        lengths = self.lengths[rows]
-        mask = np.arange(lengths.max()) < lengths[:, None]
-        ids = np.zeros(mask.shape, np.int64)
-        ids[mask] = self.ids[self.places(rows)]
-        return ids, mask.astype(np.int64)
-
-    def places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where among all tokens those of these rows stand, one row after another: a place in the result, moved to where its
-        row begins, is its place here."""
-        lengths = self.offsets[rows + 1] - self.offsets[rows]
-        ends = np.cumsum(lengths)
-        places: NDArray[np.int64] = np.arange(ends[-1]) + np.repeat(self.offsets[rows] - ends + lengths, lengths)
-        return places
-
-    def between(self, start: int, stop: int) -> Encoded:
-        """The texts from row `start` up to `stop`."""
-        offsets = self.offsets[start : stop + 1]
-        return Encoded(self.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
+    """The tokenizer in a file, for a model with `vocab_size` embeddings. Raises IntegrityError, naming the file."""
+    tokenizer = load_tokenizer(path)
+    with located(path):
+        return TextEncoder(tokenizer, encoding, vocab_size)
 
 
 class TextEncoder:
@@ -156,36 +77,41 @@ class TextEncoder:
 
     `cut` counts the texts so far that did not fit."""
 
-    def __init__(self, tokenizer: Tokenizer, encoding: Encoding) -> None:
+    def __init__(self, tokenizer: Tokenizer, encoding: Encoding, rows: int | None = None) -> None:
+        """`rows`: how many tokens the model has embeddings for; None: all of the tokenizer's."""
         self.tokenizer = tokenizer
         self.encoding = encoding
+        self.rows = rows
         self.cut = 0
-        with _refused("the tokenizer cannot be used"):
-            ends = tokenizer.encode("").ids  # ours, and BERT's and its kin's, put one token before every text and one after
-        if len(ends) != 2:
-            raise IntegrityError(f"the tokenizer puts {len(ends)} tokens around a text in place of a first and a last one")
-        self.bos, self.eos = ends
-        self._dtype = np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.uint32
+        with library_errors("the tokenizer cannot be used"):
+            self._growth = check_tokenizer(tokenizer)
+            self.bos, self.eos = read_ends(tokenizer)
+            self._unknown = unknown_word(tokenizer)
+        self._largest = max(*tokenizer.get_vocab().values(), self.bos, self.eos)  # ids may have gaps
+        self._dtype = np.uint16 if self._largest < 2**16 else np.uint32
+        self._checked(np.array([self.bos, self.eos], self._dtype))
 
     def encode(self, texts: Iterable[str]) -> Encoded:
-        """Texts -> flat ids with BOS and EOS, at most `max_length` a text. Runs on all cores."""
-        most = self.encoding.max_length
-        longest = 2 * (most - 2) * LETTERS_A_TOKEN  # a longer text is cut before it is tokenised
+        """Texts -> flat ids with BOS and EOS, at most `max_length` a text. Runs on all cores.
+
+        Raises IntegrityError for a token that the model has no embedding for.
+        """
+        self.tokenizer.encode_special_tokens = self.encoding.literal_special_tokens  # tokenizers are shared
+        whole = max(WHOLE, 2 * (self.encoding.max_length - 2) * LETTERS_A_TOKEN) / self._growth
         pieces: list[NDArray[np.unsignedinteger]] = []
         counts: list[int] = []
         truncated = 0
-        for part in _parts(texts):
-            kept = [text if len(text) <= longest else self._slice(text) for text in part]
-            with _refused("the tokenizer cannot be used"):
-                rows = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(kept)]
-            for place, row in enumerate(rows):
-                if len(row) > most:
-                    rows[place] = self._cut(row)
-                    truncated += 1
-                elif len(part[place]) > longest:
+        for part in _parts(texts, LETTERS_AT_ONCE / self._growth):
+            rows = self._rows([text if len(text) <= whole else "" for text in part])
+            for place, text in enumerate(part):
+                if len(text) > whole:
+                    rows[place], cut = self._long(text)
+                    truncated += cut
+                elif len(rows[place]) > self.encoding.max_length:
+                    rows[place] = self._cut(rows[place])
                     truncated += 1
             counts += map(len, rows)
-            pieces.append(np.fromiter(chain.from_iterable(rows), self._dtype))
+            pieces.append(self._checked(np.fromiter(chain.from_iterable(rows), self._dtype)))
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         flat = np.concatenate(pieces) if pieces else np.zeros(0, self._dtype)
         self.cut += truncated
@@ -193,18 +119,33 @@ class TextEncoder:
 
     def stream(self, texts: Iterable[str]) -> Encoded:
         """Whole texts, uncut, for pretraining's packed stream."""
-        return TextEncoder(self.tokenizer, Encoding(max_length=2**62, truncate="head")).encode(texts)
+        return self.with_encoding(max_length=2**62, truncate="head").encode(texts)
 
-    def _slice(self, text: str) -> str:
-        """What of a text of megabytes is tokenised at all, so that its time and memory are bounded."""
-        letters = (self.encoding.max_length - 2) * LETTERS_A_TOKEN
-        match self.encoding.truncate:
-            case "head":
-                return text[:letters]
-            case "tail":
-                return text[-letters:]
-            case "head-tail":
-                return text[:letters] + text[-letters:]
+    def with_encoding(self, **changes: Any) -> TextEncoder:
+        """The same tokenizer with other values of `Encoding`."""
+        changed = copy(self)
+        changed.encoding, changed.cut = replace(self.encoding, **changes), 0
+        return changed
+
+    def _rows(self, texts: Sequence[str]) -> list[list[int]]:
+        with library_errors("the tokenizer cannot be used"):
+            return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts)]
+
+    def _long(self, text: str) -> tuple[list[int], bool]:
+        """The row of a text too long to be tokenised whole, and whether it was cut."""
+        room = self.encoding.max_length - 2
+        reader = LongTexts(
+            lambda texts: [row[1:-1] for row in self._rows(texts)], self._unknown, max(1, int(LARGEST_PIECE / self._growth))
+        )
+        if self.encoding.truncate == "tail":
+            ids = reader.last(text, room + 1)
+            return [self.bos, *ids[max(0, len(ids) - room) :], self.eos], len(ids) > room
+        ids = reader.first(text, room + 1)
+        if len(ids) <= room or self.encoding.truncate == "head":
+            return [self.bos, *ids[:room], self.eos], len(ids) > room
+        head = room // 4
+        ids = [*ids[:head], *reader.last(text, room - head)[head - room :]]
+        return [self.bos, *ids, self.eos], True
 
     def _cut(self, row: list[int]) -> list[int]:
         """A row between its first and last token, cut to `max_length` with both."""
@@ -218,15 +159,25 @@ class TextEncoder:
                 head = room // 4
                 return [*row[: head + 1], *row[len(row) - 1 - (room - head) :]]
 
+    def _checked(self, ids: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
+        """Raises IntegrityError for a token beyond the embedding."""
+        if self.rows is not None and self._largest >= self.rows and len(ids) and ids.max() >= self.rows:
+            number = int(ids[ids >= self.rows][0])
+            raise IntegrityError(
+                f"token {self.tokenizer.id_to_token(number)!r} of the tokenizer has the id {number}, "
+                f"and the model has embeddings for {self.rows:,} tokens; the tokenizer is that of another model"
+            )
+        return ids
 
-def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Texts in lists of about LETTERS_AT_ONCE letters."""
+
+def _parts(texts: Iterable[str], letters_at_once: float) -> Iterator[list[str]]:
+    """Texts in lists of about so many letters."""
     part: list[str] = []
     letters = 0
     for text in texts:
         part.append(text)
         letters += len(text)
-        if letters >= LETTERS_AT_ONCE:
+        if letters >= letters_at_once:
             yield part
             part, letters = [], 0
     if part:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from mtlkit.batch import Batch
 from mtlkit.data.batching import Rows
 from mtlkit.data.cache import encode_cached
-from mtlkit.data.tokenizer import Encoded, TextEncoder
+from mtlkit.data.encoded import Encoded
+from mtlkit.data.tokenizer import TextEncoder
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from mtlkit.batch import Batch
 from mtlkit.data.batching import Rows, sorted_batches
+from mtlkit.data.encoded import Encoded
 from mtlkit.data.tasks import LabelledTexts
-from mtlkit.data.tokenizer import Encoded
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.engine import BATCH_TOKENS, GPU_BATCH_TOKENS, ROUTER
 from mtlkit.inference.fast import Encodes

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.data.tokenizer import Encoded
+from mtlkit.data.encoded import Encoded
 
 Array = NDArray[np.float32]
 

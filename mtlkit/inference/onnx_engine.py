@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mtlkit.data.batching import sorted_batches
-from mtlkit.data.tokenizer import Encoded
+from mtlkit.data.encoded import Encoded
 from mtlkit.errors import IntegrityError
 from mtlkit.inference.engine import BATCH_TOKENS, ROUTER, Array
 

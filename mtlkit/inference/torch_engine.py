@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mtlkit.data.tokenizer import Encoded
+from mtlkit.data.encoded import Encoded
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, outputs_of
 from mtlkit.inference.engine import Array

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mtlkit.config.architecture import Encoding, Kind
+from mtlkit.config.architecture import Kind
 from mtlkit.config.checking import CheckDataOptions
 from mtlkit.data.class_checks import count_classes, sorted_labels, uneven_classes, unseen_classes
 from mtlkit.data.findings import MOST_TOKENS, Finding, Lengths, Split, SplitSummary, TaskSummary
@@ -130,6 +130,6 @@ def summary(name: str, source: str, kind: Kind, splits: Sequence[Split], encoder
 
 def lengths(texts: Sequence[str], encoder: TextEncoder, max_length: int) -> Lengths:
     """How long texts are."""
-    counts = TextEncoder(encoder.tokenizer, Encoding(MOST_TOKENS, "head")).encode(texts).lengths
+    counts = encoder.with_encoding(max_length=MOST_TOKENS, truncate="head").encode(texts).lengths
     median, most_are_below = np.percentile(counts, [50, 95]).tolist()
     return Lengths(median, most_are_below, int(counts.max()), int((counts > max_length).sum()))

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.inference import EmbedOptions, ModelOptions, TextOptions
+from mtlkit.data.encoded import Encoded
 from mtlkit.data.parts import Parts
-from mtlkit.data.tokenizer import Encoded
 from mtlkit.data.vectors import check_output
 from mtlkit.errors import UsageError
 from mtlkit.model.digest import digest_of

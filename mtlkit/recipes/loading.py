@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.common import Device
 from mtlkit.config.inference import Backend, InferencePrecision
-from mtlkit.data.tokenizer import Encoded, TextEncoder
+from mtlkit.data.encoded import Encoded
+from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.engine import ROUTER, Engine
 from mtlkit.model.description import Checkpoint

@@ -8,14 +8,13 @@ from typing import Any
 
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
 from mtlkit.data.batching import Rows
+from mtlkit.data.encoded import Encoded
 from mtlkit.data.grammar import parse_source
 from mtlkit.data.labels import infer_kind
 from mtlkit.data.readers import Tally
 from mtlkit.data.tables import Reading, cap_tables, read_train_and_validation
 from mtlkit.data.tasks import TaskData, prepare_task
-from mtlkit.data.tokenizer import Encoded
 from mtlkit.errors import UsageError
-from mtlkit.model.randomness import draw_from
 from mtlkit.recipes.finding import Found
 from mtlkit.recipes.first_look import first_look
 from mtlkit.recipes.keeping import Keeping
@@ -83,7 +82,6 @@ def prepare_objectives(options: Options, checked: Checked) -> Generator[Event, N
         classes = drawn_classes(trained) if options.sampling == "balanced" else {}
         objectives = head_objectives(loaded.start.model, loaded.tasks, losses)
         prepared = Prepared(loaded.start, objectives, data, loaded.known, classes)
-    draw_from(prepared.start.random, prepared.start.model)
     if reading.tally.skipped:
         yield Note(str(reading.tally), warning=True)
     return prepared

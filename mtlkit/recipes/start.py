@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
+from torch import nn
 
 from mtlkit.config.architecture import Encoding, Stage, TaskSpec
 from mtlkit.config.task_training import TaskTrainingOptions
@@ -16,7 +17,6 @@ from mtlkit.errors import UsageError
 from mtlkit.model.digest import digest_of
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.randomness import drawing_from, dropouts
 from mtlkit.model.weight_names import head_weights
 from mtlkit.recipes.finding import Found, find_model
 from mtlkit.recipes.weights import load_weights
@@ -25,13 +25,11 @@ from mtlkit.training.freezing import Freezing
 
 @dataclass(frozen=True)
 class Start:
-    """A model to train, how it reads texts, where it came from (`origin` is None for fresh weights), and the generator that its
-    fresh weights and its dropout draw from."""
+    """A model to train, how it reads texts, and where it came from (`origin` is None for fresh weights)."""
 
     model: MultiTaskModel
     encoder: TextEncoder
     origin: Found | None
-    random: torch.Generator = field(default_factory=torch.Generator)
 
     @property
     def parent(self) -> dict[str, str] | None:
@@ -53,29 +51,28 @@ def start_from(found: Found, options: TaskTrainingOptions) -> Start:
     length = options.max_length or encoding.max_length
     if length > positions:
         raise UsageError(f"--max-length {length}: {found} has {positions} positions; give at most {positions}")
-    encoding = Encoding(length, options.truncate or encoding.truncate)
+    encoder = loaded.encoder.with_encoding(max_length=length, truncate=options.truncate or encoding.truncate)
     if options.attention is not None:
         loaded.model.backbone.attend(options.attention)
     set_dropout(loaded.model, options.dropout)
-    encoder = TextEncoder(loaded.encoder.tokenizer, encoding)
-    return Start(loaded.model, encoder, found, torch.Generator().manual_seed(options.seed))
+    return Start(loaded.model, encoder, found)
 
 
 def start_from_scratch(options: TaskTrainingOptions, texts: Sequence[str]) -> Start:
     """Fresh weights, and a tokenizer trained on the training texts."""
     tokenizer = train_tokenizer(texts, options.vocab_size, options.lowercase)
     architecture = options.architecture(tokenizer.get_vocab_size())
+    torch.manual_seed(options.seed)
     encoder = TextEncoder(tokenizer, Encoding(architecture.max_length, options.truncate or "head-tail"))
-    random = torch.Generator().manual_seed(options.seed)
-    with drawing_from(random):
-        return Start(MultiTaskModel(Encoder(architecture)), encoder, None, random)
+    return Start(MultiTaskModel(Encoder(architecture)), encoder, None)
 
 
 def set_dropout(model: MultiTaskModel, rate: float) -> None:
     """Dropout is a choice of the training at hand, not of the one before."""
     model.backbone.architecture = replace(model.backbone.architecture, dropout=rate)
-    for module in dropouts(model):
-        module.p = rate
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = rate
 
 
 def fit_heads(
@@ -91,7 +88,7 @@ def fit_heads(
     Returns what each head predicts, and what is worth telling the user. Raises UsageError when a frozen head does not know
     the labels of its data.
     """
-    start.random.manual_seed(seed)
+    torch.manual_seed(seed)
     specs, notes = {}, []
     for name, table in tables.items():
         known = start.model.tasks.get(name)
@@ -105,7 +102,6 @@ def fit_heads(
             if freezing.always.intersection(head_weights(name, known.head)):
                 raise UsageError(f"--freeze head:{name}: {reason}; give data with those labels, or another task name")
             notes.append(f"{reason}; a fresh one takes its place")
-        with drawing_from(start.random):
-            start.model.add_task(spec)
+        start.model.add_task(spec)
         specs[name] = spec
     return specs, notes

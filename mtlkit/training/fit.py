@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from mtlkit.config.task_training import TaskTrainingOptions
-from mtlkit.data.tokenizer import Encoded
+from mtlkit.data.encoded import Encoded
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.bound import Bound
@@ -25,7 +25,6 @@ from mtlkit.training.memory import Memory
 from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.objectives import HeadObjective, Objective
 from mtlkit.training.piece_vectors import KeptVectors, UpperBackbone, VectorsOf, WholeBackbone
-from mtlkit.training.random_state import RandomState
 from mtlkit.training.regime import Regime
 from mtlkit.training.resume import Saver
 from mtlkit.training.router import take_router, teach_router
@@ -65,7 +64,6 @@ class Fit:
     ) -> None:
         self.compute, self.surroundings = surroundings.compute, surroundings
         model.to(self.compute.device)
-        self.random = RandomState(model, self.compute.device, options.seed)
         self.model, self.objectives, self.regime, self.options = model, objectives, regime, options
         self.labelled = {name: one for name, one in objectives.items() if isinstance(one, HeadObjective)}
         self.routes, self.said = take_router(model, list(self.labelled), regime.router)
@@ -80,7 +78,7 @@ class Fit:
         plans = make_plans(self.lengths, options.batch_tokens, options.seed, regime.classes)
         mix = Mix(plans, mixing.schedule, regime.rehearsed, mixing.epoch_by)
         self.timetable = Timetable(mix, options.epochs, options.accumulate)
-        self.balance = make_balance(mixing.balance, model, list(self.mixed), mixing.balance_on, self.random.cpu)
+        self.balance = make_balance(mixing.balance, model, list(self.mixed), mixing.balance_on)
         self.guards = self._make_guards()
         self.frozen = Frozen(regime.freezing, self.idle)
         self.frozen.go_to(model, 0, 0)
@@ -158,7 +156,6 @@ class Fit:
             self.compute,
             multiples=self.multiples,
             bound=self._bound(),
-            random=self.random,
             saver=self.surroundings.saver,
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mtlkit.data.tokenizer import Encoded
+from mtlkit.data.encoded import Encoded
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import Encodes, fastest

@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from mtlkit.data.batching import cut_by_tokens
-from mtlkit.data.tokenizer import Encoded
+from mtlkit.data.encoded import Encoded
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, states_all
 from mtlkit.inference.engine import Array

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtlkit.data.corpus import sample_passages
+from mtlkit.data.encoded import Encoded
 from mtlkit.data.tasks import TaskData
-from mtlkit.data.tokenizer import Encoded
 from mtlkit.metrics import main_metric, score
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import level, parts_of

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mtlkit.batch import Batch
 from mtlkit.data.batching import Rows
+from mtlkit.data.encoded import Encoded
 from mtlkit.data.tasks import TaskData
-from mtlkit.data.tokenizer import Encoded
 from mtlkit.inference.encoding import evaluate, outputs_of
 from mtlkit.inference.engine import Array
 from mtlkit.metrics import MAIN

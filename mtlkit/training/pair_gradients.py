@@ -32,9 +32,8 @@ class PairGradients(Generic[Work]):
         tasks: Sequence[str],
         losses_of: Callable[[Work], Mapping[str, Tensor]],
         compute: Compute,
-        random: RandomState,
     ) -> None:
-        self.shared, self.tasks, self.losses_of, self.compute, self.random = shared, tasks, losses_of, compute, random
+        self.shared, self.tasks, self.losses_of, self.compute = shared, tasks, losses_of, compute
         self.last: dict[str, Work] = {}
         self.met: Counter[Pair] = Counter()
         self.pair: Pair | None = None
@@ -91,7 +90,7 @@ class PairGradients(Generic[Work]):
 
     def _again(self, task: str) -> Mapping[str, Tensor]:
         """The losses of a task's last batch at the present weights. What is random goes on as if this had not been."""
-        with self.random.again(self.random.now()), torch.enable_grad(), self.compute.autocast():
+        with RandomState(self.compute.device).again(), torch.enable_grad(), self.compute.autocast():
             return self.losses_of(self.last[task])
 
 

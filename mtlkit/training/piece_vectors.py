@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mtlkit.batch import Batch
 from mtlkit.data.batching import Rows
-from mtlkit.data.tokenizer import Encoded
+from mtlkit.data.encoded import Encoded
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.objectives import Objective
 from mtlkit.training.schedules import Piece

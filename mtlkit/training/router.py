@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mtlkit.data.batching import generator
-from mtlkit.data.tokenizer import Encoded
+from mtlkit.data.encoded import Encoded
 from mtlkit.errors import UsageError, listed
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all

@@ -11,7 +11,8 @@ import pytest
 
 from mtlkit.config.architecture import Encoding
 from mtlkit.data.cache import cache_folder, encode_cached, fingerprint
-from mtlkit.data.tokenizer import Encoded, TextEncoder, train_tokenizer
+from mtlkit.data.encoded import Encoded
+from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
 
 TEXTS = ["The otter sleeps near the barn.", "", "café <eos>", "A saw lies broken on the floor. " * 20]
 

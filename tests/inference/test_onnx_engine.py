@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtlkit.data.tokenizer import Encoded
+from mtlkit.data.encoded import Encoded
 from mtlkit.errors import IntegrityError
 from mtlkit.inference.onnx_engine import OnnxEngine
 

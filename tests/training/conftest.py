@@ -17,8 +17,8 @@ from torch import Tensor
 
 from mtlkit.config.schedules import parse_schedule
 from mtlkit.config.training import TrainMtlOptions
+from mtlkit.data.encoded import Encoded
 from mtlkit.data.tasks import TaskData
-from mtlkit.data.tokenizer import Encoded
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Epoch, Event

@@ -13,8 +13,9 @@ import torch
 from support import SHAPES, reshaped
 from torch import Tensor
 
+from mtlkit.data.encoded import Encoded
 from mtlkit.data.tasks import TaskData
-from mtlkit.data.tokenizer import Encoded, TextEncoder
+from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from mtlkit.data.corpus import sample_passages
+from mtlkit.data.encoded import Encoded
 from mtlkit.data.tasks import TaskData
-from mtlkit.data.tokenizer import Encoded, TextEncoder
+from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute
 from mtlkit.intervals import Interval
 from mtlkit.model.multitask import MultiTaskModel

@@ -1,0 +1,59 @@
+"""Texts as tokens, in one flat array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.batch import Batch
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Tokenised texts: one flat array, and where each text begins and ends.
+
+    ids (T,) unsigned; offsets (N + 1,); truncated: how many texts were cut.
+    """
+
+    ids: NDArray[np.unsignedinteger]
+    offsets: NDArray[np.int64]
+    truncated: int = 0
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.diff(self.offsets)
+
+    def batch(self, rows: Sequence[int] | NDArray[np.int64]) -> Batch:
+        """The texts of these rows, shortest first, as one flat batch."""
+        rows = np.asarray(rows, dtype=np.int64)
+        lengths = self.offsets[rows + 1] - self.offsets[rows]
+        order = np.argsort(lengths, kind="stable")
+        rows, lengths = rows[order], lengths[order]
+        return Batch.flat(self.ids[self.places(rows)], lengths.tolist(), rows)
+
+    def padded(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """These rows as rectangles (N, longest) for other tools: ids padded with zeros, and the mask of real tokens."""
+        lengths = self.lengths[rows]
+        mask = np.arange(lengths.max()) < lengths[:, None]
+        ids = np.zeros(mask.shape, np.int64)
+        ids[mask] = self.ids[self.places(rows)]
+        return ids, mask.astype(np.int64)
+
+    def places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Indices into `ids` of the tokens of these rows, one row after another. An index into the result, shifted by the
+        row's offset, is its index here."""
+        lengths = self.offsets[rows + 1] - self.offsets[rows]
+        ends = np.cumsum(lengths)
+        places: NDArray[np.int64] = np.arange(ends[-1]) + np.repeat(self.offsets[rows] - ends + lengths, lengths)
+        return places
+
+    def between(self, start: int, stop: int) -> Encoded:
+        """The texts from row `start` up to `stop`."""
+        offsets = self.offsets[start : stop + 1]
+        return Encoded(self.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
