@@ -6,7 +6,8 @@ A message is one line: it names the thing, the place and the way on. The command
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class MtlkitError(Exception):
@@ -45,6 +46,26 @@ class IntegrityError(MtlkitError):
     """A saved model that is not what was written."""
 
     exit_code = 4
+
+
+class NotFiniteError(IntegrityError):
+    """A model gave NaN or infinity for a text. `row` counts the texts from 0."""
+
+    def __init__(self, what: str, row: int) -> None:
+        super().__init__(
+            f"the {what} of text {row + 1:,} is not finite (NaN or infinity); the model's weights are damaged or its numbers too "
+            "large, so no answer is given; use another model or --precision fp32"
+        )
+        self.what, self.row = what, row
+
+
+@contextmanager
+def rows_from(first: int) -> Iterator[None]:
+    """Lets a NotFiniteError count from the first of all texts, where a part of them begins at `first`."""
+    try:
+        yield
+    except NotFiniteError as error:
+        raise NotFiniteError(error.what, first + error.row) from None
 
 
 class DivergedError(MtlkitError):

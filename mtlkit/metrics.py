@@ -8,10 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.architecture import TaskSpec
+from mtlkit.errors import NotFiniteError
 
 Array = NDArray[Any]
 
 MAIN = {"classification": "accuracy", "multi-label": "macro_f1", "regression": "spearman"}
+
+
+def check_finite(values: Array, what: str) -> Array:
+    """N rows of numbers, as they are. Raises NotFiniteError for the first row with NaN or infinity."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = values.sum()
+    if not np.isfinite(total):  # which may have overflowed by itself
+        rows = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(1))
+        if len(rows):
+            raise NotFiniteError(what, int(rows[0]))
+    return values
 
 
 def main_metric(spec: TaskSpec) -> str:
@@ -22,9 +34,12 @@ def main_metric(spec: TaskSpec) -> str:
 def score(spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
     """All metrics of a task, `kind` and `n` first.
 
+    Raises NotFiniteError naming the first text whose outputs are not finite.
+
     outputs (N, outputs) as the head gives them: logits, or predicted values for regression. labels as
     `encode_labels` makes them.
     """
+    check_finite(outputs, f"output of '{spec.name}'")
     found: dict[str, Any] = {"kind": spec.kind, "n": len(labels)}
     if spec.kind == "regression":
         return found | regression(outputs[:, 0], labels)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -19,7 +18,7 @@ from typing import Any
 
 from mtlkit import disk
 from mtlkit.config.architecture import Stage
-from mtlkit.config.plain import build, parse_object
+from mtlkit.config.plain import build, parse_object, to_json
 from mtlkit.config.small_files import Unreadable, check_file, read_file
 from mtlkit.errors import IntegrityError, MtlkitError, UsageError
 
@@ -72,7 +71,7 @@ def file_digest(path: Path, size: int | None = None) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    disk.write(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
+    disk.write(path, (to_json(value, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
 
 
 def holds_state(out: Path) -> bool:

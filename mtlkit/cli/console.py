@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+
+from mtlkit.config.plain import to_json
 
 if TYPE_CHECKING:
     from mtlkit.data.tokenizer import TextEncoder
@@ -48,12 +49,12 @@ def say_cut(encoder: TextEncoder) -> None:
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=not _unicode(), indent=2) + "\n")
+    sys.stdout.write(to_json(document, ensure_ascii=not _unicode(), indent=2) + "\n")
 
 
 def print_line(value: Any) -> None:
     """One JSON object on a line of its own on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=not _unicode()) + "\n")
+    sys.stdout.write(to_json(value, ensure_ascii=not _unicode()) + "\n")
 
 
 def _unicode() -> bool:

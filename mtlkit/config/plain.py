@@ -28,6 +28,22 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
     return value
 
 
+def to_json(value: Any, **layout: Any) -> str:
+    """`json.dumps`, but always JSON: numbers that are not finite, which it has no word for, become null."""
+    try:
+        return json.dumps(value, allow_nan=False, **layout)
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False, **layout)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def build(made: type[Made], value: Any) -> Made:
     """A dataclass from a JSON object: no field too many or too few, each of the kind that its annotation says; numbers finite.
 

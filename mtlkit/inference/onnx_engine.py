@@ -11,7 +11,9 @@ import numpy as np
 from mtlkit.data.batching import sorted_batches
 from mtlkit.data.encoded import Encoded
 from mtlkit.errors import IntegrityError
+from mtlkit.inference import engine
 from mtlkit.inference.engine import BATCH_TOKENS, ROUTER, Array
+from mtlkit.metrics import check_finite
 
 VECTOR, HEAD, TELLS = "vector", "head:{}", "router"  # outputs of a graph: the vector, a head's of each task, the router's
 
@@ -34,11 +36,11 @@ class OnnxEngine:
             raise IntegrityError(f"{path}: not a readable ONNX graph ({str(error).splitlines()[0]})") from None
 
     def vectors(self, encoded: Encoded, batch_tokens: int | None = None) -> Array:
-        return self._run(encoded, [VECTOR], batch_tokens or BATCH_TOKENS)[VECTOR]
+        return check_finite(self._run(encoded, [VECTOR], batch_tokens or BATCH_TOKENS)[VECTOR], engine.VECTOR)
 
     def outputs(self, encoded: Encoded, tasks: Sequence[str]) -> dict[str, Array]:
         found = self._run(encoded, [output_name(task) for task in tasks], BATCH_TOKENS)
-        return dict(zip(tasks, found.values(), strict=True))
+        return {task: check_finite(values, engine.output_of(task)) for task, values in zip(tasks, found.values(), strict=True)}
 
     def _run(self, encoded: Encoded, names: Sequence[str], batch_tokens: int) -> dict[str, Array]:
         widths: dict[str, Any] = {

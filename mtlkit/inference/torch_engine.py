@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from mtlkit.data.encoded import Encoded
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, outputs_of
-from mtlkit.inference.engine import Array
+from mtlkit.inference.engine import VECTOR, Array, output_of
 from mtlkit.inference.fast import Encodes, fastest
+from mtlkit.metrics import check_finite
 from mtlkit.model.multitask import MultiTaskModel
 
 
@@ -21,9 +22,9 @@ class TorchEngine:
         self.fast = fast or fastest(self.model, compute)
 
     def vectors(self, encoded: Encoded, batch_tokens: int | None = None) -> Array:
-        found: Array = encode_all(self.fast, encoded, self.compute, batch_tokens).cpu().numpy()
-        return found
+        return check_finite(encode_all(self.fast, encoded, self.compute, batch_tokens).cpu().numpy(), VECTOR)
 
     def outputs(self, encoded: Encoded, tasks: Sequence[str]) -> dict[str, Array]:
         vectors = encode_all(self.fast, encoded, self.compute)
-        return {task: outputs_of(self.model, task, vectors) for task in tasks}
+        check_finite(vectors.cpu().numpy(), VECTOR)
+        return {task: check_finite(outputs_of(self.model, task, vectors), output_of(task)) for task in tasks}

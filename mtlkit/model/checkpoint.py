@@ -19,6 +19,7 @@ from mtlkit.model.compact import narrow, widen
 from mtlkit.model.description import CONFIG, Checkpoint, read_checkpoint, write_checkpoint
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.weight_checks import UnusableWeight
 from mtlkit.runs import WEIGHTS, diagnose
 
 
@@ -66,6 +67,8 @@ def load_model(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
     except SafetensorError as error:
         reason = diagnose(folder / WEIGHTS) or f"not safetensors ({error})"
         raise IntegrityError(f"{folder / WEIGHTS}: {reason}") from None
+    except UnusableWeight as error:
+        raise IntegrityError(f"{folder / WEIGHTS}: {error}") from None
     except (RuntimeError, ValueError, KeyError) as error:
         raise IntegrityError(f"{folder / WEIGHTS}: weights do not fit {CONFIG} ({str(error).splitlines()[-1].strip()})") from None
     return model.eval().requires_grad_(True), checkpoint

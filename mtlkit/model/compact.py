@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from mtlkit.model.weight_checks import finite, usable
 from mtlkit.model.weight_names import SCALE
 
 
@@ -24,16 +25,15 @@ def narrow(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def widen(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Stored weights in float32, compact or not. Raises KeyError for bytes without a scale, ValueError for what no weight is."""
+    """Stored weights in float32, compact or not. Raises KeyError for bytes without a scale, UnusableWeight for other types
+    and numbers that are not finite, ValueError for scales of another shape."""
     found: dict[str, Tensor] = {}
     for name, weight in weights.items():
         if weight.dtype == torch.int8:
             scale = weights[name + SCALE]
             if weight.ndim != 2 or scale.shape != (len(weight), 1) or not scale.is_floating_point():
                 raise ValueError(f"{name} of shape {tuple(weight.shape)} has scales of shape {tuple(scale.shape)}")
-            found[name] = weight.float() * scale.float()
-        elif not weight.is_floating_point():
-            raise ValueError(f"{name} holds {weight.dtype}, which no weight is")
+            found[name] = finite(name, weight.float() * usable(name + SCALE, scale))
         elif not name.endswith(SCALE):
-            found[name] = weight.float()
+            found[name] = usable(name, weight)
     return found

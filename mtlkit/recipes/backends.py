@@ -94,9 +94,11 @@ def _open_onnx(path: Path, precision: InferencePrecision) -> Opened:
     if not find_spec("onnxruntime"):
         raise UsageError("--backend onnx needs onnxruntime; install it with: pip install 'mtlkit[onnx]'")
     from mtlkit.inference.onnx_engine import OnnxEngine
+    from mtlkit.inference.onnx_weights import check_weights
 
-    with ThreadPoolExecutor(1) as thread:  # digests are worked out while the graph is read
-        record = thread.submit(verify, folder)
+    with ThreadPoolExecutor(2) as threads:  # digests are worked out while the graph is read
+        record = threads.submit(verify, folder)
+        checked = threads.submit(check_weights, folder / GRAPH)
         try:
             checkpoint = read_checkpoint(folder)
             encoder = open_encoder(folder / TOKENIZER, checkpoint.encoding, checkpoint.architecture.vocab_size)
@@ -104,7 +106,9 @@ def _open_onnx(path: Path, precision: InferencePrecision) -> Opened:
         except IntegrityError:
             record.result()  # what is damaged is said with its digests
             raise
-        return Opened(checkpoint, record.result(), encoder, engine)
+        verified = record.result()
+        checked.result()
+        return Opened(checkpoint, verified, encoder, engine)
 
 
 EXPORTED: dict[str, Callable[[Path, InferencePrecision], Opened]] = {"onnx": _open_onnx}

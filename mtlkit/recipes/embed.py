@@ -15,7 +15,7 @@ from mtlkit.config.inference import EmbedOptions, ModelOptions, TextOptions
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.parts import Parts
 from mtlkit.data.vectors import check_output
-from mtlkit.errors import UsageError
+from mtlkit.errors import UsageError, rows_from
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.ahead import ahead
 from mtlkit.recipes.finding import Found, find_model
@@ -78,10 +78,14 @@ def embed(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) ->
     if options.resume or options.overwrite:
         raise UsageError("--resume and --overwrite need an --output")
     width_of(options, loaded)
+    texts = 0
     with closing(_encoded(options, loaded, standard_input)) as stream:
         for part in stream:
             assert part.encoded is not None
-            yield Embedded(part.texts, _vectors(options, loaded, part.encoded))
+            with rows_from(texts):
+                vectors = _vectors(options, loaded, part.encoded)
+            texts += len(part.texts)
+            yield Embedded(part.texts, vectors)
 
 
 def similarities(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Similarities:
@@ -121,7 +125,9 @@ def embed_to_file(options: EmbedOptions, loaded: LoadedModel, standard_input: Te
                 if part.encoded is None:
                     kept += len(part.texts)
                 else:
-                    done.write(part.number, part.texts, _vectors(options, loaded, part.encoded))
+                    with rows_from(texts):
+                        vectors = _vectors(options, loaded, part.encoded)
+                    done.write(part.number, part.texts, vectors)
                 texts += len(part.texts)
                 count += 1
                 yield Progress("embedded", texts, total, kept)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from mtlkit.config.inference import PredictOptions
+from mtlkit.errors import rows_from
 from mtlkit.recipes.loading import LoadedModel
 from mtlkit.recipes.texts import parts, stream_texts
 
@@ -13,6 +14,10 @@ from mtlkit.recipes.texts import parts, stream_texts
 def predict(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[dict[str, Any]]:
     """One dict a text: {"text", "tasks": {task: answer}}, as `LoadedModel.predict` answers, in the order of the texts; and
     {"router": {task: likelihood}} where a router chose the heads."""
+    count = 0
     for texts in parts(stream_texts(options, standard_input)):
-        for text, found in zip(texts, loaded.predict(texts, options.task), strict=True):
+        with rows_from(count):
+            answers = loaded.predict(texts, options.task)
+        count += len(texts)
+        for text, found in zip(texts, answers, strict=True):
             yield {"text": text, "tasks": dict(found), **({"router": found.router} if found.router else {})}

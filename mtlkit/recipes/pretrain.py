@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import torch
 from tokenizers import Tokenizer
 
 from mtlkit.config.architecture import Architecture, Encoding
+from mtlkit.config.plain import to_json
 from mtlkit.config.training import PretrainOptions
 from mtlkit.data.batching import Windows
 from mtlkit.data.cache import encode_cached, fingerprint
@@ -89,7 +89,7 @@ def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Itera
             raise place.diverged(error, texts) from None
         metrics: dict[str, Any] = perplexity(model, corpus.validation, corpus.held_out, compute)
         metrics |= {"tokens": training.reached.seen, "tokens_per_second": training.reached.speed}
-        print(json.dumps({"step": training.steps, "validation": metrics}), file=log)
+        print(to_json({"step": training.steps, "validation": metrics}), file=log)
     if options.keep_state:
         saver.save(training.reached.step, training.snapshot(complete=True))
     product = Product(MultiTaskModel(model), corpus.tokenizer, "base", Encoding(options.context))

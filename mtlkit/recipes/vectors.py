@@ -29,7 +29,12 @@ def cut(vectors: NDArray[np.float32], dim: int | None) -> NDArray[np.float32]:
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """N vectors scaled to length 1; one of zeros stays."""
-    scaled: NDArray[np.float32] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not np.isfinite(lengths).all():  # the squares of large numbers overflow
+        vectors = (vectors / np.abs(vectors).max(1, keepdims=True, initial=1)).astype(np.float32)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = vectors / np.maximum(lengths, 1e-12)
     return scaled
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from mtlkit.data.encoded import Encoded
+from mtlkit.errors import DivergedError, NotFiniteError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import Encodes, fastest
@@ -45,13 +47,24 @@ class Judge:
         return self._vectors[name]
 
     def __call__(self, names: Iterable[str] | None = None) -> dict[str, dict[str, float]]:
-        """The metrics of these objectives (None: of all)."""
+        """The metrics of these objectives (None: of all). Raises DivergedError where one is not finite."""
         self.model.eval()
         found = {}
         for name in self.objectives if names is None else names:
-            metrics = self.objectives[name].evaluate(self.vectors(name))
-            found[name] = {key: metrics[key] for key in SHOWN if key in metrics}
+            found[name] = self._metrics(name)
         return found
+
+    def _metrics(self, name: str) -> dict[str, float]:
+        """The metrics of one objective that are shown."""
+        try:
+            metrics = self.objectives[name].evaluate(self.vectors(name))
+        except NotFiniteError as error:
+            raise DivergedError(f"validation of '{name}': the {error.what} is not finite; lower --learning-rate") from None
+        shown = {key: metrics[key] for key in SHOWN if key in metrics}
+        for key, value in shown.items():
+            if value is not None and not math.isfinite(value):
+                raise DivergedError(f"validation of '{name}': {key} is {value}; lower --learning-rate")
+        return shown
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
+from mtlkit.config.plain import to_json
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.balancing import Balance
 from mtlkit.training.bests import Bests
@@ -146,4 +146,4 @@ class Ledger:
 
     def note(self, line: dict[str, Any]) -> None:
         """Writes a line to the log."""
-        self.log.write(json.dumps(line) + "\n")
+        self.log.write(to_json(line) + "\n")

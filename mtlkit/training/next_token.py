@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtlkit.batch import Batch
+from mtlkit.config.plain import to_json
 from mtlkit.config.training import PretrainOptions
 from mtlkit.data.batching import Windows
 from mtlkit.inference.compute import Compute
@@ -111,7 +111,7 @@ class NextTokenTraining:
             "gradient norm": step.gradient_norm,
         }
         line = {"step": reached.step, "tokens": reached.seen, "loss": loss, **figures}
-        print(json.dumps({**line, **({"skipped": True} if step.skipped else {})}), file=log)
+        print(to_json({**line, **({"skipped": True} if step.skipped else {})}), file=log)
         epoch = min(step.work.epoch + 1, self.epochs)  # shifted windows can be one fewer, so the last steps begin another pass
         return Progress(reached.step, self.steps, epoch, self.epochs, reached.seconds, reached.speed, step.losses, figures)
 

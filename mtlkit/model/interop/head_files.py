@@ -20,6 +20,7 @@ from mtlkit.model.checkpoint import Uninitialised
 from mtlkit.model.description import HEAD_WEIGHTS, HEADS
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.weight_checks import UnusableWeight, usable
 from mtlkit.runs import diagnose, write_json
 
 
@@ -59,7 +60,10 @@ def read_heads(folder: Path, model: MultiTaskModel, tasks: Sequence[TaskSpec]) -
             with torch.device("meta"), Uninitialised():  # so that a wrong width takes no memory
                 model.add_task(spec)
             for name, layer in _linear(model, spec.name).items():
-                layer.load_state_dict({kind: weights[f"{name}.{kind}"].float() for kind in ("weight", "bias")}, assign=True)
+                own = {f"{name}.{kind}": kind for kind in ("weight", "bias")}
+                layer.load_state_dict({kind: usable(full, weights[full]) for full, kind in own.items()}, assign=True)
+    except UnusableWeight as error:
+        raise IntegrityError(f"{folder / HEAD_WEIGHTS}: {error}") from None
     except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
         found = diagnose(folder / HEAD_WEIGHTS)
         raise IntegrityError(f"{folder / HEAD_WEIGHTS}: {found or f'missing, or not the heads of {HEADS} ({error})'}") from None

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mtlkit.model.interop.families import Family
+from mtlkit.model.weight_checks import usable
 
 
 def their_names(family: Family, name: str) -> list[str]:
@@ -21,14 +22,14 @@ def their_names(family: Family, name: str) -> list[str]:
 
 
 def ours_from(family: Family, name: str, theirs: Mapping[str, Tensor], pad_id: int) -> Tensor:
-    """One of our weights, float32, out of theirs. Raises KeyError with the name that is missing, and ValueError, IndexError or
-    RuntimeError for a shape that cannot be."""
-    pieces = [theirs[one].float() for one in their_names(family, name)]
+    """One of our weights, float32, out of theirs. Raises KeyError with the name that is missing, UnusableWeight, and ValueError,
+    IndexError or RuntimeError for a shape that cannot be."""
+    pieces = [usable(one, theirs[one]) for one in their_names(family, name)]
     weight = torch.cat([piece.T if _turned(family, name, piece) else piece for piece in pieces])
     if name == "positions.weight":
         weight = weight[pad_id + 1 :] if family.shifted else weight
         if family.token_types:
-            first = theirs[f"{family.token_types}.weight"][0].float()
+            first = usable(f"{family.token_types}.weight", theirs[f"{family.token_types}.weight"])[0]
             if first.shape != weight.shape[1:]:
                 raise ValueError(f"{family.token_types} of width {tuple(first.shape)}, positions of {tuple(weight.shape[1:])}")
             weight = weight + first

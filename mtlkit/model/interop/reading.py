@@ -26,6 +26,7 @@ from mtlkit.model.interop.names import ours_from
 from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.model.interop.word_weights import TOKEN_WEIGHTS, read_word_weights
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.weight_checks import UnusableWeight
 from mtlkit.runs import diagnose
 
 OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in files that once came from TensorFlow
@@ -49,6 +50,8 @@ def read_foreign(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
         encoder.load_state_dict(ours, assign=True)
     except KeyError as error:
         raise IntegrityError(f"{modules.folder}: the weights have no {error.args[0]}, which {family.model_class} needs") from None
+    except UnusableWeight as error:
+        raise IntegrityError(f"{modules.folder}: {error}") from None
     except (RuntimeError, ValueError, IndexError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise IntegrityError(f"{modules.folder}: weights do not fit {CONFIG} ({reason})") from None
@@ -125,8 +128,8 @@ def _weights(folder: Path, family: Family) -> dict[str, Tensor]:
     for path in weight_files(folder):
         try:
             found |= load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise IntegrityError(f"{path}: {diagnose(path) or f'not safetensors ({error})'}") from None
+        except (OSError, SafetensorError, KeyError) as error:  # the last for a type of numbers that this torch does not know
+            raise IntegrityError(f"{path}: {diagnose(path) or f'not safetensors that can be read ({error})'}") from None
     for old, new in OLD_NAMES.items():
         found = {name.removesuffix(old) + new if name.endswith(old) else name: weight for name, weight in found.items()}
     tokens = f"{family.names['tokens']}.weight"
