@@ -47,7 +47,11 @@ class TextOptions(ModelOptions):
     """Where texts come from."""
 
     texts: list[str] = option([], "Texts; a lone '-' reads them from standard input, one a line.", panel=DATA, positional=True)
-    input: Path | None = option(None, "A csv, tsv, jsonl, parquet or txt file of texts.", panel=DATA)
+    input: Path | None = option(
+        None,
+        "File of texts, as a source of --task: csv, jsonl, parquet, txt, ..., compressed or remote; '-' is standard input.",
+        panel=DATA,
+    )
     column: str | None = option(
         None,
         "Column of --input that holds the text; join several with '+'.",

@@ -17,7 +17,7 @@ class SourceRecord:
     `files` gives the names of the files of each split. `delimiter`, `quoting` and `header` are None for formats that have none.
     `text` and `label` are columns, `first` and `second` those of a pair, `unused` those left out. `sep`, `names`, `strip` and
     `fold` say how labels are read, as the keys of a source do. Columns, kind and labels of other files of the same task are
-    read alike by `eval`, `predict` and `embed`.
+    read alike by `eval`, `predict` and `embed`. `remarks` say what of the choices may not be what is meant.
     """
 
     source: str
@@ -37,6 +37,7 @@ class SourceRecord:
     names: tuple[str, ...] = ()
     strip: bool = False
     fold: bool = False
+    remarks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The choices that differ from the defaults, and the source."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mtlkit.data.readers import Row
+from mtlkit.data.rows import Row
 from mtlkit.errors import DataError, listed, suggest
 
 TEXT_NAMES = (

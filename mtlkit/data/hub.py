@@ -15,8 +15,19 @@ PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 LIBRARIES = ("httpcore", "httpx", "httpx2", "requests", "urllib3", "aiohttp")  # by which the hub's own one may speak
 
 
-@cache
+def offline() -> bool:
+    """Whether the user wants no connection to the hub, by any of the variables that its libraries obey."""
+    names = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
+    return any(os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in names)
+
+
 def hub_answers() -> bool:
+    """Whether the hub may be asked, and answers. Where the user is offline by choice, no connection is attempted."""
+    return not offline() and _hub_answers()
+
+
+@cache
+def _hub_answers() -> bool:
     """Whether the hub answers within a few seconds, in whatever words; taken on trust behind a proxy.
 
     Its own library asks again and again, for minutes, where a connection is made and nothing comes.

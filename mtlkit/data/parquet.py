@@ -1,4 +1,4 @@
-"""Parquet files through pyarrow, and the names that `datasets` stores for the classes in them."""
+"""Parquet and Arrow files through pyarrow, in bounded memory, and the names that `datasets` stores for the classes in them."""
 
 from __future__ import annotations
 
@@ -6,32 +6,154 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mtlkit.config.plain import parse_object
+from mtlkit.data.formats.expansion import Expansion
+from mtlkit.data.formats.files import DataFile, LocalFile
+from mtlkit.data.rows import BadRow, PlacedRow, Row
 from mtlkit.errors import DataError, listed
 
-PARQUET_ROWS = 8192  # rows held at a time
+BATCH_ROWS, BATCH_BYTES = 1024, 1 << 28  # held at a time
+ROW_BYTES = 64  # that a row takes in Python, whatever it holds
 PARQUET_BYTES = 1 << 20  # of a column read at a time; by its own defaults, pyarrow keeps all that it has read
+USUAL_DICTIONARY = 1 << 20  # bytes; where a writer's own limit is left alone
+
+
+def as_file(file: DataFile | Path) -> DataFile:
+    return LocalFile(file) if isinstance(file, Path) else file
 
 
 @contextmanager
-def parquet_file(path: Path) -> Iterator[Any]:
-    """A pyarrow ParquetFile that holds little of the file, closed at the end. Raises DataError where it cannot be read.
-
-    Of what its library raises for damaged files, much is no error of its own: OSError without a number, UnicodeError, KeyError.
-    """
-    import pyarrow
+def parquet_file(source: DataFile | Path) -> Iterator[Any]:
+    """A pyarrow ParquetFile that holds little of the file, closed at the end. Raises DataError where it cannot be read."""
     from pyarrow import parquet
 
+    file = as_file(source)
+    with (
+        _readable(file, "parquet"),
+        file.open() as content,
+        parquet.ParquetFile(content, pre_buffer=False, buffer_size=PARQUET_BYTES) as opened,
+    ):
+        _check_names(file, opened.schema_arrow.names)
+        yield opened
+
+
+@contextmanager
+def _readable(file: DataFile, kind: str) -> Iterator[None]:
+    """Of what pyarrow raises for damaged files, much is no error of its own: OSError without a number, UnicodeError, KeyError."""
+    import pyarrow
+
     try:
-        with parquet.ParquetFile(path, pre_buffer=False, buffer_size=PARQUET_BYTES) as file:
-            if repeated := repeated_names(file.schema_arrow.names):
-                raise DataError(f"{path}: column {listed(repeated)} is there twice")
-            yield file
+        yield
     except (pyarrow.ArrowException, OSError, ValueError, LookupError, ArithmeticError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise DataError(f"{path}: not a readable parquet file ({reason})") from None
+        raise DataError(f"{file}: not a readable {kind} file ({reason})") from None
+
+
+def _check_names(file: DataFile, names: list[str]) -> None:
+    if repeated := repeated_names(names):
+        raise DataError(f"{file}: column {listed(repeated)} appears twice")
+
+
+def parquet_batches(opened: Any, file: DataFile, columns: list[str] | None = None) -> Iterator[Any]:
+    """Record batches of as many rows as can be held, whatever their dictionaries expand to. Raises DataError for a file whose
+    data is out of all proportion to it."""
+    expansion = Expansion(file)
+    for group in range(opened.metadata.num_row_groups):
+        rows = _rows_at_a_time(opened.metadata.row_group(group), file)
+        for batch in opened.iter_batches(batch_size=rows, row_groups=[group], columns=columns):
+            expansion.add(batch.nbytes + ROW_BYTES * len(batch))
+            yield batch
+
+
+def _rows_at_a_time(group: Any, file: DataFile) -> int:
+    """So many that they fit, were each as long as the longest value that a dictionary of the row group can hold."""
+    longest = max((_longest(group.column(place), file) for place in range(group.num_columns)), default=0)
+    per_row = max(longest, group.total_byte_size // max(1, group.num_rows))
+    return int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, per_row))))
+
+
+def _longest(chunk: Any, file: DataFile) -> int:
+    """An upper limit of the bytes of a value that is stored once and repeated."""
+    if chunk.physical_type not in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"):
+        return 0
+    if any(encoding.startswith("DELTA_BYTE") for encoding in chunk.encodings):
+        return int(chunk.total_uncompressed_size)
+    if not chunk.has_dictionary_page:
+        return 0
+    if chunk.total_uncompressed_size <= USUAL_DICTIONARY:
+        return int(chunk.total_uncompressed_size)
+    with file.open() as content:
+        content.seek(chunk.dictionary_page_offset)
+        return min(int(chunk.total_uncompressed_size), _page_size(content))
+
+
+def _page_size(content: IO[bytes]) -> int:
+    """The uncompressed size in the header of a page: the second field of a struct in Thrift's compact protocol."""
+    header = content.read(24)
+    numbers: list[int] = []
+    at = 0
+    while len(numbers) < 2 and header[at : at + 1] == b"\x15":  # the next field, an i32
+        value = shift = 0
+        at += 1
+        while at < len(header):
+            value |= (header[at] & 0x7F) << shift
+            shift += 7
+            at += 1
+            if not header[at - 1] & 0x80:
+                break
+        numbers.append((value >> 1) ^ -(value & 1))
+    return numbers[1] if len(numbers) == 2 and numbers[1] > 0 else USUAL_DICTIONARY
+
+
+def read_parquet(file: DataFile) -> Iterator[Row | BadRow]:
+    """The rows of a parquet file; their places are their numbers."""
+    with parquet_file(file) as opened:
+        yield from _rows(parquet_batches(opened, file), opened.schema_arrow, file)
+
+
+def read_arrow(file: DataFile) -> Iterator[Row | BadRow]:
+    """The rows of an Arrow IPC or Feather file, or stream, as `save_to_disk` of `datasets` writes it."""
+    import pyarrow
+
+    with _readable(file, "Arrow"), file.open() as content:
+        magic = content.read(6)
+        content.seek(0)
+        if magic == b"ARROW1":
+            opened = pyarrow.ipc.open_file(content)
+            batches = map(opened.get_batch, range(opened.num_record_batches))
+        else:
+            batches = opened = pyarrow.ipc.open_stream(content)
+        _check_names(file, opened.schema.names)
+        yield from _rows(_slices(batches, file), opened.schema, file)
+
+
+def _slices(batches: Iterable[Any], file: DataFile) -> Iterator[Any]:
+    expansion = Expansion(file)
+    for batch in batches:
+        for start in range(0, len(batch), BATCH_ROWS):
+            part = batch.slice(start, BATCH_ROWS)
+            expansion.add(part.nbytes + ROW_BYTES * len(part))
+            yield part
+
+
+def _rows(batches: Iterable[Any], schema: Any, file: DataFile) -> Iterator[Row | BadRow]:
+    """Label names that `datasets` stored in the schema come back as names."""
+    names = class_columns(schema)
+    number = 0
+    for batch in batches:
+        for row in batch.to_pylist():
+            number += 1
+            if not names:
+                yield PlacedRow(row, file, number)
+                continue
+            try:
+                named = {column: class_names(row[column], labels) for column, labels in names.items()}
+            except ValueError as error:
+                yield BadRow(f"{file}:{number}: {error}")
+            else:
+                yield PlacedRow(row | named, file, number)
 
 
 def class_columns(schema: Any) -> dict[str, list[str]]:

@@ -20,7 +20,7 @@ from mtlkit.model.digest import digest_of
 from mtlkit.recipes.ahead import ahead
 from mtlkit.recipes.finding import Found, find_model
 from mtlkit.recipes.loading import LoadedModel, load
-from mtlkit.recipes.texts import count_texts, parts, stream_texts
+from mtlkit.recipes.texts import count_texts, parts, reads_standard_input, stream_texts
 from mtlkit.recipes.vectors import cosines, cut, unit, width_of
 from mtlkit.runs import is_export
 
@@ -152,7 +152,7 @@ def _encoded(
         return Part(number, texts, None if done and done.holds(number, texts) else loaded.encode(texts))
 
     made = starmap(encode, enumerate(parts(stream_texts(options, standard_input))))
-    yield from made if options.input is None else ahead(made)
+    yield from made if options.input is None or reads_standard_input(options) else ahead(made)
 
 
 def _vectors(options: EmbedOptions, loaded: LoadedModel, encoded: Encoded) -> NDArray[np.float32]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from mtlkit.data.hub import hub_answers, is_network_fault, quiet
@@ -21,7 +20,7 @@ def download(name: str) -> Path:
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     quiet()
-    offline = bool(os.environ.get("HF_HUB_OFFLINE")) or not hub_answers()
+    offline = not hub_answers()
     try:
         return Path(snapshot_download(name, allow_patterns=WANTED, ignore_patterns=UNWANTED, local_files_only=offline))
     except GatedRepoError:

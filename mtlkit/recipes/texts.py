@@ -7,6 +7,7 @@ from io import TextIOWrapper
 from typing import TextIO
 
 from mtlkit.config.inference import TextOptions
+from mtlkit.data.grammar import parse_source
 from mtlkit.data.text_files import count_rows, read_column
 from mtlkit.errors import DataError, UsageError
 
@@ -18,39 +19,45 @@ def stream_texts(options: TextOptions, standard_input: TextIO) -> Iterator[str]:
     """Texts one by one, blank ones too, so that rows keep their places. Raises UsageError when none or two origins are given."""
     if options.input is not None and options.texts:
         raise UsageError("texts and --input are given; use one of them")
+    if options.texts == ["-"] or str(options.input) == "-":
+        return lines_of(standard_input, options.encoding)
     if options.input is not None:
         return read_column(options.input, options.column, options.encoding)
     if not options.texts:
         raise UsageError("no texts; give some as arguments, '-' for standard input, or a file with --input")
-    if options.texts == ["-"]:
-        return lines_of(standard_input, options.encoding)
     for text in options.texts:  # bytes that are not UTF-8 come from the shell as surrogates
         if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise UsageError(f"text {text!r} holds bytes that are no letters here; put it in a file and say its --encoding")
+            raise UsageError(f"text {text!r} holds bytes that are no letters here; put it in a file and specify its --encoding")
     return iter(options.texts)
 
 
 def lines_of(standard_input: TextIO, encoding: str) -> Iterator[str]:
-    """A text a line."""
+    """A text a line, whatever ends it: `\\n`, `\\r\\n` or `\\r`, as in a file."""
     lines = 0
     try:
         if isinstance(standard_input, TextIOWrapper):
-            standard_input.reconfigure(encoding="utf-8-sig" if encoding == "utf-8" else encoding, errors="strict")
+            codec = "utf-8-sig" if encoding == "utf-8" else encoding
+            standard_input.reconfigure(encoding=codec, errors="strict", newline=None)
         for line in standard_input:
             lines += 1
             yield line.rstrip("\n")
     except LookupError:
         raise DataError(f"encoding {encoding!r} is not known to Python; utf-8, latin-1, utf-16 are") from None
     except UnicodeError:
-        hint = "say which encoding it is, such as --encoding latin-1"
+        hint = "specify the encoding, such as --encoding latin-1"
         raise DataError(f"standard input, after line {lines}: not {encoding}; {hint}") from None
 
 
 def count_texts(options: TextOptions) -> int | None:
     """How many texts there will be, where that is known beforehand."""
-    if options.input is not None:
-        return count_rows(options.input)
-    return None if options.texts == ["-"] else len(options.texts)
+    if reads_standard_input(options):
+        return None
+    return count_rows(options.input) if options.input is not None else len(options.texts)
+
+
+def reads_standard_input(options: TextOptions) -> bool:
+    """Whether texts come from a pipe."""
+    return options.texts == ["-"] or (options.input is not None and parse_source(str(options.input))[0] == "-")
 
 
 def parts(texts: Iterator[str], size: int = PART_TEXTS) -> Iterator[list[str]]:

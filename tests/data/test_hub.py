@@ -12,7 +12,7 @@ import pytest
 from hub_server import mute
 
 from mtlkit.data.grammar import Query
-from mtlkit.data.hub import PROXIES, hub_answers, is_network_fault
+from mtlkit.data.hub import PROXIES, _hub_answers, hub_answers, is_network_fault
 from mtlkit.data.readers import Tally, read
 from mtlkit.data.sources import FolderSource, HubSource, open_source
 from mtlkit.data.tables import Reading, read_split
@@ -31,7 +31,7 @@ def no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", CLOSED)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    hub_answers.cache_clear()
+    _hub_answers.cache_clear()
 
 
 @pytest.fixture

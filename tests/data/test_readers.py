@@ -88,7 +88,7 @@ def test_malformed_csv_row_is_named_by_file_and_line(tmp_path: Path, content: st
     [
         ('"text,label\na,b\n', "a quote opened here is never closed"),
         ('"text"x,label\na,b\n', "expected after"),
-        ("text,label,text\na,b,c\n", "column text stands twice"),
+        ("text,label,text\na,b,c\n", "column text appears twice"),
     ],
 )
 def test_malformed_csv_header_is_named_by_file_and_line(tmp_path: Path, content: str, reason: str) -> None:  # fault 19
@@ -126,7 +126,7 @@ def test_a_header_of_many_columns_is_read_at_once(tmp_path: Path) -> None:  # co
 
 def test_short_csv_row_is_an_error_that_names_its_line(tmp_path: Path) -> None:  # fault 20
     path = written(tmp_path / "a.csv", "text,label\na,b\nno label here\nc,d\n")
-    with pytest.raises(DataError, match="1 fields where the header has 2") as caught:
+    with pytest.raises(DataError, match="1 field where the header has 2") as caught:
         list(good_rows(read(path), "error", Tally()))
     assert f"{path}:3: " in str(caught.value)
 
@@ -145,7 +145,7 @@ def test_malformed_row_ends_a_command_with_code_3_and_one_line(tmp_path: Path, c
     assert result.returncode == 3
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
-        f"mtlkit: {path}:3: 2 fields where the header has 1; mend it, or skip such rows with --on-bad-row skip"
+        f"mtlkit: {path}:3: 2 fields where the header has 1; fix it, or skip such rows with --on-bad-row skip"
     ]
     assert not list((tmp_path / "runs").glob("*"))
 
@@ -242,7 +242,7 @@ def test_names_of_classes_that_are_none_leave_the_numbers(tmp_path: Path) -> Non
 def test_a_column_that_is_there_twice_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     parquet.write_table(pyarrow.table([pyarrow.array(["a"]), pyarrow.array(["b"])], names=["text", "text"]), path)
-    with pytest.raises(DataError, match=r"a\.parquet: column text is there twice$"):
+    with pytest.raises(DataError, match=r"a\.parquet: column text appears twice$"):
         list(read(path))
 
 
@@ -261,13 +261,13 @@ def test_a_parquet_file_with_a_flipped_byte_is_a_data_error_or_read(tmp_path: Pa
 
 
 def test_unknown_suffix_lists_those_that_are_known(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"suffix '.xlsx' is not one of .csv, .tsv, .jsonl, .parquet, .txt"):
-        list(read(written(tmp_path / "a.xlsx", "")))
+    with pytest.raises(DataError, match=r"suffix '.dat' is not one of .csv, .tsv, .*\.parquet.*specify format="):
+        list(read(written(tmp_path / "a.dat", "")))
 
 
 def test_file_that_cannot_be_opened_is_a_data_error(tmp_path: Path) -> None:
     (tmp_path / "a.csv").mkdir()
-    with pytest.raises(DataError, match=r"a\.csv: .*directory"):
+    with pytest.raises(DataError, match=r"a\.csv: a folder, not a file"):
         list(read(tmp_path / "a.csv"))
 
 

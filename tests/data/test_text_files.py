@@ -7,7 +7,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from mtlkit.data import text_files
+from mtlkit.data import parquet as parquet_module
 from mtlkit.data.text_files import count_rows, read_column
 from mtlkit.errors import DataError
 
@@ -18,7 +18,7 @@ def write(path: Path, **columns: list[Any]) -> Path:
 
 
 def test_a_column_of_a_parquet_file_is_read_in_its_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_files, "PARQUET_ROWS", 7)
+    monkeypatch.setattr(parquet_module, "BATCH_ROWS", 7)
     texts = [f"text {number}" * (number % 3) for number in range(50)]
     path = write(tmp_path / "a.parquet", id=list(range(50)), text=texts)
     assert list(read_column(path, None, "utf-8")) == texts
@@ -30,7 +30,7 @@ def test_a_column_of_a_parquet_file_is_read_in_its_order(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize("column", ["text", "other+text"])
 def test_a_row_without_text_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: str) -> None:  # fault 20
-    monkeypatch.setattr(text_files, "PARQUET_ROWS", 2)
+    monkeypatch.setattr(parquet_module, "BATCH_ROWS", 2)
     path = write(tmp_path / "a.parquet", text=["a", "b", "c", None, None], other=["", "", "", "", None])
     stream = read_column(path, column, "utf-8")
     assert next(stream).endswith("a")
@@ -41,7 +41,7 @@ def test_a_row_without_text_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_faults_of_parquet_files(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", one=["a"], two=["b"])
-    with pytest.raises(DataError, match=r"which column is the text\? columns: one, two; say --column NAME"):
+    with pytest.raises(DataError, match=r"which column is the text\? columns: one, two; specify --column NAME"):
         read_column(path, None, "utf-8")
     with pytest.raises(DataError, match=r"column 'on' not found in .*; columns: one, two; did you mean 'one'"):
         read_column(path, "on", "utf-8")

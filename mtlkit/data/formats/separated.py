@@ -1,0 +1,38 @@
+"""Rows of delimited text: csv, tsv and their relatives. Every value stays the text that it is, also NA, 01 and null.
+
+The `csv` module is not used: its limit on the length of a field belongs to the whole process, and after a quote that is never
+closed it has read, and lost, the rest of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mtlkit.data.formats.dialect import Dialect, Layout, find_layout
+from mtlkit.data.formats.files import DataFile, open_lines
+from mtlkit.data.formats.records import records
+from mtlkit.data.rows import BadRow, PlacedRow, Row
+
+
+def read_separated(file: DataFile, encoding: str, dialect: Dialect, delimiter: str) -> Iterator[Row | BadRow]:
+    """Rows under the names of the header. `delimiter` is what the suffix promises; `dialect` and the file itself decide."""
+    with open_lines(file, encoding) as lines:
+        layout = find_layout(lines, file, dialect, delimiter)
+        if layout is None:
+            return
+        names, kept, width = layout.columns, layout.kept, layout.width
+        everything = len(kept) == width
+        for number, fields in records(lines, layout.delimiter, layout.quoting):
+            if isinstance(fields, str):
+                yield BadRow(f"{file}:{number}: {fields}")
+            elif len(fields) != width:
+                yield BadRow(f"{file}:{number}: {_wrong_width(len(fields), layout)}")
+            elif everything:
+                yield PlacedRow(zip(names, fields, strict=True), file, number)
+            else:
+                yield PlacedRow(zip(names, [fields[place] for place in kept], strict=True), file, number)
+
+
+def _wrong_width(fields: int, layout: Layout) -> str:
+    found = f"{fields} {'field' if fields == 1 else 'fields'}"
+    return f"{found} where the {'header' if layout.header else 'first row'} has {layout.width}"

@@ -1,0 +1,89 @@
+"""Rows as readers give them: a dict a row that knows its place, or a bad row that says where and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mtlkit.errors import DataError
+
+Row = dict[str, Any]
+OnBadRow = Literal["error", "skip"]
+
+
+class PlacedRow(dict[str, Any]):
+    """A row that knows its place: `data/train.csv:12`, by line in a text file, by number in other formats."""
+
+    __slots__ = ("file", "number")
+
+    def __init__(self, values: Iterable[tuple[str, Any]] | Row, file: object, number: int) -> None:
+        super().__init__(values)
+        self.file, self.number = file, number
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.number}"
+
+
+def place_of(row: Row, source: str, number: int) -> str:
+    """Its own place, or else its number in the source."""
+    return row.place if isinstance(row, PlacedRow) else f"{source}: row {number}"
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that could not be read, and why, with its file and line."""
+
+    reason: str
+
+
+@dataclass
+class Tally:
+    """How many rows were skipped, with the reasons of the first few."""
+
+    skipped: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    def add(self, reason: str) -> None:
+        self.skipped += 1
+        if len(self.reasons) < 3:
+            self.reasons.append(reason)
+
+    def __str__(self) -> str:
+        rows = "1 row" if self.skipped == 1 else f"{self.skipped:,} rows"
+        return f"{rows} skipped, such as {self.reasons[0]}" if self.skipped else "no row skipped"
+
+
+def good_rows(rows: Iterable[Row | BadRow], on_bad_row: OnBadRow, tally: Tally) -> Iterator[Row]:
+    """The readable rows. A bad one raises DataError, or is counted in `tally` under `skip`."""
+    for row in rows:
+        if isinstance(row, BadRow):
+            if on_bad_row == "error":
+                raise DataError(f"{row.reason}; fix it, or skip such rows with --on-bad-row skip")
+            tally.add(row.reason)
+        else:
+            yield row
+
+
+def nested_value(row: Row, name: str) -> Any:
+    """The value at a dotted name such as `meta.label`; None where there is none."""
+    value: Any = row
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def with_nested(rows: Iterable[Row | BadRow], asked: Iterable[str | None]) -> Iterable[Row | BadRow]:
+    """The rows, with the values of nested fields under the dotted names that were asked for, such as `meta.label`."""
+    names = {part for text in asked if text for part in (text, *text.split("+")) if "." in part}
+    return rows if not names else _with_names(rows, names)
+
+
+def _with_names(rows: Iterable[Row | BadRow], names: set[str]) -> Iterator[Row | BadRow]:
+    for row in rows:
+        if not isinstance(row, BadRow):
+            for name in names:
+                if name not in row and isinstance(row.get(name.partition(".")[0]), dict):
+                    row[name] = nested_value(row, name)
+        yield row

@@ -1,0 +1,99 @@
+"""What every source of rows has: splits by name, rows, and how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.formats.dialect import Dialect
+from mtlkit.data.formats.files import DataFile
+from mtlkit.data.grammar import Query
+from mtlkit.data.readers import BadRow, Row, describe, read
+from mtlkit.data.rows import with_nested
+from mtlkit.data.sources.splits import SPLIT_OF_WORD, SPLITS, Grouped
+from mtlkit.errors import DataError, listed
+
+
+class Source:
+    """Named splits of rows. `name` is what errors and reports call it."""
+
+    name: str
+
+    def splits(self) -> list[str]:
+        raise NotImplementedError
+
+    def rows(self, split: str, encoding: str) -> Iterator[Row | BadRow]:
+        raise NotImplementedError
+
+    def record(self, encoding: str) -> SourceRecord:
+        """How its files are read."""
+        return SourceRecord(self.name)
+
+
+@dataclass(frozen=True)
+class FilesSource(Source):
+    """Rows of files. `dialect` is what the user said of them; `columns` are those asked for, which may be dotted."""
+
+    dialect: Dialect = Dialect()
+    columns: tuple[str, ...] = ()
+
+    def grouped(self) -> Grouped:
+        raise NotImplementedError
+
+    def splits(self) -> list[str]:
+        return sorted(self.grouped().all())
+
+    def rows(self, split: str, encoding: str) -> Iterator[Row | BadRow]:
+        files = self.grouped().all()[split]
+        rows = chain.from_iterable(read(file, encoding, self.dialect) for file in files)
+        return iter(with_nested(rows, self.columns))
+
+    def record(self, encoding: str) -> SourceRecord:
+        """By the first file; the others are read by the same rules."""
+        grouped = self.grouped()
+        first = next(chain.from_iterable(grouped.all().values()))
+        splits = {
+            split: tuple(self.short_name(file) for file in grouped.splits[split]) for split in SPLITS if split in grouped.splits
+        }
+        found, remarks = describe(first, encoding, self.dialect)
+        return replace(found, source=self.name, files=splits, remarks=(*remarks, *self._left_out(grouped)))
+
+    def _left_out(self, grouped: Grouped) -> list[str]:
+        """The files that no split uses."""
+        if not (grouped.others and grouped.told):
+            return []
+        names = [self.short_name(file) for files in grouped.others.values() for file in files]
+        return [f"{self.name}: not used: {listed(names)}; to train on one, specify split={next(iter(grouped.others))}"]
+
+    def short_name(self, file: DataFile) -> str:
+        """As the file is called below the source."""
+        return str(file).removeprefix(self.name).lstrip("/\\") or file.file_name
+
+
+def query_columns(query: Query) -> tuple[str, ...]:
+    """The names of columns in a query, also those joined by '+'."""
+    return tuple(name for name in (query.text, query.label, query.first, query.second) if name)
+
+
+def query_dialect(query: Query) -> Dialect:
+    return Dialect(query.format, query.delimiter, query.quoting, query.header)
+
+
+def find_split(source: Source, wanted: str) -> str | None:
+    """The source's own name of a split (`dev` for `validation`), or None where it has none."""
+    names = source.splits()
+    if wanted in names:
+        return wanted
+    words = SPLITS.get(SPLIT_OF_WORD.get(wanted.lower(), ""), (wanted.lower(),))
+    lowered = {name.lower(): name for name in reversed(names)}
+    return next((lowered[word] for word in words if word in lowered), None)
+
+
+def existing_split(source: Source, wanted: str, way: str = "") -> str:
+    """The source's own name of a split; `way` ends the error. Raises DataError where it has none."""
+    found = find_split(source, wanted)
+    if found is None:
+        raise DataError(f"{source.name}: no split '{wanted}'; splits: {listed(source.splits())}{way}")
+    return found

@@ -1,0 +1,95 @@
+"""Sources of local files: one, a folder of them, or those that a pattern finds."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mtlkit.config.small_files import Unreadable, read_file
+from mtlkit.data.formats.files import DataFile, LocalFile
+from mtlkit.data.readers import READERS, is_data
+from mtlkit.data.sources.base import FilesSource
+from mtlkit.data.sources.splits import Grouped, group, splits_named
+from mtlkit.errors import DataError, listed
+
+DEEPEST = 4  # folders below a folder
+SIDECARS = ("dataset_info.json", "state.json", "dataset_dict.json")  # of `save_to_disk`
+
+
+@dataclass(frozen=True)
+class FileSource(FilesSource):
+    """One file; the whole of it is one split, called `train`."""
+
+    path: Path = field(kw_only=True)
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return str(self.path)
+
+    def grouped(self) -> Grouped:
+        return Grouped({"train": [LocalFile(self.path)]})
+
+
+@dataclass(frozen=True)
+class FolderSource(FilesSource):
+    """A folder with files for its splits: train.csv, news_dev.jsonl, test-00000-of-00002.parquet, or folders train/ and test/;
+    also what `datasets` writes by `save_to_disk`."""
+
+    path: Path = field(kw_only=True)
+    name: str = field(kw_only=True)
+
+    def grouped(self) -> Grouped:
+        files = list(_files_below(self.path, ()))
+        if not files:
+            raise DataError(f"{self.name}: no {listed(READERS)} file in this folder")
+        return group([(folders, LocalFile(path)) for folders, path in files], self.name)
+
+    def short_name(self, file: DataFile) -> str:
+        return str(Path(str(file)).relative_to(self.path))
+
+
+def _files_below(folder: Path, folders: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Path]]:
+    """The data files of a folder, and of those below it that are called as splits are; of all, where it has no files itself."""
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith((".", "_")))
+    except OSError as error:
+        raise DataError(f"{folder}: {error.strerror}") from None
+    own = [entry for entry in entries if is_data(entry.name) and entry.name not in SIDECARS and not entry.is_dir()]
+    if shards := _saved_shards(folder):
+        own = [entry for entry in own if entry.name in shards]
+    yield from ((folders, path) for path in own)
+    if len(folders) < DEEPEST:
+        for entry in entries:
+            if (not own or splits_named(entry.name)) and entry.is_dir():
+                yield from _files_below(entry, (*folders, entry.name))
+
+
+def _saved_shards(folder: Path) -> set[str]:
+    """The files that a data set saved by `datasets` consists of, as its state says; others there are its caches."""
+    try:
+        state = json.loads(read_file(folder / "state.json"))
+        return {shard["filename"] for shard in state["_data_files"]}
+    except (Unreadable, ValueError, LookupError, TypeError):
+        return set()
+
+
+@dataclass(frozen=True)
+class PatternSource(FilesSource):
+    """The files that a pattern such as data/*.csv finds."""
+
+    name: str = field(kw_only=True)
+
+    def grouped(self) -> Grouped:
+        found = [Path(path) for path in sorted(glob.glob(os.path.expanduser(self.name), recursive=True))]
+        files = [path for path in found if path.is_file()]
+        if not files:
+            raise DataError(f"{self.name}: no file matches")
+        root = Path(os.path.commonpath([path.parent for path in files]))
+        return group([(path.parent.relative_to(root).parts, LocalFile(path)) for path in files], self.name)
+
+    def short_name(self, file: DataFile) -> str:
+        return str(file)

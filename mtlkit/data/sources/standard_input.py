@@ -1,0 +1,49 @@
+"""Rows from a pipe, asked for by `-`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import IO
+
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.formats.files import DataFile
+from mtlkit.data.sources.base import FilesSource
+from mtlkit.data.sources.splits import Grouped
+from mtlkit.errors import DataError
+
+
+class Pipe:
+    """Standard input as a file that can be read once."""
+
+    file_name = "-.txt"  # a text a line, where no format is given
+
+    def __init__(self) -> None:
+        self._opened = False
+
+    def __str__(self) -> str:
+        return "standard input"
+
+    def size(self) -> int:
+        return sys.maxsize
+
+    def open(self) -> IO[bytes]:
+        if self._opened or sys.stdin is None or sys.stdin.closed:
+            raise DataError("standard input can be read once only; save it to a file, and give that")
+        self._opened = True
+        return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+
+
+@dataclass(frozen=True)
+class StandardInput(FilesSource):
+    """What is piped in: one split, called `train`; its format is the key `format`, or a text a line."""
+
+    name: str = "standard input"
+    file: DataFile = field(default_factory=Pipe, compare=False)
+
+    def grouped(self) -> Grouped:
+        return Grouped({"train": [self.file]})
+
+    def record(self, encoding: str) -> SourceRecord:
+        return SourceRecord("-", format=self.dialect.format or "txt", encoding=encoding)
