@@ -25,27 +25,31 @@ class Batch:
     positions  (T,)  place of each token in its own text
     groups           (texts, length) of each run of neighbours of equal length; attention works a group at a time
     rows       (N,)  which row of its data set each text is
+    skip             first tokens of every text that pooling leaves out
     """
 
     ids: Tensor
     positions: Tensor
     groups: tuple[tuple[int, int], ...]
     rows: NDArray[np.int64]
+    skip: int = 0
 
     @classmethod
-    def flat(cls, ids: NDArray[np.integer], lengths: Sequence[int], rows: NDArray[np.int64]) -> Batch:
+    def flat(cls, ids: NDArray[np.integer], lengths: Sequence[int], rows: NDArray[np.int64], skip: int = 0) -> Batch:
         """A batch from T ids and the N lengths that part them."""
         import torch
 
         groups = tuple((len(list(run)), int(length)) for length, run in groupby(lengths))
         positions = np.concatenate([np.tile(np.arange(length), texts) for texts, length in groups])
-        return cls(torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(positions), groups, rows)
+        return cls(torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(positions), groups, rows, skip)
 
     @classmethod
     def join(cls, batches: Sequence[Batch]) -> Batch:
-        """One batch that holds the texts of several, in their order."""
+        """One batch that holds the texts of several, in their order. Raises ValueError where their `skip` differs."""
         if len(batches) == 1:
             return batches[0]
+        if len({batch.skip for batch in batches}) > 1:
+            raise ValueError("batches that leave out different numbers of tokens cannot be joined")
         import torch
 
         return cls(
@@ -53,6 +57,7 @@ class Batch:
             torch.cat([batch.positions for batch in batches]),
             tuple(group for batch in batches for group in batch.groups),
             np.concatenate([batch.rows for batch in batches]),
+            batches[0].skip,
         )
 
     def rounded(self) -> Batch:
@@ -65,7 +70,7 @@ class Batch:
 
         zeros = self.ids.new_zeros(idle)
         groups, rows = (*self.groups, (1, idle)), np.append(self.rows, -1)
-        return Batch(torch.cat([self.ids, zeros]), torch.cat([self.positions, zeros]), groups, rows)
+        return Batch(torch.cat([self.ids, zeros]), torch.cat([self.positions, zeros]), groups, rows, self.skip)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -83,4 +88,5 @@ class Batch:
         if device.type == "cpu":
             return self
         move = {"device": device, "non_blocking": True}
-        return Batch(self.ids.to(**move), self.positions.to(**move), self.groups, self.rows)  # type: ignore[call-overload]
+        ids, positions = (each.to(**move) for each in (self.ids, self.positions))  # type: ignore[call-overload]
+        return Batch(ids, positions, self.groups, self.rows, self.skip)

@@ -13,6 +13,7 @@ from mtlkit.config.plain import to_json
 
 if TYPE_CHECKING:
     from mtlkit.data.tokenizer import TextEncoder
+    from mtlkit.recipes.loading import LoadedModel
 
 
 def reader_left(console: Console) -> None:
@@ -37,6 +38,12 @@ def say(text: str, style: str | None = None) -> None:
     from mtlkit.report.text import literal
 
     stderr().print(literal(text, style or ""), soft_wrap=True)
+
+
+def say_notes(loaded: LoadedModel) -> None:
+    """What there is to tell of a model: the prompt in force, settings of its folder that are not known."""
+    for note in loaded.notes:
+        say(note)
 
 
 def say_cut(encoder: TextEncoder) -> None:

@@ -7,27 +7,29 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mtlkit.cli.console import print_json, print_line, say, say_cut, stdout
+from mtlkit.cli.console import print_json, print_line, say, say_cut, say_notes, stdout
 from mtlkit.cli.options import add_command
 from mtlkit.config.inference import EmbedOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mtlkit.config.vector_settings import Similarity
     from mtlkit.recipes.embed import Embedded, Similarities
     from mtlkit.recipes.loading import LoadedModel
 
 FIRST = 6  # values of a vector that a terminal shows
-MATRIX = 12  # texts for which it shows all cosines beside the vectors
+MATRIX = 12  # texts for which it shows how alike each pair is, beside the vectors
 
 
 def embed(options: EmbedOptions, as_json: bool) -> None:
     """Turn texts into vectors.
 
-    On a terminal: a short view, and the cosine of every pair. Piped: one JSON object a line with text and vector. With
+    On a terminal: a short view, and the similarity of every pair. Piped: one JSON object a line with text and vector. With
     --output: a file. Large inputs need no more memory, and after any end, --resume goes on with what was done.
 
-    With --similarity: the cosine of every pair alone, piped as one JSON object a text.
+    With --similarity: the similarity of every pair alone, piped as one JSON object a text. It is the cosine, unless the model
+    says otherwise.
     """
     from mtlkit.data.vectors import check_output
     from mtlkit.recipes import embed as recipe
@@ -36,6 +38,7 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
         check_output(options.output)
     loaded, found = recipe.open_model(options)
     say(f"model: {found}, {found.reason}")
+    say_notes(loaded)
     if options.similarity:
         give_similarities(recipe.similarities(options, loaded, sys.stdin), str(found), as_json)
     elif options.output is not None:
@@ -75,7 +78,7 @@ def give_vectors(options: EmbedOptions, loaded: LoadedModel, model: str, as_json
         print_json({"model": model, "dim": dim, "vectors": rows})
     elif stdout().is_terminal:
         for part in stream:
-            show(part)
+            show(part, loaded.checkpoint.vectors.similarity)
     else:
         for part in stream:
             for text, vector in zip(part.texts, part.vectors, strict=True):
@@ -86,23 +89,25 @@ def give_similarities(found: Similarities, model: str, as_json: bool) -> None:
     """The matrix of `--similarity`."""
     from mtlkit.report.embedding_tables import cosine_table
 
-    console, rows = stdout(), zip(found.texts, found.cosines, strict=True)
+    console, rows = stdout(), zip(found.texts, found.values, strict=True)
+    named = {} if found.kind == "cosine" else {"similarity": found.kind}
+    key = "similarities" if named else "cosines"
     if as_json:
-        print_json({"model": model, "texts": found.texts, "cosines": found.cosines.tolist()})
+        print_json({"model": model, **named, "texts": found.texts, key: found.values.tolist()})
     elif not console.is_terminal:
         for text, row in rows:
-            print_line({"text": text, "cosines": row.tolist()})
-    elif (matrix := cosine_table(found.texts, found.cosines, console.width)) is not None:
+            print_line({"text": text, key: row.tolist()})
+    elif (matrix := cosine_table(found.texts, found.values, console.width, found.kind)) is not None:
         console.print(matrix)
     else:
         say(f"a matrix of {len(found.texts)} texts does not fit {console.width} columns; --json has it whole, and so has a pipe")
 
 
-def show(part: Embedded) -> None:
+def show(part: Embedded, kind: Similarity) -> None:
     """The view for a terminal."""
     import numpy as np
 
-    from mtlkit.recipes.vectors import cosines
+    from mtlkit.recipes.vectors import similarities
     from mtlkit.report.embedding_tables import cosine_table
     from mtlkit.report.tables import new_table
     from mtlkit.report.text import one_line
@@ -117,9 +122,10 @@ def show(part: Embedded) -> None:
         first = " ".join(f"{value:+.2f}" for value in vector[:FIRST])
         table.add_row(one_line(text), str(len(vector)), f"{np.linalg.norm(vector):.2f}", f"{first} …")
     console.print(table)
-    matrix = cosine_table(part.texts, cosines(part.vectors), console.width) if 2 <= len(part.texts) <= MATRIX else None
-    if matrix is not None:
-        console.print(matrix)
+    if 2 <= len(part.texts) <= MATRIX:
+        matrix = cosine_table(part.texts, similarities(part.vectors, kind), console.width, kind)
+        if matrix is not None:
+            console.print(matrix)
 
 
 def register(app: typer.Typer) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mtlkit.cli.console import print_json, say, stderr, stdout
+from mtlkit.cli.console import print_json, say, say_notes, stderr, stdout
 from mtlkit.cli.options import add_command
 from mtlkit.config.inference import EvalOptions
 
@@ -27,6 +27,7 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
 
     loaded, found = open_model(options)
     say(f"model: {found}, {found.reason}")
+    say_notes(loaded)
     with stderr().status("embedding and measuring"):  # on a terminal; it goes away
         result = measure(options, loaded)
     if result.tally.skipped:

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from mtlkit.cli.console import print_json, print_line, say, say_cut, stdout
+from mtlkit.cli.console import print_json, print_line, say, say_cut, say_notes, stdout
 from mtlkit.cli.options import add_command
 from mtlkit.config.inference import PredictOptions
 
@@ -23,6 +23,7 @@ def predict(options: PredictOptions, as_json: bool) -> None:
 
     loaded, found = open_model(options)
     say(f"model: {found}, {found.reason}")
+    say_notes(loaded)
     answers = answers_to(options, loaded, sys.stdin)
     if as_json:
         print_json({"model": str(found), "predictions": list(answers)})

@@ -29,6 +29,19 @@ class MachineOptions(CheckedOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PromptOptions(CheckedOptions):
+    """Every command that turns texts into vectors has these."""
+
+    prompt: str | None = option(
+        None,
+        "Put before every text: one of the model's prompts by name, or a text; 'none' for no prompt.",
+        panel=DATA,
+        metavar="NAME|TEXT",
+        default_text="the model's default prompt",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingOptions(MachineOptions):
     """Every command that trains has these."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mtlkit.config.checked import CheckedOptions
-from mtlkit.config.common import DATA, MACHINE, MODEL, MachineOptions, OnBadRow
+from mtlkit.config.common import DATA, MACHINE, MODEL, MachineOptions, OnBadRow, PromptOptions
 from mtlkit.config.fields import option
 from mtlkit.config.training import OBJECTIVE
 
@@ -28,7 +28,7 @@ def runs_folder() -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions(MachineOptions):
+class ModelOptions(PromptOptions, MachineOptions):
     """Every command that reads a model has these."""
 
     model: str | None = option(
@@ -70,7 +70,7 @@ class VectorOptions(CheckedOptions):
         panel=MODEL,
         metavar="N",
         minimum=1,
-        default_text="all of them",
+        default_text="as the model has it, else all of them",
     )
 
 
@@ -82,7 +82,11 @@ class EmbedOptions(VectorOptions, TextOptions):
         None, "Write vectors to a .npy, .jsonl, .parquet or .safetensors file.", panel=OUTPUT, short="-o"
     )
     normalize: bool = option(False, "Scale vectors to length 1.", panel=OUTPUT)
-    similarity: bool = option(False, "Give the cosine of every pair of texts, in place of vectors.", panel=OUTPUT)
+    similarity: bool = option(
+        False,
+        "Give the similarity of every pair of texts (the cosine, unless the model has another), in place of vectors.",
+        panel=OUTPUT,
+    )
     batch_tokens: int | None = option(
         None, "Tokens of a batch.", panel=OUTPUT, minimum=8, default_text="3072 on a CPU, 65536 on a GPU"
     )
@@ -112,7 +116,7 @@ class EvalOptions(VectorOptions, ModelOptions):
     )
     sts: list[str] = option(
         [],
-        "Pairs of sentences with scores: measure how well the cosine of their vectors follows these; repeatable.",
+        "Pairs of sentences with scores: measure how well the similarity of their vectors follows these; repeatable.",
         panel=OBJECTIVE,
         metavar="SOURCE",
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mtlkit.config.architecture import Architecture, Attention, Truncation
-from mtlkit.config.common import DATA, MODEL, TRAINING, ShapeOptions, TrainingOptions
+from mtlkit.config.common import DATA, MODEL, TRAINING, PromptOptions, ShapeOptions, TrainingOptions
 from mtlkit.config.fields import option
 from mtlkit.config.numbers import whole
 from mtlkit.errors import UsageError, shorten
@@ -20,7 +20,7 @@ FREEZING = "Freezing"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskTrainingOptions(ShapeOptions, TrainingOptions):
+class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
     """What training on tasks needs, with one task or several."""
 
     init: str | None = option(

@@ -39,13 +39,14 @@ def fingerprint(texts: Sequence[str]) -> str:
 
 def encode_cached(texts: Sequence[str], encoder: TextEncoder, *, whole: bool = False) -> Encoded:
     """`encoder.encode(texts)` (or `.stream(texts)` when `whole`), read from the cache where it was done before."""
-    parts = (FORMAT, fingerprint(texts), encoder.tokenizer.to_str(), repr(encoder.encoding), str(whole))
+    prompt = () if whole or not encoder.prompt else (encoder.prompt,)
+    parts = (FORMAT, fingerprint(texts), encoder.tokenizer.to_str(), repr(encoder.encoding), str(whole), *prompt)
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     path = cache_folder() / "tokens" / f"{key[:32]}.safetensors"
     try:
         stored = load_file(path)
         truncated, checksum = stored["numbers"].tolist()
-        encoded = Encoded(stored["ids"], stored["offsets"], truncated)
+        encoded = Encoded(stored["ids"], stored["offsets"], truncated, 0 if whole else encoder.skip)
         if checksum == _checksum(encoded):
             return encoded
     except (OSError, SafetensorError, KeyError, ValueError):

@@ -15,12 +15,14 @@ from mtlkit.batch import Batch
 class Encoded:
     """Tokenised texts: one flat array, and where each text begins and ends.
 
-    ids (T,) unsigned; offsets (N + 1,); truncated: how many texts were cut.
+    ids (T,) unsigned; offsets (N + 1,); truncated: how many texts were cut; skip: first tokens of every text, those of a prompt,
+    that pooling leaves out.
     """
 
     ids: NDArray[np.unsignedinteger]
     offsets: NDArray[np.int64]
     truncated: int = 0
+    skip: int = 0
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -35,7 +37,7 @@ class Encoded:
         lengths = self.offsets[rows + 1] - self.offsets[rows]
         order = np.argsort(lengths, kind="stable")
         rows, lengths = rows[order], lengths[order]
-        return Batch.flat(self.ids[self.places(rows)], lengths.tolist(), rows)
+        return Batch.flat(self.ids[self.places(rows)], lengths.tolist(), rows, self.skip)
 
     def padded(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """These rows as rectangles (N, longest) for other tools: ids padded with zeros, and the mask of real tokens."""
@@ -56,4 +58,4 @@ class Encoded:
     def between(self, start: int, stop: int) -> Encoded:
         """The texts from row `start` up to `stop`."""
         offsets = self.offsets[start : stop + 1]
-        return Encoded(self.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
+        return Encoded(self.ids[offsets[0] : offsets[-1]], offsets - offsets[0], skip=self.skip)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from mtlkit.config.architecture import Encoding
+from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.long_texts import LARGEST_PIECE, LongTexts
 from mtlkit.data.tokenizer_checks import check_tokenizer, read_ends, unknown_word
@@ -65,17 +66,20 @@ def _pieces(texts: Iterable[str]) -> Iterator[str]:
             yield text[start : start + LETTERS_A_PIECE]
 
 
-def open_encoder(path: Path, encoding: Encoding, vocab_size: int) -> TextEncoder:
-    """The tokenizer in a file, for a model with `vocab_size` embeddings. Raises IntegrityError, naming the file."""
+def open_encoder(path: Path, encoding: Encoding, vocab_size: int, vectors: VectorSettings | None = None) -> TextEncoder:
+    """The tokenizer in a file, for a model with `vocab_size` embeddings, with its default prompt. Raises IntegrityError, naming
+    the file."""
     tokenizer = load_tokenizer(path)
     with located(path):
-        return TextEncoder(tokenizer, encoding, vocab_size)
+        encoder = TextEncoder(tokenizer, encoding, vocab_size)
+        return encoder if vectors is None else encoder.with_prompt(vectors.prompt(), pooled=vectors.include_prompt)
 
 
 class TextEncoder:
     """A tokenizer with a length and a way to cut. The same text gives the same ids, alone or among others.
 
-    `cut` counts the texts so far that did not fit."""
+    `cut` counts the texts so far that did not fit. `prompt` is put before every text; `skip` of its tokens, the first one of all
+    among them, are left out of the pooling."""
 
     def __init__(self, tokenizer: Tokenizer, encoding: Encoding, rows: int | None = None) -> None:
         """`rows`: how many tokens the model has embeddings for; None: all of the tokenizer's."""
@@ -83,6 +87,7 @@ class TextEncoder:
         self.encoding = encoding
         self.rows = rows
         self.cut = 0
+        self.prompt, self.pools_prompt, self.skip = "", True, 0
         with library_errors("the tokenizer cannot be used"):
             self._growth = check_tokenizer(tokenizer)
             self.bos, self.eos = read_ends(tokenizer)
@@ -91,6 +96,19 @@ class TextEncoder:
         self._dtype = np.uint16 if self._largest < 2**16 else np.uint32
         self._checked(np.array([self.bos, self.eos], self._dtype))
 
+    def with_prompt(self, prompt: str, *, pooled: bool | None = None) -> TextEncoder:
+        """The same with another prompt, "" for none; `pooled` says whether its tokens count in the pooling (None: as before).
+
+        Counted are the tokens of the prompt alone without the last one of all, as sentence-transformers does.
+        """
+        other = copy(self)
+        other.cut, other.prompt, other.skip = 0, "", 0
+        other.pools_prompt = self.pools_prompt if pooled is None else pooled
+        if prompt and not other.pools_prompt:
+            other.skip = len(copy(other).encode([prompt]).ids) - 1
+        other.prompt = prompt
+        return other
+
     def encode(self, texts: Iterable[str]) -> Encoded:
         """Texts -> flat ids with BOS and EOS, at most `max_length` a text. Runs on all cores.
 
@@ -98,10 +116,11 @@ class TextEncoder:
         """
         self.tokenizer.encode_special_tokens = self.encoding.literal_special_tokens  # tokenizers are shared
         whole = max(WHOLE, 2 * (self.encoding.max_length - 2) * LETTERS_A_TOKEN) / self._growth
+        prompted = (self.prompt + text for text in texts) if self.prompt else texts
         pieces: list[NDArray[np.unsignedinteger]] = []
         counts: list[int] = []
         truncated = 0
-        for part in _parts(texts, LETTERS_AT_ONCE / self._growth):
+        for part in _parts(prompted, LETTERS_AT_ONCE / self._growth):
             rows = self._rows([text if len(text) <= whole else "" for text in part])
             for place, text in enumerate(part):
                 if len(text) > whole:
@@ -115,17 +134,17 @@ class TextEncoder:
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         flat = np.concatenate(pieces) if pieces else np.zeros(0, self._dtype)
         self.cut += truncated
-        return Encoded(flat, offsets, truncated)
+        return Encoded(flat, offsets, truncated, self.skip)
 
     def stream(self, texts: Iterable[str]) -> Encoded:
         """Whole texts, uncut, for pretraining's packed stream."""
-        return self.with_encoding(max_length=2**62, truncate="head").encode(texts)
+        return self.with_prompt("").with_encoding(max_length=2**62, truncate="head").encode(texts)
 
     def with_encoding(self, **changes: Any) -> TextEncoder:
         """The same tokenizer with other values of `Encoding`."""
         changed = copy(self)
         changed.encoding, changed.cut = replace(self.encoding, **changes), 0
-        return changed
+        return changed.with_prompt(self.prompt)
 
     def _rows(self, texts: Sequence[str]) -> list[list[int]]:
         with library_errors("the tokenizer cannot be used"):

@@ -34,7 +34,7 @@ def ranges_of(encoder: Encoder, reader: TextEncoder, digest: str) -> list[Peaks]
         return _read(path, len(encoder.blocks))
     except (OSError, SafetensorError, KeyError):
         pass  # not there, or damaged: measured anew
-    encoded = reader.encode(calibration_texts())
+    encoded = reader.with_prompt("").encode(calibration_texts())  # the ranges of a model are kept whatever the prompt
     ranges = calibrate(encoder, (encoded.batch(rows) for rows in sorted_batches(encoded.lengths, BATCH_TOKENS)))
     keep(path, {f"{block}.{name}": peak.numpy() for block, peaks in enumerate(ranges) for name, peak in peaks.items()})
     return ranges

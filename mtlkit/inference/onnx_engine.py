@@ -16,6 +16,7 @@ from mtlkit.inference.engine import BATCH_TOKENS, ROUTER, Array
 from mtlkit.metrics import check_finite
 
 VECTOR, HEAD, TELLS = "vector", "head:{}", "router"  # outputs of a graph: the vector, a head's of each task, the router's
+SKIP = "prompt_tokens"  # the input of a graph that leaves a prompt out of the pooling: how many tokens that has
 
 
 def output_name(task: str) -> str:
@@ -49,11 +50,14 @@ class OnnxEngine:
         for name in names:
             if not isinstance(widths.get(name), int):
                 raise IntegrityError(f"{self.path}: has no output '{name}' of a known width, which its config.json speaks of")
+        skip = {SKIP: np.array(encoded.skip, np.int64)} if any(one.name == SKIP for one in self.session.get_inputs()) else {}
+        if encoded.skip and not skip:
+            raise IntegrityError(f"{self.path}: has no input '{SKIP}', which its config.json needs (include_prompt is false)")
         found = {name: np.empty((len(encoded), widths[name]), np.float32) for name in names}
         for rows in sorted_batches(encoded.lengths, batch_tokens):
             ids, mask = encoded.padded(rows)
             try:
-                parts = self.session.run(list(names), {"input_ids": ids, "attention_mask": mask})
+                parts = self.session.run(list(names), {"input_ids": ids, "attention_mask": mask, **skip})
             except Exception as error:  # as above
                 raise IntegrityError(f"{self.path}: cannot be run ({str(error).splitlines()[0]})") from None
             for name, part in zip(names, parts, strict=True):

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from mtlkit.config.architecture import Encoding, Stage
 from mtlkit.config.small_files import check_file
 from mtlkit.config.source_record import SourceRecord
+from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.errors import IntegrityError
 from mtlkit.model.compact import narrow, widen
 from mtlkit.model.description import CONFIG, Checkpoint, read_checkpoint, write_checkpoint
@@ -30,12 +31,19 @@ def save_model(
     encoding: Encoding,
     *,
     sources: Mapping[str, SourceRecord] | None = None,
+    vectors: VectorSettings | None = None,
     compact: bool = False,
 ) -> None:
     """Writes `config.json` and `model.safetensors`, with every head and the router; in a quarter of the bytes if `compact`."""
     router = model.router.tasks if model.router is not None else ()
     checkpoint = Checkpoint(
-        stage, model.backbone.architecture, encoding, tuple(model.tasks.values()), router, dict(sources or {})
+        stage,
+        model.backbone.architecture,
+        encoding,
+        tuple(model.tasks.values()),
+        router,
+        dict(sources or {}),
+        vectors or VectorSettings(),
     )
     write_checkpoint(folder, checkpoint)
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}

@@ -11,6 +11,7 @@ from mtlkit.config.architecture import Architecture, Encoding, Stage, TaskSpec
 from mtlkit.config.plain import build, parse_object
 from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.config.source_record import SourceRecord, records_from_json, records_to_json
+from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.errors import IntegrityError, UsageError, listed
 from mtlkit.runs import RECORD, diagnose, write_json
 
@@ -23,7 +24,8 @@ SHORTEST = 3  # tokens that a text may be cut to: the first, the last, and one b
 @dataclass(frozen=True)
 class Checkpoint:
     """The layout of `config.json`: everything but the weights that a model is. `router` names the tasks that its router tells
-    apart; `sources` say how the data of each task was read. Neither entry is written where it is empty."""
+    apart; `sources` say how the data of each task was read; `vectors` how vectors are made and compared. These entries are
+    written only where they say something."""
 
     stage: Stage
     architecture: Architecture
@@ -31,6 +33,7 @@ class Checkpoint:
     tasks: tuple[TaskSpec, ...]
     router: tuple[str, ...] = ()
     sources: dict[str, SourceRecord] = field(default_factory=dict)
+    vectors: VectorSettings = field(default_factory=VectorSettings)
 
     def __post_init__(self) -> None:
         if unknown := set(self.router) - {task.name for task in self.tasks}:
@@ -42,7 +45,8 @@ class Checkpoint:
 
     def to_json(self) -> dict[str, Any]:
         value = {"format": FORMAT, **asdict(self), "sources": records_to_json(self.sources)}
-        return {key: entry for key, entry in value.items() if entry or key not in ("router", "sources")}
+        value["vectors"] = asdict(self.vectors) if self.vectors != VectorSettings() else {}
+        return {key: entry for key, entry in value.items() if entry or key not in ("router", "sources", "vectors")}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Checkpoint:
@@ -59,6 +63,7 @@ class Checkpoint:
             tasks=tuple(TaskSpec.from_json(task) for task in tasks),
             router=tuple(router),
             sources=records_from_json(value.get("sources", {})),
+            vectors=build(VectorSettings, value.get("vectors", {})),
         )
 
 

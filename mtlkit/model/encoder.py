@@ -156,8 +156,13 @@ class Encoder(nn.Module):
         The mean counts BOS and EOS and never padding, as sentence-transformers' does under an attention mask; a blank text
         is BOS and EOS alone, so its mean is finite. A weight belongs to a token of the vocabulary, whatever stands around it,
         as in sentence-transformers' WordWeights.
+
+        The first `skip` tokens, those of a prompt, are left out as sentence-transformers leaves them out: a mean over no token
+        is zero, its weights are divided by those of all tokens, and "first" is the first token that is left, if any.
         """
-        if self.architecture.pooling == "first":
+        if isinstance(layout.skip, Tensor) or layout.skip:
+            vectors = self._pool_after(layout, states_TD, layout.skip)
+        elif self.architecture.pooling == "first":
             vectors = layout.first(states_TD)
         elif self.architecture.pooling == "mean":
             vectors = layout.mean(states_TD)
@@ -165,6 +170,19 @@ class Encoder(nn.Module):
             weights_T1 = self.token_weights.exp()[layout.ids, None]
             vectors = layout.mean(states_TD * weights_T1) / layout.mean(weights_T1)
         return functional.normalize(vectors, dim=-1) if self.architecture.normalize else vectors
+
+    def _pool_after(self, layout: Layout, states_TD: Tensor, skip: int | Tensor) -> Tensor:
+        places_T1 = layout.positions[:, None]
+        if self.architecture.pooling == "first":
+            chosen_T1 = (places_T1 == skip).to(states_TD.dtype)
+            share_N1 = layout.mean(chosen_T1)
+            chosen_ND = layout.mean(states_TD * chosen_T1) / share_N1.clamp(min=1e-9)
+            return torch.where(share_N1 > 0, chosen_ND, layout.first(states_TD))
+        kept_T1 = (places_T1 >= skip).to(states_TD.dtype)
+        if self.architecture.pooling == "mean":
+            return layout.mean(states_TD * kept_T1) / layout.mean(kept_T1).clamp(min=1e-9)
+        weights_T1 = self.token_weights.exp()[layout.ids, None]
+        return layout.mean(states_TD * weights_T1 * kept_T1) / layout.mean(weights_T1)
 
     def embeddings(self) -> nn.Module:
         """All below the blocks."""

@@ -27,6 +27,11 @@ class Layout(Protocol):
     @property
     def positions(self) -> Tensor: ...
 
+    @property
+    def skip(self) -> int | Tensor:
+        """First tokens of every text that pooling leaves out."""
+        ...
+
     def attend(self, qkv: Tensor, heads: int, causal: bool) -> Tensor:
         """Multi-head attention within each text: (T, 3D) -> (T, D)."""
         ...
@@ -45,7 +50,7 @@ class Grouped:
 
     def __init__(self, batch: Batch) -> None:
         self.ids, self.positions = batch.ids, batch.positions
-        self.groups, self.sizes = batch.groups, batch.sizes
+        self.groups, self.sizes, self.skip = batch.groups, batch.sizes, batch.skip
 
     def attend(self, qkv: Tensor, heads: int, causal: bool) -> Tensor:
         mixed = []
@@ -102,6 +107,7 @@ class Padded:
 
     token_ids: Tensor
     mask: Tensor
+    skip: int | Tensor = 0
 
     @property
     def ids(self) -> Tensor:

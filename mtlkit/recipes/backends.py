@@ -101,7 +101,8 @@ def _open_onnx(path: Path, precision: InferencePrecision) -> Opened:
         checked = threads.submit(check_weights, folder / GRAPH)
         try:
             checkpoint = read_checkpoint(folder)
-            encoder = open_encoder(folder / TOKENIZER, checkpoint.encoding, checkpoint.architecture.vocab_size)
+            vocab_size = checkpoint.architecture.vocab_size
+            encoder = open_encoder(folder / TOKENIZER, checkpoint.encoding, vocab_size, checkpoint.vectors)
             engine = OnnxEngine(folder / GRAPH)
         except IntegrityError:
             record.result()  # what is damaged is said with its digests

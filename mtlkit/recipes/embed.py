@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.inference import EmbedOptions, ModelOptions, TextOptions
+from mtlkit.config.vector_settings import Similarity
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.parts import Parts
 from mtlkit.data.vectors import check_output
@@ -21,7 +22,8 @@ from mtlkit.recipes.ahead import ahead
 from mtlkit.recipes.finding import Found, find_model
 from mtlkit.recipes.loading import LoadedModel, load
 from mtlkit.recipes.texts import count_texts, parts, reads_standard_input, stream_texts
-from mtlkit.recipes.vectors import cosines, cut, unit, width_of
+from mtlkit.recipes.vectors import cut, unit, width_of
+from mtlkit.recipes.vectors import similarities as similarity_matrix
 from mtlkit.runs import is_export
 
 MOST_COMPARED = 4096  # texts: their matrix has 64 MB
@@ -37,10 +39,11 @@ class Embedded:
 
 @dataclass(frozen=True)
 class Similarities:
-    """N texts and the cosine of every pair of them, (N, N)."""
+    """N texts and how alike every pair of them is, (N, N), by the model's similarity function."""
 
     texts: list[str]
-    cosines: NDArray[np.float32]
+    values: NDArray[np.float32]
+    kind: Similarity
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def open_model(options: ModelOptions) -> tuple[LoadedModel, Found]:
     found = find_model(options.model, options.runs, ("mtl", "sentence", "base"))
     few = isinstance(options, TextOptions) and bool(options.texts) and options.texts != ["-"]
     backend = "torch" if options.backend == "auto" and not few and not is_export(found.path) else options.backend
-    return load(found.path, device=options.device, precision=options.precision, backend=backend), found
+    return load(found.path, device=options.device, precision=options.precision, backend=backend, prompt=options.prompt), found
 
 
 def embed(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[Embedded]:
@@ -89,7 +92,7 @@ def embed(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) ->
 
 
 def similarities(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Similarities:
-    """The cosine of every pair of the texts, from two to 4,096 of them. Raises UsageError, DataError."""
+    """How alike every pair of the texts is, from two to 4,096 of them. Raises UsageError, DataError."""
     if options.output is not None:
         raise UsageError("--similarity writes no file, it prints; leave --output out")
     texts: list[str] = []
@@ -101,7 +104,8 @@ def similarities(options: EmbedOptions, loaded: LoadedModel, standard_input: Tex
             raise UsageError(f"--similarity compares {MOST_COMPARED:,} texts at most; embed them with --output instead")
     if len(texts) < 2:
         raise UsageError(f"--similarity needs two texts at least, and there {'is one' if texts else 'are none'}")
-    return Similarities(texts, cosines(np.concatenate(vectors)))
+    kind = loaded.checkpoint.vectors.similarity
+    return Similarities(texts, similarity_matrix(np.concatenate(vectors), kind), kind)
 
 
 def embed_to_file(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[Progress]:
@@ -156,7 +160,7 @@ def _encoded(
 
 
 def _vectors(options: EmbedOptions, loaded: LoadedModel, encoded: Encoded) -> NDArray[np.float32]:
-    vectors = cut(loaded.vectors(encoded, batch_tokens=options.batch_tokens), options.dim)
+    vectors = cut(loaded.vectors(encoded, batch_tokens=options.batch_tokens), width_of(options, loaded))
     return unit(vectors) if options.normalize else vectors
 
 
@@ -168,4 +172,5 @@ def _made_by(options: EmbedOptions, loaded: LoadedModel) -> dict[str, str]:
         "precision": options.precision,
         "normalize": str(options.normalize).lower(),
         "dim": str(width_of(options, loaded)),
+        **({"prompt": repr(loaded.encoder.prompt)} if loaded.encoder.prompt else {}),
     }

@@ -26,7 +26,8 @@ PADS = (PAD, "[PAD]")  # what tokenizers call the token that fills up a batch
 
 def write_sentence_transformers(folder: Path, weights: Weights) -> None:
     """All that SentenceTransformer reads, and the heads, which it does not."""
-    write_foreign(folder, weights.model.backbone, weights.checkpoint.encoding, marks_of(weights))
+    checkpoint = weights.checkpoint
+    write_foreign(folder, weights.model.backbone, checkpoint.encoding, marks_of(weights), checkpoint.vectors)
     if weights.model.tasks:
         write_heads(folder, weights.model)
 
@@ -45,13 +46,23 @@ def marks_of(weights: Weights) -> Marks:
 def write_onnx(folder: Path, weights: Weights) -> None:
     """A run in all but its weights, which are in the graph."""
     write_checkpoint(folder, weights.checkpoint)
-    write_graph(weights.model, folder / GRAPH, [VECTOR, *map(output_name, weights.readers)])
+    write_graph(
+        weights.model, folder / GRAPH, [VECTOR, *map(output_name, weights.readers)], pools_prompt=weights.encoder.pools_prompt
+    )
 
 
 def write_compact(folder: Path, weights: Weights) -> None:
     """A run in a quarter of the bytes."""
     checkpoint = weights.checkpoint
-    save_model(weights.model, folder, checkpoint.stage, checkpoint.encoding, sources=checkpoint.sources, compact=True)
+    save_model(
+        weights.model,
+        folder,
+        checkpoint.stage,
+        checkpoint.encoding,
+        sources=checkpoint.sources,
+        vectors=checkpoint.vectors,
+        compact=True,
+    )
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from mtlkit.model.description import Checkpoint
 from mtlkit.recipes.answers import answers
 from mtlkit.recipes.backends import open_backend
 from mtlkit.recipes.finding import MINI, mini_folder
+from mtlkit.recipes.prompts import prompt_note, with_prompt
 from mtlkit.recipes.routing import Prediction, fits, likelihoods
-from mtlkit.recipes.vectors import unit
+from mtlkit.recipes.vectors import cut, unit
 from mtlkit.runs import RunRecord
 
 
@@ -28,15 +29,24 @@ class LoadedModel:
     """A model with its tokenizer: texts in, vectors and predictions out.
 
     `record` is what the run says of itself, None for a model that is not ours. Equal texts have equal vectors, whatever
-    they are batched with (to 1e-5).
+    they are batched with (to 1e-5). `notes` are sentences for a user: the prompt in force, settings that are not known.
     """
 
-    def __init__(self, path: Path, checkpoint: Checkpoint, record: RunRecord | None, encoder: TextEncoder, engine: Engine):
+    def __init__(
+        self,
+        path: Path,
+        checkpoint: Checkpoint,
+        record: RunRecord | None,
+        encoder: TextEncoder,
+        engine: Engine,
+        notes: tuple[str, ...] = (),
+    ):
         self.path = path
         self.checkpoint = checkpoint
         self.record = record
         self.encoder = encoder
         self.engine = engine
+        self.notes = notes
         self.specs: dict[str, TaskSpec] = {spec.name: spec for spec in checkpoint.tasks}
 
     @property
@@ -45,9 +55,14 @@ class LoadedModel:
         return MINI if self.path == mini_folder() else str(self.path)
 
     @property
-    def dim(self) -> int:
-        """Length of a vector."""
+    def full_dim(self) -> int:
+        """Length of a whole vector, which heads read."""
         return self.checkpoint.architecture.dim
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector: whole, or as far as the model keeps it by default."""
+        return min(self.checkpoint.vectors.truncate_dim or self.full_dim, self.full_dim)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -59,16 +74,31 @@ class LoadedModel:
         """Names of the tasks that its router tells apart; none where it has no router."""
         return self.checkpoint.router
 
-    def embed(self, texts: Sequence[str], *, normalize: bool = False, batch_tokens: int | None = None) -> NDArray[np.float32]:
-        """One vector a text: float32 (len(texts), dim); of length 1 with `normalize`."""
-        return self.vectors(self.encode(texts), normalize=normalize, batch_tokens=batch_tokens)
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        prompt: str | None = None,
+        dim: int | None = None,
+        normalize: bool = False,
+        batch_tokens: int | None = None,
+    ) -> NDArray[np.float32]:
+        """One vector a text: float32 (len(texts), dim); of length 1 with `normalize`.
 
-    def predict(self, texts: Sequence[str], task: str | None = None) -> list[Prediction]:
+        `prompt` is put before every text: the name of one of the model's prompts, or a text; "none" or "" for none; by default
+        as the model was loaded. `dim` keeps the first numbers of each vector, by default `self.dim`. Raises UsageError.
+        """
+        if dim is not None and not 1 <= dim <= self.full_dim:
+            raise UsageError(f"dim {dim}: the vectors of {self.name} have {self.full_dim} numbers; give 1 to {self.full_dim}")
+        vectors = cut(self.vectors(self.encode(texts, prompt), batch_tokens=batch_tokens), dim or self.dim)
+        return unit(vectors) if normalize else vectors
+
+    def predict(self, texts: Sequence[str], task: str | None = None, *, prompt: str | None = None) -> list[Prediction]:
         """What each head says of each text, or the one head of `task`; the backbone runs once for all heads.
 
         Where the model has a router and no task is named, only the heads answer whose task it finds fitting: as likely as
         `routing.FITTING`, and in any case the likeliest; and heads that it never learned of. `router` of an answer is how
-        likely each task is, {} without a router.
+        likely each task is, {} without a router. `prompt` is as in `embed`.
 
         One dict a text: task -> {"label", "probability", "probabilities"} for classification, {"labels", "probabilities"} for
         multi-label, {"value"} for regression. Raises UsageError for a task that the model has no head for.
@@ -79,7 +109,7 @@ class LoadedModel:
             raise UsageError(f"{self.name} has no head '{task}'; it has {listed(self.tasks)}{suggest(task, self.tasks)}")
         names = self.tasks if task is None else (task,)
         routed = bool(self.router) and task is None
-        outputs = self.engine.outputs(self.encode(texts), [*names, *([ROUTER] if routed else [])])
+        outputs = self.engine.outputs(self.encode(texts, prompt), [*names, *([ROUTER] if routed else [])])
         found = {name: answers(self.specs[name], outputs[name]) for name in names}
         likely = likelihoods(self.router, outputs[ROUTER]) if routed else [{}] * len(texts)
         return [
@@ -87,26 +117,34 @@ class LoadedModel:
             for place, router in enumerate(likely)
         ]
 
-    def encode(self, texts: Sequence[str]) -> Encoded:
-        """Texts as tokens."""
+    def encode(self, texts: Sequence[str], prompt: str | None = None) -> Encoded:
+        """Texts as tokens, after the prompt that `embed` describes. Raises UsageError."""
         if isinstance(texts, str):  # a sequence of letters, which nobody means
             raise TypeError("texts is one string; give a list of strings")
-        return self.encoder.encode(texts)
+        encoder = self.encoder if prompt is None else with_prompt(self.encoder, self.checkpoint.vectors, prompt)
+        return encoder.encode(texts)
 
-    def vectors(self, encoded: Encoded, *, normalize: bool = False, batch_tokens: int | None = None) -> NDArray[np.float32]:
-        """The vectors of texts that are tokens already."""
-        vectors = self.engine.vectors(encoded, batch_tokens)
-        return unit(vectors) if normalize else vectors
+    def vectors(self, encoded: Encoded, *, batch_tokens: int | None = None) -> NDArray[np.float32]:
+        """The whole vectors of texts that are tokens already, (N, full_dim)."""
+        return self.engine.vectors(encoded, batch_tokens)
 
 
 def load(
-    path: str | Path, *, device: Device = "auto", precision: InferencePrecision = "auto", backend: Backend = "torch"
+    path: str | Path,
+    *,
+    device: Device = "auto",
+    precision: InferencePrecision = "auto",
+    backend: Backend = "torch",
+    prompt: str | None = None,
 ) -> LoadedModel:
     """The model of a folder: a run, every file checked against its SHA-256, or a Hugging Face model; `mini` is the one inside
-    the package.
+    the package. `prompt` is put before every text, as in `LoadedModel.embed`; None takes the model's default.
 
     Raises IntegrityError when a file is damaged or not what it should be, UsageError for a backend that is not there.
     """
     path = mini_folder() if path == MINI else Path(path)
     opened = open_backend(path, device, precision, backend)
-    return LoadedModel(path, opened.checkpoint, opened.record, opened.encoder, opened.engine)
+    vectors = opened.checkpoint.vectors
+    encoder = with_prompt(opened.encoder, vectors, prompt)
+    notes = tuple(filter(None, (opened.note, prompt_note(encoder.prompt, vectors, prompt))))
+    return LoadedModel(path, opened.checkpoint, opened.record, encoder, opened.engine, notes)

@@ -73,7 +73,7 @@ def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, rea
     spec = infer_spec(name, train_table.labels, "linear", "classification")
     folds = folds_of(name, train_table)
     train, test = (prepare(spec, table, loaded.encoder) for table in (train_table, test_table))
-    vectors, scored = (features(loaded, texts, options.dim) for texts in (train, test))
+    vectors, scored = (features(loaded, texts, width) for texts in (train, test))
     fitted = fit_probe(vectors, train.labels, folds, options.seed)
     matrix = confusion(len(spec.labels), test.labels, fitted.predict(scored))
     metrics = {"kind": kind, "n": len(test), **classification(spec.labels, matrix)}
@@ -82,7 +82,7 @@ def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, rea
     return Probe(source, options.split, width, len(train), metrics, interval, float(fitted.best_score_), c, dict(test.unseen))
 
 
-def features(loaded: LoadedModel, texts: LabelledTexts, dim: int | None) -> NDArray[np.float32]:
+def features(loaded: LoadedModel, texts: LabelledTexts, dim: int) -> NDArray[np.float32]:
     return cut(loaded.vectors(texts.encoded), dim)
 
 

@@ -14,6 +14,7 @@ from mtlkit.config.architecture import Encoding, Stage
 from mtlkit.config.common import TrainingOptions
 from mtlkit.config.inference import ExportOptions
 from mtlkit.config.source_record import SourceRecord
+from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.report.card import model_card
@@ -50,13 +51,15 @@ def command_line(command: str, options: TrainingOptions | ExportOptions) -> str:
 
 @dataclass(frozen=True)
 class Product:
-    """What a training made: a model of a stage, how it reads texts, and how the data of each task was read."""
+    """What a training made: a model of a stage, how it reads texts, how the data of each task was read, and how its vectors are
+    made and compared."""
 
     model: MultiTaskModel
     tokenizer: Tokenizer
     stage: Stage
     encoding: Encoding
     sources: Mapping[str, SourceRecord] = field(default_factory=dict)
+    vectors: VectorSettings = field(default_factory=VectorSettings)
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Making:
 def save_run(folder: Path, out: Path, product: Product, made: Making, metrics: dict[str, Any]) -> None:
     """Writes model, tokenizer, card and record into the staged folder and moves it to its place."""
     model = product.model
-    save_model(model, folder, product.stage, product.encoding, sources=product.sources)
+    save_model(model, folder, product.stage, product.encoding, sources=product.sources, vectors=product.vectors)
     product.tokenizer.save(str(folder / TOKENIZER))
     options = replace(made.options, resume=None)  # what makes the run, not how it came about
     command = command_line(made.command, options)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
 
 from mtlkit.config.architecture import Encoding, Stage, TaskSpec
 from mtlkit.config.task_training import TaskTrainingOptions
+from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.data.labels import fits, infer_spec
 from mtlkit.data.tables import Table
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
@@ -19,17 +20,21 @@ from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import head_weights
 from mtlkit.recipes.finding import Found, find_model
+from mtlkit.recipes.prompts import prompt_note, with_prompt
 from mtlkit.recipes.weights import load_weights
 from mtlkit.training.freezing import Freezing
 
 
 @dataclass(frozen=True)
 class Start:
-    """A model to train, how it reads texts, and where it came from (`origin` is None for fresh weights)."""
+    """A model to train, how it reads texts, where it came from (`origin` is None for fresh weights), how its vectors are made and
+    compared, and what to tell the user of it."""
 
     model: MultiTaskModel
     encoder: TextEncoder
     origin: Found | None
+    vectors: VectorSettings = field(default_factory=VectorSettings)
+    notes: tuple[str, ...] = ()
 
     @property
     def parent(self) -> dict[str, str] | None:
@@ -55,7 +60,10 @@ def start_from(found: Found, options: TaskTrainingOptions) -> Start:
     if options.attention is not None:
         loaded.model.backbone.attend(options.attention)
     set_dropout(loaded.model, options.dropout)
-    return Start(loaded.model, encoder, found)
+    given = loaded.checkpoint.vectors
+    encoder = with_prompt(encoder, given, options.prompt)
+    notes = tuple(filter(None, (loaded.note, prompt_note(encoder.prompt, given, options.prompt))))
+    return Start(loaded.model, encoder, found, given.with_default(options.prompt), notes)
 
 
 def start_from_scratch(options: TaskTrainingOptions, texts: Sequence[str]) -> Start:
@@ -64,7 +72,10 @@ def start_from_scratch(options: TaskTrainingOptions, texts: Sequence[str]) -> St
     architecture = options.architecture(tokenizer.get_vocab_size())
     torch.manual_seed(options.seed)
     encoder = TextEncoder(tokenizer, Encoding(architecture.max_length, options.truncate or "head-tail"))
-    return Start(MultiTaskModel(Encoder(architecture)), encoder, None)
+    none = VectorSettings()
+    encoder = with_prompt(encoder, none, options.prompt)
+    notes = tuple(filter(None, (prompt_note(encoder.prompt, none, options.prompt),)))
+    return Start(MultiTaskModel(Encoder(architecture)), encoder, None, none.with_default(options.prompt), notes)
 
 
 def set_dropout(model: MultiTaskModel, rate: float) -> None:

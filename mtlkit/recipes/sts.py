@@ -1,4 +1,4 @@
-"""Semantic textual similarity: how well the cosine of two vectors follows what people say of two sentences."""
+"""Semantic textual similarity: how well the similarity of two vectors follows what people say of two sentences."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtlkit.config.inference import EvalOptions
+from mtlkit.config.vector_settings import Similarity
 from mtlkit.data.batching import generator
 from mtlkit.data.pairs import read_scored_pairs
 from mtlkit.data.tables import Reading
@@ -16,14 +16,15 @@ from mtlkit.errors import DataError
 from mtlkit.intervals import Interval, bootstrap_correlations
 from mtlkit.metrics import correlation, correlation_of_ranks
 from mtlkit.recipes.loading import LoadedModel
-from mtlkit.recipes.vectors import cut, width_of
+from mtlkit.recipes.vectors import pair_similarities, width_of
 
 FEWEST = 3  # pairs: two always lie on a line
 
 
 @dataclass(frozen=True)
 class Sts:
-    """Correlations of cosine and score over the pairs of a source, with their 95 % intervals; `dim` numbers of each vector."""
+    """Correlations of similarity and score over the pairs of a source, with their 95 % intervals; `dim` numbers of each vector;
+    `similarity` is the model's own function, the cosine unless it says otherwise."""
 
     source: str
     split: str
@@ -33,6 +34,7 @@ class Sts:
     spearman_interval: Interval
     pearson: float
     pearson_interval: Interval
+    similarity: Similarity = "cosine"
 
     def to_json(self) -> dict[str, Any]:
         intervals = {name: getattr(self, name).to_json() for name in ("spearman_interval", "pearson_interval")}
@@ -40,23 +42,15 @@ class Sts:
 
 
 def measure_sts(source: str, options: EvalOptions, loaded: LoadedModel, reading: Reading) -> Sts:
-    """Spearman's and Pearson's correlation of the cosine of each pair of sentences with its score, as SentEval and MTEB
+    """Spearman's and Pearson's correlation of the similarity of each pair of sentences with its score, as SentEval and MTEB
     measure. Raises UsageError, DataError."""
     width = width_of(options, loaded)
     table, split = read_scored_pairs(source, options.split, reading)
     if len(table) < FEWEST:
         raise DataError(f"{source}: {len(table)} scored pairs are too few for a correlation; give {FEWEST} at least")
-    found = cosines_of_pairs(cut(loaded.embed([*table.firsts, *table.seconds]), options.dim))
+    similarity = loaded.checkpoint.vectors.similarity
+    found = pair_similarities(loaded.embed([*table.firsts, *table.seconds], dim=width), similarity)
     scores = np.array(table.scores, np.float64)
     pearson_interval, spearman_interval = bootstrap_correlations(found, scores, generator(options.seed, "sts"))
     spearman, pearson = correlation_of_ranks(found, scores), correlation(found, scores)
-    return Sts(source, split, len(table), width, spearman, spearman_interval, pearson, pearson_interval)
-
-
-def cosines_of_pairs(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Cosine of each pair, (N,), from 2N vectors: all first ones, then all second ones. Exact enough for ranks of near-equal
-    cosines, as those of a model that tells little apart."""
-    first, second = np.split(vectors.astype(np.float64), 2)
-    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-    found: NDArray[np.float64] = (first * second).sum(1) / np.maximum(lengths, 1e-24)
-    return found
+    return Sts(source, split, len(table), width, spearman, spearman_interval, pearson, pearson_interval, similarity)

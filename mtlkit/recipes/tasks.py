@@ -75,6 +75,7 @@ def _prepare(options: Options, stages: Stages, place: Workplace[Any]) -> Generat
         f"starting from {checked.found}, {checked.found.reason}" if checked.found else "starting from fresh weights, as asked"
     )
     prepared = yield from prepare_objectives(options, checked)
+    yield from map(Note, prepared.start.notes)
     unused = {f"head:{name}" for name in prepared.start.model.tasks} - {one.head for one in prepared.objectives.values()}
     if unused:
         moves = not checked.freezing.keeps("backbone")
@@ -86,7 +87,8 @@ def _prepare(options: Options, stages: Stages, place: Workplace[Any]) -> Generat
 def _train(options: Options, stages: Stages, place: Workplace[Any], ready: Ready) -> Generator[Event, None, dict[str, Any]]:
     """Trains, writes the run, and gives its metrics."""
     prepared, start, out = ready.prepared, ready.prepared.start, place.out
-    data = {**prepared.data, TOKENIZER: fingerprint([start.encoder.tokenizer.to_str()])}
+    reads = [start.encoder.tokenizer.to_str(), *([start.encoder.prompt] if start.encoder.prompt else [])]
+    data = {**prepared.data, TOKENIZER: fingerprint(reads)}
     saver = place.saver(ready.compute, data, ready.checked.init, start.parent)
     yield from place.said()
     probe = start.encoder.encode(probe_texts()) if prepared.known else None
@@ -101,7 +103,7 @@ def _train(options: Options, stages: Stages, place: Workplace[Any], ready: Ready
         except DivergedStep as error:
             raise place.diverged(error, texts_of(error.pieces, prepared)) from None
     metrics = outcome.metrics()
-    product = Product(start.model, start.encoder.tokenizer, stages.stage, start.encoder.encoding)
+    product = Product(start.model, start.encoder.tokenizer, stages.stage, start.encoder.encoding, vectors=start.vectors)
     made = Making(stages.command, options, prepared.data, start.parent)
     with staged(out) as folder:
         place.hand_over(folder)

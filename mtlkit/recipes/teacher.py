@@ -45,7 +45,9 @@ class Teacher:
 
     def path(self, texts: Sequence[str]) -> Path:
         """Where the vectors of these texts are kept."""
-        key = hashlib.sha256(f"{self.digest} {self.precision} {fingerprint(texts)}".encode()).hexdigest()
+        model = self.model
+        settings = f" {model.encoder.prompt!r} {model.dim}" if model.encoder.prompt or model.dim < model.full_dim else ""
+        key = hashlib.sha256(f"{self.digest} {self.precision} {fingerprint(texts)}{settings}".encode()).hexdigest()
         return cache_folder() / "teacher" / f"{key[:32]}.safetensors"
 
     def vectors(self, texts: Sequence[str]) -> Generator[Note, None, Vectors]:

@@ -57,4 +57,5 @@ def read_encoder(path: Path) -> TextEncoder:
 
 def _encoder(path: Path, checkpoint: Checkpoint) -> TextEncoder:
     folder = read_modules(path).folder if is_foreign(path) else path
-    return open_encoder(folder / TOKENIZER, checkpoint.encoding, checkpoint.architecture.vocab_size)
+    vocab_size = checkpoint.architecture.vocab_size
+    return open_encoder(folder / TOKENIZER, checkpoint.encoding, vocab_size, checkpoint.vectors)

@@ -11,13 +11,21 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from mtlkit.config.vector_settings import Similarity
 from mtlkit.report.columns import compact_table, narrow
 from mtlkit.report.tables import heat, new_table, number, titled
 from mtlkit.report.text import literal, one_line
 
+SIMILARITY_NAMES: dict[Similarity, str] = {
+    "cosine": "cosine",
+    "dot": "dot product",
+    "euclidean": "negative Euclidean distance",
+    "manhattan": "negative Manhattan distance",
+}
 
-def cosine_table(texts: Sequence[str], matrix: NDArray[np.float32], width: int) -> Group | None:
-    """Cosine of every pair of texts, on green that deepens with it (red below 0).
+
+def cosine_table(texts: Sequence[str], matrix: NDArray[np.float32], width: int, kind: Similarity = "cosine") -> Group | None:
+    """Cosine of every pair of texts, on green that deepens with it (red below 0), or another similarity without colours.
 
     Many texts are named by number alone; None where even that is wider than `width`.
     """
@@ -32,8 +40,9 @@ def cosine_table(texts: Sequence[str], matrix: NDArray[np.float32], width: int) 
         table.add_column(str(place + 1), justify="right", no_wrap=True)
     for place, (text, row) in enumerate(zip(texts, matrix.tolist(), strict=True)):
         named = [one_line(text)] if room >= 12 else []
-        table.add_row(str(place + 1), *named, *(cosine_cell(value, 3 if named else 2) for value in row))
-    return titled("cosine", table)
+        cells = [cosine_cell(value, 3 if named else 2) if kind == "cosine" else literal(f"{value:.4g}") for value in row]
+        table.add_row(str(place + 1), *named, *cells)
+    return titled(SIMILARITY_NAMES[kind], table)
 
 
 def cosine_cell(value: float, digits: int) -> Text:
@@ -49,7 +58,8 @@ def sts_table(found: Sequence[Mapping[str, Any]]) -> Group:
     for row in found:
         figures = [text for name in ("spearman", "pearson") for text in estimate(row[name], row[f"{name}_interval"])]
         table.add_row(literal(f"{row['source']} ({row['split']})"), f"{row['pairs']:,}", *figures)
-    return titled(f"Similarity of sentences: cosine of vectors of {found[0]['dim']} against scores", table)
+    name = SIMILARITY_NAMES[found[0].get("similarity", "cosine")]
+    return titled(f"Similarity of sentences: {name} of vectors of {found[0]['dim']} against scores", table)
 
 
 def probe_table(found: Mapping[str, Mapping[str, Any]], width: int) -> Group:

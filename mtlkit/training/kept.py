@@ -115,6 +115,8 @@ class _Frozen:
         total = hashlib.sha256(f"{self.identity} {encoded.ids.dtype}".encode())
         total.update(encoded.ids.tobytes())
         total.update(encoded.offsets.tobytes())
+        if encoded.skip and self.depth is None:  # states of tokens do not depend on what is pooled
+            total.update(f"skip {encoded.skip}".encode())
         return total.hexdigest()
 
 

@@ -79,7 +79,8 @@ def some_of(encoded: Encoded, name: str, seed: int) -> Encoded:
     if len(encoded) <= TEXTS:
         return encoded
     rows = np.sort(generator(seed, "router", name).permutation(len(encoded))[:TEXTS])
-    return Encoded(encoded.ids[encoded.places(rows)], np.concatenate([[0], np.cumsum(encoded.lengths[rows])]))
+    offsets = np.concatenate([[0], np.cumsum(encoded.lengths[rows])])
+    return Encoded(encoded.ids[encoded.places(rows)], offsets, skip=encoded.skip)
 
 
 def fit_router(vectors: Mapping[str, Tensor]) -> Router:

@@ -136,7 +136,7 @@ def test_similarities_are_the_cosines_of_every_pair(small_parts: None, runs: Pat
     assert found.texts == texts
     vectors = loaded.embed(texts)[:, :5].astype(np.float64)
     wanted = [[one @ other / np.sqrt((one @ one) * (other @ other)) for other in vectors] for one in vectors]
-    np.testing.assert_allclose(found.cosines, wanted, atol=1e-5)
+    np.testing.assert_allclose(found.values, wanted, atol=1e-5)
 
 
 def test_too_many_texts_to_compare_are_refused_on_the_way(

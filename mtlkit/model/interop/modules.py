@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mtlkit.config.architecture import Architecture, Encoding, Pooling, Truncation
+from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.errors import IntegrityError, listed
 from mtlkit.model.description import CONFIG
 from mtlkit.model.interop.json_files import inside, read_json, read_object, read_optional
@@ -23,6 +24,7 @@ from mtlkit.model.interop.known_settings import (
     unknown_note,
 )
 from mtlkit.model.interop.text_length import longest_text, truncation_of
+from mtlkit.model.interop.vector_files import read_vector_settings, write_vector_settings
 from mtlkit.runs import write_json
 
 MODULES, TOKENIZER_CONFIG = "modules.json", "tokenizer_config.json"
@@ -50,6 +52,7 @@ class Modules:
     max_length: int | None = None
     truncate: Truncation = "head"
     word_weights: Path | None = None
+    vectors: VectorSettings = field(default_factory=VectorSettings)
     note: str = ""
 
 
@@ -79,6 +82,7 @@ def read_modules(folder: Path) -> Modules:
         longest_text(places["Transformer"]),
         truncation_of(places["Transformer"]),
         word_weights,
+        read_vector_settings(folder, places["Pooling"] / CONFIG),
         unknown_note(folder, unknown),
     )
 
@@ -150,7 +154,9 @@ def _pooling(path: Path, word_weights: Path | None) -> Pooling:
     return pooling if word_weights is None else "weighted"
 
 
-def write_modules(folder: Path, architecture: Architecture, encoding: Encoding, weighting: Mapping[str, Any]) -> None:
+def write_modules(
+    folder: Path, architecture: Architecture, encoding: Encoding, weighting: Mapping[str, Any], vectors: VectorSettings
+) -> None:
     """The opposite of `read_modules`; `weighting` holds what stands between transformer and pooling, by kind."""
     first = architecture.pooling == "first"
     pooling = {
@@ -159,6 +165,7 @@ def write_modules(folder: Path, architecture: Architecture, encoding: Encoding, 
         "pooling_mode_mean_tokens": not first,
         "pooling_mode_max_tokens": False,
         "pooling_mode_mean_sqrt_len_tokens": False,
+        "include_prompt": vectors.include_prompt,
     }
     modules = {**weighting, "Pooling": pooling, **({"Normalize": {}} if architecture.normalize else {})}
     paths = {"Transformer": "", **{kind: f"{place}_{kind}" for place, kind in enumerate(modules, 1)}}
@@ -171,5 +178,4 @@ def write_modules(folder: Path, architecture: Architecture, encoding: Encoding, 
     ]
     write_json(folder / MODULES, listing)
     write_json(folder / LENGTH_FILES[0], {"max_seq_length": encoding.max_length, "do_lower_case": False})
-    similarity: dict[str, Any] = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
-    write_json(folder / SENTENCE_TRANSFORMERS, similarity)
+    write_vector_settings(folder, vectors)

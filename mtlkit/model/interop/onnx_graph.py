@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,26 +15,31 @@ from mtlkit.model.layouts import Padded
 from mtlkit.model.multitask import MultiTaskModel
 
 INPUTS = ("input_ids", "attention_mask")
+SKIP = "prompt_tokens"  # the third input of a model whose pooling leaves out its prompt
 OPSET = 20  # the first with GELU as one operation
 LARGEST = 2**31 - 2**20  # bytes of one file of protobuf, less a little for the graph itself
 
 
 class Graph(nn.Module):
-    """A model as other tools call it: a rectangle of texts in; the vector, the output of each head, then the router's out."""
+    """A model as other tools call it: a rectangle of texts in; the vector, the output of each head, then the router's out.
+
+    `prompt_tokens`, a number of no dimension, says how many first tokens pooling leaves out.
+    """
 
     def __init__(self, model: MultiTaskModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
-        vectors = self.model.backbone.encode(Padded(input_ids, attention_mask))
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, prompt_tokens: Tensor | None = None) -> tuple[Tensor, ...]:
+        skip = 0 if prompt_tokens is None else prompt_tokens
+        vectors = self.model.backbone.encode(Padded(input_ids, attention_mask, skip))
         readers = [self.model.head(task) for task in self.model.tasks]
         return (vectors, *(reader(vectors) for reader in (*readers, self.model.router) if reader is not None))
 
 
-def write_graph(model: MultiTaskModel, path: Path, outputs: Sequence[str]) -> None:
+def write_graph(model: MultiTaskModel, path: Path, outputs: Sequence[str], *, pools_prompt: bool = True) -> None:
     """Writes the graph with its weights into one file; `outputs` names the vector, then the heads in their order, then the
-    router.
+    router. Without `pools_prompt` it has a third input, SKIP.
 
     Raises UsageError for a model that one file cannot hold.
     """
@@ -42,13 +48,17 @@ def write_graph(model: MultiTaskModel, path: Path, outputs: Sequence[str]) -> No
         raise UsageError(f"{size / 2**30:.1f} GB of weights do not fit into one ONNX file; its limit is 2 GB")
     texts, tokens = torch.export.Dim("texts"), torch.export.Dim("tokens", max=model.backbone.architecture.max_length)
     example = tuple(torch.ones(2, 3, dtype=torch.long) for _ in INPUTS)  # each its own, or the graph takes them for one
+    shapes: tuple[dict[int, Any], ...] = ({0: texts, 1: tokens},) * 2
+    names = list(INPUTS)
+    if not pools_prompt:
+        example, shapes, names = (*example, torch.tensor(1)), (*shapes, {}), [*names, SKIP]
     with silence(), torch.no_grad():
         program = torch.onnx.export(
             Graph(model).eval(),
             example,
-            input_names=list(INPUTS),
+            input_names=names,
             output_names=list(outputs),
-            dynamic_shapes=({0: texts, 1: tokens},) * 2,
+            dynamic_shapes=shapes,
             opset_version=OPSET,
             dynamo=True,
             external_data=False,

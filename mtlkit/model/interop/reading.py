@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mtlkit.config.architecture import Architecture, Encoding
+from mtlkit.config.architecture import Architecture, Encoding, Stage
 from mtlkit.config.plain import build
 from mtlkit.errors import IntegrityError, UsageError, listed, suggest
 from mtlkit.model.checkpoint import Uninitialised
@@ -77,7 +77,9 @@ def _describe(folder: Path) -> tuple[Modules, Family, int, Checkpoint]:
     length = min(modules.max_length or architecture.max_length, architecture.max_length)
     tasks = read_tasks(folder)
     try:
-        checkpoint = Checkpoint("mtl" if tasks else "sentence", architecture, Encoding(length, modules.truncate), tasks)
+        stage: Stage = "mtl" if tasks else "sentence"
+        encoding = Encoding(length, modules.truncate)
+        checkpoint = Checkpoint(stage, architecture, encoding, tasks, vectors=modules.vectors)
     except ValueError as error:
         raise IntegrityError(f"{place}: damaged ({error})") from None
     return modules, family, pad_id, checkpoint

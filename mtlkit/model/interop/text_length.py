@@ -55,7 +55,7 @@ def truncation_of(folder: Path) -> Truncation:
     """Which end of a long text stays: what the tokenizer's configuration says, else the truncation stored in tokenizer.json.
     Raises IntegrityError."""
     side = read_optional(folder / TOKENIZER_CONFIG).get("truncation_side") or _stored_side(folder / TOKENIZER) or "right"
-    if side not in SIDES:
+    if not isinstance(side, str) or side not in SIDES:
         raise IntegrityError(
             f"{folder / TOKENIZER_CONFIG}: truncation_side {side!r} is not supported; supported: {listed(SIDES)}"
         )

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mtlkit.config.architecture import Architecture, Encoding
+from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.errors import UsageError, listed
 from mtlkit.model.description import CONFIG
 from mtlkit.model.encoder import Encoder
@@ -69,7 +70,9 @@ def family_for(architecture: Architecture) -> tuple[str, Family]:
     return kind, family
 
 
-def write_foreign(folder: Path, encoder: Encoder, encoding: Encoding, marks: Marks) -> None:
+def write_foreign(
+    folder: Path, encoder: Encoder, encoding: Encoding, marks: Marks, vectors: VectorSettings | None = None
+) -> None:
     """Writes everything but `tokenizer.json`. Raises UsageError for an encoder that transformers has no class for."""
     architecture = encoder.architecture
     kind, family = family_for(architecture)
@@ -86,7 +89,7 @@ def write_foreign(folder: Path, encoder: Encoder, encoding: Encoding, marks: Mar
     write_json(folder / TOKENIZER_CONFIG, _tokenizer_config(encoding, marks))
     write_json(folder / "special_tokens_map.json", _special_tokens(marks))
     weighting = {} if token_weights is None else {"WordWeights": word_weights(token_weights, marks.vocabulary)}
-    write_modules(folder, architecture, encoding, weighting)
+    write_modules(folder, architecture, encoding, weighting, vectors or VectorSettings())
 
 
 def _unused_shape(name: str, architecture: Architecture) -> tuple[int, int]:

@@ -1,0 +1,58 @@
+"""config_sentence_transformers.json: how the vectors of a Hugging Face folder are meant to be made and compared."""
+
+from __future__ import annotations
+
+import typing
+from pathlib import Path
+from typing import Any
+
+from mtlkit.config.vector_settings import Similarity, VectorSettings
+from mtlkit.errors import IntegrityError, listed, suggest
+from mtlkit.model.interop.json_files import read_optional
+from mtlkit.model.interop.known_settings import SENTENCE_TRANSFORMERS
+from mtlkit.runs import write_json
+
+SIMILARITIES: tuple[Similarity, ...] = typing.get_args(Similarity)
+ALWAYS_THERE = ("query", "document")  # prompts that every model has; empty unless its file says otherwise
+
+
+def read_vector_settings(folder: Path, pooling: Path) -> VectorSettings:
+    """What the file in a folder and that of its pooling say. Raises IntegrityError for what cannot be followed."""
+    path = folder / SENTENCE_TRANSFORMERS
+    config = read_optional(path)
+    prompts = config.get("prompts", {})
+    if not isinstance(prompts, dict) or not all(text is None or isinstance(text, str) for text in prompts.values()):
+        raise IntegrityError(f"{path}: damaged (prompts is no object of texts)")
+    texts = {name: text or "" for name, text in prompts.items()}
+    default = config.get("default_prompt_name")
+    if default in ALWAYS_THERE and default not in texts:
+        texts[default] = ""
+    if default is not None and (not isinstance(default, str) or default not in texts):
+        known = f"prompts: {listed(texts) or 'none'}{suggest(str(default), texts)}"
+        raise IntegrityError(f"{path}: default_prompt_name {default!r} names no prompt; {known}")
+    similarity = config.get("similarity_fn_name") or "cosine"
+    if similarity not in SIMILARITIES:
+        raise IntegrityError(f"{path}: similarity_fn_name {similarity!r} is not supported; supported: {listed(SIMILARITIES)}")
+    dim = config.get("truncate_dim")
+    if dim is not None and (type(dim) is not int or dim < 1):
+        raise IntegrityError(f"{path}: truncate_dim {dim!r} is not supported; supported: a whole number above 0, or null")
+    return VectorSettings(texts, default, _includes_prompt(pooling), dim, similarity)
+
+
+def _includes_prompt(path: Path) -> bool:
+    found = read_optional(path).get("include_prompt", True)
+    if not isinstance(found, bool):
+        raise IntegrityError(f"{path}: damaged (include_prompt is neither true nor false)")
+    return found
+
+
+def write_vector_settings(folder: Path, vectors: VectorSettings) -> None:
+    """The file that `read_vector_settings` reads; that of the pooling is written with the modules."""
+    config: dict[str, Any] = {
+        "prompts": vectors.prompts,
+        "default_prompt_name": vectors.default_prompt,
+        "similarity_fn_name": vectors.similarity,
+    }
+    if vectors.truncate_dim is not None:
+        config["truncate_dim"] = vectors.truncate_dim
+    write_json(folder / SENTENCE_TRANSFORMERS, config)

@@ -1,0 +1,143 @@
+"""Prompts, lengths and poolings in combination: the vectors that sentence-transformers gives, before and after an export."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from peers import write_peer
+
+from mtlkit.errors import IntegrityError
+from mtlkit.model.interop.modules import read_modules
+from mtlkit.recipes.loading import load
+
+sentence_transformers: Any = pytest.importorskip("sentence_transformers")
+pytestmark = pytest.mark.filterwarnings("ignore")  # of other libraries
+
+KINDS = ("bert", "roberta")
+SPECIAL = {
+    "bert": {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"},
+    "roberta": {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"},
+}
+PROMPTS = {"query": "query: ", "passage": "a passage to look for:", "none at all": ""}
+TEXTS = ["guitar", "", "A man is playing a guitar.", "x" * 5, "the striker scored twice before the interval " * 6]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory, passages: list[str]) -> dict[str, Path]:
+    """A folder of transformers a kind, with a tokenizer that transformers reads as it stands."""
+    folders = {}
+    for kind in KINDS:
+        folders[kind] = tmp_path_factory.mktemp("plain") / kind
+        write_peer(kind, folders[kind], passages)
+        settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 40, **SPECIAL[kind]}
+        (folders[kind] / "tokenizer_config.json").write_text(json.dumps(settings))
+    return folders
+
+
+Wrap = Callable[..., Path]
+
+
+@pytest.fixture
+def wrap(plain: dict[str, Path], tmp_path: Path) -> Wrap:
+    """`wrap("bert", pooling="cls", ...)`: the folder that sentence-transformers saves of a model with these settings."""
+
+    def make(
+        kind: str = "bert",
+        *,
+        pooling: str = "mean",
+        include_prompt: bool = True,
+        normalize: bool = False,
+        dropout: bool = False,
+        **settings: Any,
+    ) -> Path:
+        modules = sentence_transformers.sentence_transformer.modules
+        transformer = modules.Transformer(str(plain[kind]))
+        chain = [transformer, modules.Pooling(32, pooling_mode=pooling, include_prompt=include_prompt)]
+        chain += [modules.Dropout(0.5)] * dropout + [modules.Normalize()] * normalize
+        model = sentence_transformers.SentenceTransformer(modules=chain, device="cpu", **settings)
+        folder = tmp_path / "saved"
+        shutil.rmtree(folder, ignore_errors=True)
+        model.save_pretrained(str(folder), create_model_card=False)
+        return folder
+
+    return make
+
+
+def reference(folder: Path, texts: list[str] = TEXTS, **asked: Any) -> Any:
+    model = sentence_transformers.SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    return model.encode(texts, show_progress_bar=False, **asked)
+
+
+COMBINED = [
+    {"pooling": pooling, "include_prompt": include, "default_prompt_name": default, "truncate_dim": dim, "normalize": dim is None}
+    for pooling, include, default, dim in product(("mean", "cls"), (True, False), (None, "query", "passage"), (None, 7))
+]
+
+
+@pytest.mark.parametrize(("number", "settings"), list(enumerate(COMBINED)), ids=str)
+def test_every_combination_gives_the_vectors_of_the_library(number: int, settings: dict[str, Any], wrap: Wrap) -> None:
+    """By default, by the name of a prompt, by a text, and without one."""
+    kind = KINDS[(number ^ number >> 1 ^ number >> 2 ^ number >> 3) & 1]  # each value of each setting with both
+    folder = wrap(kind, prompts=PROMPTS, dropout=kind == "bert", **settings)
+    model = load(folder)
+    assert model.dim == (settings["truncate_dim"] or 32)
+    library = sentence_transformers.SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    for mine, theirs in (
+        ({}, {}),
+        ({"prompt": "passage"}, {"prompt_name": "passage"}),
+        ({"prompt": "In a word, "}, {"prompt": "In a word, "}),
+        ({"prompt": ""}, {"prompt": ""}),
+    ):
+        wanted = library.encode(TEXTS, show_progress_bar=False, **theirs)
+        np.testing.assert_allclose(model.embed(TEXTS, **mine), wanted, atol=1e-5)  # type: ignore[arg-type]
+        alone = np.concatenate([model.embed([text], **mine) for text in TEXTS])  # type: ignore[arg-type]
+        np.testing.assert_allclose(alone, wanted, atol=1e-5)
+
+
+def test_a_prompt_as_long_as_the_model_reads(wrap: Wrap) -> None:
+    """The last token is all that is left to pool, as in the library."""
+    folder = wrap(prompts={"long": "many words " * 40}, default_prompt_name="long", include_prompt=False)
+    np.testing.assert_allclose(load(folder).embed(TEXTS), reference(folder), atol=1e-5)
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "dot", "euclidean", "manhattan"])
+def test_the_similarity_function_is_read(similarity: str, wrap: Wrap) -> None:
+    assert load(wrap(similarity_fn_name=similarity)).checkpoint.vectors.similarity == similarity
+
+
+def change(folder: Path, **values: Any) -> Path:
+    path = folder / "config_sentence_transformers.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"similarity_fn_name": "maxsim"}, "similarity_fn_name 'maxsim' is not supported; supported: cosine, dot"),
+        ({"default_prompt_name": "qury", "prompts": {"query": "q"}}, "default_prompt_name 'qury' .*did you mean 'query'"),
+        ({"default_prompt_name": 3}, "default_prompt_name 3 "),
+        ({"prompts": ["query"]}, "prompts is no object of texts"),
+        ({"prompts": {"query": 4}}, "prompts is no object of texts"),
+        ({"truncate_dim": -1}, "truncate_dim -1 is not supported"),
+        ({"truncate_dim": 2.5}, r"truncate_dim 2\.5 is not supported"),
+        ({"truncate_dim": True}, "truncate_dim True is not supported"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_by_name(values: dict[str, Any], named: str, wrap: Wrap) -> None:
+    with pytest.raises(IntegrityError, match=rf"config_sentence_transformers\.json: .*{named}"):
+        read_modules(change(wrap(), **values))
+
+
+def test_prompts_that_are_null_or_named_by_default_alone(wrap: Wrap) -> None:
+    for values in ({"prompts": {"query": None}, "default_prompt_name": "query"}, {"default_prompt_name": "document"}):
+        folder = change(wrap(), **values)
+        assert load(folder).encoder.prompt == ""
+        np.testing.assert_allclose(load(folder).embed(TEXTS), reference(folder), atol=1e-5)
