@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from mtlkit.config.checking import CheckDataOptions
-from mtlkit.config.inference import EmbedOptions, EvalOptions, ExportOptions, InfoOptions, PredictOptions
+from mtlkit.config.inference import CurvesOptions, EmbedOptions, EvalOptions, ExportOptions, InfoOptions, PredictOptions
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
@@ -32,6 +32,7 @@ COMMANDS: dict[str, type[Any]] = {
     "eval": EvalOptions,
     "predict": PredictOptions,
     "export": ExportOptions,
+    "curves": CurvesOptions,
     "info": InfoOptions,
 }
 

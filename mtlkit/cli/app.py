@@ -82,6 +82,8 @@ def main() -> NoReturn:
         close_stdout()
         fail(f"no room left ({error.strerror}); make some and run this again", DataError.exit_code)
     except Exception as error:
+        if was_interrupted(error):  # in the middle of an import, whose library made its own error of it
+            fail("interrupted", INTERRUPTED)
         # Typer's own complaints about options carry their exit code; anything else is a bug and shows its traceback.
         if not hasattr(error, "format_message"):
             raise
@@ -89,6 +91,13 @@ def main() -> NoReturn:
     if code == INTERRUPTED:
         fail("interrupted", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error came of Ctrl-C."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def fail(message: str, code: int) -> NoReturn:

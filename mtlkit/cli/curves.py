@@ -17,14 +17,10 @@ if TYPE_CHECKING:
 
 
 def curves(options: CurvesOptions, as_json: bool) -> None:
-    """Show the losses of a training.
+    """Plot the losses of a run, finished or still training.
 
-    Per task: the train loss of every step, smoothed, and the validation loss
-    of every epoch, drawn in the terminal. --output draws a picture instead,
-    with raw losses, scores and gradient norms.
-
-    A training that goes on has its log in a hidden folder beside its place,
-    such as runs/.mtl.k2w9: name that as RUN.
+    Per task: the training loss of every step, smoothed, and the validation loss of every epoch, drawn in the terminal. --output
+    writes a picture instead, with raw losses, scores and gradient norms.
     """
     from mtlkit.recipes.curves import curves as read
     from mtlkit.report.curves import curve_text

@@ -81,8 +81,6 @@ def _number(name: str, value: Any, hint: type[int] | type[float], declared: Decl
 def _path(name: str, value: Any) -> Path:
     if not isinstance(value, (str, os.PathLike)):
         raise OptionError(name, f"{_shown(value)} is not a path")
-    if not os.fspath(value):
-        raise OptionError(name, "an empty path; name a file or folder")
     try:
         return expand(value)
     except UsageError as error:

@@ -30,6 +30,8 @@ def expand(text: str | os.PathLike[str]) -> Path:
 
 
 def _check(text: str) -> None:
+    if not text:
+        raise UsageError("an empty path; name a file or folder")
     if "\0" in text:
         raise UsageError(f"{shorten(text)}: a path cannot hold a NUL character")
     try:

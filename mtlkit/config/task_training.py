@@ -69,8 +69,8 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
     )
     freeze: list[str] = option(
         ["none"],
-        "What stays as it is: none, backbone, embeddings, layers:A-B, norms, bias, heads, head:NAME, re:PATTERN; comma lists. "
-        "'-' before an item thaws, '@until=epoch:K' or '@until=step:K' ends it, the last item that names a weight wins.",
+        "Parts to freeze: none, backbone, embeddings, layers:A-B, pooling, norms, bias, heads, head:NAME, re:PATTERN; comma "
+        "lists. '-' before an item thaws, '@until=epoch:K' or '@until=step:K' ends it, the last item that names a weight wins.",
         panel=FREEZING,
     )
     unfreeze: str | None = option(

@@ -148,7 +148,7 @@ def read_for_evaluation(address: str, split: str, reading: Reading, *, named: bo
             return read_split(source, query, "train", reading), source.path.name
         if split == "validation":
             return read_train_and_validation(address, reading)[1], "validation"
-    found = existing_split(source, split, "; choose with --split, or name rows with --task NAME=FILE")
+    found = existing_split(source, split, "; use --split validation (held-out rows), or --task NAME=FILE")
     return read_split(source, query, found, reading), split
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from mtlkit.config.inference import CurvesOptions
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.report.series import Curves, read_curves
-from mtlkit.runs import LOG, newest
+from mtlkit.runs import LOG, STATE, newest
 
 FORMATS = (".svg", ".png")
 
@@ -39,19 +39,20 @@ def curves(options: CurvesOptions) -> ShownCurves:
 
 
 def find_log(asked: Path | None, runs: Path) -> tuple[Path, str]:
-    """The log of a run's folder, the file itself, or that of the newest run; and why. Raises UsageError."""
+    """The log of a run, finished or still training; the file itself; or that of the newest run; and why. Raises UsageError."""
     if asked is None:
-        path = newest(runs, ("mtl", "sentence", "base"))
-        if path is None:
-            raise UsageError(f"no run under {runs}/; name the folder of one, or train one with: mtlkit train-mtl")
-        return path / LOG, f"the newest run under {runs}/"
-    log = asked if asked.is_file() else asked / LOG
-    if not log.is_file():
-        there = [str(one.parent) for one in sorted(runs.glob(f"*/{LOG}"))]
-        known = f"; runs: {listed(there)}" if there else ""
-        what = f"no {LOG} in it, so there are no curves" if asked.is_dir() else "no such folder"
-        raise UsageError(f"run {asked}: {what}{known}{suggest(str(asked), there)}")
-    return log, "as asked"
+        if path := newest(runs, ("mtl", "sentence", "base")):
+            return path / LOG, f"the newest run under {runs}/"
+        if running := sorted(runs.glob(f"*/{STATE}/{LOG}"), key=lambda log: log.stat().st_mtime):
+            return running[-1], f"no run under {runs}/ is finished; this one was written to last"
+        raise UsageError(f"no run under {runs}/; name the folder of one, or train one with: mtlkit train-mtl")
+    for log, reason in ((asked, "as asked"), (asked / LOG, "as asked"), (asked / STATE / LOG, "a training that is not finished")):
+        if log.is_file():
+            return log, reason
+    there = [str(one.parent) for one in sorted(runs.glob(f"*/{LOG}"))]
+    known = f"; runs: {listed(there)}" if there else ""
+    what = f"no {LOG} in it, so there are no curves" if asked.is_dir() else "no such folder"
+    raise UsageError(f"run {asked}: {what}{known}{suggest(str(asked), there)}")
 
 
 def check_picture(path: Path) -> None:

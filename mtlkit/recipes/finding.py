@@ -9,7 +9,8 @@ from importlib import resources
 from pathlib import Path
 
 from mtlkit.config.architecture import Stage
-from mtlkit.errors import IntegrityError, UsageError, listed, suggest
+from mtlkit.config.paths import expand
+from mtlkit.errors import IntegrityError, UsageError, listed, shorten, suggest
 from mtlkit.runs import diagnose, newest
 
 MINI = "mini"
@@ -49,7 +50,7 @@ def find_model(asked: str | None, runs: Path, stages: Sequence[Stage]) -> Found:
 
 
 def _asked(asked: str, runs: Path) -> Found:
-    path = Path(asked).expanduser()
+    path = expand(asked)
     if not path.exists():
         if HUB_ID.fullmatch(asked) and not path.parent.is_dir():
             from mtlkit.recipes.hub import download
@@ -66,4 +67,4 @@ def no_folder(asked: str, runs: Path, what: str = "model") -> UsageError:
     """The error that nothing stands where a folder was named, with the runs that there are."""
     there = [str(one.parent) for one in sorted(runs.glob("*/run.json"))] if runs.is_dir() else []
     known = f"; runs: {listed(there)}" if there else ""
-    return UsageError(f"{what} {asked}: no such folder{known}{suggest(asked, [MINI, *there])}")
+    return UsageError(f"{what} {shorten(asked)}: no such folder{known}{suggest(asked, [MINI, *there])}")

@@ -17,7 +17,13 @@ def download(name: str) -> Path:
     Raises UsageError for an id that the hub does not have, NetworkError when it cannot be reached.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
     quiet()
     offline = not hub_answers()
@@ -27,6 +33,8 @@ def download(name: str) -> Path:
         raise UsageError(
             f"model {name}: the hub gives it only to those who agreed to its terms; log in with 'hf auth login'"
         ) from None
+    except HFValidationError:
+        raise UsageError(f"model {name}: no such folder, and not a hub id; write one as OWNER/NAME") from None
     except RepositoryNotFoundError:
         raise UsageError(f"model {name}: no such folder, and the hub has no model of that name") from None
     except (LocalEntryNotFoundError, HfHubHTTPError, ConnectionError, TimeoutError):

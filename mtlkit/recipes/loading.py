@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from mtlkit.inference.engine import ROUTER, Engine
 from mtlkit.model.description import Checkpoint
 from mtlkit.recipes.answers import answers
 from mtlkit.recipes.backends import open_backend
-from mtlkit.recipes.finding import MINI, mini_folder
+from mtlkit.recipes.finding import MINI, find_model, mini_folder
 from mtlkit.recipes.prompts import prompt_note, with_prompt
 from mtlkit.recipes.routing import Prediction, fits, likelihoods
 from mtlkit.recipes.vectors import cut, unit
@@ -137,14 +138,16 @@ def load(
     backend: Backend = "torch",
     prompt: str | None = None,
 ) -> LoadedModel:
-    """The model of a folder: a run, every file checked against its SHA-256, or a Hugging Face model; `mini` is the one inside
-    the package. `prompt` is put before every text, as in `LoadedModel.embed`; None takes the model's default.
+    """Loads a model: a run, every file checked against its SHA-256, a Hugging Face folder or hub id, or `mini`, the model
+    bundled in the package. `prompt` is put before every text, as in `LoadedModel.embed`; None takes the model's default.
 
-    Raises IntegrityError when a file is damaged or not what it should be, UsageError for a backend that is not there.
+    Raises UsageError when there is no such model or backend, IntegrityError when a file is damaged or not supported,
+    NetworkError when the hub cannot be reached.
     """
-    path = mini_folder() if path == MINI else Path(path)
-    opened = open_backend(path, device, precision, backend)
+    is_folder = isinstance(path, Path) and path.is_dir()  # also one that is called mini
+    folder = Path(path) if is_folder else find_model(os.fspath(path), Path("runs"), ()).path
+    opened = open_backend(folder, device, precision, backend)
     vectors = opened.checkpoint.vectors
     encoder = with_prompt(opened.encoder, vectors, prompt)
     notes = tuple(filter(None, (opened.note, prompt_note(encoder.prompt, vectors, prompt))))
-    return LoadedModel(path, opened.checkpoint, opened.record, encoder, opened.engine, notes)
+    return LoadedModel(folder, opened.checkpoint, opened.record, encoder, opened.engine, notes)

@@ -21,6 +21,7 @@ from mtlkit.errors import DataError, UsageError
 from mtlkit.inference.compute import choose_compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.recipes.next_command import next_command
 from mtlkit.recipes.perplexity import held_out_windows, perplexity
 from mtlkit.recipes.saving import Making, Product, save_run
 from mtlkit.recipes.workplace import Workplace, workplace
@@ -42,7 +43,7 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
     with workplace(options, "pretrain", "pretrain") as place:
         yield from place.said()
         if place.finished:
-            yield Finished(place.out, place.finished.metrics, 0.0, NEXT)
+            yield Finished(place.out, place.finished.metrics, 0.0, next_command(NEXT, place.out, "pretrain", place.options))
         else:
             yield from _train(place.options, place)
 
@@ -98,7 +99,7 @@ def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Itera
         save_run(folder, out, product, Making("pretrain", options, corpus.data), metrics)
     place.end()
     yield Note(f"held-out perplexity {metrics['perplexity']:.2f}, {metrics['bits_per_byte']:.3f} bits per byte")
-    yield Finished(out, metrics, time.monotonic() - started, NEXT)
+    yield Finished(out, metrics, time.monotonic() - started, next_command(NEXT, out, "pretrain", options))
 
 
 def _read(options: PretrainOptions) -> Generator[Event, None, Corpus]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.cache import fingerprint
 from mtlkit.inference.compute import Compute, choose_compute
 from mtlkit.recipes.baselines import Finding, compare
+from mtlkit.recipes.next_command import next_command
 from mtlkit.recipes.outcome import Outcome, texts_of
 from mtlkit.recipes.preparing import Checked, Options, Prepared, prepare_objectives
 from mtlkit.recipes.saving import Making, Product, save_bests, save_run
@@ -47,7 +49,7 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
         options, out, record = place.options, place.out, place.finished
         compares = isinstance(options, TrainMtlOptions) and options.baselines
         if record and not (compares and "sharing" not in record.metrics):
-            yield Finished(out, record.metrics, 0.0, stages.following)
+            yield Finished(out, record.metrics, 0.0, _next(options, stages, out, record.sources.values()))
             return
         ready = yield from _prepare(options, stages, place)
         if record:  # what is left to do is to compare
@@ -65,7 +67,12 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
                 metrics["sharing"] = {**report.to_json(), "words": sharing_words(report)}
                 amend(out, metrics)
             yield Sharing(report)
-        yield Finished(out, metrics, time.monotonic() - started, stages.following)
+        sources = [*ready.checked.sources.values(), *ready.checked.keeping.watched.values()]
+        yield Finished(out, metrics, time.monotonic() - started, _next(options, stages, out, sources))
+
+
+def _next(options: Options, stages: Stages, out: Path, sources: Iterable[str]) -> str:
+    return next_command(stages.following, out, stages.folder, options, sources)
 
 
 def _prepare(options: Options, stages: Stages, place: Workplace[Any]) -> Generator[Event, None, Ready]:

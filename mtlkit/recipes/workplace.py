@@ -15,6 +15,7 @@ from typing import Any, Generic, TextIO
 
 import torch
 
+from mtlkit.config.paths import expand
 from mtlkit.config.saving import parse_save_every
 from mtlkit.errors import StoppedError, UsageError, listed
 from mtlkit.inference.compute import Compute
@@ -190,7 +191,7 @@ def workplace(options: Options, command: str, folder: str) -> Iterator[Workplace
     parse_save_every(options.save_every)
     if options.extend and options.resume is None:
         raise UsageError("--extend goes on with a finished run; name it with --resume RUN")
-    out = Path(options.resume) if options.resume else options.out or options.runs / folder
+    out = expand(options.resume) if options.resume else options.out or options.runs / folder
     if options.resume and options.out not in (None, out):
         raise UsageError(f"--resume {out} goes on there, and --out says {options.out}; leave one out")
     if options.resume:

@@ -20,9 +20,9 @@ TARGETS = {
     "embeddings": r"backbone\.(tokens|positions|embedding_norm|widen)\.",
     "norms": r"backbone\.(.*\.)?\w*norm\.",
     "bias": r"backbone\..*\.bias$",
+    "pooling": r"backbone\.(norm\.|token_weights$)",  # the final norm and learned token weights
     "heads": r"heads\.",
 }
-POOLING = r"backbone\.(norm\.|token_weights$)"
 NUMBER = "([0-9]{1,18})"  # int() refuses thousands of digits with an error of its own
 LAYERS = re.compile(f"layers:{NUMBER}(?:-{NUMBER})?")
 UNTIL = re.compile(f"until=(epoch|step):{NUMBER}")
@@ -111,7 +111,8 @@ def prefix_of(part: str) -> str:
 def targets_of(heads: Iterable[str], layers: int = 0) -> list[str]:
     """Everything that `--freeze` can name in a model with these heads and this many layers."""
     inside = [f"layers:0-{layers - 1}" if layers > 1 else "layers:0"] if layers else []
-    return ["backbone", "embeddings", *inside, "norms", "bias", "heads", *(f"head:{name}" for name in heads), "re:PATTERN"]
+    parts = ["backbone", "embeddings", *inside, "pooling", "norms", "bias", "heads"]
+    return [*parts, *(f"head:{name}" for name in heads), "re:PATTERN"]
 
 
 def parse_freeze(
@@ -160,7 +161,10 @@ def _pattern(item: str, target: str, known: Sequence[str], weights: Sequence[str
     if span := LAYERS.fullmatch(target):
         return re.compile(rf"backbone\.blocks\.({'|'.join(map(str, _layers(item, span, layers)))})\.")
     if target in TARGETS:
-        return re.compile(TARGETS[target])
+        pattern = re.compile(TARGETS[target])
+        if target == "pooling" and not any(map(pattern.match, weights)):
+            raise UsageError(f"--freeze {item}: the pooling of this model has no parameters; known are none, {listed(known)}")
+        return pattern
     if target in known and target.startswith("head:"):
         return re.compile(re.escape(prefix_of(target)))
     raise UsageError(
@@ -185,7 +189,8 @@ def _unfreezing(text: str | None, layers: int) -> Iterator[Rule]:
     every = int(found[1] or 1) if found else 0
     if not every:
         raise UsageError(f"--unfreeze {shorten(text)}: write top-down, or top-down:every=N with N epochs between two blocks")
-    patterns = [POOLING, *(rf"backbone\.blocks\.{block}\." for block in reversed(range(layers))), TARGETS["embeddings"]]
+    blocks = (rf"backbone\.blocks\.{block}\." for block in reversed(range(layers)))
+    patterns = [TARGETS["pooling"], *blocks, TARGETS["embeddings"]]
     for place, pattern in enumerate(patterns):
         yield Rule(f"--unfreeze {text}", re.compile(pattern), True, Until("epoch", every * max(1, place)))
 

@@ -36,6 +36,23 @@ def test_help_lists_the_commands(typed: Typed, arguments: list[str]) -> None:
     assert all(command in answer.out for command in COMMANDS)
 
 
+@pytest.mark.parametrize("module", ["typer", "rich.console", "mtlkit.recipes.train_mtl", "numpy", "torch", "torch.nn"])
+def test_ctrl_c_during_an_import_is_one_line(module: str) -> None:
+    """The signal comes just when the module is looked for."""
+    code = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "sys.argv = ['mtlkit', 'train-mtl', '--task', 't=missing.csv']\n"
+        "from mtlkit.__main__ import main\n"
+        "main()\n"
+    )
+    process = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (process.returncode, process.stdout, process.stderr) == (130, "", "mtlkit: interrupted\n")
+
+
 def test_version(typed: Typed) -> None:
     assert typed("--version").out == f"mtlkit {__version__}\n"
 

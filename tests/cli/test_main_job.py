@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support import write
 
 from mtlkit.runs import verify
 
@@ -104,3 +106,17 @@ def test_every_run_is_whole_and_names_its_parent(job: Job, folder: Path) -> None
         assert (record.parent or {}).get("path") == parent
         for line in (run / "metrics.jsonl").read_text().splitlines():
             json.loads(line)
+
+
+def test_the_next_command_works_as_typed(folder: Path, cli: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """A run elsewhere, on a file without a test split."""
+    rows = [("text", "label"), *((f"The {word} number {row}", word) for row in range(15) for word in ("cat", "saw"))]
+    write(folder / "data" / "own.csv", rows)
+    options = ("--init", "runs/sentence", "--epochs", 1, "--freeze", "backbone")
+    done = cli("train-mtl", "--task", "own=data/own.csv", "--out", "else where", *options, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    command = shlex.split(done.stdout.partition("next: ")[2])
+    assert command[:2] == ["mtlkit", "eval"]
+    evaluated = cli(*command[1:], cwd=folder)
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert "own (validation)" in evaluated.stdout

@@ -171,7 +171,7 @@ def test_a_finished_run_has_nothing_left_to_do(typed: Typed, command: Command, w
         answer = typed(*typing)
         assert answer.code == 0
         assert answer.err == f"{whole} is finished already: nothing is left to resume\n"
-        assert answer.out == f"{whole} is ready (0:00); next: mtlkit eval --confusion\n"
+        assert answer.out == f"{whole} is ready (0:00); next: mtlkit eval --confusion --model {whole}\n"
     answer = typed(*command, "--out", whole, "--resume", "--seed", 5)
     assert answer.code == 2
     assert "--seed 5, which was 0" in answer.err

@@ -190,4 +190,4 @@ def test_a_terminal_gets_a_live_view_on_stderr(typed: Typed, data: Path, mtl: Pa
     assert "epoch 1/1, mean score" in answer.err
     assert "\x1b[?25l" in answer.err  # the cursor is hidden while the view lives
     assert answer.err.count("\x1b[?25h") == 1
-    assert answer.raw == f"{out} is ready (0:00); next: mtlkit eval --confusion\n"
+    assert re.fullmatch(rf"{out} is ready \([0-9:]+\); next: mtlkit eval --confusion --model {out}\n", answer.raw)

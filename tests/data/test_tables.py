@@ -205,7 +205,7 @@ def test_evaluation_reads_the_split_asked_for(tmp_path: Path) -> None:
 
 def test_file_that_was_trained_on_is_not_evaluated_whole(tmp_path: Path) -> None:
     path = numbered(tmp_path / "a.csv", 40)
-    with pytest.raises(DataError, match="no split 'test'; splits: train; choose with --split"):
+    with pytest.raises(DataError, match="no split 'test'; splits: train; use --split validation"):
         read_for_evaluation(str(path), "test", reading(), named=False)
     assert len(read_for_evaluation(str(path), "test", reading(), named=True)[0]) == 40
 

@@ -10,7 +10,7 @@ from mtlkit.errors import UsageError
 from mtlkit.recipes import curves as recipe
 from mtlkit.recipes.curves import curves
 from mtlkit.report.series import read_curves
-from mtlkit.runs import LOG
+from mtlkit.runs import LOG, STATE
 
 
 def test_a_folder_its_log_and_the_newest_run(runs: Path) -> None:
@@ -28,6 +28,16 @@ def test_a_training_that_is_not_finished_has_curves(runs: Path, tmp_path: Path) 
     (tmp_path / LOG).write_bytes(whole[: len(whole) // 2])
     found = curves(CurvesOptions(run=tmp_path)).curves
     assert 0 < len(found.gradient_norm) < len(read_curves(runs / "mtl" / LOG).gradient_norm)
+
+
+def test_a_run_that_is_still_training_has_curves(runs: Path, tmp_path: Path) -> None:
+    state = tmp_path / "mtl" / STATE
+    state.mkdir(parents=True)
+    shutil.copy(runs / "mtl" / LOG, state)
+    for options in (CurvesOptions(run=tmp_path / "mtl"), CurvesOptions(runs=tmp_path)):
+        shown = curves(options)
+        assert shown.log == state / LOG
+        assert "finished" in shown.reason
 
 
 def test_what_has_no_curves_is_refused_with_a_way_on(runs: Path, tmp_path: Path) -> None:

@@ -57,9 +57,7 @@ def test_a_run_trained_on_a_lone_file_has_no_test_split(runs: Path, data: Path, 
     source = f"kind={data / 'kind' / 'train.csv'}"
     train_mtl(TrainMtlOptions(task=[source], init=str(runs / "mtl"), freeze=["backbone"], epochs=1, out=tmp_path / "run"))
     model = load(tmp_path / "run")
-    with pytest.raises(
-        DataError, match=r"no split 'test'; splits: train; choose with --split, or name rows with --task NAME=FILE"
-    ):
+    with pytest.raises(DataError, match=r"no split 'test'; splits: train; use --split validation .*, or --task NAME=FILE"):
         evaluate(EvalOptions(), model)
     held_out = evaluate(EvalOptions(split="validation"), model)
     assert (held_out.split, held_out.tasks["kind"].metrics["n"]) == ("validation", 6)  # the tenth that training held out

@@ -109,7 +109,9 @@ def test_an_unknown_part_is_refused_with_the_nearest(item: str, nearest: str) ->
         parse(f"backbone,{item}")
     message = str(caught.value)
     assert message.startswith(f"--freeze {item}: no such part")
-    assert "none, backbone, embeddings, layers:0-2, norms, bias, heads, head:topic, head:sentiment, re:PATTERN" in message
+    assert (
+        "none, backbone, embeddings, layers:0-2, pooling, norms, bias, heads, head:topic, head:sentiment, re:PATTERN" in message
+    )
     assert message.endswith(f"did you mean '{nearest}'?")
     assert caught.value.exit_code == 2
 
@@ -188,3 +190,11 @@ def test_nonsense_is_refused_in_one_short_line(item: str) -> None:
 def test_a_deeply_nested_pattern_is_refused() -> None:
     with pytest.raises(UsageError, match="nested too deeply"):
         parse_freeze(["re:" + "(" * 5000 + ")" * 5000], None, ["backbone.norm.weight"], ["topic"], 2)
+
+
+def test_pooling_is_a_part_where_it_has_parameters() -> None:
+    weights = ["backbone.tokens.weight", "backbone.norm.weight", "backbone.token_weights", "heads.topic.layers.1.weight"]
+    freezing = parse_freeze(["pooling"], None, weights, ["topic"], 0)
+    assert freezing.always == {"backbone.norm.weight", "backbone.token_weights"}
+    with pytest.raises(UsageError, match="the pooling of this model has no parameters"):
+        parse_freeze(["pooling"], None, weights[:1], ["topic"], 0)
