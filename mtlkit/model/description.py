@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import typing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from mtlkit.runs import RECORD, diagnose, write_json
 
 FORMAT = 1
 CONFIG = "config.json"
+ADAPTER = "adapter_config.json"  # in a folder that holds only changes to another model
 HEADS, HEAD_WEIGHTS = "heads.json", "heads.safetensors"  # beside a folder of sentence-transformers, which has no place for heads
 SHORTEST = 3  # tokens that a text may be cut to: the first, the last, and one between them
 
@@ -90,13 +92,14 @@ def is_foreign(folder: Path) -> bool:
     another thing stands in place of its configuration."""
     if (folder / RECORD).is_file():
         return False
-    if (folder / "modules.json").is_file():
+    if any((folder / name).is_file() for name in ("modules.json", ADAPTER)):
         return True
+    path = folder / CONFIG
     try:
-        return "model_type" in parse_object(read_file(folder / CONFIG))
-    except Unreadable:
+        return "model_type" in parse_object(read_file(path))
+    except Unreadable as error:
+        if os.path.lexists(path):
+            raise IntegrityError(f"{path}: {error}") from None
         return False
-    except ValueError:
-        if found := diagnose(folder / CONFIG):
-            raise IntegrityError(f"{folder / CONFIG}: {found}") from None
-        return False
+    except ValueError as error:
+        raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None

@@ -133,7 +133,7 @@ def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: Tally) -> di
     """The perplexity of a base, which has no heads. Raises UsageError where that is not what the model is."""
     if not options.text and (loaded.record is None or loaded.record.stage != "base"):
         ways = f"measure its vectors with --sts SOURCE or --probe, or train heads with 'mtlkit train-mtl --init {loaded.name}'"
-        raise UsageError(f"{loaded.name} has no heads to evaluate; {ways}")
+        raise UsageError(f"{loaded.without_heads} to evaluate; {ways}")
     if loaded.checkpoint.architecture.attention != "causal":
         raise UsageError(f"--text measures a base, and {loaded.name} predicts no next token, it sees whole texts; leave it out")
     if not isinstance(engine := loaded.engine, TorchEngine):

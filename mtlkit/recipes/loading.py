@@ -75,6 +75,14 @@ class LoadedModel:
         """Names of the tasks that its router tells apart; none where it has no router."""
         return self.checkpoint.router
 
+    @property
+    def without_heads(self) -> str:
+        """The beginning of an error: that it has no heads, and which one was not loaded."""
+        from mtlkit.recipes.weights import head_left_out
+
+        head = "" if self.record else head_left_out(self.path)
+        return f"the {head} is not supported, so {self.name} has no heads" if head else f"{self.name} has no heads"
+
     def embed(
         self,
         texts: Sequence[str],
@@ -105,7 +113,7 @@ class LoadedModel:
         multi-label, {"value"} for regression. Raises UsageError for a task that the model has no head for.
         """
         if not self.tasks:
-            raise UsageError(f"{self.name} has no heads to predict with; train some with 'mtlkit train-mtl --init {self.name}'")
+            raise UsageError(f"{self.without_heads} to predict with; train some with 'mtlkit train-mtl --init {self.name}'")
         if task is not None and task not in self.tasks:
             raise UsageError(f"{self.name} has no head '{task}'; it has {listed(self.tasks)}{suggest(task, self.tasks)}")
         names = self.tasks if task is None else (task,)

@@ -9,7 +9,9 @@ from mtlkit.data.tokenizer import TextEncoder, open_encoder
 from mtlkit.errors import UsageError
 from mtlkit.inference.engine import ROUTER
 from mtlkit.model.checkpoint import load_model
-from mtlkit.model.description import Checkpoint, is_foreign, read_checkpoint
+from mtlkit.model.description import CONFIG, Checkpoint, is_foreign, read_checkpoint
+from mtlkit.model.interop.json_files import read_object
+from mtlkit.model.interop.model_kinds import dropped_head
 from mtlkit.model.interop.modules import read_modules
 from mtlkit.model.interop.reading import describe_foreign, read_foreign
 from mtlkit.model.multitask import MultiTaskModel
@@ -44,10 +46,22 @@ def load_weights(path: Path) -> Weights:
         raise UsageError(f"{path} is an ONNX export without weights; run it with --backend onnx, or name the run it came from")
     if is_foreign(path):
         model, checkpoint = read_foreign(path)
-        return Weights(model, checkpoint, _encoder(path, checkpoint), None, read_modules(path).note)
+        return Weights(model, checkpoint, _encoder(path, checkpoint), None, _note(path))
     record = verify(path)
     model, checkpoint = load_model(path)
     return Weights(model, checkpoint, _encoder(path, checkpoint), record)
+
+
+def head_left_out(path: Path) -> str:
+    """The head of a Hugging Face folder that is not loaded, such as "classifier head of BertForSequenceClassification"; empty
+    where there is none. Raises IntegrityError."""
+    return dropped_head(read_object(read_modules(path).folder / CONFIG)) if is_foreign(path) else ""
+
+
+def _note(path: Path) -> str:
+    """What of a Hugging Face folder is ignored, in one line."""
+    head = head_left_out(path)
+    return "; ".join(filter(None, [read_modules(path).note, f"{path}: {head} not loaded" if head else ""]))
 
 
 def read_encoder(path: Path) -> TextEncoder:

@@ -28,6 +28,7 @@ BERT_BLOCK = {
     "contract": "output.dense",
     "mlp_norm": "output.LayerNorm",
 }
+ABSOLUTE: dict[str, object] = {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}
 POOLER, CONTACTS = "pooler.dense", "contact_head.regression"
 BERT_QKV = ("attention.self.query", "attention.self.key", "attention.self.value")
 
@@ -73,7 +74,7 @@ def _bert_like(
         {**BERT_KEYS, **more_keys},
         token_types="embeddings.token_type_embeddings",
         shifted=shifted,
-        demands={"position_embedding_type": "absolute", "is_decoder": False},
+        demands=ABSOLUTE,
         unused=unused,
     )
 
@@ -119,12 +120,7 @@ FAMILIES: dict[str, Family] = {
         {key: name for key, name in BERT_KEYS.items() if key != "activation"},  # always exact GELU
         shifted=True,
         pre_norm=True,
-        demands={
-            "position_embedding_type": "absolute",
-            "emb_layer_norm_before": False,
-            "token_dropout": False,
-            "is_decoder": False,
-        },
+        demands={**ABSOLUTE, "emb_layer_norm_before": False, "token_dropout": False},
         unused=(POOLER, CONTACTS),
     ),
     "gpt2": Family(
@@ -153,17 +149,24 @@ FAMILIES: dict[str, Family] = {
         turned=True,
         pre_norm=True,
         causal=True,
-        demands={"scale_attn_by_inverse_layer_idx": False, "reorder_and_upcast_attn": False},
+        demands={
+            "scale_attn_weights": True,
+            "scale_attn_by_inverse_layer_idx": False,
+            "reorder_and_upcast_attn": False,
+            "add_cross_attention": False,
+        },
     ),
 }
 
-# Where a config.json leaves a key out, transformers fills in these.
-DEFAULTS: dict[str, object] = {
-    "position_embedding_type": "absolute",
-    "is_decoder": False,
-    "token_dropout": False,
-    "emb_layer_norm_before": False,
-    "scale_attn_by_inverse_layer_idx": False,
-    "reorder_and_upcast_attn": False,
+# Each name of transformers' ACT2FN that is one of ours; the first of several is the one that exports have.
+ACTIVATION_NAMES = {
+    "gelu": "gelu",
+    "gelu_python": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_python_tanh": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "relu": "relu",
+    "silu": "silu",
+    "swish": "silu",
 }
-ACTIVATION_NAMES = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu", "silu": "silu"}

@@ -12,15 +12,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mtlkit.config.architecture import Architecture, Encoding, Stage
+from mtlkit.config.architecture import LARGEST, Architecture, Encoding, Stage
 from mtlkit.config.plain import build
 from mtlkit.errors import IntegrityError, UsageError, listed, suggest
 from mtlkit.model.checkpoint import Uninitialised
 from mtlkit.model.description import CONFIG, Checkpoint
 from mtlkit.model.encoder import Encoder
-from mtlkit.model.interop.families import ACTIVATION_NAMES, DEFAULTS, FAMILIES, Family
+from mtlkit.model.interop.families import ACTIVATION_NAMES, FAMILIES, Family
+from mtlkit.model.interop.family_defaults import DEFAULTS, setting
 from mtlkit.model.interop.head_files import read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object
+from mtlkit.model.interop.model_kinds import check_kind
 from mtlkit.model.interop.modules import Modules, read_modules
 from mtlkit.model.interop.names import ours_from
 from mtlkit.model.interop.weight_files import weight_files
@@ -66,13 +68,16 @@ def describe_foreign(folder: Path) -> Checkpoint:
 
 
 def _describe(folder: Path) -> tuple[Modules, Family, int, Checkpoint]:
+    check_kind(folder)
     modules = read_modules(folder)
     place = modules.folder / CONFIG
     config = read_object(place)
     family = family_of(config, place)
-    pad_id = config.get("pad_token_id") or 0
-    if type(pad_id) is not int or pad_id < 0:
-        raise IntegrityError(f"{place}: damaged (pad_token_id is no token)")
+    pad_id = config.get("pad_token_id", DEFAULTS[str(config["model_type"])]["pad_token_id"])
+    if pad_id is None and not family.shifted:
+        pad_id = 0  # which nothing depends on
+    if type(pad_id) is not int or not 0 <= pad_id < LARGEST:
+        raise IntegrityError(f"{place}: pad_token_id {pad_id!r} is no token, and positions begin after it")
     architecture = _architecture(config, family, modules, pad_id)
     length = min(modules.max_length or architecture.max_length, architecture.max_length)
     tasks = read_tasks(folder)
@@ -93,8 +98,8 @@ def family_of(config: Mapping[str, Any], place: Path) -> Family:
         raise IntegrityError(f"{place}: architecture '{kind}' is not supported; supported: {known}{suggest(kind, FAMILIES)}")
     family = FAMILIES[kind]
     for key, wanted in family.demands.items():
-        found = config.get(key, DEFAULTS[key]) or False
-        if found != wanted:
+        found = config.get(key, DEFAULTS[kind][key])
+        if found != wanted and not (found is None and wanted is False):
             raise IntegrityError(f"{place}: {kind} with {key} {found!r} is not supported, only with {wanted!r}")
     return family
 
@@ -102,7 +107,9 @@ def family_of(config: Mapping[str, Any], place: Path) -> Family:
 def _architecture(config: Mapping[str, Any], family: Family, modules: Modules, pad_id: int) -> Architecture:
     place = modules.folder / CONFIG
     known = {one.name for one in fields(Architecture)}
-    values = {ours: config[key] for ours, key in family.keys.items() if ours in known and config.get(key) is not None}
+    kind = str(config["model_type"])
+    said = {ours: setting(kind, config, key) for ours, key in family.keys.items() if ours in known}
+    values = {ours: value for ours, value in said.items() if value is not None}
     activation = values.get("activation", "gelu")
     if not isinstance(activation, str) or activation not in ACTIVATION_NAMES:
         raise IntegrityError(f"{place}: activation '{activation}' is not supported; supported: {listed(ACTIVATION_NAMES)}")
@@ -117,7 +124,7 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: Modules, p
             "embedding_norm": "embedding_norm" in family.names,
             "pooling": modules.pooling,
             "normalize": modules.normalize,
-            "family": str(config["model_type"]),
+            "family": kind,
         }
         return build(Architecture, {"epsilon": 1e-12, **values, **ours})
     except (KeyError, TypeError, ValueError, UsageError) as error:

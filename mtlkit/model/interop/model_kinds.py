@@ -1,0 +1,55 @@
+"""Hugging Face folders that are no sentence encoder: refuses adapters and cross-encoders, names a head that is not loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mtlkit.errors import IntegrityError
+from mtlkit.model.description import ADAPTER, CONFIG
+from mtlkit.model.interop.families import FAMILIES
+from mtlkit.model.interop.json_files import read_object, read_optional
+from mtlkit.model.interop.known_settings import SENTENCE_TRANSFORMERS
+
+CROSS_ENCODER_KEYS = ("sentence_transformers", "sbert_ce_default_activation_function")  # in config.json, before version 5
+HEADS_OF = {  # what the classes of transformers put on top, by how their names end
+    "ForSequenceClassification": "classifier head",
+    "ForTokenClassification": "token-classifier head",
+    "ForQuestionAnswering": "question-answering head",
+    "ForMultipleChoice": "multiple-choice head",
+    "ForNextSentencePrediction": "next-sentence head",
+    "ForPreTraining": "pretraining heads",
+    "ForMaskedLM": "masked-language-model head",
+    "ForCausalLM": "language-model head",
+    "LMHeadModel": "language-model head",
+    "DoubleHeadsModel": "language-model and multiple-choice heads",
+}
+
+
+def check_kind(folder: Path) -> None:
+    """Raises IntegrityError for an adapter and for a cross-encoder."""
+    if (folder / ADAPTER).is_file():
+        base = read_object(folder / ADAPTER).get("base_model_name_or_path") or "its base model"
+        raise IntegrityError(
+            f"{folder}: an adapter of {base}, not a whole model ({ADAPTER}); merge it into that with peft's "
+            "merge_and_unload(), save the result with save_pretrained(), and name that folder"
+        )
+    kind = read_optional(folder / SENTENCE_TRANSFORMERS).get("model_type")
+    if kind == "CrossEncoder" or any(key in read_optional(folder / CONFIG) for key in CROSS_ENCODER_KEYS):
+        raise IntegrityError(
+            f"{folder}: a CrossEncoder, which scores a pair of texts read together and gives no vector of one text; name a "
+            "model of class SentenceTransformer"
+        )
+
+
+def dropped_head(config: Mapping[str, Any]) -> str:
+    """What stands on top of the transformer of a config.json and is not loaded, such as "classifier head of
+    BertForSequenceClassification"; empty where there is nothing."""
+    named = config.get("architectures")
+    architecture = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
+    family = FAMILIES.get(str(config.get("model_type")))
+    if not architecture or family is None or architecture == family.model_class:
+        return ""
+    head = next((head for ending, head in HEADS_OF.items() if architecture.endswith(ending)), "head")
+    return f"{head} of {architecture[:80]}"

@@ -1,0 +1,103 @@
+"""Keys that a config.json leaves out mean what the configuration class of the family says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peers import PEERS, peer_vectors, transformers, write_peer
+from tokenizers import Tokenizer
+
+from mtlkit.errors import IntegrityError
+from mtlkit.model.encoder import ACTIVATIONS
+from mtlkit.model.interop.families import ACTIVATION_NAMES, FAMILIES
+from mtlkit.model.interop.family_defaults import ALIASES, DEFAULTS, setting
+from mtlkit.model.interop.reading import describe_foreign
+from mtlkit.recipes.loading import load
+
+CLASSES = {
+    **{kind: f"{name}Config" for kind, (name, _, _) in PEERS.items()},
+    "esm": "EsmConfig",
+    "gpt2": "GPT2Config",
+}
+TEXTS = ["The cat sleeps near the river.", "A saw", ""]
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_every_key_that_is_read_has_the_default_of_its_class(kind: str) -> None:
+    family, made = FAMILIES[kind], getattr(transformers, CLASSES[kind])()
+    read = {*family.keys.values(), *family.demands, "pad_token_id"}
+    assert read == set(DEFAULTS[kind])
+    for key in read - {"position_embedding_type"}:  # which transformers 5 does not know any more, but for ESM
+        assert getattr(made, key) == DEFAULTS[kind][key], key
+    assert getattr(made, "position_embedding_type", "absolute") == "absolute"
+    assert {ours: theirs for theirs, ours in made.attribute_map.items()} == ALIASES.get(kind, {})
+
+
+@pytest.mark.parametrize("kind", ALIASES)
+def test_the_other_name_of_a_key_counts_as_in_its_class(kind: str) -> None:
+    for key, alias in ALIASES[kind].items():
+        for config in ({key: 24, alias: 48}, {alias: 48, key: 24}, {alias: 48}, {key: 24}):
+            theirs = getattr(transformers, CLASSES[kind]).from_dict(dict(config))
+            assert setting(kind, config, key) == getattr(theirs, key)
+
+
+@pytest.mark.parametrize("name", ACTIVATION_NAMES)
+def test_activations_compute_the_same(name: str) -> None:
+    numbers = torch.linspace(-6, 6, 101)
+    theirs = transformers.activations.ACT2FN[name](numbers)
+    assert torch.allclose(ACTIVATIONS[ACTIVATION_NAMES[name]](numbers), theirs, atol=1e-6)  # type: ignore[index]
+
+
+def without(path: Path, *keys: str, **values: Any) -> None:
+    config = {key: value for key, value in json.loads(path.read_text()).items() if key not in keys}
+    path.write_text(json.dumps({**config, **values}))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", PEERS)
+def test_a_config_without_its_usual_keys_gives_the_same_vectors(kind: str, tmp_path: Path) -> None:
+    peer = write_peer(kind, tmp_path, TEXTS * 10)
+    without(tmp_path / "config.json", "pad_token_id", "layer_norm_eps", "hidden_act", "activation", "is_decoder")
+    theirs = getattr(transformers, f"{PEERS[kind][0]}Model").from_pretrained(tmp_path).eval()
+    wanted = peer_vectors(theirs, Tokenizer.from_file(str(tmp_path / "tokenizer.json")), TEXTS)
+    assert torch.allclose(torch.from_numpy(load(tmp_path).embed(TEXTS)), wanted, atol=1e-5)
+    assert theirs.config.pad_token_id == peer.config.pad_token_id
+
+
+@pytest.mark.parametrize("value", [None, -1, "1", True, 2**40])
+def test_positions_need_a_token_that_they_begin_after(value: Any, tmp_path: Path) -> None:
+    write_peer("roberta", tmp_path, TEXTS * 10)
+    without(tmp_path / "config.json", pad_token_id=value)
+    with pytest.raises(IntegrityError, match=r"pad_token_id .* is no token"):
+        describe_foreign(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"add_cross_attention": True}, "bert with add_cross_attention True is not supported"),
+        ({"is_decoder": True}, "bert with is_decoder True is not supported"),
+        ({"quantization_config": {"quant_method": "bitsandbytes"}}, "quantization_config .* is not supported"),
+        ({"pruned_heads": {"0": [1]}}, "pruned_heads .* is not supported"),
+        ({"hidden_size": 10**400}, "config.json"),
+        ({"num_hidden_layers": 10**9}, "config.json"),
+        ({"vocab_size": 2**31 - 1, "hidden_size": 2**31 - 4}, "config.json"),
+        ({"max_position_embeddings": 1e999}, "config.json"),
+    ],
+)
+def test_a_key_that_changes_what_is_computed_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    write_peer("bert", tmp_path, TEXTS * 10)
+    without(tmp_path / "config.json", **change)
+    with pytest.raises(IntegrityError, match=message):
+        load(tmp_path)
+
+
+def test_deeply_nested_json_is_refused(tmp_path: Path) -> None:
+    write_peer("bert", tmp_path, TEXTS * 10)
+    (tmp_path / "config.json").write_text('{"a": ' * 100_000)
+    with pytest.raises(IntegrityError, match=r"config\.json: damaged"):
+        load(tmp_path)
