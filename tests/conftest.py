@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from forks import Forks
+from wrapped import SPECIAL, Wrap, write_plain, write_wrapped
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
@@ -162,3 +163,23 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
     made = Forks(tmp_path_factory.mktemp("forks"))
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def plain_peers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A folder of transformers a kind, "bert" and "roberta"."""
+    folders = {}
+    for kind in SPECIAL:
+        folders[kind] = tmp_path_factory.mktemp("plain") / kind
+        write_plain(kind, folders[kind], SENTENCES)
+    return folders
+
+
+@pytest.fixture
+def wrap(plain_peers: dict[str, Path], tmp_path: Path) -> Wrap:
+    """`wrap("bert", pooling="cls", prompts={...})`: a folder that sentence-transformers saved with these settings."""
+
+    def make(kind: str = "bert", **settings: Any) -> Path:
+        return write_wrapped(tmp_path / "wrapped" / str(len(list(tmp_path.glob("wrapped/*")))), plain_peers[kind], **settings)
+
+    return make

@@ -16,6 +16,7 @@ def export(options: ExportOptions, as_json: bool) -> None:
     graph with every head, which embed and predict run without torch. compact: a run like any other, its matrices in bytes.
     Each is compared with the model before it is kept.
     """
+    from mtlkit.model.description import is_foreign
     from mtlkit.recipes import export as recipe
 
     choice = recipe.choose_export(options)
@@ -23,16 +24,27 @@ def export(options: ExportOptions, as_json: bool) -> None:
     say(f"model: {found}, {found.reason}")
     say(f"writing {out}")
     done = recipe.export(options, choice)
+    if done.note:
+        say(done.note)
+    foreign = is_foreign(found.path)
     if done.difference is None:
         say(f"not checked: sentence-transformers is not installed; to have it checked: {recipe.installation(options.format)}")
+    elif foreign and done.from_source is None:
+        say(
+            f"compared with mtlkit's own vectors of {found} only: sentence-transformers is not installed; "
+            f"to compare with its vectors: {recipe.installation('sentence-transformers')}"
+        )
     for part in done.left_out:
         say(f"the {part} is left out: {options.format} has no place for it; onnx and compact keep it", "yellow")
     if as_json:
         document = {"model": str(found), "output": str(out), "format": options.format, "dim": done.dim}
-        print_json({**document, "tasks": list(done.tasks), "largest_difference": done.difference})
+        source = {"largest_difference_from_source": done.from_source} if foreign else {}
+        print_json({**document, "tasks": list(done.tasks), "largest_difference": done.difference, **source})
         return
     heads = f", heads {', '.join(done.tasks)}" if done.tasks else ""
     checked = "" if done.difference is None else f"; differs from the model by {done.difference:.0e} at most"
+    if done.from_source is not None:
+        checked += f"; read as sentence-transformers reads {found}, to {done.from_source:.0e}"
     print(f"{out}: {options.format}, vectors of {done.dim}{heads}{checked}")
     if options.format == "onnx":
         say(f'next: mtlkit embed --model {out} "some sentence"')

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.interop.head_files import apply_heads
 from mtlkit.model.interop.silence import silence
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.recipes.vectors import cut
 from mtlkit.recipes.weights import Weights
 from mtlkit.runs import GRAPH
 
@@ -62,12 +65,53 @@ def compact_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Out
 def _outputs(engine: Engine, weights: Weights, texts: Sequence[str]) -> Outputs:
     encoded = weights.encoder.encode(texts)
     read = engine.outputs(encoded, weights.readers) if weights.readers else {}
-    return {VECTOR: engine.vectors(encoded), **{output_name(one): found for one, found in read.items()}}
+    vectors = cut(engine.vectors(encoded), weights.checkpoint.vectors.truncate_dim)
+    return {VECTOR: vectors, **{output_name(one): found for one, found in read.items()}}
 
 
 def sentence_transformers_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Outputs:
     """What a user of sentence-transformers gets. Raises IntegrityError when it does not load the folder, UsageError when it
     does not load itself."""
+    try:
+        model = load_library_model(folder)
+        vectors = library_vectors(model, texts)
+        if weights.model.tasks:
+            model.truncate_dim = None
+            whole = library_vectors(model, texts)
+    except UsageError:
+        raise
+    except Exception as error:  # of whichever class, the export is not what it should be
+        raise IntegrityError(f"sentence-transformers does not load the export ({error})") from error
+    heads = apply_heads(str(folder), whole) if weights.model.tasks else {}
+    return {VECTOR: vectors.numpy(), **{HEAD.format(task): found.numpy() for task, found in heads.items()}}
+
+
+def difference_from_source(folder: Path, weights: Weights) -> float:
+    """The largest difference of our vectors from what sentence-transformers makes of a Hugging Face folder by its defaults.
+
+    Texts that spell special tokens are left out where they are plain text here. Raises IntegrityError where the two differ, or
+    the library does not load the folder.
+    """
+    encoder = weights.encoder
+    texts = check_texts(encoder, cut=encoder.encoding.truncate != "head-tail")
+    if encoder.encoding.literal_special_tokens:
+        spoken = encoder.with_encoding(literal_special_tokens=False)
+        texts = [text for text in texts if np.array_equal(encoder.encode([text]).ids, spoken.encode([text]).ids)]
+    try:
+        theirs = library_vectors(load_library_model(folder), texts).numpy()
+    except UsageError:
+        raise
+    except Exception as error:  # of whichever class
+        raise IntegrityError(f"{folder}: sentence-transformers does not load it ({error}); nothing was written") from error
+    ours = our_outputs(replace(weights, model=MultiTaskModel(weights.model.backbone)), texts)
+    if ours[VECTOR].shape != theirs.shape:
+        shapes = f"{ours[VECTOR].shape[1]} numbers, in sentence-transformers {theirs.shape[1]}"
+        raise IntegrityError(f"{folder}: vectors have {shapes}; nothing was written")
+    return largest_difference(ours, {VECTOR: theirs}, what=f"mtlkit's reading of {folder}", other="sentence-transformers'")
+
+
+def load_library_model(folder: Path) -> Any:
+    """The SentenceTransformer of a folder, on the CPU in fp32. Raises UsageError where the library cannot be imported."""
     try:
         with silence():
             from sentence_transformers import SentenceTransformer
@@ -75,17 +119,25 @@ def sentence_transformers_outputs(folder: Path, weights: Weights, texts: Sequenc
         raise UsageError(
             f"sentence-transformers, which checks the export, cannot be imported ({error}); reinstall it, or uninstall it"
         ) from error
-    try:
-        with silence():
-            model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
-            vectors = model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False).float()
-    except Exception as error:  # of whichever class, the export is not what it should be
-        raise IntegrityError(f"sentence-transformers does not load the export ({error})") from error
-    heads = apply_heads(str(folder), vectors) if weights.model.tasks else {}
-    return {VECTOR: vectors.numpy(), **{HEAD.format(task): found.numpy() for task, found in heads.items()}}
+    with silence():
+        return SentenceTransformer(str(folder), device="cpu", local_files_only=True).float()
 
 
-def largest_difference(ours: Mapping[str, Array], theirs: Mapping[str, Array], tolerance: float = TOLERANCE) -> float:
+def library_vectors(model: Any, texts: Sequence[str]) -> torch.Tensor:
+    """What `encode` gives by default, (N, dim)."""
+    with silence():
+        found: torch.Tensor = model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False)
+    return found.float()
+
+
+def largest_difference(
+    ours: Mapping[str, Array],
+    theirs: Mapping[str, Array],
+    tolerance: float = TOLERANCE,
+    *,
+    what: str = "the export",
+    other: str = "the model",
+) -> float:
     """The largest difference of two sets of outputs, in units of the largest number where that is above 1.
 
     Raises IntegrityError when it is above `tolerance`, naming where.
@@ -95,5 +147,5 @@ def largest_difference(ours: Mapping[str, Array], theirs: Mapping[str, Array], t
     }
     worst = max(found, key=lambda name: np.inf if np.isnan(found[name]) else found[name])
     if not found[worst] <= tolerance:
-        raise IntegrityError(f"the export differs from the model by {found[worst]:.1e} at '{worst}'; it was not written")
+        raise IntegrityError(f"{what} differs from {other} by {found[worst]:.1e} at '{worst}'; nothing was written")
     return found[worst]

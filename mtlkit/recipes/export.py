@@ -11,7 +11,7 @@ from mtlkit.config.small_files import read_text
 from mtlkit.errors import UsageError
 from mtlkit.model.description import is_foreign
 from mtlkit.model.digest import digest_of
-from mtlkit.recipes.checking import check_texts, largest_difference, our_outputs
+from mtlkit.recipes.checking import check_texts, difference_from_source, largest_difference, our_outputs
 from mtlkit.recipes.exporters import EXPORTERS
 from mtlkit.recipes.finding import Found, find_model
 from mtlkit.recipes.saving import command_line, plain
@@ -34,13 +34,19 @@ class Choice:
 @dataclass(frozen=True)
 class Exported:
     """Where an export is, its heads, and its largest difference from the model (None: there was nothing to check it with).
-    `left_out` are parts of the model that the format has no place for."""
+
+    `left_out` are parts of the model that the format has no place for. `from_source` is the largest difference of our vectors
+    from those that sentence-transformers makes of the folder that was exported (None: it is not installed, or the folder is a
+    run); `note` says what in that folder is not known to mtlkit.
+    """
 
     out: Path
     dim: int
     tasks: tuple[str, ...]
     difference: float | None
     left_out: tuple[str, ...] = ()
+    from_source: float | None = None
+    note: str = ""
 
 
 def choose_export(options: ExportOptions) -> Choice:
@@ -76,6 +82,8 @@ def export(options: ExportOptions, choice: Choice | None = None) -> Exported:
     left_out = ("router",) if model.router is not None and not exporter.router else ()
     if left_out:
         model.router = None
+    checks_source = weights.record is None and find_spec("sentence_transformers") is not None
+    from_source = difference_from_source(found.path, weights) if checks_source else None
     with staged(out) as folder:
         exporter.write(folder, weights)
         weights.encoder.tokenizer.save(str(folder / TOKENIZER), pretty=False)
@@ -91,7 +99,8 @@ def export(options: ExportOptions, choice: Choice | None = None) -> Exported:
         card = model_card(record, model.backbone.architecture, tasks, use, exporter.front, "exported")
         (folder / "README.md").write_text(card, encoding="utf-8")
         finish(folder, out, record, exporter.record)
-    return Exported(out, model.backbone.architecture.dim, tuple(model.tasks), difference, left_out)
+    dim = weights.checkpoint.vectors.truncate_dim or model.dim
+    return Exported(out, min(dim, model.dim), tuple(model.tasks), difference, left_out, from_source, weights.note)
 
 
 def card_text(options: ExportOptions) -> str:

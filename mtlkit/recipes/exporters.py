@@ -18,10 +18,11 @@ from mtlkit.model.interop.writing import Marks, Token, write_foreign
 from mtlkit.recipes.checking import TOLERANCE, Outputs, compact_outputs, onnx_outputs, sentence_transformers_outputs
 from mtlkit.recipes.weights import Weights
 from mtlkit.report.card import LOADING
-from mtlkit.report.export_use import FRONT, ONNX, sentence_transformers_use
+from mtlkit.report.export_use import FRONT, onnx_use, sentence_transformers_use
 from mtlkit.runs import GRAPH, RECORD, WEIGHTS
 
 PADS = (PAD, "[PAD]")  # what tokenizers call the token that fills up a batch
+UNKNOWN, MASKS = ("[UNK]", "<unk>"), ("[MASK]", "<mask>")  # the one for what is unknown, and for what is masked
 
 
 def write_sentence_transformers(folder: Path, weights: Weights) -> None:
@@ -37,10 +38,16 @@ def marks_of(weights: Weights) -> Marks:
     tokenizer, encoder = weights.encoder.tokenizer, weights.encoder
     names = {number: name for name, number in tokenizer.get_vocab().items()}
     vocabulary = tuple(names.get(number, f"<id {number}>") for number in range(weights.checkpoint.architecture.vocab_size))
-    spaced = bool((json.loads(tokenizer.to_str())["pre_tokenizer"] or {}).get("add_prefix_space"))
+    stored = json.loads(tokenizer.to_str())
+    spaced = bool((stored["pre_tokenizer"] or {}).get("add_prefix_space"))
     pad = next((token for name in PADS if (token := tokenizer.token_to_id(name)) is not None), encoder.eos)
     pad_token, first, last = (Token(names[one], one) for one in (pad, encoder.bos, encoder.eos))
-    return Marks(pad_token, first, last, spaced, vocabulary)
+    special = [token["content"] for token in stored["added_tokens"] if token["special"]]
+    unknown = stored["model"].get("unk_token") or next((token for token in special if token in UNKNOWN), None)
+    mask = next((token for token in special if token in MASKS), None)
+    named = {unknown, mask, pad_token.text, first.text, last.text}
+    others = tuple(token for token in special if token not in named)
+    return Marks(pad_token, first, last, spaced, vocabulary, unknown, mask, others)
 
 
 def write_onnx(folder: Path, weights: Weights) -> None:
@@ -92,7 +99,7 @@ EXPORTERS: dict[ExportFormat, Exporter] = {
         checked_by="sentence_transformers",
         record="export.json",  # a run.json would make it a run of ours
         marks=("export.json", "modules.json"),
-        use=lambda weights: sentence_transformers_use(weights.checkpoint.encoding, bool(weights.model.tasks)),
+        use=lambda weights: sentence_transformers_use(weights.checkpoint),
         front=FRONT,
         cuts=lambda weights: weights.checkpoint.encoding.truncate != "head-tail",  # it knows only one end
         router=False,
@@ -104,7 +111,7 @@ EXPORTERS: dict[ExportFormat, Exporter] = {
         checked_by="onnxruntime",
         record=RECORD,
         marks=(RECORD, GRAPH),
-        use=lambda _: ONNX,
+        use=lambda weights: onnx_use(weights.checkpoint),
         front="",
         cuts=lambda _: True,
     ),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 
-from mtlkit.config.architecture import Encoding
+from mtlkit.config.vector_settings import VectorSettings
+from mtlkit.model.description import Checkpoint
 from mtlkit.model.interop.head_files import apply_heads
+from mtlkit.report.text import printable
 
 FRONT = """---
 library_name: sentence-transformers
@@ -39,7 +41,7 @@ from sentence_transformers import SentenceTransformer
 
 {source}
 
-model = SentenceTransformer("this/folder")
+model = SentenceTransformer("this/folder"{whole})
 vectors = model.encode(["some sentence"], convert_to_tensor=True).cpu()
 outputs = apply_heads("this/folder", vectors)
 ```
@@ -65,8 +67,28 @@ gives them with zeros to the right of shorter texts. It gives `vector`, (texts, 
 `config.json` has the labels, and the router's tasks in the order of its columns.
 """
 
+PROMPT_INPUT = """
+A third input, `prompt_tokens`, is a number of int64 without dimensions: how many first tokens are those of the prompt, the first
+one of all among them. They are left out of the pooling; 0 leaves out none.
+"""
 
-def sentence_transformers_use(encoding: Encoding, heads: bool) -> str:
+PROMPT = """
+`{prompt}` is put before every text by default.
+"""
+
+
+def sentence_transformers_use(checkpoint: Checkpoint) -> str:
     """The lines that load it, those that apply its heads, and what differs."""
-    use = VECTORS + (HEADS.format(source=inspect.getsource(apply_heads)) if heads else "")
-    return use + (CUT.format(length=encoding.max_length) if encoding.truncate == "head-tail" else "")
+    encoding, vectors, dim = checkpoint.encoding, checkpoint.vectors, checkpoint.architecture.dim
+    whole = f", truncate_dim={dim}" if vectors.truncate_dim else ""  # heads read whole vectors
+    use = VECTORS + (HEADS.format(source=inspect.getsource(apply_heads), whole=whole) if checkpoint.tasks else "")
+    return use + _prompt(vectors) + (CUT.format(length=encoding.max_length) if encoding.truncate == "head-tail" else "")
+
+
+def onnx_use(checkpoint: Checkpoint) -> str:
+    """The lines that load it, and the inputs and outputs of its graph."""
+    return ONNX + ("" if checkpoint.vectors.include_prompt else PROMPT_INPUT) + _prompt(checkpoint.vectors)
+
+
+def _prompt(vectors: VectorSettings) -> str:
+    return PROMPT.format(prompt=printable(vectors.prompt()).replace("`", "'")) if vectors.prompt() else ""

@@ -38,7 +38,8 @@ class Marks:
     """What other tools must be told of a tokenizer.
 
     The tokens before and after every text, and the one that fills up a batch; whether a text is read as if a space stood
-    before it; a name for each id, in their order, which weights of tokens need.
+    before it; a name for each id, in their order, which weights of tokens need; the tokens for what is unknown and for what is
+    masked, where there are any, and all other special tokens.
     """
 
     pad: Token
@@ -46,6 +47,9 @@ class Marks:
     last: Token
     spaced: bool = False
     vocabulary: tuple[str, ...] = ()
+    unknown: str | None = None
+    mask: str | None = None
+    others: tuple[str, ...] = ()
 
 
 def family_for(architecture: Architecture) -> tuple[str, Family]:
@@ -117,9 +121,11 @@ def _config(kind: str, family: Family, architecture: Architecture, marks: Marks)
     }
 
 
-def _special_tokens(marks: Marks) -> dict[str, str]:
+def _special_tokens(marks: Marks) -> dict[str, Any]:
     first, last = marks.first.text, marks.last.text
-    return {"pad_token": marks.pad.text, "bos_token": first, "eos_token": last, "cls_token": first, "sep_token": last}
+    named = {"pad_token": marks.pad.text, "bos_token": first, "eos_token": last, "cls_token": first, "sep_token": last}
+    more = {"unk_token": marks.unknown, "mask_token": marks.mask, "additional_special_tokens": list(marks.others) or None}
+    return {**named, **{name: token for name, token in more.items() if token is not None}}
 
 
 def _tokenizer_config(encoding: Encoding, marks: Marks) -> dict[str, Any]:
@@ -130,7 +136,7 @@ def _tokenizer_config(encoding: Encoding, marks: Marks) -> dict[str, Any]:
         "model_input_names": ["input_ids", "attention_mask"],
         "padding_side": "right",
         "truncation_side": "left" if encoding.truncate == "tail" else "right",
-        "split_special_tokens": True,  # a text that spells out such a token is that text
+        "split_special_tokens": encoding.literal_special_tokens,  # whether a text that spells out such a token is that text
         "add_prefix_space": marks.spaced,  # transformers 4 sets it to what stands here, whatever tokenizer.json says
         "clean_up_tokenization_spaces": False,
     }

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from peers import write_peer
+from wrapped import Wrap
 
 from mtlkit.errors import IntegrityError
 from mtlkit.model.interop.modules import read_modules
@@ -21,53 +19,8 @@ sentence_transformers: Any = pytest.importorskip("sentence_transformers")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of other libraries
 
 KINDS = ("bert", "roberta")
-SPECIAL = {
-    "bert": {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"},
-    "roberta": {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"},
-}
 PROMPTS = {"query": "query: ", "passage": "a passage to look for:", "none at all": ""}
 TEXTS = ["guitar", "", "A man is playing a guitar.", "x" * 5, "the striker scored twice before the interval " * 6]
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory, passages: list[str]) -> dict[str, Path]:
-    """A folder of transformers a kind, with a tokenizer that transformers reads as it stands."""
-    folders = {}
-    for kind in KINDS:
-        folders[kind] = tmp_path_factory.mktemp("plain") / kind
-        write_peer(kind, folders[kind], passages)
-        settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 40, **SPECIAL[kind]}
-        (folders[kind] / "tokenizer_config.json").write_text(json.dumps(settings))
-    return folders
-
-
-Wrap = Callable[..., Path]
-
-
-@pytest.fixture
-def wrap(plain: dict[str, Path], tmp_path: Path) -> Wrap:
-    """`wrap("bert", pooling="cls", ...)`: the folder that sentence-transformers saves of a model with these settings."""
-
-    def make(
-        kind: str = "bert",
-        *,
-        pooling: str = "mean",
-        include_prompt: bool = True,
-        normalize: bool = False,
-        dropout: bool = False,
-        **settings: Any,
-    ) -> Path:
-        modules = sentence_transformers.sentence_transformer.modules
-        transformer = modules.Transformer(str(plain[kind]))
-        chain = [transformer, modules.Pooling(32, pooling_mode=pooling, include_prompt=include_prompt)]
-        chain += [modules.Dropout(0.5)] * dropout + [modules.Normalize()] * normalize
-        model = sentence_transformers.SentenceTransformer(modules=chain, device="cpu", **settings)
-        folder = tmp_path / "saved"
-        shutil.rmtree(folder, ignore_errors=True)
-        model.save_pretrained(str(folder), create_model_card=False)
-        return folder
-
-    return make
 
 
 def reference(folder: Path, texts: list[str] = TEXTS, **asked: Any) -> Any:

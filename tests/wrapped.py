@@ -1,0 +1,45 @@
+"""Tiny models of transformers inside the modules of sentence-transformers, saved as that library saves them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Wrap = Callable[..., Path]  # `wrap("bert", pooling="cls", prompts={...}, ...)`
+
+SPECIAL = {
+    "bert": {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"},
+    "roberta": {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"},
+}
+
+
+def write_plain(kind: str, folder: Path, texts: Sequence[str]) -> None:
+    """A folder of transformers, with a tokenizer that transformers reads as it stands."""
+    from peers import write_peer
+
+    write_peer(kind, folder, texts)
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 40, **SPECIAL[kind]}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+def write_wrapped(
+    folder: Path,
+    plain: Path,
+    *,
+    pooling: str = "mean",
+    include_prompt: bool = True,
+    normalize: bool = False,
+    dropout: bool = False,
+    **settings: Any,
+) -> Path:
+    """The folder that sentence-transformers saves of a plain one with these settings."""
+    library: Any = pytest.importorskip("sentence_transformers")
+    modules = library.sentence_transformer.modules
+    chain = [modules.Transformer(str(plain)), modules.Pooling(32, pooling_mode=pooling, include_prompt=include_prompt)]
+    chain += [modules.Dropout(0.5)] * dropout + [modules.Normalize()] * normalize
+    library.SentenceTransformer(modules=chain, device="cpu", **settings).save_pretrained(str(folder), create_model_card=False)
+    return folder
