@@ -62,7 +62,7 @@ def test_similarity_is_that_of_the_model(typed: Any, folder: Path) -> None:
 
 
 def test_sts_measures_with_the_similarity_and_the_prompt_of_the_model(typed: Any, folder: Path, tmp_path: Path) -> None:
-    rows = [(one, other, len(one) - len(other)) for one in TEXTS for other in TEXTS]
+    rows = [(one, other, abs(len(one) - len(other))) for one in TEXTS for other in TEXTS]
     path = tmp_path / "pairs.jsonl"
     path.write_text("".join(json.dumps({"sentence1": a, "sentence2": b, "score": c}) + "\n" for a, b, c in rows))
     model = load(folder)
