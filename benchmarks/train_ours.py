@@ -14,9 +14,10 @@ from compare import Measure, Stopwatch
 from tokenizers import Tokenizer
 
 from mtlkit.config.architecture import Architecture, Encoding
+from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.labels import infer_spec
 from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Reading, Table, cap_tables, read_train_and_validation
+from mtlkit.data.tables import Table, cap_tables, read_train_and_validation
 from mtlkit.data.tasks import TaskData, prepare
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute, choose_compute

@@ -95,14 +95,25 @@ def shorten(text: str, width: int = 80) -> str:
     return line if len(line) <= width else line[: max(1, width - 1)].rstrip() + "…"
 
 
+NAME_LETTERS, LIST_LETTERS = 120, 300
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """The end of an error sentence: "; did you mean 'topic'?", or nothing when no known name is near."""
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean '{matches[0]}'?" if matches else ""
+    return f"; did you mean '{shorten(matches[0], NAME_LETTERS)}'?" if matches else ""
 
 
 def listed(names: Iterable[str], limit: int = 12) -> str:
-    """Names joined by commas, cut after `limit`."""
+    """Names joined by commas: at most `limit` of them, long ones cut, in all about 300 letters."""
     names = list(names)
-    shown = ", ".join(names[:limit])
-    return shown if len(names) <= limit else f"{shown}, ... ({len(names)} in all)"
+    shown: list[str] = []
+    letters = 0
+    for name in names[:limit]:
+        name = name if len(name) <= NAME_LETTERS else shorten(name, NAME_LETTERS)
+        letters += len(name) + 2
+        if letters > LIST_LETTERS and shown:
+            break
+        shown.append(name)
+    line = ", ".join(shown)
+    return line if len(shown) == len(names) else f"{line}, ... ({len(names):,} in all)"

@@ -21,7 +21,8 @@ from wrapped import SPECIAL, Wrap, write_plain, write_wrapped
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
-from mtlkit.data.tables import Label, Table
+from mtlkit.data.label_reader import Label
+from mtlkit.data.tables import Table
 from mtlkit.data.tasks import TaskData, prepare_task
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.inference.compute import Compute

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mtlkit.data.findings import Finding, Split, label_name
-from mtlkit.data.tables import Label
+from mtlkit.data.label_reader import Label, alike
+from mtlkit.data.labels import Known, parts_of
 
 SKEWED = 10  # times the rows of the smallest class
 SORTED = 10  # times fewer runs of one label than the same rows make in random order
@@ -16,7 +17,7 @@ SORTED = 10  # times fewer runs of one label than the same rows make in random o
 
 def count_classes(labels: Sequence[Label]) -> Counter[str]:
     """How many rows have each class, the largest first; a row of several labels counts for each."""
-    counts = Counter(part for label in labels for part in (label if isinstance(label, tuple) else (str(label),)))
+    counts = Counter(part for label in labels for part in parts_of(label))
     return Counter(dict(sorted(counts.items(), key=lambda one: (-one[1], one[0]))))
 
 
@@ -31,6 +32,21 @@ def one_class(train: Split) -> Iterator[Finding]:
     classes = count_classes(train.table.labels)
     if len(classes) < 2 and all(label == () or not isinstance(label, tuple) for label in train.table.labels):
         yield train.finding("one class", np.arange(len(train)), spoils=True, labels=tuple(classes))
+
+
+def alike_labels(splits: Sequence[Split]) -> Iterator[Finding]:
+    """Labels of any split that differ only in case, blanks or Unicode form; `labels` has the groups one after another, the most
+    frequent spelling of each first."""
+    counts: Counter[str] = Counter()
+    for split in splits:
+        counts.update(count_classes(split.table.labels))
+    groups = alike(sorted(counts, key=lambda name: (-counts[name], name)))
+    if groups:
+        train = splits[0]
+        others = {name for group in groups for name in group[1:]}
+        rows = [row for row, label in enumerate(train.table.labels) if not others.isdisjoint(parts_of(label))]
+        labels = tuple(name for group in groups for name in group)
+        yield train.finding("alike", np.array(rows, np.int64), spoils=True, labels=labels)
 
 
 def uneven_classes(train: Split) -> Iterator[Finding]:
@@ -62,7 +78,7 @@ def sorted_labels(train: Split) -> Iterator[Finding]:
 
 def unseen_classes(train: Split, other: Split) -> Iterator[Finding]:
     """Rows of a split with a label that no training row has."""
-    known = set(count_classes(train.table.labels))
+    known = Known(list(count_classes(train.table.labels)))
     unseen = count_classes(other.table.labels)
     labels = tuple(label for label in unseen if label not in known)
     if labels:

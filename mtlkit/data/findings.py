@@ -9,11 +9,25 @@ import numpy as np
 
 from mtlkit.config.architecture import Kind
 from mtlkit.data.batching import Rows
+from mtlkit.data.label_reader import Label
+from mtlkit.data.labels import parts_of
 from mtlkit.data.overlap import TextNumbers
-from mtlkit.data.tables import Label, Table
+from mtlkit.data.tables import Table
 
 Problem = Literal[
-    "blank", "one class", "rare", "skew", "sorted", "unseen", "cut", "repeated", "two labels", "overlap", "near", "shared"
+    "blank",
+    "one class",
+    "alike",
+    "rare",
+    "skew",
+    "sorted",
+    "unseen",
+    "cut",
+    "repeated",
+    "two labels",
+    "overlap",
+    "near",
+    "shared",
 ]
 EXAMPLES = 3  # of a finding
 MOST_TOKENS = 1 << 16  # that are counted of one text
@@ -128,4 +142,4 @@ def split_of(task: str, name: str, table: Table, numbers: TextNumbers, *, judged
 
 def label_name(label: Label) -> str:
     """A label as it is shown."""
-    return ", ".join(label) if isinstance(label, tuple) else str(label)
+    return ", ".join(parts_of(label))

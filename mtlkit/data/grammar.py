@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from mtlkit.config.architecture import check_task_name
+from mtlkit.config.architecture import Kind, check_task_name
 from mtlkit.config.numbers import whole
 from mtlkit.errors import UsageError, listed, shorten, suggest
 
@@ -30,7 +30,9 @@ class Query:
     """The keys of a source.
 
     `text` may join columns with `+`; `first` and `second` are the columns of a pair; `split` names the split to train on;
-    `config` is a hub data set's configuration; `kind` overrules what the labels look like.
+    `config` is a hub data set's configuration; `kind` overrules what the labels look like. `sep` stands between the labels of one
+    row, `names` are those of lists of 0 and 1; `strip` joins labels that differ only in blanks, `fold` those that differ only in
+    case or Unicode form.
     """
 
     text: str | None = None
@@ -41,7 +43,11 @@ class Query:
     config: str | None = None
     limit: int | None = None
     encoding: str | None = None
-    kind: str | None = None
+    kind: Kind | None = None
+    sep: str | None = None
+    names: tuple[str, ...] | None = None
+    strip: bool | None = None
+    fold: bool | None = None
     format: str | None = None
     delimiter: str | None = None
     quoting: bool | None = None
@@ -56,6 +62,8 @@ def parse_source(text: str) -> tuple[str, Query]:
     for key, value in pairs:
         if key not in known:
             raise UsageError(f"key {key!r} in {text!r} is not one of {listed(known)}{suggest(key, known)}")
+        if key in values:
+            raise UsageError(f"key {key!r} is given twice in {text!r}; remove one")
         values[key] = value
     if "limit" in values:
         limit = whole(values["limit"], 1)
@@ -65,7 +73,7 @@ def parse_source(text: str) -> tuple[str, Query]:
     kinds = ("classification", "multi-label", "regression")
     if values.get("kind", kinds[0]) not in kinds:
         raise UsageError(f"kind={values['kind']!r} in {text!r} is not one of {listed(kinds)}")
-    for key in set(values) & {"quoting", "header"}:
+    for key in set(values) & {"quoting", "header", "strip", "fold"}:
         if values[key] not in ("yes", "no"):
             raise UsageError(f"{key}={values[key]!r} in {text!r} is not one of yes, no")
         values[key] = values[key] == "yes"
@@ -75,6 +83,14 @@ def parse_source(text: str) -> tuple[str, Query]:
             raise UsageError(
                 f"delimiter={values['delimiter']!r} in {text!r} is not one character, nor one of {listed(DELIMITERS)}"
             )
+    if "sep" in values:
+        values["sep"] = DELIMITERS.get(values["sep"], values["sep"])
+        if not values["sep"]:
+            raise UsageError(f"sep= in {text!r} is empty; give what separates the labels of a row, such as sep=| or sep=pipe")
+    if "names" in values:
+        values["names"] = tuple(values["names"].split("," if "," in values["names"] else "+"))
+        if "" in values["names"] or len(set(values["names"])) < len(values["names"]):
+            raise UsageError(f"names= in {text!r} has an empty or a repeated name; write names=a,b,c")
     return address, Query(**values)
 
 

@@ -11,96 +11,142 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.architecture import Kind, TaskSpec
-from mtlkit.data.tables import Label
-from mtlkit.errors import DataError
+from mtlkit.data.label_reader import Label
+from mtlkit.data.values import canonical, class_name, number_of, shown
+from mtlkit.errors import DataError, listed
 
-DECIMAL = re.compile(r"-?\d+\.\d+")
+FEW_NUMBERS, FEW_NAMES = 10, 20  # classes, up to which each row may have its own
+OWN_NUMBERS, OWN_NAMES = 0.5, 0.9  # of the rows, above which classes are no classes
+
+
+class Known:
+    """The labels that a head knows, by any spelling: `True` is `true`, and `1.0` is `1`, where one label alone has it."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self.exact = {label: number for number, label in enumerate(labels)}
+        spellings = Counter(map(canonical, labels))
+        self.spelled = {canonical(label): number for label, number in self.exact.items() if spellings[canonical(label)] == 1}
+
+    def __contains__(self, name: str) -> bool:
+        return self.number(name) is not None
+
+    def number(self, name: str) -> int | None:
+        """The place of a label among the head's; None where it has none."""
+        number = self.exact.get(name)
+        return self.spelled.get(canonical(name)) if number is None else number
 
 
 def infer_kind(labels: Sequence[Label]) -> Kind:
-    """A string is classification, a list multi-label, a float regression.
-
-    In text files every label is a string; decimals with a fraction (3.75) are taken for numbers there, but 1, 01 and 1.0
-    are three classes.
+    """Lists are multi-label, names are classification. Numbers are a regression where one has a fraction, or where they are
+    floats of which most occur once; else they are classes: in text files, 1, 01 and 1.0 are three.
     """
     if any(isinstance(label, tuple) for label in labels):
         return "multi-label"
-    if any(isinstance(label, float) for label in labels):
+    floats = [label for label in labels if isinstance(label, float)]
+    if any(number % 1 for number in floats):
         return "regression"
-    decimals = all(DECIMAL.fullmatch(str(label)) for label in labels)
-    return "regression" if decimals and any(float(str(label)) % 1 for label in labels) else "classification"
+    numbers = [number_of(label) for label in labels if not isinstance(label, tuple)]
+    if not numbers or any(number is None for number in numbers):
+        return "classification"
+    if any(number % 1 for number in numbers if number is not None):
+        return "regression"
+    return "regression" if len(floats) == len(labels) and 2 * len(set(floats)) > len(floats) else "classification"
 
 
-def infer_spec(name: str, labels: Sequence[Label], head: str, kind: Kind | None = None) -> TaskSpec:
-    """What a fresh head must predict. Raises DataError when the labels do not allow one."""
-    kind = kind or infer_kind(labels)
+def kind_for(known: TaskSpec | None, labels: Sequence[Label], kind: Kind | None) -> Kind:
+    """The kind of a task's labels: the one asked for, that of its head where the labels are numbers, else as they look."""
+    if kind is None and known is not None and known.kind == "regression" and all(_is_number(label) for label in labels):
+        return "regression"
+    return kind or infer_kind(labels)
+
+
+def infer_spec(name: str, labels: Sequence[Label], head: str, kind: Kind | None = None, names: Sequence[str] = ()) -> TaskSpec:
+    """What a fresh head must predict; `names` are the labels of a multi-label task where these are known apart from the rows.
+
+    Raises DataError when the labels do not allow a head.
+    """
+    asked, kind = kind, kind or infer_kind(labels)
     if kind == "regression":
         values = _numbers(name, labels)
         return TaskSpec(name, kind, (), head, float(values.mean()), float(values.std()) or 1.0)
     if kind == "multi-label":
-        classes = {part for label in labels for part in _several(label)}
+        classes = dict.fromkeys([*names, *sorted({part for label in labels for part in parts_of(label)}, key=_natural)])
     else:
         if any(isinstance(label, tuple) for label in labels):
-            raise DataError(f"task '{name}': some labels are lists, which classification cannot have; say ?kind=multi-label")
-        classes = {str(label) for label in labels}
+            raise DataError(f"task '{name}': some labels are lists, which classification cannot have; specify ?kind=multi-label")
+        classes = dict.fromkeys(sorted({class_name(label) for label in labels if not isinstance(label, tuple)}, key=_natural))
     if not classes or (kind == "classification" and len(classes) < 2):
         rows = f"all {len(labels)} rows have" if len(labels) > 1 else "the only row to train on has"
-        found = f"{rows} the label '{next(iter(classes))}'" if classes else "no row has a label"
+        found = f"{rows} the label '{listed(classes)}'" if classes else "no row has a label"
         raise DataError(f"task '{name}': {found}; a head needs two classes to tell apart")
-    return TaskSpec(name, kind, tuple(sorted(classes, key=_natural)), head)
+    if kind == "classification" and asked is None:
+        _check_classes(name, list(classes), len(labels))
+    return TaskSpec(name, kind, tuple(classes), head)
+
+
+def _check_classes(name: str, classes: Sequence[str], rows: int) -> None:
+    """Raises DataError where nearly every row has a class of its own: numbers to learn as such, or a column of something else."""
+    numbers = all(number_of(one) is not None for one in classes)
+    few, share = (FEW_NUMBERS, OWN_NUMBERS) if numbers else (FEW_NAMES, OWN_NAMES)
+    if len(classes) > few and len(classes) > share * rows:
+        found = f"task '{name}': {rows:,} rows to train on have {len(classes):,} different labels ({listed(classes, 5)})"
+        way = "?kind=regression to learn them as numbers" if numbers else "?label=NAME to read another column"
+        raise DataError(f"{found}; specify {way}, or ?kind=classification to learn them as classes")
 
 
 def fits(spec: TaskSpec, labels: Sequence[Label], kind: Kind | None = None) -> bool:
     """Whether a head that exists can be trained on these labels: the same kind, and no label it does not know."""
-    if (kind or infer_kind(labels)) != spec.kind:
-        return False
-    return not unseen_labels(spec, labels)
+    return kind_for(spec, labels, kind) == spec.kind and not unseen_labels(spec, labels)
 
 
 def unseen_labels(spec: TaskSpec, labels: Sequence[Label]) -> Counter[str]:
     """Labels that the head has no output for, with how many rows carry them."""
     if spec.kind == "regression":
         return Counter()
-    known = set(spec.labels)
-    return Counter(part for label in labels for part in _several(label) if part not in known)
+    known = Known(spec.labels)
+    return Counter(part for label in labels for part in parts_of(label) if part not in known)
 
 
 def encode_labels(spec: TaskSpec, labels: Sequence[Label]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Labels as an array, and the rows it speaks of: rows with a label unseen in training are left out.
 
-    classification (N,) int64; multi-label (N, labels) float32 of 0 and 1; regression (N,) float32.
+    classification (N,) int64; multi-label (N, labels) float32 of 0 and 1; regression (N,) float32. Raises DataError for lists
+    where the head predicts one class.
     """
     if spec.kind == "regression":
         return _numbers(spec.name, labels).astype(np.float32), np.arange(len(labels))
-    index = {label: number for number, label in enumerate(spec.labels)}
-    kept = np.array([row for row, label in enumerate(labels) if all(part in index for part in _several(label))], np.int64)
+    if spec.kind == "classification" and any(isinstance(label, tuple) and len(label) != 1 for label in labels):
+        raise DataError(f"task '{spec.name}': some labels are lists, and its head predicts one class; give a label a row")
+    known = Known(spec.labels)
+    numbers = [[known.number(part) for part in parts_of(label)] for label in labels]
+    kept = np.array([row for row, found in enumerate(numbers) if None not in found], np.int64)
     if spec.kind == "classification":
-        return np.array([index[str(labels[row])] for row in kept], np.int64), kept
-    marks = np.zeros((len(kept), len(index)), np.float32)
+        return np.array([numbers[row][0] for row in kept], np.int64), kept
+    marks = np.zeros((len(kept), len(spec.labels)), np.float32)
     for place, row in enumerate(kept):
-        marks[place, [index[part] for part in _several(labels[row])]] = 1.0
+        marks[place, numbers[row]] = 1.0
     return marks, kept
 
 
-def _several(label: Label) -> tuple[str, ...]:
-    return label if isinstance(label, tuple) else (str(label),)
+def parts_of(label: Label) -> tuple[str, ...]:
+    """The classes that a label names."""
+    return label if isinstance(label, tuple) else (class_name(label),)
 
 
 def _numbers(name: str, labels: Sequence[Label]) -> NDArray[np.float64]:
-    try:
-        values = np.array([float(label) for label in labels])  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        wrong = next(label for label in labels if isinstance(label, tuple) or not _is_number(label))
-        raise DataError(f"task '{name}': label {wrong!r} is not a number, as regression needs") from None
+    wrong = next((label for label in labels if not _is_number(label)), None)
+    if wrong is not None:
+        raise DataError(f"task '{name}': label {shown(wrong)} is not a number, as regression needs")
+    values = np.array([float(label) for label in labels])  # type: ignore[arg-type]
     if not np.isfinite(values).all():
         raise DataError(f"task '{name}': row {int(np.flatnonzero(~np.isfinite(values))[0]) + 1} has a label that is not finite")
     return values
 
 
-def _is_number(label: str | float) -> bool:
+def _is_number(label: Label) -> bool:
     try:
-        float(label)
-    except ValueError:
+        float(label)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
         return False
     return True
 

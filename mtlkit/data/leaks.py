@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from mtlkit.config.architecture import Kind, TaskSpec
 from mtlkit.data.batching import Rows
 from mtlkit.data.findings import EXAMPLES, Finding, Problem, Split
-from mtlkit.data.labels import encode_labels
+from mtlkit.data.label_reader import Label
+from mtlkit.data.labels import encode_labels, parts_of
 from mtlkit.data.overlap import near_pairs
-from mtlkit.data.tables import Label
 
 
 def repeated_texts(split: Split) -> Iterator[Finding]:
@@ -51,7 +51,7 @@ def _values(splits: Sequence[Split], kind: Kind) -> tuple[list[NDArray[np.float6
         found = [encode_labels(spec, split.table.labels)[0].astype(np.float64) for split in splits]
         return found, float(found[0].std())
     codes: dict[Label, int] = {}
-    keys = [[tuple(sorted(one)) if isinstance(one, tuple) else str(one) for one in split.table.labels] for split in splits]
+    keys = [[tuple(sorted(parts_of(one))) for one in split.table.labels] for split in splits]
     return [np.array([codes.setdefault(key, len(codes)) for key in part], np.float64) for part in keys], 0.0
 
 

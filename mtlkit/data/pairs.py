@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows, generator
-from mtlkit.data.columns import label_value, pair_columns, score_column
+from mtlkit.data.columns import join_text, pair_columns, score_column, with_columns
 from mtlkit.data.grammar import Query, parse_source
+from mtlkit.data.held_out import SPLIT_SEED
+from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.readers import BadRow, Row, good_rows, place_of
 from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
-from mtlkit.data.tables import SPLIT_SEED, Reading, limited
+from mtlkit.data.tables import limited
+from mtlkit.data.values import label_value, shown
 from mtlkit.errors import DataError
 
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 2000
@@ -20,18 +24,19 @@ HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 2000
 
 @dataclass(frozen=True)
 class PairTable:
-    """First texts, second texts and, where they are asked for, scores, row by row."""
+    """First texts, second texts and, where they are asked for, scores, row by row; and how they were read."""
 
     firsts: list[str] = field(default_factory=list)
     seconds: list[str] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
+    record: SourceRecord = field(default_factory=lambda: SourceRecord(""), compare=False)
 
     def __len__(self) -> int:
         return len(self.firsts)
 
     def select(self, rows: Rows) -> PairTable:
         scores = [self.scores[row] for row in rows] if self.scores else []
-        return PairTable([self.firsts[row] for row in rows], [self.seconds[row] for row in rows], scores)
+        return PairTable([self.firsts[row] for row in rows], [self.seconds[row] for row in rows], scores, self.record)
 
     def all_values(self) -> list[str]:
         """Everything in it as texts, for its fingerprint."""
@@ -40,41 +45,60 @@ class PairTable:
 
 def read_pairs(source: Source, query: Query, split: str, reading: Reading, scored: bool) -> PairTable:
     """All pairs of one split. Raises DataError when there are none, or a column is not there."""
-    table = PairTable()
-    for row in good_rows(_checked(source, query, split, reading, scored), reading.on_bad_row, reading.tally):
-        table.firsts.append(row["first"])
-        table.seconds.append(row["second"])
-        if scored:
-            table.scores.append(row["score"])
-    if not len(table):
+    pairs = PairRows(source, query, split, reading, scored)
+    rows = list(good_rows(pairs.rows(), reading.on_bad_row, reading.tally))
+    if not rows:
         raise DataError(f"{source.name}: no pairs in split '{split}'; give a file with a header and rows")
+    scores = [row["score"] for row in rows] if scored else []
+    table = PairTable([row["first"] for row in rows], [row["second"] for row in rows], scores, pairs.record)
     return table.select(limited(len(table), query.limit)) if query.limit is not None else table
 
 
-def _checked(source: Source, query: Query, split: str, reading: Reading, scored: bool) -> Iterator[Row | BadRow]:
-    first = second = score = ""
-    for number, row in enumerate(source.rows(split, query.encoding or reading.encoding), 1):
-        if isinstance(row, BadRow):
-            yield row
-            continue
-        if not first:
-            first, second = pair_columns(list(row), query.first, query.second, source.name)
-            if scored:
-                score = score_column(list(row), query.label, source.name)
-        empty = next((column for column in (first, second) if row.get(column) is None), None)
-        value = label_value(row.get(score)) if scored else 0.0
-        if empty is not None:
-            yield BadRow(f"{place_of(row, source.name, number)}: no text in column '{empty}'")
-        elif (number_of := _number(value)) is None:
-            place = place_of(row, source.name, number)
-            yield BadRow(f"{place}: no finite number in column '{score}', but {row.get(score)!r}")
-        else:
-            yield {"first": str(row[first]), "second": str(row[second]), "score": number_of}
+class PairRows:
+    """The rows of a split with the two texts of a pair, and how these are found."""
+
+    def __init__(self, source: Source, query: Query, split: str, reading: Reading, scored: bool) -> None:
+        self.source, self.query, self.split, self.reading, self.scored = source, query, split, reading, scored
+        self.record = SourceRecord(source.name)
+
+    def rows(self) -> Iterator[Row | BadRow]:
+        """{"first", "second", "score"} a row."""
+        name = self.source.name
+        columns, rows = with_columns(self.source.rows(self.split, self.query.encoding or self.reading.encoding))
+        first, second, score = self._choose(columns) if columns else ("", "", "")
+        for number, row in enumerate(rows, 1):
+            if isinstance(row, BadRow):
+                yield row
+                continue
+            if not first:
+                first, second, score = self._choose(list(row))
+            one, other = (join_text(row, [column], name, number) for column in (first, second))
+            if isinstance(bad := next((text for text in (one, other) if isinstance(text, BadRow)), None), BadRow):
+                yield bad
+            elif (value := _number(row.get(score)) if self.scored else 0.0) is None:
+                place = place_of(row, name, number)
+                yield BadRow(f"{place}: no finite number in column '{score}', but {shown(row.get(score))}")
+            else:
+                yield {"first": one, "second": other, "score": value}
+
+    def _choose(self, columns: list[str]) -> tuple[str, str, str]:
+        query, name = self.query, self.source.name
+        first, second = pair_columns(columns, query.first, query.second, name)
+        score = score_column(columns, query.label, name) if self.scored else ""
+        taken = (first, second, *([score] if score else []))
+        self.record = replace(
+            self.source.record(query.encoding or self.reading.encoding),
+            first=first,
+            second=second,
+            label=(score,) if score else (),
+            unused=tuple(column for column in columns if column not in taken),
+        )
+        return first, second, score
 
 
 def _number(value: object) -> float | None:
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = float(label_value(value))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return None
     return number if np.isfinite(number) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.labels import encode_labels, unseen_labels
 from mtlkit.data.tables import Table
 from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.data.values import quoted
 from mtlkit.errors import DataError
 
 
@@ -44,12 +46,13 @@ class LabelledTexts:
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task with the rows it trains on and those its epochs are judged by."""
+    """A task with the rows it trains on and those its epochs are judged by, and how these were read."""
 
     spec: TaskSpec
     train: LabelledTexts
     validation: LabelledTexts
     fingerprint: dict[str, Any]
+    record: SourceRecord
 
     @property
     def name(self) -> str:
@@ -61,7 +64,8 @@ def prepare(spec: TaskSpec, table: Table, encoder: TextEncoder) -> LabelledTexts
     labels, kept = encode_labels(spec, table.labels)
     unseen = unseen_labels(spec, table.labels)
     if not len(kept):
-        raise DataError(f"task '{spec.name}': no row has a label that the head knows; it knows {', '.join(spec.labels)}")
+        there = f"the data has {quoted(unseen)}, the head knows {quoted(spec.labels)}"
+        raise DataError(f"task '{spec.name}': no row has a label that the head knows; {there}")
     encoded = encode_cached(table.select(kept).texts, encoder)
     return LabelledTexts(encoded, labels, kept, unseen)
 
@@ -79,4 +83,5 @@ def prepare_task(
         },
         **({"watched": True} if watched else {}),
     }
-    return TaskData(spec, prepare(spec, train, encoder), prepare(spec, validation, encoder), data)
+    record = replace(train.record, source=source, kind=spec.kind)
+    return TaskData(spec, prepare(spec, train, encoder), prepare(spec, validation, encoder), data, record)

@@ -8,7 +8,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from mtlkit.data.columns import join_text, text_columns
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.columns import join_text, text_columns, with_columns
 from mtlkit.data.formats.files import LocalFile, split_suffix
 from mtlkit.data.grammar import parse_source
 from mtlkit.data.parquet import parquet_batches, parquet_file
@@ -19,8 +20,9 @@ from mtlkit.errors import DataError
 WAY = "specify --column NAME"
 
 
-def read_column(given: str | Path, column: str | None, encoding: str) -> Iterator[str]:
-    """The texts of a source, which may have keys, in the order of its rows; several columns joined. Raises DataError."""
+def read_column(given: str | Path, column: str | None, encoding: str, recorded: Sequence[SourceRecord] = ()) -> Iterator[str]:
+    """The texts of a source, which may have keys, in the order of its rows; several columns joined. `recorded` is how a model's
+    tasks read theirs: their columns are read where none is named. Raises DataError."""
     address, query = parse_source(address_of(given))
     source = open_source(address, query)
     column, encoding = column or query.text, query.encoding or encoding
@@ -29,10 +31,10 @@ def read_column(given: str | Path, column: str | None, encoding: str) -> Iterato
     if isinstance(source, HubSource):
         raise DataError(f"{address}: no such file")
     if isinstance(source, FileSource) and _is_parquet(source.path.name):
-        lots = _parquet_lots(LocalFile(source.path), column)
+        lots = _parquet_lots(LocalFile(source.path), column, recorded)
         if lots is not None:
             return chain.from_iterable(lots)
-    return _texts_of_rows(source, existing_split(source, query.split), column, encoding)
+    return _texts_of_rows(source, existing_split(source, query.split), column, encoding, recorded)
 
 
 def address_of(given: str | Path) -> str:
@@ -54,21 +56,26 @@ def _is_parquet(name: str) -> bool:
     return split_suffix(name) == (".parquet", None)
 
 
-def _texts_of_rows(source: Source, split: str, column: str | None, encoding: str) -> Iterator[str]:
+def _texts_of_rows(
+    source: Source, split: str, column: str | None, encoding: str, recorded: Sequence[SourceRecord]
+) -> Iterator[str]:
     columns: list[str] = []
-    for number, row in enumerate(source.rows(split, encoding), 1):
+    if source.record(encoding).format == "txt":  # its lines are texts, whatever columns the model's data had
+        recorded = ()
+    names, rows = with_columns(source.rows(split, encoding))
+    for number, row in enumerate(rows, 1):
         if isinstance(row, BadRow):  # never skipped, so that rows keep their places
             raise DataError(row.reason)
-        columns = columns or text_columns(list(row), column, source.name, WAY)
-        text = join_text(row, columns)
-        if text is None:
-            raise _no_text(source.name, number, columns)
+        columns = columns or text_columns(names or list(row), column, source.name, WAY, recorded)
+        text = join_text(row, columns, source.name, number)
+        if isinstance(text, BadRow):
+            raise DataError(text.reason)
         yield text
     if not columns:
         raise _no_rows(source.name)
 
 
-def _parquet_lots(file: LocalFile, column: str | None) -> Iterator[list[str]] | None:
+def _parquet_lots(file: LocalFile, column: str | None, recorded: Sequence[SourceRecord]) -> Iterator[list[str]] | None:
     """Lists of texts, of nothing but the columns asked for; None where these hold something other than plain text."""
     import pyarrow
 
@@ -78,7 +85,7 @@ def _parquet_lots(file: LocalFile, column: str | None) -> Iterator[list[str]] | 
             raise _no_rows(str(file))
     if column is not None and any("." in name and name not in schema.names for name in column.split("+")):
         return None  # a nested field
-    columns = text_columns(schema.names, column, str(file), WAY)
+    columns = text_columns(schema.names, column, str(file), WAY, recorded)
     plain = (pyarrow.string(), pyarrow.large_string())
     return _read_lots(file, columns) if all(schema.field(name).type in plain for name in columns) else None
 

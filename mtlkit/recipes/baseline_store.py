@@ -14,9 +14,10 @@ from safetensors.numpy import load_file, save_file
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.cache import fingerprint
 from mtlkit.data.grammar import parse_source
+from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.readers import Tally
 from mtlkit.data.sources import existing_split, find_split, open_source
-from mtlkit.data.tables import Reading, read_for_evaluation
+from mtlkit.data.tables import read_for_evaluation
 from mtlkit.data.tasks import LabelledTexts, prepare
 from mtlkit.errors import MtlkitError
 from mtlkit.inference.compute import Compute
@@ -48,7 +49,7 @@ def rows_to_score(options: TrainMtlOptions, sources: Mapping[str, str], prepared
     """Those of each task. Raises DataError."""
     found = {}
     for name, source in sources.items():
-        reading = Reading(options.encoding, options.on_bad_row, Tally())
+        reading = Reading(options.encoding, options.on_bad_row, Tally(), recorded=prepared.sources.get(name))
         path, query = parse_source(source)
         opened = open_source(path, query)
         unseen = find_split(opened, "test") not in (None, existing_split(opened, query.split))

@@ -13,11 +13,13 @@ from mtlkit.config.checking import CheckDataOptions
 from mtlkit.data.class_checks import count_classes, sorted_labels, uneven_classes, unseen_classes
 from mtlkit.data.findings import MOST_TOKENS, Finding, Lengths, Split, SplitSummary, TaskSummary
 from mtlkit.data.grammar import named_sources, parse_source
+from mtlkit.data.label_reader import Label
+from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.labels import infer_kind
 from mtlkit.data.leaks import near_texts, repeated_texts, shared_texts
 from mtlkit.data.overlap import TextNumbers
 from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Label, Reading, holds_out, read_test, read_train_and_validation
+from mtlkit.data.tables import holds_out, read_test, read_train_and_validation
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.recipes.finding import find_model
 from mtlkit.recipes.first_look import quick_findings, splits_of
@@ -83,7 +85,7 @@ def read_splits(name: str, source: str, reading: Reading, numbers: TextNumbers) 
 
 def kind_of(source: str, labels: Sequence[Label]) -> Kind:
     """The kind of a task: what its source says, else what its labels look like."""
-    kind: Kind = parse_source(source)[1].kind or infer_kind(labels)  # type: ignore[assignment]
+    kind: Kind = parse_source(source)[1].kind or infer_kind(labels)
     return kind
 
 

@@ -155,7 +155,7 @@ def _encoded(
     def encode(number: int, texts: list[str]) -> Part:
         return Part(number, texts, None if done and done.holds(number, texts) else loaded.encode(texts))
 
-    made = starmap(encode, enumerate(parts(stream_texts(options, standard_input))))
+    made = starmap(encode, enumerate(parts(stream_texts(options, standard_input, loaded.recorded()))))
     yield from made if options.input is None or reads_standard_input(options) else ahead(made)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.cache import encode_cached
 from mtlkit.data.corpus import read_corpus, read_texts
 from mtlkit.data.grammar import named_sources, parse_source
+from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Reading, Table, read_for_evaluation
+from mtlkit.data.tables import Table, read_for_evaluation
 from mtlkit.data.tasks import prepare
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.engine import ROUTER, Array
@@ -27,7 +28,6 @@ from mtlkit.recipes.probe import Probe, check_probe, probe
 from mtlkit.recipes.routing import score_router
 from mtlkit.recipes.sts import Sts, measure_sts
 from mtlkit.recipes.vectors import width_of
-from mtlkit.runs import RunRecord
 
 PAIRS = 5  # of the most confused classes
 
@@ -98,7 +98,8 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
     routed: dict[str, Routed] = {}
     base: dict[str, float] = {}
     for name, source in sources.items():
-        table, split = read_for_evaluation(source, options.split, reading, named=bool(options.task))
+        recorded = replace(reading, recorded=loaded.checkpoint.sources.get(name))
+        table, split = read_for_evaluation(source, options.split, recorded, named=bool(options.task))
         tasks[name], routed[name] = evaluate_task(loaded, name, table, split)
     if not loaded.tasks:
         base = evaluate_base(options, loaded, tally)
@@ -117,7 +118,8 @@ def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, reading: Reading
         parse_source(source)
     sources = probe_sources(options, loaded) if options.probe else {}
     sts = [measure_sts(source, options, loaded, reading) for source in options.sts]
-    probes = {name: probe(name, source, options, loaded, reading) for name, source in sources.items()}
+    recorded = {name: replace(reading, recorded=loaded.checkpoint.sources.get(name)) for name in sources}
+    probes = {name: probe(name, source, options, loaded, recorded[name]) for name, source in sources.items()}
     return Evaluation(loaded.name, options.split, sts=sts, probes=probes, tally=reading.tally)
 
 
@@ -138,7 +140,7 @@ def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: Tally) -> di
         raise UsageError(f"--text measures a base, and {loaded.name} predicts no next token, it sees whole texts; leave it out")
     if not isinstance(engine := loaded.engine, TorchEngine):
         raise UsageError(f"{loaded.name} has no heads, and perplexity needs weights; name the run itself, with --backend torch")
-    texts = evaluation_texts(options, loaded.record, tally)
+    texts = evaluation_texts(options, loaded, tally)
     windows = held_out_windows(encode_cached(texts, loaded.encoder, whole=True).ids, loaded.checkpoint.architecture.max_length)
     return perplexity(engine.model.backbone, windows, texts, engine.compute)
 
@@ -210,9 +212,11 @@ def most_confused(labels: tuple[str, ...], true: NDArray[Any], predicted: NDArra
     ]
 
 
-def evaluation_texts(options: EvalOptions, record: RunRecord | None, tally: Tally) -> list[str]:
+def evaluation_texts(options: EvalOptions, loaded: LoadedModel, tally: Tally) -> list[str]:
     """Texts for a base's perplexity: those given, else the held-out texts of its training."""
+    record = loaded.record
     if options.text or record is None:
-        return [text for source in options.text for text in read_texts(source, options.encoding, options.on_bad_row, tally)]
+        read = (options.encoding, options.on_bad_row, tally, dict(loaded.checkpoint.sources))
+        return [text for source in options.text for text in read_texts(source, *read)]
     trained: Mapping[str, Any] = record.options
     return read_corpus(record.data["sources"], trained["encoding"], trained["on_bad_row"], record.seed)[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from mtlkit.config.architecture import Kind
-from mtlkit.data.class_checks import blank_texts, one_class
+from mtlkit.data.class_checks import alike_labels, blank_texts, one_class
 from mtlkit.data.findings import Finding, Split, split_of
 from mtlkit.data.leaks import overlap, two_labels
 from mtlkit.data.overlap import TextNumbers
@@ -30,6 +30,7 @@ def quick_findings(splits: Sequence[Split], kind: Kind) -> Iterator[Finding]:
     train, *others = splits
     if kind != "regression":
         yield from one_class(train)
+        yield from alike_labels(splits)
     for split in splits:
         yield from blank_texts(split)
     for other in others:

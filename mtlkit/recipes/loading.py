@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.common import Device
 from mtlkit.config.inference import Backend, InferencePrecision
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.errors import UsageError, listed, suggest
@@ -82,6 +83,11 @@ class LoadedModel:
 
         head = "" if self.record else head_left_out(self.path)
         return f"the {head} is not supported, so {self.name} has no heads" if head else f"{self.name} has no heads"
+
+    def recorded(self, task: str | None = None) -> list[SourceRecord]:
+        """How the data of its tasks was read, or that of one task."""
+        sources = self.checkpoint.sources
+        return [record for name, record in sources.items() if task in (None, name)]
 
     def embed(
         self,

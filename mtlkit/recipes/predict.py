@@ -15,7 +15,7 @@ def predict(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO
     """One dict a text: {"text", "tasks": {task: answer}}, as `LoadedModel.predict` answers, in the order of the texts; and
     {"router": {task: likelihood}} where a router chose the heads."""
     count = 0
-    for texts in parts(stream_texts(options, standard_input)):
+    for texts in parts(stream_texts(options, standard_input, loaded.recorded(options.task))):
         with rows_from(count):
             answers = loaded.predict(texts, options.task)
         count += len(texts)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
 from mtlkit.data.batching import Rows
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.grammar import parse_source
-from mtlkit.data.labels import infer_kind
+from mtlkit.data.labelled_rows import Reading
+from mtlkit.data.labels import kind_for
 from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Reading, cap_tables, read_train_and_validation
+from mtlkit.data.tables import cap_tables, holds_out, read_train_and_validation
 from mtlkit.data.tasks import TaskData, prepare_task
 from mtlkit.errors import UsageError
 from mtlkit.recipes.finding import Found
@@ -20,6 +22,7 @@ from mtlkit.recipes.first_look import first_look
 from mtlkit.recipes.keeping import Keeping
 from mtlkit.recipes.start import Start, fit_heads, start_from, start_from_scratch
 from mtlkit.recipes.vector_objectives import load_lesson
+from mtlkit.report.sources import source_line, unseen_line
 from mtlkit.training.events import Event, Note
 from mtlkit.training.freezing import Freezing
 from mtlkit.training.imbalance import drawn_classes, loss_options
@@ -49,13 +52,14 @@ class Checked:
 @dataclass(frozen=True)
 class Prepared:
     """A model to train, what it is to learn by name, the fingerprint of each one's data, the tasks whose heads the starting
-    model brought, and the classes of the rows of tasks whose classes are drawn alike."""
+    model brought, the classes of the rows of tasks whose classes are drawn alike, and how the data of every task was read."""
 
     start: Start
     objectives: Mapping[str, Objective]
     data: dict[str, Any]
     known: frozenset[str] = frozenset()
     classes: Mapping[str, Rows] = field(default_factory=dict)
+    sources: Mapping[str, SourceRecord] = field(default_factory=dict)
 
 
 def prepare_objectives(options: Options, checked: Checked) -> Generator[Event, None, Prepared]:
@@ -64,7 +68,7 @@ def prepare_objectives(options: Options, checked: Checked) -> Generator[Event, N
     if isinstance(options, TrainSentenceOptions) and options.objective != "classify":
         ((name, source),) = checked.sources.items()
         lesson = yield from load_lesson(options, checked.found, source, reading)
-        prepared = Prepared(lesson.start, {name: lesson.objective}, {name: lesson.data})
+        prepared = Prepared(lesson.start, {name: lesson.objective}, {name: lesson.data}, sources={name: lesson.record})
         if cut := cut_texts(lesson.objective.train.encoded, lesson.start):
             yield Note(f"{name}: {cut}")
     else:
@@ -81,7 +85,8 @@ def prepare_objectives(options: Options, checked: Checked) -> Generator[Event, N
         )
         classes = drawn_classes(trained) if options.sampling == "balanced" else {}
         objectives = head_objectives(loaded.start.model, loaded.tasks, losses)
-        prepared = Prepared(loaded.start, objectives, data, loaded.known, classes)
+        records = {name: task.record for name, task in loaded.tasks.items()}
+        prepared = Prepared(loaded.start, objectives, data, loaded.known, classes, records)
     if reading.tally.skipped:
         yield Note(str(reading.tally), warning=True)
     return prepared
@@ -120,8 +125,8 @@ def load(options: Options, checked: Checked, reading: Reading) -> Loaded:
 def watched_task(start: Start, name: str, source: str, reading: Reading) -> TaskData:
     """The data of a head that is only evaluated. Raises UsageError where it is of another kind."""
     spec = start.model.tasks[name]
-    train, validation = read_train_and_validation(source, reading)
-    kind = parse_source(source)[1].kind or infer_kind(validation.labels)
+    train, validation = read_train_and_validation(source, replace(reading, recorded=start.sources.get(name)))
+    kind = kind_for(spec, validation.labels, validation.record.kind)
     if kind != spec.kind:
         raise UsageError(f"--watch {name}: its labels are of {kind}, and the head is for {spec.kind}; give its own data")
     return prepare_task(spec, source, train, validation, start.encoder, watched=True)
@@ -132,12 +137,20 @@ def describe_tasks(tasks: dict[str, TaskData], start: Start, keeping: Keeping) -
     for name, task in tasks.items():
         what = f"{len(task.spec.labels)} classes" if task.spec.labels else task.spec.kind
         used = "rehearse" if name in keeping.rehearsed else "train on"
-        counts = f"{len(task.train):,} rows to {used}, {len(task.validation):,} to validate"
+        counts = f"{len(task.train):,} rows to {used}, {len(task.validation):,} to validate{held_out_share(task)}"
         if name in keeping.watched and name not in keeping.rehearsed:
             counts = f"watched on {len(task.validation):,} rows"
+        yield Note(source_line(task.record, name))
         yield Note(f"{name}: {', '.join(filter(None, (counts, what, cut_texts(task.train.encoded, start))))}")
-        for label, rows in task.validation.unseen.most_common(3):
-            yield Note(f"{name}: {rows} validation rows have the label '{label}', unseen in training; left out", warning=True)
+        if unseen := task.validation.unseen:
+            yield Note(f"{name}: {unseen_line(unseen, 'validation row')}; left out", warning=True)
+
+
+def held_out_share(task: TaskData) -> str:
+    """Which part of the rows is held out, where the source has no validation split."""
+    if not holds_out(task.record.source):
+        return ""
+    return f" ({len(task.validation) / (len(task.train) + len(task.validation)):.1%} held out)"
 
 
 def cut_texts(encoded: Encoded, start: Start) -> str:

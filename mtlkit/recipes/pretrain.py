@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from mtlkit.config.architecture import Architecture, Encoding
 from mtlkit.config.plain import to_json
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.training import PretrainOptions
 from mtlkit.data.batching import Windows
 from mtlkit.data.cache import encode_cached, fingerprint
@@ -25,6 +26,7 @@ from mtlkit.recipes.next_command import next_command
 from mtlkit.recipes.perplexity import held_out_windows, perplexity
 from mtlkit.recipes.saving import Making, Product, save_run
 from mtlkit.recipes.workplace import Workplace, workplace
+from mtlkit.report.sources import source_line
 from mtlkit.runs import TOKENIZER, staged
 from mtlkit.training.events import Event, Finished, Note, result
 from mtlkit.training.loop import DivergedStep
@@ -50,13 +52,15 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Texts in windows of tokens, those held out with their texts, the tokenizer made from the others, and the fingerprint."""
+    """Texts in windows of tokens, those held out with their texts, the tokenizer made from the others, the fingerprint, and how
+    each source was read."""
 
     windows: Windows
     validation: Windows
     held_out: list[str]
     tokenizer: Tokenizer
     data: dict[str, Any]
+    records: dict[str, SourceRecord]
 
 
 def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Iterator[Event]:
@@ -93,7 +97,7 @@ def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Itera
         print(to_json({"step": training.steps, "validation": metrics}), file=log)
     if options.keep_state:
         saver.save(training.reached.step, training.snapshot(complete=True))
-    product = Product(MultiTaskModel(model), corpus.tokenizer, "base", Encoding(options.context))
+    product = Product(MultiTaskModel(model), corpus.tokenizer, "base", Encoding(options.context), corpus.records)
     with staged(out) as folder:
         place.hand_over(folder)
         save_run(folder, out, product, Making("pretrain", options, corpus.data), metrics)
@@ -104,7 +108,9 @@ def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Itera
 
 def _read(options: PretrainOptions) -> Generator[Event, None, Corpus]:
     """The texts, and the tokenizer that is trained on them."""
-    texts, held_out, tally = read_corpus(options.sources, options.encoding, options.on_bad_row, options.seed)
+    records: dict[str, SourceRecord] = {}
+    texts, held_out, tally = read_corpus(options.sources, options.encoding, options.on_bad_row, options.seed, records)
+    yield from (Note(source_line(record, name)) for name, record in records.items())
     yield Note(f"{len(texts):,} texts to train on, {len(held_out):,} held out, from {', '.join(options.sources)}")
     if tally.skipped:
         yield Note(f"{tally.skipped:,} rows skipped, such as {tally.reasons[0]}", warning=True)
@@ -115,4 +121,4 @@ def _read(options: PretrainOptions) -> Generator[Event, None, Corpus]:
     if not len(windows):
         raise DataError(f"{len(windows.ids):,} tokens do not fill one window of --context {options.context}; add text")
     data = {"texts": fingerprint(texts), "held_out": fingerprint(held_out), "sources": options.sources}
-    return Corpus(windows, validation, held_out, tokenizer, data)
+    return Corpus(windows, validation, held_out, tokenizer, data, records)

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.inference import EvalOptions
-from mtlkit.data.grammar import parse_source
-from mtlkit.data.labels import infer_kind, infer_spec
-from mtlkit.data.tables import Reading, Table, read_train_and_test
+from mtlkit.data.labelled_rows import Reading
+from mtlkit.data.labels import infer_kind, infer_spec, parts_of
+from mtlkit.data.tables import Table, read_train_and_test
 from mtlkit.data.tasks import LabelledTexts, prepare
 from mtlkit.errors import DataError, UsageError
 from mtlkit.intervals import Interval, wilson
@@ -67,7 +67,7 @@ def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, rea
     """
     width = width_of(options, loaded)
     train_table, test_table = read_train_and_test(source, options.split, reading)
-    kind = parse_source(source)[1].kind or infer_kind(train_table.labels)
+    kind = train_table.record.kind or infer_kind(train_table.labels)
     if kind != "classification":
         raise UsageError(f"--probe is for classification, and task '{name}' is {kind}; name others with --task NAME=SOURCE")
     spec = infer_spec(name, train_table.labels, "linear", "classification")
@@ -88,7 +88,7 @@ def features(loaded: LoadedModel, texts: LabelledTexts, dim: int) -> NDArray[np.
 
 def folds_of(name: str, table: Table) -> int:
     """Five, or as many as keep two classes in the training rows of every fold. Raises DataError where two are too many."""
-    counts = np.unique([str(label) for label in table.labels], return_counts=True)[1]
+    counts = np.unique([parts_of(label)[0] for label in table.labels], return_counts=True)[1]
     folds = min(FOLDS, int(np.sort(counts)[-2]))
     if folds < 2:
         raise DataError(f"task '{name}': too few rows to cross-validate on; give two rows at least of two classes")

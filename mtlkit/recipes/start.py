@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import nn
 
-from mtlkit.config.architecture import Encoding, Stage, TaskSpec
+from mtlkit.config.architecture import Encoding, Kind, Stage, TaskSpec
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.task_training import TaskTrainingOptions
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.data.labels import fits, infer_spec
 from mtlkit.data.tables import Table
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.data.values import quoted
 from mtlkit.errors import UsageError
 from mtlkit.model.digest import digest_of
 from mtlkit.model.encoder import Encoder
@@ -28,13 +30,14 @@ from mtlkit.training.freezing import Freezing
 @dataclass(frozen=True)
 class Start:
     """A model to train, how it reads texts, where it came from (`origin` is None for fresh weights), how its vectors are made and
-    compared, and what to tell the user of it."""
+    compared, what to tell the user of it, and how the data of its heads was read."""
 
     model: MultiTaskModel
     encoder: TextEncoder
     origin: Found | None
     vectors: VectorSettings = field(default_factory=VectorSettings)
     notes: tuple[str, ...] = ()
+    sources: Mapping[str, SourceRecord] = field(default_factory=dict)
 
     @property
     def parent(self) -> dict[str, str] | None:
@@ -63,7 +66,7 @@ def start_from(found: Found, options: TaskTrainingOptions) -> Start:
     given = loaded.checkpoint.vectors
     encoder = with_prompt(encoder, given, options.prompt)
     notes = tuple(filter(None, (loaded.note, prompt_note(encoder.prompt, given, options.prompt))))
-    return Start(loaded.model, encoder, found, given.with_default(options.prompt), notes)
+    return Start(loaded.model, encoder, found, given.with_default(options.prompt), notes, loaded.checkpoint.sources)
 
 
 def start_from_scratch(options: TaskTrainingOptions, texts: Sequence[str]) -> Start:
@@ -89,7 +92,7 @@ def set_dropout(model: MultiTaskModel, rate: float) -> None:
 def fit_heads(
     start: Start,
     tables: Mapping[str, Table],
-    kinds: Mapping[str, str | None],
+    kinds: Mapping[str, Kind | None],
     head: str,
     freezing: Freezing,
     seed: int,
@@ -104,12 +107,12 @@ def fit_heads(
     for name, table in tables.items():
         known = start.model.tasks.get(name)
         kind = kinds[name]
-        if known is not None and fits(known, table.labels, kind):  # type: ignore[arg-type]
+        if known is not None and fits(known, table.labels, kind):
             specs[name] = known
             continue
-        spec = infer_spec(name, table.labels, head, kind)  # type: ignore[arg-type]
+        spec = infer_spec(name, table.labels, head, kind, table.record.names)
         if known is not None:
-            reason = f"head '{name}' of {start.origin} was trained for other labels ({', '.join(known.labels) or known.kind})"
+            reason = f"head '{name}' of {start.origin} was trained for other labels ({quoted(known.labels) or known.kind})"
             if freezing.always.intersection(head_weights(name, known.head)):
                 raise UsageError(f"--freeze head:{name}: {reason}; give data with those labels, or another task name")
             notes.append(f"{reason}; a fresh one takes its place")

@@ -10,8 +10,8 @@ import numpy as np
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.vector_settings import Similarity
 from mtlkit.data.batching import generator
+from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.pairs import read_scored_pairs
-from mtlkit.data.tables import Reading
 from mtlkit.errors import DataError
 from mtlkit.intervals import Interval, bootstrap_correlations
 from mtlkit.metrics import correlation, correlation_of_ranks

@@ -110,7 +110,8 @@ def _train(options: Options, stages: Stages, place: Workplace[Any], ready: Ready
         except DivergedStep as error:
             raise place.diverged(error, texts_of(error.pieces, prepared)) from None
     metrics = outcome.metrics()
-    product = Product(start.model, start.encoder.tokenizer, stages.stage, start.encoder.encoding, vectors=start.vectors)
+    sources = {name: record for name, record in start.sources.items() if name in start.model.tasks} | dict(prepared.sources)
+    product = Product(start.model, start.encoder.tokenizer, stages.stage, start.encoder.encoding, sources, start.vectors)
     made = Making(stages.command, options, prepared.data, start.parent)
     with staged(out) as folder:
         place.hand_over(folder)

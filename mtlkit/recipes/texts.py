@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 from typing import TextIO
 
 from mtlkit.config.inference import TextOptions
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.grammar import parse_source
 from mtlkit.data.text_files import count_rows, read_column
 from mtlkit.errors import DataError, UsageError
@@ -15,14 +16,17 @@ PART_TEXTS = 4096  # held at a time: enough for batches of like length, few enou
 PART_LETTERS = 1 << 24
 
 
-def stream_texts(options: TextOptions, standard_input: TextIO) -> Iterator[str]:
-    """Texts one by one, blank ones too, so that rows keep their places. Raises UsageError when none or two origins are given."""
+def stream_texts(options: TextOptions, standard_input: TextIO, recorded: Sequence[SourceRecord] = ()) -> Iterator[str]:
+    """Texts one by one, blank ones too, so that rows keep their places; `recorded` is how the model's tasks read theirs.
+
+    Raises UsageError when none or two origins are given.
+    """
     if options.input is not None and options.texts:
         raise UsageError("texts and --input are given; use one of them")
     if options.texts == ["-"] or str(options.input) == "-":
         return lines_of(standard_input, options.encoding)
     if options.input is not None:
-        return read_column(options.input, options.column, options.encoding)
+        return read_column(options.input, options.column, options.encoding, recorded)
     if not options.texts:
         raise UsageError("no texts; give some as arguments, '-' for standard input, or a file with --input")
     for text in options.texts:  # bytes that are not UTF-8 come from the shell as surrogates

@@ -6,11 +6,12 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.training import ObjectiveName, TrainSentenceOptions
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.corpus import read_train_and_held_out
+from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.pairs import PairTable, read_train_and_validation_pairs
-from mtlkit.data.tables import Reading
 from mtlkit.data.vector_tasks import PairTexts, TargetTexts, prepare_pairs
 from mtlkit.errors import UsageError
 from mtlkit.model.weight_names import parts_of
@@ -26,11 +27,12 @@ from mtlkit.training.vectors import Distill, Pairs, Similarity
 
 @dataclass(frozen=True)
 class Lesson:
-    """A model to train, what it is to learn, and the fingerprint of the data."""
+    """A model to train, what it is to learn, the fingerprint of the data, and how it was read."""
 
     start: Start
     objective: Objective
     data: dict[str, Any]
+    record: SourceRecord
 
 
 def check_objective(options: TrainSentenceOptions, found: Found | None, freezing: Freezing, dim: int) -> None:
@@ -77,7 +79,8 @@ def _start(options: TrainSentenceOptions, found: Found | None, texts: Sequence[s
 
 def _distill(options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading) -> Generator[Event, None, Lesson]:
     teacher = open_teacher(options)
-    train, held_out = read_train_and_held_out(source, reading)
+    records: dict[str, SourceRecord] = {}
+    train, held_out = read_train_and_held_out(source, reading, records)
     yield Note(
         f"teacher: {teacher.model.name}, vectors of {teacher.model.dim}; "
         f"{len(train):,} texts to train on, {len(held_out):,} held out"
@@ -95,31 +98,32 @@ def _distill(options: TrainSentenceOptions, found: Found | None, source: str, re
     held_out_vectors = yield from teacher.vectors(held_out)
     validation = TargetTexts(encode_cached(held_out, start.encoder), turned(held_out_vectors, axes))
     data = {"source": source, "train": _fingerprint(train), "validation": _fingerprint(held_out), "teacher": teacher.record}
-    return Lesson(start, Distill(examples, validation, options.distill_loss, widths), data)
+    return Lesson(start, Distill(examples, validation, options.distill_loss, widths), data, records[source])
 
 
 def _pairs(options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading) -> Generator[Event, None, Lesson]:
-    start, train, validation, data = yield from _read_pairs(options, found, source, reading, scored=False)
-    return Lesson(start, Pairs(train, validation, options.temperature, options.widths(start.model.dim)), data)
+    start, train, validation, data, record = yield from _read_pairs(options, found, source, reading, scored=False)
+    pairs = Pairs(train, validation, options.temperature, options.widths(start.model.dim))
+    return Lesson(start, pairs, data, record)
 
 
 def _similarity(
     options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading
 ) -> Generator[Event, None, Lesson]:
-    start, train, validation, data = yield from _read_pairs(options, found, source, reading, scored=True)
-    return Lesson(start, Similarity(train, validation, options.widths(start.model.dim)), data)
+    start, train, validation, data, record = yield from _read_pairs(options, found, source, reading, scored=True)
+    return Lesson(start, Similarity(train, validation, options.widths(start.model.dim)), data, record)
 
 
 def _read_pairs(
     options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading, scored: bool
-) -> Generator[Event, None, tuple[Start, PairTexts, PairTexts, dict[str, Any]]]:
+) -> Generator[Event, None, tuple[Start, PairTexts, PairTexts, dict[str, Any], SourceRecord]]:
     tables = read_train_and_validation_pairs(source, reading, scored)
     yield Note(f"{len(tables[0]):,} pairs to train on, {len(tables[1]):,} to validate")
     start = _start(options, found, [*tables[0].firsts, *tables[0].seconds])
     prepared = [prepare_pairs(table.firsts, table.seconds, table.scores, start.encoder) for table in tables]
     values = [PairTable.all_values(table) for table in tables]
     data = {"source": source, "train": _fingerprint(values[0]), "validation": _fingerprint(values[1])}
-    return start, prepared[0], prepared[1], data
+    return start, prepared[0], prepared[1], data, tables[0].record
 
 
 def _fingerprint(texts: Sequence[str]) -> dict[str, Any]:

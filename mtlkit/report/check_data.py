@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import PurePath
 
 from rich.console import Group
 
 from mtlkit.data.findings import MOST_TOKENS, Example, Finding, SplitSummary, TaskSummary
+from mtlkit.data.label_reader import alike
 from mtlkit.data.overlap import NEAR
 from mtlkit.errors import listed, shorten
 from mtlkit.report.columns import narrow
@@ -45,6 +47,8 @@ def class_table(task: TaskSummary, width: int) -> Group:
         figures.append([split.name, *("" if one is None else f"{one:,}" for one in rows)])
         figures.append(["%", *("" if one is None else number(100 * one / split.rows, 1) for one in rows)])
     train = list(task.splits[0].classes.values()) or [1]
+    twins = {name for group in alike(classes) for name in group}
+    names = [spelled([name]) if name in twins else name for name in names]
     title = f"{task.name}: {counted(len(classes), 'class', 'classes')} (largest / smallest in train: {train[0] / train[-1]:.1f})"
     return titled(title, narrow({"class": names}, figures, width))
 
@@ -106,10 +110,26 @@ def verb(finding: Finding, one: str, several: str) -> str:
     return one if finding.rows == 1 else several
 
 
+def spelled(labels: Sequence[str]) -> str:
+    """Labels so that blanks and letters that look alike can be told apart."""
+    plain = [unicodedata.normalize("NFKC", label) for label in labels]
+    hidden = len(set(plain)) < len(set(labels))
+    return listed([(ascii if hidden else repr)(shorten_exactly(label)) for label in labels], LABELS)
+
+
+def shorten_exactly(label: str) -> str:
+    """A label with its blanks, cut where it is long."""
+    return label if len(label) <= LABEL else f"{label[:LABEL]}…"
+
+
 WORDS = {
     "blank": lambda one: f"{some(one, 'texts')} {verb(one, 'is', 'are')} blank",
     "one class": lambda one: (
         f"all {one.of:,} {one.split} rows have {f'the label {quoted(one.labels)}' if one.labels else 'no label at all'}"
+    ),
+    "alike": lambda one: (
+        f"labels {'; '.join(map(spelled, alike(one.labels)[:LABELS]))} differ only in case, blanks or Unicode form; "
+        "join them with ?strip=yes (blanks) or ?fold=yes (case, form)"
     ),
     "rare": lambda one: f"{counted(one.rows, 'class has', 'classes have')} a single row of {one.split} ({quoted(one.labels)})",
     "skew": lambda one: (

@@ -8,8 +8,9 @@ import pytest
 
 from mtlkit.data.class_checks import blank_texts, count_classes, one_class, sorted_labels, uneven_classes, unseen_classes
 from mtlkit.data.findings import Finding, Split, split_of
+from mtlkit.data.label_reader import Label
 from mtlkit.data.overlap import TextNumbers
-from mtlkit.data.tables import Label, Table
+from mtlkit.data.tables import Table
 
 
 def split(*labels: Label, name: str = "train", texts: list[str] | None = None) -> Split:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mtlkit.data.corpus import read_corpus, read_texts, read_train_and_held_out
+from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Reading
 from mtlkit.errors import DataError
 
 
@@ -30,9 +30,9 @@ def test_blank_texts_are_left_out_and_the_limit_counts_the_rest(lines: Path) -> 
 
 def test_labels_are_not_read_as_text(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("label,text,title\nx,one,1\ny, two ,2\n")
+    path.write_text("label,text,note\nx,one,1\ny, two ,2\n")
     assert texts_of(str(path)) == ["one", " two "]
-    assert texts_of(f"{path}?text=title+text") == ["1 one", "2  two "]
+    assert texts_of(f"{path}?text=note+text") == ["1 one", "2  two "]
 
 
 def test_training_split_of_a_folder_is_read(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from hub_server import mute
 
 from mtlkit.data.grammar import Query
 from mtlkit.data.hub import PROXIES, _hub_answers, hub_answers, is_network_fault
+from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.readers import Tally, read
 from mtlkit.data.sources import FolderSource, HubSource, open_source
-from mtlkit.data.tables import Reading, read_split
+from mtlkit.data.tables import read_split
 from mtlkit.errors import DataError
 
 datasets = pytest.importorskip("datasets")

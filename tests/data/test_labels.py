@@ -23,7 +23,13 @@ ABC = TaskSpec("task", "classification", ("a", "b", "c"))
         (["1.0", "2.0"], "classification"),
         (["3.75", "-2.5", "4.0"], "regression"),
         (["3.75", "good"], "classification"),
+        (["3.5", "2.75", "4", "4.25"], "regression"),  # a decimal anywhere
+        (["1e-06", "2", "0.5"], "regression"),
+        (["1e-06", "many"], "classification"),
         ([0.5, 3.0], "regression"),
+        ([0.0, 1.0, 1.0, 0.0], "classification"),  # integers with a missing value, as pandas writes them
+        ([10.0, 20.0, 30.0, 40.0], "regression"),
+        (["1", 2.0, 2.0], "classification"),
         ([("a", "b"), ()], "multi-label"),
     ],
 )
@@ -83,12 +89,56 @@ def test_row_with_one_unseen_label_among_several_is_left_out_whole() -> None:  #
     assert encoded.dtype == np.float32
 
 
+def test_booleans_and_numbers_have_one_spelling_to_a_head() -> None:
+    truth, numbers = TaskSpec("task", "classification", ("false", "true")), TaskSpec("task", "classification", ("0", "1"))
+    assert encode_labels(truth, ["True", "False", "true", "TRUE"])[0].tolist() == [1, 0, 1, 1]
+    assert encode_labels(numbers, [1.0, "0.0", "1"])[0].tolist() == [1, 0, 1]
+    assert infer_spec("task", [0.0, 1.0] * 2, "linear").labels == ("0", "1")
+    assert fits(truth, ["True"])
+    apart = TaskSpec("task", "classification", ("01", "1", "1.0"))  # three classes stay three
+    assert encode_labels(apart, ["1", "1.0", "01"])[0].tolist() == [1, 2, 0]
+    assert unseen_labels(numbers, ["01", "1.5", "true"]) == {"01": 1, "1.5": 1, "true": 1}
+
+
+def test_a_regression_head_goes_on_with_whole_numbers() -> None:
+    stars = TaskSpec("stars", "regression", ())
+    assert fits(stars, ["4", "5"])
+    assert fits(stars, [4.0, 4.0, 5.0, 5.0])
+    assert not fits(stars, ["good"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "way"),
+    [
+        ([f"{10 * row}.00" for row in range(5000)], r"\?kind=regression"),
+        ([str(row) for row in range(50)], r"\?kind=regression"),
+        ([f"id {row}" for row in range(50)], r"\?label=NAME"),
+    ],
+)
+def test_a_class_for_nearly_every_row_is_an_error(labels: list[Any], way: str) -> None:  # fault 54
+    with pytest.raises(DataError, match=rf"different labels .*; specify {way}.*, or \?kind=classification") as caught:
+        infer_spec("task", labels, "linear")
+    assert len(str(caught.value)) < 400
+    assert len(infer_spec("task", labels, "linear", "classification").labels) == len(labels)
+
+
+def test_a_head_has_every_label_that_is_named() -> None:
+    spec = infer_spec("task", [("b",), ()], "linear", names=("c", "b", "a"))
+    assert (spec.kind, spec.labels) == ("multi-label", ("c", "b", "a"))
+
+
+def test_lists_are_no_classes_of_a_head() -> None:
+    with pytest.raises(DataError, match="task 'task': some labels are lists, and its head predicts one class"):
+        encode_labels(ABC, [("a", "b")])
+    assert encode_labels(ABC, [("b",)])[0].tolist() == [1]
+
+
 def test_regression_head_knows_the_scale_of_its_labels() -> None:
     spec = infer_spec("task", ["1.5", "2.5", "3.5"], "linear")
     assert (spec.kind, spec.labels, spec.outputs) == ("regression", (), 1)
     assert spec.center == pytest.approx(2.5)
     assert spec.spread == pytest.approx(np.std([1.5, 2.5, 3.5]))
-    assert infer_spec("task", [2.0, 2.0], "linear").spread == 1.0  # never a division by zero
+    assert infer_spec("task", [2.0, 2.0], "linear", "regression").spread == 1.0  # never a division by zero
     values, kept = encode_labels(spec, ["4.25", "1"])
     assert (values.tolist(), kept.tolist()) == ([4.25, 1.0], [0, 1])
     assert values.dtype == np.float32

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from mtlkit.data.grammar import parse_source
+from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.pairs import PairTable, read_pairs, read_scored_pairs, read_train_and_validation_pairs
 from mtlkit.data.readers import OnBadRow, Tally
 from mtlkit.data.sources import open_source
-from mtlkit.data.tables import Reading
 from mtlkit.errors import DataError
 
 
@@ -47,9 +47,9 @@ def test_columns_can_be_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("query", "scored", "message"),
     [
-        ("", False, "which two columns are a pair? columns: q, r, likeness; say ?first=NAME&second=NAME"),
+        ("", False, "which two columns are a pair? columns: q, r, likeness; specify ?first=NAME&second=NAME"),
         ("?first=q&second=s", False, "column 's' not found in {path}; columns: q, r, likeness"),
-        ("?first=q&second=r", True, "which column is the score? columns: q, r, likeness; say ?label=NAME"),
+        ("?first=q&second=r", True, "which column is the score? columns: q, r, likeness; specify ?label=NAME"),
         ("?first=q&second=r&label=likenes", True, "columns: q, r, likeness; did you mean 'likeness'?"),
     ],
 )

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from mtlkit.data.grammar import parse_source
+from mtlkit.data.held_out import hold_out
+from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.labels import infer_spec
 from mtlkit.data.readers import OnBadRow, Tally
 from mtlkit.data.sources import open_source
 from mtlkit.data.tables import (
-    Reading,
     Table,
     cap_tables,
-    hold_out,
     holds_out,
     read_for_evaluation,
     read_split,
@@ -132,7 +132,7 @@ def test_wrong_column_name_gives_the_columns_and_the_nearest(tmp_path: Path) -> 
     path = written(tmp_path / "a.csv", "headline,category\none,x\n")
     with pytest.raises(DataError) as caught:
         read_table(f"{path}?text=hedline&label=category")
-    assert str(caught.value) == f"column 'hedline' not found in {path}; columns: headline; did you mean 'headline'?"
+    assert str(caught.value) == f"column 'hedline' not found in {path}; columns: headline, category; did you mean 'headline'?"
     with pytest.raises(DataError) as caught:
         read_table(f"{path}?text=headline&label=categories")
     assert str(caught.value) == (
@@ -213,17 +213,24 @@ def test_file_that_was_trained_on_is_not_evaluated_whole(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("labels", "held"),
     [
-        (["a"] * 5 + ["b"] * 5, {"a": 1, "b": 1}),
+        (["a"] * 50 + ["b"] * 50, {"a": 5, "b": 5}),
+        (["a", "b"] * 50 + ["c"] * 4, {"a": 5, "b": 5}),  # a tenth in all: the smallest classes give none
+        ([f"class {row % 100}" for row in range(200)], 20),  # never a half, though each class has two rows
+        ([f"class {row % 100}" for row in range(400)], 40),
+        (["1.5", "2.5", "3.5"] * 10, 3),  # numbers in text files are no classes
         (["a"] * 20 + ["b"], {"a": 2}),  # fault 38: a class with one row stays in train
-        (["a", "b"], None),
         ([1.5] * 30, {1.5: 3}),
+        ([0.0, 1.0] * 20, {0.0: 2, 1.0: 2}),  # whole numbers are classes
         ([("a", "b")] * 30, {("a", "b"): 3}),
+        ([("a",)] * 5 + [(f"rare {row}",) for row in range(20)], {("a",): 2}),  # every label keeps a row to train on
     ],
 )
-def test_rows_held_out_by_class(labels: list[Any], held: dict[Any, int] | None) -> None:
+def test_a_tenth_of_the_rows_is_held_out_by_class(labels: list[Any], held: dict[Any, int] | int) -> None:
     marks = hold_out(labels, "a.csv")
     found = Counter(label for label, out in zip(labels, marks, strict=True) if out)
-    assert found == held if held is not None else sum(found.values()) == 1
+    assert (found if isinstance(held, dict) else sum(found.values())) == held
+    if isinstance(labels[0], str) and not labels[0][0].isdigit():
+        assert set(labels) == {label for label, out in zip(labels, marks, strict=True) if not out}
     assert np.array_equal(marks, hold_out(labels, "a.csv"))
 
 
@@ -231,6 +238,12 @@ def test_rows_held_out_by_class(labels: list[Any], held: dict[Any, int] | None) 
 def test_task_with_one_row_says_why_it_cannot_be_trained(rows: int) -> None:  # fault 38
     with pytest.raises(DataError, match=rf"^a\.csv: {rows} row is too few: a task needs two at least"):
         hold_out(["a"] * rows, "a.csv")
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], [f"class {row}" for row in range(30)], [("a",), ("b",)]])
+def test_where_every_class_has_one_row_none_is_held_out(labels: list[Any]) -> None:  # fault 38
+    with pytest.raises(DataError, match=r"^a\.csv: every class has a single row"):
+        hold_out(labels, "a.csv")
 
 
 def test_cap_cuts_the_larger_tables_only() -> None:

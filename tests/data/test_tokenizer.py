@@ -180,7 +180,9 @@ from pathlib import Path
 from mtlkit.config.architecture import Encoding
 from mtlkit.data.readers import Tally
 from mtlkit.data.grammar import parse_source
-from mtlkit.data.tables import Reading, open_source, read_split
+from mtlkit.data.labelled_rows import Reading
+from mtlkit.data.sources import open_source
+from mtlkit.data.tables import read_split
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
 
 encoder = TextEncoder(train_tokenizer(["The dog sleeps."] * 20, 300), Encoding(256))

@@ -17,9 +17,10 @@ import mtlkit
 from mtlkit.cli.options import add_command
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.grammar import parse_source
+from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.readers import Tally
 from mtlkit.data.sources import open_source
-from mtlkit.data.tables import Reading, read_split
+from mtlkit.data.tables import read_split
 from mtlkit.data.text_files import count_rows, read_column
 from mtlkit.errors import MtlkitError
 from mtlkit.recipes.weights import describe

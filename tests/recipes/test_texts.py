@@ -56,7 +56,7 @@ def test_a_row_without_text_is_an_error_that_names_it(tmp_path: Path) -> None:  
     path.write_text('{"text": "a"}\n{"text": null}\n')
     stream = stream_texts(TextOptions(input=path), NOTHING)
     assert next(stream) == "a"
-    with pytest.raises(DataError, match=r"in\.jsonl: row 2 has no text in column 'text'"):
+    with pytest.raises(DataError, match=r"in\.jsonl:2: no text in column 'text'"):
         next(stream)
 
 

@@ -1,0 +1,179 @@
+"""The labels of a source: what each row holds, and what that means once all rows are known."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from mtlkit.config.architecture import Kind
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.grammar import Query
+from mtlkit.data.readers import Row
+from mtlkit.data.values import Marks, label_value, mark_of, parse_list, shown
+from mtlkit.errors import DataError, listed
+
+Label = str | float | tuple[str, ...]
+RawLabel = Label | Marks
+INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff"))  # blanks without width
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """How labels are written: `sep` between the names of one row, `names` of marks by their places; `strip` and `fold` join
+    names that differ only in blanks, or in case and Unicode form."""
+
+    kind: Kind | None = None
+    sep: str | None = None
+    names: tuple[str, ...] = ()
+    strip: bool = False
+    fold: bool = False
+
+    @classmethod
+    def of(cls, query: Query, recorded: SourceRecord | None) -> LabelOptions:
+        """What the source says, else what the model was trained with."""
+        known = recorded or SourceRecord("")
+        return cls(
+            query.kind or known.kind,
+            query.sep or known.sep,
+            query.names or known.names,
+            known.strip if query.strip is None else query.strip,
+            known.fold if query.fold is None else query.fold,
+        )
+
+    def clean(self, name: str) -> str:
+        """The name as `strip` and `fold` want it."""
+        if self.fold:
+            name = unicodedata.normalize("NFKC", name).casefold()
+        return " ".join(name.translate(INVISIBLE).split()) if self.strip else name
+
+
+@dataclass
+class LabelReader:
+    """Reads the labels of one split, row by row; `finish` then decides what lists mean."""
+
+    columns: tuple[str, ...]
+    options: LabelOptions
+    named: bool = False  # by the user, so that names without marks are a mistake
+    keys: dict[str, None] = field(default_factory=dict)
+
+    def read(self, row: Row) -> RawLabel | None:
+        """The label of a row, None where it is missing. Raises ValueError saying what is there instead."""
+        if len(self.columns) > 1:
+            return self._several_columns(row)
+        value = row.get(self.columns[0])
+        if isinstance(value, Mapping):
+            self.keys.update(dict.fromkeys(self.options.clean(str(name)) for name in value))
+        elif isinstance(value, str) and self.options.sep is not None:
+            value = [part.strip() for part in value.split(self.options.sep) if part.strip()]
+        return self._cleaned(label_value(value))
+
+    def _several_columns(self, row: Row) -> tuple[str, ...] | None:
+        marked = []
+        for column, name in zip(self.columns, self.names(), strict=True):
+            value = row.get(column)
+            if label_value(value) is None:
+                return None
+            mark = mark_of(value)
+            if mark is None:
+                raise ValueError(f"{shown(value)} in column '{column}', where each of several label columns holds 0 or 1")
+            if mark:
+                marked.append(name)
+        return tuple(marked)
+
+    def _cleaned(self, label: RawLabel | None) -> RawLabel | None:
+        if not (self.options.strip or self.options.fold) or isinstance(label, (Marks, float)):
+            return label
+        if isinstance(label, tuple):
+            return tuple(dict.fromkeys(self.options.clean(name) for name in label))
+        return (self.options.clean(label) or None) if label is not None else None
+
+    def names(self) -> tuple[str, ...]:
+        """The names of label columns: those given, else the columns' own."""
+        names = self.options.names or self.columns
+        if len(names) != len(self.columns):
+            raise DataError(f"names={','.join(names)} gives {len(names)} names, and there are {len(self.columns)} label columns")
+        return names
+
+    def finish(self, labels: Sequence[RawLabel], place: str) -> tuple[list[Label], tuple[str, ...]]:
+        """The labels of all rows, and the names of all marks where these are known apart from the rows. Raises DataError."""
+        found = self._written_lists(labels, place)
+        if any(isinstance(label, Marks) for label in found):
+            return marked_labels(found, self.options, f"{place}: column '{self.columns[0]}'")
+        plain = [label for label in found if not isinstance(label, Marks)]
+        if len(self.columns) > 1:
+            return plain, self.names()
+        if self.named:
+            raise DataError(f"{place}: names= names marks 0 and 1, and column '{self.columns[0]}' has none; leave it out")
+        if self.options.kind == "classification" and all(isinstance(one, tuple) and len(one) == 1 for one in plain):
+            return [one[0] for one in plain if isinstance(one, tuple)], ()
+        return plain, tuple(self.keys)
+
+    def _written_lists(self, labels: Sequence[RawLabel], place: str) -> Sequence[RawLabel]:
+        """Text that is a list in every row, or in any where several labels are expected, as the list that it is."""
+        several = self.options.kind == "multi-label"
+        if self.options.kind not in (None, "multi-label") or self.options.sep is not None:
+            return labels
+        if not several and not all(isinstance(one, str) and one.lstrip()[:1] == "[" for one in labels):
+            return labels
+        lists = [parse_list(one) if isinstance(one, str) else None for one in labels]
+        if not several and any(one is None for one in lists):
+            return labels
+        found: list[RawLabel] = []
+        for label, items in zip(labels, lists, strict=True):
+            try:
+                read = self._cleaned(label_value(items)) if items is not None else label
+            except ValueError as error:
+                raise DataError(f"{place}: column '{self.columns[0]}' holds {error}") from None
+            if read is None:
+                raise DataError(f"{place}: label {shown(label)} has a missing part; complete it, or remove the row")
+            found.append(read)
+        return found
+
+
+def marked_labels(labels: Sequence[RawLabel], options: LabelOptions, column: str) -> tuple[list[Label], tuple[str, ...]]:
+    """Lists of which some hold only 0 and 1: marks by place where all have one length, else numbers of classes.
+
+    Returns the labels of each row, and the names of all marks. Raises DataError where neither makes sense.
+    """
+    names = options.names
+    marks = [label for label in labels if isinstance(label, Marks)]
+    if len(marks) < len(labels) or len(set(map(len, marks))) > 1:
+        if names or any(len(set(one.marks)) < len(one) for one in marks):
+            width = Counter(map(len, marks)).most_common(1)[0][0]
+            odd = next(one for one in labels if not isinstance(one, Marks) or len(one) != width)
+            held = list(odd.classes) if isinstance(odd, Marks) else odd
+            raise DataError(
+                f"{column} holds lists of {width} marks 0 and 1, and also {shown(held)}; every row needs a mark for each label"
+            )
+        return [label.classes if isinstance(label, Marks) else label for label in labels], ()
+    width = len(marks[0])
+    if options.kind == "classification" and width == 1:
+        return [one.classes[0] for one in marks], ()
+    if width == 1 and not names:
+        raise DataError(
+            f"{column} holds lists of a single 0 or 1: specify ?kind=classification to read it as a class, "
+            "or ?names=NAME to read it as a mark"
+        )
+    if names and len(names) != width:
+        raise DataError(f"{column} holds {width} marks a row, and there are {len(names)} names ({listed(names)})")
+    names = names or tuple(map(str, range(width)))
+    return [tuple(name for name, mark in zip(names, one.marks, strict=True) if mark) for one in marks], names
+
+
+def label_reader(columns: tuple[str, ...], query: Query, recorded: SourceRecord | None) -> LabelReader:
+    """The reader of the labels in these columns."""
+    options = LabelOptions.of(query, recorded)
+    if options.strip or options.fold:
+        options = replace(options, names=tuple(map(options.clean, options.names)))
+    return LabelReader(columns, options, named=query.names is not None)
+
+
+def alike(names: Iterable[str]) -> list[list[str]]:
+    """Groups of names that differ only in case, blanks or Unicode form."""
+    joined = LabelOptions(strip=True, fold=True)
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(joined.clean(name), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]

@@ -1,0 +1,207 @@
+"""What a value of a table is: a text, a class name, a number, marks, or nothing."""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from math import isfinite, isnan
+from typing import Any
+from uuid import UUID
+
+from mtlkit.config.plain import parse_json
+from mtlkit.errors import listed, shorten
+
+PLAIN = (int, float, bool, Decimal, datetime.date, datetime.time, datetime.timedelta, UUID)
+NUMBER = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*")
+WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0*")  # 1.0, but not 01
+ITEM = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|True|False|None|nan|[+-]?[\d.][\d.eE+-]*)\s*(,|(?=\s|'|"|\Z))""")
+SHOWN = 40  # letters of a value in an error
+
+
+@dataclass(frozen=True)
+class Marks:
+    """A list of 0 and 1: which of a task's labels a row has, by their places."""
+
+    marks: tuple[bool, ...]
+
+    def __len__(self) -> int:
+        return len(self.marks)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The same read as numbers of classes."""
+        return tuple(str(int(mark)) for mark in self.marks)
+
+
+def text_value(value: Any) -> str | None:
+    """The text that a value is; None where it is missing. Raises ValueError saying what it is instead."""
+    if isinstance(value, str):
+        return value
+    if _missing(value):
+        return None
+    if isinstance(value, bytes):
+        return _decoded(value)
+    if isinstance(value, PLAIN):
+        return str(value)
+    raise ValueError(f"{_kind(value)} where a text belongs; {_way(value, 'text')}")
+
+
+def label_value(value: Any) -> str | float | tuple[str, ...] | Marks | None:
+    """The label that a value is: a class name, a number, several names, or marks; None where it is missing.
+
+    A list with a missing part is missing. Raises ValueError saying what the value is instead.
+    """
+    if isinstance(value, str):
+        return value if value and not value.isspace() else None
+    if _missing(value):
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (float, Decimal)):
+        return float(value) if isfinite(value) else None
+    if isinstance(value, bytes):
+        return label_value(_decoded(value))
+    if isinstance(value, PLAIN):
+        return str(value)
+    if isinstance(value, Mapping):
+        return _marked(value)
+    if isinstance(items := _items(value), list):
+        return _several(items)
+    raise ValueError(f"{_kind(value)} where a label belongs; {_way(value, 'label')}")
+
+
+def mark_of(value: Any) -> bool | None:
+    """Whether a value is 1 (True) or 0 (False), in any spelling of numbers and booleans; None where it is neither."""
+    if isinstance(value, str):
+        return {"0": False, "1": True, "false": False, "true": True}.get(canonical(value))
+    if isinstance(value, (bool, int, float, Decimal)) and value in (0, 1):
+        return bool(value)
+    return None
+
+
+def class_name(label: str | float) -> str:
+    """The class that a label names: a whole number of any type has one spelling."""
+    if isinstance(label, float):
+        return str(int(label)) if label.is_integer() and abs(label) < 1e15 else str(label)
+    return label
+
+
+def canonical(name: str) -> str:
+    """One spelling for booleans and whole numbers: `True` is `true`, `1.0` is `1`. Any other name is what it is."""
+    plain = name.strip()
+    if plain.lower() in ("true", "false"):
+        return plain.lower()
+    whole = WHOLE.fullmatch(plain)
+    return whole[1] if whole else name
+
+
+def number_of(label: str | float) -> float | None:
+    """The number that a label is, or is the decimal spelling of; else None."""
+    if isinstance(label, float):
+        return label
+    return float(label) if NUMBER.fullmatch(label) else None
+
+
+def parse_list(text: str) -> list[Any] | None:
+    """A list as JSON, pandas or NumPy write it (`["a"]`, `['a', 'b']`, `[0 1]`); None where the text is no such list."""
+    text = text.strip()
+    if not (text.startswith("[") and text.endswith("]")):
+        return None
+    try:
+        value = parse_json(text)
+    except ValueError:
+        pass
+    else:
+        return value if isinstance(value, list) else None
+    inside, items, place = text[1:-1].strip(), [], 0
+    while place < len(inside):
+        match = ITEM.match(inside, place)
+        if match is None or match.end() == place:
+            return None
+        try:
+            items.append(None if match[1] == "nan" else ast.literal_eval(match[1]))
+        except (ValueError, SyntaxError):
+            return None
+        place = match.end()
+    return items
+
+
+def shown(value: Any) -> str:
+    """A value in an error, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Names in quotes, a few of them."""
+    return listed([f"'{shorten(name, SHOWN)}'" for name in names])
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and isnan(value)) or (isinstance(value, Decimal) and value.is_nan())
+
+
+def _decoded(value: bytes) -> str:
+    try:
+        return value.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"bytes that are not UTF-8 (byte {error.start}); decode the column first") from None
+
+
+def _items(value: Any) -> list[Any] | None:
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    return value.tolist() if type(value).__name__ == "ndarray" else None
+
+
+def _several(items: list[Any]) -> tuple[str, ...] | Marks | None:
+    if items and all(not isinstance(item, str) and mark_of(item) is not None for item in items):
+        return Marks(tuple(bool(item) for item in items))
+    names = []
+    for item in items:
+        if isinstance(item, Mapping) or _items(item) is not None:
+            raise ValueError(f"a list that holds {_kind(item)}; {_way(item, 'label')}")
+        name = label_value(item)
+        if name is None:
+            return None
+        if isinstance(name, float) and not name.is_integer():
+            raise ValueError(f"a list of scores ({shown(item)}); a label is a list of names or of marks 0 and 1")
+        assert isinstance(name, (str, float))
+        names.append(class_name(name))
+    return tuple(names)
+
+
+def _marked(value: Mapping[Any, Any]) -> tuple[str, ...]:
+    """The names whose mark is 1."""
+    names = []
+    for name, mark in value.items():
+        found = mark_of(mark)
+        if found is None:
+            numeric = isinstance(mark, (int, float, Decimal)) or mark is None
+            raise ValueError(
+                f"{shown(mark)} for '{name}', which is neither 0 nor 1"
+                if numeric
+                else f"{_kind(value)} where a label belongs; {_way(value, 'label')}"
+            )
+        if found:
+            names.append(str(name))
+    return tuple(names)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"an object ({shown(value)})"
+    return f"a list ({shown(value)})" if _items(value) is not None else f"{type(value).__name__} ({shown(value)})"
+
+
+def _way(value: Any, role: str) -> str:
+    if isinstance(value, Mapping):
+        field = next((str(name) for name in value), "FIELD")
+        return f"name one of its fields, such as ?{role}=COLUMN.{field}, or make it a column"
+    if role == "text" and _items(value) is not None:
+        return "join its parts to one string in the data"
+    return "convert the column to text"

@@ -1,0 +1,61 @@
+"""How a source was read, in one line. Nothing here prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.values import quoted
+from mtlkit.errors import listed, shorten
+
+NAMES = 8  # of columns or files
+SEPARATORS = {"\t": "tab", " ": "space"}
+
+
+def source_line(record: SourceRecord, name: str) -> str:
+    """`topic: text=title+body, label=stars (classification); not used: id; csv, ';', utf-8; train: train.csv`."""
+    columns = [f"{role}={'+'.join(map(_short, names))}" for role, names in _roles(record) if names]
+    kind = [f"({record.kind})"] if record.kind else []
+    parts = [" ".join([", ".join(columns), *kind]).strip()]
+    if labels := _labels(record):
+        parts.append(labels)
+    if record.unused:
+        parts.append(f"not used: {listed(map(_short, record.unused), NAMES)}")
+    if files := _files(record):
+        parts.append(files)
+    parts += [f"{split}: {listed(map(_short, files), NAMES)}" for split, files in record.files.items()]
+    return f"{_short(name)}: {'; '.join(filter(None, parts))}"
+
+
+def _roles(record: SourceRecord) -> list[tuple[str, tuple[str, ...]]]:
+    pair = [(role, (name,) if name else ()) for role, name in (("first", record.first), ("second", record.second))]
+    return [("text", record.text), *pair, ("label", record.label)]
+
+
+def _labels(record: SourceRecord) -> str:
+    """How labels are written, where that is said."""
+    found = [f"sep={record.sep!r}"] if record.sep else []
+    found += [f"marks: {listed(map(_short, record.names), NAMES)}"] if record.names else []
+    found += [f"{name}=yes" for name in ("strip", "fold") if getattr(record, name)]
+    return ", ".join(found)
+
+
+def _files(record: SourceRecord) -> str:
+    """The format, and what a text file needs to be read."""
+    found = [record.format] if record.format else []
+    found += [f"delimiter {SEPARATORS.get(record.delimiter, record.delimiter)!r}"] if record.delimiter else []
+    found += ["quoting" if record.quoting else "no quoting"] if record.quoting is not None else []
+    found += ["no header"] if record.header is False else []
+    found += [record.encoding] if record.encoding else []
+    return ", ".join(found)
+
+
+def _short(name: str) -> str:
+    return shorten(name, 40)
+
+
+def unseen_line(unseen: Mapping[str, int], noun: str) -> str:
+    """`3 test rows have labels unseen in training ('a', 'b')`."""
+    rows = sum(unseen.values())
+    labels = quoted(sorted(unseen, key=lambda label: -unseen[label]))
+    return f"{rows:,} {noun if rows == 1 else f'{noun}s'} with a label unseen in training ({labels})"
