@@ -18,6 +18,7 @@ from mtlkit.batch import Batch
 from mtlkit.config.architecture import Activation, Architecture
 from mtlkit.model.layouts import Layout, layout_of
 from mtlkit.model.products import linear, mlp
+from mtlkit.model.randomness import Dropout
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
@@ -54,7 +55,7 @@ class Block(nn.Module):
         self.mlp_norm = nn.LayerNorm(dim, epsilon)
         self.expand = nn.Linear(dim, architecture.mlp_dim)
         self.contract = nn.Linear(architecture.mlp_dim, dim)
-        self.dropout = nn.Dropout(architecture.dropout)
+        self.dropout = Dropout(architecture.dropout)
 
     def forward(self, states_TD: Tensor, layout: Layout) -> Tensor:
         if self.post:
@@ -83,7 +84,7 @@ class Encoder(nn.Module):
         self.positions = nn.Embedding(architecture.max_length, narrow)
         self.embedding_norm = nn.LayerNorm(narrow, epsilon) if architecture.embedding_norm else nn.Identity()
         self.widen = nn.Linear(narrow, dim) if narrow != dim else nn.Identity()
-        self.dropout = nn.Dropout(architecture.dropout)
+        self.dropout = Dropout(architecture.dropout)
         self.blocks = nn.ModuleList(Block(architecture) for _ in range(architecture.layers))
         self.norm = nn.LayerNorm(dim, epsilon) if architecture.norm == "pre" else nn.Identity()
         if architecture.pooling == "weighted":

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mtlkit.config.architecture import TaskSpec, parse_head
 from mtlkit.model.losses import PLAIN, LossOptions, loss_of
+from mtlkit.model.randomness import Dropout
 
 
 class Head(nn.Module):
@@ -18,9 +19,9 @@ class Head(nn.Module):
         self.spec = spec
         layers: list[nn.Module] = []
         for width in parse_head(spec.head):
-            layers += [nn.Dropout(dropout), nn.Linear(dim, width), nn.GELU()]
+            layers += [Dropout(dropout), nn.Linear(dim, width), nn.GELU()]
             dim = width
-        self.layers = nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(dim, spec.outputs))
+        self.layers = nn.Sequential(*layers, Dropout(dropout), nn.Linear(dim, spec.outputs))
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)

@@ -28,7 +28,6 @@ from mtlkit.training.events import Event, Note, Progress
 from mtlkit.training.fit import Surroundings, fit
 from mtlkit.training.freezing import Freezing
 from mtlkit.training.objectives import HeadObjective
-from mtlkit.training.random_state import RandomState
 from mtlkit.training.regime import Mixing, Regime
 from mtlkit.training.schedules import Mix, make_plans
 from mtlkit.training.sharing import SharingReport, sharing_report, task_sharing
@@ -142,7 +141,6 @@ def trained_with(run: Finding, arms: list[Arm], rows: Mapping[str, Scored]) -> G
     if None in kept:
         again = replace(run.options, seed=arms[0].options.seed)
         prepared = silently(prepare_objectives(again, run.checked))
-        state = RandomState(run.compute.device)  # that in which the run began
     found: list[Outputs] = []
     alone: dict[str, Any] = {}
     for arm, place, outputs in zip(arms, places, kept, strict=True):
@@ -151,7 +149,7 @@ def trained_with(run: Finding, arms: list[Arm], rows: Mapping[str, Scored]) -> G
             yield Note(f"{arm.name}: training")
             place.parent.mkdir(parents=True, exist_ok=True)
             sweep(place)
-            with staged(place) as folder, state.again():
+            with staged(place) as folder:
                 outputs = yield from train_arm(run, arm, prepared, rows, folder)
                 keep(folder, place, outputs, arm.options, prepared)
             where = ""
@@ -166,7 +164,8 @@ def trained_with(run: Finding, arms: list[Arm], rows: Mapping[str, Scored]) -> G
 def train_arm(
     run: Finding, arm: Arm, prepared: Prepared, rows: Mapping[str, Scored], folder: Path
 ) -> Generator[Event, None, Outputs]:
-    """Trains a copy of the start; tells its steps and what to look at. Tasks that are watched are there for guards alone."""
+    """Trains a copy of the start, its random numbers included; tells its steps and what to look at. Tasks that are watched are
+    there for guards alone."""
     model = deepcopy(prepared.start.model)
     objectives: dict[str, HeadObjective] = {}
     for name in [*arm.tasks, *(arm.regime.watched if arm.regime.guards else ())]:

@@ -17,6 +17,7 @@ from mtlkit.data.readers import Tally
 from mtlkit.data.tables import cap_tables, holds_out, read_train_and_validation
 from mtlkit.data.tasks import TaskData, prepare_task
 from mtlkit.errors import UsageError
+from mtlkit.model.randomness import draw_from
 from mtlkit.recipes.finding import Found
 from mtlkit.recipes.first_look import first_look
 from mtlkit.recipes.keeping import Keeping
@@ -87,6 +88,7 @@ def prepare_objectives(options: Options, checked: Checked) -> Generator[Event, N
         objectives = head_objectives(loaded.start.model, loaded.tasks, losses)
         records = {name: task.record for name, task in loaded.tasks.items()}
         prepared = Prepared(loaded.start, objectives, data, loaded.known, classes, records)
+    draw_from(prepared.start.random, prepared.start.model)
     if reading.tally.skipped:
         yield Note(str(reading.tally), warning=True)
     return prepared

@@ -22,6 +22,7 @@ from mtlkit.errors import DataError, UsageError
 from mtlkit.inference.compute import choose_compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.randomness import draw_from, drawing_from
 from mtlkit.recipes.next_command import next_command
 from mtlkit.recipes.perplexity import held_out_windows, perplexity
 from mtlkit.recipes.saving import Making, Product, save_run
@@ -75,8 +76,10 @@ def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Itera
     saver = place.saver(compute, data, "scratch", None)
     yield from place.said()
     vocabulary = corpus.tokenizer.get_vocab_size()
-    torch.manual_seed(options.seed)
-    model = Encoder(Architecture(vocabulary, layers, dim, heads, options.context, dropout=options.dropout)).to(compute.device)
+    random = torch.Generator().manual_seed(options.seed)
+    with drawing_from(random):
+        model = Encoder(Architecture(vocabulary, layers, dim, heads, options.context, dropout=options.dropout))
+    draw_from(random, model.to(compute.device))
     training = NextTokenTraining(model, corpus.windows, options, compute)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     yield Note(

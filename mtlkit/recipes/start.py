@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import nn
 
 from mtlkit.config.architecture import Encoding, Kind, Stage, TaskSpec
 from mtlkit.config.source_record import SourceRecord
@@ -20,6 +19,7 @@ from mtlkit.errors import UsageError
 from mtlkit.model.digest import digest_of
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.randomness import drawing_from, dropouts
 from mtlkit.model.weight_names import head_weights
 from mtlkit.recipes.finding import Found, find_model
 from mtlkit.recipes.prompts import prompt_note, with_prompt
@@ -30,13 +30,15 @@ from mtlkit.training.freezing import Freezing
 @dataclass(frozen=True)
 class Start:
     """A model to train, how it reads texts, where it came from (`origin` is None for fresh weights), how its vectors are made and
-    compared, what to tell the user of it, and how the data of its heads was read."""
+    compared, what to tell the user of it, the generator that its fresh weights and its dropout draw from, and how the data of its
+    heads was read."""
 
     model: MultiTaskModel
     encoder: TextEncoder
     origin: Found | None
     vectors: VectorSettings = field(default_factory=VectorSettings)
     notes: tuple[str, ...] = ()
+    random: torch.Generator = field(default_factory=torch.Generator)
     sources: Mapping[str, SourceRecord] = field(default_factory=dict)
 
     @property
@@ -66,27 +68,29 @@ def start_from(found: Found, options: TaskTrainingOptions) -> Start:
     given = loaded.checkpoint.vectors
     encoder = with_prompt(encoder, given, options.prompt)
     notes = tuple(filter(None, (loaded.note, prompt_note(encoder.prompt, given, options.prompt))))
-    return Start(loaded.model, encoder, found, given.with_default(options.prompt), notes, loaded.checkpoint.sources)
+    vectors, random = given.with_default(options.prompt), torch.Generator().manual_seed(options.seed)
+    return Start(loaded.model, encoder, found, vectors, notes, random, loaded.checkpoint.sources)
 
 
 def start_from_scratch(options: TaskTrainingOptions, texts: Sequence[str]) -> Start:
     """Fresh weights, and a tokenizer trained on the training texts."""
     tokenizer = train_tokenizer(texts, options.vocab_size, options.lowercase)
     architecture = options.architecture(tokenizer.get_vocab_size())
-    torch.manual_seed(options.seed)
     encoder = TextEncoder(tokenizer, Encoding(architecture.max_length, options.truncate or "head-tail"))
     none = VectorSettings()
     encoder = with_prompt(encoder, none, options.prompt)
     notes = tuple(filter(None, (prompt_note(encoder.prompt, none, options.prompt),)))
-    return Start(MultiTaskModel(Encoder(architecture)), encoder, None, none.with_default(options.prompt), notes)
+    random = torch.Generator().manual_seed(options.seed)
+    with drawing_from(random):
+        model = MultiTaskModel(Encoder(architecture))
+    return Start(model, encoder, None, none.with_default(options.prompt), notes, random)
 
 
 def set_dropout(model: MultiTaskModel, rate: float) -> None:
     """Dropout is a choice of the training at hand, not of the one before."""
     model.backbone.architecture = replace(model.backbone.architecture, dropout=rate)
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = rate
+    for module in dropouts(model):
+        module.p = rate
 
 
 def fit_heads(
@@ -102,7 +106,7 @@ def fit_heads(
     Returns what each head predicts, and what is worth telling the user. Raises UsageError when a frozen head does not know
     the labels of its data.
     """
-    torch.manual_seed(seed)
+    start.random.manual_seed(seed)
     specs, notes = {}, []
     for name, table in tables.items():
         known = start.model.tasks.get(name)
@@ -116,6 +120,7 @@ def fit_heads(
             if freezing.always.intersection(head_weights(name, known.head)):
                 raise UsageError(f"--freeze head:{name}: {reason}; give data with those labels, or another task name")
             notes.append(f"{reason}; a fresh one takes its place")
-        start.model.add_task(spec)
+        with drawing_from(start.random):
+            start.model.add_task(spec)
         specs[name] = spec
     return specs, notes

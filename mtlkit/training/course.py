@@ -19,6 +19,7 @@ from mtlkit.training.loop import DivergedStep, Step, train
 from mtlkit.training.loss_spikes import skipped
 from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.optimizer import LearningRate
+from mtlkit.training.random_state import RandomState
 from mtlkit.training.resume import Saver
 from mtlkit.training.schedules import Piece
 from mtlkit.training.snapshot import Snapshot, copy_into
@@ -44,6 +45,7 @@ class Course:
         *,
         multiples: Mapping[str, float],
         bound: Bound | None,
+        random: RandomState,
         saver: Saver | None,
     ) -> None:
         self.model, self.timetable, self.losses, self.balance, self.ledger = model, timetable, losses, balance, ledger
@@ -52,7 +54,7 @@ class Course:
         self.lengths = {name: one.train.lengths for name, one in losses.objectives.items()}
         self.rate = LearningRate(options.learning_rate, timetable.full * options.epochs, options.warmup)
         self.decay = 0.0 if any(guard.replaces_decay for guard in losses.guards.values()) else options.weight_decay
-        self.updates = Updates(model, self.decay, options.on_spike, compute, multiples, ledger.bests.never)
+        self.updates = Updates(model, self.decay, options.on_spike, compute, multiples, ledger.bests.never, random)
         self.tracker: Tracker[Piece] = Tracker(model, list(losses.objectives), losses, compute, options.track_every)
 
     def at(self, step: int) -> float:

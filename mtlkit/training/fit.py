@@ -25,6 +25,7 @@ from mtlkit.training.memory import Memory
 from mtlkit.training.multitask import TaskLosses
 from mtlkit.training.objectives import HeadObjective, Objective
 from mtlkit.training.piece_vectors import KeptVectors, UpperBackbone, VectorsOf, WholeBackbone
+from mtlkit.training.random_state import RandomState
 from mtlkit.training.regime import Regime
 from mtlkit.training.resume import Saver
 from mtlkit.training.router import take_router, teach_router
@@ -64,6 +65,7 @@ class Fit:
     ) -> None:
         self.compute, self.surroundings = surroundings.compute, surroundings
         model.to(self.compute.device)
+        self.random = RandomState(model, self.compute.device, options.seed)
         self.model, self.objectives, self.regime, self.options = model, objectives, regime, options
         self.labelled = {name: one for name, one in objectives.items() if isinstance(one, HeadObjective)}
         self.routes, self.said = take_router(model, list(self.labelled), regime.router)
@@ -78,7 +80,7 @@ class Fit:
         plans = make_plans(self.lengths, options.batch_tokens, options.seed, regime.classes)
         mix = Mix(plans, mixing.schedule, regime.rehearsed, mixing.epoch_by)
         self.timetable = Timetable(mix, options.epochs, options.accumulate)
-        self.balance = make_balance(mixing.balance, model, list(self.mixed), mixing.balance_on)
+        self.balance = make_balance(mixing.balance, model, list(self.mixed), mixing.balance_on, self.random.cpu)
         self.guards = self._make_guards()
         self.frozen = Frozen(regime.freezing, self.idle)
         self.frozen.go_to(model, 0, 0)
@@ -156,6 +158,7 @@ class Fit:
             self.compute,
             multiples=self.multiples,
             bound=self._bound(),
+            random=self.random,
             saver=self.surroundings.saver,
         )
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mtlkit.errors import UsageError
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.randomness import drawing_from
 from mtlkit.training.balance_choice import TORCHJD, torchjd_missing
 from mtlkit.training.balancing import Balance, State, Weights, add_up
 from mtlkit.training.losses import Losses, of_tasks
@@ -25,8 +26,8 @@ class Weigher:
     Raises UsageError where TorchJD, or what the method needs of it, is not installed.
     """
 
-    def __init__(self, method: str) -> None:
-        self.method = method
+    def __init__(self, method: str, random: torch.Generator | None = None) -> None:
+        self.method, self.random = method, random  # PCGrad projects in random order
         self._made: dict[str, Any] = {}  # Nash-MTL goes on from what it found last for the same tasks
         make_weighting(method, 2)
 
@@ -37,7 +38,8 @@ class Weigher:
             return dict.fromkeys(tasks, 1.0)
         if not products.isfinite().all():
             return dict.fromkeys(tasks, float("nan"))
-        weights = self._of(tasks)(products / scale)  # TorchJD takes gradients that are small all together for none
+        with drawing_from(self.random):
+            weights = self._of(tasks)(products / scale)  # TorchJD takes gradients that are small all together for none
         return dict(zip(tasks, weights.tolist(), strict=True))
 
     def _of(self, tasks: Sequence[str]) -> Any:
@@ -91,9 +93,9 @@ def make_weighting(method: str, tasks: int) -> Any:
 class GradientBalance(Balance):
     """What the two ways have in common."""
 
-    def __init__(self, method: str, model: MultiTaskModel) -> None:
+    def __init__(self, method: str, model: MultiTaskModel, random: torch.Generator | None = None) -> None:
         super().__init__()
-        self.model, self.weigher = model, Weigher(method)
+        self.model, self.weigher = model, Weigher(method, random)
 
     def heads(self) -> list[nn.Parameter]:
         return [weight for weight in self.model.heads.parameters() if weight.requires_grad]
@@ -148,8 +150,8 @@ class AtParameters(GradientBalance):
     """Balances the gradients of the weights of the backbone: a pass back through it for every task, and room for a gradient of
     each. Exact over all pieces of a step."""
 
-    def __init__(self, method: str, model: MultiTaskModel) -> None:
-        super().__init__(method, model)
+    def __init__(self, method: str, model: MultiTaskModel, random: torch.Generator | None = None) -> None:
+        super().__init__(method, model, random)
         self._gradients: dict[str, Tensor] = {}
 
     def shared(self) -> list[nn.Parameter]:

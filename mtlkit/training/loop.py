@@ -19,7 +19,7 @@ from mtlkit.training.balancing import Balance
 from mtlkit.training.loss_spikes import LossSpikes
 from mtlkit.training.losses import of_tasks
 from mtlkit.training.optimizer import add_thawed, make_optimizer, set_rate
-from mtlkit.training.random_state import RandomState
+from mtlkit.training.random_state import Moment, RandomState
 from mtlkit.training.tracked import TrackedStep
 from mtlkit.training.tracking import Tracker
 
@@ -45,12 +45,13 @@ class DivergedStep(DivergedError):
 @dataclass(frozen=True)
 class Begun:
     """A training that goes on: the optimizer, which may have steps behind it, the number of the next step, and what tells spikes
-    (None: nothing does); `stop`: a spike ends the training, otherwise its step is skipped."""
+    (None: nothing does); `stop`: a spike ends the training, otherwise its step is skipped; `random`: the numbers it draws."""
 
     optimizer: AdamW
     index: int = 0
     spikes: LossSpikes | None = None
     stop: bool = False
+    random: RandomState | None = None
 
 
 @dataclass(frozen=True)
@@ -107,19 +108,19 @@ def train(
     """
     weights, multiples, balance = dict(model.named_parameters()), multiples or {}, balance or Balance()
     begun = begun or Begun(make_optimizer(weights, weight_decay, multiples))
-    optimizer = begun.optimizer
+    optimizer, random = begun.optimizer, begun.random or RandomState(model, compute.device)
     for index, pieces in enumerate(groups(work, takes), begun.index):
-        before = (RandomState(compute.device), balance.state()) if begun.stop else None
+        before = (random.now(), balance.state()) if begun.stop else None
         add_thawed(optimizer, weights, weight_decay, multiples, index)
         set_rate(optimizer, rate.at(index), index)
         shares = Shares(pieces, names_of)
         found: list[Mapping[str, Tensor]] = []
-        states: list[RandomState] = []
+        moments: list[Moment] = []
         if tracker:
             tracker.begin(index, len(pieces))
         for piece in pieces:
             if balance.compares:
-                states.append(RandomState(compute.device))
+                moments.append(random.now())
             losses = _losses(losses_of, piece, compute)
             if tracker:
                 tracker.gradients(piece, losses)
@@ -138,8 +139,8 @@ def train(
             wrong = f"step {index + 1} was not taken: {spike}" if spike and begun.stop else ""
         if wrong:
             if before:
-                random, weighed = before
-                random.restore()
+                moment, weighed = before
+                random.back_to(moment)
                 balance.load(weighed)
             if tracker:
                 tracker.undo()
@@ -151,7 +152,10 @@ def train(
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if not skipped:
-            after = [_losses_again(losses_of, piece, compute, state) for piece, state in zip(pieces, states, strict=False)]
+            after = []
+            for piece, moment in zip(pieces, moments, strict=False):
+                with random.again(moment):  # the dropout that it had before
+                    after.append(_losses_again(losses_of, piece, compute))
             balance.learn(of_tasks(means), of_tasks(mean_of(numbers(after))), used)
         tracked = tracker.end(skipped) if tracker else None
         norm_now, rate_now, weights_now = total["norm"], rate.at(index), {} if skipped else used
@@ -164,10 +168,9 @@ def _losses(losses_of: LossesOf[Work], piece: Work, compute: Compute) -> Mapping
 
 
 @torch.no_grad()
-def _losses_again(losses_of: LossesOf[Work], piece: Work, compute: Compute, state: RandomState) -> Mapping[str, Tensor]:
-    """Those of a piece of work after the step, with the dropout that it had before."""
-    with state.again():
-        return _losses(losses_of, piece, compute)
+def _losses_again(losses_of: LossesOf[Work], piece: Work, compute: Compute) -> Mapping[str, Tensor]:
+    """The losses of a piece of work after the step."""
+    return _losses(losses_of, piece, compute)
 
 
 def _not_finite(each: Sequence[Mapping[str, float]], pieces: Sequence[Work], index: int, describe: Callable[[Work], str]) -> str:

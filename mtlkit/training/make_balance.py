@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
 from mtlkit.config.training import BalanceOn
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.balance_choice import BalanceChoice
@@ -11,11 +13,17 @@ from mtlkit.training.balancing import DWA, FAMO, Balance, Uncertainty, normalize
 from mtlkit.training.gradient_balancing import AtParameters, AtVectors
 
 
-def make_balance(choice: BalanceChoice, model: MultiTaskModel, tasks: Sequence[str], on: BalanceOn = "vectors") -> Balance:
-    """`tasks` are those whose batches train something, by the names of their heads in the model. Raises UsageError where what a
-    method needs is not installed."""
+def make_balance(
+    choice: BalanceChoice,
+    model: MultiTaskModel,
+    tasks: Sequence[str],
+    on: BalanceOn = "vectors",
+    random: torch.Generator | None = None,
+) -> Balance:
+    """`tasks` are those whose batches train something, by the names of their heads in the model; methods that draw do so from
+    `random` (None: torch's global generator). Raises UsageError where what a method needs is not installed."""
     if choice.on_gradients:
-        return AtParameters(choice.name, model) if on == "parameters" else AtVectors(choice.name, model)
+        return (AtParameters if on == "parameters" else AtVectors)(choice.name, model, random)
     if choice.name == "uncertainty":
         return Uncertainty({name: model.tasks[name].kind for name in tasks})
     if choice.name == "dwa":

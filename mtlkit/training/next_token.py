@@ -25,6 +25,7 @@ from mtlkit.training.events import Event, Progress
 from mtlkit.training.loop import DivergedStep, Step, train
 from mtlkit.training.loss_spikes import skipped
 from mtlkit.training.optimizer import LearningRate
+from mtlkit.training.random_state import RandomState
 from mtlkit.training.resume import Saver
 from mtlkit.training.snapshot import Snapshot
 from mtlkit.training.updates import Stand, Updates
@@ -55,7 +56,8 @@ class NextTokenTraining:
         each = math.ceil(len(windows) / self.per_batch)
         self.steps = options.epochs * each if options.tokens is None else max(1, options.tokens // self.batch_tokens)
         self.epochs = math.ceil(self.steps / each)
-        self.updates = Updates(model, options.weight_decay, options.on_spike, compute)
+        random = RandomState(model, compute.device, options.seed)
+        self.updates = Updates(model, options.weight_decay, options.on_spike, compute, random=random)
         self.reached = Stand()
 
     def _work(self) -> Iterator[Pieces]:

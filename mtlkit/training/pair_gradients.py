@@ -32,8 +32,9 @@ class PairGradients(Generic[Work]):
         tasks: Sequence[str],
         losses_of: Callable[[Work], Mapping[str, Tensor]],
         compute: Compute,
+        random: RandomState,
     ) -> None:
-        self.shared, self.tasks, self.losses_of, self.compute = shared, tasks, losses_of, compute
+        self.shared, self.tasks, self.losses_of, self.compute, self.random = shared, tasks, losses_of, compute, random
         self.last: dict[str, Work] = {}
         self.met: Counter[Pair] = Counter()
         self.pair: Pair | None = None
@@ -90,7 +91,7 @@ class PairGradients(Generic[Work]):
 
     def _again(self, task: str) -> Mapping[str, Tensor]:
         """The losses of a task's last batch at the present weights. What is random goes on as if this had not been."""
-        with RandomState(self.compute.device).again(), torch.enable_grad(), self.compute.autocast():
+        with self.random.again(self.random.now()), torch.enable_grad(), self.compute.autocast():
             return self.losses_of(self.last[task])
 
 

@@ -1,4 +1,4 @@
-"""Torch's random numbers as they stand, to draw them a second time."""
+"""The random numbers of a training: where they come from, and how they are drawn a second time or after a resume."""
 
 from __future__ import annotations
 
@@ -6,38 +6,55 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
+from mtlkit.model.randomness import draw_from, dropouts
 from mtlkit.training.snapshot import Snapshot
+
+Moment = tuple[torch.Tensor, ...]  # the state of each generator
 
 
 class RandomState:
-    """Where the generators of the processor and of a CUDA device stand."""
+    """Generators that belong to one training: of the CPU, and of its `device` if that is another.
 
-    def __init__(self, device: torch.device) -> None:
-        self.devices = [device] if device.type == "cuda" else []
-        self.processor = torch.get_rng_state()
-        self.others = [torch.cuda.get_rng_state(one) for one in self.devices]
+    Taken over from the dropout layers of `model` where they have them, else made from `seed`; all dropout draws from that of the
+    device from then on. No other training, thread or notebook cell can draw from them.
+    """
+
+    def __init__(self, model: nn.Module, device: torch.device, seed: int = 0) -> None:
+        own = {one.generator.device.type: one.generator for one in dropouts(model) if one.generator is not None}
+        self.cpu = own.get("cpu") or torch.Generator().manual_seed(seed)
+        on_cpu = device.type == "cpu"
+        self.others = [] if on_cpu else [own.get(device.type) or torch.Generator(device).manual_seed(seed)]
+        draw_from(self.cpu if on_cpu else self.others[0], model)
+
+    def now(self) -> Moment:
+        """Where they stand."""
+        return tuple(one.get_state() for one in (self.cpu, *self.others))
+
+    def back_to(self, moment: Moment) -> None:
+        """The numbers from `moment` on are drawn again."""
+        for one, state in zip((self.cpu, *self.others), moment, strict=True):
+            one.set_state(state)
 
     @contextmanager
-    def again(self) -> Iterator[None]:
-        """Inside, the same numbers are drawn again; afterwards all goes on as if they had not been."""
-        with torch.random.fork_rng(self.devices):
-            self.restore()
+    def again(self, moment: Moment) -> Iterator[None]:
+        """Within, the numbers from `moment` on are drawn again; afterwards it continues as if they had not been."""
+        before = self.now()
+        self.back_to(moment)
+        try:
             yield
-
-    def restore(self) -> None:
-        """The same numbers are drawn again."""
-        torch.set_rng_state(self.processor)
-        for device, state in zip(self.devices, self.others, strict=True):
-            torch.cuda.set_rng_state(state, device)
+        finally:
+            self.back_to(before)
 
     def state(self) -> Snapshot:
         """All that `load` needs."""
-        return Snapshot({"processor": self.processor, **{f"device {place}": one for place, one in enumerate(self.others)}})
+        cpu, *others = self.now()
+        return Snapshot({"processor": cpu, **{f"device {place}": one for place, one in enumerate(others)}})
 
-    @staticmethod
-    def load(state: Snapshot, device: torch.device) -> None:
-        """Random numbers go on from there; on a device of another kind, its own go on from its seed."""
-        torch.set_rng_state(state.tensors["processor"])
-        if device.type == "cuda" and "device 0" in state.tensors:
-            torch.cuda.set_rng_state(state.tensors["device 0"], device)
+    def load(self, state: Snapshot) -> None:
+        """Continues from there; on a device of another kind than before, its generator continues from its seed."""
+        self.cpu.set_state(state.tensors["processor"])
+        for place, one in enumerate(self.others):
+            if f"device {place}" in state.tensors:
+                one.set_state(state.tensors[f"device {place}"])

@@ -18,6 +18,7 @@ from mtlkit.model.weight_names import level, parts_of
 from mtlkit.training.accumulation import numbers
 from mtlkit.training.losses import of_tasks
 from mtlkit.training.pair_gradients import PairGradients, Products
+from mtlkit.training.random_state import RandomState
 from mtlkit.training.tracked import WHOLE, Agreement, Spikes, TrackedPair, TrackedStep, TrackingSummary, summarise
 
 Work = TypeVar("Work")
@@ -46,7 +47,7 @@ class Tracker(Generic[Work]):
         parts = parts_of(weights)
         self.parts = {part: {name: weights[name] for name in parts[part]} for part in sorted(parts, key=level)}
         shared = {part: found for part, found in self.parts.items() if level(part) <= level("pooling")}
-        self.pairs = PairGradients(shared, self.tasks, losses_of, compute)
+        self.pairs = PairGradients(shared, self.tasks, losses_of, compute, RandomState(model, compute.device))
         self.next, self.looks = 0, Counter[str]()
         self.spikes = Spikes()
         self._clear()

@@ -45,22 +45,24 @@ class Updates:
         compute: Compute,
         multiples: Mapping[str, float] | None = None,
         never: frozenset[str] = frozenset(),
+        random: RandomState | None = None,
     ) -> None:
-        self.weights, self.never, self.device = dict(model.named_parameters()), never, compute.device
+        self.weights, self.never = dict(model.named_parameters()), never
+        self.random = random or RandomState(model, compute.device)
         self.optimizer = make_optimizer(self.weights, weight_decay, multiples)
         self.spikes = None if on_spike == "ignore" else LossSpikes()
         self.stops = on_spike == "stop"
 
     def begun(self, step: int) -> Begun:
         """For the loop, to go on after so many steps."""
-        return Begun(self.optimizer, step, self.spikes, self.stops)
+        return Begun(self.optimizer, step, self.spikes, self.stops, self.random)
 
     def parts(self) -> dict[str, Snapshot]:
         """All that `load` needs, between two steps: parts of what the training is saved as."""
         return {
             "weights": Snapshot({name: weight for name, weight in self.weights.items() if name not in self.never}),
             "optimizer": optimizer_state(self.optimizer, self.weights),
-            "random": RandomState(self.device).state(),
+            "random": self.random.state(),
             "spikes": Snapshot(plain={"history": self.spikes.state() if self.spikes else None}),
         }
 
@@ -71,4 +73,4 @@ class Updates:
         history = state.part("spikes").plain["history"]
         if self.spikes and history:
             self.spikes.load(history)
-        RandomState.load(state.part("random"), self.device)
+        self.random.load(state.part("random"))

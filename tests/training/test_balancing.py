@@ -14,6 +14,7 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.data.tasks import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.randomness import draw_from
 from mtlkit.training.balance_choice import BalanceChoice, parse_balance
 from mtlkit.training.balancing import DWA, FAMO, Balance, Uncertainty, normalized
 from mtlkit.training.loop import Step, train
@@ -153,7 +154,7 @@ def test_famo_compares_the_same_texts_with_the_same_dropout(
     losses = losses_of(tiny_model, head_objectives(tiny_model, tasks))
     balance, found = FAMO(tasks), {}
     for one in (balance, Balance()):
-        torch.manual_seed(3)
+        draw_from(torch.Generator().manual_seed(3), tiny_model)
         still = LearningRate(0.0, 10)
         steps = train(tiny_model, JOINT[:3], losses, still, weight_decay=0.0, clip=0.0, compute=compute, balance=one)
         found[one] = [step.losses for step in steps]

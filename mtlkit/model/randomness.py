@@ -1,0 +1,76 @@
+"""Random numbers from a generator of one's own: initial weights, dropout, and libraries that know only torch's global one.
+
+Nothing here touches the global generator, so two trainings in one process, or a notebook cell that draws in between, do not
+change each other's numbers. A generator seeded with N gives what torch gives after `torch.manual_seed(N)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+DRAWING = {
+    torch.bernoulli,
+    torch.multinomial,
+    torch.normal,
+    torch.rand,
+    torch.randint,
+    torch.randn,
+    torch.randperm,
+    Tensor.bernoulli_,
+    Tensor.normal_,
+    Tensor.uniform_,
+    nn.init.kaiming_uniform_,
+    nn.init.normal_,
+    nn.init.uniform_,
+}
+
+
+class Dropout(nn.Dropout):
+    """`nn.Dropout` that draws from `generator` (None: torch's global one). On a CPU the numbers are those of `nn.Dropout`."""
+
+    generator: torch.Generator | None = None
+
+    def forward(self, states: Tensor) -> Tensor:
+        if self.generator is None or not self.training or not 0 < self.p < 1:
+            return super().forward(states)
+        noise = torch.empty_like(states).bernoulli_(1 - self.p, generator=self.generator).div_(1 - self.p)
+        return states * noise
+
+
+def dropouts(model: nn.Module) -> Iterator[Dropout]:
+    """The dropout layers of a model."""
+    return (module for module in model.modules() if isinstance(module, Dropout))
+
+
+def draw_from(generator: torch.Generator, model: nn.Module) -> None:
+    """Makes all dropout of a model draw from one generator."""
+    for module in dropouts(model):
+        module.generator = generator
+
+
+@contextmanager
+def drawing_from(generator: torch.Generator | None) -> Iterator[None]:
+    """Within, in this thread, torch's random functions draw from `generator` (None: from the global one, as ever)."""
+    if generator is None:
+        yield
+    else:
+        with _DrawingFrom(generator):
+            yield
+
+
+class _DrawingFrom(TorchFunctionMode):
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        named = dict(kwargs or {})
+        if function in DRAWING and named.get("generator") is None:
+            named["generator"] = self.generator
+        return function(*args, **named)
