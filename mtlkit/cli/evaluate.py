@@ -24,6 +24,7 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     """
     from mtlkit.recipes.embed import open_model
     from mtlkit.recipes.evaluate import evaluate as measure
+    from mtlkit.report.sources import unseen_line
 
     loaded, found = open_model(options)
     say(f"model: {found}, {found.reason}")
@@ -37,11 +38,8 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
             if name not in result.tasks:
                 say(f"{name}: a head kept from before, its data is not known here; give some with --task {name}=SOURCE")
     for name, task in (result.tasks | result.probes).items():
-        for label, rows in task.unseen.items():
-            say(
-                f"{name}: {rows} rows have the label '{label}', unseen in training; not counted in the metrics",
-                "yellow",
-            )
+        if task.unseen:
+            say(f"{name}: {unseen_line(task.unseen, 'row')}; not counted in the metrics", "yellow")
     if as_json:
         print_json(result.to_json())
         return

@@ -97,7 +97,7 @@ def test_a_label_unseen_in_training_is_counted_apart(typed: Typed, hostile: Path
     assert task["unseen_labels"] == {"new[/]\x1b[2J": 1}
     assert task["n"] == 14
     assert sum(map(sum, task["confusion"])) == 14
-    said = "hostile: 1 rows have the label 'new[/]\N{REPLACEMENT CHARACTER}[2J', unseen in training; not counted in the metrics"
+    said = "hostile: 1 row with a label unseen in training ('new[/]\N{REPLACEMENT CHARACTER}[2J'); not counted in the metrics"
     assert said in answer.err
 
 
@@ -105,7 +105,7 @@ def test_rows_of_unseen_labels_alone_cannot_be_evaluated(typed: Typed, mtl: Path
     path = write(tmp_path / "other.csv", [("a", "plant"), ("b", "stone")])
     answer = typed("eval", "--model", mtl, "--task", f"kind={path}")
     assert (answer.code, answer.out) == (3, "")
-    assert "no row has a label that the head knows; it knows animal, tool" in answer.err
+    assert "no row has a label that the head knows; the data has 'plant', 'stone', the head knows 'animal', 'tool'" in answer.err
 
 
 def test_the_order_of_labels_in_a_file_does_not_matter(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:  # fault 27
@@ -141,7 +141,7 @@ def test_a_wrong_column_lists_those_there_are(typed: Typed, data: Path, mtl: Pat
     answer = typed("eval", "--model", mtl, "--task", f"kind={data / 'kind'}?text=txet")
     assert answer.code == 3
     assert "column 'txet' not found in" in answer.err
-    assert "columns: text; did you mean 'text'?" in answer.err
+    assert "columns: text, label; did you mean 'text'?" in answer.err
 
 
 @pytest.mark.parametrize(("name", "near"), [("knid", "kind"), ("topic", None)])

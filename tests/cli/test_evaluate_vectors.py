@@ -64,7 +64,7 @@ def test_unseen_labels_and_skipped_rows_are_said(typed: Typed, data: Path, mtl: 
     answer = typed("eval", "--model", mtl, "--probe", "--task", f"kind={tmp_path}", "--on-bad-row", "skip", "--json")
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["probe"]["kind"]["unseen_labels"] == {"[insect]": 1}
-    assert "kind: 1 rows have the label '[insect]', unseen in training; not counted in the metrics" in answer.err
+    assert "kind: 1 row with a label unseen in training ('[insect]'); not counted in the metrics" in answer.err
     assert "1 row skipped, such as " in answer.err
 
 

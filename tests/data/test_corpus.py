@@ -84,7 +84,7 @@ def test_row_without_text_is_an_error(tmp_path: Path, value: str) -> None:  # fa
     path = tmp_path / "a.jsonl"
     row = "{}" if value == "{}" else '{"text": null}'
     path.write_text('{"text": "one"}\n' + row + "\n")
-    with pytest.raises(DataError, match=r"a.jsonl:2: no text in column 'text'; mend it"):
+    with pytest.raises(DataError, match=r"a.jsonl:2: no text in column 'text'; fix it"):
         texts_of(str(path))
 
 

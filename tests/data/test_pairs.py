@@ -79,7 +79,7 @@ def test_a_bad_row_is_named_or_skipped_and_counted(row: str, message: str, tmp_p
     path = written(tmp_path / "a.jsonl", good + row + "\n" + good)
     with pytest.raises(DataError) as caught:
         read(str(path), scored=True)
-    assert str(caught.value) == f"{path}:{message}; mend it, or skip such rows with --on-bad-row skip"
+    assert str(caught.value) == f"{path}:{message}; fix it, or skip such rows with --on-bad-row skip"
     how = reading("skip")
     assert read(str(path), True, how) == PairTable(["a", "a"], ["b", "b"], [2.0, 2.0])
     assert (how.tally.skipped, how.tally.reasons) == (1, [f"{path}:{message}"])
@@ -87,7 +87,7 @@ def test_a_bad_row_is_named_or_skipped_and_counted(row: str, message: str, tmp_p
 
 def test_a_short_row_is_a_bad_one(tmp_path: Path) -> None:  # fault 20
     path = written(tmp_path / "a.csv", "sentence1,sentence2\na,b\nshort\n")
-    with pytest.raises(DataError, match=r"a\.csv:3: 1 fields where the header has 2; mend it"):
+    with pytest.raises(DataError, match=r"a\.csv:3: 1 field where the header has 2; fix it"):
         read(str(path))
 
 

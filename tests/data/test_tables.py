@@ -88,7 +88,7 @@ def test_short_row_is_an_error_and_never_a_class_called_none(tmp_path: Path, nam
         "a.jsonl": '{"text": "a", "label": "x"}\n{"text": "short"}\n{"text": "b", "label": "y"}\n',
     }[name]
     path = written(tmp_path / name, content)
-    with pytest.raises(DataError, match=r"a\.\w+:(3: 1 fields where|2: no label in column 'label'; mend it)"):
+    with pytest.raises(DataError, match=r"a\.\w+:(3: 1 field where|2: no label in column 'label'; fix it)"):
         read_table(str(path))
     how = reading("skip")
     assert read_table(str(path), how) == Table(["a", "b"], ["x", "y"])
@@ -110,7 +110,7 @@ def test_missing_value_is_named_by_row_and_column(tmp_path: Path, row: str, mess
     path = written(tmp_path / "a.jsonl", '{"text": "a", "label": "x"}\n' + row + "\n")
     with pytest.raises(DataError) as caught:
         read_table(str(path))
-    assert str(caught.value).startswith(f"{path}:2: {message}; mend it")
+    assert str(caught.value).startswith(f"{path}:2: {message}; fix it")
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.txt", "header.csv", "header.tsv", "blank.csv"])

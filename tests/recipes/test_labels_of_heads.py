@@ -36,12 +36,14 @@ def test_other_labels_get_a_fresh_head_with_a_warning(data: Path, runs: Path, tm
     write(tmp_path / "kind" / "train.csv", [rows[0], *([text, label.upper()] for text, label in rows[1:])])
     asked = options(tmp_path, tmp_path / "run", "kind", init=str(runs / "mtl"), epochs=1)
     events = list(stream(asked))
-    warning = f"head 'kind' of {runs / 'mtl'} was trained for other labels (animal, tool); a fresh one takes its place"
+    warning = f"head 'kind' of {runs / 'mtl'} was trained for other labels ('animal', 'tool'); a fresh one takes its place"
     assert any(isinstance(event, Note) and event.warning and event.text == warning for event in events)
     assert load_weights(tmp_path / "run").model.head("kind").spec.labels == ("ANIMAL", "TOOL")
     frozen = options(tmp_path, tmp_path / "other", "kind", init=str(runs / "mtl"), freeze=["head:kind"])
     state = TrainMtlOptions(**{**vars(frozen), "task": [*frozen.task, f"state={data / 'state'}"]})
-    with pytest.raises(UsageError, match=r"--freeze head:kind: head 'kind' of .* was trained for other labels \(animal, tool\)"):
+    with pytest.raises(
+        UsageError, match=r"--freeze head:kind: head 'kind' of .* was trained for other labels \('animal', 'tool'\)"
+    ):
         train_mtl(state)
     assert not (tmp_path / "other").exists()
 
@@ -51,5 +53,5 @@ def test_a_label_that_only_validation_has_is_left_out_and_told(data: Path, runs:
     write(folder / "train.csv", rows_of(data / "kind" / "train.csv"))
     write(folder / "validation.csv", [*rows_of(data / "kind" / "test.csv"), ["A fern", "plant"], ["An oak", "plant"]])
     events = list(stream(options(tmp_path, tmp_path / "run", "kind", init=str(runs / "mtl"), epochs=1)))
-    assert "kind: 2 validation rows have the label 'plant', unseen in training; left out" in notes(events)
+    assert "kind: 2 validation rows with a label unseen in training ('plant'); left out" in notes(events)
     assert verify(tmp_path / "run").data["kind"]["validation"]["rows"] == 18

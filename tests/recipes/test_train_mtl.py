@@ -180,7 +180,7 @@ def test_the_attention_of_the_start_stays_unless_asked_otherwise(data: Path, run
 
 def test_data_that_cannot_be_read_leaves_no_run(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("text,label\na,x\nb\n")
-    with pytest.raises(DataError, match=r"bad\.csv:3: 1 fields where the header has 2; mend it, or skip such rows"):  # fault 20
+    with pytest.raises(DataError, match=r"bad\.csv:3: 1 field where the header has 2; fix it, or skip such rows"):  # fault 20
         train_mtl(TrainMtlOptions(task=[f"a={tmp_path / 'bad.csv'}"], init=str(runs / "mtl"), out=tmp_path / "run"))
     assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
 
