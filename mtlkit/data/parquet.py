@@ -63,8 +63,28 @@ def parquet_batches(opened: Any, file: DataFile, columns: list[str] | None = Non
     for group in range(opened.metadata.num_row_groups):
         rows = _rows_at_a_time(opened.metadata.row_group(group), file)
         for batch in opened.iter_batches(batch_size=rows, row_groups=[group], columns=columns):
-            expansion.add(batch.nbytes + ROW_BYTES * len(batch))
+            expansion.add(_size(batch))
             yield batch
+
+
+def _size(batch: Any) -> int:
+    """The bytes of a batch once each row has a value of its own, also where its columns are dictionaries."""
+    import pyarrow
+    from pyarrow import compute
+
+    size: int = ROW_BYTES * len(batch)
+    for column in batch.columns:
+        size += column.nbytes
+        if pyarrow.types.is_dictionary(column.type) and _is_text(column.type.value_type):
+            lengths = compute.binary_length(column.dictionary)
+            size += compute.sum(lengths.take(column.indices)).as_py() or 0
+    return size
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    return any(check(kind) for check in (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary))
 
 
 def _rows_at_a_time(group: Any, file: DataFile) -> int:
@@ -134,7 +154,7 @@ def _slices(batches: Iterable[Any], file: DataFile) -> Iterator[Any]:
     for batch in batches:
         for start in range(0, len(batch), BATCH_ROWS):
             part = batch.slice(start, BATCH_ROWS)
-            expansion.add(part.nbytes + ROW_BYTES * len(part))
+            expansion.add(_size(part))
             yield part
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ def read_column(given: str | Path, column: str | None, encoding: str, recorded: 
     """The texts of a source, which may have keys, in the order of its rows; several columns joined. `recorded` is how a model's
     tasks read theirs: their columns are read where none is named. Raises DataError."""
     address, query = parse_source(address_of(given))
-    source = open_source(address, query)
     column, encoding = column or query.text, query.encoding or encoding
+    source = open_source(address, replace(query, text=column))
     if isinstance(source, FolderSource):
         raise DataError(f"{address}: a folder; name a file")
     if isinstance(source, HubSource):

@@ -21,6 +21,45 @@ def test_query_is_parted_from_the_address() -> None:
     assert parse_source("ag_news") == ("ag_news", Query())
 
 
+def test_keys_need_no_quoting_in_a_shell() -> None:
+    address, query = parse_source("reviews.csv:label=stars,text=title+body,limit=100,delimiter=semicolon,header=no,quoting=yes")
+    assert address == "reviews.csv"
+    assert query == Query(text="title+body", label="stars", limit=100, delimiter=";", header=False, quoting=True)
+    assert parse_source("a.csv:text=a,b c,label=x=y%2C")[1] == Query(text="a,b c", label="x=y,")
+    assert parse_source("a.csv:delimiter=,")[1].delimiter == parse_source("a.csv?delimiter=%2C")[1].delimiter == ","
+    assert parse_source("a.csv?delimiter=tab")[1].delimiter == parse_source("a.csv:delimiter=\\t")[1].delimiter == "\t"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "sample:topic",
+        r"C:\data\train.csv",
+        "C:/data/train.csv",
+        "hf://datasets/user/name/train.parquet",
+        "s3://bucket/key=1/train.csv",
+        "https://host:8080/train.csv?token=a&version=2",
+        "ag_news",
+        "-",
+        "data/[ab]*.csv",
+    ],
+)
+def test_other_colons_and_question_marks_belong_to_the_address(address: str) -> None:
+    assert parse_source(address) == (address, Query())
+    assert parse_source(f"{address}:label=x,limit=3") == (address, Query(label="x", limit=3))
+    assert parse_source(f"{address}?label=x&limit=3") == (address, Query(label="x", limit=3))
+
+
+@pytest.mark.parametrize("name", ["what?.csv", "what?text=x.csv", "a:text=b.csv", "a:b?c", "?"])
+def test_a_file_that_exists_is_an_address_whatever_its_name(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.touch()
+    assert parse_source(str(path)) == (str(path), Query())
+    assert parse_source(f"{path}:label=x") == (str(path), Query(label="x"))
+    assert parse_source(f"{path}?label=x&limit=3") == (str(path), Query(label="x", limit=3))
+    assert parse_task(f"topic={path}:label=x") == ("topic", f"{path}:label=x")
+
+
 def test_query_values_may_be_percent_encoded() -> None:
     assert parse_source("a.csv?text=full%20text%26more")[1].text == "full text&more"
 
@@ -32,6 +71,10 @@ def test_query_values_may_be_percent_encoded() -> None:
         ("a.csv?limit=0", "limit='0' .* is not a number of rows"),
         ("a.csv?limit=many", "limit='many' .* is not a number of rows"),
         ("a.csv?limit=²", "limit='²' .* is not a number of rows"),
+        ("a.csv:labl=x", r"key 'labl' in 'a.csv:labl=x' is not one of .*; did you mean 'label'\?"),
+        ("a.csv:header=none", "header='none' .* is not one of yes, no"),
+        ("a.csv:delimiter=;;", "delimiter=';;' .* is not one character"),
+        ("a.csv:delimiter=", "delimiter='' .* is not one character"),
         ("a.csv?kind=class", "kind='class' .* is not one of classification, multi-label, regression"),
     ],
 )
@@ -45,7 +88,7 @@ def test_task_is_a_name_and_a_source() -> None:
     assert parse_task("my-task_2=data/a=b.csv") == ("my-task_2", "data/a=b.csv")
 
 
-@pytest.mark.parametrize("text", ["sample:topic", "a.csv?label=x", "=a.csv", "topic="])
+@pytest.mark.parametrize("text", ["sample:topic", "a.csv?label=x", "a.csv:label=x", "=a.csv", "topic="])
 def test_task_without_name_or_source_says_how_to_write_it(text: str) -> None:
     with pytest.raises(UsageError, match=r"NAME=SOURCE|is not usable"):
         parse_task(text)

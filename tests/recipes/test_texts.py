@@ -20,6 +20,34 @@ def test_a_lone_dash_reads_standard_input() -> None:
     assert list(stream_texts(TextOptions(texts=["-"]), io.StringIO("a\n\n b \nlast"))) == ["a", "", " b ", "last"]
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_a_file_and_standard_input_give_equal_texts(tmp_path: Path, ending: str) -> None:
+    content = ending.join(["hello", "", " w\u00f6rld ", "last"]).encode() + ending.encode()
+    (tmp_path / "a.txt").write_bytes(content)
+    from_file = list(stream_texts(TextOptions(input=tmp_path / "a.txt"), NOTHING))
+    for options in (TextOptions(texts=["-"]), TextOptions(input=Path("-"))):
+        pipe = io.TextIOWrapper(io.BytesIO(content), "utf-8", newline="\n")
+        assert list(stream_texts(options, pipe)) == from_file == ["hello", "", " w\u00f6rld ", "last"]
+
+
+def test_an_input_is_a_source_with_keys(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("great movie;1\nbad;0\n")
+    with pytest.raises(DataError, match=r"a\.csv:1: the first row looks like data"):
+        list(stream_texts(TextOptions(input=path), NOTHING))
+    options = TextOptions(input=Path(f"{path}:header=no,text=1"))
+    assert list(stream_texts(options, NOTHING)) == ["great movie", "bad"]
+    (tmp_path / "b.jsonl").write_text('{"meta": {"text": "nested"}}')
+    assert list(stream_texts(TextOptions(input=tmp_path / "b.jsonl", column="meta.text"), NOTHING)) == ["nested"]
+    assert list(stream_texts(TextOptions(input=tmp_path / "[b]*.jsonl", column="meta.text"), NOTHING)) == ["nested"]
+
+
+def test_a_lone_column_that_looks_like_several_is_refused(tmp_path: Path) -> None:  # fault 54
+    (tmp_path / "a.csv").write_text("text;label\nHello; you;x\nb;y\n")
+    with pytest.raises(DataError, match="specify delimiter=semicolon or delimiter=comma"):
+        list(stream_texts(TextOptions(input=tmp_path / "a.csv"), NOTHING))
+
+
 def test_standard_input_is_read_as_it_is_needed() -> None:
     class Endless(io.StringIO):
         taken = 0

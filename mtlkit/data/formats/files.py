@@ -193,7 +193,19 @@ class Lines:
         self.number = 0  # of the line that was given last
 
     def __iter__(self) -> Iterator[str | None]:
-        return self
+        """The lines that are left; as a generator, which is twice as fast as calls of `__next__`."""
+        ahead, lines = self._ahead, self._lines
+        while True:
+            while ahead:
+                self.number += 1
+                yield ahead.popleft()
+            for line in lines:
+                self.number += 1
+                yield line
+                if ahead:
+                    break
+            else:
+                return
 
     def __next__(self) -> str | None:
         line = self._ahead.popleft() if self._ahead else next(self._lines)

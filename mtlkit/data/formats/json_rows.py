@@ -12,6 +12,7 @@ from mtlkit.data.formats.records import TOO_LONG
 from mtlkit.data.rows import BadRow, PlacedRow, Row
 from mtlkit.errors import DataError, listed
 
+DEEP = 100  # brackets of a line, which may be nested too deeply from here on
 BLANK = " \t\n\r"
 
 
@@ -22,7 +23,16 @@ def read_json_lines(file: DataFile, encoding: str) -> Iterator[Row | BadRow]:
             if line is None:
                 yield BadRow(f"{file}:{lines.number}: {TOO_LONG}")
             elif line and not line.isspace():
-                yield _placed(_parsed(line), file, lines.number)
+                value = _parsed(line)
+                if isinstance(value, dict) and _is_plain(line):
+                    yield PlacedRow(value, file, lines.number)
+                else:
+                    yield _placed(value, file, lines.number)
+
+
+def _is_plain(line: str) -> bool:
+    """Whether a line has nothing that `_is_text` looks for; to see that costs less."""
+    return "\\u" not in line and line.count("[") + line.count("{") < DEEP
 
 
 def _parsed(line: str) -> Any:
@@ -94,7 +104,7 @@ def _elements(text: IO[str], file: DataFile) -> Iterator[Any]:
             return
         try:
             value, end = decoder.raw_decode(buffer, at)
-            complete = end < len(buffer)  # a number may go on
+            reason, complete = "", end < len(buffer)  # a number may go on
         except (ValueError, RecursionError) as error:
             reason, complete = str(error), False
         if complete:
@@ -103,13 +113,8 @@ def _elements(text: IO[str], file: DataFile) -> Iterator[Any]:
             continue
         more = text.read(wanted)
         if not more or len(buffer) - at > LONGEST:
-            said = (
-                f"more than {LONGEST:,} characters"
-                if more
-                else f"not JSON, or cut off ({reason})"
-                if at < len(buffer)
-                else "cut off"
-            )
+            said = f"not JSON, or cut off ({reason})" if reason else "cut off"
+            said = f"more than {LONGEST:,} characters" if more else said
             raise DataError(f"{file}:{count + 1}: {said}")
         buffer, at = buffer[at:] + more, 0
         wanted = min(2 * wanted, LONGEST)

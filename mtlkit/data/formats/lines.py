@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mtlkit.data.formats.files import DataFile, Lines, open_lines
@@ -9,6 +10,7 @@ from mtlkit.data.formats.records import TOO_LONG
 from mtlkit.data.rows import BadRow, PlacedRow, Row
 
 LABEL = "__label__"  # how a label begins in the files of fastText
+LABELLED = re.compile(LABEL + r"(\S+)[ \t]*")
 
 
 def read_lines(file: DataFile, encoding: str) -> Iterator[Row | BadRow]:
@@ -48,8 +50,7 @@ def _labelled(lines: Lines, file: DataFile, several: bool) -> Iterator[Row | Bad
 def _labels(line: str) -> tuple[list[str], str]:
     """`__label__a __label__b some text` -> its labels and the text."""
     labels = []
-    while line.startswith(LABEL):
-        label, _, line = line.partition(" ") if " " in line else line.partition("\t")
-        labels.append(label.removeprefix(LABEL))
-        line = line.lstrip(" \t")
+    while found := LABELLED.match(line):
+        labels.append(found[1])
+        line = line[found.end() :]
     return labels, line

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 
-PANDAS = "python -c {code}"
 BY_PANDAS = {
     ".xlsx": ("Excel", "read_excel", "openpyxl"),
     ".xlsm": ("Excel", "read_excel", "openpyxl"),
@@ -41,4 +40,4 @@ def conversion(name: str, suffix: str) -> str:
     table = f"pandas.{function}({name!r}){'[0]' if function == 'read_html' else ''}"
     code = f"import pandas; {table}.to_csv({stem + '.csv'!r}, index=False)"
     needs = f" (pip install {package})" if package else ""
-    return f'{kind} is not read; save it as csv, or convert it: python -c "{code}"{needs}'
+    return f"{kind} is not read; save it as csv, or convert it: python -c {shlex.quote(code)}{needs}"

@@ -53,12 +53,11 @@ class FilesSource(Source):
     def record(self, encoding: str) -> SourceRecord:
         """By the first file; the others are read by the same rules."""
         grouped = self.grouped()
-        first = next(chain.from_iterable(grouped.all().values()))
-        splits = {
-            split: tuple(self.short_name(file) for file in grouped.splits[split]) for split in SPLITS if split in grouped.splits
-        }
+        splits = {split: grouped.splits[split] for split in SPLITS if split in grouped.splits}
+        first = next(chain.from_iterable((splits or grouped.others).values()))
+        names = {split: tuple(self.short_name(file) for file in files) for split, files in splits.items()}
         found, remarks = describe(first, encoding, self.dialect)
-        return replace(found, source=self.name, files=splits, remarks=(*remarks, *self._left_out(grouped)))
+        return replace(found, source=self.name, files=names, remarks=(*remarks, *self._left_out(grouped)))
 
     def _left_out(self, grouped: Grouped) -> list[str]:
         """The files that no split uses."""

@@ -1,0 +1,75 @@
+"""Parquet and Arrow files: rows are read by bytes, not by a fixed number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.feather
+import pytest
+from pyarrow import parquet
+
+from mtlkit.data import parquet as module
+from mtlkit.data.formats import expansion
+from mtlkit.data.formats.files import LocalFile
+from mtlkit.data.parquet import parquet_batches, parquet_file
+from mtlkit.data.readers import read
+from mtlkit.data.text_files import read_column
+from mtlkit.errors import DataError
+
+
+def repeated(letters: int, rows: int, *, dictionary: bool) -> Any:
+    """A table whose text is one and the same in all rows."""
+    values = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * rows, pyarrow.int32()), pyarrow.array(["a" * letters]))
+    return pyarrow.table({"text": values if dictionary else values.cast(pyarrow.string()), "label": ["x"] * rows})
+
+
+@pytest.mark.parametrize("dictionary", [False, True])
+def test_a_dictionary_bomb_is_refused_in_bounded_memory(tmp_path: Path, dictionary: bool) -> None:  # fault 49
+    path = tmp_path / "a.parquet"
+    parquet.write_table(repeated(1 << 18, 600, dictionary=dictionary), path, compression="zstd")
+    assert path.stat().st_size < 5000
+    pyarrow.default_memory_pool().release_unused()
+    before = pyarrow.total_allocated_bytes()
+    for rows in (read(path), read_column(path, None, "utf-8")):
+        with pytest.raises(DataError, match=r"a file of .* bytes holds more than .* bytes of data"):
+            list(rows)
+    assert pyarrow.total_allocated_bytes() - before < 1 << 20
+
+
+def test_batches_hold_fewer_rows_where_values_are_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCH_BYTES", 1 << 20)
+    monkeypatch.setattr(expansion, "CHECKED_FROM", 1 << 30)
+    path = tmp_path / "a.parquet"
+    parquet.write_table(repeated(1 << 17, 100, dictionary=False), path)
+    with parquet_file(path) as opened:
+        sizes = [batch.num_rows for batch in parquet_batches(opened, LocalFile(path))]
+    assert max(sizes) <= 8
+    assert sum(sizes) == 100
+    monkeypatch.undo()
+    parquet.write_table(pyarrow.table({"text": [f"text {number}" for number in range(5000)]}), path)
+    with parquet_file(path) as opened:
+        assert [batch.num_rows for batch in parquet_batches(opened, LocalFile(path))] == [1024] * 4 + [904]
+
+
+@pytest.mark.parametrize("suffix", ["arrow", "feather"])
+def test_arrow_files_and_streams_are_read(tmp_path: Path, suffix: str) -> None:
+    table = pyarrow.table({"text": ["a", "b"] * 1000, "label": [1, 2] * 1000})
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "feather":
+        pyarrow.feather.write_feather(table, str(path))
+    else:
+        with pyarrow.ipc.new_stream(str(path), table.schema) as writer:
+            writer.write_table(table)
+    rows = list(read(path))
+    assert rows == table.to_pylist()
+    assert rows[-1].place == f"{path}:2000"  # type: ignore[union-attr]
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(DataError, match="not a readable Arrow file"):
+        list(read(path))
+
+
+def test_a_parquet_file_without_rows_has_none(tmp_path: Path) -> None:
+    parquet.write_table(pyarrow.table({"text": pyarrow.array([], pyarrow.string())}), tmp_path / "a.parquet")
+    assert list(read(tmp_path / "a.parquet")) == []
