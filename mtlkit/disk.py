@@ -6,7 +6,9 @@ import ctypes
 import errno
 import os
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
@@ -14,6 +16,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 UNFINISHED = ".unfinished"  # ends the name of a file that is being written beside its place
+JUST_MADE, LEFT_BEHIND = 10.0, 3600.0  # seconds: its writer may not hold it yet; without locks, its writer must be dead
+try:
+    import fcntl
+except ImportError:  # Windows, where a file that is open cannot be removed anyway
+    fcntl = None  # type: ignore[assignment]
+
 HERE, EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 UNABLE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}  # what systems answer that cannot exchange
 
@@ -42,12 +50,63 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     beside = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
+            _hold(file)
             yield file
         settle(beside)
         rename(beside, path)
         sync(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _hold(file: BinaryIO) -> bool:
+    """Marks a file as being written until it is closed or its process dies. False where another process holds it."""
+    return _flock(file, shared=False)
+
+
+def share(file: BinaryIO) -> None:
+    """Marks a file as being read, as long as it or a map of it is open: `in_use` says so."""
+    _flock(file, shared=True)
+
+
+def _flock(file: BinaryIO, shared: bool) -> bool:
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without locks
+            return time.time() - os.fstat(file.fileno()).st_mtime > LEFT_BEHIND
+    return True
+
+
+def in_use(path: Path) -> bool:
+    """Whether a running process holds a regular file, to write or to read it. On Windows: False, and removing it fails."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        with path.open("rb") as file:
+            return not _hold(file)
+    except OSError:
+        return False
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """What killed processes left half written in a folder."""
+    return [path for path in folder.glob(f".*{UNFINISHED}") if _is_abandoned(path)]
+
+
+def remove_unfinished(folder: Path) -> None:
+    for path in unfinished(folder):
+        with suppress(OSError):  # on Windows: somebody writes it
+            path.unlink()
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        return time.time() - path.lstat().st_mtime > JUST_MADE and not in_use(path)
+    except OSError:
+        return False
 
 
 def exchange(one: Path, other: Path) -> bool:

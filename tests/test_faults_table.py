@@ -24,8 +24,9 @@ def functions_of(path: Path) -> set[str]:
 
 
 def test_every_row_is_there_once() -> None:
-    assert list(ROWS) == list(range(1, 40))
-    assert len(re.findall(r"^\| \d+ \|", TABLE, re.MULTILINE)) == 39
+    assert list(ROWS) == sorted(ROWS)
+    assert set(range(1, 40)) <= set(ROWS)
+    assert len(re.findall(r"^\| \d+ \|", TABLE, re.MULTILINE)) == len(ROWS)
 
 
 @pytest.mark.parametrize("row", ROWS)

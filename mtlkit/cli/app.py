@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import signal
 import sys
 from contextlib import suppress
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from mtlkit import __version__
 from mtlkit.cli import check_data, curves, embed, evaluate, export, info, predict, pretrain, train_mtl, train_sentence
-from mtlkit.cli.console import close_stdout, reader_left
+from mtlkit.cli.console import SHOWN, close_stdout, reader_left
 from mtlkit.cli.options import with_values
 from mtlkit.errors import DataError, MtlkitError, StoppedError
 
@@ -61,6 +62,7 @@ def terminate(_number: int, _frame: FrameType | None) -> None:
 def main() -> NoReturn:
     """Runs the command line. Exit codes: 0 ok, 1 bug, 2 usage, 3 data, 4 integrity, 5 diverged, 6 network, 130, 143."""
     signal.signal(signal.SIGTERM, terminate)
+    logging.getLogger("mtlkit").addHandler(SHOWN)
     Console.on_broken_pipe = reader_left  # type: ignore[method-assign,assignment]  # that of Typer's help, too
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks shows as its number

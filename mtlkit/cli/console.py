@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from functools import cache
@@ -44,6 +45,19 @@ def say_notes(loaded: LoadedModel) -> None:
     """What there is to tell of a model: the prompt in force, settings of its folder that are not known."""
     for note in loaded.notes:
         say(note)
+
+
+class ShownWarnings(logging.Handler):
+    """Shows what the library logs, such as a damaged cache file, among the other sentences on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            say(f"warning: {record.getMessage()}", "yellow")
+        except Exception:  # as every handler: a warning that cannot be shown is no reason to stop
+            self.handleError(record)
+
+
+SHOWN = ShownWarnings(logging.WARNING)
 
 
 def say_cut(encoder: TextEncoder) -> None:

@@ -16,7 +16,32 @@ def info(options: InfoOptions, as_json: bool) -> None:
     whether its files are what was written: the exit code is 4 where one is
     damaged or missing. No weights are loaded. RUN may also be an export, or
     a training that is not finished.
+
+    With --caches: what mtlkit keeps to save time, where, and how large it is:
+    in the cache folder of the user, in .cache beside the runs in --runs, and
+    parts that an unfinished embed left beside its output here. --clear-caches
+    removes it; runs, exports and other files are never touched.
     """
+    if options.caches or options.clear_caches:
+        show_caches(options, as_json)
+    else:
+        show_run(options, as_json)
+
+
+def show_caches(options: InfoOptions, as_json: bool) -> None:
+    """Lists or clears the caches."""
+    from mtlkit.recipes.caches import caches
+    from mtlkit.report.caches import cache_table
+
+    report = caches(options)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        stdout().print(cache_table(report))
+
+
+def show_run(options: InfoOptions, as_json: bool) -> None:
+    """Shows what a run is. Raises IntegrityError where it is damaged."""
     from mtlkit.errors import IntegrityError
     from mtlkit.recipes.info import info as read
     from mtlkit.report.info import info_tables
@@ -35,5 +60,5 @@ def info(options: InfoOptions, as_json: bool) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    examples = ["mtlkit info", "mtlkit info runs/mtl", "mtlkit info mini --json"]
+    examples = ["mtlkit info", "mtlkit info runs/mtl", "mtlkit info mini --json", "mtlkit info --caches"]
     add_command(app, "info", InfoOptions, info, examples)

@@ -177,3 +177,5 @@ class InfoOptions(CheckedOptions):
 
     run: Path | None = run_argument("Folder of a run, of an export or of a training that is not finished; or mini.")
     runs: Path = runs_folder()
+    caches: bool = option(False, "List all caches with their sizes, in place of a run.", panel=OUTPUT)
+    clear_caches: bool = option(False, "Remove all caches that no running process uses.", panel=OUTPUT)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from mtlkit.data.batching import sorted_batches
-from mtlkit.data.cache import cache_folder, keep
 from mtlkit.data.corpus import sample_passages
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.inference.engine import BATCH_TOKENS
 from mtlkit.inference.int8 import Peaks, calibrate
-from mtlkit.model.encoder import Encoder
+from mtlkit.model.encoder import Block, Encoder
+from mtlkit.store import INT8, Arrays, digest, fits, user_entry
 
-FORMAT = 1  # raised when other texts are measured
+FORMAT = "2"  # raised when other texts are measured
 
 
 def calibration_texts() -> list[str]:
@@ -27,20 +24,37 @@ def calibration_texts() -> list[str]:
     return passages[::4] + sentences[::2]
 
 
-def ranges_of(encoder: Encoder, reader: TextEncoder, digest: str) -> list[Peaks]:
-    """The ranges of each block. `digest` names the weights and the way texts are read."""
-    path = cache_folder() / "int8" / f"{digest[:32]}-{FORMAT}.safetensors"
-    try:
-        return _read(path, len(encoder.blocks))
-    except (OSError, SafetensorError, KeyError):
-        pass  # not there, or damaged: measured anew
-    encoded = reader.with_prompt("").encode(calibration_texts())  # the ranges of a model are kept whatever the prompt
-    ranges = calibrate(encoder, (encoded.batch(rows) for rows in sorted_batches(encoded.lengths, BATCH_TOKENS)))
-    keep(path, {f"{block}.{name}": peak.numpy() for block, peaks in enumerate(ranges) for name, peak in peaks.items()})
-    return ranges
+def ranges_of(encoder: Encoder, reader: TextEncoder, model_digest: str) -> list[Peaks]:
+    """The ranges of each block. `model_digest` names the weights and the way texts are read. Raises IntegrityError where the
+    activations of the model are not finite."""
+
+    def measure() -> Arrays:
+        apart = reader.with_prompt("")  # the ranges hold for any prompt; what is cut here is not counted among the user's texts
+        encoded = apart.encode(calibration_texts())
+        ranges = calibrate(encoder, (encoded.batch(rows) for rows in sorted_batches(encoded.lengths, BATCH_TOKENS)))
+        return {f"{block}.{name}": peak.numpy() for block, peaks in enumerate(ranges) for name, peak in peaks.items()}
+
+    file = user_entry(INT8, digest(FORMAT, model_digest))
+    flat = file.get(measure, lambda arrays: _is_sound(arrays, encoder))
+    return [
+        {name: torch.from_numpy(flat[f"{block}.{name}"]) for name in widths_of(encoder)} for block in range(len(encoder.blocks))
+    ]
 
 
-def _read(path: Path, blocks: int) -> list[Peaks]:
-    flat = load_file(path)
-    names = ("qkv", "out", "expand", "contract")
-    return [{name: torch.from_numpy(flat[f"{block}.{name}"]) for name in names} for block in range(blocks)]
+def widths_of(encoder: Encoder) -> dict[str, int]:
+    """How many channels the input of each product of a block has."""
+    block = encoder.blocks[0]
+    assert isinstance(block, Block)
+    attention = block.attention
+    layers = {"qkv": attention.qkv, "out": attention.out, "expand": block.expand, "contract": block.contract}
+    return {name: layer.in_features for name, layer in layers.items()}
+
+
+def _is_sound(arrays: Arrays, encoder: Encoder) -> bool:
+    """Whether the arrays are ranges of this encoder: magnitudes (below GELU, largest values), and not all of them 0."""
+    for block in range(len(encoder.blocks)):
+        for name, width in widths_of(encoder).items():
+            peak = arrays.get(f"{block}.{name}")
+            if peak is None or not fits(peak, "<f4", width) or (name != "contract" and peak.min() < 0):
+                return False
+    return any(peak.any() for peak in arrays.values())

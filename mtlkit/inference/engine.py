@@ -30,6 +30,11 @@ class Engine(Protocol):
     """Vectors and outputs of heads, in the order of the texts, whatever the batches are. Both raise NotFiniteError for the first
     text whose numbers are not finite."""
 
+    @property
+    def precision(self) -> str:
+        """The arithmetic that it computes in: fp32, bf16, or int8."""
+        ...
+
     def vectors(self, encoded: Encoded, batch_tokens: int | None = None) -> Array:
         """One vector a text, (N, D); None leaves the size of batches to the engine."""
         ...

@@ -27,6 +27,8 @@ def output_name(task: str) -> str:
 class OnnxEngine:
     """A graph of (N, L) token ids and mask to the vector and the output of every head."""
 
+    precision = "fp32"
+
     def __init__(self, path: Path) -> None:
         import onnxruntime
 

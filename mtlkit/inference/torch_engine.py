@@ -14,11 +14,15 @@ from mtlkit.model.multitask import MultiTaskModel
 
 
 class TorchEngine:
-    """A model in evaluation mode where it computes; `fast` is the form of it that encodes texts."""
+    """A model in evaluation mode where it computes; `fast` is the form of it that encodes texts, in `precision` if not that of
+    `compute`."""
 
-    def __init__(self, model: MultiTaskModel, compute: Compute, fast: Encodes | None = None) -> None:
+    def __init__(
+        self, model: MultiTaskModel, compute: Compute, fast: Encodes | None = None, precision: str | None = None
+    ) -> None:
         self.model = model.to(compute.device).eval()
         self.compute = compute
+        self.precision = precision or compute.precision
         self.fast = fast or fastest(self.model, compute)
 
     def vectors(self, encoded: Encoded, batch_tokens: int | None = None) -> Array:

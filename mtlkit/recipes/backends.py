@@ -82,7 +82,7 @@ def _int8_engine(path: Path, device: Device, weights: Weights) -> Engine:
     backbone = weights.model.backbone
     check_int8(backbone.architecture)
     ranges = ranges_of(backbone, weights.encoder, digest_of(path))
-    return TorchEngine(weights.model, choose_compute("cpu", "fp32"), quantise(backbone, ranges))
+    return TorchEngine(weights.model, choose_compute("cpu", "fp32"), quantise(backbone, ranges), "int8")
 
 
 def _open_onnx(path: Path, precision: InferencePrecision) -> Opened:

@@ -1,15 +1,14 @@
-"""What the trainings of `--baselines` leave behind: what their heads say of the rows to score on, in a folder a training."""
+"""What the trainings of `--baselines` leave behind: the outputs of their heads for the rows to score on, one cache file each."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from safetensors.numpy import load_file, save_file
+import numpy as np
 
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.cache import fingerprint
@@ -19,14 +18,14 @@ from mtlkit.data.readers import Tally
 from mtlkit.data.sources import existing_split, find_split, open_source
 from mtlkit.data.tables import read_for_evaluation
 from mtlkit.data.tasks import LabelledTexts, prepare
-from mtlkit.errors import MtlkitError
 from mtlkit.inference.compute import Compute
 from mtlkit.metrics import Array
 from mtlkit.recipes.preparing import Prepared
 from mtlkit.recipes.saving import command_line, plain
-from mtlkit.runs import RunRecord, finish, verify
+from mtlkit.store import BASELINES, Arrays, Entry, digest, entry, fits
 
-OUTPUTS = "outputs.safetensors"
+OUTPUTS = "outputs."  # begins the name of an array, before that of the task
+FORMAT = "2"  # raised when what is stored changes
 # options that change no number, or only by way of what the key holds anyway: the data, the start, where it is computed
 BY_OTHER_WAYS = {"out", "overwrite", "runs", "cache_memory", "track_every", "router", "baselines", "seeds"} | {
     *("task", "watch", "cap", "encoding", "on_bad_row", "init", "device", "precision"),
@@ -75,22 +74,24 @@ def key_of(
         "compute": [compute.device.type, compute.precision],
         "versions": {package: version(package) for package in ("mtlkit", "torch")},
     }
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+    return digest(FORMAT, json.dumps(said, sort_keys=True))
 
 
-def recall(place: Path) -> Outputs | None:
-    """What a training left, every file checked against its SHA-256; None where there is nothing, or something damaged."""
-    try:
-        verify(place)
-        found: Outputs = load_file(place / OUTPUTS)
-    except MtlkitError:
-        return None
-    return found
+def kept(folder: Path, key: str) -> Entry:
+    """The cache file of a training in the folder for caches beside the run."""
+    return entry(folder / BASELINES, BASELINES, key)
 
 
-def keep(folder: Path, place: Path, outputs: Outputs, options: TrainMtlOptions, prepared: Prepared) -> None:
-    """Writes what a training leaves into the staged folder, beside its log, and moves it to its place."""
-    save_file(dict(outputs), folder / OUTPUTS)
-    data = {name: prepared.data[name] for name in outputs}
-    command = command_line("train-mtl", options)
-    finish(folder, place, RunRecord("mtl", command, plain(options), options.seed, data, {}, prepared.start.parent))
+def recall(file: Entry, rows: Mapping[str, Scored]) -> Outputs | None:
+    """The outputs of a training for these rows; None where it is not kept or, with a warning, where the file is damaged."""
+    shapes = {f"{OUTPUTS}{name}": (len(scored.texts.encoded), None) for name, scored in rows.items()}
+    stored = file.read(lambda arrays: all(fits(arrays.get(name), "<f4", *shape) for name, shape in shapes.items()))
+    return stored and {name: stored[f"{OUTPUTS}{name}"] for name in rows}
+
+
+def keep(file: Entry, outputs: Outputs, options: TrainMtlOptions, log: str) -> None:
+    """Keeps the outputs of a training and, for those who want to look, its options and its log."""
+    about = {"command": command_line("train-mtl", options), "options": plain(options)}
+    texts = {"record": json.dumps(about), "log": log}
+    arrays: Arrays = {f"{OUTPUTS}{name}": array for name, array in outputs.items()}
+    file.keep(arrays | {name: np.frombuffer(text.encode(), np.uint8) for name, text in texts.items()})

@@ -1,7 +1,7 @@
 """What `train-mtl --baselines` holds its run against: each task trained alone, with the same start, seed, batches and budget.
 
-What such a training says of the rows to score on is kept in `.cache/baselines` beside the run, not its weights. So each is paid
-for once, and none can be taken for a run.
+The outputs of such a training for the rows to score on are kept in `.cache/baselines` beside the run, not its weights. So each is
+paid for once, and none can be mistaken for a run.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,9 @@ from mtlkit.inference.encoding import encode_all, outputs_of
 from mtlkit.inference.fast import fastest
 from mtlkit.metrics import main_metric, score
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.recipes.baseline_store import Outputs, Scored, keep, key_of, recall, rows_to_score
+from mtlkit.recipes.baseline_store import Outputs, Scored, keep, kept, key_of, recall, rows_to_score
 from mtlkit.recipes.finding import Found
 from mtlkit.recipes.preparing import Checked, Prepared, prepare_objectives
-from mtlkit.runs import LOG, staged, sweep
 from mtlkit.training.events import Event, Note, Progress
 from mtlkit.training.fit import Surroundings, fit
 from mtlkit.training.freezing import Freezing
@@ -136,22 +136,20 @@ def arms_of(run: Finding, seed: int) -> list[Arm]:
 
 def trained_with(run: Finding, arms: list[Arm], rows: Mapping[str, Scored]) -> Generator[Event, None, list[Outputs]]:
     """What the models of a seed say: of all together, where that is among the arms, then of all alone, as one."""
-    places = [run.cache / "baselines" / key_of(arm.options, arm.tasks, run.prepared, rows, run.compute) for arm in arms]
-    kept = [recall(place) for place in places]
-    if None in kept:
+    files = [kept(run.cache, key_of(arm.options, arm.tasks, run.prepared, rows, run.compute)) for arm in arms]
+    known = [recall(file, {name: rows[name] for name in arm.tasks}) for file, arm in zip(files, arms, strict=True)]
+    if None in known:
         again = replace(run.options, seed=arms[0].options.seed)
         prepared = silently(prepare_objectives(again, run.checked))
     found: list[Outputs] = []
     alone: dict[str, Any] = {}
-    for arm, place, outputs in zip(arms, places, kept, strict=True):
-        where = f", as kept in {place}"
+    for arm, file, outputs in zip(arms, files, known, strict=True):
+        where = f", as kept in {file.path}"
         if outputs is None:
             yield Note(f"{arm.name}: training")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            sweep(place)
-            with staged(place) as folder:
-                outputs = yield from train_arm(run, arm, prepared, rows, folder)
-                keep(folder, place, outputs, arm.options, prepared)
+            log = StringIO()
+            outputs = yield from train_arm(run, arm, prepared, rows, log)
+            keep(file, outputs, arm.options, log.getvalue())
             where = ""
         yield Note(f"{arm.name}: {in_words(outputs, rows, run.prepared.start.model)}{where}")
         if len(arm.tasks) > 1:
@@ -162,7 +160,7 @@ def trained_with(run: Finding, arms: list[Arm], rows: Mapping[str, Scored]) -> G
 
 
 def train_arm(
-    run: Finding, arm: Arm, prepared: Prepared, rows: Mapping[str, Scored], folder: Path
+    run: Finding, arm: Arm, prepared: Prepared, rows: Mapping[str, Scored], log: StringIO
 ) -> Generator[Event, None, Outputs]:
     """Trains a copy of the start, its random numbers included; tells its steps and what to look at. Tasks that are watched are
     there for guards alone."""
@@ -173,10 +171,9 @@ def train_arm(
         assert isinstance(one, HeadObjective)
         objectives[name] = HeadObjective(model, one.task, one.options)
     try:
-        with (folder / LOG).open("w", encoding="utf-8") as log:
-            for event in fit(model, objectives, arm.regime, arm.options, Surroundings(run.compute, log, run.cache)):
-                if isinstance(event, Progress) or (isinstance(event, Note) and event.warning):
-                    yield event
+        for event in fit(model, objectives, arm.regime, arm.options, Surroundings(run.compute, log, run.cache)):
+            if isinstance(event, Progress) or (isinstance(event, Note) and event.warning):
+                yield event
     except DivergedError as error:
         raise DivergedError(f"--baselines, {arm.name}: {error}") from None
     except MtlkitError as error:

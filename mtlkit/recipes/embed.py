@@ -169,7 +169,7 @@ def _made_by(options: EmbedOptions, loaded: LoadedModel) -> dict[str, str]:
     return {
         "model": digest_of(loaded.path)[:16],
         "engine": type(loaded.engine).__name__,
-        "precision": options.precision,
+        "precision": loaded.engine.precision,
         "normalize": str(options.normalize).lower(),
         "dim": str(width_of(options, loaded)),
         **({"prompt": repr(loaded.encoder.prompt)} if loaded.encoder.prompt else {}),

@@ -21,14 +21,13 @@ from mtlkit.recipes.weights import load_weights
 from mtlkit.recipes.workplace import Workplace, workplace
 from mtlkit.report.sharing import in_words as sharing_words
 from mtlkit.runs import TOKENIZER, amend, staged
+from mtlkit.store import CACHE
 from mtlkit.training.events import Event, Finished, Note, Sharing
 from mtlkit.training.fit import Surroundings, fit
 from mtlkit.training.loop import DivergedStep
 from mtlkit.training.memory import probe_texts
 from mtlkit.training.regime import Regime
 from mtlkit.training.snapshot import copy_into
-
-CACHE = ".cache"  # beside a run: what is worked out once for it and others
 
 
 @dataclass(frozen=True)

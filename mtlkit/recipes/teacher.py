@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from mtlkit.config.training import TrainSentenceOptions
-from mtlkit.data.cache import cache_folder, fingerprint, keep
+from mtlkit.data.cache import fingerprint
 from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import choose_compute
@@ -23,8 +19,10 @@ from mtlkit.model.digest import digest_of
 from mtlkit.recipes.finding import find_model
 from mtlkit.recipes.loading import LoadedModel, load
 from mtlkit.recipes.texts import PART_TEXTS
+from mtlkit.store import TEACHER, Entry, digest, fits, user_entry
 from mtlkit.training.events import Note
 
+FORMAT = "2"  # raised when what is stored changes
 TELL_SECONDS = 20.0  # between two words on how far it is
 SAMPLE = 100_000  # vectors that tell the principal axes
 Vectors = NDArray[np.float16]
@@ -43,12 +41,11 @@ class Teacher:
         """What a run says of its teacher."""
         return {"path": self.model.name, "digest": self.digest, "precision": self.precision}
 
-    def path(self, texts: Sequence[str]) -> Path:
-        """Where the vectors of these texts are kept."""
+    def entry(self, texts: Sequence[str]) -> Entry:
+        """The cache file of the vectors of these texts."""
         model = self.model
-        settings = f" {model.encoder.prompt!r} {model.dim}" if model.encoder.prompt or model.dim < model.full_dim else ""
-        key = hashlib.sha256(f"{self.digest} {self.precision} {fingerprint(texts)}{settings}".encode()).hexdigest()
-        return cache_folder() / "teacher" / f"{key[:32]}.safetensors"
+        settings = (self.digest, self.precision, model.encoder.prompt, str(model.dim))
+        return user_entry(TEACHER, digest(FORMAT, *settings, fingerprint(texts)))
 
     def vectors(self, texts: Sequence[str]) -> Generator[Note, None, Vectors]:
         """Vectors of length 1 in half precision, (N, dim), part by part: a part that is on disk is not worked out again."""
@@ -57,23 +54,17 @@ class Teacher:
         parts: list[Vectors] = []
         for start in range(0, len(texts), PART_TEXTS):
             part = texts[start : start + PART_TEXTS]
-            known = self._read(self.path(part), len(part))
-            if known is None:
-                known = self.model.embed(part, normalize=True).astype(np.float16)
-                keep(self.path(part), {"vectors": known})
+            file, shape = self.entry(part), (len(part), self.model.dim)
+            stored = file.read(lambda arrays, shape=shape: fits(arrays.get("vectors"), "<f2", *shape))  # type: ignore[misc]
+            if stored is None:
+                stored = {"vectors": self.model.embed(part, normalize=True).astype(np.float16)}
+                file.keep(stored)
                 made += len(part)
-            parts.append(known)
+            parts.append(stored["vectors"])
             if made and (now := time.monotonic()) - told > TELL_SECONDS:
                 told = now
                 yield Note(f"teacher: {start + len(part):,} of {len(texts):,} texts, {made / (now - begun):,.0f} texts/s")
         return np.concatenate(parts)
-
-    def _read(self, path: Path, count: int) -> Vectors | None:
-        try:
-            vectors: Vectors = load_file(path)["vectors"]
-        except (OSError, SafetensorError, KeyError):
-            return None  # not there, or damaged: made anew
-        return vectors if vectors.shape == (count, self.model.dim) and np.isfinite(vectors).all() else None
 
 
 def open_teacher(options: TrainSentenceOptions) -> Teacher:

@@ -170,10 +170,10 @@ class Workplace(Generic[Options]):
 
     @contextmanager
     def comparing(self) -> Iterator[None]:
-        """While something is found out about the finished run: nobody else writes to it, and a signal says how to go on."""
+        """While something is found out about the finished run: a signal says how to resume."""
         waits = Interrupts()
         waits.said = f"{self.out} is finished and saved; go on comparing with: {self.go_on}"
-        with nullcontext() if self.finished else self.folder.lock(command_line(self.command, self.options)), waits:
+        with waits:  # the workplace holds the lock
             yield
 
     def end(self) -> None:

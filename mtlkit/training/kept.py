@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from mtlkit.data.batching import cut_by_tokens
@@ -25,10 +26,10 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import part_of
 from mtlkit.training.freezing import prefix_of
 from mtlkit.training.frozen_weights import digest
-from mtlkit.training.kept_files import OnDisk, kept_file, megabytes
+from mtlkit.training.kept_files import OnDisk, kept_rows, megabytes
 from mtlkit.training.piece_vectors import InMemory, OfTokens, Store
 
-FORMAT = 1  # raised when what is stored changes
+FORMAT = 2  # raised when what is stored changes
 PART_BYTES = 2**27  # of rows that are in memory before they are written
 
 
@@ -49,7 +50,7 @@ class Kept:
         if not self.files:
             return f"{megabytes(self.size)} in memory"
         partly = "partly " if len(self.files) < len(self.stores) else ""
-        return f"{megabytes(self.size)}, {partly}in {self.files[0].parent}"
+        return f"{megabytes(self.size)}, {partly}in {self.files[0].parent.parent}"
 
     @property
     def said(self) -> str:
@@ -108,7 +109,8 @@ class _Frozen:
             if name.startswith(prefix_of("backbone")) and (self.depth is None or part_of(name) in below)
         }
         architecture = replace(self.model.backbone.architecture, dropout=0.0, family=None)
-        return f"{FORMAT} {digest(weights)} {architecture} {self.depth} {self.compute.precision} {self.compute.device.type}"
+        machine = f"{self.compute.precision} {self.compute.device.type} torch {torch.__version__}"
+        return f"{FORMAT} {digest(weights)} {architecture} {self.depth} {machine}"
 
     def key(self, encoded: Encoded) -> str:
         """SHA-256 over the identity and the tokens."""
@@ -132,8 +134,8 @@ def _keep(frozen: _Frozen, encoded: Mapping[str, Encoded], place: Path | None, r
             store: Store = InMemory(frozen.encode(each))
         else:
             shape = (frozen.rows(each), frozen.model.dim)
-            path, there = kept_file(place, frozen.key(each), shape, lambda each=each: frozen.parts(each))  # type: ignore[misc]
-            store = OnDisk(path, frozen.compute.device)
+            rows, path, there = kept_rows(place, frozen.key(each), shape, lambda each=each: frozen.parts(each))  # type: ignore[misc]
+            store = OnDisk(rows, frozen.compute.device)
             files.append(path)
             found += there * len(each)
         stores[name] = store if frozen.depth is None else OfTokens(store, each)

@@ -1,13 +1,9 @@
-"""Rows of float32 in a file beside the runs: written once, part by part, checked, and read through a memory map."""
+"""Rows of float32 in a cache file beside the runs: written once, part by part, and read through a memory map."""
 
 from __future__ import annotations
 
 import shutil
-import tempfile
-import time
-import zlib
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +11,17 @@ import torch
 from torch import Tensor
 
 from mtlkit.data.batching import Rows
-from mtlkit.data.vectors import vector_file
-from mtlkit.errors import DataError, UsageError
+from mtlkit.errors import UsageError
 from mtlkit.inference.engine import Array
-
-PIECE = 4096  # rows that are checked at a time
-BESIDE = ".making."  # how the name of a folder begins in which a file is written
-LEFT_BEHIND = 3600.0  # seconds without a write after which such a folder belongs to a training that was killed
+from mtlkit.store import FEATURES, Arrays, Entry, entry, fits
+from mtlkit.store import Rows as FileRows
 
 
 class OnDisk:
-    """Rows of a file, (R, D): only those that are asked for are read, neighbours as one slice."""
+    """Rows of a file, (R, D), as a view of the disk: only those that are asked for are read, neighbours as one slice."""
 
-    def __init__(self, path: Path, device: torch.device) -> None:
-        self.path, self.device = path, device
-        self.rows: Array = np.asarray(np.load(path, mmap_mode="r"))
+    def __init__(self, rows: Array, device: torch.device) -> None:
+        self.rows, self.device = np.asarray(rows), device
 
     def take(self, rows: Rows) -> Tensor:
         edges = np.flatnonzero(np.diff(rows) != 1)
@@ -38,24 +30,31 @@ class OnDisk:
         return torch.from_numpy(np.concatenate(parts)).to(self.device)
 
 
-def kept_file(place: Path, key: str, shape: tuple[int, int], parts: Callable[[], Iterable[Array]]) -> tuple[Path, bool]:
-    """The file that `place` has for a key, and whether it was there already; otherwise it is made of `parts`.
+def kept_rows(place: Path, key: str, shape: tuple[int, int], parts: Callable[[], Iterable[Array]]) -> tuple[Array, Path, bool]:
+    """The rows that `place` has for a key, their file, and whether it was there already; otherwise it is made of `parts`.
 
-    The checksum of all rows stands in the name, so that one that is damaged is noticed and made anew. Raises UsageError where
-    there is no room or no right to write: to keep it in memory after all, where it does not fit, would end the training later and
-    without a word.
+    Raises UsageError where there is no room or no right to write: falling back to memory, where it does not fit, would end the
+    training later and without a word.
     """
+    file = entry(place / FEATURES, FEATURES, key)
+
+    def is_sound(arrays: Arrays) -> bool:
+        return fits(arrays.get("rows"), "<f4", *shape)
+
+    stored = file.read(is_sound, mapped=True)
+    if stored is not None:
+        return stored["rows"], file.path, True
     try:
-        for path in sorted(place.glob(f"{key}-*.npy")):
-            if _sound(path, shape):
-                return path, True
-            path.unlink(missing_ok=True)
-        return _make(place, key, shape, parts), False
-    except (OSError, DataError) as error:
+        _write(file, shape, parts)
+        stored = file.read(is_sound, mapped=True)
+        if stored is None:
+            raise OSError(None, f"{file.path.name} did not stay what was written")
+    except OSError as error:
         raise UsageError(
-            f"{place} cannot take the {megabytes(4 * shape[0] * shape[1])} that are kept of the frozen backbone "
-            f"({_reason(error)}); make room there, keep more in memory with --cache-memory, or name another place with --out"
+            f"{place} cannot take the {megabytes(_size(shape))} of features of the frozen backbone ({error.strerror or error}); "
+            "make room there, keep more in memory with --cache-memory, or name another place with --out"
         ) from None
+    return stored["rows"], file.path, False
 
 
 def megabytes(size: int) -> str:
@@ -63,44 +62,13 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
 
 
-def _reason(error: OSError | DataError) -> str:
-    """Why a file could not be written, without its name, which is a passing one."""
-    return (error.strerror if isinstance(error, OSError) else str(error).rpartition(": ")[2]) or str(error)
+def _size(shape: tuple[int, int]) -> int:
+    return 4 * shape[0] * shape[1]
 
 
-def _sound(path: Path, shape: tuple[int, int]) -> bool:
-    try:
-        rows = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError):
-        return False
-    if rows.shape != shape or rows.dtype != np.dtype("<f4") or not rows.flags.c_contiguous:
-        return False
-    checksum = 0
-    for start in range(0, len(rows), PIECE):
-        checksum = zlib.crc32(rows[start : start + PIECE].data, checksum)
-    return path.name.endswith(f"-{checksum:08x}.npy")
-
-
-def _make(place: Path, key: str, shape: tuple[int, int], parts: Callable[[], Iterable[Array]]) -> Path:
-    """Written beside, synced, and renamed when it is whole."""
-    place.mkdir(parents=True, exist_ok=True)
-    _sweep(place)
-    if shutil.disk_usage(place).free < 4 * shape[0] * shape[1]:  # known now, and not after hours
+def _write(file: Entry, shape: tuple[int, int], parts: Callable[[], Iterable[Array]]) -> None:
+    """Writes the file if there is room, which is known now, and not after hours. Raises OSError."""
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(file.path.parent).free < _size(shape):
         raise OSError(None, "not enough room on the disk")
-    with tempfile.TemporaryDirectory(dir=place, prefix=BESIDE) as folder:
-        beside = Path(folder) / "rows.npy"
-        checksum = 0
-        with vector_file(beside, shape[1]) as writer:
-            for part in parts():
-                writer.add((), part)
-                checksum = zlib.crc32(part.data, checksum)
-        return beside.replace(place / f"{key}-{checksum:08x}.npy")
-
-
-def _sweep(place: Path) -> None:
-    """Removes what trainings left behind that were killed while they wrote."""
-    for folder in place.glob(f"{BESIDE}*"):
-        with suppress(OSError):
-            written = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
-            if time.time() - written > LEFT_BEHIND:
-                shutil.rmtree(folder)
+    file.write({"rows": FileRows(shape, parts())})

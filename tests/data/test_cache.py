@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from mtlkit.config.architecture import Encoding
-from mtlkit.data.cache import cache_folder, encode_cached, fingerprint
+from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.store import TOKENS, Entry, cache_folder
 
 TEXTS = ["The otter sleeps near the barn.", "", "café <eos>", "A saw lies broken on the floor. " * 20]
 
@@ -91,34 +95,63 @@ def test_fingerprint_knows_the_borders_of_texts() -> None:
     assert len(prints) == 6
 
 
-@pytest.mark.parametrize("damage", ["empty", "half", "last byte", "text", "other tensors"])
-def test_damaged_cache_file_is_rebuilt(folder: Path, encoder: CountingEncoder, damage: str) -> None:
+def test_a_damaged_cache_file_is_named_and_tokens_are_those_of_a_fresh_one(
+    folder: Path, encoder: CountingEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
     fresh = encode_cached(TEXTS, encoder)
     (path,) = folder.iterdir()
     good = path.read_bytes()
-    nothing = b'{"else":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'
-    bad = {
-        "empty": b"",
-        "half": good[: len(good) // 2],
-        "last byte": good[:-1],
-        "text": b"<html>not a cache</html>" * 10,
-        "other tensors": len(nothing).to_bytes(8, "little") + nothing,
-    }[damage]
-    path.write_bytes(bad)
-    assert same(encode_cached(TEXTS, encoder), fresh)
-    assert encoder.calls == 2
-    assert path.read_bytes() == good
+    at = good.index(fresh.ids.tobytes())
+    for calls, bad in enumerate((b"", good[:-1], good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :]), 2):
+        path.write_bytes(bad)
+        caplog.clear()
+        assert same(encode_cached(TEXTS, encoder), fresh)
+        assert encoder.calls == calls
+        (warning,) = caplog.messages
+        assert warning.startswith(f"{path} is ")
+        assert path.read_bytes() == good
 
 
-def test_flipped_bit_anywhere_in_a_cache_file_is_noticed(folder: Path, text_encoder: TextEncoder) -> None:
-    fresh = encode_cached(TEXTS, text_encoder)
+def test_the_store_of_an_earlier_version_is_left_alone(
+    folder: Path, encoder: CountingEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    fresh = encode_cached(TEXTS, encoder)
     (path,) = folder.iterdir()
-    good = path.read_bytes()
-    for place in range(0, len(good), 7):
-        path.write_bytes(good[:place] + bytes([good[place] ^ 16]) + good[place + 1 :])
-        assert same(encode_cached(TEXTS, text_encoder), fresh), place
-        for stray in set(folder.iterdir()) - {path}:
-            stray.unlink()
+    before = {"ids": fresh.ids + 1, "offsets": fresh.offsets, "numbers": np.array([0, 5])}
+    save_file(before, path)  # although it never has the same name
+    assert same(encode_cached(TEXTS, encoder), fresh)
+    assert "is not a cache file of this version" in caplog.text
+
+
+def test_texts_that_were_cut_are_counted_whether_cached_or_not(folder: Path, encoder: CountingEncoder) -> None:
+    encode_cached(TEXTS, encoder)
+    assert encoder.cut == 1
+    encode_cached(TEXTS, encoder)
+    assert (encoder.cut, encoder.calls) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"offsets": np.array([0, 3, 1, 4, 40])},
+        {"offsets": np.array([1, 2, 3, 4, 5])},
+        {"offsets": np.array([0, 1, 2, 3])},
+        {"ids": np.zeros(40, np.float32)},
+        {"ids": np.zeros((40, 1), np.uint16)},
+        {"truncated": np.array([0, 0])},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_tokens_of_these_texts_is_not_used(
+    folder: Path, encoder: CountingEncoder, change: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    fresh = encode_cached(TEXTS, encoder)
+    (path,) = folder.iterdir()
+    with safe_open(path, "np") as stored:
+        file = Entry(path, TOKENS, stored.metadata()["key"])
+    file.write({"ids": np.zeros(40, np.uint16), "offsets": np.array([0, 1, 2, 4, 40]), "truncated": np.array([0]), **change})
+    assert same(encode_cached(TEXTS, encoder), fresh)
+    assert "does not hold what it should" in caplog.text
 
 
 def test_cache_that_cannot_be_written_is_no_error(

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.numpy import load_file
 from torch import nn
 
 from mtlkit.config.architecture import Architecture
@@ -18,10 +20,11 @@ from mtlkit.inference.calibration import calibration_texts, ranges_of
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, states_all
 from mtlkit.inference.fast import Encodes, fastest, pack
-from mtlkit.inference.int8 import check_int8, quantise
+from mtlkit.inference.int8 import Peaks, check_int8, quantise
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.products import has_onednn
+from mtlkit.store import Entry
 
 pytestmark = pytest.mark.skipif(not has_onednn(), reason="this build of torch has no oneDNN")
 
@@ -118,19 +121,89 @@ def test_large_activations_are_split_and_not_cut(text_encoder: TextEncoder, text
     assert (exact * rough).sum(1).min() > 0.99  # vectors of length 1
 
 
-def test_ranges_are_measured_once(text_encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def measured(text_encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Encoder, Entry]:
+    """An encoder and the cache file of its ranges."""
     monkeypatch.setenv("MTLKIT_CACHE", str(tmp_path))
     encoder = make("bert", text_encoder)
+    ranges_of(encoder, text_encoder, "measured")
+    (path,) = (tmp_path / "int8").iterdir()
+    with safe_open(path, "np") as stored:
+        return encoder, Entry(path, "int8", stored.metadata()["key"])
+
+
+def same(one: list[Peaks], other: list[Peaks]) -> bool:
+    return [{name: peak.tolist() for name, peak in each.items()} for each in one] == [
+        {name: peak.tolist() for name, peak in each.items()} for each in other
+    ]
+
+
+def test_ranges_are_measured_once(
+    measured: tuple[Encoder, Entry], text_encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, _ = measured
+    counted = text_encoder.cut
     first = ranges_of(encoder, text_encoder, "measured")
-    (stored,) = (tmp_path / "int8").iterdir()
     monkeypatch.setattr("mtlkit.inference.calibration.calibrate", None)  # must not be called again
-    again = ranges_of(encoder, text_encoder, "measured")
-    for one, other in zip(first, again, strict=True):
-        assert {name: peak.tolist() for name, peak in one.items()} == {name: peak.tolist() for name, peak in other.items()}
-    monkeypatch.undo()
-    monkeypatch.setenv("MTLKIT_CACHE", str(tmp_path))
-    stored.write_bytes(b"damaged")
-    assert len(ranges_of(encoder, text_encoder, "measured")) == 3
+    assert same(ranges_of(encoder, text_encoder, "measured"), first)
+    assert text_encoder.cut == counted
+
+
+@pytest.mark.parametrize("damage", ["text", "cut", "bit", "nan", "inf", "zero"])
+def test_damaged_ranges_are_named_and_measured_anew(  # fault 43
+    damage: str, measured: tuple[Encoder, Entry], text_encoder: TextEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder, file = measured
+    first = ranges_of(encoder, text_encoder, "measured")
+    good = file.path.read_bytes()
+    start = 8 + int.from_bytes(good[:8], "little")
+    numbers = np.frombuffer(good[start:], np.float32)
+    bad = {
+        "text": b"damaged",
+        "cut": good[:-3],
+        "bit": good[:-1] + bytes([good[-1] ^ 64]),
+        "nan": good[:start] + np.full_like(numbers, np.nan).tobytes(),
+        "inf": good[:start] + np.append(numbers[1:], np.float32(np.inf)).tobytes(),
+        "zero": good[:start] + bytes(numbers.nbytes),
+    }
+    file.path.write_bytes(bad[damage])
+    assert same(ranges_of(encoder, text_encoder, "measured"), first)
+    (warning,) = caplog.messages
+    assert warning.startswith(f"{file.path} ")
+    assert file.path.read_bytes() == good
+
+
+@pytest.mark.parametrize("change", ["shape", "type", "sign", "zero", "missing"])
+def test_what_cannot_be_ranges_of_the_model_is_not_used(
+    change: str, measured: tuple[Encoder, Entry], text_encoder: TextEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder, file = measured
+    first = ranges_of(encoder, text_encoder, "measured")
+    arrays = load_file(file.path)
+    match change:
+        case "shape":
+            arrays["1.qkv"] = arrays["1.qkv"][:-1].copy()
+        case "type":
+            arrays["1.qkv"] = arrays["1.qkv"].astype(np.float16)
+        case "sign":
+            arrays["1.qkv"] = -arrays["1.qkv"]
+        case "zero":
+            arrays = {name: np.zeros_like(array) for name, array in arrays.items()}
+        case "missing":
+            del arrays["2.contract"]
+    file.write(arrays)
+    assert same(ranges_of(encoder, text_encoder, "measured"), first)
+    assert "does not hold what it should" in caplog.text
+
+
+def test_ranges_of_another_model_under_the_same_name_are_not_used(
+    measured: tuple[Encoder, Entry], text_encoder: TextEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder, file = measured
+    first = ranges_of(encoder, text_encoder, "measured")
+    replace(file, key="another").write(load_file(file.path))
+    assert same(ranges_of(encoder, text_encoder, "measured"), first)
+    assert "was made from something else" in caplog.text
 
 
 def test_calibration_sees_passages_and_sentences() -> None:

@@ -21,7 +21,7 @@ from mtlkit.recipes.baseline_store import OUTPUTS
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.loading import load
 from mtlkit.recipes.train_mtl import stream, train_mtl
-from mtlkit.runs import newest, read_record, verify
+from mtlkit.runs import newest, verify
 from mtlkit.training.events import Event, Finished, Progress, Sharing
 from mtlkit.training.sharing import SharingReport
 
@@ -33,12 +33,23 @@ def compared(asked: TrainMtlOptions) -> tuple[list[Event], SharingReport]:
 
 
 def kept(folder: Path) -> dict[str, dict[str, Any]]:
-    """The options of what comparisons kept beside runs, by the name of its folder."""
-    return {place.name: read_record(place).options for place in (folder / ".cache" / "baselines").iterdir()}
+    """The options of what comparisons kept beside runs, by the name of its file."""
+    return {path.name: options_of(path) for path in (folder / ".cache" / "baselines").iterdir()}
+
+
+def options_of(path: Path) -> dict[str, Any]:
+    """The options of a training that is kept."""
+    found: dict[str, Any] = json.loads(load_file(path)["record"].tobytes())["options"]
+    return found
+
+
+def log_of(path: Path) -> list[dict[str, Any]]:
+    """The lines of its log."""
+    return [json.loads(line) for line in load_file(path)["log"].tobytes().splitlines()]
 
 
 def place_of(folder: Path, seed: int, *tasks: str) -> Path:
-    """Where the training of these tasks is kept."""
+    """The file in which the training of these tasks is kept."""
     (name,) = [
         name
         for name, one in kept(folder).items()
@@ -83,7 +94,7 @@ def test_each_training_alone_is_the_one_that_its_options_name(
     asked: TrainMtlOptions, first: tuple[list[Event], SharingReport], tmp_path: Path
 ) -> None:
     place = place_of(out_of(asked).parent, 0, "kind")
-    recorded = read_record(place).options
+    recorded = options_of(place)
     again = replace(asked, **{name: recorded[name] for name in ("task", "batch_tokens", "epoch_by")}, seeds=1, baselines=False)
     run = train_mtl(replace(again, out=tmp_path / "alone")).run
     (task,) = [task for task in first[1].tasks if task.task == "kind"]
@@ -91,7 +102,7 @@ def test_each_training_alone_is_the_one_that_its_options_name(
     texts = [text for text, _ in rows_of(Path(recorded["task"][0].partition("=")[2].partition("?")[0]) / "test.csv")[1:]]
     whole = load(run)
     outputs = whole.engine.outputs(whole.encode(texts), ["kind"])["kind"]
-    told = load_file(place / OUTPUTS)["kind"]
+    told = load_file(place)[f"{OUTPUTS}kind"]
     rows = [int(np.abs(outputs - row).sum(1).argmin()) for row in told]  # `limit` leaves some of the test rows, in their order
     assert rows == sorted(rows)
     np.testing.assert_allclose(told, outputs[rows], atol=1e-5)
@@ -105,8 +116,9 @@ def test_other_seeds_together_are_the_runs_of_those_seeds(
     assert {task.task: task.together[1] for task in first[1].tasks} == {
         name: one.metrics["accuracy"] for name, one in found.items()
     }
-    logs = [run / "metrics.jsonl", place_of(out_of(asked).parent, 1, "kind", "state") / "metrics.jsonl"]
-    steps = [[line["losses"] for line in map(json.loads, log.read_text().splitlines()) if "step" in line] for log in logs]
+    own = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    logs = [own, log_of(place_of(out_of(asked).parent, 1, "kind", "state"))]
+    steps = [[line["losses"] for line in log if "step" in line] for log in logs]
     assert steps[0] == steps[1]
 
 
@@ -114,7 +126,7 @@ def test_what_was_trained_once_is_found_again(
     asked: TrainMtlOptions, first: tuple[list[Event], SharingReport], tmp_path: Path
 ) -> None:
     folder = out_of(asked).parent
-    before = {path: path.stat().st_mtime_ns for path in folder.glob(".cache/baselines/*/*")}
+    before = {path: path.stat().st_mtime_ns for path in folder.glob(".cache/baselines/*")}
     events, report = compared(replace(asked, overwrite=True))
     assert report == first[1]
     assert notes(events).count(", as kept in ") == 5
@@ -127,18 +139,24 @@ def test_what_was_trained_once_is_found_again(
     ]
     own, more = ([event for event in each if isinstance(event, Progress)] for each in (events, told))
     assert len(own) == own[0].steps < len(more)
-    assert {path: path.stat().st_mtime_ns for path in folder.glob(".cache/baselines/*/*")} == before
+    assert {path: path.stat().st_mtime_ns for path in folder.glob(".cache/baselines/*")} == before
     assert newest(folder, ["mtl"]) == asked.out  # what is kept is no run to start from
 
 
-def test_what_is_kept_but_damaged_is_trained_again(asked: TrainMtlOptions, first: tuple[list[Event], SharingReport]) -> None:
+def test_a_damaged_baseline_is_trained_again(
+    asked: TrainMtlOptions, first: tuple[list[Event], SharingReport], caplog: pytest.LogCaptureFixture
+) -> None:
     place = place_of(out_of(asked).parent, 0, "state")
-    whole = (place / OUTPUTS).read_bytes()
-    (place / OUTPUTS).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    whole = place.read_bytes()
+    outputs = load_file(place)[f"{OUTPUTS}state"]
+    at = whole.index(outputs.tobytes())
+    place.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
     events, report = compared(replace(asked, overwrite=True))
     assert report == first[1]
     assert [line for line in notes(events).splitlines() if line.endswith(": training")] == ["state alone, seed 0: training"]
-    assert (place / OUTPUTS).read_bytes() == whole
+    np.testing.assert_array_equal(load_file(place)[f"{OUTPUTS}state"], outputs)
+    (warning,) = caplog.messages
+    assert warning.startswith(f"{place} is damaged")
 
 
 @pytest.mark.parametrize(
@@ -167,9 +185,8 @@ def test_where_it_is_written_and_shown_is_no_other_training(
     assert [task.alone for task in report.tasks] == [task.alone[:1] for task in first[1].tasks]
 
 
-def batches_of(log: Path) -> tuple[int, int]:
+def batches_of(lines: list[dict[str, Any]]) -> tuple[int, int]:
     """Steps of a log, and batches that its epochs counted."""
-    lines = list(map(json.loads, log.read_text().splitlines()))
     states = [state for line in lines if line.get("epoch") for state in line.get("tasks", ())]
     return sum("step" in line for line in lines), sum(state["batches"] for state in states)
 
@@ -193,8 +210,8 @@ def test_alone_a_task_has_the_batches_that_it_has_together(
         together = sum(
             state["batches"] for line in lines if line.get("epoch") for state in line.get("tasks", ()) if state["task"] == name
         )
-        steps, batches = batches_of(place_of(tmp_path, 0, name) / "metrics.jsonl")
-        recorded = read_record(place_of(tmp_path, 0, name)).options
+        steps, batches = batches_of(log_of(place_of(tmp_path, 0, name)))
+        recorded = options_of(place_of(tmp_path, 0, name))
         assert batches == steps * recorded["accumulate"]
         assert abs(batches - together) <= asked.epochs * recorded["accumulate"] / 2
         assert recorded["batch_tokens"] <= asked.batch_tokens
@@ -227,8 +244,7 @@ def test_guards_hold_alone_what_they_hold_together(odd_data: Path, data: Path, r
     more: dict[str, Any] = {"watch": [f"kind={data / 'kind'}"], "guard": [guard], "epochs": 1}
     _, report = compared(options(odd_data, tmp_path / "run", "stars", "tags", init=str(runs / "mtl"), baselines=True, **more))
     assert [task.task for task in report.tasks] == ["stars", "tags"]
-    lines = (place_of(tmp_path, 0, "stars") / "metrics.jsonl").read_text().splitlines()
-    first = json.loads(next(line for line in lines if '"step"' in line))
+    first = next(line for line in log_of(place_of(tmp_path, 0, "stars")) if "step" in line)
     assert set(first["losses"]) == {"stars", f"guard:{guard}"}
 
 

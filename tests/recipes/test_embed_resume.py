@@ -17,6 +17,7 @@ import pytest
 
 from mtlkit.config.inference import EmbedOptions
 from mtlkit.errors import UsageError
+from mtlkit.model.products import has_onednn
 from mtlkit.recipes import embed as recipe
 from mtlkit.recipes.embed import Progress
 from mtlkit.recipes.texts import parts
@@ -89,12 +90,48 @@ def test_a_file_is_the_same_after_a_kill(  # fault 1
     assert 0 < len(found) < PARTS
     found[-1].write_bytes(found[-1].read_bytes()[:50])  # as if the disk had lost its end
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out)
-    with pytest.raises(UsageError, match="go on with --resume, or start again with --overwrite"):
+    with pytest.raises(UsageError, match="continue with --resume, or start again with --overwrite"):
         here(options)
     assert here(replace(options, resume=True))[-1].kept == 4 * (len(found) - 1)
     here(replace(options, output=whole))
     assert out.read_bytes() == whole.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.txt", out.name, whole.name])
+
+
+@pytest.fixture
+def half_done(runs: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmbedOptions:
+    """What was stopped when half of its parts were done."""
+    monkeypatch.setattr(recipe, "parts", partial(parts, size=4))
+    options = EmbedOptions(model=str(runs / "mtl"), input=source, output=tmp_path / "out.npy")
+    loaded, _ = recipe.open_model(options)
+    steps = recipe.embed_to_file(options, loaded, io.StringIO())
+    for _ in range(PARTS // 2):
+        next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    return replace(options, resume=True)
+
+
+def test_a_bit_flipped_in_a_part_is_computed_again(  # fault 43
+    half_done: EmbedOptions, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert half_done.output is not None
+    path = done(half_done.output)[2]
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 64
+    path.write_bytes(content)
+    assert here(half_done)[-1].kept == 4 * (PARTS // 2 - 1)
+    (warning,) = caplog.messages
+    assert warning.startswith(f"{path} is damaged")
+    whole = replace(half_done, output=tmp_path / "whole.npy", resume=False)
+    here(whole)
+    assert half_done.output.read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+@pytest.mark.skipif(not has_onednn(), reason="this build of torch has no oneDNN")
+def test_vectors_of_another_precision_are_not_mixed_in(half_done: EmbedOptions) -> None:  # fault 12
+    with pytest.raises(UsageError, match="was begun with precision fp32, and now it is int8"):
+        here(replace(half_done, precision="int8"))
+    here(replace(half_done, precision="fp32"))  # which "auto" is on this machine
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,31 +69,56 @@ def result_of(teacher: Teacher, texts: list[str] = TEXTS) -> module.Vectors:
             return vectors
 
 
-@pytest.mark.parametrize("damage", ["cut", "text", "empty", "other", "nan"])
-def test_a_damaged_part_is_made_anew(damage: str, teacher: Teacher, embedded: list[int]) -> None:
-    first = result_of(teacher)
-    path = teacher.path(TEXTS)
+def damaged(data: bytes, vectors: module.Vectors, damage: str) -> bytes:
+    """A cache file of these vectors with something wrong in it."""
+    at = data.index(vectors.tobytes())
     match damage:
-        case "cut":
-            path.write_bytes(path.read_bytes()[:-9])
-        case "text":
-            path.write_text("no tensors")
-        case "empty":
-            path.write_bytes(b"")
-        case "other":
-            module.keep(path, {"vectors": first[1:].copy()})
+        case "bit":
+            return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
         case "nan":
-            module.keep(path, {"vectors": np.full_like(first, np.nan)})
+            return data[:at] + np.full_like(vectors, np.nan).tobytes() + data[at + vectors.nbytes :]
+        case "zero":
+            return data[:at] + bytes(vectors.nbytes)
+        case "cut":
+            return data[:-9]
+    return b""
+
+
+@pytest.mark.parametrize("damage", ["bit", "nan", "zero", "cut", "empty"])
+def test_a_damaged_part_is_named_and_made_again(
+    damage: str, teacher: Teacher, embedded: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    first = result_of(teacher)
+    path = teacher.entry(TEXTS).path
+    path.write_bytes(damaged(path.read_bytes(), first, damage))
     assert np.array_equal(result_of(teacher), first)
     assert embedded == [5, 5]
+    (warning,) = caplog.messages
+    assert warning.startswith((f"{path} is ", f"{path} holds numbers that are not finite"))
+    assert np.array_equal(result_of(teacher), first)
+    assert embedded == [5, 5]
+
+
+@pytest.mark.parametrize("shape", [(4, 32), (5, 31), (160,)], ids=str)
+def test_vectors_of_another_shape_are_not_used(shape: tuple[int, ...], teacher: Teacher, embedded: list[int]) -> None:
+    first = result_of(teacher)
+    teacher.entry(TEXTS).write({"vectors": np.zeros(shape, np.float16)})
+    assert np.array_equal(result_of(teacher), first)
+    assert embedded == [5, 5]
+
+
+def test_vectors_of_another_teacher_under_the_same_name_are_not_used(teacher: Teacher, embedded: list[int]) -> None:
+    first = result_of(teacher)
+    other = Teacher(teacher.model, "other", "fp32").entry(TEXTS)
+    replace(other, path=teacher.entry(TEXTS).path).write({"vectors": np.zeros_like(first)})
     assert np.array_equal(result_of(teacher), first)
     assert embedded == [5, 5]
 
 
 def test_another_teacher_precision_or_text_has_a_place_of_its_own(teacher: Teacher) -> None:
     others = [Teacher(teacher.model, "other", "fp32"), Teacher(teacher.model, teacher.digest, "int8")]
-    places = {teacher.path(TEXTS), teacher.path(TEXTS[1:]), *(one.path(TEXTS) for one in others)}
-    assert len(places) == 4
+    files = [teacher.entry(TEXTS), teacher.entry(TEXTS[1:]), *(one.entry(TEXTS) for one in others)]
+    assert len({file.path for file in files}) == len({file.key for file in files}) == 4
 
 
 def test_it_tells_how_far_it_is(teacher: Teacher, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def all_of(kept: Kept, texts: dict[str, Encoded]) -> dict[str, Tensor]:
 
 
 def files(place: Path) -> set[str]:
-    return {path.name for path in place.glob("*")}
+    return {path.name for path in place.glob("features/*")}
 
 
 @pytest.mark.parametrize("keep", KEEPS.values(), ids=KEEPS)
@@ -175,7 +175,7 @@ def test_two_tasks_with_the_same_texts_share_a_file(
 
 def test_a_place_that_cannot_be_written_is_named(tiny_model: MultiTaskModel, texts: dict[str, Encoded], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=r"file/\.cache cannot take the 0\.0 MB that are kept of the frozen backbone"):
+    with pytest.raises(UsageError, match=r"file/\.cache cannot take the 0\.0 MB of features of the frozen backbone"):
         keep_vectors(tiny_model, texts, CPU, tmp_path / "file" / ".cache", 0)
 
 

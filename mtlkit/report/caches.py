@@ -1,0 +1,61 @@
+"""What caches there are, or were cleared, as data and as a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group
+from rich.text import Text
+
+from mtlkit.report.tables import new_table, titled
+from mtlkit.report.text import literal
+
+
+@dataclass(frozen=True)
+class CacheFacts:
+    """The cache files of one kind in a folder, and their bytes."""
+
+    kind: str
+    path: Path
+    files: int
+    size: int
+
+
+@dataclass(frozen=True)
+class CacheReport:
+    """Caches that were found, or that were removed; `kept` are files that were not removed, with the reason."""
+
+    caches: tuple[CacheFacts, ...]
+    cleared: bool = False
+    kept: tuple[tuple[Path, str], ...] = ()
+
+    @property
+    def size(self) -> int:
+        return sum(cache.size for cache in self.caches)
+
+    def to_json(self) -> dict[str, Any]:
+        """One document. `bytes` are those found, or freed."""
+        caches = [{"kind": one.kind, "path": str(one.path), "files": one.files, "bytes": one.size} for one in self.caches]
+        found: dict[str, Any] = {"caches": caches, "bytes": self.size}
+        return {**found, "kept": [{"path": str(path), "reason": reason} for path, reason in self.kept]} if self.cleared else found
+
+
+def cache_table(report: CacheReport) -> Group:
+    """A row a folder and kind, the sum, and what was not removed."""
+    table = new_table()
+    table.add_column("kind", no_wrap=True)
+    table.add_column("folder", overflow="fold", min_width=20)
+    table.add_column("files", justify="right", no_wrap=True)
+    table.add_column("MB freed" if report.cleared else "MB", justify="right", no_wrap=True)
+    for cache in report.caches:
+        table.add_row(literal(cache.kind), literal(str(cache.path)), f"{cache.files:,}", _megabytes(cache.size))
+    files = sum(cache.files for cache in report.caches)
+    total = f"{files:,} files, {_megabytes(report.size)} MB{' freed' if report.cleared else ''}"
+    kept = [literal(f"not removed: {path}: {reason}", "yellow") for path, reason in report.kept]
+    return Group(*([titled("Caches", table)] if report.caches else []), Text(total), *kept)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f}"
