@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import isnan, sqrt
 from typing import Any
 
 import numpy as np
@@ -22,17 +22,22 @@ LEAST_VARIANCE = 1e-12  # of standardised values, below which all of them are eq
 
 @dataclass(frozen=True)
 class Interval:
-    """The ends of a 95 % interval."""
+    """The ends of a 95 % interval, both NaN where the figure is undefined."""
 
     low: float
     high: float
 
-    def to_json(self) -> list[float]:
-        return [self.low, self.high]
+    @property
+    def ends(self) -> tuple[float, float]:
+        return self.low, self.high
+
+    def to_json(self) -> list[float] | None:
+        return None if isnan(self.low) else [self.low, self.high]
 
     @property
     def holds_zero(self) -> bool:
-        return self.low <= 0 <= self.high
+        """Whether 0 cannot be ruled out."""
+        return not (self.low > 0 or self.high < 0)
 
 
 def wilson(hits: int, total: int) -> Interval:
@@ -95,6 +100,8 @@ def permutation_p(
     spoke, exchanging their outputs on some rows at random would part the figures as far as often as not.
     """
     wanted = abs(figure(one) - figure(other)) - LEAST_VARIANCE  # a last digit is no difference
+    if isnan(wanted):  # one of both is undefined
+        return 1.0
     reached = 0
     for _ in range(RESAMPLES):
         swapped = (random.random(len(one)) < 0.5).reshape(-1, *[1] * (one.ndim - 1))
@@ -118,7 +125,7 @@ def mean_of(values: NDArray[Any]) -> Measure:
 
 
 def spearman_of(left: NDArray[Any], right: NDArray[Any]) -> Measure:
-    """Measures Spearman's correlation of two lists of N values; 0 where one side does not vary."""
+    """Measures Spearman's correlation of two lists of N values; NaN in resamples where one side does not vary."""
     return lambda counts: _correlations(_ranks(left, counts), _ranks(right, counts), counts)
 
 
@@ -142,14 +149,14 @@ def _ranks(values: NDArray[Any], counts: Values) -> Values:
 
 
 def _correlations(left: Values, right: Values, counts: Values) -> Values:
-    """Pearson's correlation in each resample; 0 where one side does not vary in it."""
+    """Pearson's correlation in each resample; NaN where one side does not vary in it."""
     total = counts.sum(1, keepdims=True)
     left = left - (counts * left).sum(1, keepdims=True) / total
     right = right - (counts * right).sum(1, keepdims=True) / total
     variances = [(counts * side**2).sum(1) / total[:, 0] for side in (left, right)]
     varies = np.minimum(*variances) > LEAST_VARIANCE
     together = (counts * left * right).sum(1) / total[:, 0]
-    return np.where(varies, together / np.sqrt(np.where(varies, variances[0] * variances[1], 1.0)), 0.0)
+    return np.where(varies, together / np.sqrt(np.where(varies, variances[0] * variances[1], 1.0)), np.nan)
 
 
 def _standardised(values: Values) -> Values:
@@ -158,5 +165,8 @@ def _standardised(values: Values) -> Values:
 
 
 def _percentiles(values: Values) -> Interval:
+    values = values[~np.isnan(values)]  # resamples of which the figure is undefined
+    if not len(values):
+        return Interval(float("nan"), float("nan"))
     low, high = np.percentile(values, [2.5, 97.5])
     return Interval(float(low), float(high))

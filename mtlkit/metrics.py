@@ -1,7 +1,13 @@
-"""What `eval` computes, from outputs and labels. Free of torch and of printing."""
+"""What `eval` computes, from outputs and labels. Free of torch and of printing.
+
+A figure that its rows leave undefined, as a correlation with labels that are all equal, is None, never a number; `undefined` then
+gives the reason by name.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import ceil, isfinite, isnan, log10
 from typing import Any
 
 import numpy as np
@@ -12,6 +18,8 @@ from mtlkit.errors import NotFiniteError
 
 Array = NDArray[Any]
 
+ROUNDED_TO = 6  # digits of a cosine in float32
+ROUNDING = 10.0**-ROUNDED_TO
 MAIN = {"classification": "accuracy", "multi-label": "macro_f1", "regression": "spearman"}
 
 
@@ -69,53 +77,102 @@ def classification(names: tuple[str, ...], matrix: NDArray[np.int64]) -> dict[st
 def multi_label(names: tuple[str, ...], predicted: Array, true: Array) -> dict[str, Any]:
     """Accuracy here is the share of texts whose labels are all right and complete."""
     hits = (predicted & true).sum(0)
-    return {
+    found = {
         "accuracy": float((predicted == true).all(1).mean()),
-        "macro_f1": float(macro_f1(hits, true.sum(0), predicted.sum(0))),
-        "micro_f1": float(2 * hits.sum() / max(1, true.sum() + predicted.sum())),
+        "macro_f1": known(float(macro_f1(hits, true.sum(0), predicted.sum(0)))),
+        "micro_f1": share(2 * hits.sum(), true.sum() + predicted.sum()),
         "labels": list(names),
         "per_class": _per_class(names, hits, true.sum(0), predicted.sum(0)),
     }
+    reason = f"none of {len(true):,} rows has a label, true or predicted"
+    return found | because({name: reason for name in ("macro_f1", "micro_f1") if found[name] is None})
 
 
 def macro_f1(hits: Array, true: Array, predicted: Array) -> Array:
-    """Mean F1 of the classes that occur, true or predicted, from counts (..., classes); 0 where none does."""
+    """Mean F1 of the classes that occur, true or predicted, from counts (..., classes); NaN where none does."""
     there = true + predicted
-    found: Array = (2 * hits / np.maximum(1, there)).sum(-1) / np.maximum(1, (there > 0).sum(-1))
-    return found
+    occurring = (there > 0).sum(-1)
+    found: Array = (2 * hits / np.maximum(1, there)).sum(-1) / np.maximum(1, occurring)
+    return np.where(occurring > 0, found, np.nan)
 
 
 def _per_class(names: tuple[str, ...], hits: Array, true: Array, predicted: Array) -> dict[str, dict[str, Any]]:
-    return {
-        name: {
-            "precision": float(hit / max(1, chosen)),
-            "recall": float(hit / max(1, there)),
-            "f1": float(2 * hit / max(1, there + chosen)),
-            "support": int(there),
-        }
-        for name, hit, there, chosen in zip(names, hits, true, predicted, strict=True)
-    }
+    rows = {}
+    for name, hit, there, chosen in zip(names, hits, true, predicted, strict=True):
+        figures = {"precision": share(hit, chosen), "recall": share(hit, there), "f1": share(2 * hit, there + chosen)}
+        reasons = {"precision": "never predicted", "recall": "no rows", "f1": "no rows, and never predicted"}
+        missing = {key: reason for key, reason in reasons.items() if figures[key] is None}
+        rows[name] = {**figures, "support": int(there), **because(missing)}
+    return rows
+
+
+def share(part: Any, whole: Any) -> float | None:
+    """A part of a whole; None of nothing."""
+    return float(part / whole) if whole else None
+
+
+def known(value: float) -> float | None:
+    """A figure, or None for NaN."""
+    return None if isnan(value) else value
+
+
+def because(reasons: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """The entry that says why figures are undefined; nothing where all are defined."""
+    return {"undefined": dict(reasons)} if reasons else {}
+
+
+def without_nan(value: Any) -> Any:
+    """Plain JSON, in which what is not finite is null."""
+    if isinstance(value, Mapping):
+        return {name: without_nan(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(one) for one in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def regression(predicted: Array, true: Array) -> dict[str, Any]:
-    """Pearson's and Spearman's correlation (0 where one side does not vary) and the mean squared error."""
+    """Pearson's and Spearman's correlation and the mean squared error."""
     predicted, true = predicted.astype(np.float64), true.astype(np.float64)  # squares of large values overflow float32
-    return {
-        "pearson": correlation(predicted, true),
-        "spearman": correlation_of_ranks(predicted, true),
-        "mse": float(np.mean((predicted - true) ** 2)),
-    }
+    found = correlations(predicted, true, "predictions", "labels")
+    undefined = because(found.pop("undefined", {}))
+    return {**found, "mse": float(np.mean((predicted - true) ** 2)), **undefined}
+
+
+def correlations(left: Array, right: Array, left_name: str, right_name: str) -> dict[str, Any]:
+    """Pearson's and Spearman's correlation of computed values with given ones, and where they are undefined, why."""
+    left, right = left.astype(np.float64), right.astype(np.float64)
+    reason = undefined_because(left, right, left_name, right_name)
+    if reason:
+        return {"pearson": None, "spearman": None, **because({"pearson": reason, "spearman": reason})}
+    return {"pearson": correlation(left, right), "spearman": correlation_of_ranks(left, right)}
+
+
+def undefined_because(left: Array, right: Array, left_name: str, right_name: str) -> str:
+    """Why two lists of values have no correlation; nothing where they have one. Computed values (`left`) that differ by rounding
+    alone are equal."""
+    if len(left) < 2:
+        return f"a correlation needs two values, and there {'is' if len(left) else 'are'} {len(left)}"
+    for values, name, tolerance in ((left, left_name, ROUNDING * float(np.abs(left).max())), (right, right_name, 0.0)):
+        if np.ptp(values) <= tolerance:  # means of equal values may miss them by a last digit
+            return f"all {len(values):,} {name} are {float(values[0]):.6g}"
+    return ""
+
+
+def rounded(similarities: Array) -> Array:
+    """Cosines to the six decimals that float32 knows, larger numbers to fewer, so that rounding errors have no rank."""
+    largest = float(np.abs(similarities).max(initial=1.0))
+    found: Array = np.round(similarities.astype(np.float64), ROUNDED_TO - ceil(log10(max(1.0, largest))))
+    return found
 
 
 def correlation_of_ranks(left: Array, right: Array) -> float:
-    """Spearman's correlation."""
+    """Spearman's correlation of values that vary."""
     from scipy.stats import rankdata  # half a second of import that classification need not pay
 
     return correlation(rankdata(left), rankdata(right))
 
 
 def correlation(left: Array, right: Array) -> float:
-    if len(left) < 2 or np.ptp(left) == 0 or np.ptp(right) == 0:  # means of equal values may miss them by a last digit
-        return 0.0
+    """Pearson's correlation of values that vary."""
     left, right = left - left.mean(), right - right.mean()
     return float((left * right).sum() / np.sqrt((left**2).sum() * (right**2).sum()))

@@ -19,7 +19,7 @@ from sklearn.metrics import (
 )
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.metrics import confusion, correlation, main_metric, score
+from mtlkit.metrics import confusion, correlation, main_metric, rounded, score
 
 NAMES = ("a", "b", "c", "d")
 TOPIC = TaskSpec("topic", "classification", NAMES)
@@ -36,7 +36,11 @@ def one_hot(predicted: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def check_table(found: dict[str, Any], reference: tuple[Any, ...]) -> None:
     for row, precision, recall, f1, support in zip(found["per_class"].values(), *reference, strict=True):
-        assert (row["precision"], row["recall"], row["f1"]) == pytest.approx((precision, recall, f1))
+        figures = {"precision": precision, "recall": recall, "f1": f1}
+        missing = {name for name, value in figures.items() if np.isnan(value)}
+        assert row.get("undefined", {}).keys() == missing
+        for name, value in figures.items():
+            assert row[name] == (None if name in missing else pytest.approx(value))
         assert row["support"] == support
 
 
@@ -53,7 +57,7 @@ def test_classification_agrees_with_scikit_learn(pair: tuple[NDArray[np.int64], 
     assert found["accuracy"] == pytest.approx(accuracy_score(true, predicted))
     assert found["macro_f1"] == pytest.approx(f1_score(true, predicted, average="macro", zero_division=0))
     assert found["confusion"] == confusion_matrix(true, predicted, labels=range(4)).tolist()
-    check_table(found, precision_recall_fscore_support(true, predicted, labels=range(4), zero_division=0))
+    check_table(found, precision_recall_fscore_support(true, predicted, labels=range(4), zero_division=np.nan))
     assert (found["kind"], found["n"], found["labels"]) == ("classification", len(true), list(NAMES))
     json.dumps(found)
 
@@ -68,13 +72,14 @@ def test_multi_label_agrees_with_scikit_learn(pair: tuple[NDArray[np.bool_], NDA
     found = score(TAGS, np.where(predicted, 0.3, -0.3), true.astype(np.float32))
     occurring = np.flatnonzero((true | predicted).any(0))
     assert found["accuracy"] == pytest.approx(accuracy_score(true, predicted))
-    assert found["micro_f1"] == pytest.approx(f1_score(true, predicted, average="micro", zero_division=0))
     if len(occurring):
+        assert found["micro_f1"] == pytest.approx(f1_score(true, predicted, average="micro", zero_division=0))
         macro = f1_score(true, predicted, labels=occurring, average="macro", zero_division=0)
         assert found["macro_f1"] == pytest.approx(macro)
     else:
-        assert found["macro_f1"] == 0
-    check_table(found, precision_recall_fscore_support(true, predicted, zero_division=0))
+        assert (found["macro_f1"], found["micro_f1"]) == (None, None)
+        assert "no" in found["undefined"]["macro_f1"]
+    check_table(found, precision_recall_fscore_support(true, predicted, zero_division=np.nan))
     json.dumps(found)
 
 
@@ -102,7 +107,19 @@ def test_a_side_that_does_not_vary_has_no_correlation(constant: float, rows: int
     varying = np.random.default_rng(0).normal(size=rows).astype(np.float32)
     for predicted, true in ((flat, varying), (varying, flat), (flat, other), (flat, flat)):
         found = score(STARS, predicted[:, None], true)
-        assert (found["pearson"], found["spearman"]) == (0.0, 0.0)
+        assert (found["pearson"], found["spearman"]) == (None, None)
+        reason = found["undefined"]["spearman"]
+        assert reason == found["undefined"]["pearson"]
+        assert "two values" in reason if rows == 1 else f"{rows:,} {'predictions' if predicted is flat else 'labels'}" in reason
+
+
+def test_predictions_that_differ_by_rounding_alone_have_no_order() -> None:
+    true = np.arange(20.0)
+    noise = np.float32(3.2) + np.arange(20, dtype=np.float32) % 3 * np.float32(2e-7)
+    assert len(set(noise.tolist())) > 1
+    assert score(STARS, noise[:, None], true)["spearman"] is None
+    assert rounded(1 - np.arange(4) * 1e-8).tolist() == [1.0] * 4
+    assert rounded(np.array([0.1234564])).tolist() == [0.123456]
 
 
 @pytest.mark.parametrize(("sign", "expected"), [(2.0, 1.0), (-0.5, -1.0)])

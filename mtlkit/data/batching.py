@@ -32,6 +32,58 @@ def cut_by_tokens(rows: Rows, lengths: NDArray[np.int64], budget: int) -> list[R
     return batches
 
 
+def spread_batches(rows: Rows, lengths: NDArray[np.int64], budget: int, texts: NDArray[np.int64]) -> list[Rows]:
+    """`cut_by_tokens` for pairs of texts, but pairs with a text in common are spread evenly over the batches, since they are no
+    negatives of each other. `texts`, (2, all rows), numbers the two texts of each row. Without a common text, nothing differs.
+    """
+    batches = cut_by_tokens(rows, lengths, budget)
+    own = texts[:, rows]
+    _, places, counts = np.unique(own, return_inverse=True, return_counts=True)
+    places = places.reshape(own.shape)
+    np.subtract.at(counts, places[0][own[0] == own[1]], 1)  # a pair of a text and itself is one pair
+    times = counts[places]
+    repeated = times.max(0) > 1
+    if len(batches) == 1 or not repeated.any():
+        return batches
+    common, other = np.where(times[0] >= times[1], own, own[::-1])  # of each row, the text that more rows have
+    together = np.lexsort((np.arange(len(rows)), other, common))  # rows with the same text follow each other
+    count, dealt = 0, batches
+    while len(dealt) > count:  # what did not fit would be a batch of rows with the same text
+        count = len(dealt)
+        dealt = _dealt(rows[together[repeated[together]]], rows[~repeated], lengths, budget, count)
+    return dealt
+
+
+def _dealt(repeated: Rows, others: Rows, lengths: NDArray[np.int64], budget: int, count: int) -> list[Rows]:
+    """`repeated` rows in turn to `count` batches, or more if the budget needs them; `others`, in their order, fill them up."""
+    batches: list[list[int]] = [[] for _ in range(count)]
+    used = [0] * count
+
+    def put(row: int, length: int, batch: int) -> None:
+        if batch == len(batches):
+            batches.append([])
+            used.append(0)
+        batches[batch].append(row)
+        used[batch] += length
+
+    def fits(batch: int, length: int) -> bool:
+        return not batches[batch] or used[batch] + length <= budget
+
+    turn = 0
+    for row, length in zip(repeated.tolist(), lengths[repeated].tolist(), strict=True):
+        every = (batch % len(batches) for batch in range(turn, turn + len(batches)))
+        batch = next((one for one in every if fits(one, length)), len(batches))
+        put(row, length, batch)
+        turn = batch + 1
+    level = (sum(used) + int(lengths[others].sum())) / len(batches)
+    batch = 0
+    for row, length in zip(others.tolist(), lengths[others].tolist(), strict=True):
+        while batch < len(batches) and (used[batch] >= level or not fits(batch, length)):
+            batch += 1
+        put(row, length, batch)
+    return [np.array(batch, np.int64) for batch in batches if batch]
+
+
 def sorted_batches(lengths: NDArray[np.int64], budget: int) -> list[Rows]:
     """All rows once, shortest first: the order for evaluation."""
     return cut_by_tokens(np.argsort(lengths, kind="stable"), lengths, budget)
@@ -44,6 +96,7 @@ class Plan:
     Rows are shuffled, sorted by length within windows of WINDOW batches, cut by the token budget, and the batches
     shuffled again. `epoch(k)` depends on seed, name and k alone, so any point of a training can be found again.
     With `classes`, the class of each row, an epoch has as many rows as ever, but equally many of each class (`balanced`).
+    With `texts`, (2, N), those of pairs by number, pairs that share a text are spread over the batches.
     """
 
     lengths: NDArray[np.int64]
@@ -51,6 +104,7 @@ class Plan:
     seed: int
     name: str
     classes: NDArray[np.int64] | None = None
+    texts: NDArray[np.int64] | None = None
 
     def epoch(self, epoch: int) -> list[Rows]:
         random = generator(self.seed, self.name, epoch)
@@ -63,7 +117,10 @@ class Plan:
         for start in range(0, len(order), window):
             part = order[start : start + window]
             part = part[np.argsort(self.lengths[part], kind="stable")]
-            batches += cut_by_tokens(part, self.lengths, self.budget)
+            if self.texts is None:
+                batches += cut_by_tokens(part, self.lengths, self.budget)
+            else:
+                batches += spread_batches(part, self.lengths, self.budget, self.texts)
         return [batches[place] for place in random.permutation(len(batches))]
 
 

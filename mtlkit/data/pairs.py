@@ -24,19 +24,27 @@ HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 2000
 
 @dataclass(frozen=True)
 class PairTable:
-    """First texts, second texts and, where they are asked for, scores, row by row; and how they were read."""
+    """First texts, second texts and, where they are asked for, scores, row by row; how they were read; the place of each row
+    (`train.csv:12`) if the reading was to keep that."""
 
     firsts: list[str] = field(default_factory=list)
     seconds: list[str] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     record: SourceRecord = field(default_factory=lambda: SourceRecord(""), compare=False)
+    places: list[str] = field(default_factory=list, compare=False)
 
     def __len__(self) -> int:
         return len(self.firsts)
 
     def select(self, rows: Rows) -> PairTable:
         scores = [self.scores[row] for row in rows] if self.scores else []
-        return PairTable([self.firsts[row] for row in rows], [self.seconds[row] for row in rows], scores, self.record)
+        places = [self.places[row] for row in rows] if self.places else []
+        return PairTable([self.firsts[row] for row in rows], [self.seconds[row] for row in rows], scores, self.record, places)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns of first texts, second texts and scores."""
+        return (self.record.first, self.record.second, *self.record.label)
 
     def all_values(self) -> list[str]:
         """Everything in it as texts, for its fingerprint."""
@@ -51,6 +59,8 @@ def read_pairs(source: Source, query: Query, split: str, reading: Reading, score
         raise DataError(f"{source.name}: no pairs in split '{split}'; give a file with a header and rows")
     scores = [row["score"] for row in rows] if scored else []
     table = PairTable([row["first"] for row in rows], [row["second"] for row in rows], scores, pairs.record)
+    if reading.keep_places:
+        table.places.extend(row["place"] for row in rows)
     return table.select(limited(len(table), query.limit)) if query.limit is not None else table
 
 
@@ -72,14 +82,15 @@ class PairRows:
                 continue
             if not first:
                 first, second, score = self._choose(list(row))
-            one, other = (join_text(row, [column], name, number) for column in (first, second))
+            one, other = (_text(row, column, name, number) for column in (first, second))
             if isinstance(bad := next((text for text in (one, other) if isinstance(text, BadRow)), None), BadRow):
                 yield bad
             elif (value := _number(row.get(score)) if self.scored else 0.0) is None:
                 place = place_of(row, name, number)
                 yield BadRow(f"{place}: no finite number in column '{score}', but {shown(row.get(score))}")
             else:
-                yield {"first": one, "second": other, "score": value}
+                place = place_of(row, name, number) if self.reading.keep_places else ""
+                yield {"first": one, "second": other, "score": value, "place": place}
 
     def _choose(self, columns: list[str]) -> tuple[str, str, str]:
         query, name = self.query, self.source.name
@@ -94,6 +105,14 @@ class PairRows:
             unused=tuple(column for column in columns if column not in taken),
         )
         return first, second, score
+
+
+def _text(row: Row, column: str, name: str, number: int) -> str | BadRow:
+    """One text of a pair. Blank ones are equal to each other, which would make positives and negatives of rows that have nothing
+    in common."""
+    text = join_text(row, [column], name, number)
+    blank = isinstance(text, str) and not text.strip()
+    return BadRow(f"{place_of(row, name, number)}: no text in column '{column}'") if blank else text
 
 
 def _number(value: object) -> float | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -14,31 +15,35 @@ from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.pairs import read_scored_pairs
 from mtlkit.errors import DataError
 from mtlkit.intervals import Interval, bootstrap_correlations
-from mtlkit.metrics import correlation, correlation_of_ranks
+from mtlkit.metrics import because, correlations, rounded
 from mtlkit.recipes.loading import LoadedModel
 from mtlkit.recipes.vectors import pair_similarities, width_of
 
 FEWEST = 3  # pairs: two always lie on a line
+UNKNOWN = Interval(nan, nan), Interval(nan, nan)
 
 
 @dataclass(frozen=True)
 class Sts:
     """Correlations of similarity and score over the pairs of a source, with their 95 % intervals; `dim` numbers of each vector;
-    `similarity` is the model's own function, the cosine unless it says otherwise."""
+    `similarity` is the model's own function, the cosine unless it says otherwise. Where correlations are undefined they are None,
+    and `undefined` says why, by name."""
 
     source: str
     split: str
     pairs: int
     dim: int
-    spearman: float
+    spearman: float | None
     spearman_interval: Interval
-    pearson: float
+    pearson: float | None
     pearson_interval: Interval
     similarity: Similarity = "cosine"
+    undefined: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         intervals = {name: getattr(self, name).to_json() for name in ("spearman_interval", "pearson_interval")}
-        return {**vars(self), **intervals}
+        found = {name: value for name, value in vars(self).items() if name != "undefined"}
+        return {**found, **intervals, **because(self.undefined)}
 
 
 def measure_sts(source: str, options: EvalOptions, loaded: LoadedModel, reading: Reading) -> Sts:
@@ -48,9 +53,16 @@ def measure_sts(source: str, options: EvalOptions, loaded: LoadedModel, reading:
     table, split = read_scored_pairs(source, options.split, reading)
     if len(table) < FEWEST:
         raise DataError(f"{source}: {len(table)} scored pairs are too few for a correlation; give {FEWEST} at least")
-    similarity = loaded.checkpoint.vectors.similarity
-    found = pair_similarities(loaded.embed([*table.firsts, *table.seconds], dim=width), similarity)
     scores = np.array(table.scores, np.float64)
-    pearson_interval, spearman_interval = bootstrap_correlations(found, scores, generator(options.seed, "sts"))
-    spearman, pearson = correlation_of_ranks(found, scores), correlation(found, scores)
-    return Sts(source, split, len(table), width, spearman, spearman_interval, pearson, pearson_interval, similarity)
+    if np.ptp(scores) == 0:
+        raise DataError(
+            f"{source}: column '{table.columns[-1]}' is {scores[0]:g} in all {len(table):,} rows of {split}, and nothing correlates "
+            "with that; give scores that differ"
+        )
+    similarity = loaded.checkpoint.vectors.similarity
+    values = rounded(pair_similarities(loaded.embed([*table.firsts, *table.seconds], dim=width), similarity))
+    found = correlations(values, scores, "cosines" if similarity == "cosine" else "similarities", "scores")
+    undefined = found.get("undefined", {})
+    pearson, spearman = UNKNOWN if undefined else bootstrap_correlations(values, scores, generator(options.seed, "sts"))
+    figures = found["spearman"], spearman, found["pearson"], pearson
+    return Sts(source, split, len(table), width, *figures, similarity, undefined)

@@ -12,7 +12,7 @@ from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.corpus import read_train_and_held_out
 from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.pairs import PairTable, read_train_and_validation_pairs
-from mtlkit.data.vector_tasks import PairTexts, TargetTexts, prepare_pairs
+from mtlkit.data.vector_tasks import PairTexts, TargetTexts, check_pairs, check_scored_pairs, check_texts, prepare_pairs
 from mtlkit.errors import UsageError
 from mtlkit.model.weight_names import parts_of
 from mtlkit.recipes.finding import Found
@@ -86,15 +86,16 @@ def _distill(options: TrainSentenceOptions, found: Found | None, source: str, re
         f"{len(train):,} texts to train on, {len(held_out):,} held out"
     )
     start = _start(options, found, train)
+    encoded = encode_cached(train, start.encoder)
     dim = start.model.dim
     widths = options.widths(dim)
     vectors = yield from teacher.vectors(train)
     axes = principal_axes(vectors, dim)
-    encoded = encode_cached(train, start.encoder)
     if options.token_init == "teacher":
         table = yield from teacher_tokens(teacher, start.encoder)
         start_from_tokens(start.model.backbone, turned(table, axes), rarity_weights(encoded.ids, len(table)))
     examples = TargetTexts(encoded, turned(vectors, axes))
+    check_texts(examples, source)
     held_out_vectors = yield from teacher.vectors(held_out)
     validation = TargetTexts(encode_cached(held_out, start.encoder), turned(held_out_vectors, axes))
     data = {"source": source, "train": _fingerprint(train), "validation": _fingerprint(held_out), "teacher": teacher.record}
@@ -102,28 +103,30 @@ def _distill(options: TrainSentenceOptions, found: Found | None, source: str, re
 
 
 def _pairs(options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading) -> Generator[Event, None, Lesson]:
-    start, train, validation, data, record = yield from _read_pairs(options, found, source, reading, scored=False)
+    start, train, validation, data, table = yield from _read_pairs(options, found, source, reading, scored=False)
+    check_pairs(train, table.columns, source)
     pairs = Pairs(train, validation, options.temperature, options.widths(start.model.dim))
-    return Lesson(start, pairs, data, record)
+    return Lesson(start, pairs, data, table.record)
 
 
 def _similarity(
     options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading
 ) -> Generator[Event, None, Lesson]:
-    start, train, validation, data, record = yield from _read_pairs(options, found, source, reading, scored=True)
-    return Lesson(start, Similarity(train, validation, options.widths(start.model.dim)), data, record)
+    start, train, validation, data, table = yield from _read_pairs(options, found, source, reading, scored=True)
+    check_scored_pairs(train, table.columns, source)
+    return Lesson(start, Similarity(train, validation, options.widths(start.model.dim)), data, table.record)
 
 
 def _read_pairs(
     options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading, scored: bool
-) -> Generator[Event, None, tuple[Start, PairTexts, PairTexts, dict[str, Any], SourceRecord]]:
+) -> Generator[Event, None, tuple[Start, PairTexts, PairTexts, dict[str, Any], PairTable]]:
     tables = read_train_and_validation_pairs(source, reading, scored)
     yield Note(f"{len(tables[0]):,} pairs to train on, {len(tables[1]):,} to validate")
     start = _start(options, found, [*tables[0].firsts, *tables[0].seconds])
     prepared = [prepare_pairs(table.firsts, table.seconds, table.scores, start.encoder) for table in tables]
     values = [PairTable.all_values(table) for table in tables]
     data = {"source": source, "train": _fingerprint(values[0]), "validation": _fingerprint(values[1])}
-    return start, prepared[0], prepared[1], data, tables[0].record
+    return start, prepared[0], prepared[1], data, tables[0]
 
 
 def _fingerprint(texts: Sequence[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from mtlkit.config.vector_settings import Similarity
 from mtlkit.report.columns import compact_table, narrow
-from mtlkit.report.tables import heat, new_table, number, titled
+from mtlkit.report.tables import heat, new_table, number, reasons, titled
 from mtlkit.report.text import literal, one_line
 
 SIMILARITY_NAMES: dict[Similarity, str] = {
@@ -59,7 +59,9 @@ def sts_table(found: Sequence[Mapping[str, Any]]) -> Group:
         figures = [text for name in ("spearman", "pearson") for text in estimate(row[name], row[f"{name}_interval"])]
         table.add_row(literal(f"{row['source']} ({row['split']})"), f"{row['pairs']:,}", *figures)
     name = SIMILARITY_NAMES[found[0].get("similarity", "cosine")]
-    return titled(f"Similarity of sentences: {name} of vectors of {found[0]['dim']} against scores", table)
+    group = titled(f"Similarity of sentences: {name} of vectors of {found[0]['dim']} against scores", table)
+    lines = [literal(f"{row['source']}: {reason}", "yellow") for row in found for reason in reasons(row)]
+    return Group(group, *lines) if lines else group
 
 
 def probe_table(found: Mapping[str, Mapping[str, Any]], width: int) -> Group:
@@ -78,7 +80,9 @@ def probe_figures(row: Mapping[str, Any]) -> list[str]:
     return [*sizes, *accuracy, number(row["macro_f1"], 4), number(row["cross_validated"], 4), f"{row['c']:g}"]
 
 
-def estimate(value: float, interval: Sequence[float]) -> tuple[str, str]:
-    """A figure and its interval, of four digits; two dots, as a dash would look like a minus."""
+def estimate(value: float | None, interval: Sequence[float] | None) -> tuple[str, str]:
+    """A figure and its interval, of four digits; two dots, as a dash would look like a minus. Undefined ones are a dash."""
+    if interval is None:
+        return number(value, 4), number(None)
     low, high = interval
     return number(value, 4), f"{number(low, 4)}..{number(high, 4)}"

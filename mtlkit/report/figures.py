@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from mtlkit.report.tables import number
 
 UNITS = {"accuracy": "points", "macro_f1": "points of macro-F1", "spearman": "points of Spearman's correlation x 100"}
@@ -15,6 +17,8 @@ def figure(value: float | None, metric: str) -> str:
 def points(value: float) -> str:
     """A change x 100 with one decimal; with more of them where it would vanish."""
     value *= 100
+    if not isfinite(value):
+        return number(None)
     if 0.0005 <= abs(value) < 0.05:
         return f"{value:.1g}"
     return number(round(value, 1) + 0.0, 1)  # -0.0 + 0.0 is 0.0

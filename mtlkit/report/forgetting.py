@@ -51,7 +51,7 @@ def change_table(changes: Sequence[TaskChange], width: int) -> Group:
 
 def change_figures(change: TaskChange) -> list[str]:
     values = [figure(value, change.metric) for value in (change.before, change.best, change.after)]
-    return [*values, points(change.change), "..".join(map(points, change.interval.to_json())), f"{change.rows:,}"]
+    return [*values, points(change.change), "..".join(map(points, change.interval.ends)), f"{change.rows:,}"]
 
 
 def fallen_table(changes: Sequence[TaskChange], width: int) -> Group:
@@ -91,7 +91,7 @@ def in_words(report: ForgettingReport) -> list[str]:
 
 
 def task_words(change: TaskChange) -> str:
-    name, unit, (low, high) = printable(change.task), UNITS[change.metric], change.interval.to_json()
+    name, unit, (low, high) = printable(change.task), UNITS[change.metric], change.interval.ends
     if change.change == low == high == 0:
         return f"{name} is unchanged"
     if change.interval.holds_zero:

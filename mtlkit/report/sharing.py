@@ -43,7 +43,7 @@ def figure_columns(report: SharingReport) -> list[list[str]]:
 
 
 def span(interval: Interval | None) -> str:
-    return "-" if interval is None else "..".join(map(points, interval.to_json()))
+    return "-" if interval is None else "..".join(map(points, interval.ends))
 
 
 def chance(p: float) -> str:
@@ -71,7 +71,7 @@ def delta_words(report: SharingReport) -> str:
     delta = f"Delta {signed(report.delta)} %"
     if report.interval is None:
         return f"{delta}, with one seed: what training varies by is not known; --seeds 3 tells"
-    low, high = map(signed, report.interval.to_json())
+    low, high = map(signed, report.interval.ends)
     found = f"{delta} (95 %: {low} to {high}, {len(report.seeds)} seeds)"
     if not report.beyond_noise:
         return f"sharing brought nothing beyond noise: {found}"
@@ -79,9 +79,9 @@ def delta_words(report: SharingReport) -> str:
 
 
 def task_words(task: TaskSharing) -> str:
-    name, unit, low_high = printable(task.task), UNITS[task.metric], " to ".join(map(points, task.interval.to_json()))
+    name, unit, low_high = printable(task.task), UNITS[task.metric], " to ".join(map(points, task.interval.ends))
     p = f"p {chance(task.holm).replace('<', '< ')}" if task.holm < 0.001 else f"p = {chance(task.holm)}"
-    seeds = "" if task.over_seeds is None else f"; over seeds {' to '.join(map(points, task.over_seeds.to_json()))}"
+    seeds = "" if task.over_seeds is None else f"; over seeds {' to '.join(map(points, task.over_seeds.ends))}"
     figures = f"95 %: {low_high}{seeds}, {p}"
     if not task.beyond_noise:
         return f"{name}: no difference beyond noise ({signed(task.difference)} {unit}, {figures})"

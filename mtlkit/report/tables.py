@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,15 @@ from rich.text import Text
 from mtlkit.report.text import literal, one_line
 from mtlkit.training.events import Epoch, Part, TaskState
 
+METRIC_NAMES = {
+    "balanced_accuracy": "balanced accuracy",
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "mse": "MSE",
+}
 METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "spearman": "Spearman", "pearson": "Pearson"}  # in tables of epochs
 
 
@@ -52,18 +62,33 @@ def parts_table(parts: Sequence[Part]) -> Group:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+    """A figure; a dash for one that is undefined."""
+    return "-" if value is None or not isfinite(value) else f"{value:.{digits}f}"
+
+
+def reasons(metrics: Mapping[str, Any]) -> list[str]:
+    """Why figures of a task are undefined, a sentence each."""
+    names: dict[str, list[str]] = {}
+    for name, reason in metrics.get("undefined", {}).items():
+        names.setdefault(reason, []).append(METRIC_NAMES.get(name, name))
+    return [f"{' and '.join(each)} undefined: {reason}" for reason, each in names.items()]
 
 
 def epoch_table(epoch: Epoch, width: int) -> Group:
     """A row a task: losses, metrics, batches seen; below it, texts of each task and how often they were repeated."""
     name = epoch.place or (f"epoch {epoch.epoch}/{epoch.epochs}" if epoch.epoch else "before training")
     weights = "; weights of the losses: " + ", ".join(f"{task} {weight:.3g}" for task, weight in epoch.weights.items())
-    title = f"{name}, mean score {epoch.score:.3f}{', best so far' if epoch.best else ''}{weights if epoch.weights else ''}"
+    title = f"{name}, mean score {number(epoch.score)}{', best so far' if epoch.best else ''}{weights if epoch.weights else ''}"
     table = titled(title, task_table(epoch.tasks, width))
     seen = (f"{one_line(state.task).plain} {state.texts:,} ({state.repeats:.2g}x)" for state in epoch.tasks if state.texts)
     words = ", ".join(seen)
-    return Group(table, literal(f"texts, and how often each row: {words}", "dim")) if words else table
+    lines = [literal(f"texts, and how often each row: {words}", "dim")] if words else []
+    for state in epoch.tasks:
+        name = one_line(state.task).plain
+        if state.untaught:
+            lines.append(literal(f"{name}: {state.untaught:,} of {state.texts:,} texts taught nothing in their batch", "yellow"))
+        lines += [literal(f"{name}: {reason}", "yellow") for reason in reasons(state.validation)]
+    return Group(table, *lines) if lines else table
 
 
 def task_table(states: Sequence[TaskState], width: int) -> Table:
@@ -103,22 +128,16 @@ def class_table(task: str, metrics: dict[str, Any]) -> Group:
         table.add_column(column, justify="right", no_wrap=True)
     for name, row in metrics.get("per_class", {}).items():
         table.add_row(literal(name), number(row["precision"]), number(row["recall"]), number(row["f1"]), f"{row['support']:,}")
-    return titled(f"{task}: {headline(metrics)}", table)
+    group = titled(f"{task}: {headline(metrics)}", table)
+    if not any(row.get("undefined") for row in metrics.get("per_class", {}).values()):
+        return group
+    return Group(group, literal("-: undefined, as the class is never predicted or has no rows", "dim"))
 
 
 def headline(metrics: dict[str, Any]) -> str:
     """The figures of a task in one line."""
-    names = {
-        "balanced_accuracy": "balanced accuracy",
-        "accuracy": "accuracy",
-        "macro_f1": "macro-F1",
-        "micro_f1": "micro-F1",
-        "pearson": "Pearson",
-        "spearman": "Spearman",
-        "mse": "MSE",
-    }
-    shown = [f"{title} {metrics[key]:.4f}" for key, title in names.items() if key in metrics]
-    return f"{', '.join(shown)} on {metrics['n']:,} texts"
+    shown = [f"{title} {number(metrics[key], 4)}" for key, title in METRIC_NAMES.items() if key in metrics]
+    return "; ".join([f"{', '.join(shown)} on {metrics['n']:,} texts", *reasons(metrics)])
 
 
 def confusion_table(task: str, labels: Sequence[str], matrix: NDArray[np.int64], width: int) -> Group | None:

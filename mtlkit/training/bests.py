@@ -41,7 +41,7 @@ class Bests:
         self.worse = 0
         self.each: dict[str, int] = defaultdict(int)
 
-    def add(self, states: Sequence[TaskState], scores: Mapping[str, float], epoch: int, step: int, *, ends: bool) -> bool:
+    def add(self, states: Sequence[TaskState], scores: Mapping[str, float | None], epoch: int, step: int, *, ends: bool) -> bool:
         """Takes an evaluation; whether it is the best so far. `ends`: it ends an epoch."""
         now = rank(states, self.objectives, self.select)
         better = self.best is None or now.beats(self.best.rank)
@@ -60,7 +60,7 @@ class Bests:
                     self.tasks[state.task] = TaskBest(now, epoch, step, kept)
         return better
 
-    def score(self, states: Sequence[TaskState]) -> float:
+    def score(self, states: Sequence[TaskState]) -> float | None:
         return rank(states, self.objectives, self.select).score
 
     def state(self) -> Snapshot:

@@ -34,7 +34,7 @@ class Bound:
         self.before = self._scores()
         self.kept, self.step = trained_weights(model, never), 0
 
-    def _scores(self) -> dict[str, float]:
+    def _scores(self) -> dict[str, float | None]:
         return {name: metrics[self.watched[name].metric] for name, metrics in self.judge(self.watched).items()}
 
     def due(self, place: int) -> bool:
@@ -45,8 +45,10 @@ class Bound:
         """Which task fell too far; nothing where none did, and the weights are remembered. Leaves the model in evaluation
         mode."""
         now = self._scores()
-        worst = max(now, key=lambda name: self.before[name] - now[name])
-        fallen = 100 * (self.before[worst] - now[worst])
+        # a score that was undefined at the start cannot fall; one that became undefined has fallen to 0
+        falls = {name: 0.0 if before is None else before - (now[name] or 0.0) for name, before in self.before.items()}
+        worst = max(falls, key=falls.__getitem__)
+        fallen = 100 * falls[worst]
         if fallen > self.points:
             return f"{worst} fell {fallen:.1f} points below its start, and {self.points:g} are allowed"
         self.kept, self.step = trained_weights(self.model, self.never), steps

@@ -113,7 +113,7 @@ class Course:
         for name in tired:
             best = bests.tasks[name]
             self.timetable.left[name] = epoch
-            yield Note(f"{name} had its best score, {best.rank.score:.3f}, in epoch {best.epoch}: it leaves the mix")
+            yield Note(f"{name} had its best score, {best.rank}, in epoch {best.epoch}: it leaves the mix")
         self.tracker.without(self.timetable.left)
         if self.timetable.left.keys() >= bests.objectives.keys():
             yield Note("no task is left to train: stopped")

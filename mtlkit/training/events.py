@@ -63,17 +63,19 @@ class Progress:
 @dataclass(frozen=True)
 class TaskState:
     """A task at the end of an epoch, or within one: batches, texts, and how often each row was seen on average, since the epoch
-    began. A watched task is evaluated, not trained; one that is rehearsed has batches all the same."""
+    began. A watched task is evaluated, not trained; one that is rehearsed has batches all the same. `untaught` of its texts
+    taught nothing, as pairs in a batch without a negative."""
 
     task: str
     kind: str
     train_loss: float | None
-    validation: dict[str, float]
+    validation: dict[str, Any]
     batches: int
     planned: int
     watched: bool
     texts: int = 0
     repeats: float = 0.0
+    untaught: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Epoch:
     epoch: int
     epochs: int
     tasks: tuple[TaskState, ...]
-    score: float
+    score: float | None
     best: bool
     place: str = ""
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -104,7 +106,7 @@ class BestOfTask:
     where they were to be kept."""
 
     task: str
-    score: float
+    score: float | None
     epoch: int
     step: int
     weights: Mapping[str, Any] | None = None

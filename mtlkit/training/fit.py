@@ -33,6 +33,7 @@ from mtlkit.training.schedules import Mix, make_plans
 from mtlkit.training.snapshot import Snapshot
 from mtlkit.training.stages import Frozen
 from mtlkit.training.timetable import Timetable
+from mtlkit.training.vectors import Pairs
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ class Fit:
         self.never = regime.freezing.always | self.idle
         self.lengths = {name: objective.train.lengths for name, objective in self.mixed.items()}
         mixing = regime.mixing
-        plans = make_plans(self.lengths, options.batch_tokens, options.seed, regime.classes)
+        texts = {name: objective.train.pairs for name, objective in self.mixed.items() if isinstance(objective, Pairs)}
+        plans = make_plans(self.lengths, options.batch_tokens, options.seed, regime.classes, texts)
         mix = Mix(plans, mixing.schedule, regime.rehearsed, mixing.epoch_by)
         self.timetable = Timetable(mix, options.epochs, options.accumulate)
         self.balance = make_balance(mixing.balance, model, list(self.mixed), mixing.balance_on, self.random.cpu)
@@ -129,11 +131,12 @@ class Fit:
             yield Forgetting(memory.report(self.model, bests.best.scores))
         yield Chosen(bests.chosen)
         if len(bests.tasks) > 1:
-            each = (f"{name} {one.rank.score:.3f} in epoch {one.epoch}" for name, one in bests.tasks.items())
+            each = (f"{name} {one.rank} in epoch {one.epoch}" for name, one in bests.tasks.items())
             yield Note(f"each task at its best: {', '.join(each)}; the weights kept are those of epoch {bests.chosen.epoch}")
         for name, one in bests.tasks.items():
             yield BestOfTask(name, one.rank.score, one.epoch, one.step, one.weights)
         yield Note(ledger.seen())
+        yield from (Note(text, warning=True) for text in ledger.taught_nothing())
 
     def _plan(self) -> Iterator[Note]:
         """What an epoch holds of each task."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.data.batching import generator
 from mtlkit.intervals import Interval, Measure, Values, bootstrap_change, mean_of, spearman_of
-from mtlkit.metrics import Array, confusion, macro_f1, main_metric, score
+from mtlkit.metrics import Array, confusion, macro_f1, main_metric, score, without_nan
 
 
 @dataclass(frozen=True)
@@ -84,22 +84,16 @@ class ForgettingReport:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; what is not finite is null."""
         found = {**vars(self), "changes": [change.to_json() for change in self.changes]}
-        return {name: _plain(value) for name, value in found.items()}
+        return {name: without_nan(value) for name, value in found.items()}
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
-
-
-def task_change(spec: TaskSpec, labels: Array, before: Array, after: Array, best: float) -> TaskChange:
-    """What became of a task, from the outputs before and after, each (N, outputs), and `best`, its maximum so far."""
+def task_change(spec: TaskSpec, labels: Array, before: Array, after: Array, best: float | None) -> TaskChange:
+    """What became of a task, from the outputs before and after, each (N, outputs), and `best`, its maximum so far.
+    Undefined figures are NaN."""
     metric, named = main_metric(spec), spec.kind == "classification"
     old, new = score(spec, before, labels), score(spec, after, labels)
-    best = max(best, old[metric], new[metric])
+    first, last = (nan if one[metric] is None else one[metric] for one in (old, new))
+    best = max((one for one in (best, first, last) if one is not None and not isnan(one)), default=nan)
     measures = measure_of(spec, before, labels), measure_of(spec, after, labels)
     interval = bootstrap_change(*measures, len(labels), generator(0, "forgetting", spec.name))
     return TaskChange(
@@ -107,12 +101,12 @@ def task_change(spec: TaskSpec, labels: Array, before: Array, after: Array, best
         kind=spec.kind,
         metric=metric,
         rows=len(labels),
-        before=old[metric],
+        before=first,
         best=best,
-        after=new[metric],
-        change=new[metric] - old[metric],
+        after=last,
+        change=last - first,
         interval=interval,
-        forgetting=best - new[metric],
+        forgetting=best - last,
         fallen=_fallen(old["per_class"], new["per_class"]) if named else None,
         pair=_pair(spec, labels, before.argmax(1), after.argmax(1)) if named else None,
     )
@@ -136,8 +130,10 @@ def measure_of(spec: TaskSpec, outputs: Array, labels: Array) -> Measure:
 
 def _fallen(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> ClassFall | None:
     """The class whose recall fell most, the first of equals."""
-    label = max(before, key=lambda label: before[label]["recall"] - after[label]["recall"])
+    label = max(before, key=lambda label: (before[label]["recall"] or 0.0) - (after[label]["recall"] or 0.0))
     old, new = before[label], after[label]
+    if not old["support"]:
+        return None
     return ClassFall(label, old["recall"], new["recall"], old["support"]) if new["recall"] < old["recall"] else None
 
 
@@ -153,5 +149,6 @@ def _pair(spec: TaskSpec, labels: Array, before: Array, after: Array) -> Confusi
 
 
 def backward_transfer(changes: tuple[TaskChange, ...]) -> float | None:
-    """Mean of after - before over the tasks that the start knew; None where it knew none."""
-    return sum(change.change for change in changes) / len(changes) if changes else None
+    """Mean of after - before over the tasks that the start knew, as far as it is defined; None where it knew none."""
+    found = [change.change for change in changes if not isnan(change.change)]
+    return sum(found) / len(found) if found else None

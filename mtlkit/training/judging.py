@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -17,7 +18,16 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import TaskState
 from mtlkit.training.objectives import Objective
 
-SHOWN = ("loss", "accuracy", "macro_f1", "micro_f1", "pearson", "spearman", "mse")  # of all metrics, those of an epoch
+SHOWN = (
+    "undefined",
+    "loss",
+    "accuracy",
+    "macro_f1",
+    "micro_f1",
+    "pearson",
+    "spearman",
+    "mse",
+)  # of all metrics, those of an epoch
 
 
 class Judge:
@@ -46,15 +56,16 @@ class Judge:
             self._vectors[name] = self.encode(self.objectives[name].validation.encoded)
         return self._vectors[name]
 
-    def __call__(self, names: Iterable[str] | None = None) -> dict[str, dict[str, float]]:
-        """The metrics of these objectives (None: of all). Raises DivergedError where one is not finite."""
+    def __call__(self, names: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
+        """The metrics of these objectives (None: of all); what is undefined is None, and `undefined` says why. Raises
+        DivergedError where one is not finite."""
         self.model.eval()
         found = {}
         for name in self.objectives if names is None else names:
             found[name] = self._metrics(name)
         return found
 
-    def _metrics(self, name: str) -> dict[str, float]:
+    def _metrics(self, name: str) -> dict[str, Any]:
         """The metrics of one objective that are shown."""
         try:
             metrics = self.objectives[name].evaluate(self.vectors(name))
@@ -62,29 +73,33 @@ class Judge:
             raise DivergedError(f"validation of '{name}': the {error.what} is not finite; lower --learning-rate") from None
         shown = {key: metrics[key] for key in SHOWN if key in metrics}
         for key, value in shown.items():
-            if value is not None and not math.isfinite(value):
+            if isinstance(value, float) and not math.isfinite(value):
                 raise DivergedError(f"validation of '{name}': {key} is {value}; lower --learning-rate")
         return shown
 
 
 @dataclass(frozen=True)
 class Rank:
-    """The score of an epoch; of two with the same, the one with the lower loss is better."""
+    """The score of an epoch; of two with the same, the one with the lower loss is better. An undefined one (None) ranks as 0."""
 
-    score: float
+    score: float | None
     loss: float
 
     def beats(self, other: Rank) -> bool:
-        return (self.score, -self.loss) > (other.score, -other.loss)
+        return (self.score or 0.0, -self.loss) > (other.score or 0.0, -other.loss)
+
+    def __str__(self) -> str:
+        return "-" if self.score is None else f"{self.score:.3f}"
 
 
 def rank(states: Sequence[TaskState], objectives: Mapping[str, Objective], select: str = "mean") -> Rank:
     """The `mean` or the `min` over `objectives` of the metric that counts for each, or that of one task, and the sum of their
-    losses; other states are not counted."""
+    losses; other states are not counted. An undefined metric counts as 0, unless all are undefined."""
     counted = [state for state in states if state.task in (objectives if select in ("mean", "min") else (select,))]
-    scores = [state.validation[objectives[state.task].metric] for state in counted]
+    found = [state.validation[objectives[state.task].metric] for state in counted]
+    scores = [one or 0.0 for one in found]
     score = min(scores) if select == "min" else sum(scores) / len(scores)
-    return Rank(score, sum(state.validation["loss"] for state in counted))
+    return Rank(None if all(one is None for one in found) else score, sum(state.validation["loss"] for state in counted))
 
 
 @dataclass(frozen=True)
@@ -93,7 +108,7 @@ class Best:
 
     rank: Rank
     weights: dict[str, Tensor]
-    scores: dict[str, float]
+    scores: dict[str, float | None]
 
 
 def trained_weights(model: MultiTaskModel, never: frozenset[str]) -> dict[str, Tensor]:

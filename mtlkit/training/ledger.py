@@ -23,20 +23,22 @@ from mtlkit.training.timetable import Timetable
 
 
 class Account:
-    """Train loss and batches of each task since the epoch began."""
+    """Train loss and batches of each task since the epoch began, and how many texts taught nothing."""
 
     def __init__(self, state: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         found = state or {}
         self.loss: dict[str, float] = defaultdict(float, found.get("loss", {}))
         self.texts: dict[str, int] = defaultdict(int, found.get("texts", {}))
         self.batches: dict[str, int] = defaultdict(int, found.get("batches", {}))
+        self.untaught: dict[str, int] = defaultdict(int, found.get("untaught", {}))
 
-    def add(self, step: Step[Piece]) -> None:
+    def add(self, step: Step[Piece], objectives: Mapping[str, Objective]) -> None:
         for piece, losses in zip(step.pieces, step.each, strict=True):
             for name, rows in piece.items():
                 self.loss[name] += losses[name] * len(rows)
                 self.texts[name] += len(rows)
                 self.batches[name] += 1
+                self.untaught[name] += objectives[name].untaught(rows)
 
     def mean(self, name: str) -> float | None:
         return self.loss[name] / self.texts[name] if self.texts[name] else None
@@ -63,11 +65,12 @@ class Ledger:
         self.judge, self.books, self.log, self.memory = judge, books, log, memory
         self.bests = Bests(model, books.trained, books.mixing.select, never, books.mixing.keep_best)
         self.account = Account()
+        self.untaught = Counter[str]()  # before the epoch that is under way
         self.coverage = books.timetable.mix.coverage()
 
     def add(self, step: Step[Piece]) -> None:
         """Notes a step and writes it to the log."""
-        self.account.add(step)
+        self.account.add(step, self.judge.objectives)
         for piece in step.pieces:
             self.coverage.add(piece)
         line = {"step": step.index + 1, "losses": step.losses, "gradient_norm": step.gradient_norm, "rate": step.rate}
@@ -83,6 +86,14 @@ class Ledger:
         left = self.coverage.left_out()
         return f"texts trained on: {', '.join(words)}{f'; rows never seen: {left}' if left else ''}"
 
+    def taught_nothing(self) -> list[str]:
+        """A sentence on each task of which some texts were in batches that teach nothing of them."""
+        return [
+            f"{name}: {count:,} of {self.coverage[name].texts:,} texts taught nothing, as nothing in their batch differed from "
+            "them; larger batches (--batch-tokens) or fewer equal texts help"
+            for name, count in (self.untaught + Counter(self.account.untaught)).items()
+        ]
+
     def epoch(self, number: int, steps: int, place: str = "") -> Epoch:
         """Evaluates after an epoch (0 is before training) and remembers the weights if they are the best. `place` names a point
         within the epoch where the training ends."""
@@ -94,6 +105,7 @@ class Ledger:
             self.memory.add(place.partition(",")[0] or f"epoch {number}", self._scores(states))
         found = self._take(states, number, steps, place, weights, ends=True)
         self.note({"epoch": number, "tasks": [asdict(state) for state in states], **({"weights": weights} if weights else {})})
+        self.untaught.update(self.account.untaught)
         self.account = Account()
         return found
 
@@ -118,27 +130,35 @@ class Ledger:
             self.bests.chosen = found
         return found
 
-    def _scores(self, states: tuple[TaskState, ...]) -> dict[str, float]:
+    def _scores(self, states: tuple[TaskState, ...]) -> dict[str, float | None]:
         return {state.task: state.validation[self.judge.objectives[state.task].metric] for state in states}
 
     def _states(self, number: int) -> tuple[TaskState, ...]:
         planned = self.books.timetable.planned(number - 1) if number else Counter[str]()
         return tuple(self._state(name, metrics, planned[name]) for name, metrics in self.judge().items())
 
-    def _state(self, name: str, metrics: dict[str, float], planned: int) -> TaskState:
+    def _state(self, name: str, metrics: dict[str, Any], planned: int) -> TaskState:
         account, objective = self.account, self.judge.objectives[name]
         texts = account.texts[name]
-        seen = (account.batches[name], planned, name not in self.books.trained, texts, texts / len(objective.train.lengths))
+        seen = (
+            account.batches[name],
+            planned,
+            name not in self.books.trained,
+            texts,
+            texts / len(objective.train.lengths),
+            account.untaught[name],
+        )
         return TaskState(name, objective.kind, account.mean(name), metrics, *seen)
 
     def state(self) -> Snapshot:
         """All that `load` needs; the log is not part of it."""
-        own = {"account": vars(self.account), "memory": self.memory.columns if self.memory else None}
+        own = {"account": vars(self.account), "untaught": self.untaught, "memory": self.memory.columns if self.memory else None}
         return Snapshot.join({"own": Snapshot(plain=own), "bests": self.bests.state(), "coverage": self.coverage.state()})
 
     def load(self, state: Snapshot) -> None:
         own = state.part("own").plain
         self.account = Account(own["account"])
+        self.untaught = Counter(own.get("untaught", {}))
         if self.memory:
             self.memory.columns = dict(own["memory"])
         self.bests.load(state.part("bests"))

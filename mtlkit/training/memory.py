@@ -45,14 +45,14 @@ class Memory:
             for name, weight in model.named_parameters()
             if not name.startswith("heads.") or name.split(".")[1] in known
         }
-        self.columns: dict[str, dict[str, float]] = {}
+        self.columns: dict[str, dict[str, float | None]] = {}
         self.add("before", self._scores(self.outputs))
 
-    def add(self, stage: str, scores: Mapping[str, float]) -> None:
+    def add(self, stage: str, scores: Mapping[str, float | None]) -> None:
         """Notes the main metric of each task at a stage (`epoch 3`). The stage before training is noted already."""
         self.columns[stage] = dict(scores)
 
-    def report(self, model: MultiTaskModel, after: Mapping[str, float]) -> ForgettingReport:
+    def report(self, model: MultiTaskModel, after: Mapping[str, float | None]) -> ForgettingReport:
         """Holds the model, as it is now, against the start. `after` gives the main metric of each task that was trained or
         watched; known ones are measured anew. May be asked again at any time."""
         self.judge.moved()
@@ -80,15 +80,17 @@ class Memory:
         found: NDArray[np.float32] = self.judge.encode(self.probes).cpu().numpy()
         return found
 
-    def _scores(self, outputs: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
+    def _scores(self, outputs: Mapping[str, NDArray[np.float32]]) -> dict[str, float | None]:
         return {name: self._score(one.task, outputs[name]) for name, one in self.known.items()}
 
     @staticmethod
-    def _score(task: TaskData, outputs: NDArray[np.float32]) -> float:
-        return float(score(task.spec, outputs, task.validation.labels)[main_metric(task.spec)])
+    def _score(task: TaskData, outputs: NDArray[np.float32]) -> float | None:
+        found: float | None = score(task.spec, outputs, task.validation.labels)[main_metric(task.spec)]
+        return found
 
     def _change(self, name: str, outputs: NDArray[np.float32]) -> TaskChange:
-        best = max(column[name] for column in self.columns.values() if name in column)
+        found = (column.get(name) for column in self.columns.values())
+        best = max((one for one in found if one is not None), default=None)
         task = self.known[name].task
         return task_change(task.spec, task.validation.labels, self.outputs[name], outputs, best)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -61,8 +61,13 @@ class Objective(Protocol):
         """Mean loss of a batch: the vectors of its texts, (texts, D), and which of the encoded training texts they are."""
         ...
 
-    def evaluate(self, vectors: Tensor) -> dict[str, float]:
-        """Loss and metrics of the vectors of all encoded validation texts, (texts, D)."""
+    def untaught(self, rows: Rows) -> int:
+        """How many of these training examples teach nothing when they are a batch."""
+        ...
+
+    def evaluate(self, vectors: Tensor) -> dict[str, Any]:
+        """Loss and metrics of the vectors of all encoded validation texts, (texts, D). A figure that is not defined is None, and
+        `undefined` says why, by name."""
         ...
 
 
@@ -84,7 +89,10 @@ class HeadObjective:
         labels = torch.from_numpy(self.train.labels[rows]).to(vectors.device)
         return head.loss(head(vectors), labels, self.options)
 
-    def evaluate(self, vectors: Tensor) -> dict[str, float]:
+    def untaught(self, rows: Rows) -> int:
+        return 0
+
+    def evaluate(self, vectors: Tensor) -> dict[str, Any]:
         return evaluate(self.model, self.task.name, self.validation, vectors)
 
     def outputs(self, vectors: Tensor) -> Array:

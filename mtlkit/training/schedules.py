@@ -51,14 +51,16 @@ def make_plans(
     batch_tokens: int,
     seed: int,
     classes: Mapping[str, Rows] | None = None,
+    texts: Mapping[str, Rows] | None = None,
 ) -> dict[str, Plan]:
     """A plan a task. The task with the longest texts gets the whole budget of tokens, the others so much of it that a
     batch holds as many texts: otherwise short texts would be seen several times as often. Of a task in `classes`, which gives
-    the class of each of its rows, every class is drawn equally often."""
+    the class of each of its rows, every class is drawn equally often. Of pairs, `texts`, (2, N), numbers those of each row."""
     means = {name: float(values.mean()) for name, values in lengths.items()}
     longest = max(means.values())
+    budgets = {name: max(1, round(batch_tokens * mean / longest)) for name, mean in means.items()}
     return {
-        name: Plan(values, max(1, round(batch_tokens * means[name] / longest)), seed, name, (classes or {}).get(name))
+        name: Plan(values, budgets[name], seed, name, (classes or {}).get(name), (texts or {}).get(name))
         for name, values in lengths.items()
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.data.batching import generator
 from mtlkit.intervals import Interval, Measure, Values, bootstrap_change, holm, mcnemar, permutation_p, student
-from mtlkit.metrics import Array, main_metric, score
+from mtlkit.metrics import Array, main_metric, score, without_nan
 from mtlkit.training.forgetting import measure_of
 
 LEVEL = 0.05  # of p, below which a difference is taken for more than noise
@@ -63,7 +64,8 @@ class TaskSharing:
     def to_json(self) -> dict[str, Any]:
         seeds = self.over_seeds.to_json() if self.over_seeds else None
         found = {"difference": self.difference, "interval": self.interval.to_json(), "over_seeds": seeds}
-        return asdict(self) | found | {"beyond_noise": self.beyond_noise}
+        plain: dict[str, Any] = without_nan(asdict(self) | found)
+        return plain | {"beyond_noise": self.beyond_noise}
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class SharingReport:
     def to_json(self) -> dict[str, Any]:
         interval = self.interval.to_json() if self.interval else None
         tasks = [task.to_json() for task in self.tasks]
-        return {**vars(self), "interval": interval, "tasks": tasks, "beyond_noise": self.beyond_noise}
+        plain: dict[str, Any] = without_nan({**vars(self), "interval": interval, "tasks": tasks})
+        return plain | {"beyond_noise": self.beyond_noise}
 
 
 def sharing_report(seeds: Sequence[int], tasks: Sequence[TaskSharing]) -> SharingReport:
@@ -112,7 +115,7 @@ def sharing_report(seeds: Sequence[int], tasks: Sequence[TaskSharing]) -> Sharin
 
 def _relative(task: TaskSharing) -> list[float] | None:
     """(M - B) / B by seed; None where that means nothing for one of them."""
-    if min(task.alone) <= 0:
+    if not min(task.alone) > 0 or any(map(isnan, task.differences)):
         return None
     return [difference / alone for difference, alone in zip(task.differences, task.alone, strict=True)]
 
@@ -144,7 +147,8 @@ def task_sharing(spec: TaskSpec, split: str, labels: Array, together: Sequence[A
 
 
 def _figure(spec: TaskSpec, outputs: Array, labels: Array) -> float:
-    return float(score(spec, outputs, labels)[main_metric(spec)])
+    found: float | None = score(spec, outputs, labels)[main_metric(spec)]
+    return nan if found is None else found
 
 
 def _permuted(spec: TaskSpec, labels: Array, one: Array, other: Array) -> float:

@@ -7,6 +7,7 @@ the whole one among them. The loss is the mean over all of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from torch.nn import functional
 from mtlkit.config.training import DistillLoss
 from mtlkit.data.batching import Rows
 from mtlkit.data.vector_tasks import PairTexts, TargetTexts
-from mtlkit.metrics import correlation_of_ranks, regression
+from mtlkit.metrics import correlations, rounded
 
 MATRIX_TEXTS = 1000  # of the validation texts, those whose cosines are compared with the teacher's
 
@@ -67,15 +68,20 @@ class Distill:
 
         return over_widths(self.widths, at)
 
+    def untaught(self, rows: Rows) -> int:
+        return 0
+
     @torch.no_grad()
-    def evaluate(self, vectors: Tensor) -> dict[str, float]:
+    def evaluate(self, vectors: Tensor) -> dict[str, Any]:
         """`spearman`: of the cosines of all pairs of some texts with the teacher's."""
         targets = torch.from_numpy(self.validation.targets).to(vectors.device)
         parts = list(zip(torch.split(vectors, MATRIX_TEXTS), torch.split(targets, MATRIX_TEXTS), strict=True))
         above = np.triu_indices(len(parts[0][0]), 1)
-        cosines = [cosines_of(side, side).cpu().numpy()[above] for side in parts[0]]
+        ours, theirs = (cosines_of(side, side).cpu().numpy()[above] for side in parts[0])
         loss = sum(float(self._loss(*part)) * len(part[0]) for part in parts) / len(vectors)
-        return {"loss": loss, "spearman": correlation_of_ranks(*cosines)}
+        found = correlations(rounded(ours), theirs, "cosines", "cosines of the teacher")
+        undefined = {"undefined": {"spearman": found["undefined"]["spearman"]}} if "undefined" in found else {}
+        return {"loss": loss, "spearman": found["spearman"], **undefined}
 
 
 class Pairs:
@@ -100,15 +106,23 @@ class Pairs:
         right = torch.arange(len(logits), device=logits.device)
         return (functional.cross_entropy(logits, right) + functional.cross_entropy(logits.T, right)) / 2
 
+    def untaught(self, rows: Rows) -> int:
+        return int(self.train.alone(rows).sum())
+
     @torch.no_grad()
-    def evaluate(self, vectors: Tensor) -> dict[str, float]:
-        """`accuracy`: for how many texts their partner is the nearest of all that could be."""
+    def evaluate(self, vectors: Tensor) -> dict[str, Any]:
+        """`accuracy`: of the texts that have a competitor, for how many their partner is the nearest of all that could be."""
         rows = np.arange(len(self.validation))
         first, second = vectors[: len(rows)], vectors[len(rows) :]
         same = torch.from_numpy(self.validation.same(rows)).to(vectors.device)
         cosines = cosines_of(first, second).masked_fill(same, float("-inf"))
-        hits = (cosines.argmax(1) == torch.arange(len(rows), device=vectors.device)).float().mean()
-        return {"loss": float(self._loss(first, second, same)), "accuracy": float(hits)}
+        hits = (cosines.argmax(1) == torch.arange(len(rows), device=vectors.device)).cpu().numpy()
+        judged = hits[~self.validation.alone(rows)]
+        loss = float(self._loss(first, second, same))
+        if not len(judged):
+            reason = f"no two of the {len(rows):,} validation pairs are without a text in common"
+            return {"loss": loss, "accuracy": None, "undefined": {"accuracy": reason}}
+        return {"loss": loss, "accuracy": float(judged.mean(dtype=np.float32))}
 
 
 class Similarity:
@@ -131,13 +145,17 @@ class Similarity:
         wrong = (cosines[:, None] - cosines[None, :])[scores[:, None] < scores[None, :]]
         return torch.cat([wrong.new_zeros(1), wrong]).logsumexp(0)
 
+    def untaught(self, rows: Rows) -> int:
+        return 0 if np.ptp(self.train.scores[rows]) else len(rows)
+
     @torch.no_grad()
-    def evaluate(self, vectors: Tensor) -> dict[str, float]:
+    def evaluate(self, vectors: Tensor) -> dict[str, Any]:
+        """Pearson's and Spearman's correlation of the cosines of all pairs with their scores."""
         count, scores = len(self.validation), self.validation.scores
         first, second = vectors[:count], vectors[count:]
-        cosines = (unit(first) * unit(second)).sum(-1).cpu().numpy()
+        cosines = rounded((unit(first) * unit(second)).sum(-1).cpu().numpy())
         loss = self._loss(first, second, torch.from_numpy(scores).to(vectors.device))
-        return {"loss": float(loss), **{key: regression(cosines, scores)[key] for key in ("pearson", "spearman")}}
+        return {"loss": float(loss), **correlations(cosines, scores, "cosines", "scores")}
 
 
 def halves(vectors: Tensor, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Rows]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from mtlkit.data.batching import Plan, Windows, balanced, cut_by_tokens, generator, sorted_batches
+from mtlkit.data.batching import Plan, Rows, Windows, balanced, cut_by_tokens, generator, sorted_batches
 from mtlkit.data.tokenizer import PAD, TextEncoder
 
 lengths_of_texts = st.lists(st.integers(2, 300), min_size=1, max_size=300).map(lambda values: np.array(values, np.int64))
@@ -185,3 +188,59 @@ def test_random_streams_are_told_apart_by_all_their_parts() -> None:
     drawn = {generator(seed, *key).random() for seed in (0, 1) for key in keys}
     assert len(drawn) == 10
     assert drawn == {generator(seed, *key).random() for seed in (0, 1) for key in keys}
+
+
+def collisions(batches: Sequence[Rows], texts: NDArray[np.int64]) -> int:
+    """Rows that share a text with an earlier one of their batch."""
+    found = 0
+    for rows in batches:
+        seen: set[int] = set()
+        for row in rows.tolist():
+            own = set(texts[:, row].tolist())
+            found += bool(own & seen)
+            seen |= own
+    return found
+
+
+def alone(batches: Sequence[Rows], texts: NDArray[np.int64]) -> int:
+    """Rows of which every other row of the batch shares a text."""
+    shares = lambda one, other: bool(set(texts[:, one].tolist()) & set(texts[:, other].tolist()))  # noqa: E731
+    return sum(all(shares(row, other) for other in rows) for rows in batches for row in rows)
+
+
+@pytest.mark.parametrize("kinds", [3, 7, 40])
+def test_pairs_that_share_a_text_are_spread_over_the_batches(kinds: int) -> None:
+    """A few anchors of different lengths: sorted by length, their pairs would meet each other alone."""
+    random = np.random.default_rng(0)
+    anchors = random.integers(kinds, size=270)
+    texts = np.stack([anchors, 100 + np.arange(270)])
+    lengths = 4 + 9 * anchors % 31 + random.integers(4, size=270)
+    plain, spread = (Plan(lengths, 200, 0, "twins", None, one) for one in (None, texts))
+    for epoch in range(3):
+        batches = spread.epoch(epoch)
+        assert sorted(np.concatenate(batches).tolist()) == list(range(270))
+        assert all(lengths[rows].sum() <= 200 or len(rows) == 1 for rows in batches)
+        assert len(batches) <= 1.2 * len(plain.epoch(epoch))
+        assert alone(batches, texts) == 0
+        assert collisions(batches, texts) < collisions(plain.epoch(epoch), texts)
+        assert [rows.tolist() for rows in batches] == [rows.tolist() for rows in spread.epoch(epoch)]
+
+
+def test_where_no_pairs_share_a_text_the_batches_are_those_of_other_tasks() -> None:
+    lengths = np.random.default_rng(0).integers(3, 30, size=300)
+    texts = np.arange(600).reshape(2, 300)
+    texts[1, 7] = texts[0, 7]  # a text and itself
+    plain, spread = (Plan(lengths, 200, 0, "twins", None, one) for one in (None, texts))
+    assert [rows.tolist() for rows in plain.epoch(1)] == [rows.tolist() for rows in spread.epoch(1)]
+
+
+def test_one_common_text_among_many_others_leaves_a_negative_in_every_batch() -> None:
+    random = np.random.default_rng(1)
+    common = random.permutation(400) < 200
+    texts = np.stack([np.where(common, 0, 1 + np.arange(400)), 1000 + np.arange(400)])
+    lengths = random.integers(5, 40, size=400)
+    batches = Plan(lengths, 300, 0, "twins", None, texts).epoch(0)
+    shares = [common[rows].mean() for rows in batches if len(rows) > 3]
+    assert min(shares) > 0.1
+    assert max(shares) < 0.9
+    assert alone(batches, texts) == 0

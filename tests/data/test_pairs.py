@@ -34,9 +34,9 @@ def numbered(path: Path, rows: int) -> Path:
 
 
 def test_pairs_come_in_the_order_of_the_file_with_scores_only_where_asked_for(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.csv", "score,sentence2,id,sentence1\n4.5,b,1,a\n 0 ,d,2,\n-1e-1,f,3,e\n")
-    assert read(str(path)) == PairTable(["a", "", "e"], ["b", "d", "f"])
-    assert read(str(path), scored=True) == PairTable(["a", "", "e"], ["b", "d", "f"], [4.5, 0.0, -0.1])
+    path = written(tmp_path / "a.csv", "score,sentence2,id,sentence1\n4.5,b,1,a\n 0 ,d,2,c\n-1e-1,f,3,e\n")
+    assert read(str(path)) == PairTable(["a", "c", "e"], ["b", "d", "f"])
+    assert read(str(path), scored=True) == PairTable(["a", "c", "e"], ["b", "d", "f"], [4.5, 0.0, -0.1])
 
 
 def test_columns_can_be_asked_for(tmp_path: Path) -> None:
@@ -67,6 +67,8 @@ def test_a_column_that_is_not_there_is_answered_with_those_that_are(  # fault 25
     [
         ('{"sentence1": "a", "score": 1}', "2: no text in column 'sentence2'"),
         ('{"sentence1": null, "sentence2": "b", "score": 1}', "2: no text in column 'sentence1'"),
+        ('{"sentence1": " ", "sentence2": "b", "score": 1}', "2: no text in column 'sentence1'"),
+        ('{"sentence1": "a", "sentence2": "", "score": 1}', "2: no text in column 'sentence2'"),
         ('{"sentence1": "a", "sentence2": "b"}', "2: no finite number in column 'score', but None"),
         ('{"sentence1": "a", "sentence2": "b", "score": NaN}', "2: no finite number in column 'score', but nan"),
         ('{"sentence1": "a", "sentence2": "b", "score": 1e999}', "2: no finite number in column 'score', but inf"),

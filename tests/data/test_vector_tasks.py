@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from mtlkit.data.tokenizer import TextEncoder
-from mtlkit.data.vector_tasks import TargetTexts, prepare_pairs
+from mtlkit.config.architecture import Encoding
+from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.data.vector_tasks import TargetTexts, check_pairs, check_scored_pairs, check_texts, prepare_pairs
+from mtlkit.errors import DataError
 
 FIRSTS = ["The cat sleeps.", "A saw", "The dog sleeps near the barn.", "The cat sleeps."]
 SECONDS = ["The horse", "A lathe lies on the floor.", "A saw", "The cat sleeps."]
@@ -46,3 +49,52 @@ def test_texts_with_targets_are_batched_as_texts(text_encoder: TextEncoder) -> N
     batch, expected = texts.batch(np.array([2, 0])), encoded.batch(np.array([2, 0]))
     assert np.array_equal(batch.rows, expected.rows)
     assert np.array_equal(batch.ids, expected.ids)
+
+
+NAMES = ["anchor", "positive", "score"]
+
+
+@pytest.mark.parametrize(
+    ("firsts", "seconds", "says"),
+    [
+        (["a", "b", "c"], ["yes", "yes", "yes"], "column 'positive' holds the same text in all 3 rows"),
+        (["A a", "a A", "a a"], ["x", "y", "z"], "column 'anchor' holds the same text in all 3 rows"),  # case is folded
+        (["a", "b", "x"], ["x", "x", "c"], "any two of the 3 pairs have a text in common"),
+        (["a", "b", "c"], ["b", "c", "a"], "any two of the 3 pairs have a text in common"),  # a triangle
+        (["a"] * 2 + ["b"], ["b", "c", "c"], "any two of the 3 pairs have a text in common"),
+    ],
+)
+def test_pairs_without_any_negative_are_refused(firsts: list[str], seconds: list[str], says: str) -> None:
+    folding = TextEncoder(train_tokenizer([*FIRSTS, *SECONDS], 300, lowercase=True), Encoding(max_length=32))
+    with pytest.raises(DataError, match=r"^p\.csv: ") as caught:
+        check_pairs(prepare_pairs(firsts, seconds, [], folding), NAMES, "p.csv")
+    assert says in str(caught.value)
+    check_pairs(prepare_pairs([*firsts, "k"], [*seconds, "l"], [], folding), NAMES, "p.csv")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "scores", "says"),
+    [
+        (["x", "y", "z"], [3.0] * 3, "column 'score' is 3 in all 3 rows"),
+        (["a", "b", "c"], [1.0, 2.0, 3.0], "columns 'anchor' and 'positive' hold the same text"),
+    ],
+)
+def test_scores_or_cosines_that_cannot_differ_are_refused(
+    seconds: list[str], scores: list[float], says: str, text_encoder: TextEncoder
+) -> None:
+    with pytest.raises(DataError) as caught:
+        check_scored_pairs(prepare_pairs(["a", "b", "c"], seconds, scores, text_encoder), NAMES, "p.csv")
+    assert says in str(caught.value)
+    check_scored_pairs(prepare_pairs(["a", "b", "c"], ["a", "b", "x"], [1, 1, 0], text_encoder), NAMES, "p.csv")
+    with pytest.raises(DataError, match="hold the same pair"):
+        check_scored_pairs(prepare_pairs(["a", "b"], ["b", "a"], [1, 0], text_encoder), NAMES, "p.csv")
+
+
+def test_equal_texts_alone_teach_nothing(text_encoder: TextEncoder) -> None:
+    def targets(texts: list[str]) -> TargetTexts:
+        return TargetTexts(text_encoder.encode(texts), np.zeros((len(texts), 2)))
+
+    with pytest.raises(DataError, match="all 3 texts are the same"):
+        check_texts(targets(["a", "a", "a"]), "t.txt")
+    for texts in (["a"], ["a", "a", "b"]):
+        check_texts(targets(texts), "t.txt")
