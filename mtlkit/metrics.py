@@ -7,7 +7,7 @@ gives the reason by name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil, isfinite, isnan, log10
+from math import ceil, isnan, log10
 from typing import Any
 
 import numpy as np
@@ -119,15 +119,6 @@ def known(value: float) -> float | None:
 def because(reasons: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """The entry that says why figures are undefined; nothing where all are defined."""
     return {"undefined": dict(reasons)} if reasons else {}
-
-
-def without_nan(value: Any) -> Any:
-    """Plain JSON, in which what is not finite is null."""
-    if isinstance(value, Mapping):
-        return {name: without_nan(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [without_nan(one) for one in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def regression(predicted: Array, true: Array) -> dict[str, Any]:

@@ -33,14 +33,15 @@ def to_json(value: Any, **layout: Any) -> str:
     try:
         return json.dumps(value, allow_nan=False, **layout)
     except ValueError:
-        return json.dumps(_finite(value), allow_nan=False, **layout)
+        return json.dumps(without_nan(value), allow_nan=False, **layout)
 
 
-def _finite(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """Plain JSON in which numbers that are not finite are null."""
     if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
+        return {key: without_nan(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
+        return [without_nan(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

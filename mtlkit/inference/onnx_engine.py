@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,17 @@ class OnnxEngine:
     precision = "fp32"
 
     def __init__(self, path: Path) -> None:
+        self.path = path
+        self._open()
+
+    def _open(self) -> None:
         import onnxruntime
 
-        self.path = path
+        self.process = os.getpid()
         try:
-            self.session: Any = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+            self.session: Any = onnxruntime.InferenceSession(self.path, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library's own errors share no class of their own
-            raise IntegrityError(f"{path}: not a readable ONNX graph ({str(error).splitlines()[0]})") from None
+            raise IntegrityError(f"{self.path}: not a readable ONNX graph ({str(error).splitlines()[0]})") from None
 
     def vectors(self, encoded: Encoded, batch_tokens: int | None = None) -> Array:
         return check_finite(self._run(encoded, [VECTOR], batch_tokens or BATCH_TOKENS)[VECTOR], engine.VECTOR)
@@ -46,6 +51,8 @@ class OnnxEngine:
         return {task: check_finite(values, engine.output_of(task)) for task, values in zip(tasks, found.values(), strict=True)}
 
     def _run(self, encoded: Encoded, names: Sequence[str], batch_tokens: int) -> dict[str, Array]:
+        if self.process != os.getpid():  # the threads of a session do not come along with a fork
+            self._open()
         widths: dict[str, Any] = {
             output.name: output.shape[-1] if output.shape else None for output in self.session.get_outputs()
         }

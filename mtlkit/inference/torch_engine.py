@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from mtlkit.data.encoded import Encoded
-from mtlkit.inference.compute import Compute
+from mtlkit.inference.compute import Compute, check_fork
 from mtlkit.inference.encoding import encode_all, outputs_of
 from mtlkit.inference.engine import VECTOR, Array, output_of
 from mtlkit.inference.fast import Encodes, fastest
@@ -21,14 +22,16 @@ class TorchEngine:
         self, model: MultiTaskModel, compute: Compute, fast: Encodes | None = None, precision: str | None = None
     ) -> None:
         self.model = model.to(compute.device).eval()
-        self.compute = compute
+        self.compute, self.process = compute, os.getpid()
         self.precision = precision or compute.precision
         self.fast = fast or fastest(self.model, compute)
 
     def vectors(self, encoded: Encoded, batch_tokens: int | None = None) -> Array:
+        check_fork(self.compute.device, self.process)
         return check_finite(encode_all(self.fast, encoded, self.compute, batch_tokens).cpu().numpy(), VECTOR)
 
     def outputs(self, encoded: Encoded, tasks: Sequence[str]) -> dict[str, Array]:
+        check_fork(self.compute.device, self.process)
         vectors = encode_all(self.fast, encoded, self.compute)
         check_finite(vectors.cpu().numpy(), VECTOR)
         return {task: check_finite(outputs_of(self.model, task, vectors), output_of(task)) for task in tasks}

@@ -56,8 +56,8 @@ def measure_sts(source: str, options: EvalOptions, loaded: LoadedModel, reading:
     scores = np.array(table.scores, np.float64)
     if np.ptp(scores) == 0:
         raise DataError(
-            f"{source}: column '{table.columns[-1]}' is {scores[0]:g} in all {len(table):,} rows of {split}, and nothing correlates "
-            "with that; give scores that differ"
+            f"{source}: column '{table.columns[-1]}' is {scores[0]:g} in all {len(table):,} rows of {split}, and nothing "
+            "correlates with that; give scores that differ"
         )
     similarity = loaded.checkpoint.vectors.similarity
     values = rounded(pair_similarities(loaded.embed([*table.firsts, *table.seconds], dim=width), similarity))

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.plain import without_nan
 from mtlkit.data.batching import generator
 from mtlkit.intervals import Interval, Measure, Values, bootstrap_change, mean_of, spearman_of
-from mtlkit.metrics import Array, confusion, macro_f1, main_metric, score, without_nan
+from mtlkit.metrics import Array, confusion, macro_f1, main_metric, score
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.plain import without_nan
 from mtlkit.data.batching import generator
 from mtlkit.intervals import Interval, Measure, Values, bootstrap_change, holm, mcnemar, permutation_p, student
-from mtlkit.metrics import Array, main_metric, score, without_nan
+from mtlkit.metrics import Array, main_metric, score
 from mtlkit.training.forgetting import measure_of
 
 LEVEL = 0.05  # of p, below which a difference is taken for more than noise

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from mtlkit.model.randomness import draw_from
 from support import freezing_of
 from torch import Tensor
 
@@ -62,7 +63,7 @@ def run(compute: Compute) -> Callable[..., Done]:
         log = log or io.StringIO()
         events: list[Event] = []
         snapshots: list[dict[str, Tensor]] = []
-        torch.manual_seed(0)
+        draw_from(torch.Generator().manual_seed(0), model)
         objectives = head_objectives(model, tasks)
         for event in fit(
             model,
