@@ -44,7 +44,7 @@ class PairTable:
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns of first texts, second texts and scores."""
-        return (self.record.first, self.record.second, *self.record.label)
+        return (self.record.first or "", self.record.second or "", *self.record.label)
 
     def all_values(self) -> list[str]:
         """Everything in it as texts, for its fingerprint."""

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from mtlkit.model.randomness import draw_from
 from support import freezing_of
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from mtlkit.data.encoded import Encoded
 from mtlkit.data.tasks import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.randomness import draw_from
 from mtlkit.training.events import Epoch, Event
 from mtlkit.training.fit import Surroundings, fit
 from mtlkit.training.objectives import head_objectives
