@@ -85,7 +85,9 @@ def write_peer(kind: str, folder: Path, texts: Sequence[str]) -> Any:
     model = peer_model(kind, tokenizer)
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": LENGTH}))
+    sentence_piece = kind in ("xlm-roberta", "camembert")  # whose classes want another model than the bytes here
+    told = {"model_max_length": LENGTH, **({"tokenizer_class": "PreTrainedTokenizerFast"} if sentence_piece else {})}
+    (folder / "tokenizer_config.json").write_text(json.dumps(told))
     return model
 
 
@@ -95,7 +97,6 @@ def peer_vectors(model: Any, tokenizer: Tokenizer, texts: Sequence[str], length:
     tokenizer.enable_truncation(length)
     pad = model.config.pad_token_id
     tokenizer.enable_padding(pad_id=pad, pad_token=tokenizer.id_to_token(pad))
-    tokenizer.encode_special_tokens = True
     encodings = tokenizer.encode_batch(list(texts))
     ids, mask = (torch.tensor([getattr(one, name) for one in encodings]) for name in ("ids", "attention_mask"))
     states = model(input_ids=ids, attention_mask=mask).last_hidden_state

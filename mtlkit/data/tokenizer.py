@@ -69,7 +69,13 @@ def _pieces(texts: Iterable[str]) -> Iterator[str]:
 def open_encoder(path: Path, encoding: Encoding, vocab_size: int, vectors: VectorSettings | None = None) -> TextEncoder:
     """The tokenizer in a file, for a model with `vocab_size` embeddings, with its default prompt. Raises IntegrityError, naming
     the file."""
-    tokenizer = load_tokenizer(path)
+    return make_encoder(load_tokenizer(path), path, encoding, vocab_size, vectors)
+
+
+def make_encoder(
+    tokenizer: Tokenizer, path: Path, encoding: Encoding, vocab_size: int, vectors: VectorSettings | None = None
+) -> TextEncoder:
+    """The same of a tokenizer that is loaded already."""
     with located(path):
         encoder = TextEncoder(tokenizer, encoding, vocab_size)
         return encoder if vectors is None else encoder.with_prompt(vectors.prompt(), pooled=vectors.include_prompt)

@@ -21,6 +21,8 @@ SETTINGS = (
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.txt",
+    "vocab.json",
+    "merges.txt",
     "config_sentence_transformers.json",
     HEADS,
     HEAD_WEIGHTS,

@@ -43,7 +43,7 @@ def marks_of(weights: Weights) -> Marks:
     pad = next((token for name in PADS if (token := tokenizer.token_to_id(name)) is not None), encoder.eos)
     pad_token, first, last = (Token(names[one], one) for one in (pad, encoder.bos, encoder.eos))
     special = [token["content"] for token in stored["added_tokens"] if token["special"]]
-    unknown = stored["model"].get("unk_token") or next((token for token in special if token in UNKNOWN), None)
+    unknown = next((token for token in (stored["model"].get("unk_token"), *UNKNOWN) if token in special), None)
     mask = next((token for token in special if token in MASKS), None)
     named = {unknown, mask, pad_token.text, first.text, last.text}
     others = tuple(token for token in special if token not in named)

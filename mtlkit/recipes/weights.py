@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtlkit.data.tokenizer import TextEncoder, open_encoder
+from tokenizers import Tokenizer
+
+from mtlkit.data.pretrained_tokenizer import build_tokenizer
+from mtlkit.data.tokenizer import TextEncoder, make_encoder
+from mtlkit.data.tokenizer_files import load_tokenizer
 from mtlkit.errors import UsageError
 from mtlkit.inference.engine import ROUTER
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.description import CONFIG, Checkpoint, is_foreign, read_checkpoint
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.interop.model_kinds import dropped_head
-from mtlkit.model.interop.modules import read_modules
+from mtlkit.model.interop.modules import MODULES, read_modules
 from mtlkit.model.interop.reading import describe_foreign, read_foreign
+from mtlkit.model.interop.tokenizer_settings import read_tokenizer_settings
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs import TOKENIZER, RunRecord, is_export, verify
 
@@ -70,6 +75,11 @@ def read_encoder(path: Path) -> TextEncoder:
 
 
 def _encoder(path: Path, checkpoint: Checkpoint) -> TextEncoder:
-    folder = read_modules(path).folder if is_foreign(path) else path
-    vocab_size = checkpoint.architecture.vocab_size
-    return open_encoder(folder / TOKENIZER, checkpoint.encoding, vocab_size, checkpoint.vectors)
+    place = read_modules(path).folder if is_foreign(path) else path
+    tokenizer = _pretrained_tokenizer(path, place) if is_foreign(path) else load_tokenizer(place / TOKENIZER)
+    rows = checkpoint.architecture.vocab_size
+    return make_encoder(tokenizer, place / TOKENIZER, checkpoint.encoding, rows, checkpoint.vectors)
+
+
+def _pretrained_tokenizer(path: Path, inner: Path) -> Tokenizer:
+    return build_tokenizer(read_tokenizer_settings(inner, bare=not (path / MODULES).is_file()))

@@ -88,6 +88,8 @@ MODULE_KEYS: Mapping[str, Keys] = {  # by kind of module, beside the transformer
 
 # --- the tokenizer -----------------------------------------------------------------------------------------------------------
 TOKENIZER_KEYS: Keys = {
+    "*_token": Known("obeyed"),  # roles of a model's own
+    "fast_tokenizer_files": refused("another tokenizer.json for some versions of transformers", []),
     **keys("obeyed", "do_lower_case strip_accents tokenize_chinese_chars add_prefix_space"),
     **keys("obeyed", "model_max_length max_len truncation_side tokenizer_class split_special_tokens added_tokens_decoder"),
     **keys("obeyed", "bos_token eos_token unk_token sep_token pad_token cls_token mask_token"),
@@ -99,6 +101,7 @@ TOKENIZER_KEYS: Keys = {
     **keys("harmless", "trim_offsets local_files_only verbose token_type_ids_pattern init_inputs return_token_type_ids"),
 }
 SPECIAL_TOKENS_KEYS: Keys = {
+    "*_token": Known("obeyed"),
     **keys("obeyed", "bos_token eos_token unk_token sep_token pad_token cls_token mask_token"),
     **keys("obeyed", "additional_special_tokens extra_special_tokens"),
 }
@@ -131,12 +134,9 @@ CONFIG_KEYS: Keys = {
 # --- whole files -------------------------------------------------------------------------------------------------------------
 FILES: Mapping[str, Known] = {  # whose content is not looked at key by key
     **keys("obeyed", "modules.json model.safetensors model.safetensors.index.json tokenizer.json heads.json heads.safetensors"),
-    **keys(
-        "harmless", "README.md export.json generation_config.json data_config.json preprocessor_config.json added_tokens.json"
-    ),
-    **keys(
-        "harmless", "vocab.json vocab.txt merges.txt quantize_config.json ort_config.json train_results.json eval_results.json"
-    ),
+    **keys("obeyed", "added_tokens.json vocab.json vocab.txt merges.txt"),
+    **keys("harmless", "README.md export.json generation_config.json data_config.json preprocessor_config.json"),
+    **keys("harmless", "quantize_config.json ort_config.json train_results.json eval_results.json"),
     **keys("harmless", "all_results.json trainer_state.json optimizer_config.json similarity_evaluation_results.json"),
     "adapter_config.json": refused("an adapter, which changes the weights"),
 }
@@ -153,12 +153,15 @@ def check_keys(path: Path, values: Mapping[str, Any], known: Keys, inside: str =
 
     Raises IntegrityError for a refused key whose value is not a neutral one.
     """
+    unknown = []
     for key, value in values.items():
-        rule = known.get(key)
+        rule = known.get(key) or (known.get("*_token") if key.endswith("_token") else None)
+        if rule is None:
+            unknown.append(f"{inside}{key}")
         if rule is not None and rule.use == "refused" and value not in rule.neutral:
             shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:60] + "..."
             raise IntegrityError(f"{path}: {inside}{key} {shown} is not supported ({rule.why})")
-    return [f"{inside}{key}" for key in values if key not in known]
+    return unknown
 
 
 def check_files(folder: Path) -> list[str]:

@@ -25,6 +25,7 @@ from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.interop.model_kinds import check_kind
 from mtlkit.model.interop.modules import Modules, read_modules
 from mtlkit.model.interop.names import ours_from
+from mtlkit.model.interop.tokenizer_settings import literal_special_tokens
 from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.model.interop.word_weights import TOKEN_WEIGHTS, read_word_weights
 from mtlkit.model.multitask import MultiTaskModel
@@ -81,9 +82,9 @@ def _describe(folder: Path) -> tuple[Modules, Family, int, Checkpoint]:
     architecture = _architecture(config, family, modules, pad_id)
     length = min(modules.max_length or architecture.max_length, architecture.max_length)
     tasks = read_tasks(folder)
+    encoding = Encoding(length, modules.truncate, literal_special_tokens(modules.folder))
     try:
         stage: Stage = "mtl" if tasks else "sentence"
-        encoding = Encoding(length, modules.truncate)
         checkpoint = Checkpoint(stage, architecture, encoding, tasks, vectors=modules.vectors)
     except ValueError as error:
         raise IntegrityError(f"{place}: damaged ({error})") from None

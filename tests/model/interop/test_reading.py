@@ -107,7 +107,6 @@ def test_the_modules_of_sentence_transformers_are_obeyed(pooling: dict[str, Any]
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(16)
-    tokenizer.encode_special_tokens = True
     with torch.no_grad():
         firsts = [peer(torch.tensor([tokenizer.encode(text).ids])).last_hidden_state[0, 0] for text in passages]
     assert_same(folder, passages, torch.nn.functional.normalize(torch.stack(firsts), dim=1))

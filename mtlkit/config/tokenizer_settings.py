@@ -1,0 +1,46 @@
+"""What the files beside a pretrained tokenizer say of it, free of the libraries that build it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+# How transformers 5 makes a tokenizer: from tokenizer.json as it stands, or by the rules of a class
+TokenizerKind = Literal["file", "bert", "roberta", "gpt2", "xlm-roberta", "camembert"]
+
+
+@dataclass(frozen=True)
+class SpecialToken:
+    """A token that is found in a text before it is split. `normalized` None: the opposite of `special`."""
+
+    content: str
+    special: bool = True
+    lstrip: bool = False
+    rstrip: bool = False
+    single_word: bool = False
+    normalized: bool | None = None
+
+
+@dataclass(frozen=True)
+class TokenizerSettings:
+    """How a tokenizer is built from the files of `folder`.
+
+    `named` are the tokens with a role (unk_token, ...), `added` others by their ids, `extra` those without. With
+    `all_added` the added tokens of tokenizer.json do not count, `lower_first` folds case before all else.
+    `named_class` is the class that transformers would take, for messages.
+    """
+
+    folder: Path
+    kind: TokenizerKind
+    named_class: str
+    named: Mapping[str, SpecialToken] = field(default_factory=dict)
+    added: Mapping[int, SpecialToken] = field(default_factory=dict)
+    extra: tuple[SpecialToken, ...] = ()
+    all_added: bool = False
+    lower_first: bool = False
+    do_lower_case: bool = True
+    strip_accents: bool | None = None
+    tokenize_chinese_chars: bool = True
+    add_prefix_space: bool | None = None

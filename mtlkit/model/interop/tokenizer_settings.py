@@ -1,0 +1,190 @@
+"""tokenizer_config.json and its neighbours, as transformers 5 and sentence-transformers read them.
+
+Where transformers 4 differs, version 5 is followed: classes such as BertTokenizer build normalizer and pre-tokenizer from
+tokenizer_config.json alone (version 4 changed those of tokenizer.json), and PreTrainedTokenizerFast ignores add_prefix_space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mtlkit.config.plain import build
+from mtlkit.config.tokenizer_settings import SpecialToken, TokenizerKind, TokenizerSettings
+from mtlkit.errors import IntegrityError, listed, suggest
+from mtlkit.model.description import CONFIG
+from mtlkit.model.interop.json_files import read_optional
+from mtlkit.model.interop.text_length import TOKENIZER_CONFIG, length_settings
+
+SPECIAL_TOKENS, ADDED_TOKENS = "special_tokens_map.json", "added_tokens.json"
+ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+CLASSES: Mapping[str, TokenizerKind] = {  # without "Tokenizer" or "TokenizerFast" at the end
+    "PreTrained": "file",
+    "TokenizersBackend": "file",
+    "Bert": "bert",
+    "DistilBert": "bert",
+    "Electra": "bert",
+    "MobileBert": "bert",
+    "Longformer": "roberta",
+    "Roberta": "roberta",
+    "Bart": "roberta",
+    "GPT2": "gpt2",
+    "XLMRoberta": "xlm-roberta",
+    "Camembert": "camembert",
+}
+CLASS_OF_MODEL = {  # where no file names one
+    "bert": "Bert",
+    "electra": "Bert",
+    "distilbert": "Bert",
+    "roberta": "Roberta",
+    "gpt2": "GPT2",
+    "xlm-roberta": "XLMRoberta",
+    "camembert": "Camembert",
+    "esm": "Esm",
+}
+BERT_ROLES = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"}
+ROBERTA_ROLES = {
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "unk_token": "<unk>",
+    "sep_token": "</s>",
+    "pad_token": "<pad>",
+    "cls_token": "<s>",
+    "mask_token": "<mask>",
+}
+DEFAULT_ROLES: Mapping[TokenizerKind, Mapping[str, str]] = {
+    "file": {},
+    "bert": BERT_ROLES,
+    "roberta": ROBERTA_ROLES,
+    "xlm-roberta": ROBERTA_ROLES,
+    "camembert": ROBERTA_ROLES,
+    "gpt2": dict.fromkeys(("unk_token", "bos_token", "eos_token"), "<|endoftext|>"),
+}
+CAMEMBERT_EXTRA = ("<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED")
+SWITCHES = ("do_lower_case", "strip_accents", "tokenize_chinese_chars", "add_prefix_space")
+
+
+def read_tokenizer_settings(folder: Path, *, bare: bool = False) -> TokenizerSettings:
+    """The settings of a transformer's folder; `bare` where sentence-transformers has no file there. Raises IntegrityError."""
+    values = read_optional(folder / TOKENIZER_CONFIG)
+    name, kind = _class(folder, values)
+    place = folder / TOKENIZER_CONFIG
+    if not values.get("extra_special_tokens") and "additional_special_tokens" in values:
+        values["extra_special_tokens"] = values.pop("additional_special_tokens")
+    all_added = "added_tokens_decoder" in values
+    if not all_added:
+        values |= _special_tokens(folder, values)
+    named = _ordered({**_default_roles(kind), **_named(place, values)})
+    extra = values.get("extra_special_tokens", values.get("additional_special_tokens")) or []
+    if isinstance(extra, dict):
+        named |= {role: _token(place, role, token) for role, token in extra.items()}
+        extra = []
+    elif kind == "camembert" and not extra:
+        extra = list(CAMEMBERT_EXTRA)
+    if not isinstance(extra, list):
+        raise IntegrityError(f"{place}: damaged (extra_special_tokens is no list)")
+    extra = tuple(_token(place, "extra_special_tokens", token) for token in extra)
+    if all_added:
+        added = _decoder(place, values["added_tokens_decoder"])
+    else:
+        added = _added_tokens(folder / ADDED_TOKENS, {token.content for token in (*named.values(), *extra)})
+    lower_first = False if bare else _switch(*_lower_first(folder))
+    switches = {switch: _switch(place, switch, values[switch]) for switch in SWITCHES if values.get(switch) is not None}
+    return TokenizerSettings(folder, kind, name, named, added, extra, all_added, bool(lower_first), **switches)
+
+
+def literal_special_tokens(folder: Path) -> bool:
+    """Whether a text that spells out a special token is plain text for the folder's own library. Raises IntegrityError."""
+    key = "split_special_tokens"
+    return _switch(folder / TOKENIZER_CONFIG, key, read_optional(folder / TOKENIZER_CONFIG).get(key) or False)
+
+
+def _class(folder: Path, values: Mapping[str, Any]) -> tuple[str, TokenizerKind]:
+    """The class that transformers would take, and how it builds a tokenizer."""
+    config = read_optional(folder / CONFIG)
+    place = TOKENIZER_CONFIG if values.get("tokenizer_class") else CONFIG
+    name = values.get("tokenizer_class") or config.get("tokenizer_class")
+    name = name or f"{CLASS_OF_MODEL.get(str(config.get('model_type')), 'PreTrained')}Tokenizer"
+    short = str(name).removesuffix("Fast").removesuffix("Tokenizer")
+    if short not in CLASSES:
+        known = [f"{known}Tokenizer" for known in CLASSES if known != "TokenizersBackend"]
+        raise IntegrityError(
+            f"{folder / place}: tokenizer_class '{name}' is not supported; "
+            f"supported: {listed(known, 20)}{suggest(str(name), known)}"
+        )
+    return str(name), CLASSES[short]
+
+
+def _default_roles(kind: TokenizerKind) -> dict[str, SpecialToken]:
+    """The tokens that a class has where no file names them."""
+    names = DEFAULT_ROLES[kind]
+    mask_takes_space = kind == "camembert"
+    return {role: SpecialToken(names[role], lstrip=mask_takes_space and role == "mask_token") for role in ROLES if role in names}
+
+
+def _ordered(named: Mapping[str, SpecialToken]) -> dict[str, SpecialToken]:
+    """In the order in which transformers adds them, which gives new ones their ids."""
+    known = [role for role in ROLES if role in named]
+    return {role: named[role] for role in (*known, *(role for role in named if role not in ROLES))}
+
+
+def _special_tokens(folder: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What special_tokens_map.json lays over tokenizer_config.json."""
+    found = read_optional(folder / SPECIAL_TOKENS)
+    for key, token in found.items():
+        if isinstance(token, dict) and key != "extra_special_tokens":
+            found[key] = {**token, "special": True}
+        elif key == "extra_special_tokens" and isinstance(token, list):
+            before = values.get(key)
+            before = before if isinstance(before, list) else []
+            found[key] = [*before, *(one for one in token if one not in before)]
+    return found
+
+
+def _named(place: Path, values: Mapping[str, Any]) -> dict[str, SpecialToken]:
+    """Tokens with a role: transformers' own ones first, then any other key that ends in _token and holds a text."""
+    own = {role: values[role] for role in ROLES if values.get(role) is not None}
+    others = {key: token for key, token in values.items() if key.endswith("_token") and key not in ROLES}
+    texts = {key: token for key, token in others.items() if isinstance(token, str)}
+    models_own = values.get("model_specific_special_tokens") or {}
+    if not isinstance(models_own, dict):
+        raise IntegrityError(f"{place}: damaged (model_specific_special_tokens is no object)")
+    return {role: _token(place, role, token) for role, token in {**own, **texts, **models_own}.items()}
+
+
+def _added_tokens(path: Path, special: set[str]) -> dict[int, SpecialToken]:
+    found = {}
+    for content, number in read_optional(path).items():
+        if type(number) is not int:
+            raise IntegrityError(f"{path}: damaged (the id of {content!r} is no number)")
+        found[number] = SpecialToken(content, content in special)
+    return found
+
+
+def _decoder(place: Path, value: Any) -> dict[int, SpecialToken]:
+    if not isinstance(value, dict) or not all(number.isdecimal() and len(number) < 10 for number in value):
+        raise IntegrityError(f"{place}: damaged (added_tokens_decoder is no object of tokens by id)")
+    return {int(number): _token(place, "added_tokens_decoder", token, special=False) for number, token in value.items()}
+
+
+def _token(place: Path, key: str, value: Any, *, special: bool = True) -> SpecialToken:
+    """A token as a text or an object."""
+    if isinstance(value, str):
+        return SpecialToken(value)
+    try:
+        fields = {name: entry for name, entry in value.items() if name not in ("__type", "id")}
+        return build(SpecialToken, {"special": special, "normalized": True, **fields})
+    except (AttributeError, ValueError) as error:
+        raise IntegrityError(f"{place}: damaged ({key}: {error})") from None
+
+
+def _lower_first(folder: Path) -> tuple[Path, str, Any]:
+    path, settings = length_settings(folder)
+    return path, "do_lower_case", settings.get("do_lower_case") or False
+
+
+def _switch(place: Path, key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise IntegrityError(f"{place}: damaged ({key} is neither true nor false)")
+    return value
