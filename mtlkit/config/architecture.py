@@ -27,6 +27,7 @@ SIZES: dict[str, tuple[int, int, int]] = {
 }
 
 LARGEST = 2**31 - 1  # of any number of a shape: more is no model
+MOST_LAYERS = 1000  # of a transformer, and of a head: twice the deepest that anyone has trained, and built in seconds
 TASK_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 
@@ -61,7 +62,10 @@ class Architecture:
     def __post_init__(self) -> None:
         shape = (self.vocab_size, self.layers, self.dim, self.heads, self.max_length, self.mlp_dim, self.token_dim)
         if not all(0 < number <= LARGEST for number in shape):
-            raise UsageError(f"no model has a shape of {', '.join(map(str, shape))}; give numbers above 0")
+            shown = ", ".join(shorten(str(number), 20) for number in shape)
+            raise UsageError(f"no model has a shape of {shown}; give numbers above 0")
+        if self.layers > MOST_LAYERS:
+            raise UsageError(f"a model of {self.layers:,} layers is more than can be built; give {MOST_LAYERS:,} at most")
         if not (0 <= self.dropout <= 1 and self.epsilon > 0):
             raise UsageError(f"no model has a dropout of {self.dropout} and an epsilon of {self.epsilon}")
         if self.dim % self.heads:
@@ -133,6 +137,8 @@ def parse_head(text: str) -> tuple[int, ...]:
         return ()
     kind, _, widths = text.partition(":")
     parts = widths.split(",")
+    if len(parts) > MOST_LAYERS:
+        raise UsageError(f"--head {shorten(text)!r} has {len(parts):,} hidden layers; give {MOST_LAYERS:,} at most")
     found = [whole(part.strip(), 1) for part in parts]
     sizes = tuple(width for width in found if width is not None)
     if kind != "mlp" or len(sizes) < len(found):

@@ -13,7 +13,7 @@ from mtlkit.config.plain import build, parse_object
 from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.config.source_record import SourceRecord, records_from_json, records_to_json
 from mtlkit.config.vector_settings import VectorSettings
-from mtlkit.errors import IntegrityError, UsageError, listed
+from mtlkit.errors import IntegrityError, UsageError, listed, shorten
 from mtlkit.runs import RECORD, diagnose, write_json
 
 FORMAT = 1
@@ -43,7 +43,8 @@ class Checkpoint:
         if len({task.name for task in self.tasks}) < len(self.tasks):
             raise ValueError("two heads of one name")
         if not SHORTEST <= self.encoding.max_length <= self.architecture.max_length:
-            raise ValueError(f"texts of {self.encoding.max_length} tokens do not fit {self.architecture.max_length} positions")
+            length = shorten(str(self.encoding.max_length))
+            raise ValueError(f"texts of {length} tokens do not fit {self.architecture.max_length} positions")
 
     def to_json(self) -> dict[str, Any]:
         value = {"format": FORMAT, **asdict(self), "sources": records_to_json(self.sources)}

@@ -23,6 +23,7 @@ from mtlkit.inference.compute import choose_compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from, drawing_from
+from mtlkit.recipes.model_size import check_size
 from mtlkit.recipes.next_command import next_command
 from mtlkit.recipes.perplexity import held_out_windows, perplexity
 from mtlkit.recipes.saving import Making, Product, save_run
@@ -68,7 +69,7 @@ def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Itera
     started, out = time.monotonic(), place.out
     compute = choose_compute(options.device, options.precision)
     layers, dim, heads = options.shape()
-    Architecture(options.vocab_size, layers, dim, heads, options.context)  # says at once what cannot be built
+    check_size(Architecture(options.vocab_size, layers, dim, heads, options.context), [])
     if place.added and options.tokens is not None:
         raise UsageError("--extend adds epochs, and --tokens says how long the training is; train anew with more")
     corpus = yield from _read(options)

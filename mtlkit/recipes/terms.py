@@ -12,6 +12,7 @@ from mtlkit.model.weight_names import weight_names
 from mtlkit.recipes.baselines import check_baselines
 from mtlkit.recipes.keeping import Keeping, check_keeping
 from mtlkit.recipes.mixing import check_mixing
+from mtlkit.recipes.model_size import check_size
 from mtlkit.recipes.preparing import Checked, Options, Prepared
 from mtlkit.recipes.start import choose_start
 from mtlkit.recipes.vector_objectives import check_objective
@@ -42,6 +43,7 @@ def check(options: Options, stages: Stages) -> Checked:
     described = describe(found.path) if found else None
     known = {task.name: task.head for task in described.tasks} if described else {}
     architecture = described.architecture if described else options.architecture()
+    check_size(architecture, [options.head for name in sources if name not in known], fresh=found is None)
     heads = known | {name: options.head for name in sources if name not in known}
     weights = weight_names(architecture, heads)
     freezing = parse_freeze(options.freeze, options.unfreeze, weights, list(heads), architecture.layers)

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -170,4 +171,37 @@ def test_a_web_page_or_a_pointer_is_called_by_its_name_without_a_record_too(  # 
 ) -> None:
     (run / name).write_text(text)
     with pytest.raises(IntegrityError, match=f"{name}: {diagnosis}"):
+        load_model(run)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("architecture", "layers"), 999_999_999),
+        (("architecture", "layers"), 10**30),
+        (("architecture", "dim"), 2**31 - 2),
+        (("tasks", 0, "head"), "mlp:" + ",".join("1" * 200_000)),
+        (("tasks", 0, "head"), "mlp:999999999,999999999"),
+        (("encoding", "max_length"), 10**400),
+    ],
+    ids=["layers", "huge layers", "dim", "head of many layers", "wide head", "length"],
+)
+def test_a_config_that_asks_for_too_much_is_refused_at_once(run: Path, place: tuple[Any, ...], value: Any) -> None:
+    config = json.loads((run / "config.json").read_text())
+    inner = config
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(IntegrityError, match=r"config\.json") as caught:
+        load_model(run)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a":' * 100_000, "[" * 1_000_000, '{"format": ' + "9" * 100_000 + "}"], ids=["objects", "lists", "number"]
+)
+def test_deep_and_huge_json_is_refused(run: Path, text: str) -> None:
+    (run / "config.json").write_text(text)
+    with pytest.raises(IntegrityError, match=r"config\.json: damaged"):
         load_model(run)

@@ -1,0 +1,57 @@
+"""Whether the weights of a training fit this machine, said before anything is allocated or read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+
+from mtlkit.config.architecture import Architecture, parse_head
+from mtlkit.errors import UsageError
+
+TRAINED_BYTES = 16  # of a float32 parameter: itself, its gradient and two moments of AdamW
+GIB = 2**30
+CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of containers, version 2 and 1
+
+
+def check_size(architecture: Architecture, heads: Iterable[str], *, fresh: bool = True) -> None:
+    """Raises UsageError where training fresh weights of this shape (else the heads alone, on a backbone that is loaded) takes
+    more than all memory of the machine. `heads` are as `--head` has them."""
+    widths = [(architecture.dim, *parse_head(head), 1) for head in heads]
+    of_heads = sum(below * above for head in widths for below, above in pairwise(head))
+    parameters = of_heads + (parameters_of(architecture) if fresh else 0)
+    needed, there = parameters * TRAINED_BYTES, machine_memory()
+    if there is not None and needed > there:
+        shape = f"{architecture.layers} layers of width {architecture.dim}, {architecture.vocab_size:,} tokens"
+        what = f"a model of {shape}" if fresh else f"a --head on vectors of {architecture.dim} numbers"
+        way = "give smaller --layers, --dim, --head or --vocab-size" if fresh else "give smaller widths"
+        raise UsageError(
+            f"{what} has {parameters:,} parameters and takes {needed / GIB:,.0f} GiB to train, but this machine has "
+            f"{there / GIB:,.0f} GiB; {way}"
+        )
+
+
+def parameters_of(architecture: Architecture) -> int:
+    """The number of parameters of an encoder."""
+    dim, narrow = architecture.dim, architecture.token_dim
+    attention = 4 * dim * dim + 4 * dim
+    mlp = 2 * dim * architecture.mlp_dim + architecture.mlp_dim + dim
+    embeddings = (architecture.vocab_size + architecture.max_length) * narrow
+    embeddings += 2 * narrow if architecture.embedding_norm else 0
+    embeddings += (narrow + 1) * dim if narrow != dim else 0
+    pooling = 2 * dim if architecture.norm == "pre" else 0
+    pooling += architecture.vocab_size if architecture.pooling == "weighted" else 0
+    return embeddings + architecture.layers * (attention + mlp + 4 * dim) + pooling
+
+
+def machine_memory() -> int | None:
+    """Bytes of memory of this machine, or of the container; None where the system does not tell."""
+    found: list[int] = []
+    with suppress(AttributeError, OSError, ValueError):  # Windows has no sysconf
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for name in CGROUPS:
+        with suppress(OSError, ValueError):  # "max" where there is no limit
+            found.append(int(Path(name).read_text()))
+    return min((one for one in found if one > 0), default=None)
