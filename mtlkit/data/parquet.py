@@ -195,6 +195,8 @@ def class_names(value: int | list[int | None] | None, names: list[str]) -> Any:
 
     Raises ValueError for a class that has no name.
     """
+    if isinstance(value, list) and len(value) == len(names) > 2 and all(mark in (0, 1) for mark in value):
+        return dict(zip(names, value, strict=True))  # a mark for each class: numbers of classes would repeat
     if isinstance(value, list):
         return [class_names(number, names) for number in value]
     if value is None or (isinstance(value, int) and value < 0):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from mtlkit.config.architecture import Kind
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows, generator
 from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.held_out import SPLIT_SEED, hold_out
 from mtlkit.data.label_reader import Label, RawLabel
 from mtlkit.data.labelled_rows import LabelledRows, Reading
+from mtlkit.data.labels import infer_kind
 from mtlkit.data.readers import good_rows
 from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
-from mtlkit.errors import DataError
+from mtlkit.data.values import class_name
+from mtlkit.errors import DataError, listed
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,18 @@ def read_split(source: Source, query: Query, split: str, reading: Reading) -> Ta
         skipped = f" that can be read ({reading.tally.skipped} skipped)" if reading.tally.skipped else ""
         raise DataError(f"{source.name}: no rows{skipped} in split '{split}'; give a file with a header and rows")
     labels, names = labelled.reader.finish(raw, source.name)
-    table = Table(texts, labels, places, replace(labelled.record(), names=names))
+    record = labelled.record()
+    remarks = (*record.remarks, *whole_numbers(labels, record.kind, source.name))
+    table = Table(texts, labels, places, replace(record, names=names, remarks=remarks))
     return table.select(limited(len(table), query.limit)) if query.limit is not None else table
+
+
+def whole_numbers(labels: Sequence[Label], kind: Kind | None, place: str) -> Iterator[str]:
+    """That floats without a fraction are read as classes."""
+    numbers = {label for label in labels if isinstance(label, float)}
+    if kind is None and numbers and infer_kind(labels) == "classification":
+        found = listed(map(class_name, sorted(numbers)), 5)
+        yield f"{place}: labels are whole numbers ({found}), read as classes; to learn them as numbers, specify kind=regression"
 
 
 def limited(rows: int, limit: int) -> Rows:

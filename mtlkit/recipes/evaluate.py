@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.inference import EvalOptions
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.cache import encode_cached
 from mtlkit.data.corpus import read_corpus, read_texts
@@ -44,13 +45,14 @@ class Confused:
 
 @dataclass(frozen=True)
 class TaskEvaluation:
-    """A task's metrics as `metrics.score` gives them, the split they are of, and what was left out of it."""
+    """A task's metrics as `metrics.score` gives them, the split they are of, what was left out of it, and how it was read."""
 
     metrics: dict[str, Any]
     split: str
     unseen: dict[str, int]
     truncated: int
     confused: list[Confused] = field(default_factory=list)
+    record: SourceRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,8 @@ def evaluate_task(loaded: LoadedModel, name: str, table: Table, split: str) -> t
     confused = []
     if spec.kind == "classification":
         confused = most_confused(spec.labels, texts.labels, outputs.argmax(1), strings)
-    evaluation = TaskEvaluation(metrics, split, dict(texts.unseen), texts.encoded.truncated, confused)
+    record = replace(table.record, kind=spec.kind)
+    evaluation = TaskEvaluation(metrics, split, dict(texts.unseen), texts.encoded.truncated, confused, record)
     return evaluation, Routed(strings, found.get(ROUTER))
 
 

@@ -21,9 +21,10 @@ from mtlkit.model.randomness import draw_from
 from mtlkit.recipes.finding import Found
 from mtlkit.recipes.first_look import first_look
 from mtlkit.recipes.keeping import Keeping
+from mtlkit.recipes.source_notes import source_notes
 from mtlkit.recipes.start import Start, fit_heads, start_from, start_from_scratch
 from mtlkit.recipes.vector_objectives import load_lesson
-from mtlkit.report.sources import source_line, unseen_line
+from mtlkit.report.sources import unseen_line
 from mtlkit.training.events import Event, Note
 from mtlkit.training.freezing import Freezing
 from mtlkit.training.imbalance import drawn_classes, loss_options
@@ -142,7 +143,7 @@ def describe_tasks(tasks: dict[str, TaskData], start: Start, keeping: Keeping) -
         counts = f"{len(task.train):,} rows to {used}, {len(task.validation):,} to validate{held_out_share(task)}"
         if name in keeping.watched and name not in keeping.rehearsed:
             counts = f"watched on {len(task.validation):,} rows"
-        yield Note(source_line(task.record, name))
+        yield from source_notes(task.record, name)
         yield Note(f"{name}: {', '.join(filter(None, (counts, what, cut_texts(task.train.encoded, start))))}")
         if unseen := task.validation.unseen:
             yield Note(f"{name}: {unseen_line(unseen, 'validation row')}; left out", warning=True)

@@ -27,8 +27,8 @@ from mtlkit.recipes.model_size import check_size
 from mtlkit.recipes.next_command import next_command
 from mtlkit.recipes.perplexity import held_out_windows, perplexity
 from mtlkit.recipes.saving import Making, Product, save_run
+from mtlkit.recipes.source_notes import source_notes
 from mtlkit.recipes.workplace import Workplace, workplace
-from mtlkit.report.sources import source_line
 from mtlkit.runs import TOKENIZER, staged
 from mtlkit.training.events import Event, Finished, Note, result
 from mtlkit.training.loop import DivergedStep
@@ -114,7 +114,8 @@ def _read(options: PretrainOptions) -> Generator[Event, None, Corpus]:
     """The texts, and the tokenizer that is trained on them."""
     records: dict[str, SourceRecord] = {}
     texts, held_out, tally = read_corpus(options.sources, options.encoding, options.on_bad_row, options.seed, records)
-    yield from (Note(source_line(record, name)) for name, record in records.items())
+    for name, record in records.items():
+        yield from source_notes(record, name)
     yield Note(f"{len(texts):,} texts to train on, {len(held_out):,} held out, from {', '.join(options.sources)}")
     if tally.skipped:
         yield Note(f"{tally.skipped:,} rows skipped, such as {tally.reasons[0]}", warning=True)

@@ -16,6 +16,7 @@ from mtlkit.data.vector_tasks import PairTexts, TargetTexts, check_pairs, check_
 from mtlkit.errors import UsageError
 from mtlkit.model.weight_names import parts_of
 from mtlkit.recipes.finding import Found
+from mtlkit.recipes.source_notes import source_notes
 from mtlkit.recipes.start import Start, start_from, start_from_scratch
 from mtlkit.recipes.teacher import open_teacher, principal_axes, teacher_tokens, turned
 from mtlkit.training.events import Event, Note
@@ -81,6 +82,7 @@ def _distill(options: TrainSentenceOptions, found: Found | None, source: str, re
     teacher = open_teacher(options)
     records: dict[str, SourceRecord] = {}
     train, held_out = read_train_and_held_out(source, reading, records)
+    yield from source_notes(records[source], source)
     yield Note(
         f"teacher: {teacher.model.name}, vectors of {teacher.model.dim}; "
         f"{len(train):,} texts to train on, {len(held_out):,} held out"
@@ -121,6 +123,7 @@ def _read_pairs(
     options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading, scored: bool
 ) -> Generator[Event, None, tuple[Start, PairTexts, PairTexts, dict[str, Any], PairTable]]:
     tables = read_train_and_validation_pairs(source, reading, scored)
+    yield from source_notes(tables[0].record, source)
     yield Note(f"{len(tables[0]):,} pairs to train on, {len(tables[1]):,} to validate")
     start = _start(options, found, [*tables[0].firsts, *tables[0].seconds])
     prepared = [prepare_pairs(table.firsts, table.seconds, table.scores, start.encoder) for table in tables]
