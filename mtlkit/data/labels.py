@@ -16,7 +16,7 @@ from mtlkit.data.values import canonical, class_name, number_of, shown
 from mtlkit.errors import DataError, listed
 
 FEW_NUMBERS, FEW_NAMES = 10, 20  # classes, up to which each row may have its own
-OWN_NUMBERS, OWN_NAMES = 0.5, 0.9  # of the rows, above which classes are no classes
+OWN_DECIMALS, OWN_NUMBERS, OWN_NAMES = 0.5, 0.8, 0.9  # of the rows, above which classes are no classes
 
 
 class Known:
@@ -65,7 +65,7 @@ def infer_spec(name: str, labels: Sequence[Label], head: str, kind: Kind | None 
 
     Raises DataError when the labels do not allow a head.
     """
-    asked, kind = kind, kind or infer_kind(labels)
+    kind = kind or infer_kind(labels)
     if kind == "regression":
         values = _numbers(name, labels)
         return TaskSpec(name, kind, (), head, float(values.mean()), float(values.std()) or 1.0)
@@ -79,17 +79,20 @@ def infer_spec(name: str, labels: Sequence[Label], head: str, kind: Kind | None 
         rows = f"all {len(labels)} rows have" if len(labels) > 1 else "the only row to train on has"
         found = f"{rows} the label '{listed(classes)}'" if classes else "no row has a label"
         raise DataError(f"task '{name}': {found}; a head needs two classes to tell apart")
-    if kind == "classification" and asked is None:
-        _check_classes(name, list(classes), len(labels))
     return TaskSpec(name, kind, tuple(classes), head)
 
 
-def _check_classes(name: str, classes: Sequence[str], rows: int) -> None:
-    """Raises DataError where nearly every row has a class of its own: numbers to learn as such, or a column of something else."""
+def check_classes(labels: Sequence[Label], place: str) -> None:
+    """Raises DataError where labels look like classes, and nearly every row has one of its own: these are numbers to learn as
+    such, or a column of something else."""
+    if infer_kind(labels) != "classification":
+        return
+    classes = list(dict.fromkeys(part for label in labels for part in parts_of(label)))
     numbers = all(number_of(one) is not None for one in classes)
-    few, share = (FEW_NUMBERS, OWN_NUMBERS) if numbers else (FEW_NAMES, OWN_NAMES)
-    if len(classes) > few and len(classes) > share * rows:
-        found = f"task '{name}': {rows:,} rows to train on have {len(classes):,} different labels ({listed(classes, 5)})"
+    decimals = numbers and any("." in one for one in classes)
+    few, share = (FEW_NUMBERS, OWN_DECIMALS if decimals else OWN_NUMBERS) if numbers else (FEW_NAMES, OWN_NAMES)
+    if len(classes) > few and len(classes) > share * len(labels):
+        found = f"{place}: {len(labels):,} rows have {len(classes):,} different labels ({listed(classes, 5)})"
         way = "?kind=regression to learn them as numbers" if numbers else "?label=NAME to read another column"
         raise DataError(f"{found}; specify {way}, or ?kind=classification to learn them as classes")
 

@@ -14,7 +14,7 @@ from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.held_out import SPLIT_SEED, hold_out
 from mtlkit.data.label_reader import Label, RawLabel
 from mtlkit.data.labelled_rows import LabelledRows, Reading
-from mtlkit.data.labels import infer_kind
+from mtlkit.data.labels import check_classes, infer_kind
 from mtlkit.data.readers import good_rows
 from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
 from mtlkit.data.values import class_name
@@ -59,6 +59,14 @@ def read_split(source: Source, query: Query, split: str, reading: Reading) -> Ta
     return table.select(limited(len(table), query.limit)) if query.limit is not None else table
 
 
+def read_training_rows(source: Source, query: Query, split: str, reading: Reading) -> Table:
+    """All rows of the split to train on. Raises DataError also where nearly every row has a class of its own."""
+    table = read_split(source, query, split, reading)
+    if table.record.kind is None:
+        check_classes(table.labels, source.name)
+    return table
+
+
 def whole_numbers(labels: Sequence[Label], kind: Kind | None, place: str) -> Iterator[str]:
     """That floats without a fraction are read as classes."""
     numbers = {label for label in labels if isinstance(label, float)}
@@ -77,7 +85,7 @@ def read_train_and_validation(address: str, reading: Reading) -> tuple[Table, Ta
     path, query = parse_source(address)
     source = open_source(path, query)
     split = existing_split(source, query.split)
-    train = read_split(source, query, split, reading)
+    train = read_training_rows(source, query, split, reading)
     validation = find_split(source, "validation")
     if validation is not None and validation != split:
         return train, read_split(source, query, validation, reading)
@@ -111,7 +119,7 @@ def read_train_and_test(address: str, split: str, reading: Reading) -> tuple[Tab
     test = existing_split(source, split, "; choose with --split, or give a folder that has it")
     if train == test:
         raise DataError(f"{source.name}: split '{split}' is what is trained on; score on another one with --split")
-    return read_split(source, query, train, reading), read_split(source, replace(query, limit=None), test, reading)
+    return read_training_rows(source, query, train, reading), read_split(source, replace(query, limit=None), test, reading)
 
 
 def read_for_evaluation(address: str, split: str, reading: Reading, *, named: bool) -> tuple[Table, str]:

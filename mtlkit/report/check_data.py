@@ -47,8 +47,8 @@ def class_table(task: TaskSummary, width: int) -> Group:
         figures.append([split.name, *("" if one is None else f"{one:,}" for one in rows)])
         figures.append(["%", *("" if one is None else number(100 * one / split.rows, 1) for one in rows)])
     train = list(task.splits[0].classes.values()) or [1]
-    twins = {name for group in alike(classes) for name in group}
-    names = [spelled([name]) if name in twins else name for name in names]
+    twins = {name: spelling for group in alike(classes) for name, spelling in zip(group, spellings(group), strict=True)}
+    names = [twins.get(name, name) for name in names]
     title = f"{task.name}: {counted(len(classes), 'class', 'classes')} (largest / smallest in train: {train[0] / train[-1]:.1f})"
     return titled(title, narrow({"class": names}, figures, width))
 
@@ -110,16 +110,14 @@ def verb(finding: Finding, one: str, several: str) -> str:
     return one if finding.rows == 1 else several
 
 
-def spelled(labels: Sequence[str]) -> str:
+def spellings(labels: Sequence[str]) -> list[str]:
     """Labels so that blanks and letters that look alike can be told apart."""
-    plain = [unicodedata.normalize("NFKC", label) for label in labels]
-    hidden = len(set(plain)) < len(set(labels))
-    return listed([(ascii if hidden else repr)(shorten_exactly(label)) for label in labels], LABELS)
+    hidden = len({unicodedata.normalize("NFKC", label) for label in labels}) < len(labels)
+    return [(ascii if hidden else repr)(label if len(label) <= LABEL else f"{label[:LABEL]}...") for label in labels]
 
 
-def shorten_exactly(label: str) -> str:
-    """A label with its blanks, cut where it is long."""
-    return label if len(label) <= LABEL else f"{label[:LABEL]}…"
+def spelled(labels: Sequence[str]) -> str:
+    return listed(spellings(labels), LABELS)
 
 
 WORDS = {

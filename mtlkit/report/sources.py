@@ -23,8 +23,16 @@ def source_line(record: SourceRecord, name: str) -> str:
         parts.append(f"not used: {listed(map(_short, record.unused), NAMES)}")
     if files := _files(record):
         parts.append(files)
-    parts += [f"{split}: {listed(map(_short, files), NAMES)}" for split, files in record.files.items()]
+    if not _lone_file(record):
+        parts += [f"{split}: {listed(map(_short, files), NAMES)}" for split, files in record.files.items()]
     return f"{_short(name)}: {'; '.join(filter(None, parts))}"
+
+
+def _lone_file(record: SourceRecord) -> bool:
+    """Whether the source is a file, whose name says all."""
+    names = [name for files in record.files.values() for name in files]
+    address = record.source.partition("?")[0]
+    return len(names) == 1 and names[0] in address.replace("\\", "/").rpartition("/")[2]
 
 
 def _roles(record: SourceRecord) -> list[tuple[str, tuple[str, ...]]]:

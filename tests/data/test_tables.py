@@ -71,6 +71,36 @@ def test_literal_na_none_and_null_are_kept_as_text_and_as_label(tmp_path: Path, 
     assert infer_spec("task", table.labels, "linear").labels == tuple(sorted(["yes", literal]))
 
 
+def test_a_class_for_nearly_every_row_is_no_class_unless_that_is_said(tmp_path: Path) -> None:  # fault 54
+    path = written(tmp_path / "a.csv", "text,label\n" + "".join(f"text {row},{10 * row}.00\n" for row in range(60)))
+    with pytest.raises(DataError, match=r"a.csv: 60 rows have 60 different labels \(0.00, 10.00, .*\?kind=regression"):
+        read_train_and_validation(str(path), reading())
+    train, validation = read_train_and_validation(f"{path}?kind=regression", reading())
+    assert (len(train), len(validation)) == (54, 6)
+
+
+def test_whole_numbers_that_are_read_as_classes_are_said(tmp_path: Path) -> None:  # fault 54
+    rows = "".join(f'{{"text": "t", "label": {row % 2}.0}}\n' for row in range(8))
+    (remark,) = read_table(str(written(tmp_path / "a.jsonl", rows))).record.remarks
+    assert "labels are whole numbers (0, 1), read as classes" in remark
+    assert read_table(f"{tmp_path / 'a.jsonl'}?kind=regression").record.remarks == ()
+
+
+def test_a_first_row_without_a_label_is_a_bad_row_like_others(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.jsonl", '{"text": "a"}\n{"text": "b", "label": "x"}\n')
+    with pytest.raises(DataError, match=r"a\.jsonl:1: no label in column 'label'"):
+        read_table(str(path))
+    assert read_table(str(path), reading("skip")) == Table(["b"], ["x"])
+
+
+def test_how_a_source_was_read_is_kept(tmp_path: Path) -> None:  # faults 54 and 55
+    path = written(tmp_path / "a.csv", "id,title,body,tags\n1,one,two,a|b\n2,three,four,b\n")
+    record = read_table(f"{path}?text=title+body&label=tags&sep=|").record
+    assert (record.text, record.label, record.unused, record.sep) == (("title", "body"), ("tags",), ("id",), "|")
+    again = Reading("utf-8", "error", Tally(), recorded=record)
+    assert read_table(str(path), again) == Table(["one two", "three four"], [("a", "b"), ("b",)])
+
+
 def test_labels_1_and_01_and_1_0_are_three_classes(tmp_path: Path) -> None:  # fault 22
     path = written(tmp_path / "a.csv", "text,label\na,1\nb,01\nc,1.0\nd,1\n")
     table = read_table(str(path))
