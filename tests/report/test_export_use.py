@@ -1,16 +1,43 @@
+"""What the card of an export says about its use."""
+
 from __future__ import annotations
 
-from mtlkit.config.architecture import Encoding
-from mtlkit.report.export_use import sentence_transformers_use
+from typing import Any
+
+from mtlkit.config.architecture import Architecture, Encoding, TaskSpec, Truncation
+from mtlkit.config.vector_settings import VectorSettings
+from mtlkit.model.description import Checkpoint
+from mtlkit.report.export_use import onnx_use, sentence_transformers_use
+
+HEAD = TaskSpec("kind", "classification", ("a", "b"))
+
+
+def checkpoint(*tasks: TaskSpec, truncate: Truncation = "head", **vectors: Any) -> Checkpoint:
+    return Checkpoint("mtl", Architecture(100, 1, 8, 1, 64), Encoding(64, truncate), tasks, vectors=VectorSettings(**vectors))
 
 
 def test_the_card_shows_the_heads_where_there_are_some() -> None:
-    assert "apply_heads" not in sentence_transformers_use(Encoding(64, "head"), heads=False)
-    use = sentence_transformers_use(Encoding(64, "head"), heads=True)
-    assert use.count("def apply_heads(") == 1
-    assert "mtlkit" not in use
+    assert "apply_heads" not in sentence_transformers_use(checkpoint())
+    use = sentence_transformers_use(checkpoint(HEAD))
+    assert "def apply_heads(folder: str, vectors: torch.Tensor)" in use
+    assert 'outputs = apply_heads("this/folder", vectors)' in use
+    assert 'SentenceTransformer("this/folder")' in use.partition("apply_heads")[2]
+
+
+def test_heads_are_shown_with_whole_vectors_where_the_model_cuts_them() -> None:
+    use = sentence_transformers_use(checkpoint(HEAD, truncate_dim=4))
+    assert 'SentenceTransformer("this/folder", truncate_dim=8)' in use.partition("apply_heads")[2]
 
 
 def test_the_card_says_where_long_texts_are_cut_otherwise() -> None:
-    assert "Texts of more than 64 tokens are cut at their end here" in sentence_transformers_use(Encoding(64), heads=False)
-    assert "are cut" not in sentence_transformers_use(Encoding(64, "tail"), heads=False)
+    assert "Texts of more than 64 tokens are cut at their end here" in sentence_transformers_use(checkpoint(truncate="head-tail"))
+    assert "Texts of more" not in sentence_transformers_use(checkpoint())
+
+
+def test_the_card_names_the_prompt_and_the_input_that_leaves_it_out() -> None:
+    spoken = checkpoint(prompts={"query": "query: "}, default_prompt="query", include_prompt=False)
+    for use in (sentence_transformers_use, onnx_use):
+        assert "`query: ` is put before every text" in use(spoken)
+        assert "is put before" not in use(checkpoint())
+    assert "`prompt_tokens`" in onnx_use(spoken)
+    assert "`prompt_tokens`" not in onnx_use(checkpoint())
