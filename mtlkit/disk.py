@@ -130,31 +130,35 @@ def settle(folder: Path) -> None:
         sync(path)
 
 
-def put(folder: Path, place: Path) -> None:
-    """Gives a settled folder its place. What stood there is removed last.
+def put(folder: Path, place: Path, keep: Callable[[Path], None] = lambda old: None) -> None:
+    """Gives a settled folder its place. What was there is removed last, after `keep` has looked at it.
 
     Without an exchange there is a moment with nothing at `place`; `restore` mends what a kill then leaves.
     """
-    old = folder
+    old = aside = folder
     if not place.exists():
         rename(folder, place)
-    elif not exchange(folder, place):
-        old = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.old."))
+        sync(place.parent)
+        return
+    if not exchange(folder, place):
+        aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.old."))
+        old = aside / place.name
         try:
-            rename(place, old / place.name)
+            rename(place, old)
             try:
                 rename(folder, place)
             except BaseException:
-                rename(old / place.name, place)
+                rename(old, place)
                 raise
         except BaseException:
             with suppress(OSError):
-                old.rmdir()
+                aside.rmdir()
             raise
     try:
         sync(place.parent)
     finally:
-        shutil.rmtree(old, ignore_errors=True)
+        keep(old)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def restore(parent: Path, name: str | None = None) -> None:

@@ -24,11 +24,13 @@ from mtlkit.errors import IntegrityError, MtlkitError, UsageError
 
 FORMAT = 1
 RECORD, LOG, WEIGHTS, TOKENIZER = "run.json", "metrics.jsonl", "model.safetensors", "tokenizer.json"
+EXPORT_RECORD = "export.json"  # the record of an export for other tools, to which a run.json would say nothing
 GRAPH = "model.onnx"
 STATE = "state"  # where a training keeps its checkpoints until it is finished
 LOCK, WRITER = "lock", "writer.json"  # in there: left by versions that locked there
 STAGED = "staged."  # begins, after the name of a run, that of a folder in which it is written
 DIVERGED = "diverged.json"  # beside them: the batch that it stopped at
+TENSORS, PLAIN, MANIFEST = STATE_FILES = "tensors.safetensors", "state.json", "manifest.json"  # of one checkpoint
 SAVED, STEP = "step-*", re.compile(r"step-\d{8,}")  # the names of saved states, damaged ones too; of those to go on from
 PACKAGES = ("mtlkit", "torch", "tokenizers", "safetensors", "numpy")
 
@@ -48,6 +50,10 @@ class RunRecord:
     finished: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+
+    def is_of(self, command: str) -> bool:
+        """Whether a command of mtlkit, such as `export`, wrote the run."""
+        return self.command.split()[1:2] == [command]
 
     @property
     def sources(self) -> dict[str, str]:
@@ -79,76 +85,6 @@ def holds_state(out: Path) -> bool:
     place = out.resolve()
     disk.restore(place.parent, place.name)
     return any(STEP.fullmatch(path.name) for path in (out / STATE).glob(SAVED))
-
-
-def _holds_nothing(out: Path) -> bool:
-    """Whether a folder is empty but for what a training leaves that was killed before it saved anything."""
-    inside = [path for path in out.iterdir() if path != out / STATE or not path.is_dir()]
-    inside += (out / STATE).glob("*")
-    left = {out / STATE / name for name in (LOCK, WRITER, LOG, DIVERGED)}
-    return all(path in left or path.match(f"{STATE}/.{SAVED}") for path in inside)
-
-
-def check_place(
-    out: Path, overwrite: bool, *, option: str = "--out", what: str = "run", marks: Sequence[str] = (RECORD,)
-) -> None:
-    """Fails before any work when a run cannot be written at `out`; `marks` are the files by which one that may be replaced
-    is known. Raises UsageError."""
-    if os.path.lexists(out) and not out.is_dir():
-        raise UsageError(f"{option} {out} is a file; name a folder")
-    place, here = out.resolve(), Path.cwd()
-    disk.restore(place.parent, place.name)
-    if place in (here, *here.parents) or place.is_mount():  # it could not be renamed, which would show only at the end
-        raise UsageError(f"{option} {out} is the current folder, one above it or a mount point; name a folder inside it")
-    if out.is_dir() and not _holds_nothing(out):
-        unfinished = RECORD in marks and list(out.iterdir()) == [out / STATE] and any((out / STATE).glob(SAVED))
-        if not overwrite:
-            resume = "go on with --resume, " if unfinished else ""
-            raise UsageError(f"{out} is not empty; {resume}replace it with --overwrite, or name another folder with {option}")
-        if not unfinished and not all((out / name).is_file() for name in marks):
-            raise UsageError(f"{out} holds no {what}, so --overwrite does not touch it; name another folder with {option}")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.{STAGED}"):
-            pass
-    except OSError as error:
-        raise UsageError(f"{option} {out} cannot be written: {error.strerror}; name another folder with {option}") from None
-
-
-@contextmanager
-def staged(out: Path) -> Iterator[Path]:
-    """A folder beside `out` to write a run in; on success `finish` moves it, on any other end it goes away."""
-    place = out.resolve()  # a link stays one, to a folder on the same disk as what it linked to
-    folder = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.{STAGED}"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def sweep(out: Path) -> None:
-    """Removes what processes that were killed had staged for `out`. For its only writer."""
-    place = out.resolve()
-    for path in place.parent.iterdir():
-        if path.name.startswith(f".{place.name}.{STAGED}") and path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def finish(folder: Path, out: Path, record: RunRecord, name: str = RECORD) -> None:
-    """Writes the record, syncs every file and puts the folder in its place. What stood there is removed last."""
-    inside = [path for path in sorted(folder.rglob("*")) if path.is_file() and folder / STATE not in path.parents]
-    files = {path.relative_to(folder).as_posix(): file_digest(path) for path in inside}
-    stamped = RunRecord(
-        **{
-            **vars(record),
-            "finished": datetime.now(timezone.utc).isoformat(timespec="microseconds"),
-            "versions": {"python": sys.version.split()[0], **{package: version(package) for package in PACKAGES}},
-            "files": files,
-        }
-    )
-    write_json(folder / name, vars(stamped))
-    disk.settle(folder)
-    disk.put(folder, out.resolve())
 
 
 def amend(folder: Path, metrics: dict[str, Any]) -> None:

@@ -12,13 +12,12 @@ from mtlkit import disk
 from mtlkit.config.plain import parse_object
 from mtlkit.config.small_files import read_file
 from mtlkit.errors import IntegrityError
-from mtlkit.runs import file_digest, write_json
+from mtlkit.runs import MANIFEST, PLAIN, TENSORS, file_digest, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = 1
-TENSORS, PLAIN, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 PLAIN_LIMIT = 2**30  # bytes; it grows with the number of tasks and batches
 
 

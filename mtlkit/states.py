@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from mtlkit import disk
 from mtlkit.errors import IntegrityError, SavingError, UsageError
-from mtlkit.runs import LOCK, LOG, SAVED, STATE, STEP, WRITER
-from mtlkit.state_files import TENSORS, fault_of, read_manifest, read_plain, read_tensors, step_of, write_files
+from mtlkit.runs import LOCK, LOG, SAVED, STATE, STEP, TENSORS, WRITER
+from mtlkit.state_files import fault_of, read_manifest, read_plain, read_tensors, step_of, write_files
 from mtlkit.state_lock import locked
 
 if TYPE_CHECKING:

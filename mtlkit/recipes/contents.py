@@ -15,9 +15,8 @@ from mtlkit.errors import IntegrityError
 from mtlkit.model.description import HEAD_WEIGHTS
 from mtlkit.model.weight_names import SCALE, level, part_of, parts_of, weight_names
 from mtlkit.report.facts import FileFacts, PartSize
-from mtlkit.runs import RECORD, STATE, WEIGHTS, RunRecord, diagnose, file_digest, read_record
+from mtlkit.runs import EXPORT_RECORD, RECORD, STATE, WEIGHTS, RunRecord, diagnose, file_digest, read_record
 
-EXPORT_RECORD = "export.json"  # the record of an export that is no run of ours
 UNUSED = "unused"  # the part of weights that no vector comes from, which other tools want to see
 
 Shapes = dict[str, tuple[int, str]]  # name of a weight: its numbers, and their type

@@ -1,0 +1,59 @@
+"""What a command reads from the disk, by its options: what its output must not touch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from mtlkit.data.grammar import parse_source
+from mtlkit.errors import MtlkitError
+from mtlkit.outputs import Input
+from mtlkit.recipes.finding import MINI, Found, mini_folder
+from mtlkit.runs import EXPORT_RECORD, RECORD, read_record
+
+FILES = {"input", "card"}  # options that name a file
+MODELS = {"init", "model", "teacher", "run"}  # options that name a model or run
+SOURCES = {"task", "watch", "sources", "sts", "text"}  # options that name data, perhaps after NAME=
+STANDARD_INPUT = Path("/dev/stdin")
+
+
+def inputs_of(options: Any, *found: Found | None) -> list[Input]:
+    """All local files and folders that options name, and models that were `found` for them with the model each started from."""
+    assert is_dataclass(options)
+    inputs: list[Input] = []
+    for item in fields(options):
+        value, flag = getattr(options, item.name), f"--{item.name.replace('_', '-')}"
+        if value is None:
+            continue
+        if item.name in FILES:
+            inputs.append(Input(Path(value).expanduser(), flag))
+        elif item.name in MODELS and value != "scratch":
+            inputs.append(Input(mini_folder() if value == MINI else Path(value).expanduser(), f"the model {flag}"))
+        elif item.name in SOURCES:
+            inputs += _sources([value] if isinstance(value, str) else value, flag)
+    if getattr(options, "texts", None) == ["-"]:
+        inputs.append(Input(STANDARD_INPUT, "standard input"))
+    for one in filter(None, found):
+        inputs += _model(one)
+    return inputs
+
+
+def _sources(values: Iterable[str], flag: str) -> Iterator[Input]:
+    for text in values:
+        for source in (text, text.partition("=")[2]):
+            with suppress(MtlkitError):
+                address = parse_source(source)[0] if source else ""
+                if address and not address.startswith("sample:"):
+                    yield Input(Path(address).expanduser(), flag)
+
+
+def _model(found: Found) -> Iterator[Input]:
+    yield Input(found.path, "the model")
+    name = RECORD if (found.path / RECORD).is_file() else EXPORT_RECORD
+    with suppress(MtlkitError):
+        parent = read_record(found.path, name).parent
+        if parent and parent.get("path"):
+            yield Input(Path(parent["path"]), f"the start of {found},")
