@@ -5,16 +5,25 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import shutil
 import stat
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import BinaryIO
 
+from safetensors import SafetensorError
+
+from mtlkit.errors import SavingError
+
+FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}  # a disk, a file, what a user may fill
+WRITE_ERRORS = (OSError, SafetensorError)  # what a full disk raises, by way of Python or of safetensors
+WINDOWS = sys.platform == "win32"
 UNFINISHED = ".unfinished"  # ends the name of a file that is being written beside its place
 JUST_MADE, LEFT_BEHIND = 10.0, 3600.0  # seconds: its writer may not hold it yet; without locks, its writer must be dead
 try:
@@ -31,7 +40,11 @@ def write(path: Path, content: bytes) -> None:
 
 
 def sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    """Asks the disk to keep a file, or the names in a folder. Windows has no such thing for folders, and none for files that are
+    opened to be read."""
+    if WINDOWS and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -39,14 +52,32 @@ def sync(path: Path) -> None:
 
 
 def rename(source: Path, target: Path) -> None:
-    source.rename(target)
+    source.replace(target)  # Windows' rename refuses a file that exists
+
+
+def reason(error: OSError | SafetensorError) -> str:
+    """Why a file could not be written: "No space left on device". safetensors says it in its own words."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return re.sub(r"^.*I/O error: | \(os error \d+\)$", "", str(error))
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A new file to write. At the end of the block it is synced and takes the place of `path` in one step; if the block or the
-    disk fails, `path` stays as it was. Raises OSError."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=UNFINISHED)
+def saving(path: Path, way: str = "make room or name another place, and run this again") -> Iterator[None]:
+    """While `path` is written: what the disk refuses, whichever library tells of it, ends in one line. Raises SavingError."""
+    try:
+        yield
+    except WRITE_ERRORS as error:
+        if isinstance(error, OSError) and error.errno is None:  # no answer of a disk
+            raise
+        raise SavingError(f"{path} cannot be saved: {reason(error)}; {way}") from None
+
+
+@contextmanager
+def atomic_file(path: Path, folder: Path | None = None) -> Iterator[BinaryIO]:
+    """A new file to write, beside its place or in a `folder` on the same disk. At the end of the block it is synced and takes the
+    place of `path` in one step; if the block or the disk fails, `path` stays as it was. Raises OSError."""
+    handle, name = tempfile.mkstemp(dir=folder or path.parent, prefix=f".{path.name[:100]}.", suffix=UNFINISHED)
     beside = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -111,7 +142,7 @@ def _is_abandoned(path: Path) -> bool:
 
 def exchange(one: Path, other: Path) -> bool:
     """Two folders change names in one step, so that nobody ever sees a place empty. False where the system cannot."""
-    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    call = None if WINDOWS else getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if call is None:
         return False
     if call(HERE, os.fsencode(one), HERE, os.fsencode(other), ctypes.c_uint(EXCHANGE)) == 0:
@@ -130,7 +161,7 @@ def settle(folder: Path) -> None:
         sync(path)
 
 
-def put(folder: Path, place: Path, keep: Callable[[Path], None] = lambda old: None) -> None:
+def put(folder: Path, place: Path, keep: Callable[[Path], None] | None = None) -> None:
     """Gives a settled folder its place. What was there is removed last, after `keep` has looked at it.
 
     Without an exchange there is a moment with nothing at `place`; `restore` mends what a kill then leaves.
@@ -157,7 +188,8 @@ def put(folder: Path, place: Path, keep: Callable[[Path], None] = lambda old: No
     try:
         sync(place.parent)
     finally:
-        keep(old)
+        if keep:
+            keep(old)
         shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -37,7 +37,7 @@ class DataError(MtlkitError):
 
 
 class SavingError(MtlkitError):
-    """A state of a training that the disk does not take."""
+    """Something that the disk does not take."""
 
     exit_code = 3
 

@@ -11,7 +11,20 @@ from pathlib import Path
 
 from mtlkit import disk
 from mtlkit.errors import MtlkitError, UsageError, listed
-from mtlkit.runs import DIVERGED, EXPORT_RECORD, GRAPH, LOCK, LOG, RECORD, SAVED, STAGED, STATE, STEP, WEIGHTS, WRITER, read_record
+from mtlkit.runs import (
+    DIVERGED,
+    EXPORT_RECORD,
+    GRAPH,
+    LOCK,
+    LOG,
+    RECORD,
+    SAVED,
+    STAGED,
+    STATE,
+    WEIGHTS,
+    WRITER,
+    read_record,
+)
 from mtlkit.staging import foreign
 
 MODEL_FILES = (WEIGHTS, f"{WEIGHTS}.index.json", "pytorch_model.bin", GRAPH)  # beside a config.json: a folder of a model
@@ -34,7 +47,7 @@ def check_file(out: Path, inputs: Iterable[Input], *, overwrite: bool, option: s
     place = out.resolve()
     if not place.parent.is_dir() or not os.access(place.parent, os.W_OK):
         raise UsageError(f"{option} {out} cannot be written; name a file in a folder that exists and is yours")
-    _check_inputs(out, inputs, option)
+    check_inputs(out, inputs, option)
     _check_inside(out, option)
     if out.exists() and not overwrite:
         raise UsageError(f"{option} {out} exists; replace it with --overwrite, or name another file")
@@ -66,7 +79,7 @@ def check_folder(
         raise UsageError(f"{option} {out} is the current folder, one above it or a mount point; name a folder inside it")
     if not resume:
         own = inside is not None and _same(place.parent, inside)
-        _check_inputs(out, (one for one in inputs if not (own and inside and _same(one.path, inside))), option)
+        check_inputs(out, (one for one in inputs if not (own and inside and _same(one.path, inside))), option)
         if not own:
             _check_inside(out, option)
     if out.is_dir() and not _holds_nothing(out):
@@ -99,7 +112,7 @@ def _check_replaced(out: Path, overwrite: bool, resume: bool, option: str, what:
     """Whether what is in a folder may be replaced."""
     unfinished = RECORD in marks and what == "run" and holds_checkpoint(out) and not (out / RECORD).exists()
     if not overwrite and not resume:
-        way = "resume with --resume, " if unfinished and any(STEP.fullmatch(one.name) for one in (out / STATE).iterdir()) else ""
+        way = "continue it with --resume, " if unfinished else ""
         raise UsageError(f"{out} is not empty; {way}replace it with --overwrite, or name another folder with {option}")
     if resume:
         return
@@ -132,10 +145,10 @@ def _check_links(out: Path, option: str) -> None:
         raise UsageError(f"{option} {out} is a link to nothing; name a folder or file, or remove the link")
 
 
-def _check_inputs(out: Path, inputs: Iterable[Input], option: str) -> None:
-    """An output is no input, and neither is inside the other."""
+def check_inputs(out: Path, inputs: Iterable[Input], option: str = "--out") -> None:
+    """An output is no input, and neither is inside the other. Raises UsageError."""
     for one in inputs:
-        if one.path.exists() and (relation := _relation(out, one.path)):
+        if os.path.exists(one.path) and (relation := _relation(out, one.path)):
             raise UsageError(f"{option} {out} {relation} {one.name} {one.path}; name another place with {option}")
 
 
@@ -170,6 +183,6 @@ def _is_model(folder: Path) -> bool:
 
 def _above(path: Path) -> Iterator[Path]:
     """The folders that a path lies in: as it is written, and where its links lead."""
-    written, real = Path(os.path.abspath(path)), path.resolve()  # noqa: PTH100 (links are not to be followed)
+    written, real = Path(os.path.abspath(path)), path.resolve()
     yield from written.parents
     yield from (parent for parent in real.parents if parent not in written.parents)

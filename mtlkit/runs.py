@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
-import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +15,12 @@ from mtlkit import disk
 from mtlkit.config.architecture import Stage
 from mtlkit.config.plain import build, parse_object, to_json
 from mtlkit.config.small_files import Unreadable, check_file, read_file
-from mtlkit.errors import IntegrityError, MtlkitError, UsageError
+from mtlkit.errors import IntegrityError, MtlkitError
 
 FORMAT = 1
 RECORD, LOG, WEIGHTS, TOKENIZER = "run.json", "metrics.jsonl", "model.safetensors", "tokenizer.json"
 EXPORT_RECORD = "export.json"  # the record of an export for other tools, to which a run.json would say nothing
-GRAPH = "model.onnx"
+GRAPH, CARD = "model.onnx", "README.md"
 STATE = "state"  # where a training keeps its checkpoints until it is finished
 LOCK, WRITER = "lock", "writer.json"  # in there: left by versions that locked there
 STAGED = "staged."  # begins, after the name of a run, that of a folder in which it is written

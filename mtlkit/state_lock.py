@@ -17,7 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mtlkit.errors import UsageError
+from mtlkit.errors import UsageError, shorten
 from mtlkit.runs import write_json
 
 POLL_SECONDS = 0.05
@@ -83,7 +83,7 @@ def _holder(note: Path, option: str) -> str:
     way = f"wait for it to end, stop it, or name another place with {option}"
     try:
         writer = json.loads(note.read_text(encoding="utf-8"))
-        command = " ".join(writer["command"].split())
+        command = shorten(writer["command"], 400)
         if (writer["pid"], writer["host"]) == (os.getpid(), socket.gethostname()):
             way = f"finish or close that first, or name another place with {option}"
             return f"this process since {writer['since']} ({command}); {way}"

@@ -104,6 +104,10 @@ class StateFolder:
             raise IntegrityError(f"{faults[0][1]}; no sound state is left, start over with --overwrite")
         return None, []
 
+    def newest_step(self) -> int | None:
+        """The step of the newest checkpoint, its files unread."""
+        return next(map(step_of, self._steps()), None)
+
     def peek(self) -> dict[str, Any] | None:
         """The plain values of the newest sound state, its tensors unread."""
         self._restore()

@@ -38,6 +38,9 @@ class Keeper:
         self.states[step] = as_saved(snapshot)
         self.lines[step] = self.log.getvalue().count("\n")
 
+    def ended(self, step: int, snapshot: Callable[[], Snapshot]) -> None:
+        """Nothing can fail after the last step."""
+
 
 def timeless(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Lines of a log without the times in them."""

@@ -71,6 +71,12 @@ class Child:
         assert self.terminal is not None
         os.write(self.terminal, keys)
 
+    def hang_up(self) -> None:
+        """Closes its terminal."""
+        assert self.terminal is not None
+        terminal, self.terminal = self.terminal, None
+        os.close(terminal)
+
     @property
     def out(self) -> str:
         return self.name.with_suffix(".out").read_text(encoding="utf-8")

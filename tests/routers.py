@@ -13,7 +13,8 @@ from mtlkit.model.checkpoint import save_model
 from mtlkit.recipes.loading import load
 from mtlkit.recipes.train_mtl import train_mtl
 from mtlkit.recipes.weights import load_weights
-from mtlkit.runs import TOKENIZER, finish, staged
+from mtlkit.runs import TOKENIZER
+from mtlkit.staging import finish, staged
 from mtlkit.training.router import fit_router
 
 THINGS = ("film", "play", "song", "book", "meal", "walk", "talk", "game")

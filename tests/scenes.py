@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from mtlkit.config.architecture import Stage
-from mtlkit.runs import RunRecord, finish, staged
+from mtlkit.runs import RunRecord
+from mtlkit.staging import finish, staged
 from mtlkit.states import StateFolder
 
 COMMAND = "mtlkit train-mtl --epochs 2"

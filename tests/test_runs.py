@@ -18,13 +18,12 @@ from mtlkit.model.digest import digest_of
 from mtlkit.runs import (
     amend,
     file_digest,
-    finish,
     newest,
     read_record,
-    staged,
     verify,
     write_json,
 )
+from mtlkit.staging import finish, staged
 
 Rename = Callable[[Path, Path], Path]
 
@@ -80,8 +79,7 @@ def test_staged_keeps_an_old_run_as_it_is_when_the_work_fails(tmp_path: Path) ->
 
 
 def test_an_old_run_is_replaced_only_at_the_end_and_wholly(tmp_path: Path) -> None:
-    out = make_run(tmp_path / "run", "old")
-    (out / "notes.txt").write_text("of the old run")
+    out = make_run(tmp_path / "run", "old", before_the_end=lambda folder: (folder / "old.txt").touch())
     with staged(out) as folder:
         (folder / "model.safetensors").write_text("new")
         assert (out / "model.safetensors").read_text() == "old"
@@ -97,7 +95,7 @@ def test_an_error_in_the_last_rename_keeps_the_old_run(  # fault 6
 ) -> None:
     out = make_run(tmp_path / "run", "old")
     before = digest_of(out)
-    rename: Rename = Path.rename
+    rename: Rename = Path.replace
     monkeypatch.setattr(disk, "exchange", lambda *_: False)  # as on systems that cannot
 
     def broken(self: Path, target: Path) -> Path:
@@ -107,7 +105,7 @@ def test_an_error_in_the_last_rename_keeps_the_old_run(  # fault 6
         return rename(self, target)
 
     with pytest.raises(OSError, match="Input/output error"):
-        make_run(out, "new", before_the_end=lambda _: monkeypatch.setattr(Path, "rename", broken))
+        make_run(out, "new", before_the_end=lambda _: monkeypatch.setattr(Path, "replace", broken))
     verify(out)
     assert digest_of(out) == before
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
@@ -129,7 +127,7 @@ def test_an_error_in_a_sync_keeps_the_old_run(tmp_path: Path, monkeypatch: pytes
 
 def test_every_file_is_synced_before_the_folder_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[tuple[str, str]] = []
-    fsync, rename = os.fsync, Path.rename
+    fsync, rename = os.fsync, Path.replace
 
     def watched_fsync(descriptor: int) -> None:
         done.append(("sync", Path(os.readlink(f"/proc/self/fd/{descriptor}")).name))
@@ -142,7 +140,7 @@ def test_every_file_is_synced_before_the_folder_gets_its_name(tmp_path: Path, mo
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("no /proc to tell the name of an open file")
     monkeypatch.setattr(os, "fsync", watched_fsync)
-    monkeypatch.setattr(Path, "rename", watched_rename)
+    monkeypatch.setattr(Path, "replace", watched_rename)
     make_run(tmp_path / "run")
     place = done.index(("rename", "run"))
     assert {name for _, name in done[:place]} >= {"model.safetensors", "config.json", "run.json"}
@@ -244,3 +242,33 @@ def test_a_record_of_a_newer_format_says_to_update(tmp_path: Path) -> None:
 def test_a_folder_without_a_record_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match=r"not a run of mtlkit \(run\.json is missing\)"):
         verify(tmp_path)
+
+
+def test_a_record_is_amended_by_a_synced_file_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_run(tmp_path / "run")
+    done: list[tuple[str, Path]] = []
+    sync, rename = disk.sync, disk.rename
+    monkeypatch.setattr(disk, "sync", lambda path: (done.append(("sync", path)), sync(path)))
+    monkeypatch.setattr(disk, "rename", lambda source, target: (done.append(("rename", source)), rename(source, target)))
+    amend(folder, {"score": 1.0})
+    (first, written), (second, renamed), last = done
+    assert (first, second, written.name) == ("sync", "rename", "run.json")
+    assert written == renamed  # synced before it has its name
+    assert written.parent != folder
+    assert last == ("sync", folder)
+
+
+def test_every_file_is_verified_also_in_folders_below(tmp_path: Path) -> None:  # fault 4
+    def best(folder: Path) -> None:
+        (folder / "best" / "topic").mkdir(parents=True)
+        (folder / "best" / "topic" / "model.safetensors").write_text("weights")
+
+    out = make_run(tmp_path / "run", before_the_end=best)
+    path = out / "best" / "topic" / "model.safetensors"
+    assert "best/topic/model.safetensors" in verify(out).files
+    path.write_text("weightz")
+    with pytest.raises(IntegrityError, match=r"best/topic/model\.safetensors: SHA-256 is"):
+        verify(out)
+    path.unlink()
+    with pytest.raises(IntegrityError, match=r"best/topic/model\.safetensors: missing"):
+        verify(out)

@@ -15,7 +15,8 @@ from faults import CODES, Case, failing_at, killed_at_each, places, watch
 from scenes import SCENES, save
 
 from mtlkit.errors import SavingError
-from mtlkit.runs import check_place, holds_state, verify
+from mtlkit.outputs import check_folder
+from mtlkit.runs import holds_state, verify
 from mtlkit.states import StateFolder
 
 SAVES: dict[Case, tuple[Any, Any]] = {
@@ -94,7 +95,7 @@ def test_killed_when_a_run_is_finished_what_stood_there_or_the_new_run_stands(  
     for folder in killed[case]:
         out = folder / "run"
         if not case[1]:
-            check_place(out, overwrite=True)  # as the next command does; with an exchange nothing is ever amiss
+            check_folder(out, [], overwrite=True)  # as the next command does; with an exchange nothing is ever amiss
         ends.append(standing(out))
     change = ends.index("new")
     assert change >= 6

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import signal
 import sys
@@ -14,14 +13,13 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from mtlkit import __version__
+from mtlkit import __version__, disk
 from mtlkit.cli import check_data, curves, embed, evaluate, export, info, predict, pretrain, train_mtl, train_sentence
 from mtlkit.cli.console import SHOWN, close_stdout, reader_left
 from mtlkit.cli.options import with_values
 from mtlkit.errors import DataError, MtlkitError, StoppedError
 
 INTERRUPTED, TERMINATED = 130, 143
-FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}  # a disk, a file, what a user may fill
 
 app = typer.Typer(
     name="mtlkit",
@@ -52,16 +50,30 @@ def root(
 
 
 class Terminated(BaseException):
-    """SIGTERM, raised where the program stands so that what was begun is cleaned up."""
+    """SIGTERM or SIGHUP, raised where the program stands so that what was begun is cleaned up."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.exit_code = 128 + number
 
 
-def terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated
+def terminate(number: int, _frame: FrameType | None) -> None:
+    if number != signal.SIGTERM:
+        signal.signal(number, signal.SIG_IGN)  # several come when a terminal closes; the others must not disturb the cleaning up
+    raise Terminated(number)
+
+
+def heed_signals() -> None:
+    """SIGTERM and SIGHUP end the program in good order. A SIGHUP that is ignored, as under nohup, stays ignored."""
+    signal.signal(signal.SIGTERM, terminate)
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
+        signal.signal(hangup, terminate)
 
 
 def main() -> NoReturn:
-    """Runs the command line. Exit codes: 0 ok, 1 bug, 2 usage, 3 data, 4 integrity, 5 diverged, 6 network, 130, 143."""
-    signal.signal(signal.SIGTERM, terminate)
+    """Runs the command line. Exit codes: 0 ok, 1 bug, 2 usage, 3 data, 4 integrity, 5 diverged, 6 network, 129, 130, 143."""
+    heed_signals()
     logging.getLogger("mtlkit").addHandler(SHOWN)
     Console.on_broken_pipe = reader_left  # type: ignore[method-assign,assignment]  # that of Typer's help, too
     if isinstance(sys.stdout, TextIOWrapper):
@@ -73,13 +85,13 @@ def main() -> NoReturn:
         fail(str(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
-    except Terminated:
-        fail("terminated", TERMINATED)
+    except Terminated as error:
+        fail("terminated" if error.exit_code == TERMINATED else "the terminal was closed (SIGHUP)", error.exit_code)
     except BrokenPipeError:
         close_stdout()
         sys.exit(0)
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in disk.FULL:
             raise
         close_stdout()
         fail(f"no room left ({error.strerror}); make some and run this again", DataError.exit_code)
@@ -106,6 +118,6 @@ def fail(message: str, code: int) -> NoReturn:
     """One line on stderr, whatever the message holds."""
     from mtlkit.report.text import printable
 
-    with suppress(BrokenPipeError):
+    with suppress(OSError):  # nobody reads it, or its terminal was closed
         print(f"mtlkit: {printable(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from rich.console import Console
 
@@ -24,6 +25,33 @@ def reader_left(console: Console) -> None:
     console.quiet = True
 
 
+class StandardError:
+    """sys.stderr; a terminal that was closed counts as a reader that left, so that a training still saves and stops well."""
+
+    def _stream(self) -> TextIO:
+        stream: TextIO = getattr(sys.stderr, "rich_proxied_file", sys.stderr)  # rich's live view takes its place
+        return stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream().write(text)
+        except OSError as error:
+            raise _left(error) from None
+
+    def flush(self) -> None:
+        try:
+            self._stream().flush()
+        except OSError as error:
+            raise _left(error) from None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream(), name)
+
+
+def _left(error: OSError) -> OSError:
+    return BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) if error.errno == errno.EIO else error
+
+
 @cache
 def stdout() -> Console:
     return Console(highlight=False, soft_wrap=False)
@@ -31,7 +59,7 @@ def stdout() -> Console:
 
 @cache
 def stderr() -> Console:
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, file=cast("TextIO", StandardError()), highlight=False)
 
 
 def say(text: str, style: str | None = None) -> None:

@@ -31,11 +31,10 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
     With --similarity: the similarity of every pair alone, piped as one JSON object a text. It is the cosine, unless the model
     says otherwise.
     """
-    from mtlkit.data.vectors import check_output
     from mtlkit.recipes import embed as recipe
 
     if options.output is not None:
-        check_output(options.output)
+        recipe.check_output(options)
     loaded, found = recipe.open_model(options)
     say(f"model: {found}, {found.reason}")
     say_notes(loaded)

@@ -27,6 +27,9 @@ def follow(steps: Iterator[Progress]) -> int:
         for step in steps:
             texts = step.texts
             embedded = step if step.stage == "embedded" else embedded
+            if step.stage == "finished":
+                say("the output is finished already, with the same model and texts; nothing is left to resume")
+                continue
             text = line(step, time.monotonic() - started)
             if live:
                 live.update(Text(text), refresh=True)

@@ -16,6 +16,7 @@ from mtlkit.cli.console import close_stdout
 from mtlkit.config.fields import Declaration
 from mtlkit.config.small_files import Unreadable, read_text
 from mtlkit.errors import OptionError, UsageError, listed, suggest
+from mtlkit.outputs import Input, check_inputs
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,12 +24,19 @@ else:
     import tomli as tomllib
 
 Options = TypeVar("Options")
+OUTPUTS = ("out", "output")  # options that name what a command writes
 
 # in the order of --help
 PANELS = (
     *("Data", "Objective", "Model", "Training", "Several tasks"),
     *("Freezing", "Keeping what was learned", "Output", "Run", "Machine"),
 )
+
+
+def check_config(out: Path | None, config: Path | None, option: str) -> None:
+    """An output is not the file of options. Raises UsageError."""
+    if out is not None and config is not None:
+        check_inputs(out, [Input(config, "--config")], option)
 
 
 def add_command(
@@ -38,9 +46,12 @@ def add_command(
 
     def run(**values: Any) -> None:
         as_json = values.pop("json")
-        values.pop("config")
+        config = values.pop("config")
         try:
-            handler(options(**values), as_json)
+            given = options(**values)
+            for name in OUTPUTS:
+                check_config(getattr(given, name, None), config, f"--{name}")
+            handler(given, as_json)
             sys.stdout.flush()
         except OptionError as error:
             raise UsageError(f"--{error.field.replace('_', '-')}: {error.reason}") from None

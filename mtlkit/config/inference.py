@@ -90,8 +90,8 @@ class EmbedOptions(VectorOptions, TextOptions):
     batch_tokens: int | None = option(
         None, "Tokens of a batch.", panel=OUTPUT, minimum=8, default_text="3072 on a CPU, 65536 on a GPU"
     )
-    resume: bool = option(False, "Go on with what an earlier run of the same --output had done.", panel=OUTPUT)
-    overwrite: bool = option(False, "Start again, whatever an earlier run of the same --output had done.", panel=OUTPUT)
+    resume: bool = option(False, "Continue an unfinished run of the same --output.", panel=OUTPUT)
+    overwrite: bool = option(False, "Replace --output, and discard what an unfinished run of it did.", panel=OUTPUT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +151,7 @@ class ExportOptions(CheckedOptions):
         panel=OUTPUT,
     )
     card: Path | None = option(None, "A file of Markdown that goes into the model card.", panel=OUTPUT)
-    overwrite: bool = option(False, "Replace the export that stands there.", panel=OUTPUT)
+    overwrite: bool = option(False, "Replace an export of the same format in DIR.", panel=OUTPUT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +161,7 @@ class CurvesOptions(CheckedOptions):
     run: Path | None = run_argument("Folder of a run, or a metrics.jsonl.")
     runs: Path = runs_folder()
     output: Path | None = option(None, "Draw the curves to an .svg or .png file.", panel=OUTPUT, short="-o")
+    overwrite: bool = option(False, "Replace --output where it exists.", panel=OUTPUT)
     smooth: int | None = option(
         None,
         "Steps of a task that a smoothed loss stands for; 1 is no smoothing.",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,31 +111,22 @@ WRITERS: dict[str, type[NpyWriter] | type[JsonlWriter] | type[ParquetWriter] | t
 }
 
 
-def check_output(path: Path) -> None:
-    """Raises UsageError for a suffix that is not known or a place that cannot be written, before any work is done."""
+def check_suffix(path: Path) -> None:
+    """Raises UsageError for a suffix that is not known."""
     if path.suffix.lower() not in WRITERS:
         raise UsageError(f"--output {path}: suffix {path.suffix!r} is not one of {listed(WRITERS)}")
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise UsageError(f"--output {path} cannot be written; name a file in a folder that exists and is yours")
 
 
 @contextmanager
 def vector_file(path: Path, dim: int, folder: Path | None = None) -> Iterator[Writer]:
-    """Writes beside `path`, or in `folder` on the same disk, syncs, and renames at the end, so that a file that stands there is
-    whole or untouched."""
+    """Writes beside `path`, or in `folder` on the same disk, syncs, and renames at the end, so that a file that is there already
+    stays untouched until then. A link stays a link. Raises DataError."""
     try:
-        handle, name = tempfile.mkstemp(dir=folder or path.parent, prefix=f".{path.name}.")
-        beside = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                writer = WRITERS[path.suffix.lower()](file, dim)
-                try:
-                    yield writer
-                finally:  # after a failure too: a writer left open would complain once the file is gone
-                    writer.close()
-            disk.settle(beside)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with disk.atomic_file(path.resolve(), folder) as file:
+            writer = WRITERS[path.suffix.lower()](file, dim)
+            try:
+                yield writer
+            finally:  # after a failure too: a writer left open would complain once the file is gone
+                writer.close()
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None

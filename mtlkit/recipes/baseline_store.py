@@ -20,8 +20,8 @@ from mtlkit.data.tables import read_for_evaluation
 from mtlkit.data.tasks import LabelledTexts, prepare
 from mtlkit.inference.compute import Compute
 from mtlkit.metrics import Array
+from mtlkit.recipes.command_line import command_line, plain
 from mtlkit.recipes.preparing import Prepared
-from mtlkit.recipes.saving import command_line, plain
 from mtlkit.store import BASELINES, Arrays, Entry, digest, entry, fits
 
 OUTPUTS = "outputs."  # begins the name of an array, before that of the task

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from mtlkit.config.inference import CurvesOptions
+from mtlkit.disk import atomic_file, saving
 from mtlkit.errors import UsageError, listed, suggest
+from mtlkit.outputs import Input, check_file
+from mtlkit.recipes.command_line import command_line
+from mtlkit.recipes.inputs import inputs_of
 from mtlkit.report.series import Curves, read_curves
 from mtlkit.runs import LOG, STATE, newest
+from mtlkit.state_lock import locked
 
 FORMATS = (".svg", ".png")
 
@@ -27,14 +31,19 @@ class ShownCurves:
 def curves(options: CurvesOptions) -> ShownCurves:
     """Reads the log and writes the picture, if any. Raises UsageError, before any work where it can; IntegrityError for a log
     that is damaged."""
+    inputs = inputs_of(options)
     if options.output is not None:
         check_picture(options.output)
+        check_file(options.output, inputs, overwrite=options.overwrite)
     log, reason = find_log(options.run, options.runs)
+    inputs.append(Input(log, "the log"))
     found = read_curves(log)
     if not found.tasks:
         raise UsageError(f"{log} holds no step yet; there is nothing to show")
     if options.output is not None:
-        write_picture(found, options.output, log.resolve().parent.name, options.smooth)
+        with locked(options.output, command_line("curves", options), option="--output"):
+            check_file(options.output, inputs, overwrite=options.overwrite)
+            write_picture(found, options.output, log.resolve().parent.name, options.smooth)
     return ShownCurves(found, log, reason)
 
 
@@ -56,21 +65,17 @@ def find_log(asked: Path | None, runs: Path) -> tuple[Path, str]:
 
 
 def check_picture(path: Path) -> None:
-    """Raises UsageError where a picture cannot be written."""
+    """Raises UsageError where no picture can be made."""
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"--output {path}: suffix {path.suffix!r} is not one of {listed(FORMATS)}")
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise UsageError(f"--output {path} cannot be written; name a file in a folder that exists and is yours")
     if find_spec("matplotlib") is None:
         raise UsageError(f"--output {path} needs matplotlib; install it with: pip install 'mtlkit[pictures]'")
 
 
 def write_picture(found: Curves, path: Path, title: str, span: int | None) -> None:
-    """Writes the picture. Raises UsageError."""
+    """Writes the picture. Raises SavingError."""
     from mtlkit.report.pictures import curve_picture
 
     picture = curve_picture(found, "svg" if path.suffix.lower() == ".svg" else "png", title, span)
-    try:
-        path.write_bytes(picture)
-    except OSError as error:
-        raise UsageError(f"--output {path} cannot be written: {error.strerror}") from None
+    with saving(path), atomic_file(path.resolve()) as file:
+        file.write(picture)

@@ -15,16 +15,21 @@ from mtlkit.config.inference import EmbedOptions, ModelOptions, TextOptions
 from mtlkit.config.vector_settings import Similarity
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.parts import Parts
-from mtlkit.data.vectors import check_output
+from mtlkit.data.vectors import check_suffix
 from mtlkit.errors import UsageError, rows_from
 from mtlkit.model.digest import digest_of
+from mtlkit.outputs import check_file
 from mtlkit.recipes.ahead import ahead
+from mtlkit.recipes.command_line import command_line
 from mtlkit.recipes.finding import Found, find_model
+from mtlkit.recipes.finished_output import TextsDigest, check_finished, note_finished
+from mtlkit.recipes.inputs import inputs_of
 from mtlkit.recipes.loading import LoadedModel, load
 from mtlkit.recipes.texts import count_texts, parts, reads_standard_input, stream_texts
 from mtlkit.recipes.vectors import cut, unit, width_of
 from mtlkit.recipes.vectors import similarities as similarity_matrix
 from mtlkit.runs import is_export
+from mtlkit.state_lock import locked
 
 MOST_COMPARED = 4096  # texts: their matrix has 64 MB
 
@@ -57,9 +62,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Progress:
-    """How many texts are through a stage, of how many where that is known; `kept` were done by an earlier run."""
+    """How many texts are through a stage, of how many where that is known; `kept` were done by an earlier run. `finished`: all
+    were, and nothing was written."""
 
-    stage: Literal["embedded", "written"]
+    stage: Literal["embedded", "written", "finished"]
     texts: int
     total: int | None
     kept: int
@@ -108,37 +114,57 @@ def similarities(options: EmbedOptions, loaded: LoadedModel, standard_input: Tex
     return Similarities(texts, similarity_matrix(np.concatenate(vectors), kind), kind)
 
 
+def check_output(options: EmbedOptions, model: Found | None = None) -> None:
+    """Whether `options.output` may be written, before any work. Raises UsageError."""
+    if options.output is None:
+        raise UsageError("no --output to write to")
+    if options.resume and options.overwrite:
+        raise UsageError("--resume and --overwrite are given; use one of them")
+    check_suffix(options.output)
+    check_file(options.output, inputs_of(options, model), overwrite=options.overwrite or options.resume)
+
+
 def embed_to_file(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[Progress]:
     """Writes the vectors to `options.output`, part by part. What is done outlives any end but success: see `Parts`.
 
     Raises UsageError, DataError.
     """
-    if options.output is None:
-        raise UsageError("no --output to write to")
-    if options.resume and options.overwrite:
-        raise UsageError("--resume and --overwrite are given; use one of them")
-    check_output(options.output)
+    model = Found(loaded.path, "")
+    check_output(options, model)
+    assert options.output is not None
+    with locked(options.output, command_line("embed", options), option="--output"):
+        check_output(options, model)  # as another command may have written it meanwhile
+        done = Parts(options.output, _made_by(options, loaded))
+        if options.resume and options.output.exists() and not done.any():
+            count = check_finished(options.output, done.made_by, stream_texts(options, standard_input))
+            yield Progress("finished", count, count, count)
+        else:
+            yield from _embed_parts(options, loaded, standard_input, done)
+
+
+def _embed_parts(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO, done: Parts) -> Iterator[Progress]:
+    """Makes the parts that are not there, and the output of all."""
     width = width_of(options, loaded)
     total = count_texts(options)
-    done = Parts(options.output, _made_by(options, loaded))
     done.open(options.resume, options.overwrite)
-    texts = kept = count = 0
+    texts, kept, count = TextsDigest(), 0, 0
     try:
         with closing(_encoded(options, loaded, standard_input, done)) as stream:
             for part in stream:
                 if part.encoded is None:
                     kept += len(part.texts)
                 else:
-                    with rows_from(texts):
+                    with rows_from(texts.count):
                         vectors = _vectors(options, loaded, part.encoded)
                     done.write(part.number, part.texts, vectors)
-                texts += len(part.texts)
+                texts.add(part.texts)
                 count += 1
-                yield Progress("embedded", texts, total, kept)
+                yield Progress("embedded", texts.count, total, kept)
         written = 0
         for more in done.assemble(count, width):
             written += more
-            yield Progress("written", written, texts, kept)
+            yield Progress("written", written, texts.count, kept)
+        note_finished(done.output, done.made_by, texts)
     finally:
         if not done.any():
             done.remove()

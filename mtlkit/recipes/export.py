@@ -6,18 +6,23 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from mtlkit import disk
 from mtlkit.config.inference import ExportFormat, ExportOptions
 from mtlkit.config.small_files import read_text
 from mtlkit.errors import UsageError
 from mtlkit.model.description import is_foreign
 from mtlkit.model.digest import digest_of
+from mtlkit.outputs import check_folder
 from mtlkit.recipes.checking import check_texts, difference_from_source, largest_difference, our_outputs
+from mtlkit.recipes.command_line import command_line, plain
 from mtlkit.recipes.exporters import EXPORTERS
 from mtlkit.recipes.finding import Found, find_model
-from mtlkit.recipes.saving import command_line, plain
+from mtlkit.recipes.inputs import inputs_of
 from mtlkit.recipes.weights import Weights, load_weights
 from mtlkit.report.card import model_card
-from mtlkit.runs import TOKENIZER, RunRecord, check_place, finish, staged
+from mtlkit.runs import CARD, TOKENIZER, RunRecord
+from mtlkit.staging import finish, staged, sweep
+from mtlkit.state_lock import locked
 
 LEFT_OUT = "\nThe {} of the run is left out, as this format has no place for it.\n"
 
@@ -60,8 +65,17 @@ def choose_export(options: ExportOptions) -> Choice:
         raise UsageError(f"{found} is no run of yours, and nothing is written into it; name a folder for the export as DIR")
     card = card_text(options)
     out = options.out or found.path / options.format
-    check_place(out, options.overwrite, option="DIR", what="export of this format", marks=exporter.marks)
-    return Choice(found, out, card)
+    choice = Choice(found, out, card)
+    check_export(options, choice)
+    return choice
+
+
+def check_export(options: ExportOptions, choice: Choice) -> None:
+    """Whether the export may be written where it is to go. Raises UsageError."""
+    found, out = choice.found, choice.out
+    inside = found.path if out.name == options.format else None  # where exports go when no DIR is given
+    what, marks = "export of this format", EXPORTERS[options.format].marks
+    check_folder(out, inputs_of(options, found), overwrite=options.overwrite, option="DIR", what=what, marks=marks, inside=inside)
 
 
 def installation(format: ExportFormat) -> str:
@@ -84,23 +98,31 @@ def export(options: ExportOptions, choice: Choice | None = None) -> Exported:
         model.router = None
     checks_source = weights.record is None and find_spec("sentence_transformers") is not None
     from_source = difference_from_source(found.path, weights) if checks_source else None
-    with staged(out) as folder:
-        exporter.write(folder, weights)
-        weights.encoder.tokenizer.save(str(folder / TOKENIZER), pretty=False)
-        difference = None
-        if find_spec(exporter.checked_by) is not None:
-            texts = check_texts(weights.encoder, cut=exporter.cuts(weights))
-            difference = largest_difference(
-                our_outputs(weights, texts), exporter.outputs(folder, weights, texts), exporter.tolerance
-            )
-        record = _record(options, found, weights)
-        tasks = tuple(model.tasks.values())
-        use = choice.card + exporter.use(weights) + "".join(LEFT_OUT.format(part) for part in left_out)
-        card = model_card(record, model.backbone.architecture, tasks, use, exporter.front, "exported")
-        (folder / "README.md").write_text(card, encoding="utf-8")
-        finish(folder, out, record, exporter.record)
+    with locked(out, command_line("export", options), option="DIR"), disk.saving(out):
+        check_export(options, choice)  # as another export may have ended meanwhile
+        sweep(out)
+        with staged(out) as folder:
+            difference = _write(folder, options, choice, weights, left_out)
     dim = weights.checkpoint.vectors.truncate_dim or model.dim
     return Exported(out, min(dim, model.dim), tuple(model.tasks), difference, left_out, from_source, weights.note)
+
+
+def _write(folder: Path, options: ExportOptions, choice: Choice, weights: Weights, left_out: tuple[str, ...]) -> float | None:
+    """Writes an export into a staged folder and gives it its place; its largest difference from the model, if it was checked."""
+    model, exporter = weights.model, EXPORTERS[options.format]
+    exporter.write(folder, weights)
+    disk.write(folder / TOKENIZER, weights.encoder.tokenizer.to_str().encode())
+    difference = None
+    if find_spec(exporter.checked_by) is not None:
+        texts = check_texts(weights.encoder, cut=exporter.cuts(weights))
+        outputs = exporter.outputs(folder, weights, texts)
+        difference = largest_difference(our_outputs(weights, texts), outputs, exporter.tolerance)
+    record = _record(options, choice.found, weights)
+    use = choice.card + exporter.use(weights) + "".join(LEFT_OUT.format(part) for part in left_out)
+    card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()), use, exporter.front, "exported")
+    disk.write(folder / CARD, card.encode())
+    finish(folder, choice.out, record, exporter.record)
+    return difference
 
 
 def card_text(options: ExportOptions) -> str:

@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from mtlkit.config.paths import expand
 from mtlkit.data.grammar import parse_source
 from mtlkit.errors import MtlkitError
 from mtlkit.outputs import Input
@@ -29,9 +30,9 @@ def inputs_of(options: Any, *found: Found | None) -> list[Input]:
         if value is None:
             continue
         if item.name in FILES:
-            inputs.append(Input(Path(value).expanduser(), flag))
+            inputs.append(Input(expand(value), flag))
         elif item.name in MODELS and value != "scratch":
-            inputs.append(Input(mini_folder() if value == MINI else Path(value).expanduser(), f"the model {flag}"))
+            inputs.append(Input(mini_folder() if value == MINI else expand(value), flag))
         elif item.name in SOURCES:
             inputs += _sources([value] if isinstance(value, str) else value, flag)
     if getattr(options, "texts", None) == ["-"]:
@@ -47,7 +48,7 @@ def _sources(values: Iterable[str], flag: str) -> Iterator[Input]:
             with suppress(MtlkitError):
                 address = parse_source(source)[0] if source else ""
                 if address and not address.startswith("sample:"):
-                    yield Input(Path(address).expanduser(), flag)
+                    yield Input(expand(address), flag)
 
 
 def _model(found: Found) -> Iterator[Input]:
@@ -55,5 +56,5 @@ def _model(found: Found) -> Iterator[Input]:
     name = RECORD if (found.path / RECORD).is_file() else EXPORT_RECORD
     with suppress(MtlkitError):
         parent = read_record(found.path, name).parent
-        if parent and parent.get("path"):
+        if parent and parent.get("path") not in (None, MINI):
             yield Input(Path(parent["path"]), f"the start of {found},")

@@ -29,7 +29,8 @@ from mtlkit.recipes.perplexity import held_out_windows, perplexity
 from mtlkit.recipes.saving import Making, Product, save_run
 from mtlkit.recipes.source_notes import source_notes
 from mtlkit.recipes.workplace import Workplace, workplace
-from mtlkit.runs import TOKENIZER, staged
+from mtlkit.runs import TOKENIZER
+from mtlkit.staging import staged
 from mtlkit.training.events import Event, Finished, Note, result
 from mtlkit.training.loop import DivergedStep
 from mtlkit.training.next_token import NextTokenTraining
@@ -89,7 +90,7 @@ def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Itera
     )
     if place.begun:
         training.load(place.begun)
-    with place.log() as log:
+    with place.log(saver) as log:
         try:
             yield from training.events(log, saver)
         except DivergedStep as error:
@@ -99,10 +100,11 @@ def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Itera
         metrics: dict[str, Any] = perplexity(model, corpus.validation, corpus.held_out, compute)
         metrics |= {"tokens": training.reached.seen, "tokens_per_second": training.reached.speed}
         print(to_json({"step": training.steps, "validation": metrics}), file=log)
+    saver.ended(training.reached.step, training.snapshot)
     if options.keep_state:
         saver.save(training.reached.step, training.snapshot(complete=True))
     product = Product(MultiTaskModel(model), corpus.tokenizer, "base", Encoding(options.context), corpus.records)
-    with staged(out) as folder:
+    with place.saving(saver), staged(out) as folder:
         place.hand_over(folder)
         save_run(folder, out, product, Making("pretrain", options, corpus.data), metrics)
     place.end()

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from mtlkit.config.common import TrainingOptions
 from mtlkit.errors import IntegrityError, UsageError
-from mtlkit.recipes.saving import plain
+from mtlkit.recipes.command_line import plain
 from mtlkit.runs import RECORD, RunRecord, read_record
 from mtlkit.states import StateFolder
 

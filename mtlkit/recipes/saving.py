@@ -2,51 +2,28 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
+from mtlkit import disk
 from mtlkit.config.architecture import Encoding, Stage
 from mtlkit.config.common import TrainingOptions
-from mtlkit.config.inference import ExportOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.recipes.command_line import command_line, plain
 from mtlkit.report.card import model_card
-from mtlkit.runs import TOKENIZER, RunRecord, finish, staged
+from mtlkit.runs import CARD, TOKENIZER, RunRecord
+from mtlkit.staging import finish, staged
 from mtlkit.training.events import BestOfTask
 from mtlkit.training.snapshot import copy_into
 
 BEST = "best"  # in a run: the models of each task's best evaluation
-
-
-def plain(options: TrainingOptions | ExportOptions) -> dict[str, Any]:
-    """Options as JSON can hold them."""
-    return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()}
-
-
-def command_line(command: str, options: TrainingOptions | ExportOptions) -> str:
-    """The command that gives these options, leaving out what stands at its default, and that a training went on."""
-    words = ["mtlkit", command]
-    positional = {item.name for item in fields(options) if "option" in item.metadata and item.metadata["option"].positional}
-    defaults = plain(type(options)())
-    for name, value in plain(options).items():
-        if value == defaults[name] or value is None or name == "resume":
-            continue
-        flag = f"--{name.replace('_', '-')}"
-        if name in positional:
-            words += value if isinstance(value, list) else [value]
-        elif isinstance(value, bool):
-            words.append(flag)
-        else:
-            for one in value if isinstance(value, list) else [value]:
-                words += [flag, str(one)]
-    return shlex.join(words)
 
 
 @dataclass(frozen=True)
@@ -76,12 +53,12 @@ def save_run(folder: Path, out: Path, product: Product, made: Making, metrics: d
     """Writes model, tokenizer, card and record into the staged folder and moves it to its place."""
     model = product.model
     save_model(model, folder, product.stage, product.encoding, sources=product.sources, vectors=product.vectors)
-    product.tokenizer.save(str(folder / TOKENIZER))
+    disk.write(folder / TOKENIZER, product.tokenizer.to_str(pretty=True).encode())
     options = replace(made.options, resume=None)  # what makes the run, not how it came about
     command = command_line(made.command, options)
     record = RunRecord(product.stage, command, plain(options), options.seed, made.data, metrics, made.parent)
     card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()))
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    disk.write(folder / CARD, card.encode())
     finish(folder, out, record)
 
 

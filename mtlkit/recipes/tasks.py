@@ -20,7 +20,8 @@ from mtlkit.recipes.terms import Stages, check, regime_of
 from mtlkit.recipes.weights import load_weights
 from mtlkit.recipes.workplace import Workplace, workplace
 from mtlkit.report.sharing import in_words as sharing_words
-from mtlkit.runs import TOKENIZER, amend, staged
+from mtlkit.runs import TOKENIZER, amend
+from mtlkit.staging import staged
 from mtlkit.store import CACHE
 from mtlkit.training.events import Event, Finished, Note, Sharing
 from mtlkit.training.fit import Surroundings, fit
@@ -77,6 +78,7 @@ def _next(options: Options, stages: Stages, out: Path, sources: Iterable[str]) -
 def _prepare(options: Options, stages: Stages, place: Workplace[Any]) -> Generator[Event, None, Ready]:
     compute = choose_compute(options.device, options.precision)
     checked = check(replace(options, init=place.init), stages)
+    place.check_start(checked.found)
     yield Note(
         f"starting from {checked.found}, {checked.found.reason}" if checked.found else "starting from fresh weights, as asked"
     )
@@ -99,7 +101,7 @@ def _train(options: Options, stages: Stages, place: Workplace[Any], ready: Ready
     yield from place.said()
     probe = start.encoder.encode(probe_texts()) if prepared.known else None
     outcome = Outcome()
-    with place.log() as log:
+    with place.log(saver) as log:
         more = (saver, options.keep_state, place.begun, place.extends)
         surroundings = Surroundings(ready.compute, log, out.parent / CACHE, probe, *more)
         try:
@@ -112,7 +114,7 @@ def _train(options: Options, stages: Stages, place: Workplace[Any], ready: Ready
     sources = {name: record for name, record in start.sources.items() if name in start.model.tasks} | dict(prepared.sources)
     product = Product(start.model, start.encoder.tokenizer, stages.stage, start.encoder.encoding, sources, start.vectors)
     made = Making(stages.command, options, prepared.data, start.parent)
-    with staged(out) as folder:
+    with place.saving(saver), staged(out) as folder:
         place.hand_over(folder)
         if ready.regime.mixing.keep_best:
             save_bests(folder, product, made, outcome.bests)

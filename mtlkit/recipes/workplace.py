@@ -15,14 +15,19 @@ from typing import Any, Generic, TextIO
 
 import torch
 
+from mtlkit import disk
 from mtlkit.config.paths import expand
 from mtlkit.config.saving import parse_save_every
-from mtlkit.errors import StoppedError, UsageError, listed
+from mtlkit.errors import SavingError, StoppedError, UsageError, listed
 from mtlkit.inference.compute import Compute
 from mtlkit.model.digest import is_digest_of
+from mtlkit.outputs import check_folder, check_inputs
+from mtlkit.recipes.command_line import command_line, plain
+from mtlkit.recipes.finding import Found
+from mtlkit.recipes.inputs import inputs_of
 from mtlkit.recipes.recalling import Options, Said, recalled, settled
-from mtlkit.recipes.saving import command_line, plain
-from mtlkit.runs import DIVERGED, LOG, RECORD, STATE, RunRecord, check_place, file_digest, read_record, sweep
+from mtlkit.runs import DIVERGED, LOG, RECORD, STATE, RunRecord, file_digest, read_record
+from mtlkit.staging import sweep
 from mtlkit.states import State, StateFolder
 from mtlkit.training.events import Note
 from mtlkit.training.loop import DivergedStep
@@ -71,6 +76,11 @@ class Workplace(Generic[Options]):
             return self.finished.parent["path"]
         found: str | None = self.state.plain["about"]["init"] if self.state else getattr(self.options, "init", None)
         return found
+
+    def check_start(self, found: Found | None) -> None:
+        """The model to start from is not what the run replaces. Raises UsageError."""
+        if self.options.resume is None:
+            check_inputs(self.out, inputs_of(self.options, found))
 
     def check_finished(self, data: Mapping[str, Any], parent: Mapping[str, str] | None) -> None:
         """What more is done with a finished run is done with its own data and start. Raises UsageError."""
@@ -147,10 +157,25 @@ class Workplace(Generic[Options]):
             )
 
     @contextmanager
-    def log(self) -> Iterator[TextIO]:
-        """The log, to go on with. A line is written at once, so that a kill costs none."""
-        with self.folder.log.open("a", encoding="utf-8", buffering=1) as log:
-            yield log
+    def log(self, saver: FolderSaver) -> Iterator[TextIO]:
+        """The log, to append to. A line is written at once, so that a kill costs none. Raises SavingError on a full disk."""
+        try:
+            with self.folder.log.open("a", encoding="utf-8", buffering=1) as log:
+                yield log
+        except OSError as error:
+            if error.errno not in disk.FULL:
+                raise
+            raise SavingError(f"{self.folder.log} cannot be written: {disk.reason(error)}; {saver.rescue()}") from None
+
+    @contextmanager
+    def saving(self, saver: FolderSaver) -> Iterator[None]:
+        """While the finished run is written: where the disk refuses it, a checkpoint keeps the training. Raises SavingError."""
+        try:
+            yield
+        except disk.WRITE_ERRORS as error:
+            raise SavingError(f"{self.out} cannot be saved: {disk.reason(error)}; {saver.rescue()}") from None
+        finally:
+            saver.final = None
 
     def hand_over(self, staged: Path) -> None:
         """Gives the staged run its log, and the last state where that is kept."""
@@ -163,7 +188,7 @@ class Workplace(Generic[Options]):
         path = self.folder.path / DIVERGED
         losses = [{name: value if math.isfinite(value) else str(value) for name, value in one.items()} for one in error.losses]
         found = {"step": error.index + 1, "losses": losses, "rows": texts}
-        path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        disk.write(path, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
         spiked = all(math.isfinite(value) for one in error.losses for value in one.values())
         said = f"{error}; the texts of the batch are in {path}{f'; skip it with: {self.go_on} --on-spike skip' if spiked else ''}"
         return DivergedStep(said, error.index, error.pieces, error.losses)
@@ -196,9 +221,12 @@ def workplace(options: Options, command: str, folder: str) -> Iterator[Workplace
         raise UsageError(f"--resume {out} goes on there, and --out says {options.out}; leave one out")
     if options.resume:
         options = recalled(options, command, out)
-    check_place(out, options.overwrite or options.resume is not None)
+    resumes = options.resume is not None
+    check_folder(out, inputs_of(options), overwrite=options.overwrite, resume=resumes)
     states, begun = StateFolder(out), (out / STATE).is_dir()
     with states.lock(command_line(command, options)):
+        # once more, as another training may have ended meanwhile
+        check_folder(out, inputs_of(options), overwrite=options.overwrite, resume=resumes)
         sweep(out)
         place = Workplace(options, command, out, states)
         if options.resume is not None:

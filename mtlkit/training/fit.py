@@ -17,7 +17,7 @@ from mtlkit.training.events import BestOfTask, Chosen, Event, Forgetting, Note, 
 from mtlkit.training.freezing import prefix_of
 from mtlkit.training.frozen_weights import PartTable, apply_freeze, multiples_of, prefix_depth
 from mtlkit.training.guards import Beginning, Guard
-from mtlkit.training.judging import Judge
+from mtlkit.training.judging import Judge, trained_weights
 from mtlkit.training.kept import keep_states, keep_vectors
 from mtlkit.training.ledger import Books, Ledger
 from mtlkit.training.make_balance import make_balance
@@ -30,7 +30,7 @@ from mtlkit.training.regime import Regime
 from mtlkit.training.resume import Saver
 from mtlkit.training.router import take_router, teach_router
 from mtlkit.training.schedules import Mix, make_plans
-from mtlkit.training.snapshot import Snapshot
+from mtlkit.training.snapshot import Snapshot, copy_into
 from mtlkit.training.stages import Frozen
 from mtlkit.training.timetable import Timetable
 from mtlkit.training.vectors import Pairs
@@ -117,8 +117,8 @@ class Fit:
             if self.watched or self.known:
                 yield ledger.epoch(0, 0)
         yield from course.events()
-        if self.surroundings.keeps and (saver := self.surroundings.saver):
-            saver.save(course.stand.step, course.snapshot(complete=True))
+        if saver := self.surroundings.saver:
+            self._end(course, saver)
         bests = ledger.bests
         assert bests.best is not None
         assert bests.chosen is not None
@@ -137,6 +137,18 @@ class Fit:
             yield BestOfTask(name, one.rank.score, one.epoch, one.step, one.weights)
         yield Note(ledger.seen())
         yield from (Note(text, warning=True) for text in ledger.taught_nothing())
+
+    def _end(self, course: Course, saver: Saver) -> None:
+        """The training is over; its last weights are put back should it have to be saved once more."""
+        last = trained_weights(self.model, self.never)
+
+        def snapshot() -> Snapshot:
+            copy_into(dict(self.model.named_parameters()), last)
+            return course.snapshot()
+
+        saver.ended(course.stand.step, snapshot)
+        if self.surroundings.keeps:
+            saver.save(course.stand.step, course.snapshot(complete=True))
 
     def _plan(self) -> Iterator[Note]:
         """What an epoch holds of each task."""

@@ -10,9 +10,12 @@ from types import FrameType
 from typing import Any, ClassVar, Protocol
 
 from mtlkit.config.saving import SaveEvery
-from mtlkit.errors import StoppedError
+from mtlkit.errors import SavingError, StoppedError
 from mtlkit.states import StateFolder
 from mtlkit.training.snapshot import Snapshot
+
+HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
+STOPS = [number for number in (signal.SIGINT, signal.SIGTERM, HANGUP) if number is not None]
 
 
 class Saver(Protocol):
@@ -26,11 +29,16 @@ class Saver(Protocol):
         """Saves it now."""
         ...
 
+    def ended(self, step: int, snapshot: Callable[[], Snapshot]) -> None:
+        """Takes note of how the training can still be saved after its last step, should the run itself not be."""
+        ...
+
 
 class Interrupts:
-    """While it is entered, SIGINT and SIGTERM end a training: before its first step at once, by a StoppedError with `said`; once
-    it is `patient`, at the next point where that does no harm. A second one does what it would do without. Only the main thread
-    of a program can be asked so.
+    """While it is entered, SIGINT, SIGTERM and SIGHUP end a training: before its first step at once, by a StoppedError with
+    `said`; once it is `patient`, at the next point where that does no harm. A second one does what it would do without, except
+    SIGHUP: several come when a terminal closes. A SIGHUP that the program ignores, as under nohup, stays ignored. Only the main
+    thread of a program can be asked so.
 
     `tell` is for the program that shows what happens: it is called when a stop has been asked for that is to come.
     """
@@ -45,7 +53,8 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+            heeded = [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._ask) for number in heeded}
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -54,7 +63,10 @@ class Interrupts:
         self._before = {}
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        again, self.asked = self.asked is not None, number
+        again = self.asked is not None
+        if again and number == HANGUP:
+            return
+        self.asked = number
         if again:
             handler = self._before[number]
             self.__exit__()
@@ -77,6 +89,23 @@ class FolderSaver:
     ) -> None:
         self.folder, self.every, self.interrupts, self.about, self.command = folder, every, interrupts, about, command
         self.saved, self.when = -1, time.monotonic()
+        self.final: tuple[int, Callable[[], Snapshot]] | None = None
+
+    def ended(self, step: int, snapshot: Callable[[], Snapshot]) -> None:
+        self.final = (step, snapshot)
+
+    def rescue(self) -> str:
+        """Saves the training as it was after its last step, unless that is done; what is kept, and the way on."""
+        refused = False
+        if self.final and self.final[0] != self.saved:
+            try:
+                self.save(self.final[0], self.final[1]())
+            except SavingError:
+                refused = True
+        kept = self.folder.newest_step()
+        if kept is None:
+            return f"no checkpoint is kept{', as there is no room for one either' if refused else ''}; make room and train again"
+        return f"the checkpoint of step {kept} is kept; make room and resume with: {self.command}"
 
     def begin(self, step: int) -> None:
         """The training goes on from a saved step."""

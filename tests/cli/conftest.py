@@ -43,7 +43,7 @@ Typed = Callable[..., Answer]
 def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Typed]:
     """`typed("embed", "a text", stdin=b"...", width=80, terminal=True)` runs the command line and returns its Answer."""
     monkeypatch.setattr(Console, "on_broken_pipe", Console.on_broken_pipe)
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 
     def run(*arguments: object, stdin: bytes = b"", width: int = 100, terminal: bool = False) -> Answer:
         monkeypatch.setattr(sys, "argv", ["mtlkit", *map(str, arguments)])
@@ -64,7 +64,8 @@ def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         return Answer(code if isinstance(code, int) else 0, STYLE.sub("", captured.out), captured.err, captured.out)
 
     yield run
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     console.stdout.cache_clear()
     console.stderr.cache_clear()
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in every phase of a training: nothing is lost, what is said is true, and a second one leaves at once."""
+"""Ctrl-C, SIGTERM and SIGHUP in every phase of a training: nothing is lost, and a second one leaves at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 from forks import Child, Forks
 from killing import TINY, differences, newest, states
 
+from mtlkit.cli.app import heed_signals
 from mtlkit.runs import verify
+from mtlkit.training.resume import Interrupts
 
 if TYPE_CHECKING:
     from .conftest import Command, Typed
@@ -39,9 +41,9 @@ def stopped(child: Child, *numbers: int) -> int:
     return child.wait()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_signal_stops_where_it_does_no_harm(  # faults 7, 8
+def test_a_signal_stops_where_it_does_no_harm(  # faults 7, 8, 44
     typed: Typed, forks: Forks, command: Command, whole: Path, tmp_path: Path, phase: str, number: int, code: int
 ) -> None:
     hold, call, said = PHASES[phase]
@@ -157,6 +159,36 @@ def test_sigterm_while_the_live_view_is_on(forks: Forks, command: Command, tmp_p
     assert stopped(child, signal.SIGTERM) == 143
     assert re.search(r"mtlkit: saved after step 14; go on with: mtlkit train-mtl --resume \S+\r\n$", child.err)
     assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") == 1
+
+
+def test_a_terminal_that_is_closed_costs_nothing(
+    typed: Typed, forks: Forks, command: Command, whole: Path, tmp_path: Path
+) -> None:  # fault 44
+    out = tmp_path / "run"
+    child = forks.start(*command, "--out", out, terminal=True, hold="torch.optim:AdamW.step", call=9)
+    child.held()
+    assert child.until(lambda: "tokens/s" in child.err)  # the live view is on
+    child.hang_up()  # the system sends SIGHUP; the shell of a session sends another
+    child.kill(signal.SIGHUP)
+    child.lasts(0.3)
+    child.release()
+    assert child.wait() == 129
+    assert newest(out) == 9
+    assert typed("train-mtl", "--resume", out).code == 0
+    assert not list(differences(out, whole))
+
+
+def test_a_hangup_that_is_ignored_stays_ignored() -> None:
+    """As under nohup."""
+    handler = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        heed_signals()
+        with Interrupts() as interrupts:
+            signal.raise_signal(signal.SIGHUP)
+            assert interrupts.asked is None
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, handler)
 
 
 def test_ctrl_c_after_the_run_was_saved_leaves_it_whole(typed: Typed, forks: Forks, command: Command, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_where_all_states_are_damaged_nothing_is_lost_silently(
 def test_the_same_command_names_both_ways_on(typed: Typed, command: Command, unfinished: Path, whole: Path) -> None:  # fault 14
     answer = typed(*command, "--out", unfinished)
     assert (answer.code, answer.out) == (2, "")
-    ways = "go on with --resume, replace it with --overwrite, or name another folder with --out"
+    ways = "continue it with --resume, replace it with --overwrite, or name another folder with --out"
     assert answer.err == f"mtlkit: {unfinished} is not empty; {ways}\n"
     answer = typed(*command, "--out", unfinished, "--overwrite")
     assert answer.code == 0

@@ -23,7 +23,8 @@ from mtlkit.model.interop.writing import write_foreign
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.exporters import marks_of
 from mtlkit.recipes.weights import Weights
-from mtlkit.runs import GRAPH, LOG, RunRecord, file_digest, finish
+from mtlkit.runs import GRAPH, LOG, RunRecord, file_digest
+from mtlkit.staging import finish
 from mtlkit.state_files import MANIFEST, PLAIN, TENSORS, _signed, step_of
 from mtlkit.states import StateFolder
 

@@ -16,7 +16,8 @@ from mtlkit.data.tokenizer import TextEncoder
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.runs import RunRecord, finish, staged
+from mtlkit.runs import RunRecord
+from mtlkit.staging import finish, staged
 
 BLANK = ["", " ", "\n\t", "\u00a0"]
 MakeEncoder = Callable[..., Encoder]

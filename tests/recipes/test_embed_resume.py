@@ -135,8 +135,8 @@ def test_vectors_of_another_precision_are_not_mixed_in(half_done: EmbedOptions) 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_command_says_how_to_go_on(  # faults 7, 8
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_an_interrupted_command_says_how_to_go_on(  # faults 7, 8, 44
     runs: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
 ) -> None:
     out = tmp_path / "out.npy"

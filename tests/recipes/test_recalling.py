@@ -10,8 +10,8 @@ import pytest
 from mtlkit.config.common import TrainingOptions
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
 from mtlkit.errors import UsageError
+from mtlkit.recipes.command_line import plain
 from mtlkit.recipes.recalling import FREE, Said, recalled, restored, said_at, settled, shown
-from mtlkit.recipes.saving import plain
 from mtlkit.states import StateFolder
 
 TYPED: list[TrainingOptions] = [

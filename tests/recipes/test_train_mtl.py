@@ -10,8 +10,8 @@ from support import notes, options, rows_of, write
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.model.digest import digest_of
+from mtlkit.recipes.command_line import plain
 from mtlkit.recipes.loading import load
-from mtlkit.recipes.saving import plain
 from mtlkit.recipes.train_mtl import stream, train_mtl
 from mtlkit.recipes.weights import load_weights
 from mtlkit.runs import file_digest, verify

@@ -1,0 +1,32 @@
+"""Options as JSON holds them, and as the command line that gives them."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+
+def plain(options: Any) -> dict[str, Any]:
+    """Options as JSON can hold them."""
+    return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()}
+
+
+def command_line(command: str, options: Any) -> str:
+    """The command that gives these options, leaving out what stands at its default, and that a training went on."""
+    words = ["mtlkit", command]
+    positional = {item.name for item in fields(options) if "option" in item.metadata and item.metadata["option"].positional}
+    defaults = plain(type(options)())
+    for name, value in plain(options).items():
+        if value == defaults[name] or value is None or name == "resume":
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        if name in positional:
+            words += value if isinstance(value, list) else [value]
+        elif isinstance(value, bool):
+            words.append(flag)
+        else:
+            for one in value if isinstance(value, list) else [value]:
+                words += [flag, str(one)]
+    return shlex.join(words)
