@@ -24,11 +24,16 @@ def check_data(options: CheckDataOptions, as_json: bool) -> None:
     from mtlkit.errors import DataError
     from mtlkit.recipes.check_data import check_data as look
     from mtlkit.report.check_data import absences, conclusion, example_lines, in_words, task_tables
+    from mtlkit.report.sources import source_line
     from mtlkit.report.text import literal
 
     with stderr().status("reading and comparing"):  # on a terminal; it goes away
         found = look(options)
     say(f"tokens by {found.model}, {found.reason}")
+    for task in found.tasks:
+        say(source_line(task.record, task.name))
+        for remark in task.record.remarks:
+            say(remark, "yellow")
     if found.tally.skipped:
         say(str(found.tally), "yellow")
     if as_json:
@@ -54,6 +59,6 @@ def register(app: typer.Typer) -> None:
     examples = [
         "mtlkit check-data",
         "mtlkit check-data --task topic=ag_news --task mood=reviews/ --strict",
-        'mtlkit check-data --task "topic=articles.csv?text=title+body" --max-length 128 --json',
+        'mtlkit check-data --task "topic=articles.csv:text=title+body" --max-length 128 --json',
     ]
     add_command(app, "check-data", CheckDataOptions, check_data, examples)

@@ -32,12 +32,15 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
     says otherwise.
     """
     from mtlkit.recipes import embed as recipe
+    from mtlkit.recipes.texts import input_notes
 
     if options.output is not None:
         recipe.check_output(options)
     loaded, found = recipe.open_model(options)
     say(f"model: {found}, {found.reason}")
     say_notes(loaded)
+    for note in input_notes(options):
+        say(note)
     if options.similarity:
         give_similarities(recipe.similarities(options, loaded, sys.stdin), str(found), as_json)
     elif options.output is not None:

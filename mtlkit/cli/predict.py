@@ -20,10 +20,13 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     """
     from mtlkit.recipes.embed import open_model
     from mtlkit.recipes.predict import predict as answers_to
+    from mtlkit.recipes.texts import input_notes
 
     loaded, found = open_model(options)
     say(f"model: {found}, {found.reason}")
     say_notes(loaded)
+    for note in input_notes(options):
+        say(note)
     answers = answers_to(options, loaded, sys.stdin)
     if as_json:
         print_json({"model": str(found), "predictions": list(answers)})

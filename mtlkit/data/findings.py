@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mtlkit.config.architecture import Kind
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows
 from mtlkit.data.label_reader import Label
 from mtlkit.data.labels import parts_of
@@ -90,13 +91,14 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class TaskSummary:
-    """A task, the splits that it has, and those that it has not."""
+    """A task, the splits that it has, those that it has not, and how its source was read."""
 
     name: str
     source: str
     kind: Kind
     splits: tuple[SplitSummary, ...]
     absent: tuple[str, ...]
+    record: SourceRecord = SourceRecord("")
 
     @property
     def classes(self) -> list[str]:

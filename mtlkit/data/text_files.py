@@ -38,6 +38,15 @@ def read_column(given: str | Path, column: str | None, encoding: str, recorded: 
     return _texts_of_rows(source, existing_split(source, query.split), column, encoding, recorded)
 
 
+def input_record(given: str | Path, encoding: str) -> SourceRecord:
+    """How the texts of a source are read, as far as its files tell. Raises DataError."""
+    address, query = parse_source(address_of(given))
+    source = open_source(address, query)
+    if isinstance(source, (FolderSource, HubSource)):
+        return SourceRecord(address)  # which `read_column` refuses
+    return source.record(query.encoding or encoding)
+
+
 def address_of(given: str | Path) -> str:
     """An address as it was typed: a Path has lost a slash of `s3://bucket`."""
     return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]+):/(?!/)", r"\1://", str(given))

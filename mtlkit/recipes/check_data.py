@@ -127,7 +127,8 @@ def summary(name: str, source: str, kind: Kind, splits: Sequence[Split], encoder
         for split in splits
     ]
     there = {split.name for split in made if not split.held_out}
-    return TaskSummary(name, source, kind, tuple(made), tuple(one for one in ("validation", "test") if one not in there))
+    absent = tuple(one for one in ("validation", "test") if one not in there)
+    return TaskSummary(name, source, kind, tuple(made), absent, splits[0].table.record)
 
 
 def lengths(texts: Sequence[str], encoder: TextEncoder, max_length: int) -> Lengths:

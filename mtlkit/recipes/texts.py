@@ -9,8 +9,9 @@ from typing import TextIO
 from mtlkit.config.inference import TextOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.grammar import parse_source
-from mtlkit.data.text_files import count_rows, read_column
+from mtlkit.data.text_files import count_rows, input_record, read_column
 from mtlkit.errors import DataError, UsageError
+from mtlkit.report.sources import source_line
 
 PART_TEXTS = 4096  # held at a time: enough for batches of like length, few enough that little is lost when one is
 PART_LETTERS = 1 << 24
@@ -57,6 +58,16 @@ def count_texts(options: TextOptions) -> int | None:
     if reads_standard_input(options):
         return None
     return count_rows(options.input) if options.input is not None else len(options.texts)
+
+
+def input_notes(options: TextOptions) -> list[str]:
+    """What was decided on how `--input` is read, where that is not what its suffix promises."""
+    if options.input is None or reads_standard_input(options):
+        return []
+    record = input_record(options.input, options.encoding)
+    usual = {"csv": ",", "tsv": "\t", "tab": "\t"}.get(record.format or "")
+    decided = record.delimiter not in (None, usual) or record.header is False or record.format == "fasttext"
+    return [*([source_line(record, str(options.input))] if decided else []), *record.remarks]
 
 
 def reads_standard_input(options: TextOptions) -> bool:

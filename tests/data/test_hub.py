@@ -17,7 +17,7 @@ from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.readers import Tally, read
 from mtlkit.data.sources import FolderSource, HubSource, open_source
 from mtlkit.data.tables import read_split
-from mtlkit.errors import DataError
+from mtlkit.errors import DataError, NetworkError
 
 datasets = pytest.importorskip("datasets")
 
@@ -141,3 +141,17 @@ def test_errors_of_the_network_are_known_by_where_they_come_from() -> None:
     assert is_network_fault(outer)
     outer.__cause__ = outer
     assert not is_network_fault(outer)
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"])
+def test_offline_no_connection_is_attempted(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:  # fault 51
+    attempts: list[Any] = []
+    monkeypatch.setattr("socket.socket.connect", lambda *arguments: attempts.append(arguments))
+    monkeypatch.setattr("socket.getaddrinfo", lambda *arguments, **_options: attempts.append(arguments))
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setenv(variable, "1")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    assert not hub_answers()
+    with pytest.raises(NetworkError, match="cannot be reached"):
+        open_source("ag_news", Query()).splits()
+    assert attempts == []

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mtlkit.data.columns import LABEL_NAMES, PAIR_NAMES, TEXT_NAMES
 from mtlkit.data.formats.files import DataFile, Lines
 from mtlkit.data.formats.records import records
 from mtlkit.data.parquet import repeated_names
 from mtlkit.errors import DataError, listed
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+USUAL_NAMES = {*TEXT_NAMES, *LABEL_NAMES, *(name for pair in PAIR_NAMES for name in pair), "id", "index"}
 SAMPLE_LINES, SAMPLE_CHARACTERS = 1000, 1 << 18
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
@@ -121,10 +123,7 @@ def _check_header(first: list[str], rows: list[list[str]], place: str, dialect: 
 
 def _data_in_header(first: list[str], rows: list[list[str]]) -> str:
     """Why the first row cannot be a header; nothing where it can be one."""
-    from mtlkit.data.columns import LABEL_NAMES, PAIR_NAMES, TEXT_NAMES  # which imports readers, and those import this
-
-    usual = {*TEXT_NAMES, *LABEL_NAMES, *(name for pair in PAIR_NAMES for name in pair), "id", "index"}
-    if any(name.strip().lower() in usual for name in first) or [name for name in first if name] == [*map(str, range(len(first)))]:
+    if any(name.strip().lower() in USUAL_NAMES for name in first) or first == [*map(str, range(len(first)))]:
         return ""
     if len(first) == 1:
         return f"'{first[0][:60]}' is a sentence" if len(first[0].split()) > 3 or first[0].rstrip()[-1:] in (*"!?.",) else ""
