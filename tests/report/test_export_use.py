@@ -20,6 +20,8 @@ def test_the_card_shows_the_heads_where_there_are_some() -> None:
     assert "apply_heads" not in sentence_transformers_use(checkpoint())
     use = sentence_transformers_use(checkpoint(HEAD))
     assert "def apply_heads(folder: str, vectors: torch.Tensor)" in use
+    assert use.count("def apply_heads(") == 1
+    assert "mtlkit" not in use
     assert 'outputs = apply_heads("this/folder", vectors)' in use
     assert 'SentenceTransformer("this/folder")' in use.partition("apply_heads")[2]
 
