@@ -85,7 +85,8 @@ def _holder(note: Path, option: str) -> str:
         writer = json.loads(note.read_text(encoding="utf-8"))
         command = shorten(writer["command"], 400)
         if (writer["pid"], writer["host"]) == (os.getpid(), socket.gethostname()):
-            way = f"finish or close that first, or name another place with {option}"
+            held = "a half-read stream(...) holds it until it is closed or deleted"
+            way = f"finish or close that first, or name another place with {option}; {held}"
             return f"this process since {writer['since']} ({command}); {way}"
         return f"process {writer['pid']} on {writer['host']} since {writer['since']} ({command}); {way}"
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

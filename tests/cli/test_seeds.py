@@ -1,0 +1,123 @@
+"""The same command gives the same bytes: typed twice, and killed before its first save and resumed."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from forks import Forks
+from killing import TINY, differences, killed_in
+
+from mtlkit.training.balance_choice import OWN, TORCHJD
+
+WORDS = ["red", "blue", "cat", "dog", "train", "river", "music", "stone", "light", "paper", "glass", "storm"]
+STARTS = ("scratch", "run", "mini", "foreign")
+SHORT = ("--epochs", 2, "--batch-tokens", 128)
+SCHEDULES = ("round-robin", "joint", "proportional", "temperature:2", "sequential")
+BALANCES = [name for name in (*OWN, *TORCHJD) if name != "weights"]
+
+
+def rows_of(columns: str, count: int = 24) -> str:
+    """A table of this header: texts of a few words, a label, a score."""
+    draw = random.Random(0)
+    lines = [columns]
+    for _ in range(count):
+        text = " ".join(draw.sample(WORDS, 4))
+        cells = {"text": text, "first": text, "second": f"{text} today", "label": draw.choice("ab"), "score": draw.randint(0, 5)}
+        lines.append(",".join(str(cells[column]) for column in columns.split(",")))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory, runs: Path) -> dict[str, Path]:
+    """A table for each objective, and a model of each start that is a folder."""
+    from peers import write_peer  # seconds of import that other tests need not pay
+
+    folder = tmp_path_factory.mktemp("small")
+    for name, columns in (("classify", "text,label"), ("pairs", "first,second"), ("similarity", "first,second,score")):
+        (folder / f"{name}.csv").write_text(rows_of(columns))
+    (folder / "distill.csv").write_text(rows_of("text"))
+    write_peer("bert", folder / "bert", WORDS * 20)
+    return {"data": folder, "run": runs / "sentence", "foreign": folder / "bert", "teacher": runs / "mtl"}
+
+
+def start_of(small: dict[str, Path], start: str) -> tuple[object, ...]:
+    if start == "scratch":
+        return ("--init", start, *TINY[:-2])
+    return ("--init", small.get(start, start))
+
+
+def sentence(small: dict[str, Path], objective: str, start: str) -> tuple[object, ...]:
+    more = ("--teacher", small["teacher"]) if objective == "distill" else ()
+    data = small["data"] / f"{objective}.csv"
+    return ("train-sentence", "--objective", objective, "--task", f"one={data}", *more, *start_of(small, start), *SHORT)
+
+
+def several(small: dict[str, Path], *more: object, start: str = "run") -> tuple[object, ...]:
+    data = small["data"] / "classify.csv"
+    return ("train-mtl", "--task", f"one={data}", "--task", f"two={data}?limit=16", *start_of(small, start), *SHORT, *more)
+
+
+def check(forks: Forks, command: tuple[object, ...], folder: Path) -> None:
+    """Trains twice; the second time it is killed in its second step, before anything is saved, and resumed."""
+    out, other = folder / "one" / "run", folder / "two" / "run"
+    child = forks.start(*command, "--out", out)
+    killed_in(2, forks, command, other)
+    assert child.wait() == 0, child.err
+    assert not list((other / "state").glob("step-*"))
+    child = forks.start(*command, "--out", other, "--resume")
+    assert child.wait() == 0, child.err
+    assert not list(differences(other, out))
+
+
+@pytest.mark.parametrize(
+    ("objective", "start"), [("pairs", "mini"), ("similarity", "run"), ("distill", "run"), ("classify", "foreign")]
+)
+def test_an_objective_from_a_start(objective: str, start: str, small: dict[str, Path], forks: Forks, tmp_path: Path) -> None:
+    check(forks, sentence(small, objective, start), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "more", [("--schedule", "joint", "--balance", "pcgrad"), ("--schedule", "proportional", "--balance", "dwa")]
+)
+def test_several_tasks(more: tuple[object, ...], small: dict[str, Path], forks: Forks, tmp_path: Path) -> None:
+    check(forks, several(small, *more), tmp_path)
+
+
+def test_a_base(small: dict[str, Path], forks: Forks, tmp_path: Path) -> None:
+    text = small["data"] / "distill.csv"
+    check(forks, ("pretrain", text, "--context", 8, *TINY[:-2], *SHORT, "--batch-tokens", 64), tmp_path)
+
+
+def test_another_seed_gives_other_bytes(small: dict[str, Path], forks: Forks, tmp_path: Path) -> None:
+    command = sentence(small, "pairs", "run")
+    children = [forks.start(*command, "--seed", seed, "--out", tmp_path / str(seed) / "run") for seed in (0, 1)]
+    assert [child.wait() for child in children] == [0, 0]
+    assert any("model.safetensors" in one for one in differences(tmp_path / "0" / "run", tmp_path / "1" / "run"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("objective", ["classify", "pairs", "similarity", "distill"])
+def test_every_objective_from_every_start(
+    objective: str, start: str, small: dict[str, Path], forks: Forks, tmp_path: Path
+) -> None:
+    check(forks, sentence(small, objective, start), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_schedule_from_every_start(schedule: str, start: str, small: dict[str, Path], forks: Forks, tmp_path: Path) -> None:
+    check(forks, several(small, "--schedule", schedule, start=start), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("start", ["scratch", "run"])
+@pytest.mark.parametrize("balance", BALANCES)
+def test_every_balance(balance: str, start: str, small: dict[str, Path], forks: Forks, tmp_path: Path) -> None:
+    check(forks, several(small, "--schedule", "joint", "--balance", balance, start=start), tmp_path)
