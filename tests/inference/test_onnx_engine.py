@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mtlkit.data.encoded import Encoded
-from mtlkit.errors import IntegrityError
+from mtlkit.errors import IntegrityError, NotFiniteError
 from mtlkit.inference.onnx_engine import OnnxEngine
 
 onnx: Any = pytest.importorskip("onnx")
@@ -18,10 +18,10 @@ pytest.importorskip("onnxruntime")
 ENCODED = Encoded(np.array([0, 1, 2, 0, 3], np.uint16), np.array([0, 3, 5]))
 
 
-def engine(path: Path, *, axis: int = 1, rows: int = 8) -> OnnxEngine:
+def engine(path: Path, *, axis: int = 1, rows: int = 8, scale: float = 1) -> OnnxEngine:
     """The mean over `axis` of embeddings of `rows` tokens."""
     helper, kinds = onnx.helper, onnx.TensorProto
-    table = onnx.numpy_helper.from_array(np.arange(rows * 4, dtype=np.float32).reshape(rows, 4), "table")
+    table = onnx.numpy_helper.from_array((np.arange(rows * 4).reshape(rows, 4) * scale).astype(np.float32), "table")
     given = [helper.make_tensor_value_info(name, kinds.INT64, ["N", "L"]) for name in ("input_ids", "attention_mask")]
     nodes = [
         helper.make_node("Gather", ["table", "input_ids"], ["states"]),
@@ -45,6 +45,12 @@ def test_a_graph_that_cannot_be_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match=r"a\.onnx: cannot be run \(") as caught:
         engine(tmp_path / "a.onnx", rows=2).vectors(ENCODED)
     assert "\n" not in str(caught.value)
+
+
+def test_a_vector_that_is_not_finite_is_refused_with_its_text(tmp_path: Path) -> None:
+    large = engine(tmp_path / "a.onnx", rows=2, scale=1.2e37)
+    with pytest.raises(NotFiniteError, match="the vector of text 2 is not finite"):
+        large.vectors(Encoded(np.array([0, 0, 1, 1, 1, 1, 1, 1, 1, 1], np.uint16), np.array([0, 2, 10])))
 
 
 def test_an_output_of_another_shape_is_refused(tmp_path: Path) -> None:
