@@ -84,7 +84,9 @@ def _parameter(item: Field[Any], hint: Any) -> inspect.Parameter:
     if declared.positional:
         marked: Any = Annotated[hint, typer.Argument(**common)]
     else:
-        names = [f"--{item.name.replace('_', '-')}", *([declared.short] if declared.short else [])]
+        name = item.name.replace("_", "-")
+        both_ways = hint == bool | None  # None is a third answer, so that either of the two can be given
+        names = [f"--{name}/--no-{name}" if both_ways else f"--{name}", *([declared.short] if declared.short else [])]
         marked = Annotated[hint, typer.Option(*names, **common)]
     return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=marked)
 

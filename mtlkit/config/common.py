@@ -39,6 +39,12 @@ class PromptOptions(CheckedOptions):
         metavar="NAME|TEXT",
         default_text="the model's default prompt",
     )
+    literal_special_tokens: bool | None = option(
+        None,
+        "Read special tokens such as [SEP] in a text as plain text.",
+        panel=DATA,
+        default_text="as the model's own library; on for tokenizers trained by mtlkit",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

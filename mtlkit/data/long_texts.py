@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from mtlkit.config.architecture import Truncation
+
 Tokenise = Callable[[Sequence[str]], list[list[int]]]  # texts -> ids, without a first and a last token
 
 LETTERS_A_TOKEN = 8  # of usual text, with room to spare: the first piece mostly suffices
@@ -24,6 +26,15 @@ ENDLESS = 8192  # letters; in a shorter stretch without words nothing is cut
 ANCHOR = "a"  # stands for the text around a context in which nothing is seen
 
 
+def cut_ids(ids: list[int], room: int, truncate: Truncation) -> list[int]:
+    """The tokens of a text, without a first and a last one, cut to `room`. head-tail keeps a quarter from the start and the
+    rest from the end, as Sun et al. 2019 found best."""
+    if len(ids) <= room:
+        return ids
+    head = {"head": room, "tail": 0, "head-tail": room // 4}[truncate]
+    return [*ids[:head], *ids[len(ids) - (room - head) :]]
+
+
 @dataclass(frozen=True)
 class LongTexts:
     """Reads long texts with a tokenizer. `unknown` is the id that stands for a whole word outside the vocabulary, None where
@@ -32,6 +43,16 @@ class LongTexts:
     tokenise: Tokenise
     unknown: int | None
     largest: int = LARGEST_PIECE
+
+    def kept(self, text: str, room: int, truncate: Truncation) -> tuple[list[int], bool]:
+        """The tokens of a text that fit into `room`, and whether others did not."""
+        if truncate == "tail":
+            ids = self.last(text, room + 1)
+        else:
+            ids = self.first(text, room + 1)
+            if truncate == "head-tail" and len(ids) > room:
+                ids = [*ids[: room // 4], *self.last(text, room + 1)]
+        return cut_ids(ids, room, truncate), len(ids) > room
 
     def first(self, text: str, count: int) -> list[int]:
         """At least the first `count` tokens, or all where the text has fewer."""

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from mtlkit.config.architecture import Encoding
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.data.encoded import Encoded
-from mtlkit.data.long_texts import LARGEST_PIECE, LongTexts
+from mtlkit.data.long_texts import LARGEST_PIECE, LongTexts, cut_ids
 from mtlkit.data.tokenizer_checks import check_tokenizer, read_ends, unknown_word
 from mtlkit.data.tokenizer_files import bare, library_errors, load_tokenizer, located
 from mtlkit.errors import IntegrityError
@@ -123,6 +123,9 @@ class TextEncoder:
         self.tokenizer.encode_special_tokens = self.encoding.literal_special_tokens  # tokenizers are shared
         whole = max(WHOLE, 2 * (self.encoding.max_length - 2) * LETTERS_A_TOKEN) / self._growth
         prompted = (self.prompt + text for text in texts) if self.prompt else texts
+        room, truncate = self.encoding.max_length - 2, self.encoding.truncate
+        largest = max(1, int(LARGEST_PIECE / self._growth))
+        long_texts = LongTexts(lambda texts: [row[1:-1] for row in self._rows(texts)], self._unknown, largest)
         pieces: list[NDArray[np.unsignedinteger]] = []
         counts: list[int] = []
         truncated = 0
@@ -130,10 +133,11 @@ class TextEncoder:
             rows = self._rows([text if len(text) <= whole else "" for text in part])
             for place, text in enumerate(part):
                 if len(text) > whole:
-                    rows[place], cut = self._long(text)
+                    ids, cut = long_texts.kept(text, room, truncate)
+                    rows[place] = [self.bos, *ids, self.eos]
                     truncated += cut
                 elif len(rows[place]) > self.encoding.max_length:
-                    rows[place] = self._cut(rows[place])
+                    rows[place] = [self.bos, *cut_ids(rows[place][1:-1], room, truncate), self.eos]
                     truncated += 1
             counts += map(len, rows)
             pieces.append(self._checked(np.fromiter(chain.from_iterable(rows), self._dtype)))
@@ -152,37 +156,13 @@ class TextEncoder:
         changed.encoding, changed.cut = replace(self.encoding, **changes), 0
         return changed.with_prompt(self.prompt)
 
+    def with_literal(self, literal: bool | None) -> TextEncoder:
+        """The same, reading special tokens in texts as plain text or not; None changes nothing."""
+        return self if literal is None else self.with_encoding(literal_special_tokens=literal)
+
     def _rows(self, texts: Sequence[str]) -> list[list[int]]:
         with library_errors("the tokenizer cannot be used"):
             return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts)]
-
-    def _long(self, text: str) -> tuple[list[int], bool]:
-        """The row of a text too long to be tokenised whole, and whether it was cut."""
-        room = self.encoding.max_length - 2
-        reader = LongTexts(
-            lambda texts: [row[1:-1] for row in self._rows(texts)], self._unknown, max(1, int(LARGEST_PIECE / self._growth))
-        )
-        if self.encoding.truncate == "tail":
-            ids = reader.last(text, room + 1)
-            return [self.bos, *ids[max(0, len(ids) - room) :], self.eos], len(ids) > room
-        ids = reader.first(text, room + 1)
-        if len(ids) <= room or self.encoding.truncate == "head":
-            return [self.bos, *ids[:room], self.eos], len(ids) > room
-        head = room // 4
-        ids = [*ids[:head], *reader.last(text, room - head)[head - room :]]
-        return [self.bos, *ids, self.eos], True
-
-    def _cut(self, row: list[int]) -> list[int]:
-        """A row between its first and last token, cut to `max_length` with both."""
-        room = self.encoding.max_length - 2
-        match self.encoding.truncate:
-            case "head":
-                return [*row[: room + 1], self.eos]
-            case "tail":
-                return [self.bos, *row[len(row) - 1 - room :]]
-            case "head-tail":  # a quarter from the start, the rest from the end, as Sun et al. 2019 found best
-                head = room // 4
-                return [*row[: head + 1], *row[len(row) - 1 - (room - head) :]]
 
     def _checked(self, ids: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
         """Raises IntegrityError for a token beyond the embedding."""

@@ -25,7 +25,7 @@ def command_line(command: str, options: Any) -> str:
         if name in positional:
             words += value if isinstance(value, list) else [value]
         elif isinstance(value, bool):
-            words.append(flag)
+            words.append(flag if value else f"--no-{flag[2:]}")
         else:
             for one in value if isinstance(value, list) else [value]:
                 words += [flag, str(one)]

@@ -79,7 +79,15 @@ def open_model(options: ModelOptions) -> tuple[LoadedModel, Found]:
     found = find_model(options.model, options.runs, ("mtl", "sentence", "base"))
     few = isinstance(options, TextOptions) and bool(options.texts) and options.texts != ["-"]
     backend = "torch" if options.backend == "auto" and not few and not is_export(found.path) else options.backend
-    return load(found.path, device=options.device, precision=options.precision, backend=backend, prompt=options.prompt), found
+    loaded = load(
+        found.path,
+        device=options.device,
+        precision=options.precision,
+        backend=backend,
+        prompt=options.prompt,
+        literal_special_tokens=options.literal_special_tokens,
+    )
+    return loaded, found
 
 
 def embed(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[Embedded]:
@@ -199,4 +207,5 @@ def _made_by(options: EmbedOptions, loaded: LoadedModel) -> dict[str, str]:
         "normalize": str(options.normalize).lower(),
         "dim": str(width_of(options, loaded)),
         **({"prompt": repr(loaded.encoder.prompt)} if loaded.encoder.prompt else {}),
+        **({} if loaded.encoder.encoding.literal_special_tokens else {"special tokens": "read"}),
     }

@@ -151,9 +151,12 @@ def load(
     precision: InferencePrecision = "auto",
     backend: Backend = "torch",
     prompt: str | None = None,
+    literal_special_tokens: bool | None = None,
 ) -> LoadedModel:
     """Loads a model: a run, every file checked against its SHA-256, a Hugging Face folder or hub id, or `mini`, the model
     bundled in the package. `prompt` is put before every text, as in `LoadedModel.embed`; None takes the model's default.
+    With `literal_special_tokens` a text that spells out a special token such as [SEP] is plain text; None reads texts as the
+    model's own library does, and literally with tokenizers trained by mtlkit.
 
     Raises UsageError when there is no such model or backend, IntegrityError when a file is damaged or not supported,
     NetworkError when the hub cannot be reached.
@@ -162,6 +165,6 @@ def load(
     folder = Path(path) if is_folder else find_model(os.fspath(path), Path("runs"), ()).path
     opened = open_backend(folder, device, precision, backend)
     vectors = opened.checkpoint.vectors
-    encoder = with_prompt(opened.encoder, vectors, prompt)
+    encoder = with_prompt(opened.encoder.with_literal(literal_special_tokens), vectors, prompt)
     notes = tuple(filter(None, (opened.note, prompt_note(encoder.prompt, vectors, prompt))))
     return LoadedModel(folder, opened.checkpoint, opened.record, encoder, opened.engine, notes)

@@ -66,7 +66,7 @@ def start_from(found: Found, options: TaskTrainingOptions) -> Start:
         loaded.model.backbone.attend(options.attention)
     set_dropout(loaded.model, options.dropout)
     given = loaded.checkpoint.vectors
-    encoder = with_prompt(encoder, given, options.prompt)
+    encoder = with_prompt(encoder.with_literal(options.literal_special_tokens), given, options.prompt)
     notes = tuple(filter(None, (loaded.note, prompt_note(encoder.prompt, given, options.prompt))))
     vectors, random = given.with_default(options.prompt), torch.Generator().manual_seed(options.seed)
     return Start(loaded.model, encoder, found, vectors, notes, random, loaded.checkpoint.sources)
@@ -78,7 +78,7 @@ def start_from_scratch(options: TaskTrainingOptions, texts: Sequence[str]) -> St
     architecture = options.architecture(tokenizer.get_vocab_size())
     encoder = TextEncoder(tokenizer, Encoding(architecture.max_length, options.truncate or "head-tail"))
     none = VectorSettings()
-    encoder = with_prompt(encoder, none, options.prompt)
+    encoder = with_prompt(encoder.with_literal(options.literal_special_tokens), none, options.prompt)
     notes = tuple(filter(None, (prompt_note(encoder.prompt, none, options.prompt),)))
     random = torch.Generator().manual_seed(options.seed)
     with drawing_from(random):
