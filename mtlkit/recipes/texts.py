@@ -62,7 +62,7 @@ def count_texts(options: TextOptions) -> int | None:
 
 def input_notes(options: TextOptions) -> list[str]:
     """What was decided on how `--input` is read, where that is not what its suffix promises."""
-    if options.input is None or reads_standard_input(options):
+    if options.input is None or options.texts or reads_standard_input(options):
         return []
     record = input_record(options.input, options.encoding)
     usual = {"csv": ",", "tsv": "\t", "tab": "\t"}.get(record.format or "")

@@ -190,7 +190,7 @@ def test_an_unclear_column_says_which_option_tells(typed: Typed, mtl: Path, tmp_
 def test_standard_input_of_another_encoding(typed: Typed, mtl: Path) -> None:  # fault 23
     answer = typed("embed", "-", "--model", mtl, stdin=b"plain\ncaf\xe9\n")
     assert (answer.code, answer.out) == (3, "")
-    assert answer.err.endswith("not utf-8; say which encoding it is, such as --encoding latin-1\n")
+    assert answer.err.endswith("not utf-8; specify the encoding, such as --encoding latin-1\n")
     texts, _ = lines(typed("embed", "-", "--model", mtl, "--encoding", "latin-1", stdin=b"plain\ncaf\xe9\n").out)
     assert texts == ["plain", "café"]
     assert lines(typed("embed", "-", "--model", mtl, stdin=b"\xef\xbb\xbfwith a mark\n").out)[0] == ["with a mark"]
