@@ -6,7 +6,15 @@ import random
 
 import pytest
 
-from mtlkit.data.class_checks import blank_texts, count_classes, one_class, sorted_labels, uneven_classes, unseen_classes
+from mtlkit.data.class_checks import (
+    alike_labels,
+    blank_texts,
+    count_classes,
+    one_class,
+    sorted_labels,
+    uneven_classes,
+    unseen_classes,
+)
 from mtlkit.data.findings import Finding, Split, split_of
 from mtlkit.data.label_reader import Label
 from mtlkit.data.overlap import TextNumbers
@@ -78,3 +86,17 @@ def test_rows_that_stand_sorted_by_label(labels: str, sorted_by_label: bool) -> 
 def test_a_label_of_a_page_costs_no_room_for_the_others() -> None:
     labels = ["a" * 3_000_000, *("b" for _ in range(5_000))]  # as an array of text of one width: 60 GB
     assert [one.problem for one in sorted_labels(split(*labels))] == []
+
+
+def test_labels_that_differ_only_in_case_blanks_or_unicode_form() -> None:
+    train = split("ham", "spam", "Spam", "spam", "cafe\u0301")
+    other = split("caf\u00e9", "spam\u00a0", name="test")
+    (found,) = alike_labels([train, other])
+    assert set(found.labels) == {"spam", "Spam", "spam\u00a0", "caf\u00e9", "cafe\u0301"}
+    assert (found.spoils, found.labels.index("spam") < found.labels.index("Spam")) == (True, True)
+    assert list(alike_labels([split("ham", "spam", "1", "01")])) == []
+
+
+def test_one_spelling_of_booleans_and_numbers_is_not_unseen() -> None:
+    assert list(unseen_classes(split("true", "false"), split("True", name="test"))) == []
+    assert list(unseen_classes(split(0.0, 1.0), split("1.0", "0", name="test"))) == []
