@@ -138,6 +138,8 @@ def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: Tally) -> di
     if not options.text and (loaded.record is None or loaded.record.stage != "base"):
         ways = f"measure its vectors with --sts SOURCE or --probe, or train heads with 'mtlkit train-mtl --init {loaded.name}'"
         raise UsageError(f"{loaded.without_heads} to evaluate; {ways}")
+    if options.prompt is not None:
+        raise UsageError("--prompt is for vectors and heads, and a base is measured on texts as they are; leave it out")
     if loaded.checkpoint.architecture.attention != "causal":
         raise UsageError(f"--text measures a base, and {loaded.name} predicts no next token, it sees whole texts; leave it out")
     if not isinstance(engine := loaded.engine, TorchEngine):

@@ -19,6 +19,7 @@ from mtlkit.model.interop.model_kinds import dropped_head
 from mtlkit.model.interop.modules import MODULES, read_modules
 from mtlkit.model.interop.reading import describe_foreign, read_foreign
 from mtlkit.model.interop.tokenizer_settings import read_tokenizer_settings
+from mtlkit.model.interop.vector_files import check_prompt_end
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs import TOKENIZER, RunRecord, is_export, verify
 
@@ -78,7 +79,10 @@ def _encoder(path: Path, checkpoint: Checkpoint) -> TextEncoder:
     place = read_modules(path).folder if is_foreign(path) else path
     tokenizer = _pretrained_tokenizer(path, place) if is_foreign(path) else load_tokenizer(place / TOKENIZER)
     rows = checkpoint.architecture.vocab_size
-    return make_encoder(tokenizer, place / TOKENIZER, checkpoint.encoding, rows, checkpoint.vectors)
+    encoder = make_encoder(tokenizer, place / TOKENIZER, checkpoint.encoding, rows, checkpoint.vectors)
+    if is_foreign(path) and not checkpoint.vectors.include_prompt:
+        check_prompt_end(place, str(tokenizer.id_to_token(encoder.eos)))
+    return encoder
 
 
 def _pretrained_tokenizer(path: Path, inner: Path) -> Tokenizer:

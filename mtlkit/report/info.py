@@ -85,6 +85,15 @@ def architecture_pairs(checkpoint: Checkpoint) -> dict[str, str]:
         "vocabulary": f"{shown(shape.vocab_size)} tokens" + (f" of width {shape.token_dim}" if shape.embedding_dim else ""),
         "context": f"{shown(shape.max_length)} tokens; texts are cut to {shown(encoding.max_length)} ({encoding.truncate})",
     }
+    vectors = checkpoint.vectors
+    if vectors.prompts:
+        default = f"; default: {vectors.default_prompt}" if vectors.default_prompt is not None else ""
+        left_out = "" if vectors.include_prompt else "; left out of the pooling"
+        found["prompts"] = ", ".join(f"{name} {text!r}" for name, text in vectors.prompts.items()) + default + left_out
+    if vectors.truncate_dim is not None:
+        found["vectors"] = f"the first {shown(vectors.truncate_dim)} numbers"
+    if vectors.similarity != "cosine":
+        found["similarity"] = vectors.similarity
     if shape.family:
         found["family"] = shape.family
     if checkpoint.router:

@@ -10,9 +10,11 @@ from mtlkit.config.vector_settings import Similarity, VectorSettings
 from mtlkit.errors import IntegrityError, listed, suggest
 from mtlkit.model.interop.json_files import read_optional
 from mtlkit.model.interop.known_settings import SENTENCE_TRANSFORMERS
+from mtlkit.model.interop.text_length import TOKENIZER_CONFIG
 from mtlkit.runs import write_json
 
 SIMILARITIES: tuple[Similarity, ...] = typing.get_args(Similarity)
+GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")
 ALWAYS_THERE = ("query", "document")  # prompts that every model has; empty unless its file says otherwise
 
 
@@ -44,6 +46,30 @@ def _includes_prompt(path: Path) -> bool:
     if not isinstance(found, bool):
         raise IntegrityError(f"{path}: damaged (include_prompt is neither true nor false)")
     return found
+
+
+def check_prompt_end(folder: Path, last: str) -> None:
+    """A tokenizer's class without defaults knows no special token but those that are named. Where the `last` token of every text
+    is not among them, sentence-transformers takes it for one of the prompt, and leaves out a token of the text in its place.
+
+    Raises IntegrityError for a folder of a transformer whose pooling leaves out prompts in that way.
+    """
+    path = folder / TOKENIZER_CONFIG
+    config = read_optional(path)
+    if config.get("tokenizer_class") not in GENERIC:
+        return
+    named: set[str] = set()
+    for settings in (read_optional(folder / "special_tokens_map.json"), config):
+        for key, value in settings.items():
+            for token in value if isinstance(value, list) else [value]:
+                text = token.get("content") if isinstance(token, dict) else token
+                if isinstance(text, str) and key.endswith(("_token", "special_tokens")):
+                    named.add(text)
+    if last not in named:
+        raise IntegrityError(
+            f"{path}: include_prompt false is not supported where no special token is named {last!r}, as here; "
+            f'add "sep_token": "{last}"'
+        )
 
 
 def write_vector_settings(folder: Path, vectors: VectorSettings) -> None:

@@ -60,6 +60,18 @@ def test_a_prompt_as_long_as_the_model_reads(wrap: Wrap) -> None:
     np.testing.assert_allclose(load(folder).embed(TEXTS), reference(folder), atol=1e-5)
 
 
+def test_an_end_that_the_library_takes_for_a_token_of_the_prompt_is_refused(wrap: Wrap) -> None:
+    """A class without defaults, and nobody names its last token: the library would leave out a token of the text."""
+    folder = wrap(prompts=PROMPTS, include_prompt=False)
+    (folder / "special_tokens_map.json").unlink(missing_ok=True)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 40, "pad_token": "[PAD]"}))
+    with pytest.raises(IntegrityError, match=r"tokenizer_config\.json: include_prompt false is not supported .*\[SEP\]"):
+        load(folder)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "sep_token": "[SEP]"}))
+    np.testing.assert_allclose(load(folder).embed(TEXTS, prompt="query"), reference(folder, prompt_name="query"), atol=1e-5)
+
+
 @pytest.mark.parametrize("similarity", ["cosine", "dot", "euclidean", "manhattan"])
 def test_the_similarity_function_is_read(similarity: str, wrap: Wrap) -> None:
     assert load(wrap(similarity_fn_name=similarity)).checkpoint.vectors.similarity == similarity
