@@ -10,14 +10,16 @@ from typing import Any
 
 from mtlkit.config.paths import expand
 from mtlkit.data.grammar import parse_source
+from mtlkit.data.sources import local_paths
+from mtlkit.data.text_files import address_of
 from mtlkit.errors import MtlkitError
 from mtlkit.outputs import Input
 from mtlkit.recipes.finding import MINI, Found, mini_folder
 from mtlkit.runs import EXPORT_RECORD, RECORD, read_record
 
-FILES = {"input", "card"}  # options that name a file
+FILES = {"card"}  # options that name a file
 MODELS = {"init", "model", "teacher", "run"}  # options that name a model or run
-SOURCES = {"task", "watch", "sources", "sts", "text"}  # options that name data, perhaps after NAME=
+SOURCES = {"task", "watch", "sources", "sts", "text", "input"}  # options that name data, perhaps after NAME=
 STANDARD_INPUT = Path("/dev/stdin")
 
 
@@ -34,7 +36,7 @@ def inputs_of(options: Any, *found: Found | None) -> list[Input]:
         elif item.name in MODELS and value != "scratch":
             inputs.append(Input(mini_folder() if value == MINI else expand(value), flag))
         elif item.name in SOURCES:
-            inputs += _sources([value] if isinstance(value, str) else value, flag)
+            inputs += _sources([str(value)] if isinstance(value, (str, Path)) else value, flag)
     if getattr(options, "texts", None) == ["-"]:
         inputs.append(Input(STANDARD_INPUT, "standard input"))
     for one in filter(None, found):
@@ -46,9 +48,11 @@ def _sources(values: Iterable[str], flag: str) -> Iterator[Input]:
     for text in values:
         for source in (text, text.partition("=")[2]):
             with suppress(MtlkitError):
-                address = parse_source(source)[0] if source else ""
-                if address and not address.startswith("sample:"):
-                    yield Input(expand(address), flag)
+                address = parse_source(address_of(source))[0] if source else ""
+                if address == "-":
+                    yield Input(STANDARD_INPUT, "standard input")
+                else:
+                    yield from (Input(expand(path), flag) for path in local_paths(address))
 
 
 def _model(found: Found) -> Iterator[Input]:

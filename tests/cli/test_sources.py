@@ -51,6 +51,17 @@ def test_what_was_found_of_an_input_is_said(typed: Typed, tmp_path: Path) -> Non
     assert json.loads(done.out)["text"] == "hello"
 
 
+@pytest.mark.parametrize("keys", [":format=csv", "?format=csv", ""])
+def test_an_input_with_keys_is_not_overwritten(typed: Typed, tmp_path: Path, keys: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("text\nhello\n" if keys else '{"text": "hello"}')
+    before = path.read_bytes()
+    for source in (f"{path}{keys}", f"{tmp_path}/[a].jsonl{keys}"):
+        refused = typed("embed", "--model", "mini", "--input", source, "--output", path, "--overwrite")
+        assert refused.code == 2, refused.err
+        assert path.read_bytes() == before
+
+
 def test_line_ends_of_a_pipe_are_no_part_of_the_texts(typed: Typed, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"hello\r\nworld\r\n")
     from_file = typed("embed", "--model", "mini", "--input", tmp_path / "a.txt")

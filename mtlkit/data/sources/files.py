@@ -77,6 +77,12 @@ def _saved_shards(folder: Path) -> set[str]:
         return set()
 
 
+def matches(pattern: str) -> list[Path]:
+    """The files that a pattern finds, in the order of their names."""
+    found = sorted(glob.glob(os.path.expanduser(pattern), recursive=True))
+    return [Path(path) for path in found if Path(path).is_file()]
+
+
 @dataclass(frozen=True)
 class PatternSource(FilesSource):
     """The files that a pattern such as data/*.csv finds."""
@@ -84,8 +90,7 @@ class PatternSource(FilesSource):
     name: str = field(kw_only=True)
 
     def grouped(self) -> Grouped:
-        found = [Path(path) for path in sorted(glob.glob(os.path.expanduser(self.name), recursive=True))]
-        files = [path for path in found if path.is_file()]
+        files = matches(self.name)
         if not files:
             raise DataError(f"{self.name}: no file matches")
         root = Path(os.path.commonpath([path.parent for path in files]))

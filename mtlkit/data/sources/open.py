@@ -11,7 +11,7 @@ from mtlkit.data.formats.unsupported import BY_HAND, BY_PANDAS
 from mtlkit.data.grammar import Query, exists
 from mtlkit.data.readers import READERS
 from mtlkit.data.sources.base import Source, query_columns, query_dialect
-from mtlkit.data.sources.files import FileSource, FolderSource, PatternSource
+from mtlkit.data.sources.files import FileSource, FolderSource, PatternSource, matches
 from mtlkit.data.sources.hub_source import HubSource
 from mtlkit.data.sources.remote import REMOTE, RemoteSource
 from mtlkit.data.sources.standard_input import StandardInput
@@ -40,6 +40,15 @@ def open_source(address: str, query: Query) -> Source:
     if not HUB_ID.fullmatch(address) or split_suffix(address)[0] in (*READERS, *BY_HAND, *BY_PANDAS):
         raise DataError(_missing(address))
     return HubSource(SHORT_NAMES.get(address, address), query.config, columns)
+
+
+def local_paths(address: str) -> list[str]:
+    """The files and folders of this machine that an address means, there or not; none where it is remote or a sample."""
+    if not address or address.startswith("sample:") or REMOTE.fullmatch(address):
+        return []
+    if not exists(address) and any(mark in address for mark in "*["):
+        return [str(path) for path in matches(address)]
+    return [address]
 
 
 def _missing(address: str) -> str:
