@@ -46,8 +46,9 @@ class Judge:
 
     def encode(self, encoded: Encoded) -> Tensor:
         """The vectors of any texts, (N, D)."""
+        self.model.eval()  # each time: the fastest form may be the model itself, in whatever mode it was left
         if self._fast is None:
-            self._fast = fastest(self.model.eval(), self.compute)
+            self._fast = fastest(self.model, self.compute)
         return encode_all(self._fast, encoded, self.compute)
 
     def vectors(self, name: str) -> Tensor:

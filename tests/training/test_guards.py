@@ -209,3 +209,22 @@ def test_guards_are_read_with_their_numbers() -> None:
 def test_wrong_guards_are_refused(texts: list[str], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         parse_guards(texts)
+
+
+@pytest.mark.parametrize(("guard", "decays"), [("l2sp", False), ("lwf", True)])
+def test_l2sp_stands_in_place_of_weight_decay(
+    guard: str, decays: bool, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the optimizer that steps is told to do to each weight, guards that replace decay or not."""
+    seen: set[float] = set()
+    take = torch.optim.AdamW.step
+
+    def step(self: torch.optim.AdamW) -> None:
+        seen.update(group["weight_decay"] for group in self.param_groups if any(one.ndim >= 2 for one in group["params"]))
+        take(self)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    (choice,) = parse_guards([guard])
+    terms = {"known": frozenset({"tags"}), "watched": frozenset({"tags", "stars"}), "guards": (choice,)}
+    run(tiny_model, tasks, terms=terms, epochs=1, weight_decay=0.3)
+    assert seen == ({0.3} if decays else {0.0})

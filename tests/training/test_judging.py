@@ -9,6 +9,7 @@ from support import freezing_of
 from mtlkit.data.tasks import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.randomness import dropouts
 from mtlkit.training.events import TaskState
 from mtlkit.training.judging import Judge, Rank, rank, trained_weights
 from mtlkit.training.objectives import head_objectives
@@ -104,3 +105,25 @@ def test_vectors_are_worked_out_once_until_the_weights_move(
     assert judge(["topic"]) == {"topic": before["topic"]}  # nobody said that they moved
     judge.moved()
     assert (judge()["topic"]["loss"] == before["topic"]["loss"]) == frozen
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_dropout_is_off_in_whatever_mode_the_model_comes(
+    frozen: bool, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
+) -> None:
+    """The judge is asked again between steps, when the vectors may be known already and only heads run."""
+    for module in dropouts(tiny_model):
+        module.p = 0.5
+    judge = Judge(tiny_model, head_objectives(tiny_model, tasks), compute, frozen)
+    wanted = judge()
+    for _ in range(2):
+        tiny_model.train()
+        judge.moved()
+        assert judge(["topic"]) == {"topic": wanted["topic"]}
+        tiny_model.train()
+        assert judge() == wanted
+        tiny_model.train()
+        judge.moved()
+        vectors = judge.encode(tasks["topic"].validation.encoded)
+        assert not tiny_model.training
+        assert torch.equal(vectors, judge.encode(tasks["topic"].validation.encoded))
