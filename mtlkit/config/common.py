@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mtlkit.config.architecture import SIZES
+from mtlkit.config.architecture import MOST_LAYERS, SIZES
 from mtlkit.config.checked import LARGEST, CheckedOptions
 from mtlkit.config.fields import option
 from mtlkit.config.saving import SAVE_EVERY
@@ -84,7 +84,7 @@ class ShapeOptions(CheckedOptions):
     """The shape of fresh weights."""
 
     size: Size = option("xs", "xs 2x128, s 4x256, m 6x384, l 12x768 (layers x width).", panel=MODEL)
-    layers: int | None = option(None, "Number of blocks, in place of the size's.", panel=MODEL, minimum=1)
+    layers: int | None = option(None, "Number of blocks, in place of the size's.", panel=MODEL, minimum=1, maximum=MOST_LAYERS)
     dim: int | None = option(None, "Width, in place of the size's.", panel=MODEL, minimum=1)
     heads: int | None = option(None, "Attention heads, in place of the size's.", panel=MODEL, minimum=1)
     vocab_size: int = option(8192, "Tokens of the tokenizer that is trained.", panel=MODEL, minimum=300)

@@ -226,3 +226,16 @@ def test_without_resume_saved_states_are_not_lost_by_mistake(asked: TrainMtlOpti
     events = list(train_mtl.stream(replace(asked, overwrite=True)))
     assert next(event.step for event in events if isinstance(event, Progress)) == 1
     verify(asked.out)
+
+
+def test_a_digest_of_an_older_version_is_that_of_the_same_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {str(tmp_path): {"old", "new"}}
+    monkeypatch.setattr(workplace, "is_digest_of", lambda folder, digest: digest in known[str(folder)])
+    parent = {"path": str(tmp_path), "digest": "new"}
+    now = {"data": {"t": {"rows": 1, "teacher": dict(parent)}, "tokenizer.json": "x"}, "start": "new"}
+    before = {"data": {"t": {"rows": 1, "teacher": {**parent, "digest": "old"}}, "tokenizer.json": "x"}, "start": "old"}
+    assert workplace.as_recorded(now, before, parent) == before
+    known[str(tmp_path)] = {"new"}  # it has changed since
+    assert workplace.as_recorded(now, before, parent) == now
+    assert workplace.as_recorded(now, {"data": {}, "start": None}, parent) == now
+    assert workplace.as_recorded({**now, "start": None}, before, None)["start"] is None
