@@ -6,18 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from mtlkit.config.plain import parse_object
+from mtlkit.data.formats.batch_sizes import bytes_per_row, size_of
 from mtlkit.data.formats.expansion import Expansion
 from mtlkit.data.formats.files import DataFile, LocalFile
 from mtlkit.data.rows import BadRow, PlacedRow, Row
 from mtlkit.errors import DataError, listed
 
 BATCH_ROWS, BATCH_BYTES = 1024, 1 << 28  # held at a time
-ROW_BYTES = 64  # that a row takes in Python, whatever it holds
 PARQUET_BYTES = 1 << 20  # of a column read at a time; by its own defaults, pyarrow keeps all that it has read
-USUAL_DICTIONARY = 1 << 20  # bytes; where a writer's own limit is left alone
 
 
 def as_file(file: DataFile | Path) -> DataFile:
@@ -61,70 +60,11 @@ def parquet_batches(opened: Any, file: DataFile, columns: list[str] | None = Non
     data is out of all proportion to it."""
     expansion = Expansion(file)
     for group in range(opened.metadata.num_row_groups):
-        rows = _rows_at_a_time(opened.metadata.row_group(group), file)
+        described = opened.metadata.row_group(group)
+        rows = int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, bytes_per_row(described, file)))))
         for batch in opened.iter_batches(batch_size=rows, row_groups=[group], columns=columns):
-            expansion.add(_size(batch))
+            expansion.add(size_of(batch))
             yield batch
-
-
-def _size(batch: Any) -> int:
-    """The bytes of a batch once each row has a value of its own, also where its columns are dictionaries."""
-    import pyarrow
-    from pyarrow import compute
-
-    size: int = ROW_BYTES * len(batch)
-    for column in batch.columns:
-        size += column.nbytes
-        if pyarrow.types.is_dictionary(column.type) and _is_text(column.type.value_type):
-            lengths = compute.binary_length(column.dictionary)
-            size += compute.sum(lengths.take(column.indices)).as_py() or 0
-    return size
-
-
-def _is_text(kind: Any) -> bool:
-    from pyarrow import types
-
-    return any(check(kind) for check in (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary))
-
-
-def _rows_at_a_time(group: Any, file: DataFile) -> int:
-    """So many that they fit, were each as long as the longest value that a dictionary of the row group can hold."""
-    longest = max((_longest(group.column(place), file) for place in range(group.num_columns)), default=0)
-    per_row = max(longest, group.total_byte_size // max(1, group.num_rows))
-    return int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, per_row))))
-
-
-def _longest(chunk: Any, file: DataFile) -> int:
-    """An upper limit of the bytes of a value that is stored once and repeated."""
-    if chunk.physical_type not in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"):
-        return 0
-    if any(encoding.startswith("DELTA_BYTE") for encoding in chunk.encodings):
-        return int(chunk.total_uncompressed_size)
-    if not chunk.has_dictionary_page:
-        return 0
-    if chunk.total_uncompressed_size <= USUAL_DICTIONARY:
-        return int(chunk.total_uncompressed_size)
-    with file.open() as content:
-        content.seek(chunk.dictionary_page_offset)
-        return min(int(chunk.total_uncompressed_size), _page_size(content))
-
-
-def _page_size(content: IO[bytes]) -> int:
-    """The uncompressed size in the header of a page: the second field of a struct in Thrift's compact protocol."""
-    header = content.read(24)
-    numbers: list[int] = []
-    at = 0
-    while len(numbers) < 2 and header[at : at + 1] == b"\x15":  # the next field, an i32
-        value = shift = 0
-        at += 1
-        while at < len(header):
-            value |= (header[at] & 0x7F) << shift
-            shift += 7
-            at += 1
-            if not header[at - 1] & 0x80:
-                break
-        numbers.append((value >> 1) ^ -(value & 1))
-    return numbers[1] if len(numbers) == 2 and numbers[1] > 0 else USUAL_DICTIONARY
 
 
 def read_parquet(file: DataFile) -> Iterator[Row | BadRow]:
@@ -154,7 +94,7 @@ def _slices(batches: Iterable[Any], file: DataFile) -> Iterator[Any]:
     for batch in batches:
         for start in range(0, len(batch), BATCH_ROWS):
             part = batch.slice(start, BATCH_ROWS)
-            expansion.add(_size(part))
+            expansion.add(size_of(part))
             yield part
 
 

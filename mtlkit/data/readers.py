@@ -12,10 +12,11 @@ from pathlib import Path
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.dialect import Dialect, find_layout
-from mtlkit.data.formats.files import COMPRESSIONS, DataFile, open_lines, split_suffix
+from mtlkit.data.formats.files import COMPRESSIONS, DataFile, split_suffix
 from mtlkit.data.formats.json_rows import read_json, read_json_lines
 from mtlkit.data.formats.lines import is_fasttext, read_lines
 from mtlkit.data.formats.separated import read_separated
+from mtlkit.data.formats.text import open_lines
 from mtlkit.data.formats.unsupported import conversion
 from mtlkit.data.parquet import as_file, read_arrow, read_parquet
 from mtlkit.data.rows import BadRow, OnBadRow, PlacedRow, Row, Tally, good_rows, place_of

@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 
 from mtlkit.data.columns import LABEL_NAMES, PAIR_NAMES, TEXT_NAMES
-from mtlkit.data.formats.files import DataFile, Lines
+from mtlkit.data.formats.files import DataFile
 from mtlkit.data.formats.records import records
+from mtlkit.data.formats.text import Lines
 from mtlkit.data.parquet import repeated_names
 from mtlkit.errors import DataError, listed
 

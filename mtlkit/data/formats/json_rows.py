@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from mtlkit.config.plain import parse_json
-from mtlkit.data.formats.files import CHUNK, LONGEST, DataFile, open_lines, open_text
+from mtlkit.data.formats.files import DataFile
 from mtlkit.data.formats.records import TOO_LONG
+from mtlkit.data.formats.text import CHUNK, LONGEST, open_lines, open_text
 from mtlkit.data.rows import BadRow, PlacedRow, Row
 from mtlkit.errors import DataError, listed
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mtlkit.data.formats.files import DataFile, Lines, open_lines
+from mtlkit.data.formats.files import DataFile
 from mtlkit.data.formats.records import TOO_LONG
+from mtlkit.data.formats.text import Lines, open_lines
 from mtlkit.data.rows import BadRow, PlacedRow, Row
 
 LABEL = "__label__"  # how a label begins in the files of fastText

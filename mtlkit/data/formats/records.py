@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mtlkit.data.formats.files import LONGEST, Lines
+from mtlkit.data.formats.text import LONGEST, Lines
 
 UNCLOSED = "a quote opened here is never closed"
 TOO_LONG = f"a row of more than {LONGEST:,} characters"

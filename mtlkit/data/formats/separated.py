@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mtlkit.data.formats.dialect import Dialect, Layout, find_layout
-from mtlkit.data.formats.files import DataFile, open_lines
+from mtlkit.data.formats.files import DataFile
 from mtlkit.data.formats.records import records
+from mtlkit.data.formats.text import open_lines
 from mtlkit.data.rows import BadRow, PlacedRow, Row
 
 

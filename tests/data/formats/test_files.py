@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow
 import pytest
 
-from mtlkit.data.formats import expansion, files
+from mtlkit.data.formats import expansion, text
 from mtlkit.data.formats.files import split_suffix, stem_of
 from mtlkit.data.readers import BadRow, read
 from mtlkit.errors import DataError
@@ -94,8 +94,8 @@ def test_a_file_without_permission_is_told(tmp_path: Path) -> None:  # fault 46
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".txt"])
 def test_a_line_without_end_is_a_bad_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
-    monkeypatch.setattr(files, "LONGEST", 1000)
-    monkeypatch.setattr(files, "CHUNK", 64)
+    monkeypatch.setattr(text, "LONGEST", 1000)
+    monkeypatch.setattr(text, "CHUNK", 64)
     first = {".csv": "text\n", ".jsonl": "", ".txt": ""}[suffix]
     last = {".csv": "b", ".jsonl": '{"text": "b"}', ".txt": "b"}[suffix]
     path = tmp_path / f"a{suffix}"

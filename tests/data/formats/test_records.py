@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtlkit.data.formats import records as module
-from mtlkit.data.formats.files import Lines, split_lines
 from mtlkit.data.formats.records import records
+from mtlkit.data.formats.text import Lines, split_lines
 from mtlkit.data.readers import Tally, good_rows, read
 from mtlkit.errors import DataError
 
