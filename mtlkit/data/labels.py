@@ -16,6 +16,7 @@ from mtlkit.data.values import canonical, class_name, number_of, shown
 from mtlkit.errors import DataError, listed
 
 FEW_NUMBERS, FEW_NAMES = 10, 20  # classes, up to which each row may have its own
+DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 OWN_DECIMALS, OWN_NUMBERS, OWN_NAMES = 0.5, 0.8, 0.9  # of the rows, above which classes are no classes
 
 
@@ -88,6 +89,9 @@ def check_classes(labels: Sequence[Label], place: str) -> None:
     if infer_kind(labels) != "classification":
         return
     classes = list(dict.fromkeys(part for label in labels for part in parts_of(label)))
+    if classes and all(DECIMAL_COMMA.fullmatch(one) for one in classes):
+        way = "write them with a point, or specify ?kind=classification to learn them as classes"
+        raise DataError(f"{place}: labels look like numbers with a decimal comma ({listed(classes, 5)}); {way}")
     numbers = all(number_of(one) is not None for one in classes)
     decimals = numbers and any("." in one for one in classes)
     few, share = (FEW_NUMBERS, OWN_DECIMALS if decimals else OWN_NUMBERS) if numbers else (FEW_NAMES, OWN_NAMES)

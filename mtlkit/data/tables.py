@@ -17,7 +17,7 @@ from mtlkit.data.labelled_rows import LabelledRows, Reading
 from mtlkit.data.labels import check_classes, infer_kind
 from mtlkit.data.readers import good_rows
 from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
-from mtlkit.data.values import class_name
+from mtlkit.data.values import class_name, shown
 from mtlkit.errors import DataError, listed
 
 
@@ -54,7 +54,7 @@ def read_split(source: Source, query: Query, split: str, reading: Reading) -> Ta
         raise DataError(f"{source.name}: no rows{skipped} in split '{split}'; give a file with a header and rows")
     labels, names = labelled.reader.finish(raw, source.name)
     record = labelled.record()
-    remarks = (*record.remarks, *whole_numbers(labels, record.kind, source.name))
+    remarks = (*record.remarks, *whole_numbers(labels, record.kind, source.name), *unsplit_labels(labels, record, source.name))
     table = Table(texts, labels, places, replace(record, names=names, remarks=remarks))
     return table.select(limited(len(table), query.limit)) if query.limit is not None else table
 
@@ -73,6 +73,16 @@ def whole_numbers(labels: Sequence[Label], kind: Kind | None, place: str) -> Ite
     if kind is None and numbers and infer_kind(labels) == "classification":
         found = listed(map(class_name, sorted(numbers)), 5)
         yield f"{place}: labels are whole numbers ({found}), read as classes; to learn them as numbers, specify kind=regression"
+
+
+def unsplit_labels(labels: Sequence[Label], record: SourceRecord, place: str) -> Iterator[str]:
+    """That each row of a multi-label task has one label, though these look like several."""
+    if record.kind != "multi-label" or record.sep is not None or any(isinstance(label, tuple) for label in labels):
+        return
+    for sep in "|;,":
+        if label := next((label for label in labels if isinstance(label, str) and sep in label), None):
+            yield f"{place}: each row has one label, such as {shown(label)}; to split labels at '{sep}', specify sep={sep}"
+            return
 
 
 def limited(rows: int, limit: int) -> Rows:

@@ -122,6 +122,12 @@ def test_a_class_for_nearly_every_row_is_an_error(labels: list[Any], way: str) -
     check_classes([*labels, *labels], "a.csv")
 
 
+def test_numbers_with_a_decimal_comma_are_no_classes() -> None:  # fault 54
+    with pytest.raises(DataError, match=r"a decimal comma \(3,5, 2,75\); write them with a point, or specify \?kind="):
+        check_classes(["3,5", "2,75", "3,5"], "a.csv")
+    check_classes(["3,5", "four"], "a.csv")
+
+
 def test_a_head_has_every_label_that_is_named() -> None:
     spec = infer_spec("task", [("b",), ()], "linear", names=("c", "b", "a"))
     assert (spec.kind, spec.labels) == ("multi-label", ("c", "b", "a"))

@@ -86,6 +86,13 @@ def test_whole_numbers_that_are_read_as_classes_are_said(tmp_path: Path) -> None
     assert read_table(f"{tmp_path / 'a.jsonl'}?kind=regression").record.remarks == ()
 
 
+def test_labels_that_look_like_several_are_said_where_they_are_not_split(tmp_path: Path) -> None:  # fault 54
+    path = written(tmp_path / "a.csv", "text,label\none,a|b\ntwo,a\n")
+    (remark,) = read_table(f"{path}?kind=multi-label").record.remarks
+    assert "each row has one label, such as 'a|b'; to split labels at '|', specify sep=|" in remark
+    assert read_table(f"{path}?kind=multi-label&sep=|").record.remarks == ()
+
+
 def test_a_first_row_without_a_label_is_a_bad_row_like_others(tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", '{"text": "a"}\n{"text": "b", "label": "x"}\n')
     with pytest.raises(DataError, match=r"a\.jsonl:1: no label in column 'label'"):
