@@ -32,11 +32,12 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
     says otherwise.
     """
     from mtlkit.recipes import embed as recipe
+    from mtlkit.recipes.open_model import open_model
     from mtlkit.recipes.texts import input_notes
 
     if options.output is not None:
         recipe.check_output(options)
-    loaded, found = recipe.open_model(options)
+    loaded, found = open_model(options)
     say(f"model: {found}, {found.reason}")
     say_notes(loaded)
     for note in input_notes(options):

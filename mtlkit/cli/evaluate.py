@@ -22,8 +22,8 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
 
     In place of heads, --sts measures how cosines follow scores of pairs of sentences, and --probe trains on frozen vectors.
     """
-    from mtlkit.recipes.embed import open_model
     from mtlkit.recipes.evaluate import evaluate as measure
+    from mtlkit.recipes.open_model import open_model
     from mtlkit.report.sources import source_line, unseen_line
 
     loaded, found = open_model(options)
@@ -54,7 +54,8 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
         show("which task", result.router, options.confusion)
     show_vectors(result, options.confusion)
     for title, value in result.base.items():
-        stdout().print(f"{title.replace('_', ' ')}: {value:.4f}")
+        shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+        stdout().print(f"{title.replace('_', ' ')}: {shown}")
 
 
 def show(name: str, task: TaskEvaluation, confusion: bool) -> None:

@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
-
-import numpy as np
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import generator
 from mtlkit.data.columns import join_text, text_columns, with_columns
-from mtlkit.data.grammar import parse_source
+from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.held_out import SPLIT_SEED
+from mtlkit.data.holding_out import separate_texts
 from mtlkit.data.labelled_rows import Reading
-from mtlkit.data.readers import BadRow, OnBadRow, Tally, good_rows
-from mtlkit.data.sources import existing_split, open_source
+from mtlkit.data.readers import BadRow, Tally, good_rows
+from mtlkit.data.sources import Source, existing_split, find_split, open_source
 from mtlkit.errors import DataError, listed
 
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.05, 2000  # of all texts, for the perplexity on unseen text
 
 
-def read_texts(
-    source: str, encoding: str, on_bad_row: OnBadRow, tally: Tally, records: dict[str, SourceRecord] | None = None
-) -> Iterator[str]:
+Records = dict[str, SourceRecord]  # by source: how it was read
+
+
+def read_texts(source: str, reading: Reading, records: Records | None = None) -> Iterator[str]:
     """The non-blank training texts of one source; `records` says how it was read, and gets an entry where it has none."""
-    texts = _texts(source, encoding, on_bad_row, tally, {} if records is None else records)
-    yield from islice(texts, parse_source(source)[1].limit)
-
-
-def _texts(source: str, encoding: str, on_bad_row: OnBadRow, tally: Tally, records: dict[str, SourceRecord]) -> Iterator[str]:
     address, query = parse_source(source)
     origin = open_source(address, query)
-    split = existing_split(origin, query.split)
+    texts = _texts(source, origin, existing_split(origin, query.split), query, reading, {} if records is None else records)
+    return islice(texts, query.limit)
+
+
+def _texts(source: str, origin: Source, split: str, query: Query, reading: Reading, records: Records) -> Iterator[str]:
     columns: list[str] = []
 
     def checked() -> Iterator[dict[str, str] | BadRow]:
         nonlocal columns
-        names, rows = with_columns(origin.rows(split, query.encoding or encoding))
+        names, rows = with_columns(origin.rows(split, query.encoding or reading.encoding))
         for number, row in enumerate(rows, 1):
             if isinstance(row, BadRow):
                 yield row
@@ -46,12 +45,14 @@ def _texts(source: str, encoding: str, on_bad_row: OnBadRow, tally: Tally, recor
                 names = names or list(row)
                 columns = text_columns(names, query.text, origin.name, recorded=records.values())
                 unused = tuple(name for name in names if name not in columns)
-                record = replace(origin.record(query.encoding or encoding), source=source, text=tuple(columns), unused=unused)
+                record = replace(
+                    origin.record(query.encoding or reading.encoding), source=source, text=tuple(columns), unused=unused
+                )
                 records.setdefault(source, record)
             text = join_text(row, columns, origin.name, number)
             yield text if isinstance(text, BadRow) else {"text": text}
 
-    for row in good_rows(checked(), on_bad_row, tally):
+    for row in good_rows(checked(), reading.on_bad_row, reading.tally):
         if row["text"].strip():
             yield row["text"]
 
@@ -59,40 +60,76 @@ def _texts(source: str, encoding: str, on_bad_row: OnBadRow, tally: Tally, recor
 def sample_passages() -> list[str]:
     """The training texts of both samples inside the package."""
     samples = ("sample:topic", "sample:sentiment")
-    return [text for sample in samples for text in read_texts(sample, "utf-8", "error", Tally())]
+    return [text for sample in samples for text in read_texts(sample, Reading("utf-8", "error", Tally()))]
 
 
-def read_corpus(
-    sources: list[str], encoding: str, on_bad_row: OnBadRow, seed: int, records: dict[str, SourceRecord] | None = None
-) -> tuple[list[str], list[str], Tally]:
-    """Training texts, held-out texts, and the rows that were skipped; `records` gets how each source was read.
+@dataclass(frozen=True)
+class SplitTexts:
+    """Texts to train on, texts held out, the sources whose own validation split is held out, the rows that were skipped, and how
+    each source was read."""
 
-    Every text has the same chance of being held out; the order of the rest is kept. Raises DataError when fewer than
-    two texts are found.
+    train: list[str]
+    held_out: list[str]
+    own: tuple[str, ...]
+    tally: Tally
+    records: Records = field(default_factory=dict)
+
+    @property
+    def origin(self) -> str:
+        """Where held-out texts come from, for a message; empty where they are drawn from the training texts."""
+        return f" (validation split of {listed(self.own)})" if self.own else ""
+
+
+def read_corpus(sources: Sequence[str], reading: Reading, seed: int) -> SplitTexts:
+    """The texts of several sources, in their order. Of a source with a validation split, that is held out, 2,000 texts at most;
+    of all other sources together a twentieth is, drawn at random: see `separate_texts`.
+
+    Raises DataError when there is nothing to hold out.
     """
-    tally = Tally()
-    texts: list[str] = []
+    splits = []
+    records: Records = {}
     for source in sources:
-        record: dict[str, SourceRecord] = {}
-        texts += read_texts(source, encoding, on_bad_row, tally, record)
-        if records is not None:
-            records.update(record)
-    return *hold_out_texts(texts, listed(sources), seed), tally
+        own_records: Records = {}
+        splits.append((list(read_texts(source, reading, own_records)), validation_texts(source, reading, own_records)))
+        records.update(own_records)
+    own = tuple(source for source, (_, validation) in zip(sources, splits, strict=True) if validation is not None)
+    free = [text for texts, validation in splits if validation is None for text in texts]
+    few = bool(own) and len(free) < 2
+    marks = iter([False] * len(free) if few else hold_out_texts(free, listed(sources), seed))
+    train: list[str] = []
+    held_out: list[str] = []
+    for texts, validation in splits:
+        if validation is not None:
+            train += texts
+            held_out += validation
+            continue
+        for text, held in zip(texts, marks, strict=False):
+            (held_out if held else train).append(text)
+    if not train:
+        raise DataError(f"{listed(sources)}: no texts to train on")
+    return SplitTexts(train, held_out, own, reading.tally, records)
 
 
-def read_train_and_held_out(
-    source: str, reading: Reading, records: dict[str, SourceRecord] | None = None
-) -> tuple[list[str], list[str]]:
-    """The texts of a source and those held out of it, the same ones whatever the seed of a training. Raises DataError."""
-    texts = list(read_texts(source, reading.encoding, reading.on_bad_row, reading.tally, records))
-    return hold_out_texts(texts, source, SPLIT_SEED)
+def validation_texts(source: str, reading: Reading, records: Records | None = None) -> list[str] | None:
+    """The texts of a source's own validation split, 2,000 at most, drawn at random; None where it has none."""
+    address, query = parse_source(source)
+    origin = open_source(address, query)
+    split = find_split(origin, "validation")
+    if split is None or split == find_split(origin, query.split):
+        return None
+    texts = list(islice(_texts(source, origin, split, query, reading, {} if records is None else records), query.limit))
+    if not texts:
+        raise DataError(f"{origin.name}: no texts in split '{split}'")
+    order = generator(SPLIT_SEED, "validation").permutation(len(texts))[:HELD_OUT_MOST]
+    return [texts[place] for place in sorted(order.tolist())]
 
 
-def hold_out_texts(texts: list[str], name: str, seed: int) -> tuple[list[str], list[str]]:
+def hold_out_texts(texts: Sequence[str], name: str, seed: int) -> list[bool]:
+    """Marks a twentieth of the texts. Raises DataError where there are fewer than two different ones."""
     if len(texts) < 2:
         raise DataError(f"{name}: {len(texts)} texts; two are needed at least, one of them held out")
-    count = min(HELD_OUT_MOST, max(1, round(len(texts) * HELD_OUT_SHARE)))
-    held = np.zeros(len(texts), bool)
-    held[generator(seed, "held-out").permutation(len(texts))[:count]] = True
-    train = [text for text, out in zip(texts, held, strict=True) if not out]
-    return train, [text for text, out in zip(texts, held, strict=True) if out]
+    held = separate_texts(texts, HELD_OUT_SHARE, HELD_OUT_MOST, seed, "held-out")
+    if not held.any():
+        raise DataError(f"{name}: all {len(texts):,} texts are the same; two different ones are needed, one of them held out")
+    marks: list[bool] = held.tolist()
+    return marks

@@ -61,8 +61,18 @@ def next_token_loss(model: Encoder, batch: Batch, targets_T: Tensor) -> Tensor:
     if torch.is_grad_enabled():
         loss: Tensor = TiedCrossEntropy.apply(states_TD, weight, targets_T)  # type: ignore[no-untyped-call]
         return loss
-    sums = [
-        functional.cross_entropy((states @ weight.to(states.dtype).T).float(), targets, reduction="sum")
-        for states, targets in zip(torch.split(states_TD, CHUNK), torch.split(targets_T, CHUNK), strict=True)
-    ]
-    return torch.stack(sums).sum() / len(targets_T)
+    return _losses(states_TD, weight, targets_T).mean()
+
+
+def token_losses(model: Encoder, batch: Batch, targets_T: Tensor) -> Tensor:
+    """The loss of each target in nats, (T,), without gradients."""
+    return _losses(model(batch), model.tokens.weight, targets_T)
+
+
+def _losses(states_TD: Tensor, weight_VD: Tensor, targets_T: Tensor) -> Tensor:
+    return torch.cat(
+        [
+            functional.cross_entropy((states @ weight_VD.to(states.dtype).T).float(), targets, reduction="none")
+            for states, targets in zip(torch.split(states_TD, CHUNK), torch.split(targets_T, CHUNK), strict=True)
+        ]
+    )

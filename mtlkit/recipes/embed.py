@@ -11,7 +11,7 @@ from typing import Literal, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.config.inference import EmbedOptions, ModelOptions, TextOptions
+from mtlkit.config.inference import EmbedOptions
 from mtlkit.config.vector_settings import Similarity
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.parts import Parts
@@ -21,14 +21,13 @@ from mtlkit.model.digest import digest_of
 from mtlkit.outputs import check_file
 from mtlkit.recipes.ahead import ahead
 from mtlkit.recipes.command_line import command_line
-from mtlkit.recipes.finding import Found, find_model
+from mtlkit.recipes.finding import Found
 from mtlkit.recipes.finished_output import TextsDigest, check_finished, note_finished
 from mtlkit.recipes.inputs import inputs_of
-from mtlkit.recipes.loading import LoadedModel, load
+from mtlkit.recipes.loading import LoadedModel
 from mtlkit.recipes.texts import count_texts, parts, reads_standard_input, stream_texts
 from mtlkit.recipes.vectors import cut, unit, width_of
 from mtlkit.recipes.vectors import similarities as similarity_matrix
-from mtlkit.runs import is_export
 from mtlkit.state_lock import locked
 
 MOST_COMPARED = 4096  # texts: their matrix has 64 MB
@@ -69,25 +68,6 @@ class Progress:
     texts: int
     total: int | None
     kept: int
-
-
-def open_model(options: ModelOptions) -> tuple[LoadedModel, Found]:
-    """The model asked for, or the newest that finished, best stage first.
-
-    A few texts are answered soonest by an exported graph, many by torch, which takes longer to import.
-    """
-    found = find_model(options.model, options.runs, ("mtl", "sentence", "base"))
-    few = isinstance(options, TextOptions) and bool(options.texts) and options.texts != ["-"]
-    backend = "torch" if options.backend == "auto" and not few and not is_export(found.path) else options.backend
-    loaded = load(
-        found.path,
-        device=options.device,
-        precision=options.precision,
-        backend=backend,
-        prompt=options.prompt,
-        literal_special_tokens=options.literal_special_tokens,
-    )
-    return loaded, found
 
 
 def embed(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[Embedded]:

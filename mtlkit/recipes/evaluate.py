@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.training import TrainMtlOptions
-from mtlkit.data.cache import encode_cached
 from mtlkit.data.corpus import read_corpus, read_texts
 from mtlkit.data.grammar import named_sources, parse_source
 from mtlkit.data.labelled_rows import Reading
@@ -24,7 +23,7 @@ from mtlkit.inference.engine import ROUTER, Array
 from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.metrics import score
 from mtlkit.recipes.loading import LoadedModel
-from mtlkit.recipes.perplexity import held_out_windows, perplexity
+from mtlkit.recipes.perplexity import perplexity, read_held_out
 from mtlkit.recipes.probe import Probe, check_probe, probe
 from mtlkit.recipes.routing import score_router
 from mtlkit.recipes.sts import Sts, measure_sts
@@ -145,8 +144,7 @@ def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: Tally) -> di
     if not isinstance(engine := loaded.engine, TorchEngine):
         raise UsageError(f"{loaded.name} has no heads, and perplexity needs weights; name the run itself, with --backend torch")
     texts = evaluation_texts(options, loaded, tally)
-    windows = held_out_windows(encode_cached(texts, loaded.encoder, whole=True).ids, loaded.checkpoint.architecture.max_length)
-    return perplexity(engine.model.backbone, windows, texts, engine.compute)
+    return perplexity(engine.model.backbone, read_held_out(texts, loaded.encoder), engine.compute)
 
 
 def evaluation_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, str]:
@@ -221,7 +219,8 @@ def evaluation_texts(options: EvalOptions, loaded: LoadedModel, tally: Tally) ->
     """Texts for a base's perplexity: those given, else the held-out texts of its training."""
     record = loaded.record
     if options.text or record is None:
-        read = (options.encoding, options.on_bad_row, tally, dict(loaded.checkpoint.sources))
-        return [text for source in options.text for text in read_texts(source, *read)]
+        reading, records = Reading(options.encoding, options.on_bad_row, tally), dict(loaded.checkpoint.sources)
+        return [text for source in options.text for text in read_texts(source, reading, records)]
     trained: Mapping[str, Any] = record.options
-    return read_corpus(record.data["sources"], trained["encoding"], trained["on_bad_row"], record.seed)[1]
+    reading = Reading(trained["encoding"], trained["on_bad_row"], tally)
+    return read_corpus(record.data["sources"], reading, record.seed).held_out

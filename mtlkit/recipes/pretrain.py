@@ -17,15 +17,17 @@ from mtlkit.config.training import PretrainOptions
 from mtlkit.data.batching import Windows
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.corpus import read_corpus
+from mtlkit.data.labelled_rows import Reading
+from mtlkit.data.readers import Tally
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
-from mtlkit.errors import DataError, UsageError
+from mtlkit.errors import DataError, UsageError, listed
 from mtlkit.inference.compute import choose_compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from, drawing_from
 from mtlkit.recipes.model_size import check_size
 from mtlkit.recipes.next_command import next_command
-from mtlkit.recipes.perplexity import held_out_windows, perplexity
+from mtlkit.recipes.perplexity import HeldOut, perplexity, read_held_out
 from mtlkit.recipes.saving import Making, Product, save_run
 from mtlkit.recipes.source_notes import source_notes
 from mtlkit.recipes.workplace import Workplace, workplace
@@ -55,12 +57,11 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Texts in windows of tokens, those held out with their texts, the tokenizer made from the others, the fingerprint, and how
-    each source was read."""
+    """Training texts in windows of tokens, the texts held out, the tokenizer trained on the others, the fingerprint, and how each
+    source was read."""
 
     windows: Windows
-    validation: Windows
-    held_out: list[str]
+    held_out: HeldOut
     tokenizer: Tokenizer
     data: dict[str, Any]
     records: dict[str, SourceRecord]
@@ -97,7 +98,7 @@ def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Itera
             windows = [ids for piece in error.pieces for ids in piece.ids.reshape(-1, options.context).tolist()]
             texts = {"windows": [corpus.tokenizer.decode(ids) for ids in windows]}
             raise place.diverged(error, texts) from None
-        metrics: dict[str, Any] = perplexity(model, corpus.validation, corpus.held_out, compute)
+        metrics: dict[str, Any] = perplexity(model, corpus.held_out, compute)
         metrics |= {"tokens": training.reached.seen, "tokens_per_second": training.reached.speed}
         print(to_json({"step": training.steps, "validation": metrics}), file=log)
     saver.ended(training.reached.step, training.snapshot)
@@ -114,18 +115,18 @@ def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Itera
 
 def _read(options: PretrainOptions) -> Generator[Event, None, Corpus]:
     """The texts, and the tokenizer that is trained on them."""
-    records: dict[str, SourceRecord] = {}
-    texts, held_out, tally = read_corpus(options.sources, options.encoding, options.on_bad_row, options.seed, records)
-    for name, record in records.items():
+    split = read_corpus(options.sources, Reading(options.encoding, options.on_bad_row, Tally()), options.seed)
+    texts, held_out, tally = split.train, split.held_out, split.tally
+    for name, record in split.records.items():
         yield from source_notes(record, name)
-    yield Note(f"{len(texts):,} texts to train on, {len(held_out):,} held out, from {', '.join(options.sources)}")
+    yield Note(f"{len(texts):,} texts to train on, {len(held_out):,} held out{split.origin}, from {listed(options.sources)}")
     if tally.skipped:
         yield Note(f"{tally.skipped:,} rows skipped, such as {tally.reasons[0]}", warning=True)
     tokenizer = train_tokenizer(texts, options.vocab_size, options.lowercase)
     encoder = TextEncoder(tokenizer, Encoding(options.context))
     windows = Windows(encode_cached(texts, encoder, whole=True).ids, options.context)
-    validation = held_out_windows(encode_cached(held_out, encoder, whole=True).ids, options.context)
+    unseen = read_held_out(held_out, encoder)
     if not len(windows):
         raise DataError(f"{len(windows.ids):,} tokens do not fill one window of --context {options.context}; add text")
     data = {"texts": fingerprint(texts), "held_out": fingerprint(held_out), "sources": options.sources}
-    return Corpus(windows, validation, held_out, tokenizer, data, records)
+    return Corpus(windows, unseen, tokenizer, data, split.records)

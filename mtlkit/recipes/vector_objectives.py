@@ -9,7 +9,8 @@ from typing import Any
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.training import ObjectiveName, TrainSentenceOptions
 from mtlkit.data.cache import encode_cached, fingerprint
-from mtlkit.data.corpus import read_train_and_held_out
+from mtlkit.data.corpus import read_corpus
+from mtlkit.data.held_out import SPLIT_SEED
 from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.pairs import PairTable, read_train_and_validation_pairs
 from mtlkit.data.vector_tasks import PairTexts, TargetTexts, check_pairs, check_scored_pairs, check_texts, prepare_pairs
@@ -80,12 +81,12 @@ def _start(options: TrainSentenceOptions, found: Found | None, texts: Sequence[s
 
 def _distill(options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading) -> Generator[Event, None, Lesson]:
     teacher = open_teacher(options)
-    records: dict[str, SourceRecord] = {}
-    train, held_out = read_train_and_held_out(source, reading, records)
+    split = read_corpus([source], reading, SPLIT_SEED)
+    train, held_out, records = split.train, split.held_out, split.records
     yield from source_notes(records[source], source)
     yield Note(
         f"teacher: {teacher.model.name}, vectors of {teacher.model.dim}; "
-        f"{len(train):,} texts to train on, {len(held_out):,} held out"
+        f"{len(train):,} texts to train on, {len(held_out):,} held out{split.origin}"
     )
     start = _start(options, found, train)
     encoded = encode_cached(train, start.encoder)

@@ -9,7 +9,7 @@ import pytest
 
 from mtlkit import __version__
 from mtlkit.errors import DataError, DivergedError, IntegrityError, MtlkitError, NetworkError, UsageError
-from mtlkit.recipes import embed
+from mtlkit.recipes import open_model
 
 if TYPE_CHECKING:
     from .conftest import Typed
@@ -114,7 +114,7 @@ def test_each_error_has_its_exit_code(typed: Typed, monkeypatch: pytest.MonkeyPa
     def broken(options: object) -> None:
         raise error("file [/]\x1b[31m.csv:\n  is bad")
 
-    monkeypatch.setattr(embed, "open_model", broken)
+    monkeypatch.setattr(open_model, "open_model", broken)
     answer = typed("embed", "a text")
     assert (answer.code, answer.out) == (code, "")
     assert answer.err == "mtlkit: file [/]\N{REPLACEMENT CHARACTER}[31m.csv: is bad\n"  # fault 30
@@ -124,6 +124,6 @@ def test_a_bug_shows_its_traceback(typed: Typed, monkeypatch: pytest.MonkeyPatch
     def broken(options: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr(embed, "open_model", broken)
+    monkeypatch.setattr(open_model, "open_model", broken)
     with pytest.raises(KeyError, match="a bug"):
         typed("embed", "a text")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -184,7 +185,7 @@ def test_an_unclear_column_says_which_option_tells(typed: Typed, mtl: Path, tmp_
     path.write_text("eins,zwei\na,b\n")
     answer = typed("embed", "--input", path, "--model", mtl)
     assert answer.code == 3
-    assert answer.err.endswith(f"mtlkit: {path}: which column is the text? columns: eins, zwei; say --column NAME\n")
+    assert answer.err.endswith(f"mtlkit: {path}: which column is the text? columns: eins, zwei; specify --column NAME\n")
 
 
 def test_standard_input_of_another_encoding(typed: Typed, mtl: Path) -> None:  # fault 23
@@ -257,3 +258,21 @@ def test_ten_megabytes_in_one_cell_are_cut_and_that_is_said(  # fault 29
     answer = typed(*command, "--input", "a.csv", "--model", mtl)
     assert answer.code == 0, answer.err
     assert answer.err == f"model: {mtl}, as asked\n2 texts were cut to 32 tokens (head-tail), as they did not fit\n"
+
+
+def test_a_base_is_not_used_as_a_sentence_encoder_unasked(typed: Typed, runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "pretrain", tmp_path / "pretrain")
+    first = typed("embed", "--runs", tmp_path, "a text").err.splitlines()[0]
+    assert first.startswith("model: mini")
+    assert "train a sentence encoder with: mtlkit train-sentence" in first
+    asked = typed("embed", "--model", tmp_path / "pretrain", "a text").err.splitlines()[0]
+    assert f"a base, not a sentence encoder; train one with: mtlkit train-sentence --init {tmp_path / 'pretrain'}" in asked
+    shutil.copytree(runs / "sentence", tmp_path / "sentence")
+    assert typed("embed", "--runs", tmp_path, "a text").err.splitlines()[0].startswith(f"model: {tmp_path / 'sentence'}, ")
+
+
+def test_a_base_is_measured_as_one(typed: Typed, runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "pretrain", tmp_path / "pretrain")
+    answer = typed("eval", "--runs", tmp_path)
+    assert answer.err.splitlines()[0].startswith(f"model: {tmp_path / 'pretrain'}, ")
+    assert "perplexity" in answer.out

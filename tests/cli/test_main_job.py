@@ -44,7 +44,9 @@ def test_it_works(job: Job, name: str) -> None:
 
 def test_each_stage_starts_from_the_newest_of_the_stage_before_and_says_so(job: Job, folder: Path) -> None:
     first = {name: process.stderr.splitlines()[0] for name, process in job.items()}
-    assert first["pretrain"].startswith("777 texts to train on, 41 held out, from sample:topic, sample:sentiment")
+    assert first["pretrain"].startswith(
+        "818 texts to train on, 160 held out (validation split of sample:topic, sample:sentiment)"
+    )
     assert first["train-sentence"] == "starting from runs/pretrain, the newest run under runs/ that fits"
     assert first["train-mtl"] == "starting from runs/sentence, the newest run under runs/ that fits"
     for name in ("eval", "embed", "predict"):
@@ -57,7 +59,7 @@ def test_training_with_json_prints_one_document(job: Job) -> None:
     document = json.loads(job["pretrain"].stdout)
     assert list(document) == ["run", "metrics", "seconds"]
     assert document["run"] == "runs/pretrain"
-    assert {"loss", "perplexity", "bits_per_byte", "tokens", "tokens_per_second"} == set(document["metrics"])
+    assert {"loss", "perplexity", "bits_per_byte", "tokens", "tokens_per_second"} <= set(document["metrics"])
     assert 1 < document["metrics"]["perplexity"] < 500
     assert "bits per byte" in job["pretrain"].stderr
 

@@ -17,6 +17,7 @@ from mtlkit.config.inference import EmbedOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.recipes import embed as recipe
 from mtlkit.recipes.embed import Progress
+from mtlkit.recipes.open_model import open_model
 from mtlkit.recipes.texts import parts
 
 NOTHING = io.StringIO()
@@ -41,7 +42,7 @@ def source(tmp_path: Path, texts: list[str]) -> Path:
 
 def test_a_file_of_several_parts_keeps_its_order(small_parts: None, runs: Path, source: Path, texts: list[str]) -> None:
     options = EmbedOptions(model=str(runs / "mtl"), input=source)
-    loaded, found = recipe.open_model(options)
+    loaded, found = open_model(options)
     assert found.reason == "as asked"
     done = list(recipe.embed(options, loaded, NOTHING))
     assert [len(part.texts) for part in done] == [4, 4, 3]
@@ -53,7 +54,7 @@ def test_a_file_of_several_parts_keeps_its_order(small_parts: None, runs: Path, 
 def test_a_file_is_written_part_by_part(small_parts: None, runs: Path, source: Path, tmp_path: Path, suffix: str) -> None:
     out = tmp_path / f"out{suffix}"
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out)
-    loaded, _ = recipe.open_model(options)
+    loaded, _ = open_model(options)
     steps = recipe.embed_to_file(options, loaded, NOTHING)
     assert next(steps) == Progress("embedded", 4, None, 0)
     assert not out.exists()  # nothing stands there before it is whole
@@ -68,7 +69,7 @@ def test_a_fault_in_a_later_part_keeps_those_before(small_parts: None, runs: Pat
     source, out = tmp_path / "in.jsonl", tmp_path / "out.npy"
     source.write_text('{"text": "a"}\n' * 5 + "broken\n")
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out)
-    loaded, _ = recipe.open_model(options)
+    loaded, _ = open_model(options)
     with pytest.raises(DataError, match=r"in\.jsonl:6: not JSON"):
         list(recipe.embed_to_file(options, loaded, NOTHING))
     assert sorted(path.name for path in tmp_path.iterdir()) == [".out.npy.parts", "in.jsonl"]
@@ -82,7 +83,7 @@ def test_a_fault_in_the_first_part_leaves_nothing(small_parts: None, runs: Path,
     source = tmp_path / "in.jsonl"
     source.write_text("broken\n")
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=tmp_path / "out.npy")
-    loaded, _ = recipe.open_model(options)
+    loaded, _ = open_model(options)
     with pytest.raises(DataError, match=r"in\.jsonl:1: not JSON"):
         list(recipe.embed_to_file(options, loaded, NOTHING))
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
@@ -90,7 +91,7 @@ def test_a_fault_in_the_first_part_leaves_nothing(small_parts: None, runs: Path,
 
 def test_an_early_end_leaves_no_thread(small_parts: None, runs: Path, source: Path) -> None:
     options = EmbedOptions(model=str(runs / "mtl"), input=source)
-    loaded, _ = recipe.open_model(options)
+    loaded, _ = open_model(options)
     stream = recipe.embed(options, loaded, NOTHING)
     next(stream)
     stream.close()
@@ -101,7 +102,7 @@ def test_a_fault_of_the_model_ends_the_thread(
     small_parts: None, runs: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = EmbedOptions(model=str(runs / "mtl"), input=source)
-    loaded, _ = recipe.open_model(options)
+    loaded, _ = open_model(options)
     monkeypatch.setattr(loaded.engine, "vectors", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         next(recipe.embed(options, loaded, NOTHING))
@@ -117,21 +118,21 @@ def test_a_fault_of_the_model_ends_the_thread(
 )
 def test_going_on_needs_something_to_go_on_with(runs: Path, more: dict[str, Any], said: str) -> None:
     options = EmbedOptions(model=str(runs / "mtl"), texts=["a"], **more)
-    loaded, _ = recipe.open_model(options)
+    loaded, _ = open_model(options)
     with pytest.raises(UsageError, match=said):
         list((recipe.embed_to_file if options.output else recipe.embed)(options, loaded, NOTHING))
 
 
 def test_a_place_to_write_to_is_needed(runs: Path, tmp_path: Path) -> None:
     options = EmbedOptions(model=str(runs / "mtl"), texts=["a"])
-    loaded, _ = recipe.open_model(options)
+    loaded, _ = open_model(options)
     with pytest.raises(UsageError, match="no --output"):
         list(recipe.embed_to_file(options, loaded, NOTHING))
 
 
 def test_similarities_are_the_cosines_of_every_pair(small_parts: None, runs: Path, source: Path, texts: list[str]) -> None:
     options = EmbedOptions(model=str(runs / "mtl"), input=source, dim=5)
-    loaded, _ = recipe.open_model(options)
+    loaded, _ = open_model(options)
     found = recipe.similarities(options, loaded, NOTHING)
     assert found.texts == texts
     vectors = loaded.embed(texts)[:, :5].astype(np.float64)
@@ -144,7 +145,7 @@ def test_too_many_texts_to_compare_are_refused_on_the_way(
 ) -> None:
     monkeypatch.setattr(recipe, "MOST_COMPARED", 6)
     options = EmbedOptions(model=str(runs / "mtl"), input=source)
-    loaded, _ = recipe.open_model(options)
+    loaded, _ = open_model(options)
     with pytest.raises(UsageError, match="compares 6 texts at most; embed them with --output"):
         recipe.similarities(options, loaded, NOTHING)
 
@@ -155,7 +156,7 @@ def test_vectors_are_cut_and_only_then_scaled(
     small_parts: None, runs: Path, source: Path, tmp_path: Path, texts: list[str], suffix: str, normalize: bool
 ) -> None:
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=tmp_path / f"out{suffix}", dim=7, normalize=normalize)
-    loaded, _ = recipe.open_model(options)
+    loaded, _ = open_model(options)
     whole = replace(options, dim=None, normalize=False, output=None)
     wanted = np.concatenate([part.vectors for part in recipe.embed(whole, loaded, NOTHING)])[:, :7]
     if normalize:

@@ -20,6 +20,7 @@ from mtlkit.errors import UsageError
 from mtlkit.model.products import has_onednn
 from mtlkit.recipes import embed as recipe
 from mtlkit.recipes.embed import Progress
+from mtlkit.recipes.open_model import open_model
 from mtlkit.recipes.texts import parts
 
 PARTS = 12
@@ -73,7 +74,7 @@ def interrupted(source: Path, out: Path, model: Path, after: int, number: int) -
 
 def here(options: EmbedOptions) -> list[Progress]:
     """The same in this process."""
-    loaded, _ = recipe.open_model(options)
+    loaded, _ = open_model(options)
     return list(recipe.embed_to_file(options, loaded, io.StringIO()))
 
 
@@ -103,7 +104,7 @@ def half_done(runs: Path, source: Path, tmp_path: Path, monkeypatch: pytest.Monk
     """What was stopped when half of its parts were done."""
     monkeypatch.setattr(recipe, "parts", partial(parts, size=4))
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=tmp_path / "out.npy")
-    loaded, _ = recipe.open_model(options)
+    loaded, _ = open_model(options)
     steps = recipe.embed_to_file(options, loaded, io.StringIO())
     for _ in range(PARTS // 2):
         next(steps)
@@ -192,7 +193,7 @@ from mtlkit.recipes import embed
 
 torch.set_num_threads(1)
 options = EmbedOptions(model=sys.argv[1], input=Path(sys.argv[2]), output=Path(sys.argv[3]))
-loaded, _ = embed.open_model(options)
+loaded, _ = open_model(options)
 for step in embed.embed_to_file(options, loaded, io.StringIO()):
     if step.texts == 8 * 4096 and step.stage == "embedded":
         early = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

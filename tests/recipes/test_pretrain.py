@@ -25,7 +25,7 @@ def test_events_and_record(data: Path, tmp_path: Path) -> None:
     events = list(stream(options(data, tmp_path / "run")))
     finished = events[-1]
     assert isinstance(finished, Finished)
-    assert finished.next_command == "mtlkit train-sentence"
+    assert finished.next_command == f"mtlkit train-sentence --init {tmp_path / 'run'}"
     assert isinstance(events[0], Note)
     assert events[0].text.startswith("61 texts to train on, 3 held out")
     steps = [event for event in events if isinstance(event, Progress)]
