@@ -12,9 +12,10 @@ from mtlkit.config.inference import ExportOptions
 def export(options: ExportOptions, as_json: bool) -> None:
     """Write a model for other tools, or in fewer bytes.
 
-    sentence-transformers: a folder that SentenceTransformer(DIR) loads without code of ours, the heads beside it. onnx: a
-    graph with every head, which embed and predict run without torch. compact: a run like any other, its matrices in bytes.
-    Each is compared with the model before it is kept.
+    sentence-transformers: a folder that SentenceTransformer(DIR) loads without code of ours, the heads beside it.
+    transformers: a causal base as a folder that AutoModelForCausalLM and pipeline("text-generation") load. onnx: a graph with
+    every head, which embed and predict run without torch. compact: a run like any other, its matrices in bytes. Each is
+    compared with the model before it is kept.
     """
     from mtlkit.model.description import is_foreign
     from mtlkit.recipes import export as recipe
@@ -28,7 +29,7 @@ def export(options: ExportOptions, as_json: bool) -> None:
         say(done.note)
     foreign = is_foreign(found.path)
     if done.difference is None:
-        say(f"not checked: sentence-transformers is not installed; to have it checked: {recipe.installation(options.format)}")
+        say(f"not checked: {options.format} is not installed; to have it checked: {recipe.installation(options.format)}")
     elif foreign and done.from_source is None:
         say(
             f"compared with mtlkit's own vectors of {found} only: sentence-transformers is not installed; "
@@ -45,7 +46,8 @@ def export(options: ExportOptions, as_json: bool) -> None:
     checked = "" if done.difference is None else f"; differs from the model by {done.difference:.0e} at most"
     if done.from_source is not None:
         checked += f"; read as sentence-transformers reads {found}, to {done.from_source:.0e}"
-    print(f"{out}: {options.format}, vectors of {done.dim}{heads}{checked}")
+    made = "causal language model" if options.format == "transformers" else f"vectors of {done.dim}"
+    print(f"{out}: {options.format}, {made}{heads}{checked}")
     if options.format == "onnx":
         say(f'next: mtlkit embed --model {out} "some sentence"')
 
@@ -55,6 +57,7 @@ def register(app: typer.Typer) -> None:
         "mtlkit export",
         "mtlkit export runs/mtl --format onnx",
         "mtlkit export runs/mtl small --format compact",
+        "mtlkit export runs/pretrain --format transformers",
         "mtlkit export runs/mtl exports/mine --overwrite",
     ]
     add_command(app, "export", ExportOptions, export, examples)

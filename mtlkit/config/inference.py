@@ -14,7 +14,7 @@ from mtlkit.config.training import OBJECTIVE
 OUTPUT = "Output"
 InferencePrecision = Literal["auto", "fp32", "bf16", "int8"]
 Backend = Literal["auto", "torch", "onnx"]
-ExportFormat = Literal["sentence-transformers", "onnx", "compact"]
+ExportFormat = Literal["sentence-transformers", "transformers", "onnx", "compact"]
 
 
 def run_argument(help: str) -> Any:
@@ -147,7 +147,8 @@ class ExportOptions(CheckedOptions):
     runs: Path = runs_folder()
     format: ExportFormat = option(
         "sentence-transformers",
-        "A folder that SentenceTransformer(DIR) loads, an ONNX graph with every head, or a run in a quarter of the bytes.",
+        "A folder that SentenceTransformer(DIR) loads, a base as a folder for text generation with transformers, an ONNX graph "
+        "with every head, or a run in a quarter of the bytes.",
         panel=OUTPUT,
     )
     card: Path | None = option(None, "A file of Markdown that goes into the model card.", panel=OUTPUT)

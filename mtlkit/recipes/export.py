@@ -1,4 +1,4 @@
-"""A model for other tools, or in fewer bytes: a folder of sentence-transformers, an ONNX graph, a compact run."""
+"""A model for other tools, or in fewer bytes: for sentence-transformers, transformers or ONNX runtimes, or a compact run."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mtlkit.errors import UsageError
 from mtlkit.model.description import is_foreign
 from mtlkit.model.digest import digest_of
 from mtlkit.outputs import check_folder
-from mtlkit.recipes.checking import check_texts, difference_from_source, largest_difference, our_outputs
+from mtlkit.recipes.checking import check_texts, difference_from_source, largest_difference
 from mtlkit.recipes.command_line import command_line, plain
 from mtlkit.recipes.exporters import EXPORTERS
 from mtlkit.recipes.finding import Found, find_model
 from mtlkit.recipes.inputs import inputs_of
-from mtlkit.recipes.weights import Weights, load_weights
+from mtlkit.recipes.weights import Weights, describe, load_weights
 from mtlkit.report.card import model_card
 from mtlkit.runs import CARD, TOKENIZER, RunRecord
 from mtlkit.staging import finish, staged, sweep
@@ -60,7 +60,9 @@ def choose_export(options: ExportOptions) -> Choice:
     for package in exporter.needs:
         if find_spec(package) is None:
             raise UsageError(f"--format {options.format} needs {package}; install it with: {installation(options.format)}")
-    found = find_model(options.model, options.runs, ("mtl", "sentence", "base"))
+    found = find_model(options.model, options.runs, exporter.stages)
+    if reason := exporter.unfit(describe(found.path)):
+        raise UsageError(f"--format {options.format} cannot hold {found}, {reason}")
     if options.out is None and (is_foreign(found.path) or found.name):
         raise UsageError(f"{found} is no run of yours, and nothing is written into it; name a folder for the export as DIR")
     card = card_text(options)
@@ -111,12 +113,12 @@ def _write(folder: Path, options: ExportOptions, choice: Choice, weights: Weight
     """Writes an export into a staged folder and gives it its place; its largest difference from the model, if it was checked."""
     model, exporter = weights.model, EXPORTERS[options.format]
     exporter.write(folder, weights)
-    disk.write(folder / TOKENIZER, weights.encoder.tokenizer.to_str().encode())
+    disk.write(folder / TOKENIZER, exporter.tokenizer(weights).to_str().encode())
     difference = None
     if find_spec(exporter.checked_by) is not None:
         texts = check_texts(weights.encoder, cut=exporter.cuts(weights))
         outputs = exporter.outputs(folder, weights, texts)
-        difference = largest_difference(our_outputs(weights, texts), outputs, exporter.tolerance)
+        difference = largest_difference(exporter.ours(weights, texts), outputs, exporter.tolerance)
     record = _record(options, choice.found, weights)
     use = choice.card + exporter.use(weights) + "".join(LEFT_OUT.format(part) for part in left_out)
     card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()), use, exporter.front, "exported")

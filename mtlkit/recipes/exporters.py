@@ -7,19 +7,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tokenizers import Tokenizer
+
+from mtlkit.config.architecture import Stage
 from mtlkit.config.inference import ExportFormat
 from mtlkit.data.tokenizer import PAD
 from mtlkit.inference.onnx_engine import VECTOR, output_name
 from mtlkit.model.checkpoint import save_model
-from mtlkit.model.description import write_checkpoint
+from mtlkit.model.description import Checkpoint, write_checkpoint
 from mtlkit.model.interop.head_files import write_heads
+from mtlkit.model.interop.language_model import GENERATION_CONFIG, is_causal_base, prompt_tokenizer, write_language_model
 from mtlkit.model.interop.onnx_graph import write_graph
 from mtlkit.model.interop.writing import Marks, Token, write_foreign
-from mtlkit.recipes.checking import TOLERANCE, Outputs, compact_outputs, onnx_outputs, sentence_transformers_outputs
+from mtlkit.recipes.checking import TOLERANCE, Outputs, compact_outputs, onnx_outputs, our_outputs, sentence_transformers_outputs
+from mtlkit.recipes.language_model_check import base_outputs, transformers_outputs
 from mtlkit.recipes.weights import Weights
-from mtlkit.report.card import LOADING
-from mtlkit.report.export_use import FRONT, onnx_use, sentence_transformers_use
-from mtlkit.runs import GRAPH, RECORD, WEIGHTS
+from mtlkit.report.card import LOADING, TITLES
+from mtlkit.report.export_use import FRONT, GENERATION_FRONT, onnx_use, sentence_transformers_use, transformers_use
+from mtlkit.runs import EXPORT_RECORD, GRAPH, RECORD, WEIGHTS
 
 PADS = (PAD, "[PAD]")  # what tokenizers call the token that fills up a batch
 UNKNOWN, MASKS = ("[UNK]", "<unk>"), ("[MASK]", "<mask>")  # the one for what is unknown, and for what is masked
@@ -31,6 +36,24 @@ def write_sentence_transformers(folder: Path, weights: Weights) -> None:
     write_foreign(folder, weights.model.backbone, checkpoint.encoding, marks_of(weights), checkpoint.vectors)
     if weights.model.tasks:
         write_heads(folder, weights.model)
+
+
+def write_transformers(folder: Path, weights: Weights) -> None:
+    """All that AutoModelForCausalLM and a text-generation pipeline read."""
+    write_language_model(folder, weights.model.backbone, weights.checkpoint.encoding, marks_of(weights))
+
+
+def _generation_use(weights: Weights) -> str:
+    marks = marks_of(weights)
+    return transformers_use(weights.checkpoint, marks.first.text, marks.last.text)
+
+
+def not_a_causal_base(checkpoint: Checkpoint) -> str:
+    """What a model is that cannot continue texts, and the format for it; empty where it can."""
+    if is_causal_base(checkpoint):
+        return ""
+    what = TITLES[checkpoint.stage].lower()
+    return f"{what}, only a causal base as 'mtlkit pretrain' makes it; use --format sentence-transformers"
 
 
 def marks_of(weights: Weights) -> Marks:
@@ -76,7 +99,8 @@ def write_compact(folder: Path, weights: Weights) -> None:
 class Exporter:
     """A format: what writes it and what reads it back, the packages of each, what its card says, and by which files it is
     known. `front` stands at the top of the card, for hubs; `cuts` says whether it cuts long texts as the model does, `router`
-    whether it has a place for the router; `tolerance` how far its outputs may be from the model's."""
+    whether it has a place for the router; `tolerance` how far its outputs may be from `ours`, those of the model; `stages` which
+    runs it is for, the first one that has a run is the default; `unfit` says why a model cannot be exported, or ""."""
 
     write: Callable[[Path, Weights], None]
     outputs: Callable[[Path, Weights, Sequence[str]], Outputs]
@@ -89,6 +113,10 @@ class Exporter:
     cuts: Callable[[Weights], bool]
     router: bool = True
     tolerance: float = TOLERANCE
+    ours: Callable[[Weights, Sequence[str]], Outputs] = our_outputs
+    tokenizer: Callable[[Weights], Tokenizer] = lambda weights: weights.encoder.tokenizer
+    stages: tuple[Stage, ...] = ("mtl", "sentence", "base")
+    unfit: Callable[[Checkpoint], str] = lambda _: ""
 
 
 EXPORTERS: dict[ExportFormat, Exporter] = {
@@ -97,12 +125,27 @@ EXPORTERS: dict[ExportFormat, Exporter] = {
         sentence_transformers_outputs,
         needs=(),
         checked_by="sentence_transformers",
-        record="export.json",  # a run.json would make it a run of ours
-        marks=("export.json", "modules.json"),
+        record=EXPORT_RECORD,  # a run.json would make it a run of ours
+        marks=(EXPORT_RECORD, "modules.json"),
         use=lambda weights: sentence_transformers_use(weights.checkpoint),
         front=FRONT,
         cuts=lambda weights: weights.checkpoint.encoding.truncate != "head-tail",  # it knows only one end
         router=False,
+    ),
+    "transformers": Exporter(
+        write_transformers,
+        transformers_outputs,
+        needs=(),
+        checked_by="transformers",
+        record=EXPORT_RECORD,
+        marks=(EXPORT_RECORD, GENERATION_CONFIG),
+        use=_generation_use,
+        front=GENERATION_FRONT,
+        cuts=lambda _: False,  # it does not cut prompts
+        ours=base_outputs,
+        tokenizer=lambda weights: prompt_tokenizer(weights.encoder.tokenizer, marks_of(weights)),
+        stages=("base",),
+        unfit=not_a_causal_base,
     ),
     "onnx": Exporter(
         write_onnx,

@@ -15,6 +15,7 @@ from mtlkit.inference.engine import ROUTER
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.description import CONFIG, Checkpoint, is_foreign, read_checkpoint
 from mtlkit.model.interop.json_files import read_object
+from mtlkit.model.interop.language_model import is_generator
 from mtlkit.model.interop.model_kinds import dropped_head
 from mtlkit.model.interop.modules import MODULES, read_modules
 from mtlkit.model.interop.reading import describe_foreign, read_foreign
@@ -76,6 +77,8 @@ def read_encoder(path: Path) -> TextEncoder:
 
 
 def _encoder(path: Path, checkpoint: Checkpoint) -> TextEncoder:
+    if is_generator(path):
+        raise UsageError(f"{path} is an export for text generation, whose tokenizer ends no text; name the run it came from")
     place = read_modules(path).folder if is_foreign(path) else path
     tokenizer = _pretrained_tokenizer(path, place) if is_foreign(path) else load_tokenizer(place / TOKENIZER)
     rows = checkpoint.architecture.vocab_size

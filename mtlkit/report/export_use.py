@@ -19,6 +19,25 @@ tags:
 
 """
 
+GENERATION_FRONT = """---
+library_name: transformers
+pipeline_tag: text-generation
+---
+
+"""
+
+GENERATION = """```python
+from transformers import pipeline
+
+generate = pipeline("text-generation", model="this/folder")
+print(generate("some text", max_new_tokens=20)[0]["generated_text"])
+```
+
+`AutoModelForCausalLM` and `AutoTokenizer` load it, too. The tokenizer puts `{first}` before a text, as in pretraining, and
+nothing after it; to train it further, end each text with `{last}`. A prompt and its continuation have at most {length} tokens
+together.
+"""
+
 VECTORS = """```python
 from sentence_transformers import SentenceTransformer
 
@@ -83,6 +102,11 @@ def sentence_transformers_use(checkpoint: Checkpoint) -> str:
     whole = f", truncate_dim={dim}" if vectors.truncate_dim else ""  # heads read whole vectors
     use = VECTORS + (HEADS.format(source=inspect.getsource(apply_heads), whole=whole) if checkpoint.tasks else "")
     return use + _prompt(vectors) + (CUT.format(length=encoding.max_length) if encoding.truncate == "head-tail" else "")
+
+
+def transformers_use(checkpoint: Checkpoint, first: str, last: str) -> str:
+    """The lines that generate text, by a tokenizer whose texts begin with `first` and would end with `last`."""
+    return GENERATION.format(first=first, last=last, length=checkpoint.architecture.max_length)
 
 
 def onnx_use(checkpoint: Checkpoint) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec, Truncation
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.model.description import Checkpoint
-from mtlkit.report.export_use import onnx_use, sentence_transformers_use
+from mtlkit.report.export_use import onnx_use, sentence_transformers_use, transformers_use
 
 HEAD = TaskSpec("kind", "classification", ("a", "b"))
 
@@ -43,3 +43,11 @@ def test_the_card_names_the_prompt_and_the_input_that_leaves_it_out() -> None:
         assert "is put before" not in use(checkpoint())
     assert "`prompt_tokens`" in onnx_use(spoken)
     assert "`prompt_tokens`" not in onnx_use(checkpoint())
+
+
+def test_the_card_of_a_base_generates_and_says_how_texts_begin_and_end() -> None:
+    use = transformers_use(checkpoint(), "<bos>", "<eos>")
+    assert 'pipeline("text-generation", model="this/folder")' in use
+    assert "puts `<bos>` before a text" in use
+    assert "end each text with `<eos>`" in use
+    assert "at most 64 tokens" in use

@@ -80,20 +80,25 @@ def write_foreign(
     """Writes everything but `tokenizer.json`. Raises UsageError for an encoder that transformers has no class for."""
     architecture = encoder.architecture
     kind, family = family_for(architecture)
-    weights: dict[str, Tensor] = {}
-    ours = encoder.state_dict()
-    token_weights = ours.pop(TOKEN_WEIGHTS, None)
-    for name, weight in ours.items():
-        weights |= theirs_from(family, name, weight.detach().cpu().float(), marks.pad.id)
-    for name in family.unused:
-        rows, columns = _unused_shape(name, architecture)
-        weights |= {f"{name}.weight": torch.zeros(rows, columns), f"{name}.bias": torch.zeros(rows)}
-    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
-    write_json(folder / CONFIG, _config(kind, family, architecture, marks))
-    write_json(folder / TOKENIZER_CONFIG, _tokenizer_config(encoding, marks))
-    write_json(folder / "special_tokens_map.json", _special_tokens(marks))
+    token_weights = encoder.state_dict().get(TOKEN_WEIGHTS)
+    save_file(their_weights(encoder, family, marks), folder / WEIGHTS, metadata={"format": "pt"})
+    write_json(folder / CONFIG, model_config(kind, family, architecture, marks))
+    write_json(folder / TOKENIZER_CONFIG, tokenizer_config(encoding, marks))
+    write_json(folder / "special_tokens_map.json", special_tokens(marks))
     weighting = {} if token_weights is None else {"WordWeights": word_weights(token_weights, marks.vocabulary)}
     write_modules(folder, architecture, encoding, weighting, vectors or VectorSettings())
+
+
+def their_weights(encoder: Encoder, family: Family, marks: Marks) -> dict[str, Tensor]:
+    """All weights by the names of a family, float32 on the CPU; weights of tokens have no place there."""
+    weights: dict[str, Tensor] = {}
+    for name, weight in encoder.state_dict().items():
+        if name != TOKEN_WEIGHTS:
+            weights |= theirs_from(family, name, weight.detach().cpu().float(), marks.pad.id)
+    for name in family.unused:
+        rows, columns = _unused_shape(name, encoder.architecture)
+        weights |= {f"{name}.weight": torch.zeros(rows, columns), f"{name}.bias": torch.zeros(rows)}
+    return weights
 
 
 def _unused_shape(name: str, architecture: Architecture) -> tuple[int, int]:
@@ -101,7 +106,8 @@ def _unused_shape(name: str, architecture: Architecture) -> tuple[int, int]:
     return shapes[name]
 
 
-def _config(kind: str, family: Family, architecture: Architecture, marks: Marks) -> dict[str, Any]:
+def model_config(kind: str, family: Family, architecture: Architecture, marks: Marks) -> dict[str, Any]:
+    """config.json of a model type of transformers."""
     values: Mapping[str, Any] = {
         **asdict(architecture),
         "hidden": architecture.mlp_dim,
@@ -121,17 +127,19 @@ def _config(kind: str, family: Family, architecture: Architecture, marks: Marks)
     }
 
 
-def _special_tokens(marks: Marks) -> dict[str, Any]:
+def special_tokens(marks: Marks) -> dict[str, Any]:
+    """special_tokens_map.json."""
     first, last = marks.first.text, marks.last.text
     named = {"pad_token": marks.pad.text, "bos_token": first, "eos_token": last, "cls_token": first, "sep_token": last}
     more = {"unk_token": marks.unknown, "mask_token": marks.mask, "additional_special_tokens": list(marks.others) or None}
     return {**named, **{name: token for name, token in more.items() if token is not None}}
 
 
-def _tokenizer_config(encoding: Encoding, marks: Marks) -> dict[str, Any]:
+def tokenizer_config(encoding: Encoding, marks: Marks) -> dict[str, Any]:
+    """tokenizer_config.json."""
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",  # tokenizer.json as it stands
-        **_special_tokens(marks),
+        **special_tokens(marks),
         "model_max_length": encoding.max_length,
         "model_input_names": ["input_ids", "attention_mask"],
         "padding_side": "right",

@@ -1,0 +1,56 @@
+"""A causal base as a folder that transformers loads as a causal language model, ready to generate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, processors
+
+from mtlkit.config.architecture import Encoding
+from mtlkit.model.description import CONFIG, Checkpoint
+from mtlkit.model.encoder import Encoder
+from mtlkit.model.interop.modules import TOKENIZER_CONFIG
+from mtlkit.model.interop.writing import Marks, family_for, model_config, special_tokens, their_weights, tokenizer_config
+from mtlkit.runs import EXPORT_RECORD, WEIGHTS, write_json
+
+GENERATION_CONFIG = "generation_config.json"
+MODEL_CLASSES = {"gpt2": ("GPT2LMHeadModel", "transformer")}  # by model type: the class, and where the base is in its weights
+
+
+def is_causal_base(checkpoint: Checkpoint) -> bool:
+    """Whether a model predicts the next token; one that was trained further on vectors or tasks does not."""
+    return checkpoint.stage == "base" and checkpoint.architecture.attention == "causal"
+
+
+def is_generator(folder: Path) -> bool:
+    """Whether a folder is an export of a causal base for text generation."""
+    return all((folder / name).is_file() for name in (EXPORT_RECORD, GENERATION_CONFIG))
+
+
+def write_language_model(folder: Path, encoder: Encoder, encoding: Encoding, marks: Marks) -> None:
+    """Writes everything but `tokenizer.json`. The output layer is the token embedding, which is stored once.
+
+    Raises UsageError for an encoder that transformers has no class for.
+    """
+    architecture = encoder.architecture
+    kind, family = family_for(architecture)
+    model_class, place = MODEL_CLASSES[kind]
+    weights = {f"{place}.{name}": weight for name, weight in their_weights(encoder, family, marks).items()}
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    config = model_config(kind, family, architecture, marks)
+    dropout = {"embd_pdrop": architecture.dropout, "attn_pdrop": 0.0}  # as in pretraining, for training that continues there
+    write_json(folder / CONFIG, {**config, "architectures": [model_class], "tie_word_embeddings": True, **dropout})
+    ids = {"bos_token_id": marks.first.id, "eos_token_id": marks.last.id, "pad_token_id": marks.pad.id}
+    write_json(folder / GENERATION_CONFIG, {**ids, "max_length": architecture.max_length})  # there are no positions beyond it
+    settings = tokenizer_config(encoding, marks)
+    write_json(folder / TOKENIZER_CONFIG, {**settings, "padding_side": "left"})  # generation continues at the right end
+    write_json(folder / "special_tokens_map.json", special_tokens(marks))
+
+
+def prompt_tokenizer(tokenizer: Tokenizer, marks: Marks) -> Tokenizer:
+    """A tokenizer that begins a text as in pretraining and does not end it, so that generation continues the text."""
+    copy = Tokenizer.from_str(tokenizer.to_str())
+    first = marks.first
+    copy.post_processor = processors.TemplateProcessing(single=f"{first.text} $A", special_tokens=[(first.text, first.id)])
+    return copy
