@@ -13,16 +13,16 @@ from mtlkit.data.overlap import TextNumbers, near_pairs
 LETTERS_COMPARED = 20_000_000  # of all texts: about ten seconds; in larger corpora only equal texts are kept together
 
 
-def held_out_groups(groups: Rows, share: float, most: int, seed: int, *name: str) -> NDArray[np.bool_]:
+def held_out_groups(groups: Rows, share: float, most: int, seed: int, *name: str, least: int = 1) -> NDArray[np.bool_]:
     """Marks about `share` of the rows, `most` at most, as held out: whole groups, so that equal rows stay on one side. `groups`
-    numbers the group of each row, (N,), from 0. One group at least is held out and one is left; marks nothing where there is
-    only one."""
+    numbers the group of each row, (N,), from 0. `least` groups at least are held out and as many are left; marks nothing where
+    there are too few for that."""
     sizes = np.bincount(groups)
-    count = min(most, max(1, round(len(groups) * share)))
+    count = min(most, max(least, round(len(groups) * share)))
     order = generator(seed, *name).permutation(len(sizes))
     total = np.cumsum(sizes[order])
     whole = int(np.searchsorted(total, count, side="right"))  # groups that fit into the share
-    taken = order[: min(max(1, whole), len(sizes) - 1)]
+    taken = order[: max(0, min(max(least, whole), len(sizes) - least))]
     held: NDArray[np.bool_] = np.isin(groups, taken)
     return held
 

@@ -12,7 +12,9 @@ from mtlkit.data.batching import Rows, generator
 from mtlkit.data.columns import join_text, pair_columns, score_column, with_columns
 from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.held_out import SPLIT_SEED
+from mtlkit.data.holding_out import held_out_groups
 from mtlkit.data.labelled_rows import Reading
+from mtlkit.data.overlap import TextNumbers
 from mtlkit.data.readers import BadRow, Row, good_rows, place_of
 from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
 from mtlkit.data.tables import limited
@@ -124,7 +126,8 @@ def _number(value: object) -> float | None:
 
 
 def read_train_and_validation_pairs(address: str, reading: Reading, scored: bool) -> tuple[PairTable, PairTable]:
-    """The training pairs of a source and its validation pairs, 2,000 at most; without a validation split, a tenth of train.
+    """The training pairs of a source and its validation pairs, 2,000 at most; without a validation split, a tenth of train, of
+    which no pair is in the rest, too.
 
     Raises DataError where either holds fewer than two, which leaves nothing to compare.
     """
@@ -139,11 +142,19 @@ def read_train_and_validation_pairs(address: str, reading: Reading, scored: bool
             raise DataError(f"{source.name}: a pair alone has nothing to be compared with; give two at least in every split")
         order = generator(SPLIT_SEED, "validation").permutation(len(held_out))
         return train, held_out.select(np.sort(order[:HELD_OUT_MOST]))  # all are compared with all
-    if len(train) < 4:
-        raise DataError(f"{source.name}: {len(train)} pairs are too few; give four at least, two of them held out")
-    order = generator(SPLIT_SEED, "validation").permutation(len(train))
-    count = min(HELD_OUT_MOST, max(2, round(len(train) * HELD_OUT_SHARE)))
-    return train.select(np.sort(order[count:])), train.select(np.sort(order[:count]))
+    groups = _equal_pairs(train)
+    if (distinct := int(groups.max()) + 1) < 4:
+        found = f"{len(train)} pairs" if distinct == len(train) else f"{len(train)} pairs, {distinct} of them different,"
+        raise DataError(f"{source.name}: {found} are too few; give four different ones at least, two of them held out")
+    held = held_out_groups(groups, HELD_OUT_SHARE, HELD_OUT_MOST, SPLIT_SEED, "validation", least=2)
+    return train.select(np.flatnonzero(~held)), train.select(np.flatnonzero(held))
+
+
+def _equal_pairs(table: PairTable) -> Rows:
+    """A number for each pair, (N,), from 0: the same for the same two texts but for case and blanks, in either order."""
+    numbers, pairs = TextNumbers(), dict[tuple[int, int], int]()
+    both = zip(numbers.of(table.firsts).tolist(), numbers.of(table.seconds).tolist(), strict=True)
+    return np.fromiter((pairs.setdefault((min(pair), max(pair)), len(pairs)) for pair in both), np.int64, len(table))
 
 
 def read_scored_pairs(address: str, split: str, reading: Reading) -> tuple[PairTable, str]:

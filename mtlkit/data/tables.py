@@ -91,7 +91,8 @@ def limited(rows: int, limit: int) -> Rows:
 
 
 def read_train_and_validation(address: str, reading: Reading) -> tuple[Table, Table]:
-    """The training rows of a source and its validation rows; without a validation split, a stratified tenth of train."""
+    """The training rows of a source and its validation rows; without a validation split, a stratified tenth of train,
+    no text of which is in the rest, too."""
     path, query = parse_source(address)
     source = open_source(path, query)
     split = existing_split(source, query.split)
@@ -99,7 +100,7 @@ def read_train_and_validation(address: str, reading: Reading) -> tuple[Table, Ta
     validation = find_split(source, "validation")
     if validation is not None and validation != split:
         return train, read_split(source, query, validation, reading)
-    held = hold_out(train.labels, source.name, train.record.kind)
+    held = hold_out(train.labels, source.name, train.record.kind, train.texts)
     return train.select(np.flatnonzero(~held)), train.select(np.flatnonzero(held))
 
 

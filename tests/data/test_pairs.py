@@ -124,6 +124,23 @@ def test_a_tenth_is_held_out_two_at_least(rows: int, held: int, tmp_path: Path) 
     assert read_train_and_validation_pairs(path, reading(), True) == (train, validation)
 
 
+def test_equal_pairs_stay_on_one_side(tmp_path: Path) -> None:
+    lines = [f"one {row % 30},two {row % 30}" if row < 120 else f"TWO  {row % 30}, one {row % 30} " for row in range(240)]
+    path = tmp_path / "a.csv"
+    path.write_text("anchor,positive\n" + "\n".join(lines) + "\n")
+    train, validation = read_train_and_validation_pairs(str(path), reading(), False)
+    sides = [{frozenset((first.strip().split()[-1], "pair")) for first in table.firsts} for table in (train, validation)]
+    assert (len(train), len(validation)) == (216, 24)  # 3 of 30 pairs, 8 times each
+    assert not sides[0] & sides[1]
+
+
+def test_too_few_different_pairs_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("anchor,positive\n" + "a,b\nc,d\ne,f\n" * 5)
+    with pytest.raises(DataError, match="15 pairs, 3 of them different, are too few; give four different ones"):
+        read_train_and_validation_pairs(str(path), reading(), False)
+
+
 def test_a_validation_split_is_taken_where_there_is_one(tmp_path: Path) -> None:
     numbered(tmp_path / "set" / "train.csv", 5)
     numbered(tmp_path / "set" / "dev.csv", 2003)
@@ -138,7 +155,7 @@ def test_too_few_pairs_to_compare_are_one_line(tmp_path: Path) -> None:  # fault
     path = numbered(tmp_path / "a.csv", 3)
     with pytest.raises(DataError) as caught:
         read_train_and_validation_pairs(str(path), reading(), False)
-    assert str(caught.value) == f"{path}: 3 pairs are too few; give four at least, two of them held out"
+    assert str(caught.value) == f"{path}: 3 pairs are too few; give four different ones at least, two of them held out"
     numbered(tmp_path / "set" / "train.csv", 5)
     numbered(tmp_path / "set" / "validation.csv", 1)
     with pytest.raises(DataError) as caught:

@@ -271,6 +271,41 @@ def test_a_tenth_of_the_rows_is_held_out_by_class(labels: list[Any], held: dict[
     assert np.array_equal(marks, hold_out(labels, "a.csv"))
 
 
+@pytest.mark.parametrize(
+    ("labels", "copies", "held"),
+    [
+        (["ab"[row // 8 % 2] for row in range(800)], 8, {"a": 40, "b": 40}),
+        ([f"class {row // 4 % 20}" for row in range(160)], 4, 16),  # a tenth of a class is less than a text
+        (["ab"[row // 8 % 2] for row in range(40)], 8, 8),  # so is a tenth of all
+        (["ab"[row % 2] for row in range(400)], 4, 40),  # the same text with two labels
+        ([row // 4 + 0.5 for row in range(200)], 4, 20),
+        ([("x", "yz"[row // 8 % 2]) for row in range(400)], 8, 40),
+    ],
+)
+def test_rows_with_the_same_text_are_held_out_together(labels: list[Any], copies: int, held: dict[str, int] | int) -> None:
+    texts = [f"{('Text', ' TEXT ')[row % 2]} {row // copies}" for row in range(len(labels))]
+    order = np.random.default_rng(0).permutation(len(labels))
+    labels, texts = [labels[row] for row in order], [texts[row] for row in order]
+    marks = hold_out(labels, "a.csv", texts=texts)
+    train, out = ({texts[row].split()[1] for row in np.flatnonzero(marks == side)} for side in (False, True))
+    assert not train & out
+    found = Counter(label for label, out in zip(labels, marks, strict=True) if out)
+    assert (found if isinstance(held, dict) else sum(found.values())) == held
+    if isinstance(labels[0], str):
+        assert set(labels) == {label for label, out in zip(labels, marks, strict=True) if not out}
+
+
+@pytest.mark.parametrize("labels", [["a", "b"] * 20, [1.5, 2.5] * 20, [("a",), ("b",)] * 20])
+def test_different_texts_do_not_change_what_is_held_out(labels: list[Any]) -> None:
+    texts = [f"text {row}" for row in range(len(labels))]
+    assert np.array_equal(hold_out(labels, "a.csv", texts=texts), hold_out(labels, "a.csv"))
+
+
+def test_a_text_that_is_all_of_its_class_is_split_all_the_same() -> None:
+    labels = ["a", "b"] * 20
+    assert hold_out(labels, "a.csv", texts=labels).sum() == 4
+
+
 @pytest.mark.parametrize("rows", [0, 1])
 def test_task_with_one_row_says_why_it_cannot_be_trained(rows: int) -> None:  # fault 38
     with pytest.raises(DataError, match=rf"^a\.csv: {rows} row is too few: a task needs two at least"):

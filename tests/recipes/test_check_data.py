@@ -92,10 +92,18 @@ def test_all_that_can_be_wrong_with_a_folder(tmp_path: Path) -> None:
 
 
 def test_results_are_of_validation_where_there_is_no_test(tmp_path: Path) -> None:
+    write(tmp_path / "train.csv", [HEADER, *rows(30)])
+    write(tmp_path / "dev.csv", [HEADER, *rows(10, 20), *rows(10, 40)])
+    found = check(f"t={tmp_path}")
+    (leak,) = [one for one in found.findings if one.problem == "overlap"]
+    assert (leak.split, leak.rows, leak.spoils) == ("validation", 10, True)
+
+
+def test_repeated_rows_of_a_lone_file_are_held_out_together(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", [HEADER, *rows(30), *rows(30)])
     found = check(f"t={path}")
-    (leak,) = [one for one in found.findings if one.problem == "overlap"]
-    assert (leak.split, leak.spoils) == ("validation", True)
+    assert [split.rows for split in found.tasks[0].splits] == [54, 6]
+    assert {one.problem for one in found.findings} == {"repeated"}
 
 
 def test_texts_that_another_task_is_trained_on(tmp_path: Path) -> None:
