@@ -22,6 +22,10 @@ def check_data(options: CheckDataOptions, as_json: bool) -> None:
     blank ones, labels unseen in training, a single class.
     """
     from mtlkit.errors import DataError
+    from mtlkit.recipes.early_checks import check_tasks
+
+    check_tasks(options.task, options.encoding)
+
     from mtlkit.recipes.check_data import check_data as look
     from mtlkit.report.check_data import absences, conclusion, example_lines, in_words, task_tables
     from mtlkit.report.sources import source_line

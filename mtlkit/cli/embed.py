@@ -31,6 +31,10 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
     With --similarity: the similarity of every pair alone, piped as one JSON object a text. It is the cosine, unless the model
     says otherwise.
     """
+    from mtlkit.recipes.early_checks import check_input
+
+    check_input(options)
+
     from mtlkit.recipes import embed as recipe
     from mtlkit.recipes.open_model import open_model
     from mtlkit.recipes.texts import input_notes

@@ -18,6 +18,10 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     The backbone runs once for all heads. Where the run has a router, the heads that fit the text answer, and how likely each
     task is stands beside. On a terminal: a table. Piped: one JSON object a line.
     """
+    from mtlkit.recipes.early_checks import check_input
+
+    check_input(options)
+
     from mtlkit.recipes.open_model import open_model
     from mtlkit.recipes.predict import predict as answers_to
     from mtlkit.recipes.texts import input_notes

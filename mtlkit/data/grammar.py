@@ -6,12 +6,12 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from mtlkit.config.architecture import Kind, check_task_name
 from mtlkit.config.numbers import whole
+from mtlkit.config.paths import expand
 from mtlkit.errors import UsageError, listed, shorten, suggest
 
 DELIMITERS = {
@@ -116,8 +116,8 @@ def split_source(text: str) -> tuple[str, list[tuple[str, str]]]:
 def exists(address: str) -> bool:
     """Whether there is a file or a folder of this name, or a link."""
     try:
-        return bool(address) and os.path.lexists(Path(address).expanduser())
-    except (OSError, ValueError, RuntimeError):  # a name that no file can have, a user that is not known
+        return bool(address) and os.path.lexists(expand(address))
+    except (OSError, ValueError, UsageError):  # a name that no file can have, a user that is not known
         return False
 
 

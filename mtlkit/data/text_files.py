@@ -9,10 +9,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from mtlkit.config.paths import expand
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.columns import join_text, text_columns, with_columns
 from mtlkit.data.formats.files import LocalFile, split_suffix
-from mtlkit.data.grammar import parse_source
+from mtlkit.data.grammar import exists, parse_source
 from mtlkit.data.parquet import parquet_batches, parquet_file
 from mtlkit.data.readers import BadRow
 from mtlkit.data.sources import FileSource, FolderSource, HubSource, Source, existing_split, open_source
@@ -54,7 +55,8 @@ def address_of(given: str | Path) -> str:
 
 def count_rows(given: str | Path) -> int | None:
     """How many rows a file has, where it says so itself."""
-    path = Path(parse_source(address_of(given))[0]).expanduser()
+    address = parse_source(address_of(given))[0]
+    path = expand(address) if exists(address) else Path(address)
     if not _is_parquet(path.name) or not path.is_file():
         return None
     with parquet_file(path) as file:

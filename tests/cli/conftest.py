@@ -76,6 +76,14 @@ def mtl(runs: Path) -> Path:
     return runs / "mtl"
 
 
+@pytest.fixture(scope="session")
+def unread(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table that begins well and cannot be read to its end: what is refused before data is read does not name it."""
+    path = tmp_path_factory.mktemp("unread") / "unread.csv"
+    path.write_text("text,label\n" + "".join(f"text {row},{'ab'[row % 2]}\n" for row in range(150)) + "a,row,too,long\n")
+    return path
+
+
 Command = tuple[object, ...]
 
 

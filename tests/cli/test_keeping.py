@@ -71,8 +71,10 @@ def test_a_training_that_forgets_too_much_stops_and_says_what_it_kept(
         (["--cache-prefix"], "--freeze embeddings,layers:0-0"),
     ],
 )
-def test_mistakes_are_told_before_data_is_read(options: list[str], said: str, typed: Typed, mtl: Path, tmp_path: Path) -> None:
-    answer = typed("train-mtl", "--init", mtl, "--task", "stars=not-there.csv", *options, "--out", tmp_path / "run")
+def test_mistakes_are_told_before_data_is_read(
+    options: list[str], said: str, typed: Typed, unread: Path, mtl: Path, tmp_path: Path
+) -> None:
+    answer = typed("train-mtl", "--init", mtl, "--task", f"stars={unread}", *options, "--out", tmp_path / "run")
     assert (answer.code, answer.out) == (2, "")
     assert said in answer.err
     assert answer.err.count("\n") == 1

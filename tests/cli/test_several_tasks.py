@@ -141,9 +141,9 @@ def test_a_task_of_weight_0_teaches_nothing(typed: Typed, data: Path, mtl: Path,
     ],
 )
 def test_what_does_not_go_together_is_refused_before_data_is_read(
-    options: tuple[object, ...], said: str, typed: Typed, mtl: Path, tmp_path: Path
+    options: tuple[object, ...], said: str, typed: Typed, unread: Path, mtl: Path, tmp_path: Path
 ) -> None:
-    tasks = ("--task", "kind=not-there.csv", "--task", "state=nor-this.csv")
+    tasks = ("--task", f"kind={unread}", "--task", f"state={unread}")
     answer = typed("train-mtl", *tasks, "--init", mtl, "--out", tmp_path / "run", *options)
     assert (answer.code, answer.out) == (2, "")
     assert said in answer.err
@@ -151,13 +151,13 @@ def test_what_does_not_go_together_is_refused_before_data_is_read(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_one_task_alone_has_nothing_to_be_weighed_against(typed: Typed, mtl: Path, tmp_path: Path) -> None:
+def test_one_task_alone_has_nothing_to_be_weighed_against(typed: Typed, unread: Path, mtl: Path, tmp_path: Path) -> None:
     common = ("--init", mtl, "--out", tmp_path / "run", "--schedule", "joint", "--balance", "nashmtl")
-    answer = typed("train-mtl", "--task", "kind=not-there.csv", *common)
+    answer = typed("train-mtl", "--task", f"kind={unread}", *common)
     assert (answer.code, answer.out) == (2, "")
     assert "--balance nashmtl weighs tasks against each other, and kind is alone; give two or more" in answer.err
-    frozen = ("--task", "state=nor-this.csv", "--freeze", "head:state")
-    answer = typed("train-mtl", "--task", "kind=not-there.csv", *frozen, *common)
+    frozen = ("--task", f"state={unread}", "--freeze", "head:state")
+    answer = typed("train-mtl", "--task", f"kind={unread}", *frozen, *common)
     assert (answer.code, "kind is alone" in answer.err) == (2, True)
 
 

@@ -80,8 +80,8 @@ def test_the_same_command_names_both_ways_on(typed: Typed, command: Command, unf
 
 
 @pytest.mark.parametrize("every", ["0", "-1", "10", "m", "0m", "-1m", "1h", "nanm", "infm", ""])
-def test_how_often_is_steps_or_minutes(typed: Typed, command: Command, tmp_path: Path, every: str) -> None:
-    answer = typed(*command[:-2], "--task", "x=not-there.csv", "--out", tmp_path / "run", f"--save-every={every}")
+def test_how_often_is_steps_or_minutes(typed: Typed, unread: Path, command: Command, tmp_path: Path, every: str) -> None:
+    answer = typed(*command[:-2], "--task", f"x={unread}", "--out", tmp_path / "run", f"--save-every={every}")
     assert (answer.code, answer.out) == (3 if every == "10" else 2, "")
     if every != "10":
         assert answer.err == f"mtlkit: --save-every {every}: write a number of steps, such as 500, or of minutes, such as 10m\n"

@@ -48,7 +48,7 @@ def test_a_frozen_backbone_is_run_once_and_shown_unchanged(typed: Typed, data: P
     assert re.search(r"head:kind +66 +-", answer.err)
 
 
-def test_a_wrong_freeze_is_refused_before_any_data_is_read(typed: Typed, mtl: Path, tmp_path: Path) -> None:
+def test_a_wrong_freeze_is_refused_before_any_data_is_read(typed: Typed, unread: Path, mtl: Path, tmp_path: Path) -> None:
     for freeze, said in (
         (
             "backbone,head:kind",
@@ -58,23 +58,21 @@ def test_a_wrong_freeze_is_refused_before_any_data_is_read(typed: Typed, mtl: Pa
         ("head:knid", "--freeze head:knid: no such part"),  # fault 18
         ("none,backbone", "contradict each other"),
     ):
-        answer = typed("train-mtl", "--task", "kind=not-there.csv", "--init", mtl, "--freeze", freeze, "--out", tmp_path / "run")
+        answer = typed("train-mtl", "--task", f"kind={unread}", "--init", mtl, "--freeze", freeze, "--out", tmp_path / "run")
         assert (answer.code, answer.out) == (2, "")
         assert said in answer.err
-        assert "not-there" not in answer.err
+        assert str(unread) not in answer.err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_misspelt_head_gets_the_nearest_name(typed: Typed, mtl: Path, tmp_path: Path) -> None:  # fault 18
-    answer = typed(
-        "train-mtl", "--task", "topic=not-there.csv", "--init", mtl, "--freeze", "head:topc", "--out", tmp_path / "run"
-    )
+def test_a_misspelt_head_gets_the_nearest_name(typed: Typed, unread: Path, mtl: Path, tmp_path: Path) -> None:  # fault 18
+    answer = typed("train-mtl", "--task", f"topic={unread}", "--init", mtl, "--freeze", "head:topc", "--out", tmp_path / "run")
     assert answer.code == 2
     assert "known are none, backbone, embeddings, layers:0-1, norms, bias, heads, head:kind, head:state, head:topic" in answer.err
     assert answer.err.endswith("; did you mean 'head:topic'?\n")
-    answer = typed("train-mtl", "--task", "kind=not-there.csv", "--init", mtl, "--freeze", "head:knid", "--out", tmp_path / "run")
+    answer = typed("train-mtl", "--task", f"kind={unread}", "--init", mtl, "--freeze", "head:knid", "--out", tmp_path / "run")
     assert "did you mean 'head:kind'?" in answer.err
-    answer = typed("train-mtl", "--task", "kind=not-there.csv", "--init", mtl, "--freeze", "bakcbone", "--out", tmp_path / "run")
+    answer = typed("train-mtl", "--task", f"kind={unread}", "--init", mtl, "--freeze", "bakcbone", "--out", tmp_path / "run")
     assert "did you mean 'backbone'?" in answer.err
 
 
@@ -113,11 +111,11 @@ def test_overwrite_spares_a_folder_that_holds_no_run(typed: Typed, data: Path, m
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_data_is_read(
-    typed: Typed, mtl: Path, tmp_path: Path
+    typed: Typed, unread: Path, mtl: Path, tmp_path: Path
 ) -> None:  # fault 15
     (tmp_path / "file").write_text("mine")
     for out, said in ((tmp_path / "file", "is a file; name a folder"), (tmp_path / "file" / "run", "cannot be written")):
-        answer = typed("train-mtl", "--task", "kind=not-there.csv", "--init", mtl, "--out", out)
+        answer = typed("train-mtl", "--task", f"kind={unread}", "--init", mtl, "--out", out)
         assert (answer.code, answer.out) == (2, "")
         assert said in answer.err
         assert answer.err.count("\n") == 1
@@ -176,9 +174,9 @@ def test_a_task_name_never_becomes_a_path(typed: Typed, data: Path, mtl: Path, t
 
 @pytest.mark.parametrize("command", ["train-mtl", "train-sentence"])
 def test_without_any_run_it_starts_from_the_model_inside_the_package_and_says_so(
-    command: str, typed: Typed, tmp_path: Path
+    command: str, typed: Typed, unread: Path, tmp_path: Path
 ) -> None:
-    answer = typed(command, "--runs", tmp_path / "none", "--task", "kind=not-there.csv")
+    answer = typed(command, "--runs", tmp_path / "none", "--task", f"kind={unread}")
     assert (answer.code, answer.out) == (3, "")
     assert f"starting from mini, the model inside the package, as no run under {tmp_path / 'none'}/ fits" in answer.err
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mtlkit.config.paths import expand
 from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.data.formats.files import DataFile, LocalFile
 from mtlkit.data.readers import READERS, is_data
@@ -79,7 +80,7 @@ def _saved_shards(folder: Path) -> set[str]:
 
 def matches(pattern: str) -> list[Path]:
     """The files that a pattern finds, in the order of their names."""
-    found = sorted(glob.glob(os.path.expanduser(pattern), recursive=True))
+    found = sorted(glob.glob(str(expand(pattern)), recursive=True))
     return [Path(path) for path in found if Path(path).is_file()]
 
 

@@ -6,6 +6,7 @@ import re
 from importlib import resources
 from pathlib import Path
 
+from mtlkit.config.paths import expand
 from mtlkit.data.formats.files import split_suffix
 from mtlkit.data.formats.unsupported import BY_HAND, BY_PANDAS
 from mtlkit.data.grammar import Query, exists
@@ -25,7 +26,7 @@ def open_source(address: str, query: Query) -> Source:
     """The source at an address; what exists as a file or a folder is that. Raises DataError when there is nothing there."""
     dialect, columns = query_dialect(query), query_columns(query)
     if exists(address):
-        path = Path(address).expanduser()
+        path = expand(address)
         if path.is_dir():
             return FolderSource(dialect, columns, path=path, name=address)
         return FileSource(dialect, columns, path=path)
