@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ import pytest
 
 from mtlkit.config.common import TrainingOptions
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
-from mtlkit.errors import UsageError
+from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.recipes.command_line import plain
 from mtlkit.recipes.recalling import FREE, Said, recalled, restored, said_at, settled, shown
+from mtlkit.runs import read_record
 from mtlkit.states import StateFolder
 
 TYPED: list[TrainingOptions] = [
@@ -135,3 +137,22 @@ def test_a_run_brings_its_options_and_those_typed_that_are_free_win(tmp_path: Pa
 
 def test_how_values_are_shown() -> None:
     assert [shown(value) for value in (["a", "b"], [], 0.5, None, True)] == ["a b", "", "0.5", "None", "True"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"options": {}}, {"options": {"epochs": "many"}}, {"command": ""}, {"command": "mtlkit"}],
+    ids=["no epochs", "epochs of another type", "no command", "no training"],
+)
+def test_a_record_that_names_no_training_is_damaged(runs: Path, tmp_path: Path, damage: dict[str, Any]) -> None:
+    out = tmp_path / "mtl"
+    shutil.copytree(runs / "mtl", out)
+    record = json.loads((out / "run.json").read_text())
+    (out / "run.json").write_text(json.dumps({**record, **damage}))
+    with pytest.raises(IntegrityError, match="names no training to resume"):
+        recalled(TrainMtlOptions(resume=str(out)), "train-mtl", out)
+
+
+def test_a_source_that_is_no_text_is_left_out_of_a_record(runs: Path) -> None:
+    record = replace(read_record(runs / "mtl"), data={"kind": {"source": 5}, "state": {"source": "a.csv"}})
+    assert record.sources == {"state": "a.csv"}
