@@ -44,7 +44,7 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
     loaded, found = open_model(options)
     say(f"model: {found}, {found.reason}")
     say_notes(loaded)
-    for note in input_notes(options):
+    for note in input_notes(options, loaded.recorded()):
         say(note)
     if options.similarity:
         give_similarities(recipe.similarities(options, loaded, sys.stdin), str(found), as_json)

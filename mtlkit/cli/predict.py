@@ -29,7 +29,7 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     loaded, found = open_model(options)
     say(f"model: {found}, {found.reason}")
     say_notes(loaded)
-    for note in input_notes(options):
+    for note in input_notes(options, loaded.recorded(options.task)):
         say(note)
     answers = answers_to(options, loaded, sys.stdin)
     if as_json:

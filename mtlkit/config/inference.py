@@ -39,7 +39,7 @@ class ModelOptions(PromptOptions, MachineOptions):
         "auto", "Arithmetic; auto is bf16 on CUDA and fp32 elsewhere; int8 is the fastest on a CPU.", panel=MACHINE
     )
     backend: Backend = option("auto", "What runs the model; auto takes what is installed and fastest for the job.", panel=MACHINE)
-    encoding: str = option("utf-8", "Encoding of text files.", panel=DATA)
+    encoding: str | None = option(None, "Encoding of text files.", panel=DATA, default_text="as the model's data, else utf-8")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,31 +37,19 @@ LABEL_NAMES = (
     "score",
     "intent",
 )
-SCORE_NAMES = ("score", "similarity_score", "similarity", "relatedness_score")
-PAIR_NAMES = (
-    ("sentence1", "sentence2"),
-    ("text1", "text2"),
-    ("anchor", "positive"),
-    ("question1", "question2"),
-    ("question", "answer"),
-    ("query", "answer"),
-    ("query", "document"),
-    ("query", "passage"),
-    ("premise", "hypothesis"),
-    ("title", "body"),
-    ("first", "second"),
-)
 SHOWN = 40  # columns named in an error
 LOOK_AHEAD, LOOK_AHEAD_LETTERS = 100, 1 << 20  # rows whose columns are those of the source, and letters in them
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns whose texts are joined, those of the label (several hold a mark each), and those that are left out."""
+    """The columns whose texts are joined, those of the label (several hold a mark each), those that are left out, and what to
+    say of the choice."""
 
     text: tuple[str, ...]
     label: tuple[str, ...]
-    unused: tuple[str, ...]
+    unused: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def choose_columns(
@@ -72,19 +60,25 @@ def choose_columns(
     Where all columns but one have a role, that one has the other. Raises DataError where a column is missing, or where several
     choices make sense.
     """
-    texts = _named("text", columns, text, place, recorded.text if recorded else ())
-    labels = _named("label", columns, label, place, recorded.label if recorded else ())
+    ask_text, ask_label = "specify ?text=NAME", "specify ?label=NAME"
+    known = recorded or SourceRecord("")
+    texts = named_columns("text", columns, text, place)
+    labels = named_columns("label", columns, label, place)
+    remarks: tuple[str, ...] = ()
+    if not texts:
+        others = [name for name in columns if name not in (labels or known.label)]
+        texts, remarks = recorded_texts(columns, others, [known.text] if known.text else [], place, ask_text)
+    labels = labels or recorded_columns("label", columns, known.label, place, ask_label)
     if both := [name for name in texts if name in labels]:
         raise DataError(f"{place}: column '{both[0]}' is named both as text and as label; columns: {listed(columns, SHOWN)}")
-    ask_text, ask_label = "specify ?text=NAME", "specify ?label=NAME"
-    texts = texts or _usual("text", TEXT_NAMES, [name for name in columns if name not in labels], place, ask_text)
-    labels = labels or _usual("label", LABEL_NAMES, [name for name in columns if name not in texts], place, ask_label)
+    texts = texts or usual_columns("text", TEXT_NAMES, [name for name in columns if name not in labels], place, ask_text)
+    labels = labels or usual_columns("label", LABEL_NAMES, [name for name in columns if name not in texts], place, ask_label)
     rest = [name for name in columns if name not in texts and name not in labels]
     if not texts:
-        texts = _only("text", rest if labels else [], columns, place, ask_text)
+        texts = only_column("text", rest if labels else [], columns, place, ask_text)
     if not labels:
-        labels = _only("label", rest, columns, place, ask_label)
-    return Columns(texts, labels, tuple(name for name in columns if name not in texts and name not in labels))
+        labels = only_column("label", rest, columns, place, ask_label)
+    return Columns(texts, labels, tuple(name for name in columns if name not in texts and name not in labels), remarks)
 
 
 def text_columns(
@@ -93,51 +87,59 @@ def text_columns(
     place: str,
     way: str = "specify ?text=NAME",
     recorded: Iterable[SourceRecord] = (),
-) -> list[str]:
+) -> Columns:
     """The columns whose texts are joined, for texts without labels: those named, recorded, usual, or the only one.
 
     `recorded` are those of all tasks of a model; `way` tells how to name one. Raises DataError.
     """
     known = list(dict.fromkeys(record.text for record in recorded if record.text))
-    if asked is None and len(columns) == 1 and all(len(texts) == 1 for texts in known):
-        return list(columns)
-    fitting = [texts for texts in known if set(texts) <= set(columns)] or known
-    if asked is None and len(fitting) > 1:
+    texts = named_columns("text", columns, asked, place)
+    remarks: tuple[str, ...] = ()
+    if not texts:
+        texts, remarks = recorded_texts(columns, columns, known, place, way)
+    texts = texts or usual_columns("text", TEXT_NAMES, columns, place, way)
+    rest = [name for name in columns if name.lower() not in LABEL_NAMES]
+    texts = texts or only_column("text", rest, columns, place, way)
+    return Columns(texts, (), tuple(name for name in columns if name not in texts), remarks)
+
+
+def recorded_texts(
+    columns: Sequence[str], others: Sequence[str], known: Sequence[tuple[str, ...]], place: str, way: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The text columns of a model that there are, out of those `known` by its tasks, and what to say of them.
+
+    Where single columns with a usual name are missing, another one takes their place if a new source would be read from it: the
+    only one of the `others` with a usual name, or that is no label. So does a lone column. Raises DataError where it is not
+    clear which columns to take.
+    """
+    fitting = [texts for texts in known if set(texts) <= set(columns)]
+    if len(fitting) > 1:
         choices = listed(("'" + "+".join(texts) + "'" for texts in fitting), SHOWN)
         raise DataError(
             f"{place}: the tasks of the model read their texts from {choices}; {way}; columns: {listed(columns, SHOWN)}"
         )
-    texts = _named("text", columns, asked, place, fitting[0] if fitting else (), way)
-    texts = texts or _usual("text", TEXT_NAMES, columns, place, way)
-    rest = [name for name in columns if name.lower() not in LABEL_NAMES]
-    return list(texts or _only("text", rest, columns, place, way))
+    if fitting or not known:
+        return (fitting[0] if fitting else ()), ()
+    missing = [texts[0] for texts in known if len(texts) == 1 and (len(columns) == 1 or texts[0].lower() in TEXT_NAMES)]
+    usual = [name for name in others if name.lower() in TEXT_NAMES]
+    instead = usual or [name for name in others if name.lower() not in LABEL_NAMES]
+    if len(instead) != 1 or len(missing) < len(known):
+        return recorded_columns("text", columns, known[0], place, way), ()
+    named = (
+        f"column {missing[0]!r} of the model is" if len(known) == 1 else f"columns {listed(map(repr, missing))} of the model are"
+    )
+    return (instead[0],), (f"{named} not in {place}; using '{instead[0]}'",)
 
 
-def score_column(columns: Sequence[str], asked: str | None, place: str) -> str:
-    """The column that says how alike two texts are: the one named, or the usual one. Raises DataError."""
-    way = "specify ?label=NAME"
-    found = _named("score", columns, asked, place) or _usual("score", SCORE_NAMES, columns, place, way)
-    return (found or _usual("score", ("label",), columns, place, way) or _only("score", [], columns, place, way))[0]
-
-
-def pair_columns(columns: Sequence[str], first: str | None, second: str | None, place: str) -> tuple[str, str]:
-    """The two columns of a pair: those named, two usual names, or the only two there are. Raises DataError."""
-    if first is not None or second is not None:
-        if first is None or second is None:
-            raise DataError(f"{place}: a pair has two columns; specify both, ?first=NAME&second=NAME")
-        if first == second:
-            raise DataError(f"{place}: column '{first}' is named as both sides of a pair; specify ?first=NAME&second=NAME")
-        return _existing(first, columns, place), _existing(second, columns, place)
-    lowered = {column.lower(): column for column in reversed(columns)}
-    found = [(lowered[one], lowered[other]) for one, other in PAIR_NAMES if one in lowered and other in lowered]
-    if len(found) > 1:
-        pairs = " or ".join(f"?first={one}&second={other}" for one, other in found)
-        raise DataError(f"{place}: several columns could be a pair; specify {pairs}")
-    if found:
-        return found[0]
-    if len(columns) == 2 and not set(lowered) & set(LABEL_NAMES):
-        return columns[0], columns[1]
-    raise DataError(f"{place}: which two columns are a pair? columns: {listed(columns, SHOWN)}; specify ?first=NAME&second=NAME")
+def recorded_columns(role: str, columns: Sequence[str], recorded: tuple[str, ...], place: str, way: str) -> tuple[str, ...]:
+    """The columns that a model reads. Raises DataError where one is missing."""
+    for name in recorded:
+        if name not in columns:
+            raise DataError(
+                f"column '{name}' not found in {place}, and the model reads its {role} from '{'+'.join(recorded)}'; "
+                f"columns: {listed(columns, SHOWN)}; {way} to read another one"
+            )
+    return recorded
 
 
 def split_names(asked: str, columns: Sequence[str], place: str) -> tuple[str, ...]:
@@ -148,35 +150,23 @@ def split_names(asked: str, columns: Sequence[str], place: str) -> tuple[str, ..
         for count in range(len(parts), 0, -1):
             if (name := "+".join(parts[:count])) in columns:
                 break
-        names.append(_existing(name, columns, place))
+        names.append(existing_column(name, columns, place))
         parts = parts[count:]
     return tuple(names)
 
 
-def _named(
-    role: str,
-    columns: Sequence[str],
-    asked: str | None,
-    place: str,
-    recorded: tuple[str, ...] = (),
-    way: str = "",
-) -> tuple[str, ...]:
-    if asked is not None:
-        names = split_names(asked, columns, place)
-        if role != "text" and len(set(names)) < len(names):
-            raise DataError(f"{place}: column '{next(one for one in names if names.count(one) > 1)}' is named twice in '{asked}'")
-        return names
-    for name in recorded:
-        if name not in columns:
-            of = "+".join(recorded)
-            raise DataError(
-                f"column '{name}' not found in {place}, and the model reads its {role} from '{of}'; "
-                f"columns: {listed(columns, SHOWN)}; {way or f'specify ?{role}=NAME'} to read another one"
-            )
-    return recorded
+def named_columns(role: str, columns: Sequence[str], asked: str | None, place: str) -> tuple[str, ...]:
+    """The columns that the user named, if any. Raises DataError where one is missing, or named twice where it cannot be."""
+    if asked is None:
+        return ()
+    names = split_names(asked, columns, place)
+    if role != "text" and len(set(names)) < len(names):
+        raise DataError(f"{place}: column '{next(one for one in names if names.count(one) > 1)}' is named twice in '{asked}'")
+    return names
 
 
-def _usual(role: str, names: Iterable[str], columns: Sequence[str], place: str, way: str) -> tuple[str, ...]:
+def usual_columns(role: str, names: Iterable[str], columns: Sequence[str], place: str, way: str) -> tuple[str, ...]:
+    """The column with one of these names, if any. Raises DataError where there are several."""
     usual = set(names)
     found = [column for column in columns if column.lower() in usual]
     if len(found) > 1:
@@ -185,13 +175,15 @@ def _usual(role: str, names: Iterable[str], columns: Sequence[str], place: str, 
     return tuple(found)
 
 
-def _only(role: str, rest: Sequence[str], columns: Sequence[str], place: str, way: str) -> tuple[str, ...]:
+def only_column(role: str, rest: Sequence[str], columns: Sequence[str], place: str, way: str) -> tuple[str, ...]:
+    """The only column that has no role yet. Raises DataError where there is none, or several."""
     if len(rest) == 1:
         return (rest[0],)
     raise DataError(f"{place}: which column is the {role}? columns: {listed(columns, SHOWN)}; {way}")
 
 
-def _existing(name: str, columns: Sequence[str], place: str) -> str:
+def existing_column(name: str, columns: Sequence[str], place: str) -> str:
+    """The name of a column that there is. Raises DataError with the nearest one."""
     if name not in columns:
         raise DataError(f"column '{name}' not found in {place}; columns: {listed(columns, SHOWN)}{suggest(name, columns)}")
     return name

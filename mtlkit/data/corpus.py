@@ -8,7 +8,7 @@ from itertools import islice
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import generator
-from mtlkit.data.columns import join_text, text_columns, with_columns
+from mtlkit.data.columns import Columns, join_text, text_columns, with_columns
 from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.held_out import SPLIT_SEED
 from mtlkit.data.holding_out import separate_texts
@@ -26,13 +26,13 @@ Records = dict[str, SourceRecord]  # by source: how it was read
 def read_texts(source: str, reading: Reading, records: Records | None = None) -> Iterator[str]:
     """The non-blank training texts of one source; `records` says how it was read, and gets an entry where it has none."""
     address, query = parse_source(source)
-    origin = open_source(address, query)
+    origin = open_source(address, query, list((records or {}).values()))
     texts = _texts(source, origin, existing_split(origin, query.split), query, reading, {} if records is None else records)
     return islice(texts, query.limit)
 
 
 def _texts(source: str, origin: Source, split: str, query: Query, reading: Reading, records: Records) -> Iterator[str]:
-    columns: list[str] = []
+    columns = Columns((), ())
 
     def checked() -> Iterator[dict[str, str] | BadRow]:
         nonlocal columns
@@ -41,15 +41,14 @@ def _texts(source: str, origin: Source, split: str, query: Query, reading: Readi
             if isinstance(row, BadRow):
                 yield row
                 continue
-            if not columns:
+            if not columns.text:
                 names = names or list(row)
                 columns = text_columns(names, query.text, origin.name, recorded=records.values())
-                unused = tuple(name for name in names if name not in columns)
-                record = replace(
-                    origin.record(query.encoding or reading.encoding), source=source, text=tuple(columns), unused=unused
-                )
+                record = origin.record(query.encoding or reading.encoding)
+                remarks = (*record.remarks, *columns.remarks)
+                record = replace(record, source=source, text=columns.text, unused=columns.unused, remarks=remarks)
                 records.setdefault(source, record)
-            text = join_text(row, columns, origin.name, number)
+            text = join_text(row, columns.text, origin.name, number)
             yield text if isinstance(text, BadRow) else {"text": text}
 
     for row in good_rows(checked(), reading.on_bad_row, reading.tally):

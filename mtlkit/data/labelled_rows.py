@@ -15,10 +15,10 @@ from mtlkit.data.sources import Source
 
 @dataclass(frozen=True)
 class Reading:
-    """How rows are read: the encoding of text files, what to do with bad rows, where those are counted, whether to keep the place
-    of each row, and how the model at hand was trained to read this task (None: it was not)."""
+    """How rows are read: the encoding of text files (None: UTF-8, or as recorded), what to do with bad rows, where those are
+    counted, whether to keep the place of each row, and how the model at hand was trained to read this task (None: it was not)."""
 
-    encoding: str
+    encoding: str | None
     on_bad_row: OnBadRow
     tally: Tally
     keep_places: bool = False
@@ -30,7 +30,7 @@ class LabelledRows:
 
     def __init__(self, source: Source, query: Query, split: str, reading: Reading) -> None:
         self.source, self.query, self.split, self.reading = source, query, split, reading
-        self.columns = Columns((), (), ())
+        self.columns = Columns((), ())
         self.reader = LabelReader((), LabelOptions())
 
     def rows(self) -> Iterator[Row | BadRow]:
@@ -67,8 +67,9 @@ class LabelledRows:
     def record(self) -> SourceRecord:
         """How the rows were read, once they were."""
         options, columns = self.reader.options, self.columns
+        record = self.source.record(self.query.encoding or self.reading.encoding)
         return replace(
-            self.source.record(self.query.encoding or self.reading.encoding),
+            record,
             text=columns.text,
             label=columns.label,
             unused=columns.unused,
@@ -76,4 +77,5 @@ class LabelledRows:
             sep=options.sep,
             strip=options.strip,
             fold=options.fold,
+            remarks=(*record.remarks, *columns.remarks),
         )

@@ -9,12 +9,13 @@ import numpy as np
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows, generator
-from mtlkit.data.columns import join_text, pair_columns, score_column, with_columns
+from mtlkit.data.columns import join_text, with_columns
 from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.held_out import SPLIT_SEED
 from mtlkit.data.holding_out import held_out_groups
 from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.overlap import TextNumbers
+from mtlkit.data.pair_columns import pair_columns, score_column
 from mtlkit.data.readers import BadRow, Row, good_rows, place_of
 from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
 from mtlkit.data.tables import limited

@@ -8,13 +8,15 @@ be one class) and cannot name the line of a malformed row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.formats.dialect import Dialect, find_layout
+from mtlkit.data.formats.dialect import Dialect
 from mtlkit.data.formats.files import COMPRESSIONS, DataFile, split_suffix
 from mtlkit.data.formats.json_rows import read_json, read_json_lines
 from mtlkit.data.formats.lines import is_fasttext, read_lines
+from mtlkit.data.formats.recorded import format_suffix, layout_of, recorded_encoding, recorded_suffix
 from mtlkit.data.formats.separated import read_separated
 from mtlkit.data.formats.text import open_lines
 from mtlkit.data.formats.unsupported import conversion
@@ -46,11 +48,11 @@ def is_data(name: str) -> bool:
     return suffix in READERS and not (compression and suffix in BINARY_READERS)
 
 
-def read(source: Path | DataFile, encoding: str = "utf-8", dialect: Dialect = PLAIN) -> Iterator[Row | BadRow]:
-    """Rows of one file, by its suffix or the format that the dialect names. Raises DataError for a suffix or an encoding that
-    does not fit, and for a file that cannot be read."""
+def read(source: Path | DataFile, encoding: str | None = None, dialect: Dialect = PLAIN) -> Iterator[Row | BadRow]:
+    """Rows of one file, by its suffix or the format that the dialect names; without an `encoding`, UTF-8 or as recorded. Raises
+    DataError for a suffix or an encoding that does not fit, and for a file that cannot be read."""
     file = as_file(source)
-    suffix = _format(file, dialect)
+    suffix, encoding, dialect, _ = _resolved(file, encoding, dialect)
     if suffix in DELIMITERS:
         rows = read_separated(file, encoding, dialect, DELIMITERS[suffix])
     else:
@@ -61,11 +63,20 @@ def read(source: Path | DataFile, encoding: str = "utf-8", dialect: Dialect = PL
         raise DataError(f"{file}: {error.strerror or error}") from None
 
 
+def _resolved(file: DataFile, encoding: str | None, dialect: Dialect) -> tuple[str, str, Dialect, list[str]]:
+    """The suffix that says how a file is read, its encoding, its dialect with the records of the same format, and remarks."""
+    suffix = _format(file, dialect)
+    alike = tuple(record for record in dialect.recorded if format_suffix(record) == suffix)
+    dialect, remark = replace(dialect, recorded=alike), ""
+    if encoding is None:
+        encoding, remark = recorded_encoding(file, alike)
+    return suffix, encoding, dialect, [remark] if remark else []
+
+
 def _format(file: DataFile, dialect: Dialect) -> str:
     """The suffix that says how a file is read. Raises DataError with the way on."""
     suffix, compression = split_suffix(file.file_name)
-    if dialect.format is not None:
-        suffix = f".{dialect.format}"
+    suffix = f".{dialect.format}" if dialect.format is not None else recorded_suffix(suffix, dialect.recorded)
     if suffix not in READERS:
         if way := conversion(file.file_name, suffix):
             raise DataError(f"{file}: {way}")
@@ -76,24 +87,22 @@ def _format(file: DataFile, dialect: Dialect) -> str:
     return suffix
 
 
-def describe(source: Path | DataFile, encoding: str = "utf-8", dialect: Dialect = PLAIN) -> tuple[SourceRecord, list[str]]:
-    """How a file is read, and what of that looks as if it were meant otherwise; only its beginning is looked at."""
+def describe(source: Path | DataFile, encoding: str | None = None, dialect: Dialect = PLAIN) -> tuple[SourceRecord, list[str]]:
+    """How a file is read, and what of that looks as if it were meant otherwise; only its beginning is looked at, unless its
+    encoding has to be told from UTF-8."""
     file = as_file(source)
-    suffix = _format(file, dialect)
+    suffix, encoding, dialect, remarks = _resolved(file, encoding, dialect)
     record = SourceRecord(str(file), format=suffix[1:])
     if suffix in BINARY_READERS:
         return record, []
-    record = SourceRecord(str(file), format=suffix[1:], encoding=encoding)
-    if suffix == ".txt":
+    record = replace(record, encoding=encoding)
+    if suffix in DELIMITERS:
         with open_lines(file, encoding) as lines:
-            return SourceRecord(str(file), format="fasttext", encoding=encoding) if is_fasttext(
-                lines.peek(1000, 1 << 18)
-            ) else record, []
-    if suffix not in DELIMITERS:
-        return record, []
-    with open_lines(file, encoding) as lines:
-        layout = find_layout(lines, file, dialect, DELIMITERS[suffix])
-    if layout is None:
-        return record, []
-    found = SourceRecord(str(file), {}, suffix[1:], encoding, layout.delimiter, quoting=layout.quoting, header=layout.header)
-    return found, layout.remarks(str(file))
+            layout = layout_of(lines, file, dialect, DELIMITERS[suffix])
+        if layout is not None:
+            record = replace(record, delimiter=layout.delimiter, quoting=layout.quoting, header=layout.header)
+            remarks += layout.remarks(str(file))
+    elif suffix == ".txt":
+        with open_lines(file, encoding) as lines:
+            record = replace(record, format="fasttext" if is_fasttext(lines.peek(1000, 1 << 18)) else "txt")
+    return record, remarks

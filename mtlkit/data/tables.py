@@ -90,11 +90,16 @@ def limited(rows: int, limit: int) -> Rows:
     return np.sort(generator(SPLIT_SEED, "limit").permutation(rows)[:limit])
 
 
+def _opened(address: str, reading: Reading) -> tuple[Source, Query]:
+    """The source at an address with keys, and these."""
+    path, query = parse_source(address)
+    return open_source(path, query, [reading.recorded] if reading.recorded else []), query
+
+
 def read_train_and_validation(address: str, reading: Reading) -> tuple[Table, Table]:
     """The training rows of a source and its validation rows; without a validation split, a stratified tenth of train,
     no text of which is in the rest, too."""
-    path, query = parse_source(address)
-    source = open_source(path, query)
+    source, query = _opened(address, reading)
     split = existing_split(source, query.split)
     train = read_training_rows(source, query, split, reading)
     validation = find_split(source, "validation")
@@ -106,8 +111,7 @@ def read_train_and_validation(address: str, reading: Reading) -> tuple[Table, Ta
 
 def read_test(address: str, reading: Reading) -> Table | None:
     """The test rows of a source; None where it has none, or they are what is trained on."""
-    path, query = parse_source(address)
-    source = open_source(path, query)
+    source, query = _opened(address, reading)
     test = find_split(source, "test")
     return None if test is None or test == find_split(source, query.split) else read_split(source, query, test, reading)
 
@@ -124,8 +128,7 @@ def read_train_and_test(address: str, split: str, reading: Reading) -> tuple[Tab
 
     Raises DataError where one is missing, or both are the same.
     """
-    path, query = parse_source(address)
-    source = open_source(path, query)
+    source, query = _opened(address, reading)
     train = existing_split(source, query.split)
     test = existing_split(source, split, "; choose with --split, or give a folder that has it")
     if train == test:
@@ -139,8 +142,7 @@ def read_for_evaluation(address: str, split: str, reading: Reading, *, named: bo
     A lone file that was `named` for the evaluation is evaluated whole; one that was trained on is not. Where a split is
     missing, `validation` falls back to the tenth that training holds out. Raises DataError when there is nothing to take.
     """
-    path, query = parse_source(address)
-    source = open_source(path, query)
+    source, query = _opened(address, reading)
     if find_split(source, split) is None:
         if named and isinstance(source, FileSource):
             return read_split(source, query, "train", reading), source.path.name

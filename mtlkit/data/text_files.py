@@ -11,23 +11,25 @@ from typing import Any
 
 from mtlkit.config.paths import expand
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.columns import join_text, text_columns, with_columns
+from mtlkit.data.columns import Columns, join_text, text_columns, with_columns
 from mtlkit.data.formats.files import LocalFile, split_suffix
 from mtlkit.data.grammar import exists, parse_source
 from mtlkit.data.parquet import parquet_batches, parquet_file
 from mtlkit.data.readers import BadRow
-from mtlkit.data.sources import FileSource, FolderSource, HubSource, Source, existing_split, open_source
+from mtlkit.data.sources import FileSource, FolderSource, HubSource, Source, StandardInput, existing_split, open_source
 from mtlkit.errors import DataError
 
 WAY = "specify --column NAME"
 
 
-def read_column(given: str | Path, column: str | None, encoding: str, recorded: Sequence[SourceRecord] = ()) -> Iterator[str]:
+def read_column(
+    given: str | Path, column: str | None, encoding: str | None, recorded: Sequence[SourceRecord] = ()
+) -> Iterator[str]:
     """The texts of a source, which may have keys, in the order of its rows; several columns joined. `recorded` is how a model's
-    tasks read theirs: their columns are read where none is named. Raises DataError."""
+    tasks read theirs: the source is read alike where nothing else is said. Raises DataError."""
     address, query = parse_source(address_of(given))
     column, encoding = column or query.text, query.encoding or encoding
-    source = open_source(address, replace(query, text=column))
+    source = open_source(address, replace(query, text=column), recorded)
     if isinstance(source, FolderSource):
         raise DataError(f"{address}: a folder; name a file")
     if isinstance(source, HubSource):
@@ -39,13 +41,25 @@ def read_column(given: str | Path, column: str | None, encoding: str, recorded: 
     return _texts_of_rows(source, existing_split(source, query.split), column, encoding, recorded)
 
 
-def input_record(given: str | Path, encoding: str) -> SourceRecord:
-    """How the texts of a source are read, as far as its files tell. Raises DataError."""
+def input_record(
+    given: str | Path, column: str | None, encoding: str | None, recorded: Sequence[SourceRecord] = ()
+) -> SourceRecord:
+    """How `read_column` reads a source, as far as its beginning tells. Raises DataError."""
     address, query = parse_source(address_of(given))
-    source = open_source(address, query)
+    column, encoding = column or query.text, query.encoding or encoding
+    source = open_source(address, replace(query, text=column), recorded)
     if isinstance(source, (FolderSource, HubSource)):
         return SourceRecord(address)  # which `read_column` refuses
-    return source.record(query.encoding or encoding)
+    record = source.record(encoding)
+    if not recorded or column is not None or record.format == "txt":
+        return record
+    if isinstance(source, FileSource) and _is_parquet(source.path.name):
+        with parquet_file(source.path) as opened:
+            names = list(opened.schema_arrow.names)
+    else:
+        names, _ = with_columns(source.rows(existing_split(source, query.split), encoding))
+    columns = text_columns(names, None, source.name, WAY, recorded) if names else Columns((), ())
+    return replace(record, text=columns.text, unused=columns.unused, remarks=(*record.remarks, *columns.remarks))
 
 
 def address_of(given: str | Path) -> str:
@@ -69,22 +83,30 @@ def _is_parquet(name: str) -> bool:
 
 
 def _texts_of_rows(
-    source: Source, split: str, column: str | None, encoding: str, recorded: Sequence[SourceRecord]
+    source: Source, split: str, column: str | None, encoding: str | None, recorded: Sequence[SourceRecord]
 ) -> Iterator[str]:
-    columns: list[str] = []
+    columns: tuple[str, ...] = ()
     if source.record(encoding).format == "txt":  # its lines are texts, whatever columns the model's data had
         recorded = ()
     names, rows = with_columns(source.rows(split, encoding))
     for number, row in enumerate(rows, 1):
         if isinstance(row, BadRow):  # never skipped, so that rows keep their places
             raise DataError(row.reason)
-        columns = columns or text_columns(names or list(row), column, source.name, WAY, recorded)
+        columns = columns or _said_columns(source, names or list(row), column, recorded)
         text = join_text(row, columns, source.name, number)
         if isinstance(text, BadRow):
             raise DataError(text.reason)
         yield text
     if not columns:
         raise _no_rows(source.name)
+
+
+def _said_columns(source: Source, names: Sequence[str], column: str | None, recorded: Sequence[SourceRecord]) -> tuple[str, ...]:
+    """The columns to read. Raises DataError where there is something to say of them and no record that says it."""
+    columns = text_columns(names, column, source.name, WAY, recorded)
+    if columns.remarks and isinstance(source, StandardInput):
+        raise DataError(f"{columns.remarks[0].partition(';')[0]}; {WAY}")
+    return columns.text
 
 
 def _parquet_lots(file: LocalFile, column: str | None, recorded: Sequence[SourceRecord]) -> Iterator[list[str]] | None:
@@ -97,15 +119,15 @@ def _parquet_lots(file: LocalFile, column: str | None, recorded: Sequence[Source
             raise _no_rows(str(file))
     if column is not None and any("." in name and name not in schema.names for name in column.split("+")):
         return None  # a nested field
-    columns = text_columns(schema.names, column, str(file), WAY, recorded)
+    columns = text_columns(schema.names, column, str(file), WAY, recorded).text
     plain = (pyarrow.string(), pyarrow.large_string())
     return _read_lots(file, columns) if all(schema.field(name).type in plain for name in columns) else None
 
 
-def _read_lots(file: LocalFile, columns: list[str]) -> Iterator[list[str]]:
+def _read_lots(file: LocalFile, columns: Sequence[str]) -> Iterator[list[str]]:
     rows = 0
     with parquet_file(file) as opened:
-        for lot in parquet_batches(opened, file, columns):
+        for lot in parquet_batches(opened, file, list(columns)):
             values: Sequence[list[Any]] = [lot.column(name).to_pylist() for name in columns]
             if any(lot.column(name).null_count for name in columns):
                 first = min(value.index(None) for value in values if None in value)
@@ -114,7 +136,7 @@ def _read_lots(file: LocalFile, columns: list[str]) -> Iterator[list[str]]:
             rows += len(lot)
 
 
-def _no_text(name: str, number: int, columns: list[str]) -> DataError:
+def _no_text(name: str, number: int, columns: Sequence[str]) -> DataError:
     return DataError(f"{name}: row {number} has no text in column '{'+'.join(columns)}'")
 
 

@@ -25,7 +25,7 @@ def stream_texts(options: TextOptions, standard_input: TextIO, recorded: Sequenc
     if options.input is not None and options.texts:
         raise UsageError("texts and --input are given; use one of them")
     if options.texts == ["-"] or str(options.input) == "-":
-        return lines_of(standard_input, options.encoding)
+        return lines_of(standard_input, options.encoding or "utf-8")
     if options.input is not None:
         return read_column(options.input, options.column, options.encoding, recorded)
     if not options.texts:
@@ -60,13 +60,15 @@ def count_texts(options: TextOptions) -> int | None:
     return count_rows(options.input) if options.input is not None else len(options.texts)
 
 
-def input_notes(options: TextOptions) -> list[str]:
-    """What was decided on how `--input` is read, where that is not what its suffix promises."""
+def input_notes(options: TextOptions, recorded: Sequence[SourceRecord] = ()) -> list[str]:
+    """What was decided on how `--input` is read, where that is not what its suffix promises; `recorded` is how the model's tasks
+    read their data."""
     if options.input is None or options.texts or reads_standard_input(options):
         return []
-    record = input_record(options.input, options.encoding)
+    record = input_record(options.input, options.column, options.encoding, recorded)
     usual = {"csv": ",", "tsv": "\t", "tab": "\t"}.get(record.format or "")
     decided = record.delimiter not in (None, usual) or record.header is False or record.format == "fasttext"
+    decided = decided or record.encoding not in (None, "utf-8") or len(record.text) > 1
     return [*([source_line(record, str(options.input))] if decided else []), *record.remarks]
 
 

@@ -61,6 +61,55 @@ def test_a_column_of_a_run_that_is_missing_is_an_error(typed: Typed, joined: Pat
     assert typed("eval", "--model", joined, "--task", f"t={half}?text=body").code == 0
 
 
+@pytest.fixture(scope="module")
+def western(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run trained on a file that is delimited by semicolons and written in Latin-1."""
+    folder = tmp_path_factory.mktemp("western")
+    rows = "".join(f"un caf\xe9, num\xe9ro {row};{'ab'[row % 2]}\n" for row in range(20))
+    (folder / "reviews.csv").write_bytes(f"text;label\n{rows}".encode("latin-1"))
+    source = f"t={folder / 'reviews.csv'}:delimiter=;,encoding=latin-1"
+    list(stream(TrainMtlOptions(task=[source], init="mini", freeze=["backbone"], epochs=1, out=folder / "run")))
+    return folder / "run"
+
+
+def texts_of(out: str) -> list[str]:
+    return [json.loads(line)["text"] for line in out.splitlines()]
+
+
+def test_delimiter_and_encoding_of_a_run_are_used_again(typed: Typed, western: Path, tmp_path: Path) -> None:  # fault 54
+    new = tmp_path / "new.csv"
+    new.write_bytes("text;label\nd\xe9j\xe0, vu;a\nun; deux;b\ntrois;b\n".encode("latin-1"))
+    answer = typed("eval", "--model", western, "--task", f"t={new}", "--on-bad-row", "skip")
+    assert answer.code == 0, answer.err
+    assert "delimiter ';', quoting, latin-1" in answer.err
+    assert f"1 row skipped, such as {new}:3: 3 fields" in answer.err
+    new.write_bytes("text;label\nd\xe9j\xe0, vu;a\n".encode("latin-1"))
+    for command in ("predict", "embed"):
+        done = typed(command, "--model", western, "--input", new)
+        assert (done.code, texts_of(done.out)) == (0, ["d\xe9j\xe0, vu"])
+        assert "delimiter ';', quoting, latin-1" in done.err
+    said = typed("predict", "--model", western, "--input", new, "--encoding", "utf-8")
+    assert (said.code, said.out) == (3, "")
+    assert "is not utf-8" in said.err
+    named = typed("predict", "--model", western, "--input", f"{new}:encoding=cp1252,delimiter=comma,text=text;label")
+    assert (named.code, texts_of(named.out)) == (3, [])  # a comma stands in the text, so that is one field too many
+
+
+def test_a_file_that_is_written_otherwise_is_said(typed: Typed, western: Path, tmp_path: Path) -> None:  # fault 54
+    new = tmp_path / "new.csv"
+    new.write_text("sentence,label\nun caf\xe9; deux,a\n", encoding="utf-8")
+    for arguments in (("eval", "--task", f"t={new}"), ("predict", "--input", new), ("embed", "--input", new)):
+        done = typed(arguments[0], "--model", western, *arguments[1:])
+        assert done.code == 0, done.err
+        lines = done.err.splitlines()
+        assert f"{new}: UTF-8, while the data of the model was latin-1; read as utf-8" in lines
+        assert f"{new}: not written as the data of the model was; read with delimiter comma, not semicolon" in lines
+        assert f"column 'text' of the model is not in {new}; using 'sentence'" in lines
+        assert arguments[0] == "eval" or texts_of(done.out) == ["un caf\xe9; deux"]
+    piped = typed("predict", "--model", western, "--input", "-:format=csv", stdin=new.read_bytes())
+    assert (piped.code, piped.out) == (3, "")
+
+
 def test_a_run_without_records_reads_columns_by_their_names(typed: Typed, joined: Path, tmp_path: Path) -> None:
     half = joined.parent / "half.csv"
     joined = Path(shutil.copytree(joined, tmp_path / "run"))

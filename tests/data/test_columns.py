@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.columns import Columns, choose_columns, join_text, pair_columns, score_column, text_columns, with_columns
+from mtlkit.data.columns import Columns, choose_columns, join_text, text_columns, with_columns
+from mtlkit.data.pair_columns import pair_columns, score_column
 from mtlkit.data.readers import BadRow, Row
 from mtlkit.errors import DataError
 
@@ -28,7 +29,7 @@ from mtlkit.errors import DataError
 def test_text_column_is_the_one_asked_for_the_usual_or_the_only_one(
     columns: list[str], asked: str | None, found: list[str]
 ) -> None:
-    assert text_columns(columns, asked, "a.csv") == found
+    assert list(text_columns(columns, asked, "a.csv").text) == found
 
 
 @pytest.mark.parametrize(
@@ -79,15 +80,55 @@ def test_recorded_columns_are_read_again_or_missed_by_name() -> None:  # fault 5
     with pytest.raises(DataError, match=message):
         choose_columns(["body", "stars"], None, None, "b.csv", recorded)
     assert choose_columns(["body", "stars"], "body", None, "b.csv", recorded).text == ("body",)
+    with pytest.raises(DataError, match=r"column 'stars' not found in b\.csv, and the model reads its label from 'stars'"):
+        choose_columns(["title", "body", "label"], None, None, "b.csv", recorded)
+
+
+USUAL = SourceRecord("train.csv", text=("text",), label=("stars",))
+
+
+@pytest.mark.parametrize(
+    ("columns", "instead"),
+    [
+        (["id", "sentence", "stars"], "sentence"),  # the usual one
+        (["words", "stars"], "words"),  # the only one
+        (["id", "words", "stars"], None),  # nothing tells which
+        (["sentence", "review", "stars"], None),  # both would do
+        (["stars"], None),
+    ],
+)
+def test_a_usual_text_column_is_replaced_by_the_only_one_that_would_do(
+    columns: list[str], instead: str | None
+) -> None:  # fault 54
+    said = f"column 'text' of the model is not in b.csv; using '{instead}'"
+    if instead is None:
+        with pytest.raises(DataError, match=r"column 'text' not found in b\.csv, and the model reads its text from 'text'"):
+            choose_columns(columns, None, None, "b.csv", USUAL)
+        return
+    chosen = choose_columns(columns, None, None, "b.csv", USUAL)
+    assert (chosen.text, chosen.label, chosen.remarks) == ((instead,), ("stars",), (said,))
+    alone = text_columns([name for name in columns if name != "stars"], None, "b.csv", recorded=[USUAL])
+    assert (alone.text, alone.remarks) == ((instead,), (said,))
+
+
+def test_a_column_that_was_named_or_several_are_not_replaced() -> None:  # fault 54
+    for text in (("remark",), ("title", "body")):
+        recorded = SourceRecord("train.csv", text=text, label=("stars",))
+        with pytest.raises(DataError, match=f"column '{text[0]}' not found in b.csv"):
+            choose_columns(["sentence", "stars"], None, None, "b.csv", recorded)
+        with pytest.raises(DataError, match=f"column '{text[0]}' not found in b.csv"):
+            text_columns(["sentence", "stars"], None, "b.csv", recorded=[recorded, USUAL])
 
 
 def test_texts_without_labels_are_read_from_the_columns_of_the_tasks_of_a_model() -> None:  # fault 54
     both, body = SourceRecord("a", text=("title", "body")), SourceRecord("b", text=("body",))
     columns = ["id", "title", "body"]
-    assert text_columns(columns, None, "c.csv", recorded=[both, both]) == ["title", "body"]
-    assert text_columns(["id", "body"], None, "c.csv", recorded=[both, body]) == ["body"]
-    assert text_columns(columns, "title", "c.csv", recorded=[both, body]) == ["title"]
-    assert text_columns(["anything"], None, "c.csv", recorded=[body]) == ["anything"]
+    assert text_columns(columns, None, "c.csv", recorded=[both, both]).text == ("title", "body")
+    assert text_columns(["id", "body"], None, "c.csv", recorded=[both, body]) == Columns(("body",), (), ("id",))
+    assert text_columns(columns, "title", "c.csv", recorded=[both, body]).text == ("title",)
+    alone = text_columns(["anything"], None, "c.csv", recorded=[body, USUAL])
+    assert alone.text == ("anything",)
+    assert alone.remarks == ("columns 'body', 'text' of the model are not in c.csv; using 'anything'",)
     with pytest.raises(DataError, match=r"c.csv: the tasks of the model read their texts from 'title\+body', 'body'; specify"):
         text_columns(columns, None, "c.csv", recorded=[both, body])
     with pytest.raises(DataError, match=r"column 'title' not found in c\.csv"):

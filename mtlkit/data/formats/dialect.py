@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mtlkit.data.columns import LABEL_NAMES, PAIR_NAMES, TEXT_NAMES
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.columns import LABEL_NAMES, TEXT_NAMES
 from mtlkit.data.formats.files import DataFile
 from mtlkit.data.formats.records import records
 from mtlkit.data.formats.text import Lines
+from mtlkit.data.pair_columns import PAIR_NAMES
 from mtlkit.data.parquet import repeated_names
 from mtlkit.errors import DataError, listed
 
@@ -21,18 +24,20 @@ SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Dialect:
-    """What the user said of a file; None is found by looking. `format` overrules the suffix; the rest is for delimited text."""
+    """What the user said of a file; None is found by looking. `format` overrules the suffix; the rest is for delimited text.
+    `recorded` says how the data of a model was read: files like it are read alike where the user says nothing."""
 
     format: str | None = None
     delimiter: str | None = None
     quoting: bool | None = None
     header: bool | None = None
+    recorded: tuple[SourceRecord, ...] = ()
 
 
 @dataclass(frozen=True)
 class Layout:
     """What was found. `columns` are the names of the fields `kept`, out of `width`; the others have no name.
-    `warning` says what looks as if it were meant otherwise."""
+    `warnings` say what looks as if it were meant otherwise."""
 
     delimiter: str
     quoting: bool
@@ -40,20 +45,20 @@ class Layout:
     columns: tuple[str, ...]
     kept: tuple[int, ...]
     width: int
-    warning: str = ""
+    warnings: tuple[str, ...] = ()
 
     def remarks(self, file: str) -> list[str]:
         """What the user should know of this choice."""
         unnamed = self.width - len(self.kept)
         left_out = [f"{file}: {unnamed} {'column' if unnamed == 1 else 'columns'} without a name left out"] if unnamed else []
-        return left_out + ([f"{file}: {self.warning}"] if self.warning else [])
+        return left_out + [f"{file}: {warning}" for warning in self.warnings]
 
 
 def find_layout(lines: Lines, file: DataFile, dialect: Dialect, default: str) -> Layout | None:
     """Looks at the first lines, and takes those that are no rows; None for a file without any. Raises DataError where a file
     can be read in two ways, with what to specify."""
     sample = lines.peek(SAMPLE_LINES, SAMPLE_CHARACTERS)
-    cut = len(sample) >= SAMPLE_LINES or sum(len(line or "") for line in sample) >= SAMPLE_CHARACTERS
+    cut = is_cut(sample)
     declared = SEPARATOR_LINE.fullmatch(sample[0]) if sample and sample[0] else None
     if declared:
         next(lines)
@@ -67,10 +72,10 @@ def find_layout(lines: Lines, file: DataFile, dialect: Dialect, default: str) ->
         return None
     if isinstance(first, str):
         raise DataError(f"{file}:{number}: {first}, in the header; if '\"' is an ordinary character here, specify quoting=no")
-    warning = "" if quoting or dialect.quoting is False else _quoted_cells(rows)
+    warnings = () if quoting or dialect.quoting is False else tuple(_quoted_cells(rows))
     if dialect.header is False:
         names = tuple(str(place + 1) for place in range(len(first)))
-        return Layout(delimiter, quoting, False, names, tuple(range(len(first))), len(first), warning)
+        return Layout(delimiter, quoting, False, names, tuple(range(len(first))), len(first), warnings)
     _check_header(first, rows[1:], f"{file}:{number}", dialect, quoting)
     if rows[1:] and all(len(row) == len(first) + 1 and not row[-1] for row in rows[1:]):
         first = [*first, ""]  # every row ends in a delimiter, and the header does not
@@ -78,7 +83,12 @@ def find_layout(lines: Lines, file: DataFile, dialect: Dialect, default: str) ->
     names = tuple(first[place] for place in kept)
     if repeated := repeated_names(names):
         raise DataError(f"{file}:{number}: column {listed(repeated)} appears twice in the header")
-    return Layout(delimiter, quoting, True, names, kept, len(first), warning)
+    return Layout(delimiter, quoting, True, names, kept, len(first), warnings)
+
+
+def is_cut(sample: list[str | None]) -> bool:
+    """Whether a file may go on after its first lines."""
+    return len(sample) >= SAMPLE_LINES or sum(len(line or "") for line in sample) >= SAMPLE_CHARACTERS
 
 
 def _rows(sample: list[str | None], delimiter: str, quoting: bool) -> list[list[str]]:
@@ -92,7 +102,7 @@ def _find_delimiter(sample: list[str | None], file: DataFile, default: str, quot
     candidates = [delimiter for delimiter in dict.fromkeys((default, *DELIMITERS)) if delimiter in bare]
     if candidates in ([], [default]):
         return default
-    fitting = [delimiter for delimiter in candidates if _fits(sample, delimiter, quoting, cut)]
+    fitting = [delimiter for delimiter in candidates if fits(sample, delimiter, quoting, cut)]
     if len(fitting) == 1:
         return fitting[0]
     if not fitting and default in candidates:
@@ -103,7 +113,7 @@ def _find_delimiter(sample: list[str | None], file: DataFile, default: str, quot
     raise DataError(f"{file}:1: the header can be split by {seen}, {said}; specify {ways}")
 
 
-def _fits(sample: list[str | None], delimiter: str, quoting: bool, cut: bool) -> bool:
+def fits(sample: list[str | None], delimiter: str, quoting: bool, cut: bool) -> bool:
     """Whether all records have as many fields as the first; a quote left open where the sample ends counts for nothing."""
     found = [fields for _, fields in records(Lines(iter(sample)), delimiter, quoting)]
     if cut:
@@ -138,10 +148,10 @@ def _data_in_header(first: list[str], rows: list[list[str]]) -> str:
     return "every field is a sentence" if all(len(name.split()) > 3 for name in first) else ""
 
 
-def _quoted_cells(rows: list[list[str]]) -> str:
+def _quoted_cells(rows: list[list[str]]) -> Iterator[str]:
     """What to tell where fields look quoted and are not read so."""
     for row in rows:
         for cell in row:
             if len(cell) > 1 and cell[0] == cell[-1] == '"' and '""' in cell[1:-1] and '"' not in cell[1:-1].replace('""', ""):
-                return "some fields look quoted; they are read as they are, unless quoting=yes is specified"
-    return ""
+                yield "some fields look quoted; they are read as they are, unless quoting=yes is specified"
+                return

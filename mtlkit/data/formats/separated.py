@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mtlkit.data.formats.dialect import Dialect, Layout, find_layout
+from mtlkit.data.formats.dialect import Dialect, Layout
 from mtlkit.data.formats.files import DataFile
+from mtlkit.data.formats.recorded import layout_of
 from mtlkit.data.formats.records import records
 from mtlkit.data.formats.text import open_lines
 from mtlkit.data.rows import BadRow, PlacedRow, Row
@@ -18,7 +19,7 @@ from mtlkit.data.rows import BadRow, PlacedRow, Row
 def read_separated(file: DataFile, encoding: str, dialect: Dialect, delimiter: str) -> Iterator[Row | BadRow]:
     """Rows under the names of the header. `delimiter` is what the suffix promises; `dialect` and the file itself decide."""
     with open_lines(file, encoding) as lines:
-        layout = find_layout(lines, file, dialect, delimiter)
+        layout = layout_of(lines, file, dialect, delimiter)
         if layout is None:
             return
         names, kept, width = layout.columns, layout.kept, layout.width

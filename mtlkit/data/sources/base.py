@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -24,10 +24,10 @@ class Source:
     def splits(self) -> list[str]:
         raise NotImplementedError
 
-    def rows(self, split: str, encoding: str) -> Iterator[Row | BadRow]:
+    def rows(self, split: str, encoding: str | None) -> Iterator[Row | BadRow]:
         raise NotImplementedError
 
-    def record(self, encoding: str) -> SourceRecord:
+    def record(self, encoding: str | None) -> SourceRecord:
         """How its files are read."""
         return SourceRecord(self.name)
 
@@ -45,12 +45,12 @@ class FilesSource(Source):
     def splits(self) -> list[str]:
         return sorted(self.grouped().all())
 
-    def rows(self, split: str, encoding: str) -> Iterator[Row | BadRow]:
+    def rows(self, split: str, encoding: str | None) -> Iterator[Row | BadRow]:
         files = self.grouped().all()[split]
         rows = chain.from_iterable(read(file, encoding, self.dialect) for file in files)
         return iter(with_nested(rows, self.columns))
 
-    def record(self, encoding: str) -> SourceRecord:
+    def record(self, encoding: str | None) -> SourceRecord:
         """By the first file; the others are read by the same rules."""
         grouped = self.grouped()
         splits = {split: grouped.splits[split] for split in SPLITS if split in grouped.splits}
@@ -76,8 +76,8 @@ def query_columns(query: Query) -> tuple[str, ...]:
     return tuple(name for name in (query.text, query.label, query.first, query.second) if name)
 
 
-def query_dialect(query: Query) -> Dialect:
-    return Dialect(query.format, query.delimiter, query.quoting, query.header)
+def query_dialect(query: Query, recorded: Sequence[SourceRecord] = ()) -> Dialect:
+    return Dialect(query.format, query.delimiter, query.quoting, query.header, tuple(recorded))
 
 
 def find_split(source: Source, wanted: str) -> str | None:

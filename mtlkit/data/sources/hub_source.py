@@ -45,7 +45,7 @@ class HubSource(Source):
     def splits(self) -> list[str]:
         return list(self._load("get_dataset_split_names"))
 
-    def rows(self, split: str, encoding: str) -> Iterator[Row | BadRow]:
+    def rows(self, split: str, encoding: str | None) -> Iterator[Row | BadRow]:
         return iter(with_nested(self._rows(split), self.columns))
 
     def _rows(self, split: str) -> Iterator[Row | BadRow]:

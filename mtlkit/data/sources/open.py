@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
 from mtlkit.config.paths import expand
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.files import split_suffix
 from mtlkit.data.formats.unsupported import BY_HAND, BY_PANDAS
 from mtlkit.data.grammar import Query, exists
@@ -22,9 +24,10 @@ HUB_ID = re.compile(r"(?!.*\.\.)\w[\w.-]*(/\w[\w.-]*)?")
 SHORT_NAMES = {"ag_news": "fancyzhx/ag_news", "imdb": "stanfordnlp/imdb"}
 
 
-def open_source(address: str, query: Query) -> Source:
-    """The source at an address; what exists as a file or a folder is that. Raises DataError when there is nothing there."""
-    dialect, columns = query_dialect(query), query_columns(query)
+def open_source(address: str, query: Query, recorded: Sequence[SourceRecord] = ()) -> Source:
+    """The source at an address; what exists as a file or a folder is that. Where the query says nothing, its files are read as
+    those of a model were, if `recorded` says how. Raises DataError when there is nothing there."""
+    dialect, columns = query_dialect(query, recorded), query_columns(query)
     if exists(address):
         path = expand(address)
         if path.is_dir():

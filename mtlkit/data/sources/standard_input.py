@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.files import DataFile
+from mtlkit.data.rows import BadRow, Row
 from mtlkit.data.sources.base import FilesSource
 from mtlkit.data.sources.splits import Grouped
 from mtlkit.errors import DataError
@@ -45,5 +47,8 @@ class StandardInput(FilesSource):
     def grouped(self) -> Grouped:
         return Grouped({"train": [self.file]})
 
-    def record(self, encoding: str) -> SourceRecord:
-        return SourceRecord("-", format=self.dialect.format or "txt", encoding=encoding)
+    def rows(self, split: str, encoding: str | None) -> Iterator[Row | BadRow]:
+        return super().rows(split, encoding or "utf-8")  # to look for another one would take what is read once
+
+    def record(self, encoding: str | None) -> SourceRecord:
+        return SourceRecord("-", format=self.dialect.format or "txt", encoding=encoding or "utf-8")
