@@ -48,8 +48,9 @@ def test_a_folder_of_other_things_is_refused_even_with_overwrite(tmp_path: Path)
     assert (tmp_path / "thesis.tex").read_text() == "mine"
 
 
-def test_a_folder_that_holds_only_a_hidden_file_is_not_empty(tmp_path: Path) -> None:  # fault 14
-    (tmp_path / ".keep").touch()
+@pytest.mark.parametrize("name", [".keep", "photos/a.jpg", "state"])
+def test_a_folder_that_holds_one_hidden_file_or_one_folder_is_not_empty(name: str, tmp_path: Path) -> None:  # fault 14
+    write(tmp_path / name)
     with pytest.raises(UsageError, match="not empty"):
         check_folder(tmp_path, [], overwrite=False)
 
@@ -240,6 +241,22 @@ def test_no_output_is_inside_a_folder_that_is_read_or_holds_a_model(tmp_path: Pa
         check_folder(run / "below" / "onnx", [Input(run, "the model")], overwrite=False, what="export", inside=run)
 
 
+def test_inputs_in_other_places_are_no_obstacle(tmp_path: Path) -> None:
+    write(tmp_path / "data" / "a.csv")
+    inputs = [Input(tmp_path / "data", "--task"), Input(tmp_path / "data" / "a.csv", "--task")]
+    check_folder(tmp_path / "run", inputs, overwrite=False)
+    check_file(tmp_path / "v.npy", inputs, overwrite=False)
+
+
+def test_an_export_inside_its_model_holds_no_other_input(tmp_path: Path) -> None:  # fault 40
+    run = make_run(tmp_path / "run")
+    data = run / "onnx" / "data.csv"
+    write(data)
+    inputs = [Input(run, "the model"), Input(data, "--calibration")]
+    with pytest.raises(UsageError, match=r"onnx contains --calibration .*data\.csv"):
+        check_folder(run / "onnx", inputs, overwrite=True, what="export", inside=run)
+
+
 def test_a_run_replaces_nothing_that_holds_an_input(tmp_path: Path) -> None:  # fault 40
     out = make_run(tmp_path / "run")
     (tmp_path / "link").symlink_to("run")
@@ -277,6 +294,26 @@ def test_anything_else_in_a_run_is_a_reason_to_refuse(name: str, tmp_path: Path)
     assert (out / name).exists()
     verify(out)
     check_folder(out, [], overwrite=False, resume=True)  # it is kept
+
+
+@pytest.mark.parametrize("name", ["mine/manifest.json", "step-00000020"])
+def test_only_checkpoints_among_the_checkpoints_are_ours(name: str, tmp_path: Path) -> None:  # fault 40
+    """A folder of the user beside them, a file by the name of one."""
+    out = make_run(tmp_path / "run")
+    with StateFolder(out).lock("mtlkit train-mtl"):
+        StateFolder(out).save(10, {}, {})
+    write(out / "state" / name)
+    with pytest.raises(UsageError, match=f"holds state/{Path(name).parts[0]}, not part of a run"):
+        check_folder(out, [], overwrite=True)
+
+
+def test_nothing_is_written_into_an_export(tmp_path: Path) -> None:  # fault 40
+    """Its record alone tells what it is, whatever files a format has."""
+    with staged(tmp_path / "export") as folder:
+        (folder / "weights.onnx").touch()
+        finish(folder, tmp_path / "export", replace(record(), command="mtlkit export run"), "export.json")
+    with pytest.raises(UsageError, match=r"is inside .*export, the folder of a run or model"):
+        check_file(tmp_path / "export" / "v.npy", [], overwrite=False)
 
 
 def test_links_in_a_run_are_not_ours_and_not_followed(tmp_path: Path) -> None:  # fault 40

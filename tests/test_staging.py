@@ -112,6 +112,22 @@ def test_what_comes_in_the_last_moment_is_kept_too(exchanges: bool, tmp_path: Pa
     assert list(tmp_path.iterdir()) == [out]
 
 
+@pytest.mark.parametrize("early", ["a.txt", "z.txt"])
+def test_a_late_file_is_kept_beside_one_that_was_there(early: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "run"
+    save(out, 10)
+    put = disk.put
+
+    def late(*arguments: object) -> None:
+        (out / "m.txt").write_text("late")
+        put(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(disk, "put", late)
+    make_run(out, before_the_end=lambda _: (out / early).write_text("early"))
+    verify(out)
+    assert [(out / name).read_text() for name in (early, "m.txt")] == ["early", "late"]
+
+
 def test_what_stands_in_an_export_is_kept(tmp_path: Path) -> None:  # fault 41
     out = tmp_path / "export"
     for _ in range(2):

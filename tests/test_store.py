@@ -206,6 +206,24 @@ def test_numbers_that_are_not_finite_are_not_stored(file: Entry, value: float) -
     assert os.listdir(file.path.parent) == [file.path.name]
 
 
+@pytest.mark.parametrize("mapped", [False, True])
+def test_numbers_that_are_not_finite_are_not_read_even_with_a_right_digest(
+    file: Entry, mapped: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as unchecked:
+        unchecked.setattr("mtlkit.store.is_finite", lambda _: True)
+        file.write({"vectors": np.array([[1.0, np.nan]], np.float32)})
+    assert file.read(anything, mapped=mapped) is None
+    assert "not finite in 'vectors'" in caplog.messages[0]
+
+
+def test_folders_of_a_file_are_created(tmp_path: Path) -> None:
+    """A cache folder that is not there yet must not mean that nothing is ever cached."""
+    deep = entry(tmp_path / "new" / "folder" / "tokens", "test", KEY)
+    deep.keep(ARRAYS)
+    assert is_same(deep.read(anything))
+
+
 def test_a_file_is_synced_before_it_takes_its_place(file: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, str]] = []
     done = watch(monkeypatch, lambda _, name, path: seen.append((name, path.suffix)))

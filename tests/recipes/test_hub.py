@@ -90,6 +90,9 @@ def test_of_a_download_that_breaks_off_nothing_is_used(cut: str, cli: Cli, tmp_p
     folder = tmp_path / "there"
     write_peer("bert", folder, [TEXT] * 20)
     (folder / "modules.json").write_text(json.dumps([{"type": "sentence_transformers.models.Transformer", "path": ""}]))
+    (folder / "onnx").mkdir()
+    for unwanted in ("pytorch_model.bin", "model.pt", "onnx/model.safetensors"):
+        (folder / unwanted).write_bytes(b"large")
     more = {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": ""}
     command = ("embed", "--model", "someone/tiny", TEXT, "--json")
     with hub(folder, "someone/tiny", cut) as address:
@@ -104,6 +107,10 @@ def test_of_a_download_that_breaks_off_nothing_is_used(cut: str, cli: Cli, tmp_p
         again = cli(*command, cwd=tmp_path, HF_ENDPOINT=address, **more)
     assert again.returncode == 0, again.stderr
     np.testing.assert_allclose(json.loads(again.stdout)["vectors"][0]["vector"], load(folder).embed([TEXT])[0], atol=1e-5)
+    (snapshot,) = (tmp_path / "hub").glob("models--*/snapshots/*")
+    downloaded = {path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*") if path.is_file()}
+    assert {"config.json", "model.safetensors", "modules.json"} <= downloaded
+    assert not [name for name in downloaded if Path(name).suffix in (".bin", ".pt") or "/" in name]  # no pickles, no other forms
 
 
 @pytest.mark.parametrize(("name", "is_one"), [("a/b", True), ("BAAI/bge-small-en-v1.5", True), ("a/b/c", False), ("../a", False)])
