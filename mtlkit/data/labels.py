@@ -101,6 +101,21 @@ def check_classes(labels: Sequence[Label], place: str) -> None:
         raise DataError(f"{found}; specify {way}, or ?kind=classification to learn them as classes")
 
 
+def check_varied(spec: TaskSpec, labels: Sequence[Label], column: str) -> None:
+    """Raises DataError where every row has the same number, or the same set of labels, so that there is nothing to learn."""
+    if spec.kind == "regression":
+        differ = float(np.ptp(_numbers(spec.name, labels))) > 0
+    else:
+        differ = spec.kind == "classification" or len({frozenset(parts_of(label)) for label in labels}) > 1
+    if not differ:
+        held = listed(parts_of(labels[0])) if spec.kind == "multi-label" else f"{float(labels[0]):g}"  # type: ignore[arg-type]
+        rows = f"all {len(labels):,} rows" if len(labels) > 1 else "the only row to train on"
+        raise DataError(
+            f"task '{spec.name}': column '{column}' is {held} in {rows}, so there is nothing to learn; give labels that differ, "
+            "or specify ?label=NAME to read another column"
+        )
+
+
 def fits(spec: TaskSpec, labels: Sequence[Label], kind: Kind | None = None) -> bool:
     """Whether a head that exists can be trained on these labels: the same kind, and no label it does not know."""
     return kind_for(spec, labels, kind) == spec.kind and not unseen_labels(spec, labels)

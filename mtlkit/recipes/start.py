@@ -11,7 +11,7 @@ from mtlkit.config.architecture import Encoding, Kind, Stage, TaskSpec
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.task_training import TaskTrainingOptions
 from mtlkit.config.vector_settings import VectorSettings
-from mtlkit.data.labels import fits, infer_spec
+from mtlkit.data.labels import check_varied, fits, infer_spec
 from mtlkit.data.tables import Table
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.data.values import quoted
@@ -104,7 +104,7 @@ def fit_heads(
     """Gives every task a head: the starting model's where it knows all labels, else a fresh one.
 
     Returns what each head predicts, and what is worth telling the user. Raises UsageError when a frozen head does not know
-    the labels of its data.
+    the labels of its data, DataError where labels allow no head or never differ.
     """
     start.random.manual_seed(seed)
     specs, notes = {}, []
@@ -112,9 +112,11 @@ def fit_heads(
         known = start.model.tasks.get(name)
         kind = kinds[name]
         if known is not None and fits(known, table.labels, kind):
+            check_varied(known, table.labels, "+".join(table.record.label))
             specs[name] = known
             continue
         spec = infer_spec(name, table.labels, head, kind, table.record.names)
+        check_varied(spec, table.labels, "+".join(table.record.label))
         if known is not None:
             reason = f"head '{name}' of {start.origin} was trained for other labels ({quoted(known.labels) or known.kind})"
             if freezing.always.intersection(head_weights(name, known.head)):

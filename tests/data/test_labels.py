@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtlkit.config.architecture import Kind, TaskSpec
-from mtlkit.data.labels import check_classes, encode_labels, fits, infer_kind, infer_spec, unseen_labels
+from mtlkit.data.labels import check_classes, check_varied, encode_labels, fits, infer_kind, infer_spec, unseen_labels
 from mtlkit.errors import DataError
 
 ABC = TaskSpec("task", "classification", ("a", "b", "c"))
@@ -148,6 +148,21 @@ def test_regression_head_knows_the_scale_of_its_labels() -> None:
     values, kept = encode_labels(spec, ["4.25", "1"])
     assert (values.tolist(), kept.tolist()) == ([4.25, 1.0], [0, 1])
     assert values.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "message"),
+    [
+        ([3.0, "3", "3.0"], "regression", "column 'stars' is 3 in all 3 rows, so there is nothing to learn"),
+        (["2.5"], "regression", "column 'stars' is 2.5 in the only row to train on"),
+        ([("a", "b"), ("b", "a")], "multi-label", "column 'stars' is a, b in all 2 rows"),
+    ],
+)
+def test_labels_that_never_differ_are_refused(labels: list[Any], kind: Kind, message: str) -> None:
+    spec = infer_spec("task", labels, "linear", kind)
+    with pytest.raises(DataError, match=f"^task 'task': {message}"):
+        check_varied(spec, labels, "stars")
+    check_varied(spec, [*labels, ("a",) if kind == "multi-label" else "3.5"], "stars")
 
 
 @pytest.mark.parametrize(
