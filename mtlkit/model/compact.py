@@ -7,21 +7,36 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from mtlkit.errors import UsageError
 from mtlkit.model.weight_checks import finite, usable
 from mtlkit.model.weight_names import SCALE
 
 
 def narrow(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """float32 weights as they are stored compactly. Each number of a row is off by at most 1/254 of the row's largest."""
+    """float32 weights as they are stored compactly. Each number of a row is off by at most 1/254 of the row's largest.
+
+    Raises UsageError for numbers that half precision cannot hold.
+    """
     found: dict[str, Tensor] = {}
     for name, weight in weights.items():
         if weight.ndim < 2:
-            found[name] = weight.half()
+            found[name] = _half(name, weight)
             continue
         scale = (weight.abs().amax(1, keepdim=True) / 127).clamp(min=1e-12)
         found[name] = (weight / scale).round().to(torch.int8)
         found[name + SCALE] = scale
     return found
+
+
+def _half(name: str, weight: Tensor) -> Tensor:
+    made = weight.half()
+    if not made.isfinite().all():
+        largest = float(weight.abs().max())
+        raise UsageError(
+            f"weight '{name}' reaches {largest:.4g}, and the half precision of --format compact holds numbers up to "
+            f"{torch.finfo(torch.half).max:,.0f}; export in another format"
+        )
+    return made
 
 
 def widen(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mtlkit.errors import UsageError
 from mtlkit.model.compact import narrow, widen
 
 WEIGHTS = {
@@ -40,3 +41,10 @@ def test_plain_weights_stay_as_they_are() -> None:
 def test_bytes_without_a_scale_are_refused() -> None:
     with pytest.raises(KeyError, match="matrix"):
         widen({"matrix": torch.ones(2, 2, dtype=torch.int8)})
+
+
+def test_numbers_that_half_precision_cannot_hold_are_named() -> None:
+    weights = {**WEIGHTS, "norm.weight": torch.tensor([1.0, -7e4])}
+    with pytest.raises(UsageError, match=r"weight 'norm\.weight' reaches 7e\+04, .* up to 65,504; export in another format"):
+        narrow(weights)
+    assert narrow({**weights, "norm.weight": torch.tensor([1.0, -65504.0])})["norm.weight"].isfinite().all()

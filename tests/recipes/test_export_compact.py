@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from exports import KINDS, TEXTS, Export
 
 from mtlkit.config.inference import ExportOptions
 from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.recipes import export as recipe
 from mtlkit.recipes.export import export
 from mtlkit.recipes.loading import load
+from mtlkit.recipes.weights import Weights, load_weights
 from mtlkit.runs import WEIGHTS, verify
 
 
@@ -55,3 +58,18 @@ def test_a_flipped_byte_is_found(exported: Export, tmp_path: Path) -> None:
     (folder / WEIGHTS).write_bytes(data)
     with pytest.raises(IntegrityError, match="SHA-256 is"):
         load(folder)
+
+
+def test_a_weight_too_large_for_half_precision_is_refused(
+    sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def enlarged(path: Path) -> Weights:
+        weights = load_weights(path)
+        with torch.no_grad():
+            weights.model.backbone.norm.weight[0] = 1e5
+        return weights
+
+    monkeypatch.setattr(recipe, "load_weights", enlarged)
+    with pytest.raises(UsageError, match=r"weight 'backbone\.norm\.weight' reaches 1e\+05, .* export in another format"):
+        export(ExportOptions(model=str(sources["weighted"]), out=tmp_path / "out", format="compact"))
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
