@@ -32,6 +32,7 @@ STEP = (CUT - FLOOR) / 255
 HIDDEN_ZERO = round(-FLOOR / STEP)
 HEADROOM = 1.5  # above what calibration saw of GELU, for it alone grows without bound; room costs a few columns
 ALIGNED = 64  # columns of the widened MLP
+WIDEST = 4.0  # times its width that an MLP may grow by splitting
 
 ALGORITHMS = {"gelu": "none", "gelu_tanh": "tanh"}  # what oneDNN calls them
 
@@ -147,8 +148,16 @@ def steps_of(peak: Tensor, weight: Tensor) -> Tensor:
 
 
 def split(block: Block, peak: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The MLP's weights, widened by columns for what lies above CUT, 2 CUT, ...; and by idle ones to a multiple of ALIGNED."""
+    """The MLP's weights, widened by columns for what lies above CUT, 2 CUT, ...; and by idle ones to a multiple of ALIGNED.
+
+    Raises UsageError where that takes too many columns, as with values that are not finite.
+    """
     cut = (255 - HIDDEN_ZERO) * STEP
+    if not float((peak.double() / cut).clamp(min=1).sum()) <= WIDEST * len(peak):
+        reached = float(peak.max()) / HEADROOM
+        raise UsageError(
+            f"--precision int8: values inside the MLP of this model reach {reached:.3g}, too far for bytes; take --precision fp32"
+        )
     rows: list[Tensor] = [block.expand.weight]
     biases: list[Tensor] = [block.expand.bias]
     columns: list[Tensor] = [block.contract.weight]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import torch
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.inference import EmbedOptions, PredictOptions
 from mtlkit.data.tokenizer import TextEncoder
-from mtlkit.errors import IntegrityError, NotFiniteError
+from mtlkit.errors import IntegrityError, NotFiniteError, UsageError
+from mtlkit.inference.calibration import ranges_of
 from mtlkit.inference.compute import Compute
+from mtlkit.inference.int8 import quantise
 from mtlkit.inference.onnx_weights import check_weights
 from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.metrics import check_finite, score
@@ -47,6 +50,26 @@ def test_an_engine_names_the_text(spoilt: MultiTaskModel, text_encoder: TextEnco
             ask()
         assert (caught.value.row, caught.value.exit_code) == (BAD, 4)
     assert np.isfinite(engine.vectors(text_encoder.encode(TEXTS[:BAD]))).all()
+
+
+def test_int8_names_the_text(spoilt: MultiTaskModel, text_encoder: TextEncoder, compute: Compute) -> None:
+    sound = deepcopy(spoilt.backbone)
+    with torch.no_grad():
+        sound.tokens.weight.nan_to_num_()
+    quantised = quantise(spoilt.backbone, ranges_of(sound, text_encoder, "spoilt"))
+    engine = TorchEngine(spoilt, compute, quantised, "int8")
+    for ask in (engine.vectors, lambda encoded: engine.outputs(encoded, ["topic"])):
+        with pytest.raises(NotFiniteError, match="the vector of text 3 is not finite"):
+            ask(text_encoder.encode(TEXTS))
+    assert np.isfinite(engine.vectors(text_encoder.encode(TEXTS[:BAD]))).all()
+
+
+@pytest.mark.parametrize("reached", [1e30, np.inf, np.nan])
+def test_values_too_large_for_int8_are_refused(tiny_model: MultiTaskModel, text_encoder: TextEncoder, reached: float) -> None:
+    ranges = [dict(each) for each in ranges_of(tiny_model.backbone, text_encoder, "too large")]
+    ranges[1]["contract"] = torch.full_like(ranges[1]["contract"], reached)
+    with pytest.raises(UsageError, match=r"--precision int8: .* take --precision fp32"):
+        quantise(tiny_model.backbone, ranges)
 
 
 def test_a_head_is_named(tiny_model: MultiTaskModel, text_encoder: TextEncoder, compute: Compute) -> None:
