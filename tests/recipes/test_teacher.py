@@ -10,7 +10,7 @@ from mtlkit.config.training import TrainSentenceOptions
 from mtlkit.errors import UsageError
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes import teacher as module
-from mtlkit.recipes.loading import LoadedModel
+from mtlkit.recipes.loading import LoadedModel, load
 from mtlkit.recipes.teacher import Teacher, open_teacher, principal_axes, teacher_tokens, turned
 from mtlkit.training.events import Note
 
@@ -115,10 +115,11 @@ def test_vectors_of_another_teacher_under_the_same_name_are_not_used(teacher: Te
     assert embedded == [5, 5]
 
 
-def test_another_teacher_precision_or_text_has_a_place_of_its_own(teacher: Teacher) -> None:
-    others = [Teacher(teacher.model, "other", "fp32"), Teacher(teacher.model, teacher.digest, "int8")]
+def test_another_teacher_precision_prompt_or_text_has_a_place_of_its_own(teacher: Teacher) -> None:
+    prompted = Teacher(load(teacher.model.path, prompt="query: "), teacher.digest, "fp32")
+    others = [Teacher(teacher.model, "other", "fp32"), Teacher(teacher.model, teacher.digest, "int8"), prompted]
     files = [teacher.entry(TEXTS), teacher.entry(TEXTS[1:]), *(one.entry(TEXTS) for one in others)]
-    assert len({file.path for file in files}) == len({file.key for file in files}) == 4
+    assert len({file.path for file in files}) == len({file.key for file in files}) == 5
 
 
 def test_it_tells_how_far_it_is(teacher: Teacher, monkeypatch: pytest.MonkeyPatch) -> None:

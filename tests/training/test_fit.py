@@ -58,11 +58,11 @@ def test_the_best_weights_are_the_ones_kept(tiny_model: MultiTaskModel, tasks: d
 
 
 def test_equal_scores_are_told_apart_by_the_loss(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
-    done = run(tiny_model, {"topic": tasks["topic"]}, epochs=8, learning_rate=5e-3)
-    epochs = done.epochs
-    top = [epoch for epoch in epochs if epoch.score == max(each.score for each in epochs)]
-    assert len(top) > 1
+    epochs = run(tiny_model, {"topic": tasks["topic"]}, epochs=12, learning_rate=5e-3).epochs
+    top = [epoch for epoch in epochs if epoch.score == 1]
+    assert len(top) > 1  # once it is learned, every row is right in most epochs, whatever dropout draws
     best = [epoch for epoch in epochs if epoch.best][-1]
+    assert best not in (top[0], *(epoch for epoch in epochs if epoch.score < 1))
     assert best == min(top, key=lambda epoch: epoch.tasks[0].validation["loss"])
 
 
