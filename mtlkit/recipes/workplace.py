@@ -34,6 +34,8 @@ from mtlkit.training.loop import DivergedStep
 from mtlkit.training.resume import FolderSaver, Interrupts
 from mtlkit.training.snapshot import Snapshot
 
+REVISION = 2  # raised when the same command holds out other rows, or puts other rows into a batch; 1 was not written down
+
 
 @dataclass
 class Workplace(Generic[Options]):
@@ -130,6 +132,7 @@ class Workplace(Generic[Options]):
             "added": self.added,
             "init": init,
             "machine": machine_of(compute),
+            "revision": REVISION,
             **found,
         }
         if not self.state:
@@ -142,6 +145,9 @@ class Workplace(Generic[Options]):
                        if before["machine"].get(name) != now]  # fmt: skip
             if machine:
                 self.notes.append(Note(f"not bit-exact: {listed(machine)}; the training goes on all the same", warning=True))
+            elif before.get("revision", 1) != REVISION:
+                older = "an earlier version of mtlkit, which may have drawn other batches, saved the checkpoint"
+                self.notes.append(Note(f"continuing, but perhaps not bit-for-bit reproducible: {older}", warning=True))
             saver.begin(self.state.step)
         return saver
 
@@ -151,6 +157,11 @@ class Workplace(Generic[Options]):
         changed += ["the model that it starts from"] if before["start"] != now["start"] else []
         if changed:
             saved = "the state" if self.state else "the run"
+            if self.state and before.get("revision", 1) != REVISION and before["start"] == now["start"]:
+                raise UsageError(
+                    f"--resume {self.out}: {listed(changed)} differs from the checkpoint's: changed, or the earlier version "
+                    "of mtlkit that saved it held out other rows; resume with that version, or train anew with --overwrite"
+                )
             raise UsageError(
                 f"--resume {self.out}: changed since {saved} was saved: {listed(changed)}; bring back what it was, or train "
                 "anew with --overwrite"

@@ -186,6 +186,23 @@ def test_on_another_machine_it_goes_on_and_says_what_differs(asked: TrainMtlOpti
     assert f"threads 96, was {torch.get_num_threads()}; the training goes on all the same" in said
 
 
+def test_a_checkpoint_of_an_earlier_version_is_resumed_or_refused_in_its_own_words(
+    asked: TrainMtlOptions, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(data / "kind", tmp_path / "own"))
+    asked = replace(asked, task=[f"kind={folder}"])
+    with monkeypatch.context() as patch:
+        patch.setattr(workplace, "REVISION", 1)
+        stopped(train_mtl.stream, asked, 5)
+    rows = (folder / "train.csv").read_text()
+    (folder / "train.csv").write_text(rows + "One more cat.,animal\n")
+    with pytest.raises(UsageError, match=r"the data of kind differs from the checkpoint's: .* the earlier version of mtlkit"):
+        train_mtl.train_mtl(replace(asked, resume=""))
+    (folder / "train.csv").write_text(rows)
+    said = notes(list(train_mtl.stream(replace(asked, resume=""))))
+    assert "perhaps not bit-for-bit reproducible: an earlier version of mtlkit" in said
+
+
 def test_a_run_is_extended_from_the_state_that_it_kept(asked: TrainMtlOptions) -> None:
     assert asked.out
     train_mtl.train_mtl(replace(asked, keep_state=True))
