@@ -15,16 +15,19 @@ def check_data(options: CheckDataOptions, as_json: bool) -> None:
     Per task: rows, classes and lengths of each split; blank, repeated and
     contradictory texts; texts of test or validation that stand in training,
     exactly or nearly, there or in another task; labels unseen in training;
-    rows sorted by label.
+    rows sorted by label. Of texts for pretraining (--text): blank and
+    repeated ones, and those of validation or test that stand in training.
 
     With --strict, exit with 3 on what makes a result mean something else
     than it says: texts that are judged and trained on, texts with two labels,
     blank ones, labels unseen in training, a single class.
     """
     from mtlkit.errors import DataError
-    from mtlkit.recipes.early_checks import check_tasks
+    from mtlkit.recipes.early_checks import check_tasks, check_texts
 
-    check_tasks(options.task, options.encoding)
+    if options.tasks:
+        check_tasks(options.tasks, options.encoding)
+    check_texts(options.text, options.encoding)
 
     from mtlkit.recipes.check_data import check_data as look
     from mtlkit.report.check_data import absences, conclusion, example_lines, in_words, task_tables
@@ -63,6 +66,7 @@ def register(app: typer.Typer) -> None:
     examples = [
         "mtlkit check-data",
         "mtlkit check-data --task topic=ag_news --task mood=reviews/ --strict",
+        "mtlkit check-data --text articles.txt --text news/",
         'mtlkit check-data --task "topic=articles.csv:text=title+body" --max-length 128 --json',
     ]
     add_command(app, "check-data", CheckDataOptions, check_data, examples)

@@ -18,7 +18,10 @@ OUTPUT = "Output"
 class CheckDataOptions(CheckedOptions):
     """Options of `mtlkit check-data`: of the data, those of `train-mtl`."""
 
-    task: list[str] = option(TrainMtlOptions().task, "A task, NAME=SOURCE; repeatable.", panel=DATA, metavar="NAME=SOURCE")
+    task: list[str] = option(
+        [], "A task, NAME=SOURCE; repeatable.", panel=DATA, metavar="NAME=SOURCE", default_text="the samples, without --text"
+    )
+    text: list[str] = option([], "Texts for pretrain; repeatable.", panel=DATA, metavar="SOURCE")
     encoding: str = option("utf-8", "Encoding of text files.", panel=DATA)
     on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA)
     max_length: int | None = option(
@@ -32,3 +35,8 @@ class CheckDataOptions(CheckedOptions):
     )
     runs: Path = runs_folder()
     strict: bool = option(False, "Exit with 3 where a finding would spoil a result.", panel=OUTPUT)
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks to check: the samples where neither tasks nor texts are given."""
+        return self.task or ([] if self.text else TrainMtlOptions().task)

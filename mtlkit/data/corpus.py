@@ -13,8 +13,9 @@ from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.held_out import SPLIT_SEED
 from mtlkit.data.holding_out import separate_texts
 from mtlkit.data.labelled_rows import Reading
-from mtlkit.data.readers import BadRow, Tally, good_rows
+from mtlkit.data.readers import BadRow, Row, Tally, good_rows, place_of
 from mtlkit.data.sources import Source, existing_split, find_split, open_source
+from mtlkit.data.tables import Table
 from mtlkit.errors import DataError, listed
 
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.05, 2000  # of all texts, for the perplexity on unseen text
@@ -31,10 +32,42 @@ def read_texts(source: str, reading: Reading, records: Records | None = None) ->
     return islice(texts, query.limit)
 
 
+def read_text_splits(source: str, reading: Reading, records: Records) -> dict[str, Table]:
+    """All texts of a source, blank ones too: those to train on, and those of its validation and test splits where it has them,
+    with an empty label each. Raises DataError."""
+    address, query = parse_source(source)
+    origin = open_source(address, query)
+    train = existing_split(origin, query.split)
+    splits = {name: find_split(origin, name) for name in ("validation", "test")}
+    tables = {}
+    for name, split in {"train": train, **splits}.items():
+        if split is None or (name != "train" and split == train):
+            continue
+        texts, places = [], []
+        room = query.limit if name != "test" else None
+        for row in _rows(source, origin, split, query, reading, records):
+            if room == 0:
+                break
+            room = None if room is None else room - bool(row["text"].strip())
+            texts.append(row["text"])
+            places.append(row["place"])
+        if not texts:
+            raise DataError(f"{origin.name}: no texts in split '{split}'")
+        tables[name] = Table(texts, [""] * len(texts), places if reading.keep_places else [])
+    return tables
+
+
 def _texts(source: str, origin: Source, split: str, query: Query, reading: Reading, records: Records) -> Iterator[str]:
+    for row in _rows(source, origin, split, query, reading, records):
+        if row["text"].strip():
+            yield row["text"]
+
+
+def _rows(source: str, origin: Source, split: str, query: Query, reading: Reading, records: Records) -> Iterator[Row]:
+    """{"text", "place"} a row, blank texts too."""
     columns = Columns((), ())
 
-    def checked() -> Iterator[dict[str, str] | BadRow]:
+    def checked() -> Iterator[Row | BadRow]:
         nonlocal columns
         names, rows = with_columns(origin.rows(split, query.encoding or reading.encoding))
         for number, row in enumerate(rows, 1):
@@ -49,11 +82,10 @@ def _texts(source: str, origin: Source, split: str, query: Query, reading: Readi
                 record = replace(record, source=source, text=columns.text, unused=columns.unused, remarks=remarks)
                 records.setdefault(source, record)
             text = join_text(row, columns.text, origin.name, number)
-            yield text if isinstance(text, BadRow) else {"text": text}
+            place = place_of(row, origin.name, number) if reading.keep_places else ""
+            yield text if isinstance(text, BadRow) else {"text": text, "place": place}
 
-    for row in good_rows(checked(), reading.on_bad_row, reading.tally):
-        if row["text"].strip():
-            yield row["text"]
+    yield from good_rows(checked(), reading.on_bad_row, reading.tally)
 
 
 def sample_passages() -> list[str]:
@@ -93,8 +125,7 @@ def read_corpus(sources: Sequence[str], reading: Reading, seed: int) -> SplitTex
         records.update(own_records)
     own = tuple(source for source, (_, validation) in zip(sources, splits, strict=True) if validation is not None)
     free = [text for texts, validation in splits if validation is None for text in texts]
-    few = bool(own) and len(free) < 2
-    marks = iter([False] * len(free) if few else hold_out_texts(free, listed(sources), seed))
+    marks = iter(twentieth(free, listed(sources), seed, optional=bool(own)))
     train: list[str] = []
     held_out: list[str] = []
     for texts, validation in splits:
@@ -121,6 +152,12 @@ def validation_texts(source: str, reading: Reading, records: Records | None = No
         raise DataError(f"{origin.name}: no texts in split '{split}'")
     order = generator(SPLIT_SEED, "validation").permutation(len(texts))[:HELD_OUT_MOST]
     return [texts[place] for place in sorted(order.tolist())]
+
+
+def twentieth(texts: Sequence[str], name: str, seed: int, *, optional: bool) -> list[bool]:
+    """Marks the held-out ones of the texts of all sources without a validation split; none of fewer than two where that is
+    `optional`, as other sources have one. Raises DataError."""
+    return [False] * len(texts) if optional and len(texts) < 2 else hold_out_texts(texts, name, seed)
 
 
 def hold_out_texts(texts: Sequence[str], name: str, seed: int) -> list[bool]:

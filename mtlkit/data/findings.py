@@ -91,11 +91,11 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class TaskSummary:
-    """A task, the splits that it has, those that it has not, and how its source was read."""
+    """A task, or texts for pretraining (kind "text"): its splits, those that it has not, and how its source was read."""
 
     name: str
     source: str
-    kind: Kind
+    kind: Kind | Literal["text"]
     splits: tuple[SplitSummary, ...]
     absent: tuple[str, ...]
     record: SourceRecord = SourceRecord("")

@@ -10,6 +10,7 @@ import numpy as np
 
 from mtlkit.config.architecture import Kind
 from mtlkit.config.checking import CheckDataOptions
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.class_checks import count_classes, sorted_labels, uneven_classes, unseen_classes
 from mtlkit.data.findings import MOST_TOKENS, Finding, Lengths, Split, SplitSummary, TaskSummary
 from mtlkit.data.grammar import named_sources, parse_source
@@ -21,6 +22,7 @@ from mtlkit.data.overlap import TextNumbers
 from mtlkit.data.readers import Tally
 from mtlkit.data.tables import holds_out, read_test, read_train_and_validation
 from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.recipes.check_texts import read_sources, text_findings
 from mtlkit.recipes.finding import find_model
 from mtlkit.recipes.first_look import quick_findings, splits_of
 from mtlkit.recipes.weights import read_encoder
@@ -55,7 +57,7 @@ def check_data(options: CheckDataOptions) -> DataCheck:
 
     Raises UsageError, DataError, IntegrityError.
     """
-    sources = named_sources(options.task)
+    sources = named_sources(options.tasks) if options.tasks else {}
     found = find_model(options.model, options.runs, ("mtl", "sentence", "base"))
     encoder = read_encoder(found.path)
     max_length = options.max_length or encoder.encoding.max_length
@@ -63,6 +65,8 @@ def check_data(options: CheckDataOptions) -> DataCheck:
     reading = Reading(options.encoding, options.on_bad_row, tally, keep_places=True)
     splits = {name: read_splits(name, source, reading, numbers) for name, source in sources.items()}
     kinds = {name: kind_of(source, splits[name][0].table.labels) for name, source in sources.items()}
+    records: dict[str, SourceRecord] = {}
+    texts = read_sources(options.text, reading, numbers, records) if options.text else {}
     tasks, findings = [], []
     for name, source in sources.items():
         task = summary(name, source, kinds[name], splits[name], encoder, max_length)
@@ -71,7 +75,10 @@ def check_data(options: CheckDataOptions) -> DataCheck:
         cut, rows = task.splits[0].lengths.cut, task.splits[0].rows
         if cut > MUCH_CUT * rows:
             findings.append(Finding("cut", name, "train", cut, rows, figure=max_length))
-    findings += across_tasks(splits)
+    for source, found_splits in texts.items():
+        tasks.append(text_summary(source, found_splits, encoder, records[source]))
+        findings += text_findings(found_splits, numbers)
+    findings += across_tasks({**splits, **{f"text={source}": found_splits for source, found_splits in texts.items()}})
     findings.sort(key=lambda finding: not finding.spoils)
     return DataCheck(str(found), found.reason, max_length, tuple(tasks), tuple(findings), tally)
 
@@ -129,6 +136,22 @@ def summary(name: str, source: str, kind: Kind, splits: Sequence[Split], encoder
     there = {split.name for split in made if not split.held_out}
     absent = tuple(one for one in ("validation", "test") if one not in there)
     return TaskSummary(name, source, kind, tuple(made), absent, splits[0].table.record)
+
+
+def text_summary(source: str, splits: Sequence[Split], encoder: TextEncoder, record: SourceRecord) -> TaskSummary:
+    """The figures of texts for pretraining, which cuts none."""
+    held_out = holds_out(source)
+    made = [
+        SplitSummary(
+            split.name,
+            len(split),
+            held_out and split.name == "validation",
+            {},
+            lengths(split.table.texts, encoder, MOST_TOKENS),
+        )
+        for split in splits
+    ]
+    return TaskSummary(source, source, "text", tuple(made), ("validation",) if held_out else (), record)
 
 
 def lengths(texts: Sequence[str], encoder: TextEncoder, max_length: int) -> Lengths:

@@ -30,7 +30,8 @@ def task_tables(task: TaskSummary, width: int) -> list[Group]:
         ["cut %", *(number(100 * split.lengths.cut / split.rows, 1) for split in task.splits)],
     ]
     table = narrow({"split": [split_name(split) for split in task.splits]}, figures, width)
-    return [titled(f"{task.name} ({task.source}): {task.kind}", table), *([class_table(task, width)] if task.classes else [])]
+    title = f"{task.name}: texts for pretraining" if task.kind == "text" else f"{task.name} ({task.source}): {task.kind}"
+    return [titled(title, table), *([class_table(task, width)] if task.classes else [])]
 
 
 def split_name(split: SplitSummary) -> str:
@@ -56,6 +57,8 @@ def class_table(task: TaskSummary, width: int) -> Group:
 def absences(task: TaskSummary) -> list[str]:
     """What is missing of a task's splits, and what stands in for it."""
     found = []
+    if task.kind == "text":
+        return [f"{task.name} has no validation split: a twentieth of all texts is held out"] if task.absent else []
     if "validation" in task.absent:
         found.append("no validation split: a tenth of train, of each class, is held out")
     if "test" in task.absent:

@@ -99,3 +99,17 @@ def test_errors_are_one_line(typed: Typed) -> None:
         assert (answer.code, answer.out) == (code, "")
         assert words in answer.err
         assert answer.err.count("\n") == 1
+
+
+def test_texts_for_pretraining(typed: Typed, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    lines = [f"A text of number {place} and {place * place}." for place in range(40)]
+    path.write_text("\n".join([*lines, lines[0]]) + "\n")
+    answer = typed("check-data", "--model", "mini", "--text", path, width=200)
+    assert answer.code == 0, answer.err
+    assert f"{path}: texts for pretraining" in answer.out
+    assert "a twentieth of all texts is held out" in answer.out
+    assert "1 of 39 train rows repeats a text" in answer.out
+    assert "a.txt:41" in answer.out
+    missing = typed("check-data", "--text", tmp_path / "b.txt")
+    assert (missing.code, missing.err.count("\n")) == (3, 1)

@@ -1,0 +1,65 @@
+"""What may be wrong with texts for pretraining, before a base is trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.config.training import PretrainOptions
+from mtlkit.data.class_checks import blank_texts
+from mtlkit.data.corpus import read_text_splits, twentieth
+from mtlkit.data.findings import Finding, Split, split_of
+from mtlkit.data.labelled_rows import Reading
+from mtlkit.data.leaks import near_texts, overlap, repeated_texts
+from mtlkit.data.overlap import TextNumbers
+from mtlkit.data.tables import Table
+from mtlkit.errors import listed
+
+TEXT_SPLITS = ("train", "validation", "test")
+
+
+def read_sources(
+    sources: Sequence[str], reading: Reading, numbers: TextNumbers, records: dict[str, SourceRecord]
+) -> dict[str, list[Split]]:
+    """The splits of each source as `mtlkit pretrain` with all of them has them, blank texts included; where a source has no
+    validation split, its part of the twentieth that is held out. Raises DataError."""
+    tables: dict[str, dict[str, Table]] = {}
+    for source in dict.fromkeys(sources):
+        own: dict[str, SourceRecord] = {}
+        tables[source] = read_text_splits(source, reading, own)
+        records |= own
+    free = {source: found for source, found in tables.items() if "validation" not in found}
+    filled = {source: np.flatnonzero([bool(text.strip()) for text in found["train"].texts]) for source, found in free.items()}
+    texts = [free[source]["train"].texts[row] for source, rows in filled.items() for row in rows.tolist()]
+    marks = iter(twentieth(texts, listed(free), PretrainOptions.seed, optional=len(free) < len(tables)))
+    for source, rows in filled.items():
+        train = free[source]["train"]
+        held = np.zeros(len(train), bool)
+        held[rows] = list(islice(marks, len(rows)))
+        tables[source] |= {"train": train.select(np.flatnonzero(~held))}
+        if held.any():
+            tables[source]["validation"] = train.select(np.flatnonzero(held))
+    return {
+        source: [
+            split_of(source, name, found[name], numbers, judged=name != "train")
+            for name in TEXT_SPLITS
+            if name in found and len(found[name])
+        ]
+        for source, found in tables.items()
+    }
+
+
+def text_findings(splits: Sequence[Split], numbers: TextNumbers) -> Iterator[Finding]:
+    """Texts of validation and test that train has, exactly or nearly; blank texts, which pretraining skips; repeated ones."""
+    train, *others = splits
+    texts = numbers.texts()
+    for other in others:
+        yield from overlap(train, other)
+        yield from near_texts(train, other, texts)
+    for split in splits:
+        yield from (replace(finding, spoils=False) for finding in blank_texts(split))
+        yield from repeated_texts(split)
