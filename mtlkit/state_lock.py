@@ -5,7 +5,6 @@ The lock and the note are hidden files beside the output, so that replacing or r
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
@@ -17,6 +16,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from mtlkit.config.plain import parse_object
+from mtlkit.config.small_files import read_file
 from mtlkit.errors import UsageError, shorten
 from mtlkit.runs import write_json
 
@@ -82,7 +83,7 @@ def _holder(note: Path, option: str) -> str:
     """Who holds the lock, and what to do about it."""
     way = f"wait for it to end, stop it, or name another place with {option}"
     try:
-        writer = json.loads(note.read_text(encoding="utf-8"))
+        writer = parse_object(read_file(note))
         command = shorten(writer["command"], 400)
         if (writer["pid"], writer["host"]) == (os.getpid(), socket.gethostname()):
             held = "a half-read stream(...) holds it until it is closed or deleted"

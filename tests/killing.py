@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from signal import SIGHUP, SIGKILL
 from typing import Any
 
 from forks import Child, Forks
@@ -38,7 +40,7 @@ def hidden(folder: Path, pattern: str) -> set[Path]:
 
 
 class Killer:
-    """Kills a training at moments that follow from a seed; `hits` counts those that hit, by their kind."""
+    """Kills or hangs up on a training at moments that follow from a seed; `hits` counts what hit, by moment and signal."""
 
     def __init__(self, forks: Forks, seed: int) -> None:
         self.forks, self.draw, self.hits = forks, random.Random(seed), Counter[str]()
@@ -58,12 +60,16 @@ class Killer:
 
     def _killed(self, command: tuple[object, ...], out: Path, moment: str, resumed: tuple[object, ...]) -> bool:
         before = hidden(out.parent, f".{out.name}.*")
+        number = self.draw.choice((SIGKILL, SIGHUP))
         child = self.forks.start(*command, "--out", out, *resumed)
         if self.moments[moment](child, out, before):
-            child.kill()
+            child.kill(number)
         code = child.wait()
-        assert code in (0, -9), f"{moment}: {code}: {child.err}"
-        self.hits[moment] += code != 0
+        early = (-SIGHUP,) if moment == "start" else ()  # before the command line heeds signals
+        assert code in (0, -SIGKILL if number == SIGKILL else 128 + SIGHUP, *early), f"{moment}: {code}: {child.err}"
+        if code == 128 + SIGHUP:
+            check_saved(child, out)
+        self.hits[f"{moment} {number.name}"] += code != 0
         return code != 0
 
     def _start(self, child: Child, out: Path, before: set[Path]) -> bool:
@@ -92,6 +98,18 @@ class Killer:
         """While the run is written, moved to its place, and its states are removed."""
         begun = child.until(lambda: any((path / LOG).exists() for path in hidden(out.parent, f".{out.name}.*") - before))
         return begun and child.lasts(self.draw.uniform(0, 0.03))
+
+
+def check_saved(child: Child, out: Path) -> None:
+    """What a training says that was hung up on is what is there."""
+    said = child.err.splitlines()[-1]
+    if saved := re.search(r"saved after step (\d+)", said):
+        assert newest(out) == int(saved[1]), said
+    elif "is finished and saved" in said:
+        verify(out)
+    else:
+        assert "nothing was saved yet" in said, child.err
+        assert not out.exists() or not states(out), said
 
 
 def killed_in(step: int, forks: Forks, command: tuple[object, ...], out: Path) -> None:

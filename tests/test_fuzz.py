@@ -10,7 +10,10 @@ import pytest
 
 pytest.importorskip("transformers")  # its folder of a BERT is among the inputs
 PROGRAM = Path(__file__).parent / "fuzz" / "fuzz_inputs.py"
-KINDS = ("run", "compact", "bert", "export", "csv", "tsv", "jsonl", "parquet", "txt", "toml", "log", "state")
+KINDS = (
+    *("run", "compact", "bert-files", "export", "csv", "tsv", "jsonl", "parquet", "txt", "toml", "log", "state"),
+    *("json", "gz", "arrow", "fasttext", "sources", "tokens", "parts", "writer"),
+)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="bounds and measures memory as Linux does")

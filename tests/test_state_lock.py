@@ -204,7 +204,7 @@ def test_a_child_of_the_holder_does_not_keep_the_lock(tmp_path: Path) -> None:
 
 
 def test_the_note_of_the_holder_may_be_damaged(tmp_path: Path) -> None:
-    for text in ("", "[]", '{"pid": 1}', '{"pid": 1, "host": "h", "since": "s", "command": 5}', "\0"):
+    for text in ("", "[]", '{"pid": 1}', '{"pid": 1, "host": "h", "since": "s", "command": 5}', "\0", "[" * 100_000):
         with locked(tmp_path / "run", COMMAND):
             (tmp_path / ".run.writer.json").write_text(text)
             with pytest.raises(UsageError, match=re.escape("by another process; wait")), locked(tmp_path / "run", COMMAND):

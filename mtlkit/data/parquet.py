@@ -10,6 +10,7 @@ from typing import Any
 
 from mtlkit.config.plain import parse_object
 from mtlkit.data.formats.batch_sizes import bytes_per_row, size_of
+from mtlkit.data.formats.bounded import Bounded
 from mtlkit.data.formats.expansion import Expansion
 from mtlkit.data.formats.files import DataFile, LocalFile
 from mtlkit.data.rows import BadRow, PlacedRow, Row
@@ -32,7 +33,7 @@ def parquet_file(source: DataFile | Path) -> Iterator[Any]:
     with (
         _readable(file, "parquet"),
         file.open() as content,
-        parquet.ParquetFile(content, pre_buffer=False, buffer_size=PARQUET_BYTES) as opened,
+        parquet.ParquetFile(Bounded(content, file.size()), pre_buffer=False, buffer_size=PARQUET_BYTES) as opened,
     ):
         _check_names(file, opened.schema_arrow.names)
         yield opened
@@ -80,11 +81,12 @@ def read_arrow(file: DataFile) -> Iterator[Row | BadRow]:
     with _readable(file, "Arrow"), file.open() as content:
         magic = content.read(6)
         content.seek(0)
+        bounded = Bounded(content, file.size())
         if magic == b"ARROW1":
-            opened = pyarrow.ipc.open_file(content)
+            opened = pyarrow.ipc.open_file(bounded)
             batches = map(opened.get_batch, range(opened.num_record_batches))
         else:
-            batches = opened = pyarrow.ipc.open_stream(content)
+            batches = opened = pyarrow.ipc.open_stream(bounded)
         _check_names(file, opened.schema.names)
         yield from _rows(_slices(batches, file), opened.schema, file)
 
@@ -92,6 +94,7 @@ def read_arrow(file: DataFile) -> Iterator[Row | BadRow]:
 def _slices(batches: Iterable[Any], file: DataFile) -> Iterator[Any]:
     expansion = Expansion(file)
     for batch in batches:
+        batch.validate(full=True)  # pyarrow follows offsets in damaged files wherever they lead
         for start in range(0, len(batch), BATCH_ROWS):
             part = batch.slice(start, BATCH_ROWS)
             expansion.add(size_of(part))

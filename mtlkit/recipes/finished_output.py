@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mtlkit import disk
+from mtlkit.config.plain import parse_object
 from mtlkit.config.small_files import read_file
 from mtlkit.errors import UsageError
 from mtlkit.store import cache_folder
@@ -47,10 +48,10 @@ def check_finished(output: Path, made_by: Mapping[str, str], texts: Iterable[str
     """How many texts a file holds the vectors of, if it was made from these texts in this way and is unchanged. Raises UsageError
     that says what differs."""
     try:
-        note = json.loads(read_file(_path(output)))
-        before, state = dict(note["made_by"]), note["file"]
-    except (OSError, ValueError, KeyError, TypeError):
-        before, state = {}, None
+        note = parse_object(read_file(_path(output)))
+        before, state, texts_before = dict(note["made_by"]), note["file"], note["texts"]
+    except (OSError, ValueError, KeyError, TypeError):  # no note, or a damaged one
+        before, state, texts_before = {}, None, ""
     if not state or state != _state(output):
         raise UsageError(f"--resume: {output} is finished or another file, and it is not known what made it; {WAY}")
     for name in {**before, **made_by}:
@@ -58,7 +59,7 @@ def check_finished(output: Path, made_by: Mapping[str, str], texts: Iterable[str
             raise UsageError(f"--resume: {output} is finished, made with {name} {old} and not {new}; {WAY}")
     digest = TextsDigest()
     digest.add(texts)
-    if digest.hexdigest() != note["texts"]:
+    if digest.hexdigest() != texts_before:
         raise UsageError(f"--resume: {output} is finished, made from other texts; {WAY}")
     return digest.count
 

@@ -1,4 +1,4 @@
-"""`kill -9` at random moments, and the same command with --resume until it ends: what comes out is what would have come out."""
+"""SIGKILL and SIGHUP at random moments, and the same command with --resume until it ends: the result is that of one let alone."""
 
 from __future__ import annotations
 

@@ -73,3 +73,22 @@ def test_arrow_files_and_streams_are_read(tmp_path: Path, suffix: str) -> None:
 def test_a_parquet_file_without_rows_has_none(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.table({"text": pyarrow.array([], pyarrow.string())}), tmp_path / "a.parquet")
     assert list(read(tmp_path / "a.parquet")) == []
+
+
+@pytest.mark.parametrize("name", ["a.arrow", "a.feather"])
+@pytest.mark.parametrize("offset", [2**30, -5])
+def test_offsets_outside_the_file_are_not_followed(tmp_path: Path, name: str, offset: int) -> None:  # fault 49
+    path = tmp_path / name
+    table = pyarrow.table({"text": ["a cat", "a saw", "it"], "label": ["x", "y", "x"]})
+    if name == "a.feather":
+        pyarrow.feather.write_feather(table, path, compression="uncompressed")
+    else:
+        with pyarrow.ipc.new_stream(path, table.schema) as writer:
+            writer.write_table(table)
+    assert len(list(read(path))) == 3
+    offsets = b"".join(number.to_bytes(4, "little") for number in (0, 5, 10, 12))
+    assert path.read_bytes().count(offsets) == 1
+    path.write_bytes(path.read_bytes().replace(offsets, offsets[:8] + offset.to_bytes(4, "little", signed=True) + offsets[12:]))
+    for rows in (read(path), read_column(path, None, "utf-8")):
+        with pytest.raises(DataError, match="not a readable Arrow file"):
+            list(rows)

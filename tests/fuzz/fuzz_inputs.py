@@ -43,10 +43,10 @@ def main() -> int:
 
 def show(counts: Counter[tuple[str, str]], names: Counter[str]) -> None:
     kinds, results = sorted({kind for kind, _ in counts}), ("loaded", "refused", *Outcome.FOUND)
-    print("kind".ljust(10), *(one.rjust(10) for one in results))
+    print("kind".ljust(18), *(one.rjust(10) for one in results))
     for kind in kinds:
-        print(kind.ljust(10), *(str(counts[kind, one]).rjust(10) for one in results))
-    print("all".ljust(10), *(str(sum(counts[kind, one] for kind in kinds)).rjust(10) for one in results))
+        print(kind.ljust(18), *(str(counts[kind, one]).rjust(10) for one in results))
+    print("all".ljust(18), *(str(sum(counts[kind, one] for kind in kinds)).rjust(10) for one in results))
     for name, times in names.most_common():
         print(f"{times:5} {name}")
 

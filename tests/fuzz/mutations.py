@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 import json
 from collections.abc import Callable
 from copy import deepcopy
@@ -19,6 +20,8 @@ VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2, 3, 5, 255, 2**31, 2**63, 10**30, 0.5, -0.5, 1e308, float("nan"), float("inf")),
     *("", "x", "0", "topic", "../../x", "a.b", "\x00", "\x1b[2J[/]", "model.safetensors", "F32", "I8", "BF16", "C64", "gelu"),
     *([], {}, [[]], [0], [-1], ["x", "x"], {"a": {}}, "long " * 2000, ["one"] * 3000),
+    *("cls", "dot", "left", "query", "[CLS]", "<s>", "BertTokenizer", "RobertaTokenizerFast", "PreTrainedTokenizerFast"),
+    *({"content": "x", "special": True}, {"query": "q: "}, {"method": "forward"}, 32, 64, 10**6, "yes", "|", "regression"),
 )
 
 
@@ -137,6 +140,8 @@ def damaged_safetensors(content: bytes, random: Random) -> bytes:
 def damage(name: str, content: bytes, random: Random) -> bytes:
     """A file damaged in one of the ways that its name allows."""
     plain = random.random() < 0.35
+    if name.endswith(".gz") and not plain:
+        return gzip.compress(damage(name.removesuffix(".gz"), gzip.decompress(content), random), mtime=0)
     if name.endswith(".json") and not plain:
         return damaged_json(content, random)
     if name.endswith(".safetensors") and not plain:

@@ -29,7 +29,8 @@ from fuzz.targets import TARGETS, place
 
 from mtlkit.errors import MtlkitError
 
-SECONDS = 10
+SECONDS = 10  # of computing: other programs on the machine do not count
+LONGEST = 60  # seconds on the clock, for what waits and computes nothing
 GIGABYTE = 1 << 30
 FORK = multiprocessing.get_context("fork")
 
@@ -74,14 +75,15 @@ def read_one(kind: str, folder: Path) -> tuple[str, str]:
         return "traceback", traceback.format_exc()
 
 
-def work(link: Connection, sound: Path, place_of: Path, seed: int) -> None:
+def work(link: Connection, sound: Path, place_of: Path, seed: int, kinds: Sequence[str]) -> None:
     """Reads inputs by kind and number until the other end is closed."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries in Rust say of their panics
     signal.signal(signal.SIGALRM, too_long)
-    for kind in TARGETS:  # so that nothing is imported or begun under the bound
-        TARGETS[kind].read(sound / kind)
+    signal.signal(signal.SIGPROF, too_long)
+    for kind in kinds:  # so that nothing is imported or begun under the bound
+        read_copy(kind, sound)
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + 2 * GIGABYTE, resource.RLIM_INFINITY))
     folder = place_of / "input"
@@ -98,8 +100,10 @@ def work(link: Connection, sound: Path, place_of: Path, seed: int) -> None:
             link.send(Outcome(kind, number, "crash", traceback.format_exc()))
             continue
         before = peak(reset=True)
-        signal.alarm(SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        signal.alarm(LONGEST)
         result, said = read_one(kind, folder)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
         if peak() - before > GIGABYTE and result in ("loaded", "refused"):
             result, said = "memory", f"{(peak() - before) / GIGABYTE:.1f} GiB, {result}"
@@ -119,15 +123,16 @@ class Worker:
     process: BaseProcess
     link: Connection
     place: Path
+    kinds: Sequence[str]
     task: tuple[str, int] | None = None
 
     @classmethod
-    def start(cls, sound: Path, place_of: Path, seed: int) -> Worker:
+    def start(cls, sound: Path, place_of: Path, seed: int, kinds: Sequence[str]) -> Worker:
         ours, theirs = FORK.Pipe()
-        process = FORK.Process(target=work, args=(theirs, sound, place_of, seed), daemon=True)
+        process = FORK.Process(target=work, args=(theirs, sound, place_of, seed, kinds), daemon=True)
         process.start()
         theirs.close()
-        return cls(process, ours, place_of)
+        return cls(process, ours, place_of, kinds)
 
     def give(self, task: tuple[str, int]) -> None:
         self.task = task
@@ -143,20 +148,26 @@ class Worker:
         return f"ended with {self.process.exitcode}"
 
 
-def write_sound(folder: Path) -> None:
+def read_copy(kind: str, sound: Path) -> None:
+    """Reads a sound input, without a change to it."""
+    with tempfile.TemporaryDirectory(dir=sound.parent) as scratch:
+        TARGETS[kind].read(Path(shutil.copytree(sound / kind, Path(scratch) / kind)))
+
+
+def write_sound(folder: Path, kinds: Sequence[str]) -> None:
     """A sound input of each kind, written by a process of its own: threads that libraries begin would not outlive a fork."""
-    process = FORK.Process(target=_write, args=(folder,))
+    process = FORK.Process(target=_write, args=(folder, kinds))
     process.start()
     process.join()
     if process.exitcode:
         raise RuntimeError("the sound inputs cannot be written")
 
 
-def _write(folder: Path) -> None:
-    for kind, target in TARGETS.items():
+def _write(folder: Path, kinds: Sequence[str]) -> None:
+    for kind in kinds:
         (folder / kind).mkdir()
-        target.write(folder / kind)
-        target.read(folder / kind)
+        TARGETS[kind].write(folder / kind)
+        read_copy(kind, folder)
 
 
 def fuzz(count: int, seed: int, kinds: Sequence[str] | None, only: str | None, workers: int, keep: Path) -> Iterator[Outcome]:
@@ -165,10 +176,11 @@ def fuzz(count: int, seed: int, kinds: Sequence[str] | None, only: str | None, w
     tasks = [(names[number % len(names)], number // len(names)) for number in range(count)]
     if only:
         tasks = [(only.partition(":")[0], int(only.partition(":")[2]))]
+        names = [tasks[0][0]]
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as scratch:
         (sound := Path(scratch) / "sound").mkdir()
-        write_sound(sound)
-        pool = [Worker.start(sound, Path(scratch) / str(one), seed) for one in range(workers)]
+        write_sound(sound, names)
+        pool = [Worker.start(sound, Path(scratch) / str(one), seed, names) for one in range(workers)]
         waiting = iter(tasks)
         try:
             while pool:
@@ -194,7 +206,7 @@ def fuzz(count: int, seed: int, kinds: Sequence[str] | None, only: str | None, w
 def collect(pool: list[Worker], sound: Path, seed: int) -> Iterator[Outcome]:
     """The results that are there, or after a while those of processes that ended or hang, which are begun anew."""
     busy = [worker for worker in pool if worker.task]
-    ready = wait([worker.link for worker in busy], timeout=SECONDS + 20)
+    ready = wait([worker.link for worker in busy], timeout=LONGEST + 30)
     for worker in busy:
         if ready and worker.link not in ready:
             continue
@@ -207,6 +219,6 @@ def collect(pool: list[Worker], sound: Path, seed: int) -> Iterator[Outcome]:
         worker.task = None
         if (outcome.result == "crash" and not outcome.said) or not ready:
             said = worker.end()
-            pool[pool.index(worker)] = Worker.start(sound, worker.place, seed)
+            pool[pool.index(worker)] = Worker.start(sound, worker.place, seed, worker.kinds)
             outcome = Outcome(kind, number, outcome.result, outcome.said or said)
         yield outcome

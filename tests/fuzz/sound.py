@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow
 import torch
 from peers import write_peer
-from pyarrow import parquet
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.description import Checkpoint, write_checkpoint
@@ -29,8 +27,6 @@ from mtlkit.state_files import MANIFEST, PLAIN, TENSORS, _signed, step_of
 from mtlkit.states import StateFolder
 
 TEXTS = ["The cat sleeps near the river.", "A saw lies on the bench.", "Ελλάς 日本 🦦", "", 'One, "two"\nthree']
-LABELS = ["a", "01", "[/]", "é", "b"]
-ROWS = [(text, label, float(place)) for place in range(8) for text, label in zip(TEXTS, LABELS, strict=True)]
 TOML = """seed = 3
 task = ["kind=sample:topic", "state=data/state"]
 epochs = 2
@@ -54,11 +50,11 @@ def tiny() -> tuple[MultiTaskModel, TextEncoder]:
     return MultiTaskModel(Encoder(shape), tasks, ("topic", "tags")).eval(), encoder
 
 
-def write_run(folder: Path, *, compact: bool = False) -> None:
+def write_run(folder: Path, *, compact: bool = False, sources: Mapping[str, SourceRecord] | None = None) -> None:
     model, encoder = tiny()
     inside = folder.with_name("staged")
     inside.mkdir()
-    save_model(model, inside, "mtl", encoder.encoding, compact=compact)
+    save_model(model, inside, "mtl", encoder.encoding, compact=compact, sources=sources)
     encoder.tokenizer.save(str(inside / "tokenizer.json"))
     folder.rmdir()
     finish(inside, folder, RunRecord("mtl", "mtlkit train-mtl", {"epochs": 1}, 0, {"topic": {"source": "a.csv"}}, {}))
@@ -86,30 +82,6 @@ def write_bert(folder: Path) -> None:
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_mean_tokens": True}))
     (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 32}))
-
-
-def write_rows(name: str) -> Callable[[Path], None]:
-    """A writer of a file of rows, in the format of its name."""
-
-    def write(folder: Path) -> None:
-        kind = name.rpartition(".")[2]
-        header = ("text", "label", "score")
-        if kind == "parquet":
-            numbers = [place % 2 for place in range(len(ROWS))]
-            columns = {"text": [row[0] for row in ROWS], "label": numbers, "score": [row[2] for row in ROWS]}
-            features = {"label": {"names": ["a", "b"], "_type": "ClassLabel"}, "text": {"dtype": "string", "_type": "Value"}}
-            described = {"huggingface": json.dumps({"info": {"features": features}})}
-            parquet.write_table(pyarrow.table(columns).replace_schema_metadata(described), folder / name, row_group_size=16)
-            return
-        with (folder / name).open("w", newline="", encoding="utf-8") as file:
-            if kind in ("csv", "tsv"):
-                csv.writer(file, delimiter="\t" if kind == "tsv" else ",").writerows([header, *ROWS])
-            elif kind == "jsonl":
-                file.writelines(json.dumps(dict(zip(header, row, strict=True))) + "\n" for row in ROWS)
-            else:
-                file.write("\n".join(TEXTS * 8) + "\n")
-
-    return write
 
 
 def write_log(folder: Path) -> None:

@@ -5,23 +5,20 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 
 import typer
 from fuzz import sound as inputs
+from fuzz import stores, tables
+from fuzz.folders import SIDECARS, write_sidecars
 from fuzz.mutations import damage
 
 import mtlkit
 from mtlkit.cli.options import add_command
 from mtlkit.config.training import TrainMtlOptions
-from mtlkit.data.grammar import parse_source
-from mtlkit.data.labelled_rows import Reading
-from mtlkit.data.readers import Tally
-from mtlkit.data.sources import open_source
-from mtlkit.data.tables import read_split
-from mtlkit.data.text_files import count_rows, read_column
 from mtlkit.errors import MtlkitError
 from mtlkit.recipes.weights import describe
 from mtlkit.report.series import read_curves
@@ -30,11 +27,17 @@ from mtlkit.states import StateFolder
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of input: writes a sound one into a folder, and reads what stands there."""
+    """A kind of input: writes a sound one into a folder, and reads what stands there.
+
+    `seal` makes the digests that it holds fit its files as they are, in a `share` of the inputs. `names` are the files that are
+    damaged; all, where none are given.
+    """
 
     write: Callable[[Path], None]
     read: Callable[[Path], None]
-    seal: Callable[[Path], None] | None = None  # makes the digests that it holds fit its files as they are
+    seal: Callable[[Path], None] | None = None
+    share: float = 0.85
+    names: tuple[str, ...] = ()
 
 
 def read_model(folder: Path) -> None:
@@ -44,32 +47,6 @@ def read_model(folder: Path) -> None:
     model.embed(inputs.TEXTS)
     if model.tasks:
         model.predict(inputs.TEXTS)
-
-
-def read_rows(folder: Path) -> None:
-    """What training does with a file, and what `embed --input` does; refused is what is refused by all of them."""
-    (path,) = folder.iterdir()
-    errors, ways = [], 0
-    for encoding, on_bad_row in (("utf-8", "error"), ("utf-8", "skip"), ("utf-16", "skip")):
-        for way in (table, column_of):
-            ways += 1
-            try:
-                way(path, encoding, on_bad_row)
-            except MtlkitError as error:
-                errors.append(error)
-    if len(errors) == ways:
-        raise errors[0]
-
-
-def table(path: Path, encoding: str, on_bad_row: str) -> None:
-    address, query = parse_source(str(path))
-    read_split(open_source(address, query), query, "train", Reading(encoding, on_bad_row, Tally()))  # type: ignore[arg-type]
-
-
-def column_of(path: Path, encoding: str, on_bad_row: str) -> None:
-    count_rows(path)
-    for _ in read_column(path, {"error": None, "skip": "text"}[on_bad_row], encoding):
-        pass
 
 
 def given(options: TrainMtlOptions, as_json: bool) -> None:
@@ -114,7 +91,19 @@ TARGETS: dict[str, Target] = {
     ),
     "bert": Target(inputs.write_bert, read_model),
     "export": Target(inputs.write_export, read_model),
-    **{kind: Target(inputs.write_rows(f"rows.{kind}"), read_rows) for kind in ("csv", "tsv", "jsonl", "parquet", "txt")},
+    **{
+        f"{name}-files": Target(partial(write_sidecars, kind, class_name=class_name, vocabulary=old), read_model, names=SIDECARS)
+        for name, kind, class_name, old in (
+            ("bert", "bert", "BertTokenizer", False),
+            ("bert-old", "bert", "BertTokenizerFast", True),
+            ("roberta", "roberta", "PreTrainedTokenizerFast", False),
+            ("roberta-old", "roberta", "RobertaTokenizer", True),
+        )
+    },
+    **{kind: Target(tables.write_rows(kind), tables.read_rows) for kind in tables.FILES},
+    "sources": Target(tables.write_sources, tables.read_sources, tables.seal_sources, names=("run/config.json",)),
+    **{kind: Target(partial(stores.write, kind), partial(stores.read, kind), stores.seal, 0.4) for kind in stores.COMPUTED},
+    "writer": Target(stores.write_note, stores.read_note),
     "toml": Target(inputs.write_toml, read_toml),
     "state": Target(inputs.write_state, read_state, inputs.seal_state),
     "log": Target(inputs.write_log, read_log),
@@ -123,14 +112,15 @@ TARGETS: dict[str, Target] = {
 
 def place(kind: str, sound: Path, folder: Path, random: Random) -> None:
     """A copy of a sound input in `folder` with one or two files damaged, the digests of a record made to fit in most cases."""
+    target = TARGETS[kind]
     names = sorted(path.relative_to(sound).as_posix() for path in sound.rglob("*") if path.is_file())
-    chosen = set(random.sample(names, min(len(names), random.choice((1, 1, 1, 2)))))
+    damaged = [name for name in names if name in target.names] or names
+    chosen = set(random.sample(damaged, min(len(damaged), random.choice((1, 1, 1, 2)))))
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if name in chosen:
             (folder / name).write_bytes(damage(name, (sound / name).read_bytes(), random))
         else:
             shutil.copyfile(sound / name, folder / name)
-    seal = TARGETS[kind].seal
-    if seal and not any(Path(name).name in RECORDS for name in chosen) and random.random() < 0.85:
-        seal(folder)
+    if target.seal and not any(Path(name).name in RECORDS for name in chosen) and random.random() < target.share:
+        target.seal(folder)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mtlkit.config.paths import expand
+from mtlkit.config.plain import parse_object
 from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.data.formats.files import DataFile, LocalFile
 from mtlkit.data.readers import READERS, is_data
@@ -72,7 +72,7 @@ def _files_below(folder: Path, folders: tuple[str, ...]) -> Iterator[tuple[tuple
 def _saved_shards(folder: Path) -> set[str]:
     """The files that a data set saved by `datasets` consists of, as its state says; others there are its caches."""
     try:
-        state = json.loads(read_file(folder / "state.json"))
+        state = parse_object(read_file(folder / "state.json"))
         return {shard["filename"] for shard in state["_data_files"]}
     except (Unreadable, ValueError, LookupError, TypeError):
         return set()

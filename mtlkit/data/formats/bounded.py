@@ -1,0 +1,19 @@
+"""A file that gives no more bytes than it has, however many are asked for."""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+
+class Bounded:
+    """An open binary file for pyarrow, which asks for as many bytes as a damaged file claims: Python would allocate them all."""
+
+    def __init__(self, content: IO[bytes], size: int) -> None:
+        self._content, self._size = content, size
+
+    def read(self, count: int = -1) -> bytes:
+        left = max(0, self._size - self._content.tell())
+        return self._content.read(left if count < 0 else min(count, left))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._content, name)

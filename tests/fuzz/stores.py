@@ -1,0 +1,253 @@
+"""Caches, parts of `embed`, and the notes of writers: sound ones, and what reads them.
+
+A damaged one is never used: what a command computes with it must be what it computes without it, or else that is a finding. One
+whose digest was made to fit holds other numbers, which no digest can tell; then it has only to be of the right shape.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from fuzz.sound import TEXTS, tiny
+
+from mtlkit import store
+from mtlkit.config.training import TrainMtlOptions
+from mtlkit.data.cache import encode_cached
+from mtlkit.data.parts import Parts
+from mtlkit.data.tables import Table
+from mtlkit.data.tasks import prepare
+from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.errors import MtlkitError, UsageError
+from mtlkit.inference.calibration import ranges_of
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.recipes.baseline_store import Scored, keep, kept, recall
+from mtlkit.recipes.finished_output import TextsDigest, check_finished, note_finished
+from mtlkit.recipes.loading import LoadedModel, load
+from mtlkit.recipes.teacher import Teacher
+from mtlkit.state_lock import locked
+from mtlkit.store_format import ABOUT, DIGEST, begun, packed, read_header
+from mtlkit.training.kept_files import kept_rows
+
+SEALED = "sealed"  # a file: the digests were made to fit
+Computed = dict[str, Any]  # arrays, or what else can be compared
+KEY = "0123456789abcdef" * 4
+
+
+class CacheIgnoredError(MtlkitError):
+    """A file of the cache was set aside with a warning: what is refused of a model."""
+
+
+class DamageUsedError(Exception):
+    """A finding: something damaged was used."""
+
+
+@lru_cache
+def model_and_encoder() -> tuple[MultiTaskModel, TextEncoder]:
+    return tiny()
+
+
+@lru_cache
+def teacher() -> Teacher:
+    loaded: LoadedModel = load("mini", precision="fp32")
+    return Teacher(loaded, "digest", "fp32")
+
+
+def tokens(folder: Path) -> Computed:
+    encoded = encode_cached(TEXTS, model_and_encoder()[1])
+    return {"ids": encoded.ids, "offsets": encoded.offsets, "truncated": encoded.truncated}
+
+
+def teacher_vectors(folder: Path) -> Computed:
+    steps = teacher().vectors(TEXTS)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return {"vectors": end.value}
+
+
+def ranges(folder: Path) -> Computed:
+    model, encoder = model_and_encoder()
+    found = ranges_of(model.backbone, encoder, "digest")  # type: ignore[arg-type]
+    return {f"{block}.{name}": peak.numpy() for block, peaks in enumerate(found) for name, peak in peaks.items()}
+
+
+def features(folder: Path) -> Computed:
+    rows = np.random.default_rng(0).random((40, 16), np.float32)
+    found, _, _ = kept_rows(folder / "runs", KEY, rows.shape, lambda: [rows[:25], rows[25:]])
+    return {"rows": np.array(found)}
+
+
+def baselines(folder: Path) -> Computed:
+    model, encoder = model_and_encoder()
+    table = Table(TEXTS, ["animal", "tool", "animal", "tool", "tool"])
+    rows = {"topic": Scored("test", prepare(model.tasks["topic"], table, encoder), "sha")}
+    file = kept(folder / "runs", KEY)
+    found = recall(file, rows)
+    if found is None:
+        outputs = {"topic": np.arange(10, dtype=np.float32).reshape(5, 2)}
+        keep(file, outputs, TrainMtlOptions(task=["topic=rows.csv"]), '{"step": 1}\n')
+        found = outputs
+    return dict(found)
+
+
+SETTINGS = {"model": "0123456789abcdef", "engine": "TorchEngine", "precision": "fp32", "normalize": "false", "dim": "4"}
+PIECES = [TEXTS[:2], TEXTS[2:4], TEXTS[4:]]
+
+
+def vectors_of(number: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.full((len(PIECES[number]), 4), number + 0.5, np.float32)
+
+
+def write_parts(folder: Path) -> None:
+    """What a killed `embed` leaves: all parts, not joined yet."""
+    parts = Parts(folder / "out.npy", SETTINGS)
+    parts.open(resume=False, overwrite=False)
+    for number, texts in enumerate(PIECES):
+        parts.write(number, texts, vectors_of(number))
+
+
+def parts(folder: Path) -> Computed:
+    """What `embed --resume` does: takes the parts that are sound, makes the others, and joins them."""
+    done = Parts(folder / "out.npy", SETTINGS)
+    done.open(resume=True, overwrite=False)
+    for number, texts in enumerate(PIECES):
+        if not done.holds(number, texts):
+            done.write(number, texts, vectors_of(number))
+    for _ in done.assemble(len(PIECES), 4):
+        pass
+    return {"output": np.load(folder / "out.npy")}
+
+
+def write_finished(folder: Path) -> None:
+    """A finished output, and the note of what it was made from."""
+    output = folder / "out.npy"
+    np.save(output, vectors_of(0))
+    os.utime(output, ns=(0, 0))
+    digest = TextsDigest()
+    digest.add(TEXTS)
+    with cache_in(folder):
+        note_finished(output, SETTINGS, digest)
+
+
+def finished(folder: Path) -> Computed:
+    """What `embed --resume` does where the output is finished. Its note is found by the path of the output, and by its time."""
+    output, notes = folder / "out.npy", folder / "cache" / "outputs"
+    os.utime(output, ns=(0, 0))
+    for note in list(notes.glob("*.json")):
+        note.rename(notes / f"{sha256(str(output.resolve()).encode()).hexdigest()[:32]}.json")
+    return {"count": check_finished(output, SETTINGS, TEXTS)}
+
+
+def write_note(folder: Path) -> None:
+    """What a writer that was killed leaves: its lock, which nobody holds, and its note."""
+    (folder / ".run.lock").touch()
+    note = {"pid": 1, "host": "another", "command": "mtlkit train-mtl", "since": "2026-01-01T00:00:00+00:00"}
+    (folder / ".run.writer.json").write_text(json.dumps(note))
+
+
+def read_note(folder: Path) -> None:
+    """A second writer is told of the first, as far as its note can be read; once the first is gone, it comes in."""
+    try:
+        with FileLock(folder / ".run.lock"), locked(folder / "run", "mtlkit embed"):
+            raise DamageUsedError("two writers at once")
+    except UsageError as error:
+        said = str(error)
+    with locked(folder / "run", "mtlkit embed"):
+        pass
+    if "process 1 on another" not in said:
+        raise MtlkitError(said)
+
+
+COMPUTED: dict[str, Callable[[Path], Computed]] = {
+    "tokens": tokens,
+    "teacher": teacher_vectors,
+    "int8": ranges,
+    "features": features,
+    "baselines": baselines,
+    "parts": parts,
+    "finished": finished,
+}
+
+
+@contextlib.contextmanager
+def cache_in(folder: Path) -> Iterator[list[str]]:
+    """Puts the user's cache into a folder; gives the warnings said meanwhile."""
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    log, before = logging.getLogger("mtlkit"), os.environ.get("MTLKIT_CACHE")
+    os.environ["MTLKIT_CACHE"] = str(folder / "cache")
+    log.addHandler(handler)
+    try:
+        yield said
+    finally:
+        log.removeHandler(handler)
+        os.environ.pop("MTLKIT_CACHE")
+        if before is not None:
+            os.environ["MTLKIT_CACHE"] = before
+
+
+@lru_cache
+def expected(kind: str) -> Computed:
+    """What a kind computes where nothing is kept."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        if kind in WRITERS:
+            WRITERS[kind](folder)
+        with cache_in(folder):
+            return COMPUTED[kind](folder)
+
+
+def write(kind: str, folder: Path) -> None:
+    if kind in WRITERS:
+        WRITERS[kind](folder)
+        return
+    with cache_in(folder):
+        COMPUTED[kind](folder)
+
+
+def read(kind: str, folder: Path) -> None:
+    """Computes with what is kept. Raises CacheIgnoredError where it was set aside, DamageUsedError where it should have been."""
+    with cache_in(folder) as said:
+        found = COMPUTED[kind](folder)
+    if not (folder / SEALED).exists() and not same(found, expected(kind)):
+        raise DamageUsedError(f"{kind}: what is damaged was used")
+    if not said:
+        return
+    if kind not in WRITERS:
+        with cache_in(folder) as again:
+            COMPUTED[kind](folder)
+        if again:
+            raise DamageUsedError(f"what is damaged stays: {again}")
+    raise CacheIgnoredError(said[0])
+
+
+def same(found: Computed, wanted: Computed) -> bool:
+    return found.keys() == wanted.keys() and all(np.array_equal(found[name], wanted[name]) for name in wanted)
+
+
+def seal(folder: Path) -> None:
+    """Makes the digests in files of the store fit their content, and says so beside them."""
+    for path in folder.rglob(f"*{store.SUFFIX}"):
+        with contextlib.suppress(ValueError, TypeError, RecursionError), path.open("rb") as file:
+            header, _ = read_header(file)
+            total, data = begun(header), file.read()
+            total.update(data)
+            header[ABOUT][DIGEST] = total.hexdigest()
+            path.write_bytes(packed(header) + data)
+    (folder / SEALED).touch()
+
+
+WRITERS: dict[str, Callable[[Path], None]] = {"parts": write_parts, "finished": write_finished}
