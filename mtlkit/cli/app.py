@@ -17,9 +17,10 @@ from mtlkit import __version__, disk
 from mtlkit.cli import check_data, curves, embed, evaluate, export, info, predict, pretrain, train_mtl, train_sentence
 from mtlkit.cli.console import SHOWN, close_stdout, reader_left
 from mtlkit.cli.options import with_values
-from mtlkit.errors import DataError, MtlkitError, StoppedError
+from mtlkit.errors import DataError, MtlkitError, StoppedError, shorten
 
 INTERRUPTED, TERMINATED = 130, 143
+LONGEST_WORD, LONGEST_MESSAGE = 400, 2000  # letters of an error that are shown
 
 app = typer.Typer(
     name="mtlkit",
@@ -115,9 +116,10 @@ def was_interrupted(error: BaseException | None) -> bool:
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """One line on stderr, whatever the message holds."""
+    """One line on stderr, whatever the message holds: what a user typed may be of any length."""
     from mtlkit.report.text import printable
 
+    words = " ".join(shorten(word, LONGEST_WORD) for word in message.split())
     with suppress(OSError):  # nobody reads it, or its terminal was closed
-        print(f"mtlkit: {printable(' '.join(message.split()))}", file=sys.stderr)
+        print(f"mtlkit: {printable(shorten(words, LONGEST_MESSAGE))}", file=sys.stderr)
     sys.exit(code)

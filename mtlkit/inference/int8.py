@@ -65,12 +65,19 @@ class RecordingBlock(PackedBlock):
         return self.contract.add(hidden, residual_TD)
 
 
+def weight_units() -> int:
+    """The largest weight as a signed byte. Without VNNI a processor adds two products of a byte and a signed byte in 16 bits,
+    which overflow unless weights keep to seven bits."""
+    has_vnni = getattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    return 127 if has_vnni() else 63
+
+
 class ByteLinear:
     """Bytes in, a product out. `steps` is what one unit of each input channel is worth, `zero` the byte that means 0."""
 
     def __init__(self, weight: Tensor, bias: Tensor, steps: Tensor, zero: int) -> None:
         weight = weight * steps
-        self.scale = (weight.abs().amax(1).clamp(min=1e-12) / 127).contiguous()
+        self.scale = (weight.abs().amax(1).clamp(min=1e-12) / weight_units()).contiguous()
         self.zeros = torch.zeros(len(weight), dtype=torch.int64)
         self.bias, self.zero = bias.contiguous(), zero
         rounded = (weight / self.scale[:, None]).round().to(torch.int8)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DOCUMENTED = {0, 2, 3, 4, 6}
 MANY = "9" * 5000
-LONGEST_MESSAGE = 700
+LONGEST_MESSAGE = 1000
 DEEP = "re:" + "(" * 3000 + ")" * 3000
 NUMBERS = ["-1", "0", "-" + "9" * 30, "9" * 30, MANY, "", "x", "1e3", "0x10", "٣", "1_000", "nan", "-inf", "1e400", "--", "1.5"]
 TEXTS = [
