@@ -16,7 +16,6 @@ from mtlkit.cli.console import close_stdout
 from mtlkit.config.fields import Declaration
 from mtlkit.config.small_files import Unreadable, read_text
 from mtlkit.errors import OptionError, UsageError, listed, suggest
-from mtlkit.outputs import Input, check_inputs
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -36,6 +35,8 @@ PANELS = (
 def check_config(out: Path | None, config: Path | None, option: str) -> None:
     """An output is not the file of options. Raises UsageError."""
     if out is not None and config is not None:
+        from mtlkit.outputs import Input, check_inputs
+
         check_inputs(out, [Input(config, "--config")], option)
 
 

@@ -13,7 +13,7 @@ from mtlkit.config.paths import expand
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.columns import Columns, join_text, text_columns, with_columns
 from mtlkit.data.formats.files import LocalFile, split_suffix
-from mtlkit.data.grammar import exists, parse_source
+from mtlkit.data.grammar import Query, exists, parse_source
 from mtlkit.data.parquet import parquet_batches, parquet_file
 from mtlkit.data.readers import BadRow
 from mtlkit.data.sources import FileSource, FolderSource, HubSource, Source, StandardInput, existing_split, open_source
@@ -22,18 +22,25 @@ from mtlkit.errors import DataError
 WAY = "specify --column NAME"
 
 
+def open_input(given: str | Path, column: str | None = None, recorded: Sequence[SourceRecord] = ()) -> tuple[Source, Query]:
+    """The source of an input, and its keys with the column asked for. Raises DataError for a folder, and where nothing is."""
+    address, query = parse_source(address_of(given))
+    query = replace(query, text=column or query.text)
+    source = open_source(address, query, recorded)
+    if isinstance(source, FolderSource):
+        raise DataError(f"{address}: a folder; name a file")
+    if isinstance(source, HubSource):
+        raise DataError(f"{address}: no such file")
+    return source, query
+
+
 def read_column(
     given: str | Path, column: str | None, encoding: str | None, recorded: Sequence[SourceRecord] = ()
 ) -> Iterator[str]:
     """The texts of a source, which may have keys, in the order of its rows; several columns joined. `recorded` is how a model's
     tasks read theirs: the source is read alike where nothing else is said. Raises DataError."""
-    address, query = parse_source(address_of(given))
-    column, encoding = column or query.text, query.encoding or encoding
-    source = open_source(address, replace(query, text=column), recorded)
-    if isinstance(source, FolderSource):
-        raise DataError(f"{address}: a folder; name a file")
-    if isinstance(source, HubSource):
-        raise DataError(f"{address}: no such file")
+    source, query = open_input(given, column, recorded)
+    column, encoding = query.text, query.encoding or encoding
     if isinstance(source, FileSource) and _is_parquet(source.path.name):
         lots = _parquet_lots(LocalFile(source.path), column, recorded)
         if lots is not None:

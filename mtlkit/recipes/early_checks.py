@@ -10,7 +10,7 @@ from mtlkit.data.grammar import Query, named_sources, parse_source
 from mtlkit.data.labelled_rows import LabelledRows, Reading
 from mtlkit.data.readers import Tally
 from mtlkit.data.sources import HubSource, RemoteSource, Source, StandardInput, existing_split, open_source
-from mtlkit.data.text_files import address_of
+from mtlkit.data.text_files import open_input
 from mtlkit.recipes.texts import reads_standard_input
 
 
@@ -45,7 +45,7 @@ def check_sources(sources: Iterable[str]) -> None:
 def check_input(options: TextOptions) -> None:
     """Opens `--input`. Raises UsageError, DataError."""
     if options.input is not None and not options.texts and not reads_standard_input(options):
-        check_sources([address_of(options.input)])
+        open_input(options.input, options.column)
 
 
 def _check(address: str, find: Callable[[Source, Query, str], None] | None) -> None:

@@ -45,7 +45,7 @@ def test_ctrl_c_during_an_import_is_one_line(module: str) -> None:
         "    def find_spec(self, name, path=None, target=None):\n"
         f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.meta_path.insert(0, Finder())\n"
-        "sys.argv = ['mtlkit', 'train-mtl', '--task', 't=missing.csv']\n"
+        "sys.argv = ['mtlkit', 'train-mtl', '--task', 't=sample:topic']\n"
         "from mtlkit.__main__ import main\n"
         "main()\n"
     )

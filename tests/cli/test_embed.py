@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(typed: Typed, mtl: Pa
     source, out = tmp_path / "in.csv", tmp_path / "out.npy"
     source.write_text('text\nfirst\n"never closed\n')
     out.write_bytes(b"old")
-    answer = typed("embed", "--input", source, "--output", out, "--model", mtl)
+    answer = typed("embed", "--input", source, "--output", out, "--model", mtl, "--overwrite")
     assert (answer.code, answer.out) == (3, "")
     assert answer.err.endswith(f"mtlkit: {source}:3: a quote opened here is never closed\n")  # fault 19; no option skips it here
     assert out.read_bytes() == b"old"
