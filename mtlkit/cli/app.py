@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from mtlkit import __version__, disk
+from mtlkit import __version__
 from mtlkit.cli import check_data, curves, embed, evaluate, export, info, predict, pretrain, train_mtl, train_sentence
 from mtlkit.cli.console import SHOWN, close_stdout, reader_left
 from mtlkit.cli.options import with_values
@@ -92,7 +92,9 @@ def main() -> NoReturn:
         close_stdout()
         sys.exit(0)
     except OSError as error:
-        if error.errno not in disk.FULL:
+        from mtlkit.disk import FULL
+
+        if error.errno not in FULL:
             raise
         close_stdout()
         fail(f"no room left ({error.strerror}); make some and run this again", DataError.exit_code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import types
 import typing
 from collections.abc import Hashable
@@ -68,8 +69,9 @@ def _number(name: str, value: Any, hint: type[int] | type[float], declared: Decl
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole and not (hint is float and isinstance(value, float)):
         raise OptionError(name, f"{_shown(value)} is not a {'whole number' if hint is int else 'number'}")
-    least = -LARGEST if declared.minimum is None else declared.minimum
-    most = LARGEST if declared.maximum is None else declared.maximum
+    largest = LARGEST if hint is int else sys.float_info.max
+    least = -largest if declared.minimum is None else declared.minimum
+    most = largest if declared.maximum is None else declared.maximum
     if not least <= value <= most:  # of NaN, too
         if hint is float and not math.isfinite(value):
             raise OptionError(name, f"{value} is not a finite number")

@@ -68,7 +68,10 @@ def test_a_wrong_freeze_is_refused_before_any_data_is_read(typed: Typed, unread:
 def test_a_misspelt_head_gets_the_nearest_name(typed: Typed, unread: Path, mtl: Path, tmp_path: Path) -> None:  # fault 18
     answer = typed("train-mtl", "--task", f"topic={unread}", "--init", mtl, "--freeze", "head:topc", "--out", tmp_path / "run")
     assert answer.code == 2
-    assert "known are none, backbone, embeddings, layers:0-1, norms, bias, heads, head:kind, head:state, head:topic" in answer.err
+    assert (
+        "known are none, backbone, embeddings, layers:0-1, pooling, norms, bias, heads, head:kind, head:state, head:topic"
+        in answer.err
+    )
     assert answer.err.endswith("; did you mean 'head:topic'?\n")
     answer = typed("train-mtl", "--task", f"kind={unread}", "--init", mtl, "--freeze", "head:knid", "--out", tmp_path / "run")
     assert "did you mean 'head:kind'?" in answer.err
@@ -106,7 +109,7 @@ def test_overwrite_spares_a_folder_that_holds_no_run(typed: Typed, data: Path, m
     (tmp_path / "thesis.txt").write_text("years of work")
     answer = typed("train-mtl", *tasks(data, "kind"), "--init", mtl, "--out", tmp_path, "--overwrite")
     assert answer.code == 2
-    assert "holds no run, so --overwrite does not touch it" in answer.err
+    assert "holds thesis.txt, not part of a run, so --overwrite does not touch it" in answer.err
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
