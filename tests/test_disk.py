@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from faults import failing_at, watch
+from safetensors import SafetensorError
 from scenes import make_run, save
 
 from mtlkit import disk
+from mtlkit.errors import SavingError
 from mtlkit.runs import amend, verify
 from mtlkit.states import StateFolder
 
@@ -56,6 +58,87 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
         file.writelines([b"half", None])  # type: ignore[list-item]
     assert (tmp_path / "file").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def age(path: Path) -> None:
+    """Makes a file look as if it had been written long ago."""
+    os.utime(path, (0, 0))
+
+
+def test_only_what_nobody_writes_any_more_is_swept(tmp_path: Path) -> None:
+    fresh, abandoned = (tmp_path / f".{name}{disk.UNFINISHED}" for name in ("fresh", "abandoned"))
+    fresh.touch()
+    abandoned.touch()
+    age(abandoned)
+    with disk.atomic_file(tmp_path / "file") as file:
+        (held,) = (path for path in tmp_path.iterdir() if path.name.startswith(".file."))
+        age(held)
+        assert disk.in_use(held)
+        assert not disk.in_use(abandoned)
+        assert disk.unfinished(tmp_path) == [abandoned]
+        disk.remove_unfinished(tmp_path)
+        file.write(b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [fresh.name, "file"]
+    with (tmp_path / "file").open("rb") as file_read:
+        disk.share(file_read)
+        assert disk.in_use(tmp_path / "file")
+
+
+@pytest.mark.skipif(disk.fcntl is None, reason="Windows")
+def test_without_locks_only_old_files_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unable(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(disk.fcntl, "flock", unable)
+    monkeypatch.setattr(disk, "JUST_MADE", -1.0)
+    fresh, old = (tmp_path / f".{name}{disk.UNFINISHED}" for name in ("fresh", "old"))
+    fresh.touch()
+    old.touch()
+    age(old)
+    assert disk.unfinished(tmp_path) == [old]
+
+
+def test_a_folder_that_replaces_another_is_synced_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for exchanges in (True, False):
+        for name in ("new", "place"):
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / "file").write_text(name)
+        with monkeypatch.context() as patch:
+            done = watch(patch, lambda *_: None, exchanges)
+            disk.put(tmp_path / "new", tmp_path / "place")
+        assert done == (["exchange", "sync"] if exchanges else ["rename", "rename", "sync"])
+        assert (tmp_path / "place" / "file").read_text() == "new"
+        assert [path.name for path in tmp_path.iterdir()] == ["place"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_syncing_leaves_no_file_open(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        disk.sync(tmp_path)
+    assert len(os.listdir("/proc/self/fd")) < before + 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="renameat2 is Linux's")
+def test_an_exchange_that_fails_is_no_exchange_that_is_not_there(tmp_path: Path) -> None:
+    """False would make `put` try two renames instead."""
+    with pytest.raises(FileNotFoundError):
+        disk.exchange(tmp_path, tmp_path / "gone")
+
+
+def test_what_a_full_disk_raises_ends_in_one_line(tmp_path: Path) -> None:  # fault 5
+    for error in (
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        SafetensorError(f"Error while serializing: I/O error: {os.strerror(errno.ENOSPC)} (os error 28)"),
+    ):
+        with (
+            pytest.raises(SavingError, match=rf"run cannot be saved: {os.strerror(errno.ENOSPC)}; make room"),
+            disk.saving(tmp_path / "run"),
+        ):
+            raise error
+    with pytest.raises(OSError, match=r"^not of a disk$") as caught, disk.saving(tmp_path / "run"):
+        raise OSError("not of a disk")
+    assert not isinstance(caught.value, SavingError)
 
 
 @pytest.fixture
