@@ -233,6 +233,16 @@ def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
         read_record(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["/etc/passwd", "../other/run.json", "best/../../x", "a\0b", "x" * 201])
+def test_a_record_that_lists_a_file_outside_its_run_is_damaged(name: str, tmp_path: Path) -> None:
+    out = make_run(tmp_path / "run")
+    value = json.loads((out / "run.json").read_text())
+    value["files"][name] = "0" * 64
+    (out / "run.json").write_text(json.dumps(value))
+    with pytest.raises(IntegrityError, match=r"run\.json: damaged .*no place inside the run"):
+        verify(out)
+
+
 def test_a_record_of_a_newer_format_says_to_update(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"format": 2, "what": "is new"}')
     with pytest.raises(IntegrityError, match=r"written by a newer mtlkit \(format 2\); update mtlkit"):

@@ -137,6 +137,15 @@ def test_a_damaged_state_is_set_aside_and_the_one_before_taken(damage: str, name
     assert "kept as step-00000020.damaged-2" in folder.newest()[1][0]
 
 
+def test_a_state_under_the_name_of_another_step_is_damaged(tmp_path: Path) -> None:
+    folder = save(tmp_path / "run", 10, 20)
+    (folder.path / "step-00000020").rename(folder.path / "step-00000030")
+    state, warnings = folder.newest()
+    assert state is not None
+    assert state.step == 10
+    assert "step-00000030: holds the state of step 20" in warnings[0]
+
+
 def test_a_bit_flipped_anywhere_is_seen(tmp_path: Path) -> None:  # fault 4
     folder = save(tmp_path / "run", 20)
     place = folder.path / "step-00000020"
