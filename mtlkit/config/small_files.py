@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 MIB = 2**20
 LIMIT = 64 * MIB  # of a file of settings; the largest that real models have are vocabularies of a few megabytes
@@ -46,7 +48,7 @@ def read_file(path: Path, limit: int = LIMIT) -> bytes:
     try:
         _size(descriptor)  # as it may have been replaced meanwhile
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            content = file.read(limit + 1)
+            content = b"".join(_pieces(file, limit + 1))
     except OSError as error:
         raise Unreadable(error.strerror or str(error)) from None
     finally:
@@ -54,6 +56,13 @@ def read_file(path: Path, limit: int = LIMIT) -> bytes:
     if len(content) > limit:  # it grows, or says that it is empty, as files of /proc do
         raise Unreadable(f"more than {limit / MIB:,.0f} MB, the limit for files of its kind")
     return content
+
+
+def _pieces(file: BinaryIO, most: int) -> Iterator[bytes]:
+    """The content up to `most` bytes, piece by piece: Python allocates as much as a read may give, however short the file is."""
+    while most > 0 and (piece := file.read(min(most, MIB))):
+        most -= len(piece)
+        yield piece
 
 
 def read_text(path: Path, limit: int = LIMIT) -> str:
