@@ -103,7 +103,7 @@ class Killer:
 def check_saved(child: Child, out: Path) -> None:
     """What a training says that was hung up on is what is there."""
     said = child.err.splitlines()[-1]
-    if saved := re.search(r"saved after step (\d+)", said):
+    if saved := re.search(r"(?:saved after|the state of) step (\d+)", said):
         assert newest(out) == int(saved[1]), said
     elif "is finished and saved" in said:
         verify(out)
