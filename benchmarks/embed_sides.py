@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from workers import serve
 
 from mtlkit.data.corpus import read_texts
+from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.readers import BadRow, Tally, read
 
 Embed = Callable[[list[str]], NDArray[np.float32]]
@@ -27,7 +28,7 @@ WARM_UP = 64  # texts
 
 def texts_of(options: Namespace) -> tuple[list[str], list[str]]:
     """What is measured, and what int8 is calibrated on."""
-    texts = [text for source in options.data for text in read_texts(source, "utf-8", "error", Tally())]
+    texts = [text for source in options.data for text in read_texts(source, Reading("utf-8", "error", Tally()))]
     others = texts[options.limit : options.limit + CALIBRATION]
     return texts[: options.limit], others if len(others) >= CALIBRATION // 2 else texts[:CALIBRATION]
 

@@ -20,6 +20,8 @@ from mtlkit.config.architecture import Architecture, Encoding
 from mtlkit.config.training import PretrainOptions
 from mtlkit.data.batching import Windows
 from mtlkit.data.corpus import read_corpus
+from mtlkit.data.labelled_rows import Reading
+from mtlkit.data.readers import Tally
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.inference.compute import choose_compute
 from mtlkit.model.encoder import Encoder
@@ -38,7 +40,7 @@ Losses = Callable[[Namespace, Iterator[Piece]], Iterator[float]]
 def read_windows(options: Namespace) -> Windows:
     """The texts as one packed stream, cut by a tokenizer that was trained on them. Little text fills less of the vocabulary;
     the models have all of it."""
-    texts, _, _ = read_corpus(options.data or DEFAULTS.sources, "utf-8", "error", 0)
+    texts = read_corpus(options.data or DEFAULTS.sources, Reading("utf-8", "error", Tally()), 0).train
     encoder = TextEncoder(train_tokenizer(texts, options.vocabulary), Encoding(CONTEXT))
     return Windows(encoder.stream(texts).ids, CONTEXT)
 

@@ -19,7 +19,7 @@ from mtlkit.config.inference import ExportOptions
 from mtlkit.config.training import TrainSentenceOptions
 from mtlkit.recipes.finding import mini_folder
 from mtlkit.recipes.loading import LoadedModel
-from mtlkit.recipes.vectors import cosines
+from mtlkit.recipes.vectors import similarities
 from mtlkit.runs import verify
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -62,7 +62,7 @@ def test_it_names_no_place_of_the_machine_that_made_it() -> None:
 @pytest.mark.parametrize("dim", [None, 64])
 def test_what_means_the_same_is_nearer(mini: LoadedModel, text: str, like: str, unlike: str, dim: int | None) -> None:
     first, second, third = mini.embed([text, like, unlike])[:, :dim]
-    matrix = cosines(np.stack([first, second, third]))
+    matrix = similarities(np.stack([first, second, third]))
     assert matrix[0, 1] > matrix[0, 2] + 0.15
 
 
