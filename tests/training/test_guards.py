@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,8 @@ def test_lwf_is_nothing_at_the_start_and_grows_with_what_old_heads_say_otherwise
     trained: str, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
 ) -> None:
     start = beginning(tiny_model, tasks, compute, trained)
+    assert start.old_heads == [name for name in tasks if name != trained]
+    assert not replace(start, known=frozenset()).old_heads  # a head of random weights says nothing to hold on to
     guard, source = LwF(start, 1.5, 2.0), WholeBackbone(tiny_model, start.trained, compute.device)
     piece = {trained: np.array([9, 0, 4])}
     assert float(guard.loss(source(piece)).detach()) == pytest.approx(0.0, abs=1e-6)

@@ -134,6 +134,7 @@ def test_a_module_or_pooling_that_we_lack_is_refused(make_peer: Make) -> None:
         ({"position_embedding_type": "relative_key"}, "bert with position_embedding_type 'relative_key' is not supported"),
         ({"is_decoder": True}, "bert with is_decoder True is not supported"),
         ({"hidden_act": "swish2"}, "activation 'swish2' is not supported; supported: gelu"),
+        ({"hidden_act": ["gelu"]}, r"activation '\['gelu'\]' is not supported"),
         ({"hidden_size": None}, "weights do not fit config.json"),
         ({"intermediate_size": 40}, "weights do not fit config.json"),
         ({"num_hidden_layers": 3}, "the weights have no encoder.layer.2.* which BertModel needs"),
