@@ -51,6 +51,12 @@ def test_the_last_item_that_names_a_weight_wins(items: list[str], expected: set[
     assert freezing.always == {name for part in expected for name in parts_of(WEIGHTS)[part]}
 
 
+def test_a_part_is_kept_when_all_of_it_is_frozen_from_beginning_to_end() -> None:
+    assert [part for part in PARTS if parse("backbone").keeps(part)] == ["backbone"]
+    assert [part for part in PARTS if parse("head:topic").keeps(part)] == ["head:topic"]
+    assert not any(map(parse("backbone@until=epoch:1", "-layers:0").keeps, PARTS))
+
+
 def test_norms_and_bias_are_the_backbones() -> None:
     norms, bias = parse("norms").always, parse("bias").always
     assert norms == {name for name in WEIGHTS if "norm" in name}
