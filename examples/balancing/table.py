@@ -25,8 +25,9 @@ from pyarrow import parquet
 
 import mtlkit
 from mtlkit.data.grammar import parse_task
+from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Reading, Table, read_train_and_test, read_train_and_validation
+from mtlkit.data.tables import Table, read_train_and_test, read_train_and_validation
 from mtlkit.intervals import student
 from mtlkit.runs import LOG, verify
 from mtlkit.training.balance_choice import OWN, TORCHJD

@@ -25,8 +25,9 @@ from sklearn.pipeline import make_pipeline
 import mtlkit
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.training import TrainMtlOptions
+from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Reading, Table, read_train_and_test, read_train_and_validation
+from mtlkit.data.tables import Table, read_train_and_test, read_train_and_validation
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.loading import LoadedModel
 from mtlkit.recipes.probe import probe

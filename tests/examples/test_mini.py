@@ -12,6 +12,7 @@ from pyarrow import parquet
 
 import mtlkit
 from mtlkit.data.corpus import read_texts
+from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.readers import Tally
 from mtlkit.recipes.finding import mini_folder
 from mtlkit.runs import verify
@@ -26,7 +27,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("inputs")
     paths = []
     for sample in ("topic", "sentiment"):
-        texts = list(read_texts(f"sample:{sample}?limit=60", "utf-8", "error", Tally()))
+        texts = list(read_texts(f"sample:{sample}?limit=60", Reading("utf-8", "error", Tally())))
         paths.append(folder / f"{sample}.parquet")
         parquet.write_table(pyarrow.table({"text": texts}), paths[-1])
     return paths
