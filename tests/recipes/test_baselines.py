@@ -222,9 +222,9 @@ def test_other_kinds_of_tasks_are_compared(odd_data: Path, runs: Path, tmp_path:
     _, report = compared(options(odd_data, tmp_path / "run", "stars", "tags", init=str(runs / "mtl"), baselines=True))
     assert {task.task: task.metric for task in report.tasks} == {"stars": "spearman", "tags": "macro_f1"}
     found = evaluate(EvalOptions(), load(tmp_path / "run")).tasks
-    assert {task.task: task.together for task in report.tasks} == {
-        name: (found[name].metrics[metric],) for name, metric in (("stars", "spearman"), ("tags", "macro_f1"))
-    }
+    for task, metric in zip(report.tasks, ("spearman", "macro_f1"), strict=True):
+        # not to the last digit: values that are equal but for rounding may change ranks
+        assert task.together == pytest.approx((found[task.task].metrics[metric],), abs=2e-3)
     assert all(0 < task.p[0] <= 1 for task in report.tasks)
 
 

@@ -13,7 +13,7 @@ from support import notes, options, rows_of, write
 
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.training import TrainMtlOptions
-from mtlkit.errors import UsageError
+from mtlkit.errors import DataError, UsageError
 from mtlkit.model.weight_names import head_weights
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.finding import Found
@@ -160,7 +160,7 @@ def test_without_heads_at_the_start_there_is_no_report(runs: Path, data: Path, t
 
 def test_data_of_another_kind_is_not_watched(runs: Path, odd_data: Path, data: Path, tmp_path: Path) -> None:
     asked = options(data, tmp_path / "run", "state", init=str(runs / "mtl"), watch=[f"kind={odd_data / 'stars'}"])
-    with pytest.raises(UsageError, match="--watch kind: its labels are of regression, and the head is for classification"):
+    with pytest.raises(DataError, match="task 'kind': no row has a label that the head knows"):
         train_mtl(asked)
 
 

@@ -23,15 +23,15 @@ def test_events_tell_the_whole_training(data: Path, runs: Path, tmp_path: Path) 
     events = list(stream(options(data, tmp_path / "run", "kind", "state", init=str(runs / "sentence"))))
     kinds = [type(event) for event in events]
     assert kinds[0] is Note
-    assert notes(events).startswith(
-        f"starting from {runs / 'sentence'}, as asked\nkind: 58 rows to train on, 6 to validate, 2 classes"
-    )
+    said = notes(events)
+    assert said.startswith(f"starting from {runs / 'sentence'}, as asked\nkind: text=text, label=label (classification)")
+    assert "kind: 58 rows to train on, 6 to validate" in said
     assert kinds.count(Parts) == 2
     assert [event.epoch for event in events if isinstance(event, Epoch)] == [0, 1, 2]  # the start has a head for `kind`
     assert kinds.count(Forgetting) == 1
     finished = events[-1]
     assert isinstance(finished, Finished)
-    assert (finished.run, finished.next_command) == (tmp_path / "run", "mtlkit eval --confusion")
+    assert (finished.run, finished.next_command) == (tmp_path / "run", f"mtlkit eval --confusion --model {tmp_path / 'run'}")
     steps = [event for event in events if isinstance(event, Progress)]
     assert [step.step for step in steps] == list(range(1, steps[-1].steps + 1))
     best = [event for event in events if isinstance(event, Epoch) and event.best][-1]

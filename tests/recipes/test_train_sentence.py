@@ -23,7 +23,7 @@ def test_it_ends_with_validation_accuracy_and_the_head_saved(runs: Path) -> None
 def test_it_starts_from_a_base_alone(data: Path, runs: Path, tmp_path: Path) -> None:
     finished = train_sentence(TrainSentenceOptions(task=f"kind={data / 'kind'}", runs=runs, out=tmp_path / "run", epochs=1))
     assert (verify(finished.run).parent or {})["path"] == str(runs / "pretrain")  # although runs of later stages are newer
-    assert finished.next_command == "mtlkit train-mtl"
+    assert finished.next_command == f"mtlkit train-mtl --init {tmp_path / 'run'}"
 
 
 def test_without_a_base_it_starts_from_the_model_inside_the_package(tmp_path: Path) -> None:
