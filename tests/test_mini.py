@@ -11,8 +11,10 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
 from forks import Forks
+from pyarrow import parquet
 
 import mtlkit
 from mtlkit.config.inference import ExportOptions
@@ -88,6 +90,7 @@ def test_the_card_says_what_it_is_made_of() -> None:
 
 
 def test_its_configuration_is_the_one_in_the_examples(cli: Cli, tmp_path: Path) -> None:
+    parquet.write_table(pyarrow.table({"text": ["a text", "another"]}), tmp_path / "texts.parquet")
     done = cli("train-sentence", "--config", EXAMPLES / "distill.toml", "--teacher", tmp_path / "none", cwd=tmp_path)
     assert done.returncode == 2  # all of its options are known; the teacher is not there
     assert f"model {tmp_path / 'none'}: no such folder" in done.stderr

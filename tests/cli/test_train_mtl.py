@@ -126,7 +126,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_data_is_read(
 
 def test_a_loss_that_is_not_finite_stops_the_training(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:  # fault 16
     out = tmp_path / "run"
-    options = ("--learning-rate", 1e30, "--clip", 0, "--epochs", 9, "--out", out)
+    options = ("--learning-rate", 1e30, "--clip", 0, "--warmup", 0, "--batch-tokens", 64, "--epochs", 9, "--out", out)
     answer = typed("train-mtl", *tasks(data, "kind"), "--init", mtl, *options)
     assert (answer.code, answer.out) == (5, "")
     assert re.search(
