@@ -122,17 +122,8 @@ def across_tasks(splits: Mapping[str, Sequence[Split]]) -> Iterator[Finding]:
 
 def summary(name: str, source: str, kind: Kind, splits: Sequence[Split], encoder: TextEncoder, max_length: int) -> TaskSummary:
     """The figures of a task."""
-    held_out = holds_out(source)
-    made = [
-        SplitSummary(
-            split.name,
-            len(split),
-            held_out and split.name == "validation",
-            {} if kind == "regression" else dict(count_classes(split.table.labels)),
-            lengths(split.table.texts, encoder, max_length),
-        )
-        for split in splits
-    ]
+    classes = [{} if kind == "regression" else dict(count_classes(split.table.labels)) for split in splits]
+    made = split_summaries(splits, classes, holds_out(source), encoder, max_length)
     there = {split.name for split in made if not split.held_out}
     absent = tuple(one for one in ("validation", "test") if one not in there)
     return TaskSummary(name, source, kind, tuple(made), absent, splits[0].table.record)
@@ -141,17 +132,24 @@ def summary(name: str, source: str, kind: Kind, splits: Sequence[Split], encoder
 def text_summary(source: str, splits: Sequence[Split], encoder: TextEncoder, record: SourceRecord) -> TaskSummary:
     """The figures of texts for pretraining, which cuts none."""
     held_out = holds_out(source)
-    made = [
+    made = split_summaries(splits, [{} for _ in splits], held_out, encoder, MOST_TOKENS)
+    return TaskSummary(source, source, "text", tuple(made), ("validation",) if held_out else (), record)
+
+
+def split_summaries(
+    splits: Sequence[Split], classes: Sequence[dict[str, int]], held_out: bool, encoder: TextEncoder, max_length: int
+) -> list[SplitSummary]:
+    """The figures of each split, with its rows by class; `held_out` says that validation rows are held out of train."""
+    return [
         SplitSummary(
             split.name,
             len(split),
             held_out and split.name == "validation",
-            {},
-            lengths(split.table.texts, encoder, MOST_TOKENS),
+            counts,
+            lengths(split.table.texts, encoder, max_length),
         )
-        for split in splits
+        for split, counts in zip(splits, classes, strict=True)
     ]
-    return TaskSummary(source, source, "text", tuple(made), ("validation",) if held_out else (), record)
 
 
 def lengths(texts: Sequence[str], encoder: TextEncoder, max_length: int) -> Lengths:
