@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from peers import write_peer
 from torch import nn
 
 from mtlkit.config.architecture import Architecture, Attention, Encoding, Pooling
@@ -64,3 +65,11 @@ def run(tiny_model: MultiTaskModel, text_encoder: TextEncoder, tmp_path: Path) -
         text_encoder.tokenizer.save(str(folder / "tokenizer.json"))
         finish(folder, out, RunRecord("mtl", "mtlkit train-mtl", {}, 0, {}, {}))
     return out
+
+
+@pytest.fixture(scope="session")
+def peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny BERT of transformers with its tokenizer; to be copied or linked, not changed."""
+    folder = tmp_path_factory.mktemp("peer")
+    write_peer("bert", folder, ["The cat sleeps near the river."] * 20)
+    return folder

@@ -7,19 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
-from peers import write_peer
 
 from mtlkit.model.digest import digest_of, is_digest_of, model_files
 from mtlkit.runs import file_digest
-
-TEXTS = ["The cat sleeps near the river."] * 20
-
-
-@pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("peer")
-    write_peer("bert", folder, TEXTS)
-    return folder
 
 
 @pytest.fixture

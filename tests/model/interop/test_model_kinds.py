@@ -8,21 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers import transformers, write_peer
+from peers import transformers
 
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.model.interop.model_kinds import dropped_head
 from mtlkit.recipes.loading import load
 from mtlkit.recipes.weights import load_weights
-
-TEXTS = ["The cat sleeps near the river."] * 20
-
-
-@pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("peer")
-    write_peer("bert", folder, TEXTS)
-    return folder
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from peers import write_peer
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -18,15 +17,7 @@ from mtlkit.errors import IntegrityError
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.interop.reading import read_foreign
 
-TEXTS = ["The cat sleeps near the river."] * 20
 NAME = "encoder.layer.1.attention.output.dense.weight"
-
-
-@pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("peer")
-    write_peer("bert", folder, TEXTS)
-    return folder
 
 
 @pytest.fixture
