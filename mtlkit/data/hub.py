@@ -6,10 +6,12 @@ import http.client
 import os
 import ssl
 import threading
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cache
 from urllib.parse import urlsplit
 
+OFFLINE = "HF_HUB_OFFLINE"
 HUB, SECONDS = "https://huggingface.co", 3.0
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 LIBRARIES = ("httpcore", "httpx", "httpx2", "requests", "urllib3", "aiohttp")  # by which the hub's own one may speak
@@ -17,7 +19,7 @@ LIBRARIES = ("httpcore", "httpx", "httpx2", "requests", "urllib3", "aiohttp")  #
 
 def offline() -> bool:
     """Whether the user wants no connection to the hub, by any of the variables that its libraries obey."""
-    names = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
+    names = (OFFLINE, "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
     return any(os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in names)
 
 
@@ -52,6 +54,22 @@ def _ask(address: str, answered: threading.Event) -> None:
             connection.request("HEAD", "/")
             connection.getresponse().close()
             answered.set()
+
+
+@contextmanager
+def local_only() -> Iterator[None]:
+    """Within, the hub's libraries read their cache and connect to nothing.
+
+    They ask their environment variables once, at import; a notebook may have imported them long before.
+    """
+    import datasets.config
+    import huggingface_hub.constants
+
+    with ExitStack() as stack:
+        for module in (huggingface_hub.constants, datasets.config):
+            stack.callback(setattr, module, OFFLINE, getattr(module, OFFLINE))
+            setattr(module, OFFLINE, True)
+        yield
 
 
 def quiet() -> None:

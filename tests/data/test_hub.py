@@ -20,6 +20,7 @@ from mtlkit.data.tables import read_split
 from mtlkit.errors import DataError, NetworkError
 
 datasets = pytest.importorskip("datasets")
+huggingface_hub = pytest.importorskip("huggingface_hub")
 
 Cli = Callable[..., Any]
 CLOSED = "http://127.0.0.1:9"  # the discard port: refused at once
@@ -151,7 +152,10 @@ def test_offline_no_connection_is_attempted(monkeypatch: pytest.MonkeyPatch, var
     monkeypatch.delenv("HF_HUB_OFFLINE")
     monkeypatch.setenv(variable, "1")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    for module in (huggingface_hub.constants, datasets.config):  # as if both had been imported before
+        monkeypatch.setattr(module, "HF_HUB_OFFLINE", False)
     assert not hub_answers()
     with pytest.raises(NetworkError, match="cannot be reached"):
         open_source("ag_news", Query()).splits()
     assert attempts == []
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE  # another call of the same process may ask the hub

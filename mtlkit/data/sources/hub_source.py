@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from mtlkit.data.hub import hub_answers, is_network_fault, quiet
+from mtlkit.data.hub import hub_answers, is_network_fault, local_only, quiet
 from mtlkit.data.parquet import class_names
 from mtlkit.data.rows import BadRow, Row, with_nested
 from mtlkit.data.sources.base import Source
@@ -23,15 +23,14 @@ class HubSource(Source):
     columns: tuple[str, ...] = ()
 
     def _load(self, call: str, *args: Any, **options: Any) -> Any:
-        if not hub_answers():
-            os.environ["HF_HUB_OFFLINE"] = "1"  # its cache at once, instead of a minute of retries
         import datasets
         from datasets.exceptions import DatasetNotFoundError
 
         datasets.disable_progress_bars()
         quiet()
         try:
-            return getattr(datasets, call)(self.name, self.config, *args, **options)
+            with nullcontext() if hub_answers() else local_only():  # the cache at once, instead of a minute of retries
+                return getattr(datasets, call)(self.name, self.config, *args, **options)
         except Exception as error:  # its libraries share no class for what the network does
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             if is_network_fault(error) or (isinstance(error, FileNotFoundError) and not hub_answers()):
