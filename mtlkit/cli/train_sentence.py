@@ -6,7 +6,6 @@ import typer
 
 from mtlkit.cli.options import add_command
 from mtlkit.config.training import TrainSentenceOptions
-from mtlkit.data.grammar import parse_task
 
 
 def train_sentence(options: TrainSentenceOptions, as_json: bool) -> None:
@@ -18,13 +17,10 @@ def train_sentence(options: TrainSentenceOptions, as_json: bool) -> None:
     told apart from all others of their batch. distill: texts alone; a --teacher's vectors are worked out once, kept, and learned.
     similarity: two texts and how alike they are (sentence1, sentence2, score), learned by their cosine.
     """
-    from mtlkit.recipes.early_checks import check_sources, check_tasks
+    from mtlkit.recipes.early_checks import check_objective
 
     if options.resume is None:
-        if options.objective == "classify":
-            check_tasks([options.task], options.encoding)
-        else:
-            check_sources([parse_task(options.task)[1]])
+        check_objective(options.objective, [options.task], options.encoding)
 
     from mtlkit.cli.progress import follow
     from mtlkit.recipes.train_sentence import stream

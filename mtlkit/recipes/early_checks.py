@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from mtlkit.config.inference import TextOptions
+from mtlkit.config.training import ObjectiveName
 from mtlkit.data.columns import text_columns, with_columns
 from mtlkit.data.grammar import Query, named_sources, parse_source
 from mtlkit.data.labelled_rows import LabelledRows, Reading
+from mtlkit.data.pairs import PairRows
 from mtlkit.data.readers import Tally
 from mtlkit.data.sources import HubSource, RemoteSource, Source, StandardInput, existing_split, open_source
 from mtlkit.data.text_files import open_input
 from mtlkit.recipes.texts import reads_standard_input
+
+
+def check_objective(objective: ObjectiveName, tasks: Iterable[str], encoding: str) -> None:
+    """Opens the source of every task and finds the columns that an objective reads. Raises UsageError, DataError."""
+    if objective == "classify":
+        check_tasks(tasks, encoding)
+    elif objective == "distill":
+        check_texts(named_sources(list(tasks)).values(), encoding)
+    else:
+        check_pairs(named_sources(list(tasks)).values(), encoding, scored=objective == "similarity")
 
 
 def check_tasks(tasks: Iterable[str], encoding: str) -> None:
@@ -34,6 +46,16 @@ def check_texts(sources: Iterable[str], encoding: str) -> None:
 
     for address in sources:
         _check(address, find_column)
+
+
+def check_pairs(sources: Iterable[str], encoding: str, *, scored: bool) -> None:
+    """Opens every source of pairs and finds the columns of its texts and scores. Raises UsageError, DataError."""
+
+    def find_columns(source: Source, query: Query, split: str) -> None:
+        next(PairRows(source, query, split, Reading(encoding, "skip", Tally()), scored).rows(), None)
+
+    for address in sources:
+        _check(address, find_columns)
 
 
 def check_sources(sources: Iterable[str]) -> None:
