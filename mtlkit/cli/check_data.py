@@ -13,20 +13,26 @@ def check_data(options: CheckDataOptions, as_json: bool) -> None:
     """Look for what would spoil a training or its results.
 
     Per task: rows, classes and lengths of each split; blank, repeated and
-    contradictory texts; texts of test or validation that stand in training,
+    contradictory texts; texts of test or validation that are also in training,
     exactly or nearly, there or in another task; labels unseen in training;
     rows sorted by label. Of texts for pretraining (--text): blank and
-    repeated ones, and those of validation or test that stand in training.
+    repeated ones, and those of validation or test that are also in training.
+
+    With --objective pairs or similarity: repeated pairs, and pairs or texts
+    of test or validation that are also in training; the same text on both
+    sides; pairs with few negatives or none; two scores of a pair, scores
+    that are all the same, or on another scale than in training.
 
     With --strict, exit with 3 on what makes a result mean something else
-    than it says: texts that are judged and trained on, texts with two labels,
-    blank ones, labels unseen in training, a single class.
+    than it says: texts or pairs that are judged and trained on, or have two
+    labels or scores; blank texts; labels unseen in training; a single class;
+    pairs from which nothing can be learned or measured.
     """
     from mtlkit.errors import DataError
-    from mtlkit.recipes.early_checks import check_tasks, check_texts
+    from mtlkit.recipes.early_checks import check_objective, check_texts
 
     if options.tasks:
-        check_tasks(options.tasks, options.encoding)
+        check_objective(options.objective, options.tasks, options.encoding)
     check_texts(options.text, options.encoding)
 
     from mtlkit.recipes.check_data import check_data as look
@@ -67,6 +73,8 @@ def register(app: typer.Typer) -> None:
         "mtlkit check-data",
         "mtlkit check-data --task topic=ag_news --task mood=reviews/ --strict",
         "mtlkit check-data --text articles.txt --text news/",
+        'mtlkit check-data --objective pairs --task "faq=faq.csv?first=question&second=answer"',
+        "mtlkit check-data --objective similarity --task sts=stsb",
         'mtlkit check-data --task "topic=articles.csv:text=title+body" --max-length 128 --json',
     ]
     add_command(app, "check-data", CheckDataOptions, check_data, examples)

@@ -9,17 +9,24 @@ from mtlkit.config.checked import CheckedOptions
 from mtlkit.config.common import DATA, MODEL, OnBadRow
 from mtlkit.config.fields import option
 from mtlkit.config.inference import runs_folder
-from mtlkit.config.training import TrainMtlOptions
+from mtlkit.config.training import ObjectiveName, TrainMtlOptions
+from mtlkit.errors import UsageError
 
 OUTPUT = "Output"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckDataOptions(CheckedOptions):
-    """Options of `mtlkit check-data`: of the data, those of `train-mtl`."""
+    """Options of `mtlkit check-data`: of the data, those of `train-sentence` and `train-mtl`."""
 
     task: list[str] = option(
         [], "A task, NAME=SOURCE; repeatable.", panel=DATA, metavar="NAME=SOURCE", default_text="the samples, without --text"
+    )
+    objective: ObjectiveName = option(
+        "classify",
+        "What the tasks are for, as in train-sentence. classify: labels; pairs: two texts that belong together; similarity: two "
+        "texts and a score; distill: texts.",
+        panel=DATA,
     )
     text: list[str] = option([], "Texts for pretrain; repeatable.", panel=DATA, metavar="SOURCE")
     encoding: str = option("utf-8", "Encoding of text files.", panel=DATA)
@@ -38,5 +45,9 @@ class CheckDataOptions(CheckedOptions):
 
     @property
     def tasks(self) -> list[str]:
-        """The tasks to check: the samples where neither tasks nor texts are given."""
-        return self.task or ([] if self.text else TrainMtlOptions().task)
+        """The tasks to check: the samples where neither tasks nor texts are given. Raises UsageError."""
+        if self.task or (self.text and self.objective == "classify"):
+            return self.task
+        if self.objective != "classify":
+            raise UsageError(f"--objective {self.objective} has no sample data; specify --task NAME=SOURCE")
+        return TrainMtlOptions().task

@@ -1,8 +1,8 @@
-"""Texts that stand where they should not: in training and in what is judged, or with two labels."""
+"""Texts, or pairs of texts, that are where they should not be: in training and in what is judged, or with two labels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,15 @@ from mtlkit.data.batching import Rows
 from mtlkit.data.findings import EXAMPLES, Finding, Problem, Split
 from mtlkit.data.label_reader import Label
 from mtlkit.data.labels import encode_labels, parts_of
-from mtlkit.data.overlap import near_pairs
+from mtlkit.data.overlap import NearPair, near_pairs
 
 
 def repeated_texts(split: Split) -> Iterator[Finding]:
-    """Rows whose text stands in the split before them."""
+    """Rows whose text an earlier row of the split has."""
     _, first = np.unique(split.numbers, return_index=True)
     rows = np.setdiff1d(np.flatnonzero(split.numbers >= 0), first)
     if len(rows):
-        before = _first_row(split.numbers)
+        before = first_row(split.numbers)
         examples = tuple(split.example(row, split, before(split.numbers[row])) for row in rows[:EXAMPLES].tolist())
         yield split.finding("repeated", rows, examples=examples)
 
@@ -76,7 +76,7 @@ def _contradiction(split: Split, other: Split, pairs: Sequence[tuple[int, int]])
 
 
 def overlap(train: Split, other: Split) -> Iterator[Finding]:
-    """Rows of a split whose text stands in the training rows of its task, too."""
+    """Rows of a split whose text is also in the training rows of its task."""
     rows = np.flatnonzero(np.isin(other.numbers, train.numbers) & (other.numbers >= 0))
     if len(rows):
         yield _shared(train, other, rows, "overlap")
@@ -90,28 +90,37 @@ def shared_texts(train: Split, other: Split, own: Split) -> Iterator[Finding]:
 
 
 def _shared(train: Split, other: Split, rows: Rows, problem: Problem) -> Finding:
-    there = _first_row(train.numbers)
+    there = first_row(train.numbers)
     examples = tuple(other.example(row, train, there(other.numbers[row])) for row in rows[:EXAMPLES].tolist())
     another = train.task if problem == "shared" else ""
-    spoils = other.judged if problem == "overlap" else other.name == "test"
+    spoils = other.judged and (problem == "overlap" or other.name == "test")
     return other.finding(problem, rows, spoils=spoils, against=train.name, another=another, examples=examples)
 
 
 def near_texts(train: Split, other: Split, texts: Sequence[str]) -> Iterator[Finding]:
     """Rows of a split whose text is near to one of train, and not the same as any; `texts` are those of all numbers."""
+    yield from near_finding(train, other, near_partners(train, other, texts))
+
+
+def near_partners(train: Split, other: Split, texts: Sequence[str]) -> dict[int, NearPair]:
+    """By its number, each text of a split that is not in train but near to a text of it, with one that it is near to."""
     known = np.unique(train.numbers[train.numbers >= 0])
     among = np.setdiff1d(other.numbers[other.numbers >= 0], known)
-    pairs = {pair.text: pair for pair in near_pairs(texts, among, known)}
-    rows = np.flatnonzero(np.isin(other.numbers, list(pairs)))
+    return {pair.text: pair for pair in near_pairs(texts, among, known)}
+
+
+def near_finding(train: Split, other: Split, near: Mapping[int, NearPair]) -> Iterator[Finding]:
+    """Rows of a split whose text is one of these."""
+    rows = np.flatnonzero(np.isin(other.numbers, list(near)))
     if not len(rows):
         return
-    there = _first_row(train.numbers)
-    found = [(row, pairs[int(other.numbers[row])]) for row in rows[:EXAMPLES].tolist()]
+    there = first_row(train.numbers)
+    found = [(row, near[int(other.numbers[row])]) for row in rows[:EXAMPLES].tolist()]
     examples = tuple(other.example(row, train, there(pair.other), pair.resemblance) for row, pair in found)
     yield other.finding("near", rows, spoils=other.judged, against=train.name, examples=examples)
 
 
-def _first_row(numbers: Rows) -> Callable[[int], int]:
-    """Where the text of a number stands first."""
+def first_row(numbers: Rows) -> Callable[[int], int]:
+    """The first row of a number."""
     present, first = np.unique(numbers, return_index=True)
     return lambda number: int(first[np.searchsorted(present, number)])

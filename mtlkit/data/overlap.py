@@ -43,6 +43,19 @@ class TextNumbers:
         return list(self._numbers)
 
 
+@dataclass
+class PairNumbers:
+    """Gives equal pairs of texts the same number, 0, 1, 2, ...; the order of the two makes no difference."""
+
+    _numbers: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def of(self, firsts: Rows, seconds: Rows) -> Rows:
+        """The number of each pair, (N,), whose texts have these numbers."""
+        numbers = self._numbers
+        both = zip(firsts.tolist(), seconds.tolist(), strict=True)
+        return np.fromiter((numbers.setdefault((min(pair), max(pair)), len(numbers)) for pair in both), np.int64, len(firsts))
+
+
 def folded(text: str) -> str:
     """A text without what makes no difference: case, and which white space there is."""
     return " ".join(text.split()).casefold()

@@ -14,7 +14,7 @@ from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.held_out import SPLIT_SEED
 from mtlkit.data.holding_out import held_out_groups
 from mtlkit.data.labelled_rows import Reading
-from mtlkit.data.overlap import TextNumbers
+from mtlkit.data.overlap import PairNumbers, TextNumbers
 from mtlkit.data.pair_columns import pair_columns, score_column
 from mtlkit.data.readers import BadRow, Row, good_rows, place_of
 from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
@@ -153,9 +153,16 @@ def read_train_and_validation_pairs(address: str, reading: Reading, scored: bool
 
 def _equal_pairs(table: PairTable) -> Rows:
     """A number for each pair, (N,), from 0: the same for the same two texts but for case and blanks, in either order."""
-    numbers, pairs = TextNumbers(), dict[tuple[int, int], int]()
-    both = zip(numbers.of(table.firsts).tolist(), numbers.of(table.seconds).tolist(), strict=True)
-    return np.fromiter((pairs.setdefault((min(pair), max(pair)), len(pairs)) for pair in both), np.int64, len(table))
+    numbers = TextNumbers()
+    return PairNumbers().of(numbers.of(table.firsts), numbers.of(table.seconds))
+
+
+def read_test_pairs(address: str, reading: Reading, scored: bool) -> PairTable | None:
+    """The test pairs of a source; None where it has none, or they are what is trained on. Raises DataError."""
+    path, query = parse_source(address)
+    source = open_source(path, query)
+    test = find_split(source, "test")
+    return None if test is None or test == find_split(source, query.split) else read_pairs(source, query, test, reading, scored)
 
 
 def read_scored_pairs(address: str, split: str, reading: Reading) -> tuple[PairTable, str]:

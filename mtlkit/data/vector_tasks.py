@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,11 @@ class PairTexts:
 
 def prepare_pairs(firsts: Sequence[str], seconds: Sequence[str], scores: Sequence[float], encoder: TextEncoder) -> PairTexts:
     """Pairs as tokens."""
-    encoded = encode_cached([*firsts, *seconds], encoder)
+    return encoded_pairs(encode_cached([*firsts, *seconds], encoder), scores)
+
+
+def encoded_pairs(encoded: Encoded, scores: Sequence[float]) -> PairTexts:
+    """Pairs out of their tokens, all first texts and then all second ones."""
     return PairTexts(encoded, numbered(encoded), np.array(scores, np.float32))
 
 
@@ -92,43 +97,58 @@ def numbered(encoded: Encoded) -> NDArray[np.int64]:
     return np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64, len(encoded))
 
 
-def check_pairs(pairs: PairTexts, columns: Sequence[str], place: str) -> None:
-    """Raises DataError where no pair has a negative in any other, so that nothing can be learned from them."""
+class Fault(NamedTuple):
+    """Why pairs are of no use, and the rest of the sentence for one who trains on them."""
+
+    reason: str
+    consequence: str
+
+
+def pairs_fault(pairs: PairTexts, columns: Sequence[str]) -> Fault | None:
+    """Why no pair has a negative in any other, if so: nothing can be learned from such pairs, and no accuracy measured."""
+    no_negative = ", so no pair has a negative to be told from"
     for column, texts in zip(columns, pairs.pairs, strict=False):
         if (texts == texts[0]).all():
-            raise DataError(
-                f"{place}: column '{column}' holds the same text in all {len(pairs):,} rows, as the model reads it, so no pair "
-                "has a negative to be told from; give texts that differ"
-            )
+            reason = f"column '{column}' holds the same text in all {len(pairs):,} rows, as the model reads it"
+            return Fault(reason, f"{no_negative}; give texts that differ")
     if not np.isin(pairs.pairs, pairs.pairs[:, 0]).any(0).all():
-        return  # one that shares no text with the first
+        return None  # one that shares no text with the first
     distinct = np.unique(np.sort(pairs.pairs, axis=0), axis=1)
     # sets of two that all meet have one element in common, or are those of three elements
     few = distinct.shape[1] <= 6
     shared = [(distinct == text).any(0).all() for text in distinct[:, 0]]
     meet = few and all(np.intersect1d(one, other).size for one in distinct.T for other in distinct.T)
     if any(shared) or meet:
-        raise DataError(
-            f"{place}: any two of the {len(pairs):,} pairs have a text in common, so no pair has a negative to be told from; "
-            "give pairs that share no text"
-        )
+        reason = f"any two of the {len(pairs):,} pairs have a text in common"
+        return Fault(reason, f"{no_negative}; give pairs that share no text")
+    return None
+
+
+def scored_pairs_fault(pairs: PairTexts, columns: Sequence[str]) -> Fault | None:
+    """Why scores or cosines cannot differ, if so: there is no order to learn or to measure."""
+    first, second, score = columns
+    if (pairs.scores == pairs.scores[0]).all():
+        reason = f"column '{score}' is {pairs.scores[0]:g} in all {len(pairs):,} rows"
+        way = "give scores that differ, or train on pairs that belong together with --objective pairs"
+        return Fault(reason, f", so there is no order to learn; {way}")
+    if (pairs.pairs[0] == pairs.pairs[1]).all():
+        reason = f"columns '{first}' and '{second}' hold the same text in each of {len(pairs):,} rows"
+        return Fault(reason, ", so every cosine is 1 whatever is learned; give pairs of different texts")
+    if np.unique(np.sort(pairs.pairs, axis=0), axis=1).shape[1] == 1:
+        return Fault(f"all {len(pairs):,} rows hold the same pair of texts", "; give pairs that differ")
+    return None
+
+
+def check_pairs(pairs: PairTexts, columns: Sequence[str], place: str) -> None:
+    """Raises DataError where no pair has a negative in any other, so that nothing can be learned from them."""
+    if fault := pairs_fault(pairs, columns):
+        raise DataError(f"{place}: {fault.reason}{fault.consequence}")
 
 
 def check_scored_pairs(pairs: PairTexts, columns: Sequence[str], place: str) -> None:
     """Raises DataError where scores or cosines cannot differ, so that there is no order to learn."""
-    first, second, score = columns
-    if (pairs.scores == pairs.scores[0]).all():
-        raise DataError(
-            f"{place}: column '{score}' is {pairs.scores[0]:g} in all {len(pairs):,} rows, so there is no order to learn; give "
-            "scores that differ, or train on pairs that belong together with --objective pairs"
-        )
-    if (pairs.pairs[0] == pairs.pairs[1]).all():
-        raise DataError(
-            f"{place}: columns '{first}' and '{second}' hold the same text in each of {len(pairs):,} rows, so every cosine is 1 "
-            "whatever is learned; give pairs of different texts"
-        )
-    if np.unique(np.sort(pairs.pairs, axis=0), axis=1).shape[1] == 1:
-        raise DataError(f"{place}: all {len(pairs):,} rows hold the same pair of texts; give pairs that differ")
+    if fault := scored_pairs_fault(pairs, columns):
+        raise DataError(f"{place}: {fault.reason}{fault.consequence}")
 
 
 def check_texts(texts: TargetTexts, place: str) -> None:

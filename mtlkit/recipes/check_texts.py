@@ -1,10 +1,11 @@
-"""What may be wrong with texts for pretraining, before a base is trained on them."""
+"""What may be wrong with texts without labels, before a base or a student of a teacher is trained on them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 
@@ -12,14 +13,55 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.training import PretrainOptions
 from mtlkit.data.class_checks import blank_texts
 from mtlkit.data.corpus import read_text_splits, twentieth
-from mtlkit.data.findings import Finding, Split, split_of
+from mtlkit.data.findings import MOST_TOKENS, Finding, Split, SplitSummary, TaskSummary, split_of
 from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.leaks import near_texts, overlap, repeated_texts
 from mtlkit.data.overlap import TextNumbers
 from mtlkit.data.tables import Table
 from mtlkit.errors import listed
+from mtlkit.recipes.data_measures import Measure, cut_texts, held_out
 
 TEXT_SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class TextData:
+    """Texts to pretrain on, which are read whole, or to distill a teacher on."""
+
+    name: str
+    source: str
+    kind: Literal["text", "distill"]
+    texts: list[Split]
+    record: SourceRecord
+
+    def check(self, measure: Measure) -> tuple[TaskSummary, list[Finding]]:
+        """Its figures, and what may be wrong with it by itself."""
+        most = MOST_TOKENS if self.kind == "text" else measure.max_length
+        made = [
+            SplitSummary(one.name, len(one), False, {}, measure.lengths(measure.whole(one.table.texts), most))
+            for one in self.texts
+        ]
+        splits, absent = held_out(self.source, made)
+        task = TaskSummary(
+            self.name, self.source, self.kind, splits, tuple(name for name in absent if name != "test"), self.record
+        )
+        return task, [*text_findings(self.texts, measure.numbers), *cut_texts(task, most)]
+
+
+def read_text_data(sources: Sequence[str], reading: Reading, numbers: TextNumbers) -> list[TextData]:
+    """Texts as `mtlkit pretrain` reads them, from all sources together. Raises DataError."""
+    records: dict[str, SourceRecord] = {}
+    splits = read_sources(sources, reading, numbers, records)
+    return [TextData(source, source, "text", found, records[source]) for source, found in splits.items()]
+
+
+def read_distilled(sources: Mapping[str, str], reading: Reading, numbers: TextNumbers) -> list[TextData]:
+    """Texts as `mtlkit train-sentence --objective distill` reads them, each task by itself. Raises DataError."""
+    made = []
+    for name, source in sources.items():
+        (data,) = read_text_data([source], reading, numbers)
+        made.append(replace(data, name=name, kind="distill", texts=[replace(split, task=name) for split in data.texts]))
+    return made
 
 
 def read_sources(

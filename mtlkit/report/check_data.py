@@ -11,27 +11,30 @@ from rich.console import Group
 from mtlkit.data.findings import MOST_TOKENS, Example, Finding, SplitSummary, TaskSummary
 from mtlkit.data.label_reader import alike
 from mtlkit.data.overlap import NEAR
+from mtlkit.data.pairs import HELD_OUT_MOST
 from mtlkit.errors import listed, shorten
 from mtlkit.report.columns import narrow
 from mtlkit.report.tables import number, titled
 
 LABELS, LABEL = 5, 40  # named in a sentence, and letters of each
 MOST_CLASSES = 10  # in a table
+PAIRS = ("pairs", "similarity")
 
 
 def task_tables(task: TaskSummary, width: int) -> list[Group]:
     """A row a split with its rows and the lengths of its texts; then a row a class with its rows in each split."""
     found = [split.lengths for split in task.splits]
     figures = [
-        ["rows", *(f"{split.rows:,}" for split in task.splits)],
+        ["pairs" if task.kind in PAIRS else "rows", *(f"{split.rows:,}" for split in task.splits)],
         ["tokens: median", *(f"{one.median:,.0f}" for one in found)],
         ["95 % below", *(f"{one.most_are_below:,.0f}" for one in found)],
         ["longest", *(f"{one.longest:,}{'+' if one.longest == MOST_TOKENS else ''}" for one in found)],
-        ["cut %", *(number(100 * split.lengths.cut / split.rows, 1) for split in task.splits)],
+        ["cut %", *(number(100 * split.lengths.cut / split.lengths.texts, 1) for split in task.splits)],
     ]
     table = narrow({"split": [split_name(split) for split in task.splits]}, figures, width)
     title = f"{task.name}: texts for pretraining" if task.kind == "text" else f"{task.name} ({task.source}): {task.kind}"
-    return [titled(title, table), *([class_table(task, width)] if task.classes else [])]
+    more = [class_table(task, width)] if task.classes else [score_table(task, width)] if task.splits[0].scores else []
+    return [titled(title, table), *more]
 
 
 def split_name(split: SplitSummary) -> str:
@@ -54,13 +57,27 @@ def class_table(task: TaskSummary, width: int) -> Group:
     return titled(title, narrow({"class": names}, figures, width))
 
 
+def score_table(task: TaskSummary, width: int) -> Group:
+    """A row a split with the range of its scores."""
+    scored = [(split.name, split.scores) for split in task.splits if split.scores]
+    figures = [
+        ["lowest score", *(f"{scores.lowest:g}" for _, scores in scored)],
+        ["median", *(f"{scores.median:g}" for _, scores in scored)],
+        ["highest", *(f"{scores.highest:g}" for _, scores in scored)],
+        ["different", *(f"{scores.different:,}" for _, scores in scored)],
+    ]
+    title = f"{task.name}: scores (column '{shorten('+'.join(task.record.label), LABEL)}')"
+    return titled(title, narrow({"split": [name for name, _ in scored]}, figures, width))
+
+
 def absences(task: TaskSummary) -> list[str]:
     """What is missing of a task's splits, and what stands in for it."""
     found = []
-    if task.kind == "text":
+    if task.kind in ("text", "distill"):
         return [f"{task.name} has no validation split: a twentieth of all texts is held out"] if task.absent else []
     if "validation" in task.absent:
-        found.append("no validation split: a tenth of train, of each class, is held out")
+        each = f"{HELD_OUT_MOST:,} pairs at most" if task.kind in PAIRS else "of each class"
+        found.append(f"no validation split: a tenth of train, {each}, is held out")
     if "test" in task.absent:
         found.append("no test split: results can be given on validation alone, by which epochs are chosen")
     return [f"{task.name} has {one}" for one in found]
@@ -72,15 +89,22 @@ def in_words(finding: Finding) -> str:
 
 
 def example_lines(example: Example, width: int) -> list[str]:
-    """Where rows stand, their labels where they differ, and their text: on one line, or on a line each where texts differ."""
+    """Where rows are, their labels where they differ, and their text: on one line, or on a line each where texts differ."""
     labels = [f" {quoted([label])}" if len(set(example.labels)) > 1 else "" for label in example.labels]
     places = [place_name(place) for place in example.places] or [""] * len(labels)
     heads = [f"{place}{label}" for place, label in zip(places, labels, strict=True)]
     if example.resemblance is None:
-        lines = [(" and ".join(dict.fromkeys(heads)), example.text)]
+        lines = [(" and ".join(dict.fromkeys(heads)), (example.text, example.partner))]
     else:
-        lines = list(zip([heads[0], f"{heads[1]} ({example.resemblance:.2f})"], [example.text, example.other], strict=True))
-    return [f"{head}: {shorten(text, max(20, width - len(head) - 2))}" if text.strip() else head for head, text in lines]
+        second = f"{heads[1]} ({example.resemblance:.2f})"
+        lines = [(heads[0], (example.text, example.partner)), (second, (example.other, example.other_partner))]
+    return [f"{head}: {row_text(*texts, max(20, width - len(head) - 2))}" if texts[0].strip() else head for head, texts in lines]
+
+
+def row_text(text: str, partner: str, width: int) -> str:
+    """A text, or the two of a pair side by side, each cut to its half of the width."""
+    half = (width - 3) // 2
+    return f"{shorten(text, half)} | {shorten(partner, half)}" if partner else shorten(text, width)
 
 
 def place_name(place: str) -> str:
@@ -123,6 +147,7 @@ def spelled(labels: Sequence[str]) -> str:
     return listed(spellings(labels), LABELS)
 
 
+LABEL_NOUNS = {"text": "label", "pair": "score"}
 WORDS = {
     "blank": lambda one: f"{some(one, 'texts')} {verb(one, 'is', 'are')} blank",
     "one class": lambda one: (
@@ -142,15 +167,30 @@ WORDS = {
     ),
     "unseen": lambda one: f"{some(one, 'rows')} {verb(one, 'has', 'have')} a label that train has not ({quoted(one.labels)})",
     "cut": lambda one: f"{some(one, 'texts')} {verb(one, 'is', 'are')} longer than {one.figure:,} tokens and cut",
-    "repeated": lambda one: f"{some(one, 'rows')} {verb(one, 'repeats', 'repeat')} a text that stands before",
+    "repeated": lambda one: f"{some(one, 'rows')} {verb(one, 'repeats', 'repeat')} the {one.noun} of an earlier row",
     "two labels": lambda one: (
-        f"{counted(one.rows, 'text')} {verb(one, 'stands', 'stand')} in {one.split} with two labels"
+        f"{counted(one.rows, one.noun)} of {one.split} {verb(one, 'has', 'have')} two {LABEL_NOUNS[one.noun]}s"
         if one.against == one.split
-        else f"{counted(one.rows, 'text')} of {one.split} {verb(one, 'stands', 'stand')} in {one.against} with another label"
+        else f"{counted(one.rows, one.noun)} of {one.split} {verb(one, 'has', 'have')} another {LABEL_NOUNS[one.noun]} "
+        f"in {one.against}"
     ),
-    "overlap": lambda one: f"{some(one, 'texts')} {verb(one, 'stands', 'stand')} in {one.against}, too",
+    "overlap": lambda one: f"{some(one, f'{one.noun}s')} {verb(one, 'is', 'are')} also in {one.against}",
     "near": lambda one: (
-        f"{some(one, 'texts')} {verb(one, 'is', 'are')} nearly the same as one of {one.against} (resemblance of {NEAR} or more)"
+        f"{some(one, f'{one.noun}s')} {verb(one, 'is', 'are')} nearly the same as one of {one.against} "
+        f"(resemblance of {NEAR} or more)"
     ),
-    "shared": lambda one: f"{some(one, 'texts')} {verb(one, 'stands', 'stand')} in {one.against} of {one.another}",
+    "shared": lambda one: f"{some(one, f'{one.noun}s')} {verb(one, 'is', 'are')} also in {one.against} of {one.another}",
+    "unusable": lambda one: (
+        f"{'nothing can be learned from' if one.split == 'train' else 'nothing can be measured on'} {one.split}: {one.reason}"
+    ),
+    "same sides": lambda one: (
+        f"{some(one, 'pairs')} {verb(one, 'has', 'have')} the same text on both sides, as the model reads it"
+    ),
+    "few negatives": lambda one: (
+        f"{some(one, 'pairs')} {verb(one, 'shares', 'share')} a text with more than {one.figure:.0%} of the others, "
+        "which are no negatives for them"
+    ),
+    "outside": lambda one: (
+        f"{some(one, 'scores')} {verb(one, 'is', 'are')} outside the range of {one.against} ({' to '.join(one.labels)})"
+    ),
 }

@@ -50,15 +50,15 @@ def test_findings_are_warnings_or_an_error_with_strict(typed: Typed, spoilt: Pat
     assert answer.code == 0, answer.err
     assert answer.widest <= width
     assert "\x1b" not in answer.out  # fault 30
-    assert "t: 1 of 2 test texts stands in train, too\n  test.csv:3 and train.csv:32: " in answer.out
+    assert "t: 1 of 2 test texts is also in train\n  test.csv:3 and train.csv:32: " in answer.out
     assert "[2Jtext [/] of both" in answer.out
-    assert "t: 1 text stands in train with two labels" in answer.out
+    assert "t: 1 text of train has two labels" in answer.out
     assert "train.csv:2 '[/]' and train.csv:33 'esc\N{REPLACEMENT CHARACTER}[2J'" in answer.out
     strict = typed("check-data", "--model", "mini", "--task", f"t={spoilt}", "--strict", width=width, terminal=terminal)
     assert strict.code == 3
     assert strict.out == answer.out
     assert strict.err.splitlines()[-1].startswith("mtlkit: --strict: ")
-    assert "1 of 2 test texts stands in train, too" in strict.err
+    assert "1 of 2 test texts is also in train" in strict.err
 
 
 def test_as_one_document(typed: Typed, spoilt: Path) -> None:
@@ -109,7 +109,48 @@ def test_texts_for_pretraining(typed: Typed, tmp_path: Path) -> None:
     assert answer.code == 0, answer.err
     assert f"{path}: texts for pretraining" in answer.out
     assert "a twentieth of all texts is held out" in answer.out
-    assert "1 of 39 train rows repeats a text" in answer.out
+    assert "1 of 39 train rows repeats the text of an earlier row" in answer.out
     assert "a.txt:41" in answer.out
     missing = typed("check-data", "--text", tmp_path / "b.txt")
     assert (missing.code, missing.err.count("\n")) == (3, 1)
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pairs with a score, one of which is both in train and in test, with a column that no objective reads."""
+    folder = tmp_path_factory.mktemp("scored")
+    rows = [[f"Text {place}.", f"Answer [/] {place * place}.", place % 5, "none"] for place in range(30)]
+    header = ["question", "answer", "score", "negative"]
+    write(folder / "train.csv", [header, *rows[:25]])
+    write(folder / "test.csv", [header, *rows[24:]])
+    return folder
+
+
+@pytest.mark.parametrize("objective", ["pairs", "similarity"])
+def test_pairs_as_train_sentence_reads_them(typed: Typed, scored: Path, objective: str) -> None:
+    arguments = ("check-data", "--model", "mini", "--objective", objective, "--task", f"faq={scored}")
+    answer = typed(*arguments, width=80)
+    assert answer.code == 0, answer.err
+    assert answer.widest <= 80
+    unused = "not used: negative" if objective == "similarity" else "not used: score, negative"
+    assert all(words in answer.err for words in ("faq: first=question, second=answer", unused))
+    assert "faq: 1 of 6 test pairs is also in train\n  test.csv:2 and train.csv:26: Text 24. | Answer [/] 576.\n" in answer.out
+    assert ("faq: scores (column 'score')" in answer.out) == (objective == "similarity")
+    strict = typed(*arguments, "--json", "--strict")
+    assert strict.code == 3
+    assert "--strict: faq: 1 of 6 test pairs is also in train" in strict.err
+    (task,) = json.loads(strict.out)["tasks"]
+    assert (task["kind"], task["splits"][2]["rows"]) == (objective, 6)
+    assert (task["splits"][2]["scores"] is None) == (objective == "pairs")
+
+
+def test_columns_of_pairs_that_are_not_there(typed: Typed, scored: Path) -> None:
+    for objective, source, code, words in (
+        ("pairs", f"faq={scored}:first=question,second=anser", 3, "did you mean 'answer'?"),
+        ("similarity", f"faq={scored}:label=gold", 3, "column 'gold' not found"),
+        ("distill", f"faq={scored}:text=body", 3, "column 'body' not found"),
+        ("pairz", f"faq={scored}", 2, "pairz"),
+    ):
+        answer = typed("check-data", "--objective", objective, "--task", source)
+        assert (answer.code, answer.out) == (code, "")
+        assert words in answer.err

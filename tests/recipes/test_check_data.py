@@ -174,8 +174,8 @@ TRAIN = Table(["A", "b", "c", "c"], ["x", "y", "x", "y"])
     ("train", "validation", "sentences"),
     [
         (TRAIN.select([0, 1]), Table(["new"], ["x"]), []),
-        (TRAIN, Table(["new"], ["x"]), ["t: 1 text stands in train with two labels"]),
-        (TRAIN.select([0, 1]), Table(["a", "n"], ["x", "x"]), ["t: 1 of 2 validation texts stands in train, too"]),
+        (TRAIN, Table(["new"], ["x"]), ["t: 1 text of train has two labels"]),
+        (TRAIN.select([0, 1]), Table(["a", "n"], ["x", "x"]), ["t: 1 of 2 validation texts is also in train"]),
         (
             Table(["a", " "], ["x", "x"]),
             Table(["n"], ["x"]),
@@ -191,7 +191,7 @@ def test_a_training_warns_of_it(data: Path, runs: Path, tmp_path: Path) -> None:
     train, test = (rows_of(data / "kind" / f"{name}.csv") for name in ("train", "test"))
     folder = write(tmp_path / "kind" / "train.csv", train).parent
     write(folder / "dev.csv", [*test, train[1]])
-    sentence = "kind: 1 of 17 validation texts stands in train, too; mtlkit check-data says more"
+    sentence = "kind: 1 of 17 validation texts is also in train; mtlkit check-data says more"
     start = str(runs / "sentence")
     mtl = options(tmp_path, tmp_path / "mtl", "kind", init=start, epochs=1)
     sentence_options = TrainSentenceOptions(task=f"kind={folder}", init=start, out=tmp_path / "sentence", epochs=1)

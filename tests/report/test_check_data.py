@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
 
-from mtlkit.data.findings import MOST_TOKENS, Example, Finding, Lengths, Problem, SplitSummary, TaskSummary
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.findings import MOST_TOKENS, Example, Finding, Lengths, Problem, Scores, SplitSummary, TaskSummary
 from mtlkit.report.check_data import absences, conclusion, example_lines, in_words, task_tables
 
 
@@ -28,9 +31,9 @@ def task(classes: dict[str, int], *, kind: str = "classification", name: str = "
         "some/folder",
         kind,  # type: ignore[arg-type]
         (
-            SplitSummary("train", rows, False, classes, Lengths(53.5, 88.0, MOST_TOKENS, rows // 3)),
-            SplitSummary("validation", rows, True, classes, Lengths(53.0, 88.0, 100, 0)),
-            SplitSummary("test", sum(test.values()) or 7600, False, test, Lengths(53.0, 88.0, 100, 0)),
+            SplitSummary("train", rows, False, classes, Lengths(53.5, 88.0, MOST_TOKENS, rows // 3, rows)),
+            SplitSummary("validation", rows, True, classes, Lengths(53.0, 88.0, 100, 0, rows)),
+            SplitSummary("test", sum(test.values()) or 7600, False, test, Lengths(53.0, 88.0, 100, 0, rows)),
         ),
         ("validation",),
     )
@@ -79,6 +82,23 @@ def test_what_is_absent_is_said() -> None:
     assert absences(TaskSummary("t", "a.csv", "classification", (), ())) == []
 
 
+def test_pairs_have_two_texts_a_row_and_a_table_of_scores() -> None:
+    lengths = Lengths(9.0, 12.0, 20, 5, 20)
+    splits = (
+        SplitSummary("train", 10, False, {}, lengths, Scores(-0.5, 2.25, 5.0, 1234)),
+        SplitSummary("validation", 10, True, {}, lengths, Scores(0.0, 1.0, 4.0, 3)),
+    )
+    text = shown(task_tables(TaskSummary("t", "a.csv", "similarity", splits, (), SourceRecord("a.csv", label=("gold",))), 80), 80)
+    lines = [line.split() for line in text.splitlines()]
+    assert ["train", "10", "9", "12", "20", "25.0"] in lines
+    assert "t: scores (column 'gold')" in text
+    assert ["train", "-0.5", "2.25", "5", "1,234"] in lines
+    assert ["validation", "0", "1", "4", "3"] in lines
+    unscored = TaskSummary("t", "a.csv", "pairs", tuple(replace(split, scores=None) for split in splits), ("validation",))
+    assert len(task_tables(unscored, 80)) == 1
+    assert absences(unscored) == ["t has no validation split: a tenth of train, 2,000 pairs at most, is held out"]
+
+
 def finding(problem: Problem, rows: int = 3, split: str = "test", against: str = "train") -> Finding:
     labels = ("a", "[b]")
     figures = {"skew": 12.3, "sorted": 2, "cut": 256}
@@ -95,15 +115,40 @@ def finding(problem: Problem, rows: int = 3, split: str = "test", against: str =
         (finding("skew", split="train"), "the class 'a' has 12 times the rows of '[b]' in train"),
         (finding("unseen"), "3 of 1,200 test rows have a label that train has not ('a', '[b]')"),
         (finding("cut", split="train"), "3 of 1,200 train texts are longer than 256 tokens and cut"),
-        (finding("repeated"), "3 of 1,200 test rows repeat a text that stands before"),
-        (finding("two labels", against="test"), "3 texts stand in test with two labels"),
-        (finding("two labels", 1), "1 text of test stands in train with another label"),
-        (finding("overlap"), "3 of 1,200 test texts stand in train, too"),
+        (finding("repeated"), "3 of 1,200 test rows repeat the text of an earlier row"),
+        (finding("two labels", against="test"), "3 texts of test have two labels"),
+        (finding("two labels", 1), "1 text of test has another label in train"),
+        (finding("overlap"), "3 of 1,200 test texts are also in train"),
         (finding("near", 1), "1 of 1,200 test texts is nearly the same as one of train (resemblance of 0.8 or more)"),
-        (finding("shared"), "3 of 1,200 test texts stand in train of u"),
+        (finding("shared"), "3 of 1,200 test texts are also in train of u"),
     ],
 )
 def test_a_finding_in_one_sentence(found: Finding, words: str) -> None:
+    assert in_words(found) == f"t: {words}"
+
+
+@pytest.mark.parametrize(
+    ("problem", "split", "more", "words"),
+    [
+        ("repeated", "train", {}, "3 of 9 train rows repeat the pair of an earlier row"),
+        ("two labels", "train", {}, "3 pairs of train have two scores"),
+        ("two labels", "test", {}, "3 pairs of test have another score in train"),
+        ("overlap", "test", {"rows": 1}, "1 of 9 test pairs is also in train"),
+        ("near", "test", {}, "3 of 9 test pairs are nearly the same as one of train (resemblance of 0.8 or more)"),
+        ("unusable", "train", {"reason": "column 'a' is 3"}, "nothing can be learned from train: column 'a' is 3"),
+        ("unusable", "test", {"reason": "column 'a' is 3"}, "nothing can be measured on test: column 'a' is 3"),
+        ("same sides", "train", {"rows": 1}, "1 of 9 train pairs has the same text on both sides, as the model reads it"),
+        ("outside", "test", {"labels": ("0", "5")}, "3 of 9 test scores are outside the range of train (0 to 5)"),
+        (
+            "few negatives",
+            "train",
+            {"figure": 0.1},
+            "3 of 9 train pairs share a text with more than 10% of the others, which are no negatives for them",
+        ),
+    ],
+)
+def test_a_finding_of_pairs_in_one_sentence(problem: Problem, split: str, more: dict[str, Any], words: str) -> None:
+    found = replace(Finding(problem, "t", split, 3, 9, against="train", noun="pair"), **more)
     assert in_words(found) == f"t: {words}"
 
 
@@ -135,8 +180,19 @@ def test_examples_say_where(example: Example, lines: list[str]) -> None:
     assert example_lines(example, 80) == lines
 
 
-def test_examples_fit() -> None:
-    example = Example(("test.csv:2", "train.csv:4"), ("x", "y"), "word " * 99, "words " * 99, 0.9)
+def test_examples_of_pairs_show_both_texts() -> None:
+    long = Example(("test.csv:2", "train.csv:4"), ("", ""), "A " * 99, partner="B " * 99)
+    (line,) = example_lines(long, 80)
+    first, second = line.removeprefix("test.csv:2 and train.csv:4: ").split(" | ")
+    assert (set(first), set(second)) == (set("A …"), set("B …"))
+    assert abs(len(first) - len(second)) < 3
+    near = Example(("test.csv:2", "train.csv:4"), ("3.0", "3.0"), "a", "b", 0.9, "c", "d")
+    assert example_lines(near, 80) == ["test.csv:2: a | c", "train.csv:4 (0.90): b | d"]
+
+
+@pytest.mark.parametrize("partners", [{}, {"partner": "pair " * 99, "other_partner": "pairs " * 99}])
+def test_examples_fit(partners: dict[str, str]) -> None:
+    example = Example(("test.csv:2", "train.csv:4"), ("x", "y"), "word " * 99, "words " * 99, 0.9, **partners)
     assert [len(line) <= 60 for line in example_lines(example, 60)] == [True, True]
 
 
