@@ -40,6 +40,17 @@ def check_file(path: Path) -> int:
         os.close(descriptor)
 
 
+def open_file(path: Path) -> BinaryIO:
+    """A regular file, open for reading in binary. Raises Unreadable; never blocks."""
+    descriptor = _open(path)
+    try:
+        _size(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
 def read_file(path: Path, limit: int = LIMIT) -> bytes:
     """The content of a regular file of at most `limit` bytes. Raises Unreadable."""
     if (size := check_file(path)) > limit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from mtlkit.data.formats.batch_sizes import bytes_per_row, size_of
 from mtlkit.data.formats.bounded import Bounded
 from mtlkit.data.formats.expansion import Expansion
 from mtlkit.data.formats.files import DataFile, LocalFile
-from mtlkit.data.rows import BadRow, PlacedRow, Row
+from mtlkit.data.rows import BadRow, Row, placed
 from mtlkit.errors import DataError, listed
 
 BATCH_ROWS, BATCH_BYTES = 1024, 1 << 28  # held at a time
@@ -109,14 +109,14 @@ def _rows(batches: Iterable[Any], schema: Any, file: DataFile) -> Iterator[Row |
         for row in batch.to_pylist():
             number += 1
             if not names:
-                yield PlacedRow(row, file, number)
+                yield placed(row, file, number)
                 continue
             try:
                 named = {column: class_names(row[column], labels) for column, labels in names.items()}
             except ValueError as error:
                 yield BadRow(f"{file}:{number}: {error}")
             else:
-                yield PlacedRow(row | named, file, number)
+                yield placed(row | named, file, number)
 
 
 def class_columns(schema: Any) -> dict[str, list[str]]:
@@ -149,5 +149,7 @@ def class_names(value: int | list[int | None] | None, names: list[str]) -> Any:
     return names[value]
 
 
-def repeated_names(names: Iterable[str]) -> list[str]:
+def repeated_names(names: Sequence[str]) -> list[str]:
+    if len(set(names)) == len(names):
+        return []
     return sorted(name for name, times in Counter(names).items() if times > 1)

@@ -66,6 +66,8 @@ def read(source: Path | DataFile, encoding: str | None = None, dialect: Dialect 
 def _resolved(file: DataFile, encoding: str | None, dialect: Dialect) -> tuple[str, str, Dialect, list[str]]:
     """The suffix that says how a file is read, its encoding, its dialect with the records of the same format, and remarks."""
     suffix = _format(file, dialect)
+    if not dialect.recorded:
+        return suffix, "utf-8" if encoding is None else encoding, dialect, []
     alike = tuple(record for record in dialect.recorded if format_suffix(record) == suffix)
     dialect, remark = replace(dialect, recorded=alike), ""
     if encoding is None:

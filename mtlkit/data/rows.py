@@ -16,14 +16,20 @@ class PlacedRow(dict[str, Any]):
     """A row that knows its place: `data/train.csv:12`, by line in a text file, by number in other formats."""
 
     __slots__ = ("file", "number")
-
-    def __init__(self, values: Iterable[tuple[str, Any]] | Row, file: object, number: int) -> None:
-        super().__init__(values)
-        self.file, self.number = file, number
+    file: object
+    number: int
 
     @property
     def place(self) -> str:
         return f"{self.file}:{self.number}"
+
+
+def placed(values: Iterable[tuple[str, Any]] | Row, file: object, number: int) -> PlacedRow:
+    """A row with its place."""
+    row = PlacedRow(values)  # by the constructor of a dict; one written in Python would cost more than the values
+    row.file = file
+    row.number = number
+    return row
 
 
 def place_of(row: Row, source: str, number: int) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.columns import LABEL_NAMES, TEXT_NAMES
 from mtlkit.data.formats.files import DataFile
-from mtlkit.data.formats.records import records
+from mtlkit.data.formats.records import next_record, records
 from mtlkit.data.formats.text import Lines
 from mtlkit.data.pair_columns import PAIR_NAMES
 from mtlkit.data.parquet import repeated_names
@@ -66,18 +67,18 @@ def find_layout(lines: Lines, file: DataFile, dialect: Dialect, default: str) ->
     quoting = dialect.quoting if dialect.quoting is not None else default != "\t"
     found = declared[1] if declared else default
     delimiter = dialect.delimiter or (found if declared else _find_delimiter(sample, file, default, quoting, cut))
-    rows = _rows(sample, delimiter, quoting)
-    number, first = next(records(lines if dialect.header is not False else Lines(iter(sample)), delimiter, quoting), (1, None))
-    if first is None:
+    record = next_record(lines if dialect.header is not False else Lines([sample]), delimiter, quoting)
+    if record is None:
         return None
+    number, first = record
     if isinstance(first, str):
         raise DataError(f"{file}:{number}: {first}, in the header; if '\"' is an ordinary character here, specify quoting=no")
-    warnings = () if quoting or dialect.quoting is False else tuple(_quoted_cells(rows))
+    warnings = () if quoting or dialect.quoting is False else tuple(_quoted_cells(sample, delimiter))
     if dialect.header is False:
         names = tuple(str(place + 1) for place in range(len(first)))
         return Layout(delimiter, quoting, False, names, tuple(range(len(first))), len(first), warnings)
-    _check_header(first, rows[1:], f"{file}:{number}", dialect, quoting)
-    if rows[1:] and all(len(row) == len(first) + 1 and not row[-1] for row in rows[1:]):
+    _check_header(first, _rows(sample, delimiter, quoting), f"{file}:{number}", dialect, quoting)
+    if _end_in_delimiters(_rows(sample, delimiter, quoting), len(first)):
         first = [*first, ""]  # every row ends in a delimiter, and the header does not
     kept = tuple(place for place, name in enumerate(first) if name.strip())
     names = tuple(first[place] for place in kept)
@@ -91,8 +92,16 @@ def is_cut(sample: list[str | None]) -> bool:
     return len(sample) >= SAMPLE_LINES or sum(len(line or "") for line in sample) >= SAMPLE_CHARACTERS
 
 
-def _rows(sample: list[str | None], delimiter: str, quoting: bool) -> list[list[str]]:
-    return [fields for _, fields in records(Lines(iter(sample)), delimiter, quoting) if isinstance(fields, list)]
+def _rows(sample: list[str | None], delimiter: str, quoting: bool) -> Iterator[list[str]]:
+    """The good rows after the first; as a stream, since often one is enough to look at."""
+    good = (fields for _, fields in records(Lines([sample]), delimiter, quoting) if isinstance(fields, list))
+    return islice(good, 1, None)
+
+
+def _end_in_delimiters(rows: Iterator[list[str]], width: int) -> bool:
+    """Whether there are rows, and all have an empty field more than the header."""
+    first = next(rows, None)
+    return first is not None and all(len(row) == width + 1 and not row[-1] for row in chain([first], rows))
 
 
 def _find_delimiter(sample: list[str | None], file: DataFile, default: str, quoting: bool, cut: bool) -> str:
@@ -115,13 +124,13 @@ def _find_delimiter(sample: list[str | None], file: DataFile, default: str, quot
 
 def fits(sample: list[str | None], delimiter: str, quoting: bool, cut: bool) -> bool:
     """Whether all records have as many fields as the first; a quote left open where the sample ends counts for nothing."""
-    found = [fields for _, fields in records(Lines(iter(sample)), delimiter, quoting)]
+    found = [fields for _, fields in records(Lines([sample]), delimiter, quoting)]
     if cut:
         found = [fields for fields in found if isinstance(fields, list)]
     return all(isinstance(fields, list) and len(fields) in (len(found[0]), len(found[0]) + (not fields[-1])) for fields in found)
 
 
-def _check_header(first: list[str], rows: list[list[str]], place: str, dialect: Dialect, quoting: bool) -> None:
+def _check_header(first: list[str], rows: Iterable[list[str]], place: str, dialect: Dialect, quoting: bool) -> None:
     """Raises DataError where the first row is no header, or says in two ways what it is."""
     if "\0" in "".join(first):
         raise DataError(f"{place}: NUL characters in the header; if the file is UTF-16, specify encoding=utf-16-le")
@@ -132,7 +141,7 @@ def _check_header(first: list[str], rows: list[list[str]], place: str, dialect: 
         raise DataError(f"{place}: the first row looks like data, not like column names ({evidence}); {way}")
 
 
-def _data_in_header(first: list[str], rows: list[list[str]]) -> str:
+def _data_in_header(first: list[str], rows: Iterable[list[str]]) -> str:
     """Why the first row cannot be a header; nothing where it can be one."""
     if any(name.strip().lower() in USUAL_NAMES for name in first) or first == [*map(str, range(len(first)))]:
         return ""
@@ -148,10 +157,10 @@ def _data_in_header(first: list[str], rows: list[list[str]]) -> str:
     return "every field is a sentence" if all(len(name.split()) > 3 for name in first) else ""
 
 
-def _quoted_cells(rows: list[list[str]]) -> Iterator[str]:
+def _quoted_cells(sample: list[str | None], delimiter: str) -> Iterator[str]:
     """What to tell where fields look quoted and are not read so."""
-    for row in rows:
-        for cell in row:
+    for line in sample:
+        for cell in line.split(delimiter) if line and '""' in line else ():
             if len(cell) > 1 and cell[0] == cell[-1] == '"' and '""' in cell[1:-1] and '"' not in cell[1:-1].replace('""', ""):
                 yield "some fields look quoted; they are read as they are, unless quoting=yes is specified"
                 return

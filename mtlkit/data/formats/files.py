@@ -10,10 +10,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
 
-from mtlkit.config.small_files import Unreadable, check_file
+from mtlkit.config.small_files import Unreadable, open_file
 from mtlkit.data.formats.expansion import Expansion
 from mtlkit.errors import DataError
 
@@ -50,8 +51,7 @@ class LocalFile:
     def open(self) -> IO[bytes]:
         """Raises DataError for what is no regular file, without waiting for a writer."""
         try:
-            check_file(self.path)
-            return self.path.open("rb")
+            return open_file(self.path)
         except Unreadable as error:
             pipe = "; to read from a pipe, give '-' and pipe the data in" if "pipe" in str(error) else ""
             raise DataError(f"{self.path}: {error}{pipe}") from None
@@ -59,6 +59,7 @@ class LocalFile:
             raise DataError(f"{self.path}: {error.strerror}") from None
 
 
+@lru_cache(maxsize=256)
 def split_suffix(name: str) -> tuple[str, str | None]:
     """`Train.csv.gz` -> (".csv", "gzip"): the suffix of the format in lower case, and the compression."""
     path = PurePosixPath(name.lower())

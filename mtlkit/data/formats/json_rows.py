@@ -10,7 +10,7 @@ from mtlkit.config.plain import parse_json
 from mtlkit.data.formats.files import DataFile
 from mtlkit.data.formats.records import TOO_LONG
 from mtlkit.data.formats.text import CHUNK, LONGEST, open_lines, open_text
-from mtlkit.data.rows import BadRow, PlacedRow, Row
+from mtlkit.data.rows import BadRow, Row, placed
 from mtlkit.errors import DataError, listed
 
 DEEP = 100  # brackets of a line, which may be nested too deeply from here on
@@ -20,15 +20,15 @@ BLANK = " \t\n\r"
 def read_json_lines(file: DataFile, encoding: str) -> Iterator[Row | BadRow]:
     """One JSON object a line."""
     with open_lines(file, encoding) as lines:
-        for line in lines:
+        for number, line in lines.numbered():
             if line is None:
-                yield BadRow(f"{file}:{lines.number}: {TOO_LONG}")
+                yield BadRow(f"{file}:{number}: {TOO_LONG}")
             elif line and not line.isspace():
                 value = _parsed(line)
                 if isinstance(value, dict) and _is_plain(line):
-                    yield PlacedRow(value, file, lines.number)
+                    yield placed(value, file, number)
                 else:
-                    yield _placed(value, file, lines.number)
+                    yield _placed(value, file, number)
 
 
 def _is_plain(line: str) -> bool:
@@ -51,7 +51,7 @@ def _placed(value: Any, file: DataFile, number: int) -> Row | BadRow:
         return BadRow(f"{file}:{number}: {type(value).__name__} where a JSON object belongs")
     if not _is_text(value):
         return BadRow(f"{file}:{number}: half a surrogate pair, which is no character, or nested too deeply")
-    return PlacedRow(value, file, number)
+    return placed(value, file, number)
 
 
 def _is_text(value: Row) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mtlkit.data.formats.files import DataFile
 from mtlkit.data.formats.records import TOO_LONG
 from mtlkit.data.formats.text import Lines, open_lines
-from mtlkit.data.rows import BadRow, PlacedRow, Row
+from mtlkit.data.rows import BadRow, Row, placed
 
 LABEL = "__label__"  # how a label begins in the files of fastText
 LABELLED = re.compile(LABEL + r"(\S+)[ \t]*")
@@ -22,11 +22,11 @@ def read_lines(file: DataFile, encoding: str) -> Iterator[Row | BadRow]:
             several = any(len(_labels(line)[0]) > 1 for line in sample if line)
             yield from _labelled(lines, file, several)
             return
-        for line in lines:
+        for number, line in lines.numbered():
             if line is None:
-                yield BadRow(f"{file}:{lines.number}: {TOO_LONG}")
+                yield BadRow(f"{file}:{number}: {TOO_LONG}")
             else:
-                yield PlacedRow({"text": line}, file, lines.number)
+                yield placed({"text": line}, file, number)
 
 
 def is_fasttext(sample: list[str | None]) -> bool:
@@ -35,17 +35,17 @@ def is_fasttext(sample: list[str | None]) -> bool:
 
 
 def _labelled(lines: Lines, file: DataFile, several: bool) -> Iterator[Row | BadRow]:
-    for line in lines:
+    for number, line in lines.numbered():
         if line is None:
-            yield BadRow(f"{file}:{lines.number}: {TOO_LONG}")
+            yield BadRow(f"{file}:{number}: {TOO_LONG}")
         elif line:
             labels, text = _labels(line)
             if not labels:
-                yield BadRow(f"{file}:{lines.number}: no {LABEL} at the beginning of the line")
+                yield BadRow(f"{file}:{number}: no {LABEL} at the beginning of the line")
             elif len(labels) > 1 and not several:
-                yield BadRow(f"{file}:{lines.number}: {len(labels)} labels where the rows before have one")
+                yield BadRow(f"{file}:{number}: {len(labels)} labels where the rows before have one")
             else:
-                yield PlacedRow({"text": text, "label": labels if several else labels[0]}, file, lines.number)
+                yield placed({"text": text, "label": labels if several else labels[0]}, file, number)
 
 
 def _labels(line: str) -> tuple[list[str], str]:

@@ -98,7 +98,7 @@ def layout_of(lines: Lines, file: DataFile, dialect: Dialect, default: str) -> L
     fault: DataError | None = None
     found: Layout | None = None
     try:
-        found = find_layout(Lines(iter(sample)), file, dialect, default)
+        found = find_layout(Lines([sample]), file, dialect, default)
     except DataError as error:
         fault = error
     if fault is None and found is None:
@@ -137,7 +137,7 @@ def _as_recorded(dialect: Dialect, record: SourceRecord) -> Dialect:
 
 def _try(sample: Sample, file: DataFile, dialect: Dialect, default: str) -> Layout | None:
     try:
-        return find_layout(Lines(iter(sample)), file, dialect, default)
+        return find_layout(Lines([sample]), file, dialect, default)
     except DataError:
         return None
 

@@ -1,33 +1,70 @@
-"""From lines to records of fields, with or without quotes."""
+"""From lines to records of fields, with or without quotes.
+
+Records with quotes are read by the `csv` module as long as it raises no error, and by `next_record` from there on: to the module,
+a quote that is never closed takes the rest of the file, and a field longer than a limit that belongs to the whole process is bad.
+"""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain, repeat
+from operator import add
+from typing import Any
 
 from mtlkit.data.formats.text import LONGEST, Lines
 
 UNCLOSED = "a quote opened here is never closed"
 TOO_LONG = f"a row of more than {LONGEST:,} characters"
+END = "\n"  # of a file; no line is that
+Record = tuple[int, list[str] | str]
 
 
-def records(lines: Lines, delimiter: str, quoting: bool) -> Iterator[tuple[int, list[str] | str]]:
+def records(lines: Lines, delimiter: str, quoting: bool) -> Iterator[Record]:
     """The line on which each record begins, with its fields, or with the reason why it is none. Blank lines are passed over.
 
     After a bad quote reading goes on at the next line, so that one quote costs one line.
     """
-    for line in lines:
-        number = lines.number
-        if line is None:
-            yield number, TOO_LONG
-        elif not line:
-            continue
-        elif not quoting or '"' not in line:
-            yield number, line.split(delimiter)
+    return chain.from_iterable(_lots(lines, delimiter, quoting))
+
+
+def _lots(lines: Lines, delimiter: str, quoting: bool) -> Iterator[Iterator[Record]]:
+    while lot := lines.take():
+        if quoting and any('"' in line for line in lot if line):
+            yield _quoted_records(lot, lines, delimiter)
         else:
-            yield number, _quoted(line, lines, delimiter)
+            numbered = enumerate(lot, lines.number - len(lot) + 1)
+            yield ((number, TOO_LONG if line is None else line.split(delimiter)) for number, line in numbered if line != "")
 
 
-def _quoted(line: str, lines: Lines, delimiter: str) -> list[str] | str:
+def next_record(lines: Lines, delimiter: str, quoting: bool) -> Record | None:
+    """The next of these records; None at the end."""
+    while (line := next(lines, END)) != END:
+        if line is None:
+            return lines.number, TOO_LONG
+        if line:
+            return lines.number, _fields(line, lines, delimiter) if quoting and '"' in line else line.split(delimiter)
+    return None
+
+
+def _quoted_records(lot: list[Any], lines: Lines, delimiter: str) -> Iterator[Record]:
+    """The records that begin in a lot of lines, which were given last."""
+    last = lines.number
+    number = first = last - len(lot) + 1
+    if delimiter != '"':
+        reader = csv.reader(map(add, lot, repeat("\n")), delimiter=delimiter, strict=True)
+        with suppress(csv.Error, TypeError):  # a TypeError where a line is None
+            for fields in reader:
+                if fields:
+                    yield number, fields
+                number = first + reader.line_num
+    lines.put_back(lot[number - first :])
+    while lines.number < last and (record := next_record(lines, delimiter, quoting=True)):
+        yield record
+
+
+def _fields(line: str, lines: Lines, delimiter: str) -> list[str] | str:
     """The fields of a record that holds quotes, which may go on over several lines; on an error only the first is taken."""
     taken: list[str | None] = []
     fields: list[str] = []
@@ -46,11 +83,11 @@ def _quoted(line: str, lines: Lines, delimiter: str) -> list[str] | str:
             end = line.find('"', start)
             if end < 0:  # the field goes on in the next line
                 pieces += [line[start:], "\n"]
-                following = next(lines, "\n")  # at the end of the file; no line is that
-                if following != "\n":
+                following = next(lines, END)
+                if following != END:
                     taken.append(following)
                 length += len(following or "")
-                if following is None or following == "\n" or length > LONGEST:
+                if following is None or following == END or length > LONGEST:
                     return _give_up(lines, taken, UNCLOSED)
                 line, start = following, 0
             elif line.startswith('""', end):

@@ -1,8 +1,4 @@
-"""Rows of delimited text: csv, tsv and their relatives. Every value stays the text that it is, also NA, 01 and null.
-
-The `csv` module is not used: its limit on the length of a field belongs to the whole process, and after a quote that is never
-closed it has read, and lost, the rest of the file.
-"""
+"""Rows of delimited text: csv, tsv and their relatives. Every value stays the text that it is, also NA, 01 and null."""
 
 from __future__ import annotations
 
@@ -25,14 +21,15 @@ def read_separated(file: DataFile, encoding: str, dialect: Dialect, delimiter: s
         names, kept, width = layout.columns, layout.kept, layout.width
         everything = len(kept) == width
         for number, fields in records(lines, layout.delimiter, layout.quoting):
-            if isinstance(fields, str):
+            if len(fields) == width and not isinstance(fields, str):
+                row = PlacedRow(zip(names, fields if everything else [fields[place] for place in kept]))  # noqa: B905 (it costs)
+                row.file = file
+                row.number = number
+                yield row
+            elif isinstance(fields, str):
                 yield BadRow(f"{file}:{number}: {fields}")
-            elif len(fields) != width:
-                yield BadRow(f"{file}:{number}: {_wrong_width(len(fields), layout)}")
-            elif everything:
-                yield PlacedRow(zip(names, fields, strict=True), file, number)
             else:
-                yield PlacedRow(zip(names, [fields[place] for place in kept], strict=True), file, number)
+                yield BadRow(f"{file}:{number}: {_wrong_width(len(fields), layout)}")
 
 
 def _wrong_width(fields: int, layout: Layout) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import codecs
 import io
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
 from mtlkit.data.formats.files import DataFile, open_bytes
 from mtlkit.errors import DataError
 
-CHUNK = 1 << 18  # characters read at a time
+CHUNK = 1 << 16  # characters read at a time; more would not stay in the caches of a processor
 LONGEST = 1 << 26  # characters of a row: more than any text has, and little enough to hold
 
 
@@ -60,54 +60,55 @@ def _undecodable(file: DataFile, encoding: str) -> str:
     return f"{file}: byte {offset} is not {encoding}; specify the encoding, such as --encoding {hint}"
 
 
-def split_lines(text: IO[str]) -> Iterator[str | None]:
-    """Lines without their ends, whatever these are; None for a line longer than LONGEST, whose rest is passed over."""
+def split_lines(text: IO[str]) -> Iterator[list[str | None]]:
+    """Lots of lines without their ends, whatever these are; None for a line longer than LONGEST, whose rest is passed over."""
     pieces: list[str] = []
     length = 0  # of the pieces; -1 in a line that is too long
     while chunk := text.read(CHUNK):
+        lot: list[str | None] = []
         first, *others = chunk.split("\n")
         if length >= 0:
             pieces.append(first)
             length += len(first)
             if length > LONGEST:
-                yield None
+                lot.append(None)
                 pieces, length = [], -1
         if others:
             if length >= 0:
-                yield "".join(pieces)
-            *whole, last = others
-            yield from whole
+                lot.append("".join(pieces))
+            last = others.pop()
+            lot += others
             pieces, length = [last], len(last)
+        if lot:
+            yield lot
     if length > 0:
-        yield "".join(pieces)
+        yield ["".join(pieces)]
 
 
 class Lines:
-    """Lines with their numbers, from 1. Those that were read ahead can be put back."""
+    """Lines with their numbers, from 1, out of lots of them. Those that were read ahead can be put back."""
 
-    def __init__(self, lines: Iterator[str | None]) -> None:
-        self._lines, self._ahead = lines, deque[str | None]()
+    def __init__(self, lots: Iterable[list[str | None]]) -> None:
+        self._lots, self._ahead = iter(lots), deque[str | None]()
         self.number = 0  # of the line that was given last
 
-    def __iter__(self) -> Iterator[str | None]:
-        """The lines that are left; as a generator, which is twice as fast as calls of `__next__`."""
-        ahead, lines = self._ahead, self._lines
-        while True:
-            while ahead:
-                self.number += 1
-                yield ahead.popleft()
-            for line in lines:
-                self.number += 1
-                yield line
-                if ahead:
-                    break
-            else:
-                return
-
     def __next__(self) -> str | None:
-        line = self._ahead.popleft() if self._ahead else next(self._lines)
+        while not self._ahead:
+            self._ahead.extend(next(self._lots))
         self.number += 1
-        return line
+        return self._ahead.popleft()
+
+    def take(self) -> list[str | None]:
+        """The next lines, as many as are at hand; an empty list at the end. A loop over lists costs less than one over calls."""
+        lines = list(self._ahead) or next(self._lots, [])
+        self._ahead.clear()
+        self.number += len(lines)
+        return lines
+
+    def numbered(self) -> Iterator[tuple[int, str | None]]:
+        """The lines that are left, with their numbers."""
+        while lines := self.take():
+            yield from enumerate(lines, self.number - len(lines) + 1)
 
     def put_back(self, lines: list[str | None]) -> None:
         """Gives these lines again, which were given last."""
@@ -117,10 +118,13 @@ class Lines:
     def peek(self, most: int, characters: int) -> list[str | None]:
         """The next lines: so many at most, and of so many characters together, but one."""
         taken: list[str | None] = []
-        for line in self:
-            taken.append(line)
-            characters -= len(line or "")
-            if len(taken) >= most or characters <= 0:
-                break
+        sample: list[str | None] = []
+        while len(sample) < most and characters > 0 and (lines := self.take()):
+            taken += lines
+            for line in lines:
+                sample.append(line)
+                characters -= len(line or "")
+                if len(sample) >= most or characters <= 0:
+                    break
         self.put_back(taken)
-        return taken
+        return sample

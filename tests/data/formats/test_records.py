@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtlkit.data.formats import records as module
-from mtlkit.data.formats.records import records
+from mtlkit.data.formats import text
+from mtlkit.data.formats.records import TOO_LONG, Record, next_record, records
 from mtlkit.data.formats.text import Lines, split_lines
-from mtlkit.data.readers import Tally, good_rows, read
+from mtlkit.data.readers import BadRow, Tally, good_rows, read
 from mtlkit.errors import DataError
 
 
-def parsed(text: str, delimiter: str = ",") -> list[list[str] | str]:
-    return [fields for _, fields in records(Lines(split_lines(io.StringIO(text))), delimiter, True)]
+def parsed(content: str, delimiter: str = ",") -> list[list[str] | str]:
+    return [fields for _, fields in records(Lines(split_lines(io.StringIO(content))), delimiter, True)]
 
 
 @given(st.lists(st.lists(st.text(st.sampled_from('ab,"\n ')), min_size=2, max_size=3), max_size=6))
@@ -37,6 +38,60 @@ def test_every_line_is_in_a_record_or_named(text: str) -> None:
         more = 0 if isinstance(fields, str) else sum(field.count("\n") for field in fields)
         covered.update(range(number, number + more + 1))
     assert covered >= {number for number, line in enumerate(text.split("\n"), 1) if line}
+
+
+def one_by_one(lots: list[list[str | None]], delimiter: str, quoting: bool) -> list[Record]:
+    """The records without the csv module."""
+    lines, found = Lines(lots), []
+    while record := next_record(lines, delimiter, quoting):
+        found.append(record)
+    return found
+
+
+@given(
+    st.lists(
+        st.one_of(st.text(st.sampled_from('ab,"\r\n\0 ;'), max_size=12), st.sampled_from(['"', '"a","b\n', '""', '",'])),
+        max_size=12,
+    ),
+    st.integers(1, 5),
+    st.sampled_from(',; "'),
+    st.sampled_from([3, 131_072]),
+)
+def test_the_csv_module_and_our_own_parser_agree(pieces: list[str], size: int, delimiter: str, most: int) -> None:
+    """In lots of any number of lines, and whatever limit of its fields another library sets."""
+    content = io.TextIOWrapper(io.BytesIO("".join(pieces).encode()))
+    lines = [line for lot in split_lines(content) for line in lot]
+    lots = [lines[place : place + size] for place in range(0, len(lines), size)]
+    limit = csv.field_size_limit(most)
+    try:
+        assert list(records(Lines(lots), delimiter, True)) == one_by_one(lots, delimiter, True)
+    finally:
+        csv.field_size_limit(limit)
+
+
+@pytest.mark.parametrize("quoting", [True, False])
+def test_a_line_that_is_too_long_is_one_bad_record(quoting: bool) -> None:
+    lot = ['"a",b', "", None, "c,d"]
+    first = ["a" if quoting else '"a"', "b"]
+    assert list(records(Lines([lot]), ",", quoting)) == [(1, first), (3, TOO_LONG), (4, ["c", "d"])]
+    assert one_by_one([lot], ",", quoting) == [(1, first), (3, TOO_LONG), (4, ["c", "d"])]
+    assert list(records(Lines([['"a,b', None, "c,d"]]), ",", True)) == [(1, module.UNCLOSED), (2, TOO_LONG), (3, ["c", "d"])]
+
+
+def test_lots_of_a_file_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows, their lines and the rest after a bad one are the same wherever reading stops in between."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'text,label\r\n"a ""b""\r\n\r\nc",x\r\n\r\nd,y\r\n"e"f,z\r\n"g\rh",x\r\n"i,x')
+    for size in range(1, 70):
+        monkeypatch.setattr(text, "CHUNK", size)
+        *rows, unclosed = read(path)
+        assert [row.reason if isinstance(row, BadRow) else (row["text"], row.number) for row in rows] == [  # type: ignore[attr-defined]
+            ('a "b"\n\nc', 2),
+            ("d", 6),
+            f"{path}:7: ',' expected after the closing '\"' of field 1",
+            ("g\nh", 8),
+        ]
+        assert unclosed == BadRow(f"{path}:10: {module.UNCLOSED}")
 
 
 def test_after_an_unclosed_quote_reading_goes_on_at_the_next_line(tmp_path: Path) -> None:  # fault 19
