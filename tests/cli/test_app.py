@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,10 +38,11 @@ def test_help_lists_the_commands(typed: Typed, arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("module", ["typer", "rich.console", "mtlkit.recipes.train_mtl", "numpy", "torch", "torch.nn"])
-def test_ctrl_c_during_an_import_is_one_line(module: str) -> None:
+def test_ctrl_c_during_an_import_is_one_line(module: str, tmp_path: Path) -> None:
     """The signal comes just when the module is looked for."""
     code = (
         "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell starts jobs in the background with it ignored
         "class Finder:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
@@ -49,7 +51,8 @@ def test_ctrl_c_during_an_import_is_one_line(module: str) -> None:
         "from mtlkit.__main__ import main\n"
         "main()\n"
     )
-    process = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    command = [sys.executable, "-W", "error", "-c", code]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
     assert (process.returncode, process.stdout, process.stderr) == (130, "", "mtlkit: interrupted\n")
 
 

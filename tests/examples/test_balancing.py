@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TABLE = Path(__file__).parents[2] / "examples" / "balancing" / "table.py"
 DATA = ["--task", "topic=sample:topic", "--rows", "60", "--task", "sentiment=sample:sentiment", "--rows", "30"]
 WAYS = ["--schedules", "joint", "proportional", "--balances", "sum", "--init", "scratch", "--validation", "20", "--test", "50"]
@@ -25,6 +27,7 @@ def cells(table: str) -> dict[str, list[str]]:
     return {first: rest for first, *rest in rows}
 
 
+@pytest.mark.slow
 def test_each_way_is_trained_once_and_held_against_each_task_alone(tmp_path: Path) -> None:
     first = run(tmp_path)
     assert {line.split(":")[0] for line in first.stderr.splitlines()} == {"joint-sum-0", "proportional-sum-0"}

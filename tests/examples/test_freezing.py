@@ -42,13 +42,14 @@ def accuracy(record: RunRecord, task: str) -> float:
     return value
 
 
-@pytest.mark.parametrize("name", ["frozen_linear", "frozen_mlp"])
+@pytest.mark.parametrize("name", ["frozen_linear", pytest.param("frozen_mlp", marks=pytest.mark.slow)])
 def test_heads_on_a_frozen_backbone(name: str, place: Path) -> None:
     record = run(name, place, *SHORT)
     assert accuracy(record, "topic") > 0.8
     assert accuracy(record, "sentiment") > 0.6
 
 
+@pytest.mark.slow
 def test_a_task_is_added_and_the_old_one_is_held_by_guards_alone(place: Path) -> None:
     topic = ("--init", "mini", "--task", "topic=sample:topic", "--out", "runs/topic")  # as the scripts make it, but quickly
     call(place, "mtlkit", "train-mtl", *topic, *SHORT, "--epochs", "3")
@@ -59,6 +60,7 @@ def test_a_task_is_added_and_the_old_one_is_held_by_guards_alone(place: Path) ->
     assert accuracy(guarded, "sentiment") > 0.5
 
 
+@pytest.mark.slow
 def test_staged_thawing(place: Path) -> None:
     record = run("thawing", place, "--task", "topic=sample:topic", "--epochs", "5", "--max-length", "64")
     assert record.options["unfreeze"] == "top-down"

@@ -151,13 +151,13 @@ def test_the_fisher_information_of_a_linear_head_is_that_of_the_formula(
     variance = spread.get(name, torch.ones_like(logits))
     expected = (variance[:, :, None] * inputs[:, None, :].square()).mean(0).detach()
     weights = {"weight": last.weight}
-    found, seeds = torch.zeros_like(last.weight), 40
+    found, seeds = torch.zeros_like(last.weight), 16
     for seed in range(seeds):
         one = {"weight": torch.zeros_like(last.weight)}
         add_fisher(one, weights, head_objectives(tiny_model, tasks)[name], compute, seed)
         found += one["weight"].detach() / seeds
-    assert float(found.sum()) == pytest.approx(float(expected.sum()), rel=0.1)
-    assert float(torch.corrcoef(torch.stack([found.flatten(), expected.flatten()]))[0, 1].detach()) > 0.97
+    assert float(found.sum()) == pytest.approx(float(expected.sum()), rel=0.15)
+    assert float(torch.corrcoef(torch.stack([found.flatten(), expected.flatten()]))[0, 1].detach()) > 0.95
 
 
 @pytest.mark.parametrize("guard", ["l2sp:1", "lwf:20", "ewc:100000"])
