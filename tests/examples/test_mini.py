@@ -33,6 +33,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return paths
 
 
+@pytest.mark.slow
 def test_the_script_makes_a_model_of_the_same_kind(inputs: list[Path], tmp_path: Path) -> None:
     command = [EXAMPLES / "make.sh", *inputs, mini_folder(), tmp_path / "work", *OPTIONS]
     scripts = Path(sys.executable).parent
