@@ -123,8 +123,9 @@ def test_large_activations_are_split_and_not_cut(text_encoder: TextEncoder, text
 
 @pytest.fixture
 def measured(text_encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Encoder, Entry]:
-    """An encoder and the cache file of its ranges."""
+    """An encoder and the cache file of its ranges, measured on a few texts."""
     monkeypatch.setenv("MTLKIT_CACHE", str(tmp_path))
+    monkeypatch.setattr("mtlkit.inference.calibration.calibration_texts", lambda: calibration_texts()[::50])
     encoder = make("bert", text_encoder)
     ranges_of(encoder, text_encoder, "measured")
     (path,) = (tmp_path / "int8").iterdir()
