@@ -42,11 +42,10 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
         for name in loaded.tasks:
             if name not in result.tasks:
                 say(f"{name}: a head kept from before, its data is not known here; give some with --task {name}=SOURCE")
-    for name, evaluated in result.tasks.items():
-        if evaluated.record:
-            say(source_line(evaluated.record, name))
-            for remark in evaluated.record.remarks:
-                say(remark, "yellow")
+    for name, record in result.records():
+        say(source_line(record, name))
+        for remark in record.remarks:
+            say(remark, "yellow")
     for name, task in (result.tasks | result.probes).items():
         if task.unseen:
             say(f"{name}: {unseen_line(task.unseen, 'row')}; not counted in the metrics", "yellow")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -67,6 +67,12 @@ class Evaluation:
     sts: list[Sts] = field(default_factory=list)
     probes: dict[str, Probe] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
+
+    def records(self) -> Iterator[tuple[str, SourceRecord]]:
+        """How each source was read, by the name of its task or, for similarity, of the source."""
+        yield from ((name, task.record) for name, task in self.tasks.items() if task.record)
+        yield from ((found.source, found.record) for found in self.sts)
+        yield from ((name, found.record) for name, found in self.probes.items())
 
     def to_json(self) -> dict[str, Any]:
         document: dict[str, Any] = {"model": self.model, "split": self.split}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.inference import EvalOptions
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.labels import infer_kind, infer_spec, parts_of
 from mtlkit.data.tables import Table, read_train_and_test
@@ -33,7 +34,8 @@ class Probe:
     """What a probe of a task found.
 
     `metrics` are those of the `split`, as `metrics.score` gives them; `cross_validated` is the mean accuracy over the folds of
-    the training rows at the chosen `c`; `unseen` counts rows left out for a label that training has not.
+    the training rows at the chosen `c`; `unseen` counts rows left out for a label that training has not; `record`
+    is how the source was read.
     """
 
     source: str
@@ -45,6 +47,7 @@ class Probe:
     cross_validated: float
     c: float
     unseen: dict[str, int]
+    record: SourceRecord
 
     def to_json(self) -> dict[str, Any]:
         unseen = {"unseen_labels": self.unseen} if self.unseen else {}
@@ -79,7 +82,8 @@ def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, rea
     metrics = {"kind": kind, "n": len(test), **classification(spec.labels, matrix)}
     interval = wilson(int(np.diag(matrix).sum()), len(test))
     c = float(fitted.best_params_["logisticregression__C"])
-    return Probe(source, options.split, width, len(train), metrics, interval, float(fitted.best_score_), c, dict(test.unseen))
+    found = (metrics, interval, float(fitted.best_score_), c, dict(test.unseen))
+    return Probe(source, options.split, width, len(train), *found, replace(train_table.record, kind=kind))
 
 
 def features(loaded: LoadedModel, texts: LabelledTexts, dim: int) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mtlkit.config.inference import EvalOptions
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.vector_settings import Similarity
 from mtlkit.data.batching import generator
 from mtlkit.data.labelled_rows import Reading
@@ -27,7 +28,7 @@ UNKNOWN = Interval(nan, nan), Interval(nan, nan)
 class Sts:
     """Correlations of similarity and score over the pairs of a source, with their 95 % intervals; `dim` numbers of each vector;
     `similarity` is the model's own function, the cosine unless it says otherwise. Where correlations are undefined they are None,
-    and `undefined` says why, by name."""
+    and `undefined` says why, by name. `record` is how the source was read."""
 
     source: str
     split: str
@@ -39,10 +40,11 @@ class Sts:
     pearson_interval: Interval
     similarity: Similarity = "cosine"
     undefined: dict[str, str] = field(default_factory=dict)
+    record: SourceRecord = field(default_factory=lambda: SourceRecord(""))
 
     def to_json(self) -> dict[str, Any]:
         intervals = {name: getattr(self, name).to_json() for name in ("spearman_interval", "pearson_interval")}
-        found = {name: value for name, value in vars(self).items() if name != "undefined"}
+        found = {name: value for name, value in vars(self).items() if name not in ("undefined", "record")}
         return {**found, **intervals, **because(self.undefined)}
 
 
@@ -65,4 +67,4 @@ def measure_sts(source: str, options: EvalOptions, loaded: LoadedModel, reading:
     undefined = found.get("undefined", {})
     pearson, spearman = UNKNOWN if undefined else bootstrap_correlations(values, scores, generator(options.seed, "sts"))
     figures = found["spearman"], spearman, found["pearson"], pearson
-    return Sts(source, split, len(table), width, *figures, similarity, undefined)
+    return Sts(source, split, len(table), width, *figures, similarity, undefined, table.record)

@@ -47,7 +47,10 @@ def test_both_in_one_process(cli: Cli, forks: Forks, runs: Path, pairs: Path, da
         assert f"{value:.4f}" in shown.stdout
     low, high = probe["accuracy_interval"]
     assert f"{low:.4f}..{high:.4f}" in shown.stdout
-    assert as_json.err == f"model: {runs / 'sentence'}, as asked\n"
+    model, pairs, kind = as_json.err.splitlines()
+    assert model == f"model: {runs / 'sentence'}, as asked"
+    assert "first=sentence1, second=sentence2, label=score" in pairs
+    assert kind.startswith("kind: text=text, label=label")
 
 
 def test_confusions_of_a_probe(typed: Typed, mtl: Path) -> None:
