@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import os
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -15,6 +17,8 @@ OFFLINE = "HF_HUB_OFFLINE"
 HUB, SECONDS = "https://huggingface.co", 3.0
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 LIBRARIES = ("httpcore", "httpx", "httpx2", "requests", "urllib3", "aiohttp")  # by which the hub's own one may speak
+UNREACHABLE = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH)
+SIGNS = ("ConnectionError", "ConnectionsError", "ConnectTimeout", "TimeoutError")  # in names of errors of other libraries
 
 
 def offline() -> bool:
@@ -82,16 +86,25 @@ def quiet() -> None:
 
 
 def is_network_fault(error: BaseException | None) -> bool:
-    """Whether an error, or one that it came from, says that the hub could not be reached, or stopped in the middle.
+    """Whether an error, or one that it came from, says that a host could not be found or reached, or stopped in the middle.
 
-    Its libraries share no class: what they raise without a response that came is of the network, and so is a server's own fault.
+    Libraries share no class: what they raise without a response that came is of the network, and so is a server's own fault.
     """
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         status = getattr(getattr(error, "response", None), "status_code", None)
         of_library = type(error).__module__.partition(".")[0] in LIBRARIES
-        if isinstance(error, (ConnectionError, TimeoutError)) or (of_library and status is None) or (status or 0) >= 500:
+        if _is_unreachable(error) or (of_library and status is None) or (status or 0) >= 500:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _is_unreachable(error: BaseException) -> bool:
+    """Whether an error says by its own class or number that there is no way to a host."""
+    if isinstance(error, (ConnectionError, TimeoutError, socket.gaierror, socket.herror)):
+        return True
+    if isinstance(error, OSError) and error.errno in UNREACHABLE:
+        return True
+    return any(kind.__name__.endswith(SIGNS) for kind in type(error).__mro__)

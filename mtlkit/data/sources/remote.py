@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,21 +14,17 @@ from mtlkit.data.hub import is_network_fault, offline
 from mtlkit.data.readers import READERS, is_data
 from mtlkit.data.sources.base import FilesSource
 from mtlkit.data.sources.splits import Grouped, group
-from mtlkit.errors import DataError, NetworkError, UsageError, listed
+from mtlkit.errors import DataError, MtlkitError, NetworkError, UsageError, listed, suggest
 
 REMOTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://.+", re.DOTALL)
-PACKAGES = {
-    "s3": "s3fs",
-    "s3a": "s3fs",
-    "gs": "gcsfs",
-    "gcs": "gcsfs",
-    "az": "adlfs",
-    "abfs": "adlfs",
-    "hf": "huggingface_hub",
-} | {
-    "http": "'fsspec[http]'",
-    "https": "'fsspec[http]'",
+PACKAGES = {  # by the module that is missing, where the package has another name
+    "aiohttp": "fsspec[http]",
+    "dask": "dask[distributed]",
+    "libarchive": "libarchive-c",
+    "smbclient": "smbprotocol",
+    "lakefs_spec": "lakefs-spec",
 }
+WRAPPERS = {"async_wrapper", "asyncwrapper", "blockcache", "cached", "dir", "filecache", "generic", "reference", "simplecache"}
 
 
 @dataclass(frozen=True)
@@ -85,22 +82,35 @@ class RemoteSource(FilesSource):
 
 
 def file_system(url: str) -> tuple[Any, str]:
-    """The fsspec file system of an address, and the path in it. Raises UsageError where a package is missing."""
+    """The fsspec file system of an address, and the path in it. Raises UsageError where a package is missing, DataError for an
+    unknown protocol, NetworkError where the host cannot be reached."""
     protocol = url.partition("://")[0].lower()
     if protocol == "hf" and offline():
         raise NetworkError(f"{url}: offline, as HF_HUB_OFFLINE says; give a local file")
     import fsspec
 
-    try:
-        found: tuple[Any, str] = fsspec.core.url_to_fs(url)
-        return found
-    except ImportError as error:
-        package = PACKAGES.get(protocol, "")
-        way = f"pip install {package}" if package else next(iter(str(error).splitlines()), "")
-        raise UsageError(f"{url}: {protocol}:// needs another package; install it with: {way}") from None
-    except ValueError as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise DataError(f"{url}: {reason}") from None
+    known = sorted(set(fsspec.available_protocols()) - WRAPPERS)
+    if protocol not in {*known, *WRAPPERS, *fsspec.registry}:
+        raise DataError(f"{url}: unknown protocol {protocol}://{suggest(protocol, known)}; known: {listed(known, len(known))}")
+    with told(url):  # some connect at once
+        try:
+            found: tuple[Any, str] = fsspec.core.url_to_fs(url)
+            return found
+        except ImportError as error:
+            raise UsageError(f"{url}: {_missing_package(protocol, error)}") from None
+
+
+def _missing_package(protocol: str, error: ImportError) -> str:
+    """What to install for a protocol; the module that was not found is in the cause of fsspec's own error."""
+    cause = error if error.name else error.__cause__
+    module = (getattr(cause, "name", None) or "").partition(".")[0]
+    if not module:
+        return f"{protocol}:// cannot be used here ({_first_line(error)})"
+    return f"{protocol}:// needs another package; install it with: pip install {shlex.quote(PACKAGES.get(module, module))}"
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 @contextmanager
@@ -108,12 +118,14 @@ def told(url: str) -> Iterator[None]:
     """What file systems raise, in one line."""
     try:
         yield
+    except MtlkitError:
+        raise
     except FileNotFoundError:
         raise DataError(f"{url}: no such file or folder") from None
     except PermissionError as error:
-        raise DataError(f"{url}: no permission ({next(iter(str(error).splitlines()), '')})") from None
+        raise DataError(f"{url}: no permission ({_first_line(error)})") from None
     except Exception as error:  # their libraries share no class
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = _first_line(error)
         if is_network_fault(error):
             raise NetworkError(f"{url}: cannot be reached ({reason}); give a local file") from None
         raise DataError(f"{url}: {reason}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 
 import fsspec
@@ -41,20 +42,65 @@ def test_what_is_not_there_is_told(memory: fsspec.AbstractFileSystem) -> None:
         open_source("memory://nothing/at/all.csv", Query()).splits()
 
 
-def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("url", "module", "package"),
+    [
+        ("s3://bucket/a.csv", "s3fs", "s3fs"),
+        ("https://host/a.csv", "aiohttp", "'fsspec[http]'"),
+        ("sftp://host/a.csv", "paramiko", "paramiko"),
+        ("github://owner:name@/a.csv", "requests", "requests"),
+        ("smb://host/share/a.csv", "smbclient", "smbprotocol"),
+    ],
+)
+def test_a_missing_package_is_named_by_the_command_that_installs_it(
+    url: str, module: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def missing(url: str) -> None:
-        raise ImportError("Install s3fs to access S3")
+        raise ImportError("some advice") from ModuleNotFoundError(f"No module named '{module}'", name=module)
 
     monkeypatch.setattr("fsspec.core.url_to_fs", missing)
-    with pytest.raises(UsageError, match=r"s3://bucket/a.csv: .*pip install s3fs"):
-        open_source("s3://bucket/a.csv", Query()).splits()
-    with pytest.raises(UsageError, match=r"pip install 'fsspec\[http\]'"):
-        open_source("https://host/a.csv", Query()).splits()
+    with pytest.raises(UsageError) as raised:
+        open_source(url, Query()).splits()
+    assert str(raised.value).endswith(f"install it with: pip install {package}")
 
 
-def test_an_unknown_protocol_is_told() -> None:
-    with pytest.raises(DataError, match="foo://a"):
+def test_a_protocol_that_cannot_be_used_for_another_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(url: str) -> None:
+        raise ImportError("only in a browser\nsecond line")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", missing)
+    with pytest.raises(UsageError, match=r"only in a browser\)$"):
+        open_source("pyscript://a/b.csv", Query()).splits()
+
+
+def test_an_unknown_protocol_is_told_with_the_known_ones() -> None:
+    with pytest.raises(DataError, match=r"foo://a.*unknown protocol.*known: .*ftp.*s3"):
         open_source("foo://a/b.csv", Query()).splits()
+    with pytest.raises(DataError, match="did you mean 'sftp'"):
+        open_source("stfp://a/b.csv", Query()).splits()
+
+
+@pytest.mark.parametrize("host", ["localhost:9", "127.0.0.1:9", "no-such-host.invalid"])
+def test_a_host_that_does_not_answer_is_a_fault_of_the_network(host: str) -> None:
+    """The discard port refuses at once; a name under .invalid never resolves."""
+    with pytest.raises(NetworkError, match=rf"^ftp://{host}/y\.csv: cannot be reached \(.*give a local file$"):
+        open_source(f"ftp://{host}/y.csv", Query()).splits()
+
+
+class EndpointConnectionError(Exception):
+    """As botocore calls its own, which shares no class with the standard library."""
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EHOSTUNREACH, "No route to host"), EndpointConnectionError("no endpoint"), TimeoutError()]
+)
+def test_what_other_libraries_say_of_the_network(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(url: str) -> None:
+        raise error
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", unreachable)
+    with pytest.raises(NetworkError, match=r"sftp://host/a.csv: cannot be reached"):
+        open_source("sftp://host/a.csv", Query()).splits()
 
 
 def test_the_hub_is_left_alone_offline(monkeypatch: pytest.MonkeyPatch) -> None:  # fault 51
