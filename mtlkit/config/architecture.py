@@ -69,7 +69,7 @@ class Architecture:
         if not (0 <= self.dropout <= 1 and self.epsilon > 0):
             raise UsageError(f"no model has a dropout of {self.dropout} and an epsilon of {self.epsilon}")
         if self.dim % self.heads:
-            raise UsageError(f"--dim {self.dim} is not a multiple of --heads {self.heads}; choose one that is")
+            raise UsageError(f"a width of {self.dim} cannot be shared by {self.heads} attention heads; it must be a multiple")
         if self.max_length < 4:
             raise UsageError(f"a length of {self.max_length} positions holds no text; give at least 4")
 

@@ -7,7 +7,7 @@ import os
 import sys
 import types
 import typing
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,7 @@ LARGEST = 2**63 - 1  # of a whole number: what tensors hold
 @dataclass(frozen=True, kw_only=True)
 class CheckedOptions:
     """The base of all options. A path may be a string, and a list may be a single value; `~` and environment variables in
-    paths are expanded. Raises OptionError that names the field."""
+    paths are expanded. Raises OptionError that names the field, and UsageError for a text that its own grammar refuses."""
 
     def __post_init__(self) -> None:
         kind: Any = type(self)
@@ -41,7 +41,7 @@ def hints_of(kind: Hashable) -> dict[str, Any]:
 
 
 def checked(name: str, value: Any, hint: Any, declared: Declaration) -> Any:
-    """A value as its annotation wants it. Raises OptionError."""
+    """A value as its annotation wants it. Raises OptionError, UsageError."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         if value is None:
@@ -54,15 +54,23 @@ def checked(name: str, value: Any, hint: Any, declared: Declaration) -> Any:
             raise OptionError(name, f"{_shown(value)} is not a list of texts")
         return [checked(name, one, arguments[0], declared) for one in values]
     if origin is Literal:
-        if value in arguments and isinstance(value, str):
-            return value
-        near = suggest(value, arguments) if isinstance(value, str) else ""
-        raise OptionError(name, f"{_shown(value)} is not one of {listed(arguments)}{near}")
+        check_choice(name, value, arguments)
+        return value
     if hint in (int, float):
         return _number(name, value, hint, declared)
     if hint is Path:
         return _path(name, value)
-    return _plain(name, value, hint)
+    plain = _plain(name, value, hint)
+    if declared.parse is not None:
+        declared.parse(plain)
+    return plain
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Raises OptionError for a value that is none of a few texts."""
+    if not isinstance(value, str) or value not in choices:
+        near = suggest(value, choices) if isinstance(value, str) else ""
+        raise OptionError(name, f"{_shown(value)} is not one of {listed(choices)}{near}")
 
 
 def _number(name: str, value: Any, hint: type[int] | type[float], declared: Declaration) -> int | float:

@@ -9,7 +9,8 @@ from typing import Literal
 from mtlkit.config.architecture import MOST_LAYERS, SIZES
 from mtlkit.config.checked import LARGEST, CheckedOptions
 from mtlkit.config.fields import option
-from mtlkit.config.saving import SAVE_EVERY
+from mtlkit.config.saving import SAVE_EVERY, parse_save_every
+from mtlkit.errors import UsageError
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -61,7 +62,9 @@ class TrainingOptions(MachineOptions):
         panel=RUN,
         metavar="[RUN]",
     )
-    save_every: str = option(SAVE_EVERY, "How often the state is saved: so many steps, or minutes such as 10m.", panel=RUN)
+    save_every: str = option(
+        SAVE_EVERY, "How often the state is saved: so many steps, or minutes such as 10m.", panel=RUN, parse=parse_save_every
+    )
     keep_state: bool = option(False, "Keep the last state in the finished run, so that --extend can go on from it.", panel=RUN)
     extend: int | None = option(
         None, "With --resume of a finished run whose state was kept: so many epochs more.", panel=RUN, minimum=1
@@ -91,6 +94,9 @@ class ShapeOptions(CheckedOptions):
     lowercase: bool = option(False, "Fold case in the tokenizer that is trained, so that more words fit into it.", panel=MODEL)
 
     def shape(self) -> tuple[int, int, int]:
-        """Layers, width, attention heads."""
+        """Layers, width, attention heads. Raises UsageError for a width that the heads cannot share."""
         layers, dim, heads = SIZES[self.size]
-        return self.layers or layers, self.dim or dim, self.heads or heads
+        shape = self.layers or layers, self.dim or dim, self.heads or heads
+        if shape[1] % shape[2]:
+            raise UsageError(f"--dim {shape[1]} is not a multiple of --heads {shape[2]}; choose one that is")
+        return shape

@@ -5,13 +5,15 @@ The command line, the TOML reader and Python callers all read the same fields.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What the command line shows of a field besides its name, type and default; `default_text` says what None means."""
+    """What the command line shows of a field besides its name, type and default; `default_text` says what None means. `parse`
+    reads a text that has a grammar, and raises UsageError for one that it cannot read."""
 
     help: str
     panel: str
@@ -21,6 +23,7 @@ class Declaration:
     minimum: float | None = None
     maximum: float | None = None
     default_text: str | None = None
+    parse: Callable[[str], object] | None = None
 
 
 def option(
@@ -34,9 +37,10 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     default_text: str | None = None,
+    parse: Callable[[str], object] | None = None,
 ) -> Any:
     """A dataclass field that is also a command-line option."""
-    metadata = {"option": Declaration(help, panel, positional, short, metavar, minimum, maximum, default_text)}
+    metadata = {"option": Declaration(help, panel, positional, short, metavar, minimum, maximum, default_text, parse)}
     if isinstance(default, (list, tuple)):
         values = list(default)
         return field(default_factory=lambda: list(values), metadata=metadata)

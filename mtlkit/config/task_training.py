@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mtlkit.config.architecture import Architecture, Attention, Truncation
+from mtlkit.config.architecture import Architecture, Attention, Truncation, parse_head
 from mtlkit.config.common import DATA, MODEL, TRAINING, PromptOptions, ShapeOptions, TrainingOptions
 from mtlkit.config.fields import option
 from mtlkit.config.numbers import whole
@@ -17,6 +17,16 @@ Sampling = Literal["natural", "balanced"]
 MAX_LENGTH = 256  # tokens of a text, for a model from scratch
 TRACK_EVERY = 50  # steps: a look took the time of 1.1 of them under round-robin, 1.8 under joint, so 2 to 4 % of all
 FREEZING = "Freezing"
+
+
+def parse_cap(text: str) -> int | Literal["shortest"] | None:
+    """The rows that `--cap` leaves of a training set; None for all. Raises UsageError."""
+    if text == "none":
+        return None
+    rows: int | Literal["shortest"] | None = "shortest" if text == "shortest" else whole(text, 1)
+    if rows is None:
+        raise UsageError(f"--cap {shorten(text)!r} is not 'shortest', 'none' or a number of rows")
+    return rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +42,7 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
         panel=MODEL,
         default_text="as the starting model, else bidirectional",
     )
-    head: str = option("linear", "Layers of new heads: linear, or mlp:256,128.", panel=MODEL)
+    head: str = option("linear", "Layers of new heads: linear, or mlp:256,128.", panel=MODEL, parse=parse_head)
     max_length: int | None = option(
         None,
         "Tokens of a text, BOS and EOS included.",
@@ -43,7 +53,7 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
     truncate: Truncation | None = option(
         None, "Which part of a long text is kept.", panel=DATA, default_text="as the starting model, else head-tail"
     )
-    cap: str = option("none", "Cut larger training sets: shortest, a number of rows, or none.", panel=DATA)
+    cap: str = option("none", "Cut larger training sets: shortest, a number of rows, or none.", panel=DATA, parse=parse_cap)
     epochs: int = option(6, "Passes over the largest task.", panel=TRAINING, minimum=1)
     patience: int = option(0, "Stop after this many epochs without a better score; 0 never stops.", panel=TRAINING, minimum=0)
     eval_every: int = option(
@@ -98,10 +108,5 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
         )
 
     def cap_rows(self) -> int | Literal["shortest"] | None:
-        """The value of `--cap`. Raises UsageError."""
-        if self.cap in ("none", "shortest"):
-            return None if self.cap == "none" else "shortest"
-        rows = whole(self.cap, 1)
-        if rows is None:
-            raise UsageError(f"--cap {shorten(self.cap)!r} is not 'shortest', 'none' or a number of rows")
-        return rows
+        """The value of `--cap`."""
+        return parse_cap(self.cap)

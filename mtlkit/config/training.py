@@ -9,6 +9,7 @@ from mtlkit.config.architecture import Architecture, Attention
 from mtlkit.config.common import DATA, MODEL, TRAINING, ShapeOptions, TrainingOptions
 from mtlkit.config.fields import option
 from mtlkit.config.numbers import whole
+from mtlkit.config.schedules import parse_epoch_length, parse_schedule
 from mtlkit.config.task_training import TaskTrainingOptions
 from mtlkit.errors import UsageError, shorten
 
@@ -112,9 +113,13 @@ class TrainMtlOptions(TaskTrainingOptions):
         "round-robin: a batch of each task in turn; joint: every step holds a batch of each; proportional or "
         "temperature:T[:CAP]: drawn by rows^(1/T), at most CAP; sequential: task after task.",
         panel=TASKS,
+        parse=parse_schedule,
     )
     epoch_by: str = option(
-        "longest", "How long an epoch is: until the longest or the shortest task has been seen once, or steps:N.", panel=TASKS
+        "longest",
+        "How long an epoch is: until the longest or the shortest task has been seen once, or steps:N.",
+        panel=TASKS,
+        parse=parse_epoch_length,
     )
     balance: str = option(
         "sum",

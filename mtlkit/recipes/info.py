@@ -18,6 +18,7 @@ from mtlkit.runs import PACKAGES, RECORD, SAVED, STATE, RunRecord, holds_state, 
 from mtlkit.states import StateFolder
 
 UNFINISHED = "unfinished training"
+NOT_SAVED = "unfinished training, no checkpoint saved yet"
 
 
 def info(options: InfoOptions) -> RunFacts:
@@ -27,9 +28,10 @@ def info(options: InfoOptions) -> RunFacts:
     folder = found.path
     state, troubles = state_of(folder)
     if not (folder / record_name(folder)).is_file():
-        if state is None:
+        if state is None and not (folder / STATE).is_dir():
             raise UsageError(f"{found} holds no {RECORD}, so it is no run of mtlkit; name the folder of one")
-        return RunFacts(str(found), folder, UNFINISHED, found.reason, state=state, problems=tuple(troubles))
+        kind = NOT_SAVED if state is None else UNFINISHED
+        return RunFacts(str(found), folder, kind, found.reason, state=state, problems=tuple(troubles))
     record = any_record(folder)
     files = tuple(check_files(folder, record.files))
     bad = [file for file in files if file.condition != "ok"]

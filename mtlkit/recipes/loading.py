@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.checked import check_choice
 from mtlkit.config.common import Device
 from mtlkit.config.inference import Backend, InferencePrecision
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.tokenizer import TextEncoder
-from mtlkit.errors import UsageError, listed, suggest
+from mtlkit.errors import UsageError, listed, shorten, suggest
 from mtlkit.inference.engine import ROUTER, Engine
 from mtlkit.model.description import Checkpoint
 from mtlkit.recipes.answers import answers
@@ -133,9 +135,14 @@ class LoadedModel:
         ]
 
     def encode(self, texts: Sequence[str], prompt: str | None = None) -> Encoded:
-        """Texts as tokens, after the prompt that `embed` describes. Raises UsageError."""
+        """Texts as tokens, after the prompt that `embed` describes. Raises UsageError, TypeError for what are no strings."""
         if isinstance(texts, str):  # a sequence of letters, which nobody means
             raise TypeError("texts is one string; give a list of strings")
+        texts = list(texts)
+        for place, text in enumerate(texts):
+            if not isinstance(text, str):
+                shown = shorten(repr(text), 60)
+                raise TypeError(f"texts[{place}] is {shown}, of type {type(text).__name__}; give a list of strings")
         encoder = self.encoder if prompt is None else with_prompt(self.encoder, self.checkpoint.vectors, prompt)
         return encoder.encode(texts)
 
@@ -161,6 +168,9 @@ def load(
     Raises UsageError when there is no such model or backend, IntegrityError when a file is damaged or not supported,
     NetworkError when the hub cannot be reached.
     """
+    check_choice("device", device, get_args(Device))
+    check_choice("precision", precision, get_args(InferencePrecision))
+    check_choice("backend", backend, get_args(Backend))
     is_folder = isinstance(path, Path) and path.is_dir()  # also one that is called mini
     folder = Path(path) if is_folder else find_model(os.fspath(path), Path("runs"), ()).path
     opened = open_backend(folder, device, precision, backend)

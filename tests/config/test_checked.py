@@ -48,6 +48,21 @@ def test_a_wrong_value_is_refused_with_the_name_of_its_field(given: dict[str, An
     assert isinstance(caught.value, UsageError)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"schedule": "rr"}, "--schedule rr: no such schedule"),
+        ({"epoch_by": "steps:0"}, "--epoch-by steps:0: write steps:N"),
+        ({"head": "mlp:x"}, "--head 'mlp:x' is not known"),
+        ({"cap": "-3"}, "--cap '-3' is not"),
+        ({"save_every": "soon"}, "--save-every soon: write"),
+    ],
+)
+def test_a_text_with_a_grammar_is_read_when_the_options_are_made(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        TrainMtlOptions(**given)
+
+
 def test_a_path_may_be_a_string() -> None:
     assert TrainMtlOptions(out="runs/x").out == Path("runs/x")  # type: ignore[arg-type]
     assert TrainMtlOptions(out=Path("runs/x")).out == Path("runs/x")

@@ -197,6 +197,14 @@ def test_what_is_no_run_is_refused_with_a_way_on(own: Path, tmp_path: Path) -> N
         of(own / "mtl" / RECORD)
 
 
+def test_a_training_before_its_first_save(tmp_path: Path) -> None:
+    out = tmp_path / "mtl"
+    with StateFolder(out).lock("mtlkit train-mtl"):
+        facts = of(out)
+    assert facts.kind == "unfinished training, no checkpoint saved yet"
+    assert (facts.record, facts.state, facts.problems) == (None, None, ())
+
+
 @pytest.mark.parametrize("values", [{"files": []}, {"files": {"a": 1}}, {"metrics": None}, {"command": ["a"]}, {"data": "x"}])
 def test_a_record_that_is_damaged(own: Path, values: dict[str, Any]) -> None:
     edit(own / "mtl", **values)

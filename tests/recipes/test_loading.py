@@ -6,6 +6,7 @@ import pickle
 import shutil
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,6 +83,22 @@ def test_one_string_is_not_taken_for_its_letters(runs: Path) -> None:
         model.embed("some sentence")
     with pytest.raises(TypeError, match="give a list of strings"):
         model.predict("some sentence")
+    for wrong in (1, None, b"bytes"):
+        with pytest.raises(TypeError, match=r"texts\[1\] is .* give a list of strings"):
+            model.embed(["some sentence", wrong])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"device": "gpu"}, "device: 'gpu' is not one of auto, cpu, cuda, mps"),
+        ({"precision": "bf61"}, "precision: .*did you mean 'bf16'"),
+        ({"backend": "tensorflow"}, "backend: .* is not one of"),
+    ],
+)
+def test_a_choice_that_there_is_not_is_refused_by_name(given: dict[str, Any], words: str, runs: Path) -> None:
+    with pytest.raises(UsageError, match=words):
+        load(runs / "mtl", **given)
 
 
 def test_predictions_of_every_kind_of_head(odd_run: Path) -> None:
