@@ -21,7 +21,7 @@ from wrapped import SPECIAL, Wrap, write_plain, write_wrapped
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
-from mtlkit.data.label_reader import Label
+from mtlkit.data.marks import Label
 from mtlkit.data.tables import Table
 from mtlkit.data.tasks import TaskData, prepare_task
 from mtlkit.data.tokenizer import TextEncoder, train_tokenizer

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mtlkit.data.findings import Finding, Split, label_name
-from mtlkit.data.label_reader import Label, alike
+from mtlkit.data.label_reader import alike
 from mtlkit.data.labels import Known, parts_of
+from mtlkit.data.marks import Label
 
 SKEWED = 10  # times the rows of the smallest class
 SORTED = 10  # times fewer runs of one label than the same rows make in random order

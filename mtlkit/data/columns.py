@@ -196,7 +196,7 @@ def join_text(row: Row, columns: Sequence[str], source: str, number: int) -> str
     texts: list[str] = []
     for column in columns:
         try:
-            text = text_value(row.get(column))
+            text = text_value(row.get(column), column)
         except ValueError as error:
             return BadRow(f"{place_of(row, source, number)}: column '{column}' holds {error}")
         if text is None:

@@ -11,8 +11,8 @@ import numpy as np
 from mtlkit.config.architecture import Kind
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows
-from mtlkit.data.label_reader import Label
 from mtlkit.data.labels import parts_of
+from mtlkit.data.marks import Label
 from mtlkit.data.overlap import TextNumbers
 from mtlkit.data.tables import Table
 

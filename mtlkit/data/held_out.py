@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mtlkit.config.architecture import Kind
 from mtlkit.data.batching import Rows, generator
-from mtlkit.data.label_reader import Label
 from mtlkit.data.labels import infer_kind, parts_of
+from mtlkit.data.marks import Label
 from mtlkit.data.overlap import TextNumbers
 from mtlkit.errors import DataError
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mtlkit.config.architecture import Kind
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.grammar import Query
+from mtlkit.data.marks import Label, RawLabel, RowError, marked_labels, written_marks
 from mtlkit.data.readers import Row
-from mtlkit.data.values import Marks, label_value, mark_of, parse_list, shown
-from mtlkit.errors import DataError, listed
+from mtlkit.data.values import Marks, label_value, mark_of, number_or_none, shown, split_marks
+from mtlkit.data.written_values import parse_written
+from mtlkit.errors import DataError
 
-Label = str | float | tuple[str, ...]
-RawLabel = Label | Marks
+BRACKETS = ("[", "(", "{", "s")  # with which a list, a set or a dictionary begins; `set()` is one
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff"))  # blanks without width
 
 
@@ -66,8 +66,11 @@ class LabelReader:
         if isinstance(value, Mapping):
             self.keys.update(dict.fromkeys(self.options.clean(str(name)) for name in value))
         elif isinstance(value, str) and self.options.sep is not None:
-            value = [part.strip() for part in value.split(self.options.sep) if part.strip()]
-        return self._cleaned(label_value(value))
+            value = split_marks([part.strip() for part in value.split(self.options.sep) if part.strip()])
+        label = self._cleaned(value if isinstance(value, Marks) else label_value(value, self.columns[0]))
+        if self.options.kind == "regression" and label is not None and number_or_none(label) is None:
+            raise ValueError(f"{shown(value)}, which is not a finite number, as regression needs")
+        return label
 
     def _several_columns(self, row: Row) -> tuple[str, ...] | None:
         marked = []
@@ -77,14 +80,16 @@ class LabelReader:
                 return None
             mark = mark_of(value)
             if mark is None:
-                raise ValueError(f"{shown(value)} in column '{column}', where each of several label columns holds 0 or 1")
+                raise ValueError(f"{shown(value)} in '{column}', where each of several label columns holds 0 or 1")
             if mark:
                 marked.append(name)
         return tuple(marked)
 
     def _cleaned(self, label: RawLabel | None) -> RawLabel | None:
-        if not (self.options.strip or self.options.fold) or isinstance(label, (Marks, float)):
+        if not (self.options.strip or self.options.fold) or isinstance(label, float):
             return label
+        if isinstance(label, Marks):
+            return replace(label, written=tuple(map(self.options.clean, label.written)))
         if isinstance(label, tuple):
             return tuple(dict.fromkeys(self.options.clean(name) for name in label))
         return (self.options.clean(label) or None) if label is not None else None
@@ -97,10 +102,13 @@ class LabelReader:
         return names
 
     def finish(self, labels: Sequence[RawLabel], place: str) -> tuple[list[Label], tuple[str, ...]]:
-        """The labels of all rows, and the names of all marks where these are known apart from the rows. Raises DataError."""
-        found = self._written_lists(labels, place)
+        """The labels of all rows, and the names of all marks where these are known apart from the rows.
+
+        Raises RowError, DataError.
+        """
+        found = self._written(labels, place)
         if any(isinstance(label, Marks) for label in found):
-            return marked_labels(found, self.options, f"{place}: column '{self.columns[0]}'")
+            return marked_labels(found, self.options.kind, self.options.names, f"column '{self.columns[0]}'", place)
         plain = [label for label in found if not isinstance(label, Marks)]
         if len(self.columns) > 1:
             return plain, self.names()
@@ -110,56 +118,34 @@ class LabelReader:
             return [one[0] for one in plain if isinstance(one, tuple)], ()
         return plain, tuple(self.keys)
 
-    def _written_lists(self, labels: Sequence[RawLabel], place: str) -> Sequence[RawLabel]:
-        """Text that is a list in every row, or in any where several labels are expected, as the list that it is."""
+    def _written(self, labels: Sequence[RawLabel], place: str) -> Sequence[RawLabel]:
+        """Text that is a list, a set or a dictionary in every row, or in any where several labels are expected, as what it is;
+        where they are, text that is marks in every row, too."""
         several = self.options.kind == "multi-label"
-        if self.options.kind not in (None, "multi-label") or self.options.sep is not None:
+        if self.options.kind == "regression" or self.options.sep is not None:
             return labels
-        if not several and not all(isinstance(one, str) and one.lstrip()[:1] == "[" for one in labels):
+        if not several and not all(isinstance(one, str) and one.lstrip()[:1] in BRACKETS for one in labels):
             return labels
-        lists = [parse_list(one) if isinstance(one, str) else None for one in labels]
-        if not several and any(one is None for one in lists):
+        if several and (marks := written_marks(labels)):
+            return marks
+        values = [parse_written(one) if isinstance(one, str) else None for one in labels]
+        if not several and any(one is None for one in values):
             return labels
         found: list[RawLabel] = []
-        for label, items in zip(labels, lists, strict=True):
+        for row, (label, value) in enumerate(zip(labels, values, strict=True)):
+            if isinstance(value, dict):
+                self.keys.update(dict.fromkeys(map(self.options.clean, value)))
             try:
-                read = self._cleaned(label_value(items)) if items is not None else label
+                read = self._cleaned(label_value(value, self.columns[0])) if value is not None else label
             except ValueError as error:
-                raise DataError(f"{place}: column '{self.columns[0]}' holds {error}") from None
+                said = f"{shown(label)}, whose values are not all 0 and 1; write the names of the labels instead"
+                raise RowError(
+                    row, place, f"column '{self.columns[0]}' holds {said if isinstance(value, dict) else error}"
+                ) from None
             if read is None:
-                raise DataError(f"{place}: label {shown(label)} has a missing part; complete it, or remove the row")
+                raise RowError(row, place, f"label {shown(label)} has a missing part; complete it, or remove the row")
             found.append(read)
         return found
-
-
-def marked_labels(labels: Sequence[RawLabel], options: LabelOptions, column: str) -> tuple[list[Label], tuple[str, ...]]:
-    """Lists of which some hold only 0 and 1: marks by place where all have one length, else numbers of classes.
-
-    Returns the labels of each row, and the names of all marks. Raises DataError where neither makes sense.
-    """
-    names = options.names
-    marks = [label for label in labels if isinstance(label, Marks)]
-    if len(marks) < len(labels) or len(set(map(len, marks))) > 1:
-        if names or any(len(set(one.marks)) < len(one) for one in marks):
-            width = Counter(map(len, marks)).most_common(1)[0][0]
-            odd = next(one for one in labels if not isinstance(one, Marks) or len(one) != width)
-            held = list(odd.classes) if isinstance(odd, Marks) else odd
-            raise DataError(
-                f"{column} holds lists of {width} marks 0 and 1, and also {shown(held)}; every row needs a mark for each label"
-            )
-        return [label.classes if isinstance(label, Marks) else label for label in labels], ()
-    width = len(marks[0])
-    if options.kind == "classification" and width == 1:
-        return [one.classes[0] for one in marks], ()
-    if width == 1 and not names:
-        raise DataError(
-            f"{column} holds lists of a single 0 or 1: specify ?kind=classification to read it as a class, "
-            "or ?names=NAME to read it as a mark"
-        )
-    if names and len(names) != width:
-        raise DataError(f"{column} holds {width} marks a row, and there are {len(names)} names ({listed(names)})")
-    names = names or tuple(map(str, range(width)))
-    return [tuple(name for name, mark in zip(names, one.marks, strict=True) if mark) for one in marks], names
 
 
 def label_reader(columns: tuple[str, ...], query: Query, recorded: SourceRecord | None) -> LabelReader:

@@ -11,13 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.architecture import Kind, TaskSpec
-from mtlkit.data.label_reader import Label
+from mtlkit.data.marks import Label
 from mtlkit.data.values import canonical, class_name, number_of, shown
 from mtlkit.errors import DataError, listed
-
-FEW_NUMBERS, FEW_NAMES = 10, 20  # classes, up to which each row may have its own
-DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
-OWN_DECIMALS, OWN_NUMBERS, OWN_NAMES = 0.5, 0.8, 0.9  # of the rows, above which classes are no classes
 
 
 class Known:
@@ -83,24 +79,6 @@ def infer_spec(name: str, labels: Sequence[Label], head: str, kind: Kind | None 
     return TaskSpec(name, kind, tuple(classes), head)
 
 
-def check_classes(labels: Sequence[Label], place: str) -> None:
-    """Raises DataError where labels look like classes, and nearly every row has one of its own: these are numbers to learn as
-    such, or a column of something else."""
-    if infer_kind(labels) != "classification":
-        return
-    classes = list(dict.fromkeys(part for label in labels for part in parts_of(label)))
-    if classes and all(DECIMAL_COMMA.fullmatch(one) for one in classes):
-        way = "write them with a point, or specify ?kind=classification to learn them as classes"
-        raise DataError(f"{place}: labels look like numbers with a decimal comma ({listed(classes, 5)}); {way}")
-    numbers = all(number_of(one) is not None for one in classes)
-    decimals = numbers and any("." in one for one in classes)
-    few, share = (FEW_NUMBERS, OWN_DECIMALS if decimals else OWN_NUMBERS) if numbers else (FEW_NAMES, OWN_NAMES)
-    if len(classes) > few and len(classes) > share * len(labels):
-        found = f"{place}: {len(labels):,} rows have {len(classes):,} different labels ({listed(classes, 5)})"
-        way = "?kind=regression to learn them as numbers" if numbers else "?label=NAME to read another column"
-        raise DataError(f"{found}; specify {way}, or ?kind=classification to learn them as classes")
-
-
 def check_varied(spec: TaskSpec, labels: Sequence[Label], column: str) -> None:
     """Raises DataError where every row has the same number, or the same set of labels, so that there is nothing to learn."""
     if spec.kind == "regression":
@@ -108,7 +86,8 @@ def check_varied(spec: TaskSpec, labels: Sequence[Label], column: str) -> None:
     else:
         differ = spec.kind == "classification" or len({frozenset(parts_of(label)) for label in labels}) > 1
     if not differ:
-        held = listed(parts_of(labels[0])) if spec.kind == "multi-label" else f"{float(labels[0]):g}"  # type: ignore[arg-type]
+        parts = dict.fromkeys(parts_of(labels[0]))
+        held = (listed(parts) or "empty") if spec.kind == "multi-label" else f"{float(labels[0]):g}"  # type: ignore[arg-type]
         rows = f"all {len(labels):,} rows" if len(labels) > 1 else "the only row to train on"
         raise DataError(
             f"task '{spec.name}': column '{column}' is {held} in {rows}, so there is nothing to learn; give labels that differ, "

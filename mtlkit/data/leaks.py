@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from mtlkit.config.architecture import Kind, TaskSpec
 from mtlkit.data.batching import Rows
 from mtlkit.data.findings import EXAMPLES, Finding, Problem, Split
-from mtlkit.data.label_reader import Label
 from mtlkit.data.labels import encode_labels, parts_of
+from mtlkit.data.marks import Label
 from mtlkit.data.overlap import NearPair, near_pairs
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from mtlkit.data.batching import Rows
 from mtlkit.data.findings import EXAMPLES, Finding, Scores, Split
-from mtlkit.data.label_reader import Label
 from mtlkit.data.leaks import first_row, near_finding, near_partners, overlap, repeated_texts, two_labels
+from mtlkit.data.marks import Label
 from mtlkit.data.overlap import PairNumbers, TextNumbers
 from mtlkit.data.pairs import PairTable
 from mtlkit.data.tables import Table

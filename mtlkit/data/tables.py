@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 
-from mtlkit.config.architecture import Kind
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows, generator
 from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.held_out import SPLIT_SEED, hold_out
-from mtlkit.data.label_reader import Label, RawLabel
 from mtlkit.data.labelled_rows import LabelledRows, Reading
-from mtlkit.data.labels import check_classes, infer_kind
-from mtlkit.data.readers import good_rows
+from mtlkit.data.marks import Label, RawLabel, RowError, written_marks
+from mtlkit.data.number_labels import check_classes, number_remarks
+from mtlkit.data.readers import Tally, good_rows
 from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
-from mtlkit.data.values import class_name, shown
-from mtlkit.errors import DataError, listed
+from mtlkit.data.values import shown
+from mtlkit.data.written_values import parse_written
+from mtlkit.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,9 @@ class Table:
         return Table([self.texts[row] for row in rows], [self.labels[row] for row in rows], places, self.record)
 
 
-def read_split(source: Source, query: Query, split: str, reading: Reading) -> Table:
-    """All rows of one split. Raises DataError when it has none, or a column is not there."""
+def read_split(source: Source, query: Query, split: str, reading: Reading, *, training: bool = False) -> Table:
+    """All rows of one split. Raises DataError when it has none, or a column is not there; of rows for training, also where labels
+    are hardly meant as the classes that they would be."""
     texts: list[str] = []
     raw: list[RawLabel] = []
     places: list[str] = []
@@ -52,37 +54,42 @@ def read_split(source: Source, query: Query, split: str, reading: Reading) -> Ta
     if not texts:
         skipped = f" that can be read ({reading.tally.skipped} skipped)" if reading.tally.skipped else ""
         raise DataError(f"{source.name}: no rows{skipped} in split '{split}'; give a file with a header and rows")
-    labels, names = labelled.reader.finish(raw, source.name)
+    try:
+        labels, names = labelled.reader.finish(raw, source.name)
+        if training and labelled.reader.options.kind is None:
+            check_classes(labels, source.name)
+    except RowError as error:
+        raise DataError(f"{place_of_row(source, query, split, reading, error.row)}: {error.reason}") from None
     record = labelled.record()
-    remarks = (*record.remarks, *whole_numbers(labels, record.kind, source.name), *unsplit_labels(labels, record, source.name))
+    remarks = (*record.remarks, *number_remarks(labels, record.kind, source.name), *unsplit_labels(labels, record, source.name))
     table = Table(texts, labels, places, replace(record, names=names, remarks=remarks))
     return table.select(limited(len(table), query.limit)) if query.limit is not None else table
 
 
-def read_training_rows(source: Source, query: Query, split: str, reading: Reading) -> Table:
-    """All rows of the split to train on. Raises DataError also where nearly every row has a class of its own."""
-    table = read_split(source, query, split, reading)
-    if table.record.kind is None:
-        check_classes(table.labels, source.name)
-    return table
-
-
-def whole_numbers(labels: Sequence[Label], kind: Kind | None, place: str) -> Iterator[str]:
-    """That floats without a fraction are read as classes."""
-    numbers = {label for label in labels if isinstance(label, float)}
-    if kind is None and numbers and infer_kind(labels) == "classification":
-        found = listed(map(class_name, sorted(numbers)), 5)
-        yield f"{place}: labels are whole numbers ({found}), read as classes; to learn them as numbers, specify kind=regression"
+def place_of_row(source: Source, query: Query, split: str, reading: Reading, row: int) -> str:
+    """The place of a good row by its number, from 0. The split is read once more, as errors alone need it."""
+    rows = LabelledRows(source, query, split, replace(reading, keep_places=True)).rows()
+    try:
+        return str(next(islice(good_rows(rows, "skip", Tally()), row, None))["place"])
+    except (DataError, StopIteration):  # what comes from a pipe cannot be read again
+        return f"{source.name}: row {row + 1}"
 
 
 def unsplit_labels(labels: Sequence[Label], record: SourceRecord, place: str) -> Iterator[str]:
-    """That each row of a multi-label task has one label, though these look like several."""
-    if record.kind != "multi-label" or record.sep is not None or any(isinstance(label, tuple) for label in labels):
+    """That labels are read as names, though they look like several, like marks, or like lists."""
+    texts = [label for label in labels if isinstance(label, str)]
+    if record.sep is not None or len(texts) < len(labels) or record.kind not in (None, "multi-label"):
         return
-    for sep in "|;,":
-        if label := next((label for label in labels if isinstance(label, str) and sep in label), None):
-            yield f"{place}: each row has one label, such as {shown(label)}; to split labels at '{sep}', specify sep={sep}"
-            return
+    if written_marks(texts):
+        yield f"{place}: labels such as {shown(texts[0])} are read as names; to read marks 0 and 1, specify kind=multi-label"
+    elif written := [text for text in texts if text[:1] in ("[", "(", "{") and parse_written(text) is not None]:
+        said = f"{len(written):,} of {len(texts):,} labels look like lists, such as {shown(written[0])}"
+        yield f"{place}: {said}, and are read as names; write all labels as lists, or none"
+    elif record.kind == "multi-label":
+        for sep in "|;,":
+            if label := next((text for text in texts if sep in text), None):
+                yield f"{place}: each row has one label, such as {shown(label)}; to split labels at '{sep}', specify sep={sep}"
+                return
 
 
 def limited(rows: int, limit: int) -> Rows:
@@ -101,7 +108,7 @@ def read_train_and_validation(address: str, reading: Reading) -> tuple[Table, Ta
     no text of which is in the rest, too."""
     source, query = _opened(address, reading)
     split = existing_split(source, query.split)
-    train = read_training_rows(source, query, split, reading)
+    train = read_split(source, query, split, reading, training=True)
     validation = find_split(source, "validation")
     if validation is not None and validation != split:
         return train, read_split(source, query, validation, reading)
@@ -133,7 +140,7 @@ def read_train_and_test(address: str, split: str, reading: Reading) -> tuple[Tab
     test = existing_split(source, split, "; choose with --split, or give a folder that has it")
     if train == test:
         raise DataError(f"{source.name}: split '{split}' is what is trained on; score on another one with --split")
-    return read_training_rows(source, query, train, reading), read_split(source, replace(query, limit=None), test, reading)
+    return read_split(source, query, train, reading, training=True), read_split(source, replace(query, limit=None), test, reading)
 
 
 def read_for_evaluation(address: str, split: str, reading: Reading, *, named: bool) -> tuple[Table, str]:

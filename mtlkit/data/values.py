@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import datetime
 import re
 from collections.abc import Iterable, Mapping
@@ -12,21 +11,20 @@ from math import isfinite, isnan
 from typing import Any
 from uuid import UUID
 
-from mtlkit.config.plain import parse_json
 from mtlkit.errors import listed, shorten
 
 PLAIN = (int, float, bool, Decimal, datetime.date, datetime.time, datetime.timedelta, UUID)
 NUMBER = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*")
 WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0*")  # 1.0, but not 01
-ITEM = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|True|False|None|nan|[+-]?[\d.][\d.eE+-]*)\s*(,|(?=\s|'|"|\Z))""")
 SHOWN = 40  # letters of a value in an error
 
 
 @dataclass(frozen=True)
 class Marks:
-    """A list of 0 and 1: which of a task's labels a row has, by their places."""
+    """A list of 0 and 1: which of a task's labels a row has, by their places; and how it is `written` where it is text."""
 
     marks: tuple[bool, ...]
+    written: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.marks)
@@ -34,24 +32,26 @@ class Marks:
     @property
     def classes(self) -> tuple[str, ...]:
         """The same read as numbers of classes."""
-        return tuple(str(int(mark)) for mark in self.marks)
+        return self.written or tuple(str(int(mark)) for mark in self.marks)
 
 
-def text_value(value: Any) -> str | None:
-    """The text that a value is; None where it is missing. Raises ValueError saying what it is instead."""
+def text_value(value: Any, column: str = "COLUMN") -> str | None:
+    """The text that a value of a column is; None where it is missing. Raises ValueError saying what it is instead."""
     if isinstance(value, str):
         return value
     if _missing(value):
         return None
     if isinstance(value, bytes):
         return _decoded(value)
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, PLAIN):
         return str(value)
-    raise ValueError(f"{_kind(value)} where a text belongs; {_way(value, 'text')}")
+    raise ValueError(f"{_kind(value)} where a text belongs; {_way(value, 'text', column)}")
 
 
-def label_value(value: Any) -> str | float | tuple[str, ...] | Marks | None:
-    """The label that a value is: a class name, a number, several names, or marks; None where it is missing.
+def label_value(value: Any, column: str = "COLUMN") -> str | float | tuple[str, ...] | Marks | None:
+    """The label that a value of a column is: a class name, a number, several names, or marks; None where it is missing.
 
     A list with a missing part is missing. Raises ValueError saying what the value is instead.
     """
@@ -68,10 +68,13 @@ def label_value(value: Any) -> str | float | tuple[str, ...] | Marks | None:
     if isinstance(value, PLAIN):
         return str(value)
     if isinstance(value, Mapping):
-        return _marked(value)
+        return _marked(value, column)
+    if isinstance(value, frozenset):
+        names = _several(list(value), column)
+        return tuple(sorted(names.classes if isinstance(names, Marks) else names)) if names is not None else None
     if isinstance(items := _items(value), list):
-        return _several(items)
-    raise ValueError(f"{_kind(value)} where a label belongs; {_way(value, 'label')}")
+        return _several(items, column)
+    raise ValueError(f"{_kind(value)} where a label belongs; {_way(value, 'label', column)}")
 
 
 def mark_of(value: Any) -> bool | None:
@@ -106,28 +109,19 @@ def number_of(label: str | float) -> float | None:
     return float(label) if NUMBER.fullmatch(label) else None
 
 
-def parse_list(text: str) -> list[Any] | None:
-    """A list as JSON, pandas or NumPy write it (`["a"]`, `['a', 'b']`, `[0 1]`); None where the text is no such list."""
-    text = text.strip()
-    if not (text.startswith("[") and text.endswith("]")):
-        return None
+def number_or_none(label: object) -> float | None:
+    """The finite number that a label is, in any spelling that Python reads; else None."""
     try:
-        value = parse_json(text)
-    except ValueError:
-        pass
-    else:
-        return value if isinstance(value, list) else None
-    inside, items, place = text[1:-1].strip(), [], 0
-    while place < len(inside):
-        match = ITEM.match(inside, place)
-        if match is None or match.end() == place:
-            return None
-        try:
-            items.append(None if match[1] == "nan" else ast.literal_eval(match[1]))
-        except (ValueError, SyntaxError):
-            return None
-        place = match.end()
-    return items
+        number = float(label)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if isfinite(number) else None
+
+
+def split_marks(parts: list[str]) -> Marks | list[str]:
+    """The parts of a text as marks, where each is a 0 or 1; else as they are."""
+    marks = [mark for part in parts if (mark := mark_of(part)) is not None]
+    return Marks(tuple(marks), tuple(parts)) if parts and len(marks) == len(parts) else parts
 
 
 def shown(value: Any) -> str:
@@ -158,13 +152,15 @@ def _items(value: Any) -> list[Any] | None:
     return value.tolist() if type(value).__name__ == "ndarray" else None
 
 
-def _several(items: list[Any]) -> tuple[str, ...] | Marks | None:
+def _several(items: list[Any], column: str) -> tuple[str, ...] | Marks | None:
     if items and all(not isinstance(item, str) and mark_of(item) is not None for item in items):
         return Marks(tuple(bool(item) for item in items))
+    if all(isinstance(item, str) for item in items) and isinstance(marks := split_marks(items), Marks):
+        return marks
     names = []
     for item in items:
         if isinstance(item, Mapping) or _items(item) is not None:
-            raise ValueError(f"a list that holds {_kind(item)}; {_way(item, 'label')}")
+            raise ValueError(f"a list that holds {_kind(item)}; {_way(item, 'label', column)}")
         name = label_value(item)
         if name is None:
             return None
@@ -175,7 +171,7 @@ def _several(items: list[Any]) -> tuple[str, ...] | Marks | None:
     return tuple(names)
 
 
-def _marked(value: Mapping[Any, Any]) -> tuple[str, ...]:
+def _marked(value: Mapping[Any, Any], column: str) -> tuple[str, ...]:
     """The names whose mark is 1."""
     names = []
     for name, mark in value.items():
@@ -185,7 +181,7 @@ def _marked(value: Mapping[Any, Any]) -> tuple[str, ...]:
             raise ValueError(
                 f"{shown(mark)} for '{name}', which is neither 0 nor 1"
                 if numeric
-                else f"{_kind(value)} where a label belongs; {_way(value, 'label')}"
+                else f"{_kind(value)} where a label belongs; {_way(value, 'label', column)}"
             )
         if found:
             names.append(str(name))
@@ -198,10 +194,10 @@ def _kind(value: Any) -> str:
     return f"a list ({shown(value)})" if _items(value) is not None else f"{type(value).__name__} ({shown(value)})"
 
 
-def _way(value: Any, role: str) -> str:
+def _way(value: Any, role: str, column: str) -> str:
     if isinstance(value, Mapping):
         field = next((str(name) for name in value), "FIELD")
-        return f"name one of its fields, such as ?{role}=COLUMN.{field}, or make it a column"
+        return f"name one of its fields, such as ?{role}={column}.{field}, or make it a column"
     if role == "text" and _items(value) is not None:
         return "join its parts to one string in the data"
     return "convert the column to text"

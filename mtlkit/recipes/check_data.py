@@ -12,10 +12,10 @@ from mtlkit.config.training import ObjectiveName
 from mtlkit.data.class_checks import count_classes, sorted_labels, uneven_classes, unseen_classes
 from mtlkit.data.findings import Finding, Split, SplitSummary, TaskSummary
 from mtlkit.data.grammar import named_sources, parse_source
-from mtlkit.data.label_reader import Label
 from mtlkit.data.labelled_rows import Reading
 from mtlkit.data.labels import infer_kind
 from mtlkit.data.leaks import near_texts, repeated_texts, shared_texts
+from mtlkit.data.marks import Label
 from mtlkit.data.overlap import TextNumbers
 from mtlkit.data.readers import Tally
 from mtlkit.data.tables import read_test, read_train_and_validation

@@ -16,7 +16,7 @@ from mtlkit.data.class_checks import (
     unseen_classes,
 )
 from mtlkit.data.findings import Finding, Split, split_of
-from mtlkit.data.label_reader import Label
+from mtlkit.data.marks import Label
 from mtlkit.data.overlap import TextNumbers
 from mtlkit.data.tables import Table
 

@@ -8,7 +8,8 @@ import pytest
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.grammar import parse_source
-from mtlkit.data.label_reader import RawLabel, alike, label_reader
+from mtlkit.data.label_reader import alike, label_reader
+from mtlkit.data.marks import RawLabel
 from mtlkit.errors import DataError
 
 
@@ -46,6 +47,25 @@ MARKS = [[0, 1, 0], [1, 1, 0], [0, 0, 0]]
         (["a|b", "a", " | "], "sep=|", [("a", "b"), ("a",), ()], ()),
         (["a, b", "a"], "sep=,", [("a", "b"), ("a",)], ()),
         ([{"POS": 1.0, "NEG": 0.0}, {"POS": 0, "NEG": 0}], "", [("POS",), ()], ("POS", "NEG")),
+        (["0|1|0", "1|1|0"], "sep=|", [("1",), ("0", "1")], ("0", "1", "2")),
+        (["0|1|0", "1|1|0"], "sep=|&names=a,b,c", [("b",), ("a", "b")], ("a", "b", "c")),
+        (["True|False", "False|False"], "sep=|", [("0",), ()], ("0", "1")),
+        (["0 1 0", "1 1 0"], "sep=space", [("1",), ("0", "1")], ("0", "1", "2")),
+        (["0 1 0", "1 1 0"], "kind=multi-label", [("1",), ("0", "1")], ("0", "1", "2")),
+        (["0,1,0", "1,1,0"], "kind=multi-label&names=a,b,c", [("b",), ("a", "b")], ("a", "b", "c")),
+        (["010", "110"], "kind=multi-label", [("1",), ("0", "1")], ("0", "1", "2")),
+        (["1", "10", "11"], "kind=multi-label", ["1", "10", "11"], ()),  # numbers of classes
+        (["0|2", "1", "true|2"], "sep=|", [("0", "2"), ("1",), ("true", "2")], ()),
+        (["true", "x"], "sep=|", [("true",), ("x",)], ()),
+        ([["0", "1", "0"], ["1", "1", "0"]], "", [("1",), ("0", "1")], ("0", "1", "2")),
+        (["{'POS': 1.0, 'NEG': 0.0}", '{"POS": 0, "NEG": 0}'], "", [("POS",), ()], ("POS", "NEG")),
+        (["{'POS': np.float64(1.0)}", "{'NEG': True}"], "kind=multi-label", [("POS",), ("NEG",)], ("POS", "NEG")),
+        (["{'POS': 1, 'NEG': 0}"], "kind=classification", ["POS"], ()),
+        (["('a', 'b')", "('a',)", "()"], "", [("a", "b"), ("a",), ()], ()),
+        (["{'b', 'a'}", "{'a'}", "set()"], "", [("a", "b"), ("a",), ()], ()),
+        (["{0, 2}", "{1}"], "", [("0", "2"), ("1",)], ()),
+        (["(a)", "(b)"], "", ["(a)", "(b)"], ()),
+        (["['a']", "['b']"], "kind=classification", ["a", "b"], ()),
         ([" Spam ", "spam", "new \u00a0 york"], "strip=yes", ["Spam", "spam", "new york"], ()),
         (["Spam", "ﬁne", "e\u0301"], "fold=yes", ["spam", "fine", "é"], ()),
         ([["A ", "a"], ["b"]], "strip=yes&fold=yes", [("a",), ("b",)], ()),
@@ -60,8 +80,11 @@ def test_labels_are_read_as_they_are_meant(values: list[Any], keys: str, labels:
     [
         ([[0], [1]], "", r"lists of a single 0 or 1: specify \?kind=classification .* or \?names=NAME"),
         (MARKS, "names=a,b", r"holds 3 marks a row, and there are 2 names \(a, b\)"),
-        ([*MARKS, [0, 1]], "", r"lists of 3 marks 0 and 1, and also \['0', '1'\]"),
-        ([*MARKS, []], "", r"lists of 3 marks 0 and 1, and also \(\)"),
+        ([*MARKS, [0, 1]], "", r"a\.csv: column 'label' holds \[0, 1\], where other rows hold 3 marks 0 and 1; give this row"),
+        ([*MARKS, []], "", r"holds \[\], where other rows hold 3 marks"),
+        (["0|1|0", "1|0"], "sep=|", r"holds \[1, 0\], where other rows hold 3 marks"),
+        (["0 1 0", "1 1 0 0"], "kind=multi-label", r"holds \[1, 1, 0, 0\], where other rows hold 3 marks"),
+        (["{'POS': 0.7, 'NEG': 0.3}"], "", "whose values are not all 0 and 1; write the names of the labels"),
         (["x", "y"], "names=a,b", "names= names marks 0 and 1, and column 'label' has none"),
         (["['a', None]"], "", "has a missing part"),
         (["[0.5, 0.1]"], "", "column 'label' holds a list of scores"),
@@ -86,7 +109,7 @@ def test_several_columns_hold_a_mark_each() -> None:
         ("a", "b"),
     )
     assert reader.read({"a": "1", "b": ""}) is None
-    with pytest.raises(ValueError, match="'2' in column 'b', where each of several label columns holds 0 or 1"):
+    with pytest.raises(ValueError, match="'2' in 'b', where each of several label columns holds 0 or 1"):
         reader.read({"a": "1", "b": "2"})
     with pytest.raises(DataError, match="gives 3 names, and there are 2 label columns"):
         label_reader(("a", "b"), parse_source("x?names=a,b,c")[1], None).names()

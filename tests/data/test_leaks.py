@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mtlkit.config.architecture import Kind
 from mtlkit.data.findings import Finding, Split, split_of
-from mtlkit.data.label_reader import Label
 from mtlkit.data.leaks import near_texts, overlap, repeated_texts, shared_texts, two_labels
+from mtlkit.data.marks import Label
 from mtlkit.data.overlap import TextNumbers
 from mtlkit.data.tables import Table
 

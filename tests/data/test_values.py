@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from mtlkit.data.values import Marks, canonical, class_name, label_value, mark_of, parse_list, text_value
+from mtlkit.data.values import Marks, canonical, class_name, label_value, mark_of, text_value
+from mtlkit.data.written_values import parse_written
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ from mtlkit.data.values import Marks, canonical, class_name, label_value, mark_o
         ([0, 1, 0], Marks((False, True, False))),
         ([0.0, 1.0], Marks((False, True))),
         ([True, False], Marks((True, False))),
-        (["0", "1"], ("0", "1")),
+        (["0", "1"], Marks((False, True), ("0", "1"))),
         ({"POS": 1.0, "NEG": 0.0}, ("POS",)),
         ({"a": True, "b": 1}, ("a", "b")),
         ("🐈", "🐈"),
@@ -91,7 +92,7 @@ def test_objects_and_lists_are_never_shown_as_text(value: Any) -> None:  # fault
     ],
 )
 def test_lists_are_read_as_json_pandas_and_numpy_write_them(text: str, items: Any) -> None:
-    assert parse_list(text) == items
+    assert parse_written(text) == items
 
 
 def test_booleans_and_whole_numbers_have_one_spelling() -> None:
