@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtlkit import disk
+from mtlkit.config.small_files import Unreadable
+from mtlkit.config.small_files import check_folder as check_readable
 from mtlkit.errors import MtlkitError, UsageError, listed
 from mtlkit.runs import (
+    CARD,
     DIVERGED,
     EXPORT_RECORD,
     GRAPH,
@@ -23,11 +26,13 @@ from mtlkit.runs import (
     STATE,
     WEIGHTS,
     WRITER,
+    file_digest,
     read_record,
 )
 from mtlkit.staging import foreign
 
 MODEL_FILES = (WEIGHTS, f"{WEIGHTS}.index.json", "pytorch_model.bin", GRAPH)  # beside a config.json: a folder of a model
+EDITABLE = (CARD, "config.json")  # files of a run that people edit
 SHOWN = 4  # names of foreign files in a message
 
 
@@ -122,6 +127,18 @@ def _check_replaced(out: Path, overwrite: bool, resume: bool, option: str, what:
         holds = f"holds {listed(names, SHOWN)}, not part of " if names else "holds no "
         article = f"{'an' if what[0] in 'aeiou' else 'a'} " if names else ""
         raise UsageError(f"{out} {holds}{article}{what}, so --overwrite does not touch it; name another folder with {option}")
+    if edited := _edited(out):
+        way = f"move it away, or name another folder with {option}"
+        raise UsageError(f"{out / edited} was changed after mtlkit wrote it, so --overwrite does not delete it; {way}")
+
+
+def _edited(folder: Path) -> str | None:
+    """The first of those files that people edit which is not what a run's or export's record says."""
+    name = RECORD if (folder / RECORD).is_file() else EXPORT_RECORD
+    with suppress(MtlkitError, OSError):
+        files = read_record(folder, name).files
+        return next((one for one in EDITABLE if one in files and file_digest(folder / one) != files[one]), None)
+    return None
 
 
 def _is(folder: Path, what: str) -> bool:
@@ -141,6 +158,10 @@ def _holds_nothing(out: Path) -> bool:
 
 
 def _check_links(out: Path, option: str) -> None:
+    try:
+        check_readable(out)
+    except Unreadable as error:
+        raise UsageError(f"{option} {out}: {error}; name another place with {option}") from None
     if out.is_symlink() and not out.exists():
         raise UsageError(f"{option} {out} is a link to nothing; name a folder or file, or remove the link")
 

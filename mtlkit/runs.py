@@ -108,7 +108,9 @@ def read_record(folder: Path, name: str = RECORD) -> RunRecord:
         return record
     except Unreadable as error:
         raise IntegrityError(f"{folder}: not a run of mtlkit ({path.name} is {error})") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
+        raise IntegrityError(f"{path}: the field {error} is missing; restore the file") from None
+    except (ValueError, TypeError) as error:
         raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None
 
 

@@ -229,7 +229,7 @@ def test_damaged_safetensors_whose_header_begins_like_a_pickle_are_not_called_on
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"stage": "mtl"}', '{"format": 1, "stage": "mtl"}', '{"format": "x"}'])
 def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(IntegrityError, match=r"run\.json: damaged"):
+    with pytest.raises(IntegrityError, match=r"run\.json: (damaged|the field 'format' is missing)"):
         read_record(tmp_path)
 
 

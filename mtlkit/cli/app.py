@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from contextlib import suppress
@@ -17,7 +18,7 @@ from mtlkit import __version__
 from mtlkit.cli import check_data, curves, embed, evaluate, export, info, predict, pretrain, train_mtl, train_sentence
 from mtlkit.cli.console import SHOWN, close_stdout, reader_left
 from mtlkit.cli.options import with_values
-from mtlkit.errors import DataError, MtlkitError, StoppedError, shorten
+from mtlkit.errors import DataError, MtlkitError, StoppedError, UsageError, shorten
 
 INTERRUPTED, TERMINATED = 130, 143
 LONGEST_WORD, LONGEST_MESSAGE = 400, 2000  # letters of an error that are shown
@@ -94,6 +95,11 @@ def main() -> NoReturn:
     except OSError as error:
         from mtlkit.disk import FULL
 
+        if isinstance(error, PermissionError) and error.filename is not None:
+            fail(
+                f"{os.fsdecode(error.filename)}: no permission; change its permissions, or name another place",
+                UsageError.exit_code,
+            )
         if error.errno not in FULL:
             raise
         close_stdout()

@@ -60,10 +60,9 @@ class Architecture:
     family: str | None = None
 
     def __post_init__(self) -> None:
-        shape = (self.vocab_size, self.layers, self.dim, self.heads, self.max_length, self.mlp_dim, self.token_dim)
-        if not all(0 < number <= LARGEST for number in shape):
-            shown = ", ".join(shorten(str(number), 20) for number in shape)
-            raise UsageError(f"no model has a shape of {shown}; give numbers above 0")
+        for name in ("vocab_size", "layers", "dim", "heads", "max_length", "mlp_dim", "token_dim"):
+            if not 0 < (number := getattr(self, name)) <= LARGEST:
+                raise UsageError(f"no model has {name} {shorten(str(number), 20)}; it has to be above 0 and at most {LARGEST:,}")
         if self.layers > MOST_LAYERS:
             raise UsageError(f"a model of {self.layers:,} layers is more than can be built; give {MOST_LAYERS:,} at most")
         if not (0 <= self.dropout <= 1 and self.epsilon > 0):

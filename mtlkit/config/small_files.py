@@ -12,6 +12,7 @@ from typing import BinaryIO
 MIB = 2**20
 LIMIT = 64 * MIB  # of a file of settings; the largest that real models have are vocabularies of a few megabytes
 
+NO_PERMISSION = "not readable by you (no permission)"
 KINDS = {
     stat.S_IFDIR: "a folder, not a file",
     stat.S_IFIFO: "a named pipe, not a file",
@@ -38,6 +39,18 @@ def check_file(path: Path) -> int:
         return _size(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_folder(path: Path) -> None:
+    """Raises Unreadable for a path that may not be reached, or a folder that may not be listed. The path may be missing."""
+    try:
+        os.lstat(path)
+        if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
+            raise Unreadable(NO_PERMISSION)
+    except PermissionError:
+        raise Unreadable(NO_PERMISSION) from None
+    except (FileNotFoundError, NotADirectoryError):
+        return
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -108,5 +121,5 @@ def _reason(path: Path, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return f"a broken link to {os.readlink(path)}" if path.is_symlink() else "missing"
     if isinstance(error, PermissionError):
-        return "not readable by you (no permission)"
+        return NO_PERMISSION
     return error.strerror or str(error)

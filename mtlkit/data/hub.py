@@ -14,6 +14,7 @@ from functools import cache
 from urllib.parse import urlsplit
 
 OFFLINE = "HF_HUB_OFFLINE"
+OFFLINE_NAMES = (OFFLINE, "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 HUB, SECONDS = "https://huggingface.co", 3.0
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 LIBRARIES = ("httpcore", "httpx", "httpx2", "requests", "urllib3", "aiohttp")  # by which the hub's own one may speak
@@ -23,8 +24,19 @@ SIGNS = ("ConnectionError", "ConnectionsError", "ConnectTimeout", "TimeoutError"
 
 def offline() -> bool:
     """Whether the user wants no connection to the hub, by any of the variables that its libraries obey."""
-    names = (OFFLINE, "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
-    return any(os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in names)
+    return any(_is_true(os.environ.get(name, "")) for name in OFFLINE_NAMES)
+
+
+def _is_true(value: str) -> bool:
+    return value.upper() in ("1", "ON", "YES", "TRUE")
+
+
+def unreachable(local: str, reason: str = "") -> str:
+    """Why the hub gave nothing and what to do, as the end of an error: `local` is what to give in its place."""
+    for name in OFFLINE_NAMES:
+        if _is_true(os.environ.get(name, "")):
+            return f"not in the local cache, and {name} is set; unset it, or give {local}"
+    return f"the hub cannot be reached{f' ({reason})' if reason else ''}; give {local}"
 
 
 def hub_answers() -> bool:

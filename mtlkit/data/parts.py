@@ -92,12 +92,10 @@ class Parts:
         return True
 
     def write(self, number: int, texts: Sequence[str], vectors: Vectors) -> None:
-        """Keeps a part. Raises DataError where the disk does not take it, IntegrityError for numbers that are not finite."""
+        """Keeps a part. Raises SavingError where the disk does not take it, IntegrityError for numbers that are not finite."""
         part = self._entry(number)
-        try:
+        with disk.saving(self.output, "make room and continue with --resume"):
             part.write({"vectors": vectors, **_packed(texts)})
-        except OSError as error:
-            raise DataError(f"{part.path}: {error.strerror or error}") from None
 
     def assemble(self, count: int, dim: int) -> Iterator[int]:
         """Makes the output of the first `count` parts, one at a time, yielding how many texts each has; then removes them.

@@ -14,7 +14,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from mtlkit import disk
-from mtlkit.errors import DataError, UsageError, listed
+from mtlkit.errors import UsageError, listed
 
 Vectors = NDArray[np.float32]
 HEADER_ROOM = 256  # bytes kept for a safetensors header whose row count is known only at the end
@@ -120,13 +120,10 @@ def check_suffix(path: Path) -> None:
 @contextmanager
 def vector_file(path: Path, dim: int, folder: Path | None = None) -> Iterator[Writer]:
     """Writes beside `path`, or in `folder` on the same disk, syncs, and renames at the end, so that a file that is there already
-    stays untouched until then. A link stays a link. Raises DataError."""
-    try:
-        with disk.atomic_file(path.resolve(), folder) as file:
-            writer = WRITERS[path.suffix.lower()](file, dim)
-            try:
-                yield writer
-            finally:  # after a failure too: a writer left open would complain once the file is gone
-                writer.close()
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from None
+    stays untouched until then. A link stays a link. Raises SavingError."""
+    with disk.saving(path), disk.atomic_file(path.resolve(), folder) as file:
+        writer = WRITERS[path.suffix.lower()](file, dim)
+        try:
+            yield writer
+        finally:  # after a failure too: a writer left open would complain once the file is gone
+            writer.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mtlkit.config.architecture import Stage
 from mtlkit.config.paths import expand
+from mtlkit.config.small_files import Unreadable, check_folder
 from mtlkit.errors import IntegrityError, UsageError, listed, shorten, suggest
 from mtlkit.runs import diagnose, newest
 
@@ -43,14 +44,23 @@ def find_model(asked: str | None, runs: Path, stages: Sequence[Stage]) -> Found:
         return Found(mini_folder(), "the model inside the package, as asked", MINI)
     if asked is not None:
         return _asked(asked, runs)
+    _check_readable(runs, "--runs")
     path = newest(runs, stages)
     if path is None:
         return Found(mini_folder(), f"the model inside the package, as no run under {runs}/ fits", MINI)
     return Found(path, f"the newest run under {runs}/ that fits")
 
 
+def _check_readable(path: Path, what: str) -> None:
+    try:
+        check_folder(path)
+    except Unreadable as error:
+        raise UsageError(f"{what} {shorten(str(path))}: {error}; change its permissions, or name another folder") from None
+
+
 def _asked(asked: str, runs: Path) -> Found:
     path = expand(asked)
+    _check_readable(path, "model")
     if not path.exists():
         if HUB_ID.fullmatch(asked) and not path.parent.is_dir():
             from mtlkit.recipes.hub import download

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtlkit.data.hub import hub_answers, is_network_fault, quiet
+from mtlkit.data.hub import hub_answers, is_network_fault, quiet, unreachable
 from mtlkit.errors import NetworkError, UsageError
 
 WANTED = ["*.json", "*.safetensors", "*.txt"]  # pickled weights are left where they are
@@ -38,7 +38,7 @@ def download(name: str) -> Path:
     except RepositoryNotFoundError:
         raise UsageError(f"model {name}: no such folder, and the hub has no model of that name") from None
     except (LocalEntryNotFoundError, HfHubHTTPError, ConnectionError, TimeoutError):
-        raise NetworkError(f"model {name}: no such folder, and the hub cannot be reached; give a local folder") from None
+        raise NetworkError(f"model {name}: no such folder, and {unreachable('a local folder')}") from None
     except Exception as error:
         if not is_network_fault(error):
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def inputs_of(options: Any, *found: Found | None) -> list[Input]:
     assert is_dataclass(options)
     inputs: list[Input] = []
     for item in fields(options):
-        value, flag = getattr(options, item.name), f"--{item.name.replace('_', '-')}"
+        value, flag = getattr(options, item.name), name_of(item)
         if value is None:
             continue
         if item.name in FILES:
@@ -42,6 +42,14 @@ def inputs_of(options: Any, *found: Found | None) -> list[Input]:
     for one in filter(None, found):
         inputs += _model(one)
     return inputs
+
+
+def name_of(item: Field[Any]) -> str:
+    """What a user calls an option: `--batch-tokens`, or `RUN` where its value stands alone."""
+    declared = item.metadata.get("option")
+    if declared is not None and declared.positional:
+        return str(declared.metavar or item.name.upper())
+    return f"--{item.name.replace('_', '-')}"
 
 
 def _sources(values: Iterable[str], flag: str) -> Iterator[Input]:

@@ -40,12 +40,14 @@ Typed = Callable[..., Answer]
 
 
 @pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Typed]:
+def typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Typed]:
     """`typed("embed", "a text", stdin=b"...", width=80, terminal=True)` runs the command line and returns its Answer.
 
-    The working directory is `tmp_path`: the checkout may have a `runs/` of its developer.
+    The working directory is an empty folder: the checkout may have a `runs/` of its developer.
     """
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
     monkeypatch.setattr(Console, "on_broken_pipe", Console.on_broken_pipe)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from rights import as_any_user
 from safetensors.torch import load_file, save_file
 
 from mtlkit.recipes.exporters import EXPORTERS
@@ -52,6 +55,54 @@ def test_a_file_of_a_model_that_cannot_be_read_is_one_line(typed: Typed, model: 
     assert line.startswith("mtlkit: ")
     assert reason in line
     assert name in line
+
+
+@pytest.fixture
+def private(model: Path, tmp_path: Path) -> Iterator[Path]:
+    """A run inside a folder that nobody may enter."""
+    place = tmp_path / "private"
+    shutil.copytree(model, place / "run")
+    place.chmod(0o000)
+    yield place
+    place.chmod(0o755)  # so that it can be removed
+
+
+TASK = ("--task", "t=sample:topic?limit=9", "--epochs", 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="root gives up its rights as Linux does it")
+@pytest.mark.parametrize(
+    "command",
+    [
+        *((*command, "--model", place) for place in ("private", "private/run") for command in (("embed", "a"), ("eval",))),
+        ("predict", "a", "--model", "private"),
+        ("export", "private", "out"),
+        ("info", "private"),
+        ("curves", "private/run"),
+        ("train-mtl", "--init", "private", *TASK, "--out", "out"),
+        ("train-mtl", "--resume", "private"),
+        ("embed", "a", "--runs", "private"),
+        ("embed", "a", "--model", "model", "--output", "private/v.npy"),
+        ("export", "model", "private/out"),
+        ("curves", "model", "-o", "private/c.svg"),
+        ("train-mtl", "--init", "model", *TASK, "--out", "private/out"),
+        ("embed", "--model", "model", "--input", "private/texts.txt"),
+        ("pretrain", "private/texts.txt", "--out", "out"),
+        ("check-data", "--task", "t=private/rows.csv"),
+    ],
+    ids=lambda command: " ".join(map(str, command)).replace("/", ":"),
+)
+def test_a_folder_that_may_not_be_entered_is_one_line(  # fault 46
+    typed: Typed, private: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[object, ...]
+) -> None:
+    monkeypatch.chdir(private.parent)
+    with as_any_user():
+        answer = typed(*command)
+    line = answer.err.splitlines()[-1]
+    assert answer.code in (2, 3, 4), line
+    assert line.startswith("mtlkit: ")
+    assert "permission" in line.lower()
+    assert "private" in line
 
 
 @pytest.mark.parametrize("option", ["--config", "--card"])

@@ -15,7 +15,7 @@ from pyarrow import parquet
 from safetensors.numpy import load_file
 
 from mtlkit.data.vectors import WRITERS, check_suffix, vector_file
-from mtlkit.errors import DataError, UsageError
+from mtlkit.errors import SavingError, UsageError
 
 Vectors = NDArray[np.float32]
 
@@ -132,8 +132,8 @@ def test_file_is_replaced_and_readable_by_whom_the_system_lets(tmp_path: Path, s
     assert path.stat().st_mode & 0o777 == 0o644
 
 
-def test_place_that_vanished_is_a_data_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"gone/vectors.npy: No such file or directory"):
+def test_a_folder_that_vanished_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SavingError, match=r"gone/vectors.npy cannot be saved: No such file or directory"):
         write(tmp_path / "gone" / "vectors.npy")
 
 

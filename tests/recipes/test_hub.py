@@ -51,8 +51,9 @@ def test_what_the_cache_lacks_needs_a_network(how: str, cache: Path, cli: Cli, t
     with mute() if how == "mute" else nullcontext(CLOSED) as address:
         done = cli("embed", "--model", "someone/other", TEXT, cwd=tmp_path, HF_ENDPOINT=address, **more)
     assert done.returncode == 6
-    wanted = "mtlkit: model someone/other: no such folder, and the hub cannot be reached; give a local folder\n"
-    assert done.stderr == wanted
+    set_offline = "not in the local cache, and HF_HUB_OFFLINE is set; unset it, or give a local folder"
+    reason = set_offline if how == "offline" else "the hub cannot be reached; give a local folder"
+    assert done.stderr == f"mtlkit: model someone/other: no such folder, and {reason}\n"
 
 
 NO_SOCKETS = """

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from mtlkit.data.hub import hub_answers, is_network_fault, local_only, quiet
+from mtlkit.data.hub import hub_answers, is_network_fault, local_only, quiet, unreachable
 from mtlkit.data.parquet import class_names
 from mtlkit.data.rows import BadRow, Row, with_nested
 from mtlkit.data.sources.base import Source
@@ -34,7 +34,7 @@ class HubSource(Source):
         except Exception as error:  # its libraries share no class for what the network does
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             if is_network_fault(error) or (isinstance(error, FileNotFoundError) and not hub_answers()):
-                raise NetworkError(f"{self.name}: the hub cannot be reached ({reason}); give a local file") from None
+                raise NetworkError(f"{self.name}: {unreachable('a local file', reason)}") from None
             if isinstance(error, DatasetNotFoundError):
                 raise DataError(f"{self.name}: no such file, folder or Hugging Face data set") from None
             if isinstance(error, (ValueError, FileNotFoundError)):

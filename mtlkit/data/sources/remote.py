@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import IO, Any
 
-from mtlkit.data.hub import is_network_fault, offline
+from mtlkit.data.hub import is_network_fault, offline, unreachable
 from mtlkit.data.readers import READERS, is_data
 from mtlkit.data.sources.base import FilesSource
 from mtlkit.data.sources.splits import Grouped, group
@@ -86,7 +86,7 @@ def file_system(url: str) -> tuple[Any, str]:
     unknown protocol, NetworkError where the host cannot be reached."""
     protocol = url.partition("://")[0].lower()
     if protocol == "hf" and offline():
-        raise NetworkError(f"{url}: offline, as HF_HUB_OFFLINE says; give a local file")
+        raise NetworkError(f"{url}: {unreachable('a local file')}")
     import fsspec
 
     known = sorted(set(fsspec.available_protocols()) - WRAPPERS)

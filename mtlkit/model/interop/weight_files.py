@@ -31,6 +31,7 @@ def weight_files(folder: Path) -> list[Path]:
         except Unreadable as error:
             pickled = sorted(one.name for kind in PICKLES for one in folder.glob(kind))
             reason = f"; {pickled[0]} is no replacement: mtlkit opens no pickle, as it can run any code" if pickled else ""
-            way = "download or convert it to safetensors"
+            missing = not (path.exists() or path.is_symlink())
+            way = "download or convert it to safetensors" if missing else "make it a file that you may read"
             raise IntegrityError(f"{path}: {error}{reason}; {way}") from None
     return paths
