@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.formats.dialect import Dialect
+from mtlkit.data.formats.dialect import USUAL_NAMES, Dialect
 from mtlkit.data.formats.files import COMPRESSIONS, DataFile, split_suffix
 from mtlkit.data.formats.json_rows import read_json, read_json_lines
 from mtlkit.data.formats.lines import is_fasttext, read_lines
+from mtlkit.data.formats.one_column import table_in_text
 from mtlkit.data.formats.recorded import format_suffix, layout_of, recorded_encoding, recorded_suffix
 from mtlkit.data.formats.separated import read_separated
 from mtlkit.data.formats.text import open_lines
@@ -106,5 +107,7 @@ def describe(source: Path | DataFile, encoding: str | None = None, dialect: Dial
             remarks += layout.remarks(str(file))
     elif suffix == ".txt":
         with open_lines(file, encoding) as lines:
-            record = replace(record, format="fasttext" if is_fasttext(lines.peek(1000, 1 << 18)) else "txt")
+            sample = lines.peek(1000, 1 << 18)
+        record = replace(record, format="fasttext" if is_fasttext(sample) else "txt")
+        remarks += [f"{file}: {remark}" for remark in table_in_text(sample, USUAL_NAMES) if record.format == "txt"]
     return record, remarks

@@ -58,7 +58,7 @@ def input_record(
     if isinstance(source, (FolderSource, HubSource)):
         return SourceRecord(address)  # which `read_column` refuses
     record = source.record(encoding)
-    if not recorded or column is not None or record.format == "txt":
+    if column is not None or record.format == "txt":
         return record
     if isinstance(source, FileSource) and _is_parquet(source.path.name):
         with parquet_file(source.path) as opened:

@@ -68,7 +68,7 @@ def input_notes(options: TextOptions, recorded: Sequence[SourceRecord] = ()) -> 
     record = input_record(options.input, options.column, options.encoding, recorded)
     usual = {"csv": ",", "tsv": "\t", "tab": "\t"}.get(record.format or "")
     decided = record.delimiter not in (None, usual) or record.header is False or record.format == "fasttext"
-    decided = decided or record.encoding not in (None, "utf-8") or len(record.text) > 1
+    decided = decided or record.encoding not in (None, "utf-8") or len(record.text) > 1 or bool(record.unused)
     return [*([source_line(record, str(options.input))] if decided else []), *record.remarks]
 
 

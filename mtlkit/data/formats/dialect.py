@@ -10,6 +10,7 @@ from itertools import chain, islice
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.columns import LABEL_NAMES, TEXT_NAMES
 from mtlkit.data.formats.files import DataFile
+from mtlkit.data.formats.one_column import several_in_one
 from mtlkit.data.formats.records import next_record, records
 from mtlkit.data.formats.text import Lines
 from mtlkit.data.pair_columns import PAIR_NAMES
@@ -74,6 +75,8 @@ def find_layout(lines: Lines, file: DataFile, dialect: Dialect, default: str) ->
     if isinstance(first, str):
         raise DataError(f"{file}:{number}: {first}, in the header; if '\"' is an ordinary character here, specify quoting=no")
     warnings = () if quoting or dialect.quoting is False else tuple(_quoted_cells(sample, delimiter))
+    if len(first) == 1 and dialect.delimiter is None:
+        warnings += tuple(several_in_one(sample))
     if dialect.header is False:
         names = tuple(str(place + 1) for place in range(len(first)))
         return Layout(delimiter, quoting, False, names, tuple(range(len(first))), len(first), warnings)
