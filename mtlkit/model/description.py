@@ -97,7 +97,8 @@ def is_foreign(folder: Path) -> bool:
         return True
     path = folder / CONFIG
     try:
-        return "model_type" in parse_object(read_file(path))
+        config = parse_object(read_file(path))
+        return any(key in config for key in ("model_type", "architectures"))
     except Unreadable as error:
         if os.path.lexists(path):
             raise IntegrityError(f"{path}: {error}") from None

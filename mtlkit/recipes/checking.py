@@ -87,7 +87,9 @@ def sentence_transformers_outputs(folder: Path, weights: Weights, texts: Sequenc
 
 
 def difference_from_source(folder: Path, weights: Weights) -> float:
-    """The largest difference of our vectors from what sentence-transformers makes of a Hugging Face folder by its defaults.
+    """The largest difference of our vectors from what sentence-transformers makes of a Hugging Face folder by its defaults, in
+    float32 and of each text alone: settings of a folder may pad so that its neighbours change a text's vector, and say so in a
+    note.
 
     Texts that spell special tokens are left out where they are plain text here. Raises IntegrityError where the two differ, or
     the library does not load the folder.
@@ -98,7 +100,7 @@ def difference_from_source(folder: Path, weights: Weights) -> float:
         spoken = encoder.with_encoding(literal_special_tokens=False)
         texts = [text for text in texts if np.array_equal(encoder.encode([text]).ids, spoken.encode([text]).ids)]
     try:
-        theirs = library_vectors(load_library_model(folder), texts).numpy()
+        theirs = library_vectors(load_library_model(folder), texts, alone=True).numpy()
     except UsageError:
         raise
     except Exception as error:  # of whichever class
@@ -120,13 +122,16 @@ def load_library_model(folder: Path) -> Any:
             f"sentence-transformers, which checks the export, cannot be imported ({error}); reinstall it, or uninstall it"
         ) from error
     with silence():
-        return SentenceTransformer(str(folder), device="cpu", local_files_only=True).float()
+        # where the folder asks for a narrower type, its weights would be rounded to that first
+        exact = {"torch_dtype": torch.float32}
+        return SentenceTransformer(str(folder), device="cpu", local_files_only=True, model_kwargs=exact).float()
 
 
-def library_vectors(model: Any, texts: Sequence[str]) -> torch.Tensor:
-    """What `encode` gives by default, (N, dim)."""
+def library_vectors(model: Any, texts: Sequence[str], *, alone: bool = False) -> torch.Tensor:
+    """What `encode` gives by default, (N, dim); `alone`: of each text by itself."""
+    options = {"batch_size": 1} if alone else {}
     with silence():
-        found: torch.Tensor = model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False)
+        found: torch.Tensor = model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False, **options)
     return found.float()
 
 

@@ -19,6 +19,7 @@ from mtlkit.model.interop.language_model import is_generator
 from mtlkit.model.interop.model_kinds import dropped_head
 from mtlkit.model.interop.modules import MODULES, read_modules
 from mtlkit.model.interop.reading import describe_foreign, read_foreign
+from mtlkit.model.interop.stray_weights import weights_note
 from mtlkit.model.interop.tokenizer_settings import read_tokenizer_settings
 from mtlkit.model.interop.vector_files import check_prompt_end
 from mtlkit.model.multitask import MultiTaskModel
@@ -28,7 +29,7 @@ from mtlkit.runs import TOKENIZER, RunRecord, is_export, verify
 @dataclass(frozen=True)
 class Weights:
     """A model on the CPU in evaluation mode, how it reads texts, and what its run says of itself (None: not ours). `note` says
-    what in a Hugging Face folder is not known to mtlkit, in one line."""
+    what in a Hugging Face folder is not known to mtlkit or not followed, in one line."""
 
     model: MultiTaskModel
     checkpoint: Checkpoint
@@ -53,7 +54,7 @@ def load_weights(path: Path) -> Weights:
         raise UsageError(f"{path} is an ONNX export without weights; run it with --backend onnx, or name the run it came from")
     if is_foreign(path):
         model, checkpoint = read_foreign(path)
-        return Weights(model, checkpoint, _encoder(path, checkpoint), None, _note(path))
+        return Weights(model, checkpoint, _encoder(path, checkpoint), None, _note(path, checkpoint))
     record = verify(path)
     model, checkpoint = load_model(path)
     return Weights(model, checkpoint, _encoder(path, checkpoint), record)
@@ -65,10 +66,11 @@ def head_left_out(path: Path) -> str:
     return dropped_head(read_object(read_modules(path).folder / CONFIG)) if is_foreign(path) else ""
 
 
-def _note(path: Path) -> str:
-    """What of a Hugging Face folder is ignored, in one line."""
-    head = head_left_out(path)
-    return "; ".join(filter(None, [read_modules(path).note, f"{path}: {head} not loaded" if head else ""]))
+def _note(path: Path, checkpoint: Checkpoint) -> str:
+    """What of a Hugging Face folder is ignored or not followed, in one line."""
+    modules, head = read_modules(path), head_left_out(path)
+    weights = weights_note(modules.folder, checkpoint.architecture, read_object(modules.folder / CONFIG))
+    return "; ".join(filter(None, [modules.note, f"{path}: {head} not loaded" if head else "", weights]))
 
 
 def read_encoder(path: Path) -> TextEncoder:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from wrapped import Wrap
 
 from mtlkit.config.inference import ExportOptions
@@ -80,6 +82,35 @@ def test_a_model_trained_from_the_folder_has_the_vectors_of_its_export(wrap: Wra
     outputs = apply_heads(str(tmp_path / "out"), whole.encode(TEXTS, convert_to_tensor=True))["kind"]
     wanted = run.engine.outputs(run.encode(TEXTS), ["kind"])["kind"]
     np.testing.assert_allclose(outputs.numpy(), wanted, atol=1e-4)
+
+
+def lay(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.parametrize(
+    ("file", "values"),
+    [
+        ("config.json", {"dtype": "float16"}),
+        ("tokenizer_config.json", {"padding_side": "left"}),
+        ("tokenizer_config.json", {"model_input_names": ["input_ids"]}),
+    ],
+)
+def test_a_folder_whose_types_or_padding_are_not_followed_is_exported(
+    file: str, values: dict[str, Any], wrap: Wrap, tmp_path: Path
+) -> None:
+    """It is named, and the export is what the folder gives in float32 for each text alone."""
+    folder = wrap("bert")
+    lay(folder / file, **values)
+    done = export(ExportOptions(model=str(folder), out=tmp_path / "out"))
+    assert f"{file}: {next(iter(values))} " in done.note
+    assert done.from_source is not None
+    assert done.from_source <= 1e-5
+    alone = sentence_transformers.SentenceTransformer(
+        str(folder), device="cpu", local_files_only=True, model_kwargs={"torch_dtype": torch.float32}
+    ).encode(TEXTS, batch_size=1)
+    np.testing.assert_allclose(library(tmp_path / "out").encode(TEXTS), alone, atol=1e-5)
+    np.testing.assert_allclose(load(folder).embed(TEXTS), alone, atol=1e-5)
 
 
 def test_an_export_of_a_folder_that_is_read_otherwise_is_refused(

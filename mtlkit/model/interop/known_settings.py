@@ -1,29 +1,36 @@
-"""What each file and key beside the weights of a Hugging Face folder means here: obeyed, harmless or refused.
+"""What each file and key beside the weights of a Hugging Face folder means here: obeyed, harmless, noted or refused.
 
 A key is `obeyed` where mtlkit computes what the library that wrote it computes, `harmless` where no vector of
-`SentenceTransformer(folder).encode(texts)` depends on it, and `refused` where one does and mtlkit cannot follow. A key that is
-in no table is mentioned once. To support a setting, change its entry here and obey it where its file is read.
+`SentenceTransformer(folder).encode(texts)` depends on it, and `refused` where one does and mtlkit cannot follow. It is `noted`,
+in one line, where vectors depend on it only by rounding, or only by the other texts of a batch. A key that is in no table is
+mentioned once. To support a setting, change its entry here and obey it where its file is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from mtlkit.errors import IntegrityError, listed
 
-Use = Literal["obeyed", "harmless", "refused"]
+Use = Literal["obeyed", "harmless", "noted", "refused"]
 
 
 @dataclass(frozen=True)
 class Known:
-    """A file or a key that is known. `why` says what a refused one would change; with a value in `neutral` it changes nothing."""
+    """A file or a key that is known. `why` says what a refused one would change, or what is done in place of a noted one; with a
+    value in `neutral`, or a list that holds `needed`, it changes nothing."""
 
     use: Use
     why: str = ""
     neutral: tuple[Any, ...] = (None,)
+    needed: str = ""
+
+    def changes(self, value: Any) -> bool:
+        """Whether a value would change what is computed."""
+        return value not in self.neutral and not (self.needed and isinstance(value, list) and self.needed in value)
 
 
 Keys = Mapping[str, Known]
@@ -39,6 +46,10 @@ def refused(why: str, *neutral: Any) -> Known:
     return Known("refused", why, (None, *neutral))
 
 
+ALONE = "each text is computed as if alone, whatever it is batched with"
+IN_FLOAT32 = Known("noted", "computed in float32", (None, "float32", "torch.float32", "float64", "torch.float64", "auto"))
+PADDING_SIDE = Known("noted", ALONE, (None, "right"))
+
 # --- sentence-transformers ---------------------------------------------------------------------------------------------------
 SENTENCE_TRANSFORMERS = "config_sentence_transformers.json"
 # Names of the file that sets the longest text, as sentence-transformers tries them in turn; the first that is not empty counts.
@@ -51,6 +62,10 @@ SENTENCE_TRANSFORMERS_KEYS: Keys = {
     **keys("obeyed", "prompts default_prompt_name similarity_fn_name truncate_dim"),
     **keys("harmless", "__version__ requirements"),
     "model_type": refused("another kind of model", "SentenceTransformer"),
+}
+MODULE_ENTRY_KEYS: Keys = {  # of each module in modules.json
+    **keys("obeyed", "name path type"),
+    **keys("harmless", "idx kwargs"),  # the second names arguments of encode() that the module takes, which nobody gives
 }
 TEXT_ONLY = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
 LENGTH_KEYS: Keys = {
@@ -68,7 +83,8 @@ LENGTH_KEYS: Keys = {
 }
 PROCESSOR_KEYS: Keys = {  # of processor_kwargs and tokenizer_args
     **keys("obeyed", "model_max_length"),
-    **keys("harmless", "padding_side use_fast trust_remote_code"),
+    **keys("harmless", "use_fast trust_remote_code"),
+    "padding_side": PADDING_SIDE,
 }
 POOLING_KEYS: Keys = {
     **keys("obeyed", "pooling_mode include_prompt pooling_mode_cls_token pooling_mode_max_tokens pooling_mode_mean_tokens"),
@@ -96,9 +112,11 @@ TOKENIZER_KEYS: Keys = {
     **keys("obeyed", "additional_special_tokens extra_special_tokens model_specific_special_tokens"),
     **keys("harmless", "name_or_path _name_or_path special_tokens_map_file tokenizer_file vocab_file merges_file"),
     **keys("harmless", "never_split do_basic_tokenize errors legacy chat_template processor_class backend is_local"),
-    **keys("harmless", "padding_side padding pad_to_multiple_of pad_token_type_id model_input_names auto_map use_fast"),
+    **keys("harmless", "padding pad_to_multiple_of pad_token_type_id auto_map use_fast"),
     **keys("harmless", "max_length stride truncation truncation_strategy clean_up_tokenization_spaces sp_model_kwargs"),
     **keys("harmless", "trim_offsets local_files_only verbose token_type_ids_pattern init_inputs return_token_type_ids"),
+    "padding_side": PADDING_SIDE,
+    "model_input_names": Known("noted", ALONE, needed="attention_mask"),  # without a mask, padding is read as text
 }
 SPECIAL_TOKENS_KEYS: Keys = {
     "*_token": Known("obeyed"),
@@ -114,7 +132,7 @@ CONFIG_KEYS: Keys = {
     **keys("obeyed", "dim n_layers n_heads hidden_dim dropout activation"),
     **keys("obeyed", "n_embd n_layer n_head n_inner n_positions layer_norm_epsilon resid_pdrop activation_function"),
     **keys("obeyed", "scale_attn_by_inverse_layer_idx reorder_and_upcast_attn emb_layer_norm_before token_dropout"),
-    **keys("harmless", "_name_or_path name_or_path transformers_version torch_dtype dtype use_cache initializer_range"),
+    **keys("harmless", "_name_or_path name_or_path transformers_version use_cache initializer_range"),
     **keys("harmless", "attention_probs_dropout_prob classifier_dropout gradient_checkpointing directionality auto_map"),
     **keys("harmless", "pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type"),
     **keys("harmless", "id2label label2id problem_type num_labels finetuning_task task_specific_params"),
@@ -127,6 +145,8 @@ CONFIG_KEYS: Keys = {
     **keys("harmless", "tie_weights_ n_ctx attn_pdrop embd_pdrop is_folding_model esmfold_config vocab_list"),
     **keys("harmless", "max_length min_length do_sample early_stopping num_beams temperature top_k top_p"),
     **keys("harmless", "repetition_penalty length_penalty no_repeat_ngram_size num_return_sequences tokenizer_class"),
+    "torch_dtype": IN_FLOAT32,
+    "dtype": IN_FLOAT32,
     "pruned_heads": refused("fewer attention heads in some blocks", {}, []),
     "quantization_config": refused("weights that are stored in another way"),
 }
@@ -158,10 +178,19 @@ def check_keys(path: Path, values: Mapping[str, Any], known: Keys, inside: str =
         rule = known.get(key) or (known.get("*_token") if key.endswith("_token") else None)
         if rule is None:
             unknown.append(f"{inside}{key}")
-        if rule is not None and rule.use == "refused" and value not in rule.neutral:
-            shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:60] + "..."
-            raise IntegrityError(f"{path}: {inside}{key} {shown} is not supported ({rule.why})")
+        elif rule.use == "refused" and rule.changes(value):
+            raise IntegrityError(f"{path}: {inside}{key} {_shown(value)} is not supported ({rule.why})")
     return unknown
+
+
+def noted(values: Mapping[str, Any], known: Keys, inside: str = "") -> list[str]:
+    """What is done in place of keys that are not followed, such as "dtype 'float16' (computed in float32)"."""
+    rules = {key: known[key] for key in values if key in known and known[key].use == "noted"}
+    return [f"{inside}{key} {_shown(values[key])} ({rule.why})" for key, rule in rules.items() if rule.changes(values[key])]
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if len(repr(value)) <= 60 else repr(value)[:60] + "..."
 
 
 def check_files(folder: Path) -> list[str]:
@@ -177,3 +206,24 @@ def unknown_note(folder: Path, unknown: Mapping[str, Iterable[str]]) -> str:
     """One line about keys by file, and files under "", that no table knows; empty where there are none."""
     named = [f"{file} ({listed(found, 6)})" if file else listed(found, 6) for file, found in unknown.items() if found]
     return f"{folder}: not known to mtlkit, ignored: {'; '.join(named)}" if named else ""
+
+
+@dataclass
+class Mentions:
+    """What one line says of the files of a folder: keys by file, and files under "", that no table knows, and keys that are known
+    and not followed."""
+
+    folder: Path
+    unknown: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def look(self, path: Path, values: Mapping[str, Any], known: Keys, inside: str = "") -> None:
+        """Holds what a file says, or what is under one of its keys, against a table. Raises IntegrityError for a refused key."""
+        name = path.relative_to(self.folder).as_posix()
+        self.unknown.setdefault(name, []).extend(check_keys(path, values, known, inside))
+        self.notes += [f"{name}: {note}" for note in noted(values, known, inside)]
+
+    def line(self) -> str:
+        """Empty where there is nothing to say."""
+        notes = f"{self.folder}: not followed: {'; '.join(self.notes)}" if self.notes else ""
+        return "; ".join(filter(None, [unknown_note(self.folder, self.unknown), notes]))

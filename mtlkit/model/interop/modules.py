@@ -15,17 +15,18 @@ from mtlkit.model.interop.json_files import inside, read_json, read_object, read
 from mtlkit.model.interop.known_settings import (
     LENGTH_FILES,
     LIBRARY,
+    MODULE_ENTRY_KEYS,
     MODULE_KEYS,
+    PROCESSOR_KEYS,
     READ_BY_KEY,
     SENTENCE_TRANSFORMERS,
     SENTENCE_TRANSFORMERS_KEYS,
+    Mentions,
     check_files,
-    check_keys,
-    unknown_note,
 )
-from mtlkit.model.interop.text_length import longest_text, truncation_of
+from mtlkit.model.interop.text_length import KEYWORDS, length_settings, longest_text, stored_padding, truncation_of
 from mtlkit.model.interop.vector_files import read_vector_settings, write_vector_settings
-from mtlkit.runs import write_json
+from mtlkit.runs import TOKENIZER, write_json
 
 MODULES, TOKENIZER_CONFIG = "modules.json", "tokenizer_config.json"
 POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "first"}
@@ -44,7 +45,7 @@ THEIR_MODULES = "sentence_transformers.models."  # where all versions find their
 @dataclass(frozen=True)
 class Modules:
     """What sentence-transformers puts around a transformer: where that is, pooling, scaling, the longest text, and the folder of
-    the weights that a weighted mean has. `note` names settings that are not known, in one line."""
+    the weights that a weighted mean has. `note` names settings that are not known or not followed, in one line."""
 
     folder: Path
     pooling: Pooling = "mean"
@@ -62,18 +63,18 @@ def read_modules(folder: Path) -> Modules:
     Raises IntegrityError for a module or a setting that is not supported.
     """
     if not (folder / MODULES).is_file():
-        note = unknown_note(folder, _check_settings(folder, folder, bare=True))
+        note = _check_settings(folder, folder, bare=True).line()
         _check_bare_pooling(folder / CONFIG)
         return Modules(folder, max_length=longest_text(folder, bare=True), truncate=truncation_of(folder), note=note)
     listing = _listed(folder)
     _check_order(folder / MODULES, [kind for kind, _ in listing])
     places = dict(listing)
-    unknown = _check_settings(folder, places["Transformer"])
+    mentions = _check_settings(folder, places["Transformer"])
     for kind, path in listing[1:]:
         if path != places["Transformer"]:
-            file = path / CONFIG
-            found = check_keys(file, read_optional(file), MODULE_KEYS[kind])
-            unknown |= {file.relative_to(folder).as_posix(): found}
+            mentions.look(path / CONFIG, read_optional(path / CONFIG), MODULE_KEYS[kind])
+    for entry in read_json(folder / MODULES):
+        mentions.look(folder / MODULES, entry, MODULE_ENTRY_KEYS)
     word_weights = places.get("WordWeights")
     return Modules(
         places["Transformer"],
@@ -83,13 +84,14 @@ def read_modules(folder: Path) -> Modules:
         truncation_of(places["Transformer"]),
         word_weights,
         read_vector_settings(folder, places["Pooling"] / CONFIG),
-        unknown_note(folder, unknown),
+        mentions.line(),
     )
 
 
 def _listed(folder: Path) -> list[tuple[str, Path]]:
     """Kind and folder of each module in modules.json."""
     modules, found = read_json(folder / MODULES), []
+    names: set[str] = set()
     for module in modules if isinstance(modules, list) else [modules]:
         kind, place = (module.get("type"), module.get("path", "")) if isinstance(module, dict) else (None, None)
         if not isinstance(kind, str) or not isinstance(place, str):
@@ -98,6 +100,10 @@ def _listed(folder: Path) -> list[tuple[str, Path]]:
         if name not in SUPPORTED or not kind.startswith(LIBRARY):
             shown = name if kind.startswith(LIBRARY) else kind
             raise IntegrityError(f"{folder / MODULES}: module '{shown}' is not supported; supported: {listed(SUPPORTED)}")
+        key = module.get("name")
+        if key is not None and repr(key) in names:  # of which the library keeps the last module alone
+            raise IntegrityError(f"{folder / MODULES}: two modules have the name {key!r}; give each a name of its own")
+        names.add(repr(key))
         found.append((name, inside(folder, place, MODULES)))
     return found
 
@@ -109,25 +115,33 @@ def module_folders(folder: Path) -> list[Path]:
 
 def _check_order(path: Path, kinds: list[str]) -> None:
     """A transformer, its pooling, then what is done with vectors. In another order modules would work on other things."""
+    if not kinds:
+        raise IntegrityError(f"{path}: lists no modules; it needs a Transformer and its Pooling")
     before = [kind for kind in kinds if kind not in ("Normalize", "Dropout")]
     if before not in (["Transformer", "Pooling"], ["Transformer", "WordWeights", "Pooling"]) or kinds[: len(before)] != before:
         raise IntegrityError(
-            f"{path}: the modules {listed(kinds) or 'none'} are not supported; supported: Transformer, WordWeights (or not), "
+            f"{path}: the modules {listed(kinds)} are not supported; supported: Transformer, WordWeights (or not), "
             "Pooling, then Normalize and Dropout"
         )
 
 
-def _check_settings(folder: Path, transformer: Path, *, bare: bool = False) -> dict[str, list[str]]:
-    """Every file that is read by key, held against the table; unknown keys by file. Raises IntegrityError for a refused one."""
-    unknown = {"": [*check_files(folder), *(check_files(transformer) if transformer != folder else [])]}
+def _check_settings(folder: Path, transformer: Path, *, bare: bool = False) -> Mentions:
+    """Every file that is read by key, held against the table. Raises IntegrityError for a refused key."""
+    mentions = Mentions(folder, {"": [*check_files(folder), *(check_files(transformer) if transformer != folder else [])]})
     for name, keys in READ_BY_KEY.items():
         path = transformer / name
         if not (bare and name in LENGTH_FILES):
-            unknown[path.relative_to(folder).as_posix()] = check_keys(path, read_optional(path), keys)
+            mentions.look(path, read_optional(path), keys)
+    padding = stored_padding(transformer)
+    mentions.look(transformer / TOKENIZER, {} if padding is None else {"padding_side": padding}, PROCESSOR_KEYS)
     if not bare:
         path = folder / SENTENCE_TRANSFORMERS
-        unknown[path.name] = check_keys(path, read_optional(path), SENTENCE_TRANSFORMERS_KEYS)
-    return unknown
+        mentions.look(path, read_optional(path), SENTENCE_TRANSFORMERS_KEYS)
+        path, settings = length_settings(transformer)
+        for name in KEYWORDS:
+            if isinstance(settings.get(name), dict):
+                mentions.look(path, settings[name], PROCESSOR_KEYS, f"{name}.")
+    return mentions
 
 
 def _check_bare_pooling(path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
 
+from mtlkit.model.description import CONFIG
 from mtlkit.model.interop.families import Family
 from mtlkit.model.weight_checks import usable
+
+OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in files that once came from TensorFlow
 
 
 def their_names(family: Family, name: str) -> list[str]:
@@ -19,6 +22,28 @@ def their_names(family: Family, name: str) -> list[str]:
     _, place, part = module.split(".", 2)
     parts = family.qkv if part == "attention.qkv" else (family.inner[part],)
     return [f"{family.block.format(place)}.{one}.{kind}" for one in parts]
+
+
+def bare_names(family: Family, stored: Iterable[str]) -> dict[str, str]:
+    """What a bare model calls the tensors of a file, which may be those of a whole model: without its prefix, and with the names
+    of today. Those outside of the bare model are left out."""
+    today = {}
+    for name in stored:
+        old = next((old for old in OLD_NAMES if name.endswith(old)), "")
+        today[name] = name.removesuffix(old) + OLD_NAMES[old] if old else name
+    tokens = f"{family.names['tokens']}.weight"
+    prefix = next((name.removesuffix(tokens) for name in today.values() if name.endswith(tokens)), "")
+    return {name: new.removeprefix(prefix) for name, new in today.items() if new.startswith(prefix)}
+
+
+def check_shapes(family: Family, shapes: Mapping[str, torch.Size], theirs: Mapping[str, Tensor], pad_id: int) -> None:
+    """Raises ValueError for a tensor of a file that has another shape than our weights, whose `shapes` are given by name, need;
+    the names and shapes are those of the file."""
+    for name, shape in shapes.items():
+        for one, wanted in theirs_from(family, name, torch.empty(shape, device="meta"), pad_id).items():
+            if one in theirs and theirs[one].shape != wanted.shape and one != f"{family.token_types}.weight":
+                sizes = [" x ".join(map(str, tensor.shape)) or "a single number" for tensor in (theirs[one], wanted)]
+                raise ValueError(f"{one} is {sizes[0]}, and by {CONFIG} it is {sizes[1]}")
 
 
 def ours_from(family: Family, name: str, theirs: Mapping[str, Tensor], pad_id: int) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mtlkit.config.architecture import LARGEST, Architecture, Encoding, Stage
 from mtlkit.config.plain import build
-from mtlkit.errors import IntegrityError, UsageError, listed, suggest
+from mtlkit.errors import IntegrityError, UsageError, listed
 from mtlkit.model.checkpoint import Uninitialised
 from mtlkit.model.description import CONFIG, Checkpoint
 from mtlkit.model.encoder import Encoder
@@ -24,15 +24,14 @@ from mtlkit.model.interop.head_files import read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.interop.model_kinds import check_kind
 from mtlkit.model.interop.modules import Modules, read_modules
-from mtlkit.model.interop.names import ours_from
+from mtlkit.model.interop.names import bare_names, check_shapes, ours_from
+from mtlkit.model.interop.stray_weights import check_adapters
 from mtlkit.model.interop.tokenizer_settings import literal_special_tokens
 from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.model.interop.word_weights import TOKEN_WEIGHTS, read_word_weights
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_checks import UnusableWeight
 from mtlkit.runs import diagnose
-
-OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in files that once came from TensorFlow
 
 
 def read_foreign(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
@@ -47,7 +46,9 @@ def read_foreign(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
             raise ValueError(f"{checkpoint.architecture.layers} blocks where there are {len(theirs)} weights")
         with torch.device("meta"), Uninitialised():
             encoder = Encoder(checkpoint.architecture)
-        ours = {name: ours_from(family, name, theirs, pad_id) for name in encoder.state_dict() if name != TOKEN_WEIGHTS}
+        shapes = {name: weight.shape for name, weight in encoder.state_dict().items() if name != TOKEN_WEIGHTS}
+        check_shapes(family, shapes, theirs, pad_id)
+        ours = {name: ours_from(family, name, theirs, pad_id) for name in shapes}
         if modules.word_weights is not None:
             ours[TOKEN_WEIGHTS] = read_word_weights(modules.word_weights, checkpoint.architecture.vocab_size)
         encoder.load_state_dict(ours, assign=True)
@@ -93,10 +94,15 @@ def _describe(folder: Path) -> tuple[Modules, Family, int, Checkpoint]:
 
 def family_of(config: Mapping[str, Any], place: Path) -> Family:
     """The family of a config.json. Raises IntegrityError with those that are supported."""
-    kind = str(config.get("model_type", config.get("architectures", "none")))
+    kind = str(config.get("model_type") or "")
+    if not kind:
+        named = config.get("architectures")
+        classes = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
+        fitting = (kind for kind, family in FAMILIES.items() if family.model_class in classes)
+        way = next((f'add "model_type": "{kind}"' for kind in fitting), f"supported: {listed(FAMILIES)}")
+        raise IntegrityError(f"{place}: model_type is missing, so the architecture is not known; {way}")
     if kind not in FAMILIES:
-        known = listed(FAMILIES)
-        raise IntegrityError(f"{place}: architecture '{kind}' is not supported; supported: {known}{suggest(kind, FAMILIES)}")
+        raise IntegrityError(f"{place}: architecture '{kind}' is not supported; supported: {listed(FAMILIES)}")
     family = FAMILIES[kind]
     for key, wanted in family.demands.items():
         found = config.get(key, DEFAULTS[kind][key])
@@ -117,6 +123,9 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: Modules, p
     try:
         values["activation"] = ACTIVATION_NAMES[activation]
         values["max_length"] -= pad_id + 1 if family.shifted else 0
+        if values["dim"] % values["heads"]:
+            keys = f"{family.keys['dim']} {values['dim']}", f"{family.keys['heads']} {values['heads']}"
+            raise ValueError(f"{keys[0]} is not a multiple of {keys[1]}")
         if values.get("embedding_dim") == values["dim"]:
             del values["embedding_dim"]
         ours = {
@@ -128,7 +137,7 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: Modules, p
             "family": kind,
         }
         return build(Architecture, {"epsilon": 1e-12, **values, **ours})
-    except (KeyError, TypeError, ValueError, UsageError) as error:
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, UsageError) as error:
         raise IntegrityError(f"{place}: incomplete or damaged ({error})") from None
 
 
@@ -140,8 +149,5 @@ def _weights(folder: Path, family: Family) -> dict[str, Tensor]:
             found |= load_file(path)
         except (OSError, SafetensorError, KeyError) as error:  # the last for a type of numbers that this torch does not know
             raise IntegrityError(f"{path}: {diagnose(path) or f'not safetensors that can be read ({error})'}") from None
-    for old, new in OLD_NAMES.items():
-        found = {name.removesuffix(old) + new if name.endswith(old) else name: weight for name, weight in found.items()}
-    tokens = f"{family.names['tokens']}.weight"
-    prefix = next((name.removesuffix(tokens) for name in found if name.endswith(tokens)), "")
-    return {name.removeprefix(prefix): weight for name, weight in found.items() if name.startswith(prefix)}
+    check_adapters(folder, found)
+    return {bare: found[name] for name, bare in bare_names(family, found).items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mtlkit.model.interop.known_settings import LENGTH_FILES, PROCESSOR_KEYS, ch
 UNLIMITED = 1_000_000  # a tokenizer without a limit says so with a number far above this
 LARGEST = 2**28  # bytes of a tokenizer.json
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
+KEYWORDS = ("processor_kwargs", "tokenizer_args")  # of the file that sets the longest text: what overrides the tokenizer's own
 SIDES: dict[str, Truncation] = {"right": "head", "left": "tail"}
 
 
@@ -31,7 +33,7 @@ def longest_text(folder: Path, *, bare: bool = False) -> int | None:
     the tokenizer alone sets it. Raises IntegrityError."""
     path, settings = length_settings(folder) if not bare else (folder, {})
     found: list[tuple[Path, str, Any]] = []
-    for name in ("processor_kwargs", "tokenizer_args"):
+    for name in KEYWORDS:
         arguments = settings.get(name) or {}
         if not isinstance(arguments, dict):
             raise IntegrityError(f"{path}: damaged ({name} is no object)")
@@ -54,7 +56,7 @@ def longest_text(folder: Path, *, bare: bool = False) -> int | None:
 def truncation_of(folder: Path) -> Truncation:
     """Which end of a long text stays: what the tokenizer's configuration says, else the truncation stored in tokenizer.json.
     Raises IntegrityError."""
-    side = read_optional(folder / TOKENIZER_CONFIG).get("truncation_side") or _stored_side(folder / TOKENIZER) or "right"
+    side = read_optional(folder / TOKENIZER_CONFIG).get("truncation_side") or _stored_side(folder, "truncation") or "right"
     if not isinstance(side, str) or side not in SIDES:
         raise IntegrityError(
             f"{folder / TOKENIZER_CONFIG}: truncation_side {side!r} is not supported; supported: {listed(SIDES)}"
@@ -62,11 +64,27 @@ def truncation_of(folder: Path) -> Truncation:
     return SIDES[side]
 
 
-def _stored_side(path: Path) -> str | None:
-    """The side that tokenizer.json itself cuts, where it says that. A large file is parsed only where it might say "Left"."""
-    try:
-        content = read_file(path, LARGEST)
-        stored = parse_object(content).get("truncation") if b'"Left"' in content else None
-    except (Unreadable, ValueError):  # told when the tokenizer is loaded
+def stored_padding(folder: Path) -> str | None:
+    """The side that tokenizer.json pads, "left" or "right", where nothing beside it says another one."""
+    if read_optional(folder / TOKENIZER_CONFIG).get("padding_side") is not None:
         return None
-    return str(stored.get("direction", "")).lower() if isinstance(stored, dict) else None
+    return _stored_side(folder, "padding")
+
+
+def _stored_side(folder: Path, key: str) -> str | None:
+    """The side that tokenizer.json itself cuts or pads, where it says that."""
+    path = folder / TOKENIZER
+    try:
+        about = path.stat()
+        return dict(_stored_sides(path, about.st_size, about.st_mtime_ns)).get(key)
+    except (OSError, Unreadable, ValueError):  # told when the tokenizer is loaded
+        return None
+
+
+@lru_cache(maxsize=8)
+def _stored_sides(path: Path, _size: int, _changed: int) -> tuple[tuple[str, str], ...]:
+    """The sides by key. A large file is parsed once, and only where it might say "Left"."""
+    content = read_file(path, LARGEST)
+    values = parse_object(content) if b'"Left"' in content else {}
+    stored = {key: values.get(key) for key in ("truncation", "padding")}
+    return tuple((key, str(value.get("direction", "")).lower()) for key, value in stored.items() if isinstance(value, dict))

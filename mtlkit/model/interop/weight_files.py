@@ -1,13 +1,15 @@
-"""Which files hold the weights of a Hugging Face folder, and what is in them by name, type and shape. Read without torch."""
+"""Which files hold the weights of a Hugging Face folder, and what is in them by name and type. Read without torch."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from mtlkit.config.small_files import Unreadable, check_file
 from mtlkit.errors import IntegrityError
 from mtlkit.model.interop.json_files import inside, read_object
-from mtlkit.runs import WEIGHTS
+from mtlkit.runs import WEIGHTS, diagnose
 
 INDEX = "model.safetensors.index.json"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
@@ -35,3 +37,18 @@ def weight_files(folder: Path) -> list[Path]:
             way = "download or convert it to safetensors" if missing else "make it a file that you may read"
             raise IntegrityError(f"{path}: {error}{reason}; {way}") from None
     return paths
+
+
+def stored_types(folder: Path) -> dict[str, str]:
+    """The tensors of a folder by name, each with its type of numbers, such as F32, from the heads of the files alone.
+
+    Raises IntegrityError.
+    """
+    found: dict[str, str] = {}
+    for path in weight_files(folder):
+        try:
+            with safe_open(path, "numpy") as file:
+                found |= {name: str(file.get_slice(name).get_dtype()) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        except (OSError, SafetensorError) as error:
+            raise IntegrityError(f"{path}: {diagnose(path) or f'not safetensors that can be read ({error})'}") from None
+    return found

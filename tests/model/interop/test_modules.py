@@ -91,6 +91,54 @@ def test_other_modules_and_orders_are_refused(kinds: tuple[str, ...], named: str
         read_modules(make(tmp_path, *kinds))
 
 
+def test_modules_that_take_each_others_place_or_are_not_there_are_refused(tmp_path: Path) -> None:
+    """sentence-transformers keeps one module of a name."""
+    folder = make(tmp_path)
+    listing = json.loads((folder / "modules.json").read_text())
+    write(folder / "modules.json", [{**module, "name": "0"} for module in listing])
+    with pytest.raises(IntegrityError, match=r"modules\.json: two modules have the name '0'"):
+        read_modules(folder)
+    write(folder / "modules.json", [])
+    with pytest.raises(IntegrityError, match=r"modules\.json: lists no modules"):
+        read_modules(folder)
+
+
+LEFT = {"direction": "Left", "pad_id": 0}
+
+
+@pytest.mark.parametrize(
+    ("files", "noted"),
+    [
+        (
+            {"config": {"model_type": "bert", "torch_dtype": "float16"}},
+            "config.json: torch_dtype 'float16' (computed in float32)",
+        ),
+        ({"config": {"model_type": "bert", "dtype": "bfloat16"}}, "config.json: dtype 'bfloat16' (computed in float32)"),
+        (
+            {"tokenizer_config": {"padding_side": "left"}},
+            "tokenizer_config.json: padding_side 'left' (each text is computed as if",
+        ),
+        ({"tokenizer_config": {"model_input_names": ["input_ids"]}}, "model_input_names ['input_ids'] (each text"),
+        ({"sentence_bert_config": {"processor_kwargs": {"padding_side": "left"}}}, "processor_kwargs.padding_side 'left' (each"),
+        ({"tokenizer": {"padding": LEFT}}, "tokenizer.json: padding_side 'left' (each text"),
+    ],
+)
+def test_settings_that_are_not_followed_are_mentioned_by_name(files: dict[str, Any], noted: str, tmp_path: Path) -> None:
+    note = read_modules(make(tmp_path, **files)).note
+    assert noted in note
+    assert "\n" not in note
+
+
+def test_settings_that_change_nothing_are_not_mentioned(tmp_path: Path) -> None:
+    folder = make(
+        tmp_path,
+        config={"model_type": "bert", "torch_dtype": "float32", "dtype": None},
+        tokenizer_config={"padding_side": "right", "model_input_names": ["input_ids", "attention_mask"]},
+        tokenizer={"padding": LEFT},  # which the file beside it overrules
+    )
+    assert read_modules(folder).note == ""
+
+
 def test_code_of_the_folder_is_refused_whatever_its_name(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match=r"module 'custom_code\.Transformer' is not supported"):
         read_modules(make(tmp_path, prefix="custom_code."))
@@ -169,8 +217,16 @@ def test_unknown_settings_are_mentioned_in_one_line(tmp_path: Path) -> None:
         sentence_bert_config={"max_seq_length": 16, "scent": 3},
         strange={},
     )
+    listing = json.loads((folder / "modules.json").read_text())
+    write(folder / "modules.json", [{**listing[0], "kwargs": []}, {**listing[1], "weight": 2}])
     note = read_modules(folder).note
-    for name in ("strange.json", "1_Pooling/config.json (shiny)", "config_sentence_transformers.json (flavour)", "(scent)"):
+    for name in (
+        "strange.json",
+        "1_Pooling/config.json (shiny)",
+        "config_sentence_transformers.json (flavour)",
+        "(scent)",
+        "modules.json (weight)",
+    ):
         assert name in note
     assert "\n" not in note
 
