@@ -78,6 +78,7 @@ def make_encoder(
     """The same of a tokenizer that is loaded already."""
     with located(path):
         encoder = TextEncoder(tokenizer, encoding, vocab_size)
+        encoder.path = path
         return encoder if vectors is None else encoder.with_prompt(vectors.prompt(), pooled=vectors.include_prompt)
 
 
@@ -85,7 +86,7 @@ class TextEncoder:
     """A tokenizer with a length and a way to cut. The same text gives the same ids, alone or among others.
 
     `cut` counts the texts so far that did not fit. `prompt` is put before every text; `skip` of its tokens, the first one of all
-    among them, are left out of the pooling."""
+    among them, are left out of the pooling. `path` is the file that the tokenizer came from, for messages."""
 
     def __init__(self, tokenizer: Tokenizer, encoding: Encoding, rows: int | None = None) -> None:
         """`rows`: how many tokens the model has embeddings for; None: all of the tokenizer's."""
@@ -93,6 +94,7 @@ class TextEncoder:
         self.encoding = encoding
         self.rows = rows
         self.cut = 0
+        self.path: Path | None = None
         self.prompt, self.pools_prompt, self.skip = "", True, 0
         with library_errors("the tokenizer cannot be used"):
             self._growth = check_tokenizer(tokenizer)
@@ -168,9 +170,12 @@ class TextEncoder:
         """Raises IntegrityError for a token beyond the embedding."""
         if self.rows is not None and self._largest >= self.rows and len(ids) and ids.max() >= self.rows:
             number = int(ids[ids >= self.rows][0])
+            added = self.tokenizer.get_added_tokens_decoder().get(number)  # spelt as it was added
+            token = added.content if added is not None else self.tokenizer.id_to_token(number)
             raise IntegrityError(
-                f"token {self.tokenizer.id_to_token(number)!r} of the tokenizer has the id {number}, "
-                f"and the model has embeddings for {self.rows:,} tokens; the tokenizer is that of another model"
+                f"{f'{self.path}: ' if self.path else ''}token {token!r} has the id {number:,}, and the model has embeddings for "
+                f"{self.rows:,} tokens; the tokenizer is that of another model, or tokens were added to it without "
+                "model.resize_token_embeddings(len(tokenizer)); save both again"
             )
         return ids
 

@@ -39,7 +39,11 @@ def read_ends(tokenizer: Tokenizer) -> tuple[int, int]:
     """The tokens before and after every text. Raises IntegrityError where that is not one each."""
     ends = tokenizer.encode("").ids
     if len(ends) != 2:
-        raise IntegrityError(f"the tokenizer puts {len(ends)} tokens around a text instead of a first and a last one")
+        count = "1 token" if len(ends) == 1 else f"{len(ends)} tokens"
+        raise IntegrityError(
+            f"the tokenizer puts {count} around a text; supported is one before and one after it, such as BERT's [CLS] and [SEP] "
+            "(that of plain GPT-2 puts none); name a model with such a tokenizer"
+        )
     text, inner = tokenizer.encode("a"), tokenizer.encode("a", add_special_tokens=False)
     if text.ids != [ends[0], *inner.ids, ends[1]]:
         raise IntegrityError("the tokenizer's post-processor does not put the text between its first and last token")

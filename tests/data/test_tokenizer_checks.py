@@ -96,7 +96,16 @@ def test_more_tokens_than_embeddings_are_fine_until_a_text_has_one(tmp_path: Pat
     wordpiece().save(str(path))
     encoder = open_encoder(path, Encoding(8), 4)
     assert encoder.encode(["a", "a a"]).ids.tolist() == [1, 3, 2, 1, 3, 3, 2]
-    with pytest.raises(IntegrityError, match=r"token 'guitar' .* has the id 4, .* embeddings for 4 tokens"):
+    with pytest.raises(IntegrityError, match=r"tokenizer\.json: token 'guitar' has the id 4, .* for 4 tokens; .*another model"):
         encoder.encode(["a", "a guitar"])
-    with pytest.raises(IntegrityError, match=r"tokenizer\.json: token '\[SEP\]' .* has the id 2"):
+    with pytest.raises(IntegrityError, match=r"tokenizer\.json: token '\[SEP\]' has the id 2"):
         open_encoder(path, Encoding(8), 2)  # every text has that one
+
+
+def test_a_token_that_was_added_without_an_embedding_is_named_as_it_was_added(tmp_path: Path) -> None:
+    path, tokenizer = tmp_path / "tokenizer.json", wordpiece()
+    tokenizer.add_tokens(["[NEW1]"])
+    tokenizer.save(str(path))
+    encoder = open_encoder(path, Encoding(8), 5).with_encoding(literal_special_tokens=False)
+    with pytest.raises(IntegrityError, match=r"tokenizer\.json: token '\[NEW1\]' has the id 5, .*resize_token_embeddings"):
+        encoder.encode(["a [NEW1] guitar"])

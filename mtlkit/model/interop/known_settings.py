@@ -139,12 +139,13 @@ CONFIG_KEYS: Keys = {
     **keys("harmless", "bos_token_id eos_token_id sep_token_id cls_token_id mask_token_id decoder_start_token_id"),
     **keys("harmless", "output_past output_attentions output_hidden_states return_dict torchscript tie_word_embeddings"),
     **keys("harmless", "is_encoder_decoder cross_attention_hidden_size chunk_size_feed_forward rope_theta"),
-    **keys("obeyed", "add_cross_attention scale_attn_weights"),
+    **keys("obeyed", "add_cross_attention scale_attn_weights is_causal"),
     **keys("harmless", "summary_type summary_use_proj summary_activation summary_first_dropout summary_last_dropout"),
     **keys("harmless", "summary_proj_to_labels attention_dropout qa_dropout seq_classif_dropout sinusoidal_pos_embds"),
     **keys("harmless", "tie_weights_ n_ctx attn_pdrop embd_pdrop is_folding_model esmfold_config vocab_list"),
     **keys("harmless", "max_length min_length do_sample early_stopping num_beams temperature top_k top_p"),
     **keys("harmless", "repetition_penalty length_penalty no_repeat_ngram_size num_return_sequences tokenizer_class"),
+    **keys("harmless", "attn_implementation _attn_implementation _attn_implementation_autoset"),  # the same by another kernel
     "torch_dtype": IN_FLOAT32,
     "dtype": IN_FLOAT32,
     "pruned_heads": refused("fewer attention heads in some blocks", {}, []),
@@ -183,10 +184,10 @@ def check_keys(path: Path, values: Mapping[str, Any], known: Keys, inside: str =
     return unknown
 
 
-def noted(values: Mapping[str, Any], known: Keys, inside: str = "") -> list[str]:
-    """What is done in place of keys that are not followed, such as "dtype 'float16' (computed in float32)"."""
+def noted(values: Mapping[str, Any], known: Keys) -> dict[str, str]:
+    """Keys that are not followed, such as "dtype 'float16'", each with what is done in place of it."""
     rules = {key: known[key] for key in values if key in known and known[key].use == "noted"}
-    return [f"{inside}{key} {_shown(values[key])} ({rule.why})" for key, rule in rules.items() if rule.changes(values[key])]
+    return {f"{key} {_shown(values[key])}": rule.why for key, rule in rules.items() if rule.changes(values[key])}
 
 
 def _shown(value: Any) -> str:
@@ -211,19 +212,21 @@ def unknown_note(folder: Path, unknown: Mapping[str, Iterable[str]]) -> str:
 @dataclass
 class Mentions:
     """What one line says of the files of a folder: keys by file, and files under "", that no table knows, and keys that are known
-    and not followed."""
+    and not followed, by what is done in place of them."""
 
     folder: Path
     unknown: dict[str, list[str]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
     def look(self, path: Path, values: Mapping[str, Any], known: Keys, inside: str = "") -> None:
         """Holds what a file says, or what is under one of its keys, against a table. Raises IntegrityError for a refused key."""
         name = path.relative_to(self.folder).as_posix()
         self.unknown.setdefault(name, []).extend(check_keys(path, values, known, inside))
-        self.notes += [f"{name}: {note}" for note in noted(values, known, inside)]
+        for note, why in noted(values, known).items():
+            self.notes.setdefault(why, []).append(f"{name} {inside}{note}")
 
     def line(self) -> str:
         """Empty where there is nothing to say."""
-        notes = f"{self.folder}: not followed: {'; '.join(self.notes)}" if self.notes else ""
-        return "; ".join(filter(None, [unknown_note(self.folder, self.unknown), notes]))
+        notes = [f"{', '.join(keys)} ({why})" for why, keys in self.notes.items()]
+        followed = f"{self.folder}: not followed: {'; '.join(notes)}" if notes else ""
+        return "; ".join(filter(None, [unknown_note(self.folder, self.unknown), followed]))

@@ -108,6 +108,9 @@ def family_of(config: Mapping[str, Any], place: Path) -> Family:
         found = config.get(key, DEFAULTS[kind][key])
         if found != wanted and not (found is None and wanted is False):
             raise IntegrityError(f"{place}: {kind} with {key} {found!r} is not supported, only with {wanted!r}")
+    causal = config.get("is_causal")  # which transformers 5 obeys in every family
+    if causal is not None and bool(causal) is not family.causal:
+        raise IntegrityError(f"{place}: {kind} with is_causal {causal!r} is not supported, only with {family.causal}")
     return family
 
 

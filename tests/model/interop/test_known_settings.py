@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mtlkit.errors import IntegrityError
-from mtlkit.model.interop.known_settings import FILES, READ_BY_KEY, Known, check_files, check_keys, unknown_note
+from mtlkit.model.interop.known_settings import FILES, READ_BY_KEY, Known, Mentions, check_files, check_keys, unknown_note
 
 KEYS = {"length": Known("obeyed"), "author": Known("harmless"), "task": Known("refused", "another output", (None, "usual"))}
 
@@ -21,6 +21,15 @@ def test_what_is_obeyed_harmless_or_neutral_passes(values: dict[str, Any]) -> No
 def test_a_refused_key_is_named_with_its_file_and_value() -> None:
     with pytest.raises(IntegrityError, match=r"some/a\.json: task 'odd' is not supported \(another output\)"):
         check_keys(Path("some/a.json"), {"task": "odd"}, KEYS)
+
+
+def test_notes_are_grouped_by_what_is_done_instead() -> None:
+    known = {name: Known("noted", "done alone", needed="x") for name in ("side", "names")} | {"type": Known("noted", "in full")}
+    mentions = Mentions(Path("some"))
+    mentions.look(Path("some/a.json"), {"side": "left", "names": ["y"], "type": 16, "other": 1}, known, "inner.")
+    mentions.look(Path("some/b.json"), {"names": ["x", "y"], "type": None}, known)
+    line = "a.json inner.side 'left', a.json inner.names ['y'] (done alone); a.json inner.type 16 (in full)"
+    assert mentions.line() == f"some: not known to mtlkit, ignored: a.json (inner.other); some: not followed: {line}"
 
 
 def test_unknown_keys_are_listed_once() -> None:

@@ -111,16 +111,16 @@ LEFT = {"direction": "Left", "pad_id": 0}
     [
         (
             {"config": {"model_type": "bert", "torch_dtype": "float16"}},
-            "config.json: torch_dtype 'float16' (computed in float32)",
+            "config.json torch_dtype 'float16' (computed in float32)",
         ),
-        ({"config": {"model_type": "bert", "dtype": "bfloat16"}}, "config.json: dtype 'bfloat16' (computed in float32)"),
+        ({"config": {"model_type": "bert", "dtype": "bfloat16"}}, "config.json dtype 'bfloat16' (computed in float32)"),
         (
             {"tokenizer_config": {"padding_side": "left"}},
-            "tokenizer_config.json: padding_side 'left' (each text is computed as if",
+            "tokenizer_config.json padding_side 'left' (each text is computed as if",
         ),
         ({"tokenizer_config": {"model_input_names": ["input_ids"]}}, "model_input_names ['input_ids'] (each text"),
         ({"sentence_bert_config": {"processor_kwargs": {"padding_side": "left"}}}, "processor_kwargs.padding_side 'left' (each"),
-        ({"tokenizer": {"padding": LEFT}}, "tokenizer.json: padding_side 'left' (each text"),
+        ({"tokenizer": {"padding": LEFT}}, "tokenizer.json padding_side 'left' (each text"),
     ],
 )
 def test_settings_that_are_not_followed_are_mentioned_by_name(files: dict[str, Any], noted: str, tmp_path: Path) -> None:

@@ -136,6 +136,7 @@ def test_a_module_or_pooling_that_we_lack_is_refused(make_peer: Make) -> None:
         ({"num_attention_heads": 5}, "hidden_size 32 is not a multiple of num_attention_heads 5"),
         ({"num_attention_heads": 0}, r"config\.json: incomplete or damaged"),
         ({"position_embedding_type": "relative_key"}, "bert with position_embedding_type 'relative_key' is not supported"),
+        ({"is_causal": True}, "bert with is_causal True is not supported, only with False"),
         ({"is_decoder": True}, "bert with is_decoder True is not supported"),
         ({"hidden_act": "swish2"}, "activation 'swish2' is not supported; supported: gelu"),
         ({"hidden_act": ["gelu"]}, r"activation '\['gelu'\]' is not supported"),
