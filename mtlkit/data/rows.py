@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any, Literal
 
-from mtlkit.errors import DataError
+from mtlkit.errors import DataError, listed, suggest
 
 Row = dict[str, Any]
 OnBadRow = Literal["error", "skip"]
+FIRST_ROWS = 100  # whose nested fields are those of the source
 
 
 class PlacedRow(dict[str, Any]):
@@ -80,16 +82,39 @@ def nested_value(row: Row, name: str) -> Any:
     return value
 
 
-def with_nested(rows: Iterable[Row | BadRow], asked: Iterable[str | None]) -> Iterable[Row | BadRow]:
-    """The rows, with the values of nested fields under the dotted names that were asked for, such as `meta.label`."""
+def with_nested(rows: Iterable[Row | BadRow], asked: Iterable[str | None], source: str) -> Iterable[Row | BadRow]:
+    """The rows, with the values of nested fields under the dotted names that were asked for, such as `meta.label`.
+
+    Raises DataError with the fields that there are where none of the first rows has the one that was asked for.
+    """
     names = {part for text in asked if text for part in (text, *text.split("+")) if "." in part}
-    return rows if not names else _with_names(rows, names)
+    return rows if not names else _with_names(rows, names, source)
 
 
-def _with_names(rows: Iterable[Row | BadRow], names: set[str]) -> Iterator[Row | BadRow]:
-    for row in rows:
+def _with_names(rows: Iterable[Row | BadRow], names: set[str], source: str) -> Iterator[Row | BadRow]:
+    stream = iter(rows)
+    first = list(islice(stream, FIRST_ROWS))
+    for name in names:
+        if "+" not in name:
+            _check_field(name, [row for row in first if not isinstance(row, BadRow)], source)
+    for row in chain(first, stream):
         if not isinstance(row, BadRow):
             for name in names:
                 if name not in row and isinstance(row.get(name.partition(".")[0]), dict):
                     row[name] = nested_value(row, name)
         yield row
+
+
+def _check_field(name: str, rows: list[Row], source: str) -> None:
+    """Raises DataError where objects hold the name up to a dot, and none of them what follows it."""
+    holder, _, rest = name.partition(".")
+    if any(name in row for row in rows):
+        return
+    while rest:
+        field, _, rest = rest.partition(".")
+        objects = [value for row in rows if isinstance(value := nested_value(row, holder), dict)]
+        if objects and not any(field in one for one in objects):
+            fields = list(dict.fromkeys(str(key) for one in objects for key in one))
+            there = f"its fields: {listed(fields)}{suggest(field, fields)}"
+            raise DataError(f"field '{field}' not found in column '{holder}' of {source}; {there}")
+        holder = f"{holder}.{field}"

@@ -52,8 +52,9 @@ def read_split(source: Source, query: Query, split: str, reading: Reading, *, tr
         if reading.keep_places:
             places.append(row["place"])
     if not texts:
-        skipped = f" that can be read ({reading.tally.skipped} skipped)" if reading.tally.skipped else ""
-        raise DataError(f"{source.name}: no rows{skipped} in split '{split}'; give a file with a header and rows")
+        if reading.tally.skipped:
+            raise DataError(f"{source.name}: none of the rows in split '{split}' can be read; {reading.tally}")
+        raise DataError(f"{source.name}: no rows in split '{split}'; give a file with a header and rows")
     try:
         labels, names = labelled.reader.finish(raw, source.name)
         if training and labelled.reader.options.kind is None:

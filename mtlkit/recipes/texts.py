@@ -8,6 +8,7 @@ from typing import TextIO
 
 from mtlkit.config.inference import TextOptions
 from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.formats.beginning import check_beginning
 from mtlkit.data.grammar import parse_source
 from mtlkit.data.text_files import count_rows, input_record, read_column
 from mtlkit.errors import DataError, UsageError
@@ -41,6 +42,7 @@ def lines_of(standard_input: TextIO, encoding: str) -> Iterator[str]:
     lines = 0
     try:
         if isinstance(standard_input, TextIOWrapper):
+            check_beginning(standard_input.buffer, "standard input", encoding)
             codec = "utf-8-sig" if encoding == "utf-8" else encoding
             standard_input.reconfigure(encoding=codec, errors="strict", newline=None)
         for line in standard_input:
@@ -48,9 +50,11 @@ def lines_of(standard_input: TextIO, encoding: str) -> Iterator[str]:
             yield line.rstrip("\n")
     except LookupError:
         raise DataError(f"encoding {encoding!r} is not known to Python; utf-8, latin-1, utf-16 are") from None
-    except UnicodeError:
+    except UnicodeError as error:
+        if isinstance(error, UnicodeDecodeError):  # by a reader that is ahead of the lines
+            lines += error.object[: error.start].count(b"\n")
         hint = "specify the encoding, such as --encoding latin-1"
-        raise DataError(f"standard input, after line {lines}: not {encoding}; {hint}") from None
+        raise DataError(f"standard input:{lines + 1}: not {encoding}; {hint}") from None
 
 
 def count_texts(options: TextOptions) -> int | None:

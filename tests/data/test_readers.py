@@ -102,8 +102,8 @@ def test_malformed_csv_header_is_named_by_file_and_line(tmp_path: Path, content:
     ("line", "reason"),
     [
         ('{"text": "a"', "not JSON"),
-        ('["a"]', "list where a JSON object belongs"),
-        ('"a"', "str where a JSON object belongs"),
+        ('["a"]', "an array where a JSON object belongs"),
+        ('"a"', "a string where a JSON object belongs"),
         ("[" * 200_000, "not JSON"),
         ('{"text": "half \\ud83d"}', "half a surrogate pair"),
         ('{"text": ' + "9" * 5000 + "}", "not JSON"),  # more digits than Python takes
@@ -166,7 +166,8 @@ def test_latin_1_file_is_told_by_its_first_wrong_byte(tmp_path: Path, suffix: st
     path = written(tmp_path / f"a{suffix}", content)
     with pytest.raises(DataError, match="--encoding latin-1") as caught:
         list(read(path))
-    assert f"{path}: byte {content.index(0xE9)} is not utf-8" in str(caught.value)
+    line = content[: content.index(0xE9)].count(b"\n") + 1
+    assert f"{path}:{line}: byte {content.index(0xE9)} is not utf-8" in str(caught.value)
     assert [row["text"] for row in good_rows(read(path, "latin-1"), "error", Tally())] == ["café"]
 
 

@@ -73,13 +73,15 @@ def find_layout(lines: Lines, file: DataFile, dialect: Dialect, default: str) ->
         return None
     number, first = record
     if isinstance(first, str):
-        raise DataError(f"{file}:{number}: {first}, in the header; if '\"' is an ordinary character here, specify quoting=no")
+        raise DataError(f"{file}:{number}: in the header, {first}")
     warnings = () if quoting or dialect.quoting is False else tuple(_quoted_cells(sample, delimiter))
     if len(first) == 1 and dialect.delimiter is None:
         warnings += tuple(several_in_one(sample))
     if dialect.header is False:
         names = tuple(str(place + 1) for place in range(len(first)))
         return Layout(delimiter, quoting, False, names, tuple(range(len(first))), len(first), warnings)
+    if len(first) == 1 and dialect.header is None:
+        _check_title(first[0], sample, f"{file}:{number}", dialect, quoting)
     _check_header(first, _rows(sample, delimiter, quoting), f"{file}:{number}", dialect, quoting)
     if _end_in_delimiters(_rows(sample, delimiter, quoting), len(first)):
         first = [*first, ""]  # every row ends in a delimiter, and the header does not
@@ -142,6 +144,18 @@ def _check_header(first: list[str], rows: Iterable[list[str]], place: str, diale
     if dialect.header is None and (evidence := _data_in_header(first, rows)):
         way = "specify header=no, which calls the columns 1, 2, ...; or header=yes"
         raise DataError(f"{place}: the first row looks like data, not like column names ({evidence}); {way}")
+
+
+def _check_title(title: str, sample: list[str | None], place: str, dialect: Dialect, quoting: bool) -> None:
+    """Raises DataError where the first line has one field, and those below it all have as many more."""
+    below = [line for line in sample if line != ""][1:]
+    for delimiter in [dialect.delimiter] if dialect.delimiter else DELIMITERS:
+        if len(below) > 1 and delimiter in (below[0] or "") and fits(below, delimiter, quoting, is_cut(sample)):
+            _, fields = next(records(Lines([below[:1]]), delimiter, quoting))
+            if isinstance(fields, list) and len(fields) > 1:
+                found = f"the first line, '{title[:60]}', has one field, and those below have {len(fields)}"
+                way = "remove lines before the header, or specify header=yes if it is the header"
+                raise DataError(f"{place}: {found}, separated by {DELIMITERS.get(delimiter, delimiter)}; {way}")
 
 
 def _data_in_header(first: list[str], rows: Iterable[list[str]]) -> str:

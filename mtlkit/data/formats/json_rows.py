@@ -48,10 +48,16 @@ def _placed(value: Any, file: DataFile, number: int) -> Row | BadRow:
     if isinstance(value, ValueError):
         return BadRow(f"{file}:{number}: not JSON ({value})")
     if not isinstance(value, dict):
-        return BadRow(f"{file}:{number}: {type(value).__name__} where a JSON object belongs")
+        return BadRow(f"{file}:{number}: {_kind(value)} where a JSON object belongs")
     if not _is_text(value):
         return BadRow(f"{file}:{number}: half a surrogate pair, which is no character, or nested too deeply")
     return placed(value, file, number)
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    return {str: "a string", bool: "true or false", list: "an array"}.get(type(value), "a number")
 
 
 def _is_text(value: Row) -> bool:

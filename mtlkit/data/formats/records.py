@@ -15,7 +15,9 @@ from typing import Any
 
 from mtlkit.data.formats.text import LONGEST, Lines
 
-UNCLOSED = "a quote opened here is never closed"
+NO_QUOTES = "if '\"' is an ordinary character here, specify quoting=no"
+UNCLOSED = f"a quote opened here is never closed; {NO_QUOTES}"
+BLANKS = {"\t": "a tab", " ": "a space"}
 TOO_LONG = f"a row of more than {LONGEST:,} characters"
 BY_CSV = 8  # records read by the csv module where one is not simple; its readers cost something to make
 END = "\n"  # of a file; no line is that
@@ -129,8 +131,13 @@ def _fields(line: str, lines: Lines, delimiter: str) -> list[str] | str:
         if at == len(line):
             return fields
         if not line.startswith(delimiter, at):
-            return _give_up(lines, taken, f"'{delimiter}' expected after the closing '\"' of field {len(fields)}")
+            return _give_up(lines, taken, _unexpected(delimiter, len(fields)))
         at += len(delimiter)
+
+
+def _unexpected(delimiter: str, field: int) -> str:
+    named = BLANKS.get(delimiter, f"'{delimiter}'")
+    return f"{named} expected after the closing '\"' of field {field}; {NO_QUOTES}"
 
 
 def _give_up(lines: Lines, taken: list[str | None], reason: str) -> str:

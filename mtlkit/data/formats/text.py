@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
+from mtlkit.data.formats.beginning import check_beginning
 from mtlkit.data.formats.files import DataFile, open_bytes
 from mtlkit.errors import DataError
 
@@ -33,6 +34,7 @@ def open_text(file: DataFile, encoding: str) -> Iterator[IO[str]]:
     codec = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
     try:
         with open_bytes(file) as content:
+            check_beginning(content, str(file), encoding)
             yield io.TextIOWrapper(content, codec)
     except UnicodeError:
         try:
@@ -45,19 +47,19 @@ def open_text(file: DataFile, encoding: str) -> Iterator[IO[str]]:
 def _undecodable(file: DataFile, encoding: str) -> str:
     """Finds the first byte that is not of the encoding, without holding the file."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    offset, read, hint = 0, 0, "latin-1"  # offset of what the decoder has not taken yet
+    offset, read, line = 0, 0, 1  # offset of what the decoder has not taken yet
     with open_bytes(file) as content:
         while piece := content.read(1 << 20):
-            if offset == 0 and piece[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-                hint = "utf-16"
             try:
                 decoder.decode(piece)
             except UnicodeError as error:
                 offset += getattr(error, "start", 0)
+                line += piece[: max(0, offset - read)].count(b"\n")
                 break
             read += len(piece)
+            line += piece.count(b"\n")
             offset = read - len(decoder.getstate()[0])
-    return f"{file}: byte {offset} is not {encoding}; specify the encoding, such as --encoding {hint}"
+    return f"{file}:{line}: byte {offset} is not {encoding}; specify the encoding, such as --encoding latin-1"
 
 
 def split_lines(text: IO[str]) -> Iterator[list[str | None]]:

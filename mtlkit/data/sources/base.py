@@ -48,7 +48,7 @@ class FilesSource(Source):
     def rows(self, split: str, encoding: str | None) -> Iterator[Row | BadRow]:
         files = self.grouped().all()[split]
         rows = chain.from_iterable(read(file, encoding, self.dialect) for file in files)
-        return iter(with_nested(rows, self.columns))
+        return iter(with_nested(rows, self.columns, self.name))
 
     def record(self, encoding: str | None) -> SourceRecord:
         """By the first file; the others are read by the same rules."""
@@ -94,5 +94,6 @@ def existing_split(source: Source, wanted: str, way: str = "") -> str:
     """The source's own name of a split; `way` ends the error. Raises DataError where it has none."""
     found = find_split(source, wanted)
     if found is None:
+        way = way or f"; specify split={source.splits()[0]} to read another one"
         raise DataError(f"{source.name}: no split '{wanted}'; splits: {listed(source.splits())}{way}")
     return found

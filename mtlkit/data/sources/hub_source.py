@@ -45,7 +45,7 @@ class HubSource(Source):
         return list(self._load("get_dataset_split_names"))
 
     def rows(self, split: str, encoding: str | None) -> Iterator[Row | BadRow]:
-        return iter(with_nested(self._rows(split), self.columns))
+        return iter(with_nested(self._rows(split), self.columns, self.name))
 
     def _rows(self, split: str) -> Iterator[Row | BadRow]:
         data = self._load("load_dataset", split=split)

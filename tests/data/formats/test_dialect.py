@@ -118,9 +118,25 @@ def test_a_tsv_that_looks_quoted_is_said_or_refused(tmp_path: Path) -> None:  # 
 
 def test_text_in_another_encoding_without_a_mark_is_no_table(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_bytes("text,label\na,b\n".encode("utf-16-le"))
+    path.write_bytes(b"te\0xt,label\na,b\n")
     with pytest.raises(DataError, match=r"NUL characters in the header; .*encoding=utf-16-le"):
         list(read(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("# comment\ntext,label\na,x\nb,y\n", "'# comment', has one field, and those below have 2, separated by comma"),
+        ("Survey\n\ntext;label;id\na;x;1\n", "'Survey', has one field, and those below have 3, separated by semicolon"),
+        ('Title\n"a, b",x\n"c",y\n', "'Title', has one field, and those below have 2"),
+    ],
+)
+def test_a_line_above_the_header_is_refused(tmp_path: Path, content: str, said: str) -> None:  # fault 54
+    path = written(tmp_path / "a.csv", content)
+    with pytest.raises(DataError, match=rf"a\.csv:1: the first line, {said}.*; remove lines before the header, or .*header=yes"):
+        list(read(path))
+    assert list(read(path, "utf-8", Dialect(header=True)))
+    assert list(read(written(tmp_path / "b.csv", "text\na, b\nno comma\n")))
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mtlkit.data.formats import records as module
 from mtlkit.data.formats import text
-from mtlkit.data.formats.records import TOO_LONG, Record, next_record, records
+from mtlkit.data.formats.records import NO_QUOTES, TOO_LONG, UNCLOSED, Record, next_record, records
 from mtlkit.data.formats.text import Lines, split_lines
 from mtlkit.data.readers import BadRow, Tally, good_rows, read
 from mtlkit.errors import DataError
@@ -20,6 +20,11 @@ from mtlkit.errors import DataError
 
 def parsed(content: str, delimiter: str = ",") -> list[list[str] | str]:
     return [fields for _, fields in records(Lines(split_lines(io.StringIO(content))), delimiter, True)]
+
+
+def test_a_delimiter_that_cannot_be_seen_is_called_by_its_name() -> None:
+    (said,) = parsed('"a"x\tb\n', "\t")
+    assert str(said).startswith("a tab expected after the closing '\"' of field 1; ")
 
 
 @given(st.lists(st.lists(st.text(st.sampled_from('ab,"\n ')), min_size=2, max_size=3), max_size=6))
@@ -88,7 +93,7 @@ def test_lots_of_a_file_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert [row.reason if isinstance(row, BadRow) else (row["text"], row.number) for row in rows] == [  # type: ignore[attr-defined]
             ('a "b"\n\nc', 2),
             ("d", 6),
-            f"{path}:7: ',' expected after the closing '\"' of field 1",
+            f"{path}:7: ',' expected after the closing '\"' of field 1; {NO_QUOTES}",
             ("g\nh", 8),
         ]
         assert unclosed == BadRow(f"{path}:10: {module.UNCLOSED}")
@@ -99,7 +104,7 @@ def test_after_an_unclosed_quote_reading_goes_on_at_the_next_line(tmp_path: Path
     path.write_text('text,label\na,x\n"b,y\n' + "".join(f"row {number},z\n" for number in range(900)))
     tally = Tally()
     assert len(list(good_rows(read(path), "skip", tally))) == 901
-    assert (tally.skipped, tally.reasons) == (1, [f"{path}:3: a quote opened here is never closed"])
+    assert (tally.skipped, tally.reasons) == (1, [f"{path}:3: {UNCLOSED}"])
     with pytest.raises(DataError, match=r"a\.csv:3: a quote opened here is never closed"):
         list(good_rows(read(path), "error", Tally()))
 
@@ -115,7 +120,7 @@ def test_a_quote_that_the_next_one_contradicts_costs_its_line(tmp_path: Path) ->
 def test_a_quoted_field_is_given_up_where_it_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LONGEST", 50)
     found = parsed('"a,b\n' + "c,d\n" * 40)
-    assert found == ["a quote opened here is never closed", *[["c", "d"]] * 40]
+    assert found == [UNCLOSED, *[["c", "d"]] * 40]
 
 
 def test_no_setting_of_the_csv_module_is_touched(tmp_path: Path) -> None:  # fault 50
