@@ -70,7 +70,7 @@ def choose_columns(
         texts, remarks = recorded_texts(columns, others, [known.text] if known.text else [], place, ask_text)
     labels = labels or recorded_columns("label", columns, known.label, place, ask_label)
     if both := [name for name in texts if name in labels]:
-        raise DataError(f"{place}: column '{both[0]}' is named both as text and as label; columns: {listed(columns, SHOWN)}")
+        raise DataError(f"{place}: column '{both[0]}' is named both as text and as label; columns: {column_list(columns)}")
     texts = texts or usual_columns("text", TEXT_NAMES, [name for name in columns if name not in labels], place, ask_text)
     labels = labels or usual_columns("label", LABEL_NAMES, [name for name in columns if name not in texts], place, ask_label)
     rest = [name for name in columns if name not in texts and name not in labels]
@@ -116,7 +116,7 @@ def recorded_texts(
     if len(fitting) > 1:
         choices = listed(("'" + "+".join(texts) + "'" for texts in fitting), SHOWN)
         raise DataError(
-            f"{place}: the tasks of the model read their texts from {choices}; {way}; columns: {listed(columns, SHOWN)}"
+            f"{place}: the tasks of the model read their texts from {choices}; {way}; columns: {column_list(columns)}"
         )
     if fitting or not known:
         return (fitting[0] if fitting else ()), ()
@@ -137,7 +137,7 @@ def recorded_columns(role: str, columns: Sequence[str], recorded: tuple[str, ...
         if name not in columns:
             raise DataError(
                 f"column '{name}' not found in {place}, and the model reads its {role} from '{'+'.join(recorded)}'; "
-                f"columns: {listed(columns, SHOWN)}; {way} to read another one"
+                f"columns: {column_list(columns)}; {way} to read another one"
             )
     return recorded
 
@@ -179,14 +179,19 @@ def only_column(role: str, rest: Sequence[str], columns: Sequence[str], place: s
     """The only column that has no role yet. Raises DataError where there is none, or several."""
     if len(rest) == 1:
         return (rest[0],)
-    raise DataError(f"{place}: which column is the {role}? columns: {listed(columns, SHOWN)}; {way}")
+    raise DataError(f"{place}: which column is the {role}? columns: {column_list(columns)}; {way}")
 
 
 def existing_column(name: str, columns: Sequence[str], place: str) -> str:
     """The name of a column that there is. Raises DataError with the nearest one."""
     if name not in columns:
-        raise DataError(f"column '{name}' not found in {place}; columns: {listed(columns, SHOWN)}{suggest(name, columns)}")
+        raise DataError(f"column '{name}' not found in {place}; columns: {column_list(columns)}{suggest(name, columns)}")
     return name
+
+
+def column_list(columns: Iterable[str]) -> str:
+    """Columns in an error; in quotes where blanks around a name, or no name at all, would not be seen."""
+    return listed((name if name and name == name.strip() else repr(name) for name in columns), SHOWN)
 
 
 def join_text(row: Row, columns: Sequence[str], source: str, number: int) -> str | BadRow:

@@ -163,3 +163,16 @@ def alike(names: Iterable[str]) -> list[list[str]]:
     for name in names:
         groups.setdefault(joined.clean(name), []).append(name)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def joining_key(unseen: Iterable[str], known: Iterable[str]) -> str:
+    """The end of an error: the keys by which labels that a head does not know become some that it knows, if any do."""
+    labels, unseen = set(known), list(unseen)
+    for options, keys in (
+        (LabelOptions(strip=True), "strip=yes"),
+        (LabelOptions(fold=True), "fold=yes"),
+        (LabelOptions(strip=True, fold=True), "strip=yes and fold=yes"),
+    ):
+        if not labels.isdisjoint(map(options.clean, unseen)):
+            return f"; to read labels that differ only in spelling as these, specify {keys}"
+    return ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mtlkit.data.columns import LABEL_NAMES, SHOWN, existing_column, named_columns, only_column, usual_columns
-from mtlkit.errors import DataError, listed
+from mtlkit.data.columns import LABEL_NAMES, column_list, existing_column, named_columns, only_column, usual_columns
+from mtlkit.errors import DataError
 
 SCORE_NAMES = ("score", "similarity_score", "similarity", "relatedness_score")
 PAIR_NAMES = (
@@ -47,4 +47,4 @@ def pair_columns(columns: Sequence[str], first: str | None, second: str | None, 
         return found[0]
     if len(columns) == 2 and not set(lowered) & set(LABEL_NAMES):
         return columns[0], columns[1]
-    raise DataError(f"{place}: which two columns are a pair? columns: {listed(columns, SHOWN)}; specify ?first=NAME&second=NAME")
+    raise DataError(f"{place}: which two columns are a pair? columns: {column_list(columns)}; specify ?first=NAME&second=NAME")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -82,6 +84,10 @@ def read_arrow(file: DataFile) -> Iterator[Row | BadRow]:
         magic = content.read(6)
         content.seek(0)
         bounded = Bounded(content, file.size())
+        if magic.startswith(b"FEA1"):
+            name = json.dumps(str(file), ensure_ascii=False)
+            code = f"from pyarrow import feather; feather.write_feather(feather.read_table({name}), {name})"
+            raise DataError(f"{file}: Feather version 1, which is not read; write it anew: python -c {shlex.quote(code)}")
         if magic == b"ARROW1":
             opened = pyarrow.ipc.open_file(bounded)
             batches = map(opened.get_batch, range(opened.num_record_batches))

@@ -31,6 +31,7 @@ DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 TEXT_READERS: dict[str, Callable[[DataFile, str], Iterator[Row | BadRow]]] = {
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
+    ".jsonlines": read_json_lines,
     ".json": read_json,
     ".txt": read_lines,
 }

@@ -14,6 +14,7 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.encoded import Encoded
+from mtlkit.data.label_reader import joining_key
 from mtlkit.data.labels import encode_labels, unseen_labels
 from mtlkit.data.tables import Table
 from mtlkit.data.tokenizer import TextEncoder
@@ -65,7 +66,7 @@ def prepare(spec: TaskSpec, table: Table, encoder: TextEncoder) -> LabelledTexts
     unseen = unseen_labels(spec, table.labels)
     if not len(kept):
         there = f"the data has {quoted(unseen)}, the head knows {quoted(spec.labels)}"
-        raise DataError(f"task '{spec.name}': no row has a label that the head knows; {there}")
+        raise DataError(f"task '{spec.name}': no row has a label that the head knows; {there}{joining_key(unseen, spec.labels)}")
     encoded = encode_cached(table.select(kept).texts, encoder)
     return LabelledTexts(encoded, labels, kept, unseen)
 

@@ -239,3 +239,8 @@ def test_columns_are_those_of_all_rows_at_the_start() -> None:
     columns, stream = with_columns(rows)
     assert (columns, list(stream)) == (["text", "label"], rows)
     assert with_columns([BadRow("x")])[0] == []
+
+
+def test_blanks_around_a_name_are_seen_in_an_error() -> None:
+    with pytest.raises(DataError, match="columns: 'words ', ' tag', id"):
+        choose_columns(["words ", " tag", "id"], None, None, "a.csv")

@@ -92,3 +92,10 @@ def test_offsets_outside_the_file_are_not_followed(tmp_path: Path, name: str, of
     for rows in (read(path), read_column(path, None, "utf-8")):
         with pytest.raises(DataError, match="not a readable Arrow file"):
             list(rows)
+
+
+def test_an_old_feather_file_is_called_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.feather"
+    path.write_bytes(b"FEA1" + bytes(40) + b"FEA1")
+    with pytest.raises(DataError, match=r"a\.feather: Feather version 1, .*python -c .*write_feather"):
+        list(read(path))

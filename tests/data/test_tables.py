@@ -86,6 +86,37 @@ def test_whole_numbers_that_are_read_as_classes_are_said(tmp_path: Path) -> None
     assert read_table(f"{tmp_path / 'a.jsonl'}?kind=regression").record.remarks == ()
 
 
+def test_a_label_that_does_not_fit_the_others_is_named_by_its_row(tmp_path: Path) -> None:  # fault 54
+    marks = written(tmp_path / "a.csv", 'text,label\na,1|0\n"b\nc",0|1\nbad\nd,1|1\ne,1|0|1\n')
+    with pytest.raises(DataError, match=r"a\.csv:7: column 'label' holds \[1, 0, 1\], where other rows hold 2 marks"):
+        read_table(f"{marks}?sep=|", reading("skip"))
+    scores = written(tmp_path / "b.csv", "text,label\na,1.5\nb,2.5\nc,N/A\nd,1.0\n")
+    with pytest.raises(DataError, match=r"b\.csv:4: label 'N/A' is not a number, while 3 of 4 rows have one"):
+        read_train_and_validation(str(scores), reading())
+    with pytest.raises(DataError, match=r"b\.csv:4: column 'label' holds 'N/A', which is not a finite number"):
+        read_table(f"{scores}?kind=regression")
+    how = reading("skip")
+    assert read_table(f"{scores}?kind=regression", how).labels == ["1.5", "2.5", "1.0"]
+    assert how.tally.skipped == 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["0|1|0", "1|1|0"], "labels such as '0|1|0' are read as names; to read marks 0 and 1, specify kind=multi-label"),
+        (["010", "110"], "labels such as '010' are read as names"),
+        (['"[""a""]"', "b"], "1 of 2 labels look like lists"),
+        (["10", "11"], ""),
+        (["(a)", "b"], ""),
+    ],
+)
+def test_marks_and_lists_that_are_read_as_names_are_said(tmp_path: Path, labels: list[str], said: str) -> None:
+    path = written(tmp_path / "a.csv", "text,label\n" + "".join(f"t,{label}\n" for label in labels))
+    remarks = read_table(str(path)).record.remarks
+    assert len(remarks) == bool(said)
+    assert all(said in remark for remark in remarks)
+
+
 def test_labels_that_look_like_several_are_said_where_they_are_not_split(tmp_path: Path) -> None:  # fault 54
     path = written(tmp_path / "a.csv", "text,label\none,a|b\ntwo,a\n")
     (remark,) = read_table(f"{path}?kind=multi-label").record.remarks

@@ -9,6 +9,7 @@ import pytest
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.training import TrainMtlOptions
+from mtlkit.data.marks import Label
 from mtlkit.data.tables import Table
 from mtlkit.data.tasks import prepare, prepare_task
 from mtlkit.data.tokenizer import TextEncoder
@@ -44,6 +45,24 @@ def test_table_with_unseen_labels_only_is_explained(text_encoder: TextEncoder) -
         DataError, match="task 'task': no row has a label that the head knows; the data has 'x', 'y', the head knows 'b', 'a'"
     ):
         prepare(SPEC, Table(["one", "two"], ["x", "y"]), text_encoder)
+
+
+@pytest.mark.parametrize(
+    ("labels", "way"),
+    [
+        (["A", "B"], "specify fold=yes$"),
+        (["a ", "b"], ""),
+        ([" a"], "specify strip=yes$"),
+        ([" A"], "specify strip=yes and fold=yes$"),
+    ],
+)
+def test_labels_in_another_spelling_are_told_how_to_join(text_encoder: TextEncoder, labels: list[Label], way: str) -> None:
+    texts = [f"text {label}" for label in labels]
+    if not way:
+        assert len(prepare(SPEC, Table(texts, labels), text_encoder)) == 1
+        return
+    with pytest.raises(DataError, match=f"no row has a label that the head knows; .*{way}"):
+        prepare(SPEC, Table(texts, labels), text_encoder)
 
 
 def test_order_of_labels_in_a_file_does_not_matter(text_encoder: TextEncoder) -> None:  # fault 27

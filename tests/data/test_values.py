@@ -64,6 +64,10 @@ def test_what_is_no_label_is_refused_with_the_way_on(value: Any, message: str) -
         label_value(value)
 
 
+def test_text_of_booleans_and_numbers_is_spelt_as_json_does() -> None:
+    assert [text_value(value) for value in (True, False, 1, 2.5, None)] == ["true", "false", "1", "2.5", None]
+
+
 @pytest.mark.parametrize("value", [{}, {"a": 1}, ["a"], ("a",), object()])
 def test_objects_and_lists_are_never_shown_as_text(value: Any) -> None:  # fault 54
     with pytest.raises(ValueError, match="where a text belongs"):
@@ -87,11 +91,28 @@ def test_objects_and_lists_are_never_shown_as_text(value: Any) -> None:  # fault
         ("['a' b]", None),
         ("[1,,2]", None),
         ("a", None),
+        ("('a', 'b',)", ["a", "b"]),  # a tuple
+        ("('a',)", ["a"]),
+        ("()", []),
+        ("('a')", None),
+        ("(1)", None),
+        ("{'a', 'b'}", frozenset({"a", "b"})),  # a set
+        ("set()", frozenset()),
+        ("{'POS': 1.0, \"NEG\": False}", {"POS": 1.0, "NEG": False}),
+        ('{"POS": 1, "NEG": null}', {"POS": 1, "NEG": None}),
+        ("{0: 1, 'a': np.float64(0.0)}", {"0": 1, "a": 0.0}),
+        ("{}", {}),
+        ("[np.int64(0), np.int64(1)]", [0, 1]),
+        ("{'a': {'b': 1}}", None),
+        ("{a: 1}", None),
+        ("{'a' 'b': 1}", None),
+        ("[1)", None),
+        ("[", None),
         ("[" * 100_000, None),
         ("[" * 100_000 + "]" * 100_000, None),
     ],
 )
-def test_lists_are_read_as_json_pandas_and_numpy_write_them(text: str, items: Any) -> None:
+def test_lists_sets_and_dictionaries_are_read_as_json_pandas_and_numpy_write_them(text: str, items: Any) -> None:
     assert parse_written(text) == items
 
 
