@@ -58,11 +58,17 @@ class LabelReader:
     named: bool = False  # by the user, so that names without marks are a mistake
     keys: dict[str, None] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        options = self.options
+        self._plain = not (options.sep is not None or options.strip or options.fold or options.kind == "regression")
+
     def read(self, row: Row) -> RawLabel | None:
         """The label of a row, None where it is missing. Raises ValueError saying what is there instead."""
         if len(self.columns) > 1:
             return self._several_columns(row)
         value = row.get(self.columns[0])
+        if self._plain and type(value) is str:  # most labels of all; anything more would cost
+            return value if value and not value.isspace() else None
         if isinstance(value, Mapping):
             self.keys.update(dict.fromkeys(self.options.clean(str(name)) for name in value))
         elif isinstance(value, str) and self.options.sep is not None:

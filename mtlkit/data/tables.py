@@ -13,6 +13,7 @@ from mtlkit.data.batching import Rows, generator
 from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.held_out import SPLIT_SEED, hold_out
 from mtlkit.data.labelled_rows import LabelledRows, Reading
+from mtlkit.data.labels import infer_kind
 from mtlkit.data.marks import Label, RawLabel, RowError, written_marks
 from mtlkit.data.number_labels import check_classes, number_remarks
 from mtlkit.data.readers import Tally, good_rows
@@ -78,13 +79,14 @@ def place_of_row(source: Source, query: Query, split: str, reading: Reading, row
 
 def unsplit_labels(labels: Sequence[Label], record: SourceRecord, place: str) -> Iterator[str]:
     """That labels are read as names, though they look like several, like marks, or like lists."""
-    texts = [label for label in labels if isinstance(label, str)]
-    if record.sep is not None or len(texts) < len(labels) or record.kind not in (None, "multi-label"):
+    distinct = dict.fromkeys(labels)
+    texts = [label for label in distinct if isinstance(label, str)]
+    if record.sep is not None or len(texts) < len(distinct) or record.kind not in (None, "multi-label"):
         return
     if written_marks(texts):
         yield f"{place}: labels such as {shown(texts[0])} are read as names; to read marks 0 and 1, specify kind=multi-label"
     elif written := [text for text in texts if text[:1] in ("[", "(", "{") and parse_written(text) is not None]:
-        said = f"{len(written):,} of {len(texts):,} labels look like lists, such as {shown(written[0])}"
+        said = f"{len(written):,} of {len(texts):,} different labels look like lists, such as {shown(written[0])}"
         yield f"{place}: {said}, and are read as names; write all labels as lists, or none"
     elif record.kind == "multi-label":
         for sep in "|;,":
@@ -112,6 +114,8 @@ def read_train_and_validation(address: str, reading: Reading) -> tuple[Table, Ta
     train = read_split(source, query, split, reading, training=True)
     validation = find_split(source, "validation")
     if validation is not None and validation != split:
+        if train.record.kind is None and infer_kind(train.labels) == "regression":
+            query = replace(query, kind="regression")  # so that a label that is no number is a bad row
         return train, read_split(source, query, validation, reading)
     held = hold_out(train.labels, source.name, train.record.kind, train.texts)
     return train.select(np.flatnonzero(~held)), train.select(np.flatnonzero(held))

@@ -95,6 +95,11 @@ def test_a_label_that_does_not_fit_the_others_is_named_by_its_row(tmp_path: Path
         read_train_and_validation(str(scores), reading())
     with pytest.raises(DataError, match=r"b\.csv:4: column 'label' holds 'N/A', which is not a finite number"):
         read_table(f"{scores}?kind=regression")
+    (tmp_path / "data").mkdir()
+    written(tmp_path / "data" / "train.csv", "text,label\na,1.5\nb,2.5\n")
+    written(tmp_path / "data" / "dev.csv", "text,label\na,1.5\nb,none\n")
+    with pytest.raises(DataError, match=r"dev\.csv:3: column 'label' holds 'none', which is not a finite number"):
+        read_train_and_validation(str(tmp_path / "data"), reading())
     how = reading("skip")
     assert read_table(f"{scores}?kind=regression", how).labels == ["1.5", "2.5", "1.0"]
     assert how.tally.skipped == 1
@@ -105,7 +110,7 @@ def test_a_label_that_does_not_fit_the_others_is_named_by_its_row(tmp_path: Path
     [
         (["0|1|0", "1|1|0"], "labels such as '0|1|0' are read as names; to read marks 0 and 1, specify kind=multi-label"),
         (["010", "110"], "labels such as '010' are read as names"),
-        (['"[""a""]"', "b"], "1 of 2 labels look like lists"),
+        (['"[""a""]"', "b"], "1 of 2 different labels look like lists"),
         (["10", "11"], ""),
         (["(a)", "b"], ""),
     ],
