@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from mtlkit.config.architecture import Kind
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.grammar import Query
-from mtlkit.data.marks import Label, RawLabel, RowError, marked_labels, written_marks
+from mtlkit.data.marks import Label, RawLabel, RowError, marked_labels, repeats, written_marks
 from mtlkit.data.readers import Row
 from mtlkit.data.values import Marks, label_value, mark_of, number_or_none, shown, split_marks
 from mtlkit.data.written_values import parse_written
@@ -56,6 +56,7 @@ class LabelReader:
     columns: tuple[str, ...]
     options: LabelOptions
     named: bool = False  # by the user, so that names without marks are a mistake
+    of_names: bool = False  # the model at hand was trained on labels by their names, which may be 0 and 1, and not on marks
     keys: dict[str, None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -113,6 +114,8 @@ class LabelReader:
         Raises RowError, DataError.
         """
         found = self._written(labels, place)
+        if self.of_names and not any(isinstance(label, Marks) and repeats(label) for label in found):
+            found = [label.classes if isinstance(label, Marks) else label for label in found]
         if any(isinstance(label, Marks) for label in found):
             return marked_labels(found, self.options.kind, self.options.names, f"column '{self.columns[0]}'", place)
         plain = [label for label in found if not isinstance(label, Marks)]
@@ -159,7 +162,8 @@ def label_reader(columns: tuple[str, ...], query: Query, recorded: SourceRecord 
     options = LabelOptions.of(query, recorded)
     if options.strip or options.fold:
         options = replace(options, names=tuple(map(options.clean, options.names)))
-    return LabelReader(columns, options, named=query.names is not None)
+    of_names = recorded is not None and recorded.kind == "multi-label" and not options.names
+    return LabelReader(columns, options, named=query.names is not None, of_names=of_names)
 
 
 def alike(names: Iterable[str]) -> list[list[str]]:

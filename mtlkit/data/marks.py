@@ -23,6 +23,11 @@ class RowError(DataError):
         self.row, self.reason = row, reason
 
 
+def repeats(marks: Marks) -> bool:
+    """Whether a 0 or a 1 is there twice, as in no list of different names."""
+    return len(set(marks.marks)) < len(marks)
+
+
 def written_marks(labels: Sequence[RawLabel]) -> list[Marks]:
     """The marks in texts such as `0 1 0`, `0|1|0` and `010`; none unless all are that, and not numbers."""
     if not all(isinstance(label, str) and WRITTEN_MARKS.fullmatch(label) for label in labels):
@@ -43,7 +48,7 @@ def marked_labels(
     """
     marks = [label for label in labels if isinstance(label, Marks)]
     if len(marks) < len(labels) or len(set(map(len, marks))) > 1:
-        if names or any(len(set(one.marks)) < len(one) for one in marks):
+        if names or any(map(repeats, marks)):
             width = Counter(map(len, marks)).most_common(1)[0][0]
             row, odd = next((row, one) for row, one in enumerate(labels) if not isinstance(one, Marks) or len(one) != width)
             held = odd.classes if isinstance(odd, Marks) else odd if isinstance(odd, tuple) else (str(odd),)
@@ -53,6 +58,8 @@ def marked_labels(
     width = len(marks[0])
     if kind == "classification" and width == 1:
         return [one.classes[0] for one in marks], ()
+    if width == 1 and not names and all(one.written for one in marks):
+        return [one.classes for one in marks], ()  # one name a row
     if width == 1 and not names:
         raise DataError(
             f"{place}: {column} holds lists of a single 0 or 1: specify ?kind=classification to read it as a class, "

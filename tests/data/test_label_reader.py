@@ -57,6 +57,7 @@ MARKS = [[0, 1, 0], [1, 1, 0], [0, 0, 0]]
         (["1", "10", "11"], "kind=multi-label", ["1", "10", "11"], ()),  # numbers of classes
         (["0|2", "1", "true|2"], "sep=|", [("0", "2"), ("1",), ("true", "2")], ()),
         (["true", "x"], "sep=|", [("true",), ("x",)], ()),
+        (["0", "1"], "sep=|", [("0",), ("1",)], ()),
         ([["0", "1", "0"], ["1", "1", "0"]], "", [("1",), ("0", "1")], ("0", "1", "2")),
         (["{'POS': 1.0, 'NEG': 0.0}", '{"POS": 0, "NEG": 0}'], "", [("POS",), ()], ("POS", "NEG")),
         (["{'POS': np.float64(1.0)}", "{'NEG': True}"], "kind=multi-label", [("POS",), ("NEG",)], ("POS", "NEG")),
@@ -99,6 +100,9 @@ def test_a_model_reads_labels_as_it_was_trained_to() -> None:  # fault 54
     assert read(MARKS, "", SourceRecord("t", names=("a", "b", "c"))) == ([("b",), ("a", "b"), ()], ("a", "b", "c"))
     assert read(["A|b"], "", SourceRecord("t", sep="|", fold=True)) == ([("a", "b")], ())
     assert read(["A"], "fold=no", SourceRecord("t", fold=True)) == (["A"], ())
+    by_name = SourceRecord("t", kind="multi-label", sep="|")  # of which 0 and 1 are two
+    assert read(["0|1", "1|0"], "", by_name) == ([("0", "1"), ("1", "0")], ())
+    assert read(["0|1|0", "1|1|0"], "", by_name) == ([("1",), ("0", "1")], ("0", "1", "2"))
 
 
 def test_several_columns_hold_a_mark_each() -> None:
