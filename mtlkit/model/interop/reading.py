@@ -126,9 +126,9 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: Modules, p
     try:
         values["activation"] = ACTIVATION_NAMES[activation]
         values["max_length"] -= pad_id + 1 if family.shifted else 0
-        if values["dim"] % values["heads"]:
-            keys = f"{family.keys['dim']} {values['dim']}", f"{family.keys['heads']} {values['heads']}"
-            raise ValueError(f"{keys[0]} is not a multiple of {keys[1]}")
+        dim, heads = values["dim"], values["heads"]
+        if type(dim) is type(heads) is int and heads > 0 and dim % heads:
+            raise ValueError(f"{family.keys['dim']} {dim} is not a multiple of {family.keys['heads']} {heads}")
         if values.get("embedding_dim") == values["dim"]:
             del values["embedding_dim"]
         ours = {
@@ -140,7 +140,7 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: Modules, p
             "family": kind,
         }
         return build(Architecture, {"epsilon": 1e-12, **values, **ours})
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, UsageError) as error:
+    except (KeyError, TypeError, ValueError, UsageError) as error:
         raise IntegrityError(f"{place}: incomplete or damaged ({error})") from None
 
 
