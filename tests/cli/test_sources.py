@@ -54,18 +54,19 @@ def test_what_was_found_of_an_input_is_said(typed: Typed, tmp_path: Path) -> Non
 def test_the_column_that_was_taken_is_said_where_there_was_a_choice(typed: Typed, tmp_path: Path) -> None:  # fault 54
     (tmp_path / "a.csv").write_text("question,id,label\nwhy?,1,a\n")
     (tmp_path / "b.csv").write_text("text\nhello\n")
-    said = typed("embed", "--model", "mini", "--input", "a.csv")
+    said = typed("embed", "--model", "mini", "--input", tmp_path / "a.csv")
     assert "a.csv: text=question; not used: id, label" in said.err
     assert json.loads(said.out)["text"] == "why?"
-    assert "not used" not in typed("embed", "--model", "mini", "--input", "a.csv", "--column", "question").err
-    assert "b.csv" not in typed("embed", "--model", "mini", "--input", "b.csv").err
+    assert "not used" not in typed("embed", "--model", "mini", "--input", tmp_path / "a.csv", "--column", "question").err
+    assert "b.csv" not in typed("embed", "--model", "mini", "--input", tmp_path / "b.csv").err
 
 
 def test_lines_that_look_like_a_table_are_mentioned_by_every_command(typed: Typed, tmp_path: Path) -> None:  # fault 54
-    (tmp_path / "a.txt").write_text("text\tlabel\n" + ROWS.replace(";", "\t"))
-    embedded = typed("embed", "--model", "mini", "--input", "a.txt", "--output", "a.npy")
-    checked = typed("check-data", "--text", "a.txt")
-    pretrained = typed("pretrain", "a.txt", "--out", "run", *TINY[2:], "--context", 16)
+    path = tmp_path / "a.txt"
+    path.write_text("text\tlabel\n" + ROWS.replace(";", "\t"))
+    embedded = typed("embed", "--model", "mini", "--input", path, "--output", tmp_path / "a.npy")
+    checked = typed("check-data", "--text", path)
+    pretrained = typed("pretrain", path, "--out", tmp_path / "run", *TINY[2:], "--context", 16)
     for answer in (embedded, checked, pretrained):
         assert answer.code == 0, answer.err
         assert "if it is a table, specify format=tsv" in answer.err
