@@ -29,20 +29,20 @@ from compare import (
 from train_ours import CLIP, LEARNING_RATE, WEIGHT_DECAY, described, read_tables
 
 from mtlkit.config.architecture import Encoding
-from mtlkit.data.labels import infer_spec
-from mtlkit.data.tasks import TaskData, prepare
-from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.data.datasets.labels import infer_spec
+from mtlkit.data.datasets.task_data import TaskData, prepare
+from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.compute import choose_compute
-from mtlkit.recipes.start import set_dropout
-from mtlkit.recipes.weights import load_weights
-from mtlkit.training.balance_choice import OWN, TORCHJD, parse_balance
+from mtlkit.inference.load_weights import load_weights
+from mtlkit.recipes.training.initial_model import set_dropout
+from mtlkit.training.balancing.make_balance import make_balance
+from mtlkit.training.balancing.registry import OWN, TORCHJD, parse_balance
+from mtlkit.training.freezing.features import WholeBackbone
 from mtlkit.training.loop import train
-from mtlkit.training.make_balance import make_balance
-from mtlkit.training.multitask import TaskLosses
-from mtlkit.training.objectives import head_objectives
+from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.optimizer import LearningRate
-from mtlkit.training.piece_vectors import WholeBackbone
-from mtlkit.training.schedules import Mix, make_plans
+from mtlkit.training.sampling.mixture import Mix, make_plans
+from mtlkit.training.task_losses import TaskLosses
 
 ON_PARAMETERS = "+parameters"
 PEERS = [*(name for name in OWN if name not in ("sum", "weights")), *TORCHJD, f"pcgrad{ON_PARAMETERS}"]

@@ -17,9 +17,9 @@ from compare import Measure, Stopwatch
 from numpy.typing import NDArray
 from workers import serve
 
-from mtlkit.data.corpus import read_texts
-from mtlkit.data.labelled_rows import Reading
-from mtlkit.data.readers import BadRow, Tally, read
+from mtlkit.data.datasets.corpus import read_texts
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.sources.readers import BadRow, Tally, read
 
 Embed = Callable[[list[str]], NDArray[np.float32]]
 CALIBRATION = 300  # texts, other than those that are measured where there are enough

@@ -6,8 +6,8 @@ from train_ours import ours
 from train_sides import prepared
 from workers import serve
 
-from mtlkit.training.piece_vectors import Vectors, WholeBackbone
-from mtlkit.training.schedules import Piece
+from mtlkit.training.freezing.features import Vectors, WholeBackbone
+from mtlkit.training.sampling.mixture import Piece
 
 
 class PassATask(WholeBackbone):

@@ -19,16 +19,16 @@ from workers import serve
 from mtlkit.config.architecture import Architecture, Encoding
 from mtlkit.config.training import PretrainOptions
 from mtlkit.data.batching import Windows
-from mtlkit.data.corpus import read_corpus
-from mtlkit.data.labelled_rows import Reading
-from mtlkit.data.readers import Tally
-from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.data.datasets.corpus import read_corpus
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.sources.readers import Tally
+from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.inference.compute import choose_compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import next_token_loss
 from mtlkit.training.loop import train
-from mtlkit.training.next_token import window_batch
 from mtlkit.training.optimizer import LearningRate
+from mtlkit.training.pretraining import window_batch
 
 LAYERS, DIM, HEADS, CONTEXT = 4, 256, 4, 256
 DEFAULTS = PretrainOptions()

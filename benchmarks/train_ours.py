@@ -14,26 +14,26 @@ from compare import Measure, Stopwatch
 from tokenizers import Tokenizer
 
 from mtlkit.config.architecture import Architecture, Encoding
-from mtlkit.data.labelled_rows import Reading
-from mtlkit.data.labels import infer_spec
-from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Table, cap_tables, read_train_and_validation
-from mtlkit.data.tasks import TaskData, prepare
-from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.data.datasets.labelled import Table, cap_tables, read_train_and_validation
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labels import infer_spec
+from mtlkit.data.datasets.task_data import TaskData, prepare
+from mtlkit.data.sources.readers import Tally
+from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute, choose_compute
+from mtlkit.inference.load_weights import load_weights
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import weight_names
-from mtlkit.recipes.start import set_dropout
-from mtlkit.recipes.weights import load_weights
+from mtlkit.recipes.training.initial_model import set_dropout
 from mtlkit.training import loop as training
-from mtlkit.training.freezing import parse_freeze
-from mtlkit.training.frozen_weights import apply_freeze, prefix_depth, training_mode
-from mtlkit.training.kept import keep_states, keep_vectors
-from mtlkit.training.multitask import TaskLosses
-from mtlkit.training.objectives import HeadObjective, head_objectives
+from mtlkit.training.freezing.apply import apply_freeze, prefix_depth, training_mode
+from mtlkit.training.freezing.cache import keep_states, keep_vectors
+from mtlkit.training.freezing.features import KeptVectors, UpperBackbone, VectorsOf, WholeBackbone
+from mtlkit.training.freezing.rules import parse_freeze
+from mtlkit.training.objectives.base import HeadObjective, head_objectives
 from mtlkit.training.optimizer import LearningRate
-from mtlkit.training.piece_vectors import KeptVectors, UpperBackbone, VectorsOf, WholeBackbone
-from mtlkit.training.schedules import Mix, make_plans
+from mtlkit.training.sampling.mixture import Mix, make_plans
+from mtlkit.training.task_losses import TaskLosses
 
 LEARNING_RATE, WEIGHT_DECAY, CLIP, WARM_UP_SHARE = 5e-5, 0.01, 1.0, 0.1
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from mtlkit.data.tables import Table, limited
-from mtlkit.data.tasks import prepare
+from mtlkit.data.datasets.labelled import Table, limited
+from mtlkit.data.datasets.task_data import prepare
 from mtlkit.inference.engine import Array
-from mtlkit.recipes.loading import LoadedModel
+from mtlkit.inference.loaded_model import LoadedModel
 
 
 def options_of(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, list[str]]:

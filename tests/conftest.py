@@ -21,10 +21,10 @@ from wrapped import SPECIAL, Wrap, write_plain, write_wrapped
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
-from mtlkit.data.marks import Label
-from mtlkit.data.tables import Table
-from mtlkit.data.tasks import TaskData, prepare_task
-from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.marks import Label
+from mtlkit.data.datasets.task_data import TaskData, prepare_task
+from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel

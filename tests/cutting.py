@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mtlkit.training.events import BestOfTask, Chosen, Epoch, Event, Forgetting, Note
-from mtlkit.training.snapshot import Snapshot
+from mtlkit.training.state_dict import Snapshot
 
 TIMES = ("seconds", "total", "cost")  # in the log; they differ from training to training
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from mtlkit import disk, state_files
+from mtlkit.runs import atomic as disk
+from mtlkit.runs import checkpoint_files as state_files
 
 Case = tuple[str, bool]
 Strike = Callable[[int, str, Path], None]

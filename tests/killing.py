@@ -13,7 +13,7 @@ from typing import Any
 
 from forks import Child, Forks
 
-from mtlkit.runs import LOG, RECORD, file_digest, read_record, verify
+from mtlkit.runs.record import LOG, RECORD, file_digest, read_record, verify
 
 MEASURED = {"seconds", "total", "cost", "tokens_per_second"}  # times, which no two trainings share
 TINY = ("--layers", 1, "--dim", 16, "--heads", 2, "--vocab-size", 300, "--batch-tokens", 128)

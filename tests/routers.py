@@ -9,13 +9,13 @@ import torch
 from support import rows_of, write
 
 from mtlkit.config.training import TrainMtlOptions
+from mtlkit.inference.load_weights import load_weights
+from mtlkit.inference.loaded_model import load
 from mtlkit.model.checkpoint import save_model
-from mtlkit.recipes.loading import load
 from mtlkit.recipes.train_mtl import train_mtl
-from mtlkit.recipes.weights import load_weights
-from mtlkit.runs import TOKENIZER
-from mtlkit.staging import finish, staged
-from mtlkit.training.router import fit_router
+from mtlkit.runs.record import TOKENIZER
+from mtlkit.runs.staging import finish, staged
+from mtlkit.training.objectives.router import fit_router
 
 THINGS = ("film", "play", "song", "book", "meal", "walk", "talk", "game")
 MOODS = {"What a wonderful {}, I loved it!": "good", "Never again such a {}, I hated it!": "bad"}

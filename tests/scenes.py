@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from mtlkit.config.architecture import Stage
-from mtlkit.runs import RunRecord
-from mtlkit.staging import finish, staged
-from mtlkit.states import StateFolder
+from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.record import RunRecord
+from mtlkit.runs.staging import finish, staged
 
 COMMAND = "mtlkit train-mtl --epochs 2"
 

@@ -11,17 +11,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from mtlkit.config.checking import CheckDataOptions
+from mtlkit.config.check_data import CheckDataOptions
 from mtlkit.config.inference import CurvesOptions, EmbedOptions, EvalOptions, ExportOptions, InfoOptions, PredictOptions
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import weight_names
 from mtlkit.training.events import Event, Note
-from mtlkit.training.freezing import Freezing, parse_freeze
-from mtlkit.training.multitask import TaskLosses
-from mtlkit.training.objectives import Objective
-from mtlkit.training.piece_vectors import WholeBackbone
+from mtlkit.training.freezing.features import WholeBackbone
+from mtlkit.training.freezing.rules import Freezing, parse_freeze
+from mtlkit.training.objectives.base import Objective
+from mtlkit.training.task_losses import TaskLosses
 
 COMMANDS: dict[str, type[Any]] = {
     "check-data": CheckDataOptions,

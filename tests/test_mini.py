@@ -19,10 +19,10 @@ from pyarrow import parquet
 import mtlkit
 from mtlkit.config.inference import ExportOptions
 from mtlkit.config.training import TrainSentenceOptions
-from mtlkit.recipes.finding import mini_folder
-from mtlkit.recipes.loading import LoadedModel
-from mtlkit.recipes.vectors import similarities
-from mtlkit.runs import verify
+from mtlkit.inference.find_model import mini_folder
+from mtlkit.inference.loaded_model import LoadedModel
+from mtlkit.inference.similarity import similarities
+from mtlkit.runs.record import verify
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 LARGEST = 8_000_000  # bytes

@@ -24,14 +24,14 @@ import pyarrow
 from pyarrow import parquet
 
 import mtlkit
-from mtlkit.data.grammar import parse_task
-from mtlkit.data.labelled_rows import Reading
-from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Table, read_train_and_test, read_train_and_validation
-from mtlkit.intervals import student
-from mtlkit.runs import LOG, verify
-from mtlkit.training.balance_choice import OWN, TORCHJD
-from mtlkit.training.tracked import WHOLE
+from mtlkit.data.datasets.labelled import Table, read_train_and_test, read_train_and_validation
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.spec import parse_task
+from mtlkit.evaluation.intervals import student
+from mtlkit.runs.record import LOG, verify
+from mtlkit.training.balancing.registry import OWN, TORCHJD
+from mtlkit.training.diagnostics.gradient_stats import WHOLE
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from ways import accuracy, first_rows, folder_of, options_of, percent, row, train

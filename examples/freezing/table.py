@@ -16,10 +16,10 @@ from pathlib import Path
 from statistics import mean
 
 import mtlkit
-from mtlkit.data.grammar import parse_task
-from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Reading, read_train_and_test
-from mtlkit.training.forgetting import TaskChange, task_change
+from mtlkit.data.datasets.labelled import Reading, read_train_and_test
+from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.spec import parse_task
+from mtlkit.evaluation.forgetting import TaskChange, task_change
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from ways import accuracy, first_rows, folder_of, options_of, outputs, percent, row, train

@@ -25,13 +25,13 @@ from sklearn.pipeline import make_pipeline
 import mtlkit
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.training import TrainMtlOptions
-from mtlkit.data.labelled_rows import Reading
-from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Table, read_train_and_test, read_train_and_validation
+from mtlkit.data.datasets.labelled import Table, read_train_and_test, read_train_and_validation
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.sources.readers import Tally
+from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.recipes.evaluate import evaluate
-from mtlkit.recipes.loading import LoadedModel
-from mtlkit.recipes.probe import probe
-from mtlkit.recipes.sts import measure_sts
+from mtlkit.recipes.evaluation.probe import probe
+from mtlkit.recipes.evaluation.sts import measure_sts
 from mtlkit.recipes.train_mtl import train_mtl
 
 ROWS = 5000  # that a probe is trained on

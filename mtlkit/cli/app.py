@@ -93,7 +93,7 @@ def main() -> NoReturn:
         close_stdout()
         sys.exit(0)
     except OSError as error:
-        from mtlkit.disk import FULL
+        from mtlkit.runs.atomic import FULL
 
         if isinstance(error, PermissionError) and error.filename is not None:
             fail(

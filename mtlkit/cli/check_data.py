@@ -6,7 +6,7 @@ import typer
 
 from mtlkit.cli.console import print_json, say, stderr, stdout
 from mtlkit.cli.options import add_command
-from mtlkit.config.checking import CheckDataOptions
+from mtlkit.config.check_data import CheckDataOptions
 
 
 def check_data(options: CheckDataOptions, as_json: bool) -> None:
@@ -29,7 +29,7 @@ def check_data(options: CheckDataOptions, as_json: bool) -> None:
     pairs from which nothing can be learned or measured.
     """
     from mtlkit.errors import DataError
-    from mtlkit.recipes.early_checks import check_objective, check_texts
+    from mtlkit.recipes.inputs.early_checks import check_objective, check_texts
 
     if options.tasks:
         check_objective(options.objective, options.tasks, options.encoding)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from rich.console import Console
 
-from mtlkit.config.plain import to_json
+from mtlkit.config.from_json import to_json
 
 if TYPE_CHECKING:
-    from mtlkit.data.tokenizer import TextEncoder
-    from mtlkit.recipes.loading import LoadedModel
+    from mtlkit.data.tokenization.tokenizer import TextEncoder
+    from mtlkit.inference.loaded_model import LoadedModel
 
 
 def reader_left(console: Console) -> None:

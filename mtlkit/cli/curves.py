@@ -43,8 +43,8 @@ def curves(options: CurvesOptions, as_json: bool) -> None:
 def print_curves(run: Path, console: Console) -> None:
     """The curves of a run that a training has just written; nothing where there is no log, or too little in it."""
     from mtlkit.report.curves import curve_text
-    from mtlkit.report.series import read_curves
-    from mtlkit.runs import LOG
+    from mtlkit.report.log_reader import read_curves
+    from mtlkit.runs.record import LOG
 
     log = run / LOG
     text = curve_text(read_curves(log), console.width, ascii_only=console.options.ascii_only) if log.is_file() else None

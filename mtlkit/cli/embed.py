@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mtlkit.config.vector_settings import Similarity
+    from mtlkit.inference.loaded_model import LoadedModel
     from mtlkit.recipes.embed import Embedded, Similarities
-    from mtlkit.recipes.loading import LoadedModel
 
 FIRST = 6  # values of a vector that a terminal shows
 MATRIX = 12  # texts for which it shows how alike each pair is, beside the vectors
@@ -31,13 +31,13 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
     With --similarity: the similarity of every pair alone, piped as one JSON object a text. It is the cosine, unless the model
     says otherwise.
     """
-    from mtlkit.recipes.early_checks import check_input
+    from mtlkit.recipes.inputs.early_checks import check_input
 
     check_input(options)
 
     from mtlkit.recipes import embed as recipe
-    from mtlkit.recipes.open_model import open_model
-    from mtlkit.recipes.texts import input_notes
+    from mtlkit.recipes.inputs.open_model import open_model
+    from mtlkit.recipes.inputs.texts import input_notes
 
     if options.output is not None:
         recipe.check_output(options)
@@ -57,9 +57,9 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
 
 def write(options: EmbedOptions, output: Path, loaded: LoadedModel, model: str, as_json: bool) -> None:
     """The vectors into a file."""
-    from mtlkit.cli.embedding import follow
+    from mtlkit.cli.embed_progress import follow
+    from mtlkit.inference.similarity import width_of
     from mtlkit.recipes.embed import embed_to_file
-    from mtlkit.recipes.vectors import width_of
 
     dim = width_of(options, loaded)
     written = follow(embed_to_file(options, loaded, sys.stdin))
@@ -71,8 +71,8 @@ def write(options: EmbedOptions, output: Path, loaded: LoadedModel, model: str, 
 
 def give_vectors(options: EmbedOptions, loaded: LoadedModel, model: str, as_json: bool) -> None:
     """The vectors on standard output."""
+    from mtlkit.inference.similarity import width_of
     from mtlkit.recipes import embed as recipe
-    from mtlkit.recipes.vectors import width_of
 
     dim = width_of(options, loaded)
     stream = recipe.embed(options, loaded, sys.stdin)
@@ -114,7 +114,7 @@ def show(part: Embedded, kind: Similarity) -> None:
     """The view for a terminal."""
     import numpy as np
 
-    from mtlkit.recipes.vectors import similarities
+    from mtlkit.inference.similarity import similarities
     from mtlkit.report.embedding_tables import cosine_table
     from mtlkit.report.tables import new_table
     from mtlkit.report.text import one_line

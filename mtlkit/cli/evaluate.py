@@ -9,7 +9,7 @@ import typer
 from mtlkit.cli.console import print_json, say, say_notes, stderr, stdout
 from mtlkit.cli.options import add_command
 from mtlkit.config.inference import EvalOptions
-from mtlkit.data.grammar import named_sources
+from mtlkit.data.sources.spec import named_sources
 
 if TYPE_CHECKING:
     from mtlkit.recipes.evaluate import Evaluation, TaskEvaluation
@@ -23,12 +23,12 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
 
     In place of heads, --sts measures how cosines follow scores of pairs of sentences, and --probe trains on frozen vectors.
     """
-    from mtlkit.recipes.early_checks import check_sources
+    from mtlkit.recipes.inputs.early_checks import check_sources
 
     check_sources([*(named_sources(options.task).values() if options.task else ()), *options.sts, *options.text])
 
     from mtlkit.recipes.evaluate import evaluate as measure
-    from mtlkit.recipes.open_model import open_model
+    from mtlkit.recipes.inputs.open_model import open_model
     from mtlkit.report.sources import source_line, unseen_line
 
     loaded, found = open_model(options)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from mtlkit.cli.console import close_stdout
-from mtlkit.config.fields import Declaration
+from mtlkit.config.option import Declaration
 from mtlkit.config.small_files import Unreadable, read_text
 from mtlkit.errors import OptionError, UsageError, listed, suggest
 
@@ -35,7 +35,7 @@ PANELS = (
 def check_config(out: Path | None, config: Path | None, option: str) -> None:
     """An output is not the file of options. Raises UsageError."""
     if out is not None and config is not None:
-        from mtlkit.outputs import Input, check_inputs
+        from mtlkit.runs.outputs import Input, check_inputs
 
         check_inputs(out, [Input(config, "--config")], option)
 

@@ -18,13 +18,13 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     The backbone runs once for all heads. Where the run has a router, the heads that fit the text answer, and how likely each
     task is stands beside. On a terminal: a table. Piped: one JSON object a line.
     """
-    from mtlkit.recipes.early_checks import check_input
+    from mtlkit.recipes.inputs.early_checks import check_input
 
     check_input(options)
 
-    from mtlkit.recipes.open_model import open_model
+    from mtlkit.recipes.inputs.open_model import open_model
+    from mtlkit.recipes.inputs.texts import input_notes
     from mtlkit.recipes.predict import predict as answers_to
-    from mtlkit.recipes.texts import input_notes
 
     loaded, found = open_model(options)
     say(f"model: {found}, {found.reason}")

@@ -14,12 +14,12 @@ def pretrain(options: PretrainOptions, as_json: bool) -> None:
     Texts come from the samples inside the package unless sources are named. Ends with perplexity and bits per byte on
     held-out text.
     """
-    from mtlkit.recipes.early_checks import check_texts
+    from mtlkit.recipes.inputs.early_checks import check_texts
 
     if options.resume is None:
         check_texts(options.sources, options.encoding)
 
-    from mtlkit.cli.progress import follow
+    from mtlkit.cli.training_view import follow
     from mtlkit.recipes.pretrain import stream
 
     follow(stream(options), as_json)

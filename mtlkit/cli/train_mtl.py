@@ -15,12 +15,12 @@ def train_mtl(options: TrainMtlOptions, as_json: bool) -> None:
     weights with --init scratch.
     Heads that the starting model has are kept.
     """
-    from mtlkit.recipes.early_checks import check_tasks
+    from mtlkit.recipes.inputs.early_checks import check_tasks
 
     if options.resume is None:
         check_tasks(options.task, options.encoding)
 
-    from mtlkit.cli.progress import follow
+    from mtlkit.cli.training_view import follow
     from mtlkit.recipes.train_mtl import stream
 
     follow(stream(options), as_json)

@@ -17,12 +17,12 @@ def train_sentence(options: TrainSentenceOptions, as_json: bool) -> None:
     told apart from all others of their batch. distill: texts alone; a --teacher's vectors are worked out once, kept, and learned.
     similarity: two texts and how alike they are (sentence1, sentence2, score), learned by their cosine.
     """
-    from mtlkit.recipes.early_checks import check_objective
+    from mtlkit.recipes.inputs.early_checks import check_objective
 
     if options.resume is None:
         check_objective(options.objective, [options.task], options.encoding)
 
-    from mtlkit.cli.progress import follow
+    from mtlkit.cli.training_view import follow
     from mtlkit.recipes.train_sentence import stream
 
     follow(stream(options), as_json)

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mtlkit.config.from_json import build
 from mtlkit.config.numbers import whole
-from mtlkit.config.plain import build
 from mtlkit.errors import UsageError, shorten
 
 Attention = Literal["bidirectional", "causal"]

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from mtlkit.config.fields import Declaration
+from mtlkit.config.option import Declaration
 from mtlkit.config.paths import expand
 from mtlkit.errors import OptionError, UsageError, listed, shorten, suggest
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 from mtlkit.config.architecture import MOST_LAYERS, SIZES
 from mtlkit.config.checked import LARGEST, CheckedOptions
-from mtlkit.config.fields import option
-from mtlkit.config.saving import SAVE_EVERY, parse_save_every
+from mtlkit.config.option import option
+from mtlkit.config.save_every import SAVE_EVERY, parse_save_every
 from mtlkit.errors import UsageError
 
 Device = Literal["auto", "cpu", "cuda", "mps"]

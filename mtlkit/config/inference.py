@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from mtlkit.config.checked import CheckedOptions
 from mtlkit.config.common import DATA, MACHINE, MODEL, MachineOptions, OnBadRow, PromptOptions
-from mtlkit.config.fields import option
+from mtlkit.config.option import option
 from mtlkit.config.training import OBJECTIVE
 
 OUTPUT = "Output"

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mtlkit.config.architecture import Kind
-from mtlkit.config.plain import build
+from mtlkit.config.from_json import build
 
 
 @dataclass(frozen=True)

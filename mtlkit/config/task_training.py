@@ -7,8 +7,8 @@ from typing import Literal
 
 from mtlkit.config.architecture import Architecture, Attention, Truncation, parse_head
 from mtlkit.config.common import DATA, MODEL, TRAINING, PromptOptions, ShapeOptions, TrainingOptions
-from mtlkit.config.fields import option
 from mtlkit.config.numbers import whole
+from mtlkit.config.option import option
 from mtlkit.errors import UsageError, shorten
 
 ClassWeights = Literal["none", "balanced"]

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit.seeding import generator
+
 Rows = NDArray[np.int64]
 
 WINDOW = 50  # batches sorted together: enough that neighbours are of like length, few enough to stay random
-
-
-def generator(seed: int, *parts: int | str) -> np.random.Generator:
-    """A random stream of its own for every combination of seed and parts."""
-    return np.random.default_rng([seed, *(zlib.crc32(part.encode()) if isinstance(part, str) else part for part in parts)])
 
 
 def cut_by_tokens(rows: Rows, lengths: NDArray[np.int64], budget: int) -> list[Rows]:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mtlkit.data.encoded import Encoded
-from mtlkit.data.tokenizer import TextEncoder
-from mtlkit.store import TOKENS, Arrays, digest, fits, user_entry
+from mtlkit.data.tokenization.tokenizer import TextEncoder
+from mtlkit.runs.store import TOKENS, Arrays, digest, fits, user_entry
 
 FORMAT = "4"  # raised when what is stored changes
 

@@ -7,12 +7,12 @@ import re
 import torch
 
 from mtlkit.data.batching import sorted_batches
-from mtlkit.data.corpus import sample_passages
-from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.data.datasets.corpus import sample_passages
+from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.engine import BATCH_TOKENS
 from mtlkit.inference.int8 import Peaks, calibrate
 from mtlkit.model.encoder import Block, Encoder
-from mtlkit.store import INT8, Arrays, digest, fits, user_entry
+from mtlkit.runs.store import INT8, Arrays, digest, fits, user_entry
 
 FORMAT = "2"  # raised when other texts are measured
 

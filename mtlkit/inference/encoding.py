@@ -14,12 +14,12 @@ from torch import Tensor
 
 from mtlkit.batch import Batch
 from mtlkit.data.batching import Rows, sorted_batches
+from mtlkit.data.datasets.task_data import LabelledTexts
 from mtlkit.data.encoded import Encoded
-from mtlkit.data.tasks import LabelledTexts
+from mtlkit.evaluation.metrics import score
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.engine import BATCH_TOKENS, GPU_BATCH_TOKENS, ROUTER
 from mtlkit.inference.fast import Encodes
-from mtlkit.metrics import score
 from mtlkit.model.multitask import MultiTaskModel
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from mtlkit.data.batching import sorted_batches
 from mtlkit.data.encoded import Encoded
 from mtlkit.errors import IntegrityError
+from mtlkit.evaluation.metrics import check_finite
 from mtlkit.inference import engine
 from mtlkit.inference.engine import BATCH_TOKENS, ROUTER, Array
-from mtlkit.metrics import check_finite
 
 VECTOR, HEAD, TELLS = "vector", "head:{}", "router"  # outputs of a graph: the vector, a head's of each task, the router's
 SKIP = "prompt_tokens"  # the input of a graph that leaves a prompt out of the pooling: how many tokens that has

@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 
 from mtlkit.data.encoded import Encoded
+from mtlkit.evaluation.metrics import check_finite
 from mtlkit.inference.compute import Compute, check_fork
 from mtlkit.inference.encoding import encode_all, outputs_of
 from mtlkit.inference.engine import VECTOR, Array, output_of
 from mtlkit.inference.fast import Encodes, fastest
-from mtlkit.metrics import check_finite
 from mtlkit.model.multitask import MultiTaskModel
 
 

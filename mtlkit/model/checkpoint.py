@@ -21,7 +21,7 @@ from mtlkit.model.description import CONFIG, Checkpoint, read_checkpoint, write_
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_checks import UnusableWeight
-from mtlkit.runs import WEIGHTS, diagnose
+from mtlkit.runs.record import WEIGHTS, diagnose
 
 
 def save_model(

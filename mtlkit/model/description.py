@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from mtlkit.config.architecture import Architecture, Encoding, Stage, TaskSpec
-from mtlkit.config.plain import build, parse_object
+from mtlkit.config.from_json import build, parse_object
 from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.config.source_record import SourceRecord, records_from_json, records_to_json
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.errors import IntegrityError, UsageError, listed, shorten
-from mtlkit.runs import RECORD, diagnose, write_json
+from mtlkit.runs.record import RECORD, diagnose, write_json
 
 FORMAT = 1
 CONFIG = "config.json"

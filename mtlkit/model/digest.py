@@ -10,7 +10,7 @@ from mtlkit.config.small_files import Unreadable, check_file
 from mtlkit.model.description import CONFIG, HEAD_WEIGHTS, HEADS
 from mtlkit.model.interop.modules import MODULES, module_folders, read_modules
 from mtlkit.model.interop.weight_files import weight_files
-from mtlkit.runs import RECORD, TOKENIZER, file_digest
+from mtlkit.runs.record import RECORD, TOKENIZER, file_digest
 
 # beside the weights, in the folder of the transformer or above it: whatever changes what a text's vector is
 SETTINGS = (

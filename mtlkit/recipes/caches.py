@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtlkit import disk
 from mtlkit.config.inference import InfoOptions
-from mtlkit.data.parts import files_of
+from mtlkit.data.resumable_output import files_of
 from mtlkit.errors import UsageError
 from mtlkit.report.caches import CacheFacts, CacheReport
-from mtlkit.state_lock import locked
-from mtlkit.store import BASELINES, CACHE, FEATURES, OF_THE_USER, cache_folder
+from mtlkit.runs import atomic as disk
+from mtlkit.runs.lock import locked
+from mtlkit.runs.store import BASELINES, CACHE, FEATURES, OF_THE_USER, cache_folder
 
 PARTS = re.compile(r"\.(.+)\.parts")
 STORED = r"[0-9a-f]{32}(-\d+)?\.safetensors"

@@ -7,24 +7,24 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mtlkit.config.architecture import Kind
-from mtlkit.config.checking import CheckDataOptions
+from mtlkit.config.check_data import CheckDataOptions
 from mtlkit.config.training import ObjectiveName
-from mtlkit.data.class_checks import count_classes, sorted_labels, uneven_classes, unseen_classes
-from mtlkit.data.findings import Finding, Split, SplitSummary, TaskSummary
-from mtlkit.data.grammar import named_sources, parse_source
-from mtlkit.data.labelled_rows import Reading
-from mtlkit.data.labels import infer_kind
-from mtlkit.data.leaks import near_texts, repeated_texts, shared_texts
-from mtlkit.data.marks import Label
-from mtlkit.data.overlap import TextNumbers
-from mtlkit.data.readers import Tally
-from mtlkit.data.tables import read_test, read_train_and_validation
-from mtlkit.recipes.check_pairs import read_pair_tasks, read_scored_tasks
-from mtlkit.recipes.check_texts import read_distilled, read_text_data
-from mtlkit.recipes.data_measures import CheckedData, Measure, cut_texts, held_out
-from mtlkit.recipes.finding import find_model
-from mtlkit.recipes.first_look import quick_findings, splits_of
-from mtlkit.recipes.weights import read_encoder
+from mtlkit.data.datasets.labelled import read_test, read_train_and_validation
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labels import infer_kind
+from mtlkit.data.datasets.marks import Label
+from mtlkit.data.quality.classes import count_classes, sorted_labels, uneven_classes, unseen_classes
+from mtlkit.data.quality.findings import Finding, Split, SplitSummary, TaskSummary
+from mtlkit.data.quality.leaks import near_texts, repeated_texts, shared_texts
+from mtlkit.data.quality.near_duplicates import TextNumbers
+from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.spec import named_sources, parse_source
+from mtlkit.inference.find_model import find_model
+from mtlkit.inference.load_weights import read_encoder
+from mtlkit.recipes.checking.measures import CheckedData, Measure, cut_texts, held_out
+from mtlkit.recipes.checking.pairs import read_pair_tasks, read_scored_tasks
+from mtlkit.recipes.checking.texts import read_distilled, read_text_data
+from mtlkit.recipes.training.data_warnings import quick_findings, splits_of
 
 
 @dataclass(frozen=True)

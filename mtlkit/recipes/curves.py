@@ -7,14 +7,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mtlkit.config.inference import CurvesOptions
-from mtlkit.disk import atomic_file, saving
 from mtlkit.errors import UsageError, listed, suggest
-from mtlkit.outputs import Input, check_file
-from mtlkit.recipes.command_line import command_line
-from mtlkit.recipes.inputs import inputs_of
-from mtlkit.report.series import Curves, read_curves
-from mtlkit.runs import LOG, STATE, newest
-from mtlkit.state_lock import locked
+from mtlkit.recipes.inputs.command_line import command_line
+from mtlkit.recipes.inputs.input_files import inputs_of
+from mtlkit.report.log_reader import Curves, read_curves
+from mtlkit.runs.atomic import atomic_file, saving
+from mtlkit.runs.lock import locked
+from mtlkit.runs.outputs import Input, check_file
+from mtlkit.runs.record import LOG, STATE, newest
 
 FORMATS = (".svg", ".png")
 
@@ -74,7 +74,7 @@ def check_picture(path: Path) -> None:
 
 def write_picture(found: Curves, path: Path, title: str, span: int | None) -> None:
     """Writes the picture. Raises SavingError."""
-    from mtlkit.report.pictures import curve_picture
+    from mtlkit.report.plots import curve_picture
 
     picture = curve_picture(found, "svg" if path.suffix.lower() == ".svg" else "png", title, span)
     with saving(path), atomic_file(path.resolve()) as file:

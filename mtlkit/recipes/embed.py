@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from mtlkit.config.inference import EmbedOptions
 from mtlkit.config.vector_settings import Similarity
 from mtlkit.data.encoded import Encoded
-from mtlkit.data.parts import Parts
-from mtlkit.data.vectors import check_suffix
+from mtlkit.data.prefetch import ahead
+from mtlkit.data.resumable_output import Parts
+from mtlkit.data.vector_files import check_suffix
 from mtlkit.errors import UsageError, rows_from
+from mtlkit.inference.find_model import Found
+from mtlkit.inference.loaded_model import LoadedModel
+from mtlkit.inference.similarity import cut, unit, width_of
+from mtlkit.inference.similarity import similarities as similarity_matrix
 from mtlkit.model.digest import digest_of
-from mtlkit.outputs import check_file
-from mtlkit.recipes.ahead import ahead
-from mtlkit.recipes.command_line import command_line
-from mtlkit.recipes.finding import Found
-from mtlkit.recipes.finished_output import TextsDigest, check_finished, note_finished
-from mtlkit.recipes.inputs import inputs_of
-from mtlkit.recipes.loading import LoadedModel
-from mtlkit.recipes.texts import count_texts, parts, reads_standard_input, stream_texts
-from mtlkit.recipes.vectors import cut, unit, width_of
-from mtlkit.recipes.vectors import similarities as similarity_matrix
-from mtlkit.state_lock import locked
+from mtlkit.recipes.embedding.finished_output import TextsDigest, check_finished, note_finished
+from mtlkit.recipes.inputs.command_line import command_line
+from mtlkit.recipes.inputs.input_files import inputs_of
+from mtlkit.recipes.inputs.texts import count_texts, parts, reads_standard_input, stream_texts
+from mtlkit.runs.lock import locked
+from mtlkit.runs.outputs import check_file
 
 MOST_COMPARED = 4096  # texts: their matrix has 64 MB
 

@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.training import TrainMtlOptions
-from mtlkit.data.corpus import read_corpus, read_texts
-from mtlkit.data.grammar import named_sources, parse_source
-from mtlkit.data.labelled_rows import Reading
-from mtlkit.data.readers import Tally
-from mtlkit.data.tables import Table, read_for_evaluation
-from mtlkit.data.tasks import prepare
+from mtlkit.data.datasets.corpus import read_corpus, read_texts
+from mtlkit.data.datasets.labelled import Table, read_for_evaluation
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.task_data import prepare
+from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.spec import named_sources, parse_source
 from mtlkit.errors import UsageError, listed, suggest
+from mtlkit.evaluation.metrics import score
 from mtlkit.inference.engine import ROUTER, Array
+from mtlkit.inference.loaded_model import LoadedModel
+from mtlkit.inference.routing import score_router
+from mtlkit.inference.similarity import width_of
 from mtlkit.inference.torch_engine import TorchEngine
-from mtlkit.metrics import score
-from mtlkit.recipes.loading import LoadedModel
-from mtlkit.recipes.perplexity import perplexity, read_held_out
-from mtlkit.recipes.probe import Probe, check_probe, probe
-from mtlkit.recipes.routing import score_router
-from mtlkit.recipes.sts import Sts, measure_sts
-from mtlkit.recipes.vectors import width_of
+from mtlkit.recipes.evaluation.perplexity import perplexity, read_held_out
+from mtlkit.recipes.evaluation.probe import Probe, check_probe, probe
+from mtlkit.recipes.evaluation.sts import Sts, measure_sts
 
 PAIRS = 5  # of the most confused classes
 

@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from mtlkit import disk
 from mtlkit.config.inference import ExportFormat, ExportOptions
 from mtlkit.config.small_files import read_text
 from mtlkit.errors import UsageError
+from mtlkit.inference.find_model import Found, find_model
+from mtlkit.inference.load_weights import Weights, describe, load_weights
 from mtlkit.model.description import is_foreign
 from mtlkit.model.digest import digest_of
-from mtlkit.outputs import check_folder
-from mtlkit.recipes.checking import check_texts, difference_from_source, largest_difference
-from mtlkit.recipes.command_line import command_line, plain
-from mtlkit.recipes.exporters import EXPORTERS
-from mtlkit.recipes.finding import Found, find_model
-from mtlkit.recipes.inputs import inputs_of
-from mtlkit.recipes.weights import Weights, describe, load_weights
+from mtlkit.recipes.exporting.formats import EXPORTERS
+from mtlkit.recipes.exporting.verify import check_texts, difference_from_source, largest_difference
+from mtlkit.recipes.inputs.command_line import command_line, plain
+from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.report.card import model_card
-from mtlkit.runs import CARD, TOKENIZER, RunRecord
-from mtlkit.staging import finish, staged, sweep
-from mtlkit.state_lock import locked
+from mtlkit.runs import atomic as disk
+from mtlkit.runs.lock import locked
+from mtlkit.runs.outputs import check_folder
+from mtlkit.runs.record import CARD, TOKENIZER, RunRecord
+from mtlkit.runs.staging import finish, staged, sweep
 
 LEFT_OUT = "\nThe {} of the run is left out, as this format has no place for it.\n"
 

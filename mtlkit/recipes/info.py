@@ -9,13 +9,13 @@ from typing import Any
 
 from mtlkit.config.inference import InfoOptions
 from mtlkit.errors import IntegrityError, MtlkitError, UsageError
+from mtlkit.inference.find_model import HUB_ID, MINI, Found, find_model, no_folder
 from mtlkit.model.description import Checkpoint, is_foreign, read_checkpoint
-from mtlkit.recipes.contents import any_record, check_files, foreign_parts, other_files, record_name, run_parts
-from mtlkit.recipes.finding import HUB_ID, MINI, Found, find_model, no_folder
-from mtlkit.recipes.lineage import lineage
-from mtlkit.report.facts import PartSize, RunFacts
-from mtlkit.runs import PACKAGES, RECORD, SAVED, STATE, RunRecord, holds_state, is_export
-from mtlkit.states import StateFolder
+from mtlkit.recipes.run_info.files import any_record, check_files, foreign_parts, other_files, record_name, run_parts
+from mtlkit.recipes.run_info.lineage import lineage
+from mtlkit.report.run_facts import PartSize, RunFacts
+from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.record import PACKAGES, RECORD, SAVED, STATE, RunRecord, holds_state, is_export
 
 UNFINISHED = "unfinished training"
 NOT_SAVED = "unfinished training, no checkpoint saved yet"

@@ -7,8 +7,8 @@ from typing import Any, TextIO
 
 from mtlkit.config.inference import PredictOptions
 from mtlkit.errors import rows_from
-from mtlkit.recipes.loading import LoadedModel
-from mtlkit.recipes.texts import parts, stream_texts
+from mtlkit.inference.loaded_model import LoadedModel
+from mtlkit.recipes.inputs.texts import parts, stream_texts
 
 
 def predict(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[dict[str, Any]]:

@@ -11,31 +11,31 @@ import torch
 from tokenizers import Tokenizer
 
 from mtlkit.config.architecture import Architecture, Encoding
-from mtlkit.config.plain import to_json
+from mtlkit.config.from_json import to_json
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.training import PretrainOptions
 from mtlkit.data.batching import Windows
 from mtlkit.data.cache import encode_cached, fingerprint
-from mtlkit.data.corpus import read_corpus
-from mtlkit.data.labelled_rows import Reading
-from mtlkit.data.readers import Tally
-from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.data.datasets.corpus import read_corpus
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.sources.readers import Tally
+from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.errors import DataError, UsageError, listed
 from mtlkit.inference.compute import choose_compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from, drawing_from
-from mtlkit.recipes.model_size import check_size
-from mtlkit.recipes.next_command import next_command
-from mtlkit.recipes.perplexity import HeldOut, perplexity, read_held_out
-from mtlkit.recipes.saving import Making, Product, save_run
-from mtlkit.recipes.source_notes import source_notes
-from mtlkit.recipes.workplace import Workplace, workplace
-from mtlkit.runs import TOKENIZER
-from mtlkit.staging import staged
+from mtlkit.recipes.evaluation.perplexity import HeldOut, perplexity, read_held_out
+from mtlkit.recipes.inputs.next_command import next_command
+from mtlkit.recipes.inputs.source_notes import source_notes
+from mtlkit.recipes.training.model_size import check_size
+from mtlkit.recipes.training.save import Making, Product, save_run
+from mtlkit.recipes.training.session import Workplace, workplace
+from mtlkit.runs.record import TOKENIZER
+from mtlkit.runs.staging import staged
 from mtlkit.training.events import Event, Finished, Note, result
 from mtlkit.training.loop import DivergedStep
-from mtlkit.training.next_token import NextTokenTraining
+from mtlkit.training.pretraining import NextTokenTraining
 
 NEXT = "mtlkit train-sentence"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mtlkit.config.training import TrainSentenceOptions
-from mtlkit.recipes.tasks import train_tasks
-from mtlkit.recipes.terms import Stages
+from mtlkit.recipes.training.run import train_tasks
+from mtlkit.recipes.training.validate import Stages
 from mtlkit.training.events import Event, Finished, result
 
 STAGES = Stages("train-sentence", "sentence", "sentence", ("base",), "mtlkit train-mtl")

@@ -10,7 +10,7 @@ from mtlkit.config.architecture import Architecture, TaskSpec
 from mtlkit.report.text import printable
 
 if TYPE_CHECKING:
-    from mtlkit.runs import RunRecord
+    from mtlkit.runs.record import RunRecord
 
 LOADING = """```python
 import mtlkit

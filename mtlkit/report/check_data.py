@@ -8,10 +8,10 @@ from pathlib import PurePath
 
 from rich.console import Group
 
-from mtlkit.data.findings import MOST_TOKENS, Example, Finding, SplitSummary, TaskSummary
-from mtlkit.data.label_reader import alike
-from mtlkit.data.overlap import NEAR
-from mtlkit.data.pairs import HELD_OUT_MOST
+from mtlkit.data.datasets.label_reader import alike
+from mtlkit.data.datasets.pairs import HELD_OUT_MOST
+from mtlkit.data.quality.findings import MOST_TOKENS, Example, Finding, SplitSummary, TaskSummary
+from mtlkit.data.quality.near_duplicates import NEAR
 from mtlkit.errors import listed, shorten
 from mtlkit.report.columns import narrow
 from mtlkit.report.tables import number, titled

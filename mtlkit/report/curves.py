@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mtlkit.errors import shorten
-from mtlkit.report.series import Curves, Series, TaskCurves
+from mtlkit.report.log_reader import Curves, Series, TaskCurves
 from mtlkit.report.text import literal
 from mtlkit.training.events import GUARD
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from rich.console import Group, RenderableType
 
 from mtlkit.errors import shorten
+from mtlkit.evaluation.forgetting import ForgettingReport, TaskChange
 from mtlkit.report.columns import LEAST_NAME, fitting, narrow
 from mtlkit.report.figures import UNITS, figure, points
 from mtlkit.report.tables import METRICS, number, titled
 from mtlkit.report.text import printable
-from mtlkit.training.forgetting import ForgettingReport, TaskChange
 
 BAR = 24
 

@@ -13,8 +13,8 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.errors import shorten
 from mtlkit.model.description import Checkpoint
 from mtlkit.report.card import TITLES
-from mtlkit.report.facts import FileFacts, Parent, PartSize, RunFacts
 from mtlkit.report.info_metrics import metric_tables, shown
+from mtlkit.report.run_facts import FileFacts, Parent, PartSize, RunFacts
 from mtlkit.report.tables import new_table, titled
 from mtlkit.report.text import literal, one_line
 

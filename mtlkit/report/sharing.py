@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rich.console import Group, RenderableType
 
-from mtlkit.intervals import Interval
+from mtlkit.evaluation.intervals import Interval
+from mtlkit.evaluation.sharing import SharingReport, TaskSharing, mean
 from mtlkit.report.columns import LEAST_NAME, narrow, taken
 from mtlkit.report.figures import UNITS, figure, points
 from mtlkit.report.tables import METRICS, titled
 from mtlkit.report.text import literal, printable
-from mtlkit.training.sharing import SharingReport, TaskSharing, mean
 
 OVER_ROWS, OVER_SEEDS = "95 %\nof texts", "95 %\nof seeds"  # what an interval lets vary
 

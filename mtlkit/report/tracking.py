@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from mtlkit.report.columns import narrow
 from mtlkit.report.tables import number, titled
 from mtlkit.report.text import printable
-from mtlkit.training.tracked import LONG, SPIKE, WHOLE, Conflict, PairSummary, TrackingSummary
+from mtlkit.training.diagnostics.gradient_stats import LONG, SPIKE, WHOLE, Conflict, PairSummary, TrackingSummary
 
 BAR = 12
 DECADES = 6  # below the longest, that a bar on a logarithmic scale shows: two letters each

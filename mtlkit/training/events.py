@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mtlkit.training.forgetting import ForgettingReport
-from mtlkit.training.sharing import SharingReport
-from mtlkit.training.tracked import TrackingSummary
+from mtlkit.evaluation.forgetting import ForgettingReport
+from mtlkit.evaluation.sharing import SharingReport
+from mtlkit.training.diagnostics.gradient_stats import TrackingSummary
 
 GUARD = "guard:"  # in front of the name of a guard among losses; no task has a colon in its name
 

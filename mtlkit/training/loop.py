@@ -15,13 +15,13 @@ from torch.optim import AdamW
 from mtlkit.errors import DivergedError
 from mtlkit.inference.compute import Compute
 from mtlkit.training.accumulation import NamesOf, Shares, groups, mean_of, numbers
-from mtlkit.training.balancing import Balance
-from mtlkit.training.loss_spikes import LossSpikes
+from mtlkit.training.balancing.loss_weighting import Balance
+from mtlkit.training.diagnostics.gradient_stats import TrackedStep
+from mtlkit.training.diagnostics.gradient_tracker import Tracker
 from mtlkit.training.losses import of_tasks
 from mtlkit.training.optimizer import add_thawed, make_optimizer, set_rate
-from mtlkit.training.random_state import Moment, RandomState
-from mtlkit.training.tracked import TrackedStep
-from mtlkit.training.tracking import Tracker
+from mtlkit.training.rng import Moment, RandomState
+from mtlkit.training.spikes import LossSpikes
 
 Work = TypeVar("Work")
 LossesOf = Callable[[Work], Mapping[str, Tensor]]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from mtlkit.training.snapshot import Snapshot
+from mtlkit.training.state_dict import Snapshot
 
 
 @dataclass(frozen=True)

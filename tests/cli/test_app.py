@@ -10,7 +10,7 @@ import pytest
 
 from mtlkit import __version__
 from mtlkit.errors import DataError, DivergedError, IntegrityError, MtlkitError, NetworkError, UsageError
-from mtlkit.recipes import open_model
+from mtlkit.recipes.inputs import open_model
 
 if TYPE_CHECKING:
     from .conftest import Typed

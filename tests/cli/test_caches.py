@@ -14,10 +14,10 @@ import pytest
 
 from mtlkit.config.architecture import Encoding
 from mtlkit.data.cache import encode_cached
-from mtlkit.data.parts import Parts
-from mtlkit.data.tokenizer import TextEncoder
-from mtlkit.state_lock import locked
-from mtlkit.store import FEATURES, Rows, entry
+from mtlkit.data.resumable_output import Parts
+from mtlkit.data.tokenization.tokenizer import TextEncoder
+from mtlkit.runs.lock import locked
+from mtlkit.runs.store import FEATURES, Rows, entry
 
 Typed = Callable[..., Any]
 ROWS = np.ones((500, 8), np.float32)
@@ -93,7 +93,7 @@ def test_parts_that_a_running_process_writes_are_kept(typed: Typed, home: Path) 
 HOLDING = """
 import sys
 from pathlib import Path
-from mtlkit.store import FEATURES, entry
+from mtlkit.runs.store import FEATURES, entry
 
 found = entry(Path(sys.argv[1]), FEATURES, "0123456789abcdef" * 4).read(lambda arrays: True, mapped=True)
 print("mapped", flush=True)

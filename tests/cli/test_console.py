@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
-from mtlkit.runs import verify
+from mtlkit.runs.record import verify
 
 if TYPE_CHECKING:
     from .conftest import Typed

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from mtlkit.cli.curves import print_curves
-from mtlkit.runs import LOG
+from mtlkit.runs.record import LOG
 
 Typed = Callable[..., Any]
 Cli = Callable[..., subprocess.CompletedProcess[str]]

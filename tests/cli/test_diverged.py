@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from mtlkit.model.heads import Head
-from mtlkit.states import StateFolder
-from mtlkit.training import next_token
+from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.training import pretraining as next_token
 
 if TYPE_CHECKING:
     from .conftest import Command, Typed

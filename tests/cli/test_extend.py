@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from forks import Forks
 from killing import TINY, differences, lines_of, states
 
-from mtlkit.runs import file_digest, read_record, verify
+from mtlkit.runs.record import file_digest, read_record, verify
 
 if TYPE_CHECKING:
     from .conftest import Command, Typed
@@ -37,7 +37,9 @@ def test_a_finished_run_goes_on_for_more_epochs(typed: Typed, forks: Forks, comm
         assert child.wait() == -9
         verify(killed)  # the run before stands until then
         assert read_record(killed).options["epochs"] == 2
-    child = forks.start(*extend, hold="mtlkit.recipes.saving:save_model")  # all is done, but the run is not yet in its place
+    child = forks.start(
+        *extend, hold="mtlkit.recipes.training.save:save_model"
+    )  # all is done, but the run is not yet in its place
     child.held()
     child.kill()
     assert child.wait() == -9

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from killing import differences
 
-from mtlkit.runs import file_digest, verify
+from mtlkit.runs.record import file_digest, verify
 
 if TYPE_CHECKING:
     from .conftest import Typed

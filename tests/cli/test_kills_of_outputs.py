@@ -12,7 +12,7 @@ import pytest
 from forks import Child, Forks
 
 from mtlkit.errors import MtlkitError
-from mtlkit.runs import CARD, EXPORT_RECORD, RECORD, file_digest, read_record
+from mtlkit.runs.record import CARD, EXPORT_RECORD, RECORD, file_digest, read_record
 
 TEXTS = 12_000  # three parts
 
@@ -102,9 +102,9 @@ def content(folder: Path) -> dict[str, str]:
 
 
 PLACES = (  # where it is killed, in the order in which it comes there: before one of the first calls of each
-    *(("mtlkit.recipes.export:load_weights", 1), ("mtlkit.recipes.export:sweep", 1), ("mtlkit.disk:write", 2)),
-    *(("mtlkit.recipes.export:largest_difference", 1), ("mtlkit.staging:write_json", 1), ("mtlkit.disk:sync", 4)),
-    *(("mtlkit.disk:put", 1), ("mtlkit.disk:exchange", 1), ("mtlkit.staging:_move_foreign", 1)),
+    *(("mtlkit.recipes.export:load_weights", 1), ("mtlkit.recipes.export:sweep", 1), ("mtlkit.runs.atomic:write", 2)),
+    *(("mtlkit.recipes.export:largest_difference", 1), ("mtlkit.runs.staging:write_json", 1), ("mtlkit.runs.atomic:sync", 4)),
+    *(("mtlkit.runs.atomic:put", 1), ("mtlkit.runs.atomic:exchange", 1), ("mtlkit.runs.staging:_move_foreign", 1)),
 )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import write
 
-from mtlkit.runs import verify
+from mtlkit.runs.record import verify
 
 Job = dict[str, subprocess.CompletedProcess[str]]
 TINY = ("--layers", 1, "--dim", 32, "--heads", 2, "--vocab-size", 500, "--context", 32)

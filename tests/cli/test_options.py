@@ -13,7 +13,7 @@ from support import COMMANDS
 from mtlkit.cli.options import PANELS, add_command, read_config, with_values
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
 from mtlkit.errors import UsageError
-from mtlkit.recipes.command_line import command_line
+from mtlkit.recipes.inputs.command_line import command_line
 
 if TYPE_CHECKING:
     from .conftest import Typed

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mtlkit.recipes.finding import mini_folder
-from mtlkit.runs import file_digest, verify
-from mtlkit.state_lock import locked
+from mtlkit.inference.find_model import mini_folder
+from mtlkit.runs.lock import locked
+from mtlkit.runs.record import file_digest, verify
 
 if TYPE_CHECKING:
     from .conftest import Typed

@@ -13,8 +13,8 @@ import torch
 from forks import Forks
 from killing import differences, killed_in, newest, states
 
-from mtlkit.recipes import workplace
-from mtlkit.runs import file_digest, read_record, verify
+from mtlkit.recipes.training import session as workplace
+from mtlkit.runs.record import file_digest, read_record, verify
 
 if TYPE_CHECKING:
     from conftest import Cli

@@ -9,7 +9,7 @@ import pytest
 from forks import Forks
 from killing import TINY, differences, killed_in
 
-from mtlkit.training.balance_choice import OWN, TORCHJD
+from mtlkit.training.balancing.registry import OWN, TORCHJD
 
 WORDS = ["red", "blue", "cat", "dog", "train", "river", "music", "stone", "light", "paper", "glass", "storm"]
 STARTS = ("scratch", "run", "mini", "foreign")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mtlkit.recipes.weights import load_weights
-from mtlkit.runs import verify
-from mtlkit.training.balance_choice import OWN, TORCHJD
-from mtlkit.training.frozen_weights import digest
+from mtlkit.inference.load_weights import load_weights
+from mtlkit.runs.record import verify
+from mtlkit.training.balancing.registry import OWN, TORCHJD
+from mtlkit.training.freezing.apply import digest
 
 if TYPE_CHECKING:
     from .conftest import Answer, Typed

@@ -12,23 +12,23 @@ from forks import Child, Forks
 from killing import TINY, differences, newest, states
 
 from mtlkit.cli.app import heed_signals
-from mtlkit.runs import verify
-from mtlkit.training.resume import Interrupts
+from mtlkit.runs.record import verify
+from mtlkit.training.checkpointing import Interrupts
 
 if TYPE_CHECKING:
     from .conftest import Command, Typed
 
 EARLY = "stopped before the first step; nothing was saved yet"
 PHASES = {  # where it stops, at which of its calls, and what is said then
-    "reading": ("mtlkit.recipes.preparing:read_train_and_validation", 2, EARLY),
-    "making a tokenizer": ("mtlkit.recipes.start:train_tokenizer", 1, EARLY),
-    "before the first step": ("mtlkit.training.fit:Judge", 1, EARLY),
+    "reading": ("mtlkit.recipes.training.prepare:read_train_and_validation", 2, EARLY),
+    "making a tokenizer": ("mtlkit.recipes.training.initial_model:train_tokenizer", 1, EARLY),
+    "before the first step": ("mtlkit.training.setup:Judge", 1, EARLY),
     "the first step": ("torch.optim:AdamW.step", 1, "saved after step 1; go on with: {}"),
     "a step": ("torch.optim:AdamW.step", 7, "saved after step 7; go on with: {}"),
-    "evaluation": ("mtlkit.training.judging:Judge.__call__", 2, "saved after step 28; go on with: {}"),
-    "saving a state": ("mtlkit.states:write_files", 2, "saved after step 20; go on with: {}"),
-    "saving the run": ("mtlkit.recipes.saving:save_model", 1, "OUT is finished and saved"),
-    "moving it to its place": ("mtlkit.disk:exchange", 1, "OUT is finished and saved"),
+    "evaluation": ("mtlkit.training.evaluator:Judge.__call__", 2, "saved after step 28; go on with: {}"),
+    "saving a state": ("mtlkit.runs.checkpoints:write_files", 2, "saved after step 20; go on with: {}"),
+    "saving the run": ("mtlkit.recipes.training.save:save_model", 1, "OUT is finished and saved"),
+    "moving it to its place": ("mtlkit.runs.atomic:exchange", 1, "OUT is finished and saved"),
 }
 
 
@@ -93,7 +93,7 @@ def test_so_does_one_to_a_base(  # faults 7, 8
 
 def test_before_its_first_step_one_that_goes_on_says_what_stands(forks: Forks, unfinished: Path) -> None:
     kept, step = states(unfinished), newest(unfinished)
-    child = forks.start("train-mtl", "--resume", unfinished, hold="mtlkit.training.fit:Judge")
+    child = forks.start("train-mtl", "--resume", unfinished, hold="mtlkit.training.setup:Judge")
     assert stopped(child, signal.SIGINT) == 130
     go_on = f"the state of step {step} stands; go on with: mtlkit train-mtl --resume {unfinished}"
     assert child.err.endswith(f"mtlkit: stopped before the first step; {go_on}\n")
@@ -104,9 +104,9 @@ def test_before_its_first_step_one_that_goes_on_says_what_stands(forks: Forks, u
     ("hold", "call"),
     [
         ("torch.optim:AdamW.step", 9),
-        ("mtlkit.training.judging:Judge.__call__", 1),
-        ("mtlkit.states:write_files", 2),
-        ("mtlkit.recipes.saving:save_model", 1),
+        ("mtlkit.training.evaluator:Judge.__call__", 1),
+        ("mtlkit.runs.checkpoints:write_files", 2),
+        ("mtlkit.recipes.training.save:save_model", 1),
     ],
 )
 def test_a_second_ctrl_c_leaves_at_once_and_harms_nothing(  # fault 8
@@ -155,7 +155,7 @@ def test_ctrl_c_on_a_terminal(typed: Typed, forks: Forks, command: Command, whol
 
 def test_sigterm_while_the_live_view_is_on(forks: Forks, command: Command, tmp_path: Path) -> None:  # fault 7
     out = tmp_path / "run"
-    child = forks.start(*command, "--out", out, terminal=True, hold="mtlkit.training.judging:Judge.__call__")
+    child = forks.start(*command, "--out", out, terminal=True, hold="mtlkit.training.evaluator:Judge.__call__")
     assert stopped(child, signal.SIGTERM) == 143
     assert re.search(r"mtlkit: saved after step 14; go on with: mtlkit train-mtl --resume \S+\r\n$", child.err)
     assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") == 1
@@ -194,7 +194,7 @@ def test_a_hangup_that_is_ignored_stays_ignored() -> None:
 def test_ctrl_c_after_the_run_was_saved_leaves_it_whole(typed: Typed, forks: Forks, command: Command, tmp_path: Path) -> None:
     """--baselines train on once the run is there: a signal stops that at once, and nobody writes there meanwhile."""
     out = tmp_path / "run"
-    child = forks.start(*command, "--baselines", "--out", out, hold="mtlkit.recipes.tasks:compare")
+    child = forks.start(*command, "--baselines", "--out", out, hold="mtlkit.recipes.training.run:compare")
     child.held()
     other = typed(*command, "--out", out, "--overwrite")
     assert (other.code, f"{out} is being written by process " in other.err) == (2, True)

@@ -13,7 +13,7 @@ import pytest
 from forks import Forks
 from killing import differences, lines_of, newest, states
 
-from mtlkit.runs import file_digest, verify
+from mtlkit.runs.record import file_digest, verify
 
 if TYPE_CHECKING:
     from .conftest import Command, Typed

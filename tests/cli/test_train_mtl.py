@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from mtlkit.inference.load_weights import load_weights
 from mtlkit.model.heads import Head
-from mtlkit.recipes.weights import load_weights
-from mtlkit.runs import verify
+from mtlkit.runs.record import verify
 
 if TYPE_CHECKING:
     from .conftest import Typed

@@ -15,9 +15,9 @@ import torch
 from rights import as_any_user
 from safetensors.torch import load_file, save_file
 
-from mtlkit.recipes.exporters import EXPORTERS
-from mtlkit.recipes.weights import load_weights
-from mtlkit.runs import file_digest
+from mtlkit.inference.load_weights import load_weights
+from mtlkit.recipes.exporting.formats import EXPORTERS
+from mtlkit.runs.record import file_digest
 
 if TYPE_CHECKING:
     from .conftest import Typed

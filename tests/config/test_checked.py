@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mtlkit.config.checking import CheckDataOptions
+from mtlkit.config.check_data import CheckDataOptions
 from mtlkit.config.inference import EmbedOptions
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
 from mtlkit.errors import OptionError, UsageError

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mtlkit.data.batching import Plan, Rows, Windows, balanced, cut_by_tokens, generator, sorted_batches
-from mtlkit.data.tokenizer import PAD, TextEncoder
+from mtlkit.data.batching import Plan, Rows, Windows, balanced, cut_by_tokens, sorted_batches
+from mtlkit.data.tokenization.tokenizer import PAD, TextEncoder
+from mtlkit.seeding import generator
 
 lengths_of_texts = st.lists(st.integers(2, 300), min_size=1, max_size=300).map(lambda values: np.array(values, np.int64))
 budgets = st.integers(2, 3000)

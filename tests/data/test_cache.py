@@ -15,8 +15,8 @@ from safetensors.numpy import save_file
 from mtlkit.config.architecture import Encoding
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.encoded import Encoded
-from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
-from mtlkit.store import TOKENS, Entry, cache_folder
+from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.runs.store import TOKENS, Entry, cache_folder
 
 TEXTS = ["The otter sleeps near the barn.", "", "café <eos>", "A saw lies broken on the floor. " * 20]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.data.tokenization.tokenizer import TextEncoder
 
 
 def test_batch_holds_the_texts_shortest_first(text_encoder: TextEncoder) -> None:

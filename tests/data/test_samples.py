@@ -13,11 +13,11 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from mtlkit.data.grammar import Query
-from mtlkit.data.labelled_rows import Reading
-from mtlkit.data.readers import Tally
+from mtlkit.data.datasets.labelled import Table, read_split
+from mtlkit.data.datasets.labelled_rows import Reading
 from mtlkit.data.sources import open_source
-from mtlkit.data.tables import Table, read_split
+from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.spec import Query
 
 CLASSES = {"topic": {"World", "Sports", "Business", "Sci/Tech"}, "sentiment": {"positive", "negative"}}
 LEAST = {"topic": 120, "sentiment": 240}  # passages a class

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mtlkit.runs import RunRecord, verify
+from mtlkit.runs.record import RunRecord, verify
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "freezing"
 SHORT = ("--max-length", "48")  # a text's first and last words say enough

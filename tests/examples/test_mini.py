@@ -11,11 +11,11 @@ import pytest
 from pyarrow import parquet
 
 import mtlkit
-from mtlkit.data.corpus import read_texts
-from mtlkit.data.labelled_rows import Reading
-from mtlkit.data.readers import Tally
-from mtlkit.recipes.finding import mini_folder
-from mtlkit.runs import verify
+from mtlkit.data.datasets.corpus import read_texts
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.sources.readers import Tally
+from mtlkit.inference.find_model import mini_folder
+from mtlkit.runs.record import verify
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "mini"
 OPTIONS = ["--layers", "1", "--dim", "32", "--heads", "2", "--vocab-size", "400", "--matryoshka", "16", "--epochs", "1"]

@@ -12,19 +12,19 @@ from peers import write_peer
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.inference.load_weights import Weights
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.description import Checkpoint, write_checkpoint
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.head_files import write_heads
 from mtlkit.model.interop.writing import write_foreign
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.recipes.exporters import marks_of
-from mtlkit.recipes.weights import Weights
-from mtlkit.runs import GRAPH, LOG, RunRecord, file_digest
-from mtlkit.staging import finish
-from mtlkit.state_files import MANIFEST, PLAIN, TENSORS, _signed, step_of
-from mtlkit.states import StateFolder
+from mtlkit.recipes.exporting.formats import marks_of
+from mtlkit.runs.checkpoint_files import MANIFEST, PLAIN, TENSORS, _signed, step_of
+from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.record import GRAPH, LOG, RunRecord, file_digest
+from mtlkit.runs.staging import finish
 
 TEXTS = ["The cat sleeps near the river.", "A saw lies on the bench.", "Ελλάς 日本 🦦", "", 'One, "two"\nthree']
 TOML = """seed = 3

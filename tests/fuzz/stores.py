@@ -21,23 +21,23 @@ import numpy as np
 from filelock import FileLock
 from fuzz.sound import TEXTS, tiny
 
-from mtlkit import store
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.cache import encode_cached
-from mtlkit.data.parts import Parts
-from mtlkit.data.tables import Table
-from mtlkit.data.tasks import prepare
-from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.task_data import prepare
+from mtlkit.data.resumable_output import Parts
+from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import MtlkitError, UsageError
 from mtlkit.inference.calibration import ranges_of
+from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.recipes.baseline_store import Scored, keep, kept, recall
-from mtlkit.recipes.finished_output import TextsDigest, check_finished, note_finished
-from mtlkit.recipes.loading import LoadedModel, load
-from mtlkit.recipes.teacher import Teacher
-from mtlkit.state_lock import locked
-from mtlkit.store_format import ABOUT, DIGEST, begun, packed, read_header
-from mtlkit.training.kept_files import kept_rows
+from mtlkit.recipes.embedding.finished_output import TextsDigest, check_finished, note_finished
+from mtlkit.recipes.training.baseline_cache import Scored, keep, kept, recall
+from mtlkit.recipes.training.teacher import Teacher
+from mtlkit.runs import store
+from mtlkit.runs.lock import locked
+from mtlkit.runs.store_format import ABOUT, DIGEST, begun, packed, read_header
+from mtlkit.training.freezing.cache_files import kept_rows
 
 SEALED = "sealed"  # a file: the digests were made to fit
 Computed = dict[str, Any]  # arrays, or what else can be compared

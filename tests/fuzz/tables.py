@@ -16,15 +16,15 @@ from fuzz.sound import TEXTS, seal_run, write_run
 from pyarrow import feather, parquet
 
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.grammar import parse_source
-from mtlkit.data.labelled_rows import Reading
-from mtlkit.data.readers import Tally
+from mtlkit.data.datasets.labelled import read_for_evaluation, read_split
+from mtlkit.data.datasets.labelled_rows import Reading
 from mtlkit.data.sources import open_source
-from mtlkit.data.tables import read_for_evaluation, read_split
-from mtlkit.data.text_files import count_rows, read_column
+from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.spec import parse_source
+from mtlkit.data.sources.text_files import count_rows, read_column
 from mtlkit.errors import MtlkitError
-from mtlkit.recipes.weights import describe
-from mtlkit.runs import read_record
+from mtlkit.inference.load_weights import describe
+from mtlkit.runs.record import read_record
 
 HEADER = ("text", "label", "number")
 LABELS = ["a", "01", "[/]", "é", "b"]

@@ -20,9 +20,9 @@ import mtlkit
 from mtlkit.cli.options import add_command
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import MtlkitError
-from mtlkit.recipes.weights import describe
-from mtlkit.report.series import read_curves
-from mtlkit.states import StateFolder
+from mtlkit.inference.load_weights import describe
+from mtlkit.report.log_reader import read_curves
+from mtlkit.runs.checkpoints import StateFolder
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions
-from mtlkit.recipes.loading import load
+from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.pretrain import pretrain
 from mtlkit.recipes.train_mtl import train_mtl
 

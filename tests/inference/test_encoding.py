@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from mtlkit.data.tasks import TaskData
-from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.data.datasets.task_data import TaskData
+from mtlkit.data.tokenization.tokenizer import TextEncoder
+from mtlkit.evaluation.metrics import main_metric, score
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, evaluate, for_each, outputs_of, states_all
-from mtlkit.metrics import main_metric, score
 from mtlkit.model.multitask import MultiTaskModel
 
 TEXTS = ["The otter lies near the old road by the oak.", "", "cat", "A drill lies broken on the bench.", "dog", "  "] * 3

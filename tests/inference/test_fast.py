@@ -14,7 +14,7 @@ from torch import nn
 
 from mtlkit.config.architecture import Architecture
 from mtlkit.data.sources import sample_source
-from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError
 from mtlkit.inference.calibration import calibration_texts, ranges_of
 from mtlkit.inference.compute import Compute
@@ -24,7 +24,7 @@ from mtlkit.inference.int8 import Peaks, check_int8, quantise
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.products import has_onednn
-from mtlkit.store import Entry
+from mtlkit.runs.store import Entry
 
 pytestmark = pytest.mark.skipif(not has_onednn(), reason="this build of torch has no oneDNN")
 

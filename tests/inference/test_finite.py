@@ -13,20 +13,20 @@ import torch
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.inference import EmbedOptions, PredictOptions
-from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError, NotFiniteError, UsageError
+from mtlkit.evaluation.metrics import check_finite, score
 from mtlkit.inference.calibration import ranges_of
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.int8 import quantise
+from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.inference.onnx_weights import check_weights
+from mtlkit.inference.similarity import unit
 from mtlkit.inference.torch_engine import TorchEngine
-from mtlkit.metrics import check_finite, score
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.recipes import texts as texts_of_recipes
 from mtlkit.recipes.embed import embed
-from mtlkit.recipes.loading import LoadedModel, load
+from mtlkit.recipes.inputs import texts as texts_of_recipes
 from mtlkit.recipes.predict import predict
-from mtlkit.recipes.vectors import unit
 
 TEXTS = ["The cat sleeps.", "A saw", "zebra"]
 BAD = 2

@@ -13,12 +13,12 @@ from peers import write_peer
 from torch import nn
 
 from mtlkit.config.architecture import Architecture, Attention, Encoding, Pooling
-from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.runs import RunRecord
-from mtlkit.staging import finish, staged
+from mtlkit.runs.record import RunRecord
+from mtlkit.runs.staging import finish, staged
 
 BLANK = ["", " ", "\n\t", "\u00a0"]
 MakeEncoder = Callable[..., Encoder]

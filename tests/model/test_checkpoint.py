@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError
 from mtlkit.model.checkpoint import load_model, save_model
 from mtlkit.model.description import FORMAT, Checkpoint, read_checkpoint

@@ -19,7 +19,7 @@ import torch
 import mtlkit
 from mtlkit.errors import IntegrityError
 from mtlkit.model.checkpoint import load_model
-from mtlkit.runs import file_digest
+from mtlkit.runs.record import file_digest
 
 HTML = "\n<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in</body></html>"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mtlkit.model.digest import digest_of, is_digest_of, model_files
-from mtlkit.runs import file_digest
+from mtlkit.runs.record import file_digest
 
 
 @pytest.fixture

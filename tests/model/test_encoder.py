@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mtlkit.batch import MULTIPLE, Batch
 from mtlkit.config.architecture import Architecture, Attention, Pooling
 from mtlkit.data.encoded import Encoded
-from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.model.encoder import Block, Encoder
 
 ATTENTIONS: list[Attention] = ["bidirectional", "causal"]

@@ -7,11 +7,11 @@ import torch
 from support import freezing_of
 
 from mtlkit.config.architecture import Encoding, TaskSpec
-from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.model.checkpoint import load_model, save_model
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.frozen_weights import apply_freeze, training_mode
+from mtlkit.training.freezing.apply import apply_freeze, training_mode
 
 
 def test_the_task_selects_the_head(tiny_model: MultiTaskModel, text_encoder: TextEncoder) -> None:

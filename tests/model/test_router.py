@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from mtlkit.config.architecture import Encoding, TaskSpec
-from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError
 from mtlkit.model.checkpoint import load_model, save_model
 from mtlkit.model.multitask import MultiTaskModel

@@ -13,11 +13,11 @@ from support import notes, options
 
 from mtlkit.config.inference import CurvesOptions
 from mtlkit.config.training import TrainMtlOptions
+from mtlkit.inference.load_weights import load_weights
+from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.curves import curves
-from mtlkit.recipes.loading import load
 from mtlkit.recipes.train_mtl import stream
-from mtlkit.recipes.weights import load_weights
-from mtlkit.runs import newest, verify
+from mtlkit.runs.record import newest, verify
 from mtlkit.training.events import BestOfTask, Chosen, Epoch, Event, Finished, Progress
 
 TASKS = ("kind", "state")

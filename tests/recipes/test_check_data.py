@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from support import notes, options, rows_of, write
 
-from mtlkit.config.checking import CheckDataOptions
+from mtlkit.config.check_data import CheckDataOptions
 from mtlkit.config.training import TrainSentenceOptions
-from mtlkit.data.tables import Table
+from mtlkit.data.datasets.labelled import Table
 from mtlkit.errors import DataError, UsageError
 from mtlkit.recipes.check_data import DataCheck, check_data
-from mtlkit.recipes.first_look import first_look
 from mtlkit.recipes.train_mtl import stream
 from mtlkit.recipes.train_sentence import stream as stream_sentence
+from mtlkit.recipes.training.data_warnings import first_look
 from mtlkit.training.events import Note
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "banking77"

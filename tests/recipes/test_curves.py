@@ -9,8 +9,8 @@ from mtlkit.config.inference import CurvesOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes import curves as recipe
 from mtlkit.recipes.curves import curves
-from mtlkit.report.series import read_curves
-from mtlkit.runs import LOG, STATE
+from mtlkit.report.log_reader import read_curves
+from mtlkit.runs.record import LOG, STATE
 
 
 def test_a_folder_its_log_and_the_newest_run(runs: Path) -> None:

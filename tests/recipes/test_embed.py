@@ -17,8 +17,8 @@ from mtlkit.config.inference import EmbedOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.recipes import embed as recipe
 from mtlkit.recipes.embed import Progress
-from mtlkit.recipes.open_model import open_model
-from mtlkit.recipes.texts import parts
+from mtlkit.recipes.inputs.open_model import open_model
+from mtlkit.recipes.inputs.texts import parts
 
 NOTHING = io.StringIO()
 

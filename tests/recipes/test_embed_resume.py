@@ -20,16 +20,17 @@ from mtlkit.errors import UsageError
 from mtlkit.model.products import has_onednn
 from mtlkit.recipes import embed as recipe
 from mtlkit.recipes.embed import Progress
-from mtlkit.recipes.open_model import open_model
-from mtlkit.recipes.texts import parts
+from mtlkit.recipes.inputs.open_model import open_model
+from mtlkit.recipes.inputs.texts import parts
 
 PARTS = 12
 SLOW = """
 import sys, time
 from functools import partial
 from mtlkit.cli.app import main
-from mtlkit.data.parts import Parts
-from mtlkit.recipes import embed, texts
+from mtlkit.data.resumable_output import Parts
+from mtlkit.recipes import embed
+from mtlkit.recipes.inputs import texts
 
 embed.parts = partial(texts.parts, size=4)
 write = Parts.write

@@ -16,12 +16,12 @@ from exports import KINDS, TEXTS, Export, encode
 
 from mtlkit.config.inference import ExportOptions
 from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.inference.loaded_model import load
 from mtlkit.model.digest import digest_of
 from mtlkit.model.interop import silence
-from mtlkit.recipes import checking
 from mtlkit.recipes import export as recipe
 from mtlkit.recipes.export import choose_export, export
-from mtlkit.recipes.loading import load
+from mtlkit.recipes.exporting import verify as checking
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what another library warns of is not ours to mend
 

@@ -11,11 +11,11 @@ from exports import KINDS, TEXTS, Export
 
 from mtlkit.config.inference import ExportOptions
 from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.inference.load_weights import Weights, load_weights
+from mtlkit.inference.loaded_model import load
 from mtlkit.recipes import export as recipe
 from mtlkit.recipes.export import export
-from mtlkit.recipes.loading import load
-from mtlkit.recipes.weights import Weights, load_weights
-from mtlkit.runs import WEIGHTS, verify
+from mtlkit.runs.record import WEIGHTS, verify
 
 
 @pytest.mark.parametrize("kind", KINDS)

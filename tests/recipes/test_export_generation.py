@@ -15,14 +15,14 @@ from exports import TEXTS, Export
 
 from mtlkit.config.inference import ExportOptions
 from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.inference.load_weights import Weights, load_weights
+from mtlkit.inference.loaded_model import load
 from mtlkit.model.interop import silence
 from mtlkit.model.language import next_token_loss
 from mtlkit.recipes import export as recipe
-from mtlkit.recipes.checking import TOLERANCE
 from mtlkit.recipes.export import choose_export, export
-from mtlkit.recipes.loading import load
-from mtlkit.recipes.weights import Weights, load_weights
-from mtlkit.training.next_token import window_batch
+from mtlkit.recipes.exporting.verify import TOLERANCE
+from mtlkit.training.pretraining import window_batch
 
 transformers: Any = pytest.importorskip("transformers")
 pytestmark = pytest.mark.filterwarnings("ignore")  # other libraries' own

@@ -13,13 +13,14 @@ from exports import KINDS, TEXTS, Export, needs_onnx
 from mtlkit.config.inference import EvalOptions, ExportOptions
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import UsageError
+from mtlkit.inference import backends
+from mtlkit.inference.loaded_model import load
 from mtlkit.model.digest import digest_of
-from mtlkit.recipes import backends, checking
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.export import export
-from mtlkit.recipes.loading import load
+from mtlkit.recipes.exporting import verify as checking
 from mtlkit.recipes.train_mtl import train_mtl
-from mtlkit.runs import read_record
+from mtlkit.runs.record import read_record
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what another library warns of is not ours to mend
 

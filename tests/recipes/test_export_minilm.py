@@ -17,8 +17,8 @@ from exports import encode, needs_onnx
 from safetensors.torch import load_file, save_file
 
 from mtlkit.config.inference import ExportOptions
+from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.export import export
-from mtlkit.recipes.loading import load
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what another library warns of is not ours to mend
 

@@ -14,10 +14,10 @@ from wrapped import Wrap
 from mtlkit.config.inference import ExportOptions
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import IntegrityError
+from mtlkit.inference.loaded_model import load
 from mtlkit.model.interop.head_files import apply_heads
 from mtlkit.recipes import export as recipe
 from mtlkit.recipes.export import export
-from mtlkit.recipes.loading import load
 from mtlkit.recipes.train_mtl import train_mtl
 
 sentence_transformers: Any = pytest.importorskip("sentence_transformers")

@@ -11,13 +11,13 @@ from exports import Export, needs_onnx
 
 from mtlkit.config.inference import InfoOptions
 from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.inference.find_model import mini_folder
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.digest import digest_of
-from mtlkit.recipes.finding import mini_folder
 from mtlkit.recipes.info import info
-from mtlkit.report.facts import RunFacts
-from mtlkit.runs import RECORD, read_record
-from mtlkit.states import StateFolder
+from mtlkit.report.run_facts import RunFacts
+from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.record import RECORD, read_record
 
 
 @pytest.fixture

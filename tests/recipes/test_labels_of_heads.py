@@ -7,9 +7,9 @@ from support import notes, options, rows_of, write
 
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import UsageError
+from mtlkit.inference.load_weights import load_weights
 from mtlkit.recipes.train_mtl import stream, train_mtl
-from mtlkit.recipes.weights import load_weights
-from mtlkit.runs import verify
+from mtlkit.runs.record import verify
 from mtlkit.training.events import Epoch, Note
 
 

@@ -13,8 +13,8 @@ import pytest
 from exports import encode
 
 from mtlkit.config.inference import ExportOptions
+from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.export import export
-from mtlkit.recipes.loading import load
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of other libraries
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from mtlkit.config.inference import PredictOptions
+from mtlkit.inference.loaded_model import load
 from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.recipes import predict as recipe
-from mtlkit.recipes.loading import load
-from mtlkit.recipes.texts import parts
+from mtlkit.recipes.inputs.texts import parts
 
 
 def test_answers_come_in_the_order_of_the_texts_over_parts(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

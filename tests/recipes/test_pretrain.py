@@ -9,9 +9,9 @@ import pytest
 
 from mtlkit.config.training import PretrainOptions
 from mtlkit.errors import DataError, UsageError
-from mtlkit.recipes.loading import load
+from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.pretrain import pretrain, stream
-from mtlkit.runs import file_digest, verify
+from mtlkit.runs.record import file_digest, verify
 from mtlkit.training.events import Finished, Note, Progress
 
 SMALL = {"layers": 1, "dim": 16, "heads": 1, "vocab_size": 300, "context": 16, "batch_tokens": 128}

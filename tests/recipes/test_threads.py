@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from mtlkit.config.training import TrainSentenceOptions
-from mtlkit.data.labelled_rows import Reading
-from mtlkit.data.readers import Tally
-from mtlkit.data.tables import read_train_and_validation
+from mtlkit.data.datasets.labelled import read_train_and_validation
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.sources.readers import Tally
 from mtlkit.errors import UsageError
 from mtlkit.recipes.train_sentence import stream, train_sentence
-from mtlkit.runs import WEIGHTS, file_digest
+from mtlkit.runs.record import WEIGHTS, file_digest
 
 
 def options(data: Path, runs: Path, out: Path, seed: int = 0) -> TrainSentenceOptions:

@@ -9,14 +9,14 @@ from support import notes, options, rows_of, write
 
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import DataError, UsageError
+from mtlkit.inference.load_weights import load_weights
+from mtlkit.inference.loaded_model import load
 from mtlkit.model.digest import digest_of
-from mtlkit.recipes.command_line import plain
-from mtlkit.recipes.loading import load
+from mtlkit.recipes.inputs.command_line import plain
 from mtlkit.recipes.train_mtl import stream, train_mtl
-from mtlkit.recipes.weights import load_weights
-from mtlkit.runs import file_digest, verify
+from mtlkit.runs.record import file_digest, verify
 from mtlkit.training.events import Epoch, Finished, Forgetting, Note, Parts, Progress
-from mtlkit.training.frozen_weights import digest
+from mtlkit.training.freezing.apply import digest
 
 
 def test_events_tell_the_whole_training(data: Path, runs: Path, tmp_path: Path) -> None:

@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from mtlkit.config.training import TrainSentenceOptions
+from mtlkit.inference.loaded_model import load
 from mtlkit.model.digest import digest_of
-from mtlkit.recipes.loading import load
 from mtlkit.recipes.train_sentence import stream, train_sentence
-from mtlkit.runs import verify
+from mtlkit.runs.record import verify
 from mtlkit.training.events import Note
 
 

@@ -4,7 +4,7 @@ import json
 
 from mtlkit.config.architecture import Architecture, TaskSpec
 from mtlkit.report.card import model_card
-from mtlkit.runs import RunRecord
+from mtlkit.runs.record import RunRecord
 
 RECORD = RunRecord(
     "mtl",

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.findings import MOST_TOKENS, Example, Finding, Lengths, Problem, Scores, SplitSummary, TaskSummary
+from mtlkit.data.quality.findings import MOST_TOKENS, Example, Finding, Lengths, Problem, Scores, SplitSummary, TaskSummary
 from mtlkit.report.check_data import absences, conclusion, example_lines, in_words, task_tables
 
 

@@ -7,8 +7,8 @@ import pytest
 from drawing import HOSTILE, STYLE, drawn, widest
 
 from mtlkit.report.curves import HEIGHT, curve_text, thinned
-from mtlkit.report.series import Curves, Series, TaskCurves, read_curves
-from mtlkit.runs import LOG
+from mtlkit.report.log_reader import Curves, Series, TaskCurves, read_curves
+from mtlkit.runs.record import LOG
 
 BRAILLE = re.compile("[\u2800-\u28ff]")
 

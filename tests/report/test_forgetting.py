@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from drawing import HOSTILE, STYLE, drawn, widest
 
-from mtlkit.intervals import Interval
+from mtlkit.evaluation.forgetting import ClassFall, Confusion, ForgettingReport, TaskChange
+from mtlkit.evaluation.intervals import Interval
 from mtlkit.report.forgetting import distance, forgetting_tables, in_words, points
-from mtlkit.training.forgetting import ClassFall, Confusion, ForgettingReport, TaskChange
 
 LONG = "n" * 64
 PAIR = Confusion("Business", "Sci/Tech", 61, 0.63)

@@ -10,10 +10,10 @@ from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.config.inference import InfoOptions
 from mtlkit.model.description import Checkpoint
 from mtlkit.recipes.info import info
-from mtlkit.report.facts import FileFacts, Parent, PartSize, RunFacts
 from mtlkit.report.info import data_rows, info_tables
+from mtlkit.report.run_facts import FileFacts, Parent, PartSize, RunFacts
 from mtlkit.report.text import printable
-from mtlkit.runs import RunRecord
+from mtlkit.runs.record import RunRecord
 
 DIGESTS = {"train": {"rows": 12345, "sha256": "a" * 64}, "validation": {"rows": 80, "sha256": "b" * 64}}
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from drawing import HOSTILE, STYLE, drawn, widest
 
-from mtlkit.intervals import Interval
+from mtlkit.evaluation.intervals import Interval
+from mtlkit.evaluation.sharing import SharingReport, TaskSharing, sharing_report
 from mtlkit.report.sharing import in_words, sharing_tables
-from mtlkit.training.sharing import SharingReport, TaskSharing, sharing_report
 
 TOPIC = TaskSharing(
     task="topic",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from drawing import HOSTILE, STYLE, drawn, widest
 
-from mtlkit.metrics import classification
+from mtlkit.evaluation.metrics import classification
 from mtlkit.report.tables import (
     class_table,
     confusion_table,

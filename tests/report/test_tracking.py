@@ -4,7 +4,7 @@ import pytest
 from drawing import drawn, widest
 
 from mtlkit.report.tracking import bars, in_words, scientific, tracking_tables
-from mtlkit.training.tracked import Conflict, PairSummary, TrackingSummary
+from mtlkit.training.diagnostics.gradient_stats import Conflict, PairSummary, TrackingSummary
 
 LONG = "n" * 64
 PARTS = ("backbone", "embeddings", "layers:0", "layers:1", "layers:2", "pooling")

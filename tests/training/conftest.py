@@ -17,15 +17,15 @@ from torch import Tensor
 
 from mtlkit.config.schedules import parse_schedule
 from mtlkit.config.training import TrainMtlOptions
+from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.encoded import Encoded
-from mtlkit.data.tasks import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from
 from mtlkit.training.events import Epoch, Event
-from mtlkit.training.fit import Surroundings, fit
-from mtlkit.training.objectives import head_objectives
-from mtlkit.training.regime import Mixing, Regime
+from mtlkit.training.objectives.base import head_objectives
+from mtlkit.training.plan import Mixing, Regime
+from mtlkit.training.setup import Surroundings, fit
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from cutting import as_saved
 from torch import nn
 
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.frozen_weights import multiples_of
+from mtlkit.training.freezing.apply import multiples_of
 from mtlkit.training.optimizer import (
     THAW_STEPS,
     LearningRate,

@@ -14,14 +14,14 @@ from cutting import assert_same_weights
 from support import notes
 
 from mtlkit.config.schedules import EpochLength
-from mtlkit.data.tasks import TaskData
+from mtlkit.data.datasets.task_data import TaskData
+from mtlkit.evaluation.metrics import MAIN
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, evaluate
-from mtlkit.metrics import MAIN
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.balance_choice import parse_balance
+from mtlkit.training.balancing.registry import parse_balance
+from mtlkit.training.evaluator import Judge
 from mtlkit.training.events import BestOfTask, Chosen
-from mtlkit.training.judging import Judge
 from mtlkit.training.optimizer import LearningRate
 
 Run = Callable[..., Any]

@@ -12,14 +12,14 @@ import pytest
 import torch
 from support import freezing_of, losses_of, notes
 
-from mtlkit.data.tasks import TaskData
+from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import parts_of
 from mtlkit.training.events import Parts
-from mtlkit.training.frozen_weights import apply_freeze
+from mtlkit.training.freezing.apply import apply_freeze
 from mtlkit.training.loop import train
-from mtlkit.training.objectives import head_objectives
+from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.optimizer import THAW_STEPS, LearningRate
 
 Run = Callable[..., Any]

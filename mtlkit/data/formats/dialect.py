@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.columns import LABEL_NAMES, TEXT_NAMES
 from mtlkit.data.formats.files import DataFile
 from mtlkit.data.formats.one_column import several_in_one
 from mtlkit.data.formats.records import next_record, records
 from mtlkit.data.formats.text import Lines
-from mtlkit.data.pair_columns import PAIR_NAMES
-from mtlkit.data.parquet import repeated_names
+from mtlkit.data.sources.columns import LABEL_NAMES, TEXT_NAMES
+from mtlkit.data.sources.pair_columns import PAIR_NAMES
+from mtlkit.data.sources.parquet import repeated_names
 from mtlkit.errors import DataError, listed
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import IO, Any
 
-from mtlkit.config.plain import parse_json
+from mtlkit.config.from_json import parse_json
 from mtlkit.data.formats.files import DataFile
 from mtlkit.data.formats.records import TOO_LONG
 from mtlkit.data.formats.text import CHUNK, LONGEST, open_lines, open_text
-from mtlkit.data.rows import BadRow, Row, placed
+from mtlkit.data.sources.rows import BadRow, Row, placed
 from mtlkit.errors import DataError, listed
 
 DEEP = 100  # brackets of a line, which may be nested too deeply from here on

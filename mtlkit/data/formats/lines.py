@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mtlkit.data.formats.files import DataFile
 from mtlkit.data.formats.records import TOO_LONG
 from mtlkit.data.formats.text import Lines, open_lines
-from mtlkit.data.rows import BadRow, Row, placed
+from mtlkit.data.sources.rows import BadRow, Row, placed
 
 LABEL = "__label__"  # how a label begins in the files of fastText
 LABELLED = re.compile(LABEL + r"(\S+)[ \t]*")

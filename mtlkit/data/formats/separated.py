@@ -9,7 +9,7 @@ from mtlkit.data.formats.files import DataFile
 from mtlkit.data.formats.recorded import layout_of
 from mtlkit.data.formats.records import records
 from mtlkit.data.formats.text import open_lines
-from mtlkit.data.rows import BadRow, PlacedRow, Row
+from mtlkit.data.sources.rows import BadRow, PlacedRow, Row
 
 
 def read_separated(file: DataFile, encoding: str, dialect: Dialect, delimiter: str) -> Iterator[Row | BadRow]:

@@ -9,9 +9,9 @@ from itertools import chain
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.dialect import Dialect
 from mtlkit.data.formats.files import DataFile
-from mtlkit.data.grammar import Query
-from mtlkit.data.readers import BadRow, Row, describe, read
-from mtlkit.data.rows import with_nested
+from mtlkit.data.sources.readers import BadRow, Row, describe, read
+from mtlkit.data.sources.rows import with_nested
+from mtlkit.data.sources.spec import Query
 from mtlkit.data.sources.splits import SPLIT_OF_WORD, SPLITS, Grouped
 from mtlkit.errors import DataError, listed
 

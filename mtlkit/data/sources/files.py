@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mtlkit.config.from_json import parse_object
 from mtlkit.config.paths import expand
-from mtlkit.config.plain import parse_object
 from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.data.formats.files import DataFile, LocalFile
-from mtlkit.data.readers import READERS, is_data
 from mtlkit.data.sources.base import FilesSource
+from mtlkit.data.sources.readers import READERS, is_data
 from mtlkit.data.sources.splits import Grouped, group, splits_named
 from mtlkit.errors import DataError, listed
 

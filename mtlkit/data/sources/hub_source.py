@@ -7,10 +7,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from mtlkit.data.hub import hub_answers, is_network_fault, local_only, quiet, unreachable
-from mtlkit.data.parquet import class_names
-from mtlkit.data.rows import BadRow, Row, with_nested
 from mtlkit.data.sources.base import Source
+from mtlkit.data.sources.hub import hub_answers, is_network_fault, local_only, quiet, unreachable
+from mtlkit.data.sources.parquet import class_names
+from mtlkit.data.sources.rows import BadRow, Row, with_nested
 from mtlkit.errors import DataError, NetworkError
 
 

@@ -11,12 +11,12 @@ from mtlkit.config.paths import expand
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.files import split_suffix
 from mtlkit.data.formats.unsupported import BY_HAND, BY_PANDAS
-from mtlkit.data.grammar import Query, exists
-from mtlkit.data.readers import READERS
 from mtlkit.data.sources.base import Source, query_columns, query_dialect
 from mtlkit.data.sources.files import FileSource, FolderSource, PatternSource, matches
 from mtlkit.data.sources.hub_source import HubSource
+from mtlkit.data.sources.readers import READERS
 from mtlkit.data.sources.remote import REMOTE, RemoteSource
+from mtlkit.data.sources.spec import Query, exists
 from mtlkit.data.sources.standard_input import StandardInput
 from mtlkit.errors import DataError, listed, suggest
 

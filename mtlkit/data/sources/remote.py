@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import IO, Any
 
-from mtlkit.data.hub import is_network_fault, offline, unreachable
-from mtlkit.data.readers import READERS, is_data
 from mtlkit.data.sources.base import FilesSource
+from mtlkit.data.sources.hub import is_network_fault, offline, unreachable
+from mtlkit.data.sources.readers import READERS, is_data
 from mtlkit.data.sources.splits import Grouped, group
 from mtlkit.errors import DataError, MtlkitError, NetworkError, UsageError, listed, suggest
 

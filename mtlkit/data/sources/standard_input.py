@@ -10,8 +10,8 @@ from typing import IO
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.files import DataFile
-from mtlkit.data.rows import BadRow, Row
 from mtlkit.data.sources.base import FilesSource
+from mtlkit.data.sources.rows import BadRow, Row
 from mtlkit.data.sources.splits import Grouped
 from mtlkit.errors import DataError
 

@@ -21,7 +21,7 @@ from mtlkit.model.description import HEAD_WEIGHTS, HEADS
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_checks import UnusableWeight, usable
-from mtlkit.runs import diagnose, write_json
+from mtlkit.runs.record import diagnose, write_json
 
 
 def write_heads(folder: Path, model: MultiTaskModel) -> None:

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mtlkit.config.plain import parse_json
+from mtlkit.config.from_json import parse_json
 from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.errors import IntegrityError
-from mtlkit.runs import diagnose
+from mtlkit.runs.record import diagnose
 
 LONGEST_NAME = 200  # of what a file may call another: beyond any that is, and short enough for every file system
 

@@ -12,7 +12,7 @@ from mtlkit.model.description import CONFIG, Checkpoint
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.modules import TOKENIZER_CONFIG
 from mtlkit.model.interop.writing import Marks, family_for, model_config, special_tokens, their_weights, tokenizer_config
-from mtlkit.runs import EXPORT_RECORD, WEIGHTS, write_json
+from mtlkit.runs.record import EXPORT_RECORD, WEIGHTS, write_json
 
 GENERATION_CONFIG = "generation_config.json"
 MODEL_CLASSES = {"gpt2": ("GPT2LMHeadModel", "transformer")}  # by model type: the class, and where the base is in its weights

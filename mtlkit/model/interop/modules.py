@@ -26,7 +26,7 @@ from mtlkit.model.interop.known_settings import (
 )
 from mtlkit.model.interop.text_length import KEYWORDS, length_settings, longest_text, stored_padding, truncation_of
 from mtlkit.model.interop.vector_files import read_vector_settings, write_vector_settings
-from mtlkit.runs import TOKENIZER, write_json
+from mtlkit.runs.record import TOKENIZER, write_json
 
 MODULES, TOKENIZER_CONFIG = "modules.json", "tokenizer_config.json"
 POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "first"}

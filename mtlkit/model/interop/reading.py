@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mtlkit.config.architecture import LARGEST, Architecture, Encoding, Stage
-from mtlkit.config.plain import build
+from mtlkit.config.from_json import build
 from mtlkit.errors import IntegrityError, UsageError, listed
 from mtlkit.model.checkpoint import Uninitialised
 from mtlkit.model.description import CONFIG, Checkpoint
@@ -31,7 +31,7 @@ from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.model.interop.word_weights import TOKEN_WEIGHTS, read_word_weights
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_checks import UnusableWeight
-from mtlkit.runs import diagnose
+from mtlkit.runs.record import diagnose
 
 
 def read_foreign(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:

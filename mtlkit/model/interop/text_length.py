@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mtlkit.config.architecture import Truncation
-from mtlkit.config.plain import parse_object
+from mtlkit.config.from_json import parse_object
 from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.errors import IntegrityError, listed
 from mtlkit.model.interop.json_files import read_optional

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mtlkit.config.plain import build
+from mtlkit.config.from_json import build
 from mtlkit.config.tokenizer_settings import SpecialToken, TokenizerKind, TokenizerSettings
 from mtlkit.errors import IntegrityError, listed, suggest
 from mtlkit.model.description import CONFIG

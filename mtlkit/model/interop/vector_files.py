@@ -11,7 +11,7 @@ from mtlkit.errors import IntegrityError, listed, suggest
 from mtlkit.model.interop.json_files import read_optional
 from mtlkit.model.interop.known_settings import SENTENCE_TRANSFORMERS
 from mtlkit.model.interop.text_length import TOKENIZER_CONFIG
-from mtlkit.runs import write_json
+from mtlkit.runs.record import write_json
 
 SIMILARITIES: tuple[Similarity, ...] = typing.get_args(Similarity)
 GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from mtlkit.config.small_files import Unreadable, check_file
 from mtlkit.errors import IntegrityError
 from mtlkit.model.interop.json_files import inside, read_object
-from mtlkit.runs import WEIGHTS, diagnose
+from mtlkit.runs.record import WEIGHTS, diagnose
 
 INDEX = "model.safetensors.index.json"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")

@@ -20,7 +20,7 @@ from mtlkit.model.interop.families import ACTIVATION_NAMES, CONTACTS, FAMILIES, 
 from mtlkit.model.interop.modules import TOKENIZER_CONFIG, write_modules
 from mtlkit.model.interop.names import theirs_from
 from mtlkit.model.interop.word_weights import TOKEN_WEIGHTS, word_weights
-from mtlkit.runs import WEIGHTS, write_json
+from mtlkit.runs.record import WEIGHTS, write_json
 
 ACTIVATIONS = {ours: theirs for theirs, ours in reversed(ACTIVATION_NAMES.items())}  # the first name of each
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mtlkit.data.formats.beginning import check_beginning
-from mtlkit.data.readers import read
+from mtlkit.data.sources.readers import read
 from mtlkit.errors import DataError
 
 TABLE = "text,label\nhello,a\nthere,b\n"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mtlkit.data.formats.dialect import Dialect
-from mtlkit.data.readers import describe, read
-from mtlkit.data.rows import BadRow
+from mtlkit.data.sources.readers import describe, read
+from mtlkit.data.sources.rows import BadRow
 from mtlkit.errors import DataError
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtlkit.data.readers import BadRow, describe, read
+from mtlkit.data.sources.readers import BadRow, describe, read
 
 
 def test_lines_of_fasttext_have_labels(tmp_path: Path) -> None:

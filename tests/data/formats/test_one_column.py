@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mtlkit.data.formats.dialect import Dialect
-from mtlkit.data.readers import describe, read
+from mtlkit.data.sources.readers import describe, read
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.dialect import Dialect
-from mtlkit.data.readers import describe, read
-from mtlkit.data.rows import BadRow
+from mtlkit.data.sources.readers import describe, read
+from mtlkit.data.sources.rows import BadRow
 from mtlkit.errors import DataError
 
 

@@ -14,7 +14,7 @@ from mtlkit.data.formats import records as module
 from mtlkit.data.formats import text
 from mtlkit.data.formats.records import NO_QUOTES, TOO_LONG, UNCLOSED, Record, next_record, records
 from mtlkit.data.formats.text import Lines, split_lines
-from mtlkit.data.readers import BadRow, Tally, good_rows, read
+from mtlkit.data.sources.readers import BadRow, Tally, good_rows, read
 from mtlkit.errors import DataError
 
 

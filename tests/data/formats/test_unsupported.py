@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mtlkit.data.formats.unsupported import conversion
-from mtlkit.data.readers import read
+from mtlkit.data.sources.readers import read
 from mtlkit.errors import DataError
 
 

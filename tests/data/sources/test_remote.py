@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import fsspec
 import pytest
 
-from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.sources import RemoteSource, open_source
+from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.errors import DataError, NetworkError, UsageError
 
 

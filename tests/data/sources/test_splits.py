@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mtlkit.data.grammar import Query, parse_source
 from mtlkit.data.sources import FolderSource, PatternSource, existing_split, find_split, open_source
+from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.data.sources.splits import splits_named
 from mtlkit.errors import DataError
 

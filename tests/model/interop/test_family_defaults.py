@@ -12,11 +12,11 @@ from peers import PEERS, peer_vectors, transformers, write_peer
 from tokenizers import Tokenizer
 
 from mtlkit.errors import IntegrityError
+from mtlkit.inference.loaded_model import load
 from mtlkit.model.encoder import ACTIVATIONS
 from mtlkit.model.interop.families import ACTIVATION_NAMES, FAMILIES
 from mtlkit.model.interop.family_defaults import ALIASES, DEFAULTS, setting
 from mtlkit.model.interop.reading import describe_foreign
-from mtlkit.recipes.loading import load
 
 CLASSES = {
     **{kind: f"{name}Config" for kind, (name, _, _) in PEERS.items()},

@@ -11,9 +11,9 @@ import pytest
 from peers import transformers
 
 from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.inference.load_weights import load_weights
+from mtlkit.inference.loaded_model import load
 from mtlkit.model.interop.model_kinds import dropped_head
-from mtlkit.recipes.loading import load
-from mtlkit.recipes.weights import load_weights
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from mtlkit.errors import IntegrityError
+from mtlkit.inference.loaded_model import load
 from mtlkit.model.interop.reading import read_foreign
-from mtlkit.recipes.loading import load
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what another library warns of is not ours to mend
 

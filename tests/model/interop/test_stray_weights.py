@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mtlkit.errors import IntegrityError
-from mtlkit.recipes.weights import load_weights
+from mtlkit.inference.load_weights import load_weights
 
 
 @pytest.fixture

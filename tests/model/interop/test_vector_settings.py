@@ -12,8 +12,8 @@ import pytest
 from wrapped import Wrap
 
 from mtlkit.errors import IntegrityError
+from mtlkit.inference.loaded_model import load
 from mtlkit.model.interop.modules import read_modules
-from mtlkit.recipes.loading import load
 
 sentence_transformers: Any = pytest.importorskip("sentence_transformers")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of other libraries

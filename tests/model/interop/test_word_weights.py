@@ -13,9 +13,9 @@ import torch
 from tokenizers import Tokenizer
 
 from mtlkit.errors import IntegrityError
+from mtlkit.inference.loaded_model import load
 from mtlkit.model.interop import silence
 from mtlkit.model.interop.word_weights import read_word_weights, word_weights
-from mtlkit.recipes.loading import load
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what another library warns of is not ours to mend
 

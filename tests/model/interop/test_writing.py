@@ -13,7 +13,7 @@ import torch
 from peers import PEERS, WORDPIECE, peer_tokenizer, peer_vectors, transformers
 
 from mtlkit.config.architecture import Architecture, Attention, Encoding, Pooling
-from mtlkit.data.tokenizer import TextEncoder
+from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.reading import read_foreign

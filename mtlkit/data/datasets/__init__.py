@@ -1,0 +1,1 @@
+"""Rows as labelled tasks, pairs and texts."""

@@ -1,0 +1,171 @@
+"""Texts without labels: for pretraining and for training a tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.datasets.held_out import SPLIT_SEED
+from mtlkit.data.datasets.holding_out import separate_texts
+from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.sources import Source, existing_split, find_split, open_source
+from mtlkit.data.sources.columns import Columns, join_text, text_columns, with_columns
+from mtlkit.data.sources.readers import BadRow, Row, Tally, good_rows, place_of
+from mtlkit.data.sources.spec import Query, parse_source
+from mtlkit.errors import DataError, listed
+from mtlkit.seeding import generator
+
+HELD_OUT_SHARE, HELD_OUT_MOST = 0.05, 2000  # of all texts, for the perplexity on unseen text
+
+
+Records = dict[str, SourceRecord]  # by source: how it was read
+
+
+def read_texts(source: str, reading: Reading, records: Records | None = None) -> Iterator[str]:
+    """The non-blank training texts of one source; `records` says how it was read, and gets an entry where it has none."""
+    address, query = parse_source(source)
+    origin = open_source(address, query, list((records or {}).values()))
+    texts = _texts(source, origin, existing_split(origin, query.split), query, reading, {} if records is None else records)
+    return islice(texts, query.limit)
+
+
+def read_text_splits(source: str, reading: Reading, records: Records) -> dict[str, Table]:
+    """All texts of a source, blank ones too: those to train on, and those of its validation and test splits where it has them,
+    with an empty label each. Raises DataError."""
+    address, query = parse_source(source)
+    origin = open_source(address, query)
+    train = existing_split(origin, query.split)
+    splits = {name: find_split(origin, name) for name in ("validation", "test")}
+    tables = {}
+    for name, split in {"train": train, **splits}.items():
+        if split is None or (name != "train" and split == train):
+            continue
+        texts, places = [], []
+        room = query.limit if name != "test" else None
+        for row in _rows(source, origin, split, query, reading, records):
+            if room == 0:
+                break
+            room = None if room is None else room - bool(row["text"].strip())
+            texts.append(row["text"])
+            places.append(row["place"])
+        if not texts:
+            raise DataError(f"{origin.name}: no texts in split '{split}'")
+        tables[name] = Table(texts, [""] * len(texts), places if reading.keep_places else [])
+    return tables
+
+
+def _texts(source: str, origin: Source, split: str, query: Query, reading: Reading, records: Records) -> Iterator[str]:
+    for row in _rows(source, origin, split, query, reading, records):
+        if row["text"].strip():
+            yield row["text"]
+
+
+def _rows(source: str, origin: Source, split: str, query: Query, reading: Reading, records: Records) -> Iterator[Row]:
+    """{"text", "place"} a row, blank texts too."""
+    columns = Columns((), ())
+
+    def checked() -> Iterator[Row | BadRow]:
+        nonlocal columns
+        names, rows = with_columns(origin.rows(split, query.encoding or reading.encoding))
+        for number, row in enumerate(rows, 1):
+            if isinstance(row, BadRow):
+                yield row
+                continue
+            if not columns.text:
+                names = names or list(row)
+                columns = text_columns(names, query.text, origin.name, recorded=records.values())
+                record = origin.record(query.encoding or reading.encoding)
+                remarks = (*record.remarks, *columns.remarks)
+                record = replace(record, source=source, text=columns.text, unused=columns.unused, remarks=remarks)
+                records.setdefault(source, record)
+            text = join_text(row, columns.text, origin.name, number)
+            place = place_of(row, origin.name, number) if reading.keep_places else ""
+            yield text if isinstance(text, BadRow) else {"text": text, "place": place}
+
+    yield from good_rows(checked(), reading.on_bad_row, reading.tally)
+
+
+def sample_passages() -> list[str]:
+    """The training texts of both samples inside the package."""
+    samples = ("sample:topic", "sample:sentiment")
+    return [text for sample in samples for text in read_texts(sample, Reading("utf-8", "error", Tally()))]
+
+
+@dataclass(frozen=True)
+class SplitTexts:
+    """Texts to train on, texts held out, the sources whose own validation split is held out, the rows that were skipped, and how
+    each source was read."""
+
+    train: list[str]
+    held_out: list[str]
+    own: tuple[str, ...]
+    tally: Tally
+    records: Records = field(default_factory=dict)
+
+    @property
+    def origin(self) -> str:
+        """Where held-out texts come from, for a message; empty where they are drawn from the training texts."""
+        return f" (validation split of {listed(self.own)})" if self.own else ""
+
+
+def read_corpus(sources: Sequence[str], reading: Reading, seed: int) -> SplitTexts:
+    """The texts of several sources, in their order. Of a source with a validation split, that is held out, 2,000 texts at most;
+    of all other sources together a twentieth is, drawn at random: see `separate_texts`.
+
+    Raises DataError when there is nothing to hold out.
+    """
+    splits = []
+    records: Records = {}
+    for source in sources:
+        own_records: Records = {}
+        splits.append((list(read_texts(source, reading, own_records)), validation_texts(source, reading, own_records)))
+        records.update(own_records)
+    own = tuple(source for source, (_, validation) in zip(sources, splits, strict=True) if validation is not None)
+    free = [text for texts, validation in splits if validation is None for text in texts]
+    marks = iter(twentieth(free, listed(sources), seed, optional=bool(own)))
+    train: list[str] = []
+    held_out: list[str] = []
+    for texts, validation in splits:
+        if validation is not None:
+            train += texts
+            held_out += validation
+            continue
+        for text, held in zip(texts, marks, strict=False):
+            (held_out if held else train).append(text)
+    if not train:
+        raise DataError(f"{listed(sources)}: no texts to train on")
+    return SplitTexts(train, held_out, own, reading.tally, records)
+
+
+def validation_texts(source: str, reading: Reading, records: Records | None = None) -> list[str] | None:
+    """The texts of a source's own validation split, 2,000 at most, drawn at random; None where it has none."""
+    address, query = parse_source(source)
+    origin = open_source(address, query)
+    split = find_split(origin, "validation")
+    if split is None or split == find_split(origin, query.split):
+        return None
+    texts = list(islice(_texts(source, origin, split, query, reading, {} if records is None else records), query.limit))
+    if not texts:
+        raise DataError(f"{origin.name}: no texts in split '{split}'")
+    order = generator(SPLIT_SEED, "validation").permutation(len(texts))[:HELD_OUT_MOST]
+    return [texts[place] for place in sorted(order.tolist())]
+
+
+def twentieth(texts: Sequence[str], name: str, seed: int, *, optional: bool) -> list[bool]:
+    """Marks the held-out ones of the texts of all sources without a validation split; none of fewer than two where that is
+    `optional`, as other sources have one. Raises DataError."""
+    return [False] * len(texts) if optional and len(texts) < 2 else hold_out_texts(texts, name, seed)
+
+
+def hold_out_texts(texts: Sequence[str], name: str, seed: int) -> list[bool]:
+    """Marks a twentieth of the texts. Raises DataError where there are fewer than two different ones."""
+    if len(texts) < 2:
+        raise DataError(f"{name}: {len(texts)} texts; two are needed at least, one of them held out")
+    held = separate_texts(texts, HELD_OUT_SHARE, HELD_OUT_MOST, seed, "held-out")
+    if not held.any():
+        raise DataError(f"{name}: all {len(texts):,} texts are the same; two different ones are needed, one of them held out")
+    marks: list[bool] = held.tolist()
+    return marks

@@ -1,0 +1,188 @@
+"""The labels of a source: what each row holds, and what that means once all rows are known."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from mtlkit.config.architecture import Kind
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.datasets.marks import Label, RawLabel, RowError, marked_labels, repeats, written_marks
+from mtlkit.data.datasets.values import Marks, label_value, mark_of, number_or_none, shown, split_marks
+from mtlkit.data.datasets.written_values import parse_written
+from mtlkit.data.sources.readers import Row
+from mtlkit.data.sources.spec import Query
+from mtlkit.errors import DataError
+
+BRACKETS = ("[", "(", "{", "s")  # with which a list, a set or a dictionary begins; `set()` is one
+INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff"))  # blanks without width
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """How labels are written: `sep` between the names of one row, `names` of marks by their places; `strip` and `fold` join
+    names that differ only in blanks, or in case and Unicode form."""
+
+    kind: Kind | None = None
+    sep: str | None = None
+    names: tuple[str, ...] = ()
+    strip: bool = False
+    fold: bool = False
+
+    @classmethod
+    def of(cls, query: Query, recorded: SourceRecord | None) -> LabelOptions:
+        """What the source says, else what the model was trained with."""
+        known = recorded or SourceRecord("")
+        return cls(
+            query.kind or known.kind,
+            query.sep or known.sep,
+            query.names or known.names,
+            known.strip if query.strip is None else query.strip,
+            known.fold if query.fold is None else query.fold,
+        )
+
+    def clean(self, name: str) -> str:
+        """The name as `strip` and `fold` want it."""
+        if self.fold:
+            name = unicodedata.normalize("NFKC", name).casefold()
+        return " ".join(name.translate(INVISIBLE).split()) if self.strip else name
+
+
+@dataclass
+class LabelReader:
+    """Reads the labels of one split, row by row; `finish` then decides what lists mean."""
+
+    columns: tuple[str, ...]
+    options: LabelOptions
+    named: bool = False  # by the user, so that names without marks are a mistake
+    of_names: bool = False  # the model at hand was trained on labels by their names, which may be 0 and 1, and not on marks
+    keys: dict[str, None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        options = self.options
+        self._plain = not (options.sep is not None or options.strip or options.fold or options.kind == "regression")
+
+    def read(self, row: Row) -> RawLabel | None:
+        """The label of a row, None where it is missing. Raises ValueError saying what is there instead."""
+        if len(self.columns) > 1:
+            return self._several_columns(row)
+        value = row.get(self.columns[0])
+        if self._plain and type(value) is str:  # most labels of all; anything more would cost
+            return value if value and not value.isspace() else None
+        if isinstance(value, Mapping):
+            self.keys.update(dict.fromkeys(self.options.clean(str(name)) for name in value))
+        elif isinstance(value, str) and self.options.sep is not None:
+            value = split_marks([part.strip() for part in value.split(self.options.sep) if part.strip()])
+        label = self._cleaned(value if isinstance(value, Marks) else label_value(value, self.columns[0]))
+        if self.options.kind == "regression" and label is not None and number_or_none(label) is None:
+            raise ValueError(f"{shown(value)}, which is not a finite number, as regression needs")
+        return label
+
+    def _several_columns(self, row: Row) -> tuple[str, ...] | None:
+        marked = []
+        for column, name in zip(self.columns, self.names(), strict=True):
+            value = row.get(column)
+            if label_value(value) is None:
+                return None
+            mark = mark_of(value)
+            if mark is None:
+                raise ValueError(f"{shown(value)} in '{column}', where each of several label columns holds 0 or 1")
+            if mark:
+                marked.append(name)
+        return tuple(marked)
+
+    def _cleaned(self, label: RawLabel | None) -> RawLabel | None:
+        if not (self.options.strip or self.options.fold) or isinstance(label, float):
+            return label
+        if isinstance(label, Marks):
+            return replace(label, written=tuple(map(self.options.clean, label.written)))
+        if isinstance(label, tuple):
+            return tuple(dict.fromkeys(self.options.clean(name) for name in label))
+        return (self.options.clean(label) or None) if label is not None else None
+
+    def names(self) -> tuple[str, ...]:
+        """The names of label columns: those given, else the columns' own."""
+        names = self.options.names or self.columns
+        if len(names) != len(self.columns):
+            raise DataError(f"names={','.join(names)} gives {len(names)} names, and there are {len(self.columns)} label columns")
+        return names
+
+    def finish(self, labels: Sequence[RawLabel], place: str) -> tuple[list[Label], tuple[str, ...]]:
+        """The labels of all rows, and the names of all marks where these are known apart from the rows.
+
+        Raises RowError, DataError.
+        """
+        found = self._written(labels, place)
+        if self.of_names and not any(isinstance(label, Marks) and repeats(label) for label in found):
+            found = [label.classes if isinstance(label, Marks) else label for label in found]
+        if any(isinstance(label, Marks) for label in found):
+            return marked_labels(found, self.options.kind, self.options.names, f"column '{self.columns[0]}'", place)
+        plain = [label for label in found if not isinstance(label, Marks)]
+        if len(self.columns) > 1:
+            return plain, self.names()
+        if self.named:
+            raise DataError(f"{place}: names= names marks 0 and 1, and column '{self.columns[0]}' has none; leave it out")
+        if self.options.kind == "classification" and plain and all(isinstance(one, tuple) and len(one) == 1 for one in plain):
+            return [one[0] for one in plain if isinstance(one, tuple)], ()
+        return plain, tuple(self.keys)
+
+    def _written(self, labels: Sequence[RawLabel], place: str) -> Sequence[RawLabel]:
+        """Text that is a list, a set or a dictionary in every row, or in any where several labels are expected, as what it is;
+        where they are, text that is marks in every row, too."""
+        several = self.options.kind == "multi-label"
+        if self.options.kind == "regression" or self.options.sep is not None:
+            return labels
+        if not several and not all(isinstance(one, str) and one.lstrip()[:1] in BRACKETS for one in labels):
+            return labels
+        if several and (marks := written_marks(labels)):
+            return marks
+        values = [parse_written(one) if isinstance(one, str) else None for one in labels]
+        if not several and any(one is None for one in values):
+            return labels
+        found: list[RawLabel] = []
+        for row, (label, value) in enumerate(zip(labels, values, strict=True)):
+            if isinstance(value, dict):
+                self.keys.update(dict.fromkeys(map(self.options.clean, value)))
+            try:
+                read = self._cleaned(label_value(value, self.columns[0])) if value is not None else label
+            except ValueError as error:
+                said = f"{shown(label)}, whose values are not all 0 and 1; write the names of the labels instead"
+                raise RowError(
+                    row, place, f"column '{self.columns[0]}' holds {said if isinstance(value, dict) else error}"
+                ) from None
+            if read is None:
+                raise RowError(row, place, f"label {shown(label)} has a missing part; complete it, or remove the row")
+            found.append(read)
+        return found
+
+
+def label_reader(columns: tuple[str, ...], query: Query, recorded: SourceRecord | None) -> LabelReader:
+    """The reader of the labels in these columns."""
+    options = LabelOptions.of(query, recorded)
+    if options.strip or options.fold:
+        options = replace(options, names=tuple(map(options.clean, options.names)))
+    of_names = recorded is not None and recorded.kind == "multi-label" and not options.names
+    return LabelReader(columns, options, named=query.names is not None, of_names=of_names)
+
+
+def alike(names: Iterable[str]) -> list[list[str]]:
+    """Groups of names that differ only in case, blanks or Unicode form."""
+    joined = LabelOptions(strip=True, fold=True)
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(joined.clean(name), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def joining_key(unseen: Iterable[str], known: Iterable[str]) -> str:
+    """The end of an error: the keys by which labels that a head does not know become some that it knows, if any do."""
+    labels, unseen = set(known), list(unseen)
+    for options, keys in (
+        (LabelOptions(strip=True), "strip=yes"),
+        (LabelOptions(fold=True), "fold=yes"),
+        (LabelOptions(strip=True, fold=True), "strip=yes and fold=yes"),
+    ):
+        if not labels.isdisjoint(map(options.clean, unseen)):
+            return f"; to read labels that differ only in spelling as these, specify {keys}"
+    return ""

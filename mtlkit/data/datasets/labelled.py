@@ -1,0 +1,177 @@
+"""Texts with labels, split by split, as they come out of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+import numpy as np
+
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.batching import Rows
+from mtlkit.data.datasets.held_out import SPLIT_SEED, hold_out
+from mtlkit.data.datasets.labelled_rows import LabelledRows, Reading
+from mtlkit.data.datasets.labels import infer_kind
+from mtlkit.data.datasets.marks import Label, RawLabel, RowError, written_marks
+from mtlkit.data.datasets.number_labels import check_classes, number_remarks
+from mtlkit.data.datasets.values import shown
+from mtlkit.data.datasets.written_values import parse_written
+from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
+from mtlkit.data.sources.readers import Tally, good_rows
+from mtlkit.data.sources.spec import Query, parse_source
+from mtlkit.errors import DataError
+from mtlkit.seeding import generator
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts and their labels, row by row; the place of each (`train.csv:12`) where that is kept; and how they were read."""
+
+    texts: list[str]
+    labels: list[Label]
+    places: list[str] = field(default_factory=list)
+    record: SourceRecord = field(default_factory=lambda: SourceRecord(""), compare=False)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def select(self, rows: Rows) -> Table:
+        places = [self.places[row] for row in rows] if self.places else []
+        return Table([self.texts[row] for row in rows], [self.labels[row] for row in rows], places, self.record)
+
+
+def read_split(source: Source, query: Query, split: str, reading: Reading, *, training: bool = False) -> Table:
+    """All rows of one split. Raises DataError when it has none, or a column is not there; of rows for training, also where labels
+    are hardly meant as the classes that they would be."""
+    texts: list[str] = []
+    raw: list[RawLabel] = []
+    places: list[str] = []
+    labelled = LabelledRows(source, query, split, reading)
+    for row in good_rows(labelled.rows(), reading.on_bad_row, reading.tally):
+        texts.append(row["text"])
+        raw.append(row["label"])
+        if reading.keep_places:
+            places.append(row["place"])
+    if not texts:
+        if reading.tally.skipped:
+            raise DataError(f"{source.name}: none of the rows in split '{split}' can be read; {reading.tally}")
+        raise DataError(f"{source.name}: no rows in split '{split}'; give a file with a header and rows")
+    try:
+        labels, names = labelled.reader.finish(raw, source.name)
+        if training and labelled.reader.options.kind is None:
+            check_classes(labels, source.name)
+    except RowError as error:
+        raise DataError(f"{place_of_row(source, query, split, reading, error.row)}: {error.reason}") from None
+    record = labelled.record()
+    remarks = (*record.remarks, *number_remarks(labels, record.kind, source.name), *unsplit_labels(labels, record, source.name))
+    table = Table(texts, labels, places, replace(record, names=names, remarks=remarks))
+    return table.select(limited(len(table), query.limit)) if query.limit is not None else table
+
+
+def place_of_row(source: Source, query: Query, split: str, reading: Reading, row: int) -> str:
+    """The place of a good row by its number, from 0. The split is read once more, as errors alone need it."""
+    rows = LabelledRows(source, query, split, replace(reading, keep_places=True)).rows()
+    try:
+        return str(next(islice(good_rows(rows, "skip", Tally()), row, None))["place"])
+    except (DataError, StopIteration):  # what comes from a pipe cannot be read again
+        return f"{source.name}: row {row + 1}"
+
+
+def unsplit_labels(labels: Sequence[Label], record: SourceRecord, place: str) -> Iterator[str]:
+    """That labels are read as names, though they look like several, like marks, or like lists."""
+    distinct = dict.fromkeys(labels)
+    texts = [label for label in distinct if isinstance(label, str)]
+    if record.sep is not None or len(texts) < len(distinct) or record.kind not in (None, "multi-label"):
+        return
+    if written_marks(texts):
+        yield f"{place}: labels such as {shown(texts[0])} are read as names; to read marks 0 and 1, specify kind=multi-label"
+    elif written := [text for text in texts if text[:1] in ("[", "(", "{") and parse_written(text) is not None]:
+        said = f"{len(written):,} of {len(texts):,} different labels look like lists, such as {shown(written[0])}"
+        yield f"{place}: {said}, and are read as names; write all labels as lists, or none"
+    elif record.kind == "multi-label":
+        for sep in "|;,":
+            if label := next((text for text in texts if sep in text), None):
+                yield f"{place}: each row has one label, such as {shown(label)}; to split labels at '{sep}', specify sep={sep}"
+                return
+
+
+def limited(rows: int, limit: int) -> Rows:
+    """Which of so many rows a limit leaves, in their order: the same ones whatever the seed of a training."""
+    return np.sort(generator(SPLIT_SEED, "limit").permutation(rows)[:limit])
+
+
+def _opened(address: str, reading: Reading) -> tuple[Source, Query]:
+    """The source at an address with keys, and these."""
+    path, query = parse_source(address)
+    return open_source(path, query, [reading.recorded] if reading.recorded else []), query
+
+
+def read_train_and_validation(address: str, reading: Reading) -> tuple[Table, Table]:
+    """The training rows of a source and its validation rows; without a validation split, a stratified tenth of train,
+    no text of which is in the rest, too."""
+    source, query = _opened(address, reading)
+    split = existing_split(source, query.split)
+    train = read_split(source, query, split, reading, training=True)
+    validation = find_split(source, "validation")
+    if validation is not None and validation != split:
+        if train.record.kind is None and infer_kind(train.labels) == "regression":
+            query = replace(query, kind="regression")  # so that a label that is no number is a bad row
+        return train, read_split(source, query, validation, reading)
+    held = hold_out(train.labels, source.name, train.record.kind, train.texts)
+    return train.select(np.flatnonzero(~held)), train.select(np.flatnonzero(held))
+
+
+def read_test(address: str, reading: Reading) -> Table | None:
+    """The test rows of a source; None where it has none, or they are what is trained on."""
+    source, query = _opened(address, reading)
+    test = find_split(source, "test")
+    return None if test is None or test == find_split(source, query.split) else read_split(source, query, test, reading)
+
+
+def holds_out(address: str) -> bool:
+    """Whether the validation rows of a source are held out of its training rows, for want of a split of their own."""
+    path, query = parse_source(address)
+    source = open_source(path, query)
+    return find_split(source, "validation") in (None, find_split(source, query.split))
+
+
+def read_train_and_test(address: str, split: str, reading: Reading) -> tuple[Table, Table]:
+    """The training rows of a source, cut by its `limit`, and all rows of the split to score on, which it does not cut.
+
+    Raises DataError where one is missing, or both are the same.
+    """
+    source, query = _opened(address, reading)
+    train = existing_split(source, query.split)
+    test = existing_split(source, split, "; choose with --split, or give a folder that has it")
+    if train == test:
+        raise DataError(f"{source.name}: split '{split}' is what is trained on; score on another one with --split")
+    return read_split(source, query, train, reading, training=True), read_split(source, replace(query, limit=None), test, reading)
+
+
+def read_for_evaluation(address: str, split: str, reading: Reading, *, named: bool) -> tuple[Table, str]:
+    """The rows to evaluate on, and what to call them.
+
+    A lone file that was `named` for the evaluation is evaluated whole; one that was trained on is not. Where a split is
+    missing, `validation` falls back to the tenth that training holds out. Raises DataError when there is nothing to take.
+    """
+    source, query = _opened(address, reading)
+    if find_split(source, split) is None:
+        if named and isinstance(source, FileSource):
+            return read_split(source, query, "train", reading), source.path.name
+        if split == "validation":
+            return read_train_and_validation(address, reading)[1], "validation"
+    found = existing_split(source, split, "; use --split validation (held-out rows), or --task NAME=FILE")
+    return read_split(source, query, found, reading), split
+
+
+def cap_tables(tables: dict[str, Table], cap: int | str | None) -> dict[str, Table]:
+    """Training tables with at most `cap` rows each; "shortest" cuts all to the smallest. Rows are drawn at random."""
+    if cap is None:
+        return tables
+    most = min(map(len, tables.values())) if cap == "shortest" else int(cap)
+    capped = {}
+    for name, table in tables.items():
+        rows = generator(SPLIT_SEED, "cap", name).permutation(len(table))[:most]
+        capped[name] = table if len(table) <= most else table.select(np.sort(rows))
+    return capped

@@ -1,0 +1,81 @@
+"""The rows of a split, each with its text and its label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.datasets.label_reader import LabelOptions, LabelReader, label_reader
+from mtlkit.data.sources import Source
+from mtlkit.data.sources.columns import Columns, choose_columns, join_text, with_columns
+from mtlkit.data.sources.readers import BadRow, OnBadRow, Row, Tally, place_of
+from mtlkit.data.sources.spec import Query
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How rows are read: the encoding of text files (None: UTF-8, or as recorded), what to do with bad rows, where those are
+    counted, whether to keep the place of each row, and how the model at hand was trained to read this task (None: it was not)."""
+
+    encoding: str | None
+    on_bad_row: OnBadRow
+    tally: Tally
+    keep_places: bool = False
+    recorded: SourceRecord | None = None
+
+
+class LabelledRows:
+    """The rows of a split with their text and label, and how these are found."""
+
+    def __init__(self, source: Source, query: Query, split: str, reading: Reading) -> None:
+        self.source, self.query, self.split, self.reading = source, query, split, reading
+        self.columns = Columns((), ())
+        self.reader = LabelReader((), LabelOptions())
+
+    def rows(self) -> Iterator[Row | BadRow]:
+        """{"text", "label", "place"} a row."""
+        name, keep_places = self.source.name, self.reading.keep_places
+        columns, rows = with_columns(self.source.rows(self.split, self.query.encoding or self.reading.encoding))
+        if columns:
+            self._choose(columns)
+        for number, row in enumerate(rows, 1):
+            if isinstance(row, BadRow):
+                yield row
+                continue
+            if not self.columns.text:
+                self._choose(list(row))
+            text = join_text(row, self.columns.text, name, number)
+            if isinstance(text, BadRow):
+                yield text
+                continue
+            try:
+                label = self.reader.read(row)
+            except ValueError as error:
+                yield BadRow(f"{place_of(row, name, number)}: column '{'+'.join(self.columns.label)}' holds {error}")
+                continue
+            if label is None:
+                yield BadRow(f"{place_of(row, name, number)}: no label in column '{'+'.join(self.columns.label)}'")
+            else:
+                yield {"text": text, "label": label, "place": place_of(row, name, number) if keep_places else ""}
+
+    def _choose(self, columns: list[str]) -> None:
+        query, recorded = self.query, self.reading.recorded
+        self.columns = choose_columns(columns, query.text, query.label, self.source.name, recorded)
+        self.reader = label_reader(self.columns.label, query, recorded)
+
+    def record(self) -> SourceRecord:
+        """How the rows were read, once they were."""
+        options, columns = self.reader.options, self.columns
+        record = self.source.record(self.query.encoding or self.reading.encoding)
+        return replace(
+            record,
+            text=columns.text,
+            label=columns.label,
+            unused=columns.unused,
+            kind=options.kind,
+            sep=options.sep,
+            strip=options.strip,
+            fold=options.fold,
+            remarks=(*record.remarks, *columns.remarks),
+        )

@@ -1,0 +1,176 @@
+"""Pairs of texts, with or without a score, as they come out of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.batching import Rows
+from mtlkit.data.datasets.held_out import SPLIT_SEED
+from mtlkit.data.datasets.holding_out import held_out_groups
+from mtlkit.data.datasets.labelled import limited
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.values import label_value, shown
+from mtlkit.data.quality.near_duplicates import PairNumbers, TextNumbers
+from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
+from mtlkit.data.sources.columns import join_text, with_columns
+from mtlkit.data.sources.pair_columns import pair_columns, score_column
+from mtlkit.data.sources.readers import BadRow, Row, good_rows, place_of
+from mtlkit.data.sources.spec import Query, parse_source
+from mtlkit.errors import DataError
+from mtlkit.seeding import generator
+
+HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 2000
+
+
+@dataclass(frozen=True)
+class PairTable:
+    """First texts, second texts and, where they are asked for, scores, row by row; how they were read; the place of each row
+    (`train.csv:12`) if the reading was to keep that."""
+
+    firsts: list[str] = field(default_factory=list)
+    seconds: list[str] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    record: SourceRecord = field(default_factory=lambda: SourceRecord(""), compare=False)
+    places: list[str] = field(default_factory=list, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.firsts)
+
+    def select(self, rows: Rows) -> PairTable:
+        scores = [self.scores[row] for row in rows] if self.scores else []
+        places = [self.places[row] for row in rows] if self.places else []
+        return PairTable([self.firsts[row] for row in rows], [self.seconds[row] for row in rows], scores, self.record, places)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns of first texts, second texts and scores."""
+        return (self.record.first or "", self.record.second or "", *self.record.label)
+
+    def all_values(self) -> list[str]:
+        """Everything in it as texts, for its fingerprint."""
+        return [*self.firsts, *self.seconds, *map(str, self.scores)]
+
+
+def read_pairs(source: Source, query: Query, split: str, reading: Reading, scored: bool) -> PairTable:
+    """All pairs of one split. Raises DataError when there are none, or a column is not there."""
+    pairs = PairRows(source, query, split, reading, scored)
+    rows = list(good_rows(pairs.rows(), reading.on_bad_row, reading.tally))
+    if not rows:
+        raise DataError(f"{source.name}: no pairs in split '{split}'; give a file with a header and rows")
+    scores = [row["score"] for row in rows] if scored else []
+    table = PairTable([row["first"] for row in rows], [row["second"] for row in rows], scores, pairs.record)
+    if reading.keep_places:
+        table.places.extend(row["place"] for row in rows)
+    return table.select(limited(len(table), query.limit)) if query.limit is not None else table
+
+
+class PairRows:
+    """The rows of a split with the two texts of a pair, and how these are found."""
+
+    def __init__(self, source: Source, query: Query, split: str, reading: Reading, scored: bool) -> None:
+        self.source, self.query, self.split, self.reading, self.scored = source, query, split, reading, scored
+        self.record = SourceRecord(source.name)
+
+    def rows(self) -> Iterator[Row | BadRow]:
+        """{"first", "second", "score"} a row."""
+        name = self.source.name
+        columns, rows = with_columns(self.source.rows(self.split, self.query.encoding or self.reading.encoding))
+        first, second, score = self._choose(columns) if columns else ("", "", "")
+        for number, row in enumerate(rows, 1):
+            if isinstance(row, BadRow):
+                yield row
+                continue
+            if not first:
+                first, second, score = self._choose(list(row))
+            one, other = (_text(row, column, name, number) for column in (first, second))
+            if isinstance(bad := next((text for text in (one, other) if isinstance(text, BadRow)), None), BadRow):
+                yield bad
+            elif (value := _number(row.get(score)) if self.scored else 0.0) is None:
+                place = place_of(row, name, number)
+                yield BadRow(f"{place}: no finite number in column '{score}', but {shown(row.get(score))}")
+            else:
+                place = place_of(row, name, number) if self.reading.keep_places else ""
+                yield {"first": one, "second": other, "score": value, "place": place}
+
+    def _choose(self, columns: list[str]) -> tuple[str, str, str]:
+        query, name = self.query, self.source.name
+        first, second = pair_columns(columns, query.first, query.second, name)
+        score = score_column(columns, query.label, name) if self.scored else ""
+        taken = (first, second, *([score] if score else []))
+        self.record = replace(
+            self.source.record(query.encoding or self.reading.encoding),
+            first=first,
+            second=second,
+            label=(score,) if score else (),
+            unused=tuple(column for column in columns if column not in taken),
+        )
+        return first, second, score
+
+
+def _text(row: Row, column: str, name: str, number: int) -> str | BadRow:
+    """One text of a pair. Blank ones are equal to each other, which would make positives and negatives of rows that have nothing
+    in common."""
+    text = join_text(row, [column], name, number)
+    blank = isinstance(text, str) and not text.strip()
+    return BadRow(f"{place_of(row, name, number)}: no text in column '{column}'") if blank else text
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(label_value(value))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def read_train_and_validation_pairs(address: str, reading: Reading, scored: bool) -> tuple[PairTable, PairTable]:
+    """The training pairs of a source and its validation pairs, 2,000 at most; without a validation split, a tenth of train, of
+    which no pair is in the rest, too.
+
+    Raises DataError where either holds fewer than two, which leaves nothing to compare.
+    """
+    path, query = parse_source(address)
+    source = open_source(path, query)
+    split = existing_split(source, query.split)
+    train = read_pairs(source, query, split, reading, scored)
+    validation = find_split(source, "validation")
+    if validation is not None and validation != split:
+        held_out = read_pairs(source, query, validation, reading, scored)
+        if min(len(train), len(held_out)) < 2:
+            raise DataError(f"{source.name}: a pair alone has nothing to be compared with; give two at least in every split")
+        order = generator(SPLIT_SEED, "validation").permutation(len(held_out))
+        return train, held_out.select(np.sort(order[:HELD_OUT_MOST]))  # all are compared with all
+    groups = _equal_pairs(train)
+    if (distinct := int(groups.max()) + 1) < 4:
+        found = f"{len(train)} pairs" if distinct == len(train) else f"{len(train)} pairs, {distinct} of them different,"
+        raise DataError(f"{source.name}: {found} are too few; give four different ones at least, two of them held out")
+    held = held_out_groups(groups, HELD_OUT_SHARE, HELD_OUT_MOST, SPLIT_SEED, "validation", least=2)
+    return train.select(np.flatnonzero(~held)), train.select(np.flatnonzero(held))
+
+
+def _equal_pairs(table: PairTable) -> Rows:
+    """A number for each pair, (N,), from 0: the same for the same two texts but for case and blanks, in either order."""
+    numbers = TextNumbers()
+    return PairNumbers().of(numbers.of(table.firsts), numbers.of(table.seconds))
+
+
+def read_test_pairs(address: str, reading: Reading, scored: bool) -> PairTable | None:
+    """The test pairs of a source; None where it has none, or they are what is trained on. Raises DataError."""
+    path, query = parse_source(address)
+    source = open_source(path, query)
+    test = find_split(source, "test")
+    return None if test is None or test == find_split(source, query.split) else read_pairs(source, query, test, reading, scored)
+
+
+def read_scored_pairs(address: str, split: str, reading: Reading) -> tuple[PairTable, str]:
+    """The pairs to evaluate on, and what to call them; a lone file is taken whole. Raises DataError."""
+    path, query = parse_source(address)
+    source = open_source(path, query)
+    if find_split(source, split) is None and isinstance(source, FileSource):
+        return read_pairs(source, query, "train", reading, True), source.path.name
+    found = existing_split(source, split, "; choose with --split")
+    return read_pairs(source, query, found, reading, True), split

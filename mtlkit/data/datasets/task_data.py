@@ -1,0 +1,88 @@
+"""A task's data, ready for training: texts as tokens, labels as arrays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.batch import Batch
+from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.cache import encode_cached, fingerprint
+from mtlkit.data.datasets.label_reader import joining_key
+from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.labels import encode_labels, unseen_labels
+from mtlkit.data.datasets.values import quoted
+from mtlkit.data.encoded import Encoded
+from mtlkit.data.tokenization.tokenizer import TextEncoder
+from mtlkit.errors import DataError
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Rows with a label that the head knows. `unseen` counts the rows left out for a label it does not know; `rows` says
+    which rows of the table the others are."""
+
+    encoded: Encoded
+    labels: NDArray[Any]
+    rows: NDArray[np.int64]
+    unseen: Counter[str]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each text, (N,)."""
+        return self.encoded.lengths
+
+    def batch(self, rows: NDArray[np.int64]) -> Batch:
+        """The texts of these rows as one flat batch."""
+        return self.encoded.batch(rows)
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """A task with the rows it trains on and those its epochs are judged by, and how these were read."""
+
+    spec: TaskSpec
+    train: LabelledTexts
+    validation: LabelledTexts
+    fingerprint: dict[str, Any]
+    record: SourceRecord
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+
+def prepare(spec: TaskSpec, table: Table, encoder: TextEncoder) -> LabelledTexts:
+    """A table as tokens and label arrays. Raises DataError when no row has a label that the head knows."""
+    labels, kept = encode_labels(spec, table.labels)
+    unseen = unseen_labels(spec, table.labels)
+    if not len(kept):
+        there = f"the data has {quoted(unseen)}, the head knows {quoted(spec.labels)}"
+        raise DataError(f"task '{spec.name}': no row has a label that the head knows; {there}{joining_key(unseen, spec.labels)}")
+    encoded = encode_cached(table.select(kept).texts, encoder)
+    return LabelledTexts(encoded, labels, kept, unseen)
+
+
+def prepare_task(
+    spec: TaskSpec, source: str, train: Table, validation: Table, encoder: TextEncoder, *, watched: bool = False
+) -> TaskData:
+    """Training and validation rows of a task, with the fingerprints that its run records; `watched` is said there, too."""
+    data: dict[str, Any] = {
+        "source": source,
+        "train": {"rows": len(train), "sha256": fingerprint([*train.texts, *map(str, train.labels)])},
+        "validation": {
+            "rows": len(validation),
+            "sha256": fingerprint([*validation.texts, *map(str, validation.labels)]),
+        },
+        **({"watched": True} if watched else {}),
+    }
+    record = replace(train.record, source=source, kind=spec.kind)
+    return TaskData(spec, prepare(spec, train, encoder), prepare(spec, validation, encoder), data, record)

@@ -1,0 +1,1 @@
+"""Leaks, duplicates, classes: findings in data."""

@@ -1,0 +1,159 @@
+"""Work on many texts kept part by part on disk, so that it can be resumed after any interruption.
+
+`.NAME.parts/` beside the output holds `state.json`, the settings that the vectors depend on, and for each part a file of the
+store with its texts and their vectors. The key of a part covers the settings and its number.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.config.from_json import parse_object
+from mtlkit.config.small_files import read_file
+from mtlkit.data.vector_files import Vectors, vector_file
+from mtlkit.errors import DataError, UsageError
+from mtlkit.runs import atomic as disk
+from mtlkit.runs.store import PART, SUFFIX, Arrays, Entry, digest, fits
+
+LOG = logging.getLogger(__name__)
+FORMAT = "2"  # raised when what is stored changes
+STATE = "state.json"
+PART_NAME = re.compile(r"\d{8,}" + re.escape(SUFFIX))
+
+
+class Parts:
+    """The parts of one output file. `made_by` is all that must be equal for parts of two attempts to make one file."""
+
+    def __init__(self, output: Path, made_by: dict[str, str]) -> None:
+        self.output = output
+        self.folder = output.with_name(f".{output.name}.parts")
+        self.made_by = made_by
+
+    def open(self, resume: bool, overwrite: bool) -> None:
+        """Begins, or resumes what an earlier attempt left. Raises UsageError where the user has to choose, DataError."""
+        try:
+            if overwrite or not self.any():  # no part, no work that could be lost
+                self._begin()
+            elif not resume:
+                way = "continue with --resume, or start again with --overwrite"
+                raise UsageError(f"{self.folder} holds the finished parts of an earlier run; {way}")
+            else:
+                self._check()
+        except OSError as error:
+            raise DataError(f"{self.folder}: {error.strerror or error}") from None
+
+    def _begin(self) -> None:
+        self.remove()
+        self.folder.mkdir(exist_ok=True)
+        self._write_state()
+
+    def _write_state(self) -> None:
+        with disk.atomic_file(self.folder / STATE) as file:
+            file.write(json.dumps({"format": FORMAT, **self.made_by}, indent=2).encode())
+
+    def _check(self) -> None:
+        """Compares the settings. The parts carry a digest of them, too, so they outlive a damaged `state.json`."""
+        path = self.folder / STATE
+        try:
+            before = parse_object(read_file(path))
+        except (OSError, ValueError) as error:
+            LOG.warning("%s is damaged (%s); using only those parts that fit the settings of this run", path, error)
+            self._write_state()
+            return
+        if before.pop("format", None) != FORMAT:
+            LOG.warning("%s was written by another version of mtlkit; starting again", self.folder)
+            self._begin()
+            return
+        for name in {**before, **self.made_by}:
+            if (old := before.get(name)) != (new := self.made_by.get(name)):
+                way = "use the same setting, or start again with --overwrite"
+                raise UsageError(f"--resume: {self.output} was begun with {name} {old}, and now it is {new}; {way}")
+
+    def any(self) -> bool:
+        """Whether any part is there."""
+        return self.folder.is_dir() and any(PART_NAME.fullmatch(path.name) for path in self.folder.iterdir())
+
+    def holds(self, number: int, texts: Sequence[str]) -> bool:
+        """Whether a part is done; one that is damaged is not. Raises UsageError if it was done for other texts."""
+        stored = self._entry(number).read(_is_sound)
+        if stored is None:
+            return False
+        if any(not np.array_equal(stored[name], value) for name, value in _packed(texts).items()):
+            way = "give the same input again, or start again with --overwrite"
+            raise UsageError(f"--resume: the texts of part {number + 1} are not those that {self.output} was begun with; {way}")
+        return True
+
+    def write(self, number: int, texts: Sequence[str], vectors: Vectors) -> None:
+        """Keeps a part. Raises SavingError where the disk does not take it, IntegrityError for numbers that are not finite."""
+        part = self._entry(number)
+        with disk.saving(self.output, "make room and continue with --resume"):
+            part.write({"vectors": vectors, **_packed(texts)})
+
+    def assemble(self, count: int, dim: int) -> Iterator[int]:
+        """Makes the output of the first `count` parts, one at a time, yielding how many texts each has; then removes them.
+
+        Raises DataError, also for a part that was damaged since it was written.
+        """
+        with vector_file(self.output, dim, self.folder) as writer:
+            for number in range(count):
+                entry = self._entry(number)
+                part = entry.read(lambda arrays: _is_sound(arrays) and arrays["vectors"].shape[1] == dim)
+                if part is None:
+                    raise DataError(f"{entry.path} was damaged after it was written; compute that part again with --resume")
+                writer.add(_unpacked(part["texts"], part["ends"]), part["vectors"])
+                yield len(part["ends"])
+        self.remove()
+
+    def remove(self) -> None:
+        """Removes what this class wrote, and the folder if nothing else is in it."""
+        if not self.folder.is_dir():
+            return
+        for path in files_of(self.folder):
+            path.unlink()
+        with suppress(OSError):
+            self.folder.rmdir()
+
+    def _entry(self, number: int) -> Entry:
+        settings = json.dumps(self.made_by, sort_keys=True)
+        return Entry(self.folder / f"{number:08}{SUFFIX}", PART, digest(FORMAT, settings, str(number)))
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files in a folder of parts that are ours, those half written too."""
+    ours = (
+        path for path in folder.iterdir() if path.name == STATE or PART_NAME.fullmatch(path.name) or _is_unfinished(path, folder)
+    )
+    return [path for path in ours if path.is_file() or path.is_symlink()]
+
+
+def _is_unfinished(path: Path, folder: Path) -> bool:
+    """Whether a file is a part or an output that was being written."""
+    output = folder.name.removesuffix(".parts")
+    return path.suffix == disk.UNFINISHED or path.name.startswith(f"{output}.")
+
+
+def _is_sound(arrays: Arrays) -> bool:
+    ends = arrays.get("ends")
+    if ends is None or not fits(ends, "<i8", None) or not fits(arrays.get("texts"), "|u1", None):
+        return False
+    return fits(arrays.get("vectors"), "<f4", len(ends), None)
+
+
+def _packed(texts: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+    """Texts as the bytes of all, and where each ends."""
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    ends = np.cumsum([len(text) for text in encoded], dtype=np.int64)
+    return {"texts": np.frombuffer(b"".join(encoded), np.uint8), "ends": ends}
+
+
+def _unpacked(letters: NDArray[np.uint8], ends: NDArray[np.int64]) -> list[str]:
+    data, borders = letters.tobytes(), ends.tolist()
+    return [data[start:end].decode("utf-8", "surrogatepass") for start, end in zip([0, *borders[:-1]], borders, strict=True)]

@@ -1,0 +1,161 @@
+"""Parquet and Arrow files through pyarrow, in bounded memory, and the names that `datasets` stores for the classes in them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mtlkit.config.from_json import parse_object
+from mtlkit.data.formats.batch_sizes import bytes_per_row, size_of
+from mtlkit.data.formats.bounded import Bounded
+from mtlkit.data.formats.expansion import Expansion
+from mtlkit.data.formats.files import DataFile, LocalFile
+from mtlkit.data.sources.rows import BadRow, Row, placed
+from mtlkit.errors import DataError, listed
+
+BATCH_ROWS, BATCH_BYTES = 1024, 1 << 28  # held at a time
+PARQUET_BYTES = 1 << 20  # of a column read at a time; by its own defaults, pyarrow keeps all that it has read
+
+
+def as_file(file: DataFile | Path) -> DataFile:
+    return LocalFile(file) if isinstance(file, Path) else file
+
+
+@contextmanager
+def parquet_file(source: DataFile | Path) -> Iterator[Any]:
+    """A pyarrow ParquetFile that holds little of the file, closed at the end. Raises DataError where it cannot be read."""
+    from pyarrow import parquet
+
+    file = as_file(source)
+    with (
+        _readable(file, "parquet"),
+        file.open() as content,
+        parquet.ParquetFile(Bounded(content, file.size()), pre_buffer=False, buffer_size=PARQUET_BYTES) as opened,
+    ):
+        _check_names(file, opened.schema_arrow.names)
+        yield opened
+
+
+@contextmanager
+def _readable(file: DataFile, kind: str) -> Iterator[None]:
+    """Of what pyarrow raises for damaged files, much is no error of its own: OSError without a number, UnicodeError, KeyError."""
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowException, OSError, ValueError, LookupError, ArithmeticError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(f"{file}: not a readable {kind} file ({reason})") from None
+
+
+def _check_names(file: DataFile, names: list[str]) -> None:
+    if repeated := repeated_names(names):
+        raise DataError(f"{file}: column {listed(repeated)} appears twice")
+
+
+def parquet_batches(opened: Any, file: DataFile, columns: list[str] | None = None) -> Iterator[Any]:
+    """Record batches of as many rows as can be held, whatever their dictionaries expand to. Raises DataError for a file whose
+    data is out of all proportion to it."""
+    expansion = Expansion(file)
+    for group in range(opened.metadata.num_row_groups):
+        described = opened.metadata.row_group(group)
+        rows = int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, bytes_per_row(described, file)))))
+        for batch in opened.iter_batches(batch_size=rows, row_groups=[group], columns=columns):
+            expansion.add(size_of(batch))
+            yield batch
+
+
+def read_parquet(file: DataFile) -> Iterator[Row | BadRow]:
+    """The rows of a parquet file; their places are their numbers."""
+    with parquet_file(file) as opened:
+        yield from _rows(parquet_batches(opened, file), opened.schema_arrow, file)
+
+
+def read_arrow(file: DataFile) -> Iterator[Row | BadRow]:
+    """The rows of an Arrow IPC or Feather file, or stream, as `save_to_disk` of `datasets` writes it."""
+    import pyarrow
+
+    with _readable(file, "Arrow"), file.open() as content:
+        magic = content.read(6)
+        content.seek(0)
+        bounded = Bounded(content, file.size())
+        if magic.startswith(b"FEA1"):
+            name = json.dumps(str(file), ensure_ascii=False)
+            code = f"from pyarrow import feather; feather.write_feather(feather.read_table({name}), {name})"
+            raise DataError(f"{file}: Feather version 1, which is not read; write it anew: python -c {shlex.quote(code)}")
+        if magic == b"ARROW1":
+            opened = pyarrow.ipc.open_file(bounded)
+            batches = map(opened.get_batch, range(opened.num_record_batches))
+        else:
+            batches = opened = pyarrow.ipc.open_stream(bounded)
+        _check_names(file, opened.schema.names)
+        yield from _rows(_slices(batches, file), opened.schema, file)
+
+
+def _slices(batches: Iterable[Any], file: DataFile) -> Iterator[Any]:
+    expansion = Expansion(file)
+    for batch in batches:
+        batch.validate(full=True)  # pyarrow follows offsets in damaged files wherever they lead
+        for start in range(0, len(batch), BATCH_ROWS):
+            part = batch.slice(start, BATCH_ROWS)
+            expansion.add(size_of(part))
+            yield part
+
+
+def _rows(batches: Iterable[Any], schema: Any, file: DataFile) -> Iterator[Row | BadRow]:
+    """Label names that `datasets` stored in the schema come back as names."""
+    names = class_columns(schema)
+    number = 0
+    for batch in batches:
+        for row in batch.to_pylist():
+            number += 1
+            if not names:
+                yield placed(row, file, number)
+                continue
+            try:
+                named = {column: class_names(row[column], labels) for column, labels in names.items()}
+            except ValueError as error:
+                yield BadRow(f"{file}:{number}: {error}")
+            else:
+                yield placed(row | named, file, number)
+
+
+def class_columns(schema: Any) -> dict[str, list[str]]:
+    """Raises ValueError where the description of the columns is no JSON."""
+    described = parse_object((schema.metadata or {}).get(b"huggingface", b"{}"))
+    info = described.get("info")
+    features = info.get("features") if isinstance(info, dict) else None
+    found = {}
+    for name, kind in features.items() if isinstance(features, dict) else ():
+        kind = kind.get("feature", kind) if isinstance(kind, dict) else None
+        names = kind.get("names") if isinstance(kind, dict) else None
+        if name in schema.names and names and isinstance(names, list) and all(isinstance(one, str) for one in names):
+            found[name] = names
+    return found
+
+
+def class_names(value: int | list[int | None] | None, names: list[str]) -> Any:
+    """The name of a class, or of each class in a list. -1 marks a row without a label, as in imdb's unsupervised split.
+
+    Raises ValueError for a class that has no name.
+    """
+    if isinstance(value, list) and len(value) == len(names) > 2 and all(mark in (0, 1) for mark in value):
+        return dict(zip(names, value, strict=True))  # a mark for each class: numbers of classes would repeat
+    if isinstance(value, list):
+        return [class_names(number, names) for number in value]
+    if value is None or (isinstance(value, int) and value < 0):
+        return None
+    if not isinstance(value, int) or value >= len(names):
+        raise ValueError(f"class {value!r}, where {len(names)} have names")
+    return names[value]
+
+
+def repeated_names(names: Sequence[str]) -> list[str]:
+    if len(set(names)) == len(names):
+        return []
+    return sorted(name for name, times in Counter(names).items() if times > 1)

@@ -1,0 +1,151 @@
+"""The texts of a source, a column of it, as a stream."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from mtlkit.config.paths import expand
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.formats.files import LocalFile, split_suffix
+from mtlkit.data.sources import FileSource, FolderSource, HubSource, Source, StandardInput, existing_split, open_source
+from mtlkit.data.sources.columns import Columns, join_text, text_columns, with_columns
+from mtlkit.data.sources.parquet import parquet_batches, parquet_file
+from mtlkit.data.sources.readers import BadRow
+from mtlkit.data.sources.spec import Query, exists, parse_source
+from mtlkit.errors import DataError
+
+WAY = "specify --column NAME"
+
+
+def open_input(given: str | Path, column: str | None = None, recorded: Sequence[SourceRecord] = ()) -> tuple[Source, Query]:
+    """The source of an input, and its keys with the column asked for. Raises DataError for a folder, and where nothing is."""
+    address, query = parse_source(address_of(given))
+    query = replace(query, text=column or query.text)
+    source = open_source(address, query, recorded)
+    if isinstance(source, FolderSource):
+        raise DataError(f"{address}: a folder; name a file")
+    if isinstance(source, HubSource):
+        raise DataError(f"{address}: no such file")
+    return source, query
+
+
+def read_column(
+    given: str | Path, column: str | None, encoding: str | None, recorded: Sequence[SourceRecord] = ()
+) -> Iterator[str]:
+    """The texts of a source, which may have keys, in the order of its rows; several columns joined. `recorded` is how a model's
+    tasks read theirs: the source is read alike where nothing else is said. Raises DataError."""
+    source, query = open_input(given, column, recorded)
+    column, encoding = query.text, query.encoding or encoding
+    if isinstance(source, FileSource) and _is_parquet(source.path.name):
+        lots = _parquet_lots(LocalFile(source.path), column, recorded)
+        if lots is not None:
+            return chain.from_iterable(lots)
+    return _texts_of_rows(source, existing_split(source, query.split), column, encoding, recorded)
+
+
+def input_record(
+    given: str | Path, column: str | None, encoding: str | None, recorded: Sequence[SourceRecord] = ()
+) -> SourceRecord:
+    """How `read_column` reads a source, as far as its beginning tells. Raises DataError."""
+    address, query = parse_source(address_of(given))
+    column, encoding = column or query.text, query.encoding or encoding
+    source = open_source(address, replace(query, text=column), recorded)
+    if isinstance(source, (FolderSource, HubSource)):
+        return SourceRecord(address)  # which `read_column` refuses
+    record = source.record(encoding)
+    if column is not None or record.format == "txt":
+        return record
+    if isinstance(source, FileSource) and _is_parquet(source.path.name):
+        with parquet_file(source.path) as opened:
+            names = list(opened.schema_arrow.names)
+    else:
+        names, _ = with_columns(source.rows(existing_split(source, query.split), encoding))
+    columns = text_columns(names, None, source.name, WAY, recorded) if names else Columns((), ())
+    return replace(record, text=columns.text, unused=columns.unused, remarks=(*record.remarks, *columns.remarks))
+
+
+def address_of(given: str | Path) -> str:
+    """An address as it was typed: a Path has lost a slash of `s3://bucket`."""
+    return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]+):/(?!/)", r"\1://", str(given))
+
+
+def count_rows(given: str | Path) -> int | None:
+    """How many rows a file has, where it says so itself."""
+    address = parse_source(address_of(given))[0]
+    path = expand(address) if exists(address) else Path(address)
+    if not _is_parquet(path.name) or not path.is_file():
+        return None
+    with parquet_file(path) as file:
+        rows: int = file.metadata.num_rows
+        return rows
+
+
+def _is_parquet(name: str) -> bool:
+    return split_suffix(name) == (".parquet", None)
+
+
+def _texts_of_rows(
+    source: Source, split: str, column: str | None, encoding: str | None, recorded: Sequence[SourceRecord]
+) -> Iterator[str]:
+    columns: tuple[str, ...] = ()
+    if source.record(encoding).format == "txt":  # its lines are texts, whatever columns the model's data had
+        recorded = ()
+    names, rows = with_columns(source.rows(split, encoding))
+    for number, row in enumerate(rows, 1):
+        if isinstance(row, BadRow):  # never skipped, so that rows keep their places
+            raise DataError(row.reason)
+        columns = columns or _said_columns(source, names or list(row), column, recorded)
+        text = join_text(row, columns, source.name, number)
+        if isinstance(text, BadRow):
+            raise DataError(text.reason)
+        yield text
+    if not columns:
+        raise _no_rows(source.name)
+
+
+def _said_columns(source: Source, names: Sequence[str], column: str | None, recorded: Sequence[SourceRecord]) -> tuple[str, ...]:
+    """The columns to read. Raises DataError where there is something to say of them and no record that says it."""
+    columns = text_columns(names, column, source.name, WAY, recorded)
+    if columns.remarks and isinstance(source, StandardInput):
+        raise DataError(f"{columns.remarks[0].partition(';')[0]}; {WAY}")
+    return columns.text
+
+
+def _parquet_lots(file: LocalFile, column: str | None, recorded: Sequence[SourceRecord]) -> Iterator[list[str]] | None:
+    """Lists of texts, of nothing but the columns asked for; None where these hold something other than plain text."""
+    import pyarrow
+
+    with parquet_file(file) as opened:
+        schema = opened.schema_arrow
+        if not opened.metadata.num_rows:
+            raise _no_rows(str(file))
+    if column is not None and any("." in name and name not in schema.names for name in column.split("+")):
+        return None  # a nested field
+    columns = text_columns(schema.names, column, str(file), WAY, recorded).text
+    plain = (pyarrow.string(), pyarrow.large_string())
+    return _read_lots(file, columns) if all(schema.field(name).type in plain for name in columns) else None
+
+
+def _read_lots(file: LocalFile, columns: Sequence[str]) -> Iterator[list[str]]:
+    rows = 0
+    with parquet_file(file) as opened:
+        for lot in parquet_batches(opened, file, list(columns)):
+            values: Sequence[list[Any]] = [lot.column(name).to_pylist() for name in columns]
+            if any(lot.column(name).null_count for name in columns):
+                first = min(value.index(None) for value in values if None in value)
+                raise _no_text(str(file), rows + first + 1, columns)
+            yield values[0] if len(values) == 1 else [" ".join(texts) for texts in zip(*values, strict=True)]
+            rows += len(lot)
+
+
+def _no_text(name: str, number: int, columns: Sequence[str]) -> DataError:
+    return DataError(f"{name}: row {number} has no text in column '{'+'.join(columns)}'")
+
+
+def _no_rows(name: str) -> DataError:
+    return DataError(f"{name}: no rows; give a file with a header and rows")

@@ -1,0 +1,194 @@
+"""Builds the tokenizer of a Hugging Face folder as transformers does."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+from mtlkit.config.small_files import read_file
+from mtlkit.config.tokenizer_settings import SpecialToken, TokenizerKind, TokenizerSettings
+from mtlkit.data.tokenization.files import bare, library_errors, load_tokenizer
+from mtlkit.errors import IntegrityError
+
+FILE = "tokenizer.json"
+VOCABULARIES: dict[TokenizerKind, tuple[str, ...]] = {
+    "bert": ("vocab.txt",),
+    "roberta": ("vocab.json", "merges.txt"),
+    "gpt2": ("vocab.json", "merges.txt"),
+}
+UNKNOWN_OF_XLM = 3  # the id that XLMRobertaTokenizer gives to what its vocabulary lacks, whatever the file says
+
+
+def build_tokenizer(settings: TokenizerSettings) -> Tokenizer:
+    """The tokenizer that transformers would load from a folder. Raises IntegrityError, naming the file."""
+    loaded = _loaded(settings)
+    with library_errors(f"{settings.folder}: its tokenizer cannot be built"):
+        added, named = _tokens(settings, loaded)
+        contents = {role: token.content for role, token in named.items()}
+        tokenizer = BUILDERS[settings.kind](settings, loaded) if settings.kind in BUILDERS else loaded
+        _add(tokenizer, added, list(named.values()), map(_added, settings.extra))
+        if settings.kind in ENDS:
+            ends = [(contents[role], tokenizer.token_to_id(contents[role])) for role in ENDS[settings.kind]]
+            single = [ends[0][0], "$A", ends[1][0]]
+            tokenizer.post_processor = processors.TemplateProcessing(single=single, special_tokens=ends)
+        if settings.lower_first:
+            _lower_first(tokenizer)
+    return bare(tokenizer)
+
+
+def _loaded(settings: TokenizerSettings) -> Tokenizer:
+    """tokenizer.json, or where there is none the vocabulary that older libraries wrote."""
+    folder, names = settings.folder, VOCABULARIES.get(settings.kind, ())
+    if os.path.lexists(folder / FILE):
+        return load_tokenizer(folder / FILE)
+    if not names or not all(os.path.lexists(folder / name) for name in names):
+        instead = f", nor {' and '.join(names)} to build one from" if names else f", which {settings.named_class} is made from"
+        raise IntegrityError(
+            f"{folder}: there is no {FILE}{instead}; write one with transformers: "
+            "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
+        )
+    with library_errors(f"{folder / names[0]}: not a vocabulary"):
+        contents = [read_file(folder / name).decode() for name in names]
+        return Tokenizer(_wordpiece(*contents) if len(contents) == 1 else _byte_pairs(*contents))
+
+
+def _wordpiece(lines: str) -> models.WordPiece:
+    return models.WordPiece(
+        {line.rstrip(): number for number, line in enumerate(lines.removesuffix("\n").split("\n"))}, unk_token="[UNK]"
+    )
+
+
+def _byte_pairs(vocabulary: str, merges: str) -> models.BPE:
+    pairs = [tuple(line.split(" ")) for line in merges.split("\n") if line and not line.startswith("#version")]
+    return models.BPE(json.loads(vocabulary), pairs)  # type: ignore[arg-type]
+
+
+def _tokens(settings: TokenizerSettings, loaded: Tokenizer) -> tuple[list[AddedToken], dict[str, AddedToken]]:
+    """Added tokens in the order of their ids, and those with a role."""
+    by_id = {number: _added(token) for number, token in settings.added.items()}
+    if not settings.all_added:
+        by_id |= loaded.get_added_tokens_decoder()
+    by_content = {token.content: token for token in by_id.values()}
+    named = {role: by_content.get(token.content, _added(token)) for role, token in settings.named.items()}
+    return [by_id[number] for number in sorted(by_id)], named
+
+
+def _added(token: SpecialToken) -> AddedToken:
+    normalized = not token.special if token.normalized is None else token.normalized
+    return AddedToken(
+        token.content,
+        single_word=token.single_word,
+        lstrip=token.lstrip,
+        rstrip=token.rstrip,
+        normalized=normalized,
+        special=token.special,
+    )
+
+
+def _add(tokenizer: Tokenizer, added: Iterable[AddedToken], named: Iterable[AddedToken], extra: Iterable[AddedToken]) -> None:
+    """Adds tokens as transformers does: all of the first, then those of the others that are not there by name."""
+    tokens, roles = list(added), {token.content for token in named}
+    known = {token.content for token in (*tokenizer.get_added_tokens_decoder().values(), *tokens)}
+    for token in (*named, *extra):
+        if token.content not in known:
+            known.add(token.content)
+            tokens.append(token)
+    for token in tokens:
+        token.special = token.special or token.content in roles
+    tokenizer.add_tokens(tokens)
+
+
+def _lower_first(tokenizer: Tokenizer) -> None:
+    """`do_lower_case` of sentence-transformers, which adds a step unless there is that very one."""
+    normalizer = tokenizer.normalizer
+    steps: list[Any] = [] if normalizer is None else [normalizer]
+    if isinstance(normalizer, normalizers.Sequence):
+        steps = list(normalizer)  # type: ignore[call-overload]
+    if not any(isinstance(step, normalizers.Lowercase) for step in steps):
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])
+
+
+def _bert(settings: TokenizerSettings, loaded: Tokenizer) -> Tokenizer:
+    model = _model(settings, loaded, models.WordPiece)
+    model.unk_token = settings.named["unk_token"].content
+    model.max_input_chars_per_word, model.continuing_subword_prefix = 100, "##"
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.BertNormalizer(
+        clean_text=True,
+        handle_chinese_chars=settings.tokenize_chinese_chars,
+        strip_accents=settings.strip_accents,
+        lowercase=settings.do_lower_case,
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece(prefix="##")
+    return tokenizer
+
+
+def _byte_level(settings: TokenizerSettings, loaded: Tokenizer) -> Tokenizer:
+    model = _model(settings, loaded, models.BPE)
+    model.dropout, model.unk_token, model.fuse_unk = None, None, False
+    model.byte_fallback, model.ignore_merges = False, False
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=settings.add_prefix_space is True)
+    tokenizer.decoder = decoders.ByteLevel()
+    if loaded.post_processor is not None:
+        tokenizer.post_processor = loaded.post_processor
+    return tokenizer
+
+
+def _metaspace(settings: TokenizerSettings, loaded: Tokenizer) -> Tokenizer:
+    model = _model(settings, loaded, models.Unigram)
+    state = json.loads(model.__getstate__())
+    pieces = [piece for piece, _ in state["vocab"]]
+    unknown = UNKNOWN_OF_XLM
+    if settings.kind == "camembert":
+        name = settings.named["unk_token"].content
+        unknown = pieces.index(name) if name in pieces else 0
+    if state["unk_id"] != unknown or state.get("byte_fallback"):
+        model = models.Unigram([(piece, score) for piece, score in state["vocab"]], unknown, False)
+    tokenizer = Tokenizer(model)
+    charsmap = _charsmap(json.loads(loaded.normalizer.__getstate__())) if loaded.normalizer is not None else None
+    if charsmap is not None:
+        tokenizer.normalizer = normalizers.Precompiled(base64.b64decode(charsmap))
+    scheme = "never" if settings.add_prefix_space is False else "always"
+    spaces = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=scheme)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), spaces])
+    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme=scheme)
+    return tokenizer
+
+
+def _charsmap(normalizer: Mapping[str, Any]) -> str | None:
+    """The table of characters of a SentencePiece model, where a normalizer or a direct step of one has it."""
+    steps = normalizer["normalizers"] if normalizer.get("type") == "Sequence" else [normalizer]
+    return next((step["precompiled_charsmap"] for step in steps if step.get("type") == "Precompiled"), None)
+
+
+def _model(settings: TokenizerSettings, loaded: Tokenizer, wanted: type[Any]) -> Any:
+    if not isinstance(loaded.model, wanted):
+        kind = type(loaded.model).__name__
+        raise IntegrityError(
+            f"{settings.folder / FILE}: holds a {kind} model, and {settings.named_class} is made from {wanted.__name__}; where "
+            'tokenizer.json is right as it stands, set "tokenizer_class": "PreTrainedTokenizerFast" in tokenizer_config.json'
+        )
+    return loaded.model
+
+
+Build = Callable[[TokenizerSettings, Tokenizer], Tokenizer]
+BUILDERS: dict[TokenizerKind, Build] = {
+    "bert": _bert,
+    "roberta": _byte_level,
+    "gpt2": _byte_level,
+    "xlm-roberta": _metaspace,
+    "camembert": _metaspace,
+}
+ENDS: dict[TokenizerKind, tuple[str, str]] = {  # the tokens around a text; the others' are in tokenizer.json
+    "bert": ("cls_token", "sep_token"),
+    "roberta": ("cls_token", "sep_token"),
+    "xlm-roberta": ("bos_token", "eos_token"),
+    "camembert": ("bos_token", "eos_token"),
+}

@@ -1,0 +1,194 @@
+"""Byte-level BPE: training it, and turning texts into flat token arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from mtlkit.config.architecture import Encoding
+from mtlkit.config.vector_settings import VectorSettings
+from mtlkit.data.encoded import Encoded
+from mtlkit.data.tokenization.checks import check_tokenizer, read_ends, unknown_word
+from mtlkit.data.tokenization.files import bare, library_errors, load_tokenizer, located
+from mtlkit.data.tokenization.long_texts import LARGEST_PIECE, LongTexts, cut_ids
+from mtlkit.errors import IntegrityError
+
+PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
+LETTERS_TO_LEARN = 50_000_000  # BPE learns little from more text than this
+LETTERS_AT_ONCE = 250_000  # handed to the tokenizer together: enough for all cores, little enough for their caches
+LETTERS_A_PIECE = 8192  # of a text that BPE learns from: its time grows with the square of the longest word
+LETTERS_A_TOKEN = 32  # more than usual tokens hold; a text beyond twice a budget of these is read in pieces
+WHOLE = 4096  # letters; a text up to this length is always tokenised whole
+
+
+def train_tokenizer(texts: Sequence[str], vocab_size: int, lowercase: bool = False) -> Tokenizer:
+    """A byte-level BPE (Sennrich et al. 2016; Radford et al. 2019): any Unicode survives it.
+
+    With `lowercase` case is folded and a text begins as if a space stood before it, so that a word is the same token wherever
+    it stands: more words fit into a small vocabulary.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    if lowercase:
+        tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=lowercase)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=10,  # a piece that is hardly ever seen teaches nothing
+        special_tokens=[PAD, BOS, EOS],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_pieces(_spread(texts)), trainer)
+    ends = [(BOS, tokenizer.token_to_id(BOS)), (EOS, tokenizer.token_to_id(EOS))]
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{BOS} $A {EOS}", special_tokens=ends)
+    return bare(tokenizer)
+
+
+def _spread(texts: Sequence[str]) -> Sequence[str]:
+    """Texts spread evenly over all of them, up to a bound on their length."""
+    total = sum(map(len, texts))
+    return texts[:: max(1, math.ceil(total / LETTERS_TO_LEARN))]
+
+
+def _pieces(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        for start in range(0, len(text), LETTERS_A_PIECE):
+            yield text[start : start + LETTERS_A_PIECE]
+
+
+def open_encoder(path: Path, encoding: Encoding, vocab_size: int, vectors: VectorSettings | None = None) -> TextEncoder:
+    """The tokenizer in a file, for a model with `vocab_size` embeddings, with its default prompt. Raises IntegrityError, naming
+    the file."""
+    return make_encoder(load_tokenizer(path), path, encoding, vocab_size, vectors)
+
+
+def make_encoder(
+    tokenizer: Tokenizer, path: Path, encoding: Encoding, vocab_size: int, vectors: VectorSettings | None = None
+) -> TextEncoder:
+    """The same of a tokenizer that is loaded already."""
+    with located(path):
+        encoder = TextEncoder(tokenizer, encoding, vocab_size)
+        encoder.path = path
+        return encoder if vectors is None else encoder.with_prompt(vectors.prompt(), pooled=vectors.include_prompt)
+
+
+class TextEncoder:
+    """A tokenizer with a length and a way to cut. The same text gives the same ids, alone or among others.
+
+    `cut` counts the texts so far that did not fit. `prompt` is put before every text; `skip` of its tokens, the first one of all
+    among them, are left out of the pooling. `path` is the file that the tokenizer came from, for messages."""
+
+    def __init__(self, tokenizer: Tokenizer, encoding: Encoding, rows: int | None = None) -> None:
+        """`rows`: how many tokens the model has embeddings for; None: all of the tokenizer's."""
+        self.tokenizer = tokenizer
+        self.encoding = encoding
+        self.rows = rows
+        self.cut = 0
+        self.path: Path | None = None
+        self.prompt, self.pools_prompt, self.skip = "", True, 0
+        with library_errors("the tokenizer cannot be used"):
+            self._growth = check_tokenizer(tokenizer)
+            self.bos, self.eos = read_ends(tokenizer)
+            self._unknown = unknown_word(tokenizer)
+        self._largest = max(*tokenizer.get_vocab().values(), self.bos, self.eos)  # ids may have gaps
+        self._dtype = np.uint16 if self._largest < 2**16 else np.uint32
+        self._checked(np.array([self.bos, self.eos], self._dtype))
+
+    def with_prompt(self, prompt: str, *, pooled: bool | None = None) -> TextEncoder:
+        """The same with another prompt, "" for none; `pooled` says whether its tokens count in the pooling (None: as before).
+
+        Counted are the tokens of the prompt alone without the last one of all, as sentence-transformers does.
+        """
+        other = copy(self)
+        other.cut, other.prompt, other.skip = 0, "", 0
+        other.pools_prompt = self.pools_prompt if pooled is None else pooled
+        if prompt and not other.pools_prompt:
+            other.skip = len(copy(other).encode([prompt]).ids) - 1
+        other.prompt = prompt
+        return other
+
+    def encode(self, texts: Iterable[str]) -> Encoded:
+        """Texts -> flat ids with BOS and EOS, at most `max_length` a text. Runs on all cores.
+
+        Raises IntegrityError for a token that the model has no embedding for.
+        """
+        self.tokenizer.encode_special_tokens = self.encoding.literal_special_tokens  # tokenizers are shared
+        whole = max(WHOLE, 2 * (self.encoding.max_length - 2) * LETTERS_A_TOKEN) / self._growth
+        prompted = (self.prompt + text for text in texts) if self.prompt else texts
+        room, truncate = self.encoding.max_length - 2, self.encoding.truncate
+        largest = max(1, int(LARGEST_PIECE / self._growth))
+        long_texts = LongTexts(lambda texts: [row[1:-1] for row in self._rows(texts)], self._unknown, largest)
+        pieces: list[NDArray[np.unsignedinteger]] = []
+        counts: list[int] = []
+        truncated = 0
+        for part in _parts(prompted, LETTERS_AT_ONCE / self._growth):
+            rows = self._rows([text if len(text) <= whole else "" for text in part])
+            for place, text in enumerate(part):
+                if len(text) > whole:
+                    ids, cut = long_texts.kept(text, room, truncate)
+                    rows[place] = [self.bos, *ids, self.eos]
+                    truncated += cut
+                elif len(rows[place]) > self.encoding.max_length:
+                    rows[place] = [self.bos, *cut_ids(rows[place][1:-1], room, truncate), self.eos]
+                    truncated += 1
+            counts += map(len, rows)
+            pieces.append(self._checked(np.fromiter(chain.from_iterable(rows), self._dtype)))
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        flat = np.concatenate(pieces) if pieces else np.zeros(0, self._dtype)
+        self.cut += truncated
+        return Encoded(flat, offsets, truncated, self.skip)
+
+    def stream(self, texts: Iterable[str]) -> Encoded:
+        """Whole texts, uncut, for pretraining's packed stream."""
+        return self.with_prompt("").with_encoding(max_length=2**62, truncate="head").encode(texts)
+
+    def with_encoding(self, **changes: Any) -> TextEncoder:
+        """The same tokenizer with other values of `Encoding`."""
+        changed = copy(self)
+        changed.encoding, changed.cut = replace(self.encoding, **changes), 0
+        return changed.with_prompt(self.prompt)
+
+    def with_literal(self, literal: bool | None) -> TextEncoder:
+        """The same, reading special tokens in texts as plain text or not; None changes nothing."""
+        return self if literal is None else self.with_encoding(literal_special_tokens=literal)
+
+    def _rows(self, texts: Sequence[str]) -> list[list[int]]:
+        with library_errors("the tokenizer cannot be used"):
+            return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts)]
+
+    def _checked(self, ids: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
+        """Raises IntegrityError for a token beyond the embedding."""
+        if self.rows is not None and self._largest >= self.rows and len(ids) and ids.max() >= self.rows:
+            number = int(ids[ids >= self.rows][0])
+            added = self.tokenizer.get_added_tokens_decoder().get(number)  # spelt as it was added
+            token = added.content if added is not None else self.tokenizer.id_to_token(number)
+            raise IntegrityError(
+                f"{f'{self.path}: ' if self.path else ''}token {token!r} has the id {number:,}, and the model has embeddings for "
+                f"{self.rows:,} tokens; the tokenizer is that of another model, or tokens were added to it without "
+                "model.resize_token_embeddings(len(tokenizer)); save both again"
+            )
+        return ids
+
+
+def _parts(texts: Iterable[str], letters_at_once: float) -> Iterator[list[str]]:
+    """Texts in lists of about so many letters."""
+    part: list[str] = []
+    letters = 0
+    for text in texts:
+        part.append(text)
+        letters += len(text)
+        if letters >= letters_at_once:
+            yield part
+            part, letters = [], 0
+    if part:
+        yield part

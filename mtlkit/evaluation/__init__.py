@@ -1,0 +1,1 @@
+"""Metrics, intervals, what tasks forgot and what they gained from each other."""

@@ -1,0 +1,155 @@
+"""What a training made of the tasks that its start knew: how far each fell, how sure that is, where it went. Free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import isnan, nan
+from typing import Any
+
+import numpy as np
+
+from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.from_json import without_nan
+from mtlkit.evaluation.intervals import Interval, Measure, Values, bootstrap_change, mean_of, spearman_of
+from mtlkit.evaluation.metrics import Array, confusion, macro_f1, main_metric, score
+from mtlkit.seeding import generator
+
+
+@dataclass(frozen=True)
+class ClassFall:
+    """A class whose recall fell, from `before` to `after`, over its `support` texts."""
+
+    label: str
+    before: float
+    after: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Texts of the class `true`, right before and now read as `predicted`: how many, and their share of all that turned wrong."""
+
+    true: str
+    predicted: str
+    texts: int
+    share: float
+
+
+@dataclass(frozen=True)
+class TaskChange:
+    """A task that the start knew, on its validation rows.
+
+    `change` is after - before, with its 95 % interval; `best` the maximum over all stages, those before and after training
+    among them; `forgetting` is best - after (Chaudhry et al. 2018). Of classification: the class whose recall fell most, and
+    the pair of classes that most of the texts that turned wrong lie between; None where there is none.
+    """
+
+    task: str
+    kind: str
+    metric: str
+    rows: int
+    before: float
+    best: float
+    after: float
+    change: float
+    interval: Interval
+    forgetting: float
+    fallen: ClassFall | None = None
+    pair: Confusion | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "interval": self.interval.to_json()}
+
+
+@dataclass(frozen=True)
+class ForgettingReport:
+    """Every task at every stage ("before", "epoch 1", ..., "after"), and what became of what the start knew.
+
+    matrix: task -> main metric at each stage, None where it was not measured; a task whose head is new has none "before".
+    backward_transfer: mean of after - before over the known tasks (Lopez-Paz & Ranzato 2017).
+    distances: part -> |w - w0| / |w0| in the Frobenius norm, None where the start was all zeros and no longer is.
+    cosine_mean, cosine_least: of the vectors of `probes` texts with those that the start gave them.
+    """
+
+    stages: tuple[str, ...]
+    matrix: Mapping[str, tuple[float | None, ...]]
+    metrics: Mapping[str, str]
+    changes: tuple[TaskChange, ...]
+    backward_transfer: float | None
+    distances: Mapping[str, float | None]
+    cosine_mean: float | None
+    cosine_least: float | None
+    probes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; what is not finite is null."""
+        found = {**vars(self), "changes": [change.to_json() for change in self.changes]}
+        return {name: without_nan(value) for name, value in found.items()}
+
+
+def task_change(spec: TaskSpec, labels: Array, before: Array, after: Array, best: float | None) -> TaskChange:
+    """What became of a task, from the outputs before and after, each (N, outputs), and `best`, its maximum so far.
+    Undefined figures are NaN."""
+    metric, named = main_metric(spec), spec.kind == "classification"
+    old, new = score(spec, before, labels), score(spec, after, labels)
+    first, last = (nan if one[metric] is None else one[metric] for one in (old, new))
+    best = max((one for one in (best, first, last) if one is not None and not isnan(one)), default=nan)
+    measures = measure_of(spec, before, labels), measure_of(spec, after, labels)
+    interval = bootstrap_change(*measures, len(labels), generator(0, "forgetting", spec.name))
+    return TaskChange(
+        task=spec.name,
+        kind=spec.kind,
+        metric=metric,
+        rows=len(labels),
+        before=first,
+        best=best,
+        after=last,
+        change=last - first,
+        interval=interval,
+        forgetting=best - last,
+        fallen=_fallen(old["per_class"], new["per_class"]) if named else None,
+        pair=_pair(spec, labels, before.argmax(1), after.argmax(1)) if named else None,
+    )
+
+
+def measure_of(spec: TaskSpec, outputs: Array, labels: Array) -> Measure:
+    """The main metric of a task as a figure of each resample of its rows."""
+    if spec.kind == "regression":
+        return spearman_of(outputs[:, 0], labels)
+    if spec.kind == "classification":
+        return mean_of(outputs.argmax(1) == labels)
+    predicted, true = (side.astype(np.float64) for side in (outputs > 0, labels > 0.5))
+    hits = predicted * true
+
+    def measure(counts: Values) -> Values:
+        found: Values = macro_f1(counts @ hits, counts @ true, counts @ predicted)
+        return found
+
+    return measure
+
+
+def _fallen(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> ClassFall | None:
+    """The class whose recall fell most, the first of equals."""
+    label = max(before, key=lambda label: (before[label]["recall"] or 0.0) - (after[label]["recall"] or 0.0))
+    old, new = before[label], after[label]
+    if not old["support"]:
+        return None
+    return ClassFall(label, old["recall"], new["recall"], old["support"]) if new["recall"] < old["recall"] else None
+
+
+def _pair(spec: TaskSpec, labels: Array, before: Array, after: Array) -> Confusion | None:
+    """Where most of the texts went that were right before and are wrong after."""
+    lost = (before == labels) & (after != labels)
+    if not lost.any():
+        return None
+    matrix = confusion(len(spec.labels), labels[lost], after[lost])
+    true, predicted = divmod(int(matrix.argmax()), len(spec.labels))
+    texts = int(matrix.max())
+    return Confusion(spec.labels[true], spec.labels[predicted], texts, texts / int(lost.sum()))
+
+
+def backward_transfer(changes: tuple[TaskChange, ...]) -> float | None:
+    """Mean of after - before over the tasks that the start knew, as far as it is defined; None where it knew none."""
+    found = [change.change for change in changes if not isnan(change.change)]
+    return sum(found) / len(found) if found else None

@@ -1,0 +1,171 @@
+"""What training tasks together brought, held against training each of them alone. Free of torch and of printing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from math import isnan, nan
+from typing import Any
+
+import numpy as np
+
+from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.from_json import without_nan
+from mtlkit.evaluation.forgetting import measure_of
+from mtlkit.evaluation.intervals import Interval, Measure, Values, bootstrap_change, holm, mcnemar, permutation_p, student
+from mtlkit.evaluation.metrics import Array, main_metric, score
+from mtlkit.seeding import generator
+
+LEVEL = 0.05  # of p, below which a difference is taken for more than noise
+
+
+@dataclass(frozen=True)
+class TaskSharing:
+    """A task trained together with others and alone, scored on the same `rows` of `split`. Differences are together - alone.
+
+    together, alone: its main metric by seed, the first of which is the run's. interval: of the mean difference over resamples
+    of the rows (paired bootstrap), for the trainings as they are. over_seeds: of the mean difference over seeds (Student's t),
+    so of what another training would give; None with one seed. p: of equality by seed, by McNemar's exact test
+    (classification: `only_together` and `only_alone` count the rows that one of both alone gets right) or a paired permutation
+    test. The seeds are tested on the same rows, so their p must not be multiplied together: `holm` is that of the first seed,
+    the run itself, raised for the number of tasks.
+    """
+
+    task: str
+    kind: str
+    metric: str
+    split: str
+    rows: int
+    together: tuple[float, ...]
+    alone: tuple[float, ...]
+    interval: Interval
+    over_seeds: Interval | None
+    p: tuple[float, ...]
+    only_together: tuple[int, ...] = ()
+    only_alone: tuple[int, ...] = ()
+    holm: float = 1.0
+
+    @property
+    def differences(self) -> list[float]:
+        return [one - other for one, other in zip(self.together, self.alone, strict=True)]
+
+    @property
+    def difference(self) -> float:
+        """The mean over seeds."""
+        return mean(self.differences)
+
+    @property
+    def beyond_noise(self) -> bool:
+        """Whether rows and seeds both speak for a difference, and for the same: the run's own test, and with several seeds
+        their interval."""
+        if self.holm >= LEVEL or self.differences[0] * self.difference <= 0:
+            return False
+        return self.over_seeds is None or not self.over_seeds.holds_zero
+
+    def to_json(self) -> dict[str, Any]:
+        seeds = self.over_seeds.to_json() if self.over_seeds else None
+        found = {"difference": self.difference, "interval": self.interval.to_json(), "over_seeds": seeds}
+        plain: dict[str, Any] = without_nan(asdict(self) | found)
+        return plain | {"beyond_noise": self.beyond_noise}
+
+
+@dataclass(frozen=True)
+class SharingReport:
+    """All tasks, and Delta = mean over tasks of (M_t - B_t) / B_t, M_t together and B_t alone (Maninis et al. 2019; Vandenhende
+    et al. 2021), by seed.
+
+    `left_out` of Delta are tasks that a training alone left at 0 or below for some seed, as a correlation may be: of that there
+    is no share. delta: the mean over seeds, None where all tasks are left out; interval: 95 % over seeds (Student's t), None
+    with one seed.
+    """
+
+    seeds: tuple[int, ...]
+    tasks: tuple[TaskSharing, ...]
+    deltas: tuple[float, ...]
+    delta: float | None
+    interval: Interval | None
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def beyond_noise(self) -> bool:
+        """Whether the seeds speak for a Delta other than 0; one seed cannot."""
+        return self.interval is not None and not self.interval.holds_zero
+
+    def to_json(self) -> dict[str, Any]:
+        interval = self.interval.to_json() if self.interval else None
+        tasks = [task.to_json() for task in self.tasks]
+        plain: dict[str, Any] = without_nan({**vars(self), "interval": interval, "tasks": tasks})
+        return plain | {"beyond_noise": self.beyond_noise}
+
+
+def sharing_report(seeds: Sequence[int], tasks: Sequence[TaskSharing]) -> SharingReport:
+    """Tasks that were measured for the same seeds, taken together."""
+    corrected = holm([task.p[0] for task in tasks])
+    shares = {task.task: _relative(task) for task in tasks}
+    counted = [share for share in shares.values() if share is not None]
+    deltas = tuple(mean(column) for column in zip(*counted, strict=True))
+    return SharingReport(
+        seeds=tuple(seeds),
+        tasks=tuple(replace(task, holm=p) for task, p in zip(tasks, corrected, strict=True)),
+        deltas=deltas,
+        delta=mean(deltas) if deltas else None,
+        interval=student(deltas),
+        left_out=tuple(name for name, share in shares.items() if share is None),
+    )
+
+
+def _relative(task: TaskSharing) -> list[float] | None:
+    """(M - B) / B by seed; None where that means nothing for one of them."""
+    if not min(task.alone) > 0 or any(map(isnan, task.differences)):
+        return None
+    return [difference / alone for difference, alone in zip(task.differences, task.alone, strict=True)]
+
+
+def task_sharing(spec: TaskSpec, split: str, labels: Array, together: Sequence[Array], alone: Sequence[Array]) -> TaskSharing:
+    """A task, from what the models of each seed say of the same rows: together and alone, each (N, outputs)."""
+    metric = main_metric(spec)
+    figures = [tuple(_figure(spec, outputs, labels) for outputs in side) for side in (together, alone)]
+    measures = [_mean_measure([measure_of(spec, outputs, labels) for outputs in side]) for side in (alone, together)]
+    found = TaskSharing(
+        task=spec.name,
+        kind=spec.kind,
+        metric=metric,
+        split=split,
+        rows=len(labels),
+        together=figures[0],
+        alone=figures[1],
+        interval=bootstrap_change(measures[0], measures[1], len(labels), generator(0, "sharing", spec.name)),
+        over_seeds=student([one - other for one, other in zip(*figures, strict=True)]),
+        p=(),
+    )
+    pairs = list(zip(together, alone, strict=True))
+    if spec.kind == "classification":
+        hits = [tuple(outputs.argmax(1) == labels for outputs in pair) for pair in pairs]
+        gained = tuple(int((one & ~other).sum()) for one, other in hits)
+        lost = tuple(int((other & ~one).sum()) for one, other in hits)
+        return replace(found, p=tuple(map(mcnemar, gained, lost)), only_together=gained, only_alone=lost)
+    return replace(found, p=tuple(_permuted(spec, labels, *pair) for pair in pairs))
+
+
+def _figure(spec: TaskSpec, outputs: Array, labels: Array) -> float:
+    found: float | None = score(spec, outputs, labels)[main_metric(spec)]
+    return nan if found is None else found
+
+
+def _permuted(spec: TaskSpec, labels: Array, one: Array, other: Array) -> float:
+    random = generator(0, "exchange", spec.name)
+    return permutation_p(lambda outputs: _figure(spec, outputs, labels), one, other, random)
+
+
+def _mean_measure(measures: Sequence[Measure]) -> Measure:
+    """The mean of several figures of the same rows."""
+
+    def measure(counts: Values) -> Values:
+        found: Values = np.mean([one(counts) for one in measures], axis=0)
+        return found
+
+    return measure
+
+
+def mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))

@@ -1,0 +1,94 @@
+"""The weights of a folder, whoever wrote it: a run of ours, or a Hugging Face model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from mtlkit.data.tokenization.files import load_tokenizer
+from mtlkit.data.tokenization.pretrained import build_tokenizer
+from mtlkit.data.tokenization.tokenizer import TextEncoder, make_encoder
+from mtlkit.errors import UsageError
+from mtlkit.inference.engine import ROUTER
+from mtlkit.model.checkpoint import load_model
+from mtlkit.model.description import CONFIG, Checkpoint, is_foreign, read_checkpoint
+from mtlkit.model.interop.json_files import read_object
+from mtlkit.model.interop.language_model import is_generator
+from mtlkit.model.interop.model_kinds import dropped_head
+from mtlkit.model.interop.modules import MODULES, read_modules
+from mtlkit.model.interop.reading import describe_foreign, read_foreign
+from mtlkit.model.interop.stray_weights import weights_note
+from mtlkit.model.interop.tokenizer_settings import read_tokenizer_settings
+from mtlkit.model.interop.vector_files import check_prompt_end
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.runs.record import TOKENIZER, RunRecord, is_export, verify
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model on the CPU in evaluation mode, how it reads texts, and what its run says of itself (None: not ours). `note` says
+    what in a Hugging Face folder is not known to mtlkit or not followed, in one line."""
+
+    model: MultiTaskModel
+    checkpoint: Checkpoint
+    encoder: TextEncoder
+    record: RunRecord | None
+    note: str = ""
+
+    @property
+    def readers(self) -> list[str]:
+        """What an engine can be asked for: every task, then the router where there is one."""
+        return [*self.model.tasks, *([ROUTER] if self.model.router is not None else [])]
+
+
+def describe(path: Path) -> Checkpoint:
+    """What a folder's model is, without its weights. Raises IntegrityError."""
+    return describe_foreign(path) if is_foreign(path) else read_checkpoint(path)
+
+
+def load_weights(path: Path) -> Weights:
+    """Reads a folder, every file of a run checked against its SHA-256. Raises IntegrityError, UsageError for an ONNX export."""
+    if is_export(path):
+        raise UsageError(f"{path} is an ONNX export without weights; run it with --backend onnx, or name the run it came from")
+    if is_foreign(path):
+        model, checkpoint = read_foreign(path)
+        return Weights(model, checkpoint, _encoder(path, checkpoint), None, _note(path, checkpoint))
+    record = verify(path)
+    model, checkpoint = load_model(path)
+    return Weights(model, checkpoint, _encoder(path, checkpoint), record)
+
+
+def head_left_out(path: Path) -> str:
+    """The head of a Hugging Face folder that is not loaded, such as "classifier head of BertForSequenceClassification"; empty
+    where there is none. Raises IntegrityError."""
+    return dropped_head(read_object(read_modules(path).folder / CONFIG)) if is_foreign(path) else ""
+
+
+def _note(path: Path, checkpoint: Checkpoint) -> str:
+    """What of a Hugging Face folder is ignored or not followed, in one line."""
+    modules, head = read_modules(path), head_left_out(path)
+    weights = weights_note(modules.folder, checkpoint.architecture, read_object(modules.folder / CONFIG))
+    return "; ".join(filter(None, [modules.note, f"{path}: {head} not loaded" if head else "", weights]))
+
+
+def read_encoder(path: Path) -> TextEncoder:
+    """How a folder's model reads texts, without its weights. Raises IntegrityError."""
+    return _encoder(path, describe(path))
+
+
+def _encoder(path: Path, checkpoint: Checkpoint) -> TextEncoder:
+    if is_generator(path):
+        raise UsageError(f"{path} is an export for text generation, whose tokenizer ends no text; name the run it came from")
+    place = read_modules(path).folder if is_foreign(path) else path
+    tokenizer = _pretrained_tokenizer(path, place) if is_foreign(path) else load_tokenizer(place / TOKENIZER)
+    rows = checkpoint.architecture.vocab_size
+    encoder = make_encoder(tokenizer, place / TOKENIZER, checkpoint.encoding, rows, checkpoint.vectors)
+    if is_foreign(path) and not checkpoint.vectors.include_prompt:
+        check_prompt_end(place, str(tokenizer.id_to_token(encoder.eos)))
+    return encoder
+
+
+def _pretrained_tokenizer(path: Path, inner: Path) -> Tokenizer:
+    return build_tokenizer(read_tokenizer_settings(inner, bare=not (path / MODULES).is_file()))

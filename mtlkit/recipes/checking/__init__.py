@@ -1,0 +1,1 @@
+"""What `check-data` checks: texts, pairs, measures of both."""

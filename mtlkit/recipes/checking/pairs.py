@@ -1,0 +1,69 @@
+"""What may be wrong with pairs of texts, before a sentence encoder is trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.pair_data import encoded_pairs
+from mtlkit.data.datasets.pairs import read_test_pairs, read_train_and_validation_pairs
+from mtlkit.data.quality.findings import Finding, Split, SplitSummary, TaskSummary
+from mtlkit.data.quality.near_duplicates import PairNumbers, TextNumbers
+from mtlkit.data.quality.pairs import PairSplit, pair_findings, pair_split, read_findings, score_range
+from mtlkit.recipes.checking.measures import Measure, cut_texts, held_out
+
+
+@dataclass(frozen=True)
+class PairData:
+    """Pairs, with scores or without."""
+
+    name: str
+    source: str
+    scored: bool
+    splits: list[PairSplit]
+    numbers: PairNumbers
+
+    @property
+    def texts(self) -> Sequence[Split]:
+        """The texts of each split."""
+        return [split.texts for split in self.splits]
+
+    def check(self, measure: Measure) -> tuple[TaskSummary, list[Finding]]:
+        """Its figures, and what may be wrong with it by itself."""
+        made: list[SplitSummary] = []
+        findings: list[Finding] = []
+        for split in self.splits:
+            texts = split.texts.table.texts
+            whole = measure.whole(texts)
+            lengths = measure.lengths(whole)
+            made.append(SplitSummary(split.name, len(split), False, {}, lengths, score_range(split.scores)))
+            read = measure.cut(texts) if lengths.cut else whole
+            findings += read_findings(split, encoded_pairs(read, split.scores))
+        splits, absent = held_out(self.source, made)
+        record = self.splits[0].pairs.table.record
+        task = TaskSummary(self.name, self.source, "similarity" if self.scored else "pairs", splits, absent, record)
+        return task, [
+            *findings,
+            *pair_findings(self.splits, (measure.numbers, self.numbers)),
+            *cut_texts(task, measure.max_length),
+        ]
+
+
+def read_pair_tasks(sources: Mapping[str, str], reading: Reading, numbers: TextNumbers) -> list[PairData]:
+    """Pairs as `mtlkit train-sentence --objective pairs` reads them, and test pairs. Raises DataError."""
+    return [_read(name, source, reading, numbers, scored=False) for name, source in sources.items()]
+
+
+def read_scored_tasks(sources: Mapping[str, str], reading: Reading, numbers: TextNumbers) -> list[PairData]:
+    """The same for `--objective similarity`, with scores."""
+    return [_read(name, source, reading, numbers, scored=True) for name, source in sources.items()]
+
+
+def _read(name: str, source: str, reading: Reading, numbers: TextNumbers, *, scored: bool) -> PairData:
+    train, validation = read_train_and_validation_pairs(source, reading, scored)
+    test = read_test_pairs(source, reading, scored)
+    tables = {"train": train, "validation": validation, **({"test": test} if test else {})}
+    last, pairs = list(tables)[-1], PairNumbers()
+    splits = [pair_split(name, split, table, (numbers, pairs), judged=split == last) for split, table in tables.items()]
+    return PairData(name, source, scored, splits, pairs)

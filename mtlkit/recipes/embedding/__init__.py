@@ -1,0 +1,1 @@
+"""What `embed` keeps of a finished output."""

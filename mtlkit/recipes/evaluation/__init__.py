@@ -1,0 +1,1 @@
+"""What `eval` measures besides heads: perplexity, similarity, probes."""

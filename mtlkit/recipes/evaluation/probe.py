@@ -1,0 +1,124 @@
+"""What a plain classifier reads out of frozen vectors: logistic regression on each task, as SentEval and MTEB do it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.config.inference import EvalOptions
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.datasets.labelled import Table, read_train_and_test
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labels import infer_kind, infer_spec, parts_of
+from mtlkit.data.datasets.task_data import LabelledTexts, prepare
+from mtlkit.errors import DataError, UsageError
+from mtlkit.evaluation.intervals import Interval, wilson
+from mtlkit.evaluation.metrics import classification, confusion
+from mtlkit.inference.loaded_model import LoadedModel
+from mtlkit.inference.similarity import cut, width_of
+
+PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # scikit-learn's C: the larger, the weaker
+FOLDS = 5
+STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a probe of a task found.
+
+    `metrics` are those of the `split`, as `metrics.score` gives them; `cross_validated` is the mean accuracy over the folds of
+    the training rows at the chosen `c`; `unseen` counts rows left out for a label that training has not; `record`
+    is how the source was read.
+    """
+
+    source: str
+    split: str
+    dim: int
+    train: int
+    metrics: dict[str, Any]
+    interval: Interval
+    cross_validated: float
+    c: float
+    unseen: dict[str, int]
+    record: SourceRecord
+
+    def to_json(self) -> dict[str, Any]:
+        unseen = {"unseen_labels": self.unseen} if self.unseen else {}
+        described = {"source": self.source, "split": self.split, "dim": self.dim, "train": self.train}
+        chosen = {"accuracy_interval": self.interval.to_json(), "cross_validated": self.cross_validated, "c": self.c}
+        return {**described, **chosen, **self.metrics, **unseen}
+
+
+def check_probe() -> None:
+    """Raises UsageError where scikit-learn is not installed."""
+    if find_spec("sklearn") is None:
+        raise UsageError("--probe needs scikit-learn; install it with: pip install 'mtlkit[probe]'")
+
+
+def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, reading: Reading) -> Probe:
+    """Trains on the training rows of a source and scores on its `options.split`; a `limit` cuts the training rows alone.
+
+    Features are standardised. C is chosen by the accuracy of a stratified cross-validation on the training rows, so that
+    nothing is selected on test. Raises UsageError, DataError.
+    """
+    width = width_of(options, loaded)
+    train_table, test_table = read_train_and_test(source, options.split, reading)
+    kind = train_table.record.kind or infer_kind(train_table.labels)
+    if kind != "classification":
+        raise UsageError(f"--probe is for classification, and task '{name}' is {kind}; name others with --task NAME=SOURCE")
+    spec = infer_spec(name, train_table.labels, "linear", "classification")
+    folds = folds_of(name, train_table)
+    train, test = (prepare(spec, table, loaded.encoder) for table in (train_table, test_table))
+    vectors, scored = (features(loaded, texts, width) for texts in (train, test))
+    fitted = fit_probe(vectors, train.labels, folds, options.seed)
+    matrix = confusion(len(spec.labels), test.labels, fitted.predict(scored))
+    metrics = {"kind": kind, "n": len(test), **classification(spec.labels, matrix)}
+    interval = wilson(int(np.diag(matrix).sum()), len(test))
+    c = float(fitted.best_params_["logisticregression__C"])
+    found = (metrics, interval, float(fitted.best_score_), c, dict(test.unseen))
+    return Probe(source, options.split, width, len(train), *found, replace(train_table.record, kind=kind))
+
+
+def features(loaded: LoadedModel, texts: LabelledTexts, dim: int) -> NDArray[np.float32]:
+    return cut(loaded.vectors(texts.encoded), dim)
+
+
+def folds_of(name: str, table: Table) -> int:
+    """Five, or as many as keep two classes in the training rows of every fold. Raises DataError where two are too many."""
+    counts = np.unique([parts_of(label)[0] for label in table.labels], return_counts=True)[1]
+    folds = min(FOLDS, int(np.sort(counts)[-2]))
+    if folds < 2:
+        raise DataError(f"task '{name}': too few rows to cross-validate on; give two rows at least of two classes")
+    return folds
+
+
+def fit_probe(vectors: NDArray[np.float32], labels: NDArray[np.int64], folds: int, seed: int) -> Any:
+    """scikit-learn's `GridSearchCV` over C, fitted: it predicts with the best one, trained on all rows."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=STEPS))
+    grid = {"logisticregression__C": list(PENALTIES)}
+    split = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    with expected_warnings():
+        return GridSearchCV(pipeline, grid, cv=split, scoring="accuracy", error_score="raise").fit(vectors, labels)
+
+
+@contextmanager
+def expected_warnings() -> Iterator[None]:
+    """Rare classes miss in some folds, and a fit that has not converged after its steps is still a probe."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        yield

@@ -1,0 +1,70 @@
+"""Semantic textual similarity: how well the similarity of two vectors follows what people say of two sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import nan
+from typing import Any
+
+import numpy as np
+
+from mtlkit.config.inference import EvalOptions
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.config.vector_settings import Similarity
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.pairs import read_scored_pairs
+from mtlkit.errors import DataError
+from mtlkit.evaluation.intervals import Interval, bootstrap_correlations
+from mtlkit.evaluation.metrics import because, correlations, rounded
+from mtlkit.inference.loaded_model import LoadedModel
+from mtlkit.inference.similarity import pair_similarities, width_of
+from mtlkit.seeding import generator
+
+FEWEST = 3  # pairs: two always lie on a line
+UNKNOWN = Interval(nan, nan), Interval(nan, nan)
+
+
+@dataclass(frozen=True)
+class Sts:
+    """Correlations of similarity and score over the pairs of a source, with their 95 % intervals; `dim` numbers of each vector;
+    `similarity` is the model's own function, the cosine unless it says otherwise. Where correlations are undefined they are None,
+    and `undefined` says why, by name. `record` is how the source was read."""
+
+    source: str
+    split: str
+    pairs: int
+    dim: int
+    spearman: float | None
+    spearman_interval: Interval
+    pearson: float | None
+    pearson_interval: Interval
+    similarity: Similarity = "cosine"
+    undefined: dict[str, str] = field(default_factory=dict)
+    record: SourceRecord = field(default_factory=lambda: SourceRecord(""))
+
+    def to_json(self) -> dict[str, Any]:
+        intervals = {name: getattr(self, name).to_json() for name in ("spearman_interval", "pearson_interval")}
+        found = {name: value for name, value in vars(self).items() if name not in ("undefined", "record")}
+        return {**found, **intervals, **because(self.undefined)}
+
+
+def measure_sts(source: str, options: EvalOptions, loaded: LoadedModel, reading: Reading) -> Sts:
+    """Spearman's and Pearson's correlation of the similarity of each pair of sentences with its score, as SentEval and MTEB
+    measure. Raises UsageError, DataError."""
+    width = width_of(options, loaded)
+    table, split = read_scored_pairs(source, options.split, reading)
+    if len(table) < FEWEST:
+        raise DataError(f"{source}: {len(table)} scored pairs are too few for a correlation; give {FEWEST} at least")
+    scores = np.array(table.scores, np.float64)
+    if np.ptp(scores) == 0:
+        raise DataError(
+            f"{source}: column '{table.columns[-1]}' is {scores[0]:g} in all {len(table):,} rows of {split}, and nothing "
+            "correlates with that; give scores that differ"
+        )
+    similarity = loaded.checkpoint.vectors.similarity
+    values = rounded(pair_similarities(loaded.embed([*table.firsts, *table.seconds], dim=width), similarity))
+    found = correlations(values, scores, "cosines" if similarity == "cosine" else "similarities", "scores")
+    undefined = found.get("undefined", {})
+    pearson, spearman = UNKNOWN if undefined else bootstrap_correlations(values, scores, generator(options.seed, "sts"))
+    figures = found["spearman"], spearman, found["pearson"], pearson
+    return Sts(source, split, len(table), width, *figures, similarity, undefined, table.record)

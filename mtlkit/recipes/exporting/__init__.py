@@ -1,0 +1,1 @@
+"""Formats of `export`, and the check of what was written."""

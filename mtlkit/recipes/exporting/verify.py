@@ -1,0 +1,156 @@
+"""Whether an export says what the model says: both read the same texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mtlkit.data.tokenization.tokenizer import TextEncoder
+from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.inference.compute import Compute
+from mtlkit.inference.engine import Array, Engine
+from mtlkit.inference.load_weights import Weights
+from mtlkit.inference.onnx_engine import HEAD, VECTOR, OnnxEngine, output_name
+from mtlkit.inference.similarity import cut
+from mtlkit.inference.torch_engine import TorchEngine
+from mtlkit.model.checkpoint import load_model
+from mtlkit.model.interop.head_files import apply_heads
+from mtlkit.model.interop.silence import silence
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.runs.record import GRAPH
+
+Outputs = dict[str, Array]  # by the names that a graph gives them
+
+TOLERANCE = 1e-5  # of the largest number, or of 1 where that is more
+FIXED = (
+    "",
+    "A",
+    "The striker scored twice before the interval.",
+    "What a waste of an evening: two hours of noise, and nothing to remember but the rain on the way home.",
+    "Ελληνικά, 日本語のテキスト, кириллица, العربية, 🦦",
+    "<eos> </s> [SEP]",
+)
+
+
+def check_texts(encoder: TextEncoder, *, cut: bool) -> list[str]:
+    """Short, blank, foreign and long texts; one fills the model to its last positions, and `cut` adds one that is longer."""
+    words = (FIXED[3].split() * encoder.encoding.max_length)[: encoder.encoding.max_length]
+    low, high = 0, len(words)
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = not encoder.encode([" ".join(words[:middle])]).truncated
+        low, high = (middle, high) if fits else (low, middle - 1)
+    texts = [*FIXED, " ".join(words[:low]), " ".join(words)]
+    return texts if cut else [text for text in texts if not encoder.encode([text]).truncated]
+
+
+def our_outputs(weights: Weights, texts: Sequence[str]) -> Outputs:
+    return _outputs(TorchEngine(weights.model, Compute(torch.device("cpu"), "fp32")), weights, texts)
+
+
+def onnx_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Outputs:
+    return _outputs(OnnxEngine(folder / GRAPH), weights, texts)
+
+
+def compact_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Outputs:
+    model, _ = load_model(folder)
+    return our_outputs(replace(weights, model=model), texts)
+
+
+def _outputs(engine: Engine, weights: Weights, texts: Sequence[str]) -> Outputs:
+    encoded = weights.encoder.encode(texts)
+    read = engine.outputs(encoded, weights.readers) if weights.readers else {}
+    vectors = cut(engine.vectors(encoded), weights.checkpoint.vectors.truncate_dim)
+    return {VECTOR: vectors, **{output_name(one): found for one, found in read.items()}}
+
+
+def sentence_transformers_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Outputs:
+    """What a user of sentence-transformers gets. Raises IntegrityError when it does not load the folder, UsageError when it
+    does not load itself."""
+    try:
+        model = load_library_model(folder)
+        vectors = library_vectors(model, texts)
+        if weights.model.tasks:
+            model.truncate_dim = None
+            whole = library_vectors(model, texts)
+    except UsageError:
+        raise
+    except Exception as error:  # of whichever class, the export is not what it should be
+        raise IntegrityError(f"sentence-transformers does not load the export ({error})") from error
+    heads = apply_heads(str(folder), whole) if weights.model.tasks else {}
+    return {VECTOR: vectors.numpy(), **{HEAD.format(task): found.numpy() for task, found in heads.items()}}
+
+
+def difference_from_source(folder: Path, weights: Weights) -> float:
+    """The largest difference of our vectors from what sentence-transformers makes of a Hugging Face folder by its defaults, in
+    float32 and of each text alone: settings of a folder may pad so that its neighbours change a text's vector, and say so in a
+    note.
+
+    Texts that spell special tokens are left out where they are plain text here. Raises IntegrityError where the two differ, or
+    the library does not load the folder.
+    """
+    encoder = weights.encoder
+    texts = check_texts(encoder, cut=encoder.encoding.truncate != "head-tail")
+    if encoder.encoding.literal_special_tokens:
+        spoken = encoder.with_encoding(literal_special_tokens=False)
+        texts = [text for text in texts if np.array_equal(encoder.encode([text]).ids, spoken.encode([text]).ids)]
+    try:
+        theirs = library_vectors(load_library_model(folder), texts, alone=True).numpy()
+    except UsageError:
+        raise
+    except Exception as error:  # of whichever class
+        raise IntegrityError(f"{folder}: sentence-transformers does not load it ({error}); nothing was written") from error
+    ours = our_outputs(replace(weights, model=MultiTaskModel(weights.model.backbone)), texts)
+    if ours[VECTOR].shape != theirs.shape:
+        shapes = f"{ours[VECTOR].shape[1]} numbers, in sentence-transformers {theirs.shape[1]}"
+        raise IntegrityError(f"{folder}: vectors have {shapes}; nothing was written")
+    return largest_difference(ours, {VECTOR: theirs}, what=f"mtlkit's reading of {folder}", other="sentence-transformers'")
+
+
+def load_library_model(folder: Path) -> Any:
+    """The SentenceTransformer of a folder, on the CPU in fp32. Raises UsageError where the library cannot be imported."""
+    try:
+        with silence():
+            from sentence_transformers import SentenceTransformer
+    except Exception as error:
+        raise UsageError(
+            f"sentence-transformers, which checks the export, cannot be imported ({error}); reinstall it, or uninstall it"
+        ) from error
+    with silence():
+        # where the folder asks for a narrower type, its weights would be rounded to that first
+        exact = {"torch_dtype": torch.float32}
+        return SentenceTransformer(str(folder), device="cpu", local_files_only=True, model_kwargs=exact).float()
+
+
+def library_vectors(model: Any, texts: Sequence[str], *, alone: bool = False) -> torch.Tensor:
+    """What `encode` gives by default, (N, dim); `alone`: of each text by itself."""
+    options = {"batch_size": 1} if alone else {}
+    with silence():
+        found: torch.Tensor = model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False, **options)
+    return found.float()
+
+
+def largest_difference(
+    ours: Mapping[str, Array],
+    theirs: Mapping[str, Array],
+    tolerance: float = TOLERANCE,
+    *,
+    what: str = "the export",
+    other: str = "the model",
+) -> float:
+    """The largest difference of two sets of outputs, in units of the largest number where that is above 1.
+
+    Raises IntegrityError when it is above `tolerance`, naming where.
+    """
+    found = {
+        name: float(np.abs(theirs[name] - output).max() / max(1.0, float(np.abs(output).max()))) for name, output in ours.items()
+    }
+    worst = max(found, key=lambda name: np.inf if np.isnan(found[name]) else found[name])
+    if not found[worst] <= tolerance:
+        raise IntegrityError(f"{what} differs from {other} by {found[worst]:.1e} at '{worst}'; nothing was written")
+    return found[worst]

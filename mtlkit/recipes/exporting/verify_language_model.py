@@ -1,0 +1,73 @@
+"""Whether transformers predicts the next token of an exported base as mtlkit does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from mtlkit.errors import IntegrityError, UsageError, listed, shorten
+from mtlkit.inference.load_weights import Weights
+from mtlkit.model.interop.silence import silence
+from mtlkit.model.language import next_token_loss
+from mtlkit.recipes.exporting.verify import Outputs
+from mtlkit.training.pretraining import window_batch
+
+LOSS, LOGITS = "loss", "logits"  # per text: mean loss in nats of its tokens and its end; logits of the token after the text
+
+
+@torch.no_grad()
+def base_outputs(weights: Weights, texts: Sequence[str]) -> Outputs:
+    """What the base says of texts: {"loss": (N,), "logits": (N, vocabulary)}."""
+    encoder, found = weights.model.backbone, []
+    for ids in _token_ids(weights, texts):
+        batch, targets = window_batch(ids[:-1], ids[1:], len(ids) - 1, torch.device("cpu"))
+        logits = encoder(batch)[-1] @ encoder.tokens.weight.T
+        found.append((next_token_loss(encoder, batch, targets), logits))
+    return _outputs(found)
+
+
+@torch.no_grad()
+def transformers_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Outputs:
+    """What transformers says of them. Raises IntegrityError where it does not load the folder or reads a prompt otherwise than
+    pretraining did, UsageError where it does not load itself."""
+    try:
+        with silence():
+            from transformers import AutoModelForCausalLM, AutoTokenizer
+    except Exception as error:
+        raise UsageError(
+            f"transformers, which checks the export, cannot be imported ({error}); reinstall it, or uninstall it"
+        ) from error
+    found = []
+    try:
+        with silence():
+            loaded: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
+            model = loaded.float().eval()
+            prompts = AutoTokenizer.from_pretrained(folder, local_files_only=True)(list(texts))["input_ids"]
+            for text, prompt, ids in zip(texts, prompts, _token_ids(weights, texts), strict=True):
+                if prompt != (ours := ids[:-1].tolist()):
+                    tokens = f"tokens {listed(map(str, prompt), 8)}, not {listed(map(str, ours), 8)}"
+                    raise IntegrityError(f"transformers reads the prompt {shorten(text)!r} as {tokens}; nothing was written")
+                logits = model(torch.from_numpy(ids[None, :-1])).logits[0]
+                found.append((functional.cross_entropy(logits, torch.from_numpy(ids[1:])), logits[-1]))
+    except IntegrityError:
+        raise
+    except Exception as error:  # of whichever class, the export is not what it should be
+        raise IntegrityError(f"transformers does not load the export ({error})") from error
+    return _outputs(found)
+
+
+def _token_ids(weights: Weights, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+    """The tokens of each text, BOS and EOS included."""
+    encoded = weights.encoder.encode(texts)
+    return np.split(encoded.ids.astype(np.int64), encoded.offsets[1:-1])
+
+
+def _outputs(found: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> Outputs:
+    losses, logits = (torch.stack(values).numpy() for values in zip(*found, strict=True))
+    return {LOSS: losses, LOGITS: logits}

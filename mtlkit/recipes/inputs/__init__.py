@@ -1,0 +1,1 @@
+"""What commands share about what they read: models, sources, texts."""

@@ -1,0 +1,82 @@
+"""Checks of data arguments that need neither torch nor a model, so that a wrong one is reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from mtlkit.config.inference import TextOptions
+from mtlkit.config.training import ObjectiveName
+from mtlkit.data.datasets.labelled_rows import LabelledRows, Reading
+from mtlkit.data.datasets.pairs import PairRows
+from mtlkit.data.sources import HubSource, RemoteSource, Source, StandardInput, existing_split, open_source
+from mtlkit.data.sources.columns import text_columns, with_columns
+from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.spec import Query, named_sources, parse_source
+from mtlkit.data.sources.text_files import open_input
+from mtlkit.recipes.inputs.texts import reads_standard_input
+
+
+def check_objective(objective: ObjectiveName, tasks: Iterable[str], encoding: str) -> None:
+    """Opens the source of every task and finds the columns that an objective reads. Raises UsageError, DataError."""
+    if objective == "classify":
+        check_tasks(tasks, encoding)
+    elif objective == "distill":
+        check_texts(named_sources(list(tasks)).values(), encoding)
+    else:
+        check_pairs(named_sources(list(tasks)).values(), encoding, scored=objective == "similarity")
+
+
+def check_tasks(tasks: Iterable[str], encoding: str) -> None:
+    """Opens the source of every task and finds the columns of its text and its label. Raises UsageError, DataError."""
+
+    def find_columns(source: Source, query: Query, split: str) -> None:
+        next(LabelledRows(source, query, split, Reading(encoding, "skip", Tally())).rows(), None)
+
+    for address in named_sources(list(tasks)).values():
+        _check(address, find_columns)
+
+
+def check_texts(sources: Iterable[str], encoding: str) -> None:
+    """Opens every source of texts and finds the column of its text. Raises UsageError, DataError."""
+
+    def find_column(source: Source, query: Query, split: str) -> None:
+        names, _ = with_columns(source.rows(split, query.encoding or encoding))
+        if names:
+            text_columns(names, query.text, source.name)
+
+    for address in sources:
+        _check(address, find_column)
+
+
+def check_pairs(sources: Iterable[str], encoding: str, *, scored: bool) -> None:
+    """Opens every source of pairs and finds the columns of its texts and scores. Raises UsageError, DataError."""
+
+    def find_columns(source: Source, query: Query, split: str) -> None:
+        next(PairRows(source, query, split, Reading(encoding, "skip", Tally()), scored).rows(), None)
+
+    for address in sources:
+        _check(address, find_columns)
+
+
+def check_sources(sources: Iterable[str]) -> None:
+    """Opens sources whose columns depend on what else is known. Raises UsageError, DataError."""
+    for address in sources:
+        _check(address, None)
+
+
+def check_input(options: TextOptions) -> None:
+    """Opens `--input`. Raises UsageError, DataError."""
+    if options.input is not None and not options.texts and not reads_standard_input(options):
+        open_input(options.input, options.column)
+
+
+def _check(address: str, find: Callable[[Source, Query, str], None] | None) -> None:
+    """Looks at a local source; one of the hub or of a server is looked at when it is read, and standard input only once."""
+    place, query = parse_source(address)
+    source = open_source(place, query)
+    if isinstance(source, (HubSource, RemoteSource, StandardInput)):
+        return
+    if find is None:
+        source.splits()
+    else:
+        find(source, query, existing_split(source, query.split))

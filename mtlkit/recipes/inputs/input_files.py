@@ -1,0 +1,72 @@
+"""What a command reads from the disk, by its options: what its output must not touch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import Field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from mtlkit.config.paths import expand
+from mtlkit.data.sources import local_paths
+from mtlkit.data.sources.spec import parse_source
+from mtlkit.data.sources.text_files import address_of
+from mtlkit.errors import MtlkitError
+from mtlkit.inference.find_model import MINI, Found, mini_folder
+from mtlkit.runs.outputs import Input
+from mtlkit.runs.record import EXPORT_RECORD, RECORD, read_record
+
+FILES = {"card"}  # options that name a file
+MODELS = {"init", "model", "teacher", "run"}  # options that name a model or run
+SOURCES = {"task", "watch", "sources", "sts", "text", "input"}  # options that name data, perhaps after NAME=
+STANDARD_INPUT = Path("/dev/stdin")
+
+
+def inputs_of(options: Any, *found: Found | None) -> list[Input]:
+    """All local files and folders that options name, and models that were `found` for them with the model each started from."""
+    assert is_dataclass(options)
+    inputs: list[Input] = []
+    for item in fields(options):
+        value, flag = getattr(options, item.name), name_of(item)
+        if value is None:
+            continue
+        if item.name in FILES:
+            inputs.append(Input(expand(value), flag))
+        elif item.name in MODELS and value != "scratch":
+            inputs.append(Input(mini_folder() if value == MINI else expand(value), flag))
+        elif item.name in SOURCES:
+            inputs += _sources([str(value)] if isinstance(value, (str, Path)) else value, flag)
+    if getattr(options, "texts", None) == ["-"]:
+        inputs.append(Input(STANDARD_INPUT, "standard input"))
+    for one in filter(None, found):
+        inputs += _model(one)
+    return inputs
+
+
+def name_of(item: Field[Any]) -> str:
+    """What a user calls an option: `--batch-tokens`, or `RUN` where its value stands alone."""
+    declared = item.metadata.get("option")
+    if declared is not None and declared.positional:
+        return str(declared.metavar or item.name.upper())
+    return f"--{item.name.replace('_', '-')}"
+
+
+def _sources(values: Iterable[str], flag: str) -> Iterator[Input]:
+    for text in values:
+        for source in (text, text.partition("=")[2]):
+            with suppress(MtlkitError):
+                address = parse_source(address_of(source))[0] if source else ""
+                if address == "-":
+                    yield Input(STANDARD_INPUT, "standard input")
+                else:
+                    yield from (Input(expand(path), flag) for path in local_paths(address))
+
+
+def _model(found: Found) -> Iterator[Input]:
+    yield Input(found.path, "the model")
+    name = RECORD if (found.path / RECORD).is_file() else EXPORT_RECORD
+    with suppress(MtlkitError):
+        parent = read_record(found.path, name).parent
+        if parent and parent.get("path") not in (None, MINI):
+            yield Input(Path(parent["path"]), f"the start of {found},")

@@ -1,0 +1,40 @@
+"""The command to type after a training, complete: it names the run and a split that exists."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from mtlkit.config.common import TrainingOptions
+from mtlkit.data.sources import find_split, open_source
+from mtlkit.data.sources.spec import parse_source
+from mtlkit.errors import MtlkitError
+
+DEFAULT_RUNS = Path("runs")
+
+
+def next_command(usual: str, out: Path, folder: str, options: TrainingOptions, sources: Iterable[str] = ()) -> str:
+    """`usual` with what it needs to find the run at `out`. `folder` is the run's default name; `sources` are those of the tasks
+    that can be evaluated. Without a test split in all of them, the validation rows are proposed."""
+    words = shlex.split(usual)
+    evaluates = words[1] == "eval"
+    if out != DEFAULT_RUNS / folder:
+        words += ["--model" if evaluates else "--init", f"./{out}" if str(out).startswith("-") else str(out)]
+    if evaluates and not all(map(_has_test, sources)):
+        words += ["--split", "validation"]
+    if evaluates and options.encoding != "utf-8":
+        words += ["--encoding", options.encoding]
+    if evaluates and options.on_bad_row == "skip":
+        words += ["--on-bad-row", "skip"]
+    return shlex.join(words)
+
+
+def _has_test(source: str) -> bool:
+    try:
+        address, query = parse_source(source)
+        opened = open_source(address, query)
+        test = find_split(opened, "test")
+    except MtlkitError:  # moved, or offline by now: eval says so better
+        return True
+    return test is not None and test != find_split(opened, query.split)

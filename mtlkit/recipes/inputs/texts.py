@@ -1,0 +1,95 @@
+"""The texts that `embed` and `predict` are given: arguments, standard input, or a file, as a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from io import TextIOWrapper
+from typing import TextIO
+
+from mtlkit.config.inference import TextOptions
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.formats.beginning import check_beginning
+from mtlkit.data.sources.spec import parse_source
+from mtlkit.data.sources.text_files import count_rows, input_record, read_column
+from mtlkit.errors import DataError, UsageError
+from mtlkit.report.sources import source_line
+
+PART_TEXTS = 4096  # held at a time: enough for batches of like length, few enough that little is lost when one is
+PART_LETTERS = 1 << 24
+
+
+def stream_texts(options: TextOptions, standard_input: TextIO, recorded: Sequence[SourceRecord] = ()) -> Iterator[str]:
+    """Texts one by one, blank ones too, so that rows keep their places; `recorded` is how the model's tasks read theirs.
+
+    Raises UsageError when none or two origins are given.
+    """
+    if options.input is not None and options.texts:
+        raise UsageError("texts and --input are given; use one of them")
+    if options.texts == ["-"] or str(options.input) == "-":
+        return lines_of(standard_input, options.encoding or "utf-8")
+    if options.input is not None:
+        return read_column(options.input, options.column, options.encoding, recorded)
+    if not options.texts:
+        raise UsageError("no texts; give some as arguments, '-' for standard input, or a file with --input")
+    for text in options.texts:  # bytes that are not UTF-8 come from the shell as surrogates
+        if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise UsageError(f"text {text!r} holds bytes that are no letters here; put it in a file and specify its --encoding")
+    return iter(options.texts)
+
+
+def lines_of(standard_input: TextIO, encoding: str) -> Iterator[str]:
+    """A text a line, whatever ends it: `\\n`, `\\r\\n` or `\\r`, as in a file."""
+    lines = 0
+    try:
+        if isinstance(standard_input, TextIOWrapper):
+            check_beginning(standard_input.buffer, "standard input", encoding)
+            codec = "utf-8-sig" if encoding == "utf-8" else encoding
+            standard_input.reconfigure(encoding=codec, errors="strict", newline=None)
+        for line in standard_input:
+            lines += 1
+            yield line.rstrip("\n")
+    except LookupError:
+        raise DataError(f"encoding {encoding!r} is not known to Python; utf-8, latin-1, utf-16 are") from None
+    except UnicodeError as error:
+        if isinstance(error, UnicodeDecodeError):  # by a reader that is ahead of the lines
+            lines += error.object[: error.start].count(b"\n")
+        hint = "specify the encoding, such as --encoding latin-1"
+        raise DataError(f"standard input:{lines + 1}: not {encoding}; {hint}") from None
+
+
+def count_texts(options: TextOptions) -> int | None:
+    """How many texts there will be, where that is known beforehand."""
+    if reads_standard_input(options):
+        return None
+    return count_rows(options.input) if options.input is not None else len(options.texts)
+
+
+def input_notes(options: TextOptions, recorded: Sequence[SourceRecord] = ()) -> list[str]:
+    """What was decided on how `--input` is read, where that is not what its suffix promises; `recorded` is how the model's tasks
+    read their data."""
+    if options.input is None or options.texts or reads_standard_input(options):
+        return []
+    record = input_record(options.input, options.column, options.encoding, recorded)
+    usual = {"csv": ",", "tsv": "\t", "tab": "\t"}.get(record.format or "")
+    decided = record.delimiter not in (None, usual) or record.header is False or record.format == "fasttext"
+    decided = decided or record.encoding not in (None, "utf-8") or len(record.text) > 1 or bool(record.unused)
+    return [*([source_line(record, str(options.input))] if decided else []), *record.remarks]
+
+
+def reads_standard_input(options: TextOptions) -> bool:
+    """Whether texts come from a pipe."""
+    return options.texts == ["-"] or (options.input is not None and parse_source(str(options.input))[0] == "-")
+
+
+def parts(texts: Iterator[str], size: int = PART_TEXTS) -> Iterator[list[str]]:
+    """Lists of `size` texts, fewer where these are long: always the same ones for the same texts."""
+    part: list[str] = []
+    letters = 0
+    for text in texts:
+        part.append(text)
+        letters += len(text)
+        if len(part) >= size or letters >= PART_LETTERS:
+            yield part
+            part, letters = [], 0
+    if part:
+        yield part

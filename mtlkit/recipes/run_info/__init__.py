@@ -1,0 +1,1 @@
+"""What `info` says of files and parents."""

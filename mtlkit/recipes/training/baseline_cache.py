@@ -1,0 +1,97 @@
+"""What the trainings of `--baselines` leave behind: the outputs of their heads for the rows to score on, one cache file each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from mtlkit.config.training import TrainMtlOptions
+from mtlkit.data.cache import fingerprint
+from mtlkit.data.datasets.labelled import read_for_evaluation
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.task_data import LabelledTexts, prepare
+from mtlkit.data.sources import existing_split, find_split, open_source
+from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.spec import parse_source
+from mtlkit.evaluation.metrics import Array
+from mtlkit.inference.compute import Compute
+from mtlkit.recipes.inputs.command_line import command_line, plain
+from mtlkit.recipes.training.prepare import Prepared
+from mtlkit.runs.store import BASELINES, Arrays, Entry, digest, entry, fits
+
+OUTPUTS = "outputs."  # begins the name of an array, before that of the task
+FORMAT = "2"  # raised when what is stored changes
+# options that change no number, or only by way of what the key holds anyway: the data, the start, where it is computed
+BY_OTHER_WAYS = {"out", "overwrite", "runs", "cache_memory", "track_every", "router", "baselines", "seeds"} | {
+    *("task", "watch", "cap", "encoding", "on_bad_row", "init", "device", "precision"),
+    *("resume", "save_every", "keep_state", "extend", "keep_best_per_task"),
+}
+
+Outputs = Mapping[str, Array]  # of heads for the rows to score on, by task, each (N, outputs)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The rows that a task is scored on: `test`, or `validation` where its data has no test split."""
+
+    split: str
+    texts: LabelledTexts
+    sha256: str
+
+
+def rows_to_score(options: TrainMtlOptions, sources: Mapping[str, str], prepared: Prepared) -> dict[str, Scored]:
+    """Those of each task. Raises DataError."""
+    found = {}
+    for name, source in sources.items():
+        reading = Reading(options.encoding, options.on_bad_row, Tally(), recorded=prepared.sources.get(name))
+        path, query = parse_source(source)
+        opened = open_source(path, query)
+        unseen = find_split(opened, "test") not in (None, existing_split(opened, query.split))
+        table, split = read_for_evaluation(source, "test" if unseen else "validation", reading, named=False)
+        texts = prepare(prepared.start.model.tasks[name], table, prepared.start.encoder)
+        found[name] = Scored(split, texts, fingerprint([*table.texts, *map(str, table.labels)]))
+    return found
+
+
+def key_of(
+    options: TrainMtlOptions, tasks: Sequence[str], prepared: Prepared, rows: Mapping[str, Scored], compute: Compute
+) -> str:
+    """Names a training by all that its numbers follow from. All tasks of the run count, not only those trained here: the order
+    of fresh heads and a tokenizer made for the run depend on them."""
+    model, parent = prepared.start.model, prepared.start.parent
+    said = {
+        "tasks": list(tasks),
+        "options": {name: value for name, value in plain(options).items() if name not in BY_OTHER_WAYS},
+        "data": {name: {**data, "source": None} for name, data in prepared.data.items()},
+        "heads": {name: asdict(spec) for name, spec in model.tasks.items()},
+        "rows": {name: rows[name].sha256 for name in tasks},
+        "start": parent["digest"] if parent else None,
+        "compute": [compute.device.type, compute.precision],
+        "versions": {package: version(package) for package in ("mtlkit", "torch")},
+    }
+    return digest(FORMAT, json.dumps(said, sort_keys=True))
+
+
+def kept(folder: Path, key: str) -> Entry:
+    """The cache file of a training in the folder for caches beside the run."""
+    return entry(folder / BASELINES, BASELINES, key)
+
+
+def recall(file: Entry, rows: Mapping[str, Scored]) -> Outputs | None:
+    """The outputs of a training for these rows; None where it is not kept or, with a warning, where the file is damaged."""
+    shapes = {f"{OUTPUTS}{name}": (len(scored.texts.encoded), None) for name, scored in rows.items()}
+    stored = file.read(lambda arrays: all(fits(arrays.get(name), "<f4", *shape) for name, shape in shapes.items()))
+    return stored and {name: stored[f"{OUTPUTS}{name}"] for name in rows}
+
+
+def keep(file: Entry, outputs: Outputs, options: TrainMtlOptions, log: str) -> None:
+    """Keeps the outputs of a training and, for those who want to look, its options and its log."""
+    about = {"command": command_line("train-mtl", options), "options": plain(options)}
+    texts = {"record": json.dumps(about), "log": log}
+    arrays: Arrays = {f"{OUTPUTS}{name}": array for name, array in outputs.items()}
+    file.keep(arrays | {name: np.frombuffer(text.encode(), np.uint8) for name, text in texts.items()})

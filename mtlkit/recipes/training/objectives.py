@@ -1,0 +1,144 @@
+"""What `train-sentence` learns other than labels: the data of each objective, and the model that begins it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.config.training import ObjectiveName, TrainSentenceOptions
+from mtlkit.data.cache import encode_cached, fingerprint
+from mtlkit.data.datasets.corpus import read_corpus
+from mtlkit.data.datasets.held_out import SPLIT_SEED
+from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.pair_data import PairTexts, TargetTexts, check_pairs, check_scored_pairs, check_texts, prepare_pairs
+from mtlkit.data.datasets.pairs import PairTable, read_train_and_validation_pairs
+from mtlkit.errors import UsageError
+from mtlkit.inference.find_model import Found
+from mtlkit.model.weight_names import parts_of
+from mtlkit.recipes.inputs.source_notes import source_notes
+from mtlkit.recipes.training.initial_model import Start, start_from, start_from_scratch
+from mtlkit.recipes.training.teacher import open_teacher, principal_axes, teacher_tokens, turned
+from mtlkit.training.events import Event, Note
+from mtlkit.training.freezing.rules import Freezing
+from mtlkit.training.objectives.base import Objective
+from mtlkit.training.objectives.contrastive import Distill, Pairs, Similarity
+from mtlkit.training.objectives.token_init import rarity_weights, start_from_tokens
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A model to train, what it is to learn, the fingerprint of the data, and how it was read."""
+
+    start: Start
+    objective: Objective
+    data: dict[str, Any]
+    record: SourceRecord
+
+
+def check_objective(options: TrainSentenceOptions, found: Found | None, freezing: Freezing, dim: int) -> None:
+    """Refuses options of one objective with another, and lengths beyond the `dim` of the model. Raises UsageError."""
+    named = options.objective
+    if named != "classify":
+        _check_headless(options, freezing)
+    distill_only = {"--teacher": options.teacher is not None, "--token-init teacher": options.token_init == "teacher"}
+    for option, given in distill_only.items():
+        if given and named != "distill":
+            raise UsageError(f"{option} is for --objective distill, and this is {named}; leave one out")
+    if named == "distill" and options.teacher is None:
+        raise UsageError("--objective distill needs a --teacher, such as --teacher sentence-transformers/all-MiniLM-L6-v2")
+    if named == "classify" and options.matryoshka:
+        raise UsageError("--matryoshka shapes vectors, which --objective classify does only by way of a head; take another one")
+    options.widths(dim)
+    if options.token_init == "teacher" and found is not None:
+        raise UsageError(f"--token-init teacher is for fresh weights, and {found} has its own; add --init scratch")
+
+
+def _check_headless(options: TrainSentenceOptions, freezing: Freezing) -> None:
+    """Refuses what is for labels and heads, and a frozen backbone, which alone shapes vectors."""
+    named = options.objective
+    if any(freezing.wholly("backbone", state) for state in freezing.states):
+        raise UsageError(f"--freeze backbone leaves nothing to train: --objective {named} has no head; leave one out")
+    heads = {f"--freeze {part}": True for part in parts_of(sorted(freezing.always)) if part.startswith("head:")}
+    for option, given in {**heads, f"--head {options.head}": options.head != "linear"}.items():
+        if given:
+            raise UsageError(f"{option} is for --objective classify, and {named} trains no head; leave one out")
+    if options.cap != "none":
+        raise UsageError(f"--cap {options.cap} is for --objective classify; cut the data of {named} with ?limit=N in --task")
+
+
+def load_lesson(
+    options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading
+) -> Generator[Event, None, Lesson]:
+    """Reads the data of an objective, and the model that learns from it. Raises DataError, UsageError, IntegrityError."""
+    return (yield from LESSONS[options.objective](options, found, source, reading))
+
+
+def _start(options: TrainSentenceOptions, found: Found | None, texts: Sequence[str]) -> Start:
+    return start_from(found, options) if found else start_from_scratch(options, texts)
+
+
+def _distill(options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading) -> Generator[Event, None, Lesson]:
+    teacher = open_teacher(options)
+    split = read_corpus([source], reading, SPLIT_SEED)
+    train, held_out, records = split.train, split.held_out, split.records
+    yield from source_notes(records[source], source)
+    yield Note(
+        f"teacher: {teacher.model.name}, vectors of {teacher.model.dim}; "
+        f"{len(train):,} texts to train on, {len(held_out):,} held out{split.origin}"
+    )
+    start = _start(options, found, train)
+    encoded = encode_cached(train, start.encoder)
+    dim = start.model.dim
+    widths = options.widths(dim)
+    vectors = yield from teacher.vectors(train)
+    axes = principal_axes(vectors, dim)
+    if options.token_init == "teacher":
+        table = yield from teacher_tokens(teacher, start.encoder)
+        start_from_tokens(start.model.backbone, turned(table, axes), rarity_weights(encoded.ids, len(table)))
+    examples = TargetTexts(encoded, turned(vectors, axes))
+    check_texts(examples, source)
+    held_out_vectors = yield from teacher.vectors(held_out)
+    validation = TargetTexts(encode_cached(held_out, start.encoder), turned(held_out_vectors, axes))
+    data = {"source": source, "train": _fingerprint(train), "validation": _fingerprint(held_out), "teacher": teacher.record}
+    return Lesson(start, Distill(examples, validation, options.distill_loss, widths), data, records[source])
+
+
+def _pairs(options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading) -> Generator[Event, None, Lesson]:
+    start, train, validation, data, table = yield from _read_pairs(options, found, source, reading, scored=False)
+    check_pairs(train, table.columns, source)
+    pairs = Pairs(train, validation, options.temperature, options.widths(start.model.dim))
+    return Lesson(start, pairs, data, table.record)
+
+
+def _similarity(
+    options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading
+) -> Generator[Event, None, Lesson]:
+    start, train, validation, data, table = yield from _read_pairs(options, found, source, reading, scored=True)
+    check_scored_pairs(train, table.columns, source)
+    return Lesson(start, Similarity(train, validation, options.widths(start.model.dim)), data, table.record)
+
+
+def _read_pairs(
+    options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading, scored: bool
+) -> Generator[Event, None, tuple[Start, PairTexts, PairTexts, dict[str, Any], PairTable]]:
+    tables = read_train_and_validation_pairs(source, reading, scored)
+    yield from source_notes(tables[0].record, source)
+    yield Note(f"{len(tables[0]):,} pairs to train on, {len(tables[1]):,} to validate")
+    start = _start(options, found, [*tables[0].firsts, *tables[0].seconds])
+    prepared = [prepare_pairs(table.firsts, table.seconds, table.scores, start.encoder) for table in tables]
+    values = [PairTable.all_values(table) for table in tables]
+    data = {"source": source, "train": _fingerprint(values[0]), "validation": _fingerprint(values[1])}
+    return start, prepared[0], prepared[1], data, tables[0]
+
+
+def _fingerprint(texts: Sequence[str]) -> dict[str, Any]:
+    return {"values": len(texts), "sha256": fingerprint(texts)}
+
+
+LESSONS: dict[ObjectiveName, Callable[..., Generator[Event, None, Lesson]]] = {
+    "distill": _distill,
+    "pairs": _pairs,
+    "similarity": _similarity,
+}

@@ -1,0 +1,77 @@
+"""The last act of every training recipe: its run on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from mtlkit.config.architecture import Encoding, Stage
+from mtlkit.config.common import TrainingOptions
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.config.vector_settings import VectorSettings
+from mtlkit.model.checkpoint import save_model
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.recipes.inputs.command_line import command_line, plain
+from mtlkit.report.card import model_card
+from mtlkit.runs import atomic as disk
+from mtlkit.runs.record import CARD, TOKENIZER, RunRecord
+from mtlkit.runs.staging import finish, staged
+from mtlkit.training.events import BestOfTask
+from mtlkit.training.state_dict import copy_into
+
+BEST = "best"  # in a run: the models of each task's best evaluation
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a training made: a model of a stage, how it reads texts, how the data of each task was read, and how its vectors are
+    made and compared."""
+
+    model: MultiTaskModel
+    tokenizer: Tokenizer
+    stage: Stage
+    encoding: Encoding
+    sources: Mapping[str, SourceRecord] = field(default_factory=dict)
+    vectors: VectorSettings = field(default_factory=VectorSettings)
+
+
+@dataclass(frozen=True)
+class Making:
+    """How it was made: by which command with which options, of which data, from which parent."""
+
+    command: str
+    options: TrainingOptions
+    data: dict[str, Any]
+    parent: dict[str, str] | None = None
+
+
+def save_run(folder: Path, out: Path, product: Product, made: Making, metrics: dict[str, Any]) -> None:
+    """Writes model, tokenizer, card and record into the staged folder and moves it to its place."""
+    model = product.model
+    save_model(model, folder, product.stage, product.encoding, sources=product.sources, vectors=product.vectors)
+    disk.write(folder / TOKENIZER, product.tokenizer.to_str(pretty=True).encode())
+    options = replace(made.options, resume=None)  # what makes the run, not how it came about
+    command = command_line(made.command, options)
+    record = RunRecord(product.stage, command, plain(options), options.seed, made.data, metrics, made.parent)
+    card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()))
+    disk.write(folder / CARD, card.encode())
+    finish(folder, out, record)
+
+
+def save_bests(folder: Path, product: Product, made: Making, bests: Sequence[BestOfTask]) -> None:
+    """Writes the weights of each task's best evaluation, each as a run under `best/` in the staged folder of a run."""
+    (folder / BEST).mkdir()
+    product.model.router, router = None, product.model.router  # which was taught the vectors of the chosen weights
+    weights = dict(product.model.named_parameters())
+    chosen = {name: weight.detach().clone() for name, weight in weights.items()}
+    for best in bests:
+        copy_into(weights, best.weights or {})
+        metrics = {"task": best.task, "score": best.score, "best_epoch": best.epoch, "best_step": best.step}
+        with staged(folder / BEST / best.task) as place:
+            save_run(place, folder / BEST / best.task, product, made, metrics)
+    copy_into(weights, chosen)
+    product.model.router = router

@@ -1,0 +1,103 @@
+"""A teacher's vectors of the training texts: worked out once, kept on disk, turned so that fewer numbers hold them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.config.training import TrainSentenceOptions
+from mtlkit.data.cache import fingerprint
+from mtlkit.data.tokenization.tokenizer import TextEncoder
+from mtlkit.errors import UsageError
+from mtlkit.inference.compute import choose_compute
+from mtlkit.inference.find_model import find_model
+from mtlkit.inference.loaded_model import LoadedModel, load
+from mtlkit.model.digest import digest_of
+from mtlkit.recipes.inputs.texts import PART_TEXTS
+from mtlkit.runs.store import TEACHER, Entry, digest, fits, user_entry
+from mtlkit.training.events import Note
+
+FORMAT = "2"  # raised when what is stored changes
+TELL_SECONDS = 20.0  # between two words on how far it is
+SAMPLE = 100_000  # vectors that tell the principal axes
+Vectors = NDArray[np.float16]
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A model that others learn from."""
+
+    model: LoadedModel
+    digest: str
+    precision: str
+
+    @property
+    def record(self) -> dict[str, str]:
+        """What a run says of its teacher."""
+        return {"path": self.model.name, "digest": self.digest, "precision": self.precision}
+
+    def entry(self, texts: Sequence[str]) -> Entry:
+        """The cache file of the vectors of these texts."""
+        model = self.model
+        settings = (self.digest, self.precision, model.encoder.prompt, str(model.dim))
+        return user_entry(TEACHER, digest(FORMAT, *settings, fingerprint(texts)))
+
+    def vectors(self, texts: Sequence[str]) -> Generator[Note, None, Vectors]:
+        """Vectors of length 1 in half precision, (N, dim), part by part: a part that is on disk is not worked out again."""
+        begun = told = time.monotonic()
+        made = 0
+        parts: list[Vectors] = []
+        for start in range(0, len(texts), PART_TEXTS):
+            part = texts[start : start + PART_TEXTS]
+            file, shape = self.entry(part), (len(part), self.model.dim)
+            stored = file.read(lambda arrays, shape=shape: fits(arrays.get("vectors"), "<f2", *shape))  # type: ignore[misc]
+            if stored is None:
+                stored = {"vectors": self.model.embed(part, normalize=True).astype(np.float16)}
+                file.keep(stored)
+                made += len(part)
+            parts.append(stored["vectors"])
+            if made and (now := time.monotonic()) - told > TELL_SECONDS:
+                told = now
+                yield Note(f"teacher: {start + len(part):,} of {len(texts):,} texts, {made / (now - begun):,.0f} texts/s")
+        return np.concatenate(parts)
+
+
+def open_teacher(options: TrainSentenceOptions) -> Teacher:
+    """The teacher that `--teacher` names. Raises UsageError, IntegrityError, NetworkError."""
+    if options.teacher is None:
+        raise UsageError("--objective distill needs a --teacher, such as --teacher sentence-transformers/all-MiniLM-L6-v2")
+    found = find_model(options.teacher, options.runs, ())
+    loaded = load(found.path, device=options.device, precision=options.teacher_precision)
+    precision = options.teacher_precision
+    exact = choose_compute(options.device, "auto").precision if precision == "auto" else precision
+    return Teacher(loaded, digest_of(found.path), exact)
+
+
+def principal_axes(vectors: NDArray[np.floating], width: int) -> NDArray[np.float32]:
+    """(dim, width): the directions in which vectors are largest, the largest first, so that the first numbers of a vector turned
+    this way hold most of it (PCA without centring, which would change cosines). Wider than `dim`: zeros follow."""
+    sample = vectors[:: math.ceil(len(vectors) / SAMPLE)].astype(np.float32)
+    _, axes = np.linalg.eigh(sample.T @ sample)
+    axes = axes[:, ::-1][:, :width]
+    largest = axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])]
+    axes = axes * np.where(largest < 0, -1, 1)  # so that signs do not depend on the library
+    padded: NDArray[np.float32] = np.pad(axes, ((0, 0), (0, width - axes.shape[1]))).astype(np.float32)
+    return padded
+
+
+def turned(vectors: NDArray[np.floating], axes: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Vectors along the axes, (N, width)."""
+    parts = [vectors[start : start + PART_TEXTS].astype(np.float32) @ axes for start in range(0, len(vectors), PART_TEXTS)]
+    return np.concatenate(parts).astype(np.float16)
+
+
+def teacher_tokens(teacher: Teacher, encoder: TextEncoder) -> Generator[Note, None, Vectors]:
+    """The teacher's vector of each token of a tokenizer, (vocabulary, dim): of what it spells, alone."""
+    tokenizer = encoder.tokenizer
+    spelled = [tokenizer.decode([token], skip_special_tokens=True).strip() for token in range(tokenizer.get_vocab_size())]
+    return (yield from teacher.vectors(spelled))

@@ -1,0 +1,102 @@
+"""Curves as a picture, SVG or PNG, by matplotlib, which is an extra. Nothing here prints."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from mtlkit.report.log_reader import Curves, Series, TaskCurves
+from mtlkit.report.tables import METRICS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Format = Literal["svg", "png"]
+Draw = Callable[["Axes"], None]
+
+WIDTH, HEIGHT, DOTS_PER_INCH = 6.0, 3.4, 150  # of a panel, in inches
+TRAIN, VALIDATION, OTHERS = "#0072b2", "#d55e00", ("#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")  # Okabe & Ito 2008
+MARKERS = "osD^v"  # of scores, once the colours are used up
+FAINT = 0.3
+MOST_EPOCHS = 30  # with a line at their ends
+SETTINGS: Any = {
+    "svg.hashsalt": "mtlkit",
+    "text.parse_math": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+
+
+def curve_picture(curves: Curves, format: Format, title: str = "", span: int | None = None) -> bytes:
+    """A panel a task: the train loss of every step faint, smoothed over `span` points (None: `usual_span`) strong, the
+    validation loss as dots. Then one with the main metrics of all tasks, one of the guards, one of the gradient norm.
+    Equal curves give equal bytes."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    panels = panels_of(curves, span)
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    with rc_context(SETTINGS):
+        figure = Figure(figsize=(WIDTH * columns, HEIGHT * rows + 0.4), layout="constrained")
+        figure.suptitle(title)
+        for place, draw in enumerate(panels, 1):
+            axes = figure.add_subplot(rows, columns, place, sharex=figure.axes[0] if place > 1 else None)
+            mark_epochs(axes, curves.epochs)
+            draw(axes)
+            axes.set_xlabel("step")
+            axes.legend(loc="best")
+        file = io.BytesIO()
+        metadata = {"Date": None, "Creator": "mtlkit"} if format == "svg" else {"Software": "mtlkit"}
+        figure.savefig(file, format=format, dpi=DOTS_PER_INCH, metadata=metadata)
+    return file.getvalue()
+
+
+def panels_of(curves: Curves, span: int | None) -> list[Draw]:
+    """What each panel draws."""
+    panels: list[Draw] = [partial(draw_task, task=task, span=span) for task in curves.tasks]
+    scored = [task for task in curves.tasks if task.scores]
+    if scored:
+        panels.append(partial(draw_scores, tasks=scored))
+    for name, one in curves.guards.items():
+        panels.append(partial(draw_series, series=one, span=span, title=f"guard {name}", unit="loss"))
+    if curves.gradient_norm:
+        norm = "gradient norm before clipping"
+        panels.append(partial(draw_series, series=curves.gradient_norm, span=span, title=norm, unit="L2 norm"))
+    return panels
+
+
+def draw_task(axes: Axes, task: TaskCurves, span: int | None) -> None:
+    draw_series(axes, task.train, span, task.task, "loss", "train")
+    if task.validation:
+        axes.plot(task.validation.steps, task.validation.values, "o", color=VALIDATION, label="validation")
+
+
+def draw_series(axes: Axes, series: Series, span: int | None, title: str, unit: str, name: str = "every step") -> None:
+    """A line as it was, faint, and smoothed, strong."""
+    if series:
+        axes.plot(series.steps, series.values, color=TRAIN, alpha=FAINT, linewidth=0.8, label=name)
+        smoothed = series.smoothed(span)
+        axes.plot(smoothed.steps, smoothed.values, color=TRAIN, linewidth=1.8, label=f"{name}, smoothed")
+    axes.set_title(title)
+    axes.set_ylabel(unit)
+
+
+def draw_scores(axes: Axes, tasks: Sequence[TaskCurves]) -> None:
+    """The main metric of each task, by which the best epoch is chosen."""
+    colours = (TRAIN, VALIDATION, *OTHERS)
+    for place, task in enumerate(tasks):
+        colour, marker = colours[place % len(colours)], MARKERS[place // len(colours) % len(MARKERS)]
+        name = f"{task.task}: {METRICS.get(task.metric, task.metric)}"
+        axes.plot(task.scores.steps, task.scores.values, color=colour, marker=marker, label=name)
+    axes.set_title("validation scores")
+    axes.set_ylabel("score (1 is best)")
+
+
+def mark_epochs(axes: Axes, epochs: Sequence[int]) -> None:
+    """A thin line where each epoch ended, where these are few."""
+    for step in epochs if len(epochs) <= MOST_EPOCHS else ():
+        axes.axvline(step, color="#cccccc", linewidth=0.6, zorder=0)

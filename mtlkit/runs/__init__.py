@@ -1,0 +1,1 @@
+"""Folders of runs, checkpoints, caches, locks and atomic files."""

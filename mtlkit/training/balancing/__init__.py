@@ -1,0 +1,1 @@
+"""How losses and gradients of tasks are weighted."""

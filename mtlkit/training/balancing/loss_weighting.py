@@ -1,0 +1,197 @@
+"""How the losses of tasks are weighed against each other. One small class a method; those on gradients: `gradient_balancing.py`.
+
+What a method learns is no weight of the model: it is trained here, by an Adam of its own and without weight decay, on the
+numbers that a step has anyway.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from mtlkit.config.architecture import Kind, TaskSpec
+from mtlkit.training.accumulation import mean_of
+from mtlkit.training.balancing.plain_numbers import Learned, Means, softmax
+from mtlkit.training.losses import of_tasks
+
+Weights = Mapping[str, float | Tensor]
+State = dict[str, Any]  # plain JSON
+
+EPSILON = 1e-8  # keeps logarithms and quotients of losses finite
+
+
+class Balance:
+    """The sum of the losses, each times the weight of its task, and the base of what changes those weights.
+
+    A step runs `backward` for each piece of work, then `settle`; where it is taken, `learn` follows. `compares`: learning
+    needs the losses of the same texts after the step, too.
+    """
+
+    compares: ClassVar[bool] = False
+
+    def __init__(self, fixed: Mapping[str, float] | None = None) -> None:
+        self.fixed = fixed or {}
+        self.epoch = Means()  # of the weights that steps had since the epoch began
+        self._applied: list[Weights] = []
+
+    def weights(self, losses: Mapping[str, Tensor]) -> Weights:
+        """What the loss of each task is multiplied by, given those of a piece of work."""
+        return {name: self.fixed.get(name, 1.0) for name in losses}
+
+    def backward(self, losses: Mapping[str, Tensor], shares: Mapping[str, float]) -> None:
+        """Adds to the gradients what a piece of work gives. `shares` are the parts of the step's losses, by name, that its
+        losses are: a half where a task is in two pieces of the step."""
+        weights = self.weights(of_tasks(losses))
+        add_up([weights.get(name, 1.0) * shares[name] * loss for name, loss in losses.items()])
+        self._applied.append(weights)
+
+    def settle(self) -> Weights:
+        """Ends the gradient of a step. Gives the weight that each of its tasks had, the mean over its pieces."""
+        applied, self._applied = self._applied, []
+        return mean_of(applied)
+
+    def learn(self, losses: Mapping[str, float], after: Mapping[str, float], weights: Mapping[str, float]) -> None:
+        """After a step: its losses by task; those of the same texts now, if the method compares; what `settle` gave."""
+        self.epoch.add(weights)
+
+    def end_epoch(self) -> None:
+        """Forgets the weights of the epoch that ends."""
+        self.epoch = Means()
+
+    def shown(self) -> dict[str, float]:
+        """The weight of each task, the mean over the steps since the epoch began."""
+        return self.epoch.of_each()
+
+    def state(self) -> State:
+        """All that `load` needs to go on as if nothing had been between."""
+        return {"epoch": asdict(self.epoch)}
+
+    def load(self, state: State) -> None:
+        self.epoch = Means(**state["epoch"])
+
+
+def add_up(terms: Iterable[Tensor]) -> None:
+    """Adds the gradient of a sum. All that a loss depends on may be frozen for a while: then it gives none."""
+    found = [term for term in terms if term.requires_grad]
+    if found:
+        torch.stack(found).sum().backward()  # type: ignore[no-untyped-call]
+
+
+class Learning(Balance):
+    """A number a task that is learned; a step moves those of the tasks that it holds."""
+
+    rate: ClassVar[float]
+
+    def __init__(self, tasks: Iterable[str]) -> None:
+        super().__init__()
+        self.learned = {name: Learned() for name in tasks}
+
+    def state(self) -> State:
+        return {**super().state(), "learned": {name: asdict(one) for name, one in self.learned.items()}}
+
+    def load(self, state: State) -> None:
+        super().load(state)
+        self.learned = {name: Learned(**one) for name, one in state["learned"].items()}
+
+
+class Uncertainty(Learning):
+    """Homoscedastic uncertainty (Kendall, Gal & Cipolla 2018): sum_k a_k exp(-s_k) L_k + s_k / 2 with s_k the log variance of
+    task k, learned from 0 on. a_k is 1 for a cross-entropy (there equation 10) and 1/2 for a squared error (equation 7)."""
+
+    rate = 0.01
+
+    def __init__(self, kinds: Mapping[str, Kind]) -> None:
+        super().__init__(kinds)
+        self.factors = {name: 0.5 if kind == "regression" else 1.0 for name, kind in kinds.items()}
+
+    def weights(self, losses: Mapping[str, Tensor]) -> Weights:
+        return {name: self._weight(name) for name in losses}
+
+    def _weight(self, name: str) -> float:
+        return self.factors[name] * math.exp(-self.learned[name].value)
+
+    def learn(self, losses: Mapping[str, float], after: Mapping[str, float], weights: Mapping[str, float]) -> None:
+        super().learn(losses, after, weights)
+        for name, loss in losses.items():
+            self.learned[name].move(0.5 - self._weight(name) * loss, self.rate)
+
+
+class DWA(Balance):
+    """Dynamic weight average (Liu, Johns & Davison 2019): w_k = K exp(r_k / T) / sum_i exp(r_i / T), T = 2, with r_k the mean
+    loss of task k in the last epoch over that in the one before. 1 in the first two epochs."""
+
+    temperature = 2.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses = Means()
+        self.ended: list[dict[str, float]] = []
+
+    def weights(self, losses: Mapping[str, Tensor]) -> Weights:
+        if len(self.ended) < 2:
+            return dict.fromkeys(losses, 1.0)
+        before, last = self.ended
+        shares = softmax({name: last[name] / (before[name] + EPSILON) / self.temperature for name in last if name in before})
+        return {name: len(shares) * shares[name] if name in shares else 1.0 for name in losses}
+
+    def learn(self, losses: Mapping[str, float], after: Mapping[str, float], weights: Mapping[str, float]) -> None:
+        super().learn(losses, after, weights)
+        self.losses.add(losses)
+
+    def end_epoch(self) -> None:
+        super().end_epoch()
+        self.ended = [*self.ended, self.losses.of_each()][-2:]
+        self.losses = Means()
+
+    def state(self) -> State:
+        return {**super().state(), "losses": asdict(self.losses), "ended": self.ended}
+
+    def load(self, state: State) -> None:
+        super().load(state)
+        self.losses, self.ended = Means(**state["losses"]), list(state["ended"])
+
+
+class FAMO(Learning):
+    """Fast adaptive multitask optimization (Liu, Feng, Stone & Liu 2023): all losses should fall at the same rate.
+
+    The gradient is that of c sum_k z_k log L_k, where z = softmax(xi) and c = 1 / sum_k (z_k / L_k) stands still. Then
+    xi <- xi - rate (J' (log L - log L') + 0.001 xi), by Adam, with L' the losses of the same texts after the step and J the
+    Jacobian of the softmax. That takes a forward pass more, and no backward pass.
+    """
+
+    compares = True
+    rate = 0.025
+    decay = 0.001  # pulls xi to 0; a part of the method
+
+    def weights(self, losses: Mapping[str, Tensor]) -> Weights:
+        shares = self._shares(losses)
+        parts = {name: shares[name] / (loss.detach() + EPSILON) for name, loss in losses.items()}
+        total = torch.stack(list(parts.values())).sum()
+        return {name: part / total for name, part in parts.items()}
+
+    def _shares(self, names: Iterable[str]) -> dict[str, float]:
+        return softmax({name: self.learned[name].value for name in names})
+
+    def learn(self, losses: Mapping[str, float], after: Mapping[str, float], weights: Mapping[str, float]) -> None:
+        super().learn(losses, after, weights)
+        if not all(map(math.isfinite, after.values())):  # the next step stops, or its texts are others
+            return
+        shares = self._shares(losses)
+        fallen = {name: math.log((loss + EPSILON) / (after[name] + EPSILON)) for name, loss in losses.items()}
+        mean = sum(shares[name] * fallen[name] for name in losses)
+        for name in losses:
+            one = self.learned[name]
+            one.move(shares[name] * (fallen[name] - mean) + self.decay * one.value, self.rate)
+
+
+def normalized(spec: TaskSpec) -> float:
+    """The weight that puts a loss in units of that of knowing nothing: 1 / log C for C classes, 1 / log 2 for labels that are
+    each there or not, 1 for regression, whose squared error counts in units of the labels' spread already."""
+    if spec.kind == "regression":
+        return 1.0
+    return 1 / math.log(2 if spec.kind == "multi-label" else max(2, spec.outputs))

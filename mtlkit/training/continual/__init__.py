@@ -1,0 +1,1 @@
+"""Keeping what a model knew: guards, limits, the model at the start."""

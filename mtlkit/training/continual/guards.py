@@ -1,0 +1,206 @@
+"""Guards: penalties that hold a training near what its start had learned. One small class each.
+
+A guard is made once, from what stands when the training begins, and adds a loss to every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mtlkit.config.numbers import finite
+from mtlkit.errors import UsageError, listed, suggest
+from mtlkit.inference.compute import Compute
+from mtlkit.inference.encoding import encode_all
+from mtlkit.inference.fast import fastest
+from mtlkit.model.heads import Head
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.training.continual.fisher import add_fisher
+from mtlkit.training.freezing.features import Vectors
+from mtlkit.training.objectives.base import HeadObjective, Objective
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What guards are made from: the model before its first step; the weights that train at some time; the objectives that
+    train, and those that are watched; the heads that the start brought and that stay as they are."""
+
+    model: MultiTaskModel
+    trainable: frozenset[str]
+    trained: Mapping[str, Objective]
+    watched: Mapping[str, HeadObjective]
+    known: frozenset[str]
+    compute: Compute
+    seed: int
+
+    @property
+    def old_heads(self) -> list[str]:
+        """Tasks whose heads the start brought and that don't train."""
+        return [name for name in self.model.tasks if name in self.known and name not in self.trained]
+
+    def started(self) -> dict[str, nn.Parameter]:
+        """The weights that train and hold something learned: of the backbone, and of heads that the start brought."""
+        fresh = tuple(f"heads.{name}." for name in self.model.tasks if name not in self.known)
+        return {name: one for name, one in self.trainable_weights().items() if not name.startswith(fresh)}
+
+    def trainable_weights(self) -> dict[str, nn.Parameter]:
+        return {name: one for name, one in self.model.named_parameters() if name in self.trainable}
+
+
+class Guard(Protocol):
+    """`loss` is added to that of every step. `form` is how it is written; `replaces_decay`: no weight is decayed towards zero
+    besides."""
+
+    form: ClassVar[str]
+    replaces_decay: ClassVar[bool]
+
+    def loss(self, vectors: Vectors) -> Tensor:
+        """Of the model as it stands, and of the vectors of the texts of a step."""
+        ...
+
+
+class Anchored:
+    """A quadratic pull of weights towards where they started: strength / 2 * sum_i importance_i (w_i - w0_i)^2."""
+
+    def __init__(self, weights: Mapping[str, nn.Parameter], strength: float, importance: Mapping[str, Tensor] | None = None):
+        self.strength, self.importance = strength, importance
+        self.weights = dict(weights)
+        self.anchors = {name: weight.detach().clone() for name, weight in weights.items()}
+
+    def loss(self) -> Tensor:
+        total = next(iter(self.anchors.values())).new_zeros(())
+        for name, weight in self.weights.items():
+            if weight.requires_grad:  # what is frozen for a while stands where it started
+                squares = (weight - self.anchors[name]).square()
+                total = total + (squares if self.importance is None else squares * self.importance[name]).sum()
+        return self.strength / 2 * total
+
+
+class L2SP:
+    """L2-SP (Li, Grandvalet & Davoine 2018): alpha / 2 |w - w0|^2 over what started trained, beta / 2 |w|^2 over new heads.
+
+    It stands in place of weight decay, as there.
+    """
+
+    form: ClassVar[str] = "l2sp[:ALPHA[:BETA]]"
+    replaces_decay: ClassVar[bool] = True
+
+    def __init__(self, beginning: Beginning, alpha: float = 0.03, beta: float = 0.01) -> None:
+        started = beginning.started()
+        self.pull, self.beta = Anchored(started, alpha), beta
+        self.fresh = [one for name, one in beginning.trainable_weights().items() if name not in started]
+
+    def loss(self, vectors: Vectors) -> Tensor:
+        total = self.pull.loss()
+        for weight in self.fresh:
+            total = total + self.beta / 2 * weight.square().sum()
+        return total
+
+
+class LwF:
+    """Learning without Forgetting (Li & Hoiem 2017): on the new texts, each old head should go on saying what it said at the
+    start. alpha * sum over old heads of KL(softmax(z0 / T) | softmax(z / T)), whose gradient is that of their cross-entropy.
+
+    The counterparts for other kinds: the same of each label's sigmoid; the squared error in units of the labels' spread. Old
+    heads stay frozen here, so that all of it falls to the backbone. Needs no old data.
+    """
+
+    form: ClassVar[str] = "lwf[:ALPHA[:T]]"
+    replaces_decay: ClassVar[bool] = False
+
+    def __init__(self, beginning: Beginning, alpha: float = 1.0, temperature: float = 2.0) -> None:
+        self.model, self.alpha, self.temperature = beginning.model, alpha, temperature
+        model, compute = beginning.model.eval(), beginning.compute
+        fast = fastest(model, compute)
+        self.said: dict[str, dict[str, Tensor]] = {}
+        for name, objective in beginning.trained.items():
+            vectors = encode_all(fast, objective.train.encoded, compute)
+            with torch.no_grad():
+                self.said[name] = {head: model.head(head)(vectors).float() for head in beginning.old_heads}
+
+    def loss(self, vectors: Vectors) -> Tensor:
+        terms = [
+            len(rows) * drift(self.model.head(head), before[torch.from_numpy(rows).to(texts.device)], texts, self.temperature)
+            for name, (texts, rows) in vectors.items()
+            for head, before in self.said.get(name, {}).items()
+        ]
+        texts = sum(len(rows) for name, (_, rows) in vectors.items() if name in self.said)
+        if not terms:  # a step of rehearsal alone
+            return next(iter(vectors.values()))[0].new_zeros(())
+        return self.alpha * torch.stack(terms).sum() / texts
+
+
+def drift(head: Head, before: Tensor, vectors: Tensor, temperature: float) -> Tensor:
+    """How far a head's outputs on these vectors, (N, D), are from those before, (N, outputs); 0 where they agree."""
+    now = head(vectors).float()
+    if head.spec.kind == "classification":
+        return functional.kl_div(
+            functional.log_softmax(now / temperature, -1),
+            functional.log_softmax(before / temperature, -1),
+            log_target=True,
+            reduction="batchmean",
+        )
+    if head.spec.kind == "multi-label":
+        target = torch.sigmoid(before / temperature)
+        least = functional.binary_cross_entropy_with_logits(before / temperature, target)
+        return functional.binary_cross_entropy_with_logits(now / temperature, target) - least
+    return functional.mse_loss(now / head.spec.spread, before / head.spec.spread)
+
+
+class EWC:
+    """Elastic weight consolidation (Kirkpatrick et al. 2017): strength / 2 * sum_i F_i (w_i - w0_i)^2, F the diagonal of the
+    Fisher information of the watched tasks at the start (`fisher.py`), added up over them."""
+
+    form: ClassVar[str] = "ewc[:LAMBDA]"
+    replaces_decay: ClassVar[bool] = False
+
+    def __init__(self, beginning: Beginning, strength: float = 1000.0) -> None:
+        started = beginning.started()
+        importance = {name: torch.zeros_like(weight) for name, weight in started.items()}
+        for objective in beginning.watched.values():
+            add_fisher(importance, started, objective, beginning.compute, beginning.seed)
+        self.pull = Anchored(started, strength, importance)
+
+    def loss(self, vectors: Vectors) -> Tensor:
+        return self.pull.loss()
+
+
+GUARDS: dict[str, type[L2SP | LwF | EWC]] = {"l2sp": L2SP, "lwf": LwF, "ewc": EWC}
+
+
+@dataclass(frozen=True)
+class GuardChoice:
+    """A guard asked for, with its numbers; those not given are the guard's own."""
+
+    name: str
+    numbers: tuple[float, ...] = ()
+
+    def make(self, beginning: Beginning) -> Guard:
+        return GUARDS[self.name](beginning, *self.numbers)
+
+
+def parse_guards(texts: Iterable[str]) -> tuple[GuardChoice, ...]:
+    """`["l2sp:0.1", "lwf"]` as choices. Raises UsageError."""
+    found: dict[str, GuardChoice] = {}
+    for text in texts:
+        name, *numbers = text.split(":")
+        forms = [guard.form for guard in GUARDS.values()]
+        if name not in GUARDS:
+            raise UsageError(f"--guard {text}: no such guard; there are {listed(forms)}{suggest(name, GUARDS)}")
+        form = GUARDS[name].form
+        if name in found:
+            raise UsageError(f"--guard {name} is given twice; leave one out")
+        if len(numbers) > form.count(":") or not all(map(_positive, numbers)):
+            raise UsageError(f"--guard {text}: write {form}, with numbers above 0")
+        found[name] = GuardChoice(name, tuple(map(float, numbers)))
+    return tuple(found.values())
+
+
+def _positive(text: str) -> bool:
+    value = finite(text)
+    return value is not None and value > 0

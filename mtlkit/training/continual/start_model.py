@@ -1,0 +1,121 @@
+"""What is remembered of the start of a training, so that its end can be held against it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtlkit.data.datasets.corpus import sample_passages
+from mtlkit.data.datasets.task_data import TaskData
+from mtlkit.data.encoded import Encoded
+from mtlkit.evaluation.forgetting import ForgettingReport, TaskChange, backward_transfer, task_change
+from mtlkit.evaluation.metrics import main_metric, score
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.weight_names import level, parts_of
+from mtlkit.training.evaluator import Judge
+from mtlkit.training.objectives.base import HeadObjective
+
+PROBES = 100
+
+
+def probe_texts() -> list[str]:
+    """About 100 fixed texts, spread over both samples inside the package."""
+    passages = sample_passages()
+    return passages[:: len(passages) // PROBES]
+
+
+class Memory:
+    """Keeps what the start knew: the outputs of every known head on its validation rows, a copy of the weights on the CPU
+    (those of new heads aside), the vectors of the probe texts, and the scores of every stage.
+
+    Built before training, from a model on the compute device and its judge; `known` are the tasks whose heads the start
+    brought. Leaves the model in evaluation mode, as `report` does.
+    """
+
+    def __init__(self, model: MultiTaskModel, known: Mapping[str, HeadObjective], probes: Encoded, judge: Judge) -> None:
+        self.known, self.probes, self.judge = known, probes, judge
+        self.outputs = self._outputs()
+        self.vectors = self._vectors()
+        self.weights = {
+            name: weight.detach().to("cpu", copy=True)
+            for name, weight in model.named_parameters()
+            if not name.startswith("heads.") or name.split(".")[1] in known
+        }
+        self.columns: dict[str, dict[str, float | None]] = {}
+        self.add("before", self._scores(self.outputs))
+
+    def add(self, stage: str, scores: Mapping[str, float | None]) -> None:
+        """Notes the main metric of each task at a stage (`epoch 3`). The stage before training is noted already."""
+        self.columns[stage] = dict(scores)
+
+    def report(self, model: MultiTaskModel, after: Mapping[str, float | None]) -> ForgettingReport:
+        """Holds the model, as it is now, against the start. `after` gives the main metric of each task that was trained or
+        watched; known ones are measured anew. May be asked again at any time."""
+        self.judge.moved()
+        outputs = self._outputs()
+        columns = {**self.columns, "after": {**after, **self._scores(outputs)}}
+        tasks = [name for name in model.tasks if any(name in column for column in columns.values())]
+        changes = tuple(self._change(name, outputs[name]) for name in tasks if name in self.known)
+        cosines = cosines_of(self.vectors, self._vectors())
+        return ForgettingReport(
+            tuple(columns),
+            {name: tuple(column.get(name) for column in columns.values()) for name in tasks},
+            {name: main_metric(model.tasks[name]) for name in tasks},
+            changes,
+            backward_transfer(changes),
+            distances(self.weights, dict(model.named_parameters())),
+            float(cosines.mean()) if len(cosines) else None,
+            float(cosines.min()) if len(cosines) else None,
+            len(cosines),
+        )
+
+    def _outputs(self) -> dict[str, NDArray[np.float32]]:
+        return {name: one.outputs(self.judge.vectors(name)) for name, one in self.known.items()}
+
+    def _vectors(self) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = self.judge.encode(self.probes).cpu().numpy()
+        return found
+
+    def _scores(self, outputs: Mapping[str, NDArray[np.float32]]) -> dict[str, float | None]:
+        return {name: self._score(one.task, outputs[name]) for name, one in self.known.items()}
+
+    @staticmethod
+    def _score(task: TaskData, outputs: NDArray[np.float32]) -> float | None:
+        found: float | None = score(task.spec, outputs, task.validation.labels)[main_metric(task.spec)]
+        return found
+
+    def _change(self, name: str, outputs: NDArray[np.float32]) -> TaskChange:
+        found = (column.get(name) for column in self.columns.values())
+        best = max((one for one in found if one is not None), default=None)
+        task = self.known[name].task
+        return task_change(task.spec, task.validation.labels, self.outputs[name], outputs, best)
+
+
+def distances(start: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[str, float | None]:
+    """How far each part that the start had has moved, from the embeddings upwards: |w - w0| / |w0|; None where w0 is all zeros
+    and w is not."""
+    parts = sorted(parts_of(start).items(), key=lambda item: level(item[0]))
+    return {part: _distance([(start[name], now[name]) for name in names]) for part, names in parts}
+
+
+@torch.no_grad()
+def _distance(weights: list[tuple[Tensor, Tensor]]) -> float | None:
+    squares = [(_square(new.detach().cpu() - old), _square(old)) for old, new in weights]
+    moved, length = (sum(column) ** 0.5 for column in zip(*squares, strict=True))
+    return moved / length if length else None if moved else 0.0
+
+
+def _square(weight: Tensor) -> float:
+    return float(torch.linalg.vector_norm(weight, dtype=torch.float64)) ** 2
+
+
+def cosines_of(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Cosine of each pair of rows, (N,): 1 where both are the same, 0 where one alone is all zeros."""
+    one, other = left.astype(np.float64), right.astype(np.float64)
+    lengths = np.sqrt((one**2).sum(1) * (other**2).sum(1))
+    found = np.clip((one * other).sum(1) / np.where(lengths > 0, lengths, 1.0), -1.0, 1.0)
+    return np.where((one == other).all(1), 1.0, found)

@@ -1,0 +1,1 @@
+"""Gradients and conflicts, measured while training."""

@@ -1,0 +1,1 @@
+"""Which parameters train, when, and what is cached of frozen layers."""

@@ -1,0 +1,125 @@
+"""Freezing carried out and proved: no gradient, no dropout inside, equal digests before and after."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from itertools import takewhile
+
+from torch import Tensor
+
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.weight_names import part_of, parts_of
+from mtlkit.training.events import Part
+from mtlkit.training.freezing.rules import Freezing, prefix_of
+
+
+def apply_freeze(model: MultiTaskModel, frozen: frozenset[str]) -> None:
+    """Takes frozen weights out of training: no gradient, so no optimizer and no weight decay touches them."""
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(name not in frozen)
+
+
+def training_mode(model: MultiTaskModel, frozen: frozenset[str]) -> None:
+    """Dropout on, but not inside a part that is frozen with all that it has."""
+    model.train()
+    for part, weights in parts_of(name for name, _ in model.named_parameters()).items():
+        if frozen.issuperset(weights):
+            model.part(part).eval()
+
+
+def prefix_depth(names: Iterable[str], never: frozenset[str]) -> int:
+    """How many blocks of a model with weights of these names are frozen, from the lowest up and together with all that lies below
+    them, where `never` never trains; 0 where the embeddings train."""
+    parts = parts_of(names)
+    if not never.issuperset(parts["embeddings"]):
+        return 0
+    blocks = sum(part.startswith("layers:") for part in parts)
+    return sum(takewhile(bool, (never.issuperset(parts[f"layers:{block}"]) for block in range(blocks))))
+
+
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the names and bytes of weights."""
+    total = hashlib.sha256()
+    for name, weight in sorted(weights.items()):
+        total.update(name.encode())
+        total.update(weight.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
+
+
+class PartTable:
+    """The parts of a model, and the proof that what never trains has not changed.
+
+    What is frozen, or learns at a rate of its own, inside a backbone that trains stands below it, in rows of its own.
+    `multiples` are the rates of weights as multiples of the peak `rate`.
+    """
+
+    def __init__(
+        self, model: MultiTaskModel, freezing: Freezing, never: frozenset[str], rate: float, multiples: Mapping[str, float]
+    ) -> None:
+        self.model, self.freezing, self.never, self.rate, self.multiples = model, freezing, never, rate, multiples
+        names = [name for name, _ in model.named_parameters()]
+        backbone = [name for name in names if name.startswith(prefix_of("backbone"))]
+        self.staged = len(freezing.states) > 1 or len({multiples[name] for name in backbone}) > 1
+        partly = 0 < len(never.intersection(backbone)) < len(backbone)
+        self.rows = {"backbone": backbone}
+        for part, weights in parts_of(names).items():
+            if part.startswith("head:") or self.staged or (partly and never.intersection(weights)):
+                self.rows[part] = weights
+        self.before = self._digests()
+        self.each = self._tensors(self.never)  # so that a difference can be traced to a tensor
+
+    def _digests(self) -> dict[str, str]:
+        """Of what never trains, part by part; a backbone that trains in part has none as a whole."""
+        found = {}
+        state = self.model.state_dict()
+        for part, weights in self.rows.items():
+            kept = self.never.intersection(weights)
+            if kept and (part != "backbone" or len(kept) == len(weights)):
+                found[part] = digest({name: state[name] for name in kept})
+        return found
+
+    def _tensors(self, names: Iterable[str]) -> dict[str, str]:
+        state = self.model.state_dict()
+        return {name: digest({name: state[name]}) for name in names}
+
+    def _changed(self, part: str) -> tuple[str, ...]:
+        """The tensors of a part that should be as they were and are not."""
+        now = self._tensors(self.never.intersection(self.rows[part]))
+        return tuple(sorted(name for name, found in now.items() if found != self.each[name]))
+
+    def parts(self, frozen: frozenset[str], *, final: bool = False) -> tuple[Part, ...]:
+        """A row a part: its parameters, those that train now, digests; where stages differ, its rate and since when it trains."""
+        after = self._digests() if final else {}
+        sizes = {name: weight.numel() for name, weight in self.model.named_parameters()}
+        return tuple(
+            Part(
+                part,
+                sum(sizes[name] for name in weights),
+                sum(sizes[name] for name in weights if name not in frozen),
+                self.before.get(part),
+                after.get(part),
+                *(self._stage(part, weights) if self.staged else (None, "")),
+                self._changed(part) if after.get(part) != self.before.get(part) and final else (),
+            )
+            for part, weights in self.rows.items()
+        )
+
+    def _stage(self, part: str, weights: Iterable[str]) -> tuple[float | None, str]:
+        own = [name for name in weights if name not in self.never]
+        rates = {self.multiples[name] for name in own}
+        rate = self.rate * rates.pop() if len(rates) == 1 and part != "backbone" else None
+        return rate, self.freezing.begins(own) if own and part != "backbone" else ""
+
+
+def multiples_of(model: MultiTaskModel, head_rate: float, layer_decay: float) -> dict[str, float]:
+    """The rate of each weight as a multiple of the backbone's peak: `head_rate` for heads; each block's is `layer_decay` times
+    lower than that of the block above, and the embeddings' than that of the first block (discriminative rates: Howard & Ruder
+    2018)."""
+    layers = len(model.backbone.blocks)
+    found = {}
+    for name, _ in model.named_parameters():
+        part = part_of(name)
+        below = layers if part == "embeddings" else layers - 1 - int(part[7:]) if part.startswith("layers:") else 0
+        found[name] = head_rate if part.startswith("head:") else layer_decay**-below
+    return found

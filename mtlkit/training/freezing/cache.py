@@ -1,0 +1,142 @@
+"""What a frozen backbone gives for texts is worked out once: their vectors, or the states of their tokens at some block.
+
+It is kept in memory as far as that reaches, and beyond in files beside the runs, where another training with the same backbone
+and data finds it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtlkit.data.batching import cut_by_tokens
+from mtlkit.data.encoded import Encoded
+from mtlkit.inference.compute import Compute
+from mtlkit.inference.encoding import encode_all, states_all
+from mtlkit.inference.engine import Array
+from mtlkit.inference.fast import Encodes, fastest
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.weight_names import part_of
+from mtlkit.training.freezing.apply import digest
+from mtlkit.training.freezing.cache_files import OnDisk, kept_rows, megabytes
+from mtlkit.training.freezing.features import InMemory, OfTokens, Store
+from mtlkit.training.freezing.rules import prefix_of
+
+FORMAT = 2  # raised when what is stored changes
+PART_BYTES = 2**27  # of rows that are in memory before they are written
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was kept for each task, and what there is to say of it: texts, bytes, the files that hold what memory does not, and
+    for how many texts such a file was there already."""
+
+    stores: dict[str, Store] = field(default_factory=dict)
+    texts: int = 0
+    size: int = 0
+    files: tuple[Path, ...] = ()
+    found: int = 0
+
+    @property
+    def where(self) -> str:
+        """`12.0 MB in memory`, `3,100.5 MB, partly in runs/.cache`."""
+        if not self.files:
+            return f"{megabytes(self.size)} in memory"
+        partly = "partly " if len(self.files) < len(self.stores) else ""
+        return f"{megabytes(self.size)}, {partly}in {self.files[0].parent.parent}"
+
+    @property
+    def said(self) -> str:
+        """Where it is, and for how many texts it was there already."""
+        return f"{self.where} ({self.found:,} texts found there)" if self.found else self.where
+
+
+def keep_vectors(model: MultiTaskModel, encoded: Mapping[str, Encoded], compute: Compute, place: Path | None, limit: int) -> Kept:
+    """The vectors of the texts of each task, of a backbone that is wholly frozen: for `KeptVectors`.
+
+    The tasks with the fewest bytes stay in memory, up to `limit` bytes in all; the others go into files under `place` (None: all
+    stay in memory). Puts the model into evaluation mode. Raises UsageError where files cannot be written.
+    """
+    return _keep(_Frozen(model, compute, None), encoded, place, limit)
+
+
+def keep_states(
+    model: MultiTaskModel, encoded: Mapping[str, Encoded], compute: Compute, place: Path | None, limit: int, depth: int
+) -> Kept:
+    """What block `depth` reads of every token, of a backbone that is frozen below it: for `UpperBackbone`. As `keep_vectors`."""
+    return _keep(_Frozen(model, compute, depth), encoded, place, limit)
+
+
+class _Frozen:
+    """The part of a backbone that never trains: all of it, or what lies below block `depth`. Packed only where it is run."""
+
+    def __init__(self, model: MultiTaskModel, compute: Compute, depth: int | None) -> None:
+        self.model, self.compute, self.depth = model.eval(), compute, depth
+
+    @cached_property
+    def fast(self) -> Encodes:
+        return fastest(self.model, self.compute)
+
+    def rows(self, encoded: Encoded) -> int:
+        return len(encoded) if self.depth is None else len(encoded.ids)
+
+    def encode(self, encoded: Encoded) -> Tensor:
+        """(N, D), or (T, D)."""
+        if self.depth is None:
+            return encode_all(self.fast, encoded, self.compute)
+        return states_all(self.fast, encoded, self.compute, self.depth)
+
+    def parts(self, encoded: Encoded) -> Iterator[Array]:
+        """The same in parts of about PART_BYTES."""
+        sizes = np.ones(len(encoded), np.int64) if self.depth is None else encoded.lengths
+        for rows in cut_by_tokens(np.arange(len(encoded)), sizes, PART_BYTES // (4 * self.model.dim)):
+            yield self.encode(encoded.between(int(rows[0]), int(rows[-1]) + 1)).cpu().numpy()
+
+    @cached_property
+    def identity(self) -> str:
+        """All of the model and the machine that decides a vector."""
+        below = {"embeddings", *(f"layers:{block}" for block in range(self.depth or 0))}
+        weights = {
+            name: weight
+            for name, weight in self.model.state_dict().items()
+            if name.startswith(prefix_of("backbone")) and (self.depth is None or part_of(name) in below)
+        }
+        architecture = replace(self.model.backbone.architecture, dropout=0.0, family=None)
+        machine = f"{self.compute.precision} {self.compute.device.type} torch {torch.__version__}"
+        return f"{FORMAT} {digest(weights)} {architecture} {self.depth} {machine}"
+
+    def key(self, encoded: Encoded) -> str:
+        """SHA-256 over the identity and the tokens."""
+        total = hashlib.sha256(f"{self.identity} {encoded.ids.dtype}".encode())
+        total.update(encoded.ids.tobytes())
+        total.update(encoded.offsets.tobytes())
+        if encoded.skip and self.depth is None:  # states of tokens do not depend on what is pooled
+            total.update(f"skip {encoded.skip}".encode())
+        return total.hexdigest()
+
+
+def _keep(frozen: _Frozen, encoded: Mapping[str, Encoded], place: Path | None, room: int) -> Kept:
+    sizes = {name: 4 * frozen.model.dim * frozen.rows(each) for name, each in encoded.items()}
+    stores: dict[str, Store] = {}
+    files: list[Path] = []
+    found = 0
+    for name in sorted(sizes, key=lambda name: sizes[name]):
+        each = encoded[name]
+        if place is None or sizes[name] <= room:
+            room -= sizes[name]
+            store: Store = InMemory(frozen.encode(each))
+        else:
+            shape = (frozen.rows(each), frozen.model.dim)
+            rows, path, there = kept_rows(place, frozen.key(each), shape, lambda each=each: frozen.parts(each))  # type: ignore[misc]
+            store = OnDisk(rows, frozen.compute.device)
+            files.append(path)
+            found += there * len(each)
+        stores[name] = store if frozen.depth is None else OfTokens(store, each)
+    return Kept(stores, sum(map(len, encoded.values())), sum(sizes.values()), tuple(files), found)

@@ -1,0 +1,1 @@
+"""What a task or a vector is trained for."""

@@ -1,0 +1,166 @@
+"""Objectives that shape the vectors themselves, without a head: distillation, pairs, similarity.
+
+Each takes `widths`: the lengths to which vectors may be cut later (Matryoshka representation learning, Kusupati et al. 2022),
+the whole one among them. The loss is the mean over all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from mtlkit.config.training import DistillLoss
+from mtlkit.data.batching import Rows
+from mtlkit.data.datasets.pair_data import PairTexts, TargetTexts
+from mtlkit.evaluation.metrics import correlations, rounded
+
+MATRIX_TEXTS = 1000  # of the validation texts, those whose cosines are compared with the teacher's
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors at length 1, in fp32."""
+    return functional.normalize(vectors.float(), dim=-1)
+
+
+def cosines_of(left: Tensor, right: Tensor) -> Tensor:
+    """Cosines of all of one side with all of the other, (left, right), in fp32 whatever the training is in: at a temperature of
+    0.05, the third digit of a cosine counts."""
+    with torch.autocast(left.device.type, enabled=False):
+        return unit(left) @ unit(right).T
+
+
+def over_widths(widths: Sequence[int], loss: Callable[[int], Tensor]) -> Tensor:
+    return torch.stack([loss(width) for width in widths]).mean()
+
+
+class Distill:
+    """The vectors of a teacher.
+
+    `vector`: 1 - cosine to the teacher's vector, which is half the squared distance of both at length 1. `matrix`: the mean
+    squared difference of the cosines of all pairs in a batch from the teacher's. `both`: their sum, the second times
+    MATRIX_WEIGHT.
+    """
+
+    kind, metric, head = "distill", "spearman", None
+    MATRIX_WEIGHT = 10.0  # brings the squared differences, of order 0.01, to the size of the other loss
+
+    def __init__(self, train: TargetTexts, validation: TargetTexts, loss: DistillLoss, widths: Sequence[int]) -> None:
+        self.train, self.validation, self.by, self.widths = train, validation, loss, widths
+
+    def loss(self, vectors: Tensor, rows: Rows) -> Tensor:
+        return self._loss(vectors, torch.from_numpy(self.train.targets[rows]).to(vectors.device))
+
+    def _loss(self, vectors: Tensor, targets: Tensor) -> Tensor:
+        def at(width: int) -> Tensor:
+            ours, theirs = vectors[:, :width], targets[:, :width]
+            loss = vectors.new_zeros((), dtype=torch.float32)
+            if self.by != "matrix":
+                loss = loss + (1 - (unit(ours) * unit(theirs)).sum(-1)).mean()
+            if self.by != "vector":
+                loss = loss + self.MATRIX_WEIGHT * functional.mse_loss(cosines_of(ours, ours), cosines_of(theirs, theirs))
+            return loss
+
+        return over_widths(self.widths, at)
+
+    def untaught(self, rows: Rows) -> int:
+        return 0
+
+    @torch.no_grad()
+    def evaluate(self, vectors: Tensor) -> dict[str, Any]:
+        """`spearman`: of the cosines of all pairs of some texts with the teacher's."""
+        targets = torch.from_numpy(self.validation.targets).to(vectors.device)
+        parts = list(zip(torch.split(vectors, MATRIX_TEXTS), torch.split(targets, MATRIX_TEXTS), strict=True))
+        above = np.triu_indices(len(parts[0][0]), 1)
+        ours, theirs = (cosines_of(side, side).cpu().numpy()[above] for side in parts[0])
+        loss = sum(float(self._loss(*part)) * len(part[0]) for part in parts) / len(vectors)
+        found = correlations(rounded(ours), theirs, "cosines", "cosines of the teacher")
+        undefined = {"undefined": {"spearman": found["undefined"]["spearman"]}} if "undefined" in found else {}
+        return {"loss": loss, "spearman": found["spearman"], **undefined}
+
+
+class Pairs:
+    """Two texts that belong together, among all others of the batch (in-batch negatives: Henderson et al. 2017).
+
+    Cross-entropy over the cosines of a batch divided by `temperature`, in both directions (symmetric, as in CLIP: Radford et
+    al. 2021). A text that stands in the batch more than once is no negative of its partner.
+    """
+
+    kind, metric, head = "pairs", "accuracy", None
+
+    def __init__(self, train: PairTexts, validation: PairTexts, temperature: float, widths: Sequence[int]) -> None:
+        self.train, self.validation, self.temperature, self.widths = train, validation, temperature, widths
+
+    def loss(self, vectors: Tensor, rows: Rows) -> Tensor:
+        first, second, pairs = halves(vectors, rows)
+        same = torch.from_numpy(self.train.same(pairs)).to(vectors.device)
+        return over_widths(self.widths, lambda width: self._loss(first[:, :width], second[:, :width], same))
+
+    def _loss(self, first: Tensor, second: Tensor, same: Tensor) -> Tensor:
+        logits = (cosines_of(first, second) / self.temperature).masked_fill(same, float("-inf"))
+        right = torch.arange(len(logits), device=logits.device)
+        return (functional.cross_entropy(logits, right) + functional.cross_entropy(logits.T, right)) / 2
+
+    def untaught(self, rows: Rows) -> int:
+        return int(self.train.alone(rows).sum())
+
+    @torch.no_grad()
+    def evaluate(self, vectors: Tensor) -> dict[str, Any]:
+        """`accuracy`: of the texts that have a competitor, for how many their partner is the nearest of all that could be."""
+        rows = np.arange(len(self.validation))
+        first, second = vectors[: len(rows)], vectors[len(rows) :]
+        same = torch.from_numpy(self.validation.same(rows)).to(vectors.device)
+        cosines = cosines_of(first, second).masked_fill(same, float("-inf"))
+        hits = (cosines.argmax(1) == torch.arange(len(rows), device=vectors.device)).cpu().numpy()
+        judged = hits[~self.validation.alone(rows)]
+        loss = float(self._loss(first, second, same))
+        if not len(judged):
+            reason = f"no two of the {len(rows):,} validation pairs are without a text in common"
+            return {"loss": loss, "accuracy": None, "undefined": {"accuracy": reason}}
+        return {"loss": loss, "accuracy": float(judged.mean(dtype=np.float32))}
+
+
+class Similarity:
+    """A score for two texts, by their cosine: CoSENT (Su 2022), log(1 + sum of exp(SCALE * (cos_i - cos_j))) over all i, j of the
+    batch whose scores say that j is the more alike. Only the order of scores counts, not their range."""
+
+    kind, metric, head = "similarity", "spearman", None
+    SCALE = 20.0
+
+    def __init__(self, train: PairTexts, validation: PairTexts, widths: Sequence[int]) -> None:
+        self.train, self.validation, self.widths = train, validation, widths
+
+    def loss(self, vectors: Tensor, rows: Rows) -> Tensor:
+        first, second, pairs = halves(vectors, rows)
+        scores = torch.from_numpy(self.train.scores[pairs]).to(vectors.device)
+        return over_widths(self.widths, lambda width: self._loss(first[:, :width], second[:, :width], scores))
+
+    def _loss(self, first: Tensor, second: Tensor, scores: Tensor) -> Tensor:
+        cosines = self.SCALE * (unit(first) * unit(second)).sum(-1)
+        wrong = (cosines[:, None] - cosines[None, :])[scores[:, None] < scores[None, :]]
+        return torch.cat([wrong.new_zeros(1), wrong]).logsumexp(0)
+
+    def untaught(self, rows: Rows) -> int:
+        return 0 if np.ptp(self.train.scores[rows]) else len(rows)
+
+    @torch.no_grad()
+    def evaluate(self, vectors: Tensor) -> dict[str, Any]:
+        """Pearson's and Spearman's correlation of the cosines of all pairs with their scores."""
+        count, scores = len(self.validation), self.validation.scores
+        first, second = vectors[:count], vectors[count:]
+        cosines = rounded((unit(first) * unit(second)).sum(-1).cpu().numpy())
+        loss = self._loss(first, second, torch.from_numpy(scores).to(vectors.device))
+        return {"loss": float(loss), **correlations(cosines, scores, "cosines", "scores")}
+
+
+def halves(vectors: Tensor, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Rows]:
+    """The vectors of the first and of the second texts of a batch, pair by pair, and which pairs they are."""
+    order = np.argsort(rows)  # all first texts come before all second ones
+    count = len(rows) // 2
+    sorted_vectors = vectors[torch.from_numpy(order).to(vectors.device)]
+    return sorted_vectors[:count], sorted_vectors[count:], rows[order[:count]]

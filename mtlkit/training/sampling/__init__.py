@@ -1,0 +1,1 @@
+"""Which rows form a step, of which task."""

@@ -1,0 +1,135 @@
+"""Which task trains on which rows at each step.
+
+A piece of work maps each task of the step to its rows. Every task has a stream of its own, which reshuffles when it runs out
+and goes on; where a stream stands is one number, its cursor.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from itertools import islice
+
+import numpy as np
+
+from mtlkit.config.schedules import EpochLength, ScheduleChoice, check_epoch_length, parse_epoch_length, parse_schedule
+from mtlkit.data.batching import Plan, Rows
+from mtlkit.training.sampling.coverage import Coverage
+from mtlkit.training.sampling.orders import Order, Ordering, Terms, ordering
+
+Piece = dict[str, Rows]
+
+
+class Stream:
+    """The batches of one task, epoch after epoch, from number `cursor` on, which counts those handed out."""
+
+    def __init__(self, plan: Plan, cursor: int = 0) -> None:
+        self.plan = plan
+        self.cursor = self._place = cursor
+        self._epoch = 0
+        self._batches = plan.epoch(0)
+        while self._place > len(self._batches):
+            self._place -= len(self._batches)
+            self._epoch += 1
+            self._batches = plan.epoch(self._epoch)
+
+    def next(self) -> Rows:
+        if self._place == len(self._batches):
+            self._epoch, self._place = self._epoch + 1, 0
+            self._batches = self.plan.epoch(self._epoch)
+        rows = self._batches[self._place]
+        self._place += 1
+        self.cursor += 1
+        return rows
+
+
+def make_plans(
+    lengths: Mapping[str, np.ndarray[tuple[int], np.dtype[np.int64]]],
+    batch_tokens: int,
+    seed: int,
+    classes: Mapping[str, Rows] | None = None,
+    texts: Mapping[str, Rows] | None = None,
+) -> dict[str, Plan]:
+    """A plan a task. The task with the longest texts gets the whole budget of tokens, the others so much of it that a
+    batch holds as many texts: otherwise short texts would be seen several times as often. Of a task in `classes`, which gives
+    the class of each of its rows, every class is drawn equally often. Of pairs, `texts`, (2, N), numbers those of each row."""
+    means = {name: float(values.mean()) for name, values in lengths.items()}
+    longest = max(means.values())
+    budgets = {name: max(1, round(batch_tokens * mean / longest)) for name, mean in means.items()}
+    return {
+        name: Plan(values, budgets[name], seed, name, (classes or {}).get(name), (texts or {}).get(name))
+        for name, values in lengths.items()
+    }
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How the batches of the tasks follow each other; all of it depends on the plans, the schedule and the epoch alone.
+
+    `shares` are of tasks that are only rehearsed: they give so many batches for each of a trained task's (on average, where
+    the tasks are drawn); one of each epoch at least. Raises UsageError where an epoch cannot hold a batch of each task.
+    """
+
+    plans: Mapping[str, Plan]
+    schedule: ScheduleChoice | str = "round-robin"
+    shares: Mapping[str, Fraction] = field(default_factory=dict)
+    epoch_by: EpochLength | str = "longest"
+
+    def __post_init__(self) -> None:
+        check_epoch_length(self.choice, self.length, len(self.plans))
+
+    @property
+    def choice(self) -> ScheduleChoice:
+        return parse_schedule(self.schedule) if isinstance(self.schedule, str) else self.schedule
+
+    @property
+    def length(self) -> EpochLength:
+        return parse_epoch_length(self.epoch_by) if isinstance(self.epoch_by, str) else self.epoch_by
+
+    @cached_property
+    def order(self) -> Ordering:
+        """The tasks of each piece of work, by epoch."""
+        passes = {name: len(plan.epoch(0)) for name, plan in self.plans.items()}
+        rows = {name: len(plan.lengths) for name, plan in self.plans.items()}
+        seed = next(iter(self.plans.values())).seed
+        return ordering(Terms(passes, rows, self.shares, self.length, seed), self.choice)
+
+    @cached_property
+    def _first(self) -> Order:
+        return self.order(0)
+
+    @property
+    def steps(self) -> int:
+        """Pieces of work of an epoch, the same number in each: optimiser steps, unless the gradients of several are
+        accumulated."""
+        return len(self._first)
+
+    @property
+    def rounds(self) -> int:
+        """Batches of the task that gives the most in the first epoch; where the tasks take turns, its rounds."""
+        return max(self.batches.values())
+
+    def planned(self, epoch: int) -> Counter[str]:
+        """How many batches each task gives in an epoch, the first of which is 0."""
+        return Counter(name for names in (self.order(epoch) if epoch else self._first) for name in names)
+
+    @property
+    def batches(self) -> Counter[str]:
+        """How many batches each task gives in the first epoch."""
+        return self.planned(0)
+
+    def work(self, epochs: int, start: int = 0, order: Ordering | None = None) -> Iterator[Piece]:
+        """The pieces of so many epochs, but for the first `start`. `order` stands in place of the mix's own; that of an epoch is
+        asked for when the epoch begins."""
+        pieces = (names for epoch in range(epochs) for names in (order or self.order)(epoch))
+        cursors = Counter(name for names in islice(pieces, start) for name in names)
+        streams = {name: Stream(plan, cursors[name]) for name, plan in self.plans.items()}
+        for names in pieces:
+            yield {name: streams[name].next() for name in names}
+
+    def coverage(self) -> Coverage:
+        """Books for the rows of its tasks, still empty."""
+        return Coverage({name: len(plan.lengths) for name, plan in self.plans.items()})

@@ -1,0 +1,163 @@
+"""The order of tasks within an epoch. One class a kind of schedule; an order is a pure function of seed and epoch."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import count, islice
+from math import ceil, floor
+from typing import Protocol
+
+from mtlkit.config.schedules import EpochLength, ScheduleChoice
+from mtlkit.seeding import generator
+
+# the tasks of each piece of work of an epoch, which is an optimiser step unless several are accumulated
+Order = tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What an order is made from: batches of one pass and rows of each task, in the order of their turns; the shares of those
+    that are only rehearsed; how long an epoch is."""
+
+    passes: Mapping[str, int]
+    rows: Mapping[str, int]
+    shares: Mapping[str, Fraction]
+    length: EpochLength
+    seed: int
+
+    @property
+    def trained(self) -> list[str]:
+        return [name for name in self.passes if name not in self.shares]
+
+    def until(self, passes: Mapping[str, Fraction | int]) -> Fraction | int:
+        """The largest of the trained tasks' figures, or the smallest, as the length of an epoch asks."""
+        choose = min if self.length.name == "shortest" else max
+        return choose(passes[name] for name in self.trained)
+
+
+class Ordering(Protocol):
+    """One class a kind of schedule."""
+
+    def __call__(self, epoch: int) -> Order: ...
+
+
+class Rounds:
+    """A round holds a batch of each task: one step after another (`round-robin`), or all in one step (`joint`).
+
+    A rehearsed task takes part in its share of the rounds, spread evenly; in one of each epoch at least. So many steps an epoch
+    may end in the middle of a round: the next epoch then goes on with the next turn, so that none comes short.
+    """
+
+    def __init__(self, terms: Terms, *, joint: bool) -> None:
+        self.terms, self.joint = terms, joint
+        self.turns = terms.length.name == "steps" and not joint
+
+    @cached_property
+    def rounds(self) -> int:
+        """Those of an epoch; where it ends in mid-round, those that it holds for certain."""
+        length = self.terms.length
+        if length.name == "steps":
+            return length.pieces if self.joint else max(1, length.pieces // len(self.terms.passes))
+        return int(self.terms.until(self.terms.passes))
+
+    @cached_property
+    def parts(self) -> dict[str, Fraction | int]:
+        """In which part of the rounds each task is."""
+        shares = {name: max(share, Fraction(1, self.rounds)) for name, share in self.terms.shares.items()}
+        return {name: shares.get(name, 1) for name in self.terms.passes}
+
+    def round(self, place: int) -> tuple[str, ...]:
+        return tuple(name for name, part in self.parts.items() if floor((place + 1) * part) > floor(place * part))
+
+    def __call__(self, epoch: int) -> Order:
+        if self.turns:
+            return self._turns(epoch * self.terms.length.pieces)
+        return self._whole
+
+    @cached_property
+    def _whole(self) -> Order:
+        """An epoch of whole rounds, the same every time."""
+        rounds = tuple(self.round(place) for place in range(self.rounds))
+        return rounds if self.joint else tuple((name,) for names in rounds for name in names)
+
+    def _turns(self, first: int) -> Order:
+        """An epoch of turns, which begins with turn `first` of the training."""
+        start = bisect_right(range(first + 1), first, key=self._turns_before) - 1
+        turns = ((name,) for place in count(start) for name in self.round(place))
+        skipped = first - self._turns_before(start)
+        return tuple(islice(turns, skipped, skipped + self.terms.length.pieces))
+
+    def _turns_before(self, place: int) -> int:
+        return sum(floor(place * part) for part in self.parts.values())
+
+
+class Blocks:
+    """The batches of round-robin, but all of one task before any of the next: for comparison, as nothing else differs."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.turns, self.places = Rounds(terms, joint=False), list(terms.passes)
+
+    def __call__(self, epoch: int) -> Order:
+        return tuple(sorted(self.turns(epoch), key=lambda names: self.places.index(names[0])))
+
+
+class Drawn:
+    """Tasks in random order, task t in a part p_t ~ min(n_t, cap)^(1 / T) of the steps, n_t its rows (jiant: Pruksachatkun et
+    al. 2020; MaChAmp: van der Goot et al. 2021, whose alpha is 1 / T). T = 1 is in proportion to the rows, a large T evens out.
+
+    The parts are not left to chance: every epoch has the counts nearest to them, one batch a task at least, and only their
+    order is drawn. With B_t batches of one pass, an epoch has as many steps as the largest B_t / p_t (`longest`: all rows of
+    all tasks are seen), or as the smallest (`shortest`: all of one task are). A rehearsed task has its share of what a trained
+    one has on average.
+    """
+
+    def __init__(self, terms: Terms, schedule: ScheduleChoice) -> None:
+        self.terms, self.schedule = terms, schedule
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """Steps of each task in an epoch."""
+        terms, weights = self.terms, self._weights()
+        rehearsed = {name: share / len(terms.trained) for name, share in terms.shares.items()}  # where all parts add up to 1
+        if terms.length.name == "steps":
+            return apportion(weights | rehearsed, terms.length.pieces)
+        steps = ceil(terms.until({name: terms.passes[name] / weight for name, weight in weights.items()}))
+        steps = max(steps, len(weights))
+        return apportion(weights, steps) + Counter({name: max(1, floor(steps * part)) for name, part in rehearsed.items()})
+
+    def _weights(self) -> dict[str, Fraction]:
+        """p_t of the tasks that are trained. Roots are rounded, so that the cube root of 64 is 4."""
+        sizes = {name: min(self.terms.rows[name], self.schedule.cap or self.terms.rows[name]) for name in self.terms.trained}
+        roots = {name: Fraction(round(size ** (1 / self.schedule.temperature), 9)) for name, size in sizes.items()}
+        return {name: root / sum(roots.values()) for name, root in roots.items()}
+
+    def __call__(self, epoch: int) -> Order:
+        names = [name for name in self.terms.passes for _ in range(self.counts[name])]
+        return tuple((names[place],) for place in generator(self.terms.seed, "order of tasks", epoch).permutation(len(names)))
+
+
+def apportion(weights: Mapping[str, Fraction], seats: int) -> Counter[str]:
+    """Whole numbers that add up to `seats`, in proportion to the weights by largest remainder (Hamilton's method), each 1 at
+    least: who would have none takes one from who has most. Needs a seat for each."""
+    total = sum(weights.values())
+    quotas = {name: seats * weight / total for name, weight in weights.items()}
+    counts = Counter({name: floor(quota) for name, quota in quotas.items()})
+    by_remainder = sorted(quotas, key=lambda name: counts[name] - quotas[name])
+    counts.update(by_remainder[: seats - counts.total()])
+    for name in weights:
+        if not counts[name]:
+            counts[max(counts, key=lambda other: counts[other])] -= 1
+            counts[name] = 1
+    return counts
+
+
+def ordering(terms: Terms, schedule: ScheduleChoice) -> Ordering:
+    """The order that a schedule means."""
+    if schedule.drawn:
+        return Drawn(terms, schedule)
+    return Blocks(terms) if schedule.name == "sequential" else Rounds(terms, joint=schedule.name == "joint")

@@ -1,0 +1,100 @@
+"""Which step of a training takes which pieces of work: epochs of a mix, of which tasks may drop out on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from math import ceil
+
+from mtlkit.training.accumulation import group_sizes
+from mtlkit.training.sampling.mixture import Mix, Piece
+from mtlkit.training.sampling.orders import Order
+
+
+class Timetable:
+    """`epochs` epochs of a mix, with `accumulate` pieces of work in a step of the optimiser.
+
+    A task that has `left` gives no batches from the epoch noted there on (0 is the first): its turns fall away, so that such
+    epochs may be shorter. Whatever is asked of epochs to come holds as long as no other task leaves.
+    """
+
+    def __init__(self, mix: Mix, epochs: int, accumulate: int) -> None:
+        self.mix, self.epochs, self.accumulate = mix, epochs, accumulate
+        self.left: dict[str, int] = {}
+        self._whole = mix.steps
+        self._pieces: dict[tuple[int, frozenset[str]], int] = {}
+
+    def gone(self, epoch: int) -> frozenset[str]:
+        """The tasks that are out of the mix in an epoch."""
+        return frozenset(name for name, since in self.left.items() if epoch >= since)
+
+    def order(self, epoch: int) -> Order:
+        """The tasks of each piece of work of an epoch."""
+        order = self.mix.order(epoch)
+        if not (gone := self.gone(epoch)):
+            return order
+        there = (tuple(name for name in names if name not in gone) for names in order)
+        return tuple(names for names in there if names)
+
+    def planned(self, epoch: int) -> Counter[str]:
+        """How many batches each task gives in an epoch."""
+        return Counter(name for names in self.order(epoch) for name in names)
+
+    def sizes(self, epoch: int) -> list[int]:
+        """How many pieces each step of an epoch takes."""
+        return group_sizes(self.pieces(epoch), self.accumulate)
+
+    def pieces(self, epoch: int) -> int:
+        """Pieces of work of an epoch. Remembered, as it is asked for at every step."""
+        gone = frozenset(self.gone(epoch))
+        if not gone:
+            return self._whole
+        if (epoch, gone) not in self._pieces:
+            self._pieces[epoch, gone] = len(self.order(epoch))
+        return self._pieces[epoch, gone]
+
+    def length(self, epoch: int) -> int:
+        """Steps of an epoch."""
+        return ceil(self.pieces(epoch) / self.accumulate)
+
+    @property
+    def full(self) -> int:
+        """Steps of an epoch with all tasks."""
+        return ceil(self._whole / self.accumulate)
+
+    @property
+    def steps(self) -> int:
+        """Those of the whole training."""
+        return self.begin(self.epochs)
+
+    def begin(self, epoch: int) -> int:
+        """The step, from 0, at which an epoch begins."""
+        whole = min([epoch, *self.left.values()])
+        return whole * self.full + sum(self.length(one) for one in range(whole, epoch))
+
+    def locate(self, step: int) -> tuple[int, int]:
+        """The epoch of a step, both from 0, and the step's place in it."""
+        epoch = min([step // self.full, *self.left.values()])
+        place = step - epoch * self.full
+        while (length := self.length(epoch)) and place >= length:  # 0 where no task is left
+            epoch, place = epoch + 1, place - length
+        return epoch, place
+
+    def position(self, step: int) -> float:
+        """Where a step stands in a training whose epochs are all full: what the learning rate follows."""
+        if not self.left:
+            return step
+        epoch, place = self.locate(step)
+        return (epoch + place / self.length(epoch)) * self.full
+
+    def work(self, start: int = 0) -> Iterator[Piece]:
+        """The pieces of work from step `start` on."""
+        epoch, place = self.locate(start)
+        first = sum(self.pieces(one) for one in range(epoch)) + sum(self.sizes(epoch)[:place])
+        return self.mix.work(self.epochs, first, self.order)
+
+    def takes(self, start: int = 0) -> Iterator[int]:
+        """How many of them each step takes."""
+        first, place = self.locate(start)
+        for epoch in range(first, self.epochs):
+            yield from self.sizes(epoch)[place:] if epoch == first else self.sizes(epoch)

@@ -1,0 +1,223 @@
+"""Trains a model towards its objectives, epoch by epoch, and keeps the best weights. Shared by every command but `pretrain`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from mtlkit.config.task_training import TaskTrainingOptions
+from mtlkit.data.encoded import Encoded
+from mtlkit.inference.compute import Compute
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.training.balancing.make_balance import make_balance
+from mtlkit.training.checkpointing import Saver
+from mtlkit.training.continual.forgetting_limit import Bound
+from mtlkit.training.continual.guards import Beginning, Guard
+from mtlkit.training.continual.start_model import Memory
+from mtlkit.training.evaluator import Judge, trained_weights
+from mtlkit.training.events import BestOfTask, Chosen, Event, Forgetting, Note, Parts
+from mtlkit.training.freezing.apply import PartTable, apply_freeze, multiples_of, prefix_depth
+from mtlkit.training.freezing.cache import keep_states, keep_vectors
+from mtlkit.training.freezing.features import KeptVectors, UpperBackbone, VectorsOf, WholeBackbone
+from mtlkit.training.freezing.rules import prefix_of
+from mtlkit.training.freezing.schedule import Frozen
+from mtlkit.training.metrics_log import Books, Ledger
+from mtlkit.training.objectives.base import HeadObjective, Objective
+from mtlkit.training.objectives.contrastive import Pairs
+from mtlkit.training.objectives.router import take_router, teach_router
+from mtlkit.training.plan import Regime
+from mtlkit.training.rng import RandomState
+from mtlkit.training.sampling.mixture import Mix, make_plans
+from mtlkit.training.sampling.steps import Timetable
+from mtlkit.training.state_dict import Snapshot, copy_into
+from mtlkit.training.task_losses import TaskLosses
+from mtlkit.training.trainer import Course
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a training computes and writes: its log; where what is worked out once may be kept on disk (None: nowhere); the
+    tokens of some fixed texts, by which it tells what became of what the start knew (None: it does not); what saves its states
+    (None: nothing), and `keeps`: the last one is saved, too. Where it has `begun` before, it goes on from there; `extended`: past
+    what had been its end."""
+
+    compute: Compute
+    log: TextIO
+    cache: Path | None = None
+    probe: Encoded | None = None
+    saver: Saver | None = None
+    keeps: bool = False
+    begun: Snapshot | None = None
+    extended: bool = False
+
+
+class Fit:
+    """One training. A watched task is evaluated, not trained; where it is rehearsed, its batches train all but its head."""
+
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        objectives: Mapping[str, Objective],
+        regime: Regime,
+        options: TaskTrainingOptions,
+        surroundings: Surroundings,
+    ) -> None:
+        self.compute, self.surroundings = surroundings.compute, surroundings
+        model.to(self.compute.device)
+        self.random = RandomState(model, self.compute.device, options.seed)
+        self.model, self.objectives, self.regime, self.options = model, objectives, regime, options
+        self.labelled = {name: one for name, one in objectives.items() if isinstance(one, HeadObjective)}
+        self.routes, self.said = take_router(model, list(self.labelled), regime.router)
+        self.known = {name: one for name, one in self.labelled.items() if name in regime.known}
+        self.trained = regime.trained(objectives)
+        self.watched = {name: one for name, one in objectives.items() if name not in self.trained}
+        self.mixed = {name: one for name, one in objectives.items() if name in self.trained or name in regime.rehearsed}
+        self.idle = idle_heads(model, self.trained)
+        self.never = regime.freezing.always | self.idle
+        self.lengths = {name: objective.train.lengths for name, objective in self.mixed.items()}
+        mixing = regime.mixing
+        texts = {name: objective.train.pairs for name, objective in self.mixed.items() if isinstance(objective, Pairs)}
+        plans = make_plans(self.lengths, options.batch_tokens, options.seed, regime.classes, texts)
+        mix = Mix(plans, mixing.schedule, regime.rehearsed, mixing.epoch_by)
+        self.timetable = Timetable(mix, options.epochs, options.accumulate)
+        self.balance = make_balance(mixing.balance, model, list(self.mixed), mixing.balance_on, self.random.cpu)
+        self.guards = self._make_guards()
+        self.frozen = Frozen(regime.freezing, self.idle)
+        self.frozen.go_to(model, 0, 0)
+        self.multiples = multiples_of(model, options.head_rate, options.layer_lr_decay)
+        self.table = PartTable(model, regime.freezing, self.never, options.learning_rate, self.multiples)
+
+    def _make_guards(self) -> dict[str, Guard]:
+        apply_freeze(self.model, self.never)  # what is thawed later on is guarded, too
+        trainable = frozenset(name for name, _ in self.model.named_parameters()) - self.never
+        old = {name: one for name, one in self.known.items() if name in self.watched}
+        common = (self.regime.known, self.compute, self.options.seed)
+        beginning = Beginning(self.model, trainable, self.trained, old, *common)
+        return {choice.name: choice.make(beginning) for choice in self.regime.guards}
+
+    def events(self) -> Iterator[Event]:
+        """Trains in place, leaves the best weights in the model and yields what happens."""
+        yield Parts(self.table.parts(self.frozen.weights))
+        if self.said:
+            yield Note(self.said, warning=True)
+        probe = self.surroundings.probe
+        whole = self.regime.freezing.keeps("backbone")
+        vectors_of = yield from self._vectors_of(whole)
+        self.judge = Judge(self.model, self.objectives, self.compute, whole)
+        memory = Memory(self.model, self.known, probe, self.judge) if probe is not None else None
+        books = Books(self.trained, self.timetable, self.balance, self.regime.mixing)
+        ledger = Ledger(self.model, self.judge, books, self.never, self.surroundings.log, memory)
+        course = self._course(ledger, vectors_of)
+        if begun := self.surroundings.begun:
+            course.load(begun, extended=self.surroundings.extended)
+        else:
+            yield from self._plan()
+            if self.watched or self.known:
+                yield ledger.epoch(0, 0)
+        yield from course.events()
+        if saver := self.surroundings.saver:
+            self._end(course, saver)
+        bests = ledger.bests
+        assert bests.best is not None
+        assert bests.chosen is not None
+        self.model.load_state_dict(bests.best.weights, strict=False)
+        self.model.eval()
+        yield Parts(self.table.parts(self.frozen.weights, final=True))
+        if self.routes:
+            yield Note(teach_router(self.model, self.labelled, self.compute, self.options.seed))
+        if memory:
+            yield Forgetting(memory.report(self.model, bests.best.scores))
+        yield Chosen(bests.chosen)
+        if len(bests.tasks) > 1:
+            each = (f"{name} {one.rank} in epoch {one.epoch}" for name, one in bests.tasks.items())
+            yield Note(f"each task at its best: {', '.join(each)}; the weights kept are those of epoch {bests.chosen.epoch}")
+        for name, one in bests.tasks.items():
+            yield BestOfTask(name, one.rank.score, one.epoch, one.step, one.weights)
+        yield Note(ledger.seen())
+        yield from (Note(text, warning=True) for text in ledger.taught_nothing())
+
+    def _end(self, course: Course, saver: Saver) -> None:
+        """The training is over; its last weights are put back should it have to be saved once more."""
+        last = trained_weights(self.model, self.never)
+
+        def snapshot() -> Snapshot:
+            copy_into(dict(self.model.named_parameters()), last)
+            return course.snapshot()
+
+        saver.ended(course.stand.step, snapshot)
+        if self.surroundings.keeps:
+            saver.save(course.stand.step, course.snapshot(complete=True))
+
+    def _plan(self) -> Iterator[Note]:
+        """What an epoch holds of each task."""
+        timetable = self.timetable
+        if len(self.mixed) < 2:
+            return
+        planned, plans = timetable.planned(0), timetable.mix.plans
+        passes = {name: planned[name] / len(plan.epoch(0)) for name, plan in plans.items()}
+        words = (f"{name} {planned[name]:,} batches ({times:.2g} times each row)" for name, times in passes.items())
+        yield Note(f"an epoch is planned as {timetable.full:,} steps: {', '.join(words)}")
+
+    def _course(self, ledger: Ledger, vectors_of: VectorsOf) -> Course:
+        losses = TaskLosses(self.mixed, vectors_of, self.guards)
+        return Course(
+            self.model,
+            self.timetable,
+            losses,
+            self.balance,
+            ledger,
+            self.frozen,
+            self.options,
+            self.compute,
+            multiples=self.multiples,
+            bound=self._bound(),
+            random=self.random,
+            saver=self.surroundings.saver,
+        )
+
+    def _bound(self) -> Bound | None:
+        points = self.regime.max_forgetting
+        if points is None:
+            return None
+        return Bound(self.model, self.watched, points, self.timetable.full, self.never, self.judge)
+
+    def _vectors_of(self, whole: bool) -> Generator[Event, None, VectorsOf]:
+        """How steps come by vectors. Backbone `whole` frozen: every training text is encoded once, and the heads train on the
+        vectors. With `--cache-prefix`, what lies below the first block that trains is run once."""
+        encoded = {name: objective.train.encoded for name, objective in self.mixed.items()}
+        limit = int(self.options.cache_memory * 2**30)
+        place = self.surroundings.cache
+        if whole:
+            kept = keep_vectors(self.model, encoded, self.compute, place, limit)
+            judged = sum(len(one.validation.encoded) for one in self.objectives.values())
+            yield Note(
+                f"the backbone is frozen: {kept.texts + judged:,} texts were encoded once, the heads train on their vectors"
+                f"{f', kept as {kept.said}' if kept.files else ''}"
+            )
+            return KeptVectors(kept.stores)
+        depth = prefix_depth(self.regime.freezing.weights, self.never) if self.options.cache_prefix else 0
+        if depth:
+            kept = keep_states(self.model, encoded, self.compute, place, limit, depth)
+            yield Note(f"what is frozen up to layers:{depth - 1} was run once on {kept.texts:,} texts: {kept.said}")
+            return UpperBackbone(self.model, self.mixed, self.compute.device, kept.stores, depth)
+        return WholeBackbone(self.model, self.mixed, self.compute.device)
+
+
+def idle_heads(model: MultiTaskModel, trained: Mapping[str, Objective]) -> frozenset[str]:
+    """The weights of heads that nothing trains: they stay as they are."""
+    used = {objective.head for objective in trained.values()}
+    idle = tuple(prefix_of(f"head:{task}") for task in model.tasks if f"head:{task}" not in used)
+    return frozenset(name for name, _ in model.named_parameters() if name.startswith(idle))
+
+
+def fit(
+    model: MultiTaskModel,
+    objectives: Mapping[str, Objective],
+    regime: Regime,
+    options: TaskTrainingOptions,
+    surroundings: Surroundings,
+) -> Iterator[Event]:
+    """Trains `model` in place and yields what happens; the last Epoch with `best` is the one whose weights stay."""
+    return Fit(model, objectives, regime, options, surroundings).events()

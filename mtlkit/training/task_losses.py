@@ -1,0 +1,31 @@
+"""The losses of one step: of the objectives that it holds, and of the guards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mtlkit.training.continual.guards import Guard
+from mtlkit.training.events import GUARD
+from mtlkit.training.freezing.features import VectorsOf
+from mtlkit.training.losses import Losses
+from mtlkit.training.objectives.base import Objective
+from mtlkit.training.sampling.mixture import Piece
+
+
+class TaskLosses:
+    """Maps a piece of work to a loss an objective, by way of the vectors of its texts, and one a guard (`guard:NAME`)."""
+
+    def __init__(
+        self, objectives: Mapping[str, Objective], vectors_of: VectorsOf, guards: Mapping[str, Guard] | None = None
+    ) -> None:
+        self.objectives, self.vectors_of, self.guards = objectives, vectors_of, guards or {}
+
+    def __call__(self, piece: Piece) -> Losses:
+        vectors = self.vectors_of(piece)
+        losses = {name: self.objectives[name].loss(*found) for name, found in vectors.items()}
+        losses |= {f"{GUARD}{name}": guard.loss(vectors) for name, guard in self.guards.items()}
+        return Losses(losses, {name: texts for name, (texts, _) in vectors.items()})
+
+    def describe(self, piece: Piece) -> str:
+        """Which rows a step holds, for the error about a loss that is not finite."""
+        return "; ".join(f"rows {', '.join(map(str, rows))} of '{name}'" for name, rows in piece.items())

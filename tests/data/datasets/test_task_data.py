@@ -1,0 +1,123 @@
+"""Tables with a head's label map as tokens and arrays, and tasks that are almost too small to train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.training import TrainMtlOptions
+from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.marks import Label
+from mtlkit.data.datasets.task_data import prepare, prepare_task
+from mtlkit.data.tokenization.tokenizer import TextEncoder
+from mtlkit.errors import DataError
+from mtlkit.recipes.train_mtl import train_mtl
+
+LONG = "The otter sleeps near the barn. " * 20
+SPEC = TaskSpec("task", "classification", ("b", "a"))
+
+
+def test_rows_keep_their_texts_and_labels(text_encoder: TextEncoder) -> None:
+    table = Table(["The otter", "A saw", ""], ["a", "b", "a"])
+    texts = prepare(SPEC, table, text_encoder)
+    assert texts.labels.tolist() == [1, 0, 1]
+    assert texts.rows.tolist() == [0, 1, 2]
+    assert texts.encoded.ids.tolist() == text_encoder.encode(table.texts).ids.tolist()
+    assert not texts.unseen
+    assert len(texts) == 3
+
+
+def test_label_unseen_in_training_is_counted_apart(text_encoder: TextEncoder) -> None:  # fault 26
+    table = Table([LONG, "The otter", LONG, "A saw", LONG], ["new", "a", "b", "newer", "new"])
+    texts = prepare(SPEC, table, text_encoder)
+    assert texts.unseen == {"new": 2, "newer": 1}
+    assert texts.rows.tolist() == [1, 2]
+    assert texts.labels.tolist() == [1, 0]
+    assert texts.encoded.ids.tolist() == text_encoder.encode(["The otter", LONG]).ids.tolist()
+    assert texts.encoded.truncated == 1  # of the rows that are kept
+
+
+def test_table_with_unseen_labels_only_is_explained(text_encoder: TextEncoder) -> None:  # fault 26
+    with pytest.raises(
+        DataError, match="task 'task': no row has a label that the head knows; the data has 'x', 'y', the head knows 'b', 'a'"
+    ):
+        prepare(SPEC, Table(["one", "two"], ["x", "y"]), text_encoder)
+
+
+@pytest.mark.parametrize(
+    ("labels", "way"),
+    [
+        (["A", "B"], "specify fold=yes$"),
+        (["a ", "b"], ""),
+        ([" a"], "specify strip=yes$"),
+        ([" A"], "specify strip=yes and fold=yes$"),
+    ],
+)
+def test_labels_in_another_spelling_are_told_how_to_join(text_encoder: TextEncoder, labels: list[Label], way: str) -> None:
+    texts = [f"text {label}" for label in labels]
+    if not way:
+        assert len(prepare(SPEC, Table(texts, labels), text_encoder)) == 1
+        return
+    with pytest.raises(DataError, match=f"no row has a label that the head knows; .*{way}"):
+        prepare(SPEC, Table(texts, labels), text_encoder)
+
+
+def test_order_of_labels_in_a_file_does_not_matter(text_encoder: TextEncoder) -> None:  # fault 27
+    table = Table(["one", "two", "three"], ["a", "b", "a"])
+    turned = Table(table.texts[::-1], table.labels[::-1])
+    assert prepare(SPEC, table, text_encoder).labels.tolist() == prepare(SPEC, turned, text_encoder).labels.tolist()[::-1]
+
+
+def test_truncated_texts_are_counted(text_encoder: TextEncoder) -> None:  # fault 29
+    train, validation = Table(["short", LONG, LONG * 500, "short"], ["a", "b", "a", "b"]), Table(["short"], ["a"])
+    task = prepare_task(SPEC, "a.csv", train, validation, text_encoder)
+    assert task.train.encoded.truncated == 2
+    assert task.name == "task"
+
+
+def test_fingerprint_tells_every_change_of_the_data(text_encoder: TextEncoder) -> None:
+    def fingerprint(texts: list[str], labels: list[Any]) -> str:
+        task = prepare_task(SPEC, "a.csv", Table(texts, labels), Table(["x"], ["a"]), text_encoder)
+        assert task.fingerprint["source"] == "a.csv"
+        assert task.fingerprint["train"]["rows"] == len(texts)
+        assert task.fingerprint["validation"]["rows"] == 1
+        digest: str = task.fingerprint["train"]["sha256"]
+        return digest
+
+    original = fingerprint(["one", "two"], ["a", "b"])
+    assert fingerprint(["one", "two"], ["a", "b"]) == original
+    changed = [(["one", "two."], ["a", "b"]), (["one", "two"], ["b", "a"]), (["two", "one"], ["a", "b"]), (["one"], ["a"])]
+    assert len({original, *(fingerprint(*change) for change in changed)}) == 5
+
+
+def trained(tmp_path: Path, rows: list[tuple[str, str]], **options: Any) -> dict[str, Any]:
+    """Metrics of a tiny model trained from scratch on these rows."""
+    (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    shape: dict[str, Any] = {"layers": 1, "dim": 16, "heads": 1, "vocab_size": 300, "max_length": 16, "epochs": 1}
+    source = [f"small={tmp_path / 'a.csv'}"]
+    return train_mtl(TrainMtlOptions(task=source, init="scratch", runs=tmp_path / "runs", **{**shape, **options})).metrics
+
+
+def test_class_with_one_row_is_trained(tmp_path: Path) -> None:  # fault 38
+    rows = [(f"text {number}", "usual") for number in range(10)] + [("the only one", "rare")]
+    assert trained(tmp_path, rows)
+
+
+def test_two_rows_of_one_class_each_are_explained(tmp_path: Path) -> None:  # fault 38
+    with pytest.raises(DataError, match="every class has a single row, and none can be held out to validate"):
+        trained(tmp_path, [("one", "a"), ("two", "b")])
+
+
+def test_single_class_is_explained(tmp_path: Path) -> None:  # fault 38
+    with pytest.raises(DataError, match="task 'small': all 9 rows have the label 'a'; a head needs two classes") as caught:
+        trained(tmp_path, [(f"text {number}", "a") for number in range(10)])
+    assert caught.value.exit_code == 3
+    assert not list((tmp_path / "runs").glob("*"))
+
+
+def test_task_with_one_row_is_explained(tmp_path: Path) -> None:  # fault 38
+    with pytest.raises(DataError, match="1 row is too few: a task needs two at least, one of them held out"):
+        trained(tmp_path, [("one", "a")])

@@ -1,0 +1,123 @@
+"""Hub ids: what the cache holds is used, and without a network the rest is one line."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hub_server import hub, mute
+from peers import write_peer
+
+from mtlkit.inference.find_model import HUB_ID
+from mtlkit.inference.loaded_model import load
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # what another library warns of is not ours to mend
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+CLOSED = "http://127.0.0.1:9"  # the discard port: refused at once
+TEXT = "The cat sleeps near the river."
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """The hub's local cache with one model in it."""
+    place = tmp_path / "hub" / "models--someone--tiny-bert"
+    revision = "0" * 39 + "1"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text(revision)
+    write_peer("bert", place / "snapshots" / revision, [TEXT] * 20)
+    return tmp_path / "hub"
+
+
+def test_a_model_of_the_cache_is_used(cache: Path, cli: Cli, tmp_path: Path) -> None:
+    environment = {"HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": CLOSED}
+    done = cli("embed", "--model", "someone/tiny-bert", TEXT, "--json", cwd=tmp_path, **environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.rstrip().endswith(", someone/tiny-bert of the Hugging Face hub")
+    folder = next(cache.glob("*/snapshots/*"))
+    vector = json.loads(done.stdout)["vectors"][0]["vector"]
+    np.testing.assert_allclose(vector, load(folder).embed([TEXT])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["offline", "refused", "mute"])
+def test_what_the_cache_lacks_needs_a_network(how: str, cache: Path, cli: Cli, tmp_path: Path) -> None:  # fault 34
+    more = {"HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1" if how == "offline" else ""}
+    with mute() if how == "mute" else nullcontext(CLOSED) as address:
+        done = cli("embed", "--model", "someone/other", TEXT, cwd=tmp_path, HF_ENDPOINT=address, **more)
+    assert done.returncode == 6
+    set_offline = "not in the local cache, and HF_HUB_OFFLINE is set; unset it, or give a local folder"
+    reason = set_offline if how == "offline" else "the hub cannot be reached; give a local folder"
+    assert done.stderr == f"mtlkit: model someone/other: no such folder, and {reason}\n"
+
+
+NO_SOCKETS = """
+import os, socket
+
+def refused(*arguments, **more):
+    open(os.environ["ASKED"], "a").write("x")
+    raise OSError("no network here")
+
+socket.socket.connect = socket.socket.connect_ex = socket.create_connection = socket.getaddrinfo = refused
+"""
+
+
+def test_without_sockets_all_that_is_here_works(cli: Cli, tmp_path: Path) -> None:  # fault 34
+    """Local files, the samples and the model inside the package ask for no network; an id of the hub does, and says so."""
+    (tmp_path / "sitecustomize.py").write_text(NO_SOCKETS)
+    asked, cache = tmp_path / "asked", str(tmp_path / "hub")
+    more = {"PYTHONPATH": str(tmp_path), "ASKED": str(asked), "HF_HUB_OFFLINE": "", "HF_HUB_CACHE": cache, "HF_HOME": cache}
+    (tmp_path / "rows.csv").write_text("text,label\n" + "".join(f"text {n},{n % 2}\n" for n in range(20)))
+    tasks = ("--task", "kind=rows.csv", "--task", "topic=sample:topic?limit=40")
+    shape = ("--init", "scratch", "--layers", 1, "--dim", 16, "--heads", 1, "--vocab-size", 300, "--epochs", 1)
+    done = cli("train-mtl", *tasks, *shape, cwd=tmp_path, **more)
+    assert done.returncode == 0, done.stderr
+    done = cli("embed", TEXT, "--model", "mini", cwd=tmp_path, **more)
+    assert done.returncode == 0, done.stderr
+    assert not asked.exists()
+    done = cli("embed", TEXT, "--model", "someone/other", cwd=tmp_path, **more)
+    assert (done.returncode, done.stdout) == (6, "")
+    assert done.stderr.endswith("the hub cannot be reached; give a local folder\n")
+    assert asked.exists()
+
+
+@pytest.mark.parametrize("cut", ["model.safetensors", "modules.json"])
+def test_of_a_download_that_breaks_off_nothing_is_used(cut: str, cli: Cli, tmp_path: Path) -> None:  # fault 35
+    folder = tmp_path / "there"
+    write_peer("bert", folder, [TEXT] * 20)
+    places = {"Transformer": "", "Pooling": "1_Pooling"}
+    modules = [{"type": f"sentence_transformers.models.{kind}", "path": place} for kind, place in places.items()]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    (folder / "onnx").mkdir()
+    for unwanted in ("pytorch_model.bin", "model.pt", "onnx/model.safetensors"):
+        (folder / unwanted).write_bytes(b"large")
+    more = {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": ""}
+    command = ("embed", "--model", "someone/tiny", TEXT, "--json")
+    with hub(folder, "someone/tiny", cut) as address:
+        done = cli(*command, cwd=tmp_path, HF_ENDPOINT=address, **more)
+    assert (done.returncode, done.stdout) == (6, "")
+    assert re.fullmatch(
+        r"mtlkit: model someone/tiny: the hub broke off \(.+\); run this again, or give a local folder\n", done.stderr
+    )
+    offline = cli(*command, cwd=tmp_path, **{**more, "HF_HUB_OFFLINE": "1"})
+    assert (offline.returncode, offline.stdout) == (6, "")  # what is there of it is not taken for a model
+    with hub(folder, "someone/tiny") as address:
+        again = cli(*command, cwd=tmp_path, HF_ENDPOINT=address, **more)
+    assert again.returncode == 0, again.stderr
+    np.testing.assert_allclose(json.loads(again.stdout)["vectors"][0]["vector"], load(folder).embed([TEXT])[0], atol=1e-5)
+    (snapshot,) = (tmp_path / "hub").glob("models--*/snapshots/*")
+    downloaded = {path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*") if path.is_file()}
+    assert {"config.json", "model.safetensors", "modules.json", "1_Pooling/config.json"} <= downloaded
+    assert not [name for name in downloaded if name.endswith((".bin", ".pt")) or name.startswith("onnx/")]
+
+
+@pytest.mark.parametrize(("name", "is_one"), [("a/b", True), ("BAAI/bge-small-en-v1.5", True), ("a/b/c", False), ("../a", False)])
+def test_what_a_hub_id_looks_like(name: str, is_one: bool) -> None:
+    assert bool(HUB_ID.fullmatch(name)) is is_one

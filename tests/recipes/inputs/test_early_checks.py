@@ -1,0 +1,53 @@
+"""Checks of data arguments that need neither torch nor a model."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import write
+
+from mtlkit.config.training import ObjectiveName
+from mtlkit.errors import DataError
+from mtlkit.recipes.inputs.early_checks import check_objective
+
+HEADER = ["sentence1", "sentence2", "grade", "text", "label"]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    """A table whose columns fit every objective; its second row is malformed."""
+    return str(write(tmp_path / "a.csv", [HEADER, ["a", "b", "3", "c", "d"], ["short"]]))
+
+
+@pytest.mark.parametrize(
+    ("objective", "keys", "message"),
+    [
+        ("classify", "label=grad", "column 'grad' not found"),
+        ("pairs", "first=sentence1,second=sentence3", "did you mean 'sentence2'?"),
+        ("similarity", "label=stars", "column 'stars' not found"),
+        ("distill", "text=body", "column 'body' not found"),
+    ],
+)
+def test_columns_of_an_objective_are_looked_for(objective: ObjectiveName, keys: str, message: str, source: str) -> None:
+    with pytest.raises(DataError) as caught:
+        check_objective(objective, [f"t={source}:{keys}"], "utf-8")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("objective", ["classify", "pairs", "similarity", "distill"])
+def test_rows_are_left_to_the_reading(objective: ObjectiveName, source: str) -> None:
+    check_objective(objective, [f"t={source}"], "utf-8")
+
+
+def test_nothing_heavy_is_loaded(source: str) -> None:
+    code = (
+        "import sys\n"
+        "from mtlkit.recipes.inputs.early_checks import check_objective\n"
+        f"for objective in ('classify', 'pairs', 'similarity', 'distill'): check_objective(objective, ['t={source}'], 'utf-8')\n"
+        "assert 'torch' not in sys.modules and 'datasets' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

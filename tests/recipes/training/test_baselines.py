@@ -1,0 +1,274 @@
+"""What sharing brought: real trainings of two tasks, together and each alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from support import notes, options, rows_of, write
+
+from mtlkit.config.inference import EvalOptions
+from mtlkit.config.training import TrainMtlOptions
+from mtlkit.errors import UsageError
+from mtlkit.evaluation.sharing import SharingReport
+from mtlkit.inference.loaded_model import load
+from mtlkit.recipes.evaluate import evaluate
+from mtlkit.recipes.train_mtl import stream, train_mtl
+from mtlkit.recipes.training.baseline_cache import OUTPUTS
+from mtlkit.runs.record import newest, verify
+from mtlkit.training.events import Event, Finished, Progress, Sharing
+
+
+def compared(asked: TrainMtlOptions) -> tuple[list[Event], SharingReport]:
+    events = list(stream(asked))
+    (report,) = [event.report for event in events if isinstance(event, Sharing)]
+    return events, report
+
+
+def kept(folder: Path) -> dict[str, dict[str, Any]]:
+    """The options of what comparisons kept beside runs, by the name of its file."""
+    return {path.name: options_of(path) for path in (folder / ".cache" / "baselines").iterdir()}
+
+
+def options_of(path: Path) -> dict[str, Any]:
+    """The options of a training that is kept."""
+    found: dict[str, Any] = json.loads(load_file(path)["record"].tobytes())["options"]
+    return found
+
+
+def log_of(path: Path) -> list[dict[str, Any]]:
+    """The lines of its log."""
+    return [json.loads(line) for line in load_file(path)["log"].tobytes().splitlines()]
+
+
+def place_of(folder: Path, seed: int, *tasks: str) -> Path:
+    """The file in which the training of these tasks is kept."""
+    (name,) = [
+        name
+        for name, one in kept(folder).items()
+        if one["seed"] == seed and tuple(text.partition("=")[0] for text in one["task"]) == tasks
+    ]
+    return folder / ".cache" / "baselines" / name
+
+
+@pytest.fixture(scope="module")
+def asked(data: Path, runs: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainMtlOptions:
+    """Two seeds of tasks of unlike length; the start has a head for the first."""
+    out = tmp_path_factory.mktemp("sharing") / "run"
+    tasks = [f"kind={data / 'kind'}?limit=40", f"state={data / 'state'}"]
+    more: dict[str, Any] = {"epochs": 2, "batch_tokens": 128, "dropout": 0.0, "learning_rate": 2e-3, "head_rate": 10.0}
+    return TrainMtlOptions(task=tasks, out=out, init=str(runs / "sentence"), baselines=True, seeds=2, **more)
+
+
+@pytest.fixture(scope="module")
+def first(asked: TrainMtlOptions) -> tuple[list[Event], SharingReport]:
+    return compared(asked)
+
+
+def out_of(asked: TrainMtlOptions) -> Path:
+    assert asked.out is not None
+    return asked.out
+
+
+def test_the_run_is_scored_on_its_test_rows(asked: TrainMtlOptions, first: tuple[list[Event], SharingReport]) -> None:
+    events, report = first
+    found = evaluate(EvalOptions(), load(out_of(asked)))
+    assert report.seeds == (0, 1)
+    for task in report.tasks:
+        assert task.together[0] == found.tasks[task.task].metrics["accuracy"]
+        assert (task.split, task.rows) == ("test", found.tasks[task.task].metrics["n"])
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert finished.metrics["sharing"] | report.to_json() == finished.metrics["sharing"]
+    assert verify(out_of(asked)).metrics == json.loads(json.dumps(finished.metrics))
+
+
+def test_each_training_alone_is_the_one_that_its_options_name(
+    asked: TrainMtlOptions, first: tuple[list[Event], SharingReport], tmp_path: Path
+) -> None:
+    place = place_of(out_of(asked).parent, 0, "kind")
+    recorded = options_of(place)
+    again = replace(asked, **{name: recorded[name] for name in ("task", "batch_tokens", "epoch_by")}, seeds=1, baselines=False)
+    run = train_mtl(replace(again, out=tmp_path / "alone")).run
+    (task,) = [task for task in first[1].tasks if task.task == "kind"]
+    assert task.alone[0] == evaluate(EvalOptions(), load(run)).tasks["kind"].metrics["accuracy"]
+    texts = [text for text, _ in rows_of(Path(recorded["task"][0].partition("=")[2].partition("?")[0]) / "test.csv")[1:]]
+    whole = load(run)
+    outputs = whole.engine.outputs(whole.encode(texts), ["kind"])["kind"]
+    told = load_file(place)[f"{OUTPUTS}kind"]
+    rows = [int(np.abs(outputs - row).sum(1).argmin()) for row in told]  # `limit` leaves some of the test rows, in their order
+    assert rows == sorted(rows)
+    np.testing.assert_allclose(told, outputs[rows], atol=1e-5)
+
+
+def test_other_seeds_together_are_the_runs_of_those_seeds(
+    asked: TrainMtlOptions, first: tuple[list[Event], SharingReport], tmp_path: Path
+) -> None:
+    run = train_mtl(replace(asked, seed=1, seeds=1, baselines=False, out=tmp_path / "run")).run
+    found = evaluate(EvalOptions(), load(run)).tasks
+    assert {task.task: task.together[1] for task in first[1].tasks} == {
+        name: one.metrics["accuracy"] for name, one in found.items()
+    }
+    own = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    logs = [own, log_of(place_of(out_of(asked).parent, 1, "kind", "state"))]
+    steps = [[line["losses"] for line in log if "step" in line] for log in logs]
+    assert steps[0] == steps[1]
+
+
+def test_what_was_trained_once_is_found_again(
+    asked: TrainMtlOptions, first: tuple[list[Event], SharingReport], tmp_path: Path
+) -> None:
+    folder = out_of(asked).parent
+    before = {path: path.stat().st_mtime_ns for path in folder.glob(".cache/baselines/*")}
+    events, report = compared(replace(asked, overwrite=True))
+    assert report == first[1]
+    assert notes(events).count(", as kept in ") == 5
+    assert not [line for line in notes(events).splitlines() if line.endswith(": training")]
+    told = first[0]
+    assert [line for line in notes(told).splitlines() if line.endswith(": training")] == [
+        f"{name}, seed {seed}: training"
+        for seed, names in ((0, ("kind alone", "state alone")), (1, ("together", "kind alone", "state alone")))
+        for name in names
+    ]
+    own, more = ([event for event in each if isinstance(event, Progress)] for each in (events, told))
+    assert len(own) == own[0].steps < len(more)
+    assert {path: path.stat().st_mtime_ns for path in folder.glob(".cache/baselines/*")} == before
+    assert newest(folder, ["mtl"]) == asked.out  # what is kept is no run to start from
+
+
+def test_a_damaged_baseline_is_trained_again(
+    asked: TrainMtlOptions, first: tuple[list[Event], SharingReport], caplog: pytest.LogCaptureFixture
+) -> None:
+    place = place_of(out_of(asked).parent, 0, "state")
+    whole = place.read_bytes()
+    outputs = load_file(place)[f"{OUTPUTS}state"]
+    at = whole.index(outputs.tobytes())
+    place.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    events, report = compared(replace(asked, overwrite=True))
+    assert report == first[1]
+    assert [line for line in notes(events).splitlines() if line.endswith(": training")] == ["state alone, seed 0: training"]
+    np.testing.assert_array_equal(load_file(place)[f"{OUTPUTS}state"], outputs)
+    (warning,) = caplog.messages
+    assert warning.startswith(f"{place} is damaged")
+
+
+@pytest.mark.parametrize(
+    "change", [{"learning_rate": 1e-3}, {"seed": 5}, {"init": "scratch"}, {"task": ["limit=39", ""]}], ids=str
+)
+def test_other_options_data_or_starts_are_other_trainings(
+    asked: TrainMtlOptions, first: tuple[list[Event], SharingReport], change: dict[str, Any], tmp_path: Path
+) -> None:
+    if "task" in change:
+        change = {"task": [asked.task[0].replace("limit=40", change["task"][0]), asked.task[1]]}
+    shape = {"layers": 1, "dim": 16, "heads": 2, "vocab_size": 300} if "init" in change else {}
+    copytree(out_of(asked).parent / ".cache", tmp_path / ".cache")
+    before = set(kept(tmp_path))
+    events, _ = compared(replace(asked, **change, **shape, seeds=1, out=tmp_path / "run"))
+    assert ", as kept in " not in notes(events)
+    assert len(set(kept(tmp_path)) - before) == 2
+
+
+def test_where_it_is_written_and_shown_is_no_other_training(
+    asked: TrainMtlOptions, first: tuple[list[Event], SharingReport], tmp_path: Path
+) -> None:
+    copytree(out_of(asked).parent / ".cache", tmp_path / ".cache")
+    moved = replace(asked, seeds=1, out=tmp_path / "moved", track_every=1, router=True, cache_memory=0.5)
+    events, report = compared(moved)
+    assert notes(events).count(", as kept in ") == 2
+    assert [task.alone for task in report.tasks] == [task.alone[:1] for task in first[1].tasks]
+
+
+def batches_of(lines: list[dict[str, Any]]) -> tuple[int, int]:
+    """Steps of a log, and batches that its epochs counted."""
+    states = [state for line in lines if line.get("epoch") for state in line.get("tasks", ())]
+    return sum("step" in line for line in lines), sum(state["batches"] for state in states)
+
+
+@pytest.mark.parametrize(
+    "mixing",
+    [
+        {"schedule": "round-robin"},
+        {"schedule": "joint", "accumulate": 2},
+        {"schedule": "proportional", "accumulate": 4},
+        {"schedule": "round-robin", "epoch_by": "steps:7", "balance": "dwa", "select": "state"},
+    ],
+    ids=str,
+)
+def test_alone_a_task_has_the_batches_that_it_has_together(
+    asked: TrainMtlOptions, mixing: dict[str, Any], tmp_path: Path
+) -> None:
+    compared(replace(asked, **mixing, seeds=1, out=tmp_path / "run"))
+    lines = list(map(json.loads, (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()))
+    for name in ("kind", "state"):
+        together = sum(
+            state["batches"] for line in lines if line.get("epoch") for state in line.get("tasks", ()) if state["task"] == name
+        )
+        steps, batches = batches_of(log_of(place_of(tmp_path, 0, name)))
+        recorded = options_of(place_of(tmp_path, 0, name))
+        assert batches == steps * recorded["accumulate"]
+        assert abs(batches - together) <= asked.epochs * recorded["accumulate"] / 2
+        assert recorded["batch_tokens"] <= asked.batch_tokens
+        assert (recorded["schedule"], recorded["balance"]) == ("round-robin", "sum")
+
+
+def test_other_kinds_of_tasks_are_compared(odd_data: Path, runs: Path, tmp_path: Path) -> None:
+    _, report = compared(options(odd_data, tmp_path / "run", "stars", "tags", init=str(runs / "mtl"), baselines=True))
+    assert {task.task: task.metric for task in report.tasks} == {"stars": "spearman", "tags": "macro_f1"}
+    found = evaluate(EvalOptions(), load(tmp_path / "run")).tasks
+    for task, metric in zip(report.tasks, ("spearman", "macro_f1"), strict=True):
+        # not to the last digit: values that are equal but for rounding may change ranks
+        assert task.together == pytest.approx((found[task.task].metrics[metric],), abs=2e-3)
+    assert all(0 < task.p[0] <= 1 for task in report.tasks)
+
+
+def test_without_test_rows_those_of_validation_are_scored(data: Path, runs: Path, tmp_path: Path) -> None:
+    alone = write(tmp_path / "kind.csv", rows_of(data / "kind" / "train.csv"))
+    tasks = [f"kind={alone}", f"state={data / 'state'}"]
+    asked = options(data, tmp_path / "run", init=str(runs / "sentence"), baselines=True, epochs=1)
+    events, report = compared(replace(asked, task=tasks))
+    assert [(task.split, task.rows) for task in report.tasks] == [("validation", 6), ("test", 16)]
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert report.tasks[0].together[0] == finished.metrics["validation"]["kind"]["accuracy"]
+
+
+@pytest.mark.parametrize("guard", ["lwf", "ewc", "l2sp"])
+def test_guards_hold_alone_what_they_hold_together(odd_data: Path, data: Path, runs: Path, tmp_path: Path, guard: str) -> None:
+    more: dict[str, Any] = {"watch": [f"kind={data / 'kind'}"], "guard": [guard], "epochs": 1}
+    _, report = compared(options(odd_data, tmp_path / "run", "stars", "tags", init=str(runs / "mtl"), baselines=True, **more))
+    assert [task.task for task in report.tasks] == ["stars", "tags"]
+    first = next(line for line in log_of(place_of(tmp_path, 0, "stars")) if "step" in line)
+    assert set(first["losses"]) == {"stars", f"guard:{guard}"}
+
+
+def refused(asked: TrainMtlOptions, what: str, **change: Any) -> None:
+    with pytest.raises(UsageError, match=what):
+        train_mtl(replace(asked, **change))
+
+
+def test_what_cannot_be_compared_is_refused(asked: TrainMtlOptions, data: Path, runs: Path, tmp_path: Path) -> None:
+    asked = replace(asked, out=tmp_path / "run")
+    refused(asked, "--seeds 2 repeats what --baselines trains; add --baselines", baselines=False)
+    refused(asked, "--baselines trains each of several tasks alone, and here one trains", task=asked.task[:1])
+    refused(asked, "above a frozen backbone nothing is shared; leave one out", freeze=["backbone"])
+    common: dict[str, Sequence[str] | str] = {"init": str(runs / "mtl"), "watch": [f"kind={data / 'kind'}"]}
+    others = [f"{name}={data / 'state'}" for name in ("a", "b")]
+    refused(asked, "and --rehearse kind gives it company; leave one out", rehearse=["kind"], task=others, **common)
+    refused(asked, "and --max-forgetting may stop one training before the other", max_forgetting=1.0, task=others, **common)
+    place = str(runs / "sentence")
+    refused(asked, r"is --init .*sentence; name another|starts from .*sentence once more", out=Path(place), overwrite=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_frozen_head_is_not_among_those_compared(data: Path, odd_data: Path, runs: Path, tmp_path: Path) -> None:
+    tasks = [f"kind={data / 'kind'}", *(f"{name}={odd_data / name}" for name in ("stars", "tags"))]
+    asked = options(data, tmp_path / "run", init=str(runs / "mtl"), freeze=["head:kind"], baselines=True, epochs=1)
+    _, report = compared(replace(asked, task=tasks))
+    assert [task.task for task in report.tasks] == ["stars", "tags"]

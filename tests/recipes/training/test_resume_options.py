@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtlkit.config.common import TrainingOptions
+from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
+from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.recipes.inputs.command_line import plain
+from mtlkit.recipes.training.resume_options import FREE, Said, recalled, restored, said_at, settled, shown
+from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.record import read_record
+
+TYPED: list[TrainingOptions] = [
+    PretrainOptions(sources=["a.txt", "b.txt"], tokens=5000, out=Path("runs/x"), clip=0.5),
+    TrainSentenceOptions(task="a=a.csv", objective="pairs", matryoshka="64,32", runs=Path("elsewhere"), lowercase=True),
+    TrainMtlOptions(task=["a=a.csv", "b=b.csv"], freeze=["embeddings", "norms"], max_forgetting=1.5, watch=["c"], init="scratch"),
+]
+
+
+def said(options: TrainingOptions, **more: Any) -> Said:
+    return Said("train-mtl", json.loads(json.dumps(plain(options))), **more)
+
+
+def saved(out: Path, options: TrainingOptions, *, complete: bool = False, added: int = 0, command: str = "train-mtl") -> Path:
+    """A place with a saved state of these options."""
+    folder = StateFolder(out)
+    about = {"command": command, "options": plain(options), "added": added}
+    with folder.lock("mtlkit"):
+        folder.log.touch()
+        folder.save(3, {}, {"about": about, "training": {"own": {"complete": complete}}})
+    return out
+
+
+@pytest.mark.parametrize("options", [*TYPED, PretrainOptions(), TrainSentenceOptions(), TrainMtlOptions()])
+def test_options_come_back_from_json_as_they_were(options: TrainingOptions) -> None:
+    found = restored(type(options), json.loads(json.dumps(plain(options))))
+    assert found == options
+    for item in fields(options):
+        assert type(getattr(found, item.name)) is type(getattr(options, item.name)), item.name
+
+
+def test_an_option_that_a_state_does_not_know_yet_has_its_default() -> None:
+    kept = {name: value for name, value in plain(TYPED[2]).items() if name != "task_patience"}
+    assert restored(TrainMtlOptions, {**kept, "long_gone": 3}) == TYPED[2]
+
+
+def test_every_free_option_is_one() -> None:
+    names = {item.name for kind in (PretrainOptions, TrainSentenceOptions, TrainMtlOptions) for item in fields(kind)}
+    assert names >= FREE
+
+
+def test_options_that_change_no_number_may_differ_and_others_are_named() -> None:
+    options = TrainMtlOptions(task=["a=a.csv"], epochs=3)
+    before = said(options)
+    free = replace(options, save_every="5", keep_state=True, overwrite=True, out=Path("y"), on_spike="skip", cache_memory=0.5)
+    before.check(plain(free), before.command, Path("x"))
+    with pytest.raises(UsageError) as caught:
+        before.check(
+            plain(replace(options, epochs=4, task=["a=b.csv", "c=c.csv"], batch_tokens=9)), before.command, Path("runs/x")
+        )
+    assert str(caught.value) == (
+        "--resume runs/x: not as the training began: --epochs 4, which was 3; --batch-tokens 9, which was 2048; "
+        "--task a=b.csv c=c.csv, which was a=a.csv; leave it as it was, or train anew with --overwrite"
+    )
+
+
+def test_added_epochs_are_no_part_of_what_was_typed() -> None:
+    options = TrainMtlOptions(task=["a=a.csv"], epochs=3)
+    longer = said(replace(options, epochs=5), added=2)
+    assert longer.typed["epochs"] == 3
+    longer_check = Said(longer.command, longer.typed)
+    longer_check.check(plain(options), longer_check.command, Path("x"))
+    with pytest.raises(UsageError, match="--epochs 5, which was 3"):
+        longer_check.check(plain(replace(options, epochs=5)), longer_check.command, Path("x"))
+
+
+@pytest.mark.parametrize(
+    ("extend", "complete", "added", "expected"),
+    [
+        (None, False, 0, (3, 0)),  # goes on
+        (None, False, 2, (5, 2)),  # goes on with what was added
+        (None, True, 2, (5, 2)),  # nothing is left
+        (2, True, 0, (5, 2)),
+        (4, True, 2, (9, 6)),
+        (2, False, 2, (5, 2)),  # the command that added two, typed again
+    ],
+)
+def test_how_many_epochs_there_are_in_all(extend: int | None, complete: bool, added: int, expected: tuple[int, int]) -> None:
+    options = TrainMtlOptions(task=["a=a.csv"], epochs=3)
+    before = said(replace(options, epochs=3 + added), added=added, complete=complete)
+    found, total = settled(replace(options, extend=extend), before.command, before, Path("x"))
+    assert (found.epochs, total) == expected
+    assert found == replace(options, epochs=expected[0])
+
+
+@pytest.mark.parametrize("added", [0, 1])
+def test_what_is_not_finished_is_not_extended(added: int) -> None:
+    options = TrainMtlOptions(task=["a=a.csv"], epochs=3)
+    before = said(replace(options, epochs=3 + added), added=added)
+    with pytest.raises(UsageError, match="--extend: runs/x is not finished yet; go on with --resume alone first"):
+        settled(replace(options, extend=2), before.command, before, Path("runs/x"))
+
+
+def test_what_is_said_at_a_place(tmp_path: Path, runs: Path) -> None:
+    assert said_at(tmp_path / "none") is None
+    options = TrainMtlOptions(task=["a=a.csv"], epochs=7)
+    found = said_at(saved(tmp_path / "x", options, complete=True, added=4))
+    assert found == Said("train-mtl", json.loads(json.dumps(plain(options))), 4, True)
+    assert found.typed["epochs"] == 3
+    for stage, command in (("pretrain", "pretrain"), ("sentence", "train-sentence"), ("mtl", "train-mtl")):
+        finished = said_at(runs / stage)
+        assert finished
+        assert (finished.command, finished.complete, finished.added) == (command, True, 0)
+        assert finished.options["epochs"] > 0
+
+
+def test_a_run_brings_its_options_and_those_typed_that_are_free_win(tmp_path: Path) -> None:
+    options = TrainMtlOptions(task=["a=a.csv"], epochs=7, out=Path("old place"), overwrite=True, save_every="9", schedule="joint")
+    out = saved(tmp_path / "x", options)
+    found = recalled(TrainMtlOptions(resume=str(out), save_every="2m", on_spike="skip"), "train-mtl", out)
+    assert found == replace(options, resume=str(out), out=out, overwrite=False, save_every="2m", on_spike="skip")
+    same = recalled(TrainMtlOptions(resume=str(out), epochs=7), "train-mtl", out)
+    assert (same.epochs, same.save_every) == (7, "9")
+    with pytest.raises(UsageError, match="--epochs 8, which was 7"):
+        recalled(TrainMtlOptions(resume=str(out), epochs=8), "train-mtl", out)
+    with pytest.raises(UsageError, match="that is a run of mtlkit train-mtl; go on with: mtlkit train-mtl --resume "):
+        recalled(TrainSentenceOptions(resume=str(out)), "train-sentence", out)
+    with pytest.raises(UsageError, match="nothing was saved there; type the whole command, with --resume at its end"):
+        recalled(TrainMtlOptions(), "train-mtl", tmp_path / "none")
+
+
+def test_how_values_are_shown() -> None:
+    assert [shown(value) for value in (["a", "b"], [], 0.5, None, True)] == ["a b", "", "0.5", "None", "True"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"options": {}}, {"options": {"epochs": "many"}}, {"command": ""}, {"command": "mtlkit"}],
+    ids=["no epochs", "epochs of another type", "no command", "no training"],
+)
+def test_a_record_that_names_no_training_is_damaged(runs: Path, tmp_path: Path, damage: dict[str, Any]) -> None:
+    out = tmp_path / "mtl"
+    shutil.copytree(runs / "mtl", out)
+    record = json.loads((out / "run.json").read_text())
+    (out / "run.json").write_text(json.dumps({**record, **damage}))
+    with pytest.raises(IntegrityError, match="names no training to resume"):
+        recalled(TrainMtlOptions(resume=str(out)), "train-mtl", out)
+
+
+def test_a_source_that_is_no_text_is_left_out_of_a_record(runs: Path) -> None:
+    record = replace(read_record(runs / "mtl"), data={"kind": {"source": 5}, "state": {"source": "a.csv"}})
+    assert record.sources == {"state": "a.csv"}

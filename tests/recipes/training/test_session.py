@@ -1,0 +1,259 @@
+"""Trainings that stop on the way and go on, in one process; how they are killed is tested beside the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from cutting import timeless
+from support import notes, options, rows_of, write
+
+from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
+from mtlkit.errors import UsageError
+from mtlkit.recipes import pretrain, train_mtl, train_sentence
+from mtlkit.recipes.training import session as workplace
+from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.record import file_digest, verify
+from mtlkit.training.events import Event, Finished, Progress
+
+Stream = Callable[[Any], Iterator[Event]]
+SHAPE: dict[str, Any] = {"layers": 1, "dim": 16, "heads": 1, "vocab_size": 300}
+
+
+def stopped(stream: Stream, asked: Any, steps: int) -> list[Event]:
+    """The events of a training that is left after so many steps, as by an error of who reads them."""
+    found, events = [], stream(asked)
+    for event in events:
+        found.append(event)
+        if isinstance(event, Progress) and event.step == steps:
+            break
+    events.close()  # type: ignore[attr-defined]
+    return found
+
+
+def log_of(run: Path) -> list[dict[str, Any]]:
+    """The lines of a run's log, without times."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        line.get("validation", {}).pop("tokens_per_second", None)
+    return timeless(lines)
+
+
+def states_of(out: Path) -> list[str]:
+    return sorted(path.name for path in (out / "state").glob("step-*"))
+
+
+@pytest.fixture
+def asked(data: Path, runs: Path, tmp_path: Path) -> TrainMtlOptions:
+    """Two epochs of 8 steps, saved after each fourth."""
+    return options(data, tmp_path / "run", "kind", "state", init=str(runs / "sentence"), save_every="4")
+
+
+COMMANDS: dict[str, tuple[Stream, int]] = {
+    "pretrain": (pretrain.stream, 9),
+    "train-sentence": (train_sentence.stream, 9),
+    "train-mtl": (train_mtl.stream, 9),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_comes_out_is_what_would_have_come_out(command: str, data: Path, runs: Path, tmp_path: Path) -> None:
+    stream, steps = COMMANDS[command]
+    common: dict[str, Any] = {"save_every": "4", "batch_tokens": 128, "epochs": 2}
+    asked: Any = {
+        "pretrain": PretrainOptions(sources=[str(data / "kind" / "train.csv")], context=16, **SHAPE, **common),
+        "train-sentence": TrainSentenceOptions(task=f"kind={data / 'kind'}", init=str(runs / "pretrain"), **common),
+        "train-mtl": options(data, tmp_path, "kind", "state", init=str(runs / "sentence"), balance="uncertainty", **common),
+    }[command]
+    (*_, whole) = stream(replace(asked, out=tmp_path / "whole"))
+    out = tmp_path / "cut"
+    stopped(stream, replace(asked, out=out), steps)
+    assert states_of(out) == ["step-00000004", "step-00000008"]
+    assert not (out / "run.json").exists()
+    events = list(stream(type(asked)(resume=str(out))))  # all other options are those of the state
+    assert f"going on after step 8, as saved in {out}/state/step-00000008" in notes(events)
+    seen = [event.step for event in events if isinstance(event, Progress)]
+    assert seen == list(range(9, seen[-1] + 1))
+    assert log_of(out) == log_of(tmp_path / "whole")
+    assert isinstance(whole, Finished)
+    records = [verify(tmp_path / name) for name in ("whole", "cut")]
+    assert file_digest(out / "model.safetensors") == file_digest(tmp_path / "whole" / "model.safetensors")
+    metrics = [{name: value for name, value in one.metrics.items() if name != "tokens_per_second"} for one in records]
+    assert metrics[0] == metrics[1]
+    assert records[0].data == records[1].data
+    assert not (out / "state").exists()
+
+
+def test_the_command_typed_again_goes_on_too(asked: TrainMtlOptions) -> None:
+    assert asked.out
+    stopped(train_mtl.stream, asked, 5)
+    events = list(train_mtl.stream(replace(asked, resume="", save_every="3")))
+    assert "going on after step 4" in notes(events)
+    assert verify(asked.out).options["epochs"] == 2
+
+
+def test_where_nothing_was_saved_it_begins_at_the_start_and_says_so(asked: TrainMtlOptions) -> None:
+    assert asked.out
+    stopped(train_mtl.stream, asked, 2)
+    assert not asked.out.exists()  # nothing was saved, so nothing is left
+    events = list(train_mtl.stream(replace(asked, resume="")))
+    assert f"{asked.out} has no saved state yet: this begins from the start" in notes(events)
+    assert next(event.step for event in events if isinstance(event, Progress)) == 1
+    assert log_of(asked.out)[0]["epoch"] == 0  # a line of the first attempt would stand before
+
+
+def test_a_finished_run_has_nothing_left_to_do(asked: TrainMtlOptions) -> None:
+    assert asked.out
+    first = train_mtl.train_mtl(asked)
+    before = {path: path.read_bytes() for path in asked.out.iterdir()}
+    for again in (replace(asked, resume=""), TrainMtlOptions(resume=str(asked.out))):
+        events = list(train_mtl.stream(again))
+        assert f"{asked.out} is finished already: nothing is left to resume" in notes(events)
+        assert isinstance(events[-1], Finished)
+        assert events[-1].metrics == json.loads(json.dumps(first.metrics))
+        assert not any(isinstance(event, Progress) for event in events)
+    assert {path: path.read_bytes() for path in asked.out.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"seed": 1}, "--seed 1, which was 0"),
+        (
+            {"learning_rate": 0.5, "schedule": "joint"},
+            r"--learning-rate 0\.5, which was 0\.0003; --schedule joint, which was",
+        ),
+        ({"freeze": ["backbone"]}, "--freeze backbone, which was none"),
+    ],
+)
+def test_other_options_are_another_training(changed: dict[str, Any], said: str, asked: TrainMtlOptions) -> None:
+    assert asked.out
+    stopped(train_mtl.stream, asked, 5)
+    for again in (replace(asked, resume="", **changed), TrainMtlOptions(resume=str(asked.out), **changed)):
+        with pytest.raises(UsageError, match=f"--resume {asked.out}: not as the training began: {said}"):
+            train_mtl.train_mtl(again)
+    assert states_of(asked.out) == ["step-00000004"]
+
+
+def test_data_that_changed_is_refused_by_name(asked: TrainMtlOptions, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "kind"
+    shutil.copytree(data / "kind", folder)
+    asked = replace(asked, task=[f"kind={folder}", asked.task[1]])
+    stopped(train_mtl.stream, asked, 5)
+    rows = rows_of(folder / "train.csv")
+    write(folder / "train.csv", [*rows[:-1], ["Another text.", rows[-1][1]]])
+    with pytest.raises(UsageError, match="changed since the state was saved: the data of kind; bring back what it was"):
+        train_mtl.train_mtl(replace(asked, resume=""))
+    write(folder / "train.csv", rows)
+    train_mtl.train_mtl(replace(asked, resume=""))
+
+
+def test_a_start_that_changed_is_refused(asked: TrainMtlOptions, runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "sentence", tmp_path / "start")
+    asked = replace(asked, init=str(tmp_path / "start"))
+    stopped(train_mtl.stream, asked, 5)
+    shutil.rmtree(tmp_path / "start")
+    shutil.copytree(runs / "mtl", tmp_path / "start")
+    with pytest.raises(UsageError, match=r"changed since the state was saved: .*the model that it starts from"):
+        train_mtl.train_mtl(replace(asked, resume=""))
+
+
+def test_a_newer_run_beside_the_start_is_not_taken_for_it(asked: TrainMtlOptions, runs: Path, tmp_path: Path) -> None:
+    """Without --init a training starts from the newest run that fits: when it goes on, from the one that it began with."""
+    shutil.copytree(runs / "sentence", tmp_path / "a" / "first")
+    asked = replace(asked, init=None, runs=tmp_path / "a")
+    stopped(train_mtl.stream, asked, 5)
+    shutil.copytree(runs / "pretrain", tmp_path / "a" / "second")
+    record = json.loads((tmp_path / "a" / "second" / "run.json").read_text())
+    (tmp_path / "a" / "second" / "run.json").write_text(json.dumps({**record, "finished": "2999-01-01T00:00:00+00:00"}))
+    run = train_mtl.train_mtl(replace(asked, resume="")).run
+    parent = verify(run).parent
+    assert parent
+    assert parent["path"] == str(tmp_path / "a" / "first")
+
+
+def test_on_another_machine_it_goes_on_and_says_what_differs(asked: TrainMtlOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped(train_mtl.stream, asked, 5)
+    machine_of = workplace.machine_of
+    monkeypatch.setattr(workplace, "machine_of", lambda compute: {**machine_of(compute), "threads": 96, "torch": "9.9"})
+    said = notes(list(train_mtl.stream(replace(asked, resume=""))))
+    assert "not bit-exact: torch 9.9, was " in said
+    assert f"threads 96, was {torch.get_num_threads()}; the training goes on all the same" in said
+
+
+def test_a_checkpoint_of_an_earlier_version_is_resumed_or_refused_in_its_own_words(
+    asked: TrainMtlOptions, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(data / "kind", tmp_path / "own"))
+    asked = replace(asked, task=[f"kind={folder}"])
+    with monkeypatch.context() as patch:
+        patch.setattr(workplace, "REVISION", 1)
+        stopped(train_mtl.stream, asked, 5)
+    rows = (folder / "train.csv").read_text()
+    (folder / "train.csv").write_text(rows + "One more cat.,animal\n")
+    with pytest.raises(UsageError, match=r"the data of kind differs from the checkpoint's: .* the earlier version of mtlkit"):
+        train_mtl.train_mtl(replace(asked, resume=""))
+    (folder / "train.csv").write_text(rows)
+    said = notes(list(train_mtl.stream(replace(asked, resume=""))))
+    assert "perhaps not bit-for-bit reproducible: an earlier version of mtlkit" in said
+
+
+def test_a_run_is_extended_from_the_state_that_it_kept(asked: TrainMtlOptions) -> None:
+    assert asked.out
+    train_mtl.train_mtl(replace(asked, keep_state=True))
+    assert states_of(asked.out) == ["step-00000016"]
+    first, before = verify(asked.out), log_of(asked.out)
+    assert not any(name.startswith("state") for name in first.files)
+    events = list(train_mtl.stream(TrainMtlOptions(resume=str(asked.out), extend=1)))
+    assert [event.step for event in events if isinstance(event, Progress)] == list(range(17, 25))
+    longer = verify(asked.out)
+    assert (longer.options["epochs"], longer.parent, longer.data) == (3, first.parent, first.data)
+    assert log_of(asked.out)[: len(before)] == before
+    assert [line["epoch"] for line in log_of(asked.out) if "epoch" in line] == [0, 1, 2, 3]
+    assert states_of(asked.out) == ["step-00000024"]  # so that it can be extended again
+
+
+def test_what_cannot_be_resumed_says_the_way_on(asked: TrainMtlOptions, runs: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--extend goes on with a finished run; name it with --resume RUN"):
+        train_mtl.train_mtl(replace(asked, extend=1))
+    with pytest.raises(UsageError, match=r"--extend: .*has no saved state to go on from; a run keeps its last with --keep-state"):
+        train_sentence.train_sentence(TrainSentenceOptions(resume=str(runs / "sentence"), extend=1))
+    with pytest.raises(UsageError, match="nothing was saved there; type the whole command, with --resume at its end"):
+        train_mtl.train_mtl(TrainMtlOptions(resume=str(tmp_path / "none")))
+    with pytest.raises(UsageError, match=r"that is a run of mtlkit train-sentence; go on with: mtlkit train-sentence --resume"):
+        train_mtl.train_mtl(TrainMtlOptions(resume=str(runs / "sentence")))
+    with pytest.raises(UsageError, match="--save-every soon: write a number of steps"):
+        train_mtl.train_mtl(replace(asked, save_every="soon"))
+    stopped(train_mtl.stream, asked, 5)
+    with pytest.raises(UsageError, match="is not finished yet; go on with --resume alone first"):
+        train_mtl.train_mtl(replace(asked, resume="", extend=1))
+
+
+def test_without_resume_saved_states_are_not_lost_by_mistake(asked: TrainMtlOptions) -> None:
+    assert asked.out
+    stopped(train_mtl.stream, asked, 5)
+    with pytest.raises(UsageError, match=r"--resume"):
+        train_mtl.train_mtl(asked)
+    assert StateFolder(asked.out).peek()
+    events = list(train_mtl.stream(replace(asked, overwrite=True)))
+    assert next(event.step for event in events if isinstance(event, Progress)) == 1
+    verify(asked.out)
+
+
+def test_a_digest_of_an_older_version_is_that_of_the_same_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {str(tmp_path): {"old", "new"}}
+    monkeypatch.setattr(workplace, "is_digest_of", lambda folder, digest: digest in known[str(folder)])
+    parent = {"path": str(tmp_path), "digest": "new"}
+    now = {"data": {"t": {"rows": 1, "teacher": dict(parent)}, "tokenizer.json": "x"}, "start": "new"}
+    before = {"data": {"t": {"rows": 1, "teacher": {**parent, "digest": "old"}}, "tokenizer.json": "x"}, "start": "old"}
+    assert workplace.as_recorded(now, before, parent) == before
+    known[str(tmp_path)] = {"new"}  # it has changed since
+    assert workplace.as_recorded(now, before, parent) == now
+    assert workplace.as_recorded(now, {"data": {}, "start": None}, parent) == now
+    assert workplace.as_recorded({**now, "start": None}, before, None)["start"] is None

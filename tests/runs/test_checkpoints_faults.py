@@ -1,0 +1,202 @@
+"""What a saved state and a finished run survive: death and errors at every operation on the disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults import CODES, Case, failing_at, killed_at_each, places, watch
+from scenes import SCENES, save
+
+from mtlkit.errors import SavingError
+from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.outputs import check_folder
+from mtlkit.runs.record import holds_state, verify
+
+SAVES: dict[Case, tuple[Any, Any]] = {
+    ("the first state", True): (None, (30, "")),
+    ("the next state", True): ((20, ""), (30, "")),
+    ("a state again", True): ((20, ""), (20, "again")),
+    ("a state again", False): ((20, ""), (20, "again")),
+}
+FINISHES: dict[Case, str] = {
+    ("a run", True): "nothing",
+    ("a run over another", True): "old",
+    ("a run over another", False): "old",
+    ("a run over its states", True): "states",
+    ("a run over its states", False): "states",
+}
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[Case, list[Path]]:
+    return killed_at_each(tmp_path_factory.mktemp("killed"), [*SAVES, *FINISHES])
+
+
+def newest(out: Path) -> tuple[int, str] | None:
+    """Step and note of the newest state, every part of which says the same; none is damaged."""
+    state, warnings = StateFolder(out).newest()
+    assert warnings == []
+    if state is None:
+        return None
+    assert state.plain["seen"] == state.step
+    assert set(state.tensors["weight"].flatten().tolist()) == {float(state.step)}
+    return state.step, state.plain["note"]
+
+
+def standing(out: Path) -> str:
+    """What stands there, in a word, once it was found to be whole."""
+    if holds_state(out):
+        assert newest(out) == (20, "")
+        return "states"
+    if not out.exists():
+        return "nothing"
+    verify(out)
+    return (out / "model.safetensors").read_text()
+
+
+def only_whole(out: Path) -> bool:
+    """Whether nothing but the run's folder stands there, and nothing but states, at most two, and the log in that."""
+    inside = sorted(path.name for path in (out / "state").iterdir()) if (out / "state").exists() else ["metrics.jsonl"]
+    beside = [path.name for path in out.parent.iterdir() if path != out]
+    return not beside and inside[0] == "metrics.jsonl" and len(inside) <= 3 and all(n.startswith("step-") for n in inside[1:])
+
+
+@pytest.mark.parametrize("case", SAVES, ids=str)
+def test_killed_inside_a_save_the_state_before_or_the_new_one_stands(  # fault 2
+    case: Case, killed: dict[Case, list[Path]], tmp_path: Path
+) -> None:
+    ends = []
+    for folder in killed[case]:
+        shutil.copytree(folder, copy := tmp_path / folder.name)
+        ends.append(newest(folder / "run"))
+        peeked = StateFolder(folder / "run").peek()
+        assert (peeked and (peeked["seen"], peeked["note"])) == ends[-1]
+        save(copy / "run", 40)  # comes first, with what the kill left about
+        assert newest(copy / "run") == (40, "")
+        assert only_whole(copy / "run")
+    before, after = SAVES[case]
+    change = ends.index(after)
+    assert change >= 8
+    assert ends == [before] * change + [after] * (len(ends) - change)
+
+
+@pytest.mark.parametrize("case", FINISHES, ids=str)
+def test_killed_when_a_run_is_finished_what_stood_there_or_the_new_run_stands(  # fault 2
+    case: Case, killed: dict[Case, list[Path]]
+) -> None:
+    ends = []
+    for folder in killed[case]:
+        out = folder / "run"
+        if not case[1]:
+            check_folder(out, [], overwrite=True)  # as the next command does; with an exchange nothing is ever amiss
+        ends.append(standing(out))
+    change = ends.index("new")
+    assert change >= 6
+    assert ends == [FINISHES[case]] * change + ["new"] * (len(ends) - change)
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("scene", ["the first state", "the next state"])
+def test_an_error_in_a_save_keeps_the_state_before_and_says_so(  # faults 5, 6
+    scene: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = "no state was saved before" if scene == "the first state" else "the state of step 20 stands"
+    for number, out in enumerate(places(SCENES[scene][0], tmp_path / "each"), 1):
+        folder, error = StateFolder(out), None
+        with folder.lock("mtlkit train-mtl"):
+            folder.log.touch()
+            with monkeypatch.context() as patch:
+                done = watch(patch, failing_at(number, code))
+                try:
+                    folder.save(30, {}, {"seen": 30})
+                except SavingError as caught:
+                    error = caught
+            states = {path.name for path in folder.path.iterdir()} - {"metrics.jsonl"}
+            assert states >= ({"step-00000020"} if "20" in rest else set())
+            assert all(name.startswith("step-") for name in states)
+            folder.save(40, {}, {})
+            assert {path.name for path in folder.path.glob("*-*")} <= {"step-00000020", "step-00000030", "step-00000040"}
+        if len(done) < number:
+            assert error is None
+            assert number > 8
+            return
+        if done[number - 1 :] == ["rename"] and len(states) == 3:  # the oldest could not be removed; the next save does that
+            assert error is None
+            continue
+        what = f"the state of step 30 cannot be saved: {os.strerror(code)}"
+        assert str(error) == f"{folder.path}: {what}; {rest}; make room and resume"
+        assert SavingError.exit_code == 3
+
+
+@pytest.mark.parametrize("case", FINISHES, ids=str)
+def test_an_error_when_a_run_is_finished_keeps_what_stood_there(  # faults 5, 6
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, act = SCENES[case[0]]
+    code = errno.EIO
+    ends = []
+    for number, out in enumerate(places(before, tmp_path / "each"), 1):
+        with monkeypatch.context() as patch:
+            done = watch(patch, failing_at(number, code), exchanges=case[1])
+            try:
+                act(out)
+            except OSError as error:
+                if error.errno != code:
+                    raise
+        ends.append(standing(out))
+        assert [path.name for path in out.parent.iterdir()] in ([], ["run"])
+        if len(done) < number:
+            break
+    change = ends.index("new")
+    assert change >= 6
+    assert ends == [FINISHES[case]] * change + ["new"] * (len(ends) - change)
+
+
+def test_a_disk_that_takes_no_more_keeps_the_state_before(tmp_path: Path) -> None:  # fault 5
+    save(tmp_path / "run", 10, 20)
+    code = """if True:
+        import resource, sys
+        from pathlib import Path
+        import torch
+        from mtlkit.errors import SavingError
+        from mtlkit.runs.checkpoints import StateFolder
+        folder = StateFolder(Path(sys.argv[1]))
+        with folder.lock("mtlkit train-mtl"):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+            for tensors, plain in ({"weight": torch.zeros(8192)}, {}), ({}, {"text": "x" * 8192}):
+                try:
+                    folder.save(30, tensors, plain)
+                except SavingError as error:
+                    print(error)
+    """
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        assert "the state of step 30 cannot be saved: " in line
+        assert os.strerror(errno.EFBIG) in line
+        assert line.endswith("; the state of step 20 stands; make room and resume")
+    assert newest(tmp_path / "run") == (20, "")
+    assert only_whole(tmp_path / "run")
+
+
+def test_a_save_syncs_all_that_it_wrote_before_the_state_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+
+    def note(count: int, name: str, path: Path) -> None:
+        synced.append(path.name if name == "sync" else name)
+
+    watch(monkeypatch, note)
+    save(tmp_path / "run", 10)
+    name = synced.index("rename")
+    assert {"metrics.jsonl", "tensors.safetensors", "state.json", "manifest.json"} <= set(synced[:name])
+    assert any(path.startswith(".step-00000010.") for path in synced[:name])
+    assert synced[name + 1] == "state"
+    assert [path for path in synced if path.startswith("write")] == ["write", "write_tensors", "write", "write"]

@@ -1,0 +1,138 @@
+"""Files of rows: sound ones are used, others made anew, and a place that cannot take them is named."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mtlkit.errors import UsageError
+from mtlkit.inference.engine import Array
+from mtlkit.runs.store import FEATURES, entry
+from mtlkit.training.freezing.cache_files import OnDisk, kept_rows
+
+ROWS = np.random.default_rng(0).standard_normal((500, 8)).astype(np.float32)
+CPU = torch.device("cpu")
+
+
+def parts() -> Iterator[Array]:
+    yield from np.array_split(ROWS, 3)
+
+
+def never() -> Iterator[Array]:
+    raise AssertionError("made anew, though it is there")
+
+
+def make(place: Path) -> Path:
+    rows, path, there = kept_rows(place, "key", ROWS.shape, parts)
+    assert not there
+    np.testing.assert_array_equal(rows, ROWS)
+    return path
+
+
+def found(place: Path) -> OnDisk:
+    rows, _, there = kept_rows(place, "key", ROWS.shape, never)
+    assert there
+    return OnDisk(rows, CPU)
+
+
+def test_a_file_is_made_once_and_then_found(tmp_path: Path) -> None:
+    place = tmp_path / "runs" / ".cache"
+    path = make(place)
+    assert list(place.rglob("*.*")) == [path]
+    np.testing.assert_array_equal(found(place).rows, ROWS)
+    assert kept_rows(place, "other", ROWS.shape, parts)[1] != path
+
+
+@pytest.mark.parametrize(
+    "rows", [[3], [0, 1, 2], [499], [7, 3, 3, 4, 5, 9, 8], list(range(500)), [0, 499, 0]], ids=lambda rows: str(rows)[:12]
+)
+def test_rows_come_in_the_order_asked_for(rows: list[int], tmp_path: Path) -> None:
+    make(tmp_path)
+    taken = found(tmp_path).take(np.array(rows))
+    assert torch.equal(taken, torch.from_numpy(ROWS[rows]))
+    taken += 1  # a copy of one's own: the file is not touched
+    np.testing.assert_array_equal(found(tmp_path).rows, ROWS)
+
+
+@pytest.mark.parametrize("damage", ["first bit", "last bit", "cut", "empty", "NaN", "zeros"])
+def test_a_damaged_file_is_named_and_made_anew(damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = make(tmp_path)
+    good = path.read_bytes()
+    at = len(good) - ROWS.nbytes
+    path.write_bytes(
+        {
+            "first bit": good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :],
+            "last bit": good[:-1] + bytes([good[-1] ^ 128]),
+            "cut": good[: len(good) // 2],
+            "empty": b"",
+            "NaN": good[:at] + np.full_like(ROWS, np.nan).tobytes(),
+            "zeros": good[:at] + bytes(ROWS.nbytes),
+        }[damage]
+    )
+    assert make(tmp_path) == path
+    assert path.read_bytes() == good
+    (warning,) = caplog.messages
+    assert warning.startswith(f"{path} ")
+    found(tmp_path)
+
+
+@pytest.mark.parametrize("rows", [ROWS[:400], ROWS.T, ROWS.astype(np.float16)], ids=["fewer", "turned", "half"])
+def test_rows_of_another_shape_or_type_are_not_used(rows: Array, tmp_path: Path) -> None:
+    entry(tmp_path / FEATURES, FEATURES, "key").write({"rows": rows})
+    make(tmp_path)
+
+
+def test_a_file_of_another_key_under_the_same_name_is_not_used(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    other = kept_rows(tmp_path, "other", ROWS.shape, lambda: [np.zeros_like(ROWS)])[1]
+    other.replace(path)
+    assert make(tmp_path) == path
+
+
+def test_a_file_of_an_earlier_version_is_left_alone(tmp_path: Path) -> None:
+    np.save(tmp_path / f"key-{0:08x}.npy", np.zeros_like(ROWS))
+    make(tmp_path)
+
+
+def test_what_stops_half_way_leaves_nothing(tmp_path: Path) -> None:
+    def stops() -> Iterator[Array]:
+        yield ROWS[:100]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kept_rows(tmp_path, "key", ROWS.shape, stops)
+    assert not list(tmp_path.rglob("*.*"))
+
+
+def test_a_place_that_is_a_file_is_named(tmp_path: Path) -> None:
+    place = tmp_path / "cache"
+    place.write_text("mine")
+    with pytest.raises(UsageError, match=r"cache cannot take the 0\.0 MB .* \(.*\); make room there, .*--cache-memory, .*--out"):
+        make(place)
+    assert place.read_text() == "mine"
+
+
+def test_too_little_room_is_known_before_anything_is_worked_out(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot take the 400,000,000,000\.0 MB .*not enough room on the disk"):
+        kept_rows(tmp_path, "key", (10**14, 1000), never)
+    assert not list(tmp_path.rglob("*.*"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
+def test_a_disk_that_fills_up_is_named_and_no_half_file_stays(tmp_path: Path) -> None:  # fault 5
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROWS.nbytes // 2, limits[1]))  # Python ignores the signal
+    try:
+        with pytest.raises(UsageError, match=r"cannot take the 0\.0 MB .*\(File too large\)"):
+            make(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.rglob("*.*"))
+    make(tmp_path)

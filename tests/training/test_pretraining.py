@@ -1,0 +1,108 @@
+"""Next-token training, cut at any step."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from cutting import Keeper, assert_same_weights
+from torch import Tensor
+
+from mtlkit.config.architecture import Architecture
+from mtlkit.config.training import PretrainOptions
+from mtlkit.data.batching import Windows
+from mtlkit.inference.compute import Compute
+from mtlkit.model.encoder import Encoder
+from mtlkit.training import spikes as loss_spikes
+from mtlkit.training.events import Event, Note, Progress
+from mtlkit.training.loop import DivergedStep
+from mtlkit.training.pretraining import NextTokenTraining
+from mtlkit.training.state_dict import Snapshot
+
+LENGTH = 8
+Train = Callable[..., tuple[NextTokenTraining, list[Event], list[dict[str, Any]]]]
+
+
+@pytest.fixture
+def train(compute: Compute) -> Train:
+    """Trains fresh weights on 26 windows, 8 in a step: 4 steps an epoch, and dropout."""
+
+    def train(
+        saver: Any = None, log: io.StringIO | None = None, begun: Snapshot | None = None, **more: Any
+    ) -> tuple[NextTokenTraining, list[Event], list[dict[str, Any]]]:
+        torch.manual_seed(0)
+        model = Encoder(Architecture(50, 2, 16, 2, LENGTH, dropout=0.1))
+        ids = np.random.default_rng(0).integers(0, 50, 26 * LENGTH + 1).astype(np.uint16)
+        options = PretrainOptions(**{"context": LENGTH, "batch_tokens": 8 * LENGTH, "epochs": 2, "learning_rate": 1e-2, **more})
+        training = NextTokenTraining(model, Windows(ids, LENGTH), options, compute)
+        if begun:
+            training.load(begun)
+        log = log or io.StringIO()
+        events = list(training.events(log, saver))
+        return training, events, [json.loads(line) for line in log.getvalue().splitlines()]
+
+    return train
+
+
+def weights_of(training: NextTokenTraining) -> dict[str, Tensor]:
+    return {name: weight.detach() for name, weight in training.updates.weights.items()}
+
+
+@pytest.mark.parametrize("more", [{}, {"tokens": 6 * 8 * LENGTH}, {"on_spike": "skip"}])
+def test_a_training_goes_on_from_every_step(more: dict[str, Any], train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loss_spikes, "LEAST", 3)
+    monkeypatch.setattr(loss_spikes, "DEVIATIONS", 0.1)
+    log = io.StringIO()
+    keeper = Keeper(log)
+    whole, events, lines = train(keeper, log, **more)
+    steps = 6 if "tokens" in more else 8
+    assert (whole.reached.step, list(keeper.states)) == (steps, list(range(1, steps + 1)))
+    assert any("skipped" in line for line in lines) == ("on_spike" in more)
+    for step, state in keeper.states.items():
+        again, later, rest = train(begun=state, **more)
+        assert_same_weights(weights_of(again), weights_of(whole))
+        assert rest == lines[step:]
+        assert (again.reached.step, again.reached.seen) == (steps, whole.reached.seen)
+        assert again.reached.seconds >= state.part("own").plain["reached"]["seconds"]
+        assert [one.text for one in later if isinstance(one, Note)] == [
+            one.text for one in events if isinstance(one, Note) and int(one.text.split()[1]) > step
+        ]
+        seen = [(one.step, one.steps, one.epoch) for one in later if isinstance(one, Progress)]
+        assert seen == [(one.step, one.steps, one.epoch) for one in events if isinstance(one, Progress)][step:]
+
+
+def test_more_epochs_go_on_from_the_end_of_fewer(train: Train) -> None:
+    log = io.StringIO()
+    keeper = Keeper(log)
+    short, _, _ = train(keeper, log, epochs=1)
+    longer, events, lines = train(begun=keeper.states[4], epochs=3)
+    assert [line["step"] for line in lines] == list(range(5, 13))
+    assert longer.reached.seen > short.reached.seen
+    assert [one.epoch for one in events if isinstance(one, Progress)] == [2] * 4 + [3] * 4
+
+
+def test_a_spike_that_stops_is_saved_as_it_was_before_its_step(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loss_spikes, "LEAST", 3)
+    monkeypatch.setattr(loss_spikes, "DEVIATIONS", 0.1)
+    logs = [io.StringIO(), io.StringIO()]
+    taken, stopped = map(Keeper, logs)
+    whole, _, lines = train(taken, logs[0])
+    with pytest.raises(DivergedStep, match="a spike: usual is") as caught:
+        train(stopped, logs[1], on_spike="stop")
+    step = caught.value.index
+    assert max(stopped.states) == step < 8
+    again, _, rest = train(begun=stopped.states[step])
+    assert_same_weights(weights_of(again), weights_of(whole))
+    assert rest == lines[step:]
+
+
+def test_how_much_there_is_to_do(train: Train) -> None:
+    for more, steps, epochs in (({}, 8, 2), ({"tokens": 1}, 1, 1), ({"tokens": 5 * 64}, 5, 2), ({"batch_tokens": 8}, 52, 2)):
+        training, _, _ = train(**{"epochs": 2, **more})  # type: ignore[arg-type]
+        assert (training.steps, training.epochs, training.reached.step) == (steps, epochs, steps)
+        assert training.reached.seen <= steps * training.batch_tokens

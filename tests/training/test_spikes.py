@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtlkit.training.spikes import LEAST, REMEMBERED, LossSpikes, highest
+
+
+def told(spikes: LossSpikes, loss: float, norm: float = 1.0, task: str = "topic") -> str:
+    """Looks at a step and remembers it."""
+    said = spikes.found({task: loss}, norm)
+    spikes.add({task: loss}, norm)
+    return said
+
+
+def steady(steps: int = LEAST) -> LossSpikes:
+    """One that knows losses about 2 and gradients of length 1."""
+    spikes = LossSpikes()
+    for step in range(steps):
+        assert not told(spikes, 2.0 + 0.1 * (-1) ** step)
+    return spikes
+
+
+def test_what_is_usual_ends_six_robust_deviations_above_the_median() -> None:
+    assert highest([1.0, 2.0, 3.0, 4.0, 100.0]) == pytest.approx(3 + 6 * 1.4826 * 1)  # 100 moves neither
+    assert highest([10.0] * 5) == pytest.approx(13.0)  # what hardly moves: a twentieth of it
+    assert highest([-10.0] * 5) == pytest.approx(-7.0)
+
+
+@settings(deadline=None, max_examples=50, derandomize=True)
+@given(st.lists(st.floats(0.01, 100), min_size=1, max_size=30), st.floats(0.1, 10))
+def test_no_value_of_a_kind_is_a_spike_and_the_unit_does_not_matter(values: list[float], unit: float) -> None:
+    assert highest(values) >= np.median(values)
+    assert highest([unit * value for value in values]) == pytest.approx(unit * highest(values))
+
+
+def test_a_jump_of_the_loss_or_of_the_gradient_is_told_with_its_figures() -> None:
+    usual = "a spike: usual is 2, and a spike begins at 2.89"  # 2 + 6 * 1.4826 * 0.1
+    assert steady().found({"topic": 2.88}, 1.0) == ""
+    assert steady().found({"topic": 2.9}, 1.0) == f"its loss is 2.9, {usual}"
+    assert steady().found({"topic": 2.0}, 1.31) == "its gradient norm is 1.31, a spike: usual is 1, and a spike begins at 1.3"
+    assert steady().found({"topic": 0.0}, 0.0) == ""  # falling is what losses are for
+
+
+def test_nothing_is_a_spike_before_enough_is_known_of_the_same_tasks() -> None:
+    assert steady(LEAST - 1).found({"topic": 1000.0}, 1000.0) == ""
+    spikes = steady()
+    assert spikes.found({"stars": 1000.0}, 1000.0) == ""
+    assert spikes.found({"topic": 500.0, "stars": 500.0}, 1000.0) == ""
+    for _ in range(LEAST):
+        assert not told(spikes, 50.0, task="stars")
+    assert not spikes.found({"stars": 50.0}, 1.0)
+    assert spikes.found({"topic": 50.0}, 1.0)
+
+
+def test_the_losses_of_several_tasks_count_together_in_any_order() -> None:
+    spikes = LossSpikes()
+    for _ in range(LEAST):
+        spikes.add({"topic": 1.0, "stars": 3.0}, 1.0)
+    assert spikes.found({"stars": 1.0, "topic": 4.1}, 1.0) == ""
+    assert spikes.found({"stars": 1.0, "topic": 4.3}, 1.0).startswith("its loss is 5.3, a spike: usual is 4,")
+
+
+def test_looking_remembers_nothing() -> None:
+    spikes = steady()
+    before = spikes.state()
+    assert spikes.found({"topic": 900.0}, 1.0)
+    assert not spikes.found({"topic": 2.0}, 1.0)
+    assert spikes.state() == before
+
+
+def test_one_spike_does_not_hide_the_next() -> None:
+    spikes = steady(60)
+    assert all(told(spikes, 500.0) for _ in range(10))
+    assert not told(spikes, 2.0)
+
+
+def test_what_stays_high_is_usual_before_long() -> None:
+    """As when more of a model begins to train: a training that skips spikes must not skip every step from there on."""
+    spikes = steady(REMEMBERED)
+    said = [bool(told(spikes, 2.0, 4.0)) for _ in range(REMEMBERED)]
+    assert said.index(False) <= REMEMBERED // 2 + 1
+    assert not any(said[said.index(False) :])
+
+
+def test_only_the_last_steps_count() -> None:
+    spikes = steady()
+    for _ in range(REMEMBERED):
+        told(spikes, 2000.0)
+    assert highest(spikes.history["topic", "loss"]) == pytest.approx(2600.0)
+    assert len(spikes.history["topic", "loss"]) == REMEMBERED
+
+
+def test_a_state_goes_through_json_and_goes_on_the_same_way() -> None:
+    random = np.random.default_rng(0)
+    spikes, again = steady(95), LossSpikes()
+    spikes.add({"topic": 1.0, "stars": 2.0}, 3.0)
+    again.load(json.loads(json.dumps(spikes.state())))
+    for value in random.uniform(1.5, 3.5, 200).tolist():
+        assert told(spikes, value, value) == told(again, value, value)
+    assert again.state() == spikes.state()
+    assert {len(values) for _, _, values in again.state()} == {1, REMEMBERED}

@@ -1,0 +1,170 @@
+"""A training cut at any step, and loaded into objects that were made anew, goes on as if nothing had been between."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+import pytest
+from cutting import Keeper, assert_same_end, assert_same_weights, timeless
+
+from mtlkit.config.schedules import EpochLength
+from mtlkit.data.datasets.task_data import TaskData
+from mtlkit.data.tokenization.tokenizer import TextEncoder
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.training import spikes as loss_spikes
+from mtlkit.training.balancing.registry import OWN, TORCHJD, parse_balance
+from mtlkit.training.continual.guards import parse_guards
+from mtlkit.training.events import Forgetting, Note
+from mtlkit.training.loop import DivergedStep
+
+Run = Callable[..., Any]
+Cut = Callable[..., Any]
+
+SCHEDULES = ["round-robin", "joint", "sequential", "proportional", "temperature:2", "temperature:3:20"]
+KNOWN = frozenset({"tags", "stars"})
+
+
+@pytest.fixture
+def spoiled(tasks: dict[str, TaskData]) -> dict[str, TaskData]:
+    """`topic` with validation rows on which what training teaches is false, so that it tires."""
+    topic = tasks["topic"]
+    return {"topic": replace(topic, validation=replace(topic.validation, labels=1 - topic.validation.labels))}
+
+
+@pytest.fixture
+def cut(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> Cut:
+    """Trains; then again from every state that was saved, and holds each end against the first."""
+
+    def cut(*frozen: str, steps: int = 4, mixing: dict[str, Any] | None = None, **more: Any) -> Any:
+        length = {"epoch_by": EpochLength("steps", steps, more.get("accumulate", 1))}
+        log = io.StringIO()
+        keeper = Keeper(log)
+        settings = {"epochs": 2, "track_every": 3, "mixing": {"keep_best": True, **length, **(mixing or {})}, **more}
+        model = deepcopy(tiny_model)
+        whole = run(model, tasks, frozen, log=log, surroundings={"saver": keeper, "keeps": True}, **settings)
+        lines = timeless(whole.log)
+        assert list(keeper.states) == list(range(1, len([line for line in lines if "losses" in line]) + 1))
+        for step, state in keeper.states.items():
+            again = deepcopy(tiny_model)
+            done = run(again, tasks, frozen, surroundings={"begun": state}, **settings)
+            assert_same_weights(again.state_dict(), model.state_dict())
+            assert timeless(done.log) == lines[keeper.lines[step] :]
+            assert_same_end(done.events, whole.events)
+        return whole
+
+    return cut
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_schedule_goes_on_at_every_step(schedule: str, cut: Cut) -> None:
+    done = cut(schedule=schedule)
+    assert len([line for line in done.log if "losses" in line]) == 8
+
+
+BALANCES = [*(name for name in OWN if name != "weights"), "weights:topic=2,stars=0.5", *TORCHJD]
+
+
+@pytest.mark.parametrize(
+    ("balance", "on"), [*product(BALANCES, ["vectors"]), ("pcgrad", "parameters"), ("nashmtl", "parameters")]
+)
+def test_every_balance_goes_on_at_every_step(balance: str, on: str, cut: Cut, tasks: dict[str, TaskData]) -> None:
+    mixing = {"balance": parse_balance(balance, tasks), "balance_on": on}
+    done = cut(schedule="joint", steps=2, epochs=3, mixing=mixing, eval_every=3)
+    weights = [line["weights"] for line in done.log if "losses" in line and "weights" in line]
+    assert len(weights) == (6 if mixing["balance"].changes else 0)  # dwa has no weights before its third epoch
+
+
+def test_accumulated_gradients(cut: Cut) -> None:
+    cut(accumulate=2)
+
+
+def test_looks_within_an_epoch(cut: Cut) -> None:
+    done = cut(eval_every=3)
+    assert [line["step"] for line in done.log if "tasks" in line and "step" in line] == [3, 6]
+
+
+def test_tasks_that_left(cut: Cut, tasks: dict[str, TaskData], spoiled: dict[str, TaskData]) -> None:
+    tasks.update(spoiled)
+    for schedule in ("round-robin", "joint"):
+        done = cut(schedule=schedule, steps=3, epochs=4, mixing={"patience": 1}, learning_rate=5e-3)
+        notes = [event.text for event in done.events if isinstance(event, Note)]
+        assert any("it leaves the mix" in text for text in notes)
+
+
+def test_the_patience_of_all(cut: Cut, tasks: dict[str, TaskData], spoiled: dict[str, TaskData]) -> None:
+    tasks.clear()
+    tasks.update(spoiled)
+    done = cut(steps=2, epochs=9, patience=2, learning_rate=5e-3)
+    assert len(done.epochs) < 9
+
+
+@pytest.mark.parametrize("frozen", [("backbone",), ("head:tags",), ("backbone@until=step:3",), ("embeddings@until=epoch:1",)])
+def test_parts_that_are_frozen_or_thaw(frozen: tuple[str, ...], cut: Cut) -> None:
+    cut(*frozen)
+
+
+def test_gradual_unfreezing_with_slower_blocks(cut: Cut) -> None:
+    cut(unfreeze="top-down", steps=3, epochs=3, layer_lr_decay=2.0, head_rate=5.0)
+
+
+def test_what_lies_below_is_run_once(cut: Cut) -> None:
+    cut("embeddings,layers:0", cache_prefix=True)
+
+
+def test_what_is_kept_of_old_tasks(cut: Cut, text_encoder: TextEncoder) -> None:
+    """Guards, rehearsal, and the books of what was forgotten."""
+    guards = parse_guards(["l2sp", "lwf", "ewc"])
+    terms = {"known": KNOWN, "watched": KNOWN, "rehearsed": {"stars": Fraction(1, 2)}, "guards": guards}
+    done = cut(terms=terms, probe=text_encoder.encode(["A cat.", "The old road by the oak."]))
+    assert [type(event) for event in done.events].count(Forgetting) == 1
+    assert done.epochs[0].epoch == 0
+
+
+@pytest.mark.parametrize(("points", "epochs", "steps"), [(100.0, 1, 6), (2.0, 3, 4)])
+def test_a_bound_on_forgetting(points: float, epochs: int, steps: int, cut: Cut) -> None:
+    terms = {"known": KNOWN, "watched": KNOWN, "max_forgetting": points}
+    done = cut(terms=terms, steps=6, epochs=epochs)
+    assert len([line for line in done.log if "losses" in line]) == steps
+    assert done.epochs[-1].place == ("step 2, within the bound" if steps == 4 else "")
+
+
+@pytest.fixture
+def jumpy(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Takes the ups and downs of a short training for spikes."""
+    monkeypatch.setattr(loss_spikes, "LEAST", 3)
+    monkeypatch.setattr(loss_spikes, "DEVIATIONS", 0.5)
+    return {"schedule": "joint", "epochs": 2, "mixing": {"epoch_by": EpochLength("steps", 6)}, "track_every": 1}
+
+
+def test_spikes_are_told_by_the_same_history(cut: Cut, jumpy: dict[str, Any]) -> None:
+    done = cut(on_spike="skip", steps=6, **{name: jumpy[name] for name in ("schedule", "track_every")})
+    spikes = [line for line in done.log if "spike" in line]
+    assert spikes
+    assert all(line["skipped"] for line in spikes)
+
+
+@pytest.mark.parametrize("balance", ["sum", "nashmtl"])
+def test_a_spike_that_stops_a_training_leaves_all_as_it_was_before_its_step(
+    balance: str, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run, jumpy: dict[str, Any]
+) -> None:
+    """So it may go on by taking the step: as a training does that ignores spikes."""
+    jumpy["mixing"]["balance"] = parse_balance(balance, tasks)
+    logs = [io.StringIO(), io.StringIO()]
+    taken, stopped = map(Keeper, logs)
+    model, again = deepcopy(tiny_model), deepcopy(tiny_model)
+    whole = run(model, tasks, surroundings={"saver": taken}, log=logs[0], **jumpy)
+    with pytest.raises(DivergedStep, match="a spike: usual is") as caught:
+        run(deepcopy(tiny_model), tasks, surroundings={"saver": stopped}, log=logs[1], on_spike="stop", **jumpy)
+    step = caught.value.index
+    assert 3 <= step < 12
+    assert max(stopped.states) == step
+    assert_same_weights(stopped.states[step].tensors, taken.states[step].tensors)
+    done = run(again, tasks, surroundings={"begun": stopped.states[step]}, **jumpy)
+    assert_same_weights(again.state_dict(), model.state_dict())
+    assert timeless(done.log) == timeless(whole.log)[taken.lines[step] :]
