@@ -46,6 +46,7 @@ def test_a_folder_for_sentence_transformers(runs: Path, cli: Cli, forks: Forks, 
     assert again.err.splitlines()[-1].startswith(f"mtlkit: {out} is not empty; replace it with --overwrite")
 
 
+@pytest.mark.slow
 def test_a_graph_that_embed_and_predict_run(runs: Path, cli: Cli, forks: Forks, tmp_path: Path) -> None:
     needs("onnx", "onnxscript", "onnxruntime")
     out = tmp_path / "out"

@@ -42,7 +42,8 @@ def accuracy(record: RunRecord, task: str) -> float:
     return value
 
 
-@pytest.mark.parametrize("name", ["frozen_linear", pytest.param("frozen_mlp", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["frozen_linear", "frozen_mlp"])
 def test_heads_on_a_frozen_backbone(name: str, place: Path) -> None:
     record = run(name, place, *SHORT)
     assert accuracy(record, "topic") > 0.8

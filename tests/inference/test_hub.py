@@ -86,7 +86,7 @@ def test_without_sockets_all_that_is_here_works(cli: Cli, tmp_path: Path) -> Non
     assert asked.exists()
 
 
-@pytest.mark.parametrize("cut", ["model.safetensors", "modules.json"])
+@pytest.mark.parametrize("cut", ["model.safetensors", pytest.param("modules.json", marks=pytest.mark.slow)])
 def test_of_a_download_that_breaks_off_nothing_is_used(cut: str, cli: Cli, tmp_path: Path) -> None:  # fault 35
     folder = tmp_path / "there"
     write_peer("bert", folder, [TEXT] * 20)

@@ -26,7 +26,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # what another library warns 
 
 
 @needs_onnx
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [kind if kind == "bidirectional" else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
+)
 def test_onnxruntime_gives_vectors_and_outputs_of_the_run(kind: str, exported: Export, sources: dict[str, Path]) -> None:
     done = exported(kind, "onnx")
     assert done.difference is not None
