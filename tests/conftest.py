@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import os
 import subprocess
 import sys
@@ -42,6 +43,12 @@ LABELS = ["animal"] * 40 + ["tool"] * 40
 
 TRAINED: dict[str, Any] = {"epochs": 10, "batch_tokens": 256, "learning_rate": 3e-3, "head_rate": 10.0}
 TINY: dict[str, Any] = {"layers": 2, "dim": 32, "heads": 2, "vocab_size": 400, "dropout": 0.0}
+
+
+def pytest_collection_finish() -> None:
+    """Modules and collected tests stay to the end: a garbage collector that looks at them again and again doubles the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
