@@ -79,11 +79,11 @@ def here(options: EmbedOptions) -> list[Progress]:
     return list(recipe.embed_to_file(options, loaded, io.StringIO()))
 
 
-SLOW = pytest.mark.slow
+BY_HAND = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    "suffix", [".npy", *(pytest.param(suffix, marks=SLOW) for suffix in (".jsonl", ".parquet", ".safetensors"))]
+    "suffix", [".npy", *(pytest.param(suffix, marks=BY_HAND) for suffix in (".jsonl", ".parquet", ".safetensors"))]
 )
 def test_a_file_is_the_same_after_a_kill(  # fault 1
     runs: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
@@ -144,7 +144,7 @@ def test_vectors_of_another_precision_are_not_mixed_in(half_done: EmbedOptions) 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize(
     ("number", "code"),
-    [pytest.param(signal.SIGINT, 130, marks=SLOW), pytest.param(signal.SIGTERM, 143, marks=SLOW), (signal.SIGHUP, 129)],
+    [pytest.param(signal.SIGINT, 130, marks=BY_HAND), pytest.param(signal.SIGTERM, 143, marks=BY_HAND), (signal.SIGHUP, 129)],
 )
 def test_an_interrupted_command_says_how_to_go_on(  # faults 7, 8, 44
     runs: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int

@@ -40,6 +40,7 @@ def test_backbone_and_heads_are_the_same_to_the_last_bit(
     assert not any(part.name == "router" for event in with_one.events if isinstance(event, Parts) for part in event.parts)
 
 
+@pytest.mark.slow
 def test_a_router_that_the_model_brings_takes_no_part(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
     """The optimizer, the clipping, the best weights and the proof of freezing go over all weights of the model."""
     other = deepcopy(tiny_model)

@@ -157,6 +157,7 @@ def test_balances_weigh_those_that_are_left(
         assert lines[-1]["weights"] == {"tags": pytest.approx(1.0)}
 
 
+@pytest.mark.slow
 def test_a_look_within_an_epoch_changes_nothing_of_the_training(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run
 ) -> None:
@@ -209,6 +210,7 @@ def test_the_best_may_come_from_within_an_epoch(
     assert (best.epoch, best.step, best.score) == (1, chosen.step, chosen.score)
 
 
+@pytest.mark.slow
 def test_the_best_of_each_task_is_what_it_was_then(tiny_model: MultiTaskModel, tiring: dict[str, TaskData], run: Run) -> None:
     done = run(tiny_model, tiring, epochs=5, learning_rate=3e-3, mixing={"keep_best": True}, eval_every=7)
     bests = [one for one in done.events if isinstance(one, BestOfTask)]

@@ -114,6 +114,7 @@ def test_a_calm_training_is_calm(schedule: str, compute: Compute, text_encoder: 
     assert all(norm for part, norm in found.norms.items())
 
 
+@pytest.mark.slow
 def test_deep_post_norm_at_a_bad_scale_vanishes(text_encoder: TextEncoder, train: Train) -> None:
     model = fresh(text_encoder, layers=12, norm="post", embedding_norm=True)
     assert "vanishing" not in words(train(deepcopy(model), steps=4))
