@@ -89,6 +89,11 @@ class NetworkError(MtlkitError):
     exit_code = 6
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of a library says in its first line; its class where it says nothing."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
 def shorten(text: str, width: int = 80) -> str:
     """One line of at most `width` characters."""
     line = " ".join(text.split())

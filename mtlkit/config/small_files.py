@@ -34,14 +34,11 @@ class Unreadable(OSError):
 
 def check_file(path: Path) -> int:
     """The size in bytes of a regular file that may be read. Raises Unreadable; never blocks, nothing is read."""
-    descriptor = _open(path)
-    try:
-        return _size(descriptor)
-    finally:
-        os.close(descriptor)
+    with open_file(path) as file:
+        return _size(file.fileno())
 
 
-def check_folder(path: Path) -> None:
+def check_readable(path: Path) -> None:
     """Raises Unreadable for a path that may not be reached, or a folder that may not be listed. The path may be missing."""
     try:
         os.lstat(path)
@@ -66,17 +63,13 @@ def open_file(path: Path) -> BinaryIO:
 
 def read_file(path: Path, limit: int = LIMIT) -> bytes:
     """The content of a regular file of at most `limit` bytes. Raises Unreadable."""
-    if (size := check_file(path)) > limit:
-        raise Unreadable(f"{size / MIB:,.0f} MB; files of its kind are read up to {limit / MIB:,.0f} MB")
-    descriptor = _open(path)
-    try:
-        _size(descriptor)  # as it may have been replaced meanwhile
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
+    with open_file(path) as file:
+        if (size := _size(file.fileno())) > limit:
+            raise Unreadable(f"{size / MIB:,.0f} MB; files of its kind are read up to {limit / MIB:,.0f} MB")
+        try:
             content = b"".join(_pieces(file, limit + 1))
-    except OSError as error:
-        raise Unreadable(error.strerror or str(error)) from None
-    finally:
-        os.close(descriptor)
+        except OSError as error:
+            raise Unreadable(error.strerror or str(error)) from None
     if len(content) > limit:  # it grows, or says that it is empty, as files of /proc do
         raise Unreadable(f"more than {limit / MIB:,.0f} MB, the limit for files of its kind")
     return content

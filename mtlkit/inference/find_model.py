@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mtlkit.config.architecture import Stage
 from mtlkit.config.paths import expand
-from mtlkit.config.small_files import Unreadable, check_folder
+from mtlkit.config.small_files import Unreadable, check_readable
 from mtlkit.errors import IntegrityError, UsageError, listed, shorten, suggest
 from mtlkit.runs.record import diagnose, newest
 
@@ -53,7 +53,7 @@ def find_model(asked: str | None, runs: Path, stages: Sequence[Stage]) -> Found:
 
 def _check_readable(path: Path, what: str) -> None:
     try:
-        check_folder(path)
+        check_readable(path)
     except Unreadable as error:
         raise UsageError(f"{what} {shorten(str(path))}: {error}; change its permissions, or name another folder") from None
 

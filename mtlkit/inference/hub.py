@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mtlkit.data.sources.hub import hub_answers, is_network_fault, quiet, unreachable
-from mtlkit.errors import NetworkError, UsageError
+from mtlkit.errors import NetworkError, UsageError, first_line
 
 WANTED = ["*.json", "*.safetensors", "*.txt"]  # pickled weights are left where they are
 UNWANTED = ["onnx/*", "openvino/*"]  # other forms of the same weights
@@ -42,5 +42,5 @@ def download(name: str) -> Path:
     except Exception as error:
         if not is_network_fault(error):
             raise
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = first_line(error)
         raise NetworkError(f"model {name}: the hub broke off ({reason}); run this again, or give a local folder") from None

@@ -9,8 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtlkit.config.small_files import Unreadable
-from mtlkit.config.small_files import check_folder as check_readable
+from mtlkit.config.small_files import Unreadable, check_readable
 from mtlkit.errors import MtlkitError, UsageError, listed
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.record import (
@@ -28,6 +27,7 @@ from mtlkit.runs.record import (
     WRITER,
     file_digest,
     read_record,
+    record_name,
 )
 from mtlkit.runs.staging import foreign
 
@@ -83,8 +83,8 @@ def check_folder(
     if place in (here, *here.parents) or place.is_mount():  # it could not be renamed, which would show only at the end
         raise UsageError(f"{option} {out} is the current folder, one above it or a mount point; name a folder inside it")
     if not resume:
-        own = inside is not None and _same(place.parent, inside)
-        check_inputs(out, (one for one in inputs if not (own and inside and _same(one.path, inside))), option)
+        own = inside is not None and same_file(place.parent, inside)
+        check_inputs(out, (one for one in inputs if not (own and inside and same_file(one.path, inside))), option)
         if not own:
             _check_inside(out, option)
     if out.is_dir() and not _holds_nothing(out):
@@ -103,9 +103,6 @@ def same_file(one: Path, other: Path) -> bool:
         return os.path.samefile(one, other)
     except OSError:
         return False
-
-
-_same = same_file
 
 
 def holds_checkpoint(out: Path) -> bool:
@@ -134,18 +131,16 @@ def _check_replaced(out: Path, overwrite: bool, resume: bool, option: str, what:
 
 def _edited(folder: Path) -> str | None:
     """The first of those files that people edit which is not what a run's or export's record says."""
-    name = RECORD if (folder / RECORD).is_file() else EXPORT_RECORD
     with suppress(MtlkitError, OSError):
-        files = read_record(folder, name).files
+        files = read_record(folder, record_name(folder)).files
         return next((one for one in EDITABLE if one in files and file_digest(folder / one) != files[one]), None)
     return None
 
 
 def _is(folder: Path, what: str) -> bool:
     """Whether a folder's record is that of a run, or of an export."""
-    name = RECORD if (folder / RECORD).is_file() else EXPORT_RECORD
     with suppress(MtlkitError):
-        return read_record(folder, name).is_of("export") == what.startswith("export")
+        return read_record(folder, record_name(folder)).is_of("export") == what.startswith("export")
     return False
 
 
@@ -174,11 +169,11 @@ def check_inputs(out: Path, inputs: Iterable[Input], option: str = "--out") -> N
 
 
 def _relation(out: Path, path: Path) -> str | None:
-    if _same(out, path):
+    if same_file(out, path):
         return "is"
-    if any(_same(out, parent) for parent in _above(path)):
+    if any(same_file(out, parent) for parent in _above(path)):
         return "contains"
-    if path.is_dir() and any(_same(path, parent) for parent in _above(out)):
+    if path.is_dir() and any(same_file(path, parent) for parent in _above(out)):
         return "is inside"
     return None
 

@@ -93,6 +93,11 @@ def amend(folder: Path, metrics: dict[str, Any]) -> None:
     disk.sync(folder)
 
 
+def record_name(folder: Path) -> str:
+    """The name of the record in the folder of a run or of an export."""
+    return RECORD if (folder / RECORD).is_file() else EXPORT_RECORD
+
+
 def read_record(folder: Path, name: str = RECORD) -> RunRecord:
     """The record of a finished run, or of an export by the name that it has there. Raises IntegrityError when there is none or it
     cannot be read."""

@@ -29,6 +29,7 @@ from mtlkit.runs.record import (
     RunRecord,
     file_digest,
     read_record,
+    record_name,
     write_json,
 )
 
@@ -77,7 +78,7 @@ def foreign(folder: Path) -> list[str]:
 
     Ours are the files that a readable record lists, the record, checkpoints, and exports of the run with all of that.
     """
-    name = RECORD if (folder / RECORD).is_file() else EXPORT_RECORD
+    name = record_name(folder)
     known: set[str] = set()
     with suppress(MtlkitError):
         known = {name, *read_record(folder, name).files}

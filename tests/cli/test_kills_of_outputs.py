@@ -12,7 +12,7 @@ import pytest
 from forks import Child, Forks
 
 from mtlkit.errors import MtlkitError
-from mtlkit.runs.record import CARD, EXPORT_RECORD, RECORD, file_digest, read_record
+from mtlkit.runs.record import CARD, file_digest, read_record, record_name
 
 TEXTS = 12_000  # three parts
 
@@ -93,7 +93,7 @@ def test_embed(forks: Forks, mtl: Path, source: Path, tmp_path: Path, suffix: st
 def content(folder: Path) -> dict[str, str]:
     """The digest of every file of an export, all checked; but for what tells when it was made. Raises MtlkitError where a file
     is not what was written."""
-    name = RECORD if (folder / RECORD).is_file() else EXPORT_RECORD
+    name = record_name(folder)
     record = read_record(folder, name)
     found = {path.relative_to(folder).as_posix(): file_digest(path) for path in folder.rglob("*") if path.is_file()}
     if {**record.files, name: found[name]} != found:

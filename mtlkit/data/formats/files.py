@@ -16,7 +16,7 @@ from typing import IO, Any, Protocol
 
 from mtlkit.config.small_files import Unreadable, open_file
 from mtlkit.data.formats.expansion import Expansion
-from mtlkit.errors import DataError
+from mtlkit.errors import DataError, first_line
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd"}
 
@@ -100,7 +100,7 @@ def open_bytes(file: DataFile) -> Iterator[IO[bytes]]:
         try:
             yield io.BufferedReader(_Expanded(_decompressor(raw, compression), file), 1 << 16)  # type: ignore[return-value,unused-ignore]
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = first_line(error)
             raise DataError(f"{file}: not readable as {compression} ({reason})") from None
 
 

@@ -24,18 +24,18 @@ SIGNS = ("ConnectionError", "ConnectionsError", "ConnectTimeout", "TimeoutError"
 
 def offline() -> bool:
     """Whether the user wants no connection to the hub, by any of the variables that its libraries obey."""
-    return any(_is_true(os.environ.get(name, "")) for name in OFFLINE_NAMES)
+    return _offline_by() is not None
 
 
-def _is_true(value: str) -> bool:
-    return value.upper() in ("1", "ON", "YES", "TRUE")
+def _offline_by() -> str | None:
+    """The first of these variables that is set."""
+    return next((name for name in OFFLINE_NAMES if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")), None)
 
 
 def unreachable(local: str, reason: str = "") -> str:
     """Why the hub gave nothing and what to do, as the end of an error: `local` is what to give in its place."""
-    for name in OFFLINE_NAMES:
-        if _is_true(os.environ.get(name, "")):
-            return f"not in the local cache, and {name} is set; unset it, or give {local}"
+    if name := _offline_by():
+        return f"not in the local cache, and {name} is set; unset it, or give {local}"
     return f"the hub cannot be reached{f' ({reason})' if reason else ''}; give {local}"
 
 

@@ -11,7 +11,7 @@ from mtlkit.data.sources.base import Source
 from mtlkit.data.sources.hub import hub_answers, is_network_fault, local_only, quiet, unreachable
 from mtlkit.data.sources.parquet import class_names
 from mtlkit.data.sources.rows import BadRow, Row, with_nested
-from mtlkit.errors import DataError, NetworkError
+from mtlkit.errors import DataError, NetworkError, first_line
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class HubSource(Source):
             with nullcontext() if hub_answers() else local_only():  # the cache at once, instead of a minute of retries
                 return getattr(datasets, call)(self.name, self.config, *args, **options)
         except Exception as error:  # its libraries share no class for what the network does
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = first_line(error)
             if is_network_fault(error) or (isinstance(error, FileNotFoundError) and not hub_answers()):
                 raise NetworkError(f"{self.name}: {unreachable('a local file', reason)}") from None
             if isinstance(error, DatasetNotFoundError):

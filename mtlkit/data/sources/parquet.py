@@ -16,7 +16,7 @@ from mtlkit.data.formats.bounded import Bounded
 from mtlkit.data.formats.expansion import Expansion
 from mtlkit.data.formats.files import DataFile, LocalFile
 from mtlkit.data.sources.rows import BadRow, Row, placed
-from mtlkit.errors import DataError, listed
+from mtlkit.errors import DataError, first_line, listed
 
 BATCH_ROWS, BATCH_BYTES = 1024, 1 << 28  # held at a time
 PARQUET_BYTES = 1 << 20  # of a column read at a time; by its own defaults, pyarrow keeps all that it has read
@@ -49,7 +49,7 @@ def _readable(file: DataFile, kind: str) -> Iterator[None]:
     try:
         yield
     except (pyarrow.ArrowException, OSError, ValueError, LookupError, ArithmeticError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = first_line(error)
         raise DataError(f"{file}: not a readable {kind} file ({reason})") from None
 
 

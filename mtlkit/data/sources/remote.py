@@ -14,7 +14,7 @@ from mtlkit.data.sources.base import FilesSource
 from mtlkit.data.sources.hub import is_network_fault, offline, unreachable
 from mtlkit.data.sources.readers import READERS, is_data
 from mtlkit.data.sources.splits import Grouped, group
-from mtlkit.errors import DataError, MtlkitError, NetworkError, UsageError, listed, suggest
+from mtlkit.errors import DataError, MtlkitError, NetworkError, UsageError, first_line, listed, suggest
 
 REMOTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://.+", re.DOTALL)
 PACKAGES = {  # by the module that is missing, where the package has another name
@@ -105,12 +105,8 @@ def _missing_package(protocol: str, error: ImportError) -> str:
     cause = error if error.name else error.__cause__
     module = (getattr(cause, "name", None) or "").partition(".")[0]
     if not module:
-        return f"{protocol}:// cannot be used here ({_first_line(error)})"
+        return f"{protocol}:// cannot be used here ({first_line(error)})"
     return f"{protocol}:// needs another package; install it with: pip install {shlex.quote(PACKAGES.get(module, module))}"
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 @contextmanager
@@ -123,9 +119,9 @@ def told(url: str) -> Iterator[None]:
     except FileNotFoundError:
         raise DataError(f"{url}: no such file or folder") from None
     except PermissionError as error:
-        raise DataError(f"{url}: no permission ({_first_line(error)})") from None
+        raise DataError(f"{url}: no permission ({first_line(error)})") from None
     except Exception as error:  # their libraries share no class
-        reason = _first_line(error)
+        reason = first_line(error)
         if is_network_fault(error):
             raise NetworkError(f"{url}: cannot be reached ({reason}); give a local file") from None
         raise DataError(f"{url}: {reason}") from None

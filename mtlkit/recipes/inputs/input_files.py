@@ -15,7 +15,7 @@ from mtlkit.data.sources.text_files import address_of
 from mtlkit.errors import MtlkitError
 from mtlkit.inference.find_model import MINI, Found, mini_folder
 from mtlkit.runs.outputs import Input
-from mtlkit.runs.record import EXPORT_RECORD, RECORD, read_record
+from mtlkit.runs.record import read_record, record_name
 
 FILES = {"card"}  # options that name a file
 MODELS = {"init", "model", "teacher", "run"}  # options that name a model or run
@@ -65,8 +65,7 @@ def _sources(values: Iterable[str], flag: str) -> Iterator[Input]:
 
 def _model(found: Found) -> Iterator[Input]:
     yield Input(found.path, "the model")
-    name = RECORD if (found.path / RECORD).is_file() else EXPORT_RECORD
     with suppress(MtlkitError):
-        parent = read_record(found.path, name).parent
+        parent = read_record(found.path, record_name(found.path)).parent
         if parent and parent.get("path") not in (None, MINI):
             yield Input(Path(parent["path"]), f"the start of {found},")
