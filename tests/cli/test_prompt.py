@@ -72,10 +72,10 @@ def test_sts_measures_with_the_similarity_and_the_prompt_of_the_model(typed: Any
         (sts,) = json.loads(typed("eval", "--model", folder, "--sts", path, "--json", *given).out)["sts"]
         first, second = (model.embed([row[side] for row in rows], prompt=asked).astype(float) for side in (0, 1))
         wanted = np.corrcoef((first * second).sum(1), [row[2] for row in rows])[0, 1]
-        assert sts["pearson"] == pytest.approx(wanted, abs=1e-5)
+        assert sts["pearson"] == pytest.approx(wanted, abs=2e-3)  # nine float32 dot products that hardly differ
         assert (sts["similarity"], sts["dim"]) == ("dot", 9)
         found.append(wanted)
-    assert found[0] != found[1]
+    assert abs(found[0] - found[1]) > 0.05
 
 
 @pytest.mark.parametrize(("prompt", "words"), [("many words " * 60, "leaves no room"), ("caf\udce9 ", "not UTF-8")])
