@@ -1,4 +1,4 @@
-"""Trains on a csv file of one's own and uses the model, from Python. Under a minute on two cores."""
+"""Trains a sentence encoder on a csv file and uses it, all from Python. Takes under a minute on two cores."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import tempfile
 from pathlib import Path
 
 import mtlkit
-from mtlkit.config.training import TrainSentenceOptions
-from mtlkit.recipes.train_sentence import train_sentence
 
 QUESTIONS = ["Where is my parcel?", "When will the parcel arrive?", "My order has not come yet.", "The courier lost the box."]
 MONEY = ["I was charged twice.", "Please refund my payment.", "The invoice shows a wrong sum.", "My card was billed again."]
@@ -22,7 +20,7 @@ with tempfile.TemporaryDirectory() as name:
             writer.writerows([(f"{text} Ticket {round_number}.", "delivery") for text in QUESTIONS])
             writer.writerows([(f"{text} Ticket {round_number}.", "billing") for text in MONEY])
 
-    options = TrainSentenceOptions(
+    finished = mtlkit.train_sentence(
         task=f"queue={folder / 'tickets.csv'}?text=body&label=queue",
         init="scratch",
         runs=folder / "runs",
@@ -30,7 +28,6 @@ with tempfile.TemporaryDirectory() as name:
         batch_tokens=256,
         epochs=5,
     )
-    finished = train_sentence(options)
     print(f"validation accuracy {finished.metrics['validation']['queue']['accuracy']:.2f}")
 
     model = mtlkit.load(finished.run)

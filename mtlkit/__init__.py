@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mtlkit.api import check_data as check_data
+    from mtlkit.api import curves as curves
+    from mtlkit.api import embed as embed
+    from mtlkit.api import embed_to_file as embed_to_file
+    from mtlkit.api import evaluate as evaluate
+    from mtlkit.api import export as export
+    from mtlkit.api import info as info
+    from mtlkit.api import predict as predict
+    from mtlkit.api import pretrain as pretrain
+    from mtlkit.api import train_mtl as train_mtl
+    from mtlkit.api import train_sentence as train_sentence
     from mtlkit.inference.loaded_model import LoadedModel as LoadedModel
     from mtlkit.inference.loaded_model import load as load
 
 __version__ = "0.1.0"
-__all__ = ["LoadedModel", "load"]
+__all__ = [
+    "LoadedModel",
+    "check_data",
+    "curves",
+    "embed",
+    "embed_to_file",
+    "evaluate",
+    "export",
+    "info",
+    "load",
+    "predict",
+    "pretrain",
+    "train_mtl",
+    "train_sentence",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """`mtlkit.load` without importing torch until it is used."""
-    if name in __all__:
-        from mtlkit.inference import loaded_model as loading
+    """Imports on first use: `import mtlkit` loads neither torch nor the command line."""
+    if name not in __all__:
+        raise AttributeError(f"module 'mtlkit' has no attribute {name!r}")
+    module = "mtlkit.inference.loaded_model" if name in ("LoadedModel", "load") else "mtlkit.api"
+    return getattr(import_module(module), name)
 
-        return getattr(loading, name)
-    raise AttributeError(f"module 'mtlkit' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,199 @@
+"""The commands as Python functions. Their keyword arguments are the options of the command line, declared once in `config/`.
+
+A function returns its result and prints nothing. All raise UsageError for an option that cannot be carried out (its subclass
+OptionError names the option), DataError, IntegrityError, DivergedError and NetworkError: the classes of `mtlkit.errors`. Torch is
+imported by the first call that needs it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import Field, fields, is_dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from mtlkit.config.check_data import CheckDataOptions
+from mtlkit.config.inference import CurvesOptions, EmbedOptions, EvalOptions, ExportOptions, InfoOptions, PredictOptions
+from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
+from mtlkit.errors import UsageError, suggest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mtlkit.recipes.check_data import DataCheck
+    from mtlkit.recipes.curves import ShownCurves
+    from mtlkit.recipes.evaluate import Evaluation
+    from mtlkit.recipes.export import Exported
+    from mtlkit.report.run_facts import RunFacts
+    from mtlkit.training.events import Finished
+
+Keywords = ParamSpec("Keywords")
+Options = TypeVar("Options")
+Result = TypeVar("Result")
+
+
+def takes(options: Callable[Keywords, Options]) -> Callable[[Callable[[Options], Result]], Callable[Keywords, Result]]:
+    """Turns a function of an options object into one of its keyword arguments, for type checkers as for `help()`.
+
+    An unknown keyword raises TypeError with the nearest name; a value of the wrong type or out of range raises OptionError.
+    """
+
+    def decorate(function: Callable[[Options], Result]) -> Callable[Keywords, Result]:
+        declared = _declared(options)
+        known = [item.name for item in declared]
+
+        @wraps(function)
+        def call(*args: Keywords.args, **kwargs: Keywords.kwargs) -> Result:
+            if args:
+                raise TypeError(f"{function.__name__}() takes keyword arguments only, such as {known[0]}=...")
+            for name in kwargs:
+                if name not in known:
+                    raise TypeError(f"{function.__name__}() has no option '{name}'{suggest(name, known)}")
+            return function(options(*args, **kwargs))
+
+        signature = inspect.signature(options)
+        call.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[signature.parameters[name] for name in known],
+            return_annotation=function.__annotations__["return"],
+        )
+        call.__doc__ = f"{inspect.getdoc(function)}\n\n{_arguments(declared)}"
+        return call
+
+    return decorate
+
+
+def _declared(options: Callable[..., Any]) -> list[Field[Any]]:
+    """The fields of a class of options that the command line has, too."""
+    assert isinstance(options, type)
+    assert is_dataclass(options)
+    return [item for item in fields(options) if "option" in item.metadata]
+
+
+def _arguments(declared: Iterable[Field[Any]]) -> str:
+    """The section of a docstring that describes the keyword arguments, from the help of the command line."""
+    lines = [f"    {item.name}: {item.metadata['option'].help}" for item in declared]
+    return "\n".join(["Args:", *lines]).replace("\\[", "[")
+
+
+@takes(PretrainOptions)
+def pretrain(options: PretrainOptions) -> Finished:
+    """Train a tokenizer and a base on raw text and write the run, as `mtlkit pretrain` does."""
+    from mtlkit.recipes.pretrain import pretrain as run
+
+    return run(options)
+
+
+@takes(TrainSentenceOptions)
+def train_sentence(options: TrainSentenceOptions) -> Finished:
+    """Train a sentence encoder and write the run, as `mtlkit train-sentence` does."""
+    from mtlkit.recipes.train_sentence import train_sentence as run
+
+    return run(options)
+
+
+@takes(TrainMtlOptions)
+def train_mtl(options: TrainMtlOptions) -> Finished:
+    """Train one head per task on one backbone and write the run, as `mtlkit train-mtl` does."""
+    from mtlkit.recipes.train_mtl import train_mtl as run
+
+    return run(options)
+
+
+@takes(EmbedOptions)
+def embed(options: EmbedOptions) -> NDArray[np.float32]:
+    """Turn texts into vectors, as `mtlkit embed` does: float32, (texts, dim).
+
+    With `similarity=True` the result is the similarity of every pair of texts instead, (texts, texts). To embed a file that does
+    not fit into memory, use `embed_to_file`. To embed more than once, load the model once with `mtlkit.load`.
+    """
+    import numpy as np
+
+    from mtlkit.inference.similarity import width_of
+    from mtlkit.recipes.embed import embed as run
+    from mtlkit.recipes.embed import similarities
+    from mtlkit.recipes.inputs.open_model import open_model
+
+    if options.output is not None:
+        raise UsageError("embed() returns vectors and writes no file; use mtlkit.embed_to_file(output=...)")
+    loaded, _ = open_model(options)
+    if options.similarity:
+        return similarities(options, loaded, sys.stdin).values
+    vectors = [part.vectors for part in run(options, loaded, sys.stdin)]
+    return np.concatenate(vectors) if vectors else np.empty((0, width_of(options, loaded)), np.float32)
+
+
+@takes(EmbedOptions)
+def embed_to_file(options: EmbedOptions) -> Path:
+    """Write the vectors of texts to `output` and return its path, as `mtlkit embed --output` does.
+
+    Memory does not grow with the number of texts. A file that exists needs `overwrite=True`; `resume=True` continues an
+    interrupted run.
+    """
+    from mtlkit.recipes.embed import check_output
+    from mtlkit.recipes.embed import embed_to_file as run
+    from mtlkit.recipes.inputs.open_model import open_model
+
+    check_output(options)
+    assert options.output is not None
+    for _ in run(options, open_model(options)[0], sys.stdin):
+        pass
+    return options.output
+
+
+@takes(PredictOptions)
+def predict(options: PredictOptions) -> list[dict[str, Any]]:
+    """Predict with every head of a model, as `mtlkit predict` does.
+
+    Returns one dict per text: {"text": ..., "tasks": {task: answer}}, with an answer as `LoadedModel.predict` describes it.
+    """
+    from mtlkit.recipes.inputs.open_model import open_model
+    from mtlkit.recipes.predict import predict as run
+
+    return list(run(options, open_model(options)[0], sys.stdin))
+
+
+@takes(EvalOptions)
+def evaluate(options: EvalOptions) -> Evaluation:
+    """Measure a model on held-out data, as `mtlkit eval` does. `result.to_json()` is the document that `--json` prints."""
+    from mtlkit.recipes.evaluate import evaluate as run
+    from mtlkit.recipes.inputs.open_model import open_model
+
+    return run(options, open_model(options)[0])
+
+
+@takes(CheckDataOptions)
+def check_data(options: CheckDataOptions) -> DataCheck:
+    """Look for problems in data before training on it, as `mtlkit check-data` does. `result.findings` lists them."""
+    from mtlkit.recipes.check_data import check_data as run
+
+    return run(options)
+
+
+@takes(CurvesOptions)
+def curves(options: CurvesOptions) -> ShownCurves:
+    """Read the losses and metrics of a run, as `mtlkit curves` does; with `output`, also draw them to a file."""
+    from mtlkit.recipes.curves import curves as run
+
+    return run(options)
+
+
+@takes(InfoOptions)
+def info(options: InfoOptions) -> RunFacts:
+    """Describe a run and verify its files, as `mtlkit info` does. `result.problems` lists what is damaged or missing."""
+    from mtlkit.recipes.info import info as run
+
+    if options.caches or options.clear_caches:
+        raise UsageError("info() describes a run; use 'mtlkit info --caches' or 'mtlkit info --clear-caches' for the caches")
+    return run(options)
+
+
+@takes(ExportOptions)
+def export(options: ExportOptions) -> Exported:
+    """Write a model for other tools, as `mtlkit export` does. `result.out` is the folder."""
+    from mtlkit.recipes.export import export as run
+
+    return run(options)
