@@ -41,7 +41,7 @@ from mtlkit.training.freezing.features import WholeBackbone
 from mtlkit.training.loop import train
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.optimizer import LearningRate
-from mtlkit.training.sampling.mixture import Mix, make_plans
+from mtlkit.training.sampling.mixture import TaskMixture, make_plans
 from mtlkit.training.task_losses import TaskLosses
 
 ON_PARAMETERS = "+parameters"
@@ -75,7 +75,7 @@ def side(name: str, tasks: dict[str, TaskData], options: Namespace) -> Callable[
         count = options.steps + 1
         losses_of = TaskLosses(objectives, WholeBackbone(model, objectives, compute.device))
         steps = train(
-            model, islice(Mix(plans, "joint").work(count), count), losses_of, LearningRate(LEARNING_RATE, count),
+            model, islice(TaskMixture(plans, "joint").work(count), count), losses_of, LearningRate(LEARNING_RATE, count),
             weight_decay=WEIGHT_DECAY, clip=CLIP, compute=compute,
             balance=make_balance(choice, model, list(tasks), "parameters" if name.endswith(ON_PARAMETERS) else "vectors"),
         )  # fmt: skip

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from workers import serve
 
 from mtlkit.data.datasets.corpus import read_texts
-from mtlkit.data.datasets.labelled_rows import Reading
-from mtlkit.data.sources.readers import BadRow, Tally, read
+from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.sources.readers import read
+from mtlkit.data.sources.rows import BadRow, SkippedRows
 
 Embed = Callable[[list[str]], NDArray[np.float32]]
 CALIBRATION = 300  # texts, other than those that are measured where there are enough
@@ -28,7 +29,7 @@ WARM_UP = 64  # texts
 
 def texts_of(options: Namespace) -> tuple[list[str], list[str]]:
     """What is measured, and what int8 is calibrated on."""
-    texts = [text for source in options.data for text in read_texts(source, Reading("utf-8", "error", Tally()))]
+    texts = [text for source in options.data for text in read_texts(source, ReadOptions("utf-8", "error", SkippedRows()))]
     others = texts[options.limit : options.limit + CALIBRATION]
     return texts[: options.limit], others if len(others) >= CALIBRATION // 2 else texts[:CALIBRATION]
 

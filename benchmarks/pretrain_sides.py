@@ -18,10 +18,10 @@ from workers import serve
 
 from mtlkit.config.architecture import Architecture, Encoding
 from mtlkit.config.training import PretrainOptions
-from mtlkit.data.batching import Windows
+from mtlkit.data.batching import WindowSampler
 from mtlkit.data.datasets.corpus import read_corpus
-from mtlkit.data.datasets.labelled_rows import Reading
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.inference.compute import choose_compute
 from mtlkit.model.encoder import Encoder
@@ -37,15 +37,15 @@ Piece = tuple[np.ndarray, np.ndarray]
 Losses = Callable[[Namespace, Iterator[Piece]], Iterator[float]]
 
 
-def read_windows(options: Namespace) -> Windows:
+def read_windows(options: Namespace) -> WindowSampler:
     """The texts as one packed stream, cut by a tokenizer that was trained on them. Little text fills less of the vocabulary;
     the models have all of it."""
-    texts = read_corpus(options.data or DEFAULTS.sources, Reading("utf-8", "error", Tally()), 0).train
+    texts = read_corpus(options.data or DEFAULTS.sources, ReadOptions("utf-8", "error", SkippedRows()), 0).train
     encoder = TextEncoder(train_tokenizer(texts, options.vocabulary), Encoding(CONTEXT))
-    return Windows(encoder.stream(texts).ids, CONTEXT)
+    return WindowSampler(encoder.stream(texts).ids, CONTEXT)
 
 
-def pieces(windows: Windows, per_step: int) -> Iterator[Piece]:
+def pieces(windows: WindowSampler, per_step: int) -> Iterator[Piece]:
     """Ids and targets of full steps, epoch after epoch, without end."""
     if len(windows) <= per_step:
         raise SystemExit(f"{len(windows)} windows of {CONTEXT} tokens are too few for steps of {per_step}; give more text")

@@ -14,11 +14,11 @@ from compare import Measure, Stopwatch
 from tokenizers import Tokenizer
 
 from mtlkit.config.architecture import Architecture, Encoding
-from mtlkit.data.datasets.labelled import Table, cap_tables, read_train_and_validation
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled import LabelledTable, cap_tables, read_train_and_validation
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labels import infer_spec
 from mtlkit.data.datasets.task_data import TaskData, prepare
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute, choose_compute
 from mtlkit.inference.load_weights import load_weights
@@ -27,12 +27,12 @@ from mtlkit.model.weight_names import weight_names
 from mtlkit.recipes.training.initial_model import set_dropout
 from mtlkit.training import loop as training
 from mtlkit.training.freezing.apply import apply_freeze, prefix_depth, training_mode
-from mtlkit.training.freezing.cache import keep_states, keep_vectors
-from mtlkit.training.freezing.features import KeptVectors, UpperBackbone, VectorsOf, WholeBackbone
+from mtlkit.training.freezing.cache import cache_hidden_states, cache_vectors
+from mtlkit.training.freezing.features import CachedVectors, FeatureSource, UpperBackbone, WholeBackbone
 from mtlkit.training.freezing.rules import parse_freeze
 from mtlkit.training.objectives.base import HeadObjective, head_objectives
 from mtlkit.training.optimizer import LearningRate
-from mtlkit.training.sampling.mixture import Mix, make_plans
+from mtlkit.training.sampling.mixture import TaskMixture, make_plans
 from mtlkit.training.task_losses import TaskLosses
 
 LEARNING_RATE, WEIGHT_DECAY, CLIP, WARM_UP_SHARE = 5e-5, 0.01, 1.0, 0.1
@@ -40,12 +40,12 @@ LEARNING_RATE, WEIGHT_DECAY, CLIP, WARM_UP_SHARE = 5e-5, 0.01, 1.0, 0.1
 Train = Callable[[int | None], Measure]  # of an epoch or more, or of some steps
 
 
-def read_tables(options: Namespace) -> list[Table]:
+def read_tables(options: Namespace) -> list[LabelledTable]:
     """As many texts of each task, with the places of their labels."""
-    reading = Reading("utf-8", "error", Tally())
+    reading = ReadOptions("utf-8", "error", SkippedRows())
     tables = {str(place): read_train_and_validation(source, reading)[0] for place, source in enumerate(options.data)}
     capped = cap_tables(tables, min(options.limit, *map(len, tables.values())))
-    return [Table(one.texts, places(one.labels)) for one in capped.values()]
+    return [LabelledTable(one.texts, places(one.labels)) for one in capped.values()]
 
 
 def places(labels: list[Any]) -> list[Any]:
@@ -78,19 +78,21 @@ def vectors_of(
     compute: Compute,
     keep: bool,
     whole: type[WholeBackbone],
-) -> VectorsOf:
+) -> FeatureSource:
     """Where a step's vectors come from: with `keep`, from what a frozen lower part made of the texts, kept in memory. `whole`
     runs the backbone where nothing is kept."""
     texts = {name: objective.train.encoded for name, objective in objectives.items()}
     names = [name for name, _ in model.named_parameters()]
     if frozen.issuperset(name for name in names if name.startswith("backbone.")):
-        return KeptVectors(keep_vectors(model, texts, compute, None, 0).stores)
+        return CachedVectors(cache_vectors(model, texts, compute, None, 0).stores)
     depth = prefix_depth([name for name, _ in model.named_parameters()], frozen)
     if not keep:
         return whole(model, objectives, compute.device)
     if not depth:
         raise SystemExit("mtlkit-kept keeps what frozen lower layers give; freeze some, as by --freeze embeddings,layers:0-2")
-    return UpperBackbone(model, objectives, compute.device, keep_states(model, texts, compute, None, 0, depth).stores, depth)
+    return UpperBackbone(
+        model, objectives, compute.device, cache_hidden_states(model, texts, compute, None, 0, depth).stores, depth
+    )
 
 
 def ours(options: Namespace, schedule: str = "joint", whole: type[WholeBackbone] = WholeBackbone) -> Train:
@@ -120,7 +122,7 @@ def ours(options: Namespace, schedule: str = "joint", whole: type[WholeBackbone]
         losses = TaskLosses(objectives, vectors_of(model, objectives, frozen, compute, options.keep, whole))
         training_mode(model, frozen)
         watch = Stopwatch()
-        mix = Mix(plans, schedule)
+        mix = TaskMixture(plans, schedule)
         taken = [
             (sum(map(len, step.work.values())), sum(step.losses.values()))
             for step in training.train(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from mtlkit.data.datasets.labelled import Table, limited
+from mtlkit.data.datasets.labelled import LabelledTable, limited
 from mtlkit.data.datasets.task_data import prepare
 from mtlkit.inference.engine import Array
 from mtlkit.inference.loaded_model import LoadedModel
@@ -54,18 +54,18 @@ def folder_of(way: str, seed: int) -> str:
     return f"{''.join(letter if letter.isalnum() else '-' for letter in way)}-{seed}"
 
 
-def outputs(model: LoadedModel, task: str, table: Table) -> tuple[Array, Array]:
+def outputs(model: LoadedModel, task: str, table: LabelledTable) -> tuple[Array, Array]:
     """What a head says of the rows whose label it knows, and those labels."""
     texts = prepare(model.specs[task], table, model.encoder)
     return model.engine.outputs(texts.encoded, [task])[task], texts.labels
 
 
-def accuracy(model: LoadedModel, task: str, table: Table) -> float:
+def accuracy(model: LoadedModel, task: str, table: LabelledTable) -> float:
     said, labels = outputs(model, task, table)
     return float((said.argmax(1) == labels).mean())
 
 
-def first_rows(table: Table, rows: int) -> Table:
+def first_rows(table: LabelledTable, rows: int) -> LabelledTable:
     return table.select(limited(len(table), rows))
 
 

@@ -22,7 +22,7 @@ from wrapped import SPECIAL, Wrap, write_plain, write_wrapped
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
-from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.marks import Label
 from mtlkit.data.datasets.task_data import TaskData, prepare_task
 from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
@@ -98,7 +98,7 @@ def tasks(tiny_model: MultiTaskModel, text_encoder: TextEncoder) -> dict[str, Ta
     rows = {"topic": 60, "tags": 20, "stars": 12}
     made = {}
     for name, spec in tiny_model.tasks.items():
-        table = Table(texts, labels[name])
+        table = LabelledTable(texts, labels[name])
         train = np.array([row for row in range(len(table)) if row % 4 != 3][: rows[name]])
         validation = np.arange(3, len(table), 4)  # words and places that training knows, in other pairs
         made[name] = prepare_task(spec, "tests", table.select(train), table.select(validation), text_encoder)

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from mtlkit.training.events import BestOfTask, Chosen, Epoch, Event, Forgetting, Note
-from mtlkit.training.state_dict import Snapshot
+from mtlkit.training.state_dict import StateDict
 
 TIMES = ("seconds", "total", "cost")  # in the log; they differ from training to training
 
 
-def as_saved(snapshot: Snapshot) -> Snapshot:
+def as_saved(snapshot: StateDict) -> StateDict:
     """What files would give back of it."""
     tensors = {name: value.detach().clone() for name, value in snapshot.tensors.items()}
-    return Snapshot(tensors, json.loads(json.dumps(snapshot.plain)))
+    return StateDict(tensors, json.loads(json.dumps(snapshot.plain)))
 
 
 class Keeper:
@@ -27,18 +27,18 @@ class Keeper:
 
     def __init__(self, log: io.StringIO) -> None:
         self.log = log
-        self.states: dict[int, Snapshot] = {}
+        self.states: dict[int, StateDict] = {}
         self.lines: dict[int, int] = {}
 
-    def after(self, step: int, snapshot: Callable[[], Snapshot]) -> None:
+    def after(self, step: int, snapshot: Callable[[], StateDict]) -> None:
         if step:
             self.save(step, snapshot())
 
-    def save(self, step: int, snapshot: Snapshot) -> None:
+    def save(self, step: int, snapshot: StateDict) -> None:
         self.states[step] = as_saved(snapshot)
         self.lines[step] = self.log.getvalue().count("\n")
 
-    def ended(self, step: int, snapshot: Callable[[], Snapshot]) -> None:
+    def ended(self, step: int, snapshot: Callable[[], StateDict]) -> None:
         """Nothing can fail after the last step."""
 
 
@@ -66,10 +66,10 @@ def assert_same_end(found: Iterable[Event], expected: Iterable[Event]) -> None:
     assert epochs == others[len(others) - len(epochs) :]
     notes, others_notes = ([one for one in events if isinstance(one, Note)] for events in (found, expected))
     assert notes[-1] == others_notes[-1]
-    bests, other_bests = ([one for one in events if isinstance(one, BestOfTask)] for events in (found, expected))
-    assert [(one.task, one.score, one.epoch, one.step) for one in bests] == [
+    best_weights, other_bests = ([one for one in events if isinstance(one, BestOfTask)] for events in (found, expected))
+    assert [(one.task, one.score, one.epoch, one.step) for one in best_weights] == [
         (one.task, one.score, one.epoch, one.step) for one in other_bests
     ]
-    for one, other in zip(bests, other_bests, strict=True):
+    for one, other in zip(best_weights, other_bests, strict=True):
         assert (one.weights is None) == (other.weights is None)
         assert_same_weights(one.weights or {}, other.weights or {})

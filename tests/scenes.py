@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from mtlkit.config.architecture import Stage
-from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import RunRecord
 from mtlkit.runs.staging import finish, staged
 
@@ -31,9 +31,9 @@ def make_run(
     return out
 
 
-def save(out: Path, *steps: int, note: str = "") -> StateFolder:
+def save(out: Path, *steps: int, note: str = "") -> CheckpointManager:
     """Saves a state at each of the steps, after a line in the log."""
-    folder = StateFolder(out)
+    folder = CheckpointManager(out)
     with folder.lock(COMMAND):
         for step in steps:
             with folder.log.open("a") as log:

@@ -19,7 +19,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import weight_names
 from mtlkit.training.events import Event, Note
 from mtlkit.training.freezing.features import WholeBackbone
-from mtlkit.training.freezing.rules import Freezing, parse_freeze
+from mtlkit.training.freezing.rules import FreezeRules, parse_freeze
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.task_losses import TaskLosses
 
@@ -59,7 +59,7 @@ def write(path: Path, rows: Sequence[Sequence[str]]) -> Path:
     return path
 
 
-def freezing_of(model: MultiTaskModel, items: Iterable[str], unfreeze: str | None = None) -> Freezing:
+def freezing_of(model: MultiTaskModel, items: Iterable[str], unfreeze: str | None = None) -> FreezeRules:
     """What `--freeze` and `--unfreeze` mean for a model."""
     architecture = model.backbone.architecture
     heads = {name: spec.head for name, spec in model.tasks.items()}

@@ -24,9 +24,9 @@ import pyarrow
 from pyarrow import parquet
 
 import mtlkit
-from mtlkit.data.datasets.labelled import Table, read_train_and_test, read_train_and_validation
-from mtlkit.data.datasets.labelled_rows import Reading
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_test, read_train_and_validation
+from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import parse_task
 from mtlkit.evaluation.intervals import student
 from mtlkit.runs.record import LOG, verify
@@ -40,7 +40,7 @@ SCHEDULES = ["round-robin", "joint", "proportional", "temperature:2", "sequentia
 BALANCES = [*(name for name in OWN if name != "weights"), *TORCHJD]
 DRAWN = ("proportional", "temperature")
 
-Tables = Mapping[str, Table]
+Tables = Mapping[str, LabelledTable]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Result:
 
 def cut(source: str, folder: Path, rows: int, validation: int, test: int) -> Tables:
     """Writes at most so many rows of a source as a data set of its own. Gives them by split."""
-    reading = Reading("utf-8", "error", Tally())
+    reading = ReadOptions("utf-8", "error", SkippedRows())
     train, held = read_train_and_validation(source, reading)
     tests = read_train_and_test(source, "test", reading)[1]
     found = {"train": first_rows(train, rows), "validation": first_rows(held, validation), "test": first_rows(tests, test)}

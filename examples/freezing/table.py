@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import mean
 
 import mtlkit
-from mtlkit.data.datasets.labelled import Reading, read_train_and_test
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.datasets.labelled import ReadOptions, read_train_and_test
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import parse_task
 from mtlkit.evaluation.forgetting import TaskChange, task_change
 
@@ -60,7 +60,7 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     start = mtlkit.load(asked.start)
     old = dict(map(parse_task, asked.old))
-    (new, new_source), reading = parse_task(asked.new), Reading("utf-8", "error", Tally())
+    (new, new_source), reading = parse_task(asked.new), ReadOptions("utf-8", "error", SkippedRows())
     tables = {
         name: first_rows(read_train_and_test(source, asked.split, reading)[1], asked.rows)
         for name, source in [*old.items(), (new, new_source)]

@@ -25,9 +25,9 @@ from sklearn.pipeline import make_pipeline
 import mtlkit
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.training import TrainMtlOptions
-from mtlkit.data.datasets.labelled import Table, read_train_and_test, read_train_and_validation
-from mtlkit.data.datasets.labelled_rows import Reading
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_test, read_train_and_validation
+from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.evaluation.probe import probe
@@ -38,10 +38,10 @@ ROWS = 5000  # that a probe is trained on
 PROBES = ("ag_news", "imdb", "trec", "emotion", "sst2_sentences", "banking77")
 WIDTHS = (None, 128, 64)
 SPEED_TEXTS, ROUNDS, BATCH = 512, 5, 32
-READING = Reading("utf-8", "error", Tally())
+READING = ReadOptions("utf-8", "error", SkippedRows())
 
 
-def tfidf(train: Table, test: Table) -> float:
+def tfidf(train: LabelledTable, test: LabelledTable) -> float:
     """Accuracy of TF-IDF of words and pairs of them with logistic regression, C by cross-validation on the same rows."""
     pipeline = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(max_iter=1000))
     search = GridSearchCV(pipeline, {"logisticregression__C": [1, 10, 100]}, cv=5)

@@ -36,7 +36,7 @@ def check_data(options: CheckDataOptions, as_json: bool) -> None:
     check_texts(options.text, options.encoding)
 
     from mtlkit.recipes.check_data import check_data as look
-    from mtlkit.report.check_data import absences, conclusion, example_lines, in_words, task_tables
+    from mtlkit.report.check_data import absences, conclusion, example_lines, finding_message, task_tables
     from mtlkit.report.sources import source_line
     from mtlkit.report.text import literal
 
@@ -59,13 +59,13 @@ def check_data(options: CheckDataOptions, as_json: bool) -> None:
             for sentence in absences(task):
                 console.print(literal(sentence))
         for finding in found.findings:
-            console.print(literal(in_words(finding), "red" if finding.spoils else "yellow"))
+            console.print(literal(finding_message(finding), "red" if finding.spoils else "yellow"))
             for example in finding.examples:
                 for line in example_lines(example, console.width - 2):
                     console.print(literal(f"  {line}", "dim"), no_wrap=True, overflow="ellipsis")
         console.print(literal(conclusion(found.findings)))
     if options.strict and found.spoiling:
-        raise DataError(f"--strict: {'; '.join(map(in_words, found.spoiling))}")
+        raise DataError(f"--strict: {'; '.join(map(finding_message, found.spoiling))}")
 
 
 def register(app: typer.Typer) -> None:

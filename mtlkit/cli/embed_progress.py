@@ -12,13 +12,13 @@ from rich.text import Text
 
 from mtlkit.cli.console import say, stderr
 from mtlkit.cli.training_view import PLAIN_SECONDS, clock
-from mtlkit.recipes.embed import Progress
+from mtlkit.recipes.embed import EmbedProgress
 
 
-def follow(steps: Iterator[Progress]) -> int:
+def follow(steps: Iterator[EmbedProgress]) -> int:
     """Shows progress to the end; how many vectors were written. On any other end, says how to go on with what was done."""
     console, started = stderr(), time.monotonic()
-    embedded: Progress | None = None
+    embedded: EmbedProgress | None = None
     texts, spoke = 0, started
     live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
     try:
@@ -49,7 +49,7 @@ def follow(steps: Iterator[Progress]) -> int:
     return texts
 
 
-def line(step: Progress, seconds: float) -> str:
+def line(step: EmbedProgress, seconds: float) -> str:
     """For example "12,288 of 1,000,000 vectors  512 texts/s  32:09 left"."""
     of = "" if step.total is None else f" of {step.total:,}"
     if step.stage == "written":

@@ -54,11 +54,11 @@ class TrainingView:
             case Parts() if self.last is None or any(part.after for part in event.parts):
                 self.console.print(parts_table(event.parts))
             case Tracking(summary):
-                self._report(tracking.tracking_tables(summary, self.console.width), tracking.in_words(summary), "yellow")
+                self._report(tracking.tracking_tables(summary, self.console.width), tracking.tracking_messages(summary), "yellow")
             case Sharing(report):
-                self._report(sharing.sharing_tables(report, self.console.width), sharing.in_words(report))
+                self._report(sharing.sharing_tables(report, self.console.width), sharing.sharing_messages(report))
             case Forgetting(report):
-                self._report(forgetting.forgetting_tables(report, self.console.width), forgetting.in_words(report))
+                self._report(forgetting.forgetting_tables(report, self.console.width), forgetting.forgetting_messages(report))
             case Epoch():
                 self.last = event
                 self.steps.clear()

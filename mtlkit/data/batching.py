@@ -86,7 +86,7 @@ def sorted_batches(lengths: NDArray[np.int64], budget: int) -> list[Rows]:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchSampler:
     """The batches of a data set, epoch after epoch.
 
     Rows are shuffled, sorted by length within windows of WINDOW batches, cut by the token budget, and the batches
@@ -148,7 +148,7 @@ def _passes(size: int, begin: int, end: int, seed: int, name: str, label: int) -
 
 
 @dataclass(frozen=True)
-class Windows:
+class WindowSampler:
     """A packed stream of tokens, cut into windows of `length` with the token after each: no padding at all."""
 
     ids: NDArray[np.unsignedinteger]

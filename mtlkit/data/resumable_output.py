@@ -21,7 +21,7 @@ from mtlkit.config.small_files import read_file
 from mtlkit.data.vector_files import Vectors, vector_file
 from mtlkit.errors import DataError, UsageError
 from mtlkit.runs import atomic as disk
-from mtlkit.runs.store import PART, SUFFIX, Arrays, Entry, digest, fits
+from mtlkit.runs.store import PART, SUFFIX, Arrays, StoreEntry, digest, fits
 
 LOG = logging.getLogger(__name__)
 FORMAT = "2"  # raised when what is stored changes
@@ -29,7 +29,7 @@ STATE = "state.json"
 PART_NAME = re.compile(r"\d{8,}" + re.escape(SUFFIX))
 
 
-class Parts:
+class OutputParts:
     """The parts of one output file. `made_by` is all that must be equal for parts of two attempts to make one file."""
 
     def __init__(self, output: Path, made_by: dict[str, str]) -> None:
@@ -121,9 +121,9 @@ class Parts:
         with suppress(OSError):
             self.folder.rmdir()
 
-    def _entry(self, number: int) -> Entry:
+    def _entry(self, number: int) -> StoreEntry:
         settings = json.dumps(self.made_by, sort_keys=True)
-        return Entry(self.folder / f"{number:08}{SUFFIX}", PART, digest(FORMAT, settings, str(number)))
+        return StoreEntry(self.folder / f"{number:08}{SUFFIX}", PART, digest(FORMAT, settings, str(number)))
 
 
 def files_of(folder: Path) -> list[Path]:

@@ -27,7 +27,7 @@ class ClassFall:
 
 
 @dataclass(frozen=True)
-class Confusion:
+class ConfusionChange:
     """Texts of the class `true`, right before and now read as `predicted`: how many, and their share of all that turned wrong."""
 
     true: str
@@ -56,7 +56,7 @@ class TaskChange:
     interval: Interval
     forgetting: float
     fallen: ClassFall | None = None
-    pair: Confusion | None = None
+    pair: ConfusionChange | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "interval": self.interval.to_json()}
@@ -138,7 +138,7 @@ def _fallen(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]])
     return ClassFall(label, old["recall"], new["recall"], old["support"]) if new["recall"] < old["recall"] else None
 
 
-def _pair(spec: TaskSpec, labels: Array, before: Array, after: Array) -> Confusion | None:
+def _pair(spec: TaskSpec, labels: Array, before: Array, after: Array) -> ConfusionChange | None:
     """Where most of the texts went that were right before and are wrong after."""
     lost = (before == labels) & (after != labels)
     if not lost.any():
@@ -146,7 +146,7 @@ def _pair(spec: TaskSpec, labels: Array, before: Array, after: Array) -> Confusi
     matrix = confusion(len(spec.labels), labels[lost], after[lost])
     true, predicted = divmod(int(matrix.argmax()), len(spec.labels))
     texts = int(matrix.max())
-    return Confusion(spec.labels[true], spec.labels[predicted], texts, texts / int(lost.sum()))
+    return ConfusionChange(spec.labels[true], spec.labels[predicted], texts, texts / int(lost.sum()))
 
 
 def backward_transfer(changes: tuple[TaskChange, ...]) -> float | None:

@@ -14,27 +14,27 @@ from mtlkit.config.inference import Backend, InferencePrecision
 from mtlkit.data.tokenization.tokenizer import TextEncoder, open_encoder
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.engine import Engine
-from mtlkit.model.description import Checkpoint, read_checkpoint
+from mtlkit.model.description import ModelDescription, read_checkpoint
 from mtlkit.model.digest import digest_of, is_digest_of
 from mtlkit.runs.record import GRAPH, TOKENIZER, RunRecord, is_export, read_record, verify
 
 if TYPE_CHECKING:  # it brings torch, which an exported graph does without
-    from mtlkit.inference.load_weights import Weights
+    from mtlkit.inference.load_weights import LoadedWeights
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedModel:
     """A model ready to run: what it is, how it reads texts, what its run says of itself, its engine, and what its folder holds
     that is not known to mtlkit."""
 
-    checkpoint: Checkpoint
+    checkpoint: ModelDescription
     record: RunRecord | None
     encoder: TextEncoder
     engine: Engine
     note: str = ""
 
 
-def open_backend(path: Path, device: Device, precision: InferencePrecision, backend: Backend) -> Opened:
+def open_backend(path: Path, device: Device, precision: InferencePrecision, backend: Backend) -> OpenedModel:
     """Opens a folder with the backend asked for; `auto` takes an ONNX export that belongs to the folder, which starts in a
     fraction of the time, and torch otherwise. Raises UsageError, IntegrityError."""
     if backend == "auto":
@@ -58,19 +58,19 @@ def exported(path: Path) -> Path | None:
     return inside if is_digest_of(path, parent.get("digest", "")) else None
 
 
-def _open_torch(path: Path, device: Device, precision: InferencePrecision) -> Opened:
+def _open_torch(path: Path, device: Device, precision: InferencePrecision) -> OpenedModel:
     from mtlkit.inference.compute import choose_compute
     from mtlkit.inference.load_weights import load_weights
     from mtlkit.inference.torch_engine import TorchEngine
 
     weights = load_weights(path)
     if precision == "int8":
-        return Opened(weights.checkpoint, weights.record, weights.encoder, _int8_engine(path, device, weights), weights.note)
+        return OpenedModel(weights.checkpoint, weights.record, weights.encoder, _int8_engine(path, device, weights), weights.note)
     engine = TorchEngine(weights.model, choose_compute(device, precision))
-    return Opened(weights.checkpoint, weights.record, weights.encoder, engine, weights.note)
+    return OpenedModel(weights.checkpoint, weights.record, weights.encoder, engine, weights.note)
 
 
-def _int8_engine(path: Path, device: Device, weights: Weights) -> Engine:
+def _int8_engine(path: Path, device: Device, weights: LoadedWeights) -> Engine:
     from mtlkit.inference.calibration import ranges_of
     from mtlkit.inference.compute import choose_compute
     from mtlkit.inference.int8 import check_int8, quantise
@@ -85,7 +85,7 @@ def _int8_engine(path: Path, device: Device, weights: Weights) -> Engine:
     return TorchEngine(weights.model, choose_compute("cpu", "fp32"), quantise(backbone, ranges), "int8")
 
 
-def _open_onnx(path: Path, precision: InferencePrecision) -> Opened:
+def _open_onnx(path: Path, precision: InferencePrecision) -> OpenedModel:
     if precision not in ("auto", "fp32"):
         raise UsageError(f"--backend onnx computes in fp32; take --backend torch for --precision {precision}")
     folder = exported(path)
@@ -109,7 +109,7 @@ def _open_onnx(path: Path, precision: InferencePrecision) -> Opened:
             raise
         verified = record.result()
         checked.result()
-        return Opened(checkpoint, verified, encoder, engine)
+        return OpenedModel(checkpoint, verified, encoder, engine)
 
 
-EXPORTED: dict[str, Callable[[Path, InferencePrecision], Opened]] = {"onnx": _open_onnx}
+EXPORTED: dict[str, Callable[[Path, InferencePrecision], OpenedModel]] = {"onnx": _open_onnx}

@@ -19,11 +19,11 @@ from mtlkit.data.encoded import Encoded
 from mtlkit.evaluation.metrics import score
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.engine import BATCH_TOKENS, GPU_BATCH_TOKENS, ROUTER
-from mtlkit.inference.fast import Encodes
+from mtlkit.inference.fast import SupportsEncode
 from mtlkit.model.multitask import MultiTaskModel
 
 
-def encode_all(model: Encodes, encoded: Encoded, compute: Compute, batch_tokens: int | None = None) -> Tensor:
+def encode_all(model: SupportsEncode, encoded: Encoded, compute: Compute, batch_tokens: int | None = None) -> Tensor:
     """The vector of every text, (N, D) float32 on the compute device, in the order of the texts."""
     vectors = torch.empty(len(encoded), model.dim, device=compute.device)
 
@@ -34,7 +34,7 @@ def encode_all(model: Encodes, encoded: Encoded, compute: Compute, batch_tokens:
     return vectors
 
 
-def states_all(model: Encodes, encoded: Encoded, compute: Compute, depth: int, batch_tokens: int | None = None) -> Tensor:
+def states_all(model: SupportsEncode, encoded: Encoded, compute: Compute, depth: int, batch_tokens: int | None = None) -> Tensor:
     """What block `depth` reads of every token, (T, D) float32 on the compute device, in the order of the tokens."""
     states = torch.empty(len(encoded.ids), model.dim, device=compute.device)
 

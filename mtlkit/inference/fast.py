@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mtlkit.batch import Batch
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Block, Encoder
-from mtlkit.model.layouts import Layout, layout_of
+from mtlkit.model.layouts import TokenLayout, layout_of
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.products import has_onednn
 
@@ -24,7 +24,7 @@ LAYOUT_TOKENS = 3072  # the batch that weights are laid out for
 FUSED = {"gelu": ("gelu", "none"), "gelu_tanh": ("gelu", "tanh"), "relu": ("relu", ""), "silu": ("swish", "")}
 
 
-class Encodes(Protocol):
+class SupportsEncode(Protocol):
     """Whatever turns a batch into vectors: a model, or a faster form of it."""
 
     @property
@@ -42,7 +42,7 @@ class Encodes(Protocol):
 class FastBlock(Protocol):
     """The products of a block, each (T, ...)."""
 
-    def attend(self, states_TD: Tensor, layout: Layout) -> Tensor:
+    def attend(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
         """What attention mixes of the states, before it is projected."""
         ...
 
@@ -76,7 +76,7 @@ class FastEncoder:
         """What block `depth` reads of every token, (T, D)."""
         return self._lower(layout_of(batch.rounded()), depth)[: batch.tokens]
 
-    def _lower(self, layout: Layout, depth: int) -> Tensor:
+    def _lower(self, layout: TokenLayout, depth: int) -> Tensor:
         states_TD = self.encoder.embed(layout)
         for own, fast in islice(zip(self.encoder.blocks, self.blocks, strict=True), depth):
             assert isinstance(own, Block)
@@ -114,7 +114,7 @@ class PackedBlock:
         self.qkv, self.out = PackedLinear(block.attention.qkv), PackedLinear(block.attention.out)
         self.expand, self.contract = PackedLinear(block.expand), PackedLinear(block.contract)
 
-    def attend(self, states_TD: Tensor, layout: Layout) -> Tensor:
+    def attend(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
         return layout.attend(self.qkv(states_TD), self.heads, self.causal)
 
     def project(self, mixed_TD: Tensor, residual_TD: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ class PackedBlock:
         return self.contract.add(self.expand(states_TD, self.activation), residual_TD)
 
 
-def fastest(model: MultiTaskModel, compute: Compute) -> Encodes:
+def fastest(model: MultiTaskModel, compute: Compute) -> SupportsEncode:
     """The fastest form of a model that is not going to change: packed for a CPU in fp32, else the model itself."""
     packed = compute.device.type == "cpu" and compute.precision == "fp32" and has_onednn()
     return pack(model.backbone) if packed else model

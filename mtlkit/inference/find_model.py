@@ -19,7 +19,7 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 @dataclass(frozen=True)
-class Found:
+class ModelRef:
     """A model's folder, why it was taken, and its name where that is not the folder."""
 
     path: Path
@@ -35,20 +35,20 @@ def mini_folder() -> Path:
     return Path(str(resources.files("mtlkit"))) / MINI
 
 
-def find_model(asked: str | None, runs: Path, stages: Sequence[Stage]) -> Found:
+def find_model(asked: str | None, runs: Path, stages: Sequence[Stage]) -> ModelRef:
     """The folder, `mini` or the hub id asked for; else the newest run of the first stage that has one; else mini.
 
     Raises UsageError when what was asked for is not there, NetworkError when the hub cannot be asked.
     """
     if asked == MINI:
-        return Found(mini_folder(), "the model inside the package, as asked", MINI)
+        return ModelRef(mini_folder(), "the model inside the package, as asked", MINI)
     if asked is not None:
         return _asked(asked, runs)
     _check_readable(runs, "--runs")
     path = newest(runs, stages)
     if path is None:
-        return Found(mini_folder(), f"the model inside the package, as no run under {runs}/ fits", MINI)
-    return Found(path, f"the newest run under {runs}/ that fits")
+        return ModelRef(mini_folder(), f"the model inside the package, as no run under {runs}/ fits", MINI)
+    return ModelRef(path, f"the newest run under {runs}/ that fits")
 
 
 def _check_readable(path: Path, what: str) -> None:
@@ -58,19 +58,19 @@ def _check_readable(path: Path, what: str) -> None:
         raise UsageError(f"{what} {shorten(str(path))}: {error}; change its permissions, or name another folder") from None
 
 
-def _asked(asked: str, runs: Path) -> Found:
+def _asked(asked: str, runs: Path) -> ModelRef:
     path = expand(asked)
     _check_readable(path, "model")
     if not path.exists():
         if HUB_ID.fullmatch(asked) and not path.parent.is_dir():
             from mtlkit.inference.hub import download
 
-            return Found(download(asked), f"{asked} of the Hugging Face hub")
+            return ModelRef(download(asked), f"{asked} of the Hugging Face hub")
         raise no_folder(asked, runs)
     if path.is_file():
         what = diagnose(path) or "a file"
         raise IntegrityError(f"{asked}: {what}; name the folder of a run")
-    return Found(path, "as asked")
+    return ModelRef(path, "as asked")
 
 
 def no_folder(asked: str, runs: Path, what: str = "model") -> UsageError:

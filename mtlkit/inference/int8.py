@@ -23,7 +23,7 @@ from mtlkit.config.architecture import Architecture
 from mtlkit.errors import UsageError
 from mtlkit.inference.fast import LAYOUT_TOKENS, FastEncoder, PackedBlock, pack
 from mtlkit.model.encoder import Block, Encoder
-from mtlkit.model.layouts import Layout
+from mtlkit.model.layouts import TokenLayout
 
 ZERO = 128  # the byte that means 0 in a smoothed input
 SHARE = 0.7  # of the spread between channels that goes into the weights
@@ -50,7 +50,7 @@ class RecordingBlock(PackedBlock):
         peak = (states if name == "contract" else states.abs()).amax(0)
         self.peaks[name] = torch.maximum(self.peaks[name], peak) if name in self.peaks else peak
 
-    def attend(self, states_TD: Tensor, layout: Layout) -> Tensor:
+    def attend(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
         self.note("qkv", states_TD)
         return super().attend(states_TD, layout)
 
@@ -125,7 +125,7 @@ class ByteBlock:
         self.expand_inverse = 1 / expand_steps
         self.contract = ByteLinear(contract, block.contract.bias, torch.full((len(expand),), STEP), HIDDEN_ZERO)
 
-    def attend(self, states_TD: Tensor, layout: Layout) -> Tensor:
+    def attend(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
         return layout.attend(self.qkv(to_bytes(states_TD, self.qkv_inverse), torch.float32), self.heads, self.causal)
 
     def project(self, mixed_TD: Tensor, residual_TD: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder, make_encoder
 from mtlkit.errors import UsageError
 from mtlkit.inference.engine import ROUTER
 from mtlkit.model.checkpoint import load_model
-from mtlkit.model.description import CONFIG, Checkpoint, is_foreign, read_checkpoint
+from mtlkit.model.description import CONFIG, ModelDescription, is_foreign, read_checkpoint
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.interop.language_model import is_generator
 from mtlkit.model.interop.model_kinds import dropped_head
@@ -27,12 +27,12 @@ from mtlkit.runs.record import TOKENIZER, RunRecord, is_export, verify
 
 
 @dataclass(frozen=True)
-class Weights:
+class LoadedWeights:
     """A model on the CPU in evaluation mode, how it reads texts, and what its run says of itself (None: not ours). `note` says
     what in a Hugging Face folder is not known to mtlkit or not followed, in one line."""
 
     model: MultiTaskModel
-    checkpoint: Checkpoint
+    checkpoint: ModelDescription
     encoder: TextEncoder
     record: RunRecord | None
     note: str = ""
@@ -43,21 +43,21 @@ class Weights:
         return [*self.model.tasks, *([ROUTER] if self.model.router is not None else [])]
 
 
-def describe(path: Path) -> Checkpoint:
+def describe(path: Path) -> ModelDescription:
     """What a folder's model is, without its weights. Raises IntegrityError."""
     return describe_foreign(path) if is_foreign(path) else read_checkpoint(path)
 
 
-def load_weights(path: Path) -> Weights:
+def load_weights(path: Path) -> LoadedWeights:
     """Reads a folder, every file of a run checked against its SHA-256. Raises IntegrityError, UsageError for an ONNX export."""
     if is_export(path):
         raise UsageError(f"{path} is an ONNX export without weights; run it with --backend onnx, or name the run it came from")
     if is_foreign(path):
         model, checkpoint = read_foreign(path)
-        return Weights(model, checkpoint, _encoder(path, checkpoint), None, _note(path, checkpoint))
+        return LoadedWeights(model, checkpoint, _encoder(path, checkpoint), None, _note(path, checkpoint))
     record = verify(path)
     model, checkpoint = load_model(path)
-    return Weights(model, checkpoint, _encoder(path, checkpoint), record)
+    return LoadedWeights(model, checkpoint, _encoder(path, checkpoint), record)
 
 
 def head_left_out(path: Path) -> str:
@@ -66,7 +66,7 @@ def head_left_out(path: Path) -> str:
     return dropped_head(read_object(read_modules(path).folder / CONFIG)) if is_foreign(path) else ""
 
 
-def _note(path: Path, checkpoint: Checkpoint) -> str:
+def _note(path: Path, checkpoint: ModelDescription) -> str:
     """What of a Hugging Face folder is ignored or not followed, in one line."""
     modules, head = read_modules(path), head_left_out(path)
     weights = weights_note(modules.folder, checkpoint.architecture, read_object(modules.folder / CONFIG))
@@ -78,7 +78,7 @@ def read_encoder(path: Path) -> TextEncoder:
     return _encoder(path, describe(path))
 
 
-def _encoder(path: Path, checkpoint: Checkpoint) -> TextEncoder:
+def _encoder(path: Path, checkpoint: ModelDescription) -> TextEncoder:
     if is_generator(path):
         raise UsageError(f"{path} is an export for text generation, whose tokenizer ends no text; name the run it came from")
     place = read_modules(path).folder if is_foreign(path) else path

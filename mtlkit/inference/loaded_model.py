@@ -25,7 +25,7 @@ from mtlkit.inference.predictions import answers
 from mtlkit.inference.prompts import prompt_note, with_prompt
 from mtlkit.inference.routing import Prediction, fits, likelihoods
 from mtlkit.inference.similarity import cut, unit
-from mtlkit.model.description import Checkpoint
+from mtlkit.model.description import ModelDescription
 from mtlkit.runs.record import RunRecord
 
 
@@ -39,7 +39,7 @@ class LoadedModel:
     def __init__(
         self,
         path: Path,
-        checkpoint: Checkpoint,
+        checkpoint: ModelDescription,
         record: RunRecord | None,
         encoder: TextEncoder,
         engine: Engine,

@@ -10,7 +10,7 @@ from mtlkit.evaluation.metrics import check_finite
 from mtlkit.inference.compute import Compute, check_fork
 from mtlkit.inference.encoding import encode_all, outputs_of
 from mtlkit.inference.engine import VECTOR, Array, output_of
-from mtlkit.inference.fast import Encodes, fastest
+from mtlkit.inference.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
 
 
@@ -19,7 +19,7 @@ class TorchEngine:
     `compute`."""
 
     def __init__(
-        self, model: MultiTaskModel, compute: Compute, fast: Encodes | None = None, precision: str | None = None
+        self, model: MultiTaskModel, compute: Compute, fast: SupportsEncode | None = None, precision: str | None = None
     ) -> None:
         self.model = model.to(compute.device).eval()
         self.compute, self.process = compute, os.getpid()

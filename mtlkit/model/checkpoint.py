@@ -17,7 +17,7 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.errors import IntegrityError
 from mtlkit.model.compact import narrow, widen
-from mtlkit.model.description import CONFIG, Checkpoint, read_checkpoint, write_checkpoint
+from mtlkit.model.description import CONFIG, ModelDescription, read_checkpoint, write_checkpoint
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_checks import UnusableWeight
@@ -36,7 +36,7 @@ def save_model(
 ) -> None:
     """Writes `config.json` and `model.safetensors`, with every head and the router; in a quarter of the bytes if `compact`."""
     router = model.router.tasks if model.router is not None else ()
-    checkpoint = Checkpoint(
+    checkpoint = ModelDescription(
         stage,
         model.backbone.architecture,
         encoding,
@@ -59,7 +59,7 @@ class Uninitialised(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def load_model(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
+def load_model(folder: Path) -> tuple[MultiTaskModel, ModelDescription]:
     """The model of a folder, in evaluation mode on the CPU. Raises IntegrityError when its files are not what they say."""
     checkpoint = read_checkpoint(folder)
     try:

@@ -24,7 +24,7 @@ SHORTEST = 3  # tokens that a text may be cut to: the first, the last, and one b
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class ModelDescription:
     """The layout of `config.json`: everything but the weights that a model is. `router` names the tasks that its router tells
     apart; `sources` say how the data of each task was read; `vectors` how vectors are made and compared. These entries are
     written only where they say something."""
@@ -52,7 +52,7 @@ class Checkpoint:
         return {key: entry for key, entry in value.items() if entry or key not in ("router", "sources", "vectors")}
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Checkpoint:
+    def from_json(cls, value: dict[str, Any]) -> ModelDescription:
         """Raises ValueError, KeyError or UsageError for what makes no model."""
         tasks, router = value["tasks"], value.get("router", [])
         if value["stage"] not in typing.get_args(Stage):
@@ -70,18 +70,18 @@ class Checkpoint:
         )
 
 
-def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+def write_checkpoint(folder: Path, checkpoint: ModelDescription) -> None:
     write_json(folder / CONFIG, checkpoint.to_json())
 
 
-def read_checkpoint(folder: Path) -> Checkpoint:
+def read_checkpoint(folder: Path) -> ModelDescription:
     """What a folder's `config.json` says. Raises IntegrityError when it says nothing sensible."""
     path = folder / CONFIG
     try:
         value = parse_object(read_file(path))
         if value["format"] > FORMAT:
             raise IntegrityError(f"{path}: written by a newer mtlkit (format {value['format']}); update mtlkit")
-        return Checkpoint.from_json(value)
+        return ModelDescription.from_json(value)
     except Unreadable as error:
         raise IntegrityError(f"{folder}: not a model of mtlkit ({CONFIG} is {error})") from None
     except (ValueError, KeyError, TypeError, ZeroDivisionError, UsageError) as error:

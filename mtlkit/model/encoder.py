@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Activation, Architecture
-from mtlkit.model.layouts import Layout, layout_of
+from mtlkit.model.layouts import TokenLayout, layout_of
 from mtlkit.model.products import linear, mlp
 from mtlkit.model.randomness import Dropout
 
@@ -38,7 +38,7 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(architecture.dim, 3 * architecture.dim)
         self.out = nn.Linear(architecture.dim, architecture.dim)
 
-    def forward(self, states_TD: Tensor, layout: Layout) -> Tensor:
+    def forward(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
         return linear(self.out, layout.attend(linear(self.qkv, states_TD), self.heads, self.causal))
 
 
@@ -57,7 +57,7 @@ class Block(nn.Module):
         self.contract = nn.Linear(architecture.mlp_dim, dim)
         self.dropout = Dropout(architecture.dropout)
 
-    def forward(self, states_TD: Tensor, layout: Layout) -> Tensor:
+    def forward(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
         if self.post:
             states_TD = self.attention_norm(states_TD + self.dropout(self.attention(states_TD, layout)))
             after: Tensor = self.mlp_norm(states_TD + self.dropout(self.mlp(states_TD)))
@@ -108,32 +108,32 @@ class Encoder(nn.Module):
             for projection in (block.attention.out, block.contract):
                 projection.weight.mul_(1 / math.sqrt(2 * len(self.blocks)))
 
-    def forward(self, batch: Batch | Layout) -> Tensor:
+    def forward(self, batch: Batch | TokenLayout) -> Tensor:
         """States of every token, (T, D), however the texts lie."""
         layout = layout_of(batch) if isinstance(batch, Batch) else batch
         return self.upper(layout, self.embed(layout), 0)
 
-    def lower(self, layout: Layout, depth: int) -> Tensor:
+    def lower(self, layout: TokenLayout, depth: int) -> Tensor:
         """What block `depth` reads, (T, D): the states after the embeddings and the blocks below it."""
         return self._through(range(depth), layout, self.embed(layout))
 
-    def upper(self, layout: Layout, states_TD: Tensor, depth: int) -> Tensor:
+    def upper(self, layout: TokenLayout, states_TD: Tensor, depth: int) -> Tensor:
         """States of every token, (T, D), from what block `depth` reads."""
         normed: Tensor = self.norm(self._through(range(depth, len(self.blocks)), layout, states_TD))
         return normed
 
-    def _through(self, blocks: range, layout: Layout, states_TD: Tensor) -> Tensor:
+    def _through(self, blocks: range, layout: TokenLayout, states_TD: Tensor) -> Tensor:
         for block in blocks:
             states_TD = self.blocks[block](states_TD, layout)
         return states_TD
 
-    def embed(self, layout: Layout) -> Tensor:
+    def embed(self, layout: TokenLayout) -> Tensor:
         """What the first block reads, (T, D)."""
         embedded = self.embedding_norm(self.tokens(layout.ids) + self.positions(layout.positions))
         widened: Tensor = self.widen(self.dropout(embedded))
         return widened
 
-    def encode(self, batch: Batch | Layout) -> Tensor:
+    def encode(self, batch: Batch | TokenLayout) -> Tensor:
         """One vector a text, (N, D)."""
         if not isinstance(batch, Batch):
             return self.pool(batch, self(batch))
@@ -151,7 +151,7 @@ class Encoder(nn.Module):
         states_TD = self.upper(layout, functional.pad(states_TD, (0, 0, 0, idle)), depth)
         return self.pool(layout, states_TD)[: len(batch)]
 
-    def pool(self, layout: Layout, states_TD: Tensor) -> Tensor:
+    def pool(self, layout: TokenLayout, states_TD: Tensor) -> Tensor:
         """From the states of a text's tokens to its vector, (N, D).
 
         The mean counts BOS and EOS and never padding, as sentence-transformers' does under an attention mask; a blank text
@@ -172,7 +172,7 @@ class Encoder(nn.Module):
             vectors = layout.mean(states_TD * weights_T1) / layout.mean(weights_T1)
         return functional.normalize(vectors, dim=-1) if self.architecture.normalize else vectors
 
-    def _pool_after(self, layout: Layout, states_TD: Tensor, skip: int | Tensor) -> Tensor:
+    def _pool_after(self, layout: TokenLayout, states_TD: Tensor, skip: int | Tensor) -> Tensor:
         places_T1 = layout.positions[:, None]
         if self.architecture.pooling == "first":
             chosen_T1 = (places_T1 == skip).to(states_TD.dtype)
@@ -197,6 +197,6 @@ class Encoder(nn.Module):
             block.attention.causal = attention == "causal"
 
 
-def _whole(batch: Batch) -> Layout:
+def _whole(batch: Batch) -> TokenLayout:
     """The layout of a batch, on a CPU with idle tokens up to a round number."""
     return layout_of(batch if batch.ids.is_cuda else batch.rounded())

@@ -18,7 +18,7 @@ from torch.nn import functional
 from mtlkit.batch import Batch
 
 
-class Layout(Protocol):
+class TokenLayout(Protocol):
     """Token ids and positions, each (T,), and the two places where tokens of a text meet."""
 
     @property
@@ -45,7 +45,7 @@ class Layout(Protocol):
         ...
 
 
-class Grouped:
+class GroupedLayout:
     """Texts one after another, neighbours of equal length as dense groups. Best on a CPU: no work on padding at all."""
 
     def __init__(self, batch: Batch) -> None:
@@ -71,7 +71,7 @@ class Grouped:
         return firsts[0] if len(firsts) == 1 else torch.cat(firsts)
 
 
-class Varlen(Grouped):
+class VarlenLayout(GroupedLayout):
     """The same run of tokens for a GPU: one call of variable-length flash attention for all texts (half precision only)."""
 
     @cached_property
@@ -102,7 +102,7 @@ class Varlen(Grouped):
 
 
 @dataclass(frozen=True)
-class Padded:
+class PaddedLayout:
     """A rectangle of texts with a mask, (N, L), of what is real: what other tools expect of an exported model."""
 
     token_ids: Tensor
@@ -135,9 +135,9 @@ class Padded:
         return states_TD.view(*self.token_ids.shape, -1)[:, 0]
 
 
-def layout_of(batch: Batch) -> Layout:
+def layout_of(batch: Batch) -> TokenLayout:
     """The layout that is fastest where the batch lies."""
-    return Varlen(batch) if batch.ids.is_cuda and _has_varlen() else Grouped(batch)
+    return VarlenLayout(batch) if batch.ids.is_cuda and _has_varlen() else GroupedLayout(batch)
 
 
 def _has_varlen() -> bool:

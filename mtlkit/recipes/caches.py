@@ -27,7 +27,7 @@ EARLIER_BEGUN = re.compile(rf"tmp\w+/{STORED}")
 
 
 @dataclass(frozen=True)
-class Cache:
+class CacheFolder:
     """Our files of one kind in a folder, and what keeps others from using them while they are removed."""
 
     kind: str
@@ -46,7 +46,7 @@ def caches(options: InfoOptions) -> CacheReport:
     return CacheReport(tuple(CacheFacts(one.kind, one.folder, len(one.files), size_of(one.files)) for one in found))
 
 
-def find_caches(runs: Path) -> Iterator[Cache]:
+def find_caches(runs: Path) -> Iterator[CacheFolder]:
     """Those of the user, those beside the runs, and parts that `embed` left in the current folder or beside the runs."""
     user = cache_folder()
     for kind in OF_THE_USER:
@@ -62,7 +62,7 @@ def find_caches(runs: Path) -> Iterator[Cache]:
                 yield from _cache("embed parts", folder, files_of(folder), lambda output=output: locked(output, "mtlkit info"))  # type: ignore[misc]
 
 
-def clear(found: list[Cache]) -> CacheReport:
+def clear(found: list[CacheFolder]) -> CacheReport:
     """Removes the files that no process uses, and the folders that are empty then."""
     removed: list[CacheFacts] = []
     kept: list[tuple[Path, str]] = []
@@ -97,9 +97,9 @@ def size_of(files: list[Path] | tuple[Path, ...]) -> int:
 
 def _cache(
     kind: str, folder: Path, files: list[Path], hold: Callable[[], AbstractContextManager[None]] = nullcontext
-) -> Iterator[Cache]:
+) -> Iterator[CacheFolder]:
     if files:
-        yield Cache(kind, folder, tuple(sorted(files)), hold)
+        yield CacheFolder(kind, folder, tuple(sorted(files)), hold)
 
 
 def _ours(folder: Path, *patterns: re.Pattern[str]) -> list[Path]:

@@ -10,14 +10,14 @@ from mtlkit.config.architecture import Kind
 from mtlkit.config.check_data import CheckDataOptions
 from mtlkit.config.training import ObjectiveName
 from mtlkit.data.datasets.labelled import read_test, read_train_and_validation
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labels import infer_kind
 from mtlkit.data.datasets.marks import Label
 from mtlkit.data.quality.classes import count_classes, sorted_labels, uneven_classes, unseen_classes
-from mtlkit.data.quality.findings import Finding, Split, SplitSummary, TaskSummary
+from mtlkit.data.quality.findings import CheckedSplit, Finding, SplitSummary, TaskSummary
 from mtlkit.data.quality.leaks import near_texts, repeated_texts, shared_texts
 from mtlkit.data.quality.near_duplicates import TextNumbers
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import named_sources, parse_source
 from mtlkit.inference.find_model import find_model
 from mtlkit.inference.load_weights import read_encoder
@@ -36,7 +36,7 @@ class DataCheck:
     max_length: int
     tasks: tuple[TaskSummary, ...]
     findings: tuple[Finding, ...]
-    tally: Tally
+    tally: SkippedRows
 
     @property
     def spoiling(self) -> list[Finding]:
@@ -56,7 +56,7 @@ class LabelledData:
     name: str
     source: str
     kind: Kind
-    texts: list[Split]
+    texts: list[CheckedSplit]
 
     def check(self, measure: Measure) -> tuple[TaskSummary, list[Finding]]:
         """Its figures, and what may be wrong with it by itself."""
@@ -79,9 +79,9 @@ def check_data(options: CheckDataOptions) -> DataCheck:
     sources = named_sources(options.tasks) if options.tasks else {}
     found = find_model(options.model, options.runs, ("mtl", "sentence", "base"))
     encoder = read_encoder(found.path)
-    tally, numbers = Tally(), TextNumbers()
+    tally, numbers = SkippedRows(), TextNumbers()
     measure = Measure(encoder, options.max_length or encoder.encoding.max_length, numbers)
-    reading = Reading(options.encoding, options.on_bad_row, tally, keep_places=True)
+    reading = ReadOptions(options.encoding, options.on_bad_row, tally, keep_places=True)
     data = list(READERS[options.objective](sources, reading, numbers))
     data += read_text_data(options.text, reading, numbers) if options.text else []
     checked = [one.check(measure) for one in data]
@@ -92,7 +92,7 @@ def check_data(options: CheckDataOptions) -> DataCheck:
     return DataCheck(str(found), found.reason, measure.max_length, tasks, tuple(findings), tally)
 
 
-def read_labelled(sources: Mapping[str, str], reading: Reading, numbers: TextNumbers) -> list[LabelledData]:
+def read_labelled(sources: Mapping[str, str], reading: ReadOptions, numbers: TextNumbers) -> list[LabelledData]:
     """Texts with labels as a training reads them. Raises DataError."""
     made = []
     for name, source in sources.items():
@@ -101,7 +101,7 @@ def read_labelled(sources: Mapping[str, str], reading: Reading, numbers: TextNum
     return made
 
 
-def read_splits(name: str, source: str, reading: Reading, numbers: TextNumbers) -> list[Split]:
+def read_splits(name: str, source: str, reading: ReadOptions, numbers: TextNumbers) -> list[CheckedSplit]:
     """Train, validation, and test where there is one."""
     train, validation = read_train_and_validation(source, reading)
     test = read_test(source, reading)
@@ -114,7 +114,7 @@ def kind_of(source: str, labels: Sequence[Label]) -> Kind:
     return kind
 
 
-def thorough_findings(splits: Sequence[Split], kind: Kind, numbers: TextNumbers) -> Iterator[Finding]:
+def thorough_findings(splits: Sequence[CheckedSplit], kind: Kind, numbers: TextNumbers) -> Iterator[Finding]:
     """The rest of what can be said of one task."""
     train, *others = splits
     texts = numbers.texts()
@@ -129,7 +129,7 @@ def thorough_findings(splits: Sequence[Split], kind: Kind, numbers: TextNumbers)
         yield from sorted_labels(train)
 
 
-def across_data(data: Sequence[Sequence[Split]]) -> Iterator[Finding]:
+def across_data(data: Sequence[Sequence[CheckedSplit]]) -> Iterator[Finding]:
     """Texts that a task is judged by and another one is trained on: the backbone that both share has seen them."""
     for place, (train, *_) in enumerate(data):
         for another, (own, *others) in enumerate(data):
@@ -138,7 +138,7 @@ def across_data(data: Sequence[Sequence[Split]]) -> Iterator[Finding]:
                     yield from shared_texts(train, other, own)
 
 
-READERS: dict[ObjectiveName, Callable[[Mapping[str, str], Reading, TextNumbers], Sequence[CheckedData]]] = {
+READERS: dict[ObjectiveName, Callable[[Mapping[str, str], ReadOptions, TextNumbers], Sequence[CheckedData]]] = {
     "classify": read_labelled,
     "pairs": read_pair_tasks,
     "similarity": read_scored_tasks,

@@ -15,10 +15,10 @@ from mtlkit.config.inference import EmbedOptions
 from mtlkit.config.vector_settings import Similarity
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.prefetch import ahead
-from mtlkit.data.resumable_output import Parts
+from mtlkit.data.resumable_output import OutputParts
 from mtlkit.data.vector_files import check_suffix
 from mtlkit.errors import UsageError, rows_from
-from mtlkit.inference.find_model import Found
+from mtlkit.inference.find_model import ModelRef
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.similarity import cut, unit, width_of
 from mtlkit.inference.similarity import similarities as similarity_matrix
@@ -51,7 +51,7 @@ class Similarities:
 
 
 @dataclass(frozen=True)
-class Part:
+class EmbedPart:
     """A part of the texts as tokens; None where its vectors are there already."""
 
     number: int
@@ -60,7 +60,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Progress:
+class EmbedProgress:
     """How many texts are through a stage, of how many where that is known; `kept` were done by an earlier run. `finished`: all
     were, and nothing was written."""
 
@@ -102,7 +102,7 @@ def similarities(options: EmbedOptions, loaded: LoadedModel, standard_input: Tex
     return Similarities(texts, similarity_matrix(np.concatenate(vectors), kind), kind)
 
 
-def check_output(options: EmbedOptions, model: Found | None = None) -> None:
+def check_output(options: EmbedOptions, model: ModelRef | None = None) -> None:
     """Whether `options.output` may be written, before any work. Raises UsageError."""
     if options.output is None:
         raise UsageError("no --output to write to")
@@ -112,25 +112,27 @@ def check_output(options: EmbedOptions, model: Found | None = None) -> None:
     check_file(options.output, inputs_of(options, model), overwrite=options.overwrite or options.resume)
 
 
-def embed_to_file(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[Progress]:
-    """Writes the vectors to `options.output`, part by part. What is done outlives any end but success: see `Parts`.
+def embed_to_file(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[EmbedProgress]:
+    """Writes the vectors to `options.output`, part by part. What is done outlives any end but success: see `OutputParts`.
 
     Raises UsageError, DataError.
     """
-    model = Found(loaded.path, "")
+    model = ModelRef(loaded.path, "")
     check_output(options, model)
     assert options.output is not None
     with locked(options.output, command_line("embed", options), option="--output"):
         check_output(options, model)  # as another command may have written it meanwhile
-        done = Parts(options.output, _made_by(options, loaded))
+        done = OutputParts(options.output, _made_by(options, loaded))
         if options.resume and options.output.exists() and not done.any():
             count = check_finished(options.output, done.made_by, stream_texts(options, standard_input))
-            yield Progress("finished", count, count, count)
+            yield EmbedProgress("finished", count, count, count)
         else:
             yield from _embed_parts(options, loaded, standard_input, done)
 
 
-def _embed_parts(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO, done: Parts) -> Iterator[Progress]:
+def _embed_parts(
+    options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO, done: OutputParts
+) -> Iterator[EmbedProgress]:
     """Makes the parts that are not there, and the output of all."""
     width = width_of(options, loaded)
     total = count_texts(options)
@@ -147,11 +149,11 @@ def _embed_parts(options: EmbedOptions, loaded: LoadedModel, standard_input: Tex
                     done.write(part.number, part.texts, vectors)
                 texts.add(part.texts)
                 count += 1
-                yield Progress("embedded", texts.count, total, kept)
+                yield EmbedProgress("embedded", texts.count, total, kept)
         written = 0
         for more in done.assemble(count, width):
             written += more
-            yield Progress("written", written, texts.count, kept)
+            yield EmbedProgress("written", written, texts.count, kept)
         note_finished(done.output, done.made_by, texts)
     finally:
         if not done.any():
@@ -159,15 +161,15 @@ def _embed_parts(options: EmbedOptions, loaded: LoadedModel, standard_input: Tex
 
 
 def _encoded(
-    options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO, done: Parts | None = None
-) -> Generator[Part, None, None]:
+    options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO, done: OutputParts | None = None
+) -> Generator[EmbedPart, None, None]:
     """The texts as tokens, part by part, read and made in a thread while the model runs the part before.
 
     Standard input is read without one: a thread that waits for a line cannot be stopped.
     """
 
-    def encode(number: int, texts: list[str]) -> Part:
-        return Part(number, texts, None if done and done.holds(number, texts) else loaded.encode(texts))
+    def encode(number: int, texts: list[str]) -> EmbedPart:
+        return EmbedPart(number, texts, None if done and done.holds(number, texts) else loaded.encode(texts))
 
     made = starmap(encode, enumerate(parts(stream_texts(options, standard_input, loaded.recorded()))))
     yield from made if options.input is None or reads_standard_input(options) else ahead(made)

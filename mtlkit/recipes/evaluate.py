@@ -13,10 +13,10 @@ from mtlkit.config.inference import EvalOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.datasets.corpus import read_corpus, read_texts
-from mtlkit.data.datasets.labelled import Table, read_for_evaluation
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled import LabelledTable, read_for_evaluation
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.task_data import prepare
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import named_sources, parse_source
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.evaluation.metrics import score
@@ -26,14 +26,14 @@ from mtlkit.inference.routing import score_router
 from mtlkit.inference.similarity import width_of
 from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.recipes.evaluation.perplexity import perplexity, read_held_out
-from mtlkit.recipes.evaluation.probe import Probe, check_probe, probe
-from mtlkit.recipes.evaluation.sts import Sts, measure_sts
+from mtlkit.recipes.evaluation.probe import ProbeResult, check_probe, probe
+from mtlkit.recipes.evaluation.sts import StsResult, measure_sts
 
 PAIRS = 5  # of the most confused classes
 
 
 @dataclass(frozen=True)
-class Confused:
+class ConfusedPair:
     """A pair of classes, how often the first is taken for the second, and a text for which it is."""
 
     true: str
@@ -50,7 +50,7 @@ class TaskEvaluation:
     split: str
     unseen: dict[str, int]
     truncated: int
-    confused: list[Confused] = field(default_factory=list)
+    confused: list[ConfusedPair] = field(default_factory=list)
     record: SourceRecord | None = None
 
 
@@ -64,9 +64,9 @@ class Evaluation:
     tasks: dict[str, TaskEvaluation] = field(default_factory=dict)
     router: TaskEvaluation | None = None
     base: dict[str, float] = field(default_factory=dict)
-    sts: list[Sts] = field(default_factory=list)
-    probes: dict[str, Probe] = field(default_factory=dict)
-    tally: Tally = field(default_factory=Tally)
+    sts: list[StsResult] = field(default_factory=list)
+    probes: dict[str, ProbeResult] = field(default_factory=dict)
+    tally: SkippedRows = field(default_factory=SkippedRows)
 
     def records(self) -> Iterator[tuple[str, SourceRecord]]:
         """How each source was read, by the name of its task or, for similarity, of the source."""
@@ -92,8 +92,8 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
 
     Raises UsageError, DataError.
     """
-    tally = Tally()
-    reading = Reading(options.encoding, options.on_bad_row, tally)
+    tally = SkippedRows()
+    reading = ReadOptions(options.encoding, options.on_bad_row, tally)
     if options.sts or options.probe:
         return evaluate_vectors(options, loaded, reading)
     if options.dim is not None:
@@ -102,7 +102,7 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
         raise UsageError(f"--text measures a base; {loaded.name} has heads ({listed(loaded.tasks)}), give them data with --task")
     sources = evaluation_sources(options, loaded)
     tasks: dict[str, TaskEvaluation] = {}
-    routed: dict[str, Routed] = {}
+    routed: dict[str, RoutedTexts] = {}
     base: dict[str, float] = {}
     for name, source in sources.items():
         recorded = replace(reading, recorded=loaded.checkpoint.sources.get(name))
@@ -114,7 +114,7 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
     return Evaluation(loaded.name, options.split, tasks, router, base, tally=tally)
 
 
-def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, reading: Reading) -> Evaluation:
+def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, reading: ReadOptions) -> Evaluation:
     """Similarity of sentences on every source of `sts`, then a probe of every task. All options are checked first."""
     if options.text:
         raise UsageError("--text measures a base, --sts and --probe vectors; leave one of them out")
@@ -138,7 +138,7 @@ def probe_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, str]:
     return trained_sources(loaded) or named_sources(TrainMtlOptions().task)
 
 
-def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: Tally) -> dict[str, float]:
+def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows) -> dict[str, float]:
     """The perplexity of a base, which has no heads. Raises UsageError where that is not what the model is."""
     if not options.text and (loaded.record is None or loaded.record.stage != "base"):
         ways = f"measure its vectors with --sts SOURCE or --probe, or train heads with 'mtlkit train-mtl --init {loaded.name}'"
@@ -171,7 +171,7 @@ def trained_sources(loaded: LoadedModel) -> dict[str, str]:
     return {name: source for name, source in trained.items() if name in loaded.tasks}
 
 
-def evaluate_task(loaded: LoadedModel, name: str, table: Table, split: str) -> tuple[TaskEvaluation, Routed]:
+def evaluate_task(loaded: LoadedModel, name: str, table: LabelledTable, split: str) -> tuple[TaskEvaluation, RoutedTexts]:
     """One head on one table, and what the router says of the same texts."""
     spec = loaded.specs[name]
     texts = prepare(spec, table, loaded.encoder)
@@ -183,18 +183,18 @@ def evaluate_task(loaded: LoadedModel, name: str, table: Table, split: str) -> t
         confused = most_confused(spec.labels, texts.labels, outputs.argmax(1), strings)
     record = replace(table.record, kind=spec.kind)
     evaluation = TaskEvaluation(metrics, split, dict(texts.unseen), texts.encoded.truncated, confused, record)
-    return evaluation, Routed(strings, found.get(ROUTER))
+    return evaluation, RoutedTexts(strings, found.get(ROUTER))
 
 
 @dataclass(frozen=True)
-class Routed:
+class RoutedTexts:
     """The texts of a task, and what the router says of them, (N, tasks); None where it does not know the task."""
 
     texts: list[str]
     logits: Array | None
 
 
-def evaluate_router(tasks: tuple[str, ...], routed: Mapping[str, Routed], split: str) -> TaskEvaluation | None:
+def evaluate_router(tasks: tuple[str, ...], routed: Mapping[str, RoutedTexts], split: str) -> TaskEvaluation | None:
     """How well a router of these tasks tells the texts of those apart that are evaluated; None without a router."""
     known = {name: one for name, one in routed.items() if one.logits is not None}
     if not known:
@@ -206,12 +206,12 @@ def evaluate_router(tasks: tuple[str, ...], routed: Mapping[str, Routed], split:
     return TaskEvaluation(score_router(tasks, logits, true), split, {}, 0, confused)
 
 
-def most_confused(labels: tuple[str, ...], true: NDArray[Any], predicted: NDArray[Any], texts: list[str]) -> list[Confused]:
+def most_confused(labels: tuple[str, ...], true: NDArray[Any], predicted: NDArray[Any], texts: list[str]) -> list[ConfusedPair]:
     """The pairs (true, predicted) with the most texts, each with the first such text."""
     wrong = np.flatnonzero(true != predicted)
     pairs, first, counts = np.unique(true[wrong] * len(labels) + predicted[wrong], return_index=True, return_counts=True)
     return [
-        Confused(
+        ConfusedPair(
             labels[pairs[place] // len(labels)],
             labels[pairs[place] % len(labels)],
             int(counts[place]),
@@ -221,12 +221,12 @@ def most_confused(labels: tuple[str, ...], true: NDArray[Any], predicted: NDArra
     ]
 
 
-def evaluation_texts(options: EvalOptions, loaded: LoadedModel, tally: Tally) -> list[str]:
+def evaluation_texts(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows) -> list[str]:
     """Texts for a base's perplexity: those given, else the held-out texts of its training."""
     record = loaded.record
     if options.text or record is None:
-        reading, records = Reading(options.encoding, options.on_bad_row, tally), dict(loaded.checkpoint.sources)
+        reading, records = ReadOptions(options.encoding, options.on_bad_row, tally), dict(loaded.checkpoint.sources)
         return [text for source in options.text for text in read_texts(source, reading, records)]
     trained: Mapping[str, Any] = record.options
-    reading = Reading(trained["encoding"], trained["on_bad_row"], tally)
+    reading = ReadOptions(trained["encoding"], trained["on_bad_row"], tally)
     return read_corpus(record.data["sources"], reading, record.seed).held_out

@@ -9,8 +9,8 @@ from pathlib import Path
 from mtlkit.config.inference import ExportFormat, ExportOptions
 from mtlkit.config.small_files import read_text
 from mtlkit.errors import UsageError
-from mtlkit.inference.find_model import Found, find_model
-from mtlkit.inference.load_weights import Weights, describe, load_weights
+from mtlkit.inference.find_model import ModelRef, find_model
+from mtlkit.inference.load_weights import LoadedWeights, describe, load_weights
 from mtlkit.model.description import is_foreign
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.exporting.formats import EXPORTERS
@@ -28,10 +28,10 @@ LEFT_OUT = "\nThe {} of the run is left out, as this format has no place for it.
 
 
 @dataclass(frozen=True)
-class Choice:
+class ExportJob:
     """The model to export, why, the folder to write, and what its card says besides."""
 
-    found: Found
+    found: ModelRef
     out: Path
     card: str
 
@@ -54,7 +54,7 @@ class Exported:
     note: str = ""
 
 
-def choose_export(options: ExportOptions) -> Choice:
+def choose_export(options: ExportOptions) -> ExportJob:
     """What is to be done, before any work. Raises UsageError for what cannot be."""
     exporter = EXPORTERS[options.format]
     for package in exporter.needs:
@@ -67,12 +67,12 @@ def choose_export(options: ExportOptions) -> Choice:
         raise UsageError(f"{found} is no run of yours, and nothing is written into it; name a folder for the export as DIR")
     card = card_text(options)
     out = options.out or found.path / options.format
-    choice = Choice(found, out, card)
+    choice = ExportJob(found, out, card)
     check_export(options, choice)
     return choice
 
 
-def check_export(options: ExportOptions, choice: Choice) -> None:
+def check_export(options: ExportOptions, choice: ExportJob) -> None:
     """Whether the export may be written where it is to go. Raises UsageError."""
     found, out = choice.found, choice.out
     inside = found.path if out.name == options.format else None  # where exports go when no DIR is given
@@ -85,7 +85,7 @@ def installation(format: ExportFormat) -> str:
     return f"pip install 'mtlkit[{format}]'"
 
 
-def export(options: ExportOptions, choice: Choice | None = None) -> Exported:
+def export(options: ExportOptions, choice: ExportJob | None = None) -> Exported:
     """Writes a model for other tools, compares it with the model on a few texts, and only then puts it in its place.
 
     Raises UsageError, and IntegrityError when it differs.
@@ -109,7 +109,9 @@ def export(options: ExportOptions, choice: Choice | None = None) -> Exported:
     return Exported(out, min(dim, model.dim), tuple(model.tasks), difference, left_out, from_source, weights.note)
 
 
-def _write(folder: Path, options: ExportOptions, choice: Choice, weights: Weights, left_out: tuple[str, ...]) -> float | None:
+def _write(
+    folder: Path, options: ExportOptions, choice: ExportJob, weights: LoadedWeights, left_out: tuple[str, ...]
+) -> float | None:
     """Writes an export into a staged folder and gives it its place; its largest difference from the model, if it was checked."""
     model, exporter = weights.model, EXPORTERS[options.format]
     exporter.write(folder, weights)
@@ -137,7 +139,7 @@ def card_text(options: ExportOptions) -> str:
         raise UsageError(f"--card {options.card} cannot be read ({error}); give a file of Markdown in UTF-8") from None
 
 
-def _record(options: ExportOptions, found: Found, weights: Weights) -> RunRecord:
+def _record(options: ExportOptions, found: ModelRef, weights: LoadedWeights) -> RunRecord:
     """That of the model, but for how it was made and from what."""
     source = weights.record
     return RunRecord(

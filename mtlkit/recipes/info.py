@@ -9,12 +9,12 @@ from typing import Any
 
 from mtlkit.config.inference import InfoOptions
 from mtlkit.errors import IntegrityError, MtlkitError, UsageError
-from mtlkit.inference.find_model import HUB_ID, MINI, Found, find_model, no_folder
-from mtlkit.model.description import Checkpoint, is_foreign, read_checkpoint
+from mtlkit.inference.find_model import HUB_ID, MINI, ModelRef, find_model, no_folder
+from mtlkit.model.description import ModelDescription, is_foreign, read_checkpoint
 from mtlkit.recipes.run_info.files import any_record, check_files, foreign_parts, other_files, record_name, run_parts
 from mtlkit.recipes.run_info.lineage import lineage
 from mtlkit.report.run_facts import PartSize, RunFacts
-from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import PACKAGES, RECORD, SAVED, STATE, RunRecord, holds_state, is_export
 
 UNFINISHED = "unfinished training"
@@ -56,7 +56,7 @@ def info(options: InfoOptions) -> RunFacts:
     )
 
 
-def find_run(options: InfoOptions) -> Found:
+def find_run(options: InfoOptions) -> ModelRef:
     """The folder asked for, or the newest run as other commands choose it. The hub is never asked. Raises UsageError."""
     asked = None if options.run is None else str(options.run)
     if asked not in (None, MINI) and HUB_ID.fullmatch(asked) and not Path(asked).exists():
@@ -79,16 +79,16 @@ def state_of(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
         return None, []
     about, trouble = None, "none of its saved states is sound, so the training cannot go on from here"
     try:
-        about = (StateFolder(folder).peek() or {}).get("about")
+        about = (CheckpointManager(folder).peek() or {}).get("about")
     except (OSError, ValueError, MtlkitError) as error:
         trouble = str(error)
     return {"steps": whole, "about": about}, [] if about is not None else [f"{folder / STATE}: {trouble}"]
 
 
-def model_of(folder: Path) -> tuple[Checkpoint | None, tuple[PartSize, ...], list[str]]:
+def model_of(folder: Path) -> tuple[ModelDescription | None, tuple[PartSize, ...], list[str]]:
     """The description of a model and the sizes of its parts, as far as they can be read, and why not further."""
     troubles: list[str] = []
-    checkpoint: Checkpoint | None = None
+    checkpoint: ModelDescription | None = None
     parts: tuple[PartSize, ...] = ()
     try:
         checkpoint = described(folder)
@@ -104,7 +104,7 @@ def model_of(folder: Path) -> tuple[Checkpoint | None, tuple[PartSize, ...], lis
     return checkpoint, parts, troubles
 
 
-def described(folder: Path) -> Checkpoint:
+def described(folder: Path) -> ModelDescription:
     """What a folder's model is. Only for a folder with other names of things than ours is torch needed."""
     if not is_foreign(folder):
         return read_checkpoint(folder)

@@ -14,23 +14,23 @@ from mtlkit.config.architecture import Architecture, Encoding
 from mtlkit.config.from_json import to_json
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.training import PretrainOptions
-from mtlkit.data.batching import Windows
+from mtlkit.data.batching import WindowSampler
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.datasets.corpus import read_corpus
-from mtlkit.data.datasets.labelled_rows import Reading
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.errors import DataError, UsageError, listed
 from mtlkit.inference.compute import choose_compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from, drawing_from
-from mtlkit.recipes.evaluation.perplexity import HeldOut, perplexity, read_held_out
+from mtlkit.recipes.evaluation.perplexity import HeldOutTexts, perplexity, read_held_out
 from mtlkit.recipes.inputs.next_command import next_command
 from mtlkit.recipes.inputs.source_notes import source_notes
 from mtlkit.recipes.training.model_size import check_size
-from mtlkit.recipes.training.save import Making, Product, save_run
-from mtlkit.recipes.training.session import Workplace, workplace
+from mtlkit.recipes.training.save import Provenance, TrainedModel, save_run
+from mtlkit.recipes.training.session import RunSession, workplace
 from mtlkit.runs.record import TOKENIZER
 from mtlkit.runs.staging import staged
 from mtlkit.training.events import Event, Finished, Note, result
@@ -56,18 +56,18 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
 
 
 @dataclass(frozen=True)
-class Corpus:
+class PretrainData:
     """Training texts in windows of tokens, the texts held out, the tokenizer trained on the others, the fingerprint, and how each
     source was read."""
 
-    windows: Windows
-    held_out: HeldOut
+    windows: WindowSampler
+    held_out: HeldOutTexts
     tokenizer: Tokenizer
     data: dict[str, Any]
     records: dict[str, SourceRecord]
 
 
-def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Iterator[Event]:
+def _train(options: PretrainOptions, place: RunSession[PretrainOptions]) -> Iterator[Event]:
     started, out = time.monotonic(), place.out
     compute = choose_compute(options.device, options.precision)
     layers, dim, heads = options.shape()
@@ -104,18 +104,18 @@ def _train(options: PretrainOptions, place: Workplace[PretrainOptions]) -> Itera
     saver.ended(training.reached.step, training.snapshot)
     if options.keep_state:
         saver.save(training.reached.step, training.snapshot(complete=True))
-    product = Product(MultiTaskModel(model), corpus.tokenizer, "base", Encoding(options.context), corpus.records)
+    product = TrainedModel(MultiTaskModel(model), corpus.tokenizer, "base", Encoding(options.context), corpus.records)
     with place.saving(saver), staged(out) as folder:
         place.hand_over(folder)
-        save_run(folder, out, product, Making("pretrain", options, corpus.data), metrics)
+        save_run(folder, out, product, Provenance("pretrain", options, corpus.data), metrics)
     place.end()
     yield Note(f"held-out perplexity {metrics['perplexity']:.2f}, {metrics['bits_per_byte']:.3f} bits per byte")
     yield Finished(out, metrics, time.monotonic() - started, next_command(NEXT, out, "pretrain", options))
 
 
-def _read(options: PretrainOptions) -> Generator[Event, None, Corpus]:
+def _read(options: PretrainOptions) -> Generator[Event, None, PretrainData]:
     """The texts, and the tokenizer that is trained on them."""
-    split = read_corpus(options.sources, Reading(options.encoding, options.on_bad_row, Tally()), options.seed)
+    split = read_corpus(options.sources, ReadOptions(options.encoding, options.on_bad_row, SkippedRows()), options.seed)
     texts, held_out, tally = split.train, split.held_out, split.tally
     for name, record in split.records.items():
         yield from source_notes(record, name)
@@ -124,9 +124,9 @@ def _read(options: PretrainOptions) -> Generator[Event, None, Corpus]:
         yield Note(f"{tally.skipped:,} rows skipped, such as {tally.reasons[0]}", warning=True)
     tokenizer = train_tokenizer(texts, options.vocab_size, options.lowercase)
     encoder = TextEncoder(tokenizer, Encoding(options.context))
-    windows = Windows(encode_cached(texts, encoder, whole=True).ids, options.context)
+    windows = WindowSampler(encode_cached(texts, encoder, whole=True).ids, options.context)
     unseen = read_held_out(held_out, encoder)
     if not len(windows):
         raise DataError(f"{len(windows.ids):,} tokens do not fill one window of --context {options.context}; add text")
     data = {"texts": fingerprint(texts), "held_out": fingerprint(held_out), "sources": options.sources}
-    return Corpus(windows, unseen, tokenizer, data, split.records)
+    return PretrainData(windows, unseen, tokenizer, data, split.records)

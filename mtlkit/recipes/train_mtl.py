@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.recipes.training.run import train_tasks
-from mtlkit.recipes.training.validate import Stages
+from mtlkit.recipes.training.validate import CommandSpec
 from mtlkit.training.events import Event, Finished, result
 
-STAGES = Stages("train-mtl", "mtl", "mtl", ("sentence", "base"), "mtlkit eval --confusion")
+STAGES = CommandSpec("train-mtl", "mtl", "mtl", ("sentence", "base"), "mtlkit eval --confusion")
 
 
 def train_mtl(options: TrainMtlOptions) -> Finished:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from mtlkit.config.training import TrainSentenceOptions
 from mtlkit.recipes.training.run import train_tasks
-from mtlkit.recipes.training.validate import Stages
+from mtlkit.recipes.training.validate import CommandSpec
 from mtlkit.training.events import Event, Finished, result
 
-STAGES = Stages("train-sentence", "sentence", "sentence", ("base",), "mtlkit train-mtl")
+STAGES = CommandSpec("train-sentence", "sentence", "sentence", ("base",), "mtlkit train-mtl")
 
 
 def train_sentence(options: TrainSentenceOptions) -> Finished:

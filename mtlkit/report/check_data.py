@@ -83,7 +83,7 @@ def absences(task: TaskSummary) -> list[str]:
     return [f"{task.name} has {one}" for one in found]
 
 
-def in_words(finding: Finding) -> str:
+def finding_message(finding: Finding) -> str:
     """A finding in one sentence."""
     return f"{finding.task}: {WORDS[finding.problem](finding)}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 from mtlkit.config.vector_settings import VectorSettings
-from mtlkit.model.description import Checkpoint
+from mtlkit.model.description import ModelDescription
 from mtlkit.model.interop.head_files import apply_heads
 from mtlkit.report.text import printable
 
@@ -96,7 +96,7 @@ PROMPT = """
 """
 
 
-def sentence_transformers_use(checkpoint: Checkpoint) -> str:
+def sentence_transformers_use(checkpoint: ModelDescription) -> str:
     """The lines that load it, those that apply its heads, and what differs."""
     encoding, vectors, dim = checkpoint.encoding, checkpoint.vectors, checkpoint.architecture.dim
     whole = f", truncate_dim={dim}" if vectors.truncate_dim else ""  # heads read whole vectors
@@ -104,12 +104,12 @@ def sentence_transformers_use(checkpoint: Checkpoint) -> str:
     return use + _prompt(vectors) + (CUT.format(length=encoding.max_length) if encoding.truncate == "head-tail" else "")
 
 
-def transformers_use(checkpoint: Checkpoint, first: str, last: str) -> str:
+def transformers_use(checkpoint: ModelDescription, first: str, last: str) -> str:
     """The lines that generate text, by a tokenizer whose texts begin with `first` and would end with `last`."""
     return GENERATION.format(first=first, last=last, length=checkpoint.architecture.max_length)
 
 
-def onnx_use(checkpoint: Checkpoint) -> str:
+def onnx_use(checkpoint: ModelDescription) -> str:
     """The lines that load it, and the inputs and outputs of its graph."""
     return ONNX + ("" if checkpoint.vectors.include_prompt else PROMPT_INPUT) + _prompt(checkpoint.vectors)
 

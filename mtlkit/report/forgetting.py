@@ -81,7 +81,7 @@ def distance(value: float | None) -> str:
     return number(value, 4) if value is None or value >= 0.00005 else f"{value:.0e}" if value else "0"
 
 
-def in_words(report: ForgettingReport) -> list[str]:
+def forgetting_messages(report: ForgettingReport) -> list[str]:
     """A sentence a known task, one on all of them together where there are several, and one on the vectors."""
     found = [task_words(change) for change in report.changes]
     if len(report.changes) > 1 and report.backward_transfer is not None:

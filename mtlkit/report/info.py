@@ -11,10 +11,10 @@ from rich.text import Text
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.errors import shorten
-from mtlkit.model.description import Checkpoint
+from mtlkit.model.description import ModelDescription
 from mtlkit.report.card import TITLES
 from mtlkit.report.info_metrics import metric_tables, shown
-from mtlkit.report.run_facts import FileFacts, Parent, PartSize, RunFacts
+from mtlkit.report.run_facts import FileFacts, ParentFacts, PartSize, RunFacts
 from mtlkit.report.tables import new_table, titled
 from mtlkit.report.text import literal, one_line
 
@@ -76,7 +76,7 @@ def run_pairs(facts: RunFacts) -> dict[str, str]:
     return found
 
 
-def architecture_pairs(checkpoint: Checkpoint) -> dict[str, str]:
+def architecture_pairs(checkpoint: ModelDescription) -> dict[str, str]:
     shape, encoding = checkpoint.architecture, checkpoint.encoding
     found = {
         "layers": f"{shape.layers} of width {shape.dim}, MLP of {shape.mlp_dim} ({shape.activation}), {shape.norm}-norm",
@@ -118,7 +118,7 @@ def parts_table(facts: RunFacts) -> Table:
     return table
 
 
-def tasks_table(checkpoint: Checkpoint) -> Table:
+def tasks_table(checkpoint: ModelDescription) -> Table:
     table = new_table()
     table.add_column("task", overflow="fold", min_width=8)
     table.add_column("kind", no_wrap=True)
@@ -137,7 +137,7 @@ def labels(task: TaskSpec) -> str:
     return f"{len(task.labels):,}: {first}{', ...' if len(task.labels) > LABELS else ''}"
 
 
-def lineage_table(lineage: tuple[Parent, ...]) -> Table:
+def lineage_table(lineage: tuple[ParentFacts, ...]) -> Table:
     """A row a parent, each further in than what was made from it."""
     table = new_table()
     table.add_column("from", overflow="fold", min_width=14)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mtlkit.model.description import Checkpoint
+from mtlkit.model.description import ModelDescription
 from mtlkit.runs.record import RunRecord
 
 FileCondition = Literal["ok", "damaged", "missing", "unreadable"]
@@ -36,7 +36,7 @@ class FileFacts:
 
 
 @dataclass(frozen=True)
-class Parent:
+class ParentFacts:
     """What a run was made from, as its record names it, and what stands there now. `depth` is 1 for that of the run itself,
     2 for that of its parent; `stage`, `command` and `finished` are empty where there is no record to read."""
 
@@ -63,9 +63,9 @@ class RunFacts:
     kind: str
     reason: str
     record: RunRecord | None = None
-    checkpoint: Checkpoint | None = None
+    checkpoint: ModelDescription | None = None
     parts: tuple[PartSize, ...] = ()
-    lineage: tuple[Parent, ...] = ()
+    lineage: tuple[ParentFacts, ...] = ()
     installed: dict[str, str | None] = field(default_factory=dict)
     files: tuple[FileFacts, ...] = ()
     unlisted: tuple[str, ...] = ()

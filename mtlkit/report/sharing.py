@@ -60,7 +60,7 @@ def tests_in_words(report: SharingReport) -> str:
     return f"{' or '.join(tests)}{seed}{several}"
 
 
-def in_words(report: SharingReport) -> list[str]:
+def sharing_messages(report: SharingReport) -> list[str]:
     """A sentence on all tasks together, one a task, and one on each thing to bear in mind."""
     return [delta_words(report), *(task_words(task) for task in report.tasks), *reservations(report)]
 

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from mtlkit.report.columns import narrow
 from mtlkit.report.tables import number, titled
 from mtlkit.report.text import printable
-from mtlkit.training.diagnostics.gradient_stats import LONG, SPIKE, WHOLE, Conflict, PairSummary, TrackingSummary
+from mtlkit.training.diagnostics.gradient_stats import LONG, SPIKE, WHOLE, PairSummary, TaskConflict, TrackingSummary
 
 BAR = 12
 DECADES = 6  # below the longest, that a bar on a logarithmic scale shows: two letters each
@@ -45,7 +45,7 @@ def norm_table(summary: TrackingSummary, width: int) -> Group:
 
 def pair_table(pairs: Sequence[PairSummary], width: int) -> Group:
     """A row for the whole backbone, then one for each of its parts; where there are several pairs, for the worst part alone."""
-    rows: list[tuple[str, str, Conflict | None]] = []
+    rows: list[tuple[str, str, TaskConflict | None]] = []
     for pair in pairs:
         shown = list(pair.parts) if len(pairs) == 1 else [WHOLE, *([pair.worst] if pair.worst else [])]
         names = [", ".join(pair.tasks), *[""] * (len(shown) - 1)]
@@ -78,7 +78,7 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def in_words(summary: TrackingSummary) -> list[str]:
+def tracking_messages(summary: TrackingSummary) -> list[str]:
     """What is wrong with the gradients of an epoch; empty where nothing is."""
     found = [*depth_words(summary), *spike_words(summary), *update_words(summary)]
     for pair in summary.pairs:

@@ -24,7 +24,7 @@ KEPT = 2
 
 
 @dataclass(frozen=True)
-class State:
+class Checkpoint:
     """What a training needs to go on from a step: tensors, and plain values as JSON knows them."""
 
     step: int
@@ -33,7 +33,7 @@ class State:
     place: Path
 
 
-class StateFolder:
+class CheckpointManager:
     """The saved states of the training that writes to `out`, and its log so far."""
 
     def __init__(self, out: Path) -> None:
@@ -89,7 +89,7 @@ class StateFolder:
             with suppress(OSError):  # the next save comes back to it
                 self._remove(old)
 
-    def newest(self) -> tuple[State | None, list[str]]:
+    def newest(self) -> tuple[Checkpoint | None, list[str]]:
         """The newest sound state, and a warning for each damaged one, which is renamed aside.
         Raises IntegrityError when all are damaged."""
         self._restore()
@@ -99,7 +99,7 @@ class StateFolder:
                 faults.append((place, fault))
                 continue
             warnings = [f"{fault}; kept as {_aside(bad).name}, going on from {place.name}" for bad, fault in faults]
-            return State(step_of(place), read_tensors(place / TENSORS), read_plain(place), place), warnings
+            return Checkpoint(step_of(place), read_tensors(place / TENSORS), read_plain(place), place), warnings
         if faults:
             raise IntegrityError(f"{faults[0][1]}; no sound state is left, start over with --overwrite")
         return None, []
@@ -113,7 +113,7 @@ class StateFolder:
         self._restore()
         return next((read_plain(place) for place in self._steps() if not fault_of(place, self.log, unread=(TENSORS,))), None)
 
-    def cut_log(self, state: State | None) -> None:
+    def cut_log(self, state: Checkpoint | None) -> None:
         """Cuts the log to what it was at a state; to nothing at the start."""
         if self.log.exists():
             os.truncate(self.log, 0 if state is None else read_manifest(state.place)["log"]["size"])

@@ -51,7 +51,7 @@ Check: TypeAlias = Callable[[Arrays], bool]
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowStream:
     """An array (R, D) of float32 that is written part by part, so that it need not fit into memory."""
 
     shape: tuple[int, int]
@@ -70,18 +70,18 @@ def digest(*parts: str) -> str:
     return sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def user_entry(kind: str, key: str) -> Entry:
+def user_entry(kind: str, key: str) -> StoreEntry:
     """The file that the user's cache folder has for a key."""
     return entry(cache_folder() / kind, kind, key)
 
 
-def entry(folder: Path, kind: str, key: str) -> Entry:
+def entry(folder: Path, kind: str, key: str) -> StoreEntry:
     """The file that a folder has for a key."""
-    return Entry(folder / f"{key[:DIGITS]}{SUFFIX}", kind, key)
+    return StoreEntry(folder / f"{key[:DIGITS]}{SUFFIX}", kind, key)
 
 
 @dataclass(frozen=True)
-class Entry:
+class StoreEntry:
     """One file of the store, there or not."""
 
     path: Path
@@ -103,7 +103,7 @@ class Entry:
         except OSError:
             return
 
-    def write(self, arrays: Mapping[str, Array | Rows]) -> None:
+    def write(self, arrays: Mapping[str, Array | RowStream]) -> None:
         """Writes the file beside its place, syncs and renames it. Raises OSError, and IntegrityError for numbers that are not
         finite."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ class Entry:
         with disk.atomic_file(self.path) as file:
             file.write(packed(header))
             for name, array in ordered:
-                for part in array.parts if isinstance(array, Rows) else [array]:
+                for part in array.parts if isinstance(array, RowStream) else [array]:
                     for block in blocks(np.ascontiguousarray(part, array.dtype)):
                         if not is_finite(block):
                             raise IntegrityError(f"{self.path}: '{name}' is not stored, as it holds numbers that are not finite")

@@ -31,7 +31,7 @@ def groups(work: Iterable[Work], takes: Iterable[int]) -> Iterator[tuple[Work, .
         yield group
 
 
-class Shares(Generic[Work]):
+class LossShares(Generic[Work]):
     """What the losses of a piece are of the losses of a step. A task's is their mean over the pieces that hold it by `names_of`,
     a guard's that over all; so is any where `names_of` is None."""
 

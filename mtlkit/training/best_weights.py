@@ -10,34 +10,34 @@ from typing import Any
 from torch import Tensor
 
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.evaluator import Best, Rank, rank, trained_weights
+from mtlkit.training.evaluator import BestEpoch, Score, rank, trained_weights
 from mtlkit.training.events import Epoch, TaskState
 from mtlkit.training.objectives.base import Objective
-from mtlkit.training.state_dict import Snapshot
+from mtlkit.training.state_dict import StateDict
 
 
 @dataclass(frozen=True)
-class TaskBest:
+class BestOfTaskWeights:
     """A task at its best: its rank, the epoch, and after how many steps; the weights of that moment where they are kept."""
 
-    rank: Rank
+    rank: Score
     epoch: int
     step: int
     weights: Mapping[str, Tensor] | None = None
 
 
-class Bests:
+class BestWeights:
     """Ranks evaluations of `objectives` by `select`. `worse` counts the epochs that ended since the last in which one was better,
-    of all together and of `each` task: -1 while that is under way. Weights that `never` train need no remembering; `keep`: those
-    of each task's best are kept, too."""
+    of all together and of `each` task: -1 during the first epoch. `frozen_params` never change and are not copied; `keep`: the
+    best weights of each task are kept, too."""
 
     def __init__(
-        self, model: MultiTaskModel, objectives: Mapping[str, Objective], select: str, never: frozenset[str], keep: bool
+        self, model: MultiTaskModel, objectives: Mapping[str, Objective], select: str, frozen_params: frozenset[str], keep: bool
     ) -> None:
-        self.model, self.objectives, self.select, self.never, self.keep = model, objectives, select, never, keep
-        self.best: Best | None = None
+        self.model, self.objectives, self.select, self.frozen_params, self.keep = model, objectives, select, frozen_params, keep
+        self.best: BestEpoch | None = None
         self.chosen: Epoch | None = None  # as the ledger told of the best
-        self.tasks: dict[str, TaskBest] = {}
+        self.tasks: dict[str, BestOfTaskWeights] = {}
         self.worse = 0
         self.each: dict[str, int] = defaultdict(int)
 
@@ -45,25 +45,25 @@ class Bests:
         """Takes an evaluation; whether it is the best so far. `ends`: it ends an epoch."""
         now = rank(states, self.objectives, self.select)
         better = self.best is None or now.beats(self.best.rank)
-        weights = trained_weights(self.model, self.never) if better else None
+        weights = trained_weights(self.model, self.frozen_params) if better else None
         if weights is not None:
-            self.best = Best(now, weights, dict(scores))
+            self.best = BestEpoch(now, weights, dict(scores))
         since = 0 if ends else -1
         self.worse = since if better else self.worse + ends
         for state in states:
             if state.task in self.objectives:
                 self.each[state.task] += ends
-                now = Rank(scores[state.task], state.validation["loss"])
+                now = Score(scores[state.task], state.validation["loss"])
                 if state.task not in self.tasks or now.beats(self.tasks[state.task].rank):
                     self.each[state.task] = since
-                    kept = (weights or trained_weights(self.model, self.never)) if self.keep else None
-                    self.tasks[state.task] = TaskBest(now, epoch, step, kept)
+                    kept = (weights or trained_weights(self.model, self.frozen_params)) if self.keep else None
+                    self.tasks[state.task] = BestOfTaskWeights(now, epoch, step, kept)
         return better
 
     def score(self, states: Sequence[TaskState]) -> float | None:
         return rank(states, self.objectives, self.select).score
 
-    def state(self) -> Snapshot:
+    def state(self) -> StateDict:
         best = self.best
         weights = {"": best.weights if best else {}, **{task: one.weights or {} for task, one in self.tasks.items()}}
         plain: dict[str, Any] = {
@@ -73,20 +73,22 @@ class Bests:
             "worse": self.worse,
             "each": dict(self.each),
         }
-        return Snapshot(Snapshot.join({name: Snapshot(one) for name, one in weights.items()}).tensors, plain)
+        return StateDict(StateDict.join({name: StateDict(one) for name, one in weights.items()}).tensors, plain)
 
-    def load(self, state: Snapshot) -> None:
+    def load(self, state: StateDict) -> None:
         best = state.plain["best"]
-        self.best = Best(Rank(**best["rank"]), self._weights(state, ""), best["scores"]) if best else None
+        self.best = BestEpoch(Score(**best["rank"]), self._weights(state, ""), best["scores"]) if best else None
         chosen = state.plain["chosen"]
         if chosen:
             self.chosen = Epoch(**{**chosen, "tasks": tuple(TaskState(**one) for one in chosen["tasks"])})
         self.tasks = {
-            task: TaskBest(Rank(**one["rank"]), one["epoch"], one["step"], self._weights(state, task) if self.keep else None)
+            task: BestOfTaskWeights(
+                Score(**one["rank"]), one["epoch"], one["step"], self._weights(state, task) if self.keep else None
+            )
             for task, one in state.plain["tasks"].items()
         }
         self.worse, self.each = state.plain["worse"], defaultdict(int, state.plain["each"])
 
-    def _weights(self, state: Snapshot, name: str) -> dict[str, Tensor]:
+    def _weights(self, state: StateDict, name: str) -> dict[str, Tensor]:
         there = dict(self.model.named_parameters())
         return {key: value.to(there[key].device, copy=True) for key, value in state.tensors_of(name).items()}

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Protocol
 
 from mtlkit.config.save_every import SaveEvery
 from mtlkit.errors import SavingError, StoppedError
-from mtlkit.runs.checkpoints import StateFolder
-from mtlkit.training.state_dict import Snapshot
+from mtlkit.runs.checkpoints import CheckpointManager
+from mtlkit.training.state_dict import StateDict
 
 HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
 STOPS = [number for number in (signal.SIGINT, signal.SIGTERM, HANGUP) if number is not None]
@@ -21,15 +21,15 @@ STOPS = [number for number in (signal.SIGINT, signal.SIGTERM, HANGUP) if number 
 class Saver(Protocol):
     """What a training asks between two steps."""
 
-    def after(self, step: int, snapshot: Callable[[], Snapshot]) -> None:
+    def after(self, step: int, snapshot: Callable[[], StateDict]) -> None:
         """Saves where the training stands after so many steps, if it is time to. Raises StoppedError if it was asked to stop."""
         ...
 
-    def save(self, step: int, snapshot: Snapshot) -> None:
+    def save(self, step: int, snapshot: StateDict) -> None:
         """Saves it now."""
         ...
 
-    def ended(self, step: int, snapshot: Callable[[], Snapshot]) -> None:
+    def ended(self, step: int, snapshot: Callable[[], StateDict]) -> None:
         """Takes note of how the training can still be saved after its last step, should the run itself not be."""
         ...
 
@@ -85,13 +85,13 @@ class FolderSaver:
     each state: what the training is, and what it must find again. `command` goes on with it."""
 
     def __init__(
-        self, folder: StateFolder, every: SaveEvery, interrupts: Interrupts, about: Mapping[str, Any], command: str
+        self, folder: CheckpointManager, every: SaveEvery, interrupts: Interrupts, about: Mapping[str, Any], command: str
     ) -> None:
         self.folder, self.every, self.interrupts, self.about, self.command = folder, every, interrupts, about, command
         self.saved, self.when = -1, time.monotonic()
-        self.final: tuple[int, Callable[[], Snapshot]] | None = None
+        self.final: tuple[int, Callable[[], StateDict]] | None = None
 
-    def ended(self, step: int, snapshot: Callable[[], Snapshot]) -> None:
+    def ended(self, step: int, snapshot: Callable[[], StateDict]) -> None:
         self.final = (step, snapshot)
 
     def rescue(self) -> str:
@@ -111,7 +111,7 @@ class FolderSaver:
         """The training goes on from a saved step."""
         self.saved = step
 
-    def after(self, step: int, snapshot: Callable[[], Snapshot]) -> None:
+    def after(self, step: int, snapshot: Callable[[], StateDict]) -> None:
         self.interrupts.patient = True
         if step and step != self.saved and self._due(step):
             self.save(step, snapshot())
@@ -125,6 +125,6 @@ class FolderSaver:
             return step % self.every.steps == 0
         return time.monotonic() - self.when >= 60 * self.every.minutes
 
-    def save(self, step: int, snapshot: Snapshot) -> None:
+    def save(self, step: int, snapshot: StateDict) -> None:
         self.folder.save(step, snapshot.tensors, {"about": self.about, "training": snapshot.plain})
         self.saved, self.when = step, time.monotonic()

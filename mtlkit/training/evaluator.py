@@ -13,7 +13,7 @@ from mtlkit.data.encoded import Encoded
 from mtlkit.errors import DivergedError, NotFiniteError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
-from mtlkit.inference.fast import Encodes, fastest
+from mtlkit.inference.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import TaskState
 from mtlkit.training.objectives.base import Objective
@@ -30,14 +30,14 @@ SHOWN = (
 )  # of all metrics, those of an epoch
 
 
-class Judge:
+class Evaluator:
     """Evaluates objectives on their validation texts, whose vectors are worked out once until the weights move: all who ask at
     one moment share them. Those of a `frozen` backbone stay. Leaves the model in evaluation mode."""
 
     def __init__(self, model: MultiTaskModel, objectives: Mapping[str, Objective], compute: Compute, frozen: bool) -> None:
         self.model, self.objectives, self.compute, self.frozen = model, objectives, compute, frozen
         self._vectors: dict[str, Tensor] = {}
-        self._fast: Encodes | None = None
+        self._fast: SupportsEncode | None = None
 
     def moved(self) -> None:
         """To be called when weights have changed."""
@@ -80,38 +80,38 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class Rank:
+class Score:
     """The score of an epoch; of two with the same, the one with the lower loss is better. An undefined one (None) ranks as 0."""
 
     score: float | None
     loss: float
 
-    def beats(self, other: Rank) -> bool:
+    def beats(self, other: Score) -> bool:
         return (self.score or 0.0, -self.loss) > (other.score or 0.0, -other.loss)
 
     def __str__(self) -> str:
         return "-" if self.score is None else f"{self.score:.3f}"
 
 
-def rank(states: Sequence[TaskState], objectives: Mapping[str, Objective], select: str = "mean") -> Rank:
+def rank(states: Sequence[TaskState], objectives: Mapping[str, Objective], select: str = "mean") -> Score:
     """The `mean` or the `min` over `objectives` of the metric that counts for each, or that of one task, and the sum of their
     losses; other states are not counted. An undefined metric counts as 0, unless all are undefined."""
     counted = [state for state in states if state.task in (objectives if select in ("mean", "min") else (select,))]
     found = [state.validation[objectives[state.task].metric] for state in counted]
     scores = [one or 0.0 for one in found]
     score = min(scores) if select == "min" else sum(scores) / len(scores)
-    return Rank(None if all(one is None for one in found) else score, sum(state.validation["loss"] for state in counted))
+    return Score(None if all(one is None for one in found) else score, sum(state.validation["loss"] for state in counted))
 
 
 @dataclass(frozen=True)
-class Best:
+class BestEpoch:
     """The best epoch so far, the weights that were trained until its end, and the metric that counts for each task."""
 
-    rank: Rank
+    rank: Score
     weights: dict[str, Tensor]
     scores: dict[str, float | None]
 
 
-def trained_weights(model: MultiTaskModel, never: frozenset[str]) -> dict[str, Tensor]:
+def trained_weights(model: MultiTaskModel, frozen_params: frozenset[str]) -> dict[str, Tensor]:
     """A copy of everything that trains at some time."""
-    return {name: weight.detach().clone() for name, weight in model.named_parameters() if name not in never}
+    return {name: weight.detach().clone() for name, weight in model.named_parameters() if name not in frozen_params}

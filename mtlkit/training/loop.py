@@ -14,10 +14,10 @@ from torch.optim import AdamW
 
 from mtlkit.errors import DivergedError
 from mtlkit.inference.compute import Compute
-from mtlkit.training.accumulation import NamesOf, Shares, groups, mean_of, numbers
-from mtlkit.training.balancing.loss_weighting import Balance
+from mtlkit.training.accumulation import LossShares, NamesOf, groups, mean_of, numbers
+from mtlkit.training.balancing.loss_weighting import LossWeighting
 from mtlkit.training.diagnostics.gradient_stats import TrackedStep
-from mtlkit.training.diagnostics.gradient_tracker import Tracker
+from mtlkit.training.diagnostics.gradient_tracker import GradientTracker
 from mtlkit.training.losses import of_tasks
 from mtlkit.training.optimizer import add_thawed, make_optimizer, set_rate
 from mtlkit.training.rng import Moment, RandomState
@@ -27,7 +27,7 @@ Work = TypeVar("Work")
 LossesOf = Callable[[Work], Mapping[str, Tensor]]
 
 
-class Rate(Protocol):
+class RateSchedule(Protocol):
     """The learning rate of step 0, 1, ..."""
 
     def at(self, step: int) -> float: ...
@@ -43,7 +43,7 @@ class DivergedStep(DivergedError):
 
 
 @dataclass(frozen=True)
-class Begun:
+class LoopState:
     """A training that goes on: the optimizer, which may have steps behind it, the number of the next step, and what tells spikes
     (None: nothing does); `stop`: a spike ends the training, otherwise its step is skipped; `random`: the numbers it draws."""
 
@@ -82,23 +82,23 @@ def train(
     model: nn.Module,
     work: Iterable[Work],
     losses_of: LossesOf[Work],
-    rate: Rate,
+    rate: RateSchedule,
     *,
     weight_decay: float,
     clip: float,
     compute: Compute,
-    multiples: Mapping[str, float] | None = None,
+    lr_scales: Mapping[str, float] | None = None,
     describe: Callable[[Work], str] = repr,
-    balance: Balance | None = None,
+    balance: LossWeighting | None = None,
     takes: Iterable[int] = repeat(1),
     names_of: NamesOf[Work] | None = None,
-    tracker: Tracker[Work] | None = None,
-    begun: Begun | None = None,
+    tracker: GradientTracker[Work] | None = None,
+    begun: LoopState | None = None,
 ) -> Iterator[Step[Work]]:
     """One optimiser step a piece of work: losses are weighed by the balance (None: all alike) and added, the gradient is
     clipped to norm `clip`.
 
-    `multiples` are the rates of weights by name, as multiples of the rate. A weight that is thawed on the way is taken in at the
+    `lr_scales` are the rates of weights by name, as multiples of the rate. A weight that is thawed on the way is taken in at the
     next step. `takes` says how many pieces each step takes: the gradient of a task is then the mean over those of them that
     hold it, by `names_of` (None: all do). The `tracker` looks at gradients now and then and changes nothing. `work` and `takes`
     are those from the next step of what is `begun` on (None: from the first).
@@ -106,14 +106,14 @@ def train(
     Raises DivergedStep before a step whose loss is not finite, or is a spike that is to stop the training; `describe` then names
     the texts it came from.
     """
-    weights, multiples, balance = dict(model.named_parameters()), multiples or {}, balance or Balance()
-    begun = begun or Begun(make_optimizer(weights, weight_decay, multiples))
+    weights, lr_scales, balance = dict(model.named_parameters()), lr_scales or {}, balance or LossWeighting()
+    begun = begun or LoopState(make_optimizer(weights, weight_decay, lr_scales))
     optimizer, random = begun.optimizer, begun.random or RandomState(model, compute.device)
     for index, pieces in enumerate(groups(work, takes), begun.index):
         before = (random.now(), balance.state()) if begun.stop else None
-        add_thawed(optimizer, weights, weight_decay, multiples, index)
+        add_thawed(optimizer, weights, weight_decay, lr_scales, index)
         set_rate(optimizer, rate.at(index), index)
-        shares = Shares(pieces, names_of)
+        shares = LossShares(pieces, names_of)
         found: list[Mapping[str, Tensor]] = []
         moments: list[Moment] = []
         if tracker:

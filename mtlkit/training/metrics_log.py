@@ -9,20 +9,20 @@ from typing import Any, TextIO
 
 from mtlkit.config.from_json import to_json
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.balancing.loss_weighting import Balance
-from mtlkit.training.best_weights import Bests
-from mtlkit.training.continual.start_model import Memory
-from mtlkit.training.evaluator import Judge
+from mtlkit.training.balancing.loss_weighting import LossWeighting
+from mtlkit.training.best_weights import BestWeights
+from mtlkit.training.continual.start_model import StartModel
+from mtlkit.training.evaluator import Evaluator
 from mtlkit.training.events import Epoch, TaskState
 from mtlkit.training.loop import Step
 from mtlkit.training.objectives.base import Objective
-from mtlkit.training.plan import Mixing
+from mtlkit.training.plan import MixtureOptions
 from mtlkit.training.sampling.mixture import Piece
-from mtlkit.training.sampling.steps import Timetable
-from mtlkit.training.state_dict import Snapshot
+from mtlkit.training.sampling.steps import StepSchedule
+from mtlkit.training.state_dict import StateDict
 
 
-class Account:
+class LossAverages:
     """Train loss and batches of each task since the epoch began, and how many texts taught nothing."""
 
     def __init__(self, state: Mapping[str, Mapping[str, Any]] | None = None) -> None:
@@ -50,27 +50,33 @@ class Books:
     the best epoch is chosen by."""
 
     trained: Mapping[str, Objective]
-    timetable: Timetable
-    balance: Balance
-    mixing: Mixing
+    step_schedule: StepSchedule
+    balance: LossWeighting
+    mixing: MixtureOptions
 
 
-class Ledger:
-    """Evaluates every objective when it is asked to, and remembers the weights of the best evaluations; `never` are weights that
-    need no remembering."""
+class MetricsLog:
+    """Evaluates the objectives, writes the metrics to the log and keeps the best weights; `frozen_params` never change and are
+    not copied."""
 
     def __init__(
-        self, model: MultiTaskModel, judge: Judge, books: Books, never: frozenset[str], log: TextIO, memory: Memory | None
+        self,
+        model: MultiTaskModel,
+        evaluator: Evaluator,
+        books: Books,
+        frozen_params: frozenset[str],
+        log: TextIO,
+        memory: StartModel | None,
     ) -> None:
-        self.judge, self.books, self.log, self.memory = judge, books, log, memory
-        self.bests = Bests(model, books.trained, books.mixing.select, never, books.mixing.keep_best)
-        self.account = Account()
+        self.evaluator, self.books, self.log, self.memory = evaluator, books, log, memory
+        self.best_weights = BestWeights(model, books.trained, books.mixing.select, frozen_params, books.mixing.keep_best)
+        self.account = LossAverages()
         self.untaught = Counter[str]()  # before the epoch that is under way
-        self.coverage = books.timetable.mix.coverage()
+        self.coverage = books.step_schedule.mix.coverage()
 
     def add(self, step: Step[Piece]) -> None:
         """Notes a step and writes it to the log."""
-        self.account.add(step, self.judge.objectives)
+        self.account.add(step, self.evaluator.objectives)
         for piece in step.pieces:
             self.coverage.add(piece)
         line = {"step": step.index + 1, "losses": step.losses, "gradient_norm": step.gradient_norm, "rate": step.rate}
@@ -81,10 +87,10 @@ class Ledger:
 
     def seen(self) -> str:
         """What of each task was trained on, in words: no row is left out without being counted."""
-        each = {name: self.coverage[name] for name in self.books.timetable.mix.plans}
+        each = {name: self.coverage[name] for name in self.books.step_schedule.mix.plans}
         words = [f"{name} {one.texts:,} ({one.repeats:.1f} times each row)" for name, one in each.items()]
         left = self.coverage.left_out()
-        return f"texts trained on: {', '.join(words)}{f'; rows never seen: {left}' if left else ''}"
+        return f"texts trained on: {', '.join(words)}{f'; rows frozen_params seen: {left}' if left else ''}"
 
     def taught_nothing(self) -> list[str]:
         """A sentence on each task of which some texts were in batches that teach nothing of them."""
@@ -106,7 +112,7 @@ class Ledger:
         found = self._take(states, number, steps, place, weights, ends=True)
         self.note({"epoch": number, "tasks": [asdict(state) for state in states], **({"weights": weights} if weights else {})})
         self.untaught.update(self.account.untaught)
-        self.account = Account()
+        self.account = LossAverages()
         return found
 
     def look(self, number: int, steps: int) -> Epoch:
@@ -123,22 +129,22 @@ class Ledger:
     def _take(
         self, states: tuple[TaskState, ...], number: int, steps: int, place: str, weights: Mapping[str, float], *, ends: bool
     ) -> Epoch:
-        better = number > 0 and self.bests.add(states, self._scores(states), number, steps, ends=ends)
-        epochs, score = self.books.timetable.epochs, self.bests.score(states)
+        better = number > 0 and self.best_weights.add(states, self._scores(states), number, steps, ends=ends)
+        epochs, score = self.books.step_schedule.epochs, self.best_weights.score(states)
         found = Epoch(number, epochs, states, score, better, place, weights, steps)
         if better:
-            self.bests.chosen = found
+            self.best_weights.chosen = found
         return found
 
     def _scores(self, states: tuple[TaskState, ...]) -> dict[str, float | None]:
-        return {state.task: state.validation[self.judge.objectives[state.task].metric] for state in states}
+        return {state.task: state.validation[self.evaluator.objectives[state.task].metric] for state in states}
 
     def _states(self, number: int) -> tuple[TaskState, ...]:
-        planned = self.books.timetable.planned(number - 1) if number else Counter[str]()
-        return tuple(self._state(name, metrics, planned[name]) for name, metrics in self.judge().items())
+        planned = self.books.step_schedule.planned(number - 1) if number else Counter[str]()
+        return tuple(self._state(name, metrics, planned[name]) for name, metrics in self.evaluator().items())
 
     def _state(self, name: str, metrics: dict[str, Any], planned: int) -> TaskState:
-        account, objective = self.account, self.judge.objectives[name]
+        account, objective = self.account, self.evaluator.objectives[name]
         texts = account.texts[name]
         seen = (
             account.batches[name],
@@ -150,18 +156,20 @@ class Ledger:
         )
         return TaskState(name, objective.kind, account.mean(name), metrics, *seen)
 
-    def state(self) -> Snapshot:
+    def state(self) -> StateDict:
         """All that `load` needs; the log is not part of it."""
         own = {"account": vars(self.account), "untaught": self.untaught, "memory": self.memory.columns if self.memory else None}
-        return Snapshot.join({"own": Snapshot(plain=own), "bests": self.bests.state(), "coverage": self.coverage.state()})
+        return StateDict.join(
+            {"own": StateDict(plain=own), "bests": self.best_weights.state(), "coverage": self.coverage.state()}
+        )
 
-    def load(self, state: Snapshot) -> None:
+    def load(self, state: StateDict) -> None:
         own = state.part("own").plain
-        self.account = Account(own["account"])
+        self.account = LossAverages(own["account"])
         self.untaught = Counter(own.get("untaught", {}))
         if self.memory:
             self.memory.columns = dict(own["memory"])
-        self.bests.load(state.part("bests"))
+        self.best_weights.load(state.part("bests"))
         self.coverage.load(state.part("coverage"))
 
     def note(self, line: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from mtlkit.training.state_dict import Snapshot
+from mtlkit.training.state_dict import StateDict
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,15 @@ THAW_STEPS = 50  # in which the rate of weights that begin to train in mid-run r
 
 
 def make_groups(
-    weights: Weights, weight_decay: float, multiples: Mapping[str, float] | None = None, since: int | None = None
+    weights: Weights, weight_decay: float, lr_scales: Mapping[str, float] | None = None, since: int | None = None
 ) -> list[dict[str, Any]]:
     """Parameter groups of weights by name. Only what has a gradient is in them, so nothing frozen is ever decayed; norms and
-    biases are not decayed either. `multiples` are the rates of weights as multiples of the rate, 1 where they are not named;
+    biases are not decayed either. `lr_scales` are the rates of weights as multiples of the rate, 1 where they are not named;
     `since` is the step at which they begin."""
     groups: dict[tuple[bool, float], dict[str, Any]] = {}
     for name, weight in weights.items():
         if weight.requires_grad:
-            matrix, multiple = weight.ndim >= 2, (multiples or {}).get(name, 1.0)
+            matrix, multiple = weight.ndim >= 2, (lr_scales or {}).get(name, 1.0)
             decay = weight_decay if matrix else 0.0
             made = groups.setdefault(
                 (matrix, multiple), {"params": [], "weight_decay": decay, "multiple": multiple, "since": since}
@@ -55,19 +55,19 @@ def make_groups(
     return list(groups.values())
 
 
-def make_optimizer(weights: Weights, weight_decay: float, multiples: Mapping[str, float] | None = None) -> AdamW:
+def make_optimizer(weights: Weights, weight_decay: float, lr_scales: Mapping[str, float] | None = None) -> AdamW:
     """AdamW over the weights that have a gradient."""
     fused = all(weight.device.type in ("cpu", "cuda") for weight in weights.values())
-    return AdamW(make_groups(weights, weight_decay, multiples), betas=(0.9, 0.98), eps=1e-8, fused=fused)
+    return AdamW(make_groups(weights, weight_decay, lr_scales), betas=(0.9, 0.98), eps=1e-8, fused=fused)
 
 
 def add_thawed(
-    optimizer: torch.optim.Optimizer, weights: Weights, weight_decay: float, multiples: Mapping[str, float], step: int
+    optimizer: torch.optim.Optimizer, weights: Weights, weight_decay: float, lr_scales: Mapping[str, float], step: int
 ) -> None:
     """Adds the weights that have a gradient since this step, with fresh moments and a warm-up of their own: nothing jumps."""
     known = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
     thawed = {name: weight for name, weight in weights.items() if weight.requires_grad and id(weight) not in known}
-    for group in make_groups(thawed, weight_decay, multiples, step):
+    for group in make_groups(thawed, weight_decay, lr_scales, step):
         optimizer.add_param_group(group)
 
 
@@ -79,7 +79,7 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float, step: int) -> None:
         group["lr"] = rate * group["multiple"] * rising
 
 
-def optimizer_state(optimizer: AdamW, weights: Weights) -> Snapshot:
+def optimizer_state(optimizer: AdamW, weights: Weights) -> StateDict:
     """Which weights it moves, group by group, and the moments of each: all that `load_optimizer` needs."""
     names = {id(weight): name for name, weight in weights.items()}
     groups = [
@@ -87,13 +87,13 @@ def optimizer_state(optimizer: AdamW, weights: Weights) -> Snapshot:
         for group in optimizer.param_groups
     ]
     moments = {f"{names[id(weight)]}/{key}": value for weight, found in optimizer.state.items() for key, value in found.items()}
-    return Snapshot(moments, {"groups": groups})
+    return StateDict(moments, {"groups": groups})
 
 
 GROUP = ("weight_decay", "multiple", "since")  # what tells one group from another
 
 
-def load_optimizer(optimizer: AdamW, weights: Weights, state: Snapshot) -> None:
+def load_optimizer(optimizer: AdamW, weights: Weights, state: StateDict) -> None:
     """Brings an optimizer that has not moved yet to where another of the same weights stood."""
     optimizer.param_groups.clear()
     for group in state.plain["groups"]:

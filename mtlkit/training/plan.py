@@ -11,12 +11,12 @@ from mtlkit.config.training import BalanceOn
 from mtlkit.data.batching import Rows
 from mtlkit.training.balancing.registry import BalanceChoice
 from mtlkit.training.continual.guards import GuardChoice
-from mtlkit.training.freezing.rules import Freezing
+from mtlkit.training.freezing.rules import FreezeRules
 from mtlkit.training.objectives.base import Objective
 
 
 @dataclass(frozen=True)
-class Mixing:
+class MixtureOptions:
     """How several tasks share a training: whose batch comes when, how long an epoch is (and how many batches make a step), how
     losses are weighed, what the best epoch is chosen by (`mean`, `min` or a task), after how many epochs without a better score a
     task leaves (0: never), whether the weights of each task's best evaluation are kept."""
@@ -31,7 +31,7 @@ class Mixing:
 
 
 @dataclass(frozen=True)
-class Regime:
+class TrainPlan:
     """The terms of a training.
 
     `known` are the tasks whose heads the starting model brought, `watched` those that are only evaluated, besides any whose
@@ -40,8 +40,8 @@ class Regime:
     is taught to tell its tasks apart.
     """
 
-    freezing: Freezing
-    mixing: Mixing = Mixing()
+    freezing: FreezeRules
+    mixing: MixtureOptions = MixtureOptions()
     known: frozenset[str] = frozenset()
     watched: frozenset[str] = frozenset()
     rehearsed: Mapping[str, Fraction] = field(default_factory=dict)

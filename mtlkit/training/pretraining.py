@@ -17,7 +17,7 @@ from torch import Tensor
 from mtlkit.batch import Batch
 from mtlkit.config.from_json import to_json
 from mtlkit.config.training import PretrainOptions
-from mtlkit.data.batching import Windows
+from mtlkit.data.batching import WindowSampler
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import next_token_loss
@@ -27,8 +27,8 @@ from mtlkit.training.loop import DivergedStep, Step, train
 from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.rng import RandomState
 from mtlkit.training.spikes import skipped
-from mtlkit.training.state_dict import Snapshot
-from mtlkit.training.train_state import Stand, Updates
+from mtlkit.training.state_dict import StateDict
+from mtlkit.training.train_state import TrainState, Updates
 
 
 def window_batch(ids: NDArray[np.int64], targets: NDArray[np.int64], length: int, device: torch.device) -> tuple[Batch, Tensor]:
@@ -38,7 +38,7 @@ def window_batch(ids: NDArray[np.int64], targets: NDArray[np.int64], length: int
 
 
 @dataclass(frozen=True)
-class Pieces:
+class TokenMicroBatch:
     """The work of one step: token ids and targets, (windows * length,)."""
 
     ids: NDArray[np.int64]
@@ -49,7 +49,7 @@ class Pieces:
 class NextTokenTraining:
     """Trains a base on windows of text for `steps` steps (None: as many as its epochs have), and writes each to the log."""
 
-    def __init__(self, model: Encoder, windows: Windows, options: PretrainOptions, compute: Compute) -> None:
+    def __init__(self, model: Encoder, windows: WindowSampler, options: PretrainOptions, compute: Compute) -> None:
         self.model, self.windows, self.options, self.compute = model, windows, options, compute
         self.per_batch = max(1, options.batch_tokens // options.context)
         self.batch_tokens = self.per_batch * options.context
@@ -58,18 +58,18 @@ class NextTokenTraining:
         self.epochs = math.ceil(self.steps / each)
         random = RandomState(model, compute.device, options.seed)
         self.updates = Updates(model, options.weight_decay, options.on_spike, compute, random=random)
-        self.reached = Stand()
+        self.reached = TrainState()
 
-    def _work(self) -> Iterator[Pieces]:
+    def _work(self) -> Iterator[TokenMicroBatch]:
         """All of it from the first step on. A batch is cut when it is asked for."""
         epoch = 0
         while True:
             batches, shift = self.windows.epoch(epoch, self.options.seed, self.per_batch)
             for batch in batches:
-                yield Pieces(*self.windows.take(batch, shift), epoch)
+                yield TokenMicroBatch(*self.windows.take(batch, shift), epoch)
             epoch += 1
 
-    def _loss(self, pieces: Pieces) -> dict[str, Tensor]:
+    def _loss(self, pieces: TokenMicroBatch) -> dict[str, Tensor]:
         batch, targets = window_batch(pieces.ids, pieces.targets, self.options.context, self.compute.device)
         return {"next token": next_token_loss(self.model, batch, targets)}
 
@@ -105,7 +105,7 @@ class NextTokenTraining:
                 saver.save(reached.step, self.snapshot())
             raise
 
-    def _progress(self, step: Step[Pieces], log: TextIO) -> Progress:
+    def _progress(self, step: Step[TokenMicroBatch], log: TextIO) -> Progress:
         loss, reached = step.losses["next token"], self.reached
         figures = {
             "perplexity": math.exp(min(50.0, loss)),
@@ -117,12 +117,12 @@ class NextTokenTraining:
         epoch = min(step.work.epoch + 1, self.epochs)  # shifted windows can be one fewer, so the last steps begin another pass
         return Progress(reached.step, self.steps, epoch, self.epochs, reached.seconds, reached.speed, step.losses, figures)
 
-    def snapshot(self, *, complete: bool = False) -> Snapshot:
+    def snapshot(self, *, complete: bool = False) -> StateDict:
         """All that `load` needs, between two steps; `complete`: after the last."""
         own = {"reached": vars(self.reached), "complete": complete}
-        return Snapshot.join({"own": Snapshot(plain=own), **self.updates.parts()})
+        return StateDict.join({"own": StateDict(plain=own), **self.updates.parts()})
 
-    def load(self, state: Snapshot) -> None:
+    def load(self, state: StateDict) -> None:
         """Goes on from there."""
-        self.reached = Stand(**state.part("own").plain["reached"])
+        self.reached = TrainState(**state.part("own").plain["reached"])
         self.updates.load(state)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mtlkit.model.randomness import draw_from, dropouts
-from mtlkit.training.state_dict import Snapshot
+from mtlkit.training.state_dict import StateDict
 
 Moment = tuple[torch.Tensor, ...]  # the state of each generator
 
@@ -47,12 +47,12 @@ class RandomState:
         finally:
             self.back_to(before)
 
-    def state(self) -> Snapshot:
+    def state(self) -> StateDict:
         """All that `load` needs."""
         cpu, *others = self.now()
-        return Snapshot({"processor": cpu, **{f"device {place}": one for place, one in enumerate(others)}})
+        return StateDict({"processor": cpu, **{f"device {place}": one for place, one in enumerate(others)}})
 
-    def load(self, state: Snapshot) -> None:
+    def load(self, state: StateDict) -> None:
         """Continues from there; on a device of another kind than before, its generator continues from its seed."""
         self.cpu.set_state(state.tensors["processor"])
         for place, one in enumerate(self.others):

@@ -11,20 +11,20 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class StateDict:
     """Tensors may be those that the training goes on with: a snapshot is written before the next step, or not at all."""
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     plain: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def join(cls, parts: Mapping[str, Snapshot]) -> Snapshot:
+    def join(cls, parts: Mapping[str, StateDict]) -> StateDict:
         """Several as one; `part` gives each of them back. No name has a colon in it."""
         tensors = {f"{name}:{key}": value for name, one in parts.items() for key, value in one.tensors.items()}
         return cls(tensors, {name: one.plain for name, one in parts.items()})
 
-    def part(self, name: str) -> Snapshot:
-        return Snapshot(self.tensors_of(name), self.plain[name])
+    def part(self, name: str) -> StateDict:
+        return StateDict(self.tensors_of(name), self.plain[name])
 
     def tensors_of(self, name: str) -> dict[str, Tensor]:
         """Those of a part, whatever is plain."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from mtlkit.training.continual.guards import Guard
 from mtlkit.training.events import GUARD
-from mtlkit.training.freezing.features import VectorsOf
+from mtlkit.training.freezing.features import FeatureSource
 from mtlkit.training.losses import Losses
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.sampling.mixture import Piece
@@ -16,7 +16,7 @@ class TaskLosses:
     """Maps a piece of work to a loss an objective, by way of the vectors of its texts, and one a guard (`guard:NAME`)."""
 
     def __init__(
-        self, objectives: Mapping[str, Objective], vectors_of: VectorsOf, guards: Mapping[str, Guard] | None = None
+        self, objectives: Mapping[str, Objective], vectors_of: FeatureSource, guards: Mapping[str, Guard] | None = None
     ) -> None:
         self.objectives, self.vectors_of, self.guards = objectives, vectors_of, guards or {}
 

@@ -9,15 +9,15 @@ from torch import nn
 
 from mtlkit.config.common import OnSpike
 from mtlkit.inference.compute import Compute
-from mtlkit.training.loop import Begun
+from mtlkit.training.loop import LoopState
 from mtlkit.training.optimizer import load_optimizer, make_optimizer, optimizer_state
 from mtlkit.training.rng import RandomState
 from mtlkit.training.spikes import LossSpikes
-from mtlkit.training.state_dict import Snapshot, copy_into
+from mtlkit.training.state_dict import StateDict, copy_into
 
 
 @dataclass
-class Stand:
+class TrainState:
     """Where a training stands: steps taken, tokens seen, seconds passed, steps skipped; whether it has come to its end before its
     last epoch."""
 
@@ -35,7 +35,7 @@ class Stand:
 
 class Updates:
     """The weights of a model, the optimizer that moves them, random numbers, and where spikes are looked for, what is usual. Of
-    weights that `never` train nothing is saved: they are the start's."""
+    weights that `frozen_params` train nothing is saved: they are the start's."""
 
     def __init__(
         self,
@@ -43,30 +43,30 @@ class Updates:
         weight_decay: float,
         on_spike: OnSpike,
         compute: Compute,
-        multiples: Mapping[str, float] | None = None,
-        never: frozenset[str] = frozenset(),
+        lr_scales: Mapping[str, float] | None = None,
+        frozen_params: frozenset[str] = frozenset(),
         random: RandomState | None = None,
     ) -> None:
-        self.weights, self.never = dict(model.named_parameters()), never
+        self.weights, self.frozen_params = dict(model.named_parameters()), frozen_params
         self.random = random or RandomState(model, compute.device)
-        self.optimizer = make_optimizer(self.weights, weight_decay, multiples)
+        self.optimizer = make_optimizer(self.weights, weight_decay, lr_scales)
         self.spikes = None if on_spike == "ignore" else LossSpikes()
         self.stops = on_spike == "stop"
 
-    def begun(self, step: int) -> Begun:
+    def begun(self, step: int) -> LoopState:
         """For the loop, to go on after so many steps."""
-        return Begun(self.optimizer, step, self.spikes, self.stops, self.random)
+        return LoopState(self.optimizer, step, self.spikes, self.stops, self.random)
 
-    def parts(self) -> dict[str, Snapshot]:
+    def parts(self) -> dict[str, StateDict]:
         """All that `load` needs, between two steps: parts of what the training is saved as."""
         return {
-            "weights": Snapshot({name: weight for name, weight in self.weights.items() if name not in self.never}),
+            "weights": StateDict({name: weight for name, weight in self.weights.items() if name not in self.frozen_params}),
             "optimizer": optimizer_state(self.optimizer, self.weights),
             "random": self.random.state(),
-            "spikes": Snapshot(plain={"history": self.spikes.state() if self.spikes else None}),
+            "spikes": StateDict(plain={"history": self.spikes.state() if self.spikes else None}),
         }
 
-    def load(self, state: Snapshot) -> None:
+    def load(self, state: StateDict) -> None:
         """Goes on from what has these parts. What is frozen then must be frozen by now."""
         copy_into(self.weights, state.part("weights").tensors)
         load_optimizer(self.optimizer, self.weights, state.part("optimizer"))

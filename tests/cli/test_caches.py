@@ -14,10 +14,10 @@ import pytest
 
 from mtlkit.config.architecture import Encoding
 from mtlkit.data.cache import encode_cached
-from mtlkit.data.resumable_output import Parts
+from mtlkit.data.resumable_output import OutputParts
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.runs.lock import locked
-from mtlkit.runs.store import FEATURES, Rows, entry
+from mtlkit.runs.store import FEATURES, RowStream, entry
 
 Typed = Callable[..., Any]
 ROWS = np.ones((500, 8), np.float32)
@@ -30,7 +30,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text_encoder: TextEnco
     monkeypatch.chdir(tmp_path)
     encode_cached(["a cat"], TextEncoder(text_encoder.tokenizer, Encoding(16)))
     entry(tmp_path / "runs" / ".cache" / FEATURES, FEATURES, "0123456789abcdef" * 4).write({"rows": ROWS})
-    parts = Parts(tmp_path / "out.npy", {"model": "m"})
+    parts = OutputParts(tmp_path / "out.npy", {"model": "m"})
     parts.open(resume=False, overwrite=False)
     parts.write(0, ["a"], ROWS[:1])
     for path in mine(tmp_path):
@@ -146,7 +146,7 @@ def test_a_file_that_is_being_written_is_kept(typed: Typed, home: Path) -> None:
         yield ROWS
 
     file = entry(home / "runs" / ".cache" / FEATURES, FEATURES, "ab" * 32)
-    file.write({"rows": Rows((1000, 8), parts())})
+    file.write({"rows": RowStream((1000, 8), parts())})
     assert file.read(lambda _: True) is not None
 
 

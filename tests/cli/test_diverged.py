@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from mtlkit.model.heads import Head
-from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.training import pretraining as next_token
 
 if TYPE_CHECKING:
@@ -66,15 +66,15 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Spoil:
 def weights(monkeypatch: pytest.MonkeyPatch) -> dict[int, dict[str, Tensor]]:
     """The weights and the optimizer's tensors of each state that is saved, by its step."""
     found: dict[int, dict[str, Tensor]] = {}
-    save = StateFolder.save
+    save = CheckpointManager.save
 
-    def watched(self: StateFolder, step: int, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
+    def watched(self: CheckpointManager, step: int, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
         kept = {name: value.clone() for name, value in tensors.items() if name.startswith(("weights:", "optimizer:"))}
         assert any(name.startswith("weights:") for name in kept)
         found[step] = kept
         save(self, step, tensors, plain)
 
-    monkeypatch.setattr(StateFolder, "save", watched)
+    monkeypatch.setattr(CheckpointManager, "save", watched)
     return found
 
 

@@ -9,20 +9,20 @@ from mtlkit.cli import console
 from mtlkit.cli import embed_progress as embedding
 from mtlkit.cli.embed_progress import follow, line, resume_command
 from mtlkit.errors import DataError
-from mtlkit.recipes.embed import Progress
+from mtlkit.recipes.embed import EmbedProgress
 
 
 @pytest.mark.parametrize(
     ("step", "seconds", "text"),
     [
-        (Progress("embedded", 12288, 1_000_000, 0), 24.0, "12,288 of 1,000,000 vectors  512 texts/s  32:09 left"),
-        (Progress("embedded", 4096, None, 0), 4.0, "4,096 vectors  1,024 texts/s"),
-        (Progress("embedded", 4096, 8192, 4096), 1.0, "4,096 of 8,192 vectors  0 texts/s"),  # all of them there already
-        (Progress("embedded", 6000, 8000, 4000), 2.0, "6,000 of 8,000 vectors  1,000 texts/s  0:02 left"),
-        (Progress("written", 4096, 8192, 0), 9.0, "4,096 of 8,192 vectors written"),
+        (EmbedProgress("embedded", 12288, 1_000_000, 0), 24.0, "12,288 of 1,000,000 vectors  512 texts/s  32:09 left"),
+        (EmbedProgress("embedded", 4096, None, 0), 4.0, "4,096 vectors  1,024 texts/s"),
+        (EmbedProgress("embedded", 4096, 8192, 4096), 1.0, "4,096 of 8,192 vectors  0 texts/s"),  # all of them there already
+        (EmbedProgress("embedded", 6000, 8000, 4000), 2.0, "6,000 of 8,000 vectors  1,000 texts/s  0:02 left"),
+        (EmbedProgress("written", 4096, 8192, 0), 9.0, "4,096 of 8,192 vectors written"),
     ],
 )
-def test_a_line_of_progress(step: Progress, seconds: float, text: str) -> None:
+def test_a_line_of_progress(step: EmbedProgress, seconds: float, text: str) -> None:
     assert line(step, seconds) == text
 
 
@@ -38,9 +38,9 @@ def test_the_command_that_goes_on(arguments: list[str], text: str) -> None:
     assert resume_command(arguments) == text
 
 
-def steps(count: int) -> Iterator[Progress]:
-    yield from (Progress("embedded", 4 * number, 4 * count, 4) for number in range(1, count + 1))
-    yield from (Progress("written", 4 * number, 4 * count, 4) for number in range(1, count + 1))
+def steps(count: int) -> Iterator[EmbedProgress]:
+    yield from (EmbedProgress("embedded", 4 * number, 4 * count, 4) for number in range(1, count + 1))
+    yield from (EmbedProgress("written", 4 * number, 4 * count, 4) for number in range(1, count + 1))
 
 
 @pytest.fixture(autouse=True)
@@ -70,8 +70,8 @@ def test_a_terminal_has_a_line_that_goes_away(capsys: pytest.CaptureFixture[str]
 def test_any_other_end_says_how_to_go_on(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["mtlkit", "embed", "-", "-o", "v.npy"])
 
-    def broken(count: int) -> Iterator[Progress]:
-        yield from (Progress("embedded", 4 * number, None, 0) for number in range(1, count + 1))
+    def broken(count: int) -> Iterator[EmbedProgress]:
+        yield from (EmbedProgress("embedded", 4 * number, None, 0) for number in range(1, count + 1))
         raise DataError("v.npy: No space left on device")
 
     with pytest.raises(DataError):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mtlkit.data.batching import Plan, Rows, Windows, balanced, cut_by_tokens, sorted_batches
+from mtlkit.data.batching import BatchSampler, Rows, WindowSampler, balanced, cut_by_tokens, sorted_batches
 from mtlkit.data.tokenization.tokenizer import PAD, TextEncoder
 from mtlkit.seeding import generator
 
@@ -37,19 +37,23 @@ def flat(batches: list[np.ndarray[tuple[int], np.dtype[np.int64]]]) -> list[list
 def test_plan_covers_every_row_once_within_the_budget(
     lengths: np.ndarray[tuple[int], np.dtype[np.int64]], budget: int, seed: int, epoch: int, name: str
 ) -> None:
-    plan = Plan(lengths, budget, seed, name)
+    plan = BatchSampler(lengths, budget, seed, name)
     batches = plan.epoch(epoch)
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     assert all(lengths[batch].sum() <= budget or len(batch) == 1 for batch in batches)
     assert flat(plan.epoch(epoch)) == flat(batches)
-    assert flat(Plan(lengths.copy(), budget, seed, name).epoch(epoch)) == flat(batches)
+    assert flat(BatchSampler(lengths.copy(), budget, seed, name).epoch(epoch)) == flat(batches)
 
 
 def test_plan_differs_by_seed_name_and_epoch_alone() -> None:
     lengths = review_lengths(500)
-    plan = Plan(lengths, 1000, 7, "topic")
+    plan = BatchSampler(lengths, 1000, 7, "topic")
     third = flat(plan.epoch(3))
-    for other in (Plan(lengths, 1000, 8, "topic").epoch(3), Plan(lengths, 1000, 7, "tone").epoch(3), plan.epoch(2)):
+    for other in (
+        BatchSampler(lengths, 1000, 8, "topic").epoch(3),
+        BatchSampler(lengths, 1000, 7, "tone").epoch(3),
+        plan.epoch(2),
+    ):
         assert flat(other) != third
     np.random.default_rng().random(10)
     np.random.seed(1)
@@ -58,17 +62,17 @@ def test_plan_differs_by_seed_name_and_epoch_alone() -> None:
 
 def test_plan_is_the_same_in_another_process() -> None:
     script = (
-        "import numpy as np; from mtlkit.data.batching import Plan;"
-        "print([b.tolist() for b in Plan(np.arange(4, 84), 200, 5, 'topic').epoch(2)])"
+        "import numpy as np; from mtlkit.data.batching import BatchSampler;"
+        "print([b.tolist() for b in BatchSampler(np.arange(4, 84), 200, 5, 'topic').epoch(2)])"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "4711"}
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
-    assert result.stdout.strip() == str(flat(Plan(np.arange(4, 84), 200, 5, "topic").epoch(2)))
+    assert result.stdout.strip() == str(flat(BatchSampler(np.arange(4, 84), 200, 5, "topic").epoch(2)))
 
 
 def test_batches_hold_texts_of_like_length_in_random_order() -> None:
     lengths = review_lengths(20_000)
-    batches = Plan(lengths, 2048, 0, "reviews").epoch(0)
+    batches = BatchSampler(lengths, 2048, 0, "reviews").epoch(0)
     rectangles = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
     assert lengths.sum() / rectangles > 0.95  # even padded, under 5 % would be padding
     means = [lengths[batch].mean() for batch in batches]
@@ -90,7 +94,7 @@ def test_balanced_draws_classes_equally_often_and_the_rows_of_a_class_too(
         assert len(rows) == total  # an epoch is as long as without
         assert all(abs(int((classes[rows] == label).sum()) - share) < 1 for label in np.unique(classes))
         assert balanced(classes, epoch, seed, "topic").tolist() == rows.tolist()
-        planned = Plan(np.full(total, 10), budget, seed, "topic", classes).epoch(epoch)
+        planned = BatchSampler(np.full(total, 10), budget, seed, "topic", classes).epoch(epoch)
         assert sorted(np.concatenate(planned).tolist()) == sorted(rows.tolist())
         times += np.bincount(rows, minlength=total)
     for label in np.unique(classes):
@@ -103,7 +107,9 @@ def test_balanced_differs_by_seed_name_and_epoch() -> None:
     drawn = [balanced(classes, epoch, seed, name) for epoch, seed, name in [(0, 7, "a"), (1, 7, "a"), (0, 8, "a"), (0, 7, "b")]]
     assert len({tuple(sorted(rows.tolist())) for rows in drawn}) == 4
     assert [np.bincount(rows, minlength=100)[90:].tolist() for rows in drawn] == [[5] * 10] * 4
-    assert flat(Plan(np.full(100, 10), 100, 7, "a", classes).epoch(0)) != flat(Plan(np.full(100, 10), 100, 7, "a").epoch(0))
+    assert flat(BatchSampler(np.full(100, 10), 100, 7, "a", classes).epoch(0)) != flat(
+        BatchSampler(np.full(100, 10), 100, 7, "a").epoch(0)
+    )
 
 
 @given(lengths=lengths_of_texts, budget=budgets)
@@ -127,7 +133,7 @@ def test_flat_batches_hold_exactly_the_tokens(text_encoder: TextEncoder, texts: 
     encoded = text_encoder.encode(texts)
     pad = text_encoder.tokenizer.token_to_id(PAD)
     computed = 0
-    for rows in Plan(encoded.lengths, budget, 0, "task").epoch(epoch):
+    for rows in BatchSampler(encoded.lengths, budget, 0, "task").epoch(epoch):
         batch = encoded.batch(rows)
         assert sorted(batch.rows.tolist()) == sorted(rows.tolist())
         assert sum(batch.sizes) == batch.tokens == len(batch.positions) == encoded.lengths[rows].sum()
@@ -149,7 +155,7 @@ def test_flat_batches_hold_exactly_the_tokens(text_encoder: TextEncoder, texts: 
 def test_windows_are_packed_and_targets_are_shifted_by_one(
     tokens: int, length: int, seed: int, epoch: int, per_batch: int
 ) -> None:
-    windows = Windows(np.arange(tokens, dtype=np.uint16), length)
+    windows = WindowSampler(np.arange(tokens, dtype=np.uint16), length)
     batches, shift = windows.epoch(epoch, seed, per_batch)
     again, same = windows.epoch(epoch, seed, per_batch)
     assert (flat(again), same) == (flat(batches), shift)
@@ -168,7 +174,7 @@ def test_windows_are_packed_and_targets_are_shifted_by_one(
 
 
 def test_windows_are_cut_and_ordered_anew_each_epoch() -> None:
-    windows = Windows(np.arange(3000, dtype=np.uint16), 50)
+    windows = WindowSampler(np.arange(3000, dtype=np.uint16), 50)
     passes = [windows.epoch(epoch, 0, 4) for epoch in range(5)]
     assert len({shift for _, shift in passes}) > 1
     assert len({str(flat(batches)) for batches, _ in passes}) == 5
@@ -177,7 +183,7 @@ def test_windows_are_cut_and_ordered_anew_each_epoch() -> None:
 
 def test_packed_text_holds_no_padding(text_encoder: TextEncoder) -> None:
     stream = text_encoder.stream(["The otter sleeps near the barn.", "", "A saw lies broken."] * 20)
-    windows = Windows(stream.ids, 16)
+    windows = WindowSampler(stream.ids, 16)
     batches, shift = windows.epoch(0, 0, 3)
     ids = np.concatenate([windows.take(batch, shift)[0] for batch in batches])
     assert text_encoder.tokenizer.token_to_id(PAD) not in ids
@@ -216,7 +222,7 @@ def test_pairs_that_share_a_text_are_spread_over_the_batches(kinds: int) -> None
     anchors = random.integers(kinds, size=270)
     texts = np.stack([anchors, 100 + np.arange(270)])
     lengths = 4 + 9 * anchors % 31 + random.integers(4, size=270)
-    plain, spread = (Plan(lengths, 200, 0, "twins", None, one) for one in (None, texts))
+    plain, spread = (BatchSampler(lengths, 200, 0, "twins", None, one) for one in (None, texts))
     for epoch in range(3):
         batches = spread.epoch(epoch)
         assert sorted(np.concatenate(batches).tolist()) == list(range(270))
@@ -231,7 +237,7 @@ def test_where_no_pairs_share_a_text_the_batches_are_those_of_other_tasks() -> N
     lengths = np.random.default_rng(0).integers(3, 30, size=300)
     texts = np.arange(600).reshape(2, 300)
     texts[1, 7] = texts[0, 7]  # a text and itself
-    plain, spread = (Plan(lengths, 200, 0, "twins", None, one) for one in (None, texts))
+    plain, spread = (BatchSampler(lengths, 200, 0, "twins", None, one) for one in (None, texts))
     assert [rows.tolist() for rows in plain.epoch(1)] == [rows.tolist() for rows in spread.epoch(1)]
 
 
@@ -240,7 +246,7 @@ def test_one_common_text_among_many_others_leaves_a_negative_in_every_batch() ->
     common = random.permutation(400) < 200
     texts = np.stack([np.where(common, 0, 1 + np.arange(400)), 1000 + np.arange(400)])
     lengths = random.integers(5, 40, size=400)
-    batches = Plan(lengths, 300, 0, "twins", None, texts).epoch(0)
+    batches = BatchSampler(lengths, 300, 0, "twins", None, texts).epoch(0)
     shares = [common[rows].mean() for rows in batches if len(rows) > 3]
     assert min(shares) > 0.1
     assert max(shares) < 0.9

@@ -16,7 +16,7 @@ from mtlkit.config.architecture import Encoding
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
-from mtlkit.runs.store import TOKENS, Entry, cache_folder
+from mtlkit.runs.store import TOKENS, StoreEntry, cache_folder
 
 TEXTS = ["The otter sleeps near the barn.", "", "café <eos>", "A saw lies broken on the floor. " * 20]
 
@@ -148,7 +148,7 @@ def test_what_cannot_be_tokens_of_these_texts_is_not_used(
     fresh = encode_cached(TEXTS, encoder)
     (path,) = folder.iterdir()
     with safe_open(path, "np") as stored:
-        file = Entry(path, TOKENS, stored.metadata()["key"])
+        file = StoreEntry(path, TOKENS, stored.metadata()["key"])
     file.write({"ids": np.zeros(40, np.uint16), "offsets": np.array([0, 1, 2, 4, 40]), "truncated": np.array([0]), **change})
     assert same(encode_cached(TEXTS, encoder), fresh)
     assert "does not hold what it should" in caplog.text

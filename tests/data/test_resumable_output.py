@@ -10,7 +10,7 @@ import pytest
 from faults import watch
 from safetensors.numpy import save_file
 
-from mtlkit.data.resumable_output import Parts
+from mtlkit.data.resumable_output import OutputParts
 from mtlkit.errors import DataError, UsageError
 
 TEXTS = ["a", "", "café 😀", "line\nbreak"]
@@ -19,23 +19,23 @@ MADE_BY = {"model": "12ab", "normalize": "false"}
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Parts:
+def parts(tmp_path: Path) -> OutputParts:
     """Of two parts, the first is done."""
-    parts = Parts(tmp_path / "out.npy", MADE_BY)
+    parts = OutputParts(tmp_path / "out.npy", MADE_BY)
     parts.open(resume=False, overwrite=False)
     parts.write(0, TEXTS[:3], VECTORS[:3])
     return parts
 
 
-def test_parts_become_the_file_and_go_away(parts: Parts) -> None:
+def test_parts_become_the_file_and_go_away(parts: OutputParts) -> None:
     parts.write(1, TEXTS[3:], VECTORS[3:])
     assert list(parts.assemble(2, 3)) == [3, 1]
     assert np.array_equal(np.load(parts.output), VECTORS)
     assert [path.name for path in parts.output.parent.iterdir()] == ["out.npy"]
 
 
-def test_work_that_was_done_is_neither_lost_nor_used_unasked(parts: Parts) -> None:  # fault 14
-    again = Parts(parts.output, MADE_BY)
+def test_work_that_was_done_is_neither_lost_nor_used_unasked(parts: OutputParts) -> None:  # fault 14
+    again = OutputParts(parts.output, MADE_BY)
     with pytest.raises(UsageError, match="continue with --resume, or start again with --overwrite"):
         again.open(resume=False, overwrite=False)
     again.open(resume=True, overwrite=False)
@@ -46,12 +46,12 @@ def test_work_that_was_done_is_neither_lost_nor_used_unasked(parts: Parts) -> No
 
 
 def test_an_attempt_that_had_done_nothing_is_no_obstacle(tmp_path: Path) -> None:
-    Parts(tmp_path / "out.npy", MADE_BY).open(resume=False, overwrite=False)
-    Parts(tmp_path / "out.npy", {"model": "other"}).open(resume=False, overwrite=False)
+    OutputParts(tmp_path / "out.npy", MADE_BY).open(resume=False, overwrite=False)
+    OutputParts(tmp_path / "out.npy", {"model": "other"}).open(resume=False, overwrite=False)
 
 
 def test_resuming_nothing_begins(tmp_path: Path) -> None:
-    parts = Parts(tmp_path / "out.npy", MADE_BY)
+    parts = OutputParts(tmp_path / "out.npy", MADE_BY)
     parts.open(resume=True, overwrite=False)
     assert not parts.any()
 
@@ -64,26 +64,26 @@ def test_resuming_nothing_begins(tmp_path: Path) -> None:
         ({"model": "12ab"}, "was begun with normalize false, and now it is None"),
     ],
 )
-def test_what_would_make_other_vectors_is_refused(parts: Parts, made_by: dict[str, str], said: str) -> None:  # fault 12
+def test_what_would_make_other_vectors_is_refused(parts: OutputParts, made_by: dict[str, str], said: str) -> None:  # fault 12
     with pytest.raises(UsageError, match=said):
-        Parts(parts.output, made_by).open(resume=True, overwrite=False)
+        OutputParts(parts.output, made_by).open(resume=True, overwrite=False)
     assert parts.any()
 
 
 @pytest.mark.parametrize("texts", [["a", "", "cafe 😀"], ["a", ""], ["", "a", "café 😀"], ["a", "", "café 😀", "more"]])
-def test_other_texts_are_refused(parts: Parts, texts: list[str]) -> None:  # fault 12
+def test_other_texts_are_refused(parts: OutputParts, texts: list[str]) -> None:  # fault 12
     with pytest.raises(UsageError, match=r"the texts of part 1 are not those that .*out.npy was begun with"):
         parts.holds(0, texts)
 
 
 @pytest.mark.parametrize("left", [0, 5, 100, -1])
-def test_a_part_that_is_cut_short_is_not_done(parts: Parts, left: int) -> None:  # fault 3
+def test_a_part_that_is_cut_short_is_not_done(parts: OutputParts, left: int) -> None:  # fault 3
     path = parts.folder / "00000000.safetensors"
     path.write_bytes(path.read_bytes()[:left])
     assert not parts.holds(0, TEXTS[:3])
 
 
-def test_a_bit_flipped_anywhere_in_a_part_is_seen(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:  # fault 43
+def test_a_bit_flipped_anywhere_in_a_part_is_seen(parts: OutputParts, caplog: pytest.LogCaptureFixture) -> None:  # fault 43
     path = parts.folder / "00000000.safetensors"
     good = path.read_bytes()
     data = good.index(VECTORS[:3].tobytes()) - 64  # and some of the header, whose end means nothing
@@ -96,17 +96,17 @@ def test_a_bit_flipped_anywhere_in_a_part_is_seen(parts: Parts, caplog: pytest.L
 
 
 @pytest.mark.parametrize("made_by", [{**MADE_BY, "model": "34cd"}, {"model": "12ab"}, {**MADE_BY, "prompt": "query: "}], ids=str)
-def test_a_part_of_other_settings_under_the_same_name_is_not_used(parts: Parts, made_by: dict[str, str]) -> None:
-    assert not Parts(parts.output, made_by).holds(0, TEXTS[:3])
+def test_a_part_of_other_settings_under_the_same_name_is_not_used(parts: OutputParts, made_by: dict[str, str]) -> None:
+    assert not OutputParts(parts.output, made_by).holds(0, TEXTS[:3])
 
 
-def test_a_part_under_the_name_of_another_is_not_used(parts: Parts) -> None:
+def test_a_part_under_the_name_of_another_is_not_used(parts: OutputParts) -> None:
     (parts.folder / "00000000.safetensors").rename(parts.folder / "00000001.safetensors")
     assert not parts.holds(1, TEXTS[:3])
 
 
 @pytest.mark.parametrize("damage", ["bit", "gone"])
-def test_a_part_that_is_damaged_before_the_output_is_made_stops_it(parts: Parts, damage: str) -> None:
+def test_a_part_that_is_damaged_before_the_output_is_made_stops_it(parts: OutputParts, damage: str) -> None:
     parts.write(1, TEXTS[3:], VECTORS[3:])
     path = parts.folder / "00000000.safetensors"
     good = path.read_bytes()
@@ -121,7 +121,7 @@ def test_a_part_that_is_damaged_before_the_output_is_made_stops_it(parts: Parts,
     assert np.array_equal(np.load(parts.output), VECTORS)
 
 
-def test_a_part_is_synced_before_it_counts_as_done(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_is_synced_before_it_counts_as_done(parts: OutputParts, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[tuple[str, str]] = []
     watch(monkeypatch, lambda _, name, path: done.append((name, path.name)))
     parts.write(1, TEXTS[3:], VECTORS[3:])
@@ -133,7 +133,7 @@ def test_a_part_is_synced_before_it_counts_as_done(parts: Parts, monkeypatch: py
 
 @pytest.mark.parametrize("content", [b"", b"[", b"[]", b"\xff", b"[" * 100_000])
 def test_a_damaged_state_is_replaced_and_sound_parts_are_used(
-    parts: Parts, content: bytes, caplog: pytest.LogCaptureFixture
+    parts: OutputParts, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = parts.folder / "state.json"
     good = state.read_bytes()
@@ -144,13 +144,13 @@ def test_a_damaged_state_is_replaced_and_sound_parts_are_used(
     assert state.read_bytes() == good
     assert parts.holds(0, TEXTS[:3])
     state.write_bytes(content)
-    other = Parts(parts.output, {**MADE_BY, "model": "34cd"})
+    other = OutputParts(parts.output, {**MADE_BY, "model": "34cd"})
     other.open(resume=True, overwrite=False)
     assert not other.holds(0, TEXTS[:3])
 
 
 def test_parts_of_an_earlier_version_are_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    parts = Parts(tmp_path / "out.npy", MADE_BY)
+    parts = OutputParts(tmp_path / "out.npy", MADE_BY)
     parts.folder.mkdir()
     (parts.folder / "state.json").write_text(json.dumps(MADE_BY))
     save_file({"vectors": VECTORS, "ends": np.arange(4)}, parts.folder / "00000000.safetensors")
@@ -160,7 +160,7 @@ def test_parts_of_an_earlier_version_are_made_anew(tmp_path: Path, caplog: pytes
     assert not parts.any()
 
 
-def test_files_of_others_in_the_folder_of_parts_are_kept(parts: Parts) -> None:
+def test_files_of_others_in_the_folder_of_parts_are_kept(parts: OutputParts) -> None:
     notes = parts.folder / "notes.txt"
     notes.write_text("mine")
     parts.open(resume=False, overwrite=True)
@@ -172,7 +172,7 @@ def test_files_of_others_in_the_folder_of_parts_are_kept(parts: Parts) -> None:
 
 
 def test_texts_of_no_letters_are_kept(tmp_path: Path) -> None:
-    parts = Parts(tmp_path / "out.jsonl", MADE_BY)
+    parts = OutputParts(tmp_path / "out.jsonl", MADE_BY)
     parts.open(resume=False, overwrite=False)
     parts.write(0, ["", ""], VECTORS[:2])
     assert parts.holds(0, ["", ""])
@@ -181,4 +181,4 @@ def test_texts_of_no_letters_are_kept(tmp_path: Path) -> None:
 
 def test_a_place_that_vanished_is_a_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone/\.out\.npy\.parts: No such file or directory"):
-        Parts(tmp_path / "gone" / "out.npy", MADE_BY).open(resume=False, overwrite=False)
+        OutputParts(tmp_path / "gone" / "out.npy", MADE_BY).open(resume=False, overwrite=False)

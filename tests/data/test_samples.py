@@ -13,10 +13,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from mtlkit.data.datasets.labelled import Table, read_split
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled import LabelledTable, read_split
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources import open_source
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import Query
 
 CLASSES = {"topic": {"World", "Sports", "Business", "Sci/Tech"}, "sentiment": {"positive", "negative"}}
@@ -27,7 +27,7 @@ SPLITS = ("train", "validation", "test")
 @dataclass(frozen=True)
 class Corpus:
     name: str
-    splits: dict[str, Table]
+    splits: dict[str, LabelledTable]
 
     def rows(self) -> Iterator[tuple[str, str]]:
         for table in self.splits.values():
@@ -37,7 +37,7 @@ class Corpus:
 @pytest.fixture(scope="module", params=["topic", "sentiment"])
 def corpus(request: pytest.FixtureRequest) -> Corpus:
     source = open_source(f"sample:{request.param}", Query())
-    reading = Reading("utf-8", "error", Tally())
+    reading = ReadOptions("utf-8", "error", SkippedRows())
     return Corpus(request.param, {split: read_split(source, Query(), split, reading) for split in SPLITS})
 
 

@@ -11,7 +11,7 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.evaluation import intervals
 from mtlkit.evaluation.forgetting import (
     ClassFall,
-    Confusion,
+    ConfusionChange,
     ForgettingReport,
     TaskChange,
     backward_transfer,
@@ -50,7 +50,7 @@ def test_a_task_that_fell() -> None:
 def test_the_class_that_fell_most_and_where_what_turned_wrong_went() -> None:
     found = change()
     assert found.fallen == ClassFall("World", 1.0, 0.5, 4)  # Sports stayed at 2 of 3, Business went from 2 of 3 to 1 of 3
-    assert found.pair == Confusion("World", "Business", 2, 0.5)  # of four: World as Business twice, two others once each
+    assert found.pair == ConfusionChange("World", "Business", 2, 0.5)  # of four: World as Business twice, two others once each
 
 
 def test_a_task_that_gained_has_neither_and_its_best_is_its_last() -> None:

@@ -12,8 +12,8 @@ from pyarrow import parquet
 
 import mtlkit
 from mtlkit.data.datasets.corpus import read_texts
-from mtlkit.data.datasets.labelled_rows import Reading
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.inference.find_model import mini_folder
 from mtlkit.runs.record import verify
 
@@ -27,7 +27,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("inputs")
     paths = []
     for sample in ("topic", "sentiment"):
-        texts = list(read_texts(f"sample:{sample}?limit=60", Reading("utf-8", "error", Tally())))
+        texts = list(read_texts(f"sample:{sample}?limit=60", ReadOptions("utf-8", "error", SkippedRows())))
         paths.append(folder / f"{sample}.parquet")
         parquet.write_table(pyarrow.table({"text": texts}), paths[-1])
     return paths

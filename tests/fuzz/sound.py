@@ -13,16 +13,16 @@ from peers import write_peer
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
-from mtlkit.inference.load_weights import Weights
+from mtlkit.inference.load_weights import LoadedWeights
 from mtlkit.model.checkpoint import save_model
-from mtlkit.model.description import Checkpoint, write_checkpoint
+from mtlkit.model.description import ModelDescription, write_checkpoint
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.head_files import write_heads
 from mtlkit.model.interop.writing import write_foreign
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.exporting.formats import marks_of
 from mtlkit.runs.checkpoint_files import MANIFEST, PLAIN, TENSORS, _signed, step_of
-from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import GRAPH, LOG, RunRecord, file_digest
 from mtlkit.runs.staging import finish
 
@@ -62,7 +62,7 @@ def write_run(folder: Path, *, compact: bool = False, sources: Mapping[str, Sour
 
 def write_export(folder: Path) -> None:
     model, encoder = tiny()
-    weights = Weights(model, None, encoder, None)  # type: ignore[arg-type]
+    weights = LoadedWeights(model, None, encoder, None)  # type: ignore[arg-type]
     object.__setattr__(weights, "checkpoint", _Described(model.backbone.architecture))
     write_foreign(folder, model.backbone, encoder.encoding, marks_of(weights))
     write_heads(folder, model)
@@ -96,7 +96,7 @@ def write_toml(folder: Path) -> None:
 
 
 def write_state(folder: Path) -> None:
-    states = StateFolder(folder)
+    states = CheckpointManager(folder)
     with states.lock("mtlkit train-mtl"):
         for step in (1, 2):
             with states.log.open("a") as log:
@@ -139,7 +139,7 @@ def write_graph(folder: Path) -> None:
     graph = helper.make_graph(nodes, "export", [ids, mask], given, weights)
     inside = folder.with_name("staged")
     inside.mkdir()
-    write_checkpoint(inside, Checkpoint("mtl", model.backbone.architecture, encoder.encoding, tuple(model.tasks.values())))
+    write_checkpoint(inside, ModelDescription("mtl", model.backbone.architecture, encoder.encoding, tuple(model.tasks.values())))
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(inside / GRAPH))
     encoder.tokenizer.save(str(inside / "tokenizer.json"))
     folder.rmdir()

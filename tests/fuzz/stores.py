@@ -23,16 +23,16 @@ from fuzz.sound import TEXTS, tiny
 
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.cache import encode_cached
-from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.task_data import prepare
-from mtlkit.data.resumable_output import Parts
+from mtlkit.data.resumable_output import OutputParts
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import MtlkitError, UsageError
 from mtlkit.inference.calibration import ranges_of
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.embedding.finished_output import TextsDigest, check_finished, note_finished
-from mtlkit.recipes.training.baseline_cache import Scored, keep, kept, recall
+from mtlkit.recipes.training.baseline_cache import ScoredRows, keep, kept, recall
 from mtlkit.recipes.training.teacher import Teacher
 from mtlkit.runs import store
 from mtlkit.runs.lock import locked
@@ -91,8 +91,8 @@ def features(folder: Path) -> Computed:
 
 def baselines(folder: Path) -> Computed:
     model, encoder = model_and_encoder()
-    table = Table(TEXTS, ["animal", "tool", "animal", "tool", "tool"])
-    rows = {"topic": Scored("test", prepare(model.tasks["topic"], table, encoder), "sha")}
+    table = LabelledTable(TEXTS, ["animal", "tool", "animal", "tool", "tool"])
+    rows = {"topic": ScoredRows("test", prepare(model.tasks["topic"], table, encoder), "sha")}
     file = kept(folder / "runs", KEY)
     found = recall(file, rows)
     if found is None:
@@ -112,7 +112,7 @@ def vectors_of(number: int) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 def write_parts(folder: Path) -> None:
     """What a killed `embed` leaves: all parts, not joined yet."""
-    parts = Parts(folder / "out.npy", SETTINGS)
+    parts = OutputParts(folder / "out.npy", SETTINGS)
     parts.open(resume=False, overwrite=False)
     for number, texts in enumerate(PIECES):
         parts.write(number, texts, vectors_of(number))
@@ -120,7 +120,7 @@ def write_parts(folder: Path) -> None:
 
 def parts(folder: Path) -> Computed:
     """What `embed --resume` does: takes the parts that are sound, makes the others, and joins them."""
-    done = Parts(folder / "out.npy", SETTINGS)
+    done = OutputParts(folder / "out.npy", SETTINGS)
     done.open(resume=True, overwrite=False)
     for number, texts in enumerate(PIECES):
         if not done.holds(number, texts):

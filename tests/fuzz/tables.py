@@ -17,9 +17,9 @@ from pyarrow import feather, parquet
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.labelled import read_for_evaluation, read_split
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources import open_source
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import parse_source
 from mtlkit.data.sources.text_files import count_rows, read_column
 from mtlkit.errors import MtlkitError
@@ -114,7 +114,7 @@ def _try_all(ways: list[Callable[[], object]]) -> None:
 
 def _table(path: Path, encoding: str, on_bad_row: str) -> None:
     address, query = parse_source(str(path))
-    read_split(open_source(address, query), query, "train", Reading(encoding, on_bad_row, Tally()))  # type: ignore[arg-type]
+    read_split(open_source(address, query), query, "train", ReadOptions(encoding, on_bad_row, SkippedRows()))  # type: ignore[arg-type]
 
 
 def _column(path: Path, encoding: str, on_bad_row: str) -> None:
@@ -149,7 +149,7 @@ def read_sources(folder: Path) -> None:
     ways: list[Callable[[], object]] = [lambda: list(read_column(path, None, "utf-8", list(recorded.values())))]
     ways += [
         lambda record=record: read_for_evaluation(  # type: ignore[misc]
-            str(path), "test", Reading("utf-8", "error", Tally(), recorded=record), named=True
+            str(path), "test", ReadOptions("utf-8", "error", SkippedRows(), recorded=record), named=True
         )
         for record in recorded.values()
     ]

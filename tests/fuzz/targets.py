@@ -22,7 +22,7 @@ from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import MtlkitError
 from mtlkit.inference.load_weights import describe
 from mtlkit.report.log_reader import read_curves
-from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.checkpoints import CheckpointManager
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def read_log(folder: Path) -> None:
 
 def read_state(folder: Path) -> None:
     """What going on with a training does."""
-    states = StateFolder(folder)
+    states = CheckpointManager(folder)
     states.peek()
     state, _ = states.newest()
     states.cut_log(state)

@@ -19,12 +19,12 @@ from mtlkit.errors import UsageError
 from mtlkit.inference.calibration import calibration_texts, ranges_of
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, states_all
-from mtlkit.inference.fast import Encodes, fastest, pack
+from mtlkit.inference.fast import SupportsEncode, fastest, pack
 from mtlkit.inference.int8 import Peaks, check_int8, quantise
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.products import has_onednn
-from mtlkit.runs.store import Entry
+from mtlkit.runs.store import StoreEntry
 
 pytestmark = pytest.mark.skipif(not has_onednn(), reason="this build of torch has no oneDNN")
 
@@ -62,11 +62,11 @@ def texts() -> list[str]:
     return [*passages, *(" ".join(text.split()[:3]) for text in passages), "", " ", "日本語", "a", "a"]
 
 
-def vectors(model: Encodes, reader: TextEncoder, texts: list[str], batch_tokens: int = 300) -> np.ndarray:
+def vectors(model: SupportsEncode, reader: TextEncoder, texts: list[str], batch_tokens: int = 300) -> np.ndarray:
     return encode_all(model, reader.encode(texts), CPU, batch_tokens).numpy()
 
 
-def byte_form(encoder: Encoder, reader: TextEncoder, digest: str) -> Encodes:
+def byte_form(encoder: Encoder, reader: TextEncoder, digest: str) -> SupportsEncode:
     return quantise(encoder, ranges_of(encoder, reader, digest))
 
 
@@ -122,7 +122,7 @@ def test_large_activations_are_split_and_not_cut(text_encoder: TextEncoder, text
 
 
 @pytest.fixture
-def measured(text_encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Encoder, Entry]:
+def measured(text_encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Encoder, StoreEntry]:
     """An encoder and the cache file of its ranges, measured on a few texts."""
     monkeypatch.setenv("MTLKIT_CACHE", str(tmp_path))
     monkeypatch.setattr("mtlkit.inference.calibration.calibration_texts", lambda: calibration_texts()[::50])
@@ -130,7 +130,7 @@ def measured(text_encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch, tmp_pat
     ranges_of(encoder, text_encoder, "measured")
     (path,) = (tmp_path / "int8").iterdir()
     with safe_open(path, "np") as stored:
-        return encoder, Entry(path, "int8", stored.metadata()["key"])
+        return encoder, StoreEntry(path, "int8", stored.metadata()["key"])
 
 
 def same(one: list[Peaks], other: list[Peaks]) -> bool:
@@ -140,7 +140,7 @@ def same(one: list[Peaks], other: list[Peaks]) -> bool:
 
 
 def test_ranges_are_measured_once(
-    measured: tuple[Encoder, Entry], text_encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch
+    measured: tuple[Encoder, StoreEntry], text_encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder, _ = measured
     counted = text_encoder.cut
@@ -152,7 +152,7 @@ def test_ranges_are_measured_once(
 
 @pytest.mark.parametrize("damage", ["text", "cut", "bit", "nan", "inf", "zero"])
 def test_damaged_ranges_are_named_and_measured_anew(  # fault 43
-    damage: str, measured: tuple[Encoder, Entry], text_encoder: TextEncoder, caplog: pytest.LogCaptureFixture
+    damage: str, measured: tuple[Encoder, StoreEntry], text_encoder: TextEncoder, caplog: pytest.LogCaptureFixture
 ) -> None:
     encoder, file = measured
     first = ranges_of(encoder, text_encoder, "measured")
@@ -176,7 +176,7 @@ def test_damaged_ranges_are_named_and_measured_anew(  # fault 43
 
 @pytest.mark.parametrize("change", ["shape", "type", "sign", "zero", "missing"])
 def test_what_cannot_be_ranges_of_the_model_is_not_used(
-    change: str, measured: tuple[Encoder, Entry], text_encoder: TextEncoder, caplog: pytest.LogCaptureFixture
+    change: str, measured: tuple[Encoder, StoreEntry], text_encoder: TextEncoder, caplog: pytest.LogCaptureFixture
 ) -> None:
     encoder, file = measured
     first = ranges_of(encoder, text_encoder, "measured")
@@ -198,7 +198,7 @@ def test_what_cannot_be_ranges_of_the_model_is_not_used(
 
 
 def test_ranges_of_another_model_under_the_same_name_are_not_used(
-    measured: tuple[Encoder, Entry], text_encoder: TextEncoder, caplog: pytest.LogCaptureFixture
+    measured: tuple[Encoder, StoreEntry], text_encoder: TextEncoder, caplog: pytest.LogCaptureFixture
 ) -> None:
     encoder, file = measured
     first = ranges_of(encoder, text_encoder, "measured")

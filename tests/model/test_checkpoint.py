@@ -16,7 +16,7 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError
 from mtlkit.model.checkpoint import load_model, save_model
-from mtlkit.model.description import FORMAT, Checkpoint, read_checkpoint
+from mtlkit.model.description import FORMAT, ModelDescription, read_checkpoint
 from mtlkit.model.multitask import MultiTaskModel
 
 TEXTS = ["A cat sleeps near the river.", "", "The drill lies broken on the bench.", "cat"]
@@ -48,7 +48,7 @@ def test_a_loaded_model_can_be_saved_again_and_the_files_are_equal(tiny_model: M
 
 @pytest.mark.parametrize("attention", ["causal", "bidirectional"])
 def test_the_configuration_survives_the_way_through_json(attention: Any) -> None:
-    checkpoint = Checkpoint(
+    checkpoint = ModelDescription(
         "sentence",
         Architecture(8192, 4, 256, 4, 128, attention, 0.2),
         Encoding(100, "tail"),
@@ -58,7 +58,7 @@ def test_the_configuration_survives_the_way_through_json(attention: Any) -> None
             TaskSpec("tags", "multi-label", ("a",)),
         ),
     )
-    assert Checkpoint.from_json(json.loads(json.dumps(checkpoint.to_json()))) == checkpoint
+    assert ModelDescription.from_json(json.loads(json.dumps(checkpoint.to_json()))) == checkpoint
     assert checkpoint.to_json()["format"] == FORMAT
 
 
@@ -150,4 +150,4 @@ def test_how_sources_were_read_is_saved_with_the_model(tiny_model: MultiTaskMode
     save_model(tiny_model, tmp_path, "mtl", Encoding(32), sources=sources)
     assert load_model(tmp_path)[1].sources == sources
     config = json.loads((tmp_path / "config.json").read_text())
-    assert Checkpoint.from_json({key: value for key, value in config.items() if key != "sources"}).sources == {}
+    assert ModelDescription.from_json({key: value for key, value in config.items() if key != "sources"}).sources == {}

@@ -5,18 +5,18 @@ import pytest
 import torch
 
 from mtlkit.batch import Batch
-from mtlkit.model.layouts import Grouped, Padded, Varlen, layout_of
+from mtlkit.model.layouts import GroupedLayout, PaddedLayout, VarlenLayout, layout_of
 
 
 def test_every_token_of_a_text_counts_once_and_no_other() -> None:
     states = torch.tensor([[1.0, 0.0], [3.0, 2.0], [10.0, 10.0], [20.0, 10.0], [0.0, 3.0], [3.0, 3.0], [6.0, 0.0]])
     batch = Batch.flat(np.arange(7), [2, 2, 3], np.arange(3))
-    assert Grouped(batch).mean(states).tolist() == [[2.0, 1.0], [15.0, 10.0], [3.0, 2.0]]
+    assert GroupedLayout(batch).mean(states).tolist() == [[2.0, 1.0], [15.0, 10.0], [3.0, 2.0]]
 
 
 def test_lengths_that_return_later_are_not_mixed_up() -> None:
     states = torch.tensor([[2.0], [1.0], [3.0], [4.0]])
-    assert Grouped(Batch.flat(np.arange(4), [1, 2, 1], np.arange(3))).mean(states).tolist() == [[2.0], [2.0], [4.0]]
+    assert GroupedLayout(Batch.flat(np.arange(4), [1, 2, 1], np.arange(3))).mean(states).tolist() == [[2.0], [2.0], [4.0]]
 
 
 @pytest.fixture
@@ -30,28 +30,30 @@ def qkv() -> torch.Tensor:
     return torch.randn(12, 3 * 8)
 
 
-def padded(batch: Batch, states: torch.Tensor) -> tuple[Padded, torch.Tensor]:
+def padded(batch: Batch, states: torch.Tensor) -> tuple[PaddedLayout, torch.Tensor]:
     """The same texts as a rectangle, with states that mean nothing where nothing is."""
     lengths = [length for texts, length in batch.groups for _ in range(texts)]
     mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
     room = torch.full((*mask.shape, states.shape[1]), 7.0)
     room[mask] = states
-    return Padded(torch.zeros(mask.shape, dtype=torch.long), mask.long()), room.flatten(0, 1)
+    return PaddedLayout(torch.zeros(mask.shape, dtype=torch.long), mask.long()), room.flatten(0, 1)
 
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_a_rectangle_gives_what_groups_give(batch: Batch, qkv: torch.Tensor, causal: bool) -> None:
     layout, room = padded(batch, qkv)
     real = layout.mask.bool().flatten()
-    torch.testing.assert_close(layout.attend(room, 2, causal)[real], Grouped(batch).attend(qkv, 2, causal), atol=1e-6, rtol=0)
-    torch.testing.assert_close(layout.mean(room), Grouped(batch).mean(qkv))
-    torch.testing.assert_close(layout.first(room), Grouped(batch).first(qkv))
+    torch.testing.assert_close(
+        layout.attend(room, 2, causal)[real], GroupedLayout(batch).attend(qkv, 2, causal), atol=1e-6, rtol=0
+    )
+    torch.testing.assert_close(layout.mean(room), GroupedLayout(batch).mean(qkv))
+    torch.testing.assert_close(layout.first(room), GroupedLayout(batch).first(qkv))
     assert layout.positions[real].tolist() == batch.positions.tolist()
 
 
 def test_offsets_pool_as_groups_do(batch: Batch, qkv: torch.Tensor) -> None:
-    torch.testing.assert_close(Varlen(batch).mean(qkv), Grouped(batch).mean(qkv))
-    torch.testing.assert_close(Varlen(batch).first(qkv), Grouped(batch).first(qkv))
+    torch.testing.assert_close(VarlenLayout(batch).mean(qkv), GroupedLayout(batch).mean(qkv))
+    torch.testing.assert_close(VarlenLayout(batch).first(qkv), GroupedLayout(batch).first(qkv))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -60,6 +62,6 @@ def test_flash_attention_gives_what_groups_give(batch: Batch, causal: bool) -> N
     torch.manual_seed(0)
     states = torch.randn(12, 3 * 64, device="cuda", dtype=torch.bfloat16)
     there = batch.to(torch.device("cuda"))
-    assert isinstance(layout_of(there), Varlen)
-    flash, groups = layout_of(there).attend(states, 2, causal), Grouped(there).attend(states, 2, causal)
+    assert isinstance(layout_of(there), VarlenLayout)
+    flash, groups = layout_of(there).attend(states, 2, causal), GroupedLayout(there).attend(states, 2, causal)
     torch.testing.assert_close(flash, groups, atol=2e-2, rtol=0)

@@ -39,10 +39,10 @@ def test_each_best_is_a_run_with_the_weights_of_that_moment(trained: tuple[Path,
     out, events = trained
     verify(out)
     start, whole = load_weights(runs / "sentence").model, load_weights(out).model
-    bests = {event.task: event for event in events if isinstance(event, BestOfTask)}
-    assert list(bests) == list(TASKS)
+    best_weights = {event.task: event for event in events if isinstance(event, BestOfTask)}
+    assert list(best_weights) == list(TASKS)
     assert sorted(path.name for path in (out / "best").iterdir()) == sorted(TASKS)
-    for name, best in bests.items():
+    for name, best in best_weights.items():
         record = verify(out / "best" / name)
         assert record.metrics == {"task": name, "score": best.score, "best_epoch": best.epoch, "best_step": best.step}
         assert (record.stage, record.options) == ("mtl", verify(out).options)
@@ -53,7 +53,7 @@ def test_each_best_is_a_run_with_the_weights_of_that_moment(trained: tuple[Path,
         assert "backbone.tokens.weight" in others
         assert_same_weights(others, {weight: dict(start.named_parameters())[weight].detach() for weight in others})
     chosen = next(event.epoch for event in events if isinstance(event, Chosen))
-    same = next((best for best in bests.values() if best.step == chosen.step), None)
+    same = next((best for best in best_weights.values() if best.step == chosen.step), None)
     if same:
         assert_same_weights(load_weights(out / "best" / same.task).model.state_dict(), whole.state_dict())
 

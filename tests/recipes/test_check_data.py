@@ -10,7 +10,7 @@ from support import notes, options, rows_of, write
 
 from mtlkit.config.check_data import CheckDataOptions
 from mtlkit.config.training import TrainSentenceOptions
-from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.errors import DataError, UsageError
 from mtlkit.recipes.check_data import DataCheck, check_data
 from mtlkit.recipes.train_mtl import stream
@@ -167,23 +167,23 @@ def test_a_task_given_twice_is_refused(tmp_path: Path) -> None:
         check("t=sample:topic", "t=sample:topic")
 
 
-TRAIN = Table(["A", "b", "c", "c"], ["x", "y", "x", "y"])
+TRAIN = LabelledTable(["A", "b", "c", "c"], ["x", "y", "x", "y"])
 
 
 @pytest.mark.parametrize(
     ("train", "validation", "sentences"),
     [
-        (TRAIN.select([0, 1]), Table(["new"], ["x"]), []),
-        (TRAIN, Table(["new"], ["x"]), ["t: 1 text of train has two labels"]),
-        (TRAIN.select([0, 1]), Table(["a", "n"], ["x", "x"]), ["t: 1 of 2 validation texts is also in train"]),
+        (TRAIN.select([0, 1]), LabelledTable(["new"], ["x"]), []),
+        (TRAIN, LabelledTable(["new"], ["x"]), ["t: 1 text of train has two labels"]),
+        (TRAIN.select([0, 1]), LabelledTable(["a", "n"], ["x", "x"]), ["t: 1 of 2 validation texts is also in train"]),
         (
-            Table(["a", " "], ["x", "x"]),
-            Table(["n"], ["x"]),
+            LabelledTable(["a", " "], ["x", "x"]),
+            LabelledTable(["n"], ["x"]),
             ["t: all 2 train rows have the label 'x'", "t: 1 of 2 train texts is blank"],
         ),
     ],
 )
-def test_a_first_look_in_sentences(train: Table, validation: Table, sentences: list[str]) -> None:
+def test_a_first_look_in_sentences(train: LabelledTable, validation: LabelledTable, sentences: list[str]) -> None:
     assert first_look(train, validation, "t", "classification") == [f"{one}; mtlkit check-data says more" for one in sentences]
 
 

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 from mtlkit.config.inference import EmbedOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.recipes import embed as recipe
-from mtlkit.recipes.embed import Progress
+from mtlkit.recipes.embed import EmbedProgress
 from mtlkit.recipes.inputs.open_model import open_model
 from mtlkit.recipes.inputs.texts import parts
 
@@ -56,7 +56,7 @@ def test_a_file_is_written_part_by_part(small_parts: None, runs: Path, source: P
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out)
     loaded, _ = open_model(options)
     steps = recipe.embed_to_file(options, loaded, NOTHING)
-    assert next(steps) == Progress("embedded", 4, None, 0)
+    assert next(steps) == EmbedProgress("embedded", 4, None, 0)
     assert not out.exists()  # nothing stands there before it is whole
     later = [*((step.stage, step.texts) for step in steps)]
     assert later == [("embedded", 8), ("embedded", 11), ("written", 4), ("written", 8), ("written", 11)]
@@ -75,7 +75,7 @@ def test_a_fault_in_a_later_part_keeps_those_before(small_parts: None, runs: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == [".out.npy.parts", "in.jsonl"]
     source.write_text('{"text": "a"}\n' * 6)
     steps = list(recipe.embed_to_file(replace(options, resume=True), loaded, NOTHING))
-    assert steps[-1] == Progress("written", 6, 6, 4)
+    assert steps[-1] == EmbedProgress("written", 6, 6, 4)
     assert np.load(out).shape == (6, 32)
 
 

@@ -19,7 +19,7 @@ from mtlkit.config.inference import EmbedOptions
 from mtlkit.errors import UsageError
 from mtlkit.model.products import has_onednn
 from mtlkit.recipes import embed as recipe
-from mtlkit.recipes.embed import Progress
+from mtlkit.recipes.embed import EmbedProgress
 from mtlkit.recipes.inputs.open_model import open_model
 from mtlkit.recipes.inputs.texts import parts
 
@@ -28,12 +28,12 @@ SLOW = """
 import sys, time
 from functools import partial
 from mtlkit.cli.app import main
-from mtlkit.data.resumable_output import Parts
+from mtlkit.data.resumable_output import OutputParts
 from mtlkit.recipes import embed
 from mtlkit.recipes.inputs import texts
 
 embed.parts = partial(texts.parts, size=4)
-write = Parts.write
+write = OutputParts.write
 
 pause = float(sys.argv.pop(1))
 
@@ -41,7 +41,7 @@ def slowly(self, number, part, vectors):
     write(self, number, part, vectors)
     time.sleep(pause)
 
-Parts.write = slowly
+OutputParts.write = slowly
 main()
 """
 
@@ -73,7 +73,7 @@ def interrupted(source: Path, out: Path, model: Path, after: int, number: int) -
     return process.returncode, said
 
 
-def here(options: EmbedOptions) -> list[Progress]:
+def here(options: EmbedOptions) -> list[EmbedProgress]:
     """The same in this process."""
     loaded, _ = open_model(options)
     return list(recipe.embed_to_file(options, loaded, io.StringIO()))

@@ -10,7 +10,7 @@ from scipy.stats import pearsonr, spearmanr
 from mtlkit.config.inference import EvalOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.inference.loaded_model import load
-from mtlkit.recipes.evaluate import Confused, evaluate, most_confused
+from mtlkit.recipes.evaluate import ConfusedPair, evaluate, most_confused
 
 
 def test_regression_has_correlations_and_the_squared_error(odd_run: Path, odd_data: Path) -> None:
@@ -79,9 +79,9 @@ def test_the_most_confused_pairs_come_with_an_example() -> None:
     true, predicted = np.array([0, 0, 0, 1, 1, 2, 2]), np.array([1, 0, 1, 2, 1, 0, 2])
     texts = [f"text {number}" for number in range(7)]
     assert most_confused(labels, true, predicted, texts) == [
-        Confused("a", "b", 2, "text 0"),
-        Confused("b", "c", 1, "text 3"),
-        Confused("c", "a", 1, "text 5"),
+        ConfusedPair("a", "b", 2, "text 0"),
+        ConfusedPair("b", "c", 1, "text 3"),
+        ConfusedPair("c", "a", 1, "text 5"),
     ]
     assert most_confused(labels, true, true, texts) == []
     many = most_confused(tuple("abcdefgh"), np.arange(8), (np.arange(8) + 1) % 8, [str(number) for number in range(8)])

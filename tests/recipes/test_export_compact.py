@@ -11,7 +11,7 @@ from exports import KINDS, TEXTS, Export
 
 from mtlkit.config.inference import ExportOptions
 from mtlkit.errors import IntegrityError, UsageError
-from mtlkit.inference.load_weights import Weights, load_weights
+from mtlkit.inference.load_weights import LoadedWeights, load_weights
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes import export as recipe
 from mtlkit.recipes.export import export
@@ -63,7 +63,7 @@ def test_a_flipped_byte_is_found(exported: Export, tmp_path: Path) -> None:
 def test_a_weight_too_large_for_half_precision_is_refused(
     sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def enlarged(path: Path) -> Weights:
+    def enlarged(path: Path) -> LoadedWeights:
         weights = load_weights(path)
         with torch.no_grad():
             weights.model.backbone.norm.weight[0] = 1e5

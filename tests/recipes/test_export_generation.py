@@ -15,7 +15,7 @@ from exports import TEXTS, Export
 
 from mtlkit.config.inference import ExportOptions
 from mtlkit.errors import IntegrityError, UsageError
-from mtlkit.inference.load_weights import Weights, load_weights
+from mtlkit.inference.load_weights import LoadedWeights, load_weights
 from mtlkit.inference.loaded_model import load
 from mtlkit.model.interop import silence
 from mtlkit.model.language import next_token_loss
@@ -31,7 +31,7 @@ PROMPT = "The cat sleeps"
 
 
 @pytest.fixture(scope="module")
-def base(sources: dict[str, Path]) -> Weights:
+def base(sources: dict[str, Path]) -> LoadedWeights:
     return load_weights(sources["causal"])
 
 
@@ -48,14 +48,16 @@ def loaded(folder: Path) -> tuple[Any, Any]:
         return model, transformers.AutoTokenizer.from_pretrained(folder)
 
 
-def loss_of(base: Weights, ids: Sequence[int]) -> float:
+def loss_of(base: LoadedWeights, ids: Sequence[int]) -> float:
     window = np.array(ids)
     batch, targets = window_batch(window[:-1], window[1:], len(ids) - 1, torch.device("cpu"))
     with torch.no_grad():
         return float(next_token_loss(base.model.backbone, batch, targets))
 
 
-def test_every_weight_is_loaded_and_the_loss_is_that_of_the_base(base: Weights, folder: Path, loaded: tuple[Any, Any]) -> None:
+def test_every_weight_is_loaded_and_the_loss_is_that_of_the_base(
+    base: LoadedWeights, folder: Path, loaded: tuple[Any, Any]
+) -> None:
     model, tokenizer = loaded
     assert type(model).__name__ == "GPT2LMHeadModel"
     with silence.silence():
@@ -71,7 +73,7 @@ def test_every_weight_is_loaded_and_the_loss_is_that_of_the_base(base: Weights, 
             assert float(model(inputs, labels=inputs).loss) == pytest.approx(loss_of(base, ids), abs=1e-5)
 
 
-def test_a_prompt_is_continued_and_not_ended(base: Weights, folder: Path, exported: Export) -> None:
+def test_a_prompt_is_continued_and_not_ended(base: LoadedWeights, folder: Path, exported: Export) -> None:
     with silence.silence():
         generate = transformers.pipeline("text-generation", model=str(folder), device="cpu")
         vectors = transformers.AutoTokenizer.from_pretrained(exported("causal", "sentence-transformers").out)

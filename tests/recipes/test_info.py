@@ -16,7 +16,7 @@ from mtlkit.model.checkpoint import load_model
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.info import info
 from mtlkit.report.run_facts import RunFacts
-from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import RECORD, read_record
 
 
@@ -199,7 +199,7 @@ def test_what_is_no_run_is_refused_with_a_way_on(own: Path, tmp_path: Path) -> N
 
 def test_a_training_before_its_first_save(tmp_path: Path) -> None:
     out = tmp_path / "mtl"
-    with StateFolder(out).lock("mtlkit train-mtl"):
+    with CheckpointManager(out).lock("mtlkit train-mtl"):
         facts = of(out)
     assert facts.kind == "unfinished training, no checkpoint saved yet"
     assert (facts.record, facts.state, facts.problems) == (None, None, ())
@@ -213,7 +213,7 @@ def test_a_record_that_is_damaged(own: Path, values: dict[str, Any]) -> None:
 
 
 def test_a_training_that_is_not_finished(tmp_path: Path) -> None:
-    states = StateFolder(tmp_path / "mtl")
+    states = CheckpointManager(tmp_path / "mtl")
     with states.lock("mtlkit train-mtl"):
         for step in (10, 20):
             states.save(step, {"weight": torch.zeros(2)}, {"about": {"command": "train-mtl", "step": step}})
@@ -228,7 +228,7 @@ def test_a_training_that_is_not_finished(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_with_a_state(own: Path) -> None:
-    states = StateFolder(own / "mtl")
+    states = CheckpointManager(own / "mtl")
     with states.lock("mtlkit train-mtl"):
         states.save(10, {"weight": torch.zeros(2)}, {"about": {"step": 10}})
     facts = of(own / "mtl")

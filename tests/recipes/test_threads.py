@@ -15,8 +15,8 @@ import torch
 
 from mtlkit.config.training import TrainSentenceOptions
 from mtlkit.data.datasets.labelled import read_train_and_validation
-from mtlkit.data.datasets.labelled_rows import Reading
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import UsageError
 from mtlkit.recipes.train_sentence import stream, train_sentence
 from mtlkit.runs.record import WEIGHTS, file_digest
@@ -101,7 +101,7 @@ def test_two_readers_at_once_read_what_each_reads_alone(tmp_path: Path) -> None:
         (tmp_path / f"{name}.csv").write_text("text,label\n" + "\n".join(lines) + "\n")
 
     def read(name: str) -> list[str]:
-        train, validation = read_train_and_validation(str(tmp_path / f"{name}.csv"), Reading("utf-8", "error", Tally()))
+        train, validation = read_train_and_validation(str(tmp_path / f"{name}.csv"), ReadOptions("utf-8", "error", SkippedRows()))
         return [*train.texts, *validation.texts]
 
     alone = [read(name) for name in ("one", "two")]

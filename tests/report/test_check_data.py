@@ -10,8 +10,17 @@ import pytest
 from rich.console import Console, RenderableType
 
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.quality.findings import MOST_TOKENS, Example, Finding, Lengths, Problem, Scores, SplitSummary, TaskSummary
-from mtlkit.report.check_data import absences, conclusion, example_lines, in_words, task_tables
+from mtlkit.data.quality.findings import (
+    MOST_TOKENS,
+    Example,
+    Finding,
+    LengthSummary,
+    Problem,
+    ScoreSummary,
+    SplitSummary,
+    TaskSummary,
+)
+from mtlkit.report.check_data import absences, conclusion, example_lines, finding_message, task_tables
 
 
 def shown(tables: list[RenderableType], width: int) -> str:
@@ -31,9 +40,9 @@ def task(classes: dict[str, int], *, kind: str = "classification", name: str = "
         "some/folder",
         kind,  # type: ignore[arg-type]
         (
-            SplitSummary("train", rows, False, classes, Lengths(53.5, 88.0, MOST_TOKENS, rows // 3, rows)),
-            SplitSummary("validation", rows, True, classes, Lengths(53.0, 88.0, 100, 0, rows)),
-            SplitSummary("test", sum(test.values()) or 7600, False, test, Lengths(53.0, 88.0, 100, 0, rows)),
+            SplitSummary("train", rows, False, classes, LengthSummary(53.5, 88.0, MOST_TOKENS, rows // 3, rows)),
+            SplitSummary("validation", rows, True, classes, LengthSummary(53.0, 88.0, 100, 0, rows)),
+            SplitSummary("test", sum(test.values()) or 7600, False, test, LengthSummary(53.0, 88.0, 100, 0, rows)),
         ),
         ("validation",),
     )
@@ -83,10 +92,10 @@ def test_what_is_absent_is_said() -> None:
 
 
 def test_pairs_have_two_texts_a_row_and_a_table_of_scores() -> None:
-    lengths = Lengths(9.0, 12.0, 20, 5, 20)
+    lengths = LengthSummary(9.0, 12.0, 20, 5, 20)
     splits = (
-        SplitSummary("train", 10, False, {}, lengths, Scores(-0.5, 2.25, 5.0, 1234)),
-        SplitSummary("validation", 10, True, {}, lengths, Scores(0.0, 1.0, 4.0, 3)),
+        SplitSummary("train", 10, False, {}, lengths, ScoreSummary(-0.5, 2.25, 5.0, 1234)),
+        SplitSummary("validation", 10, True, {}, lengths, ScoreSummary(0.0, 1.0, 4.0, 3)),
     )
     text = shown(task_tables(TaskSummary("t", "a.csv", "similarity", splits, (), SourceRecord("a.csv", label=("gold",))), 80), 80)
     lines = [line.split() for line in text.splitlines()]
@@ -124,7 +133,7 @@ def finding(problem: Problem, rows: int = 3, split: str = "test", against: str =
     ],
 )
 def test_a_finding_in_one_sentence(found: Finding, words: str) -> None:
-    assert in_words(found) == f"t: {words}"
+    assert finding_message(found) == f"t: {words}"
 
 
 @pytest.mark.parametrize(
@@ -149,14 +158,14 @@ def test_a_finding_in_one_sentence(found: Finding, words: str) -> None:
 )
 def test_a_finding_of_pairs_in_one_sentence(problem: Problem, split: str, more: dict[str, Any], words: str) -> None:
     found = replace(Finding(problem, "t", split, 3, 9, against="train", noun="pair"), **more)
-    assert in_words(found) == f"t: {words}"
+    assert finding_message(found) == f"t: {words}"
 
 
 def test_sorted_rows_and_one_class() -> None:
-    assert in_words(finding("sorted", split="train")).startswith(
+    assert finding_message(finding("sorted", split="train")).startswith(
         "t: rows of train stand sorted by label (2 runs of one label in 1,200 rows): "
     )
-    assert in_words(Finding("one class", "t", "train", 9, 9, labels=("x" * 99,))) == (
+    assert finding_message(Finding("one class", "t", "train", 9, 9, labels=("x" * 99,))) == (
         f"t: all 9 train rows have the label '{'x' * 39}…'"
     )
 

@@ -6,14 +6,16 @@ from typing import Any
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec, Truncation
 from mtlkit.config.vector_settings import VectorSettings
-from mtlkit.model.description import Checkpoint
+from mtlkit.model.description import ModelDescription
 from mtlkit.report.export_use import onnx_use, sentence_transformers_use, transformers_use
 
 HEAD = TaskSpec("kind", "classification", ("a", "b"))
 
 
-def checkpoint(*tasks: TaskSpec, truncate: Truncation = "head", **vectors: Any) -> Checkpoint:
-    return Checkpoint("mtl", Architecture(100, 1, 8, 1, 64), Encoding(64, truncate), tasks, vectors=VectorSettings(**vectors))
+def checkpoint(*tasks: TaskSpec, truncate: Truncation = "head", **vectors: Any) -> ModelDescription:
+    return ModelDescription(
+        "mtl", Architecture(100, 1, 8, 1, 64), Encoding(64, truncate), tasks, vectors=VectorSettings(**vectors)
+    )
 
 
 def test_the_card_shows_the_heads_where_there_are_some() -> None:

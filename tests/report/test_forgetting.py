@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from drawing import HOSTILE, STYLE, drawn, widest
 
-from mtlkit.evaluation.forgetting import ClassFall, Confusion, ForgettingReport, TaskChange
+from mtlkit.evaluation.forgetting import ClassFall, ConfusionChange, ForgettingReport, TaskChange
 from mtlkit.evaluation.intervals import Interval
-from mtlkit.report.forgetting import distance, forgetting_tables, in_words, points
+from mtlkit.report.forgetting import distance, forgetting_messages, forgetting_tables, points
 
 LONG = "n" * 64
-PAIR = Confusion("Business", "Sci/Tech", 61, 0.63)
+PAIR = ConfusionChange("Business", "Sci/Tech", 61, 0.63)
 TOPIC = TaskChange(
     task="topic",
     kind="classification",
@@ -133,17 +133,17 @@ def test_long_names_of_tasks_and_classes_share_the_room(width: int) -> None:
 
 def test_labels_are_shown_literally() -> None:  # fault 30
     for label in HOSTILE:
-        change = replace(TOPIC, fallen=ClassFall(label, 0.5, 0.25, 9), pair=Confusion(label, label, 9, 0.6))
+        change = replace(TOPIC, fallen=ClassFall(label, 0.5, 0.25, 9), pair=ConfusionChange(label, label, 9, 0.6))
         found = report(changes=(change,))
         shown = label.replace("\x1b", "\N{REPLACEMENT CHARACTER}")
         for table in forgetting_tables(found, 160):
             assert "\x1b" not in STYLE.sub("", drawn(table, 160, colour=True))
         assert any(shown in " ".join(row) for row in lines(found, 160))
-        assert in_words(found)[0].endswith(f"; most of it is {shown} read as {shown}")
+        assert forgetting_messages(found)[0].endswith(f"; most of it is {shown} read as {shown}")
 
 
 def words(**more: object) -> str:
-    (sentence,) = in_words(report(changes=(replace(TOPIC, **more),), cosine_mean=None))  # type: ignore[arg-type]
+    (sentence,) = forgetting_messages(report(changes=(replace(TOPIC, **more),), cosine_mean=None))  # type: ignore[arg-type]
     return sentence
 
 
@@ -171,10 +171,10 @@ def test_metrics_other_than_accuracy_are_named() -> None:
 
 
 def test_all_known_tasks_and_the_vectors_in_words() -> None:
-    *_, transfer, cosine = in_words(report())
+    *_, transfer, cosine = forgetting_messages(report())
     assert transfer == "backward transfer, the mean change of the 2 known tasks: -1.1 points"
     assert cosine == "cosine of the vectors of 102 probe texts with those of the start: 0.9812 on average, 0.8734 at least"
-    assert in_words(report(changes=(), backward_transfer=None, cosine_mean=None)) == []
+    assert forgetting_messages(report(changes=(), backward_transfer=None, cosine_mean=None)) == []
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from drawing import HOSTILE, STYLE, drawn, widest
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.config.inference import InfoOptions
-from mtlkit.model.description import Checkpoint
+from mtlkit.model.description import ModelDescription
 from mtlkit.recipes.info import info
 from mtlkit.report.info import data_rows, info_tables
-from mtlkit.report.run_facts import FileFacts, Parent, PartSize, RunFacts
+from mtlkit.report.run_facts import FileFacts, ParentFacts, PartSize, RunFacts
 from mtlkit.report.text import printable
 from mtlkit.runs.record import RunRecord
 
@@ -38,12 +38,12 @@ def facts(name: str = "topic", labels: tuple[str, ...] = ("a", "b"), metrics: di
         kind="run",
         reason="as asked",
         record=record,
-        checkpoint=Checkpoint("mtl", architecture, Encoding(256), tasks, (name,)),
+        checkpoint=ModelDescription("mtl", architecture, Encoding(256), tasks, (name,)),
         parts=(PartSize("embeddings", 750, 2, ("F32",)), PartSize(f"head:{name}", 250, 2, ("F16", "I8"))),
         lineage=(
-            Parent(name, "parent", 1, "c" * 64, "changed", "d" * 64, "there", "sentence", "mtlkit", "2026-11-28T01:00:00"),
-            Parent("runs/base", "parent", 2, "e" * 64, "gone"),
-            Parent("big", "teacher", 2, "f" * 64, "same", "f" * 64, "big"),
+            ParentFacts(name, "parent", 1, "c" * 64, "changed", "d" * 64, "there", "sentence", "mtlkit", "2026-11-28T01:00:00"),
+            ParentFacts("runs/base", "parent", 2, "e" * 64, "gone"),
+            ParentFacts("big", "teacher", 2, "f" * 64, "same", "f" * 64, "big"),
         ),
         installed={"torch": "2.13.0", "python": "3.11.7", "absent": None},
         files=(

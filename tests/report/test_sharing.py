@@ -7,7 +7,7 @@ from drawing import HOSTILE, STYLE, drawn, widest
 
 from mtlkit.evaluation.intervals import Interval
 from mtlkit.evaluation.sharing import SharingReport, TaskSharing, sharing_report
-from mtlkit.report.sharing import in_words, sharing_tables
+from mtlkit.report.sharing import sharing_messages, sharing_tables
 
 TOPIC = TaskSharing(
     task="topic",
@@ -40,7 +40,7 @@ def several() -> SharingReport:
 
 
 def test_the_words_of_one_seed() -> None:
-    assert in_words(sharing_report([0], [TOPIC, SENTIMENT])) == [
+    assert sharing_messages(sharing_report([0], [TOPIC, SENTIMENT])) == [
         "Delta +1.4 %, with one seed: what training varies by is not known; --seeds 3 tells",
         "topic: no difference beyond noise (+0.3 points, 95 %: -0.4 to 1.0, p = 0.2)",
         "sentiment is better together by 2.1 points (95 %: 1.0 to 3.2, p = 0.002) on 800 test texts",
@@ -48,7 +48,7 @@ def test_the_words_of_one_seed() -> None:
 
 
 def test_the_words_of_several_seeds() -> None:
-    delta, topic, sentiment = in_words(several())
+    delta, topic, sentiment = sharing_messages(several())
     assert delta == "sharing brought nothing beyond noise: Delta +1.3 % (95 %: -3.4 to +5.9, 3 seeds)"
     assert topic.startswith("topic: no difference beyond noise (-0.4 points, 95 %: -0.4 to 1.0; over seeds -12.3 to 12.3, p = ")
     assert sentiment.startswith("sentiment is better together by 2.4 points (95 %: 1.0 to 3.2; over seeds 1.1 to 4.1, p = ")
@@ -58,20 +58,23 @@ def test_the_words_of_several_seeds() -> None:
 def test_what_is_beyond_noise_is_said_so(gain: float, word: str) -> None:
     together = tuple(0.8 + gain + shift for shift in (0.0, 0.001, -0.001))
     task = replace(TOPIC, together=together, alone=(0.8,) * 3, p=(1e-5,) * 3, over_seeds=Interval(*sorted((gain / 2, 2 * gain))))
-    delta, words = in_words(sharing_report(range(3), [task]))
+    delta, words = sharing_messages(sharing_report(range(3), [task]))
     assert delta.startswith(f"sharing {word}2.5 % (95 %: ")
     assert words.startswith(f"topic is {'better' if gain > 0 else 'worse'} together by 2.0 points (95 %: ")
     assert words.endswith("p < 0.001) on 3,000 test texts")
 
 
 def test_what_to_bear_in_mind_is_said() -> None:
-    words = in_words(sharing_report([0], [replace(TOPIC, split="validation"), STARS]))
+    words = sharing_messages(sharing_report([0], [replace(TOPIC, split="validation"), STARS]))
     assert words[-2:] == [
         "topic has no test split: scored on its validation rows, which the best epoch was chosen by",
         "Delta leaves out stars: alone it is at 0 or below for some seed, and of that there is no share",
     ]
     assert "stars is worse together by 61.2 points of Spearman's correlation x 100 (95 %: " in words[2]
-    assert in_words(sharing_report([0], [STARS]))[0] == "Delta is not known: alone, every task is at 0 or below for some seed"
+    assert (
+        sharing_messages(sharing_report([0], [STARS]))[0]
+        == "Delta is not known: alone, every task is at 0 or below for some seed"
+    )
 
 
 def test_the_table_has_all_figures() -> None:
@@ -104,6 +107,6 @@ def test_any_name_fits_and_is_shown_as_it_is(name: str, width: int) -> None:
     assert widest(text) <= width
     assert "\x1b" not in text
     assert {"91.5", "91.8", "-0.4"} <= set(text.split())
-    assert all("\x1b" not in line for line in in_words(report))
+    assert all("\x1b" not in line for line in sharing_messages(report))
     coloured = drawn(sharing_tables(report, width)[0], width, colour=True)
     assert STYLE.sub("", coloured) == text

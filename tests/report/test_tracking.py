@@ -3,17 +3,17 @@ from __future__ import annotations
 import pytest
 from drawing import drawn, widest
 
-from mtlkit.report.tracking import bars, in_words, scientific, tracking_tables
-from mtlkit.training.diagnostics.gradient_stats import Conflict, PairSummary, TrackingSummary
+from mtlkit.report.tracking import bars, scientific, tracking_messages, tracking_tables
+from mtlkit.training.diagnostics.gradient_stats import PairSummary, TaskConflict, TrackingSummary
 
 LONG = "n" * 64
 PARTS = ("backbone", "embeddings", "layers:0", "layers:1", "layers:2", "pooling")
-CALM = Conflict(steps=100, cosine=0.1, share=0.4, magnitude_similarity=0.9, ratio=1.2)
-TORN = Conflict(steps=100, cosine=-0.25, share=0.61, magnitude_similarity=0.85, ratio=0.8)
+CALM = TaskConflict(steps=100, cosine=0.1, share=0.4, magnitude_similarity=0.9, ratio=1.2)
+TORN = TaskConflict(steps=100, cosine=-0.25, share=0.61, magnitude_similarity=0.85, ratio=0.8)
 
 
-def pair(first: str = "topic", second: str = "sentiment", **parts: Conflict | None) -> PairSummary:
-    found: dict[str, Conflict | None] = dict.fromkeys(PARTS, CALM)
+def pair(first: str = "topic", second: str = "sentiment", **parts: TaskConflict | None) -> PairSummary:
+    found: dict[str, TaskConflict | None] = dict.fromkeys(PARTS, CALM)
     return PairSummary((first, second), {**found, **{name.replace("layers", "layers:"): one for name, one in parts.items()}})
 
 
@@ -88,53 +88,53 @@ def test_scientific(value: float | None, text: str) -> None:
 
 
 def test_a_calm_epoch_needs_no_words() -> None:
-    assert in_words(summary(pairs=(pair(),))) == []
+    assert tracking_messages(summary(pairs=(pair(),))) == []
 
 
 def test_vanishing_and_exploding_gradients_in_words() -> None:
-    assert in_words(summary({"layers:0": 0.0004})) == [
+    assert tracking_messages(summary({"layers:0": 0.0004})) == [
         "vanishing below block 1: the gradient of block 0 is 8.0e-04 times that of block 2"
     ]
-    assert in_words(summary({"layers:0": 0.0, "layers:1": 0.004})) == [
+    assert tracking_messages(summary({"layers:0": 0.0, "layers:1": 0.004})) == [
         "vanishing below block 2: the gradient of block 0 is 0 times that of block 2"
     ]
-    assert in_words(summary({"layers:0": 0.006})) == []
-    assert in_words(summary({"layers:0": 0.0004, "layers:2": None})) == [
+    assert tracking_messages(summary({"layers:0": 0.006})) == []
+    assert tracking_messages(summary({"layers:0": 0.0004, "layers:2": None})) == [
         "vanishing below block 1: the gradient of block 0 is 8.0e-04 times that of block 1"
     ]
-    assert in_words(summary({"layers:0": 600.0})) == [
+    assert tracking_messages(summary({"layers:0": 600.0})) == [
         "exploding below block 1: the gradient of block 0 is 1,200 times that of block 2"
     ]
-    assert in_words(summary(dict.fromkeys(("layers:0", "layers:1", "layers:2")))) == []  # all frozen
-    assert in_words(summary({"layers:2": 0.0})) == []
+    assert tracking_messages(summary(dict.fromkeys(("layers:0", "layers:1", "layers:2")))) == []  # all frozen
+    assert tracking_messages(summary({"layers:2": 0.0})) == []
 
 
 def test_spikes_and_steps_that_are_too_large_in_words() -> None:
-    assert in_words(summary(spikes=1)) == []
-    assert in_words(summary(spikes=2)) == [
+    assert tracking_messages(summary(spikes=1)) == []
+    assert tracking_messages(summary(spikes=2)) == [
         "exploding: the gradient is not finite, or over 10 times its median and above 10, in 2 of 20 tracked steps"
     ]
-    assert in_words(summary(ratios={"layers:0": 0.12, "layers:1": 0.31, "head:topic": 0.9})) == [
+    assert tracking_messages(summary(ratios={"layers:0": 0.12, "layers:1": 0.31, "head:topic": 0.9})) == [
         "exploding: a step changes block 1 by 31 % of the weights' norm"
     ]
-    assert in_words(summary(ratios={"embeddings": 0.2})) == [
+    assert tracking_messages(summary(ratios={"embeddings": 0.2})) == [
         "exploding: a step changes the embeddings by 20 % of the weights' norm"
     ]
-    assert in_words(summary(ratios={"head:topic": 0.9, "layers:1": 0.09, "layers:2": None})) == []
+    assert tracking_messages(summary(ratios={"head:topic": 0.9, "layers:1": 0.09, "layers:2": None})) == []
 
 
 def test_conflict_in_words() -> None:
     torn = pair(backbone=TORN, layers2=TORN)
-    assert in_words(summary(pairs=(torn,))) == ["topic and sentiment conflict in 61 % of steps, most in block 2"]
+    assert tracking_messages(summary(pairs=(torn,))) == ["topic and sentiment conflict in 61 % of steps, most in block 2"]
     alone = PairSummary(("topic", "sentiment"), {"backbone": TORN, "layers:2": TORN})
-    assert in_words(summary(pairs=(alone,))) == ["topic and sentiment conflict in 61 % of steps"]
-    few = Conflict(steps=20, cosine=-0.25, share=0.7, magnitude_similarity=0.85, ratio=0.8)
-    assert in_words(summary(pairs=(pair(backbone=few),))) == []  # 14 of 20 are no rare chance
-    assert in_words(summary(pairs=(pair(backbone=None),))) == []
+    assert tracking_messages(summary(pairs=(alone,))) == ["topic and sentiment conflict in 61 % of steps"]
+    few = TaskConflict(steps=20, cosine=-0.25, share=0.7, magnitude_similarity=0.85, ratio=0.8)
+    assert tracking_messages(summary(pairs=(pair(backbone=few),))) == []  # 14 of 20 are no rare chance
+    assert tracking_messages(summary(pairs=(pair(backbone=None),))) == []
 
 
 def test_a_task_that_drowns_another_in_words() -> None:
-    loud = Conflict(steps=100, cosine=0.1, share=0.4, magnitude_similarity=0.16, ratio=12.1)
-    quiet = Conflict(steps=100, cosine=0.1, share=0.4, magnitude_similarity=0.16, ratio=1 / 12.1)
-    assert in_words(summary(pairs=(pair(backbone=loud),))) == ["topic's gradient is 12 times sentiment's"]
-    assert in_words(summary(pairs=(pair(backbone=quiet),))) == ["sentiment's gradient is 12 times topic's"]
+    loud = TaskConflict(steps=100, cosine=0.1, share=0.4, magnitude_similarity=0.16, ratio=12.1)
+    quiet = TaskConflict(steps=100, cosine=0.1, share=0.4, magnitude_similarity=0.16, ratio=1 / 12.1)
+    assert tracking_messages(summary(pairs=(pair(backbone=loud),))) == ["topic's gradient is 12 times sentiment's"]
+    assert tracking_messages(summary(pairs=(pair(backbone=quiet),))) == ["sentiment's gradient is 12 times topic's"]

@@ -17,7 +17,7 @@ from scenes import make_run, save
 
 from mtlkit.errors import SavingError
 from mtlkit.runs import atomic as disk
-from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import amend, verify
 
 
@@ -181,7 +181,7 @@ def test_a_training_is_saved_finished_and_replaced_on_windows(tmp_path: Path) ->
     out = tmp_path / "run"
     save(out, 10, 20)
     save(out, 20, note="again")
-    state, warnings = StateFolder(out).newest()
+    state, warnings = CheckpointManager(out).newest()
     assert state is not None
     assert (state.step, state.plain["note"], warnings) == (20, "again", [])
     make_run(out, "old")

@@ -16,7 +16,7 @@ from scenes import COMMAND, make_run, save
 from mtlkit.errors import IntegrityError
 from mtlkit.runs import checkpoint_files as state_files
 from mtlkit.runs.checkpoint_files import MANIFEST, PLAIN, TENSORS, fault_of, read_manifest
-from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import file_digest, holds_state, verify
 
 FILES = (TENSORS, PLAIN, MANIFEST)
@@ -62,7 +62,7 @@ def test_tensors_of_every_kind_come_back_as_they_were(tmp_path: Path) -> None:
         "generator": torch.get_rng_state(),
         **{str(kind): torch.ones(2, dtype=kind) for kind in (torch.bfloat16, torch.float16, torch.float64, torch.bool)},
     }
-    folder = StateFolder(tmp_path / "run")
+    folder = CheckpointManager(tmp_path / "run")
     with folder.lock(COMMAND):
         folder.save(1, tensors, {})
     state, _ = folder.newest()
@@ -83,7 +83,7 @@ def test_plain_values_come_back_to_the_bit(tmp_path: Path) -> None:
         "none": None,
         "nested": {"": [True, []]},
     }
-    folder = StateFolder(tmp_path / "run")
+    folder = CheckpointManager(tmp_path / "run")
     with folder.lock(COMMAND):
         folder.save(1, {}, {**plain, "nan": math.nan})
     state, _ = folder.newest()
@@ -107,7 +107,7 @@ def test_the_two_newest_states_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_states_has_no_newest(tmp_path: Path) -> None:
-    folder = StateFolder(tmp_path / "run")
+    folder = CheckpointManager(tmp_path / "run")
     assert folder.newest() == (None, [])
     assert folder.peek() is None
     assert not holds_state(tmp_path / "run")

@@ -15,7 +15,7 @@ from faults import CODES, Case, failing_at, killed_at_each, places, watch
 from scenes import SCENES, save
 
 from mtlkit.errors import SavingError
-from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.outputs import check_folder
 from mtlkit.runs.record import holds_state, verify
 
@@ -41,7 +41,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[Case, list[Path]]:
 
 def newest(out: Path) -> tuple[int, str] | None:
     """Step and note of the newest state, every part of which says the same; none is damaged."""
-    state, warnings = StateFolder(out).newest()
+    state, warnings = CheckpointManager(out).newest()
     assert warnings == []
     if state is None:
         return None
@@ -76,7 +76,7 @@ def test_killed_inside_a_save_the_state_before_or_the_new_one_stands(  # fault 2
     for folder in killed[case]:
         shutil.copytree(folder, copy := tmp_path / folder.name)
         ends.append(newest(folder / "run"))
-        peeked = StateFolder(folder / "run").peek()
+        peeked = CheckpointManager(folder / "run").peek()
         assert (peeked and (peeked["seen"], peeked["note"])) == ends[-1]
         save(copy / "run", 40)  # comes first, with what the kill left about
         assert newest(copy / "run") == (40, "")
@@ -109,7 +109,7 @@ def test_an_error_in_a_save_keeps_the_state_before_and_says_so(  # faults 5, 6
 ) -> None:
     rest = "no state was saved before" if scene == "the first state" else "the state of step 20 stands"
     for number, out in enumerate(places(SCENES[scene][0], tmp_path / "each"), 1):
-        folder, error = StateFolder(out), None
+        folder, error = CheckpointManager(out), None
         with folder.lock("mtlkit train-mtl"):
             folder.log.touch()
             with monkeypatch.context() as patch:
@@ -166,8 +166,8 @@ def test_a_disk_that_takes_no_more_keeps_the_state_before(tmp_path: Path) -> Non
         from pathlib import Path
         import torch
         from mtlkit.errors import SavingError
-        from mtlkit.runs.checkpoints import StateFolder
-        folder = StateFolder(Path(sys.argv[1]))
+        from mtlkit.runs.checkpoints import CheckpointManager
+        folder = CheckpointManager(Path(sys.argv[1]))
         with folder.lock("mtlkit train-mtl"):
             resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
             for tensors, plain in ({"weight": torch.zeros(8192)}, {}), ({}, {"text": "x" * 8192}):

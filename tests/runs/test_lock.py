@@ -17,19 +17,19 @@ from filelock import FileLock
 from scenes import COMMAND, make_run
 
 from mtlkit.errors import UsageError
-from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.lock import locked
 from mtlkit.runs.record import verify
 
 
-def hold(out: Path, lock: str = "StateFolder(out).lock") -> subprocess.Popen[str]:
+def hold(out: Path, lock: str = "CheckpointManager(out).lock") -> subprocess.Popen[str]:
     """A process that holds the lock, and holds it now."""
     code = f"""if True:
         import sys
         from functools import partial
         from pathlib import Path
         from mtlkit.runs.lock import locked
-        from mtlkit.runs.checkpoints import StateFolder
+        from mtlkit.runs.checkpoints import CheckpointManager
         assert "torch" not in sys.modules
         out = Path({str(out)!r})
         with {lock}("mtlkit train-mtl\\n--epochs 9"):
@@ -43,7 +43,7 @@ def hold(out: Path, lock: str = "StateFolder(out).lock") -> subprocess.Popen[str
 
 
 def test_a_second_writer_is_told_of_the_first_whose_death_frees_the_folder(tmp_path: Path) -> None:  # fault 13
-    folder = StateFolder(tmp_path / "run")
+    folder = CheckpointManager(tmp_path / "run")
     with hold(tmp_path / "run") as first:
         try:
             with pytest.raises(UsageError) as caught, folder.lock(COMMAND):
@@ -63,7 +63,7 @@ def test_a_second_writer_is_told_of_the_first_whose_death_frees_the_folder(tmp_p
 
 
 def test_the_same_process_is_kept_out_too_and_told_that_it_is_its_own(tmp_path: Path) -> None:
-    folder = StateFolder(tmp_path / "run")
+    folder = CheckpointManager(tmp_path / "run")
     with (
         folder.lock(COMMAND),
         pytest.raises(UsageError, match=r"is being written by this process since .* finish or close that first"),
@@ -125,7 +125,7 @@ def test_a_lock_that_was_removed_while_it_was_taken_is_no_lock(tmp_path: Path, m
 
 def test_what_took_the_place_of_the_folder_is_left_alone(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    folder = StateFolder(out)
+    folder = CheckpointManager(out)
     with folder.lock(COMMAND):
         folder.save(10, {}, {})
         make_run(out)
@@ -142,7 +142,7 @@ def test_what_took_the_place_of_the_folder_is_left_alone(tmp_path: Path) -> None
 
 
 def test_a_lock_of_an_earlier_version_is_no_obstacle(tmp_path: Path) -> None:
-    folder = StateFolder(tmp_path / "run")
+    folder = CheckpointManager(tmp_path / "run")
     folder.path.mkdir(parents=True)
     (folder.path / "lock").touch()
     (folder.path / "writer.json").write_text("{}")
@@ -153,7 +153,7 @@ def test_a_lock_of_an_earlier_version_is_no_obstacle(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), UsageError("no")])
 def test_an_end_before_anything_was_saved_leaves_nothing(end: BaseException, tmp_path: Path) -> None:
-    folder = StateFolder(tmp_path / "run")
+    folder = CheckpointManager(tmp_path / "run")
 
     def train() -> None:
         with folder.lock(COMMAND):
@@ -172,7 +172,7 @@ def test_a_place_that_cannot_be_locked_is_said(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "file").touch()
     with (
         pytest.raises(UsageError, match=r"cannot be locked: .*(Not a directory|exists); name another place with --out"),
-        StateFolder(tmp_path / "file" / "x").lock(COMMAND),
+        CheckpointManager(tmp_path / "file" / "x").lock(COMMAND),
     ):
         pytest.fail("no lock")
     with pytest.raises(UsageError, match="cannot be locked: File name too long"), locked(tmp_path / ("n" * 254), COMMAND):

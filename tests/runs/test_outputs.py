@@ -12,7 +12,7 @@ from rights import as_any_user
 from scenes import make_run, record, save
 
 from mtlkit.errors import UsageError
-from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.outputs import Input, check_file, check_folder
 from mtlkit.runs.record import holds_state, newest, verify
 from mtlkit.runs.staging import finish, staged, sweep
@@ -155,7 +155,7 @@ def test_a_run_that_a_kill_left_aside_is_found_by_the_next_command(find: str, tm
     elif find == "holds_state":
         assert not holds_state(out)
     else:
-        with StateFolder(out).lock("mtlkit train-mtl"):
+        with CheckpointManager(out).lock("mtlkit train-mtl"):
             pass
     verify(out)
     assert list(tmp_path.iterdir()) == [out]
@@ -284,8 +284,8 @@ def test_a_file_that_reads_like_no_record_makes_no_run(tmp_path: Path) -> None: 
 )
 def test_anything_else_in_a_run_is_a_reason_to_refuse(name: str, tmp_path: Path) -> None:  # fault 40
     out = make_run(tmp_path / "run", before_the_end=lambda folder: write(folder / "best" / "topic" / "model.safetensors"))
-    with StateFolder(out).lock("mtlkit train-mtl"):
-        StateFolder(out).save(10, {}, {})
+    with CheckpointManager(out).lock("mtlkit train-mtl"):
+        CheckpointManager(out).save(10, {}, {})
     check_folder(out, [], overwrite=True)
     if name == "empty":
         (out / name).mkdir()
@@ -302,8 +302,8 @@ def test_anything_else_in_a_run_is_a_reason_to_refuse(name: str, tmp_path: Path)
 def test_only_checkpoints_among_the_checkpoints_are_ours(name: str, tmp_path: Path) -> None:  # fault 40
     """A folder of the user beside them, a file by the name of one."""
     out = make_run(tmp_path / "run")
-    with StateFolder(out).lock("mtlkit train-mtl"):
-        StateFolder(out).save(10, {}, {})
+    with CheckpointManager(out).lock("mtlkit train-mtl"):
+        CheckpointManager(out).save(10, {}, {})
     write(out / "state" / name)
     with pytest.raises(UsageError, match=f"holds state/{Path(name).parts[0]}, not part of a run"):
         check_folder(out, [], overwrite=True)

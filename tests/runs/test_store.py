@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 
 from mtlkit.errors import IntegrityError
 from mtlkit.runs import atomic as disk
-from mtlkit.runs.store import Arrays, Entry, Rows, digest, entry, fits
+from mtlkit.runs.store import Arrays, RowStream, StoreEntry, digest, entry, fits
 
 KEY = digest("all", "that", "it follows from")
 ARRAYS: Arrays = {
@@ -34,7 +34,7 @@ ARRAYS: Arrays = {
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Entry:
+def file(tmp_path: Path) -> StoreEntry:
     """A file that holds ARRAYS."""
     made = entry(tmp_path / "cache", "test", KEY)
     made.write(ARRAYS)
@@ -57,13 +57,13 @@ def is_same(found: Arrays | None, wanted: Arrays = ARRAYS) -> bool:
 
 
 @pytest.mark.parametrize("mapped", [False, True])
-def test_what_is_read_is_what_was_written(file: Entry, mapped: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_read_is_what_was_written(file: StoreEntry, mapped: bool, caplog: pytest.LogCaptureFixture) -> None:
     assert is_same(file.read(anything, mapped=mapped))
     assert is_same({**load_file(file.path)})  # other tools read it, too
     assert not caplog.messages
 
 
-def test_a_mapped_array_is_a_view_of_the_disk(file: Entry) -> None:
+def test_a_mapped_array_is_a_view_of_the_disk(file: StoreEntry) -> None:
     found = file.read(anything, mapped=True)
     assert found is not None
     assert isinstance(found["vectors"], np.memmap)
@@ -74,7 +74,7 @@ def test_a_mapped_array_is_a_view_of_the_disk(file: Entry) -> None:
 def test_rows_are_written_part_by_part(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).standard_normal((500, 8)).astype(np.float32)
     one, other = (entry(tmp_path / name, "test", KEY) for name in ("parts", "whole"))
-    one.write({"rows": Rows(rows.shape, iter(np.array_split(rows, 3)))})
+    one.write({"rows": RowStream(rows.shape, iter(np.array_split(rows, 3)))})
     other.write({"rows": rows})
     assert one.path.read_bytes() == other.path.read_bytes()
 
@@ -86,7 +86,7 @@ def test_a_file_that_is_not_there_is_no_matter_of_a_warning(tmp_path: Path, capl
     assert not caplog.messages
 
 
-def test_a_bit_flipped_anywhere_is_seen(file: Entry, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bit_flipped_anywhere_is_seen(file: StoreEntry, caplog: pytest.LogCaptureFixture) -> None:
     good = file.path.read_bytes()
     padding = 8 + len(good[8:].partition(b"}}")[0] + b"}}")  # where blanks begin, which mean nothing
     for place in range(0, len(good), 3):
@@ -124,7 +124,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("mapped", [False, True])
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_file_is_named_once_and_made_again(
-    file: Entry, damage: str, mapped: bool, caplog: pytest.LogCaptureFixture
+    file: StoreEntry, damage: str, mapped: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     good = file.path.read_bytes()
     file.path.write_bytes(DAMAGE[damage](good))
@@ -141,7 +141,7 @@ def test_a_damaged_file_is_named_once_and_made_again(
     assert is_same(file.get(lambda: pytest.fail("computed again"), anything))
 
 
-def test_a_file_whose_digest_was_redone_is_still_held_against_its_use(file: Entry, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_whose_digest_was_redone_is_still_held_against_its_use(file: StoreEntry, caplog: pytest.LogCaptureFixture) -> None:
     assert file.read(lambda arrays: fits(arrays.get("vectors"), "<f4", 6, 4)) is None
     assert file.read(lambda arrays: fits(arrays.get("vectors"), "<f2", 6, 3)) is None
     assert file.read(lambda arrays: fits(arrays.get("other"), "<f4", 6, 3)) is None
@@ -149,7 +149,7 @@ def test_a_file_whose_digest_was_redone_is_still_held_against_its_use(file: Entr
     assert file.read(lambda arrays: fits(arrays.get("vectors"), "<f4", None, 3)) is not None
 
 
-def test_a_foreign_file_of_the_same_format_is_not_used(file: Entry, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_foreign_file_of_the_same_format_is_not_used(file: StoreEntry, caplog: pytest.LogCaptureFixture) -> None:
     save_file(ARRAYS, file.path)
     assert file.read(anything) is None
     save_file(ARRAYS, file.path, {"format": "1", "kind": "test", "key": KEY, "sha256": "0" * 64})
@@ -162,9 +162,9 @@ def test_a_foreign_file_of_the_same_format_is_not_used(file: Entry, caplog: pyte
 
 @pytest.mark.parametrize("change", [{"key": digest("another model")}, {"kind": "other"}])
 def test_a_file_of_another_key_or_kind_under_the_same_name_is_not_used(
-    file: Entry, change: dict[str, str], caplog: pytest.LogCaptureFixture
+    file: StoreEntry, change: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    other = Entry(file.path, **{"kind": file.kind, "key": file.key, **change})
+    other = StoreEntry(file.path, **{"kind": file.kind, "key": file.key, **change})
     assert other.read(anything) is None
     assert "was made from something else" in caplog.messages[0]
     other.write(ARRAYS)
@@ -173,7 +173,7 @@ def test_a_file_of_another_key_or_kind_under_the_same_name_is_not_used(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files of POSIX")
-def test_what_is_no_regular_file_is_neither_read_nor_waited_for(file: Entry, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_no_regular_file_is_neither_read_nor_waited_for(file: StoreEntry, caplog: pytest.LogCaptureFixture) -> None:
     file.path.unlink()
     os.mkfifo(file.path)
     assert is_same(file.get(lambda: ARRAYS, anything))
@@ -189,7 +189,7 @@ def test_what_is_no_regular_file_is_neither_read_nor_waited_for(file: Entry, cap
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="root gives up its rights as Linux does it")
-def test_a_file_that_may_not_be_read_is_replaced(file: Entry, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_may_not_be_read_is_replaced(file: StoreEntry, caplog: pytest.LogCaptureFixture) -> None:
     file.path.chmod(0)
     with as_any_user():
         assert is_same(file.get(lambda: ARRAYS, anything))
@@ -198,19 +198,19 @@ def test_a_file_that_may_not_be_read_is_replaced(file: Entry, caplog: pytest.Log
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_numbers_that_are_not_finite_are_not_stored(file: Entry, value: float) -> None:
+def test_numbers_that_are_not_finite_are_not_stored(file: StoreEntry, value: float) -> None:
     good = file.path.read_bytes()
     with pytest.raises(IntegrityError, match=r"'vectors' is not stored, as it holds numbers that are not finite"):
         file.keep({"vectors": np.array([[1.0, value]], np.float32)})
     with pytest.raises(IntegrityError, match="not finite"):
-        file.write({"vectors": Rows((1, 2), [np.array([[1.0, value]], np.float32)])})
+        file.write({"vectors": RowStream((1, 2), [np.array([[1.0, value]], np.float32)])})
     assert file.path.read_bytes() == good
     assert os.listdir(file.path.parent) == [file.path.name]
 
 
 @pytest.mark.parametrize("mapped", [False, True])
 def test_numbers_that_are_not_finite_are_not_read_even_with_a_right_digest(
-    file: Entry, mapped: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    file: StoreEntry, mapped: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as unchecked:
         unchecked.setattr("mtlkit.runs.store.is_finite", lambda _: True)
@@ -226,7 +226,7 @@ def test_folders_of_a_file_are_created(tmp_path: Path) -> None:
     assert is_same(deep.read(anything))
 
 
-def test_a_file_is_synced_before_it_takes_its_place(file: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_synced_before_it_takes_its_place(file: StoreEntry, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, str]] = []
     done = watch(monkeypatch, lambda _, name, path: seen.append((name, path.suffix)))
     file.write(ARRAYS)
@@ -235,7 +235,7 @@ def test_a_file_is_synced_before_it_takes_its_place(file: Entry, monkeypatch: py
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_failing_disk_keeps_the_file_that_was_there(file: Entry, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_a_failing_disk_keeps_the_file_that_was_there(file: StoreEntry, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     with monkeypatch.context() as patch:
         watch(patch, failing_at(number, 28))
         file.keep({"vectors": np.zeros((2, 2), np.float32)})
@@ -246,7 +246,7 @@ def test_a_failing_disk_keeps_the_file_that_was_there(file: Entry, monkeypatch: 
 def rounds(path: str) -> None:
     """What a process does that uses the same file as others: reads and writes it over and over; damage ends it with an error."""
     logging.getLogger("mtlkit").addHandler(Loud())
-    file = Entry(Path(path), "test", KEY)
+    file = StoreEntry(Path(path), "test", KEY)
     for _ in range(40):
         assert is_same(file.get(lambda: ARRAYS, anything))
         file.write(ARRAYS)
@@ -273,19 +273,19 @@ WRITING = """
 import sys, time
 import numpy as np
 from pathlib import Path
-from mtlkit.runs.store import Rows, entry
+from mtlkit.runs.store import RowStream, entry
 
 def parts():
     yield np.ones((500, 8), np.float32)
     print("half", flush=True)
     time.sleep(60)
 
-entry(Path(sys.argv[1]), "test", sys.argv[2]).write({"rows": Rows((1000, 8), parts())})
+entry(Path(sys.argv[1]), "test", sys.argv[2]).write({"rows": RowStream((1000, 8), parts())})
 """
 
 
 @pytest.fixture
-def writing(file: Entry) -> Iterator[subprocess.Popen[str]]:
+def writing(file: StoreEntry) -> Iterator[subprocess.Popen[str]]:
     """A process in the middle of writing another version of the file."""
     arguments = [sys.executable, "-c", WRITING, str(file.path.parent), KEY]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
@@ -298,7 +298,9 @@ def writing(file: Entry) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_killed_while_it_writes_the_file_before_stands_and_the_rest_is_swept(file: Entry, writing: subprocess.Popen[str]) -> None:
+def test_killed_while_it_writes_the_file_before_stands_and_the_rest_is_swept(
+    file: StoreEntry, writing: subprocess.Popen[str]
+) -> None:
     folder = file.path.parent
     assert is_same(file.read(anything))
     (half,) = folder.glob(f".*{disk.UNFINISHED}")

@@ -24,8 +24,8 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from
 from mtlkit.training.events import Epoch, Event
 from mtlkit.training.objectives.base import head_objectives
-from mtlkit.training.plan import Mixing, Regime
-from mtlkit.training.setup import Surroundings, fit
+from mtlkit.training.plan import MixtureOptions, TrainPlan
+from mtlkit.training.setup import RuntimeContext, fit
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Done:
 @pytest.fixture
 def run(compute: Compute) -> Callable[..., Done]:
     """Trains a model with small batches; options that are not given are those of `train-mtl`, `terms` are of its regime,
-    `surroundings` say what saves it and what it has begun."""
+    `context` say what saves it and what it has begun."""
 
     def run(
         model: MultiTaskModel,
@@ -55,7 +55,7 @@ def run(compute: Compute) -> Callable[..., Done]:
         mixing: dict[str, Any] | None = None,
         probe: Encoded | None = None,
         cache: Path | None = None,
-        surroundings: dict[str, Any] | None = None,
+        context: dict[str, Any] | None = None,
         log: io.StringIO | None = None,
         **options: Any,
     ) -> Done:
@@ -68,13 +68,13 @@ def run(compute: Compute) -> Callable[..., Done]:
         for event in fit(
             model,
             objectives,
-            Regime(
+            TrainPlan(
                 freezing_of(model, frozen, options.get("unfreeze")),
-                Mixing(parse_schedule(schedule), **(mixing or {})),
+                MixtureOptions(parse_schedule(schedule), **(mixing or {})),
                 **(terms or {}),
             ),
             TrainMtlOptions(**settings),
-            Surroundings(compute, log, cache, probe, **(surroundings or {})),
+            RuntimeContext(compute, log, cache, probe, **(context or {})),
         ):
             events.append(event)
             if isinstance(event, Epoch) and event.epoch:

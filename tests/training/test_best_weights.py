@@ -9,8 +9,8 @@ from cutting import as_saved, assert_same_weights
 
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.best_weights import Bests
-from mtlkit.training.evaluator import Rank, trained_weights
+from mtlkit.training.best_weights import BestWeights
+from mtlkit.training.evaluator import Score, trained_weights
 from mtlkit.training.events import Epoch, TaskState
 from mtlkit.training.objectives.base import head_objectives
 
@@ -19,9 +19,9 @@ NEVER = frozenset({"backbone.tokens.weight"})
 
 @pytest.fixture
 def make(tiny_model: MultiTaskModel, tasks: dict[str, TaskData]) -> Any:
-    def make(select: str = "mean", keep: bool = True) -> Bests:
+    def make(select: str = "mean", keep: bool = True) -> BestWeights:
         objectives = head_objectives(tiny_model, {name: tasks[name] for name in ("topic", "stars")})
-        return Bests(tiny_model, objectives, select, NEVER, keep)
+        return BestWeights(tiny_model, objectives, select, NEVER, keep)
 
     return make
 
@@ -35,13 +35,15 @@ def states(topic: float, stars: float, tags: float = 0.0, loss: float = 1.0) -> 
     ]
 
 
-def add(bests: Bests, epoch: int, topic: float, stars: float, *, step: int = 0, ends: bool = True, loss: float = 1.0) -> bool:
+def add(
+    best_weights: BestWeights, epoch: int, topic: float, stars: float, *, step: int = 0, ends: bool = True, loss: float = 1.0
+) -> bool:
     """Moves all weights to a value of their own, then takes an evaluation of them."""
     with torch.no_grad():
-        for weight in bests.model.parameters():
+        for weight in best_weights.model.parameters():
             weight.fill_(epoch + step / 100)
     scores = {"topic": topic, "stars": stars, "tags": 1.0}
-    return bests.add(states(topic, stars, loss=loss), scores, epoch, step or 10 * epoch, ends=ends)
+    return best_weights.add(states(topic, stars, loss=loss), scores, epoch, step or 10 * epoch, ends=ends)
 
 
 def value_of(weights: Any) -> float:
@@ -51,52 +53,59 @@ def value_of(weights: Any) -> float:
 
 
 def test_each_task_has_a_best_of_its_own_beside_that_of_all(make: Any) -> None:
-    bests = make()
-    assert [add(bests, 1, 0.5, 0.9), add(bests, 2, 0.8, 0.7), add(bests, 3, 0.9, 0.1)] == [True, True, False]
-    assert (bests.best.rank, bests.best.scores["stars"], value_of(bests.best.weights)) == (Rank(0.75, 2.0), 0.7, 2.0)
-    assert {name: (one.rank.score, one.epoch, one.step) for name, one in bests.tasks.items()} == {
+    best_weights = make()
+    assert [add(best_weights, 1, 0.5, 0.9), add(best_weights, 2, 0.8, 0.7), add(best_weights, 3, 0.9, 0.1)] == [True, True, False]
+    assert (best_weights.best.rank, best_weights.best.scores["stars"], value_of(best_weights.best.weights)) == (
+        Score(0.75, 2.0),
+        0.7,
+        2.0,
+    )
+    assert {name: (one.rank.score, one.epoch, one.step) for name, one in best_weights.tasks.items()} == {
         "topic": (0.9, 3, 30),
         "stars": (0.9, 1, 10),
     }
-    assert {name: value_of(one.weights) for name, one in bests.tasks.items()} == {"topic": 3.0, "stars": 1.0}
-    expected = trained_weights(bests.model, NEVER).keys()
-    assert bests.best.weights.keys() == bests.tasks["topic"].weights.keys() == expected
+    assert {name: value_of(one.weights) for name, one in best_weights.tasks.items()} == {"topic": 3.0, "stars": 1.0}
+    expected = trained_weights(best_weights.model, NEVER).keys()
+    assert best_weights.best.weights.keys() == best_weights.tasks["topic"].weights.keys() == expected
     assert "backbone.tokens.weight" not in expected
 
 
 @pytest.mark.parametrize(("select", "best"), [("mean", 3), ("min", 2), ("topic", 3), ("stars", 1)])
 def test_what_the_best_is_chosen_by(select: str, best: int, make: Any) -> None:
-    bests = make(select)
+    best_weights = make(select)
     for epoch, (topic, stars) in enumerate([(0.5, 0.9), (0.7, 0.8), (1.0, 0.6)], 1):
-        add(bests, epoch, topic, stars)
-    assert value_of(bests.best.weights) == best
-    assert bests.score(states(0.25, 0.5)) == {"mean": 0.375, "min": 0.25, "topic": 0.25, "stars": 0.5}[select]
+        add(best_weights, epoch, topic, stars)
+    assert value_of(best_weights.best.weights) == best
+    assert best_weights.score(states(0.25, 0.5)) == {"mean": 0.375, "min": 0.25, "topic": 0.25, "stars": 0.5}[select]
 
 
 def test_of_equal_scores_the_lower_loss_is_better_and_an_equal_one_is_not(make: Any) -> None:
-    bests = make()
-    assert [add(bests, epoch, 0.5, 0.5, loss=loss) for epoch, loss in enumerate([1.0, 1.0, 0.9, 0.95], 1)] == [
+    best_weights = make()
+    assert [add(best_weights, epoch, 0.5, 0.5, loss=loss) for epoch, loss in enumerate([1.0, 1.0, 0.9, 0.95], 1)] == [
         True,
         False,
         True,
         False,
     ]
-    assert {name: (one.epoch, one.rank.loss) for name, one in bests.tasks.items()} == {"topic": (3, 0.9), "stars": (3, 0.9)}
+    assert {name: (one.epoch, one.rank.loss) for name, one in best_weights.tasks.items()} == {
+        "topic": (3, 0.9),
+        "stars": (3, 0.9),
+    }
 
 
 def test_weights_of_tasks_are_kept_only_when_they_are_wanted(make: Any) -> None:
-    bests = make(keep=False)
-    add(bests, 1, 0.5, 0.5)
-    assert [one.weights for one in bests.tasks.values()] == [None, None]
-    assert not [name for name in bests.state().tensors if not name.startswith(":")]
+    best_weights = make(keep=False)
+    add(best_weights, 1, 0.5, 0.5)
+    assert [one.weights for one in best_weights.tasks.values()] == [None, None]
+    assert not [name for name in best_weights.state().tensors if not name.startswith(":")]
 
 
 def test_epochs_without_anything_better_are_counted_of_all_and_of_each(make: Any) -> None:
-    bests = make()
+    best_weights = make()
     found = []
     for epoch, (topic, stars) in enumerate([(0.5, 0.5), (0.4, 0.6), (0.4, 0.5), (0.6, 0.5), (0.1, 0.1)], 1):
-        add(bests, epoch, topic, stars, loss=1 + epoch / 10)
-        found.append((bests.worse, dict(bests.each)))
+        add(best_weights, epoch, topic, stars, loss=1 + epoch / 10)
+        found.append((best_weights.worse, dict(best_weights.each)))
     assert found == [
         (0, {"topic": 0, "stars": 0}),
         (1, {"topic": 1, "stars": 0}),
@@ -107,42 +116,46 @@ def test_epochs_without_anything_better_are_counted_of_all_and_of_each(make: Any
 
 
 def test_an_evaluation_within_an_epoch_is_no_epoch_and_an_epoch_with_a_better_one_is_none_without(make: Any) -> None:
-    bests = make()
-    add(bests, 1, 0.5, 0.5)
+    best_weights = make()
+    add(best_weights, 1, 0.5, 0.5)
     for step in (11, 12, 13):
-        assert not add(bests, 2, 0.4, 0.4, step=step, ends=False)
-        assert (bests.worse, bests.each["topic"]) == (0, 0)
-    add(bests, 2, 0.4, 0.4)
-    assert (bests.worse, bests.each["topic"]) == (1, 1)
-    assert add(bests, 3, 0.6, 0.45, step=25, ends=False)
-    add(bests, 3, 0.5, 0.5, loss=2.0)
-    assert (bests.worse, dict(bests.each)) == (0, {"topic": 0, "stars": 2})
-    add(bests, 4, 0.5, 0.5, loss=2.0)
-    assert (bests.worse, dict(bests.each)) == (1, {"topic": 1, "stars": 3})
-    assert (bests.tasks["topic"].epoch, bests.tasks["topic"].step, value_of(bests.tasks["topic"].weights)) == (3, 25, 3.25)
-    assert value_of(bests.best.weights) == 3.25
+        assert not add(best_weights, 2, 0.4, 0.4, step=step, ends=False)
+        assert (best_weights.worse, best_weights.each["topic"]) == (0, 0)
+    add(best_weights, 2, 0.4, 0.4)
+    assert (best_weights.worse, best_weights.each["topic"]) == (1, 1)
+    assert add(best_weights, 3, 0.6, 0.45, step=25, ends=False)
+    add(best_weights, 3, 0.5, 0.5, loss=2.0)
+    assert (best_weights.worse, dict(best_weights.each)) == (0, {"topic": 0, "stars": 2})
+    add(best_weights, 4, 0.5, 0.5, loss=2.0)
+    assert (best_weights.worse, dict(best_weights.each)) == (1, {"topic": 1, "stars": 3})
+    assert (
+        best_weights.tasks["topic"].epoch,
+        best_weights.tasks["topic"].step,
+        value_of(best_weights.tasks["topic"].weights),
+    ) == (3, 25, 3.25)
+    assert value_of(best_weights.best.weights) == 3.25
 
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_state_is_loaded_as_it_was(keep: bool, make: Any) -> None:
-    bests, again = make(keep=keep), make(keep=keep)
-    add(bests, 1, 0.5, 0.9)
-    add(bests, 2, 0.8, 0.7, step=15, ends=False)
-    bests.chosen = Epoch(2, 4, tuple(states(0.8, 0.7)), 0.75, True, "epoch 2, step 15", {"topic": 0.5}, 15)
-    add(bests, 2, 0.9, 0.1)
-    saved = as_saved(bests.state())
+    best_weights, again = make(keep=keep), make(keep=keep)
+    add(best_weights, 1, 0.5, 0.9)
+    add(best_weights, 2, 0.8, 0.7, step=15, ends=False)
+    best_weights.chosen = Epoch(2, 4, tuple(states(0.8, 0.7)), 0.75, True, "epoch 2, step 15", {"topic": 0.5}, 15)
+    add(best_weights, 2, 0.9, 0.1)
+    saved = as_saved(best_weights.state())
     again.load(saved)
-    assert (again.best.rank, again.best.scores) == (bests.best.rank, bests.best.scores)
-    assert_same_weights(again.best.weights, bests.best.weights)
-    assert again.chosen == bests.chosen
-    assert (again.worse, again.each) == (bests.worse, bests.each)
+    assert (again.best.rank, again.best.scores) == (best_weights.best.rank, best_weights.best.scores)
+    assert_same_weights(again.best.weights, best_weights.best.weights)
+    assert again.chosen == best_weights.chosen
+    assert (again.worse, again.each) == (best_weights.worse, best_weights.each)
     assert {name: (one.rank, one.epoch, one.step) for name, one in again.tasks.items()} == {
-        name: (one.rank, one.epoch, one.step) for name, one in bests.tasks.items()
+        name: (one.rank, one.epoch, one.step) for name, one in best_weights.tasks.items()
     }
-    for name, one in bests.tasks.items():
+    for name, one in best_weights.tasks.items():
         assert (one.weights is None) == (again.tasks[name].weights is None) == (not keep)
         assert_same_weights(again.tasks[name].weights or {}, one.weights or {})
-    assert json.dumps(again.state().plain) == json.dumps(bests.state().plain)
+    assert json.dumps(again.state().plain) == json.dumps(best_weights.state().plain)
     held = value_of(again.best.weights)
     for weight in saved.tensors.values():
         weight.fill_(7.0)
@@ -152,7 +165,7 @@ def test_a_state_is_loaded_as_it_was(keep: bool, make: Any) -> None:
 
 
 def test_before_any_evaluation_there_is_nothing(make: Any) -> None:
-    bests, again = make(), make()
-    again.load(as_saved(bests.state()))
+    best_weights, again = make(), make()
+    again.load(as_saved(best_weights.state()))
     assert (again.best, again.chosen, again.tasks, again.worse, dict(again.each)) == (None, None, {}, 0, {})
     assert add(again, 1, 0.0, 0.0)

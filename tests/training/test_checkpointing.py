@@ -13,40 +13,40 @@ import torch
 
 from mtlkit.config.save_every import SaveEvery
 from mtlkit.errors import StoppedError
-from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.training import checkpointing as resume
 from mtlkit.training.checkpointing import FolderSaver, Interrupts
-from mtlkit.training.state_dict import Snapshot
+from mtlkit.training.state_dict import StateDict
 
 ABOUT = {"command": "train-mtl"}
 Make = Callable[..., FolderSaver]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[StateFolder]:
-    folder = StateFolder(tmp_path / "run")
+def folder(tmp_path: Path) -> Iterator[CheckpointManager]:
+    folder = CheckpointManager(tmp_path / "run")
     with folder.lock("mtlkit train-mtl"):
         folder.log.touch()
         yield folder
 
 
 @pytest.fixture
-def make(folder: StateFolder) -> Make:
+def make(folder: CheckpointManager) -> Make:
     def make(**every: Any) -> FolderSaver:
         return FolderSaver(folder, SaveEvery(**every), Interrupts(), ABOUT, "mtlkit train-mtl --resume runs/x")
 
     return make
 
 
-def at(step: int) -> Callable[[], Snapshot]:
-    return lambda: Snapshot({"weight": torch.tensor([float(step)])}, {"step": step})
+def at(step: int) -> Callable[[], StateDict]:
+    return lambda: StateDict({"weight": torch.tensor([float(step)])}, {"step": step})
 
 
-def saved(folder: StateFolder) -> list[int]:
+def saved(folder: CheckpointManager) -> list[int]:
     return sorted(int(path.name.partition("-")[2]) for path in folder.path.glob("step-*"))
 
 
-def test_every_so_many_steps(folder: StateFolder, make: Make) -> None:
+def test_every_so_many_steps(folder: CheckpointManager, make: Make) -> None:
     saver, found = make(steps=3), []
     for step in range(10):
         saver.after(step, at(step))
@@ -81,7 +81,7 @@ def test_what_is_saved_already_is_not_saved_again(make: Make) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_heeded_between_two_steps(number: signal.Signals, folder: StateFolder, make: Make) -> None:
+def test_a_signal_is_heeded_between_two_steps(number: signal.Signals, folder: CheckpointManager, make: Make) -> None:
     saver, before = make(steps=100), signal.getsignal(number)
     with saver.interrupts:
         saver.after(0, at(0))

@@ -10,7 +10,7 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import dropouts
-from mtlkit.training.evaluator import Judge, Rank, rank, trained_weights
+from mtlkit.training.evaluator import Evaluator, Score, rank, trained_weights
 from mtlkit.training.events import TaskState
 from mtlkit.training.objectives.base import head_objectives
 
@@ -28,21 +28,21 @@ def test_the_score_is_the_mean_of_the_metric_that_counts_for_each_task(
         state("tags", "multi-label", accuracy=0.1, macro_f1=0.6, loss=2.0),
         state("stars", "regression", spearman=0.3, pearson=1.0, mse=9.0, loss=4.0),
     ]
-    assert rank(states, objectives) == Rank(pytest.approx(0.6), 7.0)
-    assert rank(states, {"tags": objectives["tags"]}) == Rank(0.6, 2.0)  # a watched task is not counted
+    assert rank(states, objectives) == Score(pytest.approx(0.6), 7.0)
+    assert rank(states, {"tags": objectives["tags"]}) == Score(0.6, 2.0)  # a watched task is not counted
 
 
 @pytest.mark.parametrize(
     ("now", "before", "better"),
     [
-        (Rank(0.9, 5.0), Rank(0.8, 1.0), True),
-        (Rank(0.8, 0.9), Rank(0.8, 1.0), True),
-        (Rank(0.8, 1.0), Rank(0.8, 1.0), False),
-        (Rank(0.8, 1.1), Rank(0.8, 1.0), False),
-        (Rank(0.7, 0.1), Rank(0.8, 1.0), False),
+        (Score(0.9, 5.0), Score(0.8, 1.0), True),
+        (Score(0.8, 0.9), Score(0.8, 1.0), True),
+        (Score(0.8, 1.0), Score(0.8, 1.0), False),
+        (Score(0.8, 1.1), Score(0.8, 1.0), False),
+        (Score(0.7, 0.1), Score(0.8, 1.0), False),
     ],
 )
-def test_the_higher_score_wins_and_the_lower_loss_breaks_a_tie(now: Rank, before: Rank, better: bool) -> None:
+def test_the_higher_score_wins_and_the_lower_loss_breaks_a_tie(now: Score, before: Score, better: bool) -> None:
     assert now.beats(before) == better
 
 
@@ -50,10 +50,10 @@ def test_the_higher_score_wins_and_the_lower_loss_breaks_a_tie(now: Rank, before
 def test_every_task_is_judged_in_evaluation_mode_with_or_without_the_cache(
     frozen_backbone: bool, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
 ) -> None:
-    expected = Judge(tiny_model, head_objectives(tiny_model, tasks), compute, False)()
-    judge = Judge(tiny_model.train(), head_objectives(tiny_model, tasks), compute, frozen_backbone)
+    expected = Evaluator(tiny_model, head_objectives(tiny_model, tasks), compute, False)()
+    evaluator = Evaluator(tiny_model.train(), head_objectives(tiny_model, tasks), compute, frozen_backbone)
     tiny_model.train()
-    found = judge()
+    found = evaluator()
     assert list(found) == list(tasks)
     for name, metrics in found.items():
         assert metrics == pytest.approx(expected[name], abs=1e-5)
@@ -61,12 +61,12 @@ def test_every_task_is_judged_in_evaluation_mode_with_or_without_the_cache(
 
 
 def test_the_cache_follows_the_heads(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute) -> None:
-    judge = Judge(tiny_model, head_objectives(tiny_model, tasks), compute, True)
-    before = judge()
+    evaluator = Evaluator(tiny_model, head_objectives(tiny_model, tasks), compute, True)
+    before = evaluator()
     with torch.no_grad():
         for weight in tiny_model.head("topic").parameters():
             weight.add_(0.3 * torch.randn_like(weight))
-    after = judge()
+    after = evaluator()
     assert after["topic"]["loss"] != before["topic"]["loss"]
     assert after["tags"] == before["tags"]
 
@@ -77,7 +77,7 @@ def test_validation_rows_are_judged_and_not_training_rows(
     topic = tasks["topic"]
     turned = replace(topic, validation=replace(topic.validation, labels=1 - topic.validation.labels))
     found, other = (
-        Judge(tiny_model, head_objectives(tiny_model, {"topic": task}), compute, False)()["topic"]["accuracy"]
+        Evaluator(tiny_model, head_objectives(tiny_model, {"topic": task}), compute, False)()["topic"]["accuracy"]
         for task in (topic, turned)
     )
     assert other == pytest.approx(1 - found)
@@ -97,14 +97,14 @@ def test_a_copy_of_the_trained_weights_holds_what_trains_and_stays(tiny_model: M
 def test_vectors_are_worked_out_once_until_the_weights_move(
     frozen: bool, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
 ) -> None:
-    judge = Judge(tiny_model, head_objectives(tiny_model, tasks), compute, frozen)
-    before = judge()
+    evaluator = Evaluator(tiny_model, head_objectives(tiny_model, tasks), compute, frozen)
+    before = evaluator()
     with torch.no_grad():
         for weight in tiny_model.backbone.parameters():
             weight.add_(0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
-    assert judge(["topic"]) == {"topic": before["topic"]}  # nobody said that they moved
-    judge.moved()
-    assert (judge()["topic"]["loss"] == before["topic"]["loss"]) == frozen
+    assert evaluator(["topic"]) == {"topic": before["topic"]}  # nobody said that they moved
+    evaluator.moved()
+    assert (evaluator()["topic"]["loss"] == before["topic"]["loss"]) == frozen
 
 
 @pytest.mark.parametrize("frozen", [False, True])
@@ -114,16 +114,16 @@ def test_dropout_is_off_in_whatever_mode_the_model_comes(
     """The judge is asked again between steps, when the vectors may be known already and only heads run."""
     for module in dropouts(tiny_model):
         module.p = 0.5
-    judge = Judge(tiny_model, head_objectives(tiny_model, tasks), compute, frozen)
-    wanted = judge()
+    evaluator = Evaluator(tiny_model, head_objectives(tiny_model, tasks), compute, frozen)
+    wanted = evaluator()
     for _ in range(2):
         tiny_model.train()
-        judge.moved()
-        assert judge(["topic"]) == {"topic": wanted["topic"]}
+        evaluator.moved()
+        assert evaluator(["topic"]) == {"topic": wanted["topic"]}
         tiny_model.train()
-        assert judge() == wanted
+        assert evaluator() == wanted
         tiny_model.train()
-        judge.moved()
-        vectors = judge.encode(tasks["topic"].validation.encoded)
+        evaluator.moved()
+        vectors = evaluator.encode(tasks["topic"].validation.encoded)
         assert not tiny_model.training
-        assert torch.equal(vectors, judge.encode(tasks["topic"].validation.encoded))
+        assert torch.equal(vectors, evaluator.encode(tasks["topic"].validation.encoded))

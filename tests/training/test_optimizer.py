@@ -9,7 +9,7 @@ from cutting import as_saved
 from torch import nn
 
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.freezing.apply import multiples_of
+from mtlkit.training.freezing.apply import lr_scales_of
 from mtlkit.training.optimizer import (
     THAW_STEPS,
     LearningRate,
@@ -85,7 +85,7 @@ def test_frozen_parameters_are_absent() -> None:
 
 def test_heads_learn_at_their_multiple_of_the_rate_and_decay_as_the_rest(tiny_model: MultiTaskModel) -> None:
     heads = {id(weight) for weight in tiny_model.heads.parameters()}
-    optimizer = make_optimizer(dict(tiny_model.named_parameters()), 0.3, multiples_of(tiny_model, 10.0, 1.0))
+    optimizer = make_optimizer(dict(tiny_model.named_parameters()), 0.3, lr_scales_of(tiny_model, 10.0, 1.0))
     set_rate(optimizer, 0.01, 0)
     set_rate(optimizer, 0.02, 0)  # multiples do not pile up
     seen = 0
@@ -99,7 +99,7 @@ def test_heads_learn_at_their_multiple_of_the_rate_and_decay_as_the_rest(tiny_mo
 
 def test_a_frozen_head_is_absent_although_it_is_named(tiny_model: MultiTaskModel) -> None:
     tiny_model.head("tags").requires_grad_(False)
-    optimizer = make_optimizer(dict(tiny_model.named_parameters()), 0.3, multiples_of(tiny_model, 10.0, 1.0))
+    optimizer = make_optimizer(dict(tiny_model.named_parameters()), 0.3, lr_scales_of(tiny_model, 10.0, 1.0))
     held = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
     assert held == {id(weight) for weight in tiny_model.parameters() if weight.requires_grad}
 
@@ -111,12 +111,12 @@ def test_set_rate_reaches_every_group() -> None:
 
 
 def test_lower_blocks_learn_more_slowly_by_the_same_factor(tiny_model: MultiTaskModel) -> None:
-    multiples = multiples_of(tiny_model, 5.0, 2.0)
-    assert multiples["heads.topic.layers.1.weight"] == 5.0
-    assert multiples["backbone.norm.weight"] == multiples["backbone.blocks.1.expand.bias"] == 1.0
-    assert multiples["backbone.blocks.0.expand.bias"] == 0.5
-    assert multiples["backbone.tokens.weight"] == 0.25
-    assert multiples.keys() == dict(tiny_model.named_parameters()).keys()
+    lr_scales = lr_scales_of(tiny_model, 5.0, 2.0)
+    assert lr_scales["heads.topic.layers.1.weight"] == 5.0
+    assert lr_scales["backbone.norm.weight"] == lr_scales["backbone.blocks.1.expand.bias"] == 1.0
+    assert lr_scales["backbone.blocks.0.expand.bias"] == 0.5
+    assert lr_scales["backbone.tokens.weight"] == 0.25
+    assert lr_scales.keys() == dict(tiny_model.named_parameters()).keys()
 
 
 def test_thawed_weights_come_in_with_fresh_moments_and_a_warm_up() -> None:

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from mtlkit.config.architecture import Architecture
 from mtlkit.config.training import PretrainOptions
-from mtlkit.data.batching import Windows
+from mtlkit.data.batching import WindowSampler
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.training import spikes as loss_spikes
 from mtlkit.training.events import Event, Note, Progress
 from mtlkit.training.loop import DivergedStep
 from mtlkit.training.pretraining import NextTokenTraining
-from mtlkit.training.state_dict import Snapshot
+from mtlkit.training.state_dict import StateDict
 
 LENGTH = 8
 Train = Callable[..., tuple[NextTokenTraining, list[Event], list[dict[str, Any]]]]
@@ -33,13 +33,13 @@ def train(compute: Compute) -> Train:
     """Trains fresh weights on 26 windows, 8 in a step: 4 steps an epoch, and dropout."""
 
     def train(
-        saver: Any = None, log: io.StringIO | None = None, begun: Snapshot | None = None, **more: Any
+        saver: Any = None, log: io.StringIO | None = None, begun: StateDict | None = None, **more: Any
     ) -> tuple[NextTokenTraining, list[Event], list[dict[str, Any]]]:
         torch.manual_seed(0)
         model = Encoder(Architecture(50, 2, 16, 2, LENGTH, dropout=0.1))
         ids = np.random.default_rng(0).integers(0, 50, 26 * LENGTH + 1).astype(np.uint16)
         options = PretrainOptions(**{"context": LENGTH, "batch_tokens": 8 * LENGTH, "epochs": 2, "learning_rate": 1e-2, **more})
-        training = NextTokenTraining(model, Windows(ids, LENGTH), options, compute)
+        training = NextTokenTraining(model, WindowSampler(ids, LENGTH), options, compute)
         if begun:
             training.load(begun)
         log = log or io.StringIO()

@@ -16,7 +16,7 @@ from mtlkit.inference.encoding import encode_all, evaluate
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Note, Progress, TaskState
 from mtlkit.training.freezing.apply import digest
-from mtlkit.training.sampling.mixture import Mix, make_plans
+from mtlkit.training.sampling.mixture import TaskMixture, make_plans
 
 Run = Callable[..., Any]
 CPU = Compute(torch.device("cpu"), "fp32")
@@ -96,7 +96,7 @@ def test_an_epoch_reports_batches_and_the_mean_loss_of_its_texts(
     for name, weight in tiny_model.state_dict().items():
         assert torch.equal(weight, start[name])  # a rate of zero: the losses are those of the start
     lengths = {name: task.train.encoded.lengths for name, task in tasks.items()}
-    budget = Mix(make_plans(lengths, 120, 0), schedule)
+    budget = TaskMixture(make_plans(lengths, 120, 0), schedule)
     for epoch in done.epochs:
         states: dict[str, TaskState] = {state.task: state for state in epoch.tasks}
         assert {state.batches for state in states.values()} == {state.planned for state in states.values()} == {budget.rounds}

@@ -4,20 +4,20 @@ import pytest
 import torch
 from torch import nn
 
-from mtlkit.training.state_dict import Snapshot, copy_into
+from mtlkit.training.state_dict import StateDict, copy_into
 
 
 def test_parts_that_were_joined_come_back_at_any_depth() -> None:
     one, two, three = torch.ones(2), torch.zeros(1), torch.arange(3)
-    inner = Snapshot.join({"a": Snapshot({"x": one, ":y": two}, {"count": 3}), "b": Snapshot(plain={"names": ["x"]})})
-    outer = Snapshot.join({"inner": inner, "in": Snapshot({"x": three}), "own": Snapshot(plain={})})
+    inner = StateDict.join({"a": StateDict({"x": one, ":y": two}, {"count": 3}), "b": StateDict(plain={"names": ["x"]})})
+    outer = StateDict.join({"inner": inner, "in": StateDict({"x": three}), "own": StateDict(plain={})})
     assert list(outer.tensors) == ["inner:a:x", "inner:a::y", "in:x"]
     assert outer.plain == {"inner": {"a": {"count": 3}, "b": {"names": ["x"]}}, "in": {}, "own": {}}
-    assert outer.part("in") == Snapshot({"x": three})  # the start of another name is another part
-    assert outer.part("own") == Snapshot()
+    assert outer.part("in") == StateDict({"x": three})  # the start of another name is another part
+    assert outer.part("own") == StateDict()
     back = outer.part("inner")
-    assert back.part("a") == Snapshot({"x": one, ":y": two}, {"count": 3})
-    assert back.part("b") == Snapshot(plain={"names": ["x"]})
+    assert back.part("a") == StateDict({"x": one, ":y": two}, {"count": 3})
+    assert back.part("b") == StateDict(plain={"names": ["x"]})
     with pytest.raises(KeyError):
         outer.part("none")
 

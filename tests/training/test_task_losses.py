@@ -9,7 +9,7 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.freezing.features import InMemory, KeptVectors
+from mtlkit.training.freezing.features import CachedVectors, MemoryStore
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.task_losses import TaskLosses
 
@@ -38,11 +38,11 @@ def test_cached_vectors_give_the_same_losses_without_running_the_backbone(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
 ) -> None:
     expected = losses_of(tiny_model, head_objectives(tiny_model, tasks))(PIECE)
-    stores = {name: InMemory(encode_all(tiny_model, task.train.encoded, compute)) for name, task in tasks.items()}
+    stores = {name: MemoryStore(encode_all(tiny_model, task.train.encoded, compute)) for name, task in tasks.items()}
     with torch.no_grad():
         for weight in tiny_model.backbone.parameters():
             weight.fill_(float("nan"))  # were it run, it would show
-    for name, loss in TaskLosses(head_objectives(tiny_model, tasks), KeptVectors(stores))(PIECE).items():
+    for name, loss in TaskLosses(head_objectives(tiny_model, tasks), CachedVectors(stores))(PIECE).items():
         torch.testing.assert_close(loss, expected[name], atol=1e-6, rtol=1e-5)
 
 

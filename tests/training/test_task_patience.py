@@ -20,7 +20,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, evaluate
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.balancing.registry import parse_balance
-from mtlkit.training.evaluator import Judge
+from mtlkit.training.evaluator import Evaluator
 from mtlkit.training.events import BestOfTask, Chosen
 from mtlkit.training.optimizer import LearningRate
 
@@ -55,15 +55,15 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Gives tasks these scores, evaluation after evaluation; those of a task that is not named rise and rise."""
 
     def scored(**scores: list[float]) -> None:
-        judge, calls = Judge.__call__, count()
+        evaluator, calls = Evaluator.__call__, count()
 
-        def call(self: Judge, names: Iterable[str] | None = None) -> dict[str, dict[str, float]]:
-            found, number = judge(self, names), next(calls)
+        def call(self: Evaluator, names: Iterable[str] | None = None) -> dict[str, dict[str, float]]:
+            found, number = evaluator(self, names), next(calls)
             for name, metrics in found.items():
                 metrics[METRICS[name]] = scores[name][number] if name in scores else number / 100
             return found
 
-        monkeypatch.setattr(Judge, "__call__", call)
+        monkeypatch.setattr(Evaluator, "__call__", call)
 
     return scored
 
@@ -87,8 +87,8 @@ def test_its_batches_end_with_the_epoch_and_those_of_others_go_on(
         "stars had its best score, 0.900, in epoch 1: it leaves the mix",
         "topic had its best score, 0.600, in epoch 2: it leaves the mix",
     ]
-    bests = {one.task: (one.score, one.epoch) for one in done.events if isinstance(one, BestOfTask)}
-    assert bests == {"topic": (0.6, 2), "tags": (0.04, 5), "stars": (0.95, 4)}  # it got better without its batches
+    best_weights = {one.task: (one.score, one.epoch) for one in done.events if isinstance(one, BestOfTask)}
+    assert best_weights == {"topic": (0.6, 2), "tags": (0.04, 5), "stars": (0.95, 4)}  # it got better without its batches
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -213,10 +213,10 @@ def test_the_best_may_come_from_within_an_epoch(
 @pytest.mark.slow
 def test_the_best_of_each_task_is_what_it_was_then(tiny_model: MultiTaskModel, tiring: dict[str, TaskData], run: Run) -> None:
     done = run(tiny_model, tiring, epochs=5, learning_rate=3e-3, mixing={"keep_best": True}, eval_every=7)
-    bests = [one for one in done.events if isinstance(one, BestOfTask)]
-    assert [one.task for one in bests] == ["topic", "tags", "stars"]
-    assert len({one.step for one in bests}) > 1
-    for best in bests:
+    best_weights = [one for one in done.events if isinstance(one, BestOfTask)]
+    assert [one.task for one in best_weights] == ["topic", "tags", "stars"]
+    assert len({one.step for one in best_weights}) > 1
+    for best in best_weights:
         place, now = next((place, one) for place, one in enumerate(done.epochs) if one.step == best.step)
         state = next(one for one in now.tasks if one.task == best.task)
         assert (best.score, best.epoch) == (state.validation[METRICS[best.task]], now.epoch)

@@ -47,12 +47,12 @@ def cut(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> Cut
         keeper = Keeper(log)
         settings = {"epochs": 2, "track_every": 3, "mixing": {"keep_best": True, **length, **(mixing or {})}, **more}
         model = deepcopy(tiny_model)
-        whole = run(model, tasks, frozen, log=log, surroundings={"saver": keeper, "keeps": True}, **settings)
+        whole = run(model, tasks, frozen, log=log, context={"saver": keeper, "keeps": True}, **settings)
         lines = timeless(whole.log)
         assert list(keeper.states) == list(range(1, len([line for line in lines if "losses" in line]) + 1))
         for step, state in keeper.states.items():
             again = deepcopy(tiny_model)
-            done = run(again, tasks, frozen, surroundings={"begun": state}, **settings)
+            done = run(again, tasks, frozen, context={"begun": state}, **settings)
             assert_same_weights(again.state_dict(), model.state_dict())
             assert timeless(done.log) == lines[keeper.lines[step] :]
             assert_same_end(done.events, whole.events)
@@ -158,13 +158,13 @@ def test_a_spike_that_stops_a_training_leaves_all_as_it_was_before_its_step(
     logs = [io.StringIO(), io.StringIO()]
     taken, stopped = map(Keeper, logs)
     model, again = deepcopy(tiny_model), deepcopy(tiny_model)
-    whole = run(model, tasks, surroundings={"saver": taken}, log=logs[0], **jumpy)
+    whole = run(model, tasks, context={"saver": taken}, log=logs[0], **jumpy)
     with pytest.raises(DivergedStep, match="a spike: usual is") as caught:
-        run(deepcopy(tiny_model), tasks, surroundings={"saver": stopped}, log=logs[1], on_spike="stop", **jumpy)
+        run(deepcopy(tiny_model), tasks, context={"saver": stopped}, log=logs[1], on_spike="stop", **jumpy)
     step = caught.value.index
     assert 3 <= step < 12
     assert max(stopped.states) == step
     assert_same_weights(stopped.states[step].tensors, taken.states[step].tensors)
-    done = run(again, tasks, surroundings={"begun": stopped.states[step]}, **jumpy)
+    done = run(again, tasks, context={"begun": stopped.states[step]}, **jumpy)
     assert_same_weights(again.state_dict(), model.state_dict())
     assert timeless(done.log) == timeless(whole.log)[taken.lines[step] :]

@@ -9,11 +9,11 @@ from itertools import islice
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.held_out import SPLIT_SEED
 from mtlkit.data.datasets.holding_out import separate_texts
-from mtlkit.data.datasets.labelled import Table
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources import Source, existing_split, find_split, open_source
 from mtlkit.data.sources.columns import Columns, join_text, text_columns, with_columns
-from mtlkit.data.sources.readers import BadRow, Row, Tally, good_rows, place_of
+from mtlkit.data.sources.rows import BadRow, Row, SkippedRows, good_rows, place_of
 from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.errors import DataError, listed
 from mtlkit.seeding import generator
@@ -24,7 +24,7 @@ HELD_OUT_SHARE, HELD_OUT_MOST = 0.05, 2000  # of all texts, for the perplexity o
 Records = dict[str, SourceRecord]  # by source: how it was read
 
 
-def read_texts(source: str, reading: Reading, records: Records | None = None) -> Iterator[str]:
+def read_texts(source: str, reading: ReadOptions, records: Records | None = None) -> Iterator[str]:
     """The non-blank training texts of one source; `records` says how it was read, and gets an entry where it has none."""
     address, query = parse_source(source)
     origin = open_source(address, query, list((records or {}).values()))
@@ -32,7 +32,7 @@ def read_texts(source: str, reading: Reading, records: Records | None = None) ->
     return islice(texts, query.limit)
 
 
-def read_text_splits(source: str, reading: Reading, records: Records) -> dict[str, Table]:
+def read_text_splits(source: str, reading: ReadOptions, records: Records) -> dict[str, LabelledTable]:
     """All texts of a source, blank ones too: those to train on, and those of its validation and test splits where it has them,
     with an empty label each. Raises DataError."""
     address, query = parse_source(source)
@@ -53,17 +53,17 @@ def read_text_splits(source: str, reading: Reading, records: Records) -> dict[st
             places.append(row["place"])
         if not texts:
             raise DataError(f"{origin.name}: no texts in split '{split}'")
-        tables[name] = Table(texts, [""] * len(texts), places if reading.keep_places else [])
+        tables[name] = LabelledTable(texts, [""] * len(texts), places if reading.keep_places else [])
     return tables
 
 
-def _texts(source: str, origin: Source, split: str, query: Query, reading: Reading, records: Records) -> Iterator[str]:
+def _texts(source: str, origin: Source, split: str, query: Query, reading: ReadOptions, records: Records) -> Iterator[str]:
     for row in _rows(source, origin, split, query, reading, records):
         if row["text"].strip():
             yield row["text"]
 
 
-def _rows(source: str, origin: Source, split: str, query: Query, reading: Reading, records: Records) -> Iterator[Row]:
+def _rows(source: str, origin: Source, split: str, query: Query, reading: ReadOptions, records: Records) -> Iterator[Row]:
     """{"text", "place"} a row, blank texts too."""
     columns = Columns((), ())
 
@@ -91,7 +91,7 @@ def _rows(source: str, origin: Source, split: str, query: Query, reading: Readin
 def sample_passages() -> list[str]:
     """The training texts of both samples inside the package."""
     samples = ("sample:topic", "sample:sentiment")
-    return [text for sample in samples for text in read_texts(sample, Reading("utf-8", "error", Tally()))]
+    return [text for sample in samples for text in read_texts(sample, ReadOptions("utf-8", "error", SkippedRows()))]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class SplitTexts:
     train: list[str]
     held_out: list[str]
     own: tuple[str, ...]
-    tally: Tally
+    tally: SkippedRows
     records: Records = field(default_factory=dict)
 
     @property
@@ -111,7 +111,7 @@ class SplitTexts:
         return f" (validation split of {listed(self.own)})" if self.own else ""
 
 
-def read_corpus(sources: Sequence[str], reading: Reading, seed: int) -> SplitTexts:
+def read_corpus(sources: Sequence[str], reading: ReadOptions, seed: int) -> SplitTexts:
     """The texts of several sources, in their order. Of a source with a validation split, that is held out, 2,000 texts at most;
     of all other sources together a twentieth is, drawn at random: see `separate_texts`.
 
@@ -140,7 +140,7 @@ def read_corpus(sources: Sequence[str], reading: Reading, seed: int) -> SplitTex
     return SplitTexts(train, held_out, own, reading.tally, records)
 
 
-def validation_texts(source: str, reading: Reading, records: Records | None = None) -> list[str] | None:
+def validation_texts(source: str, reading: ReadOptions, records: Records | None = None) -> list[str] | None:
     """The texts of a source's own validation split, 2,000 at most, drawn at random; None where it has none."""
     address, query = parse_source(source)
     origin = open_source(address, query)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from mtlkit.config.architecture import Kind
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.marks import Label, RawLabel, RowError, marked_labels, repeats, written_marks
-from mtlkit.data.datasets.values import Marks, label_value, mark_of, number_or_none, shown, split_marks
+from mtlkit.data.datasets.values import MultiHotLabels, label_value, mark_of, number_or_none, shown, split_marks
 from mtlkit.data.datasets.written_values import parse_written
-from mtlkit.data.sources.readers import Row
+from mtlkit.data.sources.rows import Row
 from mtlkit.data.sources.spec import Query
 from mtlkit.errors import DataError
 
@@ -74,7 +74,7 @@ class LabelReader:
             self.keys.update(dict.fromkeys(self.options.clean(str(name)) for name in value))
         elif isinstance(value, str) and self.options.sep is not None:
             value = split_marks([part.strip() for part in value.split(self.options.sep) if part.strip()])
-        label = self._cleaned(value if isinstance(value, Marks) else label_value(value, self.columns[0]))
+        label = self._cleaned(value if isinstance(value, MultiHotLabels) else label_value(value, self.columns[0]))
         if self.options.kind == "regression" and label is not None and number_or_none(label) is None:
             raise ValueError(f"{shown(value)}, which is not a finite number, as regression needs")
         return label
@@ -95,7 +95,7 @@ class LabelReader:
     def _cleaned(self, label: RawLabel | None) -> RawLabel | None:
         if not (self.options.strip or self.options.fold) or isinstance(label, float):
             return label
-        if isinstance(label, Marks):
+        if isinstance(label, MultiHotLabels):
             return replace(label, written=tuple(map(self.options.clean, label.written)))
         if isinstance(label, tuple):
             return tuple(dict.fromkeys(self.options.clean(name) for name in label))
@@ -114,11 +114,11 @@ class LabelReader:
         Raises RowError, DataError.
         """
         found = self._written(labels, place)
-        if self.of_names and not any(isinstance(label, Marks) and repeats(label) for label in found):
-            found = [label.classes if isinstance(label, Marks) else label for label in found]
-        if any(isinstance(label, Marks) for label in found):
+        if self.of_names and not any(isinstance(label, MultiHotLabels) and repeats(label) for label in found):
+            found = [label.classes if isinstance(label, MultiHotLabels) else label for label in found]
+        if any(isinstance(label, MultiHotLabels) for label in found):
             return marked_labels(found, self.options.kind, self.options.names, f"column '{self.columns[0]}'", place)
-        plain = [label for label in found if not isinstance(label, Marks)]
+        plain = [label for label in found if not isinstance(label, MultiHotLabels)]
         if len(self.columns) > 1:
             return plain, self.names()
         if self.named:

@@ -11,21 +11,21 @@ import numpy as np
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.held_out import SPLIT_SEED, hold_out
-from mtlkit.data.datasets.labelled_rows import LabelledRows, Reading
+from mtlkit.data.datasets.labelled_rows import LabelledRows, ReadOptions
 from mtlkit.data.datasets.labels import infer_kind
 from mtlkit.data.datasets.marks import Label, RawLabel, RowError, written_marks
 from mtlkit.data.datasets.number_labels import check_classes, number_remarks
 from mtlkit.data.datasets.values import shown
 from mtlkit.data.datasets.written_values import parse_written
 from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
-from mtlkit.data.sources.readers import Tally, good_rows
+from mtlkit.data.sources.rows import SkippedRows, good_rows
 from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.errors import DataError
 from mtlkit.seeding import generator
 
 
 @dataclass(frozen=True)
-class Table:
+class LabelledTable:
     """Texts and their labels, row by row; the place of each (`train.csv:12`) where that is kept; and how they were read."""
 
     texts: list[str]
@@ -36,12 +36,12 @@ class Table:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def select(self, rows: Rows) -> Table:
+    def select(self, rows: Rows) -> LabelledTable:
         places = [self.places[row] for row in rows] if self.places else []
-        return Table([self.texts[row] for row in rows], [self.labels[row] for row in rows], places, self.record)
+        return LabelledTable([self.texts[row] for row in rows], [self.labels[row] for row in rows], places, self.record)
 
 
-def read_split(source: Source, query: Query, split: str, reading: Reading, *, training: bool = False) -> Table:
+def read_split(source: Source, query: Query, split: str, reading: ReadOptions, *, training: bool = False) -> LabelledTable:
     """All rows of one split. Raises DataError when it has none, or a column is not there; of rows for training, also where labels
     are hardly meant as the classes that they would be."""
     texts: list[str] = []
@@ -65,15 +65,15 @@ def read_split(source: Source, query: Query, split: str, reading: Reading, *, tr
         raise DataError(f"{place_of_row(source, query, split, reading, error.row)}: {error.reason}") from None
     record = labelled.record()
     remarks = (*record.remarks, *number_remarks(labels, record.kind, source.name), *unsplit_labels(labels, record, source.name))
-    table = Table(texts, labels, places, replace(record, names=names, remarks=remarks))
+    table = LabelledTable(texts, labels, places, replace(record, names=names, remarks=remarks))
     return table.select(limited(len(table), query.limit)) if query.limit is not None else table
 
 
-def place_of_row(source: Source, query: Query, split: str, reading: Reading, row: int) -> str:
+def place_of_row(source: Source, query: Query, split: str, reading: ReadOptions, row: int) -> str:
     """The place of a good row by its number, from 0. The split is read once more, as errors alone need it."""
     rows = LabelledRows(source, query, split, replace(reading, keep_places=True)).rows()
     try:
-        return str(next(islice(good_rows(rows, "skip", Tally()), row, None))["place"])
+        return str(next(islice(good_rows(rows, "skip", SkippedRows()), row, None))["place"])
     except (DataError, StopIteration):  # what comes from a pipe cannot be read again
         return f"{source.name}: row {row + 1}"
 
@@ -101,13 +101,13 @@ def limited(rows: int, limit: int) -> Rows:
     return np.sort(generator(SPLIT_SEED, "limit").permutation(rows)[:limit])
 
 
-def _opened(address: str, reading: Reading) -> tuple[Source, Query]:
+def _opened(address: str, reading: ReadOptions) -> tuple[Source, Query]:
     """The source at an address with keys, and these."""
     path, query = parse_source(address)
     return open_source(path, query, [reading.recorded] if reading.recorded else []), query
 
 
-def read_train_and_validation(address: str, reading: Reading) -> tuple[Table, Table]:
+def read_train_and_validation(address: str, reading: ReadOptions) -> tuple[LabelledTable, LabelledTable]:
     """The training rows of a source and its validation rows; without a validation split, a stratified tenth of train,
     no text of which is in the rest, too."""
     source, query = _opened(address, reading)
@@ -122,7 +122,7 @@ def read_train_and_validation(address: str, reading: Reading) -> tuple[Table, Ta
     return train.select(np.flatnonzero(~held)), train.select(np.flatnonzero(held))
 
 
-def read_test(address: str, reading: Reading) -> Table | None:
+def read_test(address: str, reading: ReadOptions) -> LabelledTable | None:
     """The test rows of a source; None where it has none, or they are what is trained on."""
     source, query = _opened(address, reading)
     test = find_split(source, "test")
@@ -136,7 +136,7 @@ def holds_out(address: str) -> bool:
     return find_split(source, "validation") in (None, find_split(source, query.split))
 
 
-def read_train_and_test(address: str, split: str, reading: Reading) -> tuple[Table, Table]:
+def read_train_and_test(address: str, split: str, reading: ReadOptions) -> tuple[LabelledTable, LabelledTable]:
     """The training rows of a source, cut by its `limit`, and all rows of the split to score on, which it does not cut.
 
     Raises DataError where one is missing, or both are the same.
@@ -149,7 +149,7 @@ def read_train_and_test(address: str, split: str, reading: Reading) -> tuple[Tab
     return read_split(source, query, train, reading, training=True), read_split(source, replace(query, limit=None), test, reading)
 
 
-def read_for_evaluation(address: str, split: str, reading: Reading, *, named: bool) -> tuple[Table, str]:
+def read_for_evaluation(address: str, split: str, reading: ReadOptions, *, named: bool) -> tuple[LabelledTable, str]:
     """The rows to evaluate on, and what to call them.
 
     A lone file that was `named` for the evaluation is evaluated whole; one that was trained on is not. Where a split is
@@ -165,7 +165,7 @@ def read_for_evaluation(address: str, split: str, reading: Reading, *, named: bo
     return read_split(source, query, found, reading), split
 
 
-def cap_tables(tables: dict[str, Table], cap: int | str | None) -> dict[str, Table]:
+def cap_tables(tables: dict[str, LabelledTable], cap: int | str | None) -> dict[str, LabelledTable]:
     """Training tables with at most `cap` rows each; "shortest" cuts all to the smallest. Rows are drawn at random."""
     if cap is None:
         return tables

@@ -9,18 +9,18 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.label_reader import LabelOptions, LabelReader, label_reader
 from mtlkit.data.sources import Source
 from mtlkit.data.sources.columns import Columns, choose_columns, join_text, with_columns
-from mtlkit.data.sources.readers import BadRow, OnBadRow, Row, Tally, place_of
+from mtlkit.data.sources.rows import BadRow, OnBadRow, Row, SkippedRows, place_of
 from mtlkit.data.sources.spec import Query
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """How rows are read: the encoding of text files (None: UTF-8, or as recorded), what to do with bad rows, where those are
     counted, whether to keep the place of each row, and how the model at hand was trained to read this task (None: it was not)."""
 
     encoding: str | None
     on_bad_row: OnBadRow
-    tally: Tally
+    tally: SkippedRows
     keep_places: bool = False
     recorded: SourceRecord | None = None
 
@@ -28,7 +28,7 @@ class Reading:
 class LabelledRows:
     """The rows of a split with their text and label, and how these are found."""
 
-    def __init__(self, source: Source, query: Query, split: str, reading: Reading) -> None:
+    def __init__(self, source: Source, query: Query, split: str, reading: ReadOptions) -> None:
         self.source, self.query, self.split, self.reading = source, query, split, reading
         self.columns = Columns((), ())
         self.reader = LabelReader((), LabelOptions())

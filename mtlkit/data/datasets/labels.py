@@ -16,7 +16,7 @@ from mtlkit.data.datasets.values import canonical, class_name, number_of, shown
 from mtlkit.errors import DataError, listed
 
 
-class Known:
+class KnownLabels:
     """The labels that a head knows, by any spelling: `True` is `true`, and `1.0` is `1`, where one label alone has it."""
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -104,7 +104,7 @@ def unseen_labels(spec: TaskSpec, labels: Sequence[Label]) -> Counter[str]:
     """Labels that the head has no output for, with how many rows carry them."""
     if spec.kind == "regression":
         return Counter()
-    known = Known(spec.labels)
+    known = KnownLabels(spec.labels)
     return Counter(part for label in labels for part in parts_of(label) if part not in known)
 
 
@@ -118,7 +118,7 @@ def encode_labels(spec: TaskSpec, labels: Sequence[Label]) -> tuple[NDArray[Any]
         return _numbers(spec.name, labels).astype(np.float32), np.arange(len(labels))
     if spec.kind == "classification" and any(isinstance(label, tuple) and len(label) != 1 for label in labels):
         raise DataError(f"task '{spec.name}': some labels are lists, and its head predicts one class; give a label a row")
-    known = Known(spec.labels)
+    known = KnownLabels(spec.labels)
     numbers = [[known.number(part) for part in parts_of(label)] for label in labels]
     kept = np.array([row for row, found in enumerate(numbers) if None not in found], np.int64)
     if spec.kind == "classification":

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mtlkit.config.architecture import Kind
-from mtlkit.data.datasets.values import Marks
+from mtlkit.data.datasets.values import MultiHotLabels
 from mtlkit.errors import DataError, listed
 
 Label = str | float | tuple[str, ...]
-RawLabel = Label | Marks
+RawLabel = Label | MultiHotLabels
 WRITTEN_MARKS = re.compile(r"\s*[01](?:[ ,;|\t]*[01])*\s*")
 
 
@@ -23,12 +23,12 @@ class RowError(DataError):
         self.row, self.reason = row, reason
 
 
-def repeats(marks: Marks) -> bool:
+def repeats(marks: MultiHotLabels) -> bool:
     """Whether a 0 or a 1 is there twice, as in no list of different names."""
     return len(set(marks.marks)) < len(marks)
 
 
-def written_marks(labels: Sequence[RawLabel]) -> list[Marks]:
+def written_marks(labels: Sequence[RawLabel]) -> list[MultiHotLabels]:
     """The marks in texts such as `0 1 0`, `0|1|0` and `010`; none unless all are that, and not numbers."""
     if not all(isinstance(label, str) and WRITTEN_MARKS.fullmatch(label) for label in labels):
         return []
@@ -36,7 +36,7 @@ def written_marks(labels: Sequence[RawLabel]) -> list[Marks]:
     if not any(not text.isdigit() or (len(text) > 1 and text.startswith("0")) for text in texts):
         return []  # 1, 10 and 11 are numbers of classes
     digits = [re.findall("[01]", text) for text in texts]
-    return [Marks(tuple(mark == "1" for mark in marks), tuple(marks)) for marks in digits]
+    return [MultiHotLabels(tuple(mark == "1" for mark in marks), tuple(marks)) for marks in digits]
 
 
 def marked_labels(
@@ -46,15 +46,17 @@ def marked_labels(
 
     Returns the labels of each row, and the names of all marks. Raises RowError, DataError where neither makes sense.
     """
-    marks = [label for label in labels if isinstance(label, Marks)]
+    marks = [label for label in labels if isinstance(label, MultiHotLabels)]
     if len(marks) < len(labels) or len(set(map(len, marks))) > 1:
         if names or any(map(repeats, marks)):
             width = Counter(map(len, marks)).most_common(1)[0][0]
-            row, odd = next((row, one) for row, one in enumerate(labels) if not isinstance(one, Marks) or len(one) != width)
-            held = odd.classes if isinstance(odd, Marks) else odd if isinstance(odd, tuple) else (str(odd),)
+            row, odd = next(
+                (row, one) for row, one in enumerate(labels) if not isinstance(one, MultiHotLabels) or len(one) != width
+            )
+            held = odd.classes if isinstance(odd, MultiHotLabels) else odd if isinstance(odd, tuple) else (str(odd),)
             said = f"holds [{listed(held)}], where other rows hold {width} marks 0 and 1"
             raise RowError(row, place, f"{column} {said}; give this row a mark for each label, or remove it")
-        return [label.classes if isinstance(label, Marks) else label for label in labels], ()
+        return [label.classes if isinstance(label, MultiHotLabels) else label for label in labels], ()
     width = len(marks[0])
     if kind == "classification" and width == 1:
         return [one.classes[0] for one in marks], ()

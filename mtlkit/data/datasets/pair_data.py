@@ -97,20 +97,20 @@ def numbered(encoded: Encoded) -> NDArray[np.int64]:
     return np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64, len(encoded))
 
 
-class Fault(NamedTuple):
+class PairFault(NamedTuple):
     """Why pairs are of no use, and the rest of the sentence for one who trains on them."""
 
     reason: str
     consequence: str
 
 
-def pairs_fault(pairs: PairTexts, columns: Sequence[str]) -> Fault | None:
+def pairs_fault(pairs: PairTexts, columns: Sequence[str]) -> PairFault | None:
     """Why no pair has a negative in any other, if so: nothing can be learned from such pairs, and no accuracy measured."""
     no_negative = ", so no pair has a negative to be told from"
     for column, texts in zip(columns, pairs.pairs, strict=False):
         if (texts == texts[0]).all():
             reason = f"column '{column}' holds the same text in all {len(pairs):,} rows, as the model reads it"
-            return Fault(reason, f"{no_negative}; give texts that differ")
+            return PairFault(reason, f"{no_negative}; give texts that differ")
     if not np.isin(pairs.pairs, pairs.pairs[:, 0]).any(0).all():
         return None  # one that shares no text with the first
     distinct = np.unique(np.sort(pairs.pairs, axis=0), axis=1)
@@ -120,22 +120,22 @@ def pairs_fault(pairs: PairTexts, columns: Sequence[str]) -> Fault | None:
     meet = few and all(np.intersect1d(one, other).size for one in distinct.T for other in distinct.T)
     if any(shared) or meet:
         reason = f"any two of the {len(pairs):,} pairs have a text in common"
-        return Fault(reason, f"{no_negative}; give pairs that share no text")
+        return PairFault(reason, f"{no_negative}; give pairs that share no text")
     return None
 
 
-def scored_pairs_fault(pairs: PairTexts, columns: Sequence[str]) -> Fault | None:
+def scored_pairs_fault(pairs: PairTexts, columns: Sequence[str]) -> PairFault | None:
     """Why scores or cosines cannot differ, if so: there is no order to learn or to measure."""
     first, second, score = columns
     if (pairs.scores == pairs.scores[0]).all():
         reason = f"column '{score}' is {pairs.scores[0]:g} in all {len(pairs):,} rows"
         way = "give scores that differ, or train on pairs that belong together with --objective pairs"
-        return Fault(reason, f", so there is no order to learn; {way}")
+        return PairFault(reason, f", so there is no order to learn; {way}")
     if (pairs.pairs[0] == pairs.pairs[1]).all():
         reason = f"columns '{first}' and '{second}' hold the same text in each of {len(pairs):,} rows"
-        return Fault(reason, ", so every cosine is 1 whatever is learned; give pairs of different texts")
+        return PairFault(reason, ", so every cosine is 1 whatever is learned; give pairs of different texts")
     if np.unique(np.sort(pairs.pairs, axis=0), axis=1).shape[1] == 1:
-        return Fault(f"all {len(pairs):,} rows hold the same pair of texts", "; give pairs that differ")
+        return PairFault(f"all {len(pairs):,} rows hold the same pair of texts", "; give pairs that differ")
     return None
 
 

@@ -12,13 +12,13 @@ from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.held_out import SPLIT_SEED
 from mtlkit.data.datasets.holding_out import held_out_groups
 from mtlkit.data.datasets.labelled import limited
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.values import label_value, shown
 from mtlkit.data.quality.near_duplicates import PairNumbers, TextNumbers
 from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
 from mtlkit.data.sources.columns import join_text, with_columns
 from mtlkit.data.sources.pair_columns import pair_columns, score_column
-from mtlkit.data.sources.readers import BadRow, Row, good_rows, place_of
+from mtlkit.data.sources.rows import BadRow, Row, good_rows, place_of
 from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.errors import DataError
 from mtlkit.seeding import generator
@@ -55,7 +55,7 @@ class PairTable:
         return [*self.firsts, *self.seconds, *map(str, self.scores)]
 
 
-def read_pairs(source: Source, query: Query, split: str, reading: Reading, scored: bool) -> PairTable:
+def read_pairs(source: Source, query: Query, split: str, reading: ReadOptions, scored: bool) -> PairTable:
     """All pairs of one split. Raises DataError when there are none, or a column is not there."""
     pairs = PairRows(source, query, split, reading, scored)
     rows = list(good_rows(pairs.rows(), reading.on_bad_row, reading.tally))
@@ -71,7 +71,7 @@ def read_pairs(source: Source, query: Query, split: str, reading: Reading, score
 class PairRows:
     """The rows of a split with the two texts of a pair, and how these are found."""
 
-    def __init__(self, source: Source, query: Query, split: str, reading: Reading, scored: bool) -> None:
+    def __init__(self, source: Source, query: Query, split: str, reading: ReadOptions, scored: bool) -> None:
         self.source, self.query, self.split, self.reading, self.scored = source, query, split, reading, scored
         self.record = SourceRecord(source.name)
 
@@ -127,7 +127,7 @@ def _number(value: object) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def read_train_and_validation_pairs(address: str, reading: Reading, scored: bool) -> tuple[PairTable, PairTable]:
+def read_train_and_validation_pairs(address: str, reading: ReadOptions, scored: bool) -> tuple[PairTable, PairTable]:
     """The training pairs of a source and its validation pairs, 2,000 at most; without a validation split, a tenth of train, of
     which no pair is in the rest, too.
 
@@ -158,7 +158,7 @@ def _equal_pairs(table: PairTable) -> Rows:
     return PairNumbers().of(numbers.of(table.firsts), numbers.of(table.seconds))
 
 
-def read_test_pairs(address: str, reading: Reading, scored: bool) -> PairTable | None:
+def read_test_pairs(address: str, reading: ReadOptions, scored: bool) -> PairTable | None:
     """The test pairs of a source; None where it has none, or they are what is trained on. Raises DataError."""
     path, query = parse_source(address)
     source = open_source(path, query)
@@ -166,7 +166,7 @@ def read_test_pairs(address: str, reading: Reading, scored: bool) -> PairTable |
     return None if test is None or test == find_split(source, query.split) else read_pairs(source, query, test, reading, scored)
 
 
-def read_scored_pairs(address: str, split: str, reading: Reading) -> tuple[PairTable, str]:
+def read_scored_pairs(address: str, split: str, reading: ReadOptions) -> tuple[PairTable, str]:
     """The pairs to evaluate on, and what to call them; a lone file is taken whole. Raises DataError."""
     path, query = parse_source(address)
     source = open_source(path, query)

@@ -14,7 +14,7 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.datasets.label_reader import joining_key
-from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.labels import encode_labels, unseen_labels
 from mtlkit.data.datasets.values import quoted
 from mtlkit.data.encoded import Encoded
@@ -60,7 +60,7 @@ class TaskData:
         return self.spec.name
 
 
-def prepare(spec: TaskSpec, table: Table, encoder: TextEncoder) -> LabelledTexts:
+def prepare(spec: TaskSpec, table: LabelledTable, encoder: TextEncoder) -> LabelledTexts:
     """A table as tokens and label arrays. Raises DataError when no row has a label that the head knows."""
     labels, kept = encode_labels(spec, table.labels)
     unseen = unseen_labels(spec, table.labels)
@@ -72,7 +72,7 @@ def prepare(spec: TaskSpec, table: Table, encoder: TextEncoder) -> LabelledTexts
 
 
 def prepare_task(
-    spec: TaskSpec, source: str, train: Table, validation: Table, encoder: TextEncoder, *, watched: bool = False
+    spec: TaskSpec, source: str, train: LabelledTable, validation: LabelledTable, encoder: TextEncoder, *, watched: bool = False
 ) -> TaskData:
     """Training and validation rows of a task, with the fingerprints that its run records; `watched` is said there, too."""
     data: dict[str, Any] = {

@@ -20,7 +20,7 @@ SHOWN = 40  # letters of a value in an error
 
 
 @dataclass(frozen=True)
-class Marks:
+class MultiHotLabels:
     """A list of 0 and 1: which of a task's labels a row has, by their places; and how it is `written` where it is text."""
 
     marks: tuple[bool, ...]
@@ -50,7 +50,7 @@ def text_value(value: Any, column: str = "COLUMN") -> str | None:
     raise ValueError(f"{_kind(value)} where a text belongs; {_way(value, 'text', column)}")
 
 
-def label_value(value: Any, column: str = "COLUMN") -> str | float | tuple[str, ...] | Marks | None:
+def label_value(value: Any, column: str = "COLUMN") -> str | float | tuple[str, ...] | MultiHotLabels | None:
     """The label that a value of a column is: a class name, a number, several names, or marks; None where it is missing.
 
     A list with a missing part is missing. Raises ValueError saying what the value is instead.
@@ -71,7 +71,7 @@ def label_value(value: Any, column: str = "COLUMN") -> str | float | tuple[str, 
         return _marked(value, column)
     if isinstance(value, frozenset):
         names = _several(list(value), column)
-        return tuple(sorted(names.classes if isinstance(names, Marks) else names)) if names is not None else None
+        return tuple(sorted(names.classes if isinstance(names, MultiHotLabels) else names)) if names is not None else None
     if isinstance(items := _items(value), list):
         return _several(items, column)
     raise ValueError(f"{_kind(value)} where a label belongs; {_way(value, 'label', column)}")
@@ -118,10 +118,10 @@ def number_or_none(label: object) -> float | None:
     return number if isfinite(number) else None
 
 
-def split_marks(parts: list[str]) -> Marks | list[str]:
+def split_marks(parts: list[str]) -> MultiHotLabels | list[str]:
     """The parts of a text as marks, where each is a 0 or 1; else as they are."""
     marks = [mark for part in parts if (mark := mark_of(part)) is not None]
-    return Marks(tuple(marks), tuple(parts)) if parts and len(marks) == len(parts) else parts
+    return MultiHotLabels(tuple(marks), tuple(parts)) if parts and len(marks) == len(parts) else parts
 
 
 def shown(value: Any) -> str:
@@ -152,10 +152,10 @@ def _items(value: Any) -> list[Any] | None:
     return value.tolist() if type(value).__name__ == "ndarray" else None
 
 
-def _several(items: list[Any], column: str) -> tuple[str, ...] | Marks | None:
+def _several(items: list[Any], column: str) -> tuple[str, ...] | MultiHotLabels | None:
     if items and all(not isinstance(item, str) and mark_of(item) is not None for item in items):
-        return Marks(tuple(bool(item) for item in items))
-    if all(isinstance(item, str) for item in items) and isinstance(marks := split_marks(items), Marks):
+        return MultiHotLabels(tuple(bool(item) for item in items))
+    if all(isinstance(item, str) for item in items) and isinstance(marks := split_marks(items), MultiHotLabels):
         return marks
     names = []
     for item in items:

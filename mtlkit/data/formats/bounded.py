@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import IO, Any
 
 
-class Bounded:
+class BoundedFile:
     """An open binary file for pyarrow, which asks for as many bytes as a damaged file claims: Python would allocate them all."""
 
     def __init__(self, content: IO[bytes], size: int) -> None:

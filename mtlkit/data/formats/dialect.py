@@ -11,7 +11,7 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.files import DataFile
 from mtlkit.data.formats.one_column import several_in_one
 from mtlkit.data.formats.records import next_record, records
-from mtlkit.data.formats.text import Lines
+from mtlkit.data.formats.text import NumberedLines
 from mtlkit.data.sources.columns import LABEL_NAMES, TEXT_NAMES
 from mtlkit.data.sources.pair_columns import PAIR_NAMES
 from mtlkit.data.sources.parquet import repeated_names
@@ -37,7 +37,7 @@ class Dialect:
 
 
 @dataclass(frozen=True)
-class Layout:
+class TableLayout:
     """What was found. `columns` are the names of the fields `kept`, out of `width`; the others have no name.
     `warnings` say what looks as if it were meant otherwise."""
 
@@ -56,7 +56,7 @@ class Layout:
         return left_out + [f"{file}: {warning}" for warning in self.warnings]
 
 
-def find_layout(lines: Lines, file: DataFile, dialect: Dialect, default: str) -> Layout | None:
+def find_layout(lines: NumberedLines, file: DataFile, dialect: Dialect, default: str) -> TableLayout | None:
     """Looks at the first lines, and takes those that are no rows; None for a file without any. Raises DataError where a file
     can be read in two ways, with what to specify."""
     sample = lines.peek(SAMPLE_LINES, SAMPLE_CHARACTERS)
@@ -68,7 +68,7 @@ def find_layout(lines: Lines, file: DataFile, dialect: Dialect, default: str) ->
     quoting = dialect.quoting if dialect.quoting is not None else default != "\t"
     found = declared[1] if declared else default
     delimiter = dialect.delimiter or (found if declared else _find_delimiter(sample, file, default, quoting, cut))
-    record = next_record(lines if dialect.header is not False else Lines([sample]), delimiter, quoting)
+    record = next_record(lines if dialect.header is not False else NumberedLines([sample]), delimiter, quoting)
     if record is None:
         return None
     number, first = record
@@ -79,7 +79,7 @@ def find_layout(lines: Lines, file: DataFile, dialect: Dialect, default: str) ->
         warnings += tuple(several_in_one(sample))
     if dialect.header is False:
         names = tuple(str(place + 1) for place in range(len(first)))
-        return Layout(delimiter, quoting, False, names, tuple(range(len(first))), len(first), warnings)
+        return TableLayout(delimiter, quoting, False, names, tuple(range(len(first))), len(first), warnings)
     if len(first) == 1 and dialect.header is None:
         _check_title(first[0], sample, f"{file}:{number}", dialect, quoting)
     _check_header(first, _rows(sample, delimiter, quoting), f"{file}:{number}", dialect, quoting)
@@ -89,7 +89,7 @@ def find_layout(lines: Lines, file: DataFile, dialect: Dialect, default: str) ->
     names = tuple(first[place] for place in kept)
     if repeated := repeated_names(names):
         raise DataError(f"{file}:{number}: column {listed(repeated)} appears twice in the header")
-    return Layout(delimiter, quoting, True, names, kept, len(first), warnings)
+    return TableLayout(delimiter, quoting, True, names, kept, len(first), warnings)
 
 
 def is_cut(sample: list[str | None]) -> bool:
@@ -99,7 +99,7 @@ def is_cut(sample: list[str | None]) -> bool:
 
 def _rows(sample: list[str | None], delimiter: str, quoting: bool) -> Iterator[list[str]]:
     """The good rows after the first; as a stream, since often one is enough to look at."""
-    good = (fields for _, fields in records(Lines([sample]), delimiter, quoting) if isinstance(fields, list))
+    good = (fields for _, fields in records(NumberedLines([sample]), delimiter, quoting) if isinstance(fields, list))
     return islice(good, 1, None)
 
 
@@ -129,7 +129,7 @@ def _find_delimiter(sample: list[str | None], file: DataFile, default: str, quot
 
 def fits(sample: list[str | None], delimiter: str, quoting: bool, cut: bool) -> bool:
     """Whether all records have as many fields as the first; a quote left open where the sample ends counts for nothing."""
-    found = [fields for _, fields in records(Lines([sample]), delimiter, quoting)]
+    found = [fields for _, fields in records(NumberedLines([sample]), delimiter, quoting)]
     if cut:
         found = [fields for fields in found if isinstance(fields, list)]
     return all(isinstance(fields, list) and len(fields) in (len(found[0]), len(found[0]) + (not fields[-1])) for fields in found)
@@ -151,7 +151,7 @@ def _check_title(title: str, sample: list[str | None], place: str, dialect: Dial
     below = [line for line in sample if line != ""][1:]
     for delimiter in [dialect.delimiter] if dialect.delimiter else DELIMITERS:
         if len(below) > 1 and delimiter in (below[0] or "") and fits(below, delimiter, quoting, is_cut(sample)):
-            _, fields = next(records(Lines([below[:1]]), delimiter, quoting))
+            _, fields = next(records(NumberedLines([below[:1]]), delimiter, quoting))
             if isinstance(fields, list) and len(fields) > 1:
                 found = f"the first line, '{title[:60]}', has one field, and those below have {len(fields)}"
                 way = "remove lines before the header, or specify header=yes if it is the header"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mtlkit.data.formats.files import DataFile
 from mtlkit.data.formats.records import TOO_LONG
-from mtlkit.data.formats.text import Lines, open_lines
+from mtlkit.data.formats.text import NumberedLines, open_lines
 from mtlkit.data.sources.rows import BadRow, Row, placed
 
 LABEL = "__label__"  # how a label begins in the files of fastText
@@ -34,7 +34,7 @@ def is_fasttext(sample: list[str | None]) -> bool:
     return (next((line for line in sample if line), None) or "").startswith(LABEL)
 
 
-def _labelled(lines: Lines, file: DataFile, several: bool) -> Iterator[Row | BadRow]:
+def _labelled(lines: NumberedLines, file: DataFile, several: bool) -> Iterator[Row | BadRow]:
     for number, line in lines.numbered():
         if line is None:
             yield BadRow(f"{file}:{number}: {TOO_LONG}")

@@ -14,13 +14,13 @@ from mtlkit.data.formats.dialect import (
     SEPARATOR_LINE,
     USUAL_NAMES,
     Dialect,
-    Layout,
+    TableLayout,
     find_layout,
     fits,
     is_cut,
 )
 from mtlkit.data.formats.files import DataFile, open_bytes, split_suffix
-from mtlkit.data.formats.text import Lines
+from mtlkit.data.formats.text import NumberedLines
 from mtlkit.errors import DataError
 
 PIECE = 1 << 20  # bytes read at a time
@@ -87,7 +87,7 @@ def _holds_utf8(file: DataFile, encoding: str) -> bool:
         return False
 
 
-def layout_of(lines: Lines, file: DataFile, dialect: Dialect, default: str) -> Layout | None:
+def layout_of(lines: NumberedLines, file: DataFile, dialect: Dialect, default: str) -> TableLayout | None:
     """How a file is written: as the data of the model, where its columns are found so, else as looking at it tells, which the
     warnings of the layout then say. Raises DataError."""
     records = [record for record in dialect.recorded if record.delimiter is not None]
@@ -96,9 +96,9 @@ def layout_of(lines: Lines, file: DataFile, dialect: Dialect, default: str) -> L
     sample = lines.peek(SAMPLE_LINES, SAMPLE_CHARACTERS)
     names = {name for record in records for name in _columns(record)}
     fault: DataError | None = None
-    found: Layout | None = None
+    found: TableLayout | None = None
     try:
-        found = find_layout(Lines([sample]), file, dialect, default)
+        found = find_layout(NumberedLines([sample]), file, dialect, default)
     except DataError as error:
         fault = error
     if fault is None and found is None:
@@ -135,20 +135,20 @@ def _as_recorded(dialect: Dialect, record: SourceRecord) -> Dialect:
     )
 
 
-def _try(sample: Sample, file: DataFile, dialect: Dialect, default: str) -> Layout | None:
+def _try(sample: Sample, file: DataFile, dialect: Dialect, default: str) -> TableLayout | None:
     try:
-        return find_layout(Lines([sample]), file, dialect, default)
+        return find_layout(NumberedLines([sample]), file, dialect, default)
     except DataError:
         return None
 
 
-def _rank(layout: Layout, sample: Sample, names: set[str]) -> Rank:
+def _rank(layout: TableLayout, sample: Sample, names: set[str]) -> Rank:
     """How many of the columns there are, and whether all rows fit."""
     rows = sample[1:] if sample and sample[0] and SEPARATOR_LINE.fullmatch(sample[0]) else sample
     return len(names.intersection(layout.columns)), fits(rows, layout.delimiter, layout.quoting, is_cut(sample))
 
 
-def _check_first_row(found: Layout | None, asked: Dialect, said: Dialect, file: DataFile) -> None:
+def _check_first_row(found: TableLayout | None, asked: Dialect, said: Dialect, file: DataFile) -> None:
     """Raises DataError where the first row would be read as data, as the model's data had no header, and looks like one."""
     if asked.header is not False or said.header is False or found is None or not found.header:
         return
@@ -159,7 +159,7 @@ def _check_first_row(found: Layout | None, asked: Dialect, said: Dialect, file: 
         )
 
 
-def _differences(layout: Layout, record: SourceRecord, said: Dialect) -> Iterator[str]:
+def _differences(layout: TableLayout, record: SourceRecord, said: Dialect) -> Iterator[str]:
     """What of a layout is not as it was recorded, nor said by the user."""
     if layout.delimiter != record.delimiter and said.delimiter is None:
         was = DELIMITERS.get(record.delimiter or "", repr(record.delimiter))

@@ -13,7 +13,7 @@ from itertools import chain, islice, repeat
 from operator import add
 from typing import Any
 
-from mtlkit.data.formats.text import LONGEST, Lines
+from mtlkit.data.formats.text import LONGEST, NumberedLines
 
 NO_QUOTES = "if '\"' is an ordinary character here, specify quoting=no"
 UNCLOSED = f"a quote opened here is never closed; {NO_QUOTES}"
@@ -24,7 +24,7 @@ END = "\n"  # of a file; no line is that
 Record = tuple[int, list[str] | str]
 
 
-def records(lines: Lines, delimiter: str, quoting: bool) -> Iterator[Record]:
+def records(lines: NumberedLines, delimiter: str, quoting: bool) -> Iterator[Record]:
     """The line on which each record begins, with its fields, or with the reason why it is none. Blank lines are passed over.
 
     After a bad quote reading goes on at the next line, so that one quote costs one line.
@@ -32,7 +32,7 @@ def records(lines: Lines, delimiter: str, quoting: bool) -> Iterator[Record]:
     return chain.from_iterable(_lots(lines, delimiter, quoting))
 
 
-def _lots(lines: Lines, delimiter: str, quoting: bool) -> Iterator[Iterator[Record]]:
+def _lots(lines: NumberedLines, delimiter: str, quoting: bool) -> Iterator[Iterator[Record]]:
     while lot := lines.take():
         if quoting and any('"' in line for line in lot if line):
             yield _quoted_records(lot, lines, delimiter)
@@ -41,7 +41,7 @@ def _lots(lines: Lines, delimiter: str, quoting: bool) -> Iterator[Iterator[Reco
             yield ((number, TOO_LONG if line is None else line.split(delimiter)) for number, line in numbered if line != "")
 
 
-def next_record(lines: Lines, delimiter: str, quoting: bool) -> Record | None:
+def next_record(lines: NumberedLines, delimiter: str, quoting: bool) -> Record | None:
     """The next of these records; None at the end."""
     while (line := next(lines, END)) != END:
         if line is None:
@@ -51,7 +51,7 @@ def next_record(lines: Lines, delimiter: str, quoting: bool) -> Record | None:
     return None
 
 
-def _quoted_records(lot: list[Any], lines: Lines, delimiter: str) -> Iterator[Record]:
+def _quoted_records(lot: list[Any], lines: NumberedLines, delimiter: str) -> Iterator[Record]:
     """The records that begin in a lot of lines, which were given last."""
     last = lines.number
     number = first = last - len(lot) + 1
@@ -94,7 +94,7 @@ def _simple_fields(line: str, delimiter: str) -> list[str] | None:
     return None
 
 
-def _fields(line: str, lines: Lines, delimiter: str) -> list[str] | str:
+def _fields(line: str, lines: NumberedLines, delimiter: str) -> list[str] | str:
     """The fields of a record that holds quotes, which may go on over several lines; on an error only the first is taken."""
     taken: list[str | None] = []
     fields: list[str] = []
@@ -140,6 +140,6 @@ def _unexpected(delimiter: str, field: int) -> str:
     return f"{named} expected after the closing '\"' of field {field}; {NO_QUOTES}"
 
 
-def _give_up(lines: Lines, taken: list[str | None], reason: str) -> str:
+def _give_up(lines: NumberedLines, taken: list[str | None], reason: str) -> str:
     lines.put_back(taken)
     return reason

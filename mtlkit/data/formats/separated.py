@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mtlkit.data.formats.dialect import Dialect, Layout
+from mtlkit.data.formats.dialect import Dialect, TableLayout
 from mtlkit.data.formats.files import DataFile
 from mtlkit.data.formats.recorded import layout_of
 from mtlkit.data.formats.records import records
@@ -32,6 +32,6 @@ def read_separated(file: DataFile, encoding: str, dialect: Dialect, delimiter: s
                 yield BadRow(f"{file}:{number}: {_wrong_width(len(fields), layout)}")
 
 
-def _wrong_width(fields: int, layout: Layout) -> str:
+def _wrong_width(fields: int, layout: TableLayout) -> str:
     found = f"{fields} {'field' if fields == 1 else 'fields'}"
     return f"{found} where the {'header' if layout.header else 'first row'} has {layout.width}"

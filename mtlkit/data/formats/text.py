@@ -18,10 +18,10 @@ LONGEST = 1 << 26  # characters of a row: more than any text has, and little eno
 
 
 @contextmanager
-def open_lines(file: DataFile, encoding: str) -> Iterator[Lines]:
+def open_lines(file: DataFile, encoding: str) -> Iterator[NumberedLines]:
     """The lines of a text file. Raises DataError where the file or the encoding is not readable."""
     with open_text(file, encoding) as text:
-        yield Lines(split_lines(text))
+        yield NumberedLines(split_lines(text))
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def split_lines(text: IO[str]) -> Iterator[list[str | None]]:
         yield ["".join(pieces)]
 
 
-class Lines:
+class NumberedLines:
     """Lines with their numbers, from 1, out of lots of them. Those that were read ahead can be put back."""
 
     def __init__(self, lots: Iterable[list[str | None]]) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mtlkit.data.datasets.label_reader import alike
-from mtlkit.data.datasets.labels import Known, parts_of
+from mtlkit.data.datasets.labels import KnownLabels, parts_of
 from mtlkit.data.datasets.marks import Label
-from mtlkit.data.quality.findings import Finding, Split, label_name
+from mtlkit.data.quality.findings import CheckedSplit, Finding, label_name
 
 SKEWED = 10  # times the rows of the smallest class
 SORTED = 10  # times fewer runs of one label than the same rows make in random order
@@ -22,20 +22,20 @@ def count_classes(labels: Sequence[Label]) -> Counter[str]:
     return Counter(dict(sorted(counts.items(), key=lambda one: (-one[1], one[0]))))
 
 
-def blank_texts(split: Split) -> Iterator[Finding]:
+def blank_texts(split: CheckedSplit) -> Iterator[Finding]:
     rows = np.flatnonzero(split.numbers < 0)
     if len(rows):
         yield split.finding("blank", rows, spoils=True)
 
 
-def one_class(train: Split) -> Iterator[Finding]:
+def one_class(train: CheckedSplit) -> Iterator[Finding]:
     """All rows of one class, or of none; for labels that are classes."""
     classes = count_classes(train.table.labels)
     if len(classes) < 2 and all(label == () or not isinstance(label, tuple) for label in train.table.labels):
         yield train.finding("one class", np.arange(len(train)), spoils=True, labels=tuple(classes))
 
 
-def alike_labels(splits: Sequence[Split]) -> Iterator[Finding]:
+def alike_labels(splits: Sequence[CheckedSplit]) -> Iterator[Finding]:
     """Labels of any split that differ only in case, blanks or Unicode form; `labels` has the groups one after another, the most
     frequent spelling of each first."""
     counts: Counter[str] = Counter()
@@ -50,7 +50,7 @@ def alike_labels(splits: Sequence[Split]) -> Iterator[Finding]:
         yield train.finding("alike", np.array(rows, np.int64), spoils=True, labels=labels)
 
 
-def uneven_classes(train: Split) -> Iterator[Finding]:
+def uneven_classes(train: CheckedSplit) -> Iterator[Finding]:
     """Classes of one row, and one that has many times the rows of another."""
     classes = count_classes(train.table.labels)
     single = tuple(label for label, rows in classes.items() if rows == 1)
@@ -65,7 +65,7 @@ def uneven_classes(train: Split) -> Iterator[Finding]:
         yield Finding("skew", train.task, train.name, classes[largest], len(train), labels=labels, figure=times)
 
 
-def sorted_labels(train: Split) -> Iterator[Finding]:
+def sorted_labels(train: CheckedSplit) -> Iterator[Finding]:
     """Rows that stand class after class, so that the first rows of the file are no sample of it."""
     seen: dict[str, int] = {}  # numbers stand for names, of which one may be a page long
     names = [label_name(label) for label in train.table.labels]
@@ -77,9 +77,9 @@ def sorted_labels(train: Split) -> Iterator[Finding]:
         yield Finding("sorted", train.task, train.name, len(train), len(train), figure=runs)
 
 
-def unseen_classes(train: Split, other: Split) -> Iterator[Finding]:
+def unseen_classes(train: CheckedSplit, other: CheckedSplit) -> Iterator[Finding]:
     """Rows of a split with a label that no training row has."""
-    known = Known(list(count_classes(train.table.labels)))
+    known = KnownLabels(list(count_classes(train.table.labels)))
     unseen = count_classes(other.table.labels)
     labels = tuple(label for label in unseen if label not in known)
     if labels:

@@ -11,7 +11,7 @@ import numpy as np
 from mtlkit.config.architecture import Kind
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.labels import parts_of
 from mtlkit.data.datasets.marks import Label
 from mtlkit.data.quality.near_duplicates import TextNumbers
@@ -79,7 +79,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Lengths:
+class LengthSummary:
     """Of the texts of a split in tokens, BOS and EOS included: median, 95th percentile, longest (MOST_TOKENS at most), how many
     texts are cut, and how many there are (two a row of pairs)."""
 
@@ -91,7 +91,7 @@ class Lengths:
 
 
 @dataclass(frozen=True)
-class Scores:
+class ScoreSummary:
     """Of the scores of a split: lowest, median and highest, and how many different ones there are."""
 
     lowest: float
@@ -109,8 +109,8 @@ class SplitSummary:
     rows: int
     held_out: bool
     classes: dict[str, int]
-    lengths: Lengths
-    scores: Scores | None = None
+    lengths: LengthSummary
+    scores: ScoreSummary | None = None
 
 
 @dataclass(frozen=True)
@@ -132,14 +132,14 @@ class TaskSummary:
 
 
 @dataclass(frozen=True)
-class Split:
+class CheckedSplit:
     """The rows of a split of a task, and the number of each one's text: equal texts have the same one, a blank one has -1.
     `judged` if results are of this split: test, or validation where there is no test. Of pairs, the table holds first texts and
     scores, `partners` are the second texts, and equal pairs have the same number."""
 
     task: str
     name: str
-    table: Table
+    table: LabelledTable
     numbers: Rows
     judged: bool = False
     partners: Sequence[str] = field(default=(), repr=False)
@@ -158,7 +158,7 @@ class Split:
         values = {"rows": len(rows), "of": len(self), "examples": examples, "noun": self.noun, **more}
         return Finding(problem, self.task, self.name, **values)
 
-    def example(self, row: int, other: Split | None = None, there: int = 0, resemblance: float | None = None) -> Example:
+    def example(self, row: int, other: CheckedSplit | None = None, there: int = 0, resemblance: float | None = None) -> Example:
         """A row, or a row and one of another split."""
         pairs = [(self, row)] if other is None else [(self, row), (other, there)]
         places = tuple(split.table.places[place] for split, place in pairs if split.table.places)
@@ -173,11 +173,11 @@ class Split:
         return self.table.texts[row], self.partners[row] if self.partners else ""
 
 
-def split_of(task: str, name: str, table: Table, numbers: TextNumbers, *, judged: bool = False) -> Split:
+def split_of(task: str, name: str, table: LabelledTable, numbers: TextNumbers, *, judged: bool = False) -> CheckedSplit:
     """A table with the numbers of its texts."""
     found = numbers.of(table.texts)
     blank = np.fromiter((not text or text.isspace() for text in table.texts), bool, len(table))
-    return Split(task, name, table, np.where(blank, -1, found), judged)
+    return CheckedSplit(task, name, table, np.where(blank, -1, found), judged)
 
 
 def label_name(label: Label) -> str:

@@ -11,11 +11,11 @@ from mtlkit.config.architecture import Kind, TaskSpec
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.labels import encode_labels, parts_of
 from mtlkit.data.datasets.marks import Label
-from mtlkit.data.quality.findings import EXAMPLES, Finding, Problem, Split
+from mtlkit.data.quality.findings import EXAMPLES, CheckedSplit, Finding, Problem
 from mtlkit.data.quality.near_duplicates import NearPair, near_pairs
 
 
-def repeated_texts(split: Split) -> Iterator[Finding]:
+def repeated_texts(split: CheckedSplit) -> Iterator[Finding]:
     """Rows whose text an earlier row of the split has."""
     _, first = np.unique(split.numbers, return_index=True)
     rows = np.setdiff1d(np.flatnonzero(split.numbers >= 0), first)
@@ -25,7 +25,7 @@ def repeated_texts(split: Split) -> Iterator[Finding]:
         yield split.finding("repeated", rows, examples=examples)
 
 
-def two_labels(splits: Sequence[Split], kind: Kind) -> Iterator[Finding]:
+def two_labels(splits: Sequence[CheckedSplit], kind: Kind) -> Iterator[Finding]:
     """Texts with different labels within a split, then texts whose label in another split is not that of training; where labels
     are numbers, those further apart than a standard deviation in training."""
     train = splits[0]
@@ -44,7 +44,7 @@ def two_labels(splits: Sequence[Split], kind: Kind) -> Iterator[Finding]:
             yield _contradiction(other, train, [(second - len(train), first) for second, first in rows])
 
 
-def _values(splits: Sequence[Split], kind: Kind) -> tuple[list[NDArray[np.float64]], float]:
+def _values(splits: Sequence[CheckedSplit], kind: Kind) -> tuple[list[NDArray[np.float64]], float]:
     """Labels as numbers, and how far apart those of a text may be."""
     if kind == "regression":
         spec = TaskSpec(splits[0].task, kind, ())
@@ -69,27 +69,27 @@ def _contradictions(numbers: Rows, values: NDArray[np.float64], tolerance: float
     return sorted(pairs)
 
 
-def _contradiction(split: Split, other: Split, pairs: Sequence[tuple[int, int]]) -> Finding:
+def _contradiction(split: CheckedSplit, other: CheckedSplit, pairs: Sequence[tuple[int, int]]) -> Finding:
     examples = tuple(split.example(row, other, there) for row, there in pairs[:EXAMPLES])
     rows = np.array([row for row, _ in pairs])
     return split.finding("two labels", rows, spoils=True, against=other.name, examples=examples)
 
 
-def overlap(train: Split, other: Split) -> Iterator[Finding]:
+def overlap(train: CheckedSplit, other: CheckedSplit) -> Iterator[Finding]:
     """Rows of a split whose text is also in the training rows of its task."""
     rows = np.flatnonzero(np.isin(other.numbers, train.numbers) & (other.numbers >= 0))
     if len(rows):
         yield _shared(train, other, rows, "overlap")
 
 
-def shared_texts(train: Split, other: Split, own: Split) -> Iterator[Finding]:
+def shared_texts(train: CheckedSplit, other: CheckedSplit, own: CheckedSplit) -> Iterator[Finding]:
     """Rows of a split whose text another task is trained on; without those that its own task is trained on."""
     rows = np.flatnonzero(np.isin(other.numbers, train.numbers) & ~np.isin(other.numbers, own.numbers) & (other.numbers >= 0))
     if len(rows):
         yield _shared(train, other, rows, "shared")
 
 
-def _shared(train: Split, other: Split, rows: Rows, problem: Problem) -> Finding:
+def _shared(train: CheckedSplit, other: CheckedSplit, rows: Rows, problem: Problem) -> Finding:
     there = first_row(train.numbers)
     examples = tuple(other.example(row, train, there(other.numbers[row])) for row in rows[:EXAMPLES].tolist())
     another = train.task if problem == "shared" else ""
@@ -97,19 +97,19 @@ def _shared(train: Split, other: Split, rows: Rows, problem: Problem) -> Finding
     return other.finding(problem, rows, spoils=spoils, against=train.name, another=another, examples=examples)
 
 
-def near_texts(train: Split, other: Split, texts: Sequence[str]) -> Iterator[Finding]:
+def near_texts(train: CheckedSplit, other: CheckedSplit, texts: Sequence[str]) -> Iterator[Finding]:
     """Rows of a split whose text is near to one of train, and not the same as any; `texts` are those of all numbers."""
     yield from near_finding(train, other, near_partners(train, other, texts))
 
 
-def near_partners(train: Split, other: Split, texts: Sequence[str]) -> dict[int, NearPair]:
+def near_partners(train: CheckedSplit, other: CheckedSplit, texts: Sequence[str]) -> dict[int, NearPair]:
     """By its number, each text of a split that is not in train but near to a text of it, with one that it is near to."""
     known = np.unique(train.numbers[train.numbers >= 0])
     among = np.setdiff1d(other.numbers[other.numbers >= 0], known)
     return {pair.text: pair for pair in near_pairs(texts, among, known)}
 
 
-def near_finding(train: Split, other: Split, near: Mapping[int, NearPair]) -> Iterator[Finding]:
+def near_finding(train: CheckedSplit, other: CheckedSplit, near: Mapping[int, NearPair]) -> Iterator[Finding]:
     """Rows of a split whose text is one of these."""
     rows = np.flatnonzero(np.isin(other.numbers, list(near)))
     if not len(rows):

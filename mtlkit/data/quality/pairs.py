@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.marks import Label
 from mtlkit.data.datasets.pair_data import PairTexts, pairs_fault, scored_pairs_fault
 from mtlkit.data.datasets.pairs import PairTable
-from mtlkit.data.quality.findings import EXAMPLES, Finding, Scores, Split
+from mtlkit.data.quality.findings import EXAMPLES, CheckedSplit, Finding, ScoreSummary
 from mtlkit.data.quality.leaks import first_row, near_finding, near_partners, overlap, repeated_texts, two_labels
 from mtlkit.data.quality.near_duplicates import PairNumbers, TextNumbers
 
@@ -21,11 +21,11 @@ MUCH_OUTSIDE = 0.1  # of the range of scores in train
 
 
 @dataclass(frozen=True)
-class PairSplit:
+class CheckedPairSplit:
     """A split of N pairs, seen as N pairs and as 2N texts, all first ones and then all second ones."""
 
-    pairs: Split
-    texts: Split
+    pairs: CheckedSplit
+    texts: CheckedSplit
     columns: tuple[str, ...]
 
     @property
@@ -43,25 +43,27 @@ class PairSplit:
 
 def pair_split(
     task: str, name: str, table: PairTable, numbers: tuple[TextNumbers, PairNumbers], *, judged: bool = False
-) -> PairSplit:
+) -> CheckedPairSplit:
     """A table with the numbers of its texts and pairs. A text of a pair may well be in training; results are of pairs."""
     texts = [*table.firsts, *table.seconds]
     of_texts = numbers[0].of(texts)
     of_pairs = numbers[1].of(*of_texts.reshape(2, -1))
     labels: list[Label] = [*table.scores] or [""] * len(table)
-    pairs = Split(task, name, Table(table.firsts, labels, table.places, table.record), of_pairs, judged, table.seconds)
-    both = Split(task, name, Table(texts, [""] * len(texts), table.places * 2, table.record), of_texts)
-    return PairSplit(pairs, both, table.columns)
+    pairs = CheckedSplit(
+        task, name, LabelledTable(table.firsts, labels, table.places, table.record), of_pairs, judged, table.seconds
+    )
+    both = CheckedSplit(task, name, LabelledTable(texts, [""] * len(texts), table.places * 2, table.record), of_texts)
+    return CheckedPairSplit(pairs, both, table.columns)
 
 
-def score_range(scores: Sequence[float]) -> Scores | None:
+def score_range(scores: Sequence[float]) -> ScoreSummary | None:
     """None where there are no scores."""
     if not scores:
         return None
-    return Scores(min(scores), float(np.median(scores)), max(scores), len(set(scores)))
+    return ScoreSummary(min(scores), float(np.median(scores)), max(scores), len(set(scores)))
 
 
-def pair_findings(splits: Sequence[PairSplit], numbers: tuple[TextNumbers, PairNumbers]) -> Iterator[Finding]:
+def pair_findings(splits: Sequence[CheckedPairSplit], numbers: tuple[TextNumbers, PairNumbers]) -> Iterator[Finding]:
     """Pairs that are repeated, in training and in what is judged, or have two scores; texts of pairs that are in training."""
     train, *others = splits
     for split in splits:
@@ -75,7 +77,9 @@ def pair_findings(splits: Sequence[PairSplit], numbers: tuple[TextNumbers, PairN
             yield from scores_outside(train, other)
 
 
-def near_pairs_and_texts(train: PairSplit, other: PairSplit, numbers: tuple[TextNumbers, PairNumbers]) -> Iterator[Finding]:
+def near_pairs_and_texts(
+    train: CheckedPairSplit, other: CheckedPairSplit, numbers: tuple[TextNumbers, PairNumbers]
+) -> Iterator[Finding]:
     """Pairs both of whose texts are the same as, or near to, those of a pair of train; then the texts of all other pairs that
     are in train, too, or near to one of it, which is usual where a text has several partners."""
     near = near_partners(train.texts, other.texts, numbers[0].texts())
@@ -102,7 +106,7 @@ def near_pairs_and_texts(train: PairSplit, other: PairSplit, numbers: tuple[Text
     yield from near_finding(train.texts, rest, near)
 
 
-def scores_outside(train: PairSplit, other: PairSplit) -> Iterator[Finding]:
+def scores_outside(train: CheckedPairSplit, other: CheckedPairSplit) -> Iterator[Finding]:
     """Scores that lie well outside the range of those of train, as if they were on another scale."""
     scores = np.array(other.scores)
     lowest, highest = min(train.scores), max(train.scores)
@@ -114,7 +118,7 @@ def scores_outside(train: PairSplit, other: PairSplit) -> Iterator[Finding]:
         yield other.pairs.finding("outside", rows, against=train.name, labels=(f"{lowest:g}", f"{highest:g}"))
 
 
-def read_findings(split: PairSplit, read: PairTexts) -> Iterator[Finding]:
+def read_findings(split: CheckedPairSplit, read: PairTexts) -> Iterator[Finding]:
     """What is wrong with the pairs of a split as the model reads them: nothing to learn or to measure, no texts that differ,
     few negatives."""
     scored = len(read.scores) > 0

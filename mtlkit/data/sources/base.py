@@ -9,10 +9,10 @@ from itertools import chain
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.dialect import Dialect
 from mtlkit.data.formats.files import DataFile
-from mtlkit.data.sources.readers import BadRow, Row, describe, read
-from mtlkit.data.sources.rows import with_nested
+from mtlkit.data.sources.readers import describe, read
+from mtlkit.data.sources.rows import BadRow, Row, with_nested
 from mtlkit.data.sources.spec import Query
-from mtlkit.data.sources.splits import SPLIT_OF_WORD, SPLITS, Grouped
+from mtlkit.data.sources.splits import SPLIT_OF_WORD, SPLITS, SplitFiles
 from mtlkit.errors import DataError, listed
 
 
@@ -39,7 +39,7 @@ class FilesSource(Source):
     dialect: Dialect = Dialect()
     columns: tuple[str, ...] = ()
 
-    def grouped(self) -> Grouped:
+    def grouped(self) -> SplitFiles:
         raise NotImplementedError
 
     def splits(self) -> list[str]:
@@ -59,7 +59,7 @@ class FilesSource(Source):
         found, remarks = describe(first, encoding, self.dialect)
         return replace(found, source=self.name, files=names, remarks=(*remarks, *self._left_out(grouped)))
 
-    def _left_out(self, grouped: Grouped) -> list[str]:
+    def _left_out(self, grouped: SplitFiles) -> list[str]:
         """The files that no split uses."""
         if not (grouped.others and grouped.told):
             return []

@@ -14,7 +14,7 @@ from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.data.formats.files import DataFile, LocalFile
 from mtlkit.data.sources.base import FilesSource
 from mtlkit.data.sources.readers import READERS, is_data
-from mtlkit.data.sources.splits import Grouped, group, splits_named
+from mtlkit.data.sources.splits import SplitFiles, group, splits_named
 from mtlkit.errors import DataError, listed
 
 DEEPEST = 4  # folders below a folder
@@ -31,8 +31,8 @@ class FileSource(FilesSource):
     def name(self) -> str:  # type: ignore[override]
         return str(self.path)
 
-    def grouped(self) -> Grouped:
-        return Grouped({"train": [LocalFile(self.path)]})
+    def grouped(self) -> SplitFiles:
+        return SplitFiles({"train": [LocalFile(self.path)]})
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class FolderSource(FilesSource):
     path: Path = field(kw_only=True)
     name: str = field(kw_only=True)
 
-    def grouped(self) -> Grouped:
+    def grouped(self) -> SplitFiles:
         files = list(_files_below(self.path, ()))
         if not files:
             raise DataError(f"{self.name}: no {listed(READERS)} file in this folder")
@@ -90,7 +90,7 @@ class PatternSource(FilesSource):
 
     name: str = field(kw_only=True)
 
-    def grouped(self) -> Grouped:
+    def grouped(self) -> SplitFiles:
         files = matches(self.name)
         if not files:
             raise DataError(f"{self.name}: no file matches")

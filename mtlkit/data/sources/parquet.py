@@ -12,7 +12,7 @@ from typing import Any
 
 from mtlkit.config.from_json import parse_object
 from mtlkit.data.formats.batch_sizes import bytes_per_row, size_of
-from mtlkit.data.formats.bounded import Bounded
+from mtlkit.data.formats.bounded import BoundedFile
 from mtlkit.data.formats.expansion import Expansion
 from mtlkit.data.formats.files import DataFile, LocalFile
 from mtlkit.data.sources.rows import BadRow, Row, placed
@@ -35,7 +35,7 @@ def parquet_file(source: DataFile | Path) -> Iterator[Any]:
     with (
         _readable(file, "parquet"),
         file.open() as content,
-        parquet.ParquetFile(Bounded(content, file.size()), pre_buffer=False, buffer_size=PARQUET_BYTES) as opened,
+        parquet.ParquetFile(BoundedFile(content, file.size()), pre_buffer=False, buffer_size=PARQUET_BYTES) as opened,
     ):
         _check_names(file, opened.schema_arrow.names)
         yield opened
@@ -83,7 +83,7 @@ def read_arrow(file: DataFile) -> Iterator[Row | BadRow]:
     with _readable(file, "Arrow"), file.open() as content:
         magic = content.read(6)
         content.seek(0)
-        bounded = Bounded(content, file.size())
+        bounded = BoundedFile(content, file.size())
         if magic.startswith(b"FEA1"):
             name = json.dumps(str(file), ensure_ascii=False)
             code = f"from pyarrow import feather; feather.write_feather(feather.read_table({name}), {name})"

@@ -22,10 +22,8 @@ from mtlkit.data.formats.separated import read_separated
 from mtlkit.data.formats.text import open_lines
 from mtlkit.data.formats.unsupported import conversion
 from mtlkit.data.sources.parquet import as_file, read_arrow, read_parquet
-from mtlkit.data.sources.rows import BadRow, OnBadRow, PlacedRow, Row, Tally, good_rows, place_of
+from mtlkit.data.sources.rows import BadRow, Row
 from mtlkit.errors import DataError, listed
-
-__all__ = ["READERS", "BadRow", "OnBadRow", "PlacedRow", "Row", "Tally", "describe", "good_rows", "is_data", "place_of", "read"]
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 TEXT_READERS: dict[str, Callable[[DataFile, str], Iterator[Row | BadRow]]] = {

@@ -13,7 +13,7 @@ from typing import IO, Any
 from mtlkit.data.sources.base import FilesSource
 from mtlkit.data.sources.hub import is_network_fault, offline, unreachable
 from mtlkit.data.sources.readers import READERS, is_data
-from mtlkit.data.sources.splits import Grouped, group
+from mtlkit.data.sources.splits import SplitFiles, group
 from mtlkit.errors import DataError, MtlkitError, NetworkError, UsageError, first_line, listed, suggest
 
 REMOTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://.+", re.DOTALL)
@@ -59,13 +59,13 @@ class RemoteSource(FilesSource):
     name: str = field(kw_only=True)
 
     @cached_property
-    def _grouped(self) -> Grouped:
+    def _grouped(self) -> SplitFiles:
         system, path = file_system(self.name)
         with told(self.name):
             if "*" in path:
                 paths = sorted(system.glob(path))
             elif system.isfile(path) or self.name.startswith("http"):
-                return Grouped({"train": [RemoteFile(system, path, self.name)]})
+                return SplitFiles({"train": [RemoteFile(system, path, self.name)]})
             else:
                 paths = sorted(one for one in system.find(path) if is_data(one))
         if not paths:
@@ -77,7 +77,7 @@ class RemoteSource(FilesSource):
             self.name,
         )
 
-    def grouped(self) -> Grouped:
+    def grouped(self) -> SplitFiles:
         return self._grouped
 
 

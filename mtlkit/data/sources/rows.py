@@ -47,7 +47,7 @@ class BadRow:
 
 
 @dataclass
-class Tally:
+class SkippedRows:
     """How many rows were skipped, with the reasons of the first few."""
 
     skipped: int = 0
@@ -63,7 +63,7 @@ class Tally:
         return f"{rows} skipped, such as {self.reasons[0]}" if self.skipped else "no row skipped"
 
 
-def good_rows(rows: Iterable[Row | BadRow], on_bad_row: OnBadRow, tally: Tally) -> Iterator[Row]:
+def good_rows(rows: Iterable[Row | BadRow], on_bad_row: OnBadRow, tally: SkippedRows) -> Iterator[Row]:
     """The readable rows. A bad one raises DataError, or is counted in `tally` under `skip`."""
     for row in rows:
         if isinstance(row, BadRow):

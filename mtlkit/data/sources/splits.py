@@ -20,7 +20,7 @@ WORD = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True)
-class Grouped:
+class SplitFiles:
     """The files of each split; the groups that are no split that is known, by their names; and whether splits were told apart by
     words, so that nobody uses the files of those groups unless by name."""
 
@@ -39,20 +39,20 @@ def splits_named(name: str) -> list[str]:
     return list(dict.fromkeys(split for split in whole if split))
 
 
-def group(files: Sequence[tuple[tuple[str, ...], DataFile]], source: str) -> Grouped:
+def group(files: Sequence[tuple[tuple[str, ...], DataFile]], source: str) -> SplitFiles:
     """Groups files, each given with the folders that it lies in below the source. The files of one split are joined.
 
     Without any split word all files together are `train`, as for a folder of raw text. Raises DataError where a name stands for
     two splits, or where the same rows seem to be there in two formats.
     """
-    found = Grouped()
+    found = SplitFiles()
     for folders, file in files:
         stem = stem_of(file.file_name)
         split = _split_of((*folders, stem), file)
         place = found.splits.setdefault(split, []) if split else found.others.setdefault(SHARD.sub("", stem), [])
         place.append(file)
     if not found.splits:
-        return Grouped({"train": [file for _, file in files]}, found.others, told=False)
+        return SplitFiles({"train": [file for _, file in files]}, found.others, told=False)
     for split, joined in found.splits.items():
         check_formats(joined, f"{source}: split '{split}'")
     return found

@@ -12,11 +12,11 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.files import DataFile
 from mtlkit.data.sources.base import FilesSource
 from mtlkit.data.sources.rows import BadRow, Row
-from mtlkit.data.sources.splits import Grouped
+from mtlkit.data.sources.splits import SplitFiles
 from mtlkit.errors import DataError
 
 
-class Pipe:
+class StandardInputFile:
     """Standard input as a file that can be read once."""
 
     file_name = "-.txt"  # a text a line, where no format is given
@@ -42,10 +42,10 @@ class StandardInput(FilesSource):
     """What is piped in: one split, called `train`; its format is the key `format`, or a text a line."""
 
     name: str = "standard input"
-    file: DataFile = field(default_factory=Pipe, compare=False)
+    file: DataFile = field(default_factory=StandardInputFile, compare=False)
 
-    def grouped(self) -> Grouped:
-        return Grouped({"train": [self.file]})
+    def grouped(self) -> SplitFiles:
+        return SplitFiles({"train": [self.file]})
 
     def rows(self, split: str, encoding: str | None) -> Iterator[Row | BadRow]:
         return super().rows(split, encoding or "utf-8")  # to look for another one would take what is read once

@@ -19,7 +19,7 @@ Use = Literal["obeyed", "harmless", "noted", "refused"]
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownSetting:
     """A file or a key that is known. `why` says what a refused one would change, or what is done in place of a noted one; with a
     value in `neutral`, or a list that holds `needed`, it changes nothing."""
 
@@ -33,22 +33,22 @@ class Known:
         return value not in self.neutral and not (self.needed and isinstance(value, list) and self.needed in value)
 
 
-Keys = Mapping[str, Known]
+Keys = Mapping[str, KnownSetting]
 
 
-def keys(use: Use, names: str) -> dict[str, Known]:
+def keys(use: Use, names: str) -> dict[str, KnownSetting]:
     """Keys of one use, their names parted by blanks."""
-    return dict.fromkeys(names.split(), Known(use))
+    return dict.fromkeys(names.split(), KnownSetting(use))
 
 
-def refused(why: str, *neutral: Any) -> Known:
+def refused(why: str, *neutral: Any) -> KnownSetting:
     """A key that is refused, but for values that change nothing; null is always one of those."""
-    return Known("refused", why, (None, *neutral))
+    return KnownSetting("refused", why, (None, *neutral))
 
 
 ALONE = "each text is computed as if alone, whatever it is batched with"
-IN_FLOAT32 = Known("noted", "computed in float32", (None, "float32", "torch.float32", "float64", "torch.float64", "auto"))
-PADDING_SIDE = Known("noted", ALONE, (None, "right"))
+IN_FLOAT32 = KnownSetting("noted", "computed in float32", (None, "float32", "torch.float32", "float64", "torch.float64", "auto"))
+PADDING_SIDE = KnownSetting("noted", ALONE, (None, "right"))
 
 # --- sentence-transformers ---------------------------------------------------------------------------------------------------
 SENTENCE_TRANSFORMERS = "config_sentence_transformers.json"
@@ -104,7 +104,7 @@ MODULE_KEYS: Mapping[str, Keys] = {  # by kind of module, beside the transformer
 
 # --- the tokenizer -----------------------------------------------------------------------------------------------------------
 TOKENIZER_KEYS: Keys = {
-    "*_token": Known("obeyed"),  # roles of a model's own
+    "*_token": KnownSetting("obeyed"),  # roles of a model's own
     "fast_tokenizer_files": refused("another tokenizer.json for some versions of transformers", []),
     **keys("obeyed", "do_lower_case strip_accents tokenize_chinese_chars add_prefix_space"),
     **keys("obeyed", "model_max_length max_len truncation_side tokenizer_class split_special_tokens added_tokens_decoder"),
@@ -116,10 +116,10 @@ TOKENIZER_KEYS: Keys = {
     **keys("harmless", "max_length stride truncation truncation_strategy clean_up_tokenization_spaces sp_model_kwargs"),
     **keys("harmless", "trim_offsets local_files_only verbose token_type_ids_pattern init_inputs return_token_type_ids"),
     "padding_side": PADDING_SIDE,
-    "model_input_names": Known("noted", ALONE, needed="attention_mask"),  # without a mask, padding is read as text
+    "model_input_names": KnownSetting("noted", ALONE, needed="attention_mask"),  # without a mask, padding is read as text
 }
 SPECIAL_TOKENS_KEYS: Keys = {
-    "*_token": Known("obeyed"),
+    "*_token": KnownSetting("obeyed"),
     **keys("obeyed", "bos_token eos_token unk_token sep_token pad_token cls_token mask_token"),
     **keys("obeyed", "additional_special_tokens extra_special_tokens"),
 }
@@ -153,7 +153,7 @@ CONFIG_KEYS: Keys = {
 }
 
 # --- whole files -------------------------------------------------------------------------------------------------------------
-FILES: Mapping[str, Known] = {  # whose content is not looked at key by key
+FILES: Mapping[str, KnownSetting] = {  # whose content is not looked at key by key
     **keys("obeyed", "modules.json model.safetensors model.safetensors.index.json tokenizer.json heads.json heads.safetensors"),
     **keys("obeyed", "added_tokens.json vocab.json vocab.txt merges.txt"),
     **keys("harmless", "README.md export.json generation_config.json data_config.json preprocessor_config.json"),
@@ -210,7 +210,7 @@ def unknown_note(folder: Path, unknown: Mapping[str, Iterable[str]]) -> str:
 
 
 @dataclass
-class Mentions:
+class SettingNotes:
     """What one line says of the files of a folder: keys by file, and files under "", that no table knows, and keys that are known
     and not followed, by what is done in place of them."""
 

@@ -8,17 +8,17 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, processors
 
 from mtlkit.config.architecture import Encoding
-from mtlkit.model.description import CONFIG, Checkpoint
+from mtlkit.model.description import CONFIG, ModelDescription
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.modules import TOKENIZER_CONFIG
-from mtlkit.model.interop.writing import Marks, family_for, model_config, special_tokens, their_weights, tokenizer_config
+from mtlkit.model.interop.writing import TokenizerFacts, family_for, model_config, special_tokens, their_weights, tokenizer_config
 from mtlkit.runs.record import EXPORT_RECORD, WEIGHTS, write_json
 
 GENERATION_CONFIG = "generation_config.json"
 MODEL_CLASSES = {"gpt2": ("GPT2LMHeadModel", "transformer")}  # by model type: the class, and where the base is in its weights
 
 
-def is_causal_base(checkpoint: Checkpoint) -> bool:
+def is_causal_base(checkpoint: ModelDescription) -> bool:
     """Whether a model predicts the next token; one that was trained further on vectors or tasks does not."""
     return checkpoint.stage == "base" and checkpoint.architecture.attention == "causal"
 
@@ -28,7 +28,7 @@ def is_generator(folder: Path) -> bool:
     return all((folder / name).is_file() for name in (EXPORT_RECORD, GENERATION_CONFIG))
 
 
-def write_language_model(folder: Path, encoder: Encoder, encoding: Encoding, marks: Marks) -> None:
+def write_language_model(folder: Path, encoder: Encoder, encoding: Encoding, marks: TokenizerFacts) -> None:
     """Writes everything but `tokenizer.json`. The output layer is the token embedding, which is stored once.
 
     Raises UsageError for an encoder that transformers has no class for.
@@ -48,7 +48,7 @@ def write_language_model(folder: Path, encoder: Encoder, encoding: Encoding, mar
     write_json(folder / "special_tokens_map.json", special_tokens(marks))
 
 
-def prompt_tokenizer(tokenizer: Tokenizer, marks: Marks) -> Tokenizer:
+def prompt_tokenizer(tokenizer: Tokenizer, marks: TokenizerFacts) -> Tokenizer:
     """A tokenizer that begins a text as in pretraining and does not end it, so that generation continues the text."""
     copy = Tokenizer.from_str(tokenizer.to_str())
     first = marks.first

@@ -21,7 +21,7 @@ from mtlkit.model.interop.known_settings import (
     READ_BY_KEY,
     SENTENCE_TRANSFORMERS,
     SENTENCE_TRANSFORMERS_KEYS,
-    Mentions,
+    SettingNotes,
     check_files,
 )
 from mtlkit.model.interop.text_length import KEYWORDS, length_settings, longest_text, stored_padding, truncation_of
@@ -43,7 +43,7 @@ THEIR_MODULES = "sentence_transformers.models."  # where all versions find their
 
 
 @dataclass(frozen=True)
-class Modules:
+class SentenceTransformerModules:
     """What sentence-transformers puts around a transformer: where that is, pooling, scaling, the longest text, and the folder of
     the weights that a weighted mean has. `note` names settings that are not known or not followed, in one line."""
 
@@ -57,7 +57,7 @@ class Modules:
     note: str = ""
 
 
-def read_modules(folder: Path) -> Modules:
+def read_modules(folder: Path) -> SentenceTransformerModules:
     """What modules.json says; a bare transformer is pooled by its mean, and no file of sentence-transformers beside it counts.
 
     Raises IntegrityError for a module or a setting that is not supported.
@@ -65,7 +65,9 @@ def read_modules(folder: Path) -> Modules:
     if not (folder / MODULES).is_file():
         note = _check_settings(folder, folder, bare=True).line()
         _check_bare_pooling(folder / CONFIG)
-        return Modules(folder, max_length=longest_text(folder, bare=True), truncate=truncation_of(folder), note=note)
+        return SentenceTransformerModules(
+            folder, max_length=longest_text(folder, bare=True), truncate=truncation_of(folder), note=note
+        )
     listing = _listed(folder)
     _check_order(folder / MODULES, [kind for kind, _ in listing])
     places = dict(listing)
@@ -76,7 +78,7 @@ def read_modules(folder: Path) -> Modules:
     for entry in read_json(folder / MODULES):
         mentions.look(folder / MODULES, entry, MODULE_ENTRY_KEYS)
     word_weights = places.get("WordWeights")
-    return Modules(
+    return SentenceTransformerModules(
         places["Transformer"],
         _pooling(places["Pooling"] / CONFIG, word_weights),
         "Normalize" in places,
@@ -125,9 +127,9 @@ def _check_order(path: Path, kinds: list[str]) -> None:
         )
 
 
-def _check_settings(folder: Path, transformer: Path, *, bare: bool = False) -> Mentions:
+def _check_settings(folder: Path, transformer: Path, *, bare: bool = False) -> SettingNotes:
     """Every file that is read by key, held against the table. Raises IntegrityError for a refused key."""
-    mentions = Mentions(folder, {"": [*check_files(folder), *(check_files(transformer) if transformer != folder else [])]})
+    mentions = SettingNotes(folder, {"": [*check_files(folder), *(check_files(transformer) if transformer != folder else [])]})
     for name, keys in READ_BY_KEY.items():
         path = transformer / name
         if not (bare and name in LENGTH_FILES):

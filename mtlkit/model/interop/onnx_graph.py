@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mtlkit.errors import UsageError
 from mtlkit.model.interop.silence import silence
-from mtlkit.model.layouts import Padded
+from mtlkit.model.layouts import PaddedLayout
 from mtlkit.model.multitask import MultiTaskModel
 
 INPUTS = ("input_ids", "attention_mask")
@@ -32,7 +32,7 @@ class Graph(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, prompt_tokens: Tensor | None = None) -> tuple[Tensor, ...]:
         skip = 0 if prompt_tokens is None else prompt_tokens
-        vectors = self.model.backbone.encode(Padded(input_ids, attention_mask, skip))
+        vectors = self.model.backbone.encode(PaddedLayout(input_ids, attention_mask, skip))
         readers = [self.model.head(task) for task in self.model.tasks]
         return (vectors, *(reader(vectors) for reader in (*readers, self.model.router) if reader is not None))
 

@@ -16,14 +16,14 @@ from mtlkit.config.architecture import LARGEST, Architecture, Encoding, Stage
 from mtlkit.config.from_json import build
 from mtlkit.errors import IntegrityError, UsageError, listed
 from mtlkit.model.checkpoint import Uninitialised
-from mtlkit.model.description import CONFIG, Checkpoint
+from mtlkit.model.description import CONFIG, ModelDescription
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.families import ACTIVATION_NAMES, FAMILIES, Family
 from mtlkit.model.interop.family_defaults import DEFAULTS, setting
 from mtlkit.model.interop.head_files import read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.interop.model_kinds import check_kind
-from mtlkit.model.interop.modules import Modules, read_modules
+from mtlkit.model.interop.modules import SentenceTransformerModules, read_modules
 from mtlkit.model.interop.names import bare_names, check_shapes, ours_from
 from mtlkit.model.interop.stray_weights import check_adapters
 from mtlkit.model.interop.tokenizer_settings import literal_special_tokens
@@ -34,7 +34,7 @@ from mtlkit.model.weight_checks import UnusableWeight
 from mtlkit.runs.record import diagnose
 
 
-def read_foreign(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
+def read_foreign(folder: Path) -> tuple[MultiTaskModel, ModelDescription]:
     """The model of a Hugging Face folder, in evaluation mode on the CPU; its heads are those that an export of ours has.
 
     Raises IntegrityError for an architecture that our encoder cannot hold, for pickled, damaged or missing weights.
@@ -64,12 +64,12 @@ def read_foreign(folder: Path) -> tuple[MultiTaskModel, Checkpoint]:
     return model.eval().requires_grad_(True), checkpoint
 
 
-def describe_foreign(folder: Path) -> Checkpoint:
+def describe_foreign(folder: Path) -> ModelDescription:
     """What a Hugging Face folder holds, without its weights. Raises IntegrityError where our encoder cannot hold it."""
     return _describe(folder)[-1]
 
 
-def _describe(folder: Path) -> tuple[Modules, Family, int, Checkpoint]:
+def _describe(folder: Path) -> tuple[SentenceTransformerModules, Family, int, ModelDescription]:
     check_kind(folder)
     modules = read_modules(folder)
     place = modules.folder / CONFIG
@@ -86,7 +86,7 @@ def _describe(folder: Path) -> tuple[Modules, Family, int, Checkpoint]:
     encoding = Encoding(length, modules.truncate, literal_special_tokens(modules.folder))
     try:
         stage: Stage = "mtl" if tasks else "sentence"
-        checkpoint = Checkpoint(stage, architecture, encoding, tasks, vectors=modules.vectors)
+        checkpoint = ModelDescription(stage, architecture, encoding, tasks, vectors=modules.vectors)
     except ValueError as error:
         raise IntegrityError(f"{place}: damaged ({error})") from None
     return modules, family, pad_id, checkpoint
@@ -114,7 +114,7 @@ def family_of(config: Mapping[str, Any], place: Path) -> Family:
     return family
 
 
-def _architecture(config: Mapping[str, Any], family: Family, modules: Modules, pad_id: int) -> Architecture:
+def _architecture(config: Mapping[str, Any], family: Family, modules: SentenceTransformerModules, pad_id: int) -> Architecture:
     place = modules.folder / CONFIG
     known = {one.name for one in fields(Architecture)}
     kind = str(config["model_type"])

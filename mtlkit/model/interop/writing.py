@@ -34,7 +34,7 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Marks:
+class TokenizerFacts:
     """What other tools must be told of a tokenizer.
 
     The tokens before and after every text, and the one that fills up a batch; whether a text is read as if a space stood
@@ -75,7 +75,7 @@ def family_for(architecture: Architecture) -> tuple[str, Family]:
 
 
 def write_foreign(
-    folder: Path, encoder: Encoder, encoding: Encoding, marks: Marks, vectors: VectorSettings | None = None
+    folder: Path, encoder: Encoder, encoding: Encoding, marks: TokenizerFacts, vectors: VectorSettings | None = None
 ) -> None:
     """Writes everything but `tokenizer.json`. Raises UsageError for an encoder that transformers has no class for."""
     architecture = encoder.architecture
@@ -89,7 +89,7 @@ def write_foreign(
     write_modules(folder, architecture, encoding, weighting, vectors or VectorSettings())
 
 
-def their_weights(encoder: Encoder, family: Family, marks: Marks) -> dict[str, Tensor]:
+def their_weights(encoder: Encoder, family: Family, marks: TokenizerFacts) -> dict[str, Tensor]:
     """All weights by the names of a family, float32 on the CPU; weights of tokens have no place there."""
     weights: dict[str, Tensor] = {}
     for name, weight in encoder.state_dict().items():
@@ -106,7 +106,7 @@ def _unused_shape(name: str, architecture: Architecture) -> tuple[int, int]:
     return shapes[name]
 
 
-def model_config(kind: str, family: Family, architecture: Architecture, marks: Marks) -> dict[str, Any]:
+def model_config(kind: str, family: Family, architecture: Architecture, marks: TokenizerFacts) -> dict[str, Any]:
     """config.json of a model type of transformers."""
     values: Mapping[str, Any] = {
         **asdict(architecture),
@@ -127,7 +127,7 @@ def model_config(kind: str, family: Family, architecture: Architecture, marks: M
     }
 
 
-def special_tokens(marks: Marks) -> dict[str, Any]:
+def special_tokens(marks: TokenizerFacts) -> dict[str, Any]:
     """special_tokens_map.json."""
     first, last = marks.first.text, marks.last.text
     named = {"pad_token": marks.pad.text, "bos_token": first, "eos_token": last, "cls_token": first, "sep_token": last}
@@ -135,7 +135,7 @@ def special_tokens(marks: Marks) -> dict[str, Any]:
     return {**named, **{name: token for name, token in more.items() if token is not None}}
 
 
-def tokenizer_config(encoding: Encoding, marks: Marks) -> dict[str, Any]:
+def tokenizer_config(encoding: Encoding, marks: TokenizerFacts) -> dict[str, Any]:
     """tokenizer_config.json."""
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",  # tokenizer.json as it stands

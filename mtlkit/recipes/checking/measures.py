@@ -10,7 +10,7 @@ import numpy as np
 
 from mtlkit.data.datasets.labelled import holds_out
 from mtlkit.data.encoded import Encoded
-from mtlkit.data.quality.findings import MOST_TOKENS, Finding, Lengths, Split, SplitSummary, TaskSummary
+from mtlkit.data.quality.findings import MOST_TOKENS, CheckedSplit, Finding, LengthSummary, SplitSummary, TaskSummary
 from mtlkit.data.quality.near_duplicates import TextNumbers
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 
@@ -33,19 +33,19 @@ class Measure:
         """Texts as the model reads them."""
         return self.encoder.with_encoding(max_length=self.max_length).encode(texts)
 
-    def lengths(self, whole: Encoded, max_length: int | None = None) -> Lengths:
+    def lengths(self, whole: Encoded, max_length: int | None = None) -> LengthSummary:
         """How long texts are."""
         counts = whole.lengths
         median, most_are_below = np.percentile(counts, [50, 95]).tolist()
         cut = int((counts > (max_length or self.max_length)).sum())
-        return Lengths(median, most_are_below, int(counts.max()), cut, len(counts))
+        return LengthSummary(median, most_are_below, int(counts.max()), cut, len(counts))
 
 
 class CheckedData(Protocol):
     """Data that was read and is to be checked: a task, or a source of texts."""
 
     @property
-    def texts(self) -> Sequence[Split]:
+    def texts(self) -> Sequence[CheckedSplit]:
         """Its splits, train first, text by text: what other data is compared with."""
 
     def check(self, measure: Measure) -> tuple[TaskSummary, Iterable[Finding]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pair_data import encoded_pairs
 from mtlkit.data.datasets.pairs import read_test_pairs, read_train_and_validation_pairs
-from mtlkit.data.quality.findings import Finding, Split, SplitSummary, TaskSummary
+from mtlkit.data.quality.findings import CheckedSplit, Finding, SplitSummary, TaskSummary
 from mtlkit.data.quality.near_duplicates import PairNumbers, TextNumbers
-from mtlkit.data.quality.pairs import PairSplit, pair_findings, pair_split, read_findings, score_range
+from mtlkit.data.quality.pairs import CheckedPairSplit, pair_findings, pair_split, read_findings, score_range
 from mtlkit.recipes.checking.measures import Measure, cut_texts, held_out
 
 
@@ -21,11 +21,11 @@ class PairData:
     name: str
     source: str
     scored: bool
-    splits: list[PairSplit]
+    splits: list[CheckedPairSplit]
     numbers: PairNumbers
 
     @property
-    def texts(self) -> Sequence[Split]:
+    def texts(self) -> Sequence[CheckedSplit]:
         """The texts of each split."""
         return [split.texts for split in self.splits]
 
@@ -50,17 +50,17 @@ class PairData:
         ]
 
 
-def read_pair_tasks(sources: Mapping[str, str], reading: Reading, numbers: TextNumbers) -> list[PairData]:
+def read_pair_tasks(sources: Mapping[str, str], reading: ReadOptions, numbers: TextNumbers) -> list[PairData]:
     """Pairs as `mtlkit train-sentence --objective pairs` reads them, and test pairs. Raises DataError."""
     return [_read(name, source, reading, numbers, scored=False) for name, source in sources.items()]
 
 
-def read_scored_tasks(sources: Mapping[str, str], reading: Reading, numbers: TextNumbers) -> list[PairData]:
+def read_scored_tasks(sources: Mapping[str, str], reading: ReadOptions, numbers: TextNumbers) -> list[PairData]:
     """The same for `--objective similarity`, with scores."""
     return [_read(name, source, reading, numbers, scored=True) for name, source in sources.items()]
 
 
-def _read(name: str, source: str, reading: Reading, numbers: TextNumbers, *, scored: bool) -> PairData:
+def _read(name: str, source: str, reading: ReadOptions, numbers: TextNumbers, *, scored: bool) -> PairData:
     train, validation = read_train_and_validation_pairs(source, reading, scored)
     test = read_test_pairs(source, reading, scored)
     tables = {"train": train, "validation": validation, **({"test": test} if test else {})}

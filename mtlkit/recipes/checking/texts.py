@@ -12,10 +12,10 @@ import numpy as np
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.training import PretrainOptions
 from mtlkit.data.datasets.corpus import read_text_splits, twentieth
-from mtlkit.data.datasets.labelled import Table
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.quality.classes import blank_texts
-from mtlkit.data.quality.findings import MOST_TOKENS, Finding, Split, SplitSummary, TaskSummary, split_of
+from mtlkit.data.quality.findings import MOST_TOKENS, CheckedSplit, Finding, SplitSummary, TaskSummary, split_of
 from mtlkit.data.quality.leaks import near_texts, overlap, repeated_texts
 from mtlkit.data.quality.near_duplicates import TextNumbers
 from mtlkit.errors import listed
@@ -31,7 +31,7 @@ class TextData:
     name: str
     source: str
     kind: Literal["text", "distill"]
-    texts: list[Split]
+    texts: list[CheckedSplit]
     record: SourceRecord
 
     def check(self, measure: Measure) -> tuple[TaskSummary, list[Finding]]:
@@ -48,14 +48,14 @@ class TextData:
         return task, [*text_findings(self.texts, measure.numbers), *cut_texts(task, most)]
 
 
-def read_text_data(sources: Sequence[str], reading: Reading, numbers: TextNumbers) -> list[TextData]:
+def read_text_data(sources: Sequence[str], reading: ReadOptions, numbers: TextNumbers) -> list[TextData]:
     """Texts as `mtlkit pretrain` reads them, from all sources together. Raises DataError."""
     records: dict[str, SourceRecord] = {}
     splits = read_sources(sources, reading, numbers, records)
     return [TextData(source, source, "text", found, records[source]) for source, found in splits.items()]
 
 
-def read_distilled(sources: Mapping[str, str], reading: Reading, numbers: TextNumbers) -> list[TextData]:
+def read_distilled(sources: Mapping[str, str], reading: ReadOptions, numbers: TextNumbers) -> list[TextData]:
     """Texts as `mtlkit train-sentence --objective distill` reads them, each task by itself. Raises DataError."""
     made = []
     for name, source in sources.items():
@@ -65,11 +65,11 @@ def read_distilled(sources: Mapping[str, str], reading: Reading, numbers: TextNu
 
 
 def read_sources(
-    sources: Sequence[str], reading: Reading, numbers: TextNumbers, records: dict[str, SourceRecord]
-) -> dict[str, list[Split]]:
+    sources: Sequence[str], reading: ReadOptions, numbers: TextNumbers, records: dict[str, SourceRecord]
+) -> dict[str, list[CheckedSplit]]:
     """The splits of each source as `mtlkit pretrain` with all of them has them, blank texts included; where a source has no
     validation split, its part of the twentieth that is held out. Raises DataError."""
-    tables: dict[str, dict[str, Table]] = {}
+    tables: dict[str, dict[str, LabelledTable]] = {}
     for source in dict.fromkeys(sources):
         own: dict[str, SourceRecord] = {}
         tables[source] = read_text_splits(source, reading, own)
@@ -95,7 +95,7 @@ def read_sources(
     }
 
 
-def text_findings(splits: Sequence[Split], numbers: TextNumbers) -> Iterator[Finding]:
+def text_findings(splits: Sequence[CheckedSplit], numbers: TextNumbers) -> Iterator[Finding]:
     """Texts of validation and test that train has, exactly or nearly; blank texts, which pretraining skips; repeated ones."""
     train, *others = splits
     texts = numbers.texts()

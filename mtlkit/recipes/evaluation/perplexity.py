@@ -24,7 +24,7 @@ LARGEST_LOSS = math.log(sys.float_info.max)
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutTexts:
     """Held-out texts and their tokens, one text after another, (T,); `special` are the ids of tokens that are not text."""
 
     texts: list[str]
@@ -36,14 +36,14 @@ class HeldOut:
             raise DataError("the held-out texts are too short to measure perplexity on; add text")
 
 
-def read_held_out(texts: list[str], encoder: TextEncoder) -> HeldOut:
+def read_held_out(texts: list[str], encoder: TextEncoder) -> HeldOutTexts:
     """Texts as tokens. Raises DataError when they are too short to measure anything on."""
     special = {number for number, token in encoder.tokenizer.get_added_tokens_decoder().items() if token.special}
-    return HeldOut(texts, encode_cached(texts, encoder, whole=True).ids, special)
+    return HeldOutTexts(texts, encode_cached(texts, encoder, whole=True).ids, special)
 
 
 @torch.no_grad()
-def perplexity(model: Encoder, held_out: HeldOut, compute: Compute) -> dict[str, float]:
+def perplexity(model: Encoder, held_out: HeldOutTexts, compute: Compute) -> dict[str, float]:
     """Loss in nats a token, perplexity a token, and bits per byte of UTF-8, which does not depend on the tokenizer.
 
     All tokens but the first are scored once, each with at least half a context before it where the text has that. The tokens

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.datasets.labelled import Table, read_train_and_test
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_test
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labels import infer_kind, infer_spec, parts_of
 from mtlkit.data.datasets.task_data import LabelledTexts, prepare
 from mtlkit.errors import DataError, UsageError
@@ -30,7 +30,7 @@ STEPS = 1000
 
 
 @dataclass(frozen=True)
-class Probe:
+class ProbeResult:
     """What a probe of a task found.
 
     `metrics` are those of the `split`, as `metrics.score` gives them; `cross_validated` is the mean accuracy over the folds of
@@ -62,7 +62,7 @@ def check_probe() -> None:
         raise UsageError("--probe needs scikit-learn; install it with: pip install 'mtlkit[probe]'")
 
 
-def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, reading: Reading) -> Probe:
+def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, reading: ReadOptions) -> ProbeResult:
     """Trains on the training rows of a source and scores on its `options.split`; a `limit` cuts the training rows alone.
 
     Features are standardised. C is chosen by the accuracy of a stratified cross-validation on the training rows, so that
@@ -83,14 +83,14 @@ def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, rea
     interval = wilson(int(np.diag(matrix).sum()), len(test))
     c = float(fitted.best_params_["logisticregression__C"])
     found = (metrics, interval, float(fitted.best_score_), c, dict(test.unseen))
-    return Probe(source, options.split, width, len(train), *found, replace(train_table.record, kind=kind))
+    return ProbeResult(source, options.split, width, len(train), *found, replace(train_table.record, kind=kind))
 
 
 def features(loaded: LoadedModel, texts: LabelledTexts, dim: int) -> NDArray[np.float32]:
     return cut(loaded.vectors(texts.encoded), dim)
 
 
-def folds_of(name: str, table: Table) -> int:
+def folds_of(name: str, table: LabelledTable) -> int:
     """Five, or as many as keep two classes in the training rows of every fold. Raises DataError where two are too many."""
     counts = np.unique([parts_of(label)[0] for label in table.labels], return_counts=True)[1]
     folds = min(FOLDS, int(np.sort(counts)[-2]))

@@ -11,7 +11,7 @@ import numpy as np
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.vector_settings import Similarity
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pairs import read_scored_pairs
 from mtlkit.errors import DataError
 from mtlkit.evaluation.intervals import Interval, bootstrap_correlations
@@ -25,7 +25,7 @@ UNKNOWN = Interval(nan, nan), Interval(nan, nan)
 
 
 @dataclass(frozen=True)
-class Sts:
+class StsResult:
     """Correlations of similarity and score over the pairs of a source, with their 95 % intervals; `dim` numbers of each vector;
     `similarity` is the model's own function, the cosine unless it says otherwise. Where correlations are undefined they are None,
     and `undefined` says why, by name. `record` is how the source was read."""
@@ -48,7 +48,7 @@ class Sts:
         return {**found, **intervals, **because(self.undefined)}
 
 
-def measure_sts(source: str, options: EvalOptions, loaded: LoadedModel, reading: Reading) -> Sts:
+def measure_sts(source: str, options: EvalOptions, loaded: LoadedModel, reading: ReadOptions) -> StsResult:
     """Spearman's and Pearson's correlation of the similarity of each pair of sentences with its score, as SentEval and MTEB
     measure. Raises UsageError, DataError."""
     width = width_of(options, loaded)
@@ -67,4 +67,4 @@ def measure_sts(source: str, options: EvalOptions, loaded: LoadedModel, reading:
     undefined = found.get("undefined", {})
     pearson, spearman = UNKNOWN if undefined else bootstrap_correlations(values, scores, generator(options.seed, "sts"))
     figures = found["spearman"], spearman, found["pearson"], pearson
-    return Sts(source, split, len(table), width, *figures, similarity, undefined, table.record)
+    return StsResult(source, split, len(table), width, *figures, similarity, undefined, table.record)

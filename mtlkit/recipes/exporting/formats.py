@@ -12,14 +12,14 @@ from tokenizers import Tokenizer
 from mtlkit.config.architecture import Stage
 from mtlkit.config.inference import ExportFormat
 from mtlkit.data.tokenization.tokenizer import PAD
-from mtlkit.inference.load_weights import Weights
+from mtlkit.inference.load_weights import LoadedWeights
 from mtlkit.inference.onnx_engine import VECTOR, output_name
 from mtlkit.model.checkpoint import save_model
-from mtlkit.model.description import Checkpoint, write_checkpoint
+from mtlkit.model.description import ModelDescription, write_checkpoint
 from mtlkit.model.interop.head_files import write_heads
 from mtlkit.model.interop.language_model import GENERATION_CONFIG, is_causal_base, prompt_tokenizer, write_language_model
 from mtlkit.model.interop.onnx_graph import write_graph
-from mtlkit.model.interop.writing import Marks, Token, write_foreign
+from mtlkit.model.interop.writing import Token, TokenizerFacts, write_foreign
 from mtlkit.recipes.exporting.verify import (
     TOLERANCE,
     Outputs,
@@ -37,7 +37,7 @@ PADS = (PAD, "[PAD]")  # what tokenizers call the token that fills up a batch
 UNKNOWN, MASKS = ("[UNK]", "<unk>"), ("[MASK]", "<mask>")  # the one for what is unknown, and for what is masked
 
 
-def write_sentence_transformers(folder: Path, weights: Weights) -> None:
+def write_sentence_transformers(folder: Path, weights: LoadedWeights) -> None:
     """All that SentenceTransformer reads, and the heads, which it does not."""
     checkpoint = weights.checkpoint
     write_foreign(folder, weights.model.backbone, checkpoint.encoding, marks_of(weights), checkpoint.vectors)
@@ -45,17 +45,17 @@ def write_sentence_transformers(folder: Path, weights: Weights) -> None:
         write_heads(folder, weights.model)
 
 
-def write_transformers(folder: Path, weights: Weights) -> None:
+def write_transformers(folder: Path, weights: LoadedWeights) -> None:
     """All that AutoModelForCausalLM and a text-generation pipeline read."""
     write_language_model(folder, weights.model.backbone, weights.checkpoint.encoding, marks_of(weights))
 
 
-def _generation_use(weights: Weights) -> str:
+def _generation_use(weights: LoadedWeights) -> str:
     marks = marks_of(weights)
     return transformers_use(weights.checkpoint, marks.first.text, marks.last.text)
 
 
-def not_a_causal_base(checkpoint: Checkpoint) -> str:
+def not_a_causal_base(checkpoint: ModelDescription) -> str:
     """What a model is that cannot continue texts, and the format for it; empty where it can."""
     if is_causal_base(checkpoint):
         return ""
@@ -63,7 +63,7 @@ def not_a_causal_base(checkpoint: Checkpoint) -> str:
     return f"{what}, only a causal base as 'mtlkit pretrain' makes it; use --format sentence-transformers"
 
 
-def marks_of(weights: Weights) -> Marks:
+def marks_of(weights: LoadedWeights) -> TokenizerFacts:
     """What a model's tokenizer has. One without a token for padding lends its last, which the mask hides as well."""
     tokenizer, encoder = weights.encoder.tokenizer, weights.encoder
     names = {number: name for name, number in tokenizer.get_vocab().items()}
@@ -77,10 +77,10 @@ def marks_of(weights: Weights) -> Marks:
     mask = next((token for token in special if token in MASKS), None)
     named = {unknown, mask, pad_token.text, first.text, last.text}
     others = tuple(token for token in special if token not in named)
-    return Marks(pad_token, first, last, spaced, vocabulary, unknown, mask, others)
+    return TokenizerFacts(pad_token, first, last, spaced, vocabulary, unknown, mask, others)
 
 
-def write_onnx(folder: Path, weights: Weights) -> None:
+def write_onnx(folder: Path, weights: LoadedWeights) -> None:
     """A run in all but its weights, which are in the graph."""
     write_checkpoint(folder, weights.checkpoint)
     write_graph(
@@ -88,7 +88,7 @@ def write_onnx(folder: Path, weights: Weights) -> None:
     )
 
 
-def write_compact(folder: Path, weights: Weights) -> None:
+def write_compact(folder: Path, weights: LoadedWeights) -> None:
     """A run in a quarter of the bytes."""
     checkpoint = weights.checkpoint
     save_model(
@@ -109,21 +109,21 @@ class Exporter:
     whether it has a place for the router; `tolerance` how far its outputs may be from `ours`, those of the model; `stages` which
     runs it is for, the first one that has a run is the default; `unfit` says why a model cannot be exported, or ""."""
 
-    write: Callable[[Path, Weights], None]
-    outputs: Callable[[Path, Weights, Sequence[str]], Outputs]
+    write: Callable[[Path, LoadedWeights], None]
+    outputs: Callable[[Path, LoadedWeights, Sequence[str]], Outputs]
     needs: tuple[str, ...]
     checked_by: str
     record: str
     marks: tuple[str, ...]
-    use: Callable[[Weights], str]
+    use: Callable[[LoadedWeights], str]
     front: str
-    cuts: Callable[[Weights], bool]
+    cuts: Callable[[LoadedWeights], bool]
     router: bool = True
     tolerance: float = TOLERANCE
-    ours: Callable[[Weights, Sequence[str]], Outputs] = our_outputs
-    tokenizer: Callable[[Weights], Tokenizer] = lambda weights: weights.encoder.tokenizer
+    ours: Callable[[LoadedWeights, Sequence[str]], Outputs] = our_outputs
+    tokenizer: Callable[[LoadedWeights], Tokenizer] = lambda weights: weights.encoder.tokenizer
     stages: tuple[Stage, ...] = ("mtl", "sentence", "base")
-    unfit: Callable[[Checkpoint], str] = lambda _: ""
+    unfit: Callable[[ModelDescription], str] = lambda _: ""
 
 
 EXPORTERS: dict[ExportFormat, Exporter] = {

@@ -14,7 +14,7 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.engine import Array, Engine
-from mtlkit.inference.load_weights import Weights
+from mtlkit.inference.load_weights import LoadedWeights
 from mtlkit.inference.onnx_engine import HEAD, VECTOR, OnnxEngine, output_name
 from mtlkit.inference.similarity import cut
 from mtlkit.inference.torch_engine import TorchEngine
@@ -49,27 +49,27 @@ def check_texts(encoder: TextEncoder, *, cut: bool) -> list[str]:
     return texts if cut else [text for text in texts if not encoder.encode([text]).truncated]
 
 
-def our_outputs(weights: Weights, texts: Sequence[str]) -> Outputs:
+def our_outputs(weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
     return _outputs(TorchEngine(weights.model, Compute(torch.device("cpu"), "fp32")), weights, texts)
 
 
-def onnx_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Outputs:
+def onnx_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
     return _outputs(OnnxEngine(folder / GRAPH), weights, texts)
 
 
-def compact_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Outputs:
+def compact_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
     model, _ = load_model(folder)
     return our_outputs(replace(weights, model=model), texts)
 
 
-def _outputs(engine: Engine, weights: Weights, texts: Sequence[str]) -> Outputs:
+def _outputs(engine: Engine, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
     encoded = weights.encoder.encode(texts)
     read = engine.outputs(encoded, weights.readers) if weights.readers else {}
     vectors = cut(engine.vectors(encoded), weights.checkpoint.vectors.truncate_dim)
     return {VECTOR: vectors, **{output_name(one): found for one, found in read.items()}}
 
 
-def sentence_transformers_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Outputs:
+def sentence_transformers_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
     """What a user of sentence-transformers gets. Raises IntegrityError when it does not load the folder, UsageError when it
     does not load itself."""
     try:
@@ -86,7 +86,7 @@ def sentence_transformers_outputs(folder: Path, weights: Weights, texts: Sequenc
     return {VECTOR: vectors.numpy(), **{HEAD.format(task): found.numpy() for task, found in heads.items()}}
 
 
-def difference_from_source(folder: Path, weights: Weights) -> float:
+def difference_from_source(folder: Path, weights: LoadedWeights) -> float:
     """The largest difference of our vectors from what sentence-transformers makes of a Hugging Face folder by its defaults, in
     float32 and of each text alone: settings of a folder may pad so that its neighbours change a text's vector, and say so in a
     note.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from mtlkit.errors import IntegrityError, UsageError, listed, shorten
-from mtlkit.inference.load_weights import Weights
+from mtlkit.inference.load_weights import LoadedWeights
 from mtlkit.model.interop.silence import silence
 from mtlkit.model.language import next_token_loss
 from mtlkit.recipes.exporting.verify import Outputs
@@ -22,7 +22,7 @@ LOSS, LOGITS = "loss", "logits"  # per text: mean loss in nats of its tokens and
 
 
 @torch.no_grad()
-def base_outputs(weights: Weights, texts: Sequence[str]) -> Outputs:
+def base_outputs(weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
     """What the base says of texts: {"loss": (N,), "logits": (N, vocabulary)}."""
     encoder, found = weights.model.backbone, []
     for ids in _token_ids(weights, texts):
@@ -33,7 +33,7 @@ def base_outputs(weights: Weights, texts: Sequence[str]) -> Outputs:
 
 
 @torch.no_grad()
-def transformers_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -> Outputs:
+def transformers_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
     """What transformers says of them. Raises IntegrityError where it does not load the folder or reads a prompt otherwise than
     pretraining did, UsageError where it does not load itself."""
     try:
@@ -62,7 +62,7 @@ def transformers_outputs(folder: Path, weights: Weights, texts: Sequence[str]) -
     return _outputs(found)
 
 
-def _token_ids(weights: Weights, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+def _token_ids(weights: LoadedWeights, texts: Sequence[str]) -> list[NDArray[np.int64]]:
     """The tokens of each text, BOS and EOS included."""
     encoded = weights.encoder.encode(texts)
     return np.split(encoded.ids.astype(np.int64), encoded.offsets[1:-1])

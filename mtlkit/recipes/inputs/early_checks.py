@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 
 from mtlkit.config.inference import TextOptions
 from mtlkit.config.training import ObjectiveName
-from mtlkit.data.datasets.labelled_rows import LabelledRows, Reading
+from mtlkit.data.datasets.labelled_rows import LabelledRows, ReadOptions
 from mtlkit.data.datasets.pairs import PairRows
 from mtlkit.data.sources import HubSource, RemoteSource, Source, StandardInput, existing_split, open_source
 from mtlkit.data.sources.columns import text_columns, with_columns
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import Query, named_sources, parse_source
 from mtlkit.data.sources.text_files import open_input
 from mtlkit.recipes.inputs.texts import reads_standard_input
@@ -30,7 +30,7 @@ def check_tasks(tasks: Iterable[str], encoding: str) -> None:
     """Opens the source of every task and finds the columns of its text and its label. Raises UsageError, DataError."""
 
     def find_columns(source: Source, query: Query, split: str) -> None:
-        next(LabelledRows(source, query, split, Reading(encoding, "skip", Tally())).rows(), None)
+        next(LabelledRows(source, query, split, ReadOptions(encoding, "skip", SkippedRows())).rows(), None)
 
     for address in named_sources(list(tasks)).values():
         _check(address, find_columns)
@@ -52,7 +52,7 @@ def check_pairs(sources: Iterable[str], encoding: str, *, scored: bool) -> None:
     """Opens every source of pairs and finds the columns of its texts and scores. Raises UsageError, DataError."""
 
     def find_columns(source: Source, query: Query, split: str) -> None:
-        next(PairRows(source, query, split, Reading(encoding, "skip", Tally()), scored).rows(), None)
+        next(PairRows(source, query, split, ReadOptions(encoding, "skip", SkippedRows()), scored).rows(), None)
 
     for address in sources:
         _check(address, find_columns)

@@ -13,7 +13,7 @@ from mtlkit.data.sources import local_paths
 from mtlkit.data.sources.spec import parse_source
 from mtlkit.data.sources.text_files import address_of
 from mtlkit.errors import MtlkitError
-from mtlkit.inference.find_model import MINI, Found, mini_folder
+from mtlkit.inference.find_model import MINI, ModelRef, mini_folder
 from mtlkit.runs.outputs import Input
 from mtlkit.runs.record import read_record, record_name
 
@@ -23,7 +23,7 @@ SOURCES = {"task", "watch", "sources", "sts", "text", "input"}  # options that n
 STANDARD_INPUT = Path("/dev/stdin")
 
 
-def inputs_of(options: Any, *found: Found | None) -> list[Input]:
+def inputs_of(options: Any, *found: ModelRef | None) -> list[Input]:
     """All local files and folders that options name, and models that were `found` for them with the model each started from."""
     assert is_dataclass(options)
     inputs: list[Input] = []
@@ -63,7 +63,7 @@ def _sources(values: Iterable[str], flag: str) -> Iterator[Input]:
                     yield from (Input(expand(path), flag) for path in local_paths(address))
 
 
-def _model(found: Found) -> Iterator[Input]:
+def _model(found: ModelRef) -> Iterator[Input]:
     yield Input(found.path, "the model")
     with suppress(MtlkitError):
         parent = read_record(found.path, record_name(found.path)).parent

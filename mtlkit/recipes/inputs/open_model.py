@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from mtlkit.config.architecture import Stage
 from mtlkit.config.inference import EvalOptions, ModelOptions, TextOptions
-from mtlkit.inference.find_model import MINI, Found, find_model
+from mtlkit.inference.find_model import MINI, ModelRef, find_model
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.runs.record import is_export, newest
 
 
-def open_model(options: ModelOptions) -> tuple[LoadedModel, Found]:
+def open_model(options: ModelOptions) -> tuple[LoadedModel, ModelRef]:
     """The model asked for, or the newest finished run with task heads, else sentence encoder, else mini. A base is taken only
     for `eval`, which measures its perplexity; its vectors say little about the meaning of a text.
 

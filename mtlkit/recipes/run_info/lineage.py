@@ -13,30 +13,30 @@ from mtlkit.model.description import CONFIG
 from mtlkit.model.digest import digest_of, is_digest_of
 from mtlkit.model.interop.modules import MODULES
 from mtlkit.recipes.run_info.files import any_record
-from mtlkit.report.run_facts import Parent, ParentCondition
+from mtlkit.report.run_facts import ParentCondition, ParentFacts
 from mtlkit.runs.record import RECORD, RunRecord
 
 
-def lineage(folder: Path, record: RunRecord) -> tuple[Parent, ...]:
+def lineage(folder: Path, record: RunRecord) -> tuple[ParentFacts, ...]:
     """Every parent and teacher, each below what was made from it."""
     return tuple(_above(folder, record, 1, {folder.resolve()}))
 
 
-def _above(folder: Path, record: RunRecord, depth: int, seen: set[Path]) -> Iterator[Parent]:
+def _above(folder: Path, record: RunRecord, depth: int, seen: set[Path]) -> Iterator[ParentFacts]:
     for role, named in origins(record):
         path, recorded = str(named.get("path", "")), str(named.get("digest", ""))
         place, digest = find_parent(path, recorded, folder)
         if place is None:
-            yield Parent(path, role, depth, recorded, "gone")
+            yield ParentFacts(path, role, depth, recorded, "gone")
             continue
         condition: ParentCondition = "same" if digest == recorded else "changed"
         try:
             above = any_record(place)
         except MtlkitError:  # a model of others, which has none
-            yield Parent(path, role, depth, recorded, condition, digest, str(place))
+            yield ParentFacts(path, role, depth, recorded, condition, digest, str(place))
             continue
         told = (str(above.stage), str(above.command), str(above.finished))
-        yield Parent(path, role, depth, recorded, condition, digest, str(place), *told)
+        yield ParentFacts(path, role, depth, recorded, condition, digest, str(place), *told)
         if place.resolve() not in seen:  # a folder that was replaced by what was made from it would go on for ever
             yield from _above(place, above, depth + 1, seen | {place.resolve()})
 

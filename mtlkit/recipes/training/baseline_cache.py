@@ -13,16 +13,16 @@ import numpy as np
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.cache import fingerprint
 from mtlkit.data.datasets.labelled import read_for_evaluation
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.task_data import LabelledTexts, prepare
 from mtlkit.data.sources import existing_split, find_split, open_source
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import parse_source
 from mtlkit.evaluation.metrics import Array
 from mtlkit.inference.compute import Compute
 from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.training.prepare import Prepared
-from mtlkit.runs.store import BASELINES, Arrays, Entry, digest, entry, fits
+from mtlkit.runs.store import BASELINES, Arrays, StoreEntry, digest, entry, fits
 
 OUTPUTS = "outputs."  # begins the name of an array, before that of the task
 FORMAT = "2"  # raised when what is stored changes
@@ -36,7 +36,7 @@ Outputs = Mapping[str, Array]  # of heads for the rows to score on, by task, eac
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredRows:
     """The rows that a task is scored on: `test`, or `validation` where its data has no test split."""
 
     split: str
@@ -44,22 +44,22 @@ class Scored:
     sha256: str
 
 
-def rows_to_score(options: TrainMtlOptions, sources: Mapping[str, str], prepared: Prepared) -> dict[str, Scored]:
+def rows_to_score(options: TrainMtlOptions, sources: Mapping[str, str], prepared: Prepared) -> dict[str, ScoredRows]:
     """Those of each task. Raises DataError."""
     found = {}
     for name, source in sources.items():
-        reading = Reading(options.encoding, options.on_bad_row, Tally(), recorded=prepared.sources.get(name))
+        reading = ReadOptions(options.encoding, options.on_bad_row, SkippedRows(), recorded=prepared.sources.get(name))
         path, query = parse_source(source)
         opened = open_source(path, query)
         unseen = find_split(opened, "test") not in (None, existing_split(opened, query.split))
         table, split = read_for_evaluation(source, "test" if unseen else "validation", reading, named=False)
         texts = prepare(prepared.start.model.tasks[name], table, prepared.start.encoder)
-        found[name] = Scored(split, texts, fingerprint([*table.texts, *map(str, table.labels)]))
+        found[name] = ScoredRows(split, texts, fingerprint([*table.texts, *map(str, table.labels)]))
     return found
 
 
 def key_of(
-    options: TrainMtlOptions, tasks: Sequence[str], prepared: Prepared, rows: Mapping[str, Scored], compute: Compute
+    options: TrainMtlOptions, tasks: Sequence[str], prepared: Prepared, rows: Mapping[str, ScoredRows], compute: Compute
 ) -> str:
     """Names a training by all that its numbers follow from. All tasks of the run count, not only those trained here: the order
     of fresh heads and a tokenizer made for the run depend on them."""
@@ -77,19 +77,19 @@ def key_of(
     return digest(FORMAT, json.dumps(said, sort_keys=True))
 
 
-def kept(folder: Path, key: str) -> Entry:
+def kept(folder: Path, key: str) -> StoreEntry:
     """The cache file of a training in the folder for caches beside the run."""
     return entry(folder / BASELINES, BASELINES, key)
 
 
-def recall(file: Entry, rows: Mapping[str, Scored]) -> Outputs | None:
+def recall(file: StoreEntry, rows: Mapping[str, ScoredRows]) -> Outputs | None:
     """The outputs of a training for these rows; None where it is not kept or, with a warning, where the file is damaged."""
     shapes = {f"{OUTPUTS}{name}": (len(scored.texts.encoded), None) for name, scored in rows.items()}
     stored = file.read(lambda arrays: all(fits(arrays.get(name), "<f4", *shape) for name, shape in shapes.items()))
     return stored and {name: stored[f"{OUTPUTS}{name}"] for name in rows}
 
 
-def keep(file: Entry, outputs: Outputs, options: TrainMtlOptions, log: str) -> None:
+def keep(file: StoreEntry, outputs: Outputs, options: TrainMtlOptions, log: str) -> None:
     """Keeps the outputs of a training and, for those who want to look, its options and its log."""
     about = {"command": command_line("train-mtl", options), "options": plain(options)}
     texts = {"record": json.dumps(about), "log": log}

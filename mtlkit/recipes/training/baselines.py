@@ -21,19 +21,21 @@ from mtlkit.evaluation.sharing import SharingReport, sharing_report, task_sharin
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, outputs_of
 from mtlkit.inference.fast import fastest
-from mtlkit.inference.find_model import Found
+from mtlkit.inference.find_model import ModelRef
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.recipes.training.baseline_cache import Outputs, Scored, keep, kept, key_of, recall, rows_to_score
+from mtlkit.recipes.training.baseline_cache import Outputs, ScoredRows, keep, kept, key_of, recall, rows_to_score
 from mtlkit.recipes.training.prepare import Checked, Prepared, prepare_objectives
 from mtlkit.training.events import Event, Note, Progress
-from mtlkit.training.freezing.rules import Freezing
+from mtlkit.training.freezing.rules import FreezeRules
 from mtlkit.training.objectives.base import HeadObjective
-from mtlkit.training.plan import Mixing, Regime
-from mtlkit.training.sampling.mixture import Mix, make_plans
-from mtlkit.training.setup import Surroundings, fit
+from mtlkit.training.plan import MixtureOptions, TrainPlan
+from mtlkit.training.sampling.mixture import TaskMixture, make_plans
+from mtlkit.training.setup import RuntimeContext, fit
 
 
-def check_baselines(options: TrainMtlOptions, found: Found | None, out: Path, trained: Sequence[str], freezing: Freezing) -> None:
+def check_baselines(
+    options: TrainMtlOptions, found: ModelRef | None, out: Path, trained: Sequence[str], freezing: FreezeRules
+) -> None:
     """What can be said without reading data; `trained` are the tasks of `--task` whose heads train. Raises UsageError."""
     if not options.baselines:
         if options.seeds > 1:
@@ -55,33 +57,33 @@ def check_baselines(options: TrainMtlOptions, found: Found | None, out: Path, tr
 
 
 @dataclass(frozen=True)
-class Finding:
+class ComparedRun:
     """The run that is compared: its options, what was checked and prepared for it (its model trained by now), its terms, where it
     computes, and the folder for caches beside it."""
 
     options: TrainMtlOptions
     checked: Checked
     prepared: Prepared
-    regime: Regime
+    plan: TrainPlan
     compute: Compute
     cache: Path
 
     @property
     def trained(self) -> list[str]:
-        return list(self.regime.trained(self.prepared.objectives))
+        return list(self.plan.trained(self.prepared.objectives))
 
 
 @dataclass(frozen=True)
-class Arm:
+class BaselineRun:
     """A training to compare: its tasks, its options and terms, and what messages call it."""
 
     tasks: tuple[str, ...]
     options: TrainMtlOptions
-    regime: Regime
+    plan: TrainPlan
     name: str
 
 
-def compare(run: Finding) -> Generator[Event, None, SharingReport]:
+def compare(run: ComparedRun) -> Generator[Event, None, SharingReport]:
     """Trains what is not kept: for each of `seeds` seeds every task alone and, but for the first, which is the run's, all of them
     together. Scores all on the test rows, or on the validation rows of a task that has none. Raises DataError, DivergedError.
     """
@@ -101,7 +103,7 @@ def compare(run: Finding) -> Generator[Event, None, SharingReport]:
     return sharing_report(seeds, tasks)
 
 
-def arms_of(run: Finding, seed: int) -> list[Arm]:
+def arms_of(run: ComparedRun, seed: int) -> list[BaselineRun]:
     """The trainings of a seed: each task alone; before them all together, unless that is the run itself.
 
     Alone, a task has the batches that it has together, the same rows in the same order: as many an epoch (the nearest whole
@@ -109,11 +111,11 @@ def arms_of(run: Finding, seed: int) -> list[Arm]:
     """
     options = replace(run.options, seed=seed, out=None, overwrite=False, baselines=False, seeds=1)
     options = replace(options, track_every=0, router=False)  # which changes no number
-    names, mixing, terms = run.trained, run.regime.mixing, replace(run.regime, router=False)
+    names, mixing, terms = run.trained, run.plan.mixing, replace(run.plan, router=False)
     lengths = {name: run.prepared.objectives[name].train.lengths for name in names}
-    plans = make_plans(lengths, options.batch_tokens, seed, run.regime.classes)
-    mix = Mix(plans, mixing.schedule, epoch_by=mixing.epoch_by)
-    arms = [] if seed == run.options.seed else [Arm(tuple(names), options, terms, f"together, seed {seed}")]
+    plans = make_plans(lengths, options.batch_tokens, seed, run.plan.classes)
+    mix = TaskMixture(plans, mixing.schedule, epoch_by=mixing.epoch_by)
+    arms = [] if seed == run.options.seed else [BaselineRun(tuple(names), options, terms, f"together, seed {seed}")]
     for name in names:
         batches = sum(mix.planned(epoch)[name] for epoch in range(options.epochs)) / options.epochs
         accumulate = max(1, round(options.accumulate * batches / mix.steps))
@@ -128,13 +130,15 @@ def arms_of(run: Finding, seed: int) -> list[Arm]:
             select="mean",
             batch_tokens=plans[name].budget,
         )
-        known = run.regime.known - {other for other in names if other != name}  # to guards, heads of others are none to keep
-        regime = replace(terms, mixing=Mixing(epoch_by=length), known=known)
-        arms.append(Arm((name,), alone, regime, f"{name} alone, seed {seed}"))
+        known = run.plan.known - {other for other in names if other != name}  # to guards, heads of others are none to keep
+        plan = replace(terms, mixing=MixtureOptions(epoch_by=length), known=known)
+        arms.append(BaselineRun((name,), alone, plan, f"{name} alone, seed {seed}"))
     return arms
 
 
-def trained_with(run: Finding, arms: list[Arm], rows: Mapping[str, Scored]) -> Generator[Event, None, list[Outputs]]:
+def trained_with(
+    run: ComparedRun, arms: list[BaselineRun], rows: Mapping[str, ScoredRows]
+) -> Generator[Event, None, list[Outputs]]:
     """What the models of a seed say: of all together, where that is among the arms, then of all alone, as one."""
     files = [kept(run.cache, key_of(arm.options, arm.tasks, run.prepared, rows, run.compute)) for arm in arms]
     known = [recall(file, {name: rows[name] for name in arm.tasks}) for file, arm in zip(files, arms, strict=True)]
@@ -151,7 +155,7 @@ def trained_with(run: Finding, arms: list[Arm], rows: Mapping[str, Scored]) -> G
             outputs = yield from train_arm(run, arm, prepared, rows, log)
             keep(file, outputs, arm.options, log.getvalue())
             where = ""
-        yield Note(f"{arm.name}: {in_words(outputs, rows, run.prepared.start.model)}{where}")
+        yield Note(f"{arm.name}: {baseline_scores_text(outputs, rows, run.prepared.start.model)}{where}")
         if len(arm.tasks) > 1:
             found.append(outputs)
         else:
@@ -160,18 +164,18 @@ def trained_with(run: Finding, arms: list[Arm], rows: Mapping[str, Scored]) -> G
 
 
 def train_arm(
-    run: Finding, arm: Arm, prepared: Prepared, rows: Mapping[str, Scored], log: StringIO
+    run: ComparedRun, arm: BaselineRun, prepared: Prepared, rows: Mapping[str, ScoredRows], log: StringIO
 ) -> Generator[Event, None, Outputs]:
     """Trains a copy of the start, its random numbers included; tells its steps and what to look at. Tasks that are watched are
     there for guards alone."""
     model = deepcopy(prepared.start.model)
     objectives: dict[str, HeadObjective] = {}
-    for name in [*arm.tasks, *(arm.regime.watched if arm.regime.guards else ())]:
+    for name in [*arm.tasks, *(arm.plan.watched if arm.plan.guards else ())]:
         one = prepared.objectives[name]
         assert isinstance(one, HeadObjective)
         objectives[name] = HeadObjective(model, one.task, one.options)
     try:
-        for event in fit(model, objectives, arm.regime, arm.options, Surroundings(run.compute, log, run.cache)):
+        for event in fit(model, objectives, arm.plan, arm.options, RuntimeContext(run.compute, log, run.cache)):
             if isinstance(event, Progress) or (isinstance(event, Note) and event.warning):
                 yield event
     except DivergedError as error:
@@ -181,13 +185,13 @@ def train_arm(
     return said(model, {name: rows[name] for name in arm.tasks}, run.compute)
 
 
-def said(model: MultiTaskModel, rows: Mapping[str, Scored], compute: Compute) -> Outputs:
+def said(model: MultiTaskModel, rows: Mapping[str, ScoredRows], compute: Compute) -> Outputs:
     """What the head of each task says of the rows that it is scored on, (N, outputs)."""
     fast = fastest(model.eval(), compute)
     return {name: outputs_of(model, name, encode_all(fast, one.texts.encoded, compute)) for name, one in rows.items()}
 
 
-def in_words(outputs: Outputs, rows: Mapping[str, Scored], model: MultiTaskModel) -> str:
+def baseline_scores_text(outputs: Outputs, rows: Mapping[str, ScoredRows], model: MultiTaskModel) -> str:
     """The main metric of each task."""
     found = []
     for name, one in outputs.items():

@@ -11,12 +11,12 @@ from mtlkit.config.architecture import Encoding, Kind, Stage, TaskSpec
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.task_training import TaskTrainingOptions
 from mtlkit.config.vector_settings import VectorSettings
-from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.labels import check_varied, fits, infer_spec
 from mtlkit.data.datasets.values import quoted
 from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.errors import UsageError
-from mtlkit.inference.find_model import Found, find_model
+from mtlkit.inference.find_model import ModelRef, find_model
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.prompts import prompt_note, with_prompt
 from mtlkit.model.digest import digest_of
@@ -24,18 +24,18 @@ from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import drawing_from, dropouts
 from mtlkit.model.weight_names import head_weights
-from mtlkit.training.freezing.rules import Freezing
+from mtlkit.training.freezing.rules import FreezeRules
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialModel:
     """A model to train, how it reads texts, where it came from (`origin` is None for fresh weights), how its vectors are made and
     compared, what to tell the user of it, the generator that its fresh weights and its dropout draw from, and how the data of its
     heads was read."""
 
     model: MultiTaskModel
     encoder: TextEncoder
-    origin: Found | None
+    origin: ModelRef | None
     vectors: VectorSettings = field(default_factory=VectorSettings)
     notes: tuple[str, ...] = ()
     random: torch.Generator = field(default_factory=torch.Generator)
@@ -46,14 +46,14 @@ class Start:
         return {"path": str(self.origin), "digest": digest_of(self.origin.path)} if self.origin else None
 
 
-def choose_start(options: TaskTrainingOptions, stages: Sequence[Stage]) -> Found | None:
+def choose_start(options: TaskTrainingOptions, stages: Sequence[Stage]) -> ModelRef | None:
     """The model to start from; None for `--init scratch`. Raises UsageError when the one asked for is not there."""
     if options.init == "scratch":
         return None
     return find_model(options.init, options.runs, stages)
 
 
-def start_from(found: Found, options: TaskTrainingOptions) -> Start:
+def start_from(found: ModelRef, options: TaskTrainingOptions) -> InitialModel:
     """An earlier run's model with the options of this one laid over it. Raises UsageError where they don't go together."""
     loaded = load_weights(found.path)
     encoding = loaded.checkpoint.encoding
@@ -69,10 +69,10 @@ def start_from(found: Found, options: TaskTrainingOptions) -> Start:
     encoder = with_prompt(encoder.with_literal(options.literal_special_tokens), given, options.prompt)
     notes = tuple(filter(None, (loaded.note, prompt_note(encoder.prompt, given, options.prompt))))
     vectors, random = given.with_default(options.prompt), torch.Generator().manual_seed(options.seed)
-    return Start(loaded.model, encoder, found, vectors, notes, random, loaded.checkpoint.sources)
+    return InitialModel(loaded.model, encoder, found, vectors, notes, random, loaded.checkpoint.sources)
 
 
-def start_from_scratch(options: TaskTrainingOptions, texts: Sequence[str]) -> Start:
+def start_from_scratch(options: TaskTrainingOptions, texts: Sequence[str]) -> InitialModel:
     """Fresh weights, and a tokenizer trained on the training texts."""
     tokenizer = train_tokenizer(texts, options.vocab_size, options.lowercase)
     architecture = options.architecture(tokenizer.get_vocab_size())
@@ -83,7 +83,7 @@ def start_from_scratch(options: TaskTrainingOptions, texts: Sequence[str]) -> St
     random = torch.Generator().manual_seed(options.seed)
     with drawing_from(random):
         model = MultiTaskModel(Encoder(architecture))
-    return Start(model, encoder, None, none.with_default(options.prompt), notes, random)
+    return InitialModel(model, encoder, None, none.with_default(options.prompt), notes, random)
 
 
 def set_dropout(model: MultiTaskModel, rate: float) -> None:
@@ -94,11 +94,11 @@ def set_dropout(model: MultiTaskModel, rate: float) -> None:
 
 
 def fit_heads(
-    start: Start,
-    tables: Mapping[str, Table],
+    start: InitialModel,
+    tables: Mapping[str, LabelledTable],
     kinds: Mapping[str, Kind | None],
     head: str,
-    freezing: Freezing,
+    freezing: FreezeRules,
     seed: int,
 ) -> tuple[dict[str, TaskSpec], list[str]]:
     """Gives every task a head: the starting model's where it knows all labels, else a fresh one.

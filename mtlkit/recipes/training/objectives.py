@@ -11,33 +11,33 @@ from mtlkit.config.training import ObjectiveName, TrainSentenceOptions
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.datasets.corpus import read_corpus
 from mtlkit.data.datasets.held_out import SPLIT_SEED
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pair_data import PairTexts, TargetTexts, check_pairs, check_scored_pairs, check_texts, prepare_pairs
 from mtlkit.data.datasets.pairs import PairTable, read_train_and_validation_pairs
 from mtlkit.errors import UsageError
-from mtlkit.inference.find_model import Found
+from mtlkit.inference.find_model import ModelRef
 from mtlkit.model.weight_names import parts_of
 from mtlkit.recipes.inputs.source_notes import source_notes
-from mtlkit.recipes.training.initial_model import Start, start_from, start_from_scratch
+from mtlkit.recipes.training.initial_model import InitialModel, start_from, start_from_scratch
 from mtlkit.recipes.training.teacher import open_teacher, principal_axes, teacher_tokens, turned
 from mtlkit.training.events import Event, Note
-from mtlkit.training.freezing.rules import Freezing
+from mtlkit.training.freezing.rules import FreezeRules
 from mtlkit.training.objectives.base import Objective
-from mtlkit.training.objectives.contrastive import Distill, Pairs, Similarity
+from mtlkit.training.objectives.contrastive import DistillObjective, PairsObjective, SimilarityObjective
 from mtlkit.training.objectives.token_init import rarity_weights, start_from_tokens
 
 
 @dataclass(frozen=True)
-class Lesson:
+class ObjectiveSetup:
     """A model to train, what it is to learn, the fingerprint of the data, and how it was read."""
 
-    start: Start
+    start: InitialModel
     objective: Objective
     data: dict[str, Any]
     record: SourceRecord
 
 
-def check_objective(options: TrainSentenceOptions, found: Found | None, freezing: Freezing, dim: int) -> None:
+def check_objective(options: TrainSentenceOptions, found: ModelRef | None, freezing: FreezeRules, dim: int) -> None:
     """Refuses options of one objective with another, and lengths beyond the `dim` of the model. Raises UsageError."""
     named = options.objective
     if named != "classify":
@@ -55,7 +55,7 @@ def check_objective(options: TrainSentenceOptions, found: Found | None, freezing
         raise UsageError(f"--token-init teacher is for fresh weights, and {found} has its own; add --init scratch")
 
 
-def _check_headless(options: TrainSentenceOptions, freezing: Freezing) -> None:
+def _check_headless(options: TrainSentenceOptions, freezing: FreezeRules) -> None:
     """Refuses what is for labels and heads, and a frozen backbone, which alone shapes vectors."""
     named = options.objective
     if any(freezing.wholly("backbone", state) for state in freezing.states):
@@ -69,17 +69,19 @@ def _check_headless(options: TrainSentenceOptions, freezing: Freezing) -> None:
 
 
 def load_lesson(
-    options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading
-) -> Generator[Event, None, Lesson]:
+    options: TrainSentenceOptions, found: ModelRef | None, source: str, reading: ReadOptions
+) -> Generator[Event, None, ObjectiveSetup]:
     """Reads the data of an objective, and the model that learns from it. Raises DataError, UsageError, IntegrityError."""
     return (yield from LESSONS[options.objective](options, found, source, reading))
 
 
-def _start(options: TrainSentenceOptions, found: Found | None, texts: Sequence[str]) -> Start:
+def _start(options: TrainSentenceOptions, found: ModelRef | None, texts: Sequence[str]) -> InitialModel:
     return start_from(found, options) if found else start_from_scratch(options, texts)
 
 
-def _distill(options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading) -> Generator[Event, None, Lesson]:
+def _distill(
+    options: TrainSentenceOptions, found: ModelRef | None, source: str, reading: ReadOptions
+) -> Generator[Event, None, ObjectiveSetup]:
     teacher = open_teacher(options)
     split = read_corpus([source], reading, SPLIT_SEED)
     train, held_out, records = split.train, split.held_out, split.records
@@ -102,27 +104,29 @@ def _distill(options: TrainSentenceOptions, found: Found | None, source: str, re
     held_out_vectors = yield from teacher.vectors(held_out)
     validation = TargetTexts(encode_cached(held_out, start.encoder), turned(held_out_vectors, axes))
     data = {"source": source, "train": _fingerprint(train), "validation": _fingerprint(held_out), "teacher": teacher.record}
-    return Lesson(start, Distill(examples, validation, options.distill_loss, widths), data, records[source])
+    return ObjectiveSetup(start, DistillObjective(examples, validation, options.distill_loss, widths), data, records[source])
 
 
-def _pairs(options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading) -> Generator[Event, None, Lesson]:
+def _pairs(
+    options: TrainSentenceOptions, found: ModelRef | None, source: str, reading: ReadOptions
+) -> Generator[Event, None, ObjectiveSetup]:
     start, train, validation, data, table = yield from _read_pairs(options, found, source, reading, scored=False)
     check_pairs(train, table.columns, source)
-    pairs = Pairs(train, validation, options.temperature, options.widths(start.model.dim))
-    return Lesson(start, pairs, data, table.record)
+    pairs = PairsObjective(train, validation, options.temperature, options.widths(start.model.dim))
+    return ObjectiveSetup(start, pairs, data, table.record)
 
 
 def _similarity(
-    options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading
-) -> Generator[Event, None, Lesson]:
+    options: TrainSentenceOptions, found: ModelRef | None, source: str, reading: ReadOptions
+) -> Generator[Event, None, ObjectiveSetup]:
     start, train, validation, data, table = yield from _read_pairs(options, found, source, reading, scored=True)
     check_scored_pairs(train, table.columns, source)
-    return Lesson(start, Similarity(train, validation, options.widths(start.model.dim)), data, table.record)
+    return ObjectiveSetup(start, SimilarityObjective(train, validation, options.widths(start.model.dim)), data, table.record)
 
 
 def _read_pairs(
-    options: TrainSentenceOptions, found: Found | None, source: str, reading: Reading, scored: bool
-) -> Generator[Event, None, tuple[Start, PairTexts, PairTexts, dict[str, Any], PairTable]]:
+    options: TrainSentenceOptions, found: ModelRef | None, source: str, reading: ReadOptions, scored: bool
+) -> Generator[Event, None, tuple[InitialModel, PairTexts, PairTexts, dict[str, Any], PairTable]]:
     tables = read_train_and_validation_pairs(source, reading, scored)
     yield from source_notes(tables[0].record, source)
     yield Note(f"{len(tables[0]):,} pairs to train on, {len(tables[1]):,} to validate")
@@ -137,7 +141,7 @@ def _fingerprint(texts: Sequence[str]) -> dict[str, Any]:
     return {"values": len(texts), "sha256": fingerprint(texts)}
 
 
-LESSONS: dict[ObjectiveName, Callable[..., Generator[Event, None, Lesson]]] = {
+LESSONS: dict[ObjectiveName, Callable[..., Generator[Event, None, ObjectiveSetup]]] = {
     "distill": _distill,
     "pairs": _pairs,
     "similarity": _similarity,

@@ -10,25 +10,25 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.labelled import cap_tables, holds_out, read_train_and_validation
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labels import kind_for
 from mtlkit.data.datasets.task_data import TaskData, prepare_task
 from mtlkit.data.encoded import Encoded
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import parse_source
 from mtlkit.errors import UsageError
-from mtlkit.inference.find_model import Found
+from mtlkit.inference.find_model import ModelRef
 from mtlkit.model.randomness import draw_from
 from mtlkit.recipes.inputs.source_notes import source_notes
 from mtlkit.recipes.training.data_warnings import first_look
-from mtlkit.recipes.training.initial_model import Start, fit_heads, start_from, start_from_scratch
+from mtlkit.recipes.training.initial_model import InitialModel, fit_heads, start_from, start_from_scratch
 from mtlkit.recipes.training.objectives import load_lesson
-from mtlkit.recipes.training.validate_continual import Keeping
+from mtlkit.recipes.training.validate_continual import ContinualPlan
 from mtlkit.report.sources import unseen_line
 from mtlkit.training.events import Event, Note
-from mtlkit.training.freezing.rules import Freezing
+from mtlkit.training.freezing.rules import FreezeRules
 from mtlkit.training.objectives.base import Objective, head_objectives
-from mtlkit.training.plan import Mixing
+from mtlkit.training.plan import MixtureOptions
 from mtlkit.training.sampling.class_balance import drawn_classes, loss_options
 
 Options = TrainSentenceOptions | TrainMtlOptions
@@ -39,11 +39,11 @@ class Checked:
     """Options that go together: the model to start from (None: fresh weights), the tasks' sources, what is frozen, what else
     is to be kept of the start, and how the tasks share the training."""
 
-    found: Found | None
+    found: ModelRef | None
     sources: dict[str, str]
-    freezing: Freezing
-    keeping: Keeping
-    mixing: Mixing
+    freezing: FreezeRules
+    keeping: ContinualPlan
+    mixing: MixtureOptions
 
     @property
     def init(self) -> str:
@@ -56,7 +56,7 @@ class Prepared:
     """A model to train, what it is to learn by name, the fingerprint of each one's data, the tasks whose heads the starting
     model brought, the classes of the rows of tasks whose classes are drawn alike, and how the data of every task was read."""
 
-    start: Start
+    start: InitialModel
     objectives: Mapping[str, Objective]
     data: dict[str, Any]
     known: frozenset[str] = frozenset()
@@ -66,7 +66,7 @@ class Prepared:
 
 def prepare_objectives(options: Options, checked: Checked) -> Generator[Event, None, Prepared]:
     """Reads the data and the model to train."""
-    reading = Reading(options.encoding, options.on_bad_row, Tally())
+    reading = ReadOptions(options.encoding, options.on_bad_row, SkippedRows())
     if isinstance(options, TrainSentenceOptions) and options.objective != "classify":
         ((name, source),) = checked.sources.items()
         lesson = yield from load_lesson(options, checked.found, source, reading)
@@ -100,13 +100,13 @@ class Loaded:
     """The model to train, with a head a task; every task's rows as tokens and labels, those that are only watched last; which
     heads the starting model brought; and what the user should look at."""
 
-    start: Start
+    start: InitialModel
     tasks: dict[str, TaskData]
     known: frozenset[str]
     warnings: list[str]
 
 
-def load(options: Options, checked: Checked, reading: Reading) -> Loaded:
+def load(options: Options, checked: Checked, reading: ReadOptions) -> Loaded:
     """Reads the starting model and all data."""
     start = start_from(checked.found, options) if checked.found else None
     tables = {name: read_train_and_validation(source, reading) for name, source in checked.sources.items()}
@@ -125,7 +125,7 @@ def load(options: Options, checked: Checked, reading: Reading) -> Loaded:
     return Loaded(start, tasks | watched, known, warnings)
 
 
-def watched_task(start: Start, name: str, source: str, reading: Reading) -> TaskData:
+def watched_task(start: InitialModel, name: str, source: str, reading: ReadOptions) -> TaskData:
     """The data of a head that is only evaluated. Raises UsageError where it is of another kind."""
     spec = start.model.tasks[name]
     train, validation = read_train_and_validation(source, replace(reading, recorded=start.sources.get(name)))
@@ -135,7 +135,7 @@ def watched_task(start: Start, name: str, source: str, reading: Reading) -> Task
     return prepare_task(spec, source, train, validation, start.encoder, watched=True)
 
 
-def describe_tasks(tasks: dict[str, TaskData], start: Start, keeping: Keeping) -> Iterator[Note]:
+def describe_tasks(tasks: dict[str, TaskData], start: InitialModel, keeping: ContinualPlan) -> Iterator[Note]:
     """What each task is, and what of its texts does not fit."""
     for name, task in tasks.items():
         what = f"{len(task.spec.labels)} classes" if task.spec.labels else task.spec.kind
@@ -156,7 +156,7 @@ def held_out_share(task: TaskData) -> str:
     return f" ({len(task.validation) / (len(task.train) + len(task.validation)):.1%} held out)"
 
 
-def cut_texts(encoded: Encoded, start: Start) -> str:
+def cut_texts(encoded: Encoded, start: InitialModel) -> str:
     """How many texts were cut; nothing where none was."""
     encoding = start.encoder.encoding
     share = f"{encoded.truncated / len(encoded):.1%} of the texts cut to {encoding.max_length} tokens ({encoding.truncate})"

@@ -10,28 +10,28 @@ import torch
 
 from mtlkit.errors import MtlkitError, listed
 from mtlkit.recipes.training.prepare import Prepared
-from mtlkit.report.forgetting import in_words
+from mtlkit.report.forgetting import forgetting_messages
 from mtlkit.training.events import BestOfTask, Chosen, Epoch, Event, Forgetting, Parts
 from mtlkit.training.sampling.mixture import Piece
 
 
-class Outcome:
+class TrainResult:
     """The best evaluation, what each task had at its best, what was forgotten. Raises MtlkitError where a frozen part changed."""
 
     def __init__(self) -> None:
         self.chosen: Epoch | None = None
-        self.bests: list[BestOfTask] = []
+        self.best_weights: list[BestOfTask] = []
         self.forgotten: dict[str, Any] = {}
 
     def add(self, event: Event) -> None:
         if isinstance(event, Chosen):
             self.chosen = event.epoch
         elif isinstance(event, BestOfTask):
-            self.bests.append(event)
+            self.best_weights.append(event)
         elif isinstance(event, Parts):
             check_unchanged(event)
         elif isinstance(event, Forgetting):
-            self.forgotten = {"forgetting": {**event.report.to_json(), "words": in_words(event.report)}}
+            self.forgotten = {"forgetting": {**event.report.to_json(), "words": forgetting_messages(event.report)}}
 
     def metrics(self) -> dict[str, Any]:
         """For the record of the run."""
@@ -39,7 +39,7 @@ class Outcome:
         assert best is not None
         scores = {state.task: state.validation for state in best.tasks}
         weights = {"loss_weights": dict(best.weights)} if best.weights else {}
-        each = {one.task: {"score": one.score, "epoch": one.epoch, "step": one.step} for one in self.bests}
+        each = {one.task: {"score": one.score, "epoch": one.epoch, "step": one.step} for one in self.best_weights}
         tasks = {"best_per_task": each} if len(each) > 1 else {}
         place = {"score": best.score, "best_epoch": best.epoch, "best_step": best.step}
         return {"validation": scores, **place, **weights, **tasks, **self.forgotten}

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from mtlkit.config.common import TrainingOptions
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.recipes.inputs.command_line import plain
-from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import RECORD, RunRecord, read_record
 
 Options = TypeVar("Options", bound=TrainingOptions)
@@ -21,7 +21,7 @@ FREE = {"resume", "save_every", "keep_state", "extend", "overwrite", "out", "run
 
 
 @dataclass(frozen=True)
-class Said:
+class SavedOptions:
     """What a saved state or a finished run says of its training: the command, its options, how many epochs were added to what the
     command asked for, whether it is complete."""
 
@@ -31,12 +31,12 @@ class Said:
     complete: bool = False
 
     @classmethod
-    def of_state(cls, plain: Mapping[str, Any]) -> Said:
+    def of_state(cls, plain: Mapping[str, Any]) -> SavedOptions:
         about = plain["about"]
         return cls(about["command"], about["options"], about["added"], plain["training"]["own"]["complete"])
 
     @classmethod
-    def of_record(cls, record: RunRecord, folder: Path) -> Said:
+    def of_record(cls, record: RunRecord, folder: Path) -> SavedOptions:
         """Raises IntegrityError where the record does not say which training wrote it."""
         words = record.command.split()
         if len(words) < 2 or type(record.options.get("epochs")) is not int:
@@ -61,33 +61,33 @@ class Said:
             raise UsageError(f"--resume {out}: not as the training began: {'; '.join(words)}; {way}")
 
 
-def said_at(out: Path) -> Said | None:
+def said_at(out: Path) -> SavedOptions | None:
     """What is said at the place of a run; None where nothing was saved there. Raises IntegrityError where all is damaged."""
-    folder = StateFolder(out)
+    folder = CheckpointManager(out)
     if found := folder.peek():
-        return Said.of_state(found)
+        return SavedOptions.of_state(found)
     if (out / RECORD).is_file():
-        return Said.of_record(read_record(out), out)
+        return SavedOptions.of_record(read_record(out), out)
     folder.newest()  # raises where states are there, as none was sound
     return None
 
 
-def recalled(options: Options, command: str, out: Path) -> Options:
+def load_options(options: Options, command: str, out: Path) -> Options:
     """`--resume RUN`: the options of the training there, with those typed that may differ. Raises UsageError, IntegrityError."""
     said = said_at(out)
     if said is None:
         raise UsageError(f"--resume {out}: nothing was saved there; type the whole command, with --resume at its end")
     usual, now = plain(type(options)()), plain(options)
     given = {name: value for name, value in now.items() if value != usual[name]}
-    Said(said.command, said.typed).check(given, command, out)
+    SavedOptions(said.command, said.typed).check(given, command, out)
     free = {name: getattr(options, name) for name in given if name in FREE}
     return replace(restored(type(options), said.typed), **{**free, "out": out, "overwrite": False})
 
 
-def settled(options: Options, command: str, said: Said, out: Path) -> tuple[Options, int]:
+def merge_options(options: Options, command: str, said: SavedOptions, out: Path) -> tuple[Options, int]:
     """The options to go on with, and how many epochs are added in all. Raises UsageError where it is another training, or not
     one to extend."""
-    Said(said.command, said.typed).check(plain(options), command, out)
+    SavedOptions(said.command, said.typed).check(plain(options), command, out)
     added = said.added
     if options.extend and said.complete:
         added += options.extend

@@ -13,21 +13,21 @@ from mtlkit.data.cache import fingerprint
 from mtlkit.inference.compute import Compute, choose_compute
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.recipes.inputs.next_command import next_command
-from mtlkit.recipes.training.baselines import Finding, compare
+from mtlkit.recipes.training.baselines import ComparedRun, compare
 from mtlkit.recipes.training.prepare import Checked, Options, Prepared, prepare_objectives
-from mtlkit.recipes.training.result import Outcome, texts_of
-from mtlkit.recipes.training.save import Making, Product, save_bests, save_run
-from mtlkit.recipes.training.session import Workplace, workplace
-from mtlkit.recipes.training.validate import Stages, check, regime_of
-from mtlkit.report.sharing import in_words as sharing_words
+from mtlkit.recipes.training.result import TrainResult, texts_of
+from mtlkit.recipes.training.save import Provenance, TrainedModel, save_bests, save_run
+from mtlkit.recipes.training.session import RunSession, workplace
+from mtlkit.recipes.training.validate import CommandSpec, check, regime_of
+from mtlkit.report.sharing import sharing_messages as sharing_words
 from mtlkit.runs.record import TOKENIZER, amend
 from mtlkit.runs.staging import staged
 from mtlkit.runs.store import CACHE
 from mtlkit.training.continual.start_model import probe_texts
 from mtlkit.training.events import Event, Finished, Note, Sharing
 from mtlkit.training.loop import DivergedStep
-from mtlkit.training.plan import Regime
-from mtlkit.training.setup import Surroundings, fit
+from mtlkit.training.plan import TrainPlan
+from mtlkit.training.setup import RuntimeContext, fit
 from mtlkit.training.state_dict import copy_into
 
 
@@ -37,11 +37,11 @@ class Ready:
 
     checked: Checked
     prepared: Prepared
-    regime: Regime
+    plan: TrainPlan
     compute: Compute
 
 
-def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
+def train_tasks(options: Options, stages: CommandSpec) -> Iterator[Event]:
     """Checks all options, reads the data, trains, and writes the run. No data is read before everything is checked."""
     started = time.monotonic()
     with workplace(options, stages.command, stages.folder) as place:
@@ -63,7 +63,7 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
         if isinstance(options, TrainMtlOptions) and options.baselines:
             cache = out.parent / CACHE
             with place.comparing():
-                report = yield from compare(Finding(options, ready.checked, ready.prepared, ready.regime, ready.compute, cache))
+                report = yield from compare(ComparedRun(options, ready.checked, ready.prepared, ready.plan, ready.compute, cache))
                 metrics["sharing"] = {**report.to_json(), "words": sharing_words(report)}
                 amend(out, metrics)
             yield Sharing(report)
@@ -71,11 +71,11 @@ def train_tasks(options: Options, stages: Stages) -> Iterator[Event]:
         yield Finished(out, metrics, time.monotonic() - started, _next(options, stages, out, sources))
 
 
-def _next(options: Options, stages: Stages, out: Path, sources: Iterable[str]) -> str:
+def _next(options: Options, stages: CommandSpec, out: Path, sources: Iterable[str]) -> str:
     return next_command(stages.following, out, stages.folder, options, sources)
 
 
-def _prepare(options: Options, stages: Stages, place: Workplace[Any]) -> Generator[Event, None, Ready]:
+def _prepare(options: Options, stages: CommandSpec, place: RunSession[Any]) -> Generator[Event, None, Ready]:
     compute = choose_compute(options.device, options.precision)
     checked = check(replace(options, init=place.init), stages)
     place.check_start(checked.found)
@@ -92,7 +92,7 @@ def _prepare(options: Options, stages: Stages, place: Workplace[Any]) -> Generat
     return Ready(checked, prepared, regime_of(options, checked, prepared), compute)
 
 
-def _train(options: Options, stages: Stages, place: Workplace[Any], ready: Ready) -> Generator[Event, None, dict[str, Any]]:
+def _train(options: Options, stages: CommandSpec, place: RunSession[Any], ready: Ready) -> Generator[Event, None, dict[str, Any]]:
     """Trains, writes the run, and gives its metrics."""
     prepared, start, out = ready.prepared, ready.prepared.start, place.out
     reads = [start.encoder.tokenizer.to_str(), *([start.encoder.prompt] if start.encoder.prompt else [])]
@@ -100,24 +100,24 @@ def _train(options: Options, stages: Stages, place: Workplace[Any], ready: Ready
     saver = place.saver(ready.compute, data, ready.checked.init, start.parent)
     yield from place.said()
     probe = start.encoder.encode(probe_texts()) if prepared.known else None
-    outcome = Outcome()
+    outcome = TrainResult()
     with place.log(saver) as log:
         more = (saver, options.keep_state, place.begun, place.extends)
-        surroundings = Surroundings(ready.compute, log, out.parent / CACHE, probe, *more)
+        context = RuntimeContext(ready.compute, log, out.parent / CACHE, probe, *more)
         try:
-            for event in fit(start.model, prepared.objectives, ready.regime, options, surroundings):
+            for event in fit(start.model, prepared.objectives, ready.plan, options, context):
                 outcome.add(event)
                 yield event
         except DivergedStep as error:
             raise place.diverged(error, texts_of(error.pieces, prepared)) from None
     metrics = outcome.metrics()
     sources = {name: record for name, record in start.sources.items() if name in start.model.tasks} | dict(prepared.sources)
-    product = Product(start.model, start.encoder.tokenizer, stages.stage, start.encoder.encoding, sources, start.vectors)
-    made = Making(stages.command, options, prepared.data, start.parent)
+    product = TrainedModel(start.model, start.encoder.tokenizer, stages.stage, start.encoder.encoding, sources, start.vectors)
+    made = Provenance(stages.command, options, prepared.data, start.parent)
     with place.saving(saver), staged(out) as folder:
         place.hand_over(folder)
-        if ready.regime.mixing.keep_best:
-            save_bests(folder, product, made, outcome.bests)
+        if ready.plan.mixing.keep_best:
+            save_bests(folder, product, made, outcome.best_weights)
         save_run(folder, out, product, made, metrics)
     place.end()
     return metrics

@@ -27,7 +27,7 @@ BEST = "best"  # in a run: the models of each task's best evaluation
 
 
 @dataclass(frozen=True)
-class Product:
+class TrainedModel:
     """What a training made: a model of a stage, how it reads texts, how the data of each task was read, and how its vectors are
     made and compared."""
 
@@ -40,7 +40,7 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Making:
+class Provenance:
     """How it was made: by which command with which options, of which data, from which parent."""
 
     command: str
@@ -49,7 +49,7 @@ class Making:
     parent: dict[str, str] | None = None
 
 
-def save_run(folder: Path, out: Path, product: Product, made: Making, metrics: dict[str, Any]) -> None:
+def save_run(folder: Path, out: Path, product: TrainedModel, made: Provenance, metrics: dict[str, Any]) -> None:
     """Writes model, tokenizer, card and record into the staged folder and moves it to its place."""
     model = product.model
     save_model(model, folder, product.stage, product.encoding, sources=product.sources, vectors=product.vectors)
@@ -62,13 +62,13 @@ def save_run(folder: Path, out: Path, product: Product, made: Making, metrics: d
     finish(folder, out, record)
 
 
-def save_bests(folder: Path, product: Product, made: Making, bests: Sequence[BestOfTask]) -> None:
+def save_bests(folder: Path, product: TrainedModel, made: Provenance, best_weights: Sequence[BestOfTask]) -> None:
     """Writes the weights of each task's best evaluation, each as a run under `best/` in the staged folder of a run."""
     (folder / BEST).mkdir()
     product.model.router, router = None, product.model.router  # which was taught the vectors of the chosen weights
     weights = dict(product.model.named_parameters())
     chosen = {name: weight.detach().clone() for name, weight in weights.items()}
-    for best in bests:
+    for best in best_weights:
         copy_into(weights, best.weights or {})
         metrics = {"task": best.task, "score": best.score, "best_epoch": best.epoch, "best_step": best.step}
         with staged(folder / BEST / best.task) as place:

@@ -19,34 +19,34 @@ from mtlkit.config.paths import expand
 from mtlkit.config.save_every import parse_save_every
 from mtlkit.errors import SavingError, StoppedError, UsageError, listed
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.find_model import Found
+from mtlkit.inference.find_model import ModelRef
 from mtlkit.model.digest import is_digest_of
 from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.inputs.input_files import inputs_of
-from mtlkit.recipes.training.resume_options import Options, Said, recalled, settled
+from mtlkit.recipes.training.resume_options import Options, SavedOptions, load_options, merge_options
 from mtlkit.runs import atomic as disk
-from mtlkit.runs.checkpoints import State, StateFolder
+from mtlkit.runs.checkpoints import Checkpoint, CheckpointManager
 from mtlkit.runs.outputs import check_folder, check_inputs
 from mtlkit.runs.record import DIVERGED, LOG, RECORD, STATE, RunRecord, file_digest, read_record
 from mtlkit.runs.staging import sweep
 from mtlkit.training.checkpointing import FolderSaver, Interrupts
 from mtlkit.training.events import Note
 from mtlkit.training.loop import DivergedStep
-from mtlkit.training.state_dict import Snapshot
+from mtlkit.training.state_dict import StateDict
 
 REVISION = 2  # raised when the same command holds out other rows, or puts other rows into a batch; 1 was not written down
 
 
 @dataclass
-class Workplace(Generic[Options]):
+class RunSession(Generic[Options]):
     """A training that is about to begin, or to go on from a `state`; `options` are those to train with, of which so many epochs
     were `added` after it had been finished. `finished` is its record where nothing is left to do."""
 
     options: Options
     command: str
     out: Path
-    folder: StateFolder
-    state: State | None = None
+    folder: CheckpointManager
+    state: Checkpoint | None = None
     added: int = 0
     finished: RunRecord | None = None
     notes: list[Note] = field(default_factory=list)
@@ -58,8 +58,8 @@ class Workplace(Generic[Options]):
             yield self.notes.pop(0)
 
     @property
-    def begun(self) -> Snapshot | None:
-        return Snapshot(self.state.tensors, self.state.plain["training"]) if self.state else None
+    def begun(self) -> StateDict | None:
+        return StateDict(self.state.tensors, self.state.plain["training"]) if self.state else None
 
     @property
     def go_on(self) -> str:
@@ -69,7 +69,7 @@ class Workplace(Generic[Options]):
     @property
     def extends(self) -> bool:
         """Whether it goes on past what had been its end."""
-        return self.state is not None and self.added > Said.of_state(self.state.plain).added
+        return self.state is not None and self.added > SavedOptions.of_state(self.state.plain).added
 
     @property
     def init(self) -> str | None:
@@ -79,7 +79,7 @@ class Workplace(Generic[Options]):
         found: str | None = self.state.plain["about"]["init"] if self.state else getattr(self.options, "init", None)
         return found
 
-    def check_start(self, found: Found | None) -> None:
+    def check_start(self, found: ModelRef | None) -> None:
         """The model to start from is not what the run replaces. Raises UsageError."""
         if self.options.resume is None:
             check_inputs(self.out, inputs_of(self.options, found))
@@ -98,16 +98,16 @@ class Workplace(Generic[Options]):
         record = read_record(self.out) if (self.out / RECORD).is_file() else None
         if self.state:
             self.folder.cut_log(self.state)
-            said = Said.of_state(self.state.plain)
+            said = SavedOptions.of_state(self.state.plain)
             said = replace(said, complete=said.complete and record is not None and self._is_of(self.out))
-            self.options, self.added = settled(self.options, self.command, said, self.out)
+            self.options, self.added = merge_options(self.options, self.command, said, self.out)
             if not said.complete or self.extends:
                 self.notes.append(Note(f"going on after step {self.state.step:,}, as saved in {self.state.place}"))
                 return
         elif self.options.extend:
             raise UsageError(f"--extend: {self.out} has no saved state to go on from; a run keeps its last with --keep-state")
         elif record and not replaces:
-            Said.of_record(record, self.out).check(plain(self.options), self.command, self.out)
+            SavedOptions.of_record(record, self.out).check(plain(self.options), self.command, self.out)
         else:
             self.folder.cut_log(None)
             self.notes.append(Note(f"{self.out} has no saved state yet: this begins from the start", warning=True))
@@ -221,7 +221,7 @@ class Workplace(Generic[Options]):
 
 
 @contextmanager
-def workplace(options: Options, command: str, folder: str) -> Iterator[Workplace[Options]]:
+def workplace(options: Options, command: str, folder: str) -> Iterator[RunSession[Options]]:
     """Settles where a training works and from where it goes on, and keeps other writers out. `folder` is its usual place under
     `--runs`. Raises UsageError, IntegrityError."""
     parse_save_every(options.save_every)
@@ -231,15 +231,15 @@ def workplace(options: Options, command: str, folder: str) -> Iterator[Workplace
     if options.resume and options.out not in (None, out):
         raise UsageError(f"--resume {out} goes on there, and --out says {options.out}; leave one out")
     if options.resume:
-        options = recalled(options, command, out)
+        options = load_options(options, command, out)
     resumes = options.resume is not None
     check_folder(out, inputs_of(options), overwrite=options.overwrite, resume=resumes)
-    states, begun = StateFolder(out), (out / STATE).is_dir()
+    states, begun = CheckpointManager(out), (out / STATE).is_dir()
     with states.lock(command_line(command, options)):
         # once more, as another training may have ended meanwhile
         check_folder(out, inputs_of(options), overwrite=options.overwrite, resume=resumes)
         sweep(out)
-        place = Workplace(options, command, out, states)
+        place = RunSession(options, command, out, states)
         if options.resume is not None:
             place.settle(options.overwrite and begun)
         if place.state:

@@ -19,7 +19,7 @@ from mtlkit.inference.find_model import find_model
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.inputs.texts import PART_TEXTS
-from mtlkit.runs.store import TEACHER, Entry, digest, fits, user_entry
+from mtlkit.runs.store import TEACHER, StoreEntry, digest, fits, user_entry
 from mtlkit.training.events import Note
 
 FORMAT = "2"  # raised when what is stored changes
@@ -41,7 +41,7 @@ class Teacher:
         """What a run says of its teacher."""
         return {"path": self.model.name, "digest": self.digest, "precision": self.precision}
 
-    def entry(self, texts: Sequence[str]) -> Entry:
+    def entry(self, texts: Sequence[str]) -> StoreEntry:
         """The cache file of the vectors of these texts."""
         model = self.model
         settings = (self.digest, self.precision, model.encoder.prompt, str(model.dim))

@@ -15,16 +15,16 @@ from mtlkit.recipes.training.initial_model import choose_start
 from mtlkit.recipes.training.model_size import check_size
 from mtlkit.recipes.training.objectives import check_objective
 from mtlkit.recipes.training.prepare import Checked, Options, Prepared
-from mtlkit.recipes.training.validate_continual import Keeping, check_keeping
+from mtlkit.recipes.training.validate_continual import ContinualPlan, check_keeping
 from mtlkit.recipes.training.validate_mixture import check_mixing
 from mtlkit.training.freezing.apply import prefix_depth
 from mtlkit.training.freezing.rules import check_freeze, parse_freeze
 from mtlkit.training.objectives.router import check_router
-from mtlkit.training.plan import Regime
+from mtlkit.training.plan import TrainPlan
 
 
 @dataclass(frozen=True)
-class Stages:
+class CommandSpec:
     """What tells one command from another: its name, what it makes and where, what it starts from, what comes next."""
 
     command: str
@@ -34,7 +34,7 @@ class Stages:
     following: str
 
 
-def check(options: Options, stages: Stages) -> Checked:
+def check(options: Options, stages: CommandSpec) -> Checked:
     """Everything that can be said without reading data. Raises UsageError, IntegrityError."""
     options.cap_rows()
     parse_head(options.head)
@@ -47,7 +47,7 @@ def check(options: Options, stages: Stages) -> Checked:
     heads = known | {name: options.head for name in sources if name not in known}
     weights = weight_names(architecture, heads)
     freezing = parse_freeze(options.freeze, options.unfreeze, weights, list(heads), architecture.layers)
-    keeping = Keeping()
+    keeping = ContinualPlan()
     if isinstance(options, TrainMtlOptions):
         keeping = check_keeping(options, found, list(known), sources, freezing)
     if options.keep_state and found and found.path.resolve() == (options.out or options.runs / stages.folder).resolve():
@@ -70,9 +70,9 @@ def check(options: Options, stages: Stages) -> Checked:
     return Checked(found, sources, freezing, keeping, mixing)
 
 
-def regime_of(options: Options, checked: Checked, prepared: Prepared) -> Regime:
+def regime_of(options: Options, checked: Checked, prepared: Prepared) -> TrainPlan:
     """The terms of the training."""
     kept = checked.keeping
     watched = frozenset(kept.watched)
     more = (kept.rehearsed, kept.guards, kept.max_forgetting, prepared.classes, options.router)
-    return Regime(checked.freezing, checked.mixing, prepared.known, watched, *more)
+    return TrainPlan(checked.freezing, checked.mixing, prepared.known, watched, *more)

@@ -9,16 +9,16 @@ from fractions import Fraction
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.sources.spec import parse_source, parse_task
 from mtlkit.errors import MtlkitError, UsageError, listed, suggest
-from mtlkit.inference.find_model import Found
+from mtlkit.inference.find_model import ModelRef
 from mtlkit.runs.record import RECORD, read_record
 from mtlkit.training.continual.guards import GuardChoice, parse_guards
-from mtlkit.training.freezing.rules import Freezing
+from mtlkit.training.freezing.rules import FreezeRules
 
 SHARE = Fraction(1, 5)  # of a rehearsed task without one
 
 
 @dataclass(frozen=True)
-class Keeping:
+class ContinualPlan:
     """`watched` has the sources of tasks that are only evaluated, `rehearsed` the shares of those that stay in the mix."""
 
     watched: Mapping[str, str] = field(default_factory=dict)
@@ -28,14 +28,16 @@ class Keeping:
 
 
 def check_keeping(
-    options: TrainMtlOptions, found: Found | None, known: Collection[str], sources: Mapping[str, str], freezing: Freezing
-) -> Keeping:
+    options: TrainMtlOptions, found: ModelRef | None, known: Collection[str], sources: Mapping[str, str], freezing: FreezeRules
+) -> ContinualPlan:
     """What is asked for, where it can be done. `known` are the tasks that the starting model has heads for, `sources` those of
     `--task`. Raises UsageError."""
     watched = _watched(options.watch, found, known, sources)
     frozen = [name for name in sources if freezing.keeps(f"head:{name}")]
     seen = [*watched, *frozen]
-    kept = Keeping(watched, _rehearsed(options.rehearse, seen, sources), parse_guards(options.guard), options.max_forgetting)
+    kept = ContinualPlan(
+        watched, _rehearsed(options.rehearse, seen, sources), parse_guards(options.guard), options.max_forgetting
+    )
     _check_guards(kept, found, [name for name in known if name in frozen or name not in sources], seen)
     if kept.max_forgetting is not None and not seen:
         raise UsageError("--max-forgetting needs a task to watch; give its data with --watch NAME=SOURCE, or freeze its head")
@@ -45,7 +47,7 @@ def check_keeping(
     return kept
 
 
-def _watched(texts: list[str], found: Found | None, known: Collection[str], sources: Mapping[str, str]) -> dict[str, str]:
+def _watched(texts: list[str], found: ModelRef | None, known: Collection[str], sources: Mapping[str, str]) -> dict[str, str]:
     watched: dict[str, str] = {}
     for text in texts:
         name, source = parse_task(text, "--watch") if "=" in text else (text, "")
@@ -66,7 +68,7 @@ def _watched(texts: list[str], found: Found | None, known: Collection[str], sour
     return watched
 
 
-def recorded_sources(found: Found | None) -> dict[str, str]:
+def recorded_sources(found: ModelRef | None) -> dict[str, str]:
     """What a run's record says its heads were trained on."""
     if found is None or not (found.path / RECORD).is_file():
         return {}
@@ -95,7 +97,7 @@ def _rehearsed(texts: list[str], watched: Collection[str], sources: Mapping[str,
     return shares
 
 
-def _check_guards(kept: Keeping, found: Found | None, old: list[str], watched: list[str]) -> None:
+def _check_guards(kept: ContinualPlan, found: ModelRef | None, old: list[str], watched: list[str]) -> None:
     for guard in kept.guards:
         if found is None:
             raise UsageError(f"--guard {guard.name} keeps what the start has learned, and fresh weights have not; leave it out")

@@ -9,13 +9,13 @@ from mtlkit.config.schedules import check_epoch_length, parse_epoch_length, pars
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.training.balancing.registry import check_balance, parse_balance
-from mtlkit.training.freezing.rules import Freezing
-from mtlkit.training.plan import Mixing
+from mtlkit.training.freezing.rules import FreezeRules
+from mtlkit.training.plan import MixtureOptions
 
 
 def check_mixing(
-    options: TrainMtlOptions | TrainSentenceOptions, trained: Sequence[str], mixed: Sequence[str], freezing: Freezing
-) -> Mixing:
+    options: TrainMtlOptions | TrainSentenceOptions, trained: Sequence[str], mixed: Sequence[str], freezing: FreezeRules
+) -> MixtureOptions:
     """`trained` are the tasks that learn, `mixed` those and the rehearsed ones. Raises UsageError."""
     schedule = parse_schedule(options.schedule)
     length = replace(parse_epoch_length(options.epoch_by), accumulate=options.accumulate)
@@ -27,4 +27,4 @@ def check_mixing(
     if options.select not in known:
         raise UsageError(f"--select {options.select}: it is none of {listed(known)}{suggest(options.select, known)}")
     kept = (options.select, options.task_patience, options.keep_best_per_task)
-    return Mixing(schedule, length, balance, options.balance_on, *kept)
+    return MixtureOptions(schedule, length, balance, options.balance_on, *kept)

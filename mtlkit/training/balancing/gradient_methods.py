@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from mtlkit.errors import UsageError
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import drawing_from
-from mtlkit.training.balancing.loss_weighting import Balance, State, Weights, add_up
+from mtlkit.training.balancing.loss_weighting import LossWeighting, State, Weights, add_up
 from mtlkit.training.balancing.registry import TORCHJD, torchjd_missing
 from mtlkit.training.losses import Losses, of_tasks
 
 
-class Weigher:
+class GradientWeighting:
     """One of TorchJD's methods: from the products of the tasks' gradients, (tasks, tasks), to a weight each.
 
     Raises UsageError where TorchJD, or what the method needs of it, is not installed.
@@ -49,14 +49,14 @@ class Weigher:
         return self._made[key]
 
     def state(self) -> State:
-        return {key: one.state() for key, one in self._made.items() if isinstance(one, Nash)}
+        return {key: one.state() for key, one in self._made.items() if isinstance(one, NashSolver)}
 
     def load(self, state: State) -> None:
         for key, found in state.items():
             self._of(key.split(",")).load(found)
 
 
-class Nash:
+class NashSolver:
     """Nash-MTL (Navon et al. 2022) is written for the gradients themselves, but asks for no more than their products: so it is
     given a square root of those. TorchJD's limit on the norm of the result, 1, then counts in units of a task's gradient."""
 
@@ -85,30 +85,30 @@ def make_weighting(method: str, tasks: int) -> Any:
         import torchjd.aggregation
 
         made = getattr(torchjd.aggregation, name)
-        return Nash(made(n_tasks=tasks)) if method == "nashmtl" else made(**settings)
+        return NashSolver(made(n_tasks=tasks)) if method == "nashmtl" else made(**settings)
     except ImportError as error:
         raise UsageError(torchjd_missing(method)) from error
 
 
-class GradientBalance(Balance):
+class GradientLossWeighting(LossWeighting):
     """What the two ways have in common."""
 
     def __init__(self, method: str, model: MultiTaskModel, random: torch.Generator | None = None) -> None:
         super().__init__()
-        self.model, self.weigher = model, Weigher(method, random)
+        self.model, self.gradient_weighting = model, GradientWeighting(method, random)
 
     def heads(self) -> list[nn.Parameter]:
         return [weight for weight in self.model.heads.parameters() if weight.requires_grad]
 
     def state(self) -> State:
-        return {**super().state(), "weigher": self.weigher.state()}
+        return {**super().state(), "weigher": self.gradient_weighting.state()}
 
     def load(self, state: State) -> None:
         super().load(state)
-        self.weigher.load(state["weigher"])
+        self.gradient_weighting.load(state["weigher"])
 
 
-class AtVectors(GradientBalance):
+class VectorGradients(GradientLossWeighting):
     """Balances each piece of work by its gradients at the vectors, for one pass back through the backbone.
 
     The texts of tasks differ, so their gradients at the vectors never meet. What is compared is the gradient that an affine map
@@ -128,7 +128,7 @@ class AtVectors(GradientBalance):
             gradients[name] = torch.zeros_like(vectors[name]) if at_vectors is None else at_vectors
             add_gradients(heads, at_heads)
         maps = torch.stack([gradient_of_map(vectors[name].detach(), gradients[name]) for name in tasks])
-        weights = self.weigher((maps @ maps.T).cpu().double(), list(tasks))
+        weights = self.gradient_weighting((maps @ maps.T).cpu().double(), list(tasks))
         guards = {name: loss for name, loss in losses.items() if name not in tasks and loss.requires_grad}
         torch.autograd.backward(
             [*(vectors[name] for name in tasks), *guards.values()],
@@ -146,7 +146,7 @@ def gradient_of_map(vectors: Tensor, gradients: Tensor) -> Tensor:
     return torch.cat([vectors.T @ gradients, gradients.sum(0, keepdim=True)]).flatten()
 
 
-class AtParameters(GradientBalance):
+class ParameterGradients(GradientLossWeighting):
     """Balances the gradients of the weights of the backbone: a pass back through it for every task, and room for a gradient of
     each. Exact over all pieces of a step."""
 
@@ -175,7 +175,7 @@ class AtParameters(GradientBalance):
         gradients, self._gradients = self._gradients, {}
         rows, shared = list(gradients.values()), self.shared()
         products = torch.stack([torch.stack([one @ other for other in rows]) for one in rows])
-        weights = self.weigher(products.cpu().double(), list(gradients))
+        weights = self.gradient_weighting(products.cpu().double(), list(gradients))
         total = torch.stack([weights[name] * gradient for name, gradient in gradients.items()]).sum(0)
         parts = torch.split(total, [weight.numel() for weight in shared])
         add_gradients(shared, [part.view_as(weight) for part, weight in zip(parts, shared, strict=True)])

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mtlkit.config.architecture import Kind, TaskSpec
 from mtlkit.training.accumulation import mean_of
-from mtlkit.training.balancing.plain_numbers import Learned, Means, softmax
+from mtlkit.training.balancing.plain_numbers import AdamScalar, RunningMeans, softmax
 from mtlkit.training.losses import of_tasks
 
 Weights = Mapping[str, float | Tensor]
@@ -25,7 +25,7 @@ State = dict[str, Any]  # plain JSON
 EPSILON = 1e-8  # keeps logarithms and quotients of losses finite
 
 
-class Balance:
+class LossWeighting:
     """The sum of the losses, each times the weight of its task, and the base of what changes those weights.
 
     A step runs `backward` for each piece of work, then `settle`; where it is taken, `learn` follows. `compares`: learning
@@ -36,7 +36,7 @@ class Balance:
 
     def __init__(self, fixed: Mapping[str, float] | None = None) -> None:
         self.fixed = fixed or {}
-        self.epoch = Means()  # of the weights that steps had since the epoch began
+        self.epoch = RunningMeans()  # of the weights that steps had since the epoch began
         self._applied: list[Weights] = []
 
     def weights(self, losses: Mapping[str, Tensor]) -> Weights:
@@ -61,7 +61,7 @@ class Balance:
 
     def end_epoch(self) -> None:
         """Forgets the weights of the epoch that ends."""
-        self.epoch = Means()
+        self.epoch = RunningMeans()
 
     def shown(self) -> dict[str, float]:
         """The weight of each task, the mean over the steps since the epoch began."""
@@ -72,7 +72,7 @@ class Balance:
         return {"epoch": asdict(self.epoch)}
 
     def load(self, state: State) -> None:
-        self.epoch = Means(**state["epoch"])
+        self.epoch = RunningMeans(**state["epoch"])
 
 
 def add_up(terms: Iterable[Tensor]) -> None:
@@ -82,24 +82,24 @@ def add_up(terms: Iterable[Tensor]) -> None:
         torch.stack(found).sum().backward()  # type: ignore[no-untyped-call]
 
 
-class Learning(Balance):
+class LearnedWeighting(LossWeighting):
     """A number a task that is learned; a step moves those of the tasks that it holds."""
 
     rate: ClassVar[float]
 
     def __init__(self, tasks: Iterable[str]) -> None:
         super().__init__()
-        self.learned = {name: Learned() for name in tasks}
+        self.learned = {name: AdamScalar() for name in tasks}
 
     def state(self) -> State:
         return {**super().state(), "learned": {name: asdict(one) for name, one in self.learned.items()}}
 
     def load(self, state: State) -> None:
         super().load(state)
-        self.learned = {name: Learned(**one) for name, one in state["learned"].items()}
+        self.learned = {name: AdamScalar(**one) for name, one in state["learned"].items()}
 
 
-class Uncertainty(Learning):
+class UncertaintyWeighting(LearnedWeighting):
     """Homoscedastic uncertainty (Kendall, Gal & Cipolla 2018): sum_k a_k exp(-s_k) L_k + s_k / 2 with s_k the log variance of
     task k, learned from 0 on. a_k is 1 for a cross-entropy (there equation 10) and 1/2 for a squared error (equation 7)."""
 
@@ -121,7 +121,7 @@ class Uncertainty(Learning):
             self.learned[name].move(0.5 - self._weight(name) * loss, self.rate)
 
 
-class DWA(Balance):
+class DWA(LossWeighting):
     """Dynamic weight average (Liu, Johns & Davison 2019): w_k = K exp(r_k / T) / sum_i exp(r_i / T), T = 2, with r_k the mean
     loss of task k in the last epoch over that in the one before. 1 in the first two epochs."""
 
@@ -129,7 +129,7 @@ class DWA(Balance):
 
     def __init__(self) -> None:
         super().__init__()
-        self.losses = Means()
+        self.losses = RunningMeans()
         self.ended: list[dict[str, float]] = []
 
     def weights(self, losses: Mapping[str, Tensor]) -> Weights:
@@ -146,17 +146,17 @@ class DWA(Balance):
     def end_epoch(self) -> None:
         super().end_epoch()
         self.ended = [*self.ended, self.losses.of_each()][-2:]
-        self.losses = Means()
+        self.losses = RunningMeans()
 
     def state(self) -> State:
         return {**super().state(), "losses": asdict(self.losses), "ended": self.ended}
 
     def load(self, state: State) -> None:
         super().load(state)
-        self.losses, self.ended = Means(**state["losses"]), list(state["ended"])
+        self.losses, self.ended = RunningMeans(**state["losses"]), list(state["ended"])
 
 
-class FAMO(Learning):
+class FAMO(LearnedWeighting):
     """Fast adaptive multitask optimization (Liu, Feng, Stone & Liu 2023): all losses should fall at the same rate.
 
     The gradient is that of c sum_k z_k log L_k, where z = softmax(xi) and c = 1 / sum_k (z_k / L_k) stands still. Then

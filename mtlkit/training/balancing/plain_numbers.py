@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Means:
+class RunningMeans:
     """Means of numbers by name."""
 
     sums: dict[str, float]
@@ -27,7 +27,7 @@ class Means:
 
 
 @dataclass
-class Learned:
+class AdamScalar:
     """A number that is learned by Adam (Kingma & Ba 2015)."""
 
     value: float = 0.0

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from math import ceil
 
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.evaluator import Judge, trained_weights
+from mtlkit.training.evaluator import Evaluator, trained_weights
 from mtlkit.training.objectives.base import Objective
-from mtlkit.training.state_dict import Snapshot, copy_into
+from mtlkit.training.state_dict import StateDict, copy_into
 
 CHECKS = 4  # in an epoch: the first alone may lose more than is allowed
 
 
-class Bound:
+class ForgettingLimit:
     """`--max-forgetting POINTS`: no watched task may fall further below its start on its validation rows.
 
     Points are hundredths of the metric that counts for the task. `kept` are the weights when the bound last held, after `step`
@@ -26,16 +26,22 @@ class Bound:
         watched: Mapping[str, Objective],
         points: float,
         steps_an_epoch: int,
-        never: frozenset[str],
-        judge: Judge,
+        frozen_params: frozenset[str],
+        evaluator: Evaluator,
     ) -> None:
-        self.model, self.watched, self.points, self.never, self.judge = model, watched, points, never, judge
+        self.model, self.watched, self.points, self.frozen_params, self.evaluator = (
+            model,
+            watched,
+            points,
+            frozen_params,
+            evaluator,
+        )
         self.every = ceil(steps_an_epoch / CHECKS)
         self.before = self._scores()
-        self.kept, self.step = trained_weights(model, never), 0
+        self.kept, self.step = trained_weights(model, frozen_params), 0
 
     def _scores(self) -> dict[str, float | None]:
-        return {name: metrics[self.watched[name].metric] for name, metrics in self.judge(self.watched).items()}
+        return {name: metrics[self.watched[name].metric] for name, metrics in self.evaluator(self.watched).items()}
 
     def due(self, place: int) -> bool:
         """Whether to look after so many steps of an epoch, or at its end (0): some times in an epoch."""
@@ -51,13 +57,13 @@ class Bound:
         fallen = 100 * falls[worst]
         if fallen > self.points:
             return f"{worst} fell {fallen:.1f} points below its start, and {self.points:g} are allowed"
-        self.kept, self.step = trained_weights(self.model, self.never), steps
+        self.kept, self.step = trained_weights(self.model, self.frozen_params), steps
         return ""
 
-    def state(self) -> Snapshot:
+    def state(self) -> StateDict:
         """All that `load` needs; where the tasks stood before is worked out from the start."""
-        return Snapshot(self.kept, {"step": self.step})
+        return StateDict(self.kept, {"step": self.step})
 
-    def load(self, state: Snapshot) -> None:
+    def load(self, state: StateDict) -> None:
         copy_into(self.kept, state.tensors)
         self.step = state.plain["step"]

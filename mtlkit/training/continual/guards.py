@@ -26,7 +26,7 @@ from mtlkit.training.objectives.base import HeadObjective, Objective
 
 
 @dataclass(frozen=True)
-class Beginning:
+class GuardContext:
     """What guards are made from: the model before its first step; the weights that train at some time; the objectives that
     train, and those that are watched; the heads that the start brought and that stay as they are."""
 
@@ -64,7 +64,7 @@ class Guard(Protocol):
         ...
 
 
-class Anchored:
+class AnchoredGuard:
     """A quadratic pull of weights towards where they started: strength / 2 * sum_i importance_i (w_i - w0_i)^2."""
 
     def __init__(self, weights: Mapping[str, nn.Parameter], strength: float, importance: Mapping[str, Tensor] | None = None):
@@ -90,9 +90,9 @@ class L2SP:
     form: ClassVar[str] = "l2sp[:ALPHA[:BETA]]"
     replaces_decay: ClassVar[bool] = True
 
-    def __init__(self, beginning: Beginning, alpha: float = 0.03, beta: float = 0.01) -> None:
+    def __init__(self, beginning: GuardContext, alpha: float = 0.03, beta: float = 0.01) -> None:
         started = beginning.started()
-        self.pull, self.beta = Anchored(started, alpha), beta
+        self.pull, self.beta = AnchoredGuard(started, alpha), beta
         self.fresh = [one for name, one in beginning.trainable_weights().items() if name not in started]
 
     def loss(self, vectors: Vectors) -> Tensor:
@@ -113,7 +113,7 @@ class LwF:
     form: ClassVar[str] = "lwf[:ALPHA[:T]]"
     replaces_decay: ClassVar[bool] = False
 
-    def __init__(self, beginning: Beginning, alpha: float = 1.0, temperature: float = 2.0) -> None:
+    def __init__(self, beginning: GuardContext, alpha: float = 1.0, temperature: float = 2.0) -> None:
         self.model, self.alpha, self.temperature = beginning.model, alpha, temperature
         model, compute = beginning.model.eval(), beginning.compute
         fast = fastest(model, compute)
@@ -159,12 +159,12 @@ class EWC:
     form: ClassVar[str] = "ewc[:LAMBDA]"
     replaces_decay: ClassVar[bool] = False
 
-    def __init__(self, beginning: Beginning, strength: float = 1000.0) -> None:
+    def __init__(self, beginning: GuardContext, strength: float = 1000.0) -> None:
         started = beginning.started()
         importance = {name: torch.zeros_like(weight) for name, weight in started.items()}
         for objective in beginning.watched.values():
             add_fisher(importance, started, objective, beginning.compute, beginning.seed)
-        self.pull = Anchored(started, strength, importance)
+        self.pull = AnchoredGuard(started, strength, importance)
 
     def loss(self, vectors: Vectors) -> Tensor:
         return self.pull.loss()
@@ -180,7 +180,7 @@ class GuardChoice:
     name: str
     numbers: tuple[float, ...] = ()
 
-    def make(self, beginning: Beginning) -> Guard:
+    def make(self, beginning: GuardContext) -> Guard:
         return GUARDS[self.name](beginning, *self.numbers)
 
 

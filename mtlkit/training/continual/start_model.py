@@ -16,7 +16,7 @@ from mtlkit.evaluation.forgetting import ForgettingReport, TaskChange, backward_
 from mtlkit.evaluation.metrics import main_metric, score
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import level, parts_of
-from mtlkit.training.evaluator import Judge
+from mtlkit.training.evaluator import Evaluator
 from mtlkit.training.objectives.base import HeadObjective
 
 PROBES = 100
@@ -28,7 +28,7 @@ def probe_texts() -> list[str]:
     return passages[:: len(passages) // PROBES]
 
 
-class Memory:
+class StartModel:
     """Keeps what the start knew: the outputs of every known head on its validation rows, a copy of the weights on the CPU
     (those of new heads aside), the vectors of the probe texts, and the scores of every stage.
 
@@ -36,8 +36,8 @@ class Memory:
     brought. Leaves the model in evaluation mode, as `report` does.
     """
 
-    def __init__(self, model: MultiTaskModel, known: Mapping[str, HeadObjective], probes: Encoded, judge: Judge) -> None:
-        self.known, self.probes, self.judge = known, probes, judge
+    def __init__(self, model: MultiTaskModel, known: Mapping[str, HeadObjective], probes: Encoded, evaluator: Evaluator) -> None:
+        self.known, self.probes, self.evaluator = known, probes, evaluator
         self.outputs = self._outputs()
         self.vectors = self._vectors()
         self.weights = {
@@ -55,7 +55,7 @@ class Memory:
     def report(self, model: MultiTaskModel, after: Mapping[str, float | None]) -> ForgettingReport:
         """Holds the model, as it is now, against the start. `after` gives the main metric of each task that was trained or
         watched; known ones are measured anew. May be asked again at any time."""
-        self.judge.moved()
+        self.evaluator.moved()
         outputs = self._outputs()
         columns = {**self.columns, "after": {**after, **self._scores(outputs)}}
         tasks = [name for name in model.tasks if any(name in column for column in columns.values())]
@@ -74,10 +74,10 @@ class Memory:
         )
 
     def _outputs(self) -> dict[str, NDArray[np.float32]]:
-        return {name: one.outputs(self.judge.vectors(name)) for name, one in self.known.items()}
+        return {name: one.outputs(self.evaluator.vectors(name)) for name, one in self.known.items()}
 
     def _vectors(self) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = self.judge.encode(self.probes).cpu().numpy()
+        found: NDArray[np.float32] = self.evaluator.encode(self.probes).cpu().numpy()
         return found
 
     def _scores(self, outputs: Mapping[str, NDArray[np.float32]]) -> dict[str, float | None]:

@@ -18,7 +18,7 @@ REMEMBERED = 100  # tracked steps that the median is taken of
 
 
 @dataclass(frozen=True)
-class Agreement:
+class GradientAgreement:
     """Of the gradients a and b of two tasks with respect to the same weights: their cosine; their magnitude similarity
     2|a||b| / (|a|^2 + |b|^2), 1 where both are as long (Yu et al. 2020, "Gradient surgery for multi-task learning"); the ratio
     |a| / |b|."""
@@ -28,7 +28,7 @@ class Agreement:
     ratio: float
 
     @classmethod
-    def of(cls, product: float, first: float, second: float) -> Agreement | None:
+    def of(cls, product: float, first: float, second: float) -> GradientAgreement | None:
         """From a.b, |a|^2 and |b|^2; None where a gradient is zero or not finite."""
         lengths = sqrt(first) * sqrt(second) if min(first, second) > 0 else 0.0
         if not lengths or not isfinite(product) or not isfinite(first + second):
@@ -42,7 +42,7 @@ class TrackedPair:
     """Two tasks at one step, by part of the backbone and over all of it (`backbone`)."""
 
     tasks: tuple[str, str]
-    parts: Mapping[str, Agreement | None]
+    parts: Mapping[str, GradientAgreement | None]
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ class TrackedStep:
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> TrackedStep:
         pairs = (
-            TrackedPair(tuple(pair["tasks"]), {part: one and Agreement(**one) for part, one in pair["parts"].items()})
+            TrackedPair(tuple(pair["tasks"]), {part: one and GradientAgreement(**one) for part, one in pair["parts"].items()})
             for pair in found["pairs"]
         )
         return cls(found["norms"], found["ratios"], tuple(pairs), found["spike"])
 
 
 @dataclass(frozen=True)
-class Conflict:
+class TaskConflict:
     """A pair of tasks in one part over an epoch: means of cosine and magnitude similarity, the share of `steps` in which the
     cosine was below 0, the geometric mean of |a| / |b|."""
 
@@ -85,10 +85,10 @@ class PairSummary:
     """Two tasks over an epoch; None for a part where their gradients never met."""
 
     tasks: tuple[str, str]
-    parts: Mapping[str, Conflict | None]
+    parts: Mapping[str, TaskConflict | None]
 
     @property
-    def whole(self) -> Conflict | None:
+    def whole(self) -> TaskConflict | None:
         return self.parts[WHOLE]
 
     @property
@@ -142,12 +142,12 @@ def _pair(tasks: tuple[str, str], steps: Sequence[TrackedStep]) -> PairSummary:
     return PairSummary(tasks, {part: _conflict([each[part] for each in found if part in each]) for part in parts})
 
 
-def _conflict(met: Sequence[Agreement | None]) -> Conflict | None:
+def _conflict(met: Sequence[GradientAgreement | None]) -> TaskConflict | None:
     there = [one for one in met if one]
     if not there:
         return None
     count = len(there)
-    return Conflict(
+    return TaskConflict(
         count,
         sum(one.cosine for one in there) / count,
         sum(one.cosine < 0 for one in there) / count,

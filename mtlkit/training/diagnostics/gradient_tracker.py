@@ -18,7 +18,7 @@ from mtlkit.model.weight_names import level, parts_of
 from mtlkit.training.accumulation import numbers
 from mtlkit.training.diagnostics.gradient_stats import (
     WHOLE,
-    Agreement,
+    GradientAgreement,
     Spikes,
     TrackedPair,
     TrackedStep,
@@ -33,7 +33,7 @@ Work = TypeVar("Work")
 Values = Mapping[str, float]
 
 
-class Tracker(Generic[Work]):
+class GradientTracker(Generic[Work]):
     """Looks at the gradients of a step in every `every` (0: never) and changes nothing of the training.
 
     At each step the loop calls `begin`; `gradients` with each piece of work and its losses, before their backward pass; `norms`
@@ -190,8 +190,8 @@ class Tracker(Generic[Work]):
 
 def tracked_pair(tasks: tuple[str, str], products: Values, firsts: Values, seconds: Values) -> TrackedPair:
     """From a.b, a.a and b.b of each part."""
-    whole = Agreement.of(sum(products.values()), sum(firsts.values()), sum(seconds.values()))
-    parts = {part: Agreement.of(products[part], firsts[part], seconds[part]) for part in products}
+    whole = GradientAgreement.of(sum(products.values()), sum(firsts.values()), sum(seconds.values()))
+    parts = {part: GradientAgreement.of(products[part], firsts[part], seconds[part]) for part in products}
     return TrackedPair(tasks, {WHOLE: whole, **parts})
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import part_of, parts_of
 from mtlkit.training.events import Part
-from mtlkit.training.freezing.rules import Freezing, prefix_of
+from mtlkit.training.freezing.rules import FreezeRules, prefix_of
 
 
 def apply_freeze(model: MultiTaskModel, frozen: frozenset[str]) -> None:
@@ -28,14 +28,14 @@ def training_mode(model: MultiTaskModel, frozen: frozenset[str]) -> None:
             model.part(part).eval()
 
 
-def prefix_depth(names: Iterable[str], never: frozenset[str]) -> int:
+def prefix_depth(names: Iterable[str], frozen_params: frozenset[str]) -> int:
     """How many blocks of a model with weights of these names are frozen, from the lowest up and together with all that lies below
-    them, where `never` never trains; 0 where the embeddings train."""
+    them, where `frozen_params` never trains; 0 where the embeddings train."""
     parts = parts_of(names)
-    if not never.issuperset(parts["embeddings"]):
+    if not frozen_params.issuperset(parts["embeddings"]):
         return 0
     blocks = sum(part.startswith("layers:") for part in parts)
-    return sum(takewhile(bool, (never.issuperset(parts[f"layers:{block}"]) for block in range(blocks))))
+    return sum(takewhile(bool, (frozen_params.issuperset(parts[f"layers:{block}"]) for block in range(blocks))))
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:
@@ -47,34 +47,39 @@ def digest(weights: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-class PartTable:
+class FreezeProof:
     """The parts of a model, and the proof that what never trains has not changed.
 
     What is frozen, or learns at a rate of its own, inside a backbone that trains stands below it, in rows of its own.
-    `multiples` are the rates of weights as multiples of the peak `rate`.
+    `lr_scales` are the rates of weights as multiples of the peak `rate`.
     """
 
     def __init__(
-        self, model: MultiTaskModel, freezing: Freezing, never: frozenset[str], rate: float, multiples: Mapping[str, float]
+        self,
+        model: MultiTaskModel,
+        freezing: FreezeRules,
+        frozen_params: frozenset[str],
+        rate: float,
+        lr_scales: Mapping[str, float],
     ) -> None:
-        self.model, self.freezing, self.never, self.rate, self.multiples = model, freezing, never, rate, multiples
+        self.model, self.freezing, self.frozen_params, self.rate, self.lr_scales = model, freezing, frozen_params, rate, lr_scales
         names = [name for name, _ in model.named_parameters()]
         backbone = [name for name in names if name.startswith(prefix_of("backbone"))]
-        self.staged = len(freezing.states) > 1 or len({multiples[name] for name in backbone}) > 1
-        partly = 0 < len(never.intersection(backbone)) < len(backbone)
+        self.staged = len(freezing.states) > 1 or len({lr_scales[name] for name in backbone}) > 1
+        partly = 0 < len(frozen_params.intersection(backbone)) < len(backbone)
         self.rows = {"backbone": backbone}
         for part, weights in parts_of(names).items():
-            if part.startswith("head:") or self.staged or (partly and never.intersection(weights)):
+            if part.startswith("head:") or self.staged or (partly and frozen_params.intersection(weights)):
                 self.rows[part] = weights
         self.before = self._digests()
-        self.each = self._tensors(self.never)  # so that a difference can be traced to a tensor
+        self.each = self._tensors(self.frozen_params)  # so that a difference can be traced to a tensor
 
     def _digests(self) -> dict[str, str]:
         """Of what never trains, part by part; a backbone that trains in part has none as a whole."""
         found = {}
         state = self.model.state_dict()
         for part, weights in self.rows.items():
-            kept = self.never.intersection(weights)
+            kept = self.frozen_params.intersection(weights)
             if kept and (part != "backbone" or len(kept) == len(weights)):
                 found[part] = digest({name: state[name] for name in kept})
         return found
@@ -85,7 +90,7 @@ class PartTable:
 
     def _changed(self, part: str) -> tuple[str, ...]:
         """The tensors of a part that should be as they were and are not."""
-        now = self._tensors(self.never.intersection(self.rows[part]))
+        now = self._tensors(self.frozen_params.intersection(self.rows[part]))
         return tuple(sorted(name for name, found in now.items() if found != self.each[name]))
 
     def parts(self, frozen: frozenset[str], *, final: bool = False) -> tuple[Part, ...]:
@@ -106,13 +111,13 @@ class PartTable:
         )
 
     def _stage(self, part: str, weights: Iterable[str]) -> tuple[float | None, str]:
-        own = [name for name in weights if name not in self.never]
-        rates = {self.multiples[name] for name in own}
+        own = [name for name in weights if name not in self.frozen_params]
+        rates = {self.lr_scales[name] for name in own}
         rate = self.rate * rates.pop() if len(rates) == 1 and part != "backbone" else None
         return rate, self.freezing.begins(own) if own and part != "backbone" else ""
 
 
-def multiples_of(model: MultiTaskModel, head_rate: float, layer_decay: float) -> dict[str, float]:
+def lr_scales_of(model: MultiTaskModel, head_rate: float, layer_decay: float) -> dict[str, float]:
     """The rate of each weight as a multiple of the backbone's peak: `head_rate` for heads; each block's is `layer_decay` times
     lower than that of the block above, and the embeddings' than that of the first block (discriminative rates: Howard & Ruder
     2018)."""

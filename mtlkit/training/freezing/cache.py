@@ -21,12 +21,12 @@ from mtlkit.data.encoded import Encoded
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, states_all
 from mtlkit.inference.engine import Array
-from mtlkit.inference.fast import Encodes, fastest
+from mtlkit.inference.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import part_of
 from mtlkit.training.freezing.apply import digest
-from mtlkit.training.freezing.cache_files import OnDisk, kept_rows, megabytes
-from mtlkit.training.freezing.features import InMemory, OfTokens, Store
+from mtlkit.training.freezing.cache_files import DiskRows, kept_rows, megabytes
+from mtlkit.training.freezing.features import FeatureStore, MemoryStore, TokenStore
 from mtlkit.training.freezing.rules import prefix_of
 
 FORMAT = 2  # raised when what is stored changes
@@ -34,11 +34,11 @@ PART_BYTES = 2**27  # of rows that are in memory before they are written
 
 
 @dataclass(frozen=True)
-class Kept:
+class FeatureCache:
     """What was kept for each task, and what there is to say of it: texts, bytes, the files that hold what memory does not, and
     for how many texts such a file was there already."""
 
-    stores: dict[str, Store] = field(default_factory=dict)
+    stores: dict[str, FeatureStore] = field(default_factory=dict)
     texts: int = 0
     size: int = 0
     files: tuple[Path, ...] = ()
@@ -58,30 +58,32 @@ class Kept:
         return f"{self.where} ({self.found:,} texts found there)" if self.found else self.where
 
 
-def keep_vectors(model: MultiTaskModel, encoded: Mapping[str, Encoded], compute: Compute, place: Path | None, limit: int) -> Kept:
+def cache_vectors(
+    model: MultiTaskModel, encoded: Mapping[str, Encoded], compute: Compute, place: Path | None, limit: int
+) -> FeatureCache:
     """The vectors of the texts of each task, of a backbone that is wholly frozen: for `KeptVectors`.
 
     The tasks with the fewest bytes stay in memory, up to `limit` bytes in all; the others go into files under `place` (None: all
     stay in memory). Puts the model into evaluation mode. Raises UsageError where files cannot be written.
     """
-    return _keep(_Frozen(model, compute, None), encoded, place, limit)
+    return _keep(_FrozenLayers(model, compute, None), encoded, place, limit)
 
 
-def keep_states(
+def cache_hidden_states(
     model: MultiTaskModel, encoded: Mapping[str, Encoded], compute: Compute, place: Path | None, limit: int, depth: int
-) -> Kept:
-    """What block `depth` reads of every token, of a backbone that is frozen below it: for `UpperBackbone`. As `keep_vectors`."""
-    return _keep(_Frozen(model, compute, depth), encoded, place, limit)
+) -> FeatureCache:
+    """What block `depth` reads of every token, of a backbone that is frozen below it: for `UpperBackbone`. As `cache_vectors`."""
+    return _keep(_FrozenLayers(model, compute, depth), encoded, place, limit)
 
 
-class _Frozen:
+class _FrozenLayers:
     """The part of a backbone that never trains: all of it, or what lies below block `depth`. Packed only where it is run."""
 
     def __init__(self, model: MultiTaskModel, compute: Compute, depth: int | None) -> None:
         self.model, self.compute, self.depth = model.eval(), compute, depth
 
     @cached_property
-    def fast(self) -> Encodes:
+    def fast(self) -> SupportsEncode:
         return fastest(self.model, self.compute)
 
     def rows(self, encoded: Encoded) -> int:
@@ -122,21 +124,21 @@ class _Frozen:
         return total.hexdigest()
 
 
-def _keep(frozen: _Frozen, encoded: Mapping[str, Encoded], place: Path | None, room: int) -> Kept:
+def _keep(frozen: _FrozenLayers, encoded: Mapping[str, Encoded], place: Path | None, room: int) -> FeatureCache:
     sizes = {name: 4 * frozen.model.dim * frozen.rows(each) for name, each in encoded.items()}
-    stores: dict[str, Store] = {}
+    stores: dict[str, FeatureStore] = {}
     files: list[Path] = []
     found = 0
     for name in sorted(sizes, key=lambda name: sizes[name]):
         each = encoded[name]
         if place is None or sizes[name] <= room:
             room -= sizes[name]
-            store: Store = InMemory(frozen.encode(each))
+            store: FeatureStore = MemoryStore(frozen.encode(each))
         else:
             shape = (frozen.rows(each), frozen.model.dim)
             rows, path, there = kept_rows(place, frozen.key(each), shape, lambda each=each: frozen.parts(each))  # type: ignore[misc]
-            store = OnDisk(rows, frozen.compute.device)
+            store = DiskRows(rows, frozen.compute.device)
             files.append(path)
             found += there * len(each)
-        stores[name] = store if frozen.depth is None else OfTokens(store, each)
-    return Kept(stores, sum(map(len, encoded.values())), sum(sizes.values()), tuple(files), found)
+        stores[name] = store if frozen.depth is None else TokenStore(store, each)
+    return FeatureCache(stores, sum(map(len, encoded.values())), sum(sizes.values()), tuple(files), found)

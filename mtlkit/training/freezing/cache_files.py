@@ -13,11 +13,11 @@ from torch import Tensor
 from mtlkit.data.batching import Rows
 from mtlkit.errors import UsageError
 from mtlkit.inference.engine import Array
-from mtlkit.runs.store import FEATURES, Arrays, Entry, entry, fits
-from mtlkit.runs.store import Rows as FileRows
+from mtlkit.runs.store import FEATURES, Arrays, StoreEntry, entry, fits
+from mtlkit.runs.store import RowStream as FileRows
 
 
-class OnDisk:
+class DiskRows:
     """Rows of a file, (R, D), as a view of the disk: only those that are asked for are read, neighbours as one slice."""
 
     def __init__(self, rows: Array, device: torch.device) -> None:
@@ -66,7 +66,7 @@ def _size(shape: tuple[int, int]) -> int:
     return 4 * shape[0] * shape[1]
 
 
-def _write(file: Entry, shape: tuple[int, int], parts: Callable[[], Iterable[Array]]) -> None:
+def _write(file: StoreEntry, shape: tuple[int, int], parts: Callable[[], Iterable[Array]]) -> None:
     """Writes the file if there is room, which is known now, and not after hours. Raises OSError."""
     file.path.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(file.path.parent).free < _size(shape):

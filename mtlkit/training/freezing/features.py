@@ -18,13 +18,13 @@ from mtlkit.training.sampling.mixture import Piece
 Vectors = dict[str, tuple[Tensor, Rows]]  # of each task's texts, (N, D), and which of its encoded texts they are
 
 
-class VectorsOf(Protocol):
+class FeatureSource(Protocol):
     """One class a way to come by the vectors of a piece of work."""
 
     def __call__(self, piece: Piece) -> Vectors: ...
 
 
-class Store(Protocol):
+class FeatureStore(Protocol):
     """Vectors of all texts of a task, or states of all their tokens, wherever they are kept."""
 
     def take(self, rows: Rows) -> Tensor:
@@ -60,7 +60,7 @@ class UpperBackbone(WholeBackbone):
         model: MultiTaskModel,
         objectives: Mapping[str, Objective],
         device: torch.device,
-        stores: Mapping[str, Store],
+        stores: Mapping[str, FeatureStore],
         depth: int,
     ) -> None:
         super().__init__(model, objectives, device)
@@ -71,17 +71,17 @@ class UpperBackbone(WholeBackbone):
         return self.model.backbone.encode_from(joined, states_TD, self.depth)
 
 
-class KeptVectors:
+class CachedVectors:
     """The backbone is wholly frozen: it is not run again."""
 
-    def __init__(self, stores: Mapping[str, Store]) -> None:
+    def __init__(self, stores: Mapping[str, FeatureStore]) -> None:
         self.stores = stores
 
     def __call__(self, piece: Piece) -> Vectors:
         return {name: (self.stores[name].take(rows), rows) for name, rows in piece.items()}
 
 
-class InMemory:
+class MemoryStore:
     """Vectors as one tensor, (N, D), on the compute device."""
 
     def __init__(self, vectors: Tensor) -> None:
@@ -91,10 +91,10 @@ class InMemory:
         return self.vectors[torch.from_numpy(rows).to(self.vectors.device)]
 
 
-class OfTokens:
+class TokenStore:
     """States of every token, (T, D), which another store keeps; those of a text are those of its tokens."""
 
-    def __init__(self, states: Store, encoded: Encoded) -> None:
+    def __init__(self, states: FeatureStore, encoded: Encoded) -> None:
         self.states, self.encoded = states, encoded
 
     def take(self, rows: Rows) -> Tensor:

@@ -30,7 +30,7 @@ UNFREEZE = re.compile(f"top-down(?::every={NUMBER})?")
 
 
 @dataclass(frozen=True)
-class Until:
+class FreezeEnd:
     """When a rule ends: after so many epochs or steps."""
 
     unit: Literal["epoch", "step"]
@@ -44,20 +44,20 @@ class Until:
 
 
 @dataclass(frozen=True)
-class Rule:
+class FreezeRule:
     """One item of `--freeze`: the weights whose names begin with the pattern are frozen, or thawed."""
 
     item: str
     pattern: re.Pattern[str]
     frozen: bool
-    until: Until | None = None
+    until: FreezeEnd | None = None
 
 
 @dataclass(frozen=True)
-class Freezing:
+class FreezeRules:
     """All rules over the weights of a model."""
 
-    rules: tuple[Rule, ...]
+    rules: tuple[FreezeRule, ...]
     weights: tuple[str, ...]
 
     def at(self, epochs: int, steps: int) -> frozenset[str]:
@@ -66,7 +66,7 @@ class Freezing:
         return frozenset(name for name in self.weights if self._frozen(name, held))
 
     @staticmethod
-    def _frozen(name: str, rules: Sequence[Rule]) -> bool:
+    def _frozen(name: str, rules: Sequence[FreezeRule]) -> bool:
         return next((rule.frozen for rule in reversed(rules) if rule.pattern.match(name)), False)
 
     @cached_property
@@ -117,7 +117,7 @@ def targets_of(heads: Iterable[str], layers: int = 0) -> list[str]:
 
 def parse_freeze(
     items: Iterable[str], unfreeze: str | None, weights: Sequence[str], heads: Sequence[str], layers: int
-) -> Freezing:
+) -> FreezeRules:
     """`["backbone", "-layers:3@until=epoch:2,head:topic"]` and `"top-down:every=1"` as rules over the weights of a model.
 
     Raises UsageError for an item that names nothing.
@@ -128,7 +128,7 @@ def parse_freeze(
         raise UsageError(f"--freeze none and --freeze {chosen[0]} contradict each other; leave one out")
     known = targets_of(heads, layers)
     rules = tuple(_rule(name, known, weights, layers) for name in chosen)
-    return Freezing((*_unfreezing(unfreeze, layers), *rules), tuple(weights))
+    return FreezeRules((*_unfreezing(unfreeze, layers), *rules), tuple(weights))
 
 
 def _split(item: str) -> list[str]:
@@ -136,7 +136,7 @@ def _split(item: str) -> list[str]:
     return re.split(r",(?![^\[({]*[\])}])", item)
 
 
-def _rule(item: str, known: Sequence[str], weights: Sequence[str], layers: int) -> Rule:
+def _rule(item: str, known: Sequence[str], weights: Sequence[str], layers: int) -> FreezeRule:
     body, at, end = item.partition("@until")
     target = body.removeprefix("-").strip()
     until = None
@@ -144,8 +144,8 @@ def _rule(item: str, known: Sequence[str], weights: Sequence[str], layers: int) 
         found = UNTIL.fullmatch(f"until{end}")
         if not found or not int(found[2]):
             raise UsageError(f"--freeze {shorten(item)}: write its end as @until=epoch:K or @until=step:K, K from 1")
-        until = Until(found[1], int(found[2]))  # type: ignore[arg-type]
-    return Rule(item, _pattern(item, target, known, weights, layers), not body.startswith("-"), until)
+        until = FreezeEnd(found[1], int(found[2]))  # type: ignore[arg-type]
+    return FreezeRule(item, _pattern(item, target, known, weights, layers), not body.startswith("-"), until)
 
 
 def _pattern(item: str, target: str, known: Sequence[str], weights: Sequence[str], layers: int) -> re.Pattern[str]:
@@ -181,7 +181,7 @@ def _layers(item: str, span: re.Match[str], layers: int) -> range:
     return range(first, last + 1)
 
 
-def _unfreezing(text: str | None, layers: int) -> Iterator[Rule]:
+def _unfreezing(text: str | None, layers: int) -> Iterator[FreezeRule]:
     """Gradual unfreezing (Howard & Ruder 2018): first the heads alone train, then a block more each time, from the last down."""
     if text is None:
         return
@@ -192,10 +192,10 @@ def _unfreezing(text: str | None, layers: int) -> Iterator[Rule]:
     blocks = (rf"backbone\.blocks\.{block}\." for block in reversed(range(layers)))
     patterns = [TARGETS["pooling"], *blocks, TARGETS["embeddings"]]
     for place, pattern in enumerate(patterns):
-        yield Rule(f"--unfreeze {text}", re.compile(pattern), True, Until("epoch", every * max(1, place)))
+        yield FreezeRule(f"--unfreeze {text}", re.compile(pattern), True, FreezeEnd("epoch", every * max(1, place)))
 
 
-def check_freeze(freezing: Freezing, tasks: Sequence[str], trained: Iterable[str], fresh: bool) -> None:
+def check_freeze(freezing: FreezeRules, tasks: Sequence[str], trained: Iterable[str], fresh: bool) -> None:
     """Refuses what cannot train or would make no sense.
 
     `tasks` have data; `trained` are the parts of the starting model that hold learned weights; `fresh` says that the user
@@ -212,7 +212,7 @@ def check_freeze(freezing: Freezing, tasks: Sequence[str], trained: Iterable[str
         _check_learned(freezing, set(trained))
 
 
-def _check_learned(freezing: Freezing, trained: set[str]) -> None:
+def _check_learned(freezing: FreezeRules, trained: set[str]) -> None:
     for rule in freezing.rules:
         parts = {"backbone" if name.startswith("backbone.") else f"head:{name.split('.')[1]}" for name in freezing.always}
         wrong = [part for part in sorted(parts - trained) if any(map(rule.pattern.match, _of(part, freezing.always)))]

@@ -10,14 +10,14 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import parts_of
 from mtlkit.training.events import Note
 from mtlkit.training.freezing.apply import apply_freeze
-from mtlkit.training.freezing.rules import Freezing
+from mtlkit.training.freezing.rules import FreezeRules
 
 
 @dataclass
-class Frozen:
+class FreezeSchedule:
     """The `weights` that are frozen now: by the plan, and always because nothing trains them (`idle`)."""
 
-    freezing: Freezing
+    freezing: FreezeRules
     idle: frozenset[str]
     weights: frozenset[str] = frozenset()
 

@@ -21,7 +21,7 @@ from mtlkit.model.losses import PLAIN, LossOptions
 from mtlkit.model.multitask import MultiTaskModel
 
 
-class Examples(Protocol):
+class ExampleSet(Protocol):
     """Examples of a text or two. `encoded` holds all their texts."""
 
     @property
@@ -52,10 +52,10 @@ class Objective(Protocol):
         ...
 
     @property
-    def train(self) -> Examples: ...
+    def train(self) -> ExampleSet: ...
 
     @property
-    def validation(self) -> Examples: ...
+    def validation(self) -> ExampleSet: ...
 
     def loss(self, vectors: Tensor, rows: Rows) -> Tensor:
         """Mean loss of a batch: the vectors of its texts, (texts, D), and which of the encoded training texts they are."""

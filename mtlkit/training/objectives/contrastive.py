@@ -39,7 +39,7 @@ def over_widths(widths: Sequence[int], loss: Callable[[int], Tensor]) -> Tensor:
     return torch.stack([loss(width) for width in widths]).mean()
 
 
-class Distill:
+class DistillObjective:
     """The vectors of a teacher.
 
     `vector`: 1 - cosine to the teacher's vector, which is half the squared distance of both at length 1. `matrix`: the mean
@@ -84,7 +84,7 @@ class Distill:
         return {"loss": loss, "spearman": found["spearman"], **undefined}
 
 
-class Pairs:
+class PairsObjective:
     """Two texts that belong together, among all others of the batch (in-batch negatives: Henderson et al. 2017).
 
     Cross-entropy over the cosines of a batch divided by `temperature`, in both directions (symmetric, as in CLIP: Radford et
@@ -125,7 +125,7 @@ class Pairs:
         return {"loss": loss, "accuracy": float(judged.mean(dtype=np.float32))}
 
 
-class Similarity:
+class SimilarityObjective:
     """A score for two texts, by their cosine: CoSENT (Su 2022), log(1 + sum of exp(SCALE * (cos_i - cos_j))) over all i, j of the
     batch whose scores say that j is the more alike. Only the order of scores counts, not their range."""
 

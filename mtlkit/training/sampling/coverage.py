@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from mtlkit.data.batching import Rows
-from mtlkit.training.state_dict import Snapshot
+from mtlkit.training.state_dict import StateDict
 
 
 @dataclass(frozen=True)
-class Seen:
+class CoverageCounts:
     """What a task has given so far: batches, and texts, of so many rows. `unseen` rows were in none of them; `least` and `most`
     are how often the rows were seen that were seen least and most often."""
 
@@ -44,10 +44,10 @@ class Coverage:
             np.add.at(self._times[name], rows, 1)
             self._batches[name] += 1
 
-    def __getitem__(self, name: str) -> Seen:
+    def __getitem__(self, name: str) -> CoverageCounts:
         times = self._times[name]
         unseen = int((times == 0).sum())
-        return Seen(self._batches[name], int(times.sum()), len(times), unseen, int(times.min()), int(times.max()))
+        return CoverageCounts(self._batches[name], int(times.sum()), len(times), unseen, int(times.min()), int(times.max()))
 
     def times(self, name: str) -> Rows:
         """How often each row of a task was seen, (N,)."""
@@ -58,11 +58,11 @@ class Coverage:
         seen = {name: self[name] for name in self._times}
         return ", ".join(f"{name} {one.unseen:,} of {one.rows:,}" for name, one in seen.items() if one.unseen)
 
-    def state(self) -> Snapshot:
+    def state(self) -> StateDict:
         """All that `load` needs."""
         tensors = {name: torch.from_numpy(times.astype(np.int64)) for name, times in self._times.items()}
-        return Snapshot(tensors, {"batches": dict(self._batches)})
+        return StateDict(tensors, {"batches": dict(self._batches)})
 
-    def load(self, state: Snapshot) -> None:
+    def load(self, state: StateDict) -> None:
         self._times = {name: times.numpy().astype(np.uint32) for name, times in state.tensors.items()}
         self._batches = Counter(state.plain["batches"])

@@ -16,17 +16,17 @@ from itertools import islice
 import numpy as np
 
 from mtlkit.config.schedules import EpochLength, ScheduleChoice, check_epoch_length, parse_epoch_length, parse_schedule
-from mtlkit.data.batching import Plan, Rows
+from mtlkit.data.batching import BatchSampler, Rows
 from mtlkit.training.sampling.coverage import Coverage
-from mtlkit.training.sampling.orders import Order, Ordering, Terms, ordering
+from mtlkit.training.sampling.orders import BatchOrder, Order, OrderContext, ordering
 
 Piece = dict[str, Rows]
 
 
-class Stream:
+class TaskSampler:
     """The batches of one task, epoch after epoch, from number `cursor` on, which counts those handed out."""
 
-    def __init__(self, plan: Plan, cursor: int = 0) -> None:
+    def __init__(self, plan: BatchSampler, cursor: int = 0) -> None:
         self.plan = plan
         self.cursor = self._place = cursor
         self._epoch = 0
@@ -52,7 +52,7 @@ def make_plans(
     seed: int,
     classes: Mapping[str, Rows] | None = None,
     texts: Mapping[str, Rows] | None = None,
-) -> dict[str, Plan]:
+) -> dict[str, BatchSampler]:
     """A plan a task. The task with the longest texts gets the whole budget of tokens, the others so much of it that a
     batch holds as many texts: otherwise short texts would be seen several times as often. Of a task in `classes`, which gives
     the class of each of its rows, every class is drawn equally often. Of pairs, `texts`, (2, N), numbers those of each row."""
@@ -60,20 +60,20 @@ def make_plans(
     longest = max(means.values())
     budgets = {name: max(1, round(batch_tokens * mean / longest)) for name, mean in means.items()}
     return {
-        name: Plan(values, budgets[name], seed, name, (classes or {}).get(name), (texts or {}).get(name))
+        name: BatchSampler(values, budgets[name], seed, name, (classes or {}).get(name), (texts or {}).get(name))
         for name, values in lengths.items()
     }
 
 
 @dataclass(frozen=True)
-class Mix:
+class TaskMixture:
     """How the batches of the tasks follow each other; all of it depends on the plans, the schedule and the epoch alone.
 
     `shares` are of tasks that are only rehearsed: they give so many batches for each of a trained task's (on average, where
     the tasks are drawn); one of each epoch at least. Raises UsageError where an epoch cannot hold a batch of each task.
     """
 
-    plans: Mapping[str, Plan]
+    plans: Mapping[str, BatchSampler]
     schedule: ScheduleChoice | str = "round-robin"
     shares: Mapping[str, Fraction] = field(default_factory=dict)
     epoch_by: EpochLength | str = "longest"
@@ -90,12 +90,12 @@ class Mix:
         return parse_epoch_length(self.epoch_by) if isinstance(self.epoch_by, str) else self.epoch_by
 
     @cached_property
-    def order(self) -> Ordering:
+    def order(self) -> BatchOrder:
         """The tasks of each piece of work, by epoch."""
         passes = {name: len(plan.epoch(0)) for name, plan in self.plans.items()}
         rows = {name: len(plan.lengths) for name, plan in self.plans.items()}
         seed = next(iter(self.plans.values())).seed
-        return ordering(Terms(passes, rows, self.shares, self.length, seed), self.choice)
+        return ordering(OrderContext(passes, rows, self.shares, self.length, seed), self.choice)
 
     @cached_property
     def _first(self) -> Order:
@@ -121,12 +121,12 @@ class Mix:
         """How many batches each task gives in the first epoch."""
         return self.planned(0)
 
-    def work(self, epochs: int, start: int = 0, order: Ordering | None = None) -> Iterator[Piece]:
+    def work(self, epochs: int, start: int = 0, order: BatchOrder | None = None) -> Iterator[Piece]:
         """The pieces of so many epochs, but for the first `start`. `order` stands in place of the mix's own; that of an epoch is
         asked for when the epoch begins."""
         pieces = (names for epoch in range(epochs) for names in (order or self.order)(epoch))
         cursors = Counter(name for names in islice(pieces, start) for name in names)
-        streams = {name: Stream(plan, cursors[name]) for name, plan in self.plans.items()}
+        streams = {name: TaskSampler(plan, cursors[name]) for name, plan in self.plans.items()}
         for names in pieces:
             yield {name: streams[name].next() for name in names}
 

@@ -20,7 +20,7 @@ Order = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
-class Terms:
+class OrderContext:
     """What an order is made from: batches of one pass and rows of each task, in the order of their turns; the shares of those
     that are only rehearsed; how long an epoch is."""
 
@@ -40,20 +40,20 @@ class Terms:
         return choose(passes[name] for name in self.trained)
 
 
-class Ordering(Protocol):
+class BatchOrder(Protocol):
     """One class a kind of schedule."""
 
     def __call__(self, epoch: int) -> Order: ...
 
 
-class Rounds:
+class RoundRobin:
     """A round holds a batch of each task: one step after another (`round-robin`), or all in one step (`joint`).
 
     A rehearsed task takes part in its share of the rounds, spread evenly; in one of each epoch at least. So many steps an epoch
     may end in the middle of a round: the next epoch then goes on with the next turn, so that none comes short.
     """
 
-    def __init__(self, terms: Terms, *, joint: bool) -> None:
+    def __init__(self, terms: OrderContext, *, joint: bool) -> None:
         self.terms, self.joint = terms, joint
         self.turns = terms.length.name == "steps" and not joint
 
@@ -96,17 +96,17 @@ class Rounds:
         return sum(floor(place * part) for part in self.parts.values())
 
 
-class Blocks:
+class Sequential:
     """The batches of round-robin, but all of one task before any of the next: for comparison, as nothing else differs."""
 
-    def __init__(self, terms: Terms) -> None:
-        self.turns, self.places = Rounds(terms, joint=False), list(terms.passes)
+    def __init__(self, terms: OrderContext) -> None:
+        self.turns, self.places = RoundRobin(terms, joint=False), list(terms.passes)
 
     def __call__(self, epoch: int) -> Order:
         return tuple(sorted(self.turns(epoch), key=lambda names: self.places.index(names[0])))
 
 
-class Drawn:
+class Sampled:
     """Tasks in random order, task t in a part p_t ~ min(n_t, cap)^(1 / T) of the steps, n_t its rows (jiant: Pruksachatkun et
     al. 2020; MaChAmp: van der Goot et al. 2021, whose alpha is 1 / T). T = 1 is in proportion to the rows, a large T evens out.
 
@@ -116,7 +116,7 @@ class Drawn:
     one has on average.
     """
 
-    def __init__(self, terms: Terms, schedule: ScheduleChoice) -> None:
+    def __init__(self, terms: OrderContext, schedule: ScheduleChoice) -> None:
         self.terms, self.schedule = terms, schedule
 
     @cached_property
@@ -156,8 +156,8 @@ def apportion(weights: Mapping[str, Fraction], seats: int) -> Counter[str]:
     return counts
 
 
-def ordering(terms: Terms, schedule: ScheduleChoice) -> Ordering:
+def ordering(terms: OrderContext, schedule: ScheduleChoice) -> BatchOrder:
     """The order that a schedule means."""
     if schedule.drawn:
-        return Drawn(terms, schedule)
-    return Blocks(terms) if schedule.name == "sequential" else Rounds(terms, joint=schedule.name == "joint")
+        return Sampled(terms, schedule)
+    return Sequential(terms) if schedule.name == "sequential" else RoundRobin(terms, joint=schedule.name == "joint")

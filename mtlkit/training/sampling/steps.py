@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from math import ceil
 
 from mtlkit.training.accumulation import group_sizes
-from mtlkit.training.sampling.mixture import Mix, Piece
+from mtlkit.training.sampling.mixture import Piece, TaskMixture
 from mtlkit.training.sampling.orders import Order
 
 
-class Timetable:
+class StepSchedule:
     """`epochs` epochs of a mix, with `accumulate` pieces of work in a step of the optimiser.
 
     A task that has `left` gives no batches from the epoch noted there on (0 is the first): its turns fall away, so that such
     epochs may be shorter. Whatever is asked of epochs to come holds as long as no other task leaves.
     """
 
-    def __init__(self, mix: Mix, epochs: int, accumulate: int) -> None:
+    def __init__(self, mix: TaskMixture, epochs: int, accumulate: int) -> None:
         self.mix, self.epochs, self.accumulate = mix, epochs, accumulate
         self.left: dict[str, int] = {}
         self._whole = mix.steps

@@ -8,17 +8,19 @@ from random import Random
 import pytest
 
 from mtlkit.data.datasets.corpus import SplitTexts, read_corpus, read_texts
-from mtlkit.data.datasets.labelled_rows import Reading
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import DataError
 
 
 def texts_of(source: str) -> list[str]:
-    return list(read_texts(source, Reading("utf-8", "error", Tally())))
+    return list(read_texts(source, ReadOptions("utf-8", "error", SkippedRows())))
 
 
 def split_of(*sources: object, seed: int = 0, skip: bool = False) -> SplitTexts:
-    return read_corpus([str(source) for source in sources], Reading("utf-8", "skip" if skip else "error", Tally()), seed)
+    return read_corpus(
+        [str(source) for source in sources], ReadOptions("utf-8", "skip" if skip else "error", SkippedRows()), seed
+    )
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from mtlkit.data.datasets.held_out import hold_out
 from mtlkit.data.datasets.labelled import (
-    Table,
+    LabelledTable,
     cap_tables,
     holds_out,
     read_for_evaluation,
@@ -20,19 +20,19 @@ from mtlkit.data.datasets.labelled import (
     read_train_and_test,
     read_train_and_validation,
 )
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labels import infer_spec
 from mtlkit.data.sources import open_source
-from mtlkit.data.sources.readers import OnBadRow, Tally
+from mtlkit.data.sources.rows import OnBadRow, SkippedRows
 from mtlkit.data.sources.spec import parse_source
 from mtlkit.errors import DataError
 
 
-def reading(on_bad_row: OnBadRow = "error", encoding: str = "utf-8") -> Reading:
-    return Reading(encoding, on_bad_row, Tally())
+def reading(on_bad_row: OnBadRow = "error", encoding: str = "utf-8") -> ReadOptions:
+    return ReadOptions(encoding, on_bad_row, SkippedRows())
 
 
-def read_table(source: str, how: Reading | None = None) -> Table:
+def read_table(source: str, how: ReadOptions | None = None) -> LabelledTable:
     address, query = parse_source(source)
     return read_split(open_source(address, query), query, "train", how or reading())
 
@@ -50,24 +50,24 @@ def numbered(path: Path, rows: int) -> Path:
 
 def test_texts_and_labels_come_in_the_order_of_the_file(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "label,id,text\nx,1,one\ny,2,\nx,3,three\n")
-    assert read_table(str(path)) == Table(["one", "", "three"], ["x", "y", "x"])
+    assert read_table(str(path)) == LabelledTable(["one", "", "three"], ["x", "y", "x"])
 
 
 def test_columns_can_be_chosen_and_joined(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "title,body,stars,text\none,two,5,not this\n")
-    assert read_table(f"{path}?text=title+body&label=stars") == Table(["one two"], ["5"])
+    assert read_table(f"{path}?text=title+body&label=stars") == LabelledTable(["one two"], ["5"])
 
 
 def test_label_column_is_never_taken_for_the_text(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "topic,words\nx,one\n")
-    assert read_table(str(path)) == Table(["one"], ["x"])
+    assert read_table(str(path)) == LabelledTable(["one"], ["x"])
 
 
 @pytest.mark.parametrize("literal", ["NA", "None", "null", "nan", "N/A", "#N/A"])
 def test_literal_na_none_and_null_are_kept_as_text_and_as_label(tmp_path: Path, literal: str) -> None:  # fault 21
     path = written(tmp_path / "a.csv", f"text,label\n{literal},yes\nother,{literal}\n")
     table = read_table(str(path))
-    assert table == Table([literal, "other"], ["yes", literal])
+    assert table == LabelledTable([literal, "other"], ["yes", literal])
     assert infer_spec("task", table.labels, "linear").labels == tuple(sorted(["yes", literal]))
 
 
@@ -133,15 +133,15 @@ def test_a_first_row_without_a_label_is_a_bad_row_like_others(tmp_path: Path) ->
     path = written(tmp_path / "a.jsonl", '{"text": "a"}\n{"text": "b", "label": "x"}\n')
     with pytest.raises(DataError, match=r"a\.jsonl:1: no label in column 'label'"):
         read_table(str(path))
-    assert read_table(str(path), reading("skip")) == Table(["b"], ["x"])
+    assert read_table(str(path), reading("skip")) == LabelledTable(["b"], ["x"])
 
 
 def test_how_a_source_was_read_is_kept(tmp_path: Path) -> None:  # faults 54 and 55
     path = written(tmp_path / "a.csv", "id,title,body,tags\n1,one,two,a|b\n2,three,four,b\n")
     record = read_table(f"{path}?text=title+body&label=tags&sep=|").record
     assert (record.text, record.label, record.unused, record.sep) == (("title", "body"), ("tags",), ("id",), "|")
-    again = Reading("utf-8", "error", Tally(), recorded=record)
-    assert read_table(str(path), again) == Table(["one two", "three four"], [("a", "b"), ("b",)])
+    again = ReadOptions("utf-8", "error", SkippedRows(), recorded=record)
+    assert read_table(str(path), again) == LabelledTable(["one two", "three four"], [("a", "b"), ("b",)])
 
 
 def test_labels_1_and_01_and_1_0_are_three_classes(tmp_path: Path) -> None:  # fault 22
@@ -164,7 +164,7 @@ def test_short_row_is_an_error_and_never_a_class_called_none(tmp_path: Path, nam
     with pytest.raises(DataError, match=r"a\.\w+:(3: 1 field where|2: no label in column 'label'; fix it)"):
         read_table(str(path))
     how = reading("skip")
-    assert read_table(str(path), how) == Table(["a", "b"], ["x", "y"])
+    assert read_table(str(path), how) == LabelledTable(["a", "b"], ["x", "y"])
     assert how.tally.skipped == 1
 
 
@@ -216,8 +216,8 @@ def test_wrong_column_name_gives_the_columns_and_the_nearest(tmp_path: Path) -> 
 def test_encoding_of_the_query_wins(tmp_path: Path) -> None:  # fault 23
     path = tmp_path / "a.csv"
     path.write_bytes("text,label\ncafé,x\n".encode("utf-16"))
-    assert read_table(f"{path}?encoding=utf-16") == Table(["café"], ["x"])
-    assert read_table(str(path), reading(encoding="utf-16")) == Table(["café"], ["x"])
+    assert read_table(f"{path}?encoding=utf-16") == LabelledTable(["café"], ["x"])
+    assert read_table(str(path), reading(encoding="utf-16")) == LabelledTable(["café"], ["x"])
 
 
 def test_limit_draws_the_same_rows_every_time_and_keeps_their_order(tmp_path: Path) -> None:
@@ -355,7 +355,7 @@ def test_where_every_class_has_one_row_none_is_held_out(labels: list[Any]) -> No
 
 
 def test_cap_cuts_the_larger_tables_only() -> None:
-    small, large = Table(["s"] * 10, ["x"] * 10), Table([f"{row:03}" for row in range(100)], ["y"] * 100)
+    small, large = LabelledTable(["s"] * 10, ["x"] * 10), LabelledTable([f"{row:03}" for row in range(100)], ["y"] * 100)
     tables = {"small": small, "large": large}
     assert cap_tables(tables, None) == tables
     shortest = cap_tables(tables, "shortest")
@@ -370,7 +370,7 @@ def test_cap_cuts_the_larger_tables_only() -> None:
 def test_places_are_kept_where_asked_for_and_follow_the_rows(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "text,label\n" + "".join(f"text {row},{'xy'[row % 2]}\n" for row in range(40)))
     assert read_train_and_validation(str(path), reading())[0].places == []
-    how = Reading("utf-8", "error", Tally(), keep_places=True)
+    how = ReadOptions("utf-8", "error", SkippedRows(), keep_places=True)
     for source in (str(path), f"{path}?limit=25"):
         for table in read_train_and_validation(source, how):
             assert table.places == [f"{path}:{int(text.removeprefix('text ')) + 2}" for text in table.texts]
@@ -382,7 +382,7 @@ def test_test_rows_and_whether_validation_is_held_out(tmp_path: Path) -> None:
     assert read_test(str(tmp_path), reading()) is None
     assert holds_out(str(tmp_path))
     written(tmp_path / "test.csv", "text,label\nc,x\n")
-    assert read_test(str(tmp_path), reading()) == Table(["c"], ["x"])
+    assert read_test(str(tmp_path), reading()) == LabelledTable(["c"], ["x"])
     assert read_test(f"{tmp_path}?split=test", reading()) is None  # what is trained on is no test
     written(tmp_path / "dev.csv", rows)
     assert not holds_out(str(tmp_path))

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pairs import PairTable, read_pairs, read_scored_pairs, read_train_and_validation_pairs
 from mtlkit.data.sources import open_source
-from mtlkit.data.sources.readers import OnBadRow, Tally
+from mtlkit.data.sources.rows import OnBadRow, SkippedRows
 from mtlkit.data.sources.spec import parse_source
 from mtlkit.errors import DataError
 
 
-def reading(on_bad_row: OnBadRow = "error") -> Reading:
-    return Reading("utf-8", on_bad_row, Tally())
+def reading(on_bad_row: OnBadRow = "error") -> ReadOptions:
+    return ReadOptions("utf-8", on_bad_row, SkippedRows())
 
 
-def read(source: str, scored: bool = False, how: Reading | None = None) -> PairTable:
+def read(source: str, scored: bool = False, how: ReadOptions | None = None) -> PairTable:
     address, query = parse_source(source)
     return read_pairs(open_source(address, query), query, "train", how or reading(), scored)
 

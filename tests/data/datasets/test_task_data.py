@@ -9,7 +9,7 @@ import pytest
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.training import TrainMtlOptions
-from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.marks import Label
 from mtlkit.data.datasets.task_data import prepare, prepare_task
 from mtlkit.data.tokenization.tokenizer import TextEncoder
@@ -21,7 +21,7 @@ SPEC = TaskSpec("task", "classification", ("b", "a"))
 
 
 def test_rows_keep_their_texts_and_labels(text_encoder: TextEncoder) -> None:
-    table = Table(["The otter", "A saw", ""], ["a", "b", "a"])
+    table = LabelledTable(["The otter", "A saw", ""], ["a", "b", "a"])
     texts = prepare(SPEC, table, text_encoder)
     assert texts.labels.tolist() == [1, 0, 1]
     assert texts.rows.tolist() == [0, 1, 2]
@@ -31,7 +31,7 @@ def test_rows_keep_their_texts_and_labels(text_encoder: TextEncoder) -> None:
 
 
 def test_label_unseen_in_training_is_counted_apart(text_encoder: TextEncoder) -> None:  # fault 26
-    table = Table([LONG, "The otter", LONG, "A saw", LONG], ["new", "a", "b", "newer", "new"])
+    table = LabelledTable([LONG, "The otter", LONG, "A saw", LONG], ["new", "a", "b", "newer", "new"])
     texts = prepare(SPEC, table, text_encoder)
     assert texts.unseen == {"new": 2, "newer": 1}
     assert texts.rows.tolist() == [1, 2]
@@ -44,7 +44,7 @@ def test_table_with_unseen_labels_only_is_explained(text_encoder: TextEncoder) -
     with pytest.raises(
         DataError, match="task 'task': no row has a label that the head knows; the data has 'x', 'y', the head knows 'b', 'a'"
     ):
-        prepare(SPEC, Table(["one", "two"], ["x", "y"]), text_encoder)
+        prepare(SPEC, LabelledTable(["one", "two"], ["x", "y"]), text_encoder)
 
 
 @pytest.mark.parametrize(
@@ -59,20 +59,20 @@ def test_table_with_unseen_labels_only_is_explained(text_encoder: TextEncoder) -
 def test_labels_in_another_spelling_are_told_how_to_join(text_encoder: TextEncoder, labels: list[Label], way: str) -> None:
     texts = [f"text {label}" for label in labels]
     if not way:
-        assert len(prepare(SPEC, Table(texts, labels), text_encoder)) == 1
+        assert len(prepare(SPEC, LabelledTable(texts, labels), text_encoder)) == 1
         return
     with pytest.raises(DataError, match=f"no row has a label that the head knows; .*{way}"):
-        prepare(SPEC, Table(texts, labels), text_encoder)
+        prepare(SPEC, LabelledTable(texts, labels), text_encoder)
 
 
 def test_order_of_labels_in_a_file_does_not_matter(text_encoder: TextEncoder) -> None:  # fault 27
-    table = Table(["one", "two", "three"], ["a", "b", "a"])
-    turned = Table(table.texts[::-1], table.labels[::-1])
+    table = LabelledTable(["one", "two", "three"], ["a", "b", "a"])
+    turned = LabelledTable(table.texts[::-1], table.labels[::-1])
     assert prepare(SPEC, table, text_encoder).labels.tolist() == prepare(SPEC, turned, text_encoder).labels.tolist()[::-1]
 
 
 def test_truncated_texts_are_counted(text_encoder: TextEncoder) -> None:  # fault 29
-    train, validation = Table(["short", LONG, LONG * 500, "short"], ["a", "b", "a", "b"]), Table(["short"], ["a"])
+    train, validation = LabelledTable(["short", LONG, LONG * 500, "short"], ["a", "b", "a", "b"]), LabelledTable(["short"], ["a"])
     task = prepare_task(SPEC, "a.csv", train, validation, text_encoder)
     assert task.train.encoded.truncated == 2
     assert task.name == "task"
@@ -80,7 +80,7 @@ def test_truncated_texts_are_counted(text_encoder: TextEncoder) -> None:  # faul
 
 def test_fingerprint_tells_every_change_of_the_data(text_encoder: TextEncoder) -> None:
     def fingerprint(texts: list[str], labels: list[Any]) -> str:
-        task = prepare_task(SPEC, "a.csv", Table(texts, labels), Table(["x"], ["a"]), text_encoder)
+        task = prepare_task(SPEC, "a.csv", LabelledTable(texts, labels), LabelledTable(["x"], ["a"]), text_encoder)
         assert task.fingerprint["source"] == "a.csv"
         assert task.fingerprint["train"]["rows"] == len(texts)
         assert task.fingerprint["validation"]["rows"] == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mtlkit.data.datasets.values import Marks, canonical, class_name, label_value, mark_of, text_value
+from mtlkit.data.datasets.values import MultiHotLabels, canonical, class_name, label_value, mark_of, text_value
 from mtlkit.data.datasets.written_values import parse_written
 
 
@@ -33,10 +33,10 @@ from mtlkit.data.datasets.written_values import parse_written
         ([2.0, 3], ("2", "3")),
         ([], ()),
         (["a", None], None),
-        ([0, 1, 0], Marks((False, True, False))),
-        ([0.0, 1.0], Marks((False, True))),
-        ([True, False], Marks((True, False))),
-        (["0", "1"], Marks((False, True), ("0", "1"))),
+        ([0, 1, 0], MultiHotLabels((False, True, False))),
+        ([0.0, 1.0], MultiHotLabels((False, True))),
+        ([True, False], MultiHotLabels((True, False))),
+        (["0", "1"], MultiHotLabels((False, True), ("0", "1"))),
         ({"POS": 1.0, "NEG": 0.0}, ("POS",)),
         ({"a": True, "b": 1}, ("a", "b")),
         ("🐈", "🐈"),

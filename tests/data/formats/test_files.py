@@ -16,7 +16,8 @@ from rights import as_any_user
 
 from mtlkit.data.formats import expansion, text
 from mtlkit.data.formats.files import split_suffix, stem_of
-from mtlkit.data.sources.readers import BadRow, read
+from mtlkit.data.sources.readers import read
+from mtlkit.data.sources.rows import BadRow
 from mtlkit.errors import DataError
 
 COMPRESS = {

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mtlkit.data.formats import json_rows
-from mtlkit.data.sources.readers import BadRow, read
+from mtlkit.data.sources.readers import read
+from mtlkit.data.sources.rows import BadRow
 from mtlkit.errors import DataError
 
 ROWS = [{"text": "a é]", "label": [1, 2]}, {"text": 'b "},', "meta": {"n": 1.5}}, {"text": "c" * 500}]

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtlkit.data.sources.readers import BadRow, describe, read
+from mtlkit.data.sources.readers import describe, read
+from mtlkit.data.sources.rows import BadRow
 
 
 def test_lines_of_fasttext_have_labels(tmp_path: Path) -> None:

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from mtlkit.data.formats import records as module
 from mtlkit.data.formats import text
 from mtlkit.data.formats.records import NO_QUOTES, TOO_LONG, UNCLOSED, Record, next_record, records
-from mtlkit.data.formats.text import Lines, split_lines
-from mtlkit.data.sources.readers import BadRow, Tally, good_rows, read
+from mtlkit.data.formats.text import NumberedLines, split_lines
+from mtlkit.data.sources.readers import read
+from mtlkit.data.sources.rows import BadRow, SkippedRows, good_rows
 from mtlkit.errors import DataError
 
 
 def parsed(content: str, delimiter: str = ",") -> list[list[str] | str]:
-    return [fields for _, fields in records(Lines(split_lines(io.StringIO(content))), delimiter, True)]
+    return [fields for _, fields in records(NumberedLines(split_lines(io.StringIO(content))), delimiter, True)]
 
 
 def test_a_delimiter_that_cannot_be_seen_is_called_by_its_name() -> None:
@@ -38,7 +39,7 @@ def test_what_the_csv_module_writes_is_read_as_it_was(rows: list[list[str]]) -> 
 def test_every_line_is_in_a_record_or_named(text: str) -> None:
     """Whatever the quotes are: each line that is not blank begins a record, is named, or belongs to a quoted field before it."""
     covered: set[int] = set()
-    for number, fields in records(Lines(split_lines(io.StringIO(text))), ",", True):
+    for number, fields in records(NumberedLines(split_lines(io.StringIO(text))), ",", True):
         assert number not in covered
         more = 0 if isinstance(fields, str) else sum(field.count("\n") for field in fields)
         covered.update(range(number, number + more + 1))
@@ -47,7 +48,7 @@ def test_every_line_is_in_a_record_or_named(text: str) -> None:
 
 def one_by_one(lots: list[list[str | None]], delimiter: str, quoting: bool) -> list[Record]:
     """The records without the csv module."""
-    lines, found = Lines(lots), []
+    lines, found = NumberedLines(lots), []
     while record := next_record(lines, delimiter, quoting):
         found.append(record)
     return found
@@ -69,7 +70,7 @@ def test_the_csv_module_and_our_own_parser_agree(pieces: list[str], size: int, d
     lots = [lines[place : place + size] for place in range(0, len(lines), size)]
     limit = csv.field_size_limit(most)
     try:
-        assert list(records(Lines(lots), delimiter, True)) == one_by_one(lots, delimiter, True)
+        assert list(records(NumberedLines(lots), delimiter, True)) == one_by_one(lots, delimiter, True)
     finally:
         csv.field_size_limit(limit)
 
@@ -78,9 +79,13 @@ def test_the_csv_module_and_our_own_parser_agree(pieces: list[str], size: int, d
 def test_a_line_that_is_too_long_is_one_bad_record(quoting: bool) -> None:
     lot = ['"a",b', "", None, "c,d"]
     first = ["a" if quoting else '"a"', "b"]
-    assert list(records(Lines([lot]), ",", quoting)) == [(1, first), (3, TOO_LONG), (4, ["c", "d"])]
+    assert list(records(NumberedLines([lot]), ",", quoting)) == [(1, first), (3, TOO_LONG), (4, ["c", "d"])]
     assert one_by_one([lot], ",", quoting) == [(1, first), (3, TOO_LONG), (4, ["c", "d"])]
-    assert list(records(Lines([['"a,b', None, "c,d"]]), ",", True)) == [(1, module.UNCLOSED), (2, TOO_LONG), (3, ["c", "d"])]
+    assert list(records(NumberedLines([['"a,b', None, "c,d"]]), ",", True)) == [
+        (1, module.UNCLOSED),
+        (2, TOO_LONG),
+        (3, ["c", "d"]),
+    ]
 
 
 def test_lots_of_a_file_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,17 +107,17 @@ def test_lots_of_a_file_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_after_an_unclosed_quote_reading_goes_on_at_the_next_line(tmp_path: Path) -> None:  # fault 19
     path = tmp_path / "a.csv"
     path.write_text('text,label\na,x\n"b,y\n' + "".join(f"row {number},z\n" for number in range(900)))
-    tally = Tally()
+    tally = SkippedRows()
     assert len(list(good_rows(read(path), "skip", tally))) == 901
     assert (tally.skipped, tally.reasons) == (1, [f"{path}:3: {UNCLOSED}"])
     with pytest.raises(DataError, match=r"a\.csv:3: a quote opened here is never closed"):
-        list(good_rows(read(path), "error", Tally()))
+        list(good_rows(read(path), "error", SkippedRows()))
 
 
 def test_a_quote_that_the_next_one_contradicts_costs_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('text,label\n"b,y\nc,z\n"d, e",x\n')
-    tally = Tally()
+    tally = SkippedRows()
     assert [row["text"] for row in good_rows(read(path), "skip", tally)] == ["c", "d, e"]
     assert tally.skipped == 1
 

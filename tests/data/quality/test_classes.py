@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.marks import Label
 from mtlkit.data.quality.classes import (
     alike_labels,
@@ -17,15 +17,15 @@ from mtlkit.data.quality.classes import (
     uneven_classes,
     unseen_classes,
 )
-from mtlkit.data.quality.findings import Finding, Split, split_of
+from mtlkit.data.quality.findings import CheckedSplit, Finding, split_of
 from mtlkit.data.quality.near_duplicates import TextNumbers
 
 
-def split(*labels: Label, name: str = "train", texts: list[str] | None = None) -> Split:
+def split(*labels: Label, name: str = "train", texts: list[str] | None = None) -> CheckedSplit:
     """Rows with these labels; results are of them."""
     texts = texts or [f"text {row}" for row in range(len(labels))]
     places = [f"{name}.csv:{row + 2}" for row in range(len(labels))]
-    return split_of("t", name, Table(texts, list(labels), places), TextNumbers(), judged=True)
+    return split_of("t", name, LabelledTable(texts, list(labels), places), TextNumbers(), judged=True)
 
 
 def test_classes_are_counted_the_largest_first() -> None:

@@ -10,22 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtlkit.config.architecture import Kind
-from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.marks import Label
-from mtlkit.data.quality.findings import Finding, Split, split_of
+from mtlkit.data.quality.findings import CheckedSplit, Finding, split_of
 from mtlkit.data.quality.leaks import near_texts, overlap, repeated_texts, shared_texts, two_labels
 from mtlkit.data.quality.near_duplicates import TextNumbers
 
 Rows = list[tuple[str, Label]]
 
 
-def splits(*rows: Rows, task: str = "t", numbers: TextNumbers | None = None) -> list[Split]:
+def splits(*rows: Rows, task: str = "t", numbers: TextNumbers | None = None) -> list[CheckedSplit]:
     """Train, then test, of these texts and labels, each row with its place; results are of the last."""
     numbers = numbers or TextNumbers()
     made = []
     for name, part in zip(("train", "test"), rows, strict=False):
         places = [f"{name}.csv:{row}" for row in range(2, len(part) + 2)]
-        table = Table([text for text, _ in part], [label for _, label in part], places)
+        table = LabelledTable([text for text, _ in part], [label for _, label in part], places)
         made.append(split_of(task, name, table, numbers, judged=part is rows[-1]))
     return made
 
@@ -132,7 +132,7 @@ def test_texts_that_another_task_is_trained_on() -> None:
 
 def test_without_places_there_is_still_a_count() -> None:
     numbers = TextNumbers()
-    train, test = (split_of("t", name, Table(["a"], ["x"]), numbers) for name in ("train", "test"))
+    train, test = (split_of("t", name, LabelledTable(["a"], ["x"]), numbers) for name in ("train", "test"))
     (found,) = overlap(train, test)
     assert found.rows == 1
     assert found.examples[0].places == ()

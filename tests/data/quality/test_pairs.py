@@ -9,9 +9,9 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.pair_data import PairTexts, encoded_pairs
 from mtlkit.data.datasets.pairs import PairTable
 from mtlkit.data.encoded import Encoded
-from mtlkit.data.quality.findings import Finding, Scores
+from mtlkit.data.quality.findings import Finding, ScoreSummary
 from mtlkit.data.quality.near_duplicates import PairNumbers, TextNumbers
-from mtlkit.data.quality.pairs import PairSplit, pair_findings, pair_split, read_findings, score_range, shared_with
+from mtlkit.data.quality.pairs import CheckedPairSplit, pair_findings, pair_split, read_findings, score_range, shared_with
 
 LONG = "The harbour master said that the storm took the roofs of eleven houses and left two boats on the square."
 OTHER = "Nobody knows how many of the old apple trees behind the northern chapel will bear fruit in September."
@@ -102,7 +102,7 @@ def test_scores_on_another_scale_than_those_of_train() -> None:
 
 
 def test_the_range_of_scores() -> None:
-    assert score_range([3.0, 1.0, 3.0, 2.0]) == Scores(1.0, 2.5, 3.0, 3)
+    assert score_range([3.0, 1.0, 3.0, 2.0]) == ScoreSummary(1.0, 2.5, 3.0, 3)
     assert score_range([]) is None
 
 
@@ -112,7 +112,7 @@ def as_read(pairs: PairTable) -> PairTexts:
     return encoded_pairs(Encoded(ids, np.arange(len(ids) + 1)), pairs.scores)
 
 
-def split_of(pairs: PairTable, name: str = "train") -> PairSplit:
+def split_of(pairs: PairTable, name: str = "train") -> CheckedPairSplit:
     return pair_split("t", name, pairs, (TextNumbers(), PairNumbers()))
 
 

@@ -9,7 +9,7 @@ import pytest
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.sources.columns import Columns, choose_columns, join_text, text_columns, with_columns
 from mtlkit.data.sources.pair_columns import pair_columns, score_column
-from mtlkit.data.sources.readers import BadRow, Row
+from mtlkit.data.sources.rows import BadRow, Row
 from mtlkit.errors import DataError
 
 

@@ -12,10 +12,11 @@ import pytest
 from hub_server import mute
 
 from mtlkit.data.datasets.labelled import read_split
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources import FolderSource, HubSource, open_source
 from mtlkit.data.sources.hub import PROXIES, _hub_answers, hub_answers, is_network_fault
-from mtlkit.data.sources.readers import Tally, read
+from mtlkit.data.sources.readers import read
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import Query
 from mtlkit.errors import DataError, NetworkError
 
@@ -64,8 +65,8 @@ def test_hub_source_gives_the_same_rows(folder: Path) -> None:
 
 def test_rows_without_a_label_never_get_one(folder: Path) -> None:  # fault 20
     for source in (HubSource(str(folder), None), open_source(str(folder), Query())):
-        tally = Tally()
-        table = read_split(source, Query(), "train", Reading("utf-8", "skip", tally))
+        tally = SkippedRows()
+        table = read_split(source, Query(), "train", ReadOptions("utf-8", "skip", tally))
         assert (table.texts, table.labels) == (["good", "bad"], ["pos", "neg"])
         assert tally.skipped == 2
         place = f"{folder / 'train.parquet'}:3" if isinstance(source, FolderSource) else f"{folder}: row 3"

@@ -13,7 +13,8 @@ import pytest
 from pyarrow import parquet
 
 from mtlkit.config.training import PretrainOptions
-from mtlkit.data.sources.readers import BadRow, Tally, good_rows, place_of, read
+from mtlkit.data.sources.readers import read
+from mtlkit.data.sources.rows import BadRow, SkippedRows, good_rows, place_of
 from mtlkit.errors import DataError
 from mtlkit.recipes.pretrain import stream
 from mtlkit.training.events import Note
@@ -55,13 +56,13 @@ def test_jsonl_keeps_types_and_skips_blank_lines(tmp_path: Path) -> None:
 
 def test_txt_is_a_text_a_line_blank_ones_too(tmp_path: Path) -> None:
     path = written(tmp_path / "a.TXT", "one\n\n two\u2028still two\r\nlast")
-    assert [row["text"] for row in good_rows(read(path), "error", Tally())] == ["one", "", " two\u2028still two", "last"]
+    assert [row["text"] for row in good_rows(read(path), "error", SkippedRows())] == ["one", "", " two\u2028still two", "last"]
 
 
 def test_parquet_is_read_in_parts_and_in_order(tmp_path: Path) -> None:
     texts = [f"text {number}" for number in range(20_000)]
     parquet.write_table(pyarrow.table({"text": texts, "n": range(20_000)}), tmp_path / "a.parquet", row_group_size=7000)
-    assert [row["n"] for row in good_rows(read(tmp_path / "a.parquet"), "error", Tally())] == list(range(20_000))
+    assert [row["n"] for row in good_rows(read(tmp_path / "a.parquet"), "error", SkippedRows())] == list(range(20_000))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_malformed_csv_row_is_named_by_file_and_line(tmp_path: Path, content: st
     assert message.startswith(f"{path}:{place}: ")
     assert reason in message
     with pytest.raises(DataError, match="--on-bad-row skip") as caught:
-        list(good_rows(read(path), "error", Tally()))
+        list(good_rows(read(path), "error", SkippedRows()))
     assert message in str(caught.value)
 
 
@@ -113,7 +114,7 @@ def test_malformed_jsonl_row_is_named_by_file_and_line(tmp_path: Path, line: str
     path = written(tmp_path / "a.jsonl", '{"text": "fine"}\n' + line + '\n{"text": "fine too"}\n')
     (message,) = only_bad(path)
     assert message.startswith(f"{path}:2: {reason}")
-    tally = Tally()
+    tally = SkippedRows()
     assert [row["text"] for row in good_rows(read(path), "skip", tally)] == ["fine", "fine too"]
     assert (tally.skipped, tally.reasons) == (1, [message])
 
@@ -127,13 +128,13 @@ def test_a_header_of_many_columns_is_read_at_once(tmp_path: Path) -> None:  # co
 def test_short_csv_row_is_an_error_that_names_its_line(tmp_path: Path) -> None:  # fault 20
     path = written(tmp_path / "a.csv", "text,label\na,b\nno label here\nc,d\n")
     with pytest.raises(DataError, match="1 field where the header has 2") as caught:
-        list(good_rows(read(path), "error", Tally()))
+        list(good_rows(read(path), "error", SkippedRows()))
     assert f"{path}:3: " in str(caught.value)
 
 
 def test_skipped_rows_are_counted_and_the_first_reasons_kept(tmp_path: Path) -> None:  # fault 19
     path = written(tmp_path / "a.csv", "text,label\n" + "good,row\nbad\n" * 5)
-    tally = Tally()
+    tally = SkippedRows()
     assert len(list(good_rows(read(path), "skip", tally))) == 5
     assert tally.skipped == 5
     assert [reason.split(": ")[0] for reason in tally.reasons] == [f"{path}:{line}" for line in (3, 5, 7)]
@@ -168,7 +169,7 @@ def test_latin_1_file_is_told_by_its_first_wrong_byte(tmp_path: Path, suffix: st
         list(read(path))
     line = content[: content.index(0xE9)].count(b"\n") + 1
     assert f"{path}:{line}: byte {content.index(0xE9)} is not utf-8" in str(caught.value)
-    assert [row["text"] for row in good_rows(read(path, "latin-1"), "error", Tally())] == ["café"]
+    assert [row["text"] for row in good_rows(read(path, "latin-1"), "error", SkippedRows())] == ["café"]
 
 
 def test_utf_16_file_is_told_by_its_byte_order_mark(tmp_path: Path) -> None:  # fault 23
@@ -294,7 +295,7 @@ def test_a_row_knows_where_it_stands(tmp_path: Path) -> None:
 
 
 def test_a_tally_says_how_many_and_one_reason() -> None:
-    tally = Tally()
+    tally = SkippedRows()
     assert str(tally) == "no row skipped"
     tally.add("a.csv:3: bad")
     assert str(tally) == "1 row skipped, such as a.csv:3: bad"

@@ -178,9 +178,9 @@ MEMORY = """
 import resource, sys
 from pathlib import Path
 from mtlkit.config.architecture import Encoding
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import parse_source
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources import open_source
 from mtlkit.data.datasets.labelled import read_split
 from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
@@ -188,7 +188,7 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
 encoder = TextEncoder(train_tokenizer(["The dog sleeps."] * 20, 300), Encoding(256))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 address, query = parse_source(sys.argv[1])
-table = read_split(open_source(address, query), query, "train", Reading("utf-8", "error", Tally()))
+table = read_split(open_source(address, query), query, "train", ReadOptions("utf-8", "error", SkippedRows()))
 encoded = encoder.encode(table.texts)
 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 print(encoded.truncated, grown // 1024)

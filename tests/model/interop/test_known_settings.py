@@ -8,9 +8,21 @@ from typing import Any
 import pytest
 
 from mtlkit.errors import IntegrityError
-from mtlkit.model.interop.known_settings import FILES, READ_BY_KEY, Known, Mentions, check_files, check_keys, unknown_note
+from mtlkit.model.interop.known_settings import (
+    FILES,
+    READ_BY_KEY,
+    KnownSetting,
+    SettingNotes,
+    check_files,
+    check_keys,
+    unknown_note,
+)
 
-KEYS = {"length": Known("obeyed"), "author": Known("harmless"), "task": Known("refused", "another output", (None, "usual"))}
+KEYS = {
+    "length": KnownSetting("obeyed"),
+    "author": KnownSetting("harmless"),
+    "task": KnownSetting("refused", "another output", (None, "usual")),
+}
 
 
 @pytest.mark.parametrize("values", [{"length": 3, "author": "x"}, {"task": None}, {"task": "usual"}, {}])
@@ -24,8 +36,10 @@ def test_a_refused_key_is_named_with_its_file_and_value() -> None:
 
 
 def test_notes_are_grouped_by_what_is_done_instead() -> None:
-    known = {name: Known("noted", "done alone", needed="x") for name in ("side", "names")} | {"type": Known("noted", "in full")}
-    mentions = Mentions(Path("some"))
+    known = {name: KnownSetting("noted", "done alone", needed="x") for name in ("side", "names")} | {
+        "type": KnownSetting("noted", "in full")
+    }
+    mentions = SettingNotes(Path("some"))
     mentions.look(Path("some/a.json"), {"side": "left", "names": ["y"], "type": 16, "other": 1}, known, "inner.")
     mentions.look(Path("some/b.json"), {"names": ["x", "y"], "type": None}, known)
     line = "a.json inner.side 'left', a.json inner.names ['y'] (done alone); a.json inner.type 16 (in full)"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mtlkit.errors import IntegrityError
-from mtlkit.model.interop.modules import Modules, read_modules
+from mtlkit.model.interop.modules import SentenceTransformerModules, read_modules
 
 USUAL = ("Transformer", "Pooling")
 OLD = "sentence_transformers.models."
@@ -173,7 +173,7 @@ def test_the_longest_text(files: dict[str, Any], wanted: int | None, tmp_path: P
 def test_files_of_sentence_transformers_count_only_beside_its_modules(tmp_path: Path) -> None:
     folder = make(tmp_path, sentence_bert_config={"max_seq_length": 16}, tokenizer_config={"model_max_length": 40})
     (folder / "modules.json").unlink()
-    assert read_modules(folder) == Modules(folder, max_length=40)
+    assert read_modules(folder) == SentenceTransformerModules(folder, max_length=40)
 
 
 @pytest.mark.parametrize(

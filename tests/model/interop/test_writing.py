@@ -17,12 +17,12 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.reading import read_foreign
-from mtlkit.model.interop.writing import Marks, Token, family_for, write_foreign
+from mtlkit.model.interop.writing import Token, TokenizerFacts, family_for, write_foreign
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 Make = Callable[[str], tuple[Path, Any]]
-OURS = Marks(Token("<pad>", 0), Token("<bos>", 1), Token("<eos>", 2))
+OURS = TokenizerFacts(Token("<pad>", 0), Token("<bos>", 1), Token("<eos>", 2))
 
 
 def loaded_by_transformers(folder: Path) -> Any:
@@ -71,7 +71,7 @@ def test_a_family_goes_out_as_it_came_in(kind: str, make_peer: Make, passages: l
     model, checkpoint = read_foreign(folder)
     tokenizer = peer_tokenizer(passages, PEERS[kind][1])
     pad, first, last = ("[PAD]", "[CLS]", "[SEP]") if PEERS[kind][1] is WORDPIECE else ("<pad>", "<s>", "</s>")
-    marks = Marks(*(Token(token, tokenizer.token_to_id(token)) for token in (pad, first, last)))
+    marks = TokenizerFacts(*(Token(token, tokenizer.token_to_id(token)) for token in (pad, first, last)))
     out = tmp_path / "out"
     out.mkdir()
     write_foreign(out, model.backbone, checkpoint.encoding, marks)

@@ -10,11 +10,11 @@ import pytest
 from support import write
 
 from mtlkit.config.check_data import CheckDataOptions
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pairs import read_train_and_validation_pairs
-from mtlkit.data.quality.findings import Scores
+from mtlkit.data.quality.findings import ScoreSummary
 from mtlkit.data.quality.near_duplicates import TextNumbers
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import DataError, UsageError
 from mtlkit.recipes.check_data import DataCheck, check_data
 from mtlkit.recipes.checking.pairs import PairData, read_pair_tasks, read_scored_tasks
@@ -44,7 +44,7 @@ def problems(found: DataCheck) -> list[tuple[str, str, str, int, bool]]:
 def test_pairs_are_read_as_a_training_reads_them(read: Callable[..., list[PairData]], scored: bool, tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", [HEADER, *pairs(30), ["", "no first text", "1"], *pairs(30)])
     sources = {"whole": str(path), "part": f"{path}:limit=20,first=sentence2,second=sentence1"}
-    reading = Reading("utf-8", "skip", Tally(), keep_places=True)
+    reading = ReadOptions("utf-8", "skip", SkippedRows(), keep_places=True)
     made = read(sources, reading, TextNumbers())
     assert [data.name for data in made] == ["whole", "part"]
     assert reading.tally.reasons[0] == f"{path}:32: no text in column 'sentence1'"
@@ -90,7 +90,7 @@ def test_all_that_can_be_wrong_with_scored_pairs(tmp_path: Path) -> None:
         ("validation", 10, 20),
         ("test", 20, 40),
     ]
-    assert task.splits[0].scores == Scores(0.0, 2.0, 4.0, 5)
+    assert task.splits[0].scores == ScoreSummary(0.0, 2.0, 4.0, 5)
 
 
 def test_three_anchors_and_blank_ones(tmp_path: Path) -> None:
@@ -164,4 +164,4 @@ def test_of_real_data() -> None:
         ("overlap", "text", 285),
         ("near", "text", 21),
     }
-    assert found.tasks[0].splits[2].scores == Scores(0.0, 2.8, 5.0, 70)
+    assert found.tasks[0].splits[2].scores == ScoreSummary(0.0, 2.8, 5.0, 70)

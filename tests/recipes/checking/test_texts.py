@@ -9,9 +9,9 @@ from support import write
 from mtlkit.config.check_data import CheckDataOptions
 from mtlkit.config.training import PretrainOptions
 from mtlkit.data.datasets.corpus import read_corpus
-from mtlkit.data.datasets.labelled_rows import Reading
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.quality.near_duplicates import TextNumbers
-from mtlkit.data.sources.readers import Tally
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.recipes.check_data import DataCheck, check_data
 from mtlkit.recipes.checking.texts import read_sources
 
@@ -23,8 +23,8 @@ def texts(count: int, start: int = 0) -> list[str]:
     return [f"The {WORDS[n % 12]} number {n} is {WORDS[n // 12 % 12]} {n * n}." for n in range(start, start + count)]
 
 
-def reading() -> Reading:
-    return Reading("utf-8", "error", Tally(), keep_places=True)
+def reading() -> ReadOptions:
+    return ReadOptions("utf-8", "error", SkippedRows(), keep_places=True)
 
 
 def check(*sources: Path) -> DataCheck:

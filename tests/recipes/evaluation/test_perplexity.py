@@ -10,7 +10,7 @@ from mtlkit.config.architecture import Architecture
 from mtlkit.errors import DataError
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
-from mtlkit.recipes.evaluation.perplexity import HeldOut, perplexity, strides
+from mtlkit.recipes.evaluation.perplexity import HeldOutTexts, perplexity, strides
 from mtlkit.training.pretraining import window_batch
 
 CPU = Compute(torch.device("cpu"), "fp32")
@@ -36,7 +36,7 @@ def ignorant(model: Encoder) -> Encoder:
 
 
 def test_a_model_that_knows_nothing_is_as_perplexed_as_its_vocabulary_is_large(ignorant: Encoder) -> None:
-    found = perplexity(ignorant, HeldOut(["x" * 1200], random_ids(401), ()), CPU)
+    found = perplexity(ignorant, HeldOutTexts(["x" * 1200], random_ids(401), ()), CPU)
     assert found["loss"] == pytest.approx(math.log(50), rel=1e-5)
     assert found["perplexity"] == pytest.approx(50, rel=1e-4)
     assert found["bits_per_byte"] == pytest.approx(math.log2(50) / 3, rel=1e-4)  # three bytes a token
@@ -45,7 +45,7 @@ def test_a_model_that_knows_nothing_is_as_perplexed_as_its_vocabulary_is_large(i
 
 def test_bytes_are_counted_not_letters(ignorant: Encoder) -> None:
     plain, wide = (
-        perplexity(ignorant, HeldOut([text], random_ids(41), ()), CPU)["bits_per_byte"] for text in ("x" * 30, "猫" * 30)
+        perplexity(ignorant, HeldOutTexts([text], random_ids(41), ()), CPU)["bits_per_byte"] for text in ("x" * 30, "猫" * 30)
     )
     assert plain == pytest.approx(3 * wide)
 
@@ -53,7 +53,7 @@ def test_bytes_are_counted_not_letters(ignorant: Encoder) -> None:
 def test_tokens_that_are_not_text_are_left_out_and_counted_apart(ignorant: Encoder) -> None:
     """Ten texts of four tokens, each between a first and a last one: 40 of text among 59 that are predicted."""
     ids = np.concatenate([[BOS, *random_ids(4), EOS] for _ in range(10)]).astype(np.uint16)
-    found = perplexity(ignorant, HeldOut(["four"] * 10, ids, {BOS, EOS}), CPU)
+    found = perplexity(ignorant, HeldOutTexts(["four"] * 10, ids, {BOS, EOS}), CPU)
     assert found["tokens_scored"] == 40
     assert found["bits_per_byte"] == pytest.approx(math.log2(50))
     assert found["bits_per_byte_with_special"] == pytest.approx(math.log2(50) * 59 / 40)
@@ -81,19 +81,21 @@ def test_losses_are_those_of_each_window(model: Encoder) -> None:
         with torch.no_grad():
             probabilities = (model(batch) @ model.tokens.weight.T).log_softmax(-1)
         total -= float(probabilities[range(8), targets][8 - last :].sum())
-    assert perplexity(model, HeldOut(["x"], ids, ()), CPU)["loss"] == pytest.approx(total / 29, rel=1e-5)
+    assert perplexity(model, HeldOutTexts(["x"], ids, ()), CPU)["loss"] == pytest.approx(total / 29, rel=1e-5)
 
 
 def test_the_tail_counts(model: Encoder) -> None:
     """Tokens after the last whole window change the figures."""
     ids = random_ids(15)
-    found, other = (perplexity(model, HeldOut(["x"], one, ()), CPU)["loss"] for one in (ids, np.append(ids[:-1], ids[-1] ^ 1)))
+    found, other = (
+        perplexity(model, HeldOutTexts(["x"], one, ()), CPU)["loss"] for one in (ids, np.append(ids[:-1], ids[-1] ^ 1))
+    )
     assert found != other
 
 
 def test_short_texts_are_scored_in_one_window_and_too_short_ones_refused(model: Encoder) -> None:
-    assert perplexity(model, HeldOut(["x"], random_ids(5), ()), CPU)["tokens_scored"] == 4
+    assert perplexity(model, HeldOutTexts(["x"], random_ids(5), ()), CPU)["tokens_scored"] == 4
     with pytest.raises(DataError, match="too short to measure perplexity on"):
-        HeldOut(["x"], random_ids(2), ())
+        HeldOutTexts(["x"], random_ids(2), ())
     with pytest.raises(DataError, match="too short to measure perplexity on"):
-        perplexity(model, HeldOut([""], np.array([BOS, EOS, BOS, EOS]), {BOS, EOS}), CPU)
+        perplexity(model, HeldOutTexts([""], np.array([BOS, EOS, BOS, EOS]), {BOS, EOS}), CPU)

@@ -7,9 +7,9 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import MtlkitError
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.recipes.training.initial_model import Start
+from mtlkit.recipes.training.initial_model import InitialModel
 from mtlkit.recipes.training.prepare import Prepared
-from mtlkit.recipes.training.result import Outcome, check_unchanged, texts_of
+from mtlkit.recipes.training.result import TrainResult, check_unchanged, texts_of
 from mtlkit.training.events import BestOfTask, Chosen, Epoch, Note, Part, Parts, TaskState
 from mtlkit.training.objectives.base import head_objectives
 
@@ -20,7 +20,7 @@ def chosen(**weights: float) -> Chosen:
 
 
 def test_metrics_are_those_of_the_evaluation_that_was_chosen() -> None:
-    outcome = Outcome()
+    outcome = TrainResult()
     for event in (Note("text"), chosen(), BestOfTask("topic", 0.75, 2, 7)):
         outcome.add(event)
     expected = {
@@ -39,7 +39,7 @@ def test_metrics_are_those_of_the_evaluation_that_was_chosen() -> None:
 
 def test_a_frozen_part_that_changed_is_a_bug_and_ends_all() -> None:
     same = Part("backbone", 10, 0, before="aa", after="aa")
-    Outcome().add(Parts((same,)))
+    TrainResult().add(Parts((same,)))
     with pytest.raises(MtlkitError, match=r"^frozen but changed: a\.weight, b \(SHA-256 of head:a was aa and is bb\); nothing"):
         check_unchanged(Parts((same, Part("head:a", 10, 0, before="aa", after="bb", changed=("a.weight", "b")))))
 
@@ -48,7 +48,7 @@ def test_texts_of_rows_are_as_the_model_reads_them(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], text_encoder: TextEncoder
 ) -> None:
     objectives = head_objectives(tiny_model, tasks)
-    prepared = Prepared(Start(tiny_model, text_encoder, None), objectives, {})
+    prepared = Prepared(InitialModel(tiny_model, text_encoder, None), objectives, {})
     found = texts_of([{"topic": np.array([1, 0])}, {"topic": np.array([1]), "stars": np.array([2])}], prepared)
     texts = ["The cat lies near the river.", "The cat lies near the barn."]
     assert found["topic"] == [{"row": row, "texts": [texts[row]]} for row in (1, 0, 1)]

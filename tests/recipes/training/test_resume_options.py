@@ -12,8 +12,8 @@ from mtlkit.config.common import TrainingOptions
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.recipes.inputs.command_line import plain
-from mtlkit.recipes.training.resume_options import FREE, Said, recalled, restored, said_at, settled, shown
-from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.recipes.training.resume_options import FREE, SavedOptions, load_options, merge_options, restored, said_at, shown
+from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import read_record
 
 TYPED: list[TrainingOptions] = [
@@ -23,13 +23,13 @@ TYPED: list[TrainingOptions] = [
 ]
 
 
-def said(options: TrainingOptions, **more: Any) -> Said:
-    return Said("train-mtl", json.loads(json.dumps(plain(options))), **more)
+def said(options: TrainingOptions, **more: Any) -> SavedOptions:
+    return SavedOptions("train-mtl", json.loads(json.dumps(plain(options))), **more)
 
 
 def saved(out: Path, options: TrainingOptions, *, complete: bool = False, added: int = 0, command: str = "train-mtl") -> Path:
     """A place with a saved state of these options."""
-    folder = StateFolder(out)
+    folder = CheckpointManager(out)
     about = {"command": command, "options": plain(options), "added": added}
     with folder.lock("mtlkit"):
         folder.log.touch()
@@ -74,7 +74,7 @@ def test_added_epochs_are_no_part_of_what_was_typed() -> None:
     options = TrainMtlOptions(task=["a=a.csv"], epochs=3)
     longer = said(replace(options, epochs=5), added=2)
     assert longer.typed["epochs"] == 3
-    longer_check = Said(longer.command, longer.typed)
+    longer_check = SavedOptions(longer.command, longer.typed)
     longer_check.check(plain(options), longer_check.command, Path("x"))
     with pytest.raises(UsageError, match="--epochs 5, which was 3"):
         longer_check.check(plain(replace(options, epochs=5)), longer_check.command, Path("x"))
@@ -94,7 +94,7 @@ def test_added_epochs_are_no_part_of_what_was_typed() -> None:
 def test_how_many_epochs_there_are_in_all(extend: int | None, complete: bool, added: int, expected: tuple[int, int]) -> None:
     options = TrainMtlOptions(task=["a=a.csv"], epochs=3)
     before = said(replace(options, epochs=3 + added), added=added, complete=complete)
-    found, total = settled(replace(options, extend=extend), before.command, before, Path("x"))
+    found, total = merge_options(replace(options, extend=extend), before.command, before, Path("x"))
     assert (found.epochs, total) == expected
     assert found == replace(options, epochs=expected[0])
 
@@ -104,14 +104,14 @@ def test_what_is_not_finished_is_not_extended(added: int) -> None:
     options = TrainMtlOptions(task=["a=a.csv"], epochs=3)
     before = said(replace(options, epochs=3 + added), added=added)
     with pytest.raises(UsageError, match="--extend: runs/x is not finished yet; go on with --resume alone first"):
-        settled(replace(options, extend=2), before.command, before, Path("runs/x"))
+        merge_options(replace(options, extend=2), before.command, before, Path("runs/x"))
 
 
 def test_what_is_said_at_a_place(tmp_path: Path, runs: Path) -> None:
     assert said_at(tmp_path / "none") is None
     options = TrainMtlOptions(task=["a=a.csv"], epochs=7)
     found = said_at(saved(tmp_path / "x", options, complete=True, added=4))
-    assert found == Said("train-mtl", json.loads(json.dumps(plain(options))), 4, True)
+    assert found == SavedOptions("train-mtl", json.loads(json.dumps(plain(options))), 4, True)
     assert found.typed["epochs"] == 3
     for stage, command in (("pretrain", "pretrain"), ("sentence", "train-sentence"), ("mtl", "train-mtl")):
         finished = said_at(runs / stage)
@@ -123,16 +123,16 @@ def test_what_is_said_at_a_place(tmp_path: Path, runs: Path) -> None:
 def test_a_run_brings_its_options_and_those_typed_that_are_free_win(tmp_path: Path) -> None:
     options = TrainMtlOptions(task=["a=a.csv"], epochs=7, out=Path("old place"), overwrite=True, save_every="9", schedule="joint")
     out = saved(tmp_path / "x", options)
-    found = recalled(TrainMtlOptions(resume=str(out), save_every="2m", on_spike="skip"), "train-mtl", out)
+    found = load_options(TrainMtlOptions(resume=str(out), save_every="2m", on_spike="skip"), "train-mtl", out)
     assert found == replace(options, resume=str(out), out=out, overwrite=False, save_every="2m", on_spike="skip")
-    same = recalled(TrainMtlOptions(resume=str(out), epochs=7), "train-mtl", out)
+    same = load_options(TrainMtlOptions(resume=str(out), epochs=7), "train-mtl", out)
     assert (same.epochs, same.save_every) == (7, "9")
     with pytest.raises(UsageError, match="--epochs 8, which was 7"):
-        recalled(TrainMtlOptions(resume=str(out), epochs=8), "train-mtl", out)
+        load_options(TrainMtlOptions(resume=str(out), epochs=8), "train-mtl", out)
     with pytest.raises(UsageError, match="that is a run of mtlkit train-mtl; go on with: mtlkit train-mtl --resume "):
-        recalled(TrainSentenceOptions(resume=str(out)), "train-sentence", out)
+        load_options(TrainSentenceOptions(resume=str(out)), "train-sentence", out)
     with pytest.raises(UsageError, match="nothing was saved there; type the whole command, with --resume at its end"):
-        recalled(TrainMtlOptions(), "train-mtl", tmp_path / "none")
+        load_options(TrainMtlOptions(), "train-mtl", tmp_path / "none")
 
 
 def test_how_values_are_shown() -> None:
@@ -150,7 +150,7 @@ def test_a_record_that_names_no_training_is_damaged(runs: Path, tmp_path: Path, 
     record = json.loads((out / "run.json").read_text())
     (out / "run.json").write_text(json.dumps({**record, **damage}))
     with pytest.raises(IntegrityError, match="names no training to resume"):
-        recalled(TrainMtlOptions(resume=str(out)), "train-mtl", out)
+        load_options(TrainMtlOptions(resume=str(out)), "train-mtl", out)
 
 
 def test_a_source_that_is_no_text_is_left_out_of_a_record(runs: Path) -> None:

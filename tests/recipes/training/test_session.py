@@ -18,7 +18,7 @@ from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSenten
 from mtlkit.errors import UsageError
 from mtlkit.recipes import pretrain, train_mtl, train_sentence
 from mtlkit.recipes.training import session as workplace
-from mtlkit.runs.checkpoints import StateFolder
+from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import file_digest, verify
 from mtlkit.training.events import Event, Finished, Progress
 
@@ -240,7 +240,7 @@ def test_without_resume_saved_states_are_not_lost_by_mistake(asked: TrainMtlOpti
     stopped(train_mtl.stream, asked, 5)
     with pytest.raises(UsageError, match=r"--resume"):
         train_mtl.train_mtl(asked)
-    assert StateFolder(asked.out).peek()
+    assert CheckpointManager(asked.out).peek()
     events = list(train_mtl.stream(replace(asked, overwrite=True)))
     assert next(event.step for event in events if isinstance(event, Progress)) == 1
     verify(asked.out)

@@ -14,7 +14,7 @@ from support import notes, options, rows_of, write
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import DataError, UsageError
-from mtlkit.inference.find_model import Found
+from mtlkit.inference.find_model import ModelRef
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.loaded_model import load
 from mtlkit.model.weight_names import head_weights
@@ -25,18 +25,18 @@ from mtlkit.runs.record import verify
 from mtlkit.training.continual.guards import GuardChoice
 from mtlkit.training.events import Epoch
 from mtlkit.training.freezing.apply import digest
-from mtlkit.training.freezing.rules import Freezing, parse_freeze
+from mtlkit.training.freezing.rules import FreezeRules, parse_freeze
 
 NEW = {"stars": "stars.csv"}
 
 
-def freezing(*items: str) -> Freezing:
+def freezing(*items: str) -> FreezeRules:
     weights = ["backbone.tokens.weight", *(name for head in ("kind", "state", "stars") for name in head_weights(head, "linear"))]
     return parse_freeze(items, None, weights, ["kind", "state", "stars"], 0)
 
 
 def checked(runs: Path, *items: str, sources: dict[str, str] = NEW, found: bool = True, **asked: Any) -> Any:
-    start = Found(runs / "mtl", "as asked") if found else None
+    start = ModelRef(runs / "mtl", "as asked") if found else None
     known = ["kind", "state"] if found else []
     return check_keeping(TrainMtlOptions(**asked), start, known, sources, freezing(*items))
 

@@ -11,10 +11,10 @@ from torch import Tensor
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.balancing.gradient_methods import Weigher, gradient_of_map
+from mtlkit.training.balancing.gradient_methods import GradientWeighting, gradient_of_map
 from mtlkit.training.balancing.make_balance import make_balance
 from mtlkit.training.balancing.registry import TORCHJD, BalanceChoice
-from mtlkit.training.continual.guards import Anchored
+from mtlkit.training.continual.guards import AnchoredGuard
 from mtlkit.training.loop import Step, train
 from mtlkit.training.losses import Losses
 from mtlkit.training.objectives.base import HeadObjective, Objective, head_objectives
@@ -131,7 +131,7 @@ def test_over_several_pieces_the_gradients_of_the_weights_are_balanced_together(
     means = {name: torch.stack([one[name] for one in found if name in one]).mean() for name in objectives}
     each = {name: backbone(gradients_of(tiny_model, loss)) for name, loss in means.items()}
     products = torch.stack([torch.stack([one @ other for other in each.values()]) for one in each.values()])
-    assert step.weights == pytest.approx(Weigher("upgrad")(products, list(each)), rel=1e-4)
+    assert step.weights == pytest.approx(GradientWeighting("upgrad")(products, list(each)), rel=1e-4)
     expected = torch.stack([step.weights[name] * one for name, one in each.items()]).sum(0)
     torch.testing.assert_close(backbone(applied[0]), expected, atol=1e-6, rtol=1e-4)
 
@@ -143,7 +143,7 @@ def test_a_guard_is_added_beside_the_balanced_tasks(
     """One guard pulls at the weights, the other at the vectors, as `lwf` does."""
     plain = losses_of(tiny_model, objectives)
     weight = tiny_model.backbone.norm.weight
-    pull = Anchored({"norm": weight}, 3.0)
+    pull = AnchoredGuard({"norm": weight}, 3.0)
     pull.anchors["norm"] += 1.0
 
     def losses(piece: Piece) -> Losses:
@@ -212,7 +212,7 @@ def test_a_gradient_that_is_not_finite_skips_the_step(
     ids=["none", "one of nothing", "the same", "opposed"],
 )
 def test_degenerate_gradients_still_give_weights(method: str, products: list[list[float]]) -> None:
-    weights = Weigher(method)(torch.tensor(products, dtype=torch.float64), ["a", "b"])
+    weights = GradientWeighting(method)(torch.tensor(products, dtype=torch.float64), ["a", "b"])
     assert np.isfinite(list(weights.values())).all()
 
 
@@ -220,19 +220,19 @@ def test_degenerate_gradients_still_give_weights(method: str, products: list[lis
 def test_the_size_of_all_gradients_together_does_not_matter(method: str) -> None:
     """TorchJD takes a norm below 0.01 for none, which fine-tuning often has."""
     products = torch.tensor([[1.0, -0.4], [-0.4, 3.0]], dtype=torch.float64)
-    large, small = Weigher(method)(products, ["a", "b"]), Weigher(method)(products * 1e-10, ["a", "b"])
+    large, small = GradientWeighting(method)(products, ["a", "b"]), GradientWeighting(method)(products * 1e-10, ["a", "b"])
     assert small == pytest.approx(large, rel=1e-6)
 
 
 def test_pcgrad_by_hand() -> None:
     """g_a = (1, 0), g_b = (-1, 2): each loses its part along the other, a / 5 * b and -1 * a."""
-    weights = Weigher("pcgrad")(torch.tensor([[1.0, -1.0], [-1.0, 5.0]], dtype=torch.float64), ["a", "b"])
+    weights = GradientWeighting("pcgrad")(torch.tensor([[1.0, -1.0], [-1.0, 5.0]], dtype=torch.float64), ["a", "b"])
     assert weights == pytest.approx({"a": 2.0, "b": 1.2})
 
 
 def test_mgda_by_hand() -> None:
     """The shortest vector between g_a = (1, 0) and g_b = (0, 2): 4 / 5 and 1 / 5."""
-    weights = Weigher("mgda")(torch.tensor([[1.0, 0.0], [0.0, 4.0]], dtype=torch.float64), ["a", "b"])
+    weights = GradientWeighting("mgda")(torch.tensor([[1.0, 0.0], [0.0, 4.0]], dtype=torch.float64), ["a", "b"])
     assert weights == pytest.approx({"a": 0.8, "b": 0.2})
 
 

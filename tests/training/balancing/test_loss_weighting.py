@@ -15,7 +15,7 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from
-from mtlkit.training.balancing.loss_weighting import DWA, FAMO, Balance, Uncertainty, normalized
+from mtlkit.training.balancing.loss_weighting import DWA, FAMO, LossWeighting, UncertaintyWeighting, normalized
 from mtlkit.training.balancing.make_balance import make_balance
 from mtlkit.training.balancing.registry import BalanceChoice, parse_balance
 from mtlkit.training.loop import Step, train
@@ -37,7 +37,7 @@ def plain(weights: object) -> dict[str, float]:
 
 def test_uncertainty_by_hand() -> None:
     """a is a cross-entropy, exp(-s) L + s / 2; b a squared error, exp(-s) / 2 L + s / 2."""
-    balance = Uncertainty({"a": "classification", "b": "regression"})
+    balance = UncertaintyWeighting({"a": "classification", "b": "regression"})
     assert balance.weights(TWO) == {"a": 1.0, "b": 0.5}
     balance.learn({"a": 2.0, "b": 3.0}, {}, {})
     # Slopes 1/2 - 2 and 1/2 - 3/2: Adam's first step is its rate, 0.01, against their sign, so s = 0.01 and exp(-s) = 0.990050.
@@ -50,7 +50,7 @@ def test_uncertainty_by_hand() -> None:
 
 @pytest.mark.parametrize("kind", ["classification", "multi-label", "regression"])
 def test_uncertainty_of_a_steady_loss_ends_at_half_its_reciprocal(kind: str) -> None:
-    balance = Uncertainty({"a": kind})  # type: ignore[dict-item]
+    balance = UncertaintyWeighting({"a": kind})  # type: ignore[dict-item]
     for _ in range(2000):
         balance.learn({"a": 4.0}, {}, {})
     assert plain(balance.weights({"a": TWO["a"]}))["a"] == pytest.approx(1 / 8, rel=1e-3)
@@ -153,7 +153,7 @@ def test_famo_compares_the_same_texts_with_the_same_dropout(
     tiny_model.train()
     losses = losses_of(tiny_model, head_objectives(tiny_model, tasks))
     balance, found = FAMO(tasks), {}
-    for one in (balance, Balance()):
+    for one in (balance, LossWeighting()):
         draw_from(torch.Generator().manual_seed(3), tiny_model)
         still = LearningRate(0.0, 10)
         steps = train(tiny_model, JOINT[:3], losses, still, weight_decay=0.0, clip=0.0, compute=compute, balance=one)
@@ -184,12 +184,12 @@ def test_a_balance_goes_on_from_its_state(
 ) -> None:
     losses = losses_of(tiny_model, head_objectives(tiny_model, tasks))
 
-    def go(balance: Balance, pieces: list[Piece]) -> list[Step[Piece]]:
+    def go(balance: LossWeighting, pieces: list[Piece]) -> list[Step[Piece]]:
         rate = LearningRate(0.0, 10)  # the model stays, so that what differs is the balance's
         torch.manual_seed(len(pieces))  # PCGrad projects in random order
         return list(train(tiny_model, pieces, losses, rate, weight_decay=0.0, clip=0.0, compute=compute, balance=balance))
 
-    def made() -> Balance:
+    def made() -> LossWeighting:
         return make_balance(BalanceChoice(name), tiny_model, list(tasks))
 
     whole, first, second = made(), made(), made()
@@ -208,7 +208,7 @@ def test_a_balance_goes_on_from_its_state(
 def test_guards_are_added_as_they_are(applied: list[dict[str, Tensor]], tiny_model: MultiTaskModel, compute: Compute) -> None:
     weight = tiny_model.backbone.norm.weight
     losses = {"topic": 3.0 * weight[0], "guard:l2sp": 5.0 * weight[1]}
-    balance = Balance({"topic": 0.5})
+    balance = LossWeighting({"topic": 0.5})
     (step,) = train(tiny_model, [0], lambda _: losses, STEADY, weight_decay=0.0, clip=0.0, compute=compute, balance=balance)
     assert applied[0]["backbone.norm.weight"][:2].tolist() == [1.5, 5.0]
     assert step.weights == {"topic": 0.5}
@@ -224,7 +224,7 @@ def test_a_skipped_step_teaches_nothing(compute: Compute) -> None:
         """A root has an infinite slope at 0, where its value is finite."""
         return {"a": (place - place.detach() * piece).sqrt().sum() + 1}
 
-    balance = Uncertainty({"a": "classification"})
+    balance = UncertaintyWeighting({"a": "classification"})
     steps = list(train(model, [1, 0], losses, STEADY, weight_decay=0.0, clip=0.0, compute=compute, balance=balance))
     assert [step.skipped for step in steps] == [True, False]
     assert steps[0].weights == {}

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtlkit.training.balancing.plain_numbers import Learned, Means, softmax
+from mtlkit.training.balancing.plain_numbers import AdamScalar, RunningMeans, softmax
 
 
 def test_a_learned_number_moves_as_by_torchs_adam() -> None:
-    ours, theirs = Learned(), torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
+    ours, theirs = AdamScalar(), torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
     adam = torch.optim.Adam([theirs], lr=0.025)
     for gradient in (0.3, -2.0, 1e-4, 0.7):
         ours.move(gradient, 0.025)
@@ -17,7 +17,7 @@ def test_a_learned_number_moves_as_by_torchs_adam() -> None:
 
 
 def test_means_are_over_what_has_the_name() -> None:
-    means = Means()
+    means = RunningMeans()
     means.add({"a": 1.0, "b": 5.0})
     means.add({"a": 2.0})
     assert means.of_each() == {"a": 1.5, "b": 5.0}

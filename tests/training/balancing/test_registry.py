@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from mtlkit.errors import UsageError
-from mtlkit.training.balancing.gradient_methods import Weigher
+from mtlkit.training.balancing.gradient_methods import GradientWeighting
 from mtlkit.training.balancing.registry import OWN, TORCHJD, BalanceChoice, check_balance, parse_balance
 
 TASKS = ["topic", "sentiment"]
@@ -78,14 +78,14 @@ def test_without_torchjd_the_error_says_what_to_install(monkeypatch: pytest.Monk
         check_balance(BalanceChoice("pcgrad"), "joint", TASKS, frozen=False)
     check_balance(BalanceChoice("uncertainty"), "joint", TASKS, frozen=False)
     with pytest.raises(UsageError, match=said):
-        Weigher("pcgrad")
+        GradientWeighting("pcgrad")
 
 
 @pytest.mark.parametrize(("name", "needed"), [("upgrad", "quadprog"), ("cagrad", "cvxpy"), ("nashmtl", "ecos")])
 def test_so_it_does_without_what_a_method_needs_of_it(name: str, needed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, needed, None)
     with pytest.raises(UsageError, match=r"pip install 'mtlkit\[torchjd\]'"):
-        Weigher(name)
+        GradientWeighting(name)
 
 
 def test_reading_a_choice_needs_no_torch() -> None:

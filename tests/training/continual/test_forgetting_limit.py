@@ -15,8 +15,8 @@ from mtlkit.config.schedules import EpochLength
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.continual.forgetting_limit import Bound
-from mtlkit.training.evaluator import Judge
+from mtlkit.training.continual.forgetting_limit import ForgettingLimit
+from mtlkit.training.evaluator import Evaluator
 from mtlkit.training.events import Epoch
 from mtlkit.training.objectives.base import head_objectives
 
@@ -30,10 +30,10 @@ def learned(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) ->
     return tiny_model
 
 
-def bound(model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute, points: float) -> Bound:
+def bound(model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute, points: float) -> ForgettingLimit:
     watched = head_objectives(model, {"topic": tasks["topic"]})
-    never = frozenset(name for name, _ in model.named_parameters() if name.startswith("heads.topic"))
-    return Bound(model, watched, points, 10, never, Judge(model, watched, compute, False))
+    frozen_params = frozenset(name for name, _ in model.named_parameters() if name.startswith("heads.topic"))
+    return ForgettingLimit(model, watched, points, 10, frozen_params, Evaluator(model, watched, compute, False))
 
 
 def test_it_looks_some_times_in_an_epoch_and_at_its_end(
@@ -49,13 +49,13 @@ def test_weights_within_the_bound_are_remembered_and_no_others(
     made = bound(learned, tasks, compute, 5.0)
     with torch.no_grad():
         learned.backbone.norm.bias += 1e-4  # too little to change an answer
-    made.judge.moved()
+    made.evaluator.moved()
     assert made.broken(3) == ""
     kept = deepcopy(learned.state_dict())
     with torch.no_grad():
         for weight in learned.backbone.parameters():
             weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
-    made.judge.moved()
+    made.evaluator.moved()
     fallen = made.broken(6)
     assert fallen.startswith("topic fell ")
     assert fallen.endswith(" points below its start, and 5 are allowed")
@@ -68,13 +68,13 @@ def test_training_stops_and_keeps_the_last_weights_within(
     learned: MultiTaskModel, tasks: dict[str, TaskData], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = {}
-    broken = Bound.broken
+    broken = ForgettingLimit.broken
 
-    def noted(self: Bound, steps: int) -> str:
+    def noted(self: ForgettingLimit, steps: int) -> str:
         held[steps] = deepcopy(learned.state_dict())
         return broken(self, steps)
 
-    monkeypatch.setattr(Bound, "broken", noted)
+    monkeypatch.setattr(ForgettingLimit, "broken", noted)
     terms = {"known": frozenset({"topic"}), "watched": frozenset({"topic"}), "max_forgetting": 4.0}
     done = run(learned, tasks, terms=terms, epochs=40, learning_rate=2e-3)
     (warned,) = [line for line in notes(done.events).splitlines() if "stopped" in line]
@@ -120,7 +120,7 @@ def test_a_state_brings_back_the_weights_that_were_within(
     places = {name: weight.data_ptr() for name, weight in again.kept.items()}
     with torch.no_grad():
         learned.backbone.norm.bias += 0.5
-    made.judge.moved()
+    made.evaluator.moved()
     assert made.broken(7) == ""
     again.load(as_saved(made.state()))
     assert (again.step, again.before) == (7, made.before)
@@ -134,7 +134,7 @@ def test_no_evaluation_is_of_weights_that_it_has_not_seen(
 ) -> None:
     """Or the best of them might be beyond the bound."""
     asked = []
-    monkeypatch.setattr(Bound, "broken", lambda _, steps: asked.append(steps) or "")
+    monkeypatch.setattr(ForgettingLimit, "broken", lambda _, steps: asked.append(steps) or "")
     terms = {"known": frozenset({"topic"}), "watched": frozenset({"topic"}), "max_forgetting": 100.0}
     done = run(learned, tasks, terms=terms, epochs=1, eval_every=2, mixing={"epoch_by": EpochLength("steps", 12)})
     assert [epoch.step for epoch in done.epochs] == [0, 2, 4, 6, 8, 10, 12]

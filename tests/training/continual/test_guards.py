@@ -16,7 +16,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.continual.fisher import add_fisher
-from mtlkit.training.continual.guards import EWC, L2SP, Beginning, GuardChoice, LwF, drift, parse_guards
+from mtlkit.training.continual.guards import EWC, L2SP, GuardChoice, GuardContext, LwF, drift, parse_guards
 from mtlkit.training.continual.start_model import distances
 from mtlkit.training.freezing.features import WholeBackbone
 from mtlkit.training.objectives.base import head_objectives
@@ -24,12 +24,12 @@ from mtlkit.training.objectives.base import head_objectives
 Run = Callable[..., Any]
 
 
-def beginning(model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute, trained: str = "topic") -> Beginning:
+def beginning(model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute, trained: str = "topic") -> GuardContext:
     """One task is new, the others have heads of old that stay."""
     objectives = head_objectives(model, tasks)
     old = {name: one for name, one in objectives.items() if name != trained}
     trainable = frozenset(name for name, _ in model.named_parameters() if name.startswith(("backbone.", f"heads.{trained}.")))
-    return Beginning(model, trainable, {trained: objectives[trained]}, old, frozenset(old), compute, 0)
+    return GuardContext(model, trainable, {trained: objectives[trained]}, old, frozenset(old), compute, 0)
 
 
 def move(model: MultiTaskModel, by: float) -> int:

@@ -12,12 +12,12 @@ from mtlkit.data.datasets.corpus import sample_passages
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.tokenization.tokenizer import TextEncoder
-from mtlkit.evaluation.forgetting import ClassFall, Confusion
+from mtlkit.evaluation.forgetting import ClassFall, ConfusionChange
 from mtlkit.evaluation.intervals import Interval
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.continual.start_model import Memory, cosines_of, distances, probe_texts
-from mtlkit.training.evaluator import Judge
+from mtlkit.training.continual.start_model import StartModel, cosines_of, distances, probe_texts
+from mtlkit.training.evaluator import Evaluator
 from mtlkit.training.objectives.base import head_objectives
 
 SCORES = {"topic": 0.75, "tags": 0.5, "stars": 0.25}
@@ -29,13 +29,15 @@ def probes(text_encoder: TextEncoder) -> Encoded:
 
 
 @pytest.fixture
-def remember(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute, probes: Encoded) -> Callable[..., Memory]:
+def remember(
+    tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute, probes: Encoded
+) -> Callable[..., StartModel]:
     """A memory of the model as it is, with these tasks known."""
 
-    def remember(*known: str) -> Memory:
+    def remember(*known: str) -> StartModel:
         objectives = head_objectives(tiny_model, tasks)
-        judge = Judge(tiny_model, objectives, compute, False)
-        return Memory(tiny_model, {name: objectives[name] for name in known}, probes, judge)
+        evaluator = Evaluator(tiny_model, objectives, compute, False)
+        return StartModel(tiny_model, {name: objectives[name] for name in known}, probes, evaluator)
 
     return remember
 
@@ -57,7 +59,7 @@ def predictions(model: MultiTaskModel, task: TaskData) -> np.ndarray:
     return found
 
 
-def test_where_nothing_moved_nothing_changed(tiny_model: MultiTaskModel, remember: Callable[..., Memory]) -> None:
+def test_where_nothing_moved_nothing_changed(tiny_model: MultiTaskModel, remember: Callable[..., StartModel]) -> None:
     found = remember("topic", "tags", "stars").report(tiny_model.train(), SCORES)  # dropout must not speak here
     assert [change.task for change in found.changes] == ["topic", "tags", "stars"]
     for change in found.changes:
@@ -69,7 +71,9 @@ def test_where_nothing_moved_nothing_changed(tiny_model: MultiTaskModel, remembe
     assert not tiny_model.training
 
 
-def test_a_block_scaled_by_a_quarter_has_moved_by_a_quarter(tiny_model: MultiTaskModel, remember: Callable[..., Memory]) -> None:
+def test_a_block_scaled_by_a_quarter_has_moved_by_a_quarter(
+    tiny_model: MultiTaskModel, remember: Callable[..., StartModel]
+) -> None:
     memory = remember("topic")
     with torch.no_grad():
         for weight in tiny_model.part("layers:1").parameters():
@@ -83,7 +87,7 @@ def test_a_block_scaled_by_a_quarter_has_moved_by_a_quarter(tiny_model: MultiTas
 
 
 def test_before_and_after_are_the_shares_of_validation_rows_that_are_right(
-    tiny_model: MultiTaskModel, tasks: dict[str, TaskData], remember: Callable[..., Memory]
+    tiny_model: MultiTaskModel, tasks: dict[str, TaskData], remember: Callable[..., StartModel]
 ) -> None:
     labels, before = tasks["topic"].validation.labels, predictions(tiny_model, tasks["topic"])
     memory = remember("topic")
@@ -94,7 +98,7 @@ def test_before_and_after_are_the_shares_of_validation_rows_that_are_right(
 
 
 def test_a_known_task_that_is_turned_is_told_with_its_best_stage(
-    tiny_model: MultiTaskModel, tasks: dict[str, TaskData], remember: Callable[..., Memory]
+    tiny_model: MultiTaskModel, tasks: dict[str, TaskData], remember: Callable[..., StartModel]
 ) -> None:
     tools = int((tasks["topic"].validation.labels == 1).sum())
     share = tools / 20
@@ -108,12 +112,12 @@ def test_a_known_task_that_is_turned_is_told_with_its_best_stage(
     assert (topic.before, topic.best, topic.after) == pytest.approx((share, 0.875, 1 - share))
     assert (topic.change, topic.forgetting) == pytest.approx((1 - 2 * share, 0.875 - 1 + share))
     assert topic.fallen == ClassFall("tool", 1.0, 0.0, tools)
-    assert topic.pair == Confusion("tool", "animal", tools, 1.0)
+    assert topic.pair == ConfusionChange("tool", "animal", tools, 1.0)
     assert (stars.change, stars.best) == (0.0, stars.before)
     assert report.backward_transfer == pytest.approx((1 - 2 * share) / 2)
 
 
-def test_the_matrix_has_every_task_at_every_stage(tiny_model: MultiTaskModel, remember: Callable[..., Memory]) -> None:
+def test_the_matrix_has_every_task_at_every_stage(tiny_model: MultiTaskModel, remember: Callable[..., StartModel]) -> None:
     memory = remember("topic")
     memory.add("epoch 1", {"topic": 0.125, "tags": 0.25})
     memory.add("epoch 2", {"topic": 0.375, "tags": 0.5})
@@ -129,7 +133,7 @@ def test_the_matrix_has_every_task_at_every_stage(tiny_model: MultiTaskModel, re
 
 
 def test_new_heads_have_no_start_and_the_copy_of_the_others_stays(
-    tiny_model: MultiTaskModel, remember: Callable[..., Memory]
+    tiny_model: MultiTaskModel, remember: Callable[..., StartModel]
 ) -> None:
     memory = remember("tags")
     assert {name.split(".")[1] for name in memory.weights if name.startswith("heads.")} == {"tags"}
@@ -143,7 +147,9 @@ def test_new_heads_have_no_start_and_the_copy_of_the_others_stays(
 def test_without_known_tasks_and_probe_texts_there_is_still_a_report(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], text_encoder: TextEncoder, compute: Compute
 ) -> None:
-    report = Memory(tiny_model, {}, text_encoder.encode([]), Judge(tiny_model, {}, compute, False)).report(tiny_model, SCORES)
+    report = StartModel(tiny_model, {}, text_encoder.encode([]), Evaluator(tiny_model, {}, compute, False)).report(
+        tiny_model, SCORES
+    )
     assert (report.changes, report.backward_transfer) == ((), None)
     assert (report.cosine_mean, report.cosine_least, report.probes) == (None, None, 0)
     assert report.matrix["topic"] == (None, 0.75)

@@ -6,27 +6,27 @@ from math import inf, nan
 
 import pytest
 
-from mtlkit.training.diagnostics.gradient_stats import WHOLE, Agreement, Spikes, TrackedPair, TrackedStep, summarise
+from mtlkit.training.diagnostics.gradient_stats import WHOLE, GradientAgreement, Spikes, TrackedPair, TrackedStep, summarise
 
 PAIR = ("topic", "sentiment")
 
 
 def test_cosine_magnitude_similarity_and_ratio() -> None:
-    found = Agreement.of(-30.0, 25.0, 100.0)  # lengths of 5 and 10
-    assert found == Agreement(pytest.approx(-0.6), pytest.approx(0.8), pytest.approx(0.5))  # type: ignore[arg-type]
-    assert Agreement.of(25.0000001, 25.0, 25.0) == Agreement(1.0, 1.0, 1.0)  # rounding leaves it a cosine
+    found = GradientAgreement.of(-30.0, 25.0, 100.0)  # lengths of 5 and 10
+    assert found == GradientAgreement(pytest.approx(-0.6), pytest.approx(0.8), pytest.approx(0.5))  # type: ignore[arg-type]
+    assert GradientAgreement.of(25.0000001, 25.0, 25.0) == GradientAgreement(1.0, 1.0, 1.0)  # rounding leaves it a cosine
 
 
 @pytest.mark.parametrize(
     "sums", [(0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (nan, 1.0, 1.0), (1.0, inf, 1.0), (1.0, 1.0, nan), (1.0, nan, 1.0)]
 )
 def test_what_is_zero_or_not_finite_agrees_with_nothing(sums: tuple[float, float, float]) -> None:
-    assert Agreement.of(*sums) is None
+    assert GradientAgreement.of(*sums) is None
 
 
 def step(norm: float | None, cosine: float | None, ratio: float = 1.0, spike: bool = False) -> TrackedStep:
     """A part of the backbone with all of its gradient."""
-    found = None if cosine is None else Agreement(cosine, 0.5, ratio)
+    found = None if cosine is None else GradientAgreement(cosine, 0.5, ratio)
     return TrackedStep({"layers:0": norm}, {"layers:0": None}, (TrackedPair(PAIR, {WHOLE: found, "layers:0": found}),), spike)
 
 
@@ -55,7 +55,9 @@ def test_gradients_that_never_met_are_none_and_json_holds_null() -> None:
 
 def test_the_worst_part_is_the_one_with_most_conflict_then_the_lower_cosine() -> None:
     def made(**cosines: float) -> TrackedStep:
-        return TrackedStep({}, {}, (TrackedPair(PAIR, {part: Agreement(one, 1.0, 1.0) for part, one in cosines.items()}),), False)
+        return TrackedStep(
+            {}, {}, (TrackedPair(PAIR, {part: GradientAgreement(one, 1.0, 1.0) for part, one in cosines.items()}),), False
+        )
 
     (pair,) = summarise([made(backbone=-0.9, a=-0.9, b=-0.1), made(backbone=-0.9, a=0.1, b=-0.1)], 0.0, 1.0).pairs
     assert pair.worst == "b"

@@ -14,18 +14,18 @@ from support import losses_of
 from torch import nn
 
 from mtlkit.config.architecture import Architecture, TaskSpec
-from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.task_data import prepare_task
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.report.tracking import in_words
+from mtlkit.report.tracking import tracking_messages
 from mtlkit.training.diagnostics.gradient_stats import TrackingSummary
-from mtlkit.training.diagnostics.gradient_tracker import Tracker
+from mtlkit.training.diagnostics.gradient_tracker import GradientTracker
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.optimizer import LearningRate, make_optimizer, set_rate
-from mtlkit.training.sampling.mixture import Mix, Piece, make_plans
+from mtlkit.training.sampling.mixture import Piece, TaskMixture, make_plans
 from mtlkit.training.task_losses import TaskLosses
 
 CPU = Compute(torch.device("cpu"), "fp32")
@@ -61,7 +61,7 @@ def train(text_encoder: TextEncoder) -> Train:
         schedule: str = "joint",
         compute: Compute = CPU,
     ) -> TrackingSummary | None:
-        tables = {"topic": Table(TEXTS, list(LABELS)), "sentiment": Table(TEXTS, list(labels))}
+        tables = {"topic": LabelledTable(TEXTS, list(LABELS)), "sentiment": LabelledTable(TEXTS, list(labels))}
         data = {
             name: prepare_task(spec, "tests", tables[name], tables[name].select(np.arange(3)), text_encoder)
             for name, spec in model.tasks.items()
@@ -69,8 +69,8 @@ def train(text_encoder: TextEncoder) -> Train:
         objectives = head_objectives(model, data)
         losses = losses_of(model, objectives)
         lengths = {name: one.train.lengths for name, one in objectives.items()}
-        work = Mix(make_plans(lengths, 10_000, 0), schedule).work(steps)
-        tracker = Tracker(model.train(), TASKS, losses, compute, every)
+        work = TaskMixture(make_plans(lengths, 10_000, 0), schedule).work(steps)
+        tracker = GradientTracker(model.train(), TASKS, losses, compute, every)
         torch.manual_seed(1)
         run(model, losses, tracker, work, rate, steps)
         return tracker.summary()
@@ -79,7 +79,7 @@ def train(text_encoder: TextEncoder) -> Train:
 
 
 def run(
-    model: MultiTaskModel, losses_of: TaskLosses, tracker: Tracker[Piece], work: Iterator[Piece], rate: float, steps: int
+    model: MultiTaskModel, losses_of: TaskLosses, tracker: GradientTracker[Piece], work: Iterator[Piece], rate: float, steps: int
 ) -> None:
     weights = dict(model.named_parameters())
     optimizer = make_optimizer(weights, 0.01)
@@ -100,7 +100,7 @@ def run(
 def words(found: TrackingSummary | None) -> str:
     assert found is not None
     json.dumps(found.to_json(), allow_nan=False)
-    return "\n".join(in_words(found))
+    return "\n".join(tracking_messages(found))
 
 
 @pytest.mark.parametrize("schedule", ["joint", "round-robin"])

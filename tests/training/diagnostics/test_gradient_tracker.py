@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from mtlkit.inference.compute import Compute
-from mtlkit.training.diagnostics.gradient_stats import WHOLE, Agreement, TrackedStep
-from mtlkit.training.diagnostics.gradient_tracker import Tracker
+from mtlkit.training.diagnostics.gradient_stats import WHOLE, GradientAgreement, TrackedStep
+from mtlkit.training.diagnostics.gradient_tracker import GradientTracker
 
 CPU = Compute(torch.device("cpu"), "fp32")
 
@@ -38,12 +38,12 @@ class Two(nn.Module):
         heads = {task: self.get_parameter(f"heads.{task}.weight") for task in work}
         return {task: (x * low + y * high + 5 * heads[task]).sum() for task, (x, y) in work.items()}
 
-    def track(self, every: int = 1) -> Tracker[Any]:
-        return Tracker(self, tuple(self.heads), self.losses, CPU, every)
+    def track(self, every: int = 1) -> GradientTracker[Any]:
+        return GradientTracker(self, tuple(self.heads), self.losses, CPU, every)
 
 
 def take(
-    tracker: Tracker[Any], model: Two, index: int, *pieces: dict[str, tuple[float, float]], rate: float = 0.0
+    tracker: GradientTracker[Any], model: Two, index: int, *pieces: dict[str, tuple[float, float]], rate: float = 0.0
 ) -> TrackedStep | None:
     """A step of plain gradient descent on the losses of some pieces."""
     tracker.begin(index, len(pieces))
@@ -62,7 +62,7 @@ def take(
 
 def test_norms_ratios_and_cosines_by_hand() -> None:
     model = Two()
-    tracker = Tracker(model, ("a", "b"), model.losses, CPU, 1)
+    tracker = GradientTracker(model, ("a", "b"), model.losses, CPU, 1)
     found = take(tracker, model, 0, {"a": (3.0, 4.0), "b": (-6.0, 8.0)}, rate=0.1)
     assert found is not None
     assert found.norms == {"layers:0": 3.0, "layers:1": 12.0, "head:a": 5.0, "head:b": 5.0, "head:c": None}
@@ -70,14 +70,14 @@ def test_norms_ratios_and_cosines_by_hand() -> None:
     assert found.ratios == {part: pytest.approx(value) for part, value in expected.items()}
     (pair,) = found.pairs
     assert pair.tasks == ("a", "b")
-    assert pair.parts[WHOLE] == Agreement(*map(pytest.approx, (14 / 50, 2 * 50 / 125, 5 / 10)))  # type: ignore[arg-type]
-    assert pair.parts["layers:0"] == Agreement(*map(pytest.approx, (-1.0, 2 * 18 / 45, 0.5)))  # type: ignore[arg-type]
-    assert pair.parts["layers:1"] == Agreement(*map(pytest.approx, (1.0, 2 * 32 / 80, 0.5)))  # type: ignore[arg-type]
+    assert pair.parts[WHOLE] == GradientAgreement(*map(pytest.approx, (14 / 50, 2 * 50 / 125, 5 / 10)))  # type: ignore[arg-type]
+    assert pair.parts["layers:0"] == GradientAgreement(*map(pytest.approx, (-1.0, 2 * 18 / 45, 0.5)))  # type: ignore[arg-type]
+    assert pair.parts["layers:1"] == GradientAgreement(*map(pytest.approx, (1.0, 2 * 32 / 80, 0.5)))  # type: ignore[arg-type]
 
 
 def test_a_task_that_the_step_lacks_is_taken_at_the_weights_of_now() -> None:
     model = Two()
-    tracker = Tracker(model, ("a", "b"), model.losses, CPU, 2)
+    tracker = GradientTracker(model, ("a", "b"), model.losses, CPU, 2)
     assert take(tracker, model, 0, {"a": (3.0, 4.0)}) is None  # b was not met yet
     first = take(tracker, model, 1, {"b": (-3.0, -4.0)})
     assert take(tracker, model, 2, {"b": (1.0, 1.0)}) is None  # the turn is a's
@@ -97,16 +97,16 @@ def test_the_gradient_held_against_another_is_of_the_weights_of_now() -> None:
             return {task: (self.shared[0] - place).square().sum() for task, (place, _) in work.items()}
 
     model = Curved()
-    tracker = Tracker(model, ("a", "b"), model.losses, CPU, 1)
+    tracker = GradientTracker(model, ("a", "b"), model.losses, CPU, 1)
     take(tracker, model, 0, {"a": (0.0, 0.0)}, rate=2.0)  # goes from 3 to -9, past the optimum of both
     found = take(tracker, model, 1, {"b": (0.0, 0.0)})
     assert found is not None
-    assert found.pairs[0].parts[WHOLE] == Agreement(1.0, 1.0, 1.0)
+    assert found.pairs[0].parts[WHOLE] == GradientAgreement(1.0, 1.0, 1.0)
 
 
 def test_the_weight_of_a_loss_is_taken_out_of_its_gradient() -> None:
     model = Two()
-    tracker = Tracker(model, ("a", "b"), model.losses, CPU, 1)
+    tracker = GradientTracker(model, ("a", "b"), model.losses, CPU, 1)
     take(tracker, model, 0, {"a": (3.0, 4.0)})
     tracker.begin(1)
     losses = model.losses({"b": (4.0, 3.0)})
@@ -116,12 +116,12 @@ def test_the_weight_of_a_loss_is_taken_out_of_its_gradient() -> None:
     found = tracker.end()
     assert found is not None
     assert found.norms["layers:0"] == 28.0  # what the step takes
-    assert found.pairs[0].parts[WHOLE] == Agreement(*map(pytest.approx, (24 / 25, 1.0, 1.0)))  # type: ignore[arg-type]
+    assert found.pairs[0].parts[WHOLE] == GradientAgreement(*map(pytest.approx, (24 / 25, 1.0, 1.0)))  # type: ignore[arg-type]
 
 
 def test_guards_are_no_tasks() -> None:
     model = Two()
-    tracker = Tracker(model, ("a", "b"), model.losses, CPU, 1)
+    tracker = GradientTracker(model, ("a", "b"), model.losses, CPU, 1)
     for index, work in enumerate(({"a": (3.0, 4.0)}, {"b": (4.0, 3.0)})):
         tracker.begin(index)
         losses = model.losses(work)
@@ -133,7 +133,7 @@ def test_guards_are_no_tasks() -> None:
         model.zero_grad()
     assert found is not None
     assert found.norms["layers:0"] == 104.0
-    assert found.pairs[0].parts[WHOLE] == Agreement(*map(pytest.approx, (24 / 25, 1.0, 1.0)))  # type: ignore[arg-type]
+    assert found.pairs[0].parts[WHOLE] == GradientAgreement(*map(pytest.approx, (24 / 25, 1.0, 1.0)))  # type: ignore[arg-type]
 
 
 def test_all_pairs_take_turns() -> None:
@@ -146,18 +146,18 @@ def test_all_pairs_take_turns() -> None:
 
 def test_a_step_of_several_pieces_is_one() -> None:
     model = Two()
-    tracker = Tracker(model, ("a", "b"), model.losses, CPU, 1)
+    tracker = GradientTracker(model, ("a", "b"), model.losses, CPU, 1)
     found = take(tracker, model, 0, {"a": (3.0, 4.0)}, {"a": (3.0, 4.0)}, {"b": (-3.0, 4.0)})
     assert found is None  # when it was decided, b was not met
     found = take(tracker, model, 1, {"a": (3.0, 4.0)}, {"a": (3.0, 4.0)}, {"b": (-3.0, 4.0)})
     assert found is not None
     assert found.norms["layers:1"] == 12.0
-    assert found.pairs[0].parts[WHOLE] == Agreement(*map(pytest.approx, (7 / 25, 1.0, 1.0)))  # type: ignore[arg-type]
+    assert found.pairs[0].parts[WHOLE] == GradientAgreement(*map(pytest.approx, (7 / 25, 1.0, 1.0)))  # type: ignore[arg-type]
 
 
 def test_a_task_that_never_comes_is_not_waited_for() -> None:
     model = Two()
-    tracker = Tracker(model, ("a", "b"), model.losses, CPU, 10)
+    tracker = GradientTracker(model, ("a", "b"), model.losses, CPU, 10)
     found = [take(tracker, model, index, {"a": (1.0, 1.0)}) for index in range(20)]
     assert [index for index, step in enumerate(found) if step] == [4, 14]
     assert all(step.pairs == () for step in found if step)
@@ -165,9 +165,9 @@ def test_a_task_that_never_comes_is_not_waited_for() -> None:
 
 def test_every_zero_tracks_nothing_and_one_task_has_no_pairs() -> None:
     model = Two()
-    never, alone = model.track(0), Tracker(model, ("a",), model.losses, CPU, 3)
-    assert [take(never, model, index, {"a": (1.0, 1.0)}) for index in range(4)] == [None] * 4
-    assert never.summary() is None
+    frozen_params, alone = model.track(0), GradientTracker(model, ("a",), model.losses, CPU, 3)
+    assert [take(frozen_params, model, index, {"a": (1.0, 1.0)}) for index in range(4)] == [None] * 4
+    assert frozen_params.summary() is None
     found = [take(alone, model, index, {"a": (1.0, 1.0)}) for index in range(7)]
     assert [index for index, step in enumerate(found) if step] == [0, 3, 6]
     assert all(step.pairs == () for step in found if step)
@@ -192,7 +192,7 @@ def test_a_summary_is_of_the_steps_since_the_last_one() -> None:
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_what_is_not_finite_is_null_and_a_spike(bad: float) -> None:
     model = Two()
-    tracker = Tracker(model, ("a", "b"), model.losses, CPU, 1)
+    tracker = GradientTracker(model, ("a", "b"), model.losses, CPU, 1)
     tracker.begin(0)
     losses = model.losses({"a": (bad, 1.0), "b": (1.0, 1.0)})
     tracker.gradients({}, losses)
@@ -210,7 +210,7 @@ def test_what_is_not_finite_is_null_and_a_spike(bad: float) -> None:
 
 def test_what_is_frozen_has_no_figures_until_it_thaws() -> None:
     model = Two()
-    tracker = Tracker(model, ("a", "b"), model.losses, CPU, 1)
+    tracker = GradientTracker(model, ("a", "b"), model.losses, CPU, 1)
     work = {"a": (3.0, 4.0), "b": (3.0, -4.0)}
     for weight in model.shared:
         weight.requires_grad_(False)

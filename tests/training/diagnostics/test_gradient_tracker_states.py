@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mtlkit.inference.compute import Compute
 from mtlkit.training.diagnostics.gradient_stats import TrackedStep
-from mtlkit.training.diagnostics.gradient_tracker import Tracker
+from mtlkit.training.diagnostics.gradient_tracker import GradientTracker
 
 TASKS = ("a", "b", "c")
 Work = dict[str, float]
@@ -33,7 +33,7 @@ class Model(nn.Module):
         return {task: (self.get_parameter(f"heads.{task}.weight") @ shared).pow(2).sum() * value for task, value in work.items()}
 
 
-def take(tracker: Tracker[Any], model: Model, index: int) -> TrackedStep | None:
+def take(tracker: GradientTracker[Any], model: Model, index: int) -> TrackedStep | None:
     """Step `index` of a round-robin; the seventh has a gradient a hundred times as long."""
     piece = {TASKS[index % 3]: (1.0 + index / 10) * (100.0 if index == 7 else 1.0)}
     tracker.begin(index, 1)
@@ -49,7 +49,7 @@ def take(tracker: Tracker[Any], model: Model, index: int) -> TrackedStep | None:
 @pytest.mark.parametrize("every", [0, 1, 2, 5])
 def test_it_goes_on_from_its_state(every: int) -> None:
     model = Model()
-    tracker: Tracker[Any] = Tracker(model, TASKS, model.losses, Compute(torch.device("cpu"), "fp32"), every)
+    tracker: GradientTracker[Any] = GradientTracker(model, TASKS, model.losses, Compute(torch.device("cpu"), "fp32"), every)
     states, found = [], []
     for index in range(14):
         states.append((json.loads(json.dumps(tracker.state())), json.loads(json.dumps(tracker.pairs.last))))
@@ -57,7 +57,7 @@ def test_it_goes_on_from_its_state(every: int) -> None:
     summary = tracker.summary()
     assert (summary is None) == (every == 0)
     for step, (state, last) in enumerate(states):
-        again: Tracker[Any] = Tracker(model, TASKS, model.losses, Compute(torch.device("cpu"), "fp32"), every)
+        again: GradientTracker[Any] = GradientTracker(model, TASKS, model.losses, Compute(torch.device("cpu"), "fp32"), every)
         again.load(state, last)
         assert [take(again, model, index) for index in range(step, 14)] == found[step:]
         other = again.summary()
@@ -71,14 +71,14 @@ def test_it_goes_on_from_its_state(every: int) -> None:
             )
 
 
-def without_times(tracker: Tracker[Any]) -> str:
+def without_times(tracker: GradientTracker[Any]) -> str:
     """Its state, but for how long it took."""
     return json.dumps({name: value for name, value in tracker.state().items() if name not in ("seconds", "total")})
 
 
 def test_a_step_that_is_not_taken_was_never_begun() -> None:
     model = Model()
-    tracker: Tracker[Any] = Tracker(model, TASKS, model.losses, Compute(torch.device("cpu"), "fp32"), 1)
+    tracker: GradientTracker[Any] = GradientTracker(model, TASKS, model.losses, Compute(torch.device("cpu"), "fp32"), 1)
     for index in range(5):
         take(tracker, model, index)
     state, last = without_times(tracker), dict(tracker.pairs.last)

@@ -16,7 +16,7 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import parts_of, weight_names
-from mtlkit.training.freezing.apply import PartTable, apply_freeze, digest, multiples_of, prefix_depth, training_mode
+from mtlkit.training.freezing.apply import FreezeProof, apply_freeze, digest, lr_scales_of, prefix_depth, training_mode
 from mtlkit.training.freezing.rules import prefix_of
 from mtlkit.training.loop import train
 from mtlkit.training.objectives.base import head_objectives
@@ -43,7 +43,7 @@ def test_all_agree_on_what_is_frozen(  # fault 18
     apply_freeze(model, frozen)
     training_mode(model, frozen)
     weights = dict(model.named_parameters())
-    table = PartTable(model, freezing, frozen, 0.01, multiples_of(model, 1.0, 1.0))
+    table = FreezeProof(model, freezing, frozen, 0.01, lr_scales_of(model, 1.0, 1.0))
     optimizer = make_optimizer(weights, 0.5)
     held = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
     for name, weight in weights.items():

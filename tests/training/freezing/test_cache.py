@@ -21,19 +21,21 @@ from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.freezing import cache as kept
-from mtlkit.training.freezing.cache import Kept, keep_states, keep_vectors
-from mtlkit.training.freezing.cache_files import OnDisk
-from mtlkit.training.freezing.features import InMemory, OfTokens
+from mtlkit.training.freezing.cache import FeatureCache, cache_hidden_states, cache_vectors
+from mtlkit.training.freezing.cache_files import DiskRows
+from mtlkit.training.freezing.features import MemoryStore, TokenStore
 
 CPU = Compute(torch.device("cpu"), "fp32")
-Keep = Callable[[MultiTaskModel, dict[str, Encoded], Compute, Path | None, int], Kept]
+Keep = Callable[[MultiTaskModel, dict[str, Encoded], Compute, Path | None, int], FeatureCache]
 
 
-def keep_lower(model: MultiTaskModel, encoded: dict[str, Encoded], compute: Compute, place: Path | None, limit: int) -> Kept:
-    return keep_states(model, encoded, compute, place, limit, depth=1)
+def keep_lower(
+    model: MultiTaskModel, encoded: dict[str, Encoded], compute: Compute, place: Path | None, limit: int
+) -> FeatureCache:
+    return cache_hidden_states(model, encoded, compute, place, limit, depth=1)
 
 
-KEEPS = {"vectors": keep_vectors, "states": keep_lower}
+KEEPS = {"vectors": cache_vectors, "states": keep_lower}
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def texts(tasks: dict[str, TaskData]) -> dict[str, Encoded]:
     return {name: task.train.encoded for name, task in tasks.items()}
 
 
-def all_of(kept: Kept, texts: dict[str, Encoded]) -> dict[str, Tensor]:
+def all_of(kept: FeatureCache, texts: dict[str, Encoded]) -> dict[str, Tensor]:
     """What each store gives for all texts, the last first."""
     return {name: store.take(np.arange(len(texts[name]))[::-1].copy()) for name, store in kept.stores.items()}
 
@@ -64,7 +66,7 @@ def test_files_and_memory_give_what_the_model_gives(
         rows = np.arange(len(each))[::-1].copy()
         with torch.no_grad():
             alone = [each.batch([row]) for row in rows]
-            wanted = torch.cat([model.encode(one) if keep is keep_vectors else model.states(one, 1) for one in alone])
+            wanted = torch.cat([model.encode(one) if keep is cache_vectors else model.states(one, 1) for one in alone])
         for made in (in_memory, in_one, in_parts):
             torch.testing.assert_close(made.stores[name].take(rows), wanted, atol=1e-5, rtol=0)
 
@@ -122,17 +124,17 @@ def test_other_tokens_borders_precision_or_kind_find_nothing(
         assert keep(tiny_model, {"one": other}, CPU, tmp_path, 0).found == 0
         assert len(files(tmp_path)) == count
     rough = keep(tiny_model, {"one": encoded}, replace(CPU, precision="bf16"), tmp_path, 0)
-    kind = keep_lower if keep is keep_vectors else keep_vectors
+    kind = keep_lower if keep is cache_vectors else cache_vectors
     assert (rough.found, kind(tiny_model, {"one": encoded}, CPU, tmp_path, 0).found) == (0, 0)
-    assert keep_states(tiny_model, {"one": encoded}, CPU, tmp_path, 0, depth=2).found == 0
+    assert cache_hidden_states(tiny_model, {"one": encoded}, CPU, tmp_path, 0, depth=2).found == 0
     assert keep(tiny_model, {"other": encoded}, CPU, tmp_path, 0).found == 2
 
 
 def test_what_decides_no_vector_decides_no_key(tiny_model: MultiTaskModel, texts: dict[str, Encoded], tmp_path: Path) -> None:
-    keep_vectors(tiny_model, texts, CPU, tmp_path, 0)
+    cache_vectors(tiny_model, texts, CPU, tmp_path, 0)
     other = deepcopy(tiny_model)
     other.backbone.architecture = replace(other.backbone.architecture, dropout=0.3, family="bert")
-    assert keep_vectors(other.train(), texts, CPU, tmp_path, 0).found == 92
+    assert cache_vectors(other.train(), texts, CPU, tmp_path, 0).found == 92
     assert not other.training
 
 
@@ -142,50 +144,50 @@ def test_the_smallest_tasks_stay_in_memory_as_far_as_it_reaches(
     size = 4 * 32
     found = {}
     for limit in (0, 12 * size, 32 * size - 1, 32 * size, 92 * size - 1, 92 * size):
-        made = keep_vectors(tiny_model, texts, CPU, tmp_path, limit)
+        made = cache_vectors(tiny_model, texts, CPU, tmp_path, limit)
         assert (list(made.stores), made.size) == (["stars", "tags", "topic"], 92 * size)
-        found[limit // size] = [name for name, store in made.stores.items() if isinstance(store, InMemory)]
+        found[limit // size] = [name for name, store in made.stores.items() if isinstance(store, MemoryStore)]
         assert len(made.files) == 3 - len(found[limit // size])
     assert found == {0: [], 12: ["stars"], 31: ["stars"], 32: ["stars", "tags"], 91: ["stars", "tags"], 92: [*made.stores]}
 
 
 def test_without_a_place_all_stays_in_memory(tiny_model: MultiTaskModel, texts: dict[str, Encoded]) -> None:
-    made = keep_vectors(tiny_model, texts, CPU, None, 0)
-    assert all(isinstance(store, InMemory) for store in made.stores.values())
+    made = cache_vectors(tiny_model, texts, CPU, None, 0)
+    assert all(isinstance(store, MemoryStore) for store in made.stores.values())
     assert (made.where, made.files) == ("0.0 MB in memory", ())
 
 
 def test_it_is_said_where_things_lie(tiny_model: MultiTaskModel, texts: dict[str, Encoded], tmp_path: Path) -> None:
     tokens = sum(len(each.ids) for each in texts.values())
     size = f"{4 * 32 * tokens / 1e6:.1f} MB"
-    whole = keep_states(tiny_model, texts, CPU, tmp_path, 0, depth=1)
+    whole = cache_hidden_states(tiny_model, texts, CPU, tmp_path, 0, depth=1)
     assert whole.where == f"{size}, in {tmp_path}"
-    assert all(isinstance(store, OfTokens) and isinstance(store.states, OnDisk) for store in whole.stores.values())
-    part = keep_states(tiny_model, texts, CPU, tmp_path, 4 * 32 * len(texts["stars"].ids), depth=1)
+    assert all(isinstance(store, TokenStore) and isinstance(store.states, DiskRows) for store in whole.stores.values())
+    part = cache_hidden_states(tiny_model, texts, CPU, tmp_path, 4 * 32 * len(texts["stars"].ids), depth=1)
     assert part.where == f"{size}, partly in {tmp_path}"
-    assert keep_states(tiny_model, texts, CPU, tmp_path, 2**30, depth=1).where == f"{size} in memory"
+    assert cache_hidden_states(tiny_model, texts, CPU, tmp_path, 2**30, depth=1).where == f"{size} in memory"
 
 
 def test_two_tasks_with_the_same_texts_share_a_file(
     tiny_model: MultiTaskModel, texts: dict[str, Encoded], tmp_path: Path
 ) -> None:
-    made = keep_vectors(tiny_model, {"one": texts["topic"], "two": texts["topic"]}, CPU, tmp_path, 0)
+    made = cache_vectors(tiny_model, {"one": texts["topic"], "two": texts["topic"]}, CPU, tmp_path, 0)
     assert (len(files(tmp_path)), made.found) == (1, 60)
 
 
 def test_a_place_that_cannot_be_written_is_named(tiny_model: MultiTaskModel, texts: dict[str, Encoded], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"file/\.cache cannot take the 0\.0 MB of features of the frozen backbone"):
-        keep_vectors(tiny_model, texts, CPU, tmp_path / "file" / ".cache", 0)
+        cache_vectors(tiny_model, texts, CPU, tmp_path / "file" / ".cache", 0)
 
 
 def test_a_damaged_file_is_made_anew_with_the_same_vectors(
     tiny_model: MultiTaskModel, texts: dict[str, Encoded], compute: Compute, tmp_path: Path
 ) -> None:
     topic = {"topic": texts["topic"]}
-    (path,) = keep_vectors(tiny_model, topic, compute, tmp_path, 0).files
+    (path,) = cache_vectors(tiny_model, topic, compute, tmp_path, 0).files
     path.write_bytes(path.read_bytes()[:-5])
-    made = keep_vectors(tiny_model, topic, compute, tmp_path, 0)
+    made = cache_vectors(tiny_model, topic, compute, tmp_path, 0)
     assert (made.files, made.found) == ((path,), 0)
     vectors = encode_all(tiny_model, texts["topic"], compute)
     torch.testing.assert_close(made.stores["topic"].take(np.arange(60)), vectors, atol=1e-5, rtol=0)

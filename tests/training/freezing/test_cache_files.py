@@ -13,7 +13,7 @@ import torch
 from mtlkit.errors import UsageError
 from mtlkit.inference.engine import Array
 from mtlkit.runs.store import FEATURES, entry
-from mtlkit.training.freezing.cache_files import OnDisk, kept_rows
+from mtlkit.training.freezing.cache_files import DiskRows, kept_rows
 
 ROWS = np.random.default_rng(0).standard_normal((500, 8)).astype(np.float32)
 CPU = torch.device("cpu")
@@ -23,7 +23,7 @@ def parts() -> Iterator[Array]:
     yield from np.array_split(ROWS, 3)
 
 
-def never() -> Iterator[Array]:
+def frozen_params() -> Iterator[Array]:
     raise AssertionError("made anew, though it is there")
 
 
@@ -34,10 +34,10 @@ def make(place: Path) -> Path:
     return path
 
 
-def found(place: Path) -> OnDisk:
-    rows, _, there = kept_rows(place, "key", ROWS.shape, never)
+def found(place: Path) -> DiskRows:
+    rows, _, there = kept_rows(place, "key", ROWS.shape, frozen_params)
     assert there
-    return OnDisk(rows, CPU)
+    return DiskRows(rows, CPU)
 
 
 def test_a_file_is_made_once_and_then_found(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_place_that_is_a_file_is_named(tmp_path: Path) -> None:
 
 def test_too_little_room_is_known_before_anything_is_worked_out(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot take the 400,000,000,000\.0 MB .*not enough room on the disk"):
-        kept_rows(tmp_path, "key", (10**14, 1000), never)
+        kept_rows(tmp_path, "key", (10**14, 1000), frozen_params)
     assert not list(tmp_path.rglob("*.*"))
 
 

@@ -17,9 +17,9 @@ from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, states_all
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.freezing.apply import apply_freeze, prefix_depth, training_mode
-from mtlkit.training.freezing.features import InMemory, KeptVectors, OfTokens, UpperBackbone, VectorsOf, WholeBackbone
+from mtlkit.training.freezing.features import CachedVectors, FeatureSource, MemoryStore, TokenStore, UpperBackbone, WholeBackbone
 from mtlkit.training.objectives.base import head_objectives
-from mtlkit.training.objectives.contrastive import Pairs
+from mtlkit.training.objectives.contrastive import PairsObjective
 from mtlkit.training.sampling.mixture import Piece
 from mtlkit.training.task_losses import TaskLosses
 
@@ -28,7 +28,9 @@ JOINT: list[Piece] = [{"topic": np.array([40, 3, 17]), "tags": np.array([9, 0]),
 CPU = torch.device("cpu")
 
 
-def outcomes(model: MultiTaskModel, tasks: dict[str, TaskData], vectors_of: VectorsOf, pieces: list[Piece]) -> Iterator[Tensor]:
+def outcomes(
+    model: MultiTaskModel, tasks: dict[str, TaskData], vectors_of: FeatureSource, pieces: list[Piece]
+) -> Iterator[Tensor]:
     """Losses of some pieces of work, then the gradient of everything that has one."""
     model.zero_grad()
     losses = TaskLosses(head_objectives(model, tasks), vectors_of)
@@ -56,9 +58,9 @@ def test_kept_vectors_give_losses_and_gradients_of_the_backbone(
     apply_freeze(model, frozen)
     model.eval()  # kept vectors come in another order than those of a batch, so dropout in a head would meet others
     expected = list(outcomes(model, tasks, WholeBackbone(model, head_objectives(model, tasks), CPU), pieces))
-    stores = {name: InMemory(encode_all(model, task.train.encoded, compute)) for name, task in tasks.items()}
+    stores = {name: MemoryStore(encode_all(model, task.train.encoded, compute)) for name, task in tasks.items()}
     spoil(model, 3)
-    assert_same(outcomes(model, tasks, KeptVectors(stores), pieces), expected)
+    assert_same(outcomes(model, tasks, CachedVectors(stores), pieces), expected)
 
 
 @pytest.mark.parametrize("pieces", [ROUND_ROBIN, JOINT], ids=["round-robin", "joint"])
@@ -76,7 +78,7 @@ def test_kept_states_give_losses_and_gradients_of_the_whole_backbone(
     objectives = head_objectives(model, tasks)
     expected = list(outcomes(model, tasks, WholeBackbone(model, objectives, CPU), pieces))
     stores = {
-        name: OfTokens(InMemory(states_all(model, task.train.encoded, compute, depth)), task.train.encoded)
+        name: TokenStore(MemoryStore(states_all(model, task.train.encoded, compute, depth)), task.train.encoded)
         for name, task in tasks.items()
     }
     spoil(model, depth)
@@ -90,10 +92,10 @@ def test_examples_of_two_texts_find_the_states_of_both(
     model = reshaped(tiny_model, "ours")
     firsts, seconds = ["The cat sleeps.", "A dog", "A saw lies on the shelf."], ["The otter", "dogs and cats", "A lathe."]
     pairs = prepare_pairs(firsts, seconds, [], text_encoder)
-    objectives = {"pairs": Pairs(pairs, pairs, 0.05, (32,))}
+    objectives = {"pairs": PairsObjective(pairs, pairs, 0.05, (32,))}
     piece = {"pairs": np.array([2, 0])}
     ((expected, rows),) = WholeBackbone(model, objectives, CPU)(piece).values()
-    stores = {"pairs": OfTokens(InMemory(states_all(model, pairs.encoded, compute, 2)), pairs.encoded)}
+    stores = {"pairs": TokenStore(MemoryStore(states_all(model, pairs.encoded, compute, 2)), pairs.encoded)}
     spoil(model, 2)
     ((found, again),) = UpperBackbone(model, objectives, CPU, stores, 2)(piece).values()
     assert rows.tolist() == again.tolist()

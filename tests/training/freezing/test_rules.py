@@ -7,14 +7,14 @@ import pytest
 from mtlkit.config.architecture import Architecture
 from mtlkit.errors import UsageError
 from mtlkit.model.weight_names import parts_of, weight_names
-from mtlkit.training.freezing.rules import Freezing, check_freeze, parse_freeze
+from mtlkit.training.freezing.rules import FreezeRules, check_freeze, parse_freeze
 
 HEADS = {"topic": "linear", "sentiment": "mlp:8"}
 WEIGHTS = weight_names(Architecture(300, 3, 32, 2, 64), HEADS)
 PARTS = ["backbone", "head:topic", "head:sentiment"]
 
 
-def parse(*items: str, unfreeze: str | None = None) -> Freezing:
+def parse(*items: str, unfreeze: str | None = None) -> FreezeRules:
     return parse_freeze(items, unfreeze, WEIGHTS, list(HEADS), 3)
 
 

@@ -9,7 +9,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.objectives.base import head_objectives
-from mtlkit.training.objectives.contrastive import Distill, Pairs, Similarity
+from mtlkit.training.objectives.contrastive import DistillObjective, PairsObjective, SimilarityObjective
 
 
 def test_a_task_is_an_objective_with_the_metric_of_its_kind(tiny_model: MultiTaskModel, tasks: dict[str, TaskData]) -> None:
@@ -43,7 +43,7 @@ def test_it_is_evaluated_on_validation_labels(tiny_model: MultiTaskModel, tasks:
 
 
 def test_objectives_without_a_head_have_a_metric_of_their_own() -> None:
-    assert [(one.kind, one.metric, one.head) for one in (Distill, Pairs, Similarity)] == [
+    assert [(one.kind, one.metric, one.head) for one in (DistillObjective, PairsObjective, SimilarityObjective)] == [
         ("distill", "spearman", None),
         ("pairs", "accuracy", None),
         ("similarity", "spearman", None),

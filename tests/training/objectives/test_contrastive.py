@@ -21,7 +21,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.objectives import contrastive as module
 from mtlkit.training.objectives.base import Objective
-from mtlkit.training.objectives.contrastive import Distill, Pairs, Similarity
+from mtlkit.training.objectives.contrastive import DistillObjective, PairsObjective, SimilarityObjective
 
 WORDS = ["cat", "dog", "horse", "trout", "otter", "saw", "drill", "lathe", "file", "chisel"]
 FIRSTS = [f"The {word} sleeps{' near the barn' * (place % 3)}." for place, word in enumerate(WORDS)]
@@ -54,9 +54,11 @@ def cross_entropy(logits: Array) -> float:
     return float(np.mean(np.log(np.exp(logits).sum(1)) - np.diag(logits)))
 
 
-def distill(text_encoder: TextEncoder, targets: Array, loss: DistillLoss = "vector", widths: Sequence[int] = (6,)) -> Distill:
+def distill(
+    text_encoder: TextEncoder, targets: Array, loss: DistillLoss = "vector", widths: Sequence[int] = (6,)
+) -> DistillObjective:
     texts = TargetTexts(text_encoder.encode([*FIRSTS, *SECONDS][: len(targets)]), targets.astype(np.float32))
-    return Distill(texts, texts, loss, widths)
+    return DistillObjective(texts, texts, loss, widths)
 
 
 @pytest.mark.parametrize("widths", [[6], [6, 4, 1]])
@@ -119,7 +121,7 @@ def test_pairs_learn_by_symmetric_cross_entropy_over_the_batch(widths: list[int]
         return (cross_entropy(logits) + cross_entropy(logits.T)) / 2
 
     rows = np.concatenate([chosen, chosen + 10])
-    found = Pairs(pairs, pairs, 0.2, widths).loss(floats(numbers[rows]), rows)
+    found = PairsObjective(pairs, pairs, 0.2, widths).loss(floats(numbers[rows]), rows)
     assert float(found) == pytest.approx(np.mean([by_hand(width) for width in widths]), rel=1e-5)
 
 
@@ -131,7 +133,7 @@ def test_a_text_that_stands_twice_in_a_batch_is_no_negative(text_encoder: TextEn
     logits[0, 2] = logits[2, 0] = -np.inf  # z belongs to a as x does
     expected = (cross_entropy(logits) + cross_entropy(logits.T)) / 2
     inputs = floats(vectors).requires_grad_()
-    loss = Pairs(double, double, 0.5, [6]).loss(inputs, rows)
+    loss = PairsObjective(double, double, 0.5, [6]).loss(inputs, rows)
     assert loss.item() == pytest.approx(expected, rel=1e-5)
     loss.backward()  # type: ignore[no-untyped-call]
     assert inputs.grad is not None
@@ -142,7 +144,7 @@ def test_pairs_are_judged_by_whose_partner_is_nearest(pairs: PairTexts, numbers:
     vectors = numbers.copy()
     vectors[10:] = vectors[:10] + 0.01
     vectors[10], vectors[11] = vectors[11].copy(), vectors[10].copy()  # the partners of two of ten change places
-    found = Pairs(pairs, pairs, 0.2, [6, 3]).evaluate(floats(vectors))
+    found = PairsObjective(pairs, pairs, 0.2, [6, 3]).evaluate(floats(vectors))
     logits = unit(vectors[:10]) @ unit(vectors[10:]).T / 0.2
     assert found["accuracy"] == pytest.approx(0.8)
     assert found["loss"] == pytest.approx((cross_entropy(logits) + cross_entropy(logits.T)) / 2, rel=1e-5)
@@ -152,7 +154,7 @@ def test_a_text_that_stands_twice_is_not_judged_a_miss(text_encoder: TextEncoder
     double = prepare_pairs(["a", "b", "a"], ["x", "y", "z"], [], text_encoder)
     vectors = numbers[[0, 1, 0, 0, 1, 0]]  # of all second texts, z is the nearest to a
     vectors[3] += 0.3 * numbers[2]
-    assert Pairs(double, double, 0.2, [6]).evaluate(floats(vectors))["accuracy"] == 1
+    assert PairsObjective(double, double, 0.2, [6]).evaluate(floats(vectors))["accuracy"] == 1
 
 
 def test_pairs_without_a_competitor_are_no_hits(text_encoder: TextEncoder, numbers: Array) -> None:
@@ -161,7 +163,7 @@ def test_pairs_without_a_competitor_are_no_hits(text_encoder: TextEncoder, numbe
     assert some.alone(np.array([0, 1, 3])).all()
     assert some.alone(np.array([0, 2])).tolist() == [False, False]
     none = prepare_pairs(["a", "b", "c"], ["yes", "yes", "yes"], [], text_encoder)
-    found = Pairs(some, none, 0.2, [6]).evaluate(floats(numbers[:6]))
+    found = PairsObjective(some, none, 0.2, [6]).evaluate(floats(numbers[:6]))
     assert found["accuracy"] is None
     assert "a text in common" in found["undefined"]["accuracy"]
 
@@ -172,14 +174,14 @@ def test_only_pairs_that_have_a_competitor_count(text_encoder: TextEncoder, numb
     assert pairs.alone(np.arange(3)).tolist() == [True, False, False]
     vectors = numbers[[0, 1, 2, 0, 2, 2]]  # the partner of the second lies where the third is
     vectors[4] += 1e-3
-    assert Pairs(pairs, pairs, 0.2, [6]).evaluate(floats(vectors))["accuracy"] == 0.5
+    assert PairsObjective(pairs, pairs, 0.2, [6]).evaluate(floats(vectors))["accuracy"] == 0.5
 
 
 def test_what_a_batch_teaches_nothing_of_is_counted(pairs: PairTexts, text_encoder: TextEncoder, numbers: Array) -> None:
     double = prepare_pairs(["a", "b", "a"], ["x", "y", "z"], [], text_encoder)
-    objective = Pairs(double, double, 0.2, [6])
+    objective = PairsObjective(double, double, 0.2, [6])
     assert [objective.untaught(np.array(rows)) for rows in ([0, 2], [0, 1], [0, 1, 2], [1])] == [2, 0, 0, 1]
-    scored = Similarity(pairs, pairs, [6])
+    scored = SimilarityObjective(pairs, pairs, [6])
     assert [scored.untaught(np.array(rows)) for rows in ([1, 6], [1, 2], [4])] == [2, 0, 1]
 
 
@@ -211,13 +213,13 @@ def test_similarity_learns_the_order_of_scores(widths: list[int], pairs: PairTex
         cosines = (unit(numbers[chosen, :width]) * unit(numbers[chosen + 10, :width])).sum(1)
         return cosent(cosines, pairs.scores[chosen].astype(float))
 
-    found = Similarity(pairs, pairs, widths).loss(floats(numbers[rows]), rows)
+    found = SimilarityObjective(pairs, pairs, widths).loss(floats(numbers[rows]), rows)
     assert float(found) == pytest.approx(np.mean([by_hand(width) for width in widths]), rel=1e-4)
 
 
 def test_a_similarity_batch_without_order_has_no_loss_and_a_gradient_of_zero(pairs: PairTexts, numbers: Array) -> None:
     vectors, rows = floats(numbers[[1, 11, 6, 16]]).requires_grad_(), np.array([1, 11, 6, 16])  # equal scores
-    loss = Similarity(pairs, pairs, [6]).loss(vectors, rows)
+    loss = SimilarityObjective(pairs, pairs, [6]).loss(vectors, rows)
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == 0
     assert vectors.grad is not None
@@ -226,21 +228,21 @@ def test_a_similarity_batch_without_order_has_no_loss_and_a_gradient_of_zero(pai
 
 def test_similarity_is_judged_as_scipy_does(pairs: PairTexts, numbers: Array) -> None:
     cosines = (unit(numbers[:10]) * unit(numbers[10:])).sum(1)
-    found = Similarity(pairs, pairs, [6]).evaluate(floats(numbers))
+    found = SimilarityObjective(pairs, pairs, [6]).evaluate(floats(numbers))
     assert found["spearman"] == pytest.approx(spearmanr(cosines, SCORES).statistic, abs=1e-5)
     assert found["pearson"] == pytest.approx(pearsonr(cosines, SCORES).statistic, abs=1e-5)
     assert found["loss"] == pytest.approx(cosent(cosines, np.array(SCORES)), rel=1e-4)
 
 
-def distill_all(pairs: PairTexts, dim: int) -> Distill:
+def distill_all(pairs: PairTexts, dim: int) -> DistillObjective:
     texts = TargetTexts(pairs.encoded, np.random.default_rng(1).normal(size=(20, dim)).astype(np.float32))
-    return Distill(texts, texts, "both", [dim])
+    return DistillObjective(texts, texts, "both", [dim])
 
 
 MAKERS: dict[str, Callable[[PairTexts, int], Objective]] = {
     "distill": distill_all,
-    "pairs": lambda pairs, dim: Pairs(pairs, pairs, 0.05, [dim]),
-    "similarity": lambda pairs, dim: Similarity(pairs, pairs, [dim]),
+    "pairs": lambda pairs, dim: PairsObjective(pairs, pairs, 0.05, [dim]),
+    "similarity": lambda pairs, dim: SimilarityObjective(pairs, pairs, [dim]),
 }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtlkit.data.datasets.labelled import Table
+from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.task_data import TaskData, prepare_task
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError
@@ -35,7 +35,7 @@ def apart(tiny_model: MultiTaskModel, text_encoder: TextEncoder) -> dict[str, Ta
     made = {}
     for name, rows in (("topic", [*animals, *tools]), ("stars", stars)):
         texts, labels = map(list, zip(*rows, strict=True))
-        table = Table(texts, labels)
+        table = LabelledTable(texts, labels)
         made[name] = prepare_task(tiny_model.tasks[name], "tests", table, table, text_encoder)
     return made
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from cutting import as_saved
 
-from mtlkit.training.sampling.coverage import Coverage, Seen
+from mtlkit.training.sampling.coverage import Coverage, CoverageCounts
 
 
 def test_every_batch_text_and_row_is_counted() -> None:
@@ -11,10 +11,10 @@ def test_every_batch_text_and_row_is_counted() -> None:
     coverage.add({"topic": np.array([0, 1, 2]), "stars": np.array([1])})
     coverage.add({"topic": np.array([2, 4])})
     coverage.add({"topic": np.array([1, 1, 1])})  # a row thrice in a batch counts thrice
-    assert coverage["topic"] == Seen(batches=3, texts=8, rows=5, unseen=1, least=0, most=4)
+    assert coverage["topic"] == CoverageCounts(batches=3, texts=8, rows=5, unseen=1, least=0, most=4)
     assert coverage["topic"].repeats == 8 / 5
     assert coverage.times("topic").tolist() == [1, 4, 2, 0, 1]
-    assert coverage["stars"] == Seen(batches=1, texts=1, rows=2, unseen=1, least=0, most=1)
+    assert coverage["stars"] == CoverageCounts(batches=1, texts=1, rows=2, unseen=1, least=0, most=1)
 
 
 def test_rows_left_out_are_said_and_nothing_is_said_without_any() -> None:
@@ -33,7 +33,7 @@ def test_a_state_goes_on_counting() -> None:
     saved = as_saved(coverage.state())
     again.load(saved)
     coverage.add({"topic": np.array([1, 4])})
-    assert again["topic"] == Seen(batches=1, texts=3, rows=5, unseen=3, least=0, most=2)
+    assert again["topic"] == CoverageCounts(batches=1, texts=3, rows=5, unseen=3, least=0, most=2)
     again.add({"topic": np.array([1, 4])})
     for name in ("topic", "stars"):
         assert again[name] == coverage[name]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mtlkit.config.schedules import EpochLength
 from mtlkit.errors import UsageError
-from mtlkit.training.sampling.mixture import Mix, Piece, Stream, make_plans
+from mtlkit.training.sampling.mixture import Piece, TaskMixture, TaskSampler, make_plans
 
 Lengths = Mapping[str, NDArray[np.int64]]
 BY_ROUNDS = ["round-robin", "joint"]
@@ -39,7 +39,7 @@ def as_lists(pieces: list[Piece]) -> list[dict[str, list[int]]]:
 def test_a_mix_does_what_it_plans_and_sees_the_rows_of_a_task_equally_often(
     lengths: Lengths, schedule: str, epoch_by: str, batch_tokens: int, epochs: int, seed: int
 ) -> None:
-    mix = Mix(make_plans(lengths, batch_tokens, seed), schedule, epoch_by=epoch_by)
+    mix = TaskMixture(make_plans(lengths, batch_tokens, seed), schedule, epoch_by=epoch_by)
     pieces = list(mix.work(epochs))
     assert len(pieces) == mix.steps * epochs
     for epoch in range(epochs):
@@ -53,7 +53,7 @@ def test_a_mix_does_what_it_plans_and_sees_the_rows_of_a_task_equally_often(
         assert coverage[name].batches == sum(mix.planned(epoch)[name] for epoch in range(epochs)) >= epochs
         assert coverage[name].most - coverage[name].least <= 1  # a short task reshuffles and goes on
         assert epoch_by != "longest" or not coverage[name].unseen
-    again = Mix(make_plans(lengths, batch_tokens, seed), schedule, epoch_by=epoch_by)
+    again = TaskMixture(make_plans(lengths, batch_tokens, seed), schedule, epoch_by=epoch_by)
     assert as_lists(list(again.work(epochs))) == as_lists(pieces)
 
 
@@ -62,27 +62,27 @@ def test_a_mix_does_what_it_plans_and_sees_the_rows_of_a_task_equally_often(
 def test_in_turn_every_task_gets_the_same_number_of_batches(
     lengths: Lengths, schedule: str, batch_tokens: int, epochs: int, seed: int
 ) -> None:
-    mix = Mix(make_plans(lengths, batch_tokens, seed), schedule)
+    mix = TaskMixture(make_plans(lengths, batch_tokens, seed), schedule)
     assert mix.rounds == max(len(plan.epoch(0)) for plan in mix.plans.values())
     assert mix.planned(epochs) == mix.batches == dict.fromkeys(lengths, mix.rounds)
 
 
 def test_round_robin_takes_the_tasks_in_turn() -> None:
-    mix = Mix(make_plans(random_lengths(topic=40, sentiment=10), 100, seed=0), "round-robin")
+    mix = TaskMixture(make_plans(random_lengths(topic=40, sentiment=10), 100, seed=0), "round-robin")
     assert [list(piece) for piece in mix.work(1)] == [["topic"], ["sentiment"]] * mix.rounds
     assert mix.steps == 2 * mix.rounds
     assert len(mix.plans["sentiment"].epoch(0)) < mix.rounds  # so the short task did begin anew
 
 
 def test_joint_holds_every_task_in_every_step() -> None:
-    mix = Mix(make_plans(random_lengths(topic=40, sentiment=10), 100, seed=0), "joint")
+    mix = TaskMixture(make_plans(random_lengths(topic=40, sentiment=10), 100, seed=0), "joint")
     assert [list(piece) for piece in mix.work(1)] == [["topic", "sentiment"]] * mix.rounds
     assert mix.steps == mix.rounds == len(mix.plans["topic"].epoch(0))
 
 
 def test_both_schedules_give_a_task_the_same_batches_in_the_same_order() -> None:
     plans = make_plans(random_lengths(topic=40, sentiment=10), 100, seed=3)
-    apart, together = (as_lists(list(Mix(plans, schedule).work(3))) for schedule in BY_ROUNDS)
+    apart, together = (as_lists(list(TaskMixture(plans, schedule).work(3))) for schedule in BY_ROUNDS)
     for name in plans:
         assert [piece[name] for piece in apart if name in piece] == [piece[name] for piece in together]
 
@@ -111,14 +111,14 @@ def test_a_batch_of_short_texts_holds_as_many_of_them_as_one_of_long_texts() -> 
 def test_the_cursor_counts_the_batches_handed_out_and_epochs_follow_each_other(count: int) -> None:
     plan = make_plans(random_lengths(topic=30), 150, seed=5)["topic"]
     expected = [rows.tolist() for epoch in range(25) for rows in plan.epoch(epoch)][:count]
-    stream = Stream(plan)
+    stream = TaskSampler(plan)
     assert [stream.next().tolist() for _ in range(count)] == expected
     assert stream.cursor == count
 
 
 def test_an_epoch_by_the_shortest_task_leaves_rows_for_later_epochs_and_counts_them() -> None:
     lengths = {"long": np.full(50, 10), "short": np.full(20, 10)}
-    mix = Mix(make_plans(lengths, 50, seed=0), "round-robin", epoch_by="shortest")
+    mix = TaskMixture(make_plans(lengths, 50, seed=0), "round-robin", epoch_by="shortest")
     pieces = list(mix.work(3))
     whole = mix.coverage()
     for epoch, unseen in enumerate((30, 10, 0)):
@@ -135,7 +135,7 @@ def test_an_epoch_by_the_shortest_task_leaves_rows_for_later_epochs_and_counts_t
 def test_drawn_schedules_show_the_rows_of_the_largest_task_once_an_epoch() -> None:
     lengths = {"large": np.full(400, 10), "small": np.full(100, 10)}
     for schedule, small in (("proportional", 20), ("temperature:2", 40)):
-        mix = Mix(make_plans(lengths, 50, seed=0), schedule)
+        mix = TaskMixture(make_plans(lengths, 50, seed=0), schedule)
         assert mix.planned(0) == {"large": 80, "small": small}
         coverage = mix.coverage()
         for piece in mix.work(1):
@@ -147,7 +147,7 @@ def test_drawn_schedules_show_the_rows_of_the_largest_task_once_an_epoch() -> No
 @pytest.mark.parametrize(("schedule", "expected"), [("round-robin", 6), ("joint", 12), ("proportional", 9)])
 def test_so_many_steps_hold_as_many_pieces_as_they_accumulate(schedule: str, expected: int) -> None:
     plans = make_plans({"large": np.full(30, 10), "small": np.full(10, 10)}, 50, seed=0)
-    mix = Mix(plans, schedule, epoch_by=EpochLength("steps", 4, accumulate=3))
+    mix = TaskMixture(plans, schedule, epoch_by=EpochLength("steps", 4, accumulate=3))
     assert mix.steps == len(list(mix.work(1))) == 12
     assert mix.planned(0)["large"] == expected
 
@@ -155,7 +155,7 @@ def test_so_many_steps_hold_as_many_pieces_as_they_accumulate(schedule: str, exp
 def test_classes_are_drawn_equally_often_where_a_plan_is_told_them() -> None:
     classes = np.array([0] * 90 + [1] * 10)
     plans = make_plans({"rare": np.full(100, 10), "even": np.full(100, 10)}, 50, seed=0, classes={"rare": classes})
-    pieces = list(Mix(plans, "joint").work(2))
+    pieces = list(TaskMixture(plans, "joint").work(2))
     assert np.bincount(classes[np.concatenate([piece["rare"] for piece in pieces])]).tolist() == [100, 100]
     assert np.bincount(np.concatenate([piece["even"] for piece in pieces])).tolist() == [2] * 100
 
@@ -166,14 +166,14 @@ def test_classes_are_drawn_equally_often_where_a_plan_is_told_them() -> None:
 )
 def test_a_mix_that_cannot_be_is_refused(schedule: str, epoch_by: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Mix(make_plans(random_lengths(topic=40, sentiment=10), 100, seed=0), schedule, epoch_by=epoch_by)
+        TaskMixture(make_plans(random_lengths(topic=40, sentiment=10), 100, seed=0), schedule, epoch_by=epoch_by)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize(("share", "expected"), [("1", 40), ("0.2", 8), ("1/3", 13), ("0.29", 11), ("0.001", 1)])
 def test_a_rehearsed_task_takes_part_in_its_share_of_the_rounds(schedule: str, share: str, expected: int) -> None:
     lengths = {"new": np.full(80, 10), "old": np.full(4000, 10)}
-    mix = Mix(make_plans(lengths, 20, seed=0), schedule, {"old": Fraction(share)})
+    mix = TaskMixture(make_plans(lengths, 20, seed=0), schedule, {"old": Fraction(share)})
     assert mix.batches["new"] == 40  # the rehearsed task, which has far more batches, does not make the epoch longer
     pieces = list(mix.work(2))
     assert len(pieces) == 2 * mix.steps

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtlkit.config.schedules import EpochLength, parse_epoch_length, parse_schedule
-from mtlkit.training.sampling.orders import Order, Terms, apportion, ordering
+from mtlkit.training.sampling.orders import Order, OrderContext, apportion, ordering
 
 PASSES = {"big": 80, "mid": 20, "small": 5}  # of batches of five rows
 ROWS = {"big": 400, "mid": 100, "small": 25}
@@ -20,7 +20,7 @@ SCHEDULES = ["round-robin", "joint", "sequential", "proportional", "temperature:
 
 def order_of(schedule: str, epoch_by: str, epoch: int = 0, **changed: Any) -> Order:
     terms = {"passes": PASSES, "rows": ROWS, "shares": {}, "length": parse_epoch_length(epoch_by), "seed": 0, **changed}
-    return ordering(Terms(**terms), parse_schedule(schedule))(epoch)
+    return ordering(OrderContext(**terms), parse_schedule(schedule))(epoch)
 
 
 def counted(order: Order) -> list[int]:
@@ -119,7 +119,7 @@ def test_every_task_has_a_batch_in_every_epoch_and_epochs_are_equally_long(
         "shares": rehearsed,
         "length": length,
     }
-    order, first = (ordering(Terms(**terms, seed=3), parse_schedule(schedule))(which) for which in (epoch, 0))
+    order, first = (ordering(OrderContext(**terms, seed=3), parse_schedule(schedule))(which) for which in (epoch, 0))
     counts = Counter(name for tasks in order for name in tasks)
     assert set(counts) == set(names)
     assert len(order) == len(first)

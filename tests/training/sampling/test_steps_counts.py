@@ -10,18 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtlkit.training.sampling.mixture import Mix, Piece, Stream, make_plans
+from mtlkit.training.sampling.mixture import Piece, TaskMixture, TaskSampler, make_plans
 from mtlkit.training.sampling.orders import Order
-from mtlkit.training.sampling.steps import Timetable
+from mtlkit.training.sampling.steps import StepSchedule
 
 NAMES = ["topic", "sentiment", "stars"]
 SCHEDULES = ["round-robin", "joint", "sequential", "proportional", "temperature:2", "temperature:3:20"]
 LENGTHS = ["longest", "shortest", "steps:3", "steps:11"]
 
 
-def mixed(rows: dict[str, int], schedule: str, length: str, seed: int) -> Mix:
+def mixed(rows: dict[str, int], schedule: str, length: str, seed: int) -> TaskMixture:
     """A mix of tasks with batches of 4 texts."""
-    return Mix(make_plans({name: np.full(count, 10) for name, count in rows.items()}, 40, seed), schedule, epoch_by=length)
+    return TaskMixture(
+        make_plans({name: np.full(count, 10) for name, count in rows.items()}, 40, seed), schedule, epoch_by=length
+    )
 
 
 mixes = st.builds(
@@ -35,14 +37,14 @@ leaving = st.dictionaries(st.sampled_from(NAMES), st.integers(1, 5))
 examples = settings(deadline=None, max_examples=80, derandomize=True)
 
 
-def made(mix: Mix, epochs: int, accumulate: int, left: dict[str, int]) -> Timetable:
+def made(mix: TaskMixture, epochs: int, accumulate: int, left: dict[str, int]) -> StepSchedule:
     """A timetable whose tasks left as it is said."""
-    table = Timetable(mix, epochs, accumulate)
+    table = StepSchedule(mix, epochs, accumulate)
     table.left = {name: since for name, since in left.items() if name in mix.plans}
     return table
 
 
-def counted(table: Timetable) -> list[list[Order]]:
+def counted(table: StepSchedule) -> list[list[Order]]:
     """By epoch and step, the tasks of each piece of work."""
     epochs = []
     for epoch in range(table.epochs):
@@ -60,7 +62,7 @@ def plain(piece: Piece) -> dict[str, list[int]]:
 
 @examples
 @given(mixes, st.integers(1, 5), st.integers(1, 3), leaving)
-def test_every_step_is_where_a_plain_count_has_it(mix: Mix, epochs: int, accumulate: int, left: dict[str, int]) -> None:
+def test_every_step_is_where_a_plain_count_has_it(mix: TaskMixture, epochs: int, accumulate: int, left: dict[str, int]) -> None:
     table = made(mix, epochs, accumulate, left)
     found = counted(table)
     assert [table.length(epoch) for epoch in range(epochs)] == [*map(len, found)]
@@ -83,10 +85,10 @@ def test_every_step_is_where_a_plain_count_has_it(mix: Mix, epochs: int, accumul
 @examples
 @given(mixes, st.integers(1, 4), st.integers(1, 3), leaving, st.data())
 def test_from_any_step_on_the_work_is_the_rest_of_the_whole(
-    mix: Mix, epochs: int, accumulate: int, left: dict[str, int], data: st.DataObject
+    mix: TaskMixture, epochs: int, accumulate: int, left: dict[str, int], data: st.DataObject
 ) -> None:
     table = made(mix, epochs, accumulate, left)
-    streams = {name: Stream(plan) for name, plan in mix.plans.items()}
+    streams = {name: TaskSampler(plan) for name, plan in mix.plans.items()}
     steps = [step for steps in counted(table) for step in steps]
     rows = [[{name: streams[name].next().tolist() for name in piece} for piece in step] for step in steps]
     start = data.draw(st.integers(0, len(steps)))
@@ -96,7 +98,9 @@ def test_from_any_step_on_the_work_is_the_rest_of_the_whole(
 
 @examples
 @given(mixes, st.integers(2, 5), st.integers(1, 3), st.sampled_from(NAMES), st.integers(1, 4))
-def test_a_task_may_leave_while_the_work_is_under_way(mix: Mix, epochs: int, accumulate: int, name: str, since: int) -> None:
+def test_a_task_may_leave_while_the_work_is_under_way(
+    mix: TaskMixture, epochs: int, accumulate: int, name: str, since: int
+) -> None:
     """Work that was asked for before, drawn step by step as a training does, is that of a task that was to leave."""
     table, told = made(mix, epochs, accumulate, {}), made(mix, epochs, accumulate, {name: since})
     work = table.work()
@@ -110,7 +114,7 @@ def test_a_task_may_leave_while_the_work_is_under_way(mix: Mix, epochs: int, acc
     assert steps == list(told.takes())
 
 
-def equal_tasks(schedule: str) -> Mix:
+def equal_tasks(schedule: str) -> TaskMixture:
     """Two tasks of 6 batches each."""
     return mixed({"topic": 24, "stars": 24}, schedule, "longest", 0)
 

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mtlkit.data.batching import Rows
-from mtlkit.training.sampling.mixture import Mix, make_plans
-from mtlkit.training.sampling.steps import Timetable
+from mtlkit.training.sampling.mixture import TaskMixture, make_plans
+from mtlkit.training.sampling.steps import StepSchedule
 
 SCHEDULES = ["round-robin", "joint", "sequential", "proportional", "temperature:2", "temperature:3:20"]
 ROWS = {"topic": 41, "sentiment": 17, "stars": 9}
@@ -23,12 +23,14 @@ def random_lengths() -> dict[str, NDArray[np.int64]]:
     return {name: random.integers(5, 60, size=count) for name, count in ROWS.items()}
 
 
-def timetable(schedule: str, accumulate: int, epoch_by: str = "longest", classes: Mapping[str, Rows] | None = None) -> Timetable:
-    mix = Mix(make_plans(random_lengths(), 120, 3, classes), schedule, epoch_by=epoch_by)
-    return Timetable(mix, 4, accumulate)
+def step_schedule(
+    schedule: str, accumulate: int, epoch_by: str = "longest", classes: Mapping[str, Rows] | None = None
+) -> StepSchedule:
+    mix = TaskMixture(make_plans(random_lengths(), 120, 3, classes), schedule, epoch_by=epoch_by)
+    return StepSchedule(mix, 4, accumulate)
 
 
-def steps(table: Timetable, start: int = 0) -> Iterator[str]:
+def steps(table: StepSchedule, start: int = 0) -> Iterator[str]:
     """A digest of the row ids of each step, task by task."""
     work = table.work(start)
     for taken in table.takes(start):
@@ -42,18 +44,18 @@ def steps(table: Timetable, start: int = 0) -> Iterator[str]:
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("epoch_by", ["longest", "shortest", "steps:7"])
 def test_the_batches_left_are_the_same_from_every_step_on(schedule: str, accumulate: int, epoch_by: str) -> None:  # faults 9, 10
-    whole = list(steps(timetable(schedule, accumulate, epoch_by)))
-    assert len(whole) == timetable(schedule, accumulate, epoch_by).steps
+    whole = list(steps(step_schedule(schedule, accumulate, epoch_by)))
+    assert len(whole) == step_schedule(schedule, accumulate, epoch_by).steps
     assert len(set(whole)) > 3  # no digest of nothing
     for start in range(len(whole) + 1):
-        assert list(steps(timetable(schedule, accumulate, epoch_by), start)) == whole[start:], start
+        assert list(steps(step_schedule(schedule, accumulate, epoch_by), start)) == whole[start:], start
 
 
 @pytest.mark.parametrize("accumulate", [1, 4])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_so_they_are_when_tasks_left_on_the_way(schedule: str, accumulate: int) -> None:  # faults 9, 10
     """The tasks leave while the work is under way, as they do in a training; who begins later knows it from the start."""
-    table, whole = timetable(schedule, accumulate), []
+    table, whole = step_schedule(schedule, accumulate), []
     leaves = {1: "stars", 2: "topic"}
     work = table.work()
     for number, taken in enumerate(table.takes(), 1):
@@ -63,7 +65,7 @@ def test_so_they_are_when_tasks_left_on_the_way(schedule: str, accumulate: int) 
     assert table.left == {"stars": 1, "topic": 2}
     for start in range(len(whole) + 1):
         epoch = table.locate(start)[0]
-        later = timetable(schedule, accumulate)
+        later = step_schedule(schedule, accumulate)
         later.left = {name: since for name, since in table.left.items() if since <= epoch}
         tail, work = [], later.work(start)
         for number, taken in enumerate(later.takes(start), start + 1):
@@ -75,7 +77,7 @@ def test_so_they_are_when_tasks_left_on_the_way(schedule: str, accumulate: int) 
 
 def test_rows_drawn_by_class_are_the_same_from_every_step_on() -> None:  # fault 9
     classes = {"topic": np.arange(ROWS["topic"]) % 5 // 4}
-    whole = list(steps(timetable("joint", 1, classes=classes)))
-    assert whole != list(steps(timetable("joint", 1)))
+    whole = list(steps(step_schedule("joint", 1, classes=classes)))
+    assert whole != list(steps(step_schedule("joint", 1)))
     for start in range(len(whole) + 1):
-        assert list(steps(timetable("joint", 1, classes=classes), start)) == whole[start:]
+        assert list(steps(step_schedule("joint", 1, classes=classes), start)) == whole[start:]
