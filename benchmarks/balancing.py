@@ -19,7 +19,6 @@ from compare import (
     Stopwatch,
     compare,
     describe,
-    installed,
     model_folder,
     names,
     parser,
@@ -36,7 +35,7 @@ from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.recipes.training.initial_model import set_dropout
 from mtlkit.training.balancing.make_balance import make_balance
-from mtlkit.training.balancing.registry import OWN, TORCHJD, parse_balance
+from mtlkit.training.balancing.registry import OWN, TORCHJD, full_name, missing_module, parse_balance
 from mtlkit.training.freezing.features import WholeBackbone
 from mtlkit.training.loop import train
 from mtlkit.training.objectives.base import head_objectives
@@ -45,7 +44,7 @@ from mtlkit.training.sampling.mixture import TaskMixture, make_plans
 from mtlkit.training.task_losses import TaskLosses
 
 ON_PARAMETERS = "+parameters"
-PEERS = [*(name for name in OWN if name not in ("sum", "weights")), *TORCHJD, f"pcgrad{ON_PARAMETERS}"]
+PEERS = [*(name for name in OWN if name not in ("sum", "weights")), *TORCHJD, f"torchjd:pcgrad{ON_PARAMETERS}"]
 
 
 def read_tasks(options: Namespace) -> dict[str, TaskData]:
@@ -97,9 +96,10 @@ def main() -> None:
     options.data, options.layers = options.data or ["sample:topic", "sample:sentiment"], None
     options.model = str(model_folder(options.model))
     describe(["torch", "torchjd"], options.threads)
-    if not installed("torchjd"):
-        print("torchjd is not installed: the methods on gradients are left out")
-        options.peers = [name for name in options.peers if name in OWN]
+    for name in options.peers.copy():
+        if module := missing_module(full_name(name.removesuffix(ON_PARAMETERS))):
+            print(f"{name} is left out: {module} is not installed")
+            options.peers.remove(name)
     tasks = read_tasks(options)
     print(f"tasks: {len(tasks)}, texts of a task in a step: {options.batch}, {options.max_length} tokens of a text at most")
     sides = [Side(name, side(name, tasks, options)) for name in ["sum", *options.peers]]

@@ -30,14 +30,14 @@ from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import parse_task
 from mtlkit.evaluation.intervals import student
 from mtlkit.runs.record import LOG, verify
-from mtlkit.training.balancing.registry import OWN, TORCHJD
+from mtlkit.training.balancing.registry import OWN, TORCHJD, missing_module
 from mtlkit.training.diagnostics.gradient_stats import WHOLE
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from ways import accuracy, first_rows, folder_of, options_of, percent, row, train
 
 SCHEDULES = ["round-robin", "joint", "proportional", "temperature:2", "sequential"]
-BALANCES = [*(name for name in OWN if name != "weights"), *TORCHJD]
+BALANCES = [*(name for name in OWN if name != "weights"), *(name for name in TORCHJD if not missing_module(name))]
 DRAWN = ("proportional", "temperature")
 
 Tables = Mapping[str, LabelledTable]

@@ -123,13 +123,15 @@ class TrainMtlOptions(TaskTrainingOptions):
     )
     balance: str = option(
         "sum",
-        "How losses are weighed: sum, mean, normalized (by the logarithm of the classes), weights:TASK=1,..., uncertainty, dwa, "
-        "famo; by gradients (pip install 'mtlkit\\[torchjd]'): pcgrad, cagrad, upgrad, dualproj, mgda, imtlg, nashmtl, "
-        "alignedmtl, fairgrad.",
+        "How to weigh the losses: sum, mean, normalized (by the logarithm of the number of classes), weights:TASK=1,..., "
+        "uncertainty, dwa, famo; or by gradients with TorchJD: torchjd:NAME, where NAME is pcgrad, cagrad, mgda, imtlg, "
+        "alignedmtl, fairgrad (pip install 'mtlkit\\[torchjd]'), upgrad, dualproj or nashmtl (mtlkit\\[torchjd-gpl]).",
         panel=TASKS,
     )
     balance_on: BalanceOn = option(
-        "vectors", "What methods on gradients compare: gradients at the vectors (cheap), or those of the backbone.", panel=TASKS
+        "vectors",
+        "What torchjd: methods compare: gradients at the vectors (cheap), or those of the backbone's weights.",
+        panel=TASKS,
     )
     router: bool = option(
         False,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from forks import Forks
 from killing import TINY, Killer, differences
+from torchjd_methods import if_installed
 
 FRESH = ("--init", "scratch", *TINY)
 
@@ -67,8 +68,8 @@ WAYS = {
     "sequential": ("--schedule", "sequential"),
     "dwa": ("--balance", "dwa", "--schedule", "joint"),
     "famo": ("--balance", "famo", "--schedule", "joint"),
-    "pcgrad": ("--balance", "pcgrad", "--schedule", "joint"),
-    "nashmtl": ("--balance", "nashmtl", "--schedule", "joint"),
+    "torchjd:pcgrad": ("--balance", "torchjd:pcgrad", "--schedule", "joint"),
+    "torchjd:nashmtl": ("--balance", "torchjd:nashmtl", "--schedule", "joint"),
     "unfreezing": ("--unfreeze", "top-down"),
     "tasks that tire": ("--task-patience", 1, "--epochs", 8),
     "bests": ("--keep-best-per-task", "--eval-every", 5),
@@ -89,7 +90,7 @@ GUARDS = {
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [*map(if_installed, WAYS)])
 def test_every_way_to_share(forks: Forks, data: Path, mtl: Path, tmp_path: Path, way: str) -> None:  # fault 1
     command = ("train-mtl", *tasks(data, "kind", "state"), "--init", mtl, "--batch-tokens", 128, *SHORT, *WAYS[way])
     check(forks, command, tmp_path, 6)

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from forks import Forks
 from killing import TINY, differences, killed_in
+from torchjd_methods import METHODS
 
-from mtlkit.training.balancing.registry import OWN, TORCHJD
+from mtlkit.training.balancing.registry import OWN
 
 WORDS = ["red", "blue", "cat", "dog", "train", "river", "music", "stone", "light", "paper", "glass", "storm"]
 STARTS = ("scratch", "run", "mini", "foreign")
 SHORT = ("--epochs", 2, "--batch-tokens", 128)
 SCHEDULES = ("round-robin", "joint", "proportional", "temperature:2", "sequential")
-BALANCES = [name for name in (*OWN, *TORCHJD) if name != "weights"]
+BALANCES = [*(name for name in OWN if name != "weights"), *METHODS]
 
 
 def rows_of(columns: str, count: int = 24) -> str:
@@ -82,7 +83,7 @@ def test_pairs(small: dict[str, Path], forks: Forks, tmp_path: Path) -> None:
 
 
 def test_several_tasks(small: dict[str, Path], forks: Forks, tmp_path: Path) -> None:
-    check(forks, several(small, "--schedule", "joint", "--balance", "pcgrad"), tmp_path)
+    check(forks, several(small, "--schedule", "joint", "--balance", "torchjd:pcgrad"), tmp_path)
 
 
 def test_a_base(small: dict[str, Path], forks: Forks, tmp_path: Path) -> None:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from forks import Forks
+from killing import killed_in, newest
+from torchjd_methods import METHODS
 
 from mtlkit.inference.load_weights import load_weights
-from mtlkit.runs.record import verify
-from mtlkit.training.balancing.registry import OWN, TORCHJD
+from mtlkit.runs.record import file_digest, verify
+from mtlkit.training.balancing import registry
+from mtlkit.training.balancing.registry import OWN
 from mtlkit.training.freezing.apply import digest
 
 if TYPE_CHECKING:
     from .conftest import Answer, Typed
 
-LEARNED = ["uncertainty", "dwa", "famo", *TORCHJD]
-FIXED = [*(name for name in OWN if name not in (*LEARNED, "weights")), "weights:kind=2"]
+CHANGING = ("uncertainty", "dwa", "famo")
+LEARNED = [*CHANGING, *METHODS]
+FIXED = [*(name for name in OWN if name not in (*CHANGING, "weights")), "weights:kind=2"]
 
 
 def lines_of(run: Path) -> list[dict[str, Any]]:
@@ -88,8 +94,8 @@ def test_a_balance_shows_the_weights_that_it_gave(balance: str, typed: Typed, da
     lines = lines_of(tmp_path / "run")
     weights = [line["weights"] for line in lines if "losses" in line and not line.get("skipped")]
     assert all(list(each) == ["kind", "state"] for each in weights)
-    assert min(min(each.values()) for each in weights) >= 0 or balance == "alignedmtl"
-    assert any(each["kind"] != each["state"] for each in weights) or balance in ("dwa", "pcgrad")
+    assert min(min(each.values()) for each in weights) >= 0 or balance == "torchjd:alignedmtl"
+    assert any(each["kind"] != each["state"] for each in weights) or balance in ("dwa", "torchjd:pcgrad")
     metrics = verify(tmp_path / "run").metrics
     epochs = {line["epoch"]: line["weights"] for line in lines if line.get("epoch")}
     for place in range(3):
@@ -125,14 +131,14 @@ def test_a_task_of_weight_0_teaches_nothing(typed: Typed, data: Path, mtl: Path,
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--schedule", "joint", "--balance", "pcgrad", "--freeze", "backbone"), "a frozen backbone has none; thaw some of it"),
-        (("--balance", "mgda"), "--balance mgda needs all tasks in every step; give --schedule joint in place of round-robin"),
-        (("--balance", "famo"), "--balance famo needs all tasks in every step; give --schedule joint in place of round-robin"),
-        (("--schedule", "proportional", "--balance", "upgrad"), "give --schedule joint in place of proportional"),
-        (("--balance-on", "parameters"), "--balance-on parameters is for methods on gradients, not for --balance sum"),
-        (("--balance", "weights:knid=2"), "no task 'knid'; there are kind, state; did you mean 'kind'?"),
+        (("--schedule", "joint", "--balance", "torchjd:pcgrad", "--freeze", "backbone"), "the backbone is frozen"),
+        (("--balance", "mgda"), "--balance torchjd:mgda needs all tasks in every step; use --schedule joint"),
+        (("--balance", "famo"), "--balance famo needs all tasks in every step; use --schedule joint"),
+        (("--schedule", "proportional", "--balance", "torchjd:upgrad"), "use --schedule joint instead of proportional"),
+        (("--balance-on", "parameters"), "--balance-on parameters needs a method on gradients, not --balance sum"),
+        (("--balance", "weights:knid=2"), "unknown task 'knid'; tasks: kind, state; did you mean 'kind'?"),
         (("--balance", "weights:kind=0,state=0"), "every weight is 0, so nothing would be learned"),
-        (("--balance", "pcgard"), "did you mean 'pcgrad'?"),
+        (("--balance", "pcgard"), "did you mean 'torchjd:pcgrad'?"),
         (("--epoch-by", "steps:1"), "--epoch-by steps:1 has no room for a batch of each of 2 tasks; give 2 steps or more"),
         (("--schedule", "temperature:0"), "--schedule temperature:0: write temperature:T[:CAP]"),
         (("--select", "knid"), "--select knid: it is none of mean, min, kind, state; did you mean 'kind'?"),
@@ -151,14 +157,60 @@ def test_what_does_not_go_together_is_refused_before_data_is_read(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_alias_is_the_same_method_also_for_resume(typed: Typed, forks: Forks, data: Path, mtl: Path, tmp_path: Path) -> None:
+    def command(balance: str) -> tuple[object, ...]:
+        tasks = ("--task", f"kind={data / 'kind'}?limit=20", "--task", f"state={data / 'state'}?limit=10", "--batch-tokens", 8)
+        return (
+            "train-mtl",
+            *tasks,
+            "--init",
+            mtl,
+            "--schedule",
+            "joint",
+            "--epoch-by",
+            "steps:4",
+            "--epochs",
+            1,
+            "--track-every",
+            0,
+            "--save-every",
+            1,
+            "--balance",
+            balance,
+        )
+
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    assert typed(*command("torchjd:mgda"), "--out", whole).code == 0
+    killed_in(3, forks, command("mgda"), resumed)
+    assert newest(resumed) > 0
+    answer = typed(*command("torchjd:mgda"), "--out", resumed, "--resume")
+    assert answer.code == 0, answer.err
+    assert file_digest(resumed / "model.safetensors") == file_digest(whole / "model.safetensors")
+    losses = [[line["weights"] for line in lines_of(run) if "losses" in line] for run in (resumed, whole)]
+    assert losses[0] == losses[1]
+    assert typed(*command("torchjd:imtlg"), "--out", whole, "--resume").code == 2
+    assert typed(*command("mgda"), "--out", whole, "--resume").code == 0
+
+
+def test_a_method_without_its_solver_names_the_extra(
+    typed: Typed, unread: Path, mtl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda module: None if module == "quadprog" else find_spec("mtlkit"))
+    tasks = ("--task", f"kind={unread}", "--task", f"state={unread}", "--schedule", "joint")
+    answer = typed("train-mtl", *tasks, "--init", mtl, "--out", tmp_path / "run", "--balance", "upgrad")
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert "quadprog" in answer.err
+    assert "mtlkit[torchjd-gpl]" in answer.err
+
+
 def test_one_task_alone_has_nothing_to_be_weighed_against(typed: Typed, unread: Path, mtl: Path, tmp_path: Path) -> None:
-    common = ("--init", mtl, "--out", tmp_path / "run", "--schedule", "joint", "--balance", "nashmtl")
+    common = ("--init", mtl, "--out", tmp_path / "run", "--schedule", "joint", "--balance", "torchjd:nashmtl")
     answer = typed("train-mtl", "--task", f"kind={unread}", *common)
     assert (answer.code, answer.out) == (2, "")
-    assert "--balance nashmtl weighs tasks against each other, and kind is alone; give two or more" in answer.err
+    assert "--balance torchjd:nashmtl needs two or more tasks that train; got kind" in answer.err
     frozen = ("--task", f"state={unread}", "--freeze", "head:state")
     answer = typed("train-mtl", "--task", f"kind={unread}", *frozen, *common)
-    assert (answer.code, "kind is alone" in answer.err) == (2, True)
+    assert (answer.code, "got kind" in answer.err) == (2, True)
 
 
 def test_the_best_of_each_task_is_a_model_for_every_command(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from cutting import assert_same_weights
 from support import notes
+from torchjd_methods import if_installed
 
 from mtlkit.config.schedules import EpochLength
 from mtlkit.data.datasets.task_data import TaskData
@@ -28,6 +29,7 @@ Run = Callable[..., Any]
 SCHEDULES = ["round-robin", "joint", "sequential", "proportional", "temperature:2"]
 
 
+JOINTLY = ["torchjd:pcgrad", "torchjd:nashmtl", "torchjd:upgrad"]
 METRICS = {"topic": "accuracy", "tags": MAIN["multi-label"], "stars": "spearman"}
 
 
@@ -141,7 +143,7 @@ def test_a_watched_task_does_not_leave_and_a_rehearsed_one_stays(
     ]
 
 
-@pytest.mark.parametrize("balance", ["uncertainty", "dwa", "famo", "pcgrad", "nashmtl", "upgrad"])
+@pytest.mark.parametrize("balance", ["uncertainty", "dwa", "famo", *map(if_installed, JOINTLY)])
 def test_balances_weigh_those_that_are_left(
     balance: str, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run, scored: Callable[..., None]
 ) -> None:
@@ -153,7 +155,7 @@ def test_balances_weigh_those_that_are_left(
     assert [list(line["losses"]) for line in lines] == [["topic", "tags", "stars"]] * 6 + [["tags", "stars"]] * 3 + [["tags"]] * 3
     assert all(list(line["weights"]) == list(line["losses"]) for line in lines)
     assert [list(epoch.weights) for epoch in done.epochs] == [list(lines[3 * place]["losses"]) for place in range(4)]
-    if balance in ("famo", "pcgrad", "nashmtl", "upgrad"):
+    if balance in ("famo", *JOINTLY):
         assert lines[-1]["weights"] == {"tags": pytest.approx(1.0)}
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from fractions import Fraction
-from itertools import product
 from typing import Any
 
 import pytest
 from cutting import Keeper, assert_same_end, assert_same_weights, timeless
+from torchjd_methods import if_installed
 
 from mtlkit.config.schedules import EpochLength
 from mtlkit.data.datasets.task_data import TaskData
@@ -68,10 +68,12 @@ def test_every_schedule_goes_on_at_every_step(schedule: str, cut: Cut) -> None:
 
 
 BALANCES = [*(name for name in OWN if name != "weights"), "weights:topic=2,stars=0.5", *TORCHJD]
+ON_PARAMETERS = ["torchjd:pcgrad", "torchjd:nashmtl"]
 
 
 @pytest.mark.parametrize(
-    ("balance", "on"), [*product(BALANCES, ["vectors"]), ("pcgrad", "parameters"), ("nashmtl", "parameters")]
+    ("balance", "on"),
+    [if_installed(name, on) for on, names in (("vectors", BALANCES), ("parameters", ON_PARAMETERS)) for name in names],
 )
 def test_every_balance_goes_on_at_every_step(balance: str, on: str, cut: Cut, tasks: dict[str, TaskData]) -> None:
     mixing = {"balance": parse_balance(balance, tasks), "balance_on": on}
@@ -149,7 +151,7 @@ def test_spikes_are_told_by_the_same_history(cut: Cut, jumpy: dict[str, Any]) ->
     assert all(line["skipped"] for line in spikes)
 
 
-@pytest.mark.parametrize("balance", ["sum", "nashmtl"])
+@pytest.mark.parametrize("balance", ["sum", if_installed("torchjd:nashmtl")])
 def test_a_spike_that_stops_a_training_leaves_all_as_it_was_before_its_step(
     balance: str, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run, jumpy: dict[str, Any]
 ) -> None:

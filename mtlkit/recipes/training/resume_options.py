@@ -13,6 +13,7 @@ from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.recipes.inputs.command_line import plain
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import RECORD, RunRecord, read_record
+from mtlkit.training.balancing.registry import full_name
 
 Options = TypeVar("Options", bound=TrainingOptions)
 
@@ -53,12 +54,21 @@ class SavedOptions:
         if self.command != command:
             go_on = f"mtlkit {self.command} --resume {out}"
             raise UsageError(f"--resume {out}: that is a run of mtlkit {self.command}; go on with: {go_on}")
-        changed = [name for name, value in given.items() if name not in FREE and self.options.get(name, value) != value]
+        changed = [
+            name
+            for name, value in given.items()
+            if name not in FREE and spelled(name, self.options.get(name, value)) != spelled(name, value)
+        ]
         if changed:
             names = {name: f"--{name.replace('_', '-')}" for name in changed}
             words = (f"{names[name]} {shown(given[name])}, which was {shown(self.options[name])}" for name in changed)
             way = "leave it as it was, or train anew with --overwrite"
             raise UsageError(f"--resume {out}: not as the training began: {'; '.join(words)}; {way}")
+
+
+def spelled(name: str, value: Any) -> Any:
+    """The value of an option in its full spelling, so that an alias equals what it stands for."""
+    return full_name(value) if name == "balance" else value
 
 
 def said_at(out: Path) -> SavedOptions | None:

@@ -16,7 +16,7 @@ from mtlkit.errors import UsageError
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import drawing_from
 from mtlkit.training.balancing.loss_weighting import LossWeighting, State, Weights, add_up
-from mtlkit.training.balancing.registry import TORCHJD, torchjd_missing
+from mtlkit.training.balancing.registry import TORCHJD, missing_module, not_installed
 from mtlkit.training.losses import Losses, of_tasks
 
 
@@ -79,15 +79,15 @@ class NashSolver:
 
 
 def make_weighting(method: str, tasks: int) -> Any:
-    """What turns products into weights."""
-    name, settings = TORCHJD[method]
+    """TorchJD's object that turns products, (tasks, tasks), into weights. Raises UsageError where it cannot be imported."""
+    chosen = TORCHJD[method]
     try:
         import torchjd.aggregation
 
-        made = getattr(torchjd.aggregation, name)
-        return NashSolver(made(n_tasks=tasks)) if method == "nashmtl" else made(**settings)
+        weighting = getattr(torchjd.aggregation, chosen.weighting)
+        return NashSolver(weighting(n_tasks=tasks)) if chosen.weighting == "NashMTL" else weighting(**chosen.settings)
     except ImportError as error:
-        raise UsageError(torchjd_missing(method)) from error
+        raise UsageError(not_installed(method, missing_module(method) or "TorchJD")) from error
 
 
 class GradientLossWeighting(LossWeighting):

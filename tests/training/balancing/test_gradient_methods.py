@@ -7,6 +7,7 @@ import pytest
 import torch
 from support import losses_of
 from torch import Tensor
+from torchjd_methods import METHODS, if_installed
 
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
@@ -49,10 +50,11 @@ def balanced(
     return list(train(model, pieces, losses, still, weight_decay=0.0, clip=0.0, compute=compute, balance=balance))
 
 
-SLACK = {"pcgrad": 1e-6, "upgrad": 1e-3, "dualproj": 1e-3, "mgda": 1e-3}  # TorchJD's projections are of products made definite
+# TorchJD projects products that it made definite
+SLACK = {"torchjd:pcgrad": 1e-6, "torchjd:upgrad": 1e-3, "torchjd:dualproj": 1e-3, "torchjd:mgda": 1e-3}
 
 
-@pytest.mark.parametrize("method", list(SLACK))
+@pytest.mark.parametrize("method", [*map(if_installed, SLACK)])
 def test_nothing_that_is_applied_goes_against_a_task(
     method: str,
     tiny_model: MultiTaskModel,
@@ -71,7 +73,7 @@ def test_nothing_that_is_applied_goes_against_a_task(
     assert conflicts
 
 
-@pytest.mark.parametrize("method", list(SLACK))
+@pytest.mark.parametrize("method", [*map(if_installed, SLACK)])
 def test_so_it_is_of_the_map_at_the_vectors(
     method: str, tiny_model: MultiTaskModel, objectives: dict[str, Objective], compute: Compute
 ) -> None:
@@ -88,7 +90,7 @@ def test_so_it_is_of_the_map_at_the_vectors(
 
 
 @pytest.mark.parametrize("on", ["vectors", "parameters"])
-@pytest.mark.parametrize("method", list(TORCHJD))
+@pytest.mark.parametrize("method", METHODS)
 def test_the_backbone_has_the_weighed_gradients_and_each_head_its_own(
     method: str,
     on: str,
@@ -125,13 +127,13 @@ def test_over_several_pieces_the_gradients_of_the_weights_are_balanced_together(
     pieces: list[Piece] = [*PIECES[:2], {"topic": np.array([30, 31])}]
     (step,) = train(
         tiny_model, pieces, losses, LearningRate(0.0, 1), weight_decay=0.0, clip=0.0, compute=compute,
-        balance=make_balance(BalanceChoice("upgrad"), tiny_model, list(objectives), "parameters"), takes=[3], names_of=list,
+        balance=make_balance(BalanceChoice("torchjd:mgda"), tiny_model, list(objectives), "parameters"), takes=[3], names_of=list,
     )  # fmt: skip
     found = [losses(piece) for piece in pieces]
     means = {name: torch.stack([one[name] for one in found if name in one]).mean() for name in objectives}
     each = {name: backbone(gradients_of(tiny_model, loss)) for name, loss in means.items()}
     products = torch.stack([torch.stack([one @ other for other in each.values()]) for one in each.values()])
-    assert step.weights == pytest.approx(GradientWeighting("upgrad")(products, list(each)), rel=1e-4)
+    assert step.weights == pytest.approx(GradientWeighting("torchjd:mgda")(products, list(each)), rel=1e-4)
     expected = torch.stack([step.weights[name] * one for name, one in each.items()]).sum(0)
     torch.testing.assert_close(backbone(applied[0]), expected, atol=1e-6, rtol=1e-4)
 
@@ -153,7 +155,7 @@ def test_a_guard_is_added_beside_the_balanced_tasks(
 
     (step,) = train(
         tiny_model, PIECES[:1], losses, LearningRate(0.0, 1), weight_decay=0.0, clip=0.0, compute=compute,
-        balance=make_balance(BalanceChoice("mgda"), tiny_model, list(objectives), on),
+        balance=make_balance(BalanceChoice("torchjd:mgda"), tiny_model, list(objectives), on),
     )  # fmt: skip
     terms = losses(PIECES[0])
     total = torch.stack([step.weights.get(name, 1.0) * loss for name, loss in terms.items()]).sum()
@@ -166,7 +168,7 @@ def test_while_the_backbone_is_frozen_the_heads_train_as_they_would(
     on: Any, tiny_model: MultiTaskModel, objectives: dict[str, Objective], compute: Compute, applied: list[dict[str, Tensor]]
 ) -> None:
     tiny_model.backbone.requires_grad_(False)
-    (step,) = balanced(tiny_model, objectives, "mgda", on, PIECES[:1], compute)
+    (step,) = balanced(tiny_model, objectives, "torchjd:mgda", on, PIECES[:1], compute)
     assert step.weights == {"topic": 1.0, "stars": 1.0}
     total = torch.stack(list(losses_of(tiny_model, objectives)(PIECES[0]).values())).sum()
     heads = list(tiny_model.heads.named_parameters(prefix="heads"))
@@ -181,7 +183,7 @@ def test_a_task_that_is_alone_in_a_step_is_not_weighed(
     tiny_model: MultiTaskModel, objectives: dict[str, Objective], compute: Compute
 ) -> None:
     for on in ("vectors", "parameters"):
-        steps = balanced(tiny_model, objectives, "imtlg", on, [{"topic": np.array([1, 2])}], compute)
+        steps = balanced(tiny_model, objectives, "torchjd:imtlg", on, [{"topic": np.array([1, 2])}], compute)
         assert [step.weights for step in steps] == [{"topic": 1.0}]
 
 
@@ -199,13 +201,13 @@ def test_a_gradient_that_is_not_finite_skips_the_step(
 
     (step,) = train(
         tiny_model, PIECES[:1], losses, LearningRate(1e-3, 1), weight_decay=0.0, clip=1.0, compute=compute,
-        balance=make_balance(BalanceChoice("upgrad"), tiny_model, list(objectives), on),
+        balance=make_balance(BalanceChoice("torchjd:mgda"), tiny_model, list(objectives), on),
     )  # fmt: skip
     assert step.skipped
     assert step.weights == {}
 
 
-@pytest.mark.parametrize("method", list(TORCHJD))
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     "products",
     [[[0.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]], [[1.0, 1.0], [1.0, 1.0]], [[1.0, -10.0], [-10.0, 100.0]]],
@@ -216,7 +218,7 @@ def test_degenerate_gradients_still_give_weights(method: str, products: list[lis
     assert np.isfinite(list(weights.values())).all()
 
 
-@pytest.mark.parametrize("method", ["pcgrad", "cagrad", "upgrad", "dualproj", "mgda", "imtlg", "nashmtl", "alignedmtl"])
+@pytest.mark.parametrize("method", [if_installed(name) for name in TORCHJD if name != "torchjd:fairgrad"])
 def test_the_size_of_all_gradients_together_does_not_matter(method: str) -> None:
     """TorchJD takes a norm below 0.01 for none, which fine-tuning often has."""
     products = torch.tensor([[1.0, -0.4], [-0.4, 3.0]], dtype=torch.float64)
@@ -226,20 +228,20 @@ def test_the_size_of_all_gradients_together_does_not_matter(method: str) -> None
 
 def test_pcgrad_by_hand() -> None:
     """g_a = (1, 0), g_b = (-1, 2): each loses its part along the other, a / 5 * b and -1 * a."""
-    weights = GradientWeighting("pcgrad")(torch.tensor([[1.0, -1.0], [-1.0, 5.0]], dtype=torch.float64), ["a", "b"])
+    weights = GradientWeighting("torchjd:pcgrad")(torch.tensor([[1.0, -1.0], [-1.0, 5.0]], dtype=torch.float64), ["a", "b"])
     assert weights == pytest.approx({"a": 2.0, "b": 1.2})
 
 
 def test_mgda_by_hand() -> None:
     """The shortest vector between g_a = (1, 0) and g_b = (0, 2): 4 / 5 and 1 / 5."""
-    weights = GradientWeighting("mgda")(torch.tensor([[1.0, 0.0], [0.0, 4.0]], dtype=torch.float64), ["a", "b"])
+    weights = GradientWeighting("torchjd:mgda")(torch.tensor([[1.0, 0.0], [0.0, 4.0]], dtype=torch.float64), ["a", "b"])
     assert weights == pytest.approx({"a": 0.8, "b": 0.2})
 
 
 def test_three_tasks_of_every_kind(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute) -> None:
     pieces: list[Piece] = [{name: np.array([row, row + 1]) for name in tasks} for row in range(3)]
     for on in ("vectors", "parameters"):
-        found = balanced(tiny_model, dict(head_objectives(tiny_model, tasks)), "upgrad", on, pieces, compute)
+        found = balanced(tiny_model, dict(head_objectives(tiny_model, tasks)), "torchjd:mgda", on, pieces, compute)
         assert all(step.weights.keys() == tasks.keys() and not step.skipped for step in found)
 
 
@@ -247,7 +249,7 @@ def test_three_tasks_of_every_kind(tiny_model: MultiTaskModel, tasks: dict[str, 
 def test_half_precision_is_balanced_in_single(
     on: Any, tiny_model: MultiTaskModel, objectives: dict[str, Objective], applied: list[dict[str, Tensor]]
 ) -> None:
-    (step,) = balanced(tiny_model, objectives, "upgrad", on, PIECES[:1], Compute(torch.device("cpu"), "bf16"))
+    (step,) = balanced(tiny_model, objectives, "torchjd:alignedmtl", on, PIECES[:1], Compute(torch.device("cpu"), "bf16"))
     assert not step.skipped
     assert {one.dtype for one in applied[0].values()} == {torch.float32}
     assert all(weight > 0 for weight in step.weights.values())

@@ -9,6 +9,7 @@ import torch
 from support import losses_of
 from torch import Tensor
 from torchjd import scalarization
+from torchjd_methods import if_installed
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.data.datasets.task_data import TaskData
@@ -178,7 +179,7 @@ def test_famo_favours_what_falls_slowly() -> None:
     assert balance.learned["slow"].value > 0 > balance.learned["fast"].value
 
 
-@pytest.mark.parametrize("name", ["sum", "uncertainty", "dwa", "famo", "pcgrad", "nashmtl"])
+@pytest.mark.parametrize("name", ["sum", "uncertainty", "dwa", "famo", "torchjd:pcgrad", if_installed("torchjd:nashmtl")])
 def test_a_balance_goes_on_from_its_state(
     name: str, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
 ) -> None:

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
+from torchjd_methods import METHODS
 
 from mtlkit.errors import UsageError
+from mtlkit.training.balancing import registry
 from mtlkit.training.balancing.gradient_methods import GradientWeighting
 from mtlkit.training.balancing.registry import OWN, TORCHJD, BalanceChoice, check_balance, parse_balance
 
@@ -18,6 +21,11 @@ def test_every_name_is_a_choice(name: str) -> None:
     assert parse_balance(text, TASKS).name == name
 
 
+@pytest.mark.parametrize("name", list(TORCHJD))
+def test_torchjd_names_work_without_their_prefix(name: str) -> None:
+    assert parse_balance(name.removeprefix("torchjd:"), TASKS) == parse_balance(name, TASKS) == BalanceChoice(name)
+
+
 def test_a_task_without_a_weight_weighs_1() -> None:
     assert parse_balance("weights:sentiment=0.5", TASKS) == BalanceChoice("weights", {"topic": 1.0, "sentiment": 0.5})
     assert parse_balance("weights: sentiment = 0 , topic=2", TASKS).weights == {"topic": 2.0, "sentiment": 0.0}
@@ -26,13 +34,14 @@ def test_a_task_without_a_weight_weighs_1() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("pcgard", "no such method; .* did you mean 'pcgrad'"),
-        ("sum:2", "sum takes nothing after its name; leave ':2' out"),
+        ("pcgard", "unknown method; .* did you mean 'torchjd:pcgrad'"),
+        ("torchjd:pcgard", "unknown method; .* did you mean 'torchjd:pcgrad'"),
+        ("sum:2", "sum takes no value; remove ':2'"),
         ("weights", "write weights:TASK=NUMBER"),
         ("weights:topic", "write weights:TASK=NUMBER"),
         ("weights:topic=-1", "numbers from 0 upwards"),
         ("weights:topic=nan", "numbers from 0 upwards"),
-        ("weights:topik=1", "no task 'topik'; there are topic, sentiment; did you mean 'topic'"),
+        ("weights:topik=1", "unknown task 'topik'; tasks: topic, sentiment; did you mean 'topic'"),
         ("weights:topic=1,topic=2", "'topic' is given twice"),
         ("weights:topic=0,sentiment=0", "every weight is 0"),
     ],
@@ -46,11 +55,11 @@ def test_what_cannot_be_read_is_refused(text: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("name", "terms", "said"),
     [
-        ("pcgrad", {"frozen": True}, "a frozen backbone has none"),
-        ("mgda", {"tasks": ["topic"]}, "topic is alone; give two or more"),
-        ("upgrad", {"schedule": "round-robin"}, "give --schedule joint in place of round-robin"),
-        ("famo", {"schedule": "proportional"}, "give --schedule joint in place of proportional"),
-        ("dwa", {"on": "parameters"}, "--balance-on parameters is for methods on gradients"),
+        ("torchjd:pcgrad", {"frozen": True}, "the backbone is frozen"),
+        ("torchjd:mgda", {"tasks": ["topic"]}, "two or more tasks.* got topic"),
+        ("torchjd:upgrad", {"schedule": "round-robin"}, "use --schedule joint instead of round-robin"),
+        ("famo", {"schedule": "proportional"}, "use --schedule joint instead of proportional"),
+        ("dwa", {"on": "parameters"}, "--balance-on parameters needs a method on gradients"),
     ],
 )
 def test_contradictions_are_refused(name: str, terms: dict[str, object], said: str) -> None:
@@ -65,7 +74,7 @@ def test_what_looks_at_losses_goes_with_everything(name: str) -> None:
         check_balance(BalanceChoice(name), schedule, ["topic"], frozen=True)
 
 
-@pytest.mark.parametrize("name", list(TORCHJD))
+@pytest.mark.parametrize("name", METHODS)
 def test_gradient_methods_go_with_joint_steps(name: str) -> None:
     check_balance(BalanceChoice(name), "joint", TASKS, frozen=False)
     check_balance(BalanceChoice(name), "joint", TASKS, frozen=False, on="parameters")
@@ -73,19 +82,34 @@ def test_gradient_methods_go_with_joint_steps(name: str) -> None:
 
 def test_without_torchjd_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchjd", None)
-    said = r"--balance pcgrad comes from TorchJD, which is not installed; pip install 'mtlkit\[torchjd\]'"
-    with pytest.raises(UsageError, match=said):
-        check_balance(BalanceChoice("pcgrad"), "joint", TASKS, frozen=False)
+    message = r"--balance torchjd:pcgrad needs torchjd, which is not installed; run: pip install 'mtlkit\[torchjd\]'"
+    with pytest.raises(UsageError, match=message):
+        check_balance(BalanceChoice("torchjd:pcgrad"), "joint", TASKS, frozen=False)
     check_balance(BalanceChoice("uncertainty"), "joint", TASKS, frozen=False)
-    with pytest.raises(UsageError, match=said):
-        GradientWeighting("pcgrad")
+    with pytest.raises(UsageError, match=message):
+        GradientWeighting("torchjd:pcgrad")
 
 
-@pytest.mark.parametrize(("name", "needed"), [("upgrad", "quadprog"), ("cagrad", "cvxpy"), ("nashmtl", "ecos")])
-def test_so_it_does_without_what_a_method_needs_of_it(name: str, needed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "needed", "extra"),
+    [
+        ("upgrad", "quadprog", "torchjd-gpl"),
+        ("dualproj", "qpsolvers", "torchjd-gpl"),
+        ("nashmtl", "ecos", "torchjd-gpl"),
+        ("cagrad", "clarabel", "torchjd"),
+    ],
+)
+def test_without_a_solver_the_error_names_it_and_its_extra(
+    name: str, needed: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = f"torchjd:{name}"
     monkeypatch.setitem(sys.modules, needed, None)
-    with pytest.raises(UsageError, match=r"pip install 'mtlkit\[torchjd\]'"):
-        GradientWeighting(name)
+    monkeypatch.setattr(registry, "find_spec", lambda module: None if module == needed else find_spec("mtlkit"))
+    message = rf"--balance {full} needs {needed}, which is not installed; run: pip install 'mtlkit\[{extra}\]'"
+    with pytest.raises(UsageError, match=message):
+        check_balance(parse_balance(name, TASKS), "joint", TASKS, frozen=False)
+    with pytest.raises(UsageError, match=message):
+        GradientWeighting(full)
 
 
 def test_reading_a_choice_needs_no_torch() -> None:

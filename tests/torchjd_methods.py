@@ -1,0 +1,18 @@
+"""TorchJD's methods as parameters of tests. Those that need a module that is not installed are skipped, with the reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mtlkit.training.balancing.registry import TORCHJD, missing_module
+
+
+def if_installed(name: str, *more: object) -> Any:
+    """A parameter (or several, with `more`) that is skipped where the method cannot run."""
+    missing = missing_module(name)
+    return pytest.param(name, *more, marks=pytest.mark.skipif(missing is not None, reason=f"{name} needs {missing}"))
+
+
+METHODS = [if_installed(name) for name in TORCHJD]
