@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mtlkit.errors import IntegrityError, listed
+from mtlkit.model.interop.families.base import FAMILIES
 
 Use = Literal["obeyed", "harmless", "noted", "refused"]
 
@@ -126,12 +127,7 @@ SPECIAL_TOKENS_KEYS: Keys = {
 
 # --- the transformer ---------------------------------------------------------------------------------------------------------
 CONFIG_KEYS: Keys = {
-    **keys("obeyed", "model_type architectures vocab_size hidden_size num_hidden_layers num_attention_heads"),
-    **keys("obeyed", "intermediate_size max_position_embeddings layer_norm_eps hidden_act pad_token_id type_vocab_size"),
-    **keys("obeyed", "embedding_size position_embedding_type is_decoder hidden_dropout_prob"),
-    **keys("obeyed", "dim n_layers n_heads hidden_dim dropout activation"),
-    **keys("obeyed", "n_embd n_layer n_head n_inner n_positions layer_norm_epsilon resid_pdrop activation_function"),
-    **keys("obeyed", "scale_attn_by_inverse_layer_idx reorder_and_upcast_attn emb_layer_norm_before token_dropout"),
+    **keys("obeyed", "model_type architectures type_vocab_size is_causal"),  # beside those that a family names
     **keys("harmless", "_name_or_path name_or_path transformers_version use_cache initializer_range"),
     **keys("harmless", "attention_probs_dropout_prob classifier_dropout gradient_checkpointing directionality auto_map"),
     **keys("harmless", "pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type"),
@@ -139,7 +135,6 @@ CONFIG_KEYS: Keys = {
     **keys("harmless", "bos_token_id eos_token_id sep_token_id cls_token_id mask_token_id decoder_start_token_id"),
     **keys("harmless", "output_past output_attentions output_hidden_states return_dict torchscript tie_word_embeddings"),
     **keys("harmless", "is_encoder_decoder cross_attention_hidden_size chunk_size_feed_forward rope_theta"),
-    **keys("obeyed", "add_cross_attention scale_attn_weights is_causal"),
     **keys("harmless", "summary_type summary_use_proj summary_activation summary_first_dropout summary_last_dropout"),
     **keys("harmless", "summary_proj_to_labels attention_dropout qa_dropout seq_classif_dropout sinusoidal_pos_embds"),
     **keys("harmless", "tie_weights_ n_ctx attn_pdrop embd_pdrop is_folding_model esmfold_config vocab_list"),
@@ -167,6 +162,12 @@ READ_BY_KEY: Mapping[str, Keys] = {  # of the transformer's folder
     "tokenizer_config.json": TOKENIZER_KEYS,
     "special_tokens_map.json": SPECIAL_TOKENS_KEYS,
 }
+
+
+def keys_read() -> dict[str, Keys]:
+    """The keys of each file of the transformer's folder, those that a family of models names among them."""
+    named = {key: Known("obeyed") for family in FAMILIES.values() for key in family.config_keys}
+    return {**READ_BY_KEY, "config.json": {**named, **CONFIG_KEYS}}
 
 
 def check_keys(path: Path, values: Mapping[str, Any], known: Keys, inside: str = "") -> list[str]:

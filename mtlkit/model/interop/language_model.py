@@ -15,7 +15,6 @@ from mtlkit.model.interop.writing import TokenizerFacts, family_for, model_confi
 from mtlkit.runs.record import EXPORT_RECORD, WEIGHTS, write_json
 
 GENERATION_CONFIG = "generation_config.json"
-MODEL_CLASSES = {"gpt2": ("GPT2LMHeadModel", "transformer")}  # by model type: the class, and where the base is in its weights
 
 
 def is_causal_base(checkpoint: ModelDescription) -> bool:
@@ -34,11 +33,11 @@ def write_language_model(folder: Path, encoder: Encoder, encoding: Encoding, mar
     Raises UsageError for an encoder that transformers has no class for.
     """
     architecture = encoder.architecture
-    kind, family = family_for(architecture)
-    model_class, place = MODEL_CLASSES[kind]
+    family = family_for(architecture)
+    model_class, place = family.language_model
     weights = {f"{place}.{name}": weight for name, weight in their_weights(encoder, family, marks).items()}
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
-    config = model_config(kind, family, architecture, marks)
+    config = model_config(family, architecture, marks)
     dropout = {"embd_pdrop": architecture.dropout, "attn_pdrop": 0.0}  # as in pretraining, for training that continues there
     write_json(folder / CONFIG, {**config, "architectures": [model_class], "tie_word_embeddings": True, **dropout})
     ids = {"bos_token_id": marks.first.id, "eos_token_id": marks.last.id, "pad_token_id": marks.pad.id}

@@ -8,7 +8,7 @@ from typing import Any
 
 from mtlkit.errors import IntegrityError
 from mtlkit.model.description import ADAPTER, CONFIG
-from mtlkit.model.interop.families import FAMILIES
+from mtlkit.model.interop.families.base import FAMILIES
 from mtlkit.model.interop.json_files import read_object, read_optional
 from mtlkit.model.interop.known_settings import SENTENCE_TRANSFORMERS
 

@@ -18,11 +18,11 @@ from mtlkit.model.interop.known_settings import (
     MODULE_ENTRY_KEYS,
     MODULE_KEYS,
     PROCESSOR_KEYS,
-    READ_BY_KEY,
     SENTENCE_TRANSFORMERS,
     SENTENCE_TRANSFORMERS_KEYS,
     SettingNotes,
     check_files,
+    keys_read,
 )
 from mtlkit.model.interop.text_length import KEYWORDS, length_settings, longest_text, stored_padding, truncation_of
 from mtlkit.model.interop.vector_files import read_vector_settings, write_vector_settings
@@ -130,7 +130,7 @@ def _check_order(path: Path, kinds: list[str]) -> None:
 def _check_settings(folder: Path, transformer: Path, *, bare: bool = False) -> SettingNotes:
     """Every file that is read by key, held against the table. Raises IntegrityError for a refused key."""
     mentions = SettingNotes(folder, {"": [*check_files(folder), *(check_files(transformer) if transformer != folder else [])]})
-    for name, keys in READ_BY_KEY.items():
+    for name, keys in keys_read().items():
         path = transformer / name
         if not (bare and name in LENGTH_FILES):
             mentions.look(path, read_optional(path), keys)

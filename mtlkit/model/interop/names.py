@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtlkit.model.description import CONFIG
-from mtlkit.model.interop.families import Family
+from mtlkit.model.interop.families.base import Family
 from mtlkit.model.weight_checks import usable
 
 OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in files that once came from TensorFlow

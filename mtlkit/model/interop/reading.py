@@ -18,8 +18,7 @@ from mtlkit.errors import IntegrityError, UsageError, listed
 from mtlkit.model.checkpoint import Uninitialised
 from mtlkit.model.description import CONFIG, ModelDescription
 from mtlkit.model.encoder import Encoder
-from mtlkit.model.interop.families import ACTIVATION_NAMES, FAMILIES, Family
-from mtlkit.model.interop.family_defaults import DEFAULTS, setting
+from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES, Family
 from mtlkit.model.interop.head_files import read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.interop.model_kinds import check_kind
@@ -75,7 +74,7 @@ def _describe(folder: Path) -> tuple[SentenceTransformerModules, Family, int, Mo
     place = modules.folder / CONFIG
     config = read_object(place)
     family = family_of(config, place)
-    pad_id = config.get("pad_token_id", DEFAULTS[str(config["model_type"])]["pad_token_id"])
+    pad_id = config.get("pad_token_id", family.defaults["pad_token_id"])
     if pad_id is None and not family.shifted:
         pad_id = 0  # which nothing depends on
     if type(pad_id) is not int or not 0 <= pad_id < LARGEST:
@@ -105,7 +104,7 @@ def family_of(config: Mapping[str, Any], place: Path) -> Family:
         raise IntegrityError(f"{place}: architecture '{kind}' is not supported; supported: {listed(FAMILIES)}")
     family = FAMILIES[kind]
     for key, wanted in family.demands.items():
-        found = config.get(key, DEFAULTS[kind][key])
+        found = config.get(key, family.defaults[key])
         if found != wanted and not (found is None and wanted is False):
             raise IntegrityError(f"{place}: {kind} with {key} {found!r} is not supported, only with {wanted!r}")
     causal = config.get("is_causal")  # which transformers 5 obeys in every family
@@ -117,8 +116,7 @@ def family_of(config: Mapping[str, Any], place: Path) -> Family:
 def _architecture(config: Mapping[str, Any], family: Family, modules: SentenceTransformerModules, pad_id: int) -> Architecture:
     place = modules.folder / CONFIG
     known = {one.name for one in fields(Architecture)}
-    kind = str(config["model_type"])
-    said = {ours: setting(kind, config, key) for ours, key in family.keys.items() if ours in known}
+    said = {ours: family.setting(config, key) for ours, key in family.keys.items() if ours in known}
     values = {ours: value for ours, value in said.items() if value is not None}
     activation = values.get("activation", "gelu")
     if not isinstance(activation, str) or activation not in ACTIVATION_NAMES:
@@ -137,7 +135,7 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: SentenceTr
             "embedding_norm": "embedding_norm" in family.names,
             "pooling": modules.pooling,
             "normalize": modules.normalize,
-            "family": kind,
+            "family": family.name,
         }
         return build(Architecture, {"epsilon": 1e-12, **values, **ours})
     except (KeyError, TypeError, ValueError, UsageError) as error:

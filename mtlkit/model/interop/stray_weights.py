@@ -11,7 +11,7 @@ from typing import Any
 
 from mtlkit.config.architecture import Architecture
 from mtlkit.errors import IntegrityError, listed
-from mtlkit.model.interop.families import FAMILIES, Family
+from mtlkit.model.interop.families.base import FAMILIES, Family
 from mtlkit.model.interop.model_kinds import dropped_head
 from mtlkit.model.interop.names import bare_names, their_names
 from mtlkit.model.interop.weight_files import stored_types

@@ -14,6 +14,7 @@ from mtlkit.config.from_json import build
 from mtlkit.config.tokenizer_settings import SpecialToken, TokenizerKind, TokenizerSettings
 from mtlkit.errors import IntegrityError, listed, suggest
 from mtlkit.model.description import CONFIG
+from mtlkit.model.interop.families.base import FAMILIES
 from mtlkit.model.interop.json_files import read_optional
 from mtlkit.model.interop.text_length import TOKENIZER_CONFIG, length_settings
 
@@ -32,16 +33,6 @@ CLASSES: Mapping[str, TokenizerKind] = {  # without "Tokenizer" or "TokenizerFas
     "GPT2": "gpt2",
     "XLMRoberta": "xlm-roberta",
     "Camembert": "camembert",
-}
-CLASS_OF_MODEL = {  # where no file names one
-    "bert": "Bert",
-    "electra": "Bert",
-    "distilbert": "Bert",
-    "roberta": "Roberta",
-    "gpt2": "GPT2",
-    "xlm-roberta": "XLMRoberta",
-    "camembert": "Camembert",
-    "esm": "Esm",
 }
 BERT_ROLES = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"}
 ROBERTA_ROLES = {
@@ -105,7 +96,8 @@ def _class(folder: Path, values: Mapping[str, Any]) -> tuple[str, TokenizerKind]
     config = read_optional(folder / CONFIG)
     place = TOKENIZER_CONFIG if values.get("tokenizer_class") else CONFIG
     name = values.get("tokenizer_class") or config.get("tokenizer_class")
-    name = name or f"{CLASS_OF_MODEL.get(str(config.get('model_type')), 'PreTrained')}Tokenizer"
+    family = FAMILIES.get(str(config.get("model_type")))
+    name = name or f"{family.tokenizer if family else 'PreTrained'}Tokenizer"
     short = str(name).removesuffix("Fast").removesuffix("Tokenizer")
     if short not in CLASSES:
         known = [f"{known}Tokenizer" for known in CLASSES if known != "TokenizersBackend"]

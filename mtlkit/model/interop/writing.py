@@ -16,7 +16,7 @@ from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.errors import UsageError, listed
 from mtlkit.model.description import CONFIG
 from mtlkit.model.encoder import Encoder
-from mtlkit.model.interop.families import ACTIVATION_NAMES, CONTACTS, FAMILIES, POOLER, Family
+from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES, Family
 from mtlkit.model.interop.modules import TOKENIZER_CONFIG, write_modules
 from mtlkit.model.interop.names import theirs_from
 from mtlkit.model.interop.word_weights import TOKEN_WEIGHTS, word_weights
@@ -52,11 +52,13 @@ class TokenizerFacts:
     others: tuple[str, ...] = ()
 
 
-def family_for(architecture: Architecture) -> tuple[str, Family]:
+def family_for(architecture: Architecture) -> Family:
     """The model type of transformers that computes the same. Raises UsageError with the reason where none does."""
     causal = architecture.attention == "causal"
-    kind = ("gpt2" if causal else "esm") if architecture.norm == "pre" else str(architecture.family)
-    family = FAMILIES.get(kind)
+    if architecture.norm == "pre":
+        family = next((one for one in FAMILIES.values() if one.native and one.causal is causal), None)
+    else:
+        family = FAMILIES.get(str(architecture.family))
     reasons = {"its norms stand after each addition, and it came from no known model": family is None}
     if family is not None:
         reasons |= {
@@ -71,7 +73,7 @@ def family_for(architecture: Architecture) -> tuple[str, Family]:
     wrong = [reason for reason, holds in reasons.items() if holds]
     if family is None or wrong:
         raise UsageError(f"no model of transformers is this encoder ({listed(wrong)}); export it with --format onnx")
-    return kind, family
+    return family
 
 
 def write_foreign(
@@ -79,10 +81,10 @@ def write_foreign(
 ) -> None:
     """Writes everything but `tokenizer.json`. Raises UsageError for an encoder that transformers has no class for."""
     architecture = encoder.architecture
-    kind, family = family_for(architecture)
+    family = family_for(architecture)
     token_weights = encoder.state_dict().get(TOKEN_WEIGHTS)
     save_file(their_weights(encoder, family, marks), folder / WEIGHTS, metadata={"format": "pt"})
-    write_json(folder / CONFIG, model_config(kind, family, architecture, marks))
+    write_json(folder / CONFIG, model_config(family, architecture, marks))
     write_json(folder / TOKENIZER_CONFIG, tokenizer_config(encoding, marks))
     write_json(folder / "special_tokens_map.json", special_tokens(marks))
     weighting = {} if token_weights is None else {"WordWeights": word_weights(token_weights, marks.vocabulary)}
@@ -95,18 +97,13 @@ def their_weights(encoder: Encoder, family: Family, marks: TokenizerFacts) -> di
     for name, weight in encoder.state_dict().items():
         if name != TOKEN_WEIGHTS:
             weights |= theirs_from(family, name, weight.detach().cpu().float(), marks.pad.id)
-    for name in family.unused:
-        rows, columns = _unused_shape(name, encoder.architecture)
+    for name, shape in family.unused.items():
+        rows, columns = shape(encoder.architecture)
         weights |= {f"{name}.weight": torch.zeros(rows, columns), f"{name}.bias": torch.zeros(rows)}
     return weights
 
 
-def _unused_shape(name: str, architecture: Architecture) -> tuple[int, int]:
-    shapes = {POOLER: (architecture.dim, architecture.dim), CONTACTS: (1, architecture.layers * architecture.heads)}
-    return shapes[name]
-
-
-def model_config(kind: str, family: Family, architecture: Architecture, marks: TokenizerFacts) -> dict[str, Any]:
+def model_config(family: Family, architecture: Architecture, marks: TokenizerFacts) -> dict[str, Any]:
     """config.json of a model type of transformers."""
     values: Mapping[str, Any] = {
         **asdict(architecture),
@@ -116,7 +113,7 @@ def model_config(kind: str, family: Family, architecture: Architecture, marks: T
         "max_length": architecture.max_length + (marks.pad.id + 1 if family.shifted else 0),
     }
     return {
-        "model_type": kind,
+        "model_type": family.name,
         "architectures": [family.model_class],
         **{theirs: values[ours] for ours, theirs in family.keys.items()},
         **({"type_vocab_size": 1} if family.token_types else {}),

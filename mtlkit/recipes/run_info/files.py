@@ -75,7 +75,7 @@ def run_parts(folder: Path) -> tuple[PartSize, ...]:
 
 def foreign_parts(folder: Path, architecture: Architecture) -> tuple[PartSize, ...]:
     """The same of an export for sentence-transformers, whose weights have other names and whose heads lie beside them."""
-    from mtlkit.model.interop.families import FAMILIES
+    from mtlkit.model.interop.families.base import FAMILIES
     from mtlkit.model.interop.names import their_names
 
     family = FAMILIES[str(architecture.family)]

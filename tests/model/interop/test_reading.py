@@ -129,7 +129,7 @@ def test_a_module_or_pooling_that_we_lack_is_refused(make_peer: Make) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "deberta-v2"}, r"architecture 'deberta-v2' is not supported; supported: bert, roberta, .*gpt2"),
+        ({"model_type": "deberta-v2"}, r"architecture 'deberta-v2' is not supported; supported: bert, camembert, .*gpt2"),
         ({"model_type": "modernbert"}, "architecture 'modernbert' is not supported; supported: [^;]*$"),
         ({"model_type": None}, r'config\.json: model_type is missing.*; add "model_type": "bert"'),
         ({"model_type": None, "architectures": ["OtherModel"]}, "model_type is missing.*; supported: bert"),

@@ -117,4 +117,4 @@ def test_what_transformers_has_no_class_for_is_refused(architecture: Architectur
 
 
 def test_a_causal_encoder_may_have_any_activation() -> None:
-    assert family_for(replace(BIDIRECTIONAL, attention="causal", activation="gelu_tanh"))[0] == "gpt2"
+    assert family_for(replace(BIDIRECTIONAL, attention="causal", activation="gelu_tanh")).name == "gpt2"

@@ -14,8 +14,7 @@ from tokenizers import Tokenizer
 from mtlkit.errors import IntegrityError
 from mtlkit.inference.loaded_model import load
 from mtlkit.model.encoder import ACTIVATIONS
-from mtlkit.model.interop.families import ACTIVATION_NAMES, FAMILIES
-from mtlkit.model.interop.family_defaults import ALIASES, DEFAULTS, setting
+from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES
 from mtlkit.model.interop.reading import describe_foreign
 
 CLASSES = {
@@ -30,19 +29,19 @@ TEXTS = ["The cat sleeps near the river.", "A saw", ""]
 def test_every_key_that_is_read_has_the_default_of_its_class(kind: str) -> None:
     family, made = FAMILIES[kind], getattr(transformers, CLASSES[kind])()
     read = {*family.keys.values(), *family.demands, "pad_token_id"}
-    assert read == set(DEFAULTS[kind])
+    assert read == set(family.defaults)
     for key in read - {"position_embedding_type"}:  # which transformers 5 does not know any more, but for ESM
-        assert getattr(made, key) == DEFAULTS[kind][key], key
+        assert getattr(made, key) == family.defaults[key], key
     assert getattr(made, "position_embedding_type", "absolute") == "absolute"
-    assert {ours: theirs for theirs, ours in made.attribute_map.items()} == ALIASES.get(kind, {})
+    assert {ours: theirs for theirs, ours in made.attribute_map.items()} == family.aliases
 
 
-@pytest.mark.parametrize("kind", ALIASES)
+@pytest.mark.parametrize("kind", [name for name, family in FAMILIES.items() if family.aliases])
 def test_the_other_name_of_a_key_counts_as_in_its_class(kind: str) -> None:
-    for key, alias in ALIASES[kind].items():
+    for key, alias in FAMILIES[kind].aliases.items():
         for config in ({key: 24, alias: 48}, {alias: 48, key: 24}, {alias: 48}, {key: 24}):
             theirs = getattr(transformers, CLASSES[kind]).from_dict(dict(config))
-            assert setting(kind, config, key) == getattr(theirs, key)
+            assert FAMILIES[kind].setting(config, key) == getattr(theirs, key)
 
 
 @pytest.mark.parametrize("name", ACTIVATION_NAMES)
