@@ -19,7 +19,7 @@ def test_sample_is_a_folder_inside_the_package() -> None:
 
 
 def test_unknown_sample_lists_those_there_are() -> None:
-    with pytest.raises(DataError, match=r"sample:topics: no such sample; there are sample:sentiment, sample:topic; did you mean"):
+    with pytest.raises(DataError, match=r"sample:topics: no such sample; samples: sample:sentiment, sample:topic; did you mean"):
         open_source("sample:topics", Query())
 
 

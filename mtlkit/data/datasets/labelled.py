@@ -17,7 +17,7 @@ from mtlkit.data.datasets.marks import Label, RawLabel, RowError, written_marks
 from mtlkit.data.datasets.number_labels import check_classes, number_remarks
 from mtlkit.data.datasets.values import shown
 from mtlkit.data.datasets.written_values import parse_written
-from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
+from mtlkit.data.sources import Source, existing_split, find_split, open_source
 from mtlkit.data.sources.rows import SkippedRows, good_rows
 from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.errors import DataError
@@ -157,8 +157,8 @@ def read_for_evaluation(address: str, split: str, reading: ReadOptions, *, named
     """
     source, query = _opened(address, reading)
     if find_split(source, split) is None:
-        if named and isinstance(source, FileSource):
-            return read_split(source, query, "train", reading), source.path.name
+        if named and source.single_file:
+            return read_split(source, query, "train", reading), source.single_file
         if split == "validation":
             return read_train_and_validation(address, reading)[1], "validation"
     found = existing_split(source, split, "; use --split validation (held-out rows), or --task NAME=FILE")

@@ -15,7 +15,7 @@ from mtlkit.data.datasets.labelled import limited
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.values import label_value, shown
 from mtlkit.data.quality.near_duplicates import PairNumbers, TextNumbers
-from mtlkit.data.sources import FileSource, Source, existing_split, find_split, open_source
+from mtlkit.data.sources import Source, existing_split, find_split, open_source
 from mtlkit.data.sources.columns import join_text, with_columns
 from mtlkit.data.sources.pair_columns import pair_columns, score_column
 from mtlkit.data.sources.rows import BadRow, Row, good_rows, place_of
@@ -170,7 +170,7 @@ def read_scored_pairs(address: str, split: str, reading: ReadOptions) -> tuple[P
     """The pairs to evaluate on, and what to call them; a lone file is taken whole. Raises DataError."""
     path, query = parse_source(address)
     source = open_source(path, query)
-    if find_split(source, split) is None and isinstance(source, FileSource):
-        return read_pairs(source, query, "train", reading, True), source.path.name
+    if find_split(source, split) is None and source.single_file:
+        return read_pairs(source, query, "train", reading, True), source.single_file
     found = existing_split(source, split, "; choose with --split")
     return read_pairs(source, query, found, reading, True), split

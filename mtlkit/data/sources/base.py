@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import ClassVar
 
+from mtlkit.config.registry import Registry
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.dialect import Dialect
 from mtlkit.data.formats.files import DataFile
@@ -20,6 +23,13 @@ class Source:
     """Named splits of rows. `name` is what errors and reports call it."""
 
     name: str
+    previewed: ClassVar[bool] = True  # opened before the work begins, to report a wrong column at once: quick, and not used up
+    not_a_table: ClassVar[str] = ""  # why it cannot be an --input, which is one table
+
+    @property
+    def single_file(self) -> str | None:
+        """The name of the file where the source is one without splits, which `eval` then takes whole; else None."""
+        return None
 
     def splits(self) -> list[str]:
         raise NotImplementedError
@@ -69,6 +79,31 @@ class FilesSource(Source):
     def short_name(self, file: DataFile) -> str:
         """As the file is called below the source."""
         return str(file).removeprefix(self.name).lstrip("/\\") or file.file_name
+
+
+class SourceType(ABC):
+    """A way to write where rows come from, such as sample:NAME. An address belongs to the first type that `matches` it, in the
+    order of `rank`. `form` shows users how such an address looks."""
+
+    name: ClassVar[str]
+    form: ClassVar[str]
+    help: ClassVar[str]
+    rank: ClassVar[int]
+
+    @abstractmethod
+    def matches(self, address: str) -> bool: ...
+
+    @abstractmethod
+    def open(self, address: str, query: Query, recorded: Sequence[SourceRecord]) -> Source:
+        """The source at an address. Where the query says nothing, it is read as the data of a model was, if `recorded` says how.
+        Raises DataError and UsageError."""
+
+    def files(self, address: str) -> list[str]:
+        """The files and folders of this machine that an address names, there or not."""
+        return []
+
+
+SOURCES: Registry[SourceType] = Registry("source", "mtlkit.data.sources")
 
 
 def query_columns(query: Query) -> tuple[str, ...]:

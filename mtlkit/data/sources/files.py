@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from mtlkit.config.from_json import parse_object
 from mtlkit.config.paths import expand
 from mtlkit.config.small_files import Unreadable, read_file
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.files import DataFile, LocalFile
-from mtlkit.data.sources.base import FilesSource
+from mtlkit.data.sources.base import SOURCES, FilesSource, Source, SourceType, query_columns, query_dialect
 from mtlkit.data.sources.readers import READERS, is_data
+from mtlkit.data.sources.spec import Query, exists
 from mtlkit.data.sources.splits import SplitFiles, group, splits_named
 from mtlkit.errors import DataError, listed
 
@@ -31,6 +34,10 @@ class FileSource(FilesSource):
     def name(self) -> str:  # type: ignore[override]
         return str(self.path)
 
+    @property
+    def single_file(self) -> str:
+        return self.path.name
+
     def grouped(self) -> SplitFiles:
         return SplitFiles({"train": [LocalFile(self.path)]})
 
@@ -42,6 +49,7 @@ class FolderSource(FilesSource):
 
     path: Path = field(kw_only=True)
     name: str = field(kw_only=True)
+    not_a_table: ClassVar[str] = "a folder; name a file"
 
     def grouped(self) -> SplitFiles:
         files = list(_files_below(self.path, ()))
@@ -99,3 +107,44 @@ class PatternSource(FilesSource):
 
     def short_name(self, file: DataFile) -> str:
         return str(file)
+
+
+class PathType(SourceType):
+    name = "path"
+    form = "PATH"
+    help = "A file, or a folder with a file or folder for each split."
+    rank = 0  # what exists is that, whatever its name looks like
+
+    def matches(self, address: str) -> bool:
+        return exists(address)
+
+    def open(self, address: str, query: Query, recorded: Sequence[SourceRecord]) -> Source:
+        dialect, columns, path = query_dialect(query, recorded), query_columns(query), expand(address)
+        if path.is_dir():
+            return FolderSource(dialect, columns, path=path, name=address)
+        return FileSource(dialect, columns, path=path)
+
+    def files(self, address: str) -> list[str]:
+        return [address]
+
+
+SOURCES.add(PathType())
+
+
+class PatternType(SourceType):
+    name = "pattern"
+    form = "'DIR/*.csv'"
+    help = "All files that match."
+    rank = 40
+
+    def matches(self, address: str) -> bool:
+        return any(mark in address for mark in "*[")
+
+    def open(self, address: str, query: Query, recorded: Sequence[SourceRecord]) -> Source:
+        return PatternSource(query_dialect(query, recorded), query_columns(query), name=address)
+
+    def files(self, address: str) -> list[str]:
+        return [str(path) for path in matches(address)]
+
+
+SOURCES.add(PatternType())

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from mtlkit.data.sources.base import Source
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.formats.files import split_suffix
+from mtlkit.data.formats.unsupported import BY_HAND, BY_PANDAS
+from mtlkit.data.sources.base import SOURCES, Source, SourceType, query_columns
 from mtlkit.data.sources.hub import hub_answers, is_network_fault, local_only, quiet, unreachable
 from mtlkit.data.sources.parquet import class_names
+from mtlkit.data.sources.readers import READERS
 from mtlkit.data.sources.rows import BadRow, Row, with_nested
+from mtlkit.data.sources.spec import Query
 from mtlkit.errors import DataError, NetworkError, first_line
+
+HUB_ID = re.compile(r"(?!.*\.\.)\w[\w.-]*(/\w[\w.-]*)?")
+SHORT_NAMES = {"ag_news": "fancyzhx/ag_news", "imdb": "stanfordnlp/imdb"}
 
 
 @dataclass(frozen=True)
@@ -21,6 +30,8 @@ class HubSource(Source):
     name: str
     config: str | None
     columns: tuple[str, ...] = ()
+    previewed: ClassVar[bool] = False
+    not_a_table: ClassVar[str] = "no such file"
 
     def _load(self, call: str, *args: Any, **options: Any) -> Any:
         import datasets
@@ -56,3 +67,22 @@ class HubSource(Source):
                 yield row | {column: class_names(row[column], labels) for column, labels in names.items()}
             except ValueError as error:
                 yield BadRow(f"{self.name}: row {number}: {error}")
+
+
+class HubType(SourceType):
+    name = "hub"
+    form = "USER/NAME"
+    help = "A data set of the Hugging Face hub by its id; also ag_news and imdb."
+    rank = 50
+
+    def matches(self, address: str) -> bool:
+        return HUB_ID.fullmatch(address) is not None and split_suffix(address)[0] not in (*READERS, *BY_HAND, *BY_PANDAS)
+
+    def open(self, address: str, query: Query, recorded: Sequence[SourceRecord]) -> Source:
+        return HubSource(SHORT_NAMES.get(address, address), query.config, query_columns(query))
+
+    def files(self, address: str) -> list[str]:
+        return [address]  # a path looks the same
+
+
+SOURCES.add(HubType())

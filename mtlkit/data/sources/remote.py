@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
-from mtlkit.data.sources.base import FilesSource
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.sources.base import SOURCES, FilesSource, Source, SourceType, query_columns, query_dialect
 from mtlkit.data.sources.hub import is_network_fault, offline, unreachable
 from mtlkit.data.sources.readers import READERS, is_data
+from mtlkit.data.sources.spec import Query
 from mtlkit.data.sources.splits import SplitFiles, group
 from mtlkit.errors import DataError, MtlkitError, NetworkError, UsageError, first_line, listed, suggest
 
@@ -57,6 +59,7 @@ class RemoteSource(FilesSource):
     """A file, a folder or the files of a pattern behind an address."""
 
     name: str = field(kw_only=True)
+    previewed: ClassVar[bool] = False
 
     @cached_property
     def _grouped(self) -> SplitFiles:
@@ -125,3 +128,19 @@ def told(url: str) -> Iterator[None]:
         if is_network_fault(error):
             raise NetworkError(f"{url}: cannot be reached ({reason}); give a local file") from None
         raise DataError(f"{url}: {reason}") from None
+
+
+class RemoteType(SourceType):
+    name = "remote"
+    form = "https://..., s3://..., hf://..."
+    help = "A file, a folder or a pattern behind an address that fsspec knows."
+    rank = 30
+
+    def matches(self, address: str) -> bool:
+        return REMOTE.fullmatch(address) is not None
+
+    def open(self, address: str, query: Query, recorded: Sequence[SourceRecord]) -> Source:
+        return RemoteSource(query_dialect(query, recorded), query_columns(query), name=address)
+
+
+SOURCES.add(RemoteType())

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, ClassVar
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.files import DataFile
-from mtlkit.data.sources.base import FilesSource
+from mtlkit.data.sources.base import SOURCES, FilesSource, Source, SourceType, query_columns, query_dialect
 from mtlkit.data.sources.rows import BadRow, Row
+from mtlkit.data.sources.spec import Query
 from mtlkit.data.sources.splits import SplitFiles
 from mtlkit.errors import DataError
 
@@ -42,6 +43,7 @@ class StandardInput(FilesSource):
     """What is piped in: one split, called `train`; its format is the key `format`, or a text a line."""
 
     name: str = "standard input"
+    previewed: ClassVar[bool] = False
     file: DataFile = field(default_factory=StandardInputFile, compare=False)
 
     def grouped(self) -> SplitFiles:
@@ -52,3 +54,19 @@ class StandardInput(FilesSource):
 
     def record(self, encoding: str | None) -> SourceRecord:
         return SourceRecord("-", format=self.dialect.format or "txt", encoding=encoding or "utf-8")
+
+
+class StandardInputType(SourceType):
+    name = "stdin"
+    form = "-"
+    help = "Standard input: a text a line, or format=csv and the like."
+    rank = 20
+
+    def matches(self, address: str) -> bool:
+        return address == "-"
+
+    def open(self, address: str, query: Query, recorded: Sequence[SourceRecord]) -> Source:
+        return StandardInput(query_dialect(query, recorded), query_columns(query))
+
+
+SOURCES.add(StandardInputType())

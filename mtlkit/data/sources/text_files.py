@@ -12,7 +12,7 @@ from typing import Any
 from mtlkit.config.paths import expand
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.files import LocalFile, split_suffix
-from mtlkit.data.sources import FileSource, FolderSource, HubSource, Source, StandardInput, existing_split, open_source
+from mtlkit.data.sources import FileSource, Source, StandardInput, existing_split, open_source
 from mtlkit.data.sources.columns import Columns, join_text, text_columns, with_columns
 from mtlkit.data.sources.parquet import parquet_batches, parquet_file
 from mtlkit.data.sources.rows import BadRow
@@ -27,10 +27,8 @@ def open_input(given: str | Path, column: str | None = None, recorded: Sequence[
     address, query = parse_source(address_of(given))
     query = replace(query, text=column or query.text)
     source = open_source(address, query, recorded)
-    if isinstance(source, FolderSource):
-        raise DataError(f"{address}: a folder; name a file")
-    if isinstance(source, HubSource):
-        raise DataError(f"{address}: no such file")
+    if source.not_a_table:
+        raise DataError(f"{address}: {source.not_a_table}")
     return source, query
 
 
@@ -55,7 +53,7 @@ def input_record(
     address, query = parse_source(address_of(given))
     column, encoding = column or query.text, query.encoding or encoding
     source = open_source(address, replace(query, text=column), recorded)
-    if isinstance(source, (FolderSource, HubSource)):
+    if source.not_a_table:
         return SourceRecord(address)  # which `read_column` refuses
     record = source.record(encoding)
     if column is not None or record.format == "txt":

@@ -166,7 +166,7 @@ READ_BY_KEY: Mapping[str, Keys] = {  # of the transformer's folder
 
 def keys_read() -> dict[str, Keys]:
     """The keys of each file of the transformer's folder, those that a family of models names among them."""
-    named = {key: Known("obeyed") for family in FAMILIES.values() for key in family.config_keys}
+    named = {key: KnownSetting("obeyed") for family in FAMILIES.values() for key in family.config_keys}
     return {**READ_BY_KEY, "config.json": {**named, **CONFIG_KEYS}}
 
 

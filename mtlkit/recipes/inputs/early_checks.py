@@ -8,7 +8,7 @@ from mtlkit.config.inference import TextOptions
 from mtlkit.config.training import ObjectiveName
 from mtlkit.data.datasets.labelled_rows import LabelledRows, ReadOptions
 from mtlkit.data.datasets.pairs import PairRows
-from mtlkit.data.sources import HubSource, RemoteSource, Source, StandardInput, existing_split, open_source
+from mtlkit.data.sources import Source, existing_split, open_source
 from mtlkit.data.sources.columns import text_columns, with_columns
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import Query, named_sources, parse_source
@@ -74,7 +74,7 @@ def _check(address: str, find: Callable[[Source, Query, str], None] | None) -> N
     """Looks at a local source; one of the hub or of a server is looked at when it is read, and standard input only once."""
     place, query = parse_source(address)
     source = open_source(place, query)
-    if isinstance(source, (HubSource, RemoteSource, StandardInput)):
+    if not source.previewed:
         return
     if find is None:
         source.splits()
