@@ -16,7 +16,7 @@ from rich.console import Console
 
 from mtlkit import __version__
 from mtlkit.cli import check_data, curves, embed, evaluate, export, info, predict, pretrain, train_mtl, train_sentence
-from mtlkit.cli.console import SHOWN, close_stdout, reader_left
+from mtlkit.cli.console import SHOWN, close_stdout, reader_left, say
 from mtlkit.cli.options import with_values
 from mtlkit.errors import DataError, MtlkitError, StoppedError, UsageError, shorten
 
@@ -125,9 +125,7 @@ def was_interrupted(error: BaseException | None) -> bool:
 
 def fail(message: str, code: int) -> NoReturn:
     """One line on stderr, whatever the message holds: what a user typed may be of any length."""
-    from mtlkit.report.text import printable
-
     words = " ".join(shorten(word, LONGEST_WORD) for word in message.split())
     with suppress(OSError):  # nobody reads it, or its terminal was closed
-        print(f"mtlkit: {printable(shorten(words, LONGEST_MESSAGE))}", file=sys.stderr)
+        say(f"mtlkit: {shorten(words, LONGEST_MESSAGE)}")
     sys.exit(code)

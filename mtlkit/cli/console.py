@@ -62,11 +62,19 @@ def stderr() -> Console:
     return Console(stderr=True, file=cast("TextIO", StandardError()), highlight=False)
 
 
-def say(text: str, style: str | None = None) -> None:
-    """A sentence on stderr, its brackets and control characters shown as they are."""
-    from mtlkit.report.text import literal
+def say(text: str, style: str | None = None, console: Console | None = None) -> None:
+    """A sentence on stderr, its brackets and control characters shown as they are. A terminal gets it wrapped between words, a
+    command to type on a line of its own if it does not fit; elsewhere it is one line."""
+    from mtlkit.report.text import literal, wrapped
 
-    stderr().print(literal(text, style or ""), soft_wrap=True)
+    console = console or stderr()
+    lines = wrapped(text, console.width) if console.is_terminal else [text]
+    console.print(literal("\n".join(lines), style or ""), soft_wrap=True)
+
+
+def answer(text: str) -> None:
+    """A sentence on stdout, wrapped as `say` does."""
+    say(text, console=stdout())
 
 
 def say_notes(loaded: LoadedModel) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from mtlkit.cli.options import add_command
+from mtlkit.cli.progress import loading
 from mtlkit.config.training import PretrainOptions
 
 
@@ -19,10 +20,11 @@ def pretrain(options: PretrainOptions, as_json: bool) -> None:
     if options.resume is None:
         check_texts(options.sources, options.encoding)
 
-    from mtlkit.cli.training_view import follow
-    from mtlkit.recipes.pretrain import stream
+    with loading():
+        from mtlkit.cli.training_view import follow
+        from mtlkit.recipes.pretrain import stream
 
-    follow(stream(options), as_json)
+    follow(stream(options), as_json, verbose=options.verbose)
 
 
 def register(app: typer.Typer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from mtlkit.cli.options import add_command
+from mtlkit.cli.progress import loading
 from mtlkit.config.training import TrainMtlOptions
 
 
@@ -20,10 +21,11 @@ def train_mtl(options: TrainMtlOptions, as_json: bool) -> None:
     if options.resume is None:
         check_tasks(options.task, options.encoding)
 
-    from mtlkit.cli.training_view import follow
-    from mtlkit.recipes.train_mtl import stream
+    with loading():
+        from mtlkit.cli.training_view import follow
+        from mtlkit.recipes.train_mtl import stream
 
-    follow(stream(options), as_json)
+    follow(stream(options), as_json, verbose=options.verbose)
 
 
 def register(app: typer.Typer) -> None:

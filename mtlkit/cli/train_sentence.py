@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from mtlkit.cli.options import add_command
+from mtlkit.cli.progress import loading
 from mtlkit.config.training import TrainSentenceOptions
 
 
@@ -22,10 +23,11 @@ def train_sentence(options: TrainSentenceOptions, as_json: bool) -> None:
     if options.resume is None:
         check_objective(options.objective, [options.task], options.encoding)
 
-    from mtlkit.cli.training_view import follow
-    from mtlkit.recipes.train_sentence import stream
+    with loading():
+        from mtlkit.cli.training_view import follow
+        from mtlkit.recipes.train_sentence import stream
 
-    follow(stream(options), as_json)
+    follow(stream(options), as_json, verbose=options.verbose)
 
 
 def register(app: typer.Typer) -> None:

@@ -3,66 +3,70 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
 
-from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
-from mtlkit.cli.console import print_json, say, stderr
+from mtlkit.cli.console import answer, print_json, say, stderr
 from mtlkit.cli.curves import print_curves
+from mtlkit.cli.progress import BAR, Display, Pace, clock
 from mtlkit.report import forgetting, sharing, tracking
-from mtlkit.report.tables import epoch_table, parts_table, task_table
+from mtlkit.report.epoch_lines import EpochLines, loss_words, parts_in_words, pretraining_line
+from mtlkit.report.tables import epoch_table, parts_table
+from mtlkit.report.text import literal
 from mtlkit.training.checkpointing import Interrupts
-from mtlkit.training.events import Epoch, Event, Finished, Forgetting, Note, Parts, Progress, Sharing, TaskState, Tracking
+from mtlkit.training.events import Epoch, Event, Finished, Forgetting, Note, Parts, Progress, Sharing, Tracking, Working
 
-PLAIN_SECONDS = 5.0  # between two lines where there is no terminal
-SMOOTH = 0.9  # of the running mean that the live view shows for each loss
+SMOOTH = 0.9  # of the running mean that is shown for each loss
+STOPPING = "stopping as soon as the checkpoint is saved; press Ctrl-C again to stop at once"
 
 
 class TrainingView:
-    """Consumes events, one at a time."""
+    """Consumes events, one at a time. Without `verbose`: a line per epoch and task, and what needs attention."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
-        self.smoothed: dict[str, float] = {}
-        self.steps: dict[str, int] = {}
-        self.step = 0
-        self.last: Epoch | None = None
-        self.spoke = time.monotonic()
+    def __init__(self, console: Console, *, verbose: bool = False) -> None:
+        self.console, self.verbose, self.display = console, verbose, Display(console)
+        self.rows = EpochLines(console.width)
+        self._restart()
+
+    def _restart(self) -> None:
+        self.step, self.smoothed = 0, dict[str, float]()
+        self.steps, self.tokens = Pace(), Pace()
+        self.pretraining: tuple[int, list[float]] = (0, [])
+        self.rows.reset()
 
     def __enter__(self) -> TrainingView:
-        if self.live:
-            self.live.start()
+        self.display.__enter__()
+        self.display.busy("preparing")
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.live:
-            self.live.update(Text(""))
-            self.live.stop()
+        self.display.__exit__(*error)
 
     def show(self, event: Event) -> None:
         match event:
             case Note():
-                say(event.text, "yellow" if event.warning else None)
-            case Parts() if self.last is None or any(part.after for part in event.parts):
-                self.console.print(parts_table(event.parts))
+                if self.verbose or not event.detail:
+                    self._say(event.text, "yellow" if event.warning else None)
+            case Working():
+                self.display.busy(event.activity, event.done, event.total, event.unit)
+            case Parts():
+                self._parts(event)
             case Tracking(summary):
-                self._report(tracking.tracking_tables(summary, self.console.width), tracking.tracking_messages(summary), "yellow")
+                words = tracking.tracking_messages(summary)
+                tables = tracking.tracking_tables(summary, self.console.width) if self.verbose else ()
+                self._report(tables, words, "yellow")
             case Sharing(report):
                 self._report(sharing.sharing_tables(report, self.console.width), sharing.sharing_messages(report))
             case Forgetting(report):
-                self._report(forgetting.forgetting_tables(report, self.console.width), forgetting.forgetting_messages(report))
+                tables = forgetting.forgetting_tables(report, self.console.width, whole=self.verbose)
+                self._report(tables, forgetting.forgetting_messages(report))
             case Epoch():
-                self.last = event
-                self.steps.clear()
-                self.console.print(epoch_table(event, self.console.width))
+                self._epoch(event)
+                self.display.spoke()
             case Progress():
                 self._progress(event)
 
@@ -70,60 +74,76 @@ class TrainingView:
         for table in tables:
             self.console.print(table)
         for sentence in sentences:
-            say(sentence, style)
+            self._say(sentence, style)
+
+    def _say(self, text: str, style: str | None = None) -> None:
+        say(text, style, self.console)
+
+    def _parts(self, event: Parts) -> None:
+        final = any(part.after for part in event.parts)
+        if self.verbose and (final or self.step == 0):
+            self.console.print(parts_table(event.parts))
+        elif not self.verbose and (words := parts_in_words(event.parts)) and (final or self.step == 0):
+            self._say(words)
+
+    def _epoch(self, event: Epoch) -> None:
+        if self.verbose:
+            self.console.print(epoch_table(event, self.console.width))
+            return
+        for line in self.rows.lines(event):
+            self.console.print(line, soft_wrap=True)
 
     def _progress(self, event: Progress) -> None:
         if event.step <= self.step:  # another training begins, such as that of a task alone
-            self.smoothed, self.steps, self.last = {}, {}, None
+            self._restart()
+        if event.step == 1:
+            self.steps.add(0.0, 0)
+            self.tokens.add(0.0, 0)
         self.step = event.step
+        self.steps.add(event.seconds, event.step)
+        self.tokens.add(event.seconds, event.tokens)
         for name, value in event.losses.items():
             self.smoothed[name] = SMOOTH * self.smoothed.get(name, value) + (1 - SMOOTH) * value
-            self.steps[name] = self.steps.get(name, 0) + 1
-        if self.live:
-            shown = Columns(self._values(event), padding=(0, 2)) if event.figures else self._tasks()
-            self.live.update(Group(shown, progress_line(event)))
-        elif time.monotonic() - self.spoke > PLAIN_SECONDS or event.step == event.steps:
-            self.spoke = time.monotonic()
-            self.console.print(Text("  ".join([str(progress_line(event)), *self._values(event)])), soft_wrap=True)
+        self.display.show(self._drawn(event), lambda: "  ".join([self._where(event), *self._values(event)]))
+        if "perplexity" in event.figures:
+            self._pretraining(event)
+
+    def _pretraining(self, event: Progress) -> None:
+        """A line per epoch for a training that is not evaluated on the way."""
+        epoch, losses = self.pretraining
+        if losses and event.epoch != epoch:
+            self._say(pretraining_line(epoch, event.epochs, sum(losses) / len(losses)))
+            losses = []
+        losses += event.losses.values()
+        self.pretraining = (event.epoch, losses)
+        if event.step == event.steps:
+            self._say(pretraining_line(event.epoch, event.epochs, sum(losses) / len(losses)))
+
+    def _where(self, event: Progress) -> str:
+        """`epoch 2/6  step 40/168  1,290 tokens/s  0:24 left`; speed and time left are those of recent steps."""
+        words = [f"epoch {event.epoch}/{event.epochs}", f"step {event.step}/{event.steps}"]
+        if (rate := self.tokens.rate) is not None:
+            words.append(f"{rate:,.0f} tokens/s")
+        if (rate := self.steps.rate) is not None:
+            words.append(f"{clock((event.steps - event.step) / rate)} left")
+        return "  ".join(words)
 
     def _values(self, event: Progress) -> list[str]:
-        losses = [f"{name} loss {value:.3f}" for name, value in self.smoothed.items()]
-        return [*losses, *(f"{name} {value:.4g}" for name, value in event.figures.items())]
+        shown = event.figures if self.verbose else {name: event.figures[name] for name in event.figures if name == "perplexity"}
+        return [*loss_words(self.smoothed), *(f"{name} {value:.4g}" for name, value in shown.items())]
 
-    def _tasks(self) -> Table:
-        """A row a task, with its figures of the last evaluation."""
-        states = {state.task: state for state in self.last.tasks} if self.last else {}
-        for name, loss in self.smoothed.items():
-            old = states.get(name) or TaskState(name, "", None, {}, 0, 0, False)
-            states[name] = replace(old, train_loss=loss, batches=self.steps.get(name, 0))
-        return task_table(list(states.values()), self.console.width)
+    def _drawn(self, event: Progress) -> RenderableType:
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_row(self._where(event), ProgressBar(total=event.steps, completed=event.step, width=BAR))
+        values = literal("  ".join(self._values(event)), "dim")
+        return Group(grid, values)
 
 
-def progress_line(event: Progress) -> Text:
-    left = event.seconds / event.step * (event.steps - event.step)
-    return Text(
-        f"epoch {event.epoch}/{event.epochs}  step {event.step}/{event.steps}  "
-        f"{event.tokens_per_second:,.0f} tokens/s  {clock(left)} left"
-    )
-
-
-def clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def stopping() -> None:
-    """Says that a stop is to come. A signal may come in the midst of a line, so that no console can be asked to write it."""
-    with suppress(OSError):
-        os.write(2, b"\nstopping as soon as the state is saved; once more stops at once\n")
-
-
-def follow(events: Iterable[Event], as_json: bool) -> None:
+def follow(events: Iterable[Event], as_json: bool, *, verbose: bool = False) -> None:
     """Shows a recipe's events to the end, then prints its result."""
-    Interrupts.tell = stopping
     finished: Finished | None = None
-    with TrainingView(stderr()) as view:
+    with TrainingView(stderr(), verbose=verbose) as view:
+        Interrupts.tell = lambda: stopping(view.display)
         for event in events:
             if isinstance(event, Finished):
                 finished = event
@@ -135,4 +155,14 @@ def follow(events: Iterable[Event], as_json: bool) -> None:
     else:
         if stderr().is_terminal:
             print_curves(finished.run, stderr())
-        print(f"{finished.run} is ready ({clock(finished.seconds)}); next: {finished.next_command}")
+        answer(f"{finished.run} is ready ({clock(finished.seconds)}); next: {finished.next_command}")
+
+
+def stopping(display: Display) -> None:
+    """Says that a stop is to come. A signal may come in the middle of a line, so no console can be asked to write: a live view
+    draws it with its next refresh."""
+    if display.live:
+        display.notice = STOPPING
+        return
+    with suppress(OSError):
+        os.write(2, f"\n{STOPPING}\n".encode())

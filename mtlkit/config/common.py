@@ -69,6 +69,7 @@ class TrainingOptions(MachineOptions):
     extend: int | None = option(
         None, "With --resume of a finished run whose state was kept: so many epochs more.", panel=RUN, minimum=1
     )
+    verbose: bool = option(False, "Show gradients, row counts and other details of every epoch.", panel=RUN)
     on_spike: OnSpike = option(
         "ignore",
         "A loss or gradient far above the usual: take the step all the same, skip it, or stop before it with the state saved.",

@@ -16,15 +16,16 @@ from mtlkit.report.text import printable
 BAR = 24
 
 
-def forgetting_tables(report: ForgettingReport, width: int) -> list[RenderableType]:
-    """Tasks at every stage, what became of the known ones, how far each part moved.
-    Where `width` is too little, names are cut and stages in the middle left out; never a figure."""
-    found: list[RenderableType] = [stage_table(report, width)]
+def forgetting_tables(report: ForgettingReport, width: int, *, whole: bool = True) -> list[RenderableType]:
+    """The effect on existing tasks and the classes that suffered most. The `whole` report also has the tasks at every stage and
+    the distance that each part moved. Where `width` is too small, names are cut and stages in the middle left out; never a
+    figure."""
+    tables: list[RenderableType] = [stage_table(report, width)] if whole else []
     if report.changes:
-        found.append(change_table(report.changes, width))
+        tables.append(change_table(report.changes, width))
     if any(change.fallen for change in report.changes):
-        found.append(fallen_table(report.changes, width))
-    return [*found, distance_table(report.distances, width)]
+        tables.append(fallen_table(report.changes, width))
+    return [*tables, *([distance_table(report.distances, width)] if whole else [])]
 
 
 def stage_table(report: ForgettingReport, width: int) -> Group:
@@ -46,7 +47,7 @@ def change_table(changes: Sequence[TaskChange], width: int) -> Group:
     titles = ("before", "best", "after", "change", "95 % interval", "texts")
     figures = [list(column) for column in zip(titles, *rows, strict=True)]
     table = narrow({"task": [change.task for change in changes]}, figures, width)
-    return titled("What became of the tasks that the start knew (change in points)", table)
+    return titled("Effect on existing tasks (change in points)", table)
 
 
 def change_figures(change: TaskChange) -> list[str]:

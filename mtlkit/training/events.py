@@ -17,10 +17,21 @@ GUARD = "guard:"  # in front of the name of a guard among losses; no task has a 
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence for the user. A warning is something to look at."""
+    """A sentence for the user. A warning needs attention; a detail is shown with `--verbose` only."""
 
     text: str
     warning: bool = False
+    detail: bool = False
+
+
+@dataclass(frozen=True)
+class Working:
+    """A phase without training steps that may take long, and how far it is where that is known: `done` of `total` units."""
+
+    activity: str
+    done: int = 0
+    total: int | None = None
+    unit: str = "texts"
 
 
 @dataclass(frozen=True)
@@ -48,14 +59,15 @@ class Parts:
 
 @dataclass(frozen=True)
 class Progress:
-    """One training step: its losses by task, and what else is worth showing, by name."""
+    """One training step: its losses by task, and other figures by name. `seconds` and `tokens` count from the start of the
+    training, what was done before a resume included."""
 
     step: int
     steps: int
     epoch: int
     epochs: int
     seconds: float
-    tokens_per_second: float
+    tokens: int
     losses: dict[str, float]
     figures: dict[str, float]
 
@@ -144,7 +156,7 @@ class Finished:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-Event = Note | Parts | Progress | Epoch | Chosen | BestOfTask | Tracking | Forgetting | Sharing | Finished
+Event = Note | Working | Parts | Progress | Epoch | Chosen | BestOfTask | Tracking | Forgetting | Sharing | Finished
 
 
 def result(events: Iterable[Event]) -> Finished:

@@ -115,7 +115,7 @@ class NextTokenTraining:
         line = {"step": reached.step, "tokens": reached.seen, "loss": loss, **figures}
         print(to_json({**line, **({"skipped": True} if step.skipped else {})}), file=log)
         epoch = min(step.work.epoch + 1, self.epochs)  # shifted windows can be one fewer, so the last steps begin another pass
-        return Progress(reached.step, self.steps, epoch, self.epochs, reached.seconds, reached.speed, step.losses, figures)
+        return Progress(reached.step, self.steps, epoch, self.epochs, reached.seconds, reached.seen, step.losses, figures)
 
     def snapshot(self, *, complete: bool = False) -> StateDict:
         """All that `load` needs, between two steps; `complete`: after the last."""

@@ -137,7 +137,7 @@ class Fit:
             )
         for name, one in best_weights.tasks.items():
             yield BestOfTask(name, one.rank.score, one.epoch, one.step, one.weights)
-        yield Note(metrics_log.seen())
+        yield Note(metrics_log.seen(), detail=not metrics_log.coverage.left_out())
         yield from (Note(text, warning=True) for text in metrics_log.taught_nothing())
 
     def _end(self, course: Trainer, saver: Saver) -> None:
@@ -159,8 +159,8 @@ class Fit:
             return
         planned, plans = step_schedule.planned(0), step_schedule.mix.plans
         passes = {name: planned[name] / len(plan.epoch(0)) for name, plan in plans.items()}
-        words = (f"{name} {planned[name]:,} batches ({times:.2g} times each row)" for name, times in passes.items())
-        yield Note(f"an epoch is planned as {step_schedule.full:,} steps: {', '.join(words)}")
+        words = (f"{name} {planned[name]:,} batches ({times:.2g} passes)" for name, times in passes.items())
+        yield Note(f"{step_schedule.full:,} steps per epoch: {', '.join(words)}", detail=True)
 
     def _course(self, metrics_log: MetricsLog, vectors_of: FeatureSource) -> Trainer:
         losses = TaskLosses(self.mixed, vectors_of, self.guards)

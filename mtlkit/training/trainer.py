@@ -163,7 +163,7 @@ class Trainer:
                 stand.seen += sum(int(self.lengths[name][rows].sum()) for piece in step.pieces for name, rows in piece.items())
                 stand.step, stand.seconds = step.index + 1, time.monotonic() - begun
                 epoch, total, epochs = self.step_schedule.locate(step.index)[0] + 1, self.step_schedule.steps, options.epochs
-                yield step, Progress(stand.step, total, epoch, epochs, stand.seconds, stand.speed, step.losses, {})
+                yield step, Progress(stand.step, total, epoch, epochs, stand.seconds, stand.seen, step.losses, {})
         except DivergedStep:
             if self.saver and self.updates.stops:
                 self.saver.save(stand.step, self.snapshot())

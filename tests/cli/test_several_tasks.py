@@ -34,7 +34,7 @@ def lines_of(run: Path) -> list[dict[str, Any]]:
 def train(typed: Typed, data: Path, mtl: Path, out: Path, *options: object) -> Answer:
     """Two tasks of 18 and 9 rows, every text a batch of its own."""
     tasks = ("--task", f"kind={data / 'kind'}?limit=20", "--task", f"state={data / 'state'}?limit=10", "--batch-tokens", 8)
-    return typed("train-mtl", *tasks, "--init", mtl, "--out", out, "--track-every", 0, *options)
+    return typed("train-mtl", *tasks, "--init", mtl, "--out", out, "--track-every", 0, "--verbose", *options)
 
 
 TURNS = [["kind"], ["state"]]
@@ -72,7 +72,7 @@ def test_every_schedule_gives_the_batches_that_it_means(
     }
     assert [one["repeats"] for one in last] == [kind / 18, state / 9]
     said = " ".join(answer.err.split())
-    assert f"an epoch is planned as {steps} steps: kind {kind} batches" in said
+    assert f"{steps} steps per epoch: kind {kind} batches" in said
     assert (
         f"texts trained on: kind {kind} ({kind / 18:.1f} times each row), state {state} ({state / 9:.1f} times each row)" in said
     )

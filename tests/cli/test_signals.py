@@ -134,11 +134,11 @@ def test_ctrl_c_on_a_terminal(typed: Typed, forks: Forks, command: Command, whol
     child.held()
     assert child.until(lambda: "tokens/s" in child.err)  # the live view is on
     child.type(b"\x03")
-    assert child.until(lambda: "stopping as soon as the state is saved; once more stops at once" in child.err)
+    assert child.until(lambda: "stopping as soon as the checkpoint is saved" in child.err)
     child.release()
     assert child.wait() == 130
-    assert child.err.endswith(f"mtlkit: saved after step 9; go on with: mtlkit train-mtl --resume {out}\r\n")
-    assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") == 1  # the cursor is back
+    assert child.err.endswith(f"mtlkit: saved after step 9; go on with:\r\nmtlkit train-mtl --resume {out}\r\n")
+    assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") > 0  # the cursor is back
     child = forks.start("train-mtl", "--resume", out, terminal=True, hold="torch.optim:AdamW.step", call=9)
     child.held()
     assert child.until(lambda: "tokens/s" in child.err)
@@ -147,7 +147,7 @@ def test_ctrl_c_on_a_terminal(typed: Typed, forks: Forks, command: Command, whol
     child.type(b"\x03")
     assert child.wait() == 130  # it was never released
     assert child.err.endswith("mtlkit: interrupted\r\n")
-    assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") == 1
+    assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") > 0
     assert "Traceback" not in child.err
     assert typed("train-mtl", "--resume", out).code == 0
     assert not list(differences(out, whole))
@@ -157,8 +157,8 @@ def test_sigterm_while_the_live_view_is_on(forks: Forks, command: Command, tmp_p
     out = tmp_path / "run"
     child = forks.start(*command, "--out", out, terminal=True, hold="mtlkit.training.evaluator:Judge.__call__")
     assert stopped(child, signal.SIGTERM) == 143
-    assert re.search(r"mtlkit: saved after step 14; go on with: mtlkit train-mtl --resume \S+\r\n$", child.err)
-    assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") == 1
+    assert re.search(r"mtlkit: saved after step 14; go on with:\s+mtlkit train-mtl --resume \S+\r\n$", child.err)
+    assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") > 0
 
 
 def test_a_terminal_that_is_closed_costs_nothing(

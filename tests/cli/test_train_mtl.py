@@ -24,7 +24,17 @@ def tasks(data: Path, *names: str) -> list[str]:
 def test_a_watched_task_is_evaluated_before_during_and_after(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:
     out = tmp_path / "kept"
     answer = typed(
-        "train-mtl", *tasks(data, "kind", "state"), "--freeze", "head:kind", "--init", mtl, "--out", out, "--epochs", 2
+        "train-mtl",
+        *tasks(data, "kind", "state"),
+        "--freeze",
+        "head:kind",
+        "--init",
+        mtl,
+        "--out",
+        out,
+        "--epochs",
+        2,
+        "--verbose",
     )
     assert answer.code == 0, answer.err
     epochs = answer.err.split("Frozen parts after training")[0]
@@ -44,8 +54,8 @@ def test_a_frozen_backbone_is_run_once_and_shown_unchanged(typed: Typed, data: P
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["run"] == str(out)
     assert "the backbone is frozen: 128 texts were encoded once" in answer.err
-    assert re.search(r"backbone +- +[\d,]+ +(\w{16}) = \1", answer.err)  # fault 18
-    assert re.search(r"head:kind +66 +-", answer.err)
+    assert re.search(r"training 132 of [\d,]+ parameters; frozen: backbone\n", answer.err)
+    assert re.search(r"unchanged .*: backbone\n", answer.err)  # fault 18
 
 
 def test_a_wrong_freeze_is_refused_before_any_data_is_read(typed: Typed, unread: Path, mtl: Path, tmp_path: Path) -> None:
@@ -188,7 +198,6 @@ def test_a_terminal_gets_a_live_view_on_stderr(typed: Typed, data: Path, mtl: Pa
     out = tmp_path / "run"
     answer = typed("train-mtl", *tasks(data, "kind"), "--init", mtl, "--out", out, "--epochs", 1, terminal=True)
     assert answer.code == 0
-    assert "epoch 1/1, mean score" in answer.err
-    assert "\x1b[?25l" in answer.err  # the cursor is hidden while the view lives
-    assert answer.err.count("\x1b[?25h") == 1
-    assert re.fullmatch(rf"{out} is ready \([0-9:]+\); next: mtlkit eval --confusion --model {out}\n", answer.raw)
+    assert re.search(r"1/1 +kind +[\d.]+", answer.err)
+    assert answer.err.count("\x1b[?25l") == answer.err.count("\x1b[?25h") > 0  # the cursor is hidden while the view lives
+    assert re.fullmatch(rf"{out} is ready \([0-9:]+\); next:\smtlkit eval --confusion --model {out}\n", answer.raw)

@@ -3,16 +3,20 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from mtlkit.cli import console as consoles
-from mtlkit.cli.training_view import TrainingView, clock, follow
+from mtlkit.cli import progress
+from mtlkit.cli.training_view import TrainingView, follow
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions
 from mtlkit.recipes import pretrain, train_mtl
-from mtlkit.training.events import Epoch, Event, Finished, Note, Part, Parts, Progress, TaskState
+from mtlkit.training.diagnostics.gradient_stats import TrackingSummary
+from mtlkit.training.events import Epoch, Event, Finished, Note, Part, Parts, Progress, TaskState, Tracking
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 METRICS = {
@@ -32,74 +36,101 @@ STATES = (state("topic"), state(LONG, "regression"), state("tags", "multi-label"
 
 
 def events(figures: dict[str, float]) -> list[Event]:
-    step = Progress(1, 24690, 1, 2, 0.5, 123456.0, {"topic": 1.5}, figures)
-    done = Progress(24690, 24690, 2, 2, 9999.0, 123456.0, {"tags": 12345.678}, figures)
+    step = Progress(1, 24690, 1, 2, 0.5, 61_728, {"topic": 1.5}, figures)
+    done = Progress(24690, 24690, 2, 2, 9999.5, 1_234_498_272, {"tags": 12345.678}, figures)
     parts = (Part("backbone", 123456789, 123456789), Part(f"head:{LONG}", 66, 0, "a" * 64))
     after = (parts[0], Part(f"head:{LONG}", 66, 0, "a" * 64, "a" * 64))
     before, first = Epoch(0, 2, STATES, 0.5, False), Epoch(1, 2, STATES, 0.75, True)
     return [Parts(parts), before, step, first, done, Epoch(2, 2, STATES, 0.7, False), Parts(after)]
 
 
-def shown(told: list[Event], *, terminal: bool, width: int = 80) -> str:
+def shown(told: Iterable[Event], *, terminal: bool, width: int = 80, verbose: bool = False) -> str:
     """What a view writes."""
     console = Console(file=io.StringIO(), width=width, force_terminal=terminal, legacy_windows=False, color_system=None)
-    with TrainingView(console) as view:
+    with TrainingView(console, verbose=verbose) as view:
         for event in told:
             view.show(event)
-            if view.live:
-                view.live.refresh()
+            view.display.refresh()
     assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+    return CONTROL.sub("", console.file.getvalue()).replace("\r", "\n")
 
 
 @pytest.mark.parametrize("figures", [{}, {"perplexity": 1234.5, "learning rate": 1.234e-5, "gradient norm": 0.01234}])
 @pytest.mark.parametrize("width", [80, 100])
-def test_no_line_of_the_live_view_is_wider_than_the_terminal(figures: dict[str, float], width: int) -> None:
-    text = shown(events(figures), terminal=True, width=width)
-    lines = CONTROL.sub("", text).replace("\r", "\n").splitlines()
-    assert max(map(len, lines)) <= width
+@pytest.mark.parametrize("verbose", [False, True])
+def test_no_line_of_the_live_view_is_wider_than_the_terminal(figures: dict[str, float], width: int, verbose: bool) -> None:
+    text = shown(events(figures), terminal=True, width=width, verbose=verbose)
+    assert max(map(len, text.splitlines())) <= width
     assert "123,456 tokens/s" in text
     assert "epoch 2/2  step 24690/24690" in text
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_every_epoch_stays_with_all_its_figures(terminal: bool) -> None:
-    text = CONTROL.sub("", shown(events({}), terminal=terminal))
+def test_an_epoch_leaves_a_line_per_task(terminal: bool) -> None:
+    lines = shown(events({}), terminal=terminal).splitlines()
+    rows = [line.split() for line in lines if line.startswith(("epoch ", "start", "1/2", "2/2")) and "step" not in line]
+    assert rows[0] == ["epoch", "task", "train", "loss", "val", "loss", "accuracy", "macro-F1", "Spearman", "score"]
+    assert [row[0] for row in rows[1:]] == [name for name in ("start", "1/2", "2/2") for _ in STATES]
+    assert ["1/2", "topic", "1.234", "0.500", "0.750", "0.700", "-"] in rows
+    assert ["1/2", "kept", "watched", "0.500", "0.750", "0.700", "-", "0.750", "best"] in rows
+    assert any(row[1].startswith("a-task") and row[2:] == ["1.234", "12.500", "-", "-", "-0.600"] for row in rows)
+    text = "\n".join(lines)
+    assert "training 123,456,789 of 123,456,855 parameters; frozen:" in text
+    assert "unchanged" in text
+    assert "a" * 16 not in text
+
+
+def test_verbose_shows_tables() -> None:
+    text = shown(events({}), terminal=False, verbose=True)
     for title in (
         "before training, mean score 0.500",
         "epoch 1/2, mean score 0.750, best so far",
         "epoch 2/2, mean score 0.700\n",
+        "Parts of the model",
+        "aaaaaaaaaaaaaaaa = aaaaaaaaaaaaaaaa",
     ):
         assert title in text
-    head = next(line for line in text.splitlines() if "train loss" in line and "Spearman" in line)
-    assert head.split() == ["task", "train", "loss", "val", "loss", "accuracy", "macro-F1", "Spearman", "batches"]
     rows = [line.split() for line in text.splitlines() if line.startswith((" topic", " a-task", " tags", " kept"))]
     assert ["topic", "1.234", "0.500", "0.750", "0.700", "-", "12345/12345"] in rows
-    assert ["tags", "1.234", "0.500", "0.750", "0.700", "-", "12345/12345"] in rows
     assert ["kept", "-", "0.500", "0.750", "0.700", "-", "watched"] in rows
-    assert any(row[0].startswith("a-task") and row[1:] == ["1.234", "12.500", "-", "-", "-0.600", "12345/12345"] for row in rows)
-    assert "Parts of the model" in text
-    assert "aaaaaaaaaaaaaaaa = aaaaaaaaaaaaaaaa" in text
 
 
-def test_the_live_table_has_a_row_a_task_and_shows_steps_of_this_epoch() -> None:
-    step = [Progress(number, 9, 1, 3, 1.0, 10.0, {"topic": 0.25}, {}) for number in (1, 2)]
-    text = CONTROL.sub("", shown([*step], terminal=True))
-    last = [line.split() for line in text.splitlines() if line.startswith(" topic")][-1]
-    assert last == ["topic", "0.250", "-", "-", "-", "2"]
-    more = [
-        Epoch(1, 3, (state("topic"), state("kept", watched=True)), 0.5, True),
-        Progress(3, 9, 2, 3, 1.0, 10.0, {"topic": 0.25}, {}),
+def test_gradients_need_verbose_or_a_finding() -> None:
+    quiet = TrackingSummary(20, 0, {"layers:0": 1.0, "layers:1": 1.0}, {"layers:0": 1e-4, "layers:1": 1e-4}, (), 0.1, 10.0)
+    assert shown([Tracking(quiet)], terminal=False) == ""
+    assert "Gradients of 20 tracked steps" in shown([Tracking(quiet)], terminal=False, verbose=True)
+    vanishing = replace(quiet, norms={"layers:0": 1e-9, "layers:1": 1.0})
+    assert "vanishing" in shown([Tracking(vanishing)], terminal=False)
+
+
+def test_details_need_verbose() -> None:
+    notes = [Note("a detail", detail=True), Note("a note")]
+    assert shown(notes, terminal=False) == "a note\n"
+    assert shown(notes, terminal=False, verbose=True) == "a detail\na note\n"
+
+
+def test_after_a_resume_speed_and_time_left_are_those_of_recent_steps() -> None:
+    steps = [Progress(500 + step, 1000, 1, 1, 5000 + step, 1_000_000 + 8600 * step, {"topic": 1.0}, {}) for step in range(1, 11)]
+    text = shown(steps, terminal=True)
+    last = [line for line in text.splitlines() if "step 510/1000" in line][-1]
+    assert "8,600 tokens/s  8:10 left" in last
+    first = next(line for line in text.splitlines() if "step 501/1000" in line)
+    assert "left" not in first
+
+
+def test_pretraining_leaves_a_line_per_epoch() -> None:
+    steps = [
+        Progress(step, 6, 1 + (step - 1) // 3, 2, step, 10 * step, {"next token": float(step)}, {"perplexity": 1.0})
+        for step in range(1, 7)
     ]
-    rows = [line.split() for line in CONTROL.sub("", shown([*step, *more], terminal=True)).splitlines()]
-    assert ["topic", "0.250", "0.500", "0.750", "0.700", "1/12345"] in rows
-    assert rows.count(["kept", "-", "0.500", "0.750", "0.700", "watched"]) >= 2  # in the table of the epoch and in the live one
+    lines = [line for line in shown(steps, terminal=False).splitlines() if "train loss" in line]
+    assert lines == ["epoch 1/2  train loss 2.000  perplexity 7.4", "epoch 2/2  train loss 5.000  perplexity 148.4"]
 
 
-def test_without_a_terminal_there_are_plain_lines() -> None:  # fault 37
+def test_without_a_terminal_there_are_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:  # fault 37
+    for name in ("LEAST_WAIT", "MOST_WAIT"):
+        monkeypatch.setattr(progress, name, -1.0)
     text = shown(events({}), terminal=False)
-    assert "\x1b" not in text
-    assert "\r" not in text
     assert "epoch 2/2  step 24690/24690  123,456 tokens/s  0:00 left  topic loss 1.500  tags loss 12345.678" in text
 
 
@@ -110,14 +141,10 @@ def test_real_trainings_fit_eighty_columns(data: Path, mtl: Path, tmp_path: Path
     tasks = [f"{name}={data / name}" for name in ("kind", "state")]
     options = TrainMtlOptions(task=tasks, init=str(mtl), freeze=["head:kind"], epochs=2, out=tmp_path / "run")
     for told in (base, list(train_mtl.stream(options))):
-        text = shown([event for event in told if not isinstance(event, Note)], terminal=True)
-        assert max(map(len, CONTROL.sub("", text).replace("\r", "\n").splitlines())) <= 80
+        for verbose in (False, True):
+            text = shown([event for event in told if not isinstance(event, Note)], terminal=True, verbose=verbose)
+            assert max(map(len, text.splitlines())) <= 80
         assert isinstance(told[-1], Finished)
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (61, "1:01"), (3600, "1:00:00"), (36125, "10:02:05")])
-def test_clock(seconds: float, text: str) -> None:
-    assert clock(seconds) == text
 
 
 FINISHED = Finished(Path("runs/mtl"), {"score": 0.5}, 61.23456, "mtlkit eval --confusion")

@@ -153,7 +153,7 @@ def test_an_interrupted_command_says_how_to_go_on(  # faults 7, 8, 44
     returned, said = interrupted(source, out, runs / "mtl", 2, number)
     assert returned == code
     count = 4 * len(done(out))
-    assert f"vectors are kept; go on with: mtlkit embed --resume --input {source} --output {out} --model {runs / 'mtl'}" in said
+    assert f"vectors are kept; resume with: mtlkit embed --resume --input {source} --output {out} --model {runs / 'mtl'}" in said
     assert count >= 8
     assert "Traceback" not in said
     monkeypatch.setattr(recipe, "parts", partial(parts, size=4))
@@ -186,7 +186,7 @@ def test_a_full_disk_keeps_what_was_done(  # fault 5
     full = subprocess.run(command(source, out, runs / "mtl"), capture_output=True, text=True, timeout=120, preexec_fn=limit)
     assert full.returncode == 3
     assert f"{out} cannot be saved: File too large" in full.stderr
-    assert "vectors are kept; go on with: mtlkit embed --resume" in full.stderr
+    assert "vectors are kept; resume with: mtlkit embed --resume" in full.stderr
     assert (out.exists(), len(done(out))) == (False, PARTS)
     monkeypatch.setattr(recipe, "parts", partial(parts, size=4))
     here(EmbedOptions(model=str(runs / "mtl"), input=source, output=out, resume=True))

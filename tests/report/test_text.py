@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from mtlkit.errors import shorten
-from mtlkit.report.text import literal, one_line, printable
+from mtlkit.report.text import literal, one_line, printable, wrapped
 
 MARK = "\N{REPLACEMENT CHARACTER}"
 
@@ -62,3 +62,13 @@ def test_shorten(text: str, short: str) -> None:
 @given(st.text(), st.integers(2, 50))
 def test_what_is_shortened_fits(text: str, width: int) -> None:
     assert len(shorten(text, width)) <= width
+
+
+def test_lines_break_between_words_and_before_a_command() -> None:
+    assert wrapped("short", 10) == ["short"]
+    assert wrapped("a sentence of several words", 12) == ["a sentence", "of several", "words"]
+    assert wrapped("see /a/very/long/path/to/a/file there", 12) == ["see", "/a/very/long/path/to/a/file", "there"]
+    assert wrapped("日本 日本 日本", 9) == ["日本 日本", "日本"]
+    command = "mtlkit train-mtl --resume runs/x"
+    assert wrapped(f"saved after step 9; resume with: {command}", 40) == ["saved after step 9; resume with:", command]
+    assert wrapped(f"resume with: {command}", 80) == [f"resume with: {command}"]

@@ -29,7 +29,7 @@ FORMAT = "2"  # raised when what is stored changes
 # options that change no number, or only by way of what the key holds anyway: the data, the start, where it is computed
 BY_OTHER_WAYS = {"out", "overwrite", "runs", "cache_memory", "track_every", "router", "baselines", "seeds"} | {
     *("task", "watch", "cap", "encoding", "on_bad_row", "init", "device", "precision"),
-    *("resume", "save_every", "keep_state", "extend", "keep_best_per_task"),
+    *("resume", "save_every", "keep_state", "extend", "keep_best_per_task", "verbose"),
 }
 
 Outputs = Mapping[str, Array]  # of heads for the rows to score on, by task, each (N, outputs)

@@ -18,7 +18,9 @@ from mtlkit.training.balancing.registry import full_name
 Options = TypeVar("Options", bound=TrainingOptions)
 
 # may differ from what the training began with, as they change none of its numbers
-FREE = {"resume", "save_every", "keep_state", "extend", "overwrite", "out", "runs", "on_spike", "cache_memory", "device"}
+FREE = {"resume", "save_every", "keep_state", "extend", "overwrite", "out", "runs"} | {
+    *("on_spike", "cache_memory", "device", "verbose"),
+}
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def save_run(folder: Path, out: Path, product: TrainedModel, made: Provenance, m
     model = product.model
     save_model(model, folder, product.stage, product.encoding, sources=product.sources, vectors=product.vectors)
     disk.write(folder / TOKENIZER, product.tokenizer.to_str(pretty=True).encode())
-    options = replace(made.options, resume=None)  # what makes the run, not how it came about
+    options = replace(made.options, resume=None, verbose=False)  # what makes the run, not how it came about
     command = command_line(made.command, options)
     record = RunRecord(product.stage, command, plain(options), options.seed, made.data, metrics, made.parent)
     card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()))

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import io
+import re
+import threading
+
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from mtlkit.cli import progress
+from mtlkit.cli.progress import Display, Pace, Sparse, clock
+
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (61, "1:01"), (3600, "1:00:00"), (36125, "10:02:05")])
+def test_clock(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+
+
+def test_a_speed_is_that_of_recent_work() -> None:
+    pace = Pace(window=30)
+    assert pace.rate is None
+    pace.add(1000, 10)  # a hundred times slower before a resume
+    assert pace.rate is None
+    for second in range(1, 100):
+        pace.add(1000 + second, 10 + 5 * second)
+    assert pace.rate == 5
+    for second in range(100, 131):  # it slows down, and half a minute later nothing else counts
+        pace.add(1000 + second, 505 + 2 * (second - 99))
+    assert pace.rate == 2
+
+
+def test_nothing_done_has_no_speed() -> None:
+    pace = Pace()
+    pace.add(0, 0)
+    pace.add(5, 0)
+    assert pace.rate is None
+
+
+def test_plain_lines_get_rarer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("mtlkit.cli.progress.time.monotonic", lambda: now[0])
+    sparse, due = Sparse(), []
+    for second in range(3601):
+        now[0] = second
+        if sparse.due():
+            due.append(second)
+    assert due[:3] == [5, 10, 15]
+    assert due[-1] - due[-2] == 60
+    assert len(due) < 100
+
+
+def written(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def plain() -> Console:
+    return Console(file=io.StringIO(), width=80, force_terminal=False)
+
+
+def terminal() -> Console:
+    return Console(file=io.StringIO(), width=80, force_terminal=True, legacy_windows=False, color_system=None)
+
+
+def test_a_phase_that_lasts_is_named_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
+    console, named = plain(), threading.Event()
+    with Display(console) as display:
+        say = display._say
+        monkeypatch.setattr(display, "_say", lambda line: (say(line), named.set()))
+        display.busy("loading the model")
+        assert named.wait(60)
+    assert written(console) == "loading the model ...\n"
+
+
+def test_a_short_phase_is_not_named_without_a_terminal() -> None:
+    console = plain()
+    with Display(console) as display:
+        display.busy("reading")
+        display.busy("encoding", 5, 10)
+    assert written(console) == ""
+    assert not [
+        thread for thread in threading.enumerate() if isinstance(thread, threading.Timer) and not thread.finished.is_set()
+    ]
+
+
+def test_a_terminal_shows_a_phase_at_once_and_keeps_nothing_of_it() -> None:
+    console = terminal()
+    with Display(console) as display:
+        display.busy("encoding")
+        assert "encoding" in written(console)
+        display.busy("encoding", 2048, 10_000)
+        display.refresh()
+        assert "encoding: 2,048 of 10,000 texts" in written(console)
+        display.show(Text("another thing"))
+        display.notice = "stopping soon"
+        display.refresh()
+        lines = CONTROL.sub("", written(console)).replace("\r", "\n").splitlines()
+        assert [line.strip() for line in lines[-2:]] == ["another thing", "stopping soon"]
+    last = written(console).rsplit("stopping soon", 1)[1]
+    assert "\x1b[2K" in last  # both lines are erased
+    assert last.count("\x1b[1A") >= 1
+    assert written(console).count("\x1b[?25l") == written(console).count("\x1b[?25h") == 1
