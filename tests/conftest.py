@@ -61,6 +61,13 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch.undo()
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A test that changes the number of threads must not slow down those after it: small products wait for each other."""
+    yield
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def text_encoder() -> TextEncoder:
     """A real byte-level BPE, trained on a few sentences."""

@@ -9,10 +9,11 @@ import pytest
 from mtlkit.training.balancing.registry import TORCHJD, missing_module
 
 
-def if_installed(name: str, *more: object) -> Any:
-    """A parameter (or several, with `more`) that is skipped where the method cannot run."""
+def if_installed(name: str, *more: object, slow: bool = False) -> Any:
+    """A parameter (or several, with `more`) that is skipped where the method cannot run; a slow one is run with `-m slow`."""
     missing = missing_module(name)
-    return pytest.param(name, *more, marks=pytest.mark.skipif(missing is not None, reason=f"{name} needs {missing}"))
+    marks = [pytest.mark.skipif(missing is not None, reason=f"{name} needs {missing}")]
+    return pytest.param(name, *more, marks=[*marks, pytest.mark.slow] if slow else marks)
 
 
 METHODS = [if_installed(name) for name in TORCHJD]

@@ -12,6 +12,7 @@ from killing import TINY, Killer, differences
 from torchjd_methods import if_installed
 
 FRESH = ("--init", "scratch", *TINY)
+KILLS = pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
 
 
 def tasks(data: Path, *names: str) -> list[str]:
@@ -33,27 +34,31 @@ def check(forks: Forks, command: tuple[object, ...], folder: Path, kills: int) -
     sys.stderr.write(f"{killer.hits.total()} kills {dict(killer.hits)} in {trial} trainings, seed {seed}: no difference\n")
 
 
-def test_pretrain(forks: Forks, data: Path, tmp_path: Path) -> None:  # fault 1
+@KILLS
+def test_pretrain(forks: Forks, data: Path, tmp_path: Path, kills: int) -> None:  # fault 1
     texts = data / "kind" / "train.csv"
-    check(forks, ("pretrain", texts, "--context", 16, *TINY, "--epochs", 6, "--save-every", 1), tmp_path, 10)
+    check(forks, ("pretrain", texts, "--context", 16, *TINY, "--epochs", 6, "--save-every", 1), tmp_path, kills)
 
 
-def test_train_sentence(forks: Forks, data: Path, tmp_path: Path) -> None:  # fault 1
+@KILLS
+def test_train_sentence(forks: Forks, data: Path, tmp_path: Path, kills: int) -> None:  # fault 1
     command = ("train-sentence", *tasks(data, "kind"), *FRESH, "--epochs", 6, "--eval-every", 3, "--save-every", 2)
-    check(forks, command, tmp_path, 10)
+    check(forks, command, tmp_path, kills)
 
 
-def test_train_mtl(forks: Forks, data: Path, tmp_path: Path) -> None:  # fault 1
+@KILLS
+def test_train_mtl(forks: Forks, data: Path, tmp_path: Path, kills: int) -> None:  # fault 1
     command = ("train-mtl", *tasks(data, "kind", "state"), *FRESH, "--epochs", 3, "--track-every", 3, "--save-every", 1)
-    check(forks, command, tmp_path, 10)
+    check(forks, command, tmp_path, kills)
 
 
+@KILLS
 def test_tasks_that_balance_themselves_above_a_backbone_that_thaws(  # fault 1
-    forks: Forks, data: Path, mtl: Path, tmp_path: Path
+    forks: Forks, data: Path, mtl: Path, tmp_path: Path, kills: int
 ) -> None:
     mix = ("--schedule", "joint", "--balance", "uncertainty", "--freeze", "backbone@until=epoch:1")
     common = ("--init", mtl, "--batch-tokens", 128, "--epochs", 5, "--save-every", 1)
-    check(forks, ("train-mtl", *tasks(data, "kind", "state"), *common, *mix), tmp_path, 10)
+    check(forks, ("train-mtl", *tasks(data, "kind", "state"), *common, *mix), tmp_path, kills)
 
 
 SHORT = ("--epochs", 3, "--save-every", 2, "--track-every", 4)

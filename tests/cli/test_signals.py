@@ -41,8 +41,18 @@ def stopped(child: Child, *numbers: int) -> int:
     return child.wait()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-@pytest.mark.parametrize("phase", PHASES)
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+USUAL = {signal.SIGINT: PHASES, signal.SIGTERM: ("reading", "a step"), signal.SIGHUP: ("evaluation", "saving the run")}
+
+
+@pytest.mark.parametrize(
+    ("phase", "number", "code"),
+    [
+        pytest.param(phase, number, code, marks=[] if phase in USUAL[number] else pytest.mark.slow)
+        for phase in PHASES
+        for number, code in CODES.items()
+    ],
+)
 def test_a_signal_stops_where_it_does_no_harm(  # faults 7, 8, 44
     typed: Typed, forks: Forks, command: Command, whole: Path, tmp_path: Path, phase: str, number: int, code: int
 ) -> None:
