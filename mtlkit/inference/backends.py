@@ -75,10 +75,9 @@ def _int8_engine(path: Path, device: Device, weights: LoadedWeights) -> Engine:
     from mtlkit.inference.compute import choose_compute
     from mtlkit.inference.int8 import check_int8, quantise
     from mtlkit.inference.torch_engine import TorchEngine
-    from mtlkit.model.products import has_onednn
 
-    if device not in ("auto", "cpu") or not has_onednn():
-        raise UsageError("--precision int8 runs on x86 CPUs only; take --precision fp32, or bf16 on a GPU")
+    if device not in ("auto", "cpu"):
+        raise UsageError("--precision int8 runs on CPUs only; use --precision fp32, or bf16 on a GPU")
     backbone = weights.model.backbone
     check_int8(backbone.architecture)
     ranges = ranges_of(backbone, weights.encoder, digest_of(path))

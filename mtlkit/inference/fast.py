@@ -14,14 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from mtlkit.batch import Batch
+from mtlkit.config.architecture import Activation
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Block, Encoder
+from mtlkit.model.fallbacks import PublicLinear
+from mtlkit.model.kernels import packed_linear
 from mtlkit.model.layouts import TokenLayout, layout_of
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.products import has_onednn
 
 LAYOUT_TOKENS = 3072  # the batch that weights are laid out for
-FUSED = {"gelu": ("gelu", "none"), "gelu_tanh": ("gelu", "tanh"), "relu": ("relu", ""), "silu": ("swish", "")}
 
 
 class SupportsEncode(Protocol):
@@ -89,30 +90,13 @@ class FastEncoder:
         return states_TD
 
 
-class PackedLinear:
-    """A linear layer whose weight lies in oneDNN's blocked layout, with what can be computed along with the product."""
-
-    def __init__(self, linear: nn.Linear) -> None:
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().contiguous(), LAYOUT_TOKENS)
-        self.bias = linear.bias.detach()
-
-    def __call__(self, states: Tensor, activation: tuple[str, str] = ("none", "")) -> Tensor:
-        name, algorithm = activation
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(states, self.weight, self.bias, name, [], algorithm)
-        return product
-
-    def add(self, states: Tensor, residual: Tensor) -> Tensor:
-        total: Tensor = torch.ops.mkldnn._linear_pointwise.binary(states, residual, self.weight, self.bias, "add")
-        return total
-
-
 class PackedBlock:
     """A block in fp32: equal to the block that it was made from (to 1e-6)."""
 
-    def __init__(self, block: Block, activation: tuple[str, str]) -> None:
+    def __init__(self, block: Block, activation: Activation) -> None:
         self.heads, self.causal, self.activation = block.attention.heads, block.attention.causal, activation
-        self.qkv, self.out = PackedLinear(block.attention.qkv), PackedLinear(block.attention.out)
-        self.expand, self.contract = PackedLinear(block.expand), PackedLinear(block.contract)
+        self.qkv, self.out = packed(block.attention.qkv), packed(block.attention.out)
+        self.expand, self.contract = packed(block.expand), packed(block.contract)
 
     def attend(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
         return layout.attend(self.qkv(states_TD), self.heads, self.causal)
@@ -126,12 +110,15 @@ class PackedBlock:
 
 def fastest(model: MultiTaskModel, compute: Compute) -> SupportsEncode:
     """The fastest form of a model that is not going to change: packed for a CPU in fp32, else the model itself."""
-    packed = compute.device.type == "cpu" and compute.precision == "fp32" and has_onednn()
-    return pack(model.backbone) if packed else model
+    return pack(model.backbone) if compute.device.type == "cpu" and compute.precision == "fp32" else model
 
 
 @torch.inference_mode()
 def pack(encoder: Encoder, kind: type[PackedBlock] = PackedBlock) -> FastEncoder:
     """The encoder with its weights laid out for this CPU; they are held a second time."""
-    activation = FUSED[encoder.architecture.activation]
+    activation = encoder.architecture.activation
     return FastEncoder(encoder, [kind(block, activation) for block in encoder.blocks if isinstance(block, Block)])
+
+
+def packed(layer: nn.Linear) -> PublicLinear:
+    return packed_linear(layer.weight, layer.bias, LAYOUT_TOKENS)

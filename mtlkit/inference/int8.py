@@ -19,10 +19,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from mtlkit.batch import Batch
-from mtlkit.config.architecture import Architecture
+from mtlkit.config.architecture import Activation, Architecture
 from mtlkit.errors import UsageError
 from mtlkit.inference.fast import LAYOUT_TOKENS, FastEncoder, PackedBlock, pack
 from mtlkit.model.encoder import Block, Encoder
+from mtlkit.model.fallbacks import PublicByteLinear
+from mtlkit.model.kernels import byte_linear, has_vnni
 from mtlkit.model.layouts import TokenLayout
 
 ZERO = 128  # the byte that means 0 in a smoothed input
@@ -34,7 +36,7 @@ HEADROOM = 1.5  # above what calibration saw of GELU, for it alone grows without
 ALIGNED = 64  # columns of the widened MLP
 WIDEST = 4.0  # times its width that an MLP may grow by splitting
 
-ALGORITHMS = {"gelu": "none", "gelu_tanh": "tanh"}  # what oneDNN calls them
+APPROXIMATE = {"gelu": "none", "gelu_tanh": "tanh"}  # by activation, as functional.gelu names it
 
 Peaks = dict[str, Tensor]  # by product: the largest magnitude of each channel of its input
 
@@ -42,7 +44,7 @@ Peaks = dict[str, Tensor]  # by product: the largest magnitude of each channel o
 class RecordingBlock(PackedBlock):
     """A block in fp32 that notes how large its inputs grow."""
 
-    def __init__(self, block: Block, activation: tuple[str, str]) -> None:
+    def __init__(self, block: Block, activation: Activation) -> None:
         super().__init__(block, activation)
         self.peaks: Peaks = {}
 
@@ -68,73 +70,46 @@ class RecordingBlock(PackedBlock):
 def weight_units() -> int:
     """The largest weight as a signed byte. Without VNNI a processor adds two products of a byte and a signed byte in 16 bits,
     which overflow unless weights keep to seven bits."""
-    has_vnni = getattr(torch.cpu, "_is_vnni_supported", lambda: False)
     return 127 if has_vnni() else 63
 
 
-class ByteLinear:
+def rounded_linear(weight: Tensor, bias: Tensor, steps: Tensor, zero: int) -> PublicByteLinear:
     """Bytes in, a product out. `steps` is what one unit of each input channel is worth, `zero` the byte that means 0."""
-
-    def __init__(self, weight: Tensor, bias: Tensor, steps: Tensor, zero: int) -> None:
-        weight = weight * steps
-        self.scale = (weight.abs().amax(1).clamp(min=1e-12) / weight_units()).contiguous()
-        self.zeros = torch.zeros(len(weight), dtype=torch.int64)
-        self.bias, self.zero = bias.contiguous(), zero
-        rounded = (weight / self.scale[:, None]).round().to(torch.int8)
-        self.weight = torch.ops.onednn.qlinear_prepack(rounded, [LAYOUT_TOKENS, weight.shape[1]])
-
-    def __call__(self, states: Tensor, dtype: torch.dtype) -> Tensor:
-        return self._product(states, 1.0, 0, dtype, "none", "")
-
-    def gelu(self, states: Tensor, algorithm: str) -> Tensor:
-        """GELU of the product, as bytes of STEP."""
-        return self._product(states, STEP, HIDDEN_ZERO, torch.uint8, "gelu", algorithm)
-
-    def _product(self, states: Tensor, scale: float, zero: int, dtype: torch.dtype, activation: str, algorithm: str) -> Tensor:
-        made: Tensor = torch.ops.onednn.qlinear_pointwise(
-            states, 1.0, self.zero, self.weight, self.scale, self.zeros, self.bias, scale, zero, dtype, activation, [], algorithm
-        )
-        return made
-
-    def add_to(self, states: Tensor, residual: Tensor) -> Tensor:
-        """The product added to the residual, in place where the library can."""
-        total: Tensor = torch.ops.onednn.qlinear_pointwise.binary(
-            states, 1.0, self.zero, self.weight, self.scale, self.zeros, residual, self.bias, 1.0, 0, torch.float32,
-            1.0, 0, "sum", 1.0, "none", [], "",
-        )  # fmt: skip
-        return total
+    weight = weight * steps
+    scale = weight.abs().amax(1).clamp(min=1e-12) / weight_units()
+    return byte_linear((weight / scale[:, None]).round().to(torch.int8), scale, bias, zero, LAYOUT_TOKENS)
 
 
 class ByteBlock:
     """A block whose four products are in int8."""
 
-    def __init__(self, block: Block, algorithm: str, peaks: Peaks) -> None:
+    def __init__(self, block: Block, approximate: str, peaks: Peaks) -> None:
         attention = block.attention
-        self.heads, self.causal, self.algorithm = attention.heads, attention.causal, algorithm
+        self.heads, self.causal, self.approximate = attention.heads, attention.causal, approximate
         width = attention.out.in_features
         mixed_steps = steps_of(peaks["out"], attention.out.weight)
         fold = torch.cat([torch.ones(2 * width), 1 / mixed_steps])  # the values come smoothed, so their mixture does too
         qkv_steps = steps_of(peaks["qkv"], attention.qkv.weight)
-        self.qkv = ByteLinear(attention.qkv.weight * fold[:, None], attention.qkv.bias * fold, qkv_steps, ZERO)
+        self.qkv = rounded_linear(attention.qkv.weight * fold[:, None], attention.qkv.bias * fold, qkv_steps, ZERO)
         self.qkv_inverse = 1 / qkv_steps
-        self.out = ByteLinear(attention.out.weight, torch.zeros(width), mixed_steps, ZERO)
+        self.out = rounded_linear(attention.out.weight, torch.zeros(width), mixed_steps, ZERO)
         self.out_bias = attention.out.bias.detach()
         expand, lowered, contract = split(block, HEADROOM * peaks["contract"])
         expand_steps = steps_of(peaks["expand"], block.expand.weight)
-        self.expand = ByteLinear(expand, lowered, expand_steps, ZERO)
+        self.expand = rounded_linear(expand, lowered, expand_steps, ZERO)
         self.expand_inverse = 1 / expand_steps
-        self.contract = ByteLinear(contract, block.contract.bias, torch.full((len(expand),), STEP), HIDDEN_ZERO)
+        self.contract = rounded_linear(contract, block.contract.bias, torch.full((len(expand),), STEP), HIDDEN_ZERO)
 
     def attend(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
-        return layout.attend(self.qkv(to_bytes(states_TD, self.qkv_inverse), torch.float32), self.heads, self.causal)
+        return layout.attend(self.qkv(to_bytes(states_TD, self.qkv_inverse)), self.heads, self.causal)
 
     def project(self, mixed_TD: Tensor, residual_TD: Tensor) -> Tensor:
         scale_T1 = mixed_TD.abs().amax(1, keepdim=True).clamp_(min=1e-6) / 127
-        projected = self.out(to_bytes(mixed_TD / scale_T1), torch.float32)
+        projected = self.out(to_bytes(mixed_TD / scale_T1))
         return torch.addcmul(residual_TD + self.out_bias, projected, scale_T1)
 
     def mlp(self, states_TD: Tensor, residual_TD: Tensor) -> Tensor:
-        hidden = self.expand.gelu(to_bytes(states_TD, self.expand_inverse), self.algorithm)
+        hidden = self.expand.gelu(to_bytes(states_TD, self.expand_inverse), self.approximate, STEP, HIDDEN_ZERO)
         return self.contract.add_to(hidden, residual_TD)
 
 
@@ -190,13 +165,13 @@ def calibrate(encoder: Encoder, batches: Iterable[Batch]) -> list[Peaks]:
 
 def check_int8(architecture: Architecture) -> None:
     """Raises UsageError for a model that cannot be had in int8."""
-    if architecture.activation not in ALGORITHMS:
+    if architecture.activation not in APPROXIMATE:
         raise UsageError(f"--precision int8 knows GELU, and this model has '{architecture.activation}'; take --precision fp32")
 
 
 @torch.inference_mode()
 def quantise(encoder: Encoder, peaks: Sequence[Peaks]) -> FastEncoder:
     """The encoder with its products in int8."""
-    algorithm = ALGORITHMS[encoder.architecture.activation]
+    approximate = APPROXIMATE[encoder.architecture.activation]
     blocks = [block for block in encoder.blocks if isinstance(block, Block)]
-    return FastEncoder(encoder, [ByteBlock(block, algorithm, seen) for block, seen in zip(blocks, peaks, strict=True)])
+    return FastEncoder(encoder, [ByteBlock(block, approximate, seen) for block, seen in zip(blocks, peaks, strict=True)])

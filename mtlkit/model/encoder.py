@@ -6,26 +6,18 @@ Shapes: T tokens of all texts, N texts, D width. Everything works on the flat (T
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mtlkit.batch import Batch
-from mtlkit.config.architecture import Activation, Architecture
+from mtlkit.config.architecture import Architecture
+from mtlkit.model.fallbacks import ACTIVATIONS
 from mtlkit.model.layouts import TokenLayout, layout_of
 from mtlkit.model.products import linear, mlp
 from mtlkit.model.randomness import Dropout
-
-ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
-    "gelu": functional.gelu,
-    "gelu_tanh": partial(functional.gelu, approximate="tanh"),
-    "relu": functional.relu,
-    "silu": functional.silu,
-}
 
 
 class SelfAttention(nn.Module):

@@ -1,17 +1,18 @@
 """Linear layers and the MLP as a CPU trains them fastest: products by oneDNN, and no more kept for the gradient than it needs.
 
-Elsewhere (a GPU, half precision, a graph that is being exported) they are torch's own.
+Elsewhere (on a GPU, in half precision, without gradients as in an export) they are torch's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from mtlkit.model.kernels import gelu_backward, packed_linear, product
 
 
 class _Linear(torch.autograd.Function):
@@ -20,7 +21,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(states, weight)
-        return _product(states, weight, bias)
+        return product(states, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -35,10 +36,10 @@ class _Mlp(torch.autograd.Function):
     def forward(
         ctx: Any, states: Tensor, wide: Tensor, wide_bias: Tensor, narrow: Tensor, narrow_bias: Tensor, approximate: str
     ) -> Tensor:
-        before = _product(states, wide, wide_bias)
+        before = product(states, wide, wide_bias)
         ctx.save_for_backward(states, before, wide, narrow)
         ctx.approximate = approximate
-        return _product(functional.gelu(before, approximate=approximate), narrow, narrow_bias)
+        return product(functional.gelu(before, approximate=approximate), narrow, narrow_bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -48,13 +49,8 @@ class _Mlp(torch.autograd.Function):
         grad_hidden, grad_narrow, grad_narrow_bias = _gradients(grads[0], hidden, narrow, (any(needs[:3]), *needs[3:5]))
         if grad_hidden is None:
             return None, None, None, grad_narrow, grad_narrow_bias, None
-        grad_before = torch.ops.aten.gelu_backward(grad_hidden, before, approximate=ctx.approximate)
+        grad_before = gelu_backward(grad_hidden, before, ctx.approximate)
         return *_gradients(grad_before, states, wide, needs[:3]), grad_narrow, grad_narrow_bias, None
-
-
-def _product(states: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    made: Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, "none", [], "")
-    return made
 
 
 def _gradients(
@@ -63,50 +59,41 @@ def _gradients(
     """Of a linear layer's input, weight and bias, as far as they are needed."""
     grad = grad.contiguous()
     return (
-        _product(grad, weight.T, None) if needs[0] else None,
+        product(grad, weight.T, None) if needs[0] else None,
         grad.T @ states if needs[1] else None,
         grad.sum(0) if needs[2] else None,
     )
 
 
 def repeated_product(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
-    """states @ weight.T for many lots of about so many rows: the weight is laid out for oneDNN once. Without gradients."""
-    if weight.device.type == "cpu" and weight.dtype == torch.float32 and has_onednn():
-        laid_out = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), rows)
-        return lambda states: _product(states, laid_out, None)
+    """states @ weight.T for many batches of about `rows` rows, with the weight laid out once. Without gradients."""
+    if weight.device.type == "cpu" and weight.dtype == torch.float32:
+        return packed_linear(weight, None, rows)
     return lambda states: states @ weight.T
 
 
 def linear(layer: nn.Linear, states_TD: Tensor) -> Tensor:
     """A linear layer of (T, in) states."""
-    if _by_onednn(states_TD):
-        product: Tensor = _Linear.apply(states_TD, layer.weight, layer.bias)  # type: ignore[no-untyped-call]
-        return product
+    if _trains_on_cpu(states_TD):
+        result: Tensor = _Linear.apply(states_TD, layer.weight, layer.bias)  # type: ignore[no-untyped-call]
+        return result
     plain: Tensor = layer(states_TD)
     return plain
 
 
 def mlp(expand: nn.Linear, contract: nn.Linear, activation: Callable[[Tensor], Tensor], name: str, states_TD: Tensor) -> Tensor:
     """Two linear layers and an activation between them."""
-    if name in ("gelu", "gelu_tanh") and _by_onednn(states_TD):
+    if name in ("gelu", "gelu_tanh") and _trains_on_cpu(states_TD):
         layers = (expand.weight, expand.bias, contract.weight, contract.bias)
-        made: Tensor = _Mlp.apply(states_TD, *layers, "tanh" if name == "gelu_tanh" else "none")  # type: ignore[no-untyped-call]
-        return made
+        result: Tensor = _Mlp.apply(states_TD, *layers, "tanh" if name == "gelu_tanh" else "none")  # type: ignore[no-untyped-call]
+        return result
     return linear(contract, activation(linear(expand, states_TD)))
 
 
-def _by_onednn(states: Tensor) -> bool:
+def _trains_on_cpu(states: Tensor) -> bool:
     return (
         torch.is_grad_enabled()
         and states.device.type == "cpu"
         and states.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
-        and has_onednn()
     )
-
-
-@cache
-def has_onednn() -> bool:
-    """Whether this build of torch has oneDNN's products."""
-    built: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return built and hasattr(torch.ops.mkldnn, "_linear_pointwise")

@@ -23,10 +23,7 @@ from mtlkit.inference.fast import SupportsEncode, fastest, pack
 from mtlkit.inference.int8 import Peaks, check_int8, quantise
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.products import has_onednn
 from mtlkit.runs.store import StoreEntry
-
-pytestmark = pytest.mark.skipif(not has_onednn(), reason="this build of torch has no oneDNN")
 
 OURS = {"norm": "pre", "embedding_norm": False}
 BERT = {"norm": "post", "embedding_norm": True, "epsilon": 1e-12, "hidden": 96, "normalize": True}

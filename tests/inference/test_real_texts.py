@@ -12,7 +12,6 @@ from scipy.stats import spearmanr
 
 import mtlkit
 from mtlkit.config.inference import EvalOptions
-from mtlkit.model.products import has_onednn
 from mtlkit.recipes.evaluate import evaluate
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -20,7 +19,6 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 pytestmark = [
     pytest.mark.data,
     pytest.mark.skipif(not DATA.is_dir(), reason=f"no real data at {DATA}"),
-    pytest.mark.skipif(not has_onednn(), reason="this build of torch has no oneDNN"),
 ]
 
 

@@ -9,10 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mtlkit.model.encoder import ACTIVATIONS
-from mtlkit.model.products import has_onednn, linear, mlp
-
-needs_onednn = pytest.mark.skipif(not has_onednn(), reason="this build of torch has no oneDNN")
+from mtlkit.model.fallbacks import ACTIVATIONS
+from mtlkit.model.products import linear, mlp
 
 
 def layers() -> tuple[nn.Linear, nn.Linear]:
@@ -25,7 +23,6 @@ def gradients(output: Tensor, tensors: list[Tensor]) -> list[Tensor]:
     return list(torch.autograd.grad((output * torch.linspace(-1, 1, output.numel()).view_as(output)).sum(), wanted))
 
 
-@needs_onednn
 @pytest.mark.parametrize("frozen", list(product([False, True], repeat=3))[:-1])
 @pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "relu"])
 def test_an_mlp_has_torchs_values_and_gradients(name: str, frozen: tuple[bool, bool, bool]) -> None:
@@ -41,7 +38,6 @@ def test_an_mlp_has_torchs_values_and_gradients(name: str, frozen: tuple[bool, b
         torch.testing.assert_close(mine, other, atol=1e-5, rtol=1e-5)
 
 
-@needs_onednn
 def test_a_linear_layer_has_torchs_values_and_gradients() -> None:
     layer, _ = layers()
     states = torch.randn(7, 24, requires_grad=True)
@@ -52,7 +48,6 @@ def test_a_linear_layer_has_torchs_values_and_gradients() -> None:
         torch.testing.assert_close(mine, other, atol=1e-5, rtol=1e-5)
 
 
-@needs_onednn
 def test_gelu_is_not_kept_for_the_gradient() -> None:
     expand, contract = layers()
     kept: list[int] = []

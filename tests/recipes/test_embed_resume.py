@@ -17,7 +17,6 @@ import pytest
 
 from mtlkit.config.inference import EmbedOptions
 from mtlkit.errors import UsageError
-from mtlkit.model.products import has_onednn
 from mtlkit.recipes import embed as recipe
 from mtlkit.recipes.embed import EmbedProgress
 from mtlkit.recipes.inputs.open_model import open_model
@@ -134,7 +133,6 @@ def test_a_bit_flipped_in_a_part_is_computed_again(  # fault 43
     assert half_done.output.read_bytes() == (tmp_path / "whole.npy").read_bytes()
 
 
-@pytest.mark.skipif(not has_onednn(), reason="this build of torch has no oneDNN")
 def test_vectors_of_another_precision_are_not_mixed_in(half_done: EmbedOptions) -> None:  # fault 12
     with pytest.raises(UsageError, match="was begun with precision fp32, and now it is int8"):
         here(replace(half_done, precision="int8"))

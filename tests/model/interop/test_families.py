@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from mtlkit.errors import IntegrityError
 from mtlkit.inference.loaded_model import load
-from mtlkit.model.encoder import ACTIVATIONS
+from mtlkit.model.fallbacks import ACTIVATIONS
 from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES
 from mtlkit.model.interop.reading import describe_foreign
 

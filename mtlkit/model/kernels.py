@@ -1,0 +1,168 @@
+"""Operators outside torch's public API, which are the fastest on a CPU. No other module calls such operators.
+
+Those that work together form a fast path. It is tested once per process, at first use, on a few small numbers against public
+operators. Where an operator is missing, has another signature, raises or gives wrong numbers, public operators take over: the
+results are the same up to rounding, and one warning says what is slower.
+
+Shapes: T tokens, I inputs and O outputs of a linear layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mtlkit.model.fallbacks import PublicByteLinear, PublicLinear, public_gelu_backward
+from mtlkit.model.fast_path import FastPath, check_close, numbers
+
+# by activation: its name and its algorithm in oneDNN
+FUSED = {
+    "none": ("none", ""),
+    "gelu": ("gelu", "none"),
+    "gelu_tanh": ("gelu", "tanh"),
+    "relu": ("relu", ""),
+    "silu": ("swish", ""),
+}
+ROWS = 64  # that self-tests lay weights out for
+
+
+def product(states_TI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
+    """A linear layer, (T, O), without a gradient of its own."""
+    return _product(states_TI, weight_OI, bias_O) if PRODUCT.works() else functional.linear(states_TI, weight_OI, bias_O)
+
+
+def _product(states_TI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(states_TI, weight_OI, bias_O, "none", [], "")
+    return result
+
+
+def _test_product() -> None:
+    states, weight, bias = numbers(5, 16), numbers(24, 16), numbers(1, 24)[0]
+    check_close(_product(states, weight, bias), functional.linear(states, weight, bias))
+    check_close(_product(states @ weight.T, weight.T, None), states @ weight.T @ weight)
+
+
+def gelu_backward(grad: Tensor, states: Tensor, approximate: str) -> Tensor:
+    """The gradient at the input of GELU, from that at its output."""
+    return (_gelu_backward if GELU_BACKWARD.works() else public_gelu_backward)(grad, states, approximate)
+
+
+def _gelu_backward(grad: Tensor, states: Tensor, approximate: str) -> Tensor:
+    result: Tensor = torch.ops.aten.gelu_backward(grad, states, approximate=approximate)
+    return result
+
+
+def _test_gelu_backward() -> None:
+    grad, states, step = numbers(4, 16), numbers(4, 16) / 2, 1e-4
+    for approximate in ("none", "tanh"):
+        gelu = partial(functional.gelu, approximate=approximate)
+        slope = (gelu(states.double() + step) - gelu(states.double() - step)) / (2 * step)
+        check_close(_gelu_backward(grad, states, approximate), grad * slope.float())
+
+
+class PackedLinear(PublicLinear):
+    """A linear layer without gradients, by oneDNN: in one operator with an activation or an addition."""
+
+    def _laid_out(self, weight_OI: Tensor, rows: int) -> Tensor:
+        weight: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight_OI, rows)
+        return weight
+
+    def __call__(self, states_TI: Tensor, activation: str = "none") -> Tensor:
+        name, algorithm = FUSED[activation]
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(states_TI, self.weight, self.bias, name, [], algorithm)
+        return result
+
+    def add(self, states_TI: Tensor, residual_TO: Tensor) -> Tensor:
+        result: Tensor = torch.ops.mkldnn._linear_pointwise.binary(states_TI, residual_TO, self.weight, self.bias, "add")
+        return result
+
+
+def packed_linear(weight_OI: Tensor, bias_O: Tensor | None, rows: int) -> PublicLinear:
+    """A linear layer in float32 on the CPU for many batches of about `rows` rows. A later change of the weight may not show."""
+    kind = PackedLinear if PACKED.works() else PublicLinear
+    return kind(weight_OI.detach().contiguous(), None if bias_O is None else bias_O.detach(), rows)
+
+
+def _test_packed() -> None:
+    states, weight, bias, residual = numbers(5, 16), numbers(24, 16) / 8, numbers(1, 24)[0], numbers(5, 24)
+    packed, public = PackedLinear(weight, bias, ROWS), PublicLinear(weight, bias, ROWS)
+    for activation in FUSED:
+        check_close(packed(states, activation), public(states, activation))
+    check_close(packed.add(states, residual), public.add(states, residual))
+    check_close(residual, numbers(5, 24))
+    check_close(PackedLinear(weight, None, ROWS)(states), PublicLinear(weight, None, ROWS)(states))
+
+
+class PackedByteLinear(PublicByteLinear):
+    """A linear layer on unsigned bytes, by oneDNN's int8 products."""
+
+    def _laid_out(self, weight_OI: Tensor, rows: int) -> Tensor:
+        self.zeros = torch.zeros(len(weight_OI), dtype=torch.int64)
+        weight: Tensor = torch.ops.onednn.qlinear_prepack(weight_OI, [rows, weight_OI.shape[1]])
+        return weight
+
+    def __call__(self, states_TI: Tensor) -> Tensor:
+        return self._product(states_TI, 1.0, 0, torch.float32, "none", "")
+
+    def gelu(self, states_TI: Tensor, approximate: str, step: float, zero: int) -> Tensor:
+        return self._product(states_TI, step, zero, torch.uint8, "gelu", approximate)
+
+    def _product(self, states_TI: Tensor, step: float, zero: int, dtype: torch.dtype, activation: str, algorithm: str) -> Tensor:
+        result: Tensor = torch.ops.onednn.qlinear_pointwise(
+            states_TI,
+            1.0,
+            self.zero,
+            self.weight,
+            self.scale,
+            self.zeros,
+            self.bias,
+            step,
+            zero,
+            dtype,
+            activation,
+            [],
+            algorithm,
+        )
+        return result
+
+    def add_to(self, states_TI: Tensor, residual_TO: Tensor) -> Tensor:
+        result: Tensor = torch.ops.onednn.qlinear_pointwise.binary(
+            states_TI, 1.0, self.zero, self.weight, self.scale, self.zeros, residual_TO, self.bias, 1.0, 0, torch.float32,
+            1.0, 0, "sum", 1.0, "none", [], "",
+        )  # fmt: skip
+        return result
+
+
+def byte_linear(weight_OI: Tensor, scale_O: Tensor, bias_O: Tensor, zero: int, rows: int) -> PublicByteLinear:
+    """A linear layer on bytes for many batches of about `rows` rows; `weight_OI` holds signed bytes."""
+    return (PackedByteLinear if BYTES.works() else PublicByteLinear)(weight_OI, scale_O, bias_O, zero, rows)
+
+
+def _test_bytes() -> None:
+    states = (numbers(5, 64, 100) + 128).to(torch.uint8)
+    weight = numbers(24, 64, 60).to(torch.int8)
+    scale, bias, residual = (numbers(1, 24)[0] + 4) / 2**14, numbers(1, 24)[0], numbers(5, 24)
+    packed, public = (kind(weight, scale, bias, 128, ROWS) for kind in (PackedByteLinear, PublicByteLinear))
+    check_close(packed(states), public(states), 1e-3)
+    for approximate in ("none", "tanh"):
+        near = packed.gelu(states, approximate, 0.02, 8), public.gelu(states, approximate, 0.02, 8)
+        check_close(*near, tolerance=1)  # a number halfway between two bytes is rounded to either
+    check_close(packed.add_to(states, residual.clone()), public.add_to(states, residual), 1e-3)
+
+
+def has_vnni() -> bool:
+    """Whether this processor adds products of bytes in 32 bits; False where torch does not tell."""
+    if hasattr(torch.cpu, "get_capabilities"):  # public in newer versions
+        return bool(torch.cpu.get_capabilities().get("avx512_vnni", False))
+    has: Callable[[], bool] = getattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    return has()
+
+
+PRODUCT = FastPath("oneDNN's matrix product", "training on the CPU takes longer", _test_product)
+GELU_BACKWARD = FastPath("the gradient of GELU", "training on the CPU takes longer", _test_gelu_backward)
+PACKED = FastPath("oneDNN's product of packed weights", "encoding texts on the CPU takes longer", _test_packed)
+BYTES = FastPath("oneDNN's int8 product", "int8 takes longer than fp32 would", _test_bytes, optional=True)
