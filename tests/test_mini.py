@@ -89,11 +89,11 @@ def test_the_card_says_what_it_is_made_of() -> None:
     assert digest in card()
 
 
-def test_its_configuration_is_the_one_in_the_examples(cli: Cli, tmp_path: Path) -> None:
+def test_its_configuration_is_the_one_in_the_examples(forks: Forks, tmp_path: Path) -> None:
     parquet.write_table(pyarrow.table({"text": ["a text", "another"]}), tmp_path / "texts.parquet")
-    done = cli("train-sentence", "--config", EXAMPLES / "distill.toml", "--teacher", tmp_path / "none", cwd=tmp_path)
-    assert done.returncode == 2  # all of its options are known; the teacher is not there
-    assert f"model {tmp_path / 'none'}: no such folder" in done.stderr
+    done = forks.start("train-sentence", "--config", EXAMPLES / "distill.toml", "--teacher", tmp_path / "none", cwd=tmp_path)
+    assert done.wait() == 2  # all of its options are known; the teacher is not there
+    assert f"model {tmp_path / 'none'}: no such folder" in done.err
 
 
 def test_an_empty_folder_is_enough(cli: Cli, forks: Forks, tmp_path: Path) -> None:

@@ -154,7 +154,10 @@ def test_tables_survive_a_narrow_encoding_of_stdout(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no device that is always full")
-@pytest.mark.parametrize("arguments", [["embed", "a"], ["embed", "-"], ["predict", "a", "--json"], ["--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["embed", "-"], pytest.param(["embed", "a"], marks=pytest.mark.slow), ["predict", "a", "--json"], ["--help"]],
+)
 def test_a_full_disk_behind_stdout_is_one_line(mtl: Path, many_lines: Path, arguments: list[str]) -> None:  # faults 5, 37
     model = ["--model", str(mtl)] if arguments[0] != "--help" else []
     with many_lines.open() as texts, Path("/dev/full").open("w") as full:

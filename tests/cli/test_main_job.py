@@ -1,4 +1,7 @@
-"""The main job as typed in an empty folder: every command a process of its own, warnings as errors, on the samples."""
+"""The main job as typed in an empty folder: every command is a process of its own, warnings are errors, on the samples.
+
+The first training and the first prediction import everything themselves; the other processes start with it imported.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forks import Forks
 from support import write
 
 from mtlkit.runs.record import verify
@@ -31,9 +35,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("job")
 
 
+def forked(forks: Forks, folder: Path, *command: object) -> subprocess.CompletedProcess[str]:
+    child = forks.start(*command, cwd=folder)
+    return subprocess.CompletedProcess(command, child.wait(), child.out, child.err)
+
+
 @pytest.fixture(scope="module")
-def job(folder: Path, cli: Callable[..., subprocess.CompletedProcess[str]]) -> Job:
-    return {name: cli(*command, cwd=folder) for name, command in COMMANDS.items()}
+def job(folder: Path, cli: Callable[..., subprocess.CompletedProcess[str]], forks: Forks) -> Job:
+    return {
+        name: cli(*command, cwd=folder) if name in ("pretrain", "predict") else forked(forks, folder, *command)
+        for name, command in COMMANDS.items()
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -109,15 +121,15 @@ def test_every_run_is_whole_and_names_its_parent(job: Job, folder: Path) -> None
             json.loads(line)
 
 
-def test_the_next_command_works_as_typed(folder: Path, cli: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_the_next_command_works_as_typed(job: Job, folder: Path, forks: Forks) -> None:
     """A run elsewhere, on a file without a test split."""
     rows = [("text", "label"), *((f"The {word} number {row}", word) for row in range(15) for word in ("cat", "saw"))]
     write(folder / "data" / "own.csv", rows)
     options = ("--init", "runs/sentence", "--epochs", 1, "--freeze", "backbone")
-    done = cli("train-mtl", "--task", "own=data/own.csv", "--out", "else where", *options, cwd=folder)
+    done = forked(forks, folder, "train-mtl", "--task", "own=data/own.csv", "--out", "else where", *options)
     assert done.returncode == 0, done.stderr
     command = shlex.split(done.stdout.partition("next: ")[2])
     assert command[:2] == ["mtlkit", "eval"]
-    evaluated = cli(*command[1:], cwd=folder)
+    evaluated = forked(forks, folder, *command[1:])
     assert evaluated.returncode == 0, evaluated.stderr
     assert "own (validation)" in evaluated.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from forks import Forks
@@ -11,6 +12,9 @@ from killing import TINY, differences, killed_in
 from torchjd_methods import METHODS
 
 from mtlkit.training.balancing.registry import OWN
+
+if TYPE_CHECKING:
+    from .conftest import Typed
 
 WORDS = ["red", "blue", "cat", "dog", "train", "river", "music", "stone", "light", "paper", "glass", "storm"]
 STARTS = ("scratch", "run", "mini", "foreign")
@@ -66,29 +70,29 @@ def several(small: dict[str, Path], *more: object, start: str = "run") -> tuple[
     return ("train-mtl", "--task", f"one={data}", "--task", f"two={data}?limit=16", *start_of(small, start), *SHORT, *more)
 
 
-def check(forks: Forks, command: tuple[object, ...], folder: Path) -> None:
+def check(typed: Typed, forks: Forks, command: tuple[object, ...], folder: Path) -> None:
     """Trains twice; the second time it is killed in its second step, before anything is saved, and resumed."""
     out, other = folder / "one" / "run", folder / "two" / "run"
-    child = forks.start(*command, "--out", out)
+    answer = typed(*command, "--out", out)
+    assert answer.code == 0, answer.err
     killed_in(2, forks, command, other)
-    assert child.wait() == 0, child.err
     assert not list((other / "state").glob("step-*"))
     child = forks.start(*command, "--out", other, "--resume")
     assert child.wait() == 0, child.err
     assert not list(differences(other, out))
 
 
-def test_pairs(small: dict[str, Path], forks: Forks, tmp_path: Path) -> None:
-    check(forks, sentence(small, "pairs", "run"), tmp_path)
+def test_pairs(small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Path) -> None:
+    check(typed, forks, sentence(small, "pairs", "run"), tmp_path)
 
 
-def test_several_tasks(small: dict[str, Path], forks: Forks, tmp_path: Path) -> None:
-    check(forks, several(small, "--schedule", "joint", "--balance", "torchjd:pcgrad"), tmp_path)
+def test_several_tasks(small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Path) -> None:
+    check(typed, forks, several(small, "--schedule", "joint", "--balance", "torchjd:pcgrad"), tmp_path)
 
 
-def test_a_base(small: dict[str, Path], forks: Forks, tmp_path: Path) -> None:
+def test_a_base(small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Path) -> None:
     text = small["data"] / "distill.csv"
-    check(forks, ("pretrain", text, "--context", 8, *TINY[:-2], *SHORT, "--batch-tokens", 64), tmp_path)
+    check(typed, forks, ("pretrain", text, "--context", 8, *TINY[:-2], *SHORT, "--batch-tokens", 64), tmp_path)
 
 
 def test_another_seed_gives_other_bytes(small: dict[str, Path], forks: Forks, tmp_path: Path) -> None:
@@ -103,9 +107,9 @@ def test_another_seed_gives_other_bytes(small: dict[str, Path], forks: Forks, tm
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("objective", ["classify", "pairs", "similarity", "distill"])
 def test_every_objective_from_every_start(
-    objective: str, start: str, starts: dict[str, Path], forks: Forks, tmp_path: Path
+    objective: str, start: str, starts: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Path
 ) -> None:
-    check(forks, sentence(starts, objective, start), tmp_path)
+    check(typed, forks, sentence(starts, objective, start), tmp_path)
 
 
 @pytest.mark.slow
@@ -113,14 +117,14 @@ def test_every_objective_from_every_start(
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_every_schedule_from_every_start(
-    schedule: str, start: str, starts: dict[str, Path], forks: Forks, tmp_path: Path
+    schedule: str, start: str, starts: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Path
 ) -> None:
-    check(forks, several(starts, "--schedule", schedule, start=start), tmp_path)
+    check(typed, forks, several(starts, "--schedule", schedule, start=start), tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("start", ["scratch", "run"])
 @pytest.mark.parametrize("balance", BALANCES)
-def test_every_balance(balance: str, start: str, small: dict[str, Path], forks: Forks, tmp_path: Path) -> None:
-    check(forks, several(small, "--schedule", "joint", "--balance", balance, start=start), tmp_path)
+def test_every_balance(balance: str, start: str, small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Path) -> None:
+    check(typed, forks, several(small, "--schedule", "joint", "--balance", balance, start=start), tmp_path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from conftest import Cli
+from forks import Forks
 
 import mtlkit
 
@@ -26,10 +26,10 @@ def wanted(runs: Path) -> np.ndarray:
     return vectors @ vectors.T / np.outer(lengths, lengths)
 
 
-def test_piped_a_row_of_the_matrix_is_a_json_line(cli: Cli, runs: Path, wanted: np.ndarray) -> None:
-    answer = cli("embed", "--similarity", *TEXTS, "--model", runs / "mtl")
-    assert answer.returncode == 0, answer.stderr
-    rows = [json.loads(line) for line in answer.stdout.splitlines()]
+def test_piped_a_row_of_the_matrix_is_a_json_line(forks: Forks, runs: Path, wanted: np.ndarray) -> None:
+    answer = forks.start("embed", "--similarity", *TEXTS, "--model", runs / "mtl")
+    assert answer.wait() == 0, answer.err
+    rows = [json.loads(line) for line in answer.out.splitlines()]
     assert [list(row) for row in rows] == [["text", "cosines"]] * 3
     assert [row["text"] for row in rows] == TEXTS
     np.testing.assert_allclose([row["cosines"] for row in rows], wanted, atol=1e-5)

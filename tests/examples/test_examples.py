@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
+
+from forks import Forks
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -21,12 +22,12 @@ def test_own_data_script(tmp_path: Path) -> None:
     assert "vectors: (2, 128)" in said
 
 
-def test_two_tasks_configuration(tmp_path: Path, cli: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    process = cli(
+def test_two_tasks_configuration(tmp_path: Path, forks: Forks) -> None:
+    process = forks.start(
         "train-mtl", "--config", EXAMPLES / "two_tasks.toml", "--layers", 1, "--dim", 32, "--epochs", 1, "--json", cwd=tmp_path
     )
-    assert process.returncode == 0, process.stderr
-    result = json.loads(process.stdout)
+    assert process.wait() == 0, process.err
+    result = json.loads(process.out)
     assert result["run"] == "runs/two-tasks"
     assert set(result["metrics"]["validation"]) == {"topic", "sentiment"}
-    assert "sentiment: 300 rows" in process.stderr
+    assert "sentiment: 300 rows" in process.err

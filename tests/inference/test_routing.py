@@ -131,7 +131,7 @@ def test_a_task_without_a_router_is_evaluated_as_before(runs: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("format", [pytest.param("onnx", marks=needs_onnx), "compact"])
+@pytest.mark.parametrize("format", [pytest.param("onnx", marks=[needs_onnx, pytest.mark.slow]), "compact"])
 def test_exports_keep_it(format: ExportFormat, routed: Path, tmp_path: Path) -> None:
     done = export(ExportOptions(model=str(routed), out=tmp_path / "out", format=format))
     assert done.left_out == ()

@@ -47,15 +47,28 @@ def test_onnxruntime_gives_vectors_and_outputs_of_the_run(kind: str, exported: E
 
 
 @needs_onnx
-def test_an_export_inside_a_run_is_found_while_it_is_of_its_weights(sources: dict[str, Path], tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_an_export_goes_into_its_run(sources: dict[str, Path], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(sources["bidirectional"], run)
+    assert export(ExportOptions(model=str(run), format="onnx")).out == run / "onnx"
+    np.testing.assert_allclose(load(run, backend="onnx").embed(TEXTS), load(run).embed(TEXTS), atol=1e-5)
+    assert str(run / "onnx") not in (run / "onnx" / "model.onnx").read_bytes().decode("latin-1")
+
+
+@needs_onnx
+def test_an_export_inside_a_run_is_found_while_it_is_of_its_weights(
+    exported: Export, sources: dict[str, Path], tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     shutil.copytree(sources["bidirectional"], run)
     with pytest.raises(UsageError, match=r"no ONNX export of these weights; make one with 'mtlkit export .* --format onnx'"):
         load(run, backend="onnx")
-    assert export(ExportOptions(model=str(run), format="onnx")).out == run / "onnx"
+    out = exported("bidirectional", "onnx").out
+    shutil.copytree(out, run / "onnx")
     assert type(load(run, backend="auto").engine).__name__ == "OnnxEngine"
     np.testing.assert_allclose(load(run, backend="onnx").embed(TEXTS), load(run).embed(TEXTS), atol=1e-5)
-    assert str(run / "onnx") not in (run / "onnx" / "model.onnx").read_bytes().decode("latin-1")
+    assert str(out) not in (run / "onnx" / "model.onnx").read_bytes().decode("latin-1")
     record = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**record, "seed": 7}))
     with pytest.raises(UsageError, match="no ONNX export of these weights"):
@@ -78,9 +91,15 @@ def test_an_export_has_no_weights_to_go_on_with(exported: Export, data: Path, tm
 def test_a_graph_is_evaluated_by_its_heads_alone(exported: Export, sources: dict[str, Path], data: Path) -> None:
     options = EvalOptions(task=[f"kind={data / 'kind'}"])
     ours, theirs = (
-        evaluate(options, model) for model in (load(sources["bert"]), load(exported("bert", "onnx").out, backend="onnx"))
+        evaluate(options, model)
+        for model in (load(sources["bidirectional"]), load(exported("bidirectional", "onnx").out, backend="onnx"))
     )
     assert theirs.tasks["kind"].metrics["accuracy"] == ours.tasks["kind"].metrics["accuracy"]
+
+
+@needs_onnx
+@pytest.mark.slow
+def test_a_graph_without_heads_is_not_evaluated(exported: Export) -> None:
     with pytest.raises(UsageError, match="has no heads, and perplexity needs weights; name the run itself"):
         evaluate(EvalOptions(), load(exported("causal", "onnx").out, backend="onnx"))
 

@@ -54,7 +54,7 @@ def test_all_settings_and_tokens_are_written_back(kind: str, pooling: str, wrap:
         np.testing.assert_allclose(after.encode(TEXTS, **asked), before.encode(TEXTS, **asked), atol=1e-5)
 
 
-@pytest.mark.parametrize("format", ["onnx", "compact"])
+@pytest.mark.parametrize("format", [pytest.param("onnx", marks=pytest.mark.slow), "compact"])
 def test_other_formats_obey_them_too(format: Any, wrap: Wrap, tmp_path: Path) -> None:
     folder = wrap(**SETTINGS)
     export(ExportOptions(model=str(folder), out=tmp_path / "out", format=format))

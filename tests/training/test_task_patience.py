@@ -26,7 +26,8 @@ from mtlkit.training.events import BestOfTask, Chosen
 from mtlkit.training.optimizer import LearningRate
 
 Run = Callable[..., Any]
-SCHEDULES = ["round-robin", "joint", "sequential", "proportional", "temperature:2"]
+BY_HAND = [pytest.param(name, marks=pytest.mark.slow) for name in ("sequential", "proportional")]
+SCHEDULES = ["round-robin", "joint", "temperature:2", *BY_HAND]
 
 
 JOINTLY = ["torchjd:pcgrad", "torchjd:nashmtl", "torchjd:upgrad"]

@@ -93,7 +93,9 @@ def test_unknown_split_and_configuration_are_data_errors(folder: Path) -> None:
         HubSource(str(folder), "german").splits()
 
 
-@pytest.mark.parametrize("server", [lambda: nullcontext(CLOSED), mute], ids=["refused", "mute"])
+@pytest.mark.parametrize(
+    "server", [pytest.param(lambda: nullcontext(CLOSED), id="refused", marks=pytest.mark.slow), pytest.param(mute, id="mute")]
+)
 def test_hub_id_without_network_fails_and_says_what_to_do(  # fault 34
     tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, server: Callable[[], AbstractContextManager[str]]
 ) -> None:

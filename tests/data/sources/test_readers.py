@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow
 import pytest
+from forks import Forks
 from pyarrow import parquet
 
 from mtlkit.config.training import PretrainOptions
@@ -140,12 +141,12 @@ def test_skipped_rows_are_counted_and_the_first_reasons_kept(tmp_path: Path) -> 
     assert [reason.split(": ")[0] for reason in tally.reasons] == [f"{path}:{line}" for line in (3, 5, 7)]
 
 
-def test_malformed_row_ends_a_command_with_code_3_and_one_line(tmp_path: Path, cli: Cli) -> None:  # fault 19
+def test_malformed_row_ends_a_command_with_code_3_and_one_line(tmp_path: Path, forks: Forks) -> None:  # fault 19
     path = written(tmp_path / "a.csv", "text\nfine\nnot,fine\n")
-    result = cli("pretrain", path, "--runs", tmp_path / "runs")
-    assert result.returncode == 3
-    assert result.stdout == ""
-    assert result.stderr.splitlines() == [
+    result = forks.start("pretrain", path, "--runs", tmp_path / "runs")
+    assert result.wait() == 3
+    assert result.out == ""
+    assert result.err.splitlines() == [
         f"mtlkit: {path}:3: 2 fields where the header has 1; fix it, or skip such rows with --on-bad-row skip"
     ]
     assert not list((tmp_path / "runs").glob("*"))

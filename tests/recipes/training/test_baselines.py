@@ -194,8 +194,8 @@ def batches_of(lines: list[dict[str, Any]]) -> tuple[int, int]:
 @pytest.mark.parametrize(
     "mixing",
     [
-        {"schedule": "round-robin"},
-        {"schedule": "joint", "accumulate": 2},
+        pytest.param({"schedule": "round-robin"}, marks=pytest.mark.slow),
+        pytest.param({"schedule": "joint", "accumulate": 2}, marks=pytest.mark.slow),
         {"schedule": "proportional", "accumulate": 4},
         {"schedule": "round-robin", "epoch_by": "steps:7", "balance": "dwa", "select": "state"},
     ],
@@ -239,7 +239,7 @@ def test_without_test_rows_those_of_validation_are_scored(data: Path, runs: Path
     assert report.tasks[0].together[0] == finished.metrics["validation"]["kind"]["accuracy"]
 
 
-@pytest.mark.parametrize("guard", ["lwf", "ewc", "l2sp"])
+@pytest.mark.parametrize("guard", ["lwf", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ewc", "l2sp"))])
 def test_guards_hold_alone_what_they_hold_together(odd_data: Path, data: Path, runs: Path, tmp_path: Path, guard: str) -> None:
     more: dict[str, Any] = {"watch": [f"kind={data / 'kind'}"], "guard": [guard], "epochs": 1}
     _, report = compared(options(odd_data, tmp_path / "run", "stars", "tags", init=str(runs / "mtl"), baselines=True, **more))

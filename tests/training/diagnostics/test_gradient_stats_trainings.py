@@ -37,6 +37,11 @@ TEXTS = [
 LABELS = ["animal" if any(word in text for word in ("cat", "dog", "otter")) else "tool" for text in TEXTS]
 FLIPPED = ["tool" if label == "animal" else "animal" for label in LABELS]
 
+WAYS = pytest.mark.parametrize(
+    ("schedule", "compute"),
+    [("joint", CPU), ("round-robin", CPU), ("joint", HALF), pytest.param("round-robin", HALF, marks=pytest.mark.slow)],
+)
+
 Train = Callable[..., Any]
 
 
@@ -103,8 +108,7 @@ def words(found: TrackingSummary | None) -> str:
     return "\n".join(tracking_messages(found))
 
 
-@pytest.mark.parametrize("schedule", ["joint", "round-robin"])
-@pytest.mark.parametrize("compute", [CPU, HALF])
+@WAYS
 def test_a_calm_training_is_calm(schedule: str, compute: Compute, text_encoder: TextEncoder, train: Train) -> None:
     found = train(fresh(text_encoder), schedule=schedule, compute=compute)
     assert words(found) == ""
@@ -152,8 +156,7 @@ def test_a_loud_task_drowns_a_quiet_one(text_encoder: TextEncoder, train: Train)
     assert "sentiment's gradient is" in words(train(model, rate=1e-5))
 
 
-@pytest.mark.parametrize("schedule", ["joint", "round-robin"])
-@pytest.mark.parametrize("compute", [CPU, HALF])
+@WAYS
 def test_tracking_changes_no_bit_of_a_training_with_dropout(
     schedule: str, compute: Compute, text_encoder: TextEncoder, train: Train
 ) -> None:
