@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -55,10 +55,8 @@ def takes(options: Callable[Keywords, Options]) -> Callable[[Callable[[Options],
                     raise TypeError(f"{function.__name__}() has no option '{name}'{suggest(name, known)}")
             return function(options(*args, **kwargs))
 
-        signature = inspect.signature(options)
-        call.__signature__ = signature.replace(  # type: ignore[attr-defined]
-            parameters=[signature.parameters[name] for name in known],
-            return_annotation=function.__annotations__["return"],
+        call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [_parameter(item) for item in declared], return_annotation=function.__annotations__["return"]
         )
         call.__doc__ = f"{inspect.getdoc(function)}\n\n{_arguments(declared)}"
         return call
@@ -71,6 +69,11 @@ def _declared(options: Callable[..., Any]) -> list[Field[Any]]:
     assert isinstance(options, type)
     assert is_dataclass(options)
     return [item for item in fields(options) if "option" in item.metadata]
+
+
+def _parameter(item: Field[Any]) -> inspect.Parameter:
+    default = item.default if item.default_factory is MISSING else item.default_factory()
+    return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=item.type)
 
 
 def _arguments(declared: Iterable[Field[Any]]) -> str:

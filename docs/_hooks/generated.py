@@ -52,7 +52,7 @@ def commands() -> dict[str, Any]:
 def command_page(name: str, run: Any) -> str:
     """What a command does, its examples, and a table of options per panel of its --help."""
     text, _, examples = (run.__doc__ or "").partition("[bold]Examples[/bold]")
-    lines = [f"# mtlkit {name}", "", text.strip().replace("<", "&lt;"), ""]
+    lines = [f"# mtlkit {name}", "", with_code(text.strip().replace("<", "&lt;")), ""]
     if typed := [line.strip() for line in examples.splitlines() if line.strip()]:
         lines += ["```sh", *typed, "```", ""]
     panels: dict[str, list[str]] = {}
@@ -61,17 +61,19 @@ def command_page(name: str, run: Any) -> str:
         if not declared.hidden:
             panels.setdefault(declared.rich_help_panel or "Options", []).append(row(parameter, declared))
     for panel, rows in panels.items():
-        lines += [f"## {panel}", "", "| option | value | default | |", "|---|---|---|---|", *rows, ""]
+        lines += [f"## {panel}", "", "| option | |", "|---|---|", *rows, ""]
     return "\n".join(lines)
 
 
 def row(parameter: inspect.Parameter, declared: Any) -> str:
-    """A line of the table."""
+    """A line of the table: how an option is written, what it does, and what holds without it."""
     if names := option_names(declared):
-        shown, value = ", ".join(map(code, names)), code(declared.metavar or value_of(parameter.annotation.__origin__))
+        value = declared.metavar or value_of(parameter.annotation.__origin__)
+        shown = "<br>".join([*map(code, names), *([plain(value.replace("|", " | "))] if value else [])])
     else:
-        shown, value = code(declared.metavar or parameter.name.upper()), ""
-    return f"| {shown} | {value} | {plain(default(parameter.default, declared.show_default))} | {plain(declared.help)} |"
+        shown = code(declared.metavar or parameter.name.upper())
+    otherwise = default(parameter.default, declared.show_default)
+    return f"| {shown} | {with_code(plain(declared.help))}{f' *Default: {plain(otherwise)}*' if otherwise else ''} |"
 
 
 def option_names(declared: Any) -> list[str]:
@@ -94,15 +96,20 @@ def default(value: Any, shown: bool | str) -> str:
     """What holds where the option is not given."""
     if isinstance(shown, str):
         return shown
-    if not shown or value in (None, False, [], ()):
+    if not shown or value is None or value is False or value == []:
         return ""
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def code(text: str) -> str:
-    return f"`{text}`".replace("|", "\\|") if text else ""
+    return f"`{text}`"
+
+
+def with_code(text: str) -> str:
+    """Text in which options look like code."""
+    return re.sub(r"(?<![\w`-])--[a-z][a-z-]*", lambda found: code(found[0]), text)
 
 
 def plain(text: str) -> str:
-    """Text whose characters Markdown leaves alone."""
+    """Text whose characters Markdown leaves alone, on one line of a table."""
     return SPECIAL.sub(r"\\\1", text.replace("\\[", "[").replace("\n", " "))

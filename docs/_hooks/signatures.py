@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import griffe
@@ -27,5 +28,5 @@ class DerivedSignatures(griffe.Extension):
 
 
 def shown(default: Any) -> str:
-    """A default as it would be written; lists have a factory."""
-    return "..." if default.__class__.__module__ != "builtins" else repr(default)
+    """A default as it would be written."""
+    return f"Path({str(default)!r})" if isinstance(default, Path) else repr(default)

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
@@ -154,3 +155,9 @@ def test_links_of_a_page_lead_to_files(page: Path) -> None:
     made = {"examples.md", "benchmarks.md"} if page.is_relative_to(ROOT / "docs") else set()  # by docs/_hooks/generated.py
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert Path(link).name in made or (page.parent / link).exists(), link
+
+
+def test_the_python_reference_names_what_exists() -> None:
+    page = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    for name in re.findall(r"^::: ([\w.]+)$", page, re.MULTILINE):
+        assert resolve_name(name)
