@@ -1,4 +1,4 @@
-"""What a saved model is: its shape, its tasks and how texts become its tokens. Free of torch."""
+"""Description of a saved model: its architecture, its tasks and its tokenization. Does not import torch."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ SIZES: dict[str, tuple[int, int, int]] = {
     "l": (12, 768, 12),
 }
 
-LARGEST = 2**31 - 1  # of any number of a shape: more is no model
-MOST_LAYERS = 1000  # of a transformer, and of a head: twice the deepest that anyone has trained, and built in seconds
+LARGEST = 2**31 - 1  # upper limit of every size
+MOST_LAYERS = 1000  # of a transformer or a head: far deeper than useful, but still built in seconds
 TASK_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Shape of a transformer.
+    """Architecture of a transformer.
 
-    `max_length` is the number of positions, BOS and EOS among them; `dim` must be a multiple of `heads`. The fields below
-    `dropout` are what BERT and its kin have otherwise: the norm after each addition (`post`), a norm after the embeddings,
-    an MLP of `hidden` in place of 4 * dim, embeddings of `embedding_dim` widened to `dim`, the vector at the first token
-    in place of the mean, vectors scaled to length 1. `weighted` is a mean in which every token of the vocabulary has a learned
-    weight. `family` names the Hugging Face model that the weights came from.
+    `max_length` is the number of positions, including BOS and EOS; `dim` must be a multiple of `heads`. The fields below
+    `dropout` describe BERT and related families: LayerNorm after each residual addition (`post`), LayerNorm after the embeddings,
+    MLP width `hidden` (default 4 * dim), embeddings of width `embedding_dim` projected to `dim`, pooling at the first token
+    instead of the mean, vectors normalized to length 1. Pooling `weighted` is a mean with a learned weight per vocabulary entry.
+    `family` names the Hugging Face model family that the weights came from.
     """
 
     vocab_size: int
@@ -62,15 +62,17 @@ class Architecture:
     def __post_init__(self) -> None:
         for name in ("vocab_size", "layers", "dim", "heads", "max_length", "mlp_dim", "token_dim"):
             if not 0 < (number := getattr(self, name)) <= LARGEST:
-                raise UsageError(f"no model has {name} {shorten(str(number), 20)}; it has to be above 0 and at most {LARGEST:,}")
+                raise UsageError(f"{name} {shorten(str(number), 20)} is out of range; use a value between 1 and {LARGEST:,}")
         if self.layers > MOST_LAYERS:
-            raise UsageError(f"a model of {self.layers:,} layers is more than can be built; give {MOST_LAYERS:,} at most")
-        if not (0 <= self.dropout <= 1 and self.epsilon > 0):
-            raise UsageError(f"no model has a dropout of {self.dropout} and an epsilon of {self.epsilon}")
+            raise UsageError(f"{self.layers:,} layers are too many; use at most {MOST_LAYERS:,}")
+        if not 0 <= self.dropout <= 1:
+            raise UsageError(f"dropout {self.dropout} is out of range; use a value between 0 and 1")
+        if not self.epsilon > 0:
+            raise UsageError(f"LayerNorm epsilon {self.epsilon} is out of range; use a value above 0")
         if self.dim % self.heads:
-            raise UsageError(f"a width of {self.dim} cannot be shared by {self.heads} attention heads; it must be a multiple")
+            raise UsageError(f"width {self.dim} is not a multiple of the number of attention heads, {self.heads}")
         if self.max_length < 4:
-            raise UsageError(f"a length of {self.max_length} positions holds no text; give at least 4")
+            raise UsageError(f"max_length {self.max_length} leaves no room for text; use at least 4")
 
     @property
     def mlp_dim(self) -> int:
@@ -83,8 +85,10 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a text becomes token ids: at most `max_length` of them, BOS and EOS included, cut by `truncate`. With
-    `literal_special_tokens` a text that spells out a special token such as [SEP] or <eos> is plain text."""
+    """How a text becomes token ids: at most `max_length`, including BOS and EOS; longer texts are cut as `truncate` says.
+
+    With `literal_special_tokens` the name of a special token such as [SEP] or <eos> in a text is treated as plain text.
+    """
 
     max_length: int
     truncate: Truncation = "head-tail"
@@ -93,10 +97,10 @@ class Encoding:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """A task as its head knows it.
+    """Description of a task and its head.
 
-    `labels` are the class names in the order of the outputs (one empty-named output for regression). A regression head
-    predicts in units of `spread` around `center`, taken from the training labels.
+    `labels` are the class names in the order of the outputs (for regression, one output with an empty name). A regression head
+    predicts (value - `center`) / `spread`; both come from the training labels.
     """
 
     name: str
@@ -112,21 +116,18 @@ class TaskSpec:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> TaskSpec:
-        """A task as a file has it. Raises ValueError, and UsageError for a name or a head that cannot be."""
+        """Raises ValueError for an invalid description, UsageError for an invalid name or head."""
         spec = build(cls, value)
         check_task_name(spec.name)
         if spec.outputs < 1 or len(set(spec.labels)) < len(spec.labels) or max(parse_head(spec.head), default=1) > LARGEST:
-            raise ValueError(f"task '{spec.name}' has labels or a head that cannot be")
+            raise ValueError(f"task '{spec.name}' has no labels, repeated labels or too large a head")
         return spec
 
 
 def check_task_name(name: str) -> str:
-    """A task's name stands in file names and weight names, so only plain characters are allowed.
-
-    Raises UsageError for any other name.
-    """
+    """Returns the name. Raises UsageError if it has characters that do not belong in names of files and weights."""
     if not TASK_NAME.fullmatch(name):
-        raise UsageError(f"task name {shorten(name)!r} is not usable; use lower-case letters, digits, '-' and '_', 64 at most")
+        raise UsageError(f"invalid task name {shorten(name)!r}; use at most 64 lower-case letters, digits, '-' and '_'")
     return name
 
 
@@ -137,9 +138,9 @@ def parse_head(text: str) -> tuple[int, ...]:
     kind, _, widths = text.partition(":")
     parts = widths.split(",")
     if len(parts) > MOST_LAYERS:
-        raise UsageError(f"--head {shorten(text)!r} has {len(parts):,} hidden layers; give {MOST_LAYERS:,} at most")
-    found = [whole(part.strip(), 1) for part in parts]
-    sizes = tuple(width for width in found if width is not None)
-    if kind != "mlp" or len(sizes) < len(found):
-        raise UsageError(f"--head {shorten(text)!r} is not known; write 'linear' or 'mlp:256,128'")
+        raise UsageError(f"--head {shorten(text)!r} has {len(parts):,} hidden layers; use at most {MOST_LAYERS:,}")
+    parsed = [whole(part.strip(), 1) for part in parts]
+    sizes = tuple(width for width in parsed if width is not None)
+    if kind != "mlp" or len(sizes) < len(parsed):
+        raise UsageError(f"invalid --head {shorten(text)!r}; use 'linear' or 'mlp:256,128'")
     return sizes

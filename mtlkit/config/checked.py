@@ -1,4 +1,4 @@
-"""Options that check themselves: each field is of its type and within its limits, wherever its value came from."""
+"""Options that validate themselves: each field has its type and is within its limits, wherever its value comes from."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ from mtlkit.config.option import Declaration
 from mtlkit.config.paths import expand
 from mtlkit.errors import OptionError, UsageError, listed, shorten, suggest
 
-LARGEST = 2**63 - 1  # of a whole number: what tensors hold
+LARGEST = 2**63 - 1  # the largest integer of a tensor
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedOptions:
-    """The base of all options. A path may be a string, and a list may be a single value; `~` and environment variables in
-    paths are expanded. Raises OptionError that names the field, and UsageError for a text that its own grammar refuses."""
+    """Base class of all options. A path may be given as a string, and a list as a single value; `~` and environment variables in
+    paths are expanded. Raises OptionError that names the field, and UsageError if the parser of an option rejects its value."""
 
     def __post_init__(self) -> None:
         kind: Any = type(self)
         hints = hints_of(kind)
         for item in fields(self):
             if (declared := item.metadata.get("option")) is not None:
-                value = checked(item.name, getattr(self, item.name), hints[item.name], declared)
+                value = check_value(item.name, getattr(self, item.name), hints[item.name], declared)
                 object.__setattr__(self, item.name, value)
 
 
 @cache
 def hints_of(kind: Hashable) -> dict[str, Any]:
-    """The annotations of a class of options; resolving them takes longer than all checks."""
+    """The annotations of an options class, cached: resolving them takes longer than all checks."""
     return typing.get_type_hints(kind)
 
 
-def checked(name: str, value: Any, hint: Any, declared: Declaration) -> Any:
-    """A value as its annotation wants it. Raises OptionError, UsageError."""
+def check_value(name: str, value: Any, hint: Any, declared: Declaration) -> Any:
+    """The value converted to its annotation. Raises OptionError, UsageError."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         if value is None:
             return None
-        (hint,) = (one for one in arguments if one is not type(None))
-        return checked(name, value, hint, declared)
+        (hint,) = (argument for argument in arguments if argument is not type(None))
+        return check_value(name, value, hint, declared)
     if origin is list:
         values = [value] if isinstance(value, (str, os.PathLike)) else value
         if not isinstance(values, (list, tuple)):
-            raise OptionError(name, f"{_shown(value)} is not a list of texts")
-        return [checked(name, one, arguments[0], declared) for one in values]
+            raise OptionError(name, f"{_shown(value)} is not a list of strings")
+        return [check_value(name, item, arguments[0], declared) for item in values]
     if origin is Literal:
         check_choice(name, value, arguments)
         return value
@@ -67,7 +67,7 @@ def checked(name: str, value: Any, hint: Any, declared: Declaration) -> Any:
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
-    """Raises OptionError for a value that is none of a few texts."""
+    """Raises OptionError for a value that is not one of the choices."""
     if not isinstance(value, str) or value not in choices:
         near = suggest(value, choices) if isinstance(value, str) else ""
         raise OptionError(name, f"{_shown(value)} is not one of {listed(choices)}{near}")
@@ -80,11 +80,11 @@ def _number(name: str, value: Any, hint: type[int] | type[float], declared: Decl
     largest = LARGEST if hint is int else sys.float_info.max
     least = -largest if declared.minimum is None else declared.minimum
     most = largest if declared.maximum is None else declared.maximum
-    if not least <= value <= most:  # of NaN, too
+    if not least <= value <= most:  # also true for NaN
         if hint is float and not math.isfinite(value):
             raise OptionError(name, f"{value} is not a finite number")
         limit = f"at least {least}" if value < least else f"at most {most}"
-        raise OptionError(name, f"{_shown(value)} is out of range; give {limit}")
+        raise OptionError(name, f"{_shown(value)} is out of range; use {limit}")
     return hint(value)
 
 
@@ -98,16 +98,16 @@ def _path(name: str, value: Any) -> Path:
 
 
 def _plain(name: str, value: Any, hint: Any) -> Any:
-    """A text or a yes or no."""
+    """A string or a boolean."""
     if hint is str and isinstance(value, os.PathLike):
         value = os.fspath(value)
     if type(value) is not hint:
-        raise OptionError(name, f"{_shown(value)} is not {'a text' if hint is str else 'true or false'}")
+        raise OptionError(name, f"{_shown(value)} is not {'a string' if hint is str else 'true or false'}")
     return value
 
 
 def _shown(value: Any) -> str:
     try:
         return shorten(repr(value), 60)
-    except ValueError:  # Python writes out no number of thousands of digits
-        return "a number of thousands of digits"
+    except ValueError:  # Python does not convert integers with thousands of digits
+        return "a number with thousands of digits"

@@ -1,4 +1,4 @@
-"""From JSON to what it stands for: text to values, and values to dataclasses whose every field is of its kind."""
+"""Reads JSON, and builds dataclasses from it with every field checked against its annotation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import typing
 from dataclasses import MISSING, fields
 from typing import Any, Literal, TypeVar
 
-Made = TypeVar("Made")
+T = TypeVar("T")
 
 
 def parse_json(text: str | bytes) -> Any:
-    """`json.loads`. Raises ValueError for what is no JSON, also where it is nested too deeply."""
+    """`json.loads`. Raises ValueError for invalid JSON, also if it is nested too deeply."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -24,12 +24,20 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
     """A JSON object. Raises ValueError for anything else."""
     value = parse_json(text)
     if not isinstance(value, dict):
-        raise ValueError(f"{type(value).__name__} where an object belongs")
+        raise ValueError(f"expected a JSON object, not {json_type(value)}")
     return value
 
 
+def json_type(value: Any) -> str:
+    """The JSON type of a value, with its article: "an array"."""
+    if value is None:
+        return "null"
+    names = {str: "a string", bool: "a boolean", list: "an array", dict: "an object", int: "a number", float: "a number"}
+    return names.get(type(value), type(value).__name__)
+
+
 def to_json(value: Any, **layout: Any) -> str:
-    """`json.dumps`, but always JSON: numbers that are not finite, which it has no word for, become null."""
+    """`json.dumps`, but always valid JSON: numbers that are not finite become null."""
     try:
         return json.dumps(value, allow_nan=False, **layout)
     except ValueError:
@@ -37,52 +45,54 @@ def to_json(value: Any, **layout: Any) -> str:
 
 
 def without_nan(value: Any) -> Any:
-    """Plain JSON in which numbers that are not finite are null."""
+    """A copy of a JSON value in which numbers that are not finite are None."""
     if isinstance(value, dict):
-        return {key: without_nan(one) for key, one in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [without_nan(one) for one in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def build(made: type[Made], value: Any) -> Made:
-    """A dataclass from a JSON object: no field too many or too few, each of the kind that its annotation says; numbers finite.
+def build(cls: type[T], value: Any) -> T:
+    """Builds a dataclass from a JSON object. Each field must have the type of its annotation; numbers must be finite.
 
-    Raises ValueError naming the field. What the dataclass itself checks, it raises itself.
+    Raises ValueError, naming the field, for one that is unknown, missing or of the wrong type; also what `cls` raises.
     """
     if not isinstance(value, dict):
-        raise ValueError(f"{type(value).__name__} where an object belongs")
-    declared = fields(made)  # type: ignore[arg-type]
-    hints = typing.get_type_hints(made)
+        raise ValueError(f"expected a JSON object, not {json_type(value)}")
+    declared = fields(cls)  # type: ignore[arg-type]
+    hints = typing.get_type_hints(cls)
     for name in value:
         if name not in hints:
             raise ValueError(f"unknown field '{name}'")
-    found = {}
+    arguments = {}
     for item in declared:
         if item.name in value:
-            found[item.name] = _checked(item.name, value[item.name], hints[item.name])
+            arguments[item.name] = _checked(item.name, value[item.name], hints[item.name])
         elif item.default is MISSING and item.default_factory is MISSING:
-            raise ValueError(f"'{item.name}' is missing")
-    return made(**found)
+            raise ValueError(f"field '{item.name}' is missing")
+    return cls(**arguments)
 
 
 def _checked(name: str, value: Any, hint: Any) -> Any:
-    """A value as its annotation wants it: int, float, bool, str, a Literal, one of these or None, a tuple of one of these, or a
-    dict with values of one of these; Any takes everything."""
+    """A value converted to its annotation: int, float, bool, str, a Literal, an optional, tuple or dict of these, or Any.
+
+    Raises ValueError that names the field.
+    """
     if hint is Any:
         return value
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        (hint,) = (one for one in arguments if one is not type(None))
+        (hint,) = (argument for argument in arguments if argument is not type(None))
         return _checked(name, value, hint)
     if origin is dict:
         if isinstance(value, dict):
-            return {key: _checked(f"{name}.{key}", one, arguments[1]) for key, one in value.items()}
+            return {key: _checked(f"{name}.{key}", item, arguments[1]) for key, item in value.items()}
     elif origin is tuple:
         if isinstance(value, list):
-            return tuple(_checked(name, one, arguments[0]) for one in value)
+            return tuple(_checked(name, item, arguments[0]) for item in value)
     elif origin is Literal:
         if isinstance(value, str) and value in arguments:
             return value
@@ -94,5 +104,14 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
                 pass
     elif type(value) is hint:
         return value
-    shown = str(value)
-    raise ValueError(f"'{name}' cannot be {shown if len(shown) <= 40 else shown[:40] + '...'}")
+    shown = json.dumps(value, ensure_ascii=False, default=str)
+    raise ValueError(f"field '{name}': expected {_expected(hint)}, not {shown if len(shown) <= 40 else shown[:40] + '...'}")
+
+
+def _expected(hint: Any) -> str:
+    """What JSON value an annotation stands for."""
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(hint)))
+    names = {dict: "an object", tuple: "an array", int: "a whole number", float: "a finite number", bool: "true or false"}
+    return names.get(origin or hint, "a string")

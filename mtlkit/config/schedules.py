@@ -1,4 +1,4 @@
-"""How the batches of several tasks follow each other, and how long an epoch is: what `--schedule` and `--epoch-by` may say."""
+"""Parses `--schedule` (the order of the tasks' batches) and `--epoch-by` (the length of an epoch)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ EPOCH_FORMS: dict[EpochName, str] = {"longest": "longest", "shortest": "shortest
 
 @dataclass(frozen=True)
 class ScheduleChoice:
-    """A schedule with its numbers. Those of `temperature`: p_t ~ min(n_t, cap)^(1 / temperature), n_t the rows of task t;
-    `proportional` is temperature 1 without a cap."""
+    """A schedule with its parameters.
+
+    `temperature` samples task t with probability p_t ~ min(n_t, cap)^(1 / temperature), where n_t is its number of rows;
+    `proportional` is temperature 1 without a cap.
+    """
 
     name: ScheduleName = "round-robin"
     temperature: float = 1.0
@@ -32,62 +35,62 @@ class ScheduleChoice:
 
     @property
     def drawn(self) -> bool:
-        """Whether tasks come in random order, each as often as its weight says."""
+        """Whether tasks are sampled at random by weight."""
         return self.name in ("proportional", "temperature")
 
 
 @dataclass(frozen=True)
 class EpochLength:
-    """How long an epoch is: until the last of the tasks has been seen once, or the first, or so many optimiser steps, each of
-    which accumulates the gradient of so many pieces of work."""
+    """Length of an epoch: until every task (`longest`) or any task (`shortest`) has been seen once, or a number of optimizer
+    steps, each of which accumulates the gradients of `accumulate` micro-batches."""
 
     name: EpochName = "longest"
     steps: int = 0
     accumulate: int = 1
 
     @property
-    def pieces(self) -> int:
-        """Those of an epoch of so many steps."""
+    def micro_batches(self) -> int:
+        """Micro-batches in an epoch of `steps` steps."""
         return self.steps * self.accumulate
 
 
 def parse_schedule(text: str) -> ScheduleChoice:
-    """`"temperature:2:10000"` as a choice. Raises UsageError."""
+    """Parses a schedule such as `temperature:2:10000`. Raises UsageError."""
     name, *numbers = text.split(":")
     if name not in FORMS:
         raise UsageError(
-            f"--schedule {shorten(text)}: no such schedule; there are {listed(FORMS.values())}{suggest(name, FORMS)}"
+            f"--schedule {shorten(text)}: unknown schedule; choose from {listed(FORMS.values())}{suggest(name, FORMS)}"
         )
     if name != "temperature":
         if numbers:
-            raise UsageError(f"--schedule {shorten(text)}: {name} takes no number; write {FORMS[name]}")
+            raise UsageError(f"--schedule {shorten(text)}: {name} takes no parameter; use {FORMS[name]}")
         return ScheduleChoice(name)
     if not 1 <= len(numbers) <= 2 or not _at_least_one(numbers[0]) or not all(whole(cap, 1) for cap in numbers[1:]):
         raise UsageError(
-            f"--schedule {shorten(text)}: write {FORMS[name]}; T is a number from 1 (in proportion to the rows) upwards (more "
-            "even), CAP a number of rows"
+            f"--schedule {shorten(text)}: use {FORMS[name]}, where T is a number >= 1 (1: proportional to the rows; larger: more "
+            "even) and CAP a number of rows"
         )
     return ScheduleChoice(name, float(numbers[0]), int(numbers[1]) if numbers[1:] else None)
 
 
 def parse_epoch_length(text: str) -> EpochLength:
-    """`"steps:500"` as a length. Raises UsageError."""
+    """Parses an epoch length such as `steps:500`. Raises UsageError."""
     name, *numbers = text.split(":")
     if name not in EPOCH_FORMS:
         forms = listed(EPOCH_FORMS.values())
-        raise UsageError(f"--epoch-by {shorten(text)}: no such length; there are {forms}{suggest(name, EPOCH_FORMS)}")
+        raise UsageError(f"--epoch-by {shorten(text)}: unknown epoch length; choose from {forms}{suggest(name, EPOCH_FORMS)}")
     if len(numbers) != (name == "steps") or not all(whole(number, 1) for number in numbers):
-        number = ", N a whole number above 0" if name == "steps" else ""
-        raise UsageError(f"--epoch-by {shorten(text)}: write {EPOCH_FORMS[name]}{number}")
+        number = ", where N is a whole number above 0" if name == "steps" else ""
+        raise UsageError(f"--epoch-by {shorten(text)}: use {EPOCH_FORMS[name]}{number}")
     return EpochLength(name, *map(int, numbers))
 
 
 def check_epoch_length(schedule: ScheduleChoice, length: EpochLength, tasks: int) -> None:
-    """Raises UsageError where an epoch has no room for a batch of each task, those that are rehearsed among them."""
-    if length.name == "steps" and schedule.name != "joint" and length.pieces < tasks:
+    """Raises UsageError if an epoch is too short for one batch of each task, including rehearsed ones."""
+    if length.name == "steps" and schedule.name != "joint" and length.micro_batches < tasks:
         raise UsageError(
-            f"--epoch-by steps:{length.steps} has no room for a batch of each of {tasks} tasks; "
-            f"give {-(-tasks // length.accumulate)} steps or more"
+            f"--epoch-by steps:{length.steps} is too short for one batch of each of the {tasks} tasks; "
+            f"use at least {-(-tasks // length.accumulate)} steps"
         )
 
 

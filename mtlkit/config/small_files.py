@@ -1,4 +1,4 @@
-"""Reads configuration files: regular files only, up to a limit, with a plain reason where one cannot be read."""
+"""Reads configuration files: regular files only, up to a size limit, with a plain reason if one cannot be read."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 MIB = 2**20
-LIMIT = 64 * MIB  # of a file of settings; the largest that real models have are vocabularies of a few megabytes
+LIMIT = 64 * MIB  # of a configuration file; the largest in real models are vocabularies of a few megabytes
 
-NO_PERMISSION = "not readable by you (no permission)"
+NO_PERMISSION = "not readable (permission denied)"
 KINDS = {
     stat.S_IFDIR: "a folder, not a file",
     stat.S_IFIFO: "a named pipe, not a file",
@@ -23,7 +23,7 @@ KINDS = {
 
 
 class Unreadable(OSError):
-    """A path that cannot be read as a regular file. Its text is the reason: "missing", "a named pipe, not a file", ..."""
+    """A path that cannot be read as a regular file; its message is the reason: "missing", "a named pipe, not a file", ..."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(errno.EINVAL, reason)
@@ -33,13 +33,13 @@ class Unreadable(OSError):
 
 
 def check_file(path: Path) -> int:
-    """The size in bytes of a regular file that may be read. Raises Unreadable; never blocks, nothing is read."""
+    """The size in bytes of a readable regular file, without reading it. Never blocks. Raises Unreadable."""
     with open_file(path) as file:
         return _size(file.fileno())
 
 
 def check_readable(path: Path) -> None:
-    """Raises Unreadable for a path that may not be reached, or a folder that may not be listed. The path may be missing."""
+    """Raises Unreadable if access to the path, or listing it as a folder, is denied. The path may be missing."""
     try:
         os.lstat(path)
         if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
@@ -51,7 +51,7 @@ def check_readable(path: Path) -> None:
 
 
 def open_file(path: Path) -> BinaryIO:
-    """A regular file, open for reading in binary. Raises Unreadable; never blocks."""
+    """Opens a regular file for reading in binary mode. Never blocks. Raises Unreadable."""
     descriptor = _open(path)
     try:
         _size(descriptor)
@@ -65,49 +65,49 @@ def read_file(path: Path, limit: int = LIMIT) -> bytes:
     """The content of a regular file of at most `limit` bytes. Raises Unreadable."""
     with open_file(path) as file:
         if (size := _size(file.fileno())) > limit:
-            raise Unreadable(f"{size / MIB:,.0f} MB; files of its kind are read up to {limit / MIB:,.0f} MB")
+            raise Unreadable(f"too large: {size / MIB:,.0f} MB; the limit for such files is {limit / MIB:,.0f} MB")
         try:
             content = b"".join(_pieces(file, limit + 1))
         except OSError as error:
             raise Unreadable(error.strerror or str(error)) from None
-    if len(content) > limit:  # it grows, or says that it is empty, as files of /proc do
-        raise Unreadable(f"more than {limit / MIB:,.0f} MB, the limit for files of its kind")
+    if len(content) > limit:  # it is growing, or reports size 0, like files in /proc
+        raise Unreadable(f"too large: more than {limit / MIB:,.0f} MB, the limit for such files")
     return content
 
 
 def _pieces(file: BinaryIO, most: int) -> Iterator[bytes]:
-    """The content up to `most` bytes, piece by piece: Python allocates as much as a read may give, however short the file is."""
+    """The content up to `most` bytes in pieces: a read allocates the requested size, however short the file is."""
     while most > 0 and (piece := file.read(min(most, MIB))):
         most -= len(piece)
         yield piece
 
 
 def read_text(path: Path, limit: int = LIMIT) -> str:
-    """The same as text in UTF-8. Raises Unreadable, UnicodeError."""
+    """`read_file` decoded as UTF-8. Raises Unreadable, UnicodeError."""
     return read_file(path, limit).decode()
 
 
 def _open(path: Path) -> int:
-    """A descriptor; a pipe without a writer does not make the call wait."""
+    """A file descriptor; does not wait if the path is a pipe without a writer."""
     try:
         return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:
         raise Unreadable(_reason(path, error)) from None
     except ValueError:  # a null character
-        raise Unreadable("no name that a file can have") from None
+        raise Unreadable("not a valid file name") from None
 
 
 def _size(descriptor: int) -> int:
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
-        raise Unreadable(KINDS.get(stat.S_IFMT(found.st_mode), "not a regular file"))
-    return found.st_size
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise Unreadable(KINDS.get(stat.S_IFMT(status.st_mode), "not a regular file"))
+    return status.st_size
 
 
 def _reason(path: Path, error: OSError) -> str:
-    """Why a path cannot be opened, in words."""
+    """Why a path cannot be opened."""
     try:
-        if kind := KINDS.get(stat.S_IFMT(path.stat().st_mode)):  # a socket cannot be opened, nor a folder on Windows
+        if kind := KINDS.get(stat.S_IFMT(path.stat().st_mode)):  # opening a socket fails, and on Windows a folder
             return kind
     except OSError:
         pass

@@ -1,4 +1,4 @@
-"""How the data of a task was read: every choice that was made, by the user or for them. Kept in a run's config.json."""
+"""How a task's data was read, with every choice made by the user or by detection. Saved in a run's config.json."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mtlkit.config.architecture import Kind
-from mtlkit.config.from_json import build
+from mtlkit.config.from_json import build, json_type
 
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """The choices with which one source was read.
+    """The choices with which one source was read; `eval`, `predict` and `embed` read other files of the task in the same way.
 
-    `files` gives the names of the files of each split. `delimiter`, `quoting` and `header` are None for formats that have none.
-    `text` and `label` are columns, `first` and `second` those of a pair, `unused` those left out. `sep`, `names`, `strip` and
-    `fold` say how labels are read, as the keys of a source do. Columns, kind and labels of other files of the same task are
-    read alike by `eval`, `predict` and `embed`. `remarks` say what of the choices may not be what is meant.
+    `files` lists the file names of each split. `delimiter`, `quoting` and `header` are None for formats without them.
+    `text` and `label` are columns, `first` and `second` the columns of a pair, `unused` the remaining columns. `sep`, `names`,
+    `strip` and `fold` are the keys of a source with these names. `remarks` point out choices that the user may not want.
     """
 
     source: str
@@ -40,13 +39,13 @@ class SourceRecord:
     remarks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The choices that differ from the defaults, and the source."""
+        """The source, and the fields that differ from their defaults."""
         default = asdict(SourceRecord(""))
         return {name: value for name, value in asdict(self).items() if name == "source" or value != default[name]}
 
     @classmethod
     def from_json(cls, value: Any) -> SourceRecord:
-        """Raises ValueError naming the field that is wrong."""
+        """Raises ValueError that names the invalid field."""
         return build(cls, value)
 
 
@@ -55,7 +54,7 @@ def records_to_json(records: Mapping[str, SourceRecord]) -> dict[str, Any]:
 
 
 def records_from_json(value: Any) -> dict[str, SourceRecord]:
-    """Records by the name of their task. Raises ValueError."""
+    """Records by task name. Raises ValueError."""
     if not isinstance(value, dict):
-        raise ValueError(f"{type(value).__name__} where an object belongs")
-    return {name: SourceRecord.from_json(one) for name, one in value.items()}
+        raise ValueError(f"expected a JSON object, not {json_type(value)}")
+    return {name: SourceRecord.from_json(record) for name, record in value.items()}

@@ -1,4 +1,4 @@
-"""What the files beside a pretrained tokenizer say of it, free of the libraries that build it."""
+"""Settings of a pretrained tokenizer, from the files beside it. Does not import the libraries that build it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-# How transformers 5 makes a tokenizer: from tokenizer.json as it stands, or by the rules of a class
+# How transformers 5 builds a tokenizer: from tokenizer.json unchanged, or by the rules of a class
 TokenizerKind = Literal["file", "bert", "roberta", "gpt2", "xlm-roberta", "camembert"]
 
 
 @dataclass(frozen=True)
 class SpecialToken:
-    """A token that is found in a text before it is split. `normalized` None: the opposite of `special`."""
+    """A token that is matched in the text before tokenization. `normalized` defaults to the opposite of `special`."""
 
     content: str
     special: bool = True
@@ -25,11 +25,11 @@ class SpecialToken:
 
 @dataclass(frozen=True)
 class TokenizerSettings:
-    """How a tokenizer is built from the files of `folder`.
+    """How a tokenizer is built from the files in `folder`.
 
-    `named` are the tokens with a role (unk_token, ...), `added` others by their ids, `extra` those without. With
-    `all_added` the added tokens of tokenizer.json do not count, `lower_first` folds case before all else.
-    `named_class` is the class that transformers would take, for messages.
+    `named` are the tokens with a role (unk_token, ...), `added` other tokens by id, `extra` tokens without an id. With
+    `all_added` the added tokens of tokenizer.json are ignored; `lower_first` lowercases before all other steps.
+    `named_class` is the class that transformers would use, for messages.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""How a model's vectors are meant to be made and compared, beside its weights: prompts, length, similarity."""
+"""How a model's vectors are computed and compared: prompts, number of dimensions, similarity."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
-NO_PROMPT = "none"  # what turns the default prompt off, unless the model has a prompt of that name
+NO_PROMPT = "none"  # turns the default prompt off, unless the model has a prompt with this name
 
 
 @dataclass(frozen=True)
 class VectorSettings:
-    """What sentence-transformers keeps in config_sentence_transformers.json, and `include_prompt` of its pooling.
+    """The settings in config_sentence_transformers.json of sentence-transformers, and `include_prompt` of its pooling.
 
-    `prompts` are texts by name; the one named `default_prompt` is put before every text unless another is asked for. Without
-    `include_prompt` its tokens are read and left out of the pooling. `truncate_dim` is how many numbers of a vector are kept.
+    `prompts` are texts by name; the one named `default_prompt` is prepended to every text unless another is chosen. Without
+    `include_prompt` its tokens are excluded from pooling. `truncate_dim` is the number of dimensions to keep.
     """
 
     prompts: dict[str, str] = field(default_factory=dict)
@@ -25,34 +25,36 @@ class VectorSettings:
 
     def __post_init__(self) -> None:
         if self.default_prompt is not None and self.default_prompt not in self.prompts:
-            raise ValueError(f"no prompt '{self.default_prompt}', which is the default")
+            raise ValueError(f"the default prompt '{self.default_prompt}' is not defined")
         if self.truncate_dim is not None and self.truncate_dim < 1:
-            raise ValueError(f"vectors of {self.truncate_dim} numbers")
+            raise ValueError(f"truncate_dim {self.truncate_dim} is not above 0")
 
-    def prompt(self, asked: str | None = None) -> str:
-        """The text of a prompt: of the default where None is asked for, of the prompt of that name, nothing for "none" or "",
-        else what is asked for itself."""
-        if asked is None:
+    def prompt(self, name: str | None = None) -> str:
+        """The text of the prompt with this name, or of the default prompt for None; "" for "none" or "".
+
+        Any other name is used as the text itself.
+        """
+        if name is None:
             return self.prompts[self.default_prompt] if self.default_prompt is not None else ""
-        if asked in self.prompts:
-            return self.prompts[asked]
-        return "" if asked == NO_PROMPT else asked
+        if name in self.prompts:
+            return self.prompts[name]
+        return "" if name == NO_PROMPT else name
 
     def name_of(self, prompt: str) -> str | None:
-        """The name of a prompt by its text, the default's where several are equal; None for one without a name."""
+        """The name of a prompt by its text, preferably the default's; None if it has no name."""
         if self.default_prompt is not None and self.prompts[self.default_prompt] == prompt:
             return self.default_prompt
         return next((name for name, text in self.prompts.items() if text == prompt), None)
 
-    def with_default(self, asked: str | None) -> VectorSettings:
-        """The same with another default prompt, which gets a name where it has none; unchanged for None."""
-        if asked is None:
+    def with_default(self, name_or_text: str | None) -> VectorSettings:
+        """A copy with another default prompt, which gets a name if it has none; unchanged for None."""
+        if name_or_text is None:
             return self
-        prompt = self.prompt(asked)
+        prompt = self.prompt(name_or_text)
         if not prompt:
             return replace(self, default_prompt=None)
-        name = asked if asked in self.prompts else self.name_of(prompt)
+        name = name_or_text if name_or_text in self.prompts else self.name_of(prompt)
         if name is None:
-            taken = len([one for one in self.prompts if one.startswith("default")])
-            name = f"default-{taken + 1}" if taken else "default"
+            count = len([key for key in self.prompts if key.startswith("default")])
+            name = f"default-{count + 1}" if count else "default"
         return replace(self, prompts={**self.prompts, name: prompt}, default_prompt=name)

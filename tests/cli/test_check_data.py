@@ -81,11 +81,11 @@ def test_skipped_rows_are_said(typed: Typed, tmp_path: Path) -> None:  # fault 1
     path = write(tmp_path / "a.csv", [["text", "label"], ["a", "x"], ["b"], ["c", "y"], ["d", "x"], ["e", "y"]])
     refused = typed("check-data", "--task", f"t={path}")
     assert (refused.code, refused.out) == (3, "")
-    assert f"{path}:3: 1 field where the header has 2" in refused.err
+    assert f"{path}:3: 1 field, but the header has 2" in refused.err
     answer = typed("check-data", "--task", f"t={path}", "--on-bad-row", "skip")
     assert answer.code == 0, answer.err
     assert "t has no validation split" in answer.out
-    assert f"1 row skipped, such as {path}:3: 1 field where the header has 2" in answer.err
+    assert f"1 row skipped, such as {path}:3: 1 field, but the header has 2" in answer.err
 
 
 def test_errors_are_one_line(typed: Typed) -> None:

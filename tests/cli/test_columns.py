@@ -102,8 +102,8 @@ def test_a_file_that_is_written_otherwise_is_said(typed: Typed, western: Path, t
         done = typed(arguments[0], "--model", western, *arguments[1:])
         assert done.code == 0, done.err
         lines = done.err.splitlines()
-        assert f"{new}: UTF-8, while the data of the model was latin-1; read as utf-8" in lines
-        assert f"{new}: not written as the data of the model was; read with delimiter comma, not semicolon" in lines
+        assert f"{new}: read as utf-8, although the model's training data was latin-1" in lines
+        assert f"{new}: layout differs from the model's training data; read with delimiter comma, not semicolon" in lines
         assert f"column 'text' of the model is not in {new}; using 'sentence'" in lines
         assert arguments[0] == "eval" or texts_of(done.out) == ["un caf\xe9; deux"]
     piped = typed("predict", "--model", western, "--input", "-:format=csv", stdin=new.read_bytes())

@@ -132,10 +132,10 @@ def test_bad_rows_can_be_skipped_and_are_counted(typed: Typed, mtl: Path, tmp_pa
     path.write_text("text,label\nThe cat,animal\ntoo,many,fields\nThe saw,tool\n")
     answer = typed("eval", "--model", mtl, "--task", f"kind={path}")
     assert answer.code == 3
-    assert f"{path}:3: 3 fields where the header has 2" in answer.err
+    assert f"{path}:3: 3 fields, but the header has 2" in answer.err
     answer = typed("eval", "--model", mtl, "--task", f"kind={path}", "--on-bad-row", "skip", "--json")
     assert (answer.code, json.loads(answer.out)["tasks"]["kind"]["n"]) == (0, 2)
-    assert f"1 row skipped, such as {path}:3: 3 fields where the header has 2" in answer.err
+    assert f"1 row skipped, such as {path}:3: 3 fields, but the header has 2" in answer.err
 
 
 def test_a_wrong_column_lists_those_there_are(typed: Typed, data: Path, mtl: Path) -> None:  # fault 25

@@ -54,7 +54,7 @@ def test_the_encoding_that_is_offered_works(typed: Typed, tmp_path: Path, encodi
     refused = typed(*command)
     assert (refused.code, refused.out) == (3, "")
     said = re.search(
-        r"a\.csv(?::\d+)?: byte (\d+) is not utf-8; specify the encoding, such as --encoding ([\w-]+)\n$", refused.err
+        r"a\.csv(?::\d+)?: byte (\d+) is not valid utf-8; specify the encoding, such as --encoding ([\w-]+)\n$", refused.err
     )
     assert said
     assert path.read_bytes()[int(said[1])] >= 0x80

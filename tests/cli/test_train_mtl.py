@@ -182,7 +182,7 @@ def test_a_wrong_column_lists_those_there_are(typed: Typed, data: Path, mtl: Pat
 def test_a_task_name_never_becomes_a_path(typed: Typed, data: Path, mtl: Path, tmp_path: Path, name: str) -> None:  # fault 31
     answer = typed("train-mtl", "--task", f"{name}={data / 'kind'}", "--init", mtl, "--out", tmp_path / "run")
     assert answer.code == 2
-    assert f"task name '{name}' is not usable" in answer.err
+    assert f"invalid task name '{name}'" in answer.err
 
 
 @pytest.mark.parametrize("command", ["train-mtl", "train-sentence"])

@@ -16,7 +16,7 @@ def test_task_names(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", "a.b", "", "Topic", "a b", "é", "a\n", "x" * 65, "..", "a\x1b[31m"])
 def test_a_task_name_that_could_be_a_path_is_refused(name: str) -> None:  # fault 31
-    with pytest.raises(UsageError, match="is not usable; use lower-case letters, digits, '-' and '_', 64 at most"):
+    with pytest.raises(UsageError, match=r"invalid task name .*lower-case letters, digits, '-' and '_'"):
         check_task_name(name)
 
 
@@ -29,7 +29,7 @@ def test_heads(text: str, widths: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("text", ["", "mlp", "mlp:", "mlp:0", "mlp:a", "mlp:8,", "mlp:-8", "cnn:8", "linear:8", "mlp:²"])
 def test_a_wrong_head_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=r"is not known; write 'linear' or 'mlp:256,128'"):
+    with pytest.raises(UsageError, match=r"invalid --head .*; use 'linear' or 'mlp:256,128'"):
         parse_head(text)
 
 

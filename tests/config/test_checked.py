@@ -27,16 +27,16 @@ from mtlkit.errors import OptionError, UsageError
         ({"dropout": math.nan}, "dropout", "not a finite number"),
         ({"dropout": "0.1"}, "dropout", "not a number"),
         ({"out": 5}, "out", "5 is not a path"),
-        ({"out": ""}, "out", "empty path"),
+        ({"out": ""}, "out", "the path is empty"),
         ({"out": "a\0b"}, "out", "NUL"),
         ({"out": "a" * 5000}, "out", "too long"),
         ({"out": "~nobody-of-that-name/x"}, "out", "no home folder is known for '~nobody-of-that-name'"),
         ({"freeze": 3}, "freeze", "not a list"),
-        ({"freeze": [3]}, "freeze", "not a text"),
+        ({"freeze": [3]}, "freeze", "not a string"),
         ({"overwrite": "yes"}, "overwrite", "not true or false"),
         ({"class_weights": "balenced"}, "class_weights", "did you mean 'balanced'?"),
         ({"size": 3}, "size", "not one of xs, s, m, l"),
-        ({"init": ["mini"]}, "init", "not a text"),
+        ({"init": ["mini"]}, "init", "not a string"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_name_of_its_field(given: dict[str, Any], field: str, words: str) -> None:
@@ -51,9 +51,9 @@ def test_a_wrong_value_is_refused_with_the_name_of_its_field(given: dict[str, An
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"schedule": "rr"}, "--schedule rr: no such schedule"),
-        ({"epoch_by": "steps:0"}, "--epoch-by steps:0: write steps:N"),
-        ({"head": "mlp:x"}, "--head 'mlp:x' is not known"),
+        ({"schedule": "rr"}, "--schedule rr: unknown schedule"),
+        ({"epoch_by": "steps:0"}, "--epoch-by steps:0: use steps:N"),
+        ({"head": "mlp:x"}, "invalid --head 'mlp:x'"),
         ({"cap": "-3"}, "--cap '-3' is not"),
         ({"save_every": "soon"}, "--save-every soon: write"),
     ],

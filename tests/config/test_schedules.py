@@ -24,12 +24,12 @@ def test_a_schedule_is_read_with_its_numbers(text: str, choice: ScheduleChoice) 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("round-robbin", r"no such schedule; there are round-robin, .*, temperature:T\[:CAP\]; did you mean 'round-robin'\?"),
+        ("round-robbin", r"unknown schedule; choose from round-robin, .*, temperature:T\[:CAP\]; did you mean 'round-robin'\?"),
         ("tempreature:2", r"did you mean 'temperature'\?"),
-        ("joint:2", "joint takes no number; write joint"),
-        ("proportional:", "proportional takes no number"),
+        ("joint:2", "joint takes no parameter; use joint"),
+        ("proportional:", "proportional takes no parameter"),
         *(
-            (f"temperature{numbers}", r"write temperature:T\[:CAP\]; T is a number from 1 .* CAP a number of rows")
+            (f"temperature{numbers}", r"use temperature:T\[:CAP\], where T is a number .* CAP a number of rows")
             for numbers in ("", ":", ":0.5", ":inf", ":nan", ":x", ":2:", ":2:0", ":2:1.5", ":2:-1", ":2:10:3")
         ),
     ],
@@ -47,9 +47,9 @@ def test_the_length_of_an_epoch_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("longer", r"no such length; there are longest, shortest, steps:N; did you mean 'longest'\?"),
-        ("shortest:3", "write shortest"),
-        *((f"steps{number}", "write steps:N, N a whole number above 0") for number in ("", ":", ":0", ":-1", ":2.5", ":5:5")),
+        ("longer", r"unknown epoch length; choose from longest, shortest, steps:N; did you mean 'longest'\?"),
+        ("shortest:3", "use shortest"),
+        *((f"steps{number}", "use steps:N, where N is a whole number") for number in ("", ":", ":0", ":-1", ":2.5", ":5:5")),
     ],
 )
 def test_what_is_no_length_is_refused_with_the_way_to_write_it(text: str, message: str) -> None:
@@ -58,11 +58,11 @@ def test_what_is_no_length_is_refused_with_the_way_to_write_it(text: str, messag
 
 
 def test_an_epoch_must_have_room_for_every_task() -> None:
-    with pytest.raises(UsageError, match="--epoch-by steps:2 has no room for a batch of each of 3 tasks; give 3 steps or more"):
+    with pytest.raises(UsageError, match=r"--epoch-by steps:2 is too short .* 3 tasks; use at least 3 steps"):
         check_epoch_length(ScheduleChoice("proportional"), EpochLength("steps", 2), 3)
     check_epoch_length(ScheduleChoice("proportional"), EpochLength("steps", 3), 3)
     check_epoch_length(ScheduleChoice("joint"), EpochLength("steps", 1), 3)  # one step holds them all
     check_epoch_length(ScheduleChoice("proportional"), EpochLength("shortest"), 3)
     check_epoch_length(ScheduleChoice("proportional"), EpochLength("steps", 2, accumulate=2), 4)
-    with pytest.raises(UsageError, match="steps:2 has no room for a batch of each of 5 tasks; give 3 steps or more"):
+    with pytest.raises(UsageError, match=r"steps:2 is too short .* 5 tasks; use at least 3 steps"):
         check_epoch_length(ScheduleChoice("proportional"), EpochLength("steps", 2, accumulate=2), 5)

@@ -45,7 +45,7 @@ def test_what_is_no_file_is_named_and_never_waited_for(tmp_path: Path) -> None:
             assert reason(tmp_path / "broken", read) == "a broken link to gone"
             assert reason(tmp_path / "none", read) == "missing"
             assert "symbolic links" in reason(tmp_path / "round", read)
-            assert reason(tmp_path / "a\0b", read) == "no name that a file can have"
+            assert reason(tmp_path / "a\0b", read) == "not a valid file name"
             assert "too long" in reason(tmp_path / ("x" * 5000), read)
 
 
@@ -53,7 +53,7 @@ def test_a_file_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "large.json"
     with path.open("wb") as file:
         file.truncate(2**40)  # sparse: it takes no room
-    assert reason(path) == "1,048,576 MB; files of its kind are read up to 64 MB"
+    assert reason(path) == "too large: 1,048,576 MB; the limit for such files is 64 MB"
     assert check_file(path) == 2**40
 
 
@@ -83,7 +83,7 @@ except OSError as error:
     for above in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         above.chmod(0o755)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "not readable by you (no permission)"
+    assert done.stdout.strip() == "not readable (permission denied)"
 
 
 def test_a_short_file_takes_no_more_memory_than_it_has(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_every_size_can_be_built(size: str) -> None:
 def test_the_shape_of_fresh_weights_is_checked() -> None:
     with pytest.raises(UsageError, match="--dim 30 is not a multiple of --heads 4; choose one that is"):
         TrainMtlOptions(dim=30, heads=4).architecture()
-    with pytest.raises(UsageError, match="max_length: 3 is out of range; give at least 4"):
+    with pytest.raises(UsageError, match="max_length: 3 is out of range; use at least 4"):
         TrainMtlOptions(max_length=3)
 
 

@@ -30,7 +30,7 @@ def test_a_head_has_the_layers_asked_for_and_an_output_a_label(
 
 
 def test_an_unknown_head_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"'mlp:' is not known; write 'linear' or 'mlp:256,128'"):
+    with pytest.raises(UsageError, match=r"invalid --head 'mlp:'; use 'linear' or 'mlp:256,128'"):
         Head(32, TaskSpec("topic", "classification", ("a", "b"), "mlp:"), 0.0)
 
 

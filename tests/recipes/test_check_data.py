@@ -153,12 +153,12 @@ def test_a_single_class_and_rows_in_order(tmp_path: Path) -> None:
 
 def test_bad_rows_are_named_or_skipped_and_counted(tmp_path: Path) -> None:  # fault 19
     path = write(tmp_path / "a.csv", [HEADER, *rows(20), ["one", "two", "three"], ["no label", ""]])
-    with pytest.raises(DataError, match=r"a\.csv:22: 3 fields where the header has 2; fix it, or skip such rows"):
+    with pytest.raises(DataError, match=r"a\.csv:22: 3 fields, but the header has 2; fix it, or skip such rows"):
         check(f"t={path}")
     found = check(f"t={path}", on_bad_row="skip")
     assert found.tally.skipped == 2
     assert found.tally.reasons[1] == f"{path}:23: no label in column 'label'"
-    assert str(found.tally) == f"2 rows skipped, such as {path}:22: 3 fields where the header has 2"
+    assert str(found.tally) == f"2 rows skipped, such as {path}:22: 3 fields, but the header has 2"
     assert found.to_json()["skipped"] == {"rows": 2, "reasons": found.tally.reasons}
 
 

@@ -70,7 +70,7 @@ def test_a_fault_in_a_later_part_keeps_those_before(small_parts: None, runs: Pat
     source.write_text('{"text": "a"}\n' * 5 + "broken\n")
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out)
     loaded, _ = open_model(options)
-    with pytest.raises(DataError, match=r"in\.jsonl:6: not JSON"):
+    with pytest.raises(DataError, match=r"in\.jsonl:6: invalid JSON"):
         list(recipe.embed_to_file(options, loaded, NOTHING))
     assert sorted(path.name for path in tmp_path.iterdir()) == [".out.npy.parts", "in.jsonl"]
     source.write_text('{"text": "a"}\n' * 6)
@@ -84,7 +84,7 @@ def test_a_fault_in_the_first_part_leaves_nothing(small_parts: None, runs: Path,
     source.write_text("broken\n")
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=tmp_path / "out.npy")
     loaded, _ = open_model(options)
-    with pytest.raises(DataError, match=r"in\.jsonl:1: not JSON"):
+    with pytest.raises(DataError, match=r"in\.jsonl:1: invalid JSON"):
         list(recipe.embed_to_file(options, loaded, NOTHING))
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 

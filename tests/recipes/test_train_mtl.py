@@ -180,7 +180,7 @@ def test_the_attention_of_the_start_stays_unless_asked_otherwise(data: Path, run
 
 def test_data_that_cannot_be_read_leaves_no_run(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("text,label\na,x\nb\n")
-    with pytest.raises(DataError, match=r"bad\.csv:3: 1 field where the header has 2; fix it, or skip such rows"):  # fault 20
+    with pytest.raises(DataError, match=r"bad\.csv:3: 1 field, but the header has 2; fix it, or skip such rows"):  # fault 20
         train_mtl(TrainMtlOptions(task=[f"a={tmp_path / 'bad.csv'}"], init=str(runs / "mtl"), out=tmp_path / "run"))
     assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
 
@@ -190,6 +190,6 @@ def test_skipped_rows_are_counted(data: Path, runs: Path, tmp_path: Path) -> Non
     source = write(tmp_path / "kind.csv", [*rows, ["one", "field", "too many"], ["one too few"]])
     asked = TrainMtlOptions(task=[f"kind={source}"], init=str(runs / "mtl"), on_bad_row="skip", epochs=1, out=tmp_path / "run")
     assert "2 rows skipped, such as " in notes(list(stream(asked)))
-    assert f"{source}:66: 3 fields where the header has 2" in notes(
+    assert f"{source}:66: 3 fields, but the header has 2" in notes(
         list(stream(TrainMtlOptions(**{**vars(asked), "overwrite": True})))
     )

@@ -1,4 +1,4 @@
-"""How many bytes the rows of a parquet file take once they are read, by its description."""
+"""Estimates the memory that rows of a parquet file need, from the file's metadata."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import IO, Any
 
 from mtlkit.data.formats.files import DataFile
 
-ROW_BYTES = 64  # that a row takes in Python, whatever it holds
-USUAL_DICTIONARY = 1 << 20  # bytes; where a writer's own limit is left alone
+ROW_BYTES = 64  # overhead of a row in Python
+USUAL_DICTIONARY = 1 << 20  # bytes; the default limit of parquet writers
 
 
 def size_of(batch: Any) -> int:
-    """The bytes of a batch once each row has a value of its own, also where its columns are dictionaries."""
+    """Bytes of a record batch with its dictionary columns expanded to one value per row."""
     import pyarrow
     from pyarrow import compute
 
@@ -24,20 +24,20 @@ def size_of(batch: Any) -> int:
     return size
 
 
-def _is_text(kind: Any) -> bool:
+def _is_text(data_type: Any) -> bool:
     from pyarrow import types
 
-    return any(check(kind) for check in (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary))
+    return any(check(data_type) for check in (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary))
 
 
 def bytes_per_row(group: Any, file: DataFile) -> int:
-    """The most that rows of a row group take on average, were each as long as the longest value that a dictionary can hold."""
-    longest = max((_longest(group.column(place), file) for place in range(group.num_columns)), default=0)
+    """Upper bound of the bytes per row of a row group, assuming that every value is as long as the longest in a dictionary."""
+    longest = max((_longest_value(group.column(index), file) for index in range(group.num_columns)), default=0)
     return max(longest, int(group.total_byte_size) // max(1, int(group.num_rows)))
 
 
-def _longest(chunk: Any, file: DataFile) -> int:
-    """An upper limit of the bytes of a value that is stored once and repeated."""
+def _longest_value(chunk: Any, file: DataFile) -> int:
+    """Upper bound of the bytes of a value that is stored once and referenced by several rows."""
     if chunk.physical_type not in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"):
         return 0
     if any(encoding.startswith("DELTA_BYTE") for encoding in chunk.encodings):
@@ -52,18 +52,18 @@ def _longest(chunk: Any, file: DataFile) -> int:
 
 
 def _page_size(content: IO[bytes]) -> int:
-    """The uncompressed size in the header of a page: the second field of a struct in Thrift's compact protocol."""
+    """The uncompressed size in a page header: the second field of a struct in Thrift's compact protocol."""
     header = content.read(24)
     numbers: list[int] = []
-    at = 0
-    while len(numbers) < 2 and header[at : at + 1] == b"\x15":  # the next field, an i32
+    position = 0
+    while len(numbers) < 2 and header[position : position + 1] == b"\x15":  # the next field, an i32
         value = shift = 0
-        at += 1
-        while at < len(header):
-            value |= (header[at] & 0x7F) << shift
+        position += 1
+        while position < len(header):
+            value |= (header[position] & 0x7F) << shift
             shift += 7
-            at += 1
-            if not header[at - 1] & 0x80:
+            position += 1
+            if not header[position - 1] & 0x80:
                 break
         numbers.append((value >> 1) ^ -(value & 1))
     return numbers[1] if len(numbers) == 2 and numbers[1] > 0 else USUAL_DICTIONARY

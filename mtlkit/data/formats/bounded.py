@@ -1,4 +1,4 @@
-"""A file that gives no more bytes than it has, however many are asked for."""
+"""A file wrapper that never reads past the end of the file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import IO, Any
 
 
 class BoundedFile:
-    """An open binary file for pyarrow, which asks for as many bytes as a damaged file claims: Python would allocate them all."""
+    """An open binary file for pyarrow, which requests as many bytes as a damaged file claims; Python would allocate them all."""
 
     def __init__(self, content: IO[bytes], size: int) -> None:
         self._content, self._size = content, size

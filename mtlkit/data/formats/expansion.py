@@ -1,4 +1,4 @@
-"""A limit on how much larger than its file the data in it may be."""
+"""Guards against decompression bombs: limits how much data a file may expand to."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Protocol
 
 from mtlkit.errors import DataError
 
-MOST_EXPANDED = 200  # times the file; text shrinks by 3 to 20 times
-CHECKED_FROM = 1 << 27  # bytes
+MAX_RATIO = 200  # to the size of the file; text compresses by a factor of 3 to 20
+ALWAYS_ALLOWED = 1 << 27  # bytes
 
 
 class Sized(Protocol):
@@ -15,14 +15,16 @@ class Sized(Protocol):
 
 
 class Expansion:
-    """Counts the bytes that come out of a file. Raises DataError where they are out of all proportion to it."""
+    """Counts the expanded bytes of a file. Raises DataError if they exceed MAX_RATIO times its size."""
 
     def __init__(self, file: Sized) -> None:
         self._file, self._bytes = file, 0
-        self._most = max(CHECKED_FROM, MOST_EXPANDED * file.size())
+        self._limit = max(ALWAYS_ALLOWED, MAX_RATIO * file.size())
 
     def add(self, count: int) -> None:
         self._bytes += count
-        if self._bytes > self._most:
-            said = f"a file of {self._file.size():,} bytes holds more than {self._bytes:,} bytes of data, as no real texts do"
-            raise DataError(f"{self._file}: {said}; if it is meant, write it out uncompressed")
+        if self._bytes > self._limit:
+            raise DataError(
+                f"{self._file}: expands from {self._file.size():,} bytes to more than {self._bytes:,}, which real text does not; "
+                "if this is intended, store it uncompressed"
+            )

@@ -1,4 +1,4 @@
-"""Data files as streams of bytes: regular files, decompressed by their suffix, in bounded memory."""
+"""Data files as byte streams, decompressed according to their suffix, in bounded memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd"}
 
 
 class DataFile(Protocol):
-    """A file that can be read more than once. Its `str` is what errors call it."""
+    """A file that can be opened more than once; its `str` is its name in messages."""
 
     @property
     def file_name(self) -> str: ...
@@ -34,7 +34,7 @@ class DataFile(Protocol):
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A regular file of this machine."""
+    """A regular file on this machine."""
 
     path: Path
 
@@ -49,12 +49,12 @@ class LocalFile:
         return self.path.stat().st_size
 
     def open(self) -> IO[bytes]:
-        """Raises DataError for what is no regular file, without waiting for a writer."""
+        """Raises DataError if it is not a regular file; never blocks on a pipe."""
         try:
             return open_file(self.path)
         except Unreadable as error:
-            pipe = "; to read from a pipe, give '-' and pipe the data in" if "pipe" in str(error) else ""
-            raise DataError(f"{self.path}: {error}{pipe}") from None
+            advice = "; to read from a pipe, pass '-' and pipe the data in" if "pipe" in str(error) else ""
+            raise DataError(f"{self.path}: {error}{advice}") from None
         except OSError as error:
             raise DataError(f"{self.path}: {error.strerror}") from None
 
@@ -74,7 +74,7 @@ def stem_of(name: str) -> str:
 
 
 class _Expanded(io.RawIOBase):
-    """Decompressed bytes, as long as they are in proportion to the file."""
+    """A stream of decompressed bytes that counts them against the expansion limit."""
 
     def __init__(self, stream: Any, file: DataFile) -> None:
         self._stream, self._expansion = stream, Expansion(file)
@@ -91,7 +91,7 @@ class _Expanded(io.RawIOBase):
 
 @contextmanager
 def open_bytes(file: DataFile) -> Iterator[IO[bytes]]:
-    """The content of a file, decompressed as it is read. Raises DataError where it cannot be."""
+    """Opens a file, decompressing it on the fly. Raises DataError if that fails."""
     compression = split_suffix(file.file_name)[1]
     with file.open() as raw:
         if compression is None:
@@ -101,7 +101,7 @@ def open_bytes(file: DataFile) -> Iterator[IO[bytes]]:
             yield io.BufferedReader(_Expanded(_decompressor(raw, compression), file), 1 << 16)  # type: ignore[return-value,unused-ignore]
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             reason = first_line(error)
-            raise DataError(f"{file}: not readable as {compression} ({reason})") from None
+            raise DataError(f"{file}: cannot be decompressed as {compression} ({reason})") from None
 
 
 def _decompressor(raw: IO[bytes], compression: str) -> Any:

@@ -1,4 +1,4 @@
-"""Rows of plain text: a text a line, or a line of fastText with its labels."""
+"""Reads rows from plain text: one text per line, or fastText lines with their labels."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from mtlkit.data.formats.records import TOO_LONG
 from mtlkit.data.formats.text import NumberedLines, open_lines
 from mtlkit.data.sources.rows import BadRow, Row, placed
 
-LABEL = "__label__"  # how a label begins in the files of fastText
+LABEL = "__label__"  # prefix of a label in fastText files
 LABELLED = re.compile(LABEL + r"(\S+)[ \t]*")
 
 
 def read_lines(file: DataFile, encoding: str) -> Iterator[Row | BadRow]:
-    """A text a line; where lines begin with `__label__x`, their labels, too."""
+    """Reads one text per line; in fastText files (lines start with `__label__x`) also the labels."""
     with open_lines(file, encoding) as lines:
         sample = lines.peek(1000, 1 << 18)
         if is_fasttext(sample):
-            several = any(len(_labels(line)[0]) > 1 for line in sample if line)
-            yield from _labelled(lines, file, several)
+            multi_label = any(len(_split_labels(line)[0]) > 1 for line in sample if line)
+            yield from _read_fasttext(lines, file, multi_label)
             return
         for number, line in lines.numbered():
             if line is None:
@@ -30,28 +30,28 @@ def read_lines(file: DataFile, encoding: str) -> Iterator[Row | BadRow]:
 
 
 def is_fasttext(sample: list[str | None]) -> bool:
-    """Whether the first line that is not blank begins with a label."""
+    """Whether the first non-empty line starts with a label."""
     return (next((line for line in sample if line), None) or "").startswith(LABEL)
 
 
-def _labelled(lines: NumberedLines, file: DataFile, several: bool) -> Iterator[Row | BadRow]:
+def _read_fasttext(lines: NumberedLines, file: DataFile, multi_label: bool) -> Iterator[Row | BadRow]:
     for number, line in lines.numbered():
         if line is None:
             yield BadRow(f"{file}:{number}: {TOO_LONG}")
         elif line:
-            labels, text = _labels(line)
+            labels, text = _split_labels(line)
             if not labels:
-                yield BadRow(f"{file}:{number}: no {LABEL} at the beginning of the line")
-            elif len(labels) > 1 and not several:
-                yield BadRow(f"{file}:{number}: {len(labels)} labels where the rows before have one")
+                yield BadRow(f"{file}:{number}: the line does not start with {LABEL}")
+            elif len(labels) > 1 and not multi_label:
+                yield BadRow(f"{file}:{number}: {len(labels)} labels, but earlier lines have one each")
             else:
-                yield placed({"text": text, "label": labels if several else labels[0]}, file, number)
+                yield placed({"text": text, "label": labels if multi_label else labels[0]}, file, number)
 
 
-def _labels(line: str) -> tuple[list[str], str]:
-    """`__label__a __label__b some text` -> its labels and the text."""
+def _split_labels(line: str) -> tuple[list[str], str]:
+    """`__label__a __label__b some text` -> (["a", "b"], "some text")."""
     labels = []
-    while found := LABELLED.match(line):
-        labels.append(found[1])
-        line = line[found.end() :]
+    while match := LABELLED.match(line):
+        labels.append(match[1])
+        line = line[match.end() :]
     return labels, line

@@ -1,4 +1,4 @@
-"""How a file is read where a model's data was read before: the same way, unless that does not fit the file."""
+"""Reads a file the way a model's training data was read, unless that does not fit the file."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ Rank = tuple[int, bool]
 
 
 def recorded_suffix(suffix: str, recorded: Sequence[SourceRecord]) -> str:
-    """The suffix of the format that files of this suffix were read in; the suffix itself where there was none."""
+    """The suffix of the format in which recorded files with this suffix were read; the suffix itself if there are none."""
     formats = {format_suffix(record) for record in recorded if record.format and suffix in _suffixes(record)}
     return formats.pop() if len(formats) == 1 else suffix
 
 
 def format_suffix(record: SourceRecord) -> str:
-    """The suffix that stands for the format of a record."""
+    """The file suffix for the format of a record."""
     return ".txt" if record.format == "fasttext" else f".{record.format}"
 
 
@@ -44,9 +44,9 @@ def _suffixes(record: SourceRecord) -> set[str]:
 
 
 def recorded_encoding(file: DataFile, recorded: Sequence[SourceRecord]) -> tuple[str, str]:
-    """The encoding of files like this one, and what to say where the file is in UTF-8 instead.
+    """The recorded encoding, or UTF-8 with a note if the file is in UTF-8.
 
-    Bytes that are UTF-8 are hardly ever anything else, while Latin-1 reads any bytes, UTF-8 too, as other letters.
+    Valid UTF-8 is almost never anything else, while Latin-1 decodes any bytes, including UTF-8, to wrong letters.
     """
     names = dict.fromkeys(record.encoding for record in recorded if record.encoding)
     others = [name for name in names if not _is_utf8_name(name)]
@@ -55,18 +55,18 @@ def recorded_encoding(file: DataFile, recorded: Sequence[SourceRecord]) -> tuple
     (encoding,) = others
     if not _holds_utf8(file, encoding):
         return encoding, ""
-    return "utf-8", f"{file}: UTF-8, while the data of the model was {encoding}; read as utf-8"
+    return "utf-8", f"{file}: read as utf-8, although the model's training data was {encoding}"
 
 
 def _is_utf8_name(encoding: str) -> bool:
     try:
         return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
-    except LookupError:  # which reading refuses
+    except LookupError:  # reported when the file is read
         return False
 
 
 def _holds_utf8(file: DataFile, encoding: str) -> bool:
-    """Whether a file is UTF-8 and would be read as another text in this encoding."""
+    """Whether a file is valid UTF-8 and would decode to a different text in this encoding."""
     decoder, plain = codecs.getincrementaldecoder("utf-8")(), True
     with open_bytes(file) as content:
         while piece := content.read(PIECE):
@@ -88,36 +88,38 @@ def _holds_utf8(file: DataFile, encoding: str) -> bool:
 
 
 def layout_of(lines: NumberedLines, file: DataFile, dialect: Dialect, default: str) -> TableLayout | None:
-    """How a file is written: as the data of the model, where its columns are found so, else as looking at it tells, which the
-    warnings of the layout then say. Raises DataError."""
+    """The layout of a file: as recorded if that finds at least as many of the model's columns, else as detected.
+
+    In the second case the layout has a warning with the differences. Raises DataError as `find_layout` does.
+    """
     records = [record for record in dialect.recorded if record.delimiter is not None]
     if not records:
         return find_layout(lines, file, dialect, default)
     sample = lines.peek(SAMPLE_LINES, SAMPLE_CHARACTERS)
     names = {name for record in records for name in _columns(record)}
-    fault: DataError | None = None
-    found: TableLayout | None = None
+    failure: DataError | None = None
+    detected: TableLayout | None = None
     try:
-        found = find_layout(NumberedLines([sample]), file, dialect, default)
+        detected = find_layout(NumberedLines([sample]), file, dialect, default)
     except DataError as error:
-        fault = error
-    if fault is None and found is None:
+        failure = error
+    if failure is None and detected is None:
         return None
-    least: Rank = (1, False) if found is None else max((1, False), _rank(found, sample, names))
+    required: Rank = (1, False) if detected is None else max((1, False), _rank(detected, sample, names))
     for record in records:
-        asked = _as_recorded(dialect, record)
-        if (layout := _try(sample, file, asked, default)) and _rank(layout, sample, names) >= least:
-            _check_first_row(found, asked, dialect, file)
-            return find_layout(lines, file, asked, default)
-    if fault:
-        raise fault
+        recorded = _as_recorded(dialect, record)
+        if (layout := _try(sample, file, recorded, default)) and _rank(layout, sample, names) >= required:
+            _check_first_row(detected, recorded, dialect, file)
+            return find_layout(lines, file, recorded, default)
+    if failure:
+        raise failure
     layout = find_layout(lines, file, dialect, default)
     assert layout is not None
     differences = list(_differences(layout, records[0], dialect))
     if not differences or len(records) > 1:
         return layout
-    said = f"not written as the data of the model was; read with {', '.join(differences)}"
-    return replace(layout, warnings=(*layout.warnings, said))
+    warning = f"layout differs from the model's training data; read with {', '.join(differences)}"
+    return replace(layout, warnings=(*layout.warnings, warning))
 
 
 def _columns(record: SourceRecord) -> Iterator[str]:
@@ -126,7 +128,7 @@ def _columns(record: SourceRecord) -> Iterator[str]:
 
 
 def _as_recorded(dialect: Dialect, record: SourceRecord) -> Dialect:
-    """What the user said, and the rest as it was recorded."""
+    """The user's options, completed from the record."""
     return replace(
         dialect,
         delimiter=dialect.delimiter or record.delimiter,
@@ -143,28 +145,28 @@ def _try(sample: Sample, file: DataFile, dialect: Dialect, default: str) -> Tabl
 
 
 def _rank(layout: TableLayout, sample: Sample, names: set[str]) -> Rank:
-    """How many of the columns there are, and whether all rows fit."""
+    """How many of the model's columns the layout finds, and whether all rows fit it."""
     rows = sample[1:] if sample and sample[0] and SEPARATOR_LINE.fullmatch(sample[0]) else sample
     return len(names.intersection(layout.columns)), fits(rows, layout.delimiter, layout.quoting, is_cut(sample))
 
 
-def _check_first_row(found: TableLayout | None, asked: Dialect, said: Dialect, file: DataFile) -> None:
-    """Raises DataError where the first row would be read as data, as the model's data had no header, and looks like one."""
-    if asked.header is not False or said.header is False or found is None or not found.header:
+def _check_first_row(detected: TableLayout | None, recorded: Dialect, user: Dialect, file: DataFile) -> None:
+    """Raises DataError if the first row looks like a header but would be read as data, because the model's data had none."""
+    if recorded.header is not False or user.header is False or detected is None or not detected.header:
         return
-    if name := next((name for name in found.columns if name.strip().lower() in USUAL_NAMES), None):
+    if name := next((name for name in detected.columns if name.strip().lower() in USUAL_NAMES), None):
         raise DataError(
-            f"{file}:1: the first row looks like column names ('{name}'), and the data of the model had none; "
+            f"{file}:1: the first row looks like column names ('{name}'), but the model's training data had no header; "
             "specify header=yes or header=no"
         )
 
 
-def _differences(layout: TableLayout, record: SourceRecord, said: Dialect) -> Iterator[str]:
-    """What of a layout is not as it was recorded, nor said by the user."""
-    if layout.delimiter != record.delimiter and said.delimiter is None:
-        was = DELIMITERS.get(record.delimiter or "", repr(record.delimiter))
-        yield f"delimiter {DELIMITERS.get(layout.delimiter, repr(layout.delimiter))}, not {was}"
-    if layout.quoting != record.quoting and said.quoting is None:
+def _differences(layout: TableLayout, record: SourceRecord, user: Dialect) -> Iterator[str]:
+    """Where a layout differs from the record without the user having asked for it."""
+    if layout.delimiter != record.delimiter and user.delimiter is None:
+        expected = DELIMITERS.get(record.delimiter or "", repr(record.delimiter))
+        yield f"delimiter {DELIMITERS.get(layout.delimiter, repr(layout.delimiter))}, not {expected}"
+    if layout.quoting != record.quoting and user.quoting is None:
         yield "quoting" if layout.quoting else "no quoting"
-    if layout.header != record.header and said.header is None:
+    if layout.header != record.header and user.header is None:
         yield "a header" if layout.header else "no header"

@@ -1,7 +1,7 @@
-"""From lines to records of fields, with or without quotes.
+"""Splits lines into records of fields, with or without quotes.
 
-Records with quotes are read by the `csv` module as long as it raises no error, and by `next_record` from there on: to the module,
-a quote that is never closed takes the rest of the file, and a field longer than a limit that belongs to the whole process is bad.
+Records with quotes are read by the `csv` module until it raises an error, and by `next_record` from there on: the module would
+read to the end of the file after an unclosed quote, and its limit on the length of a field is global to the process.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from mtlkit.data.formats.text import LONGEST, NumberedLines
 NO_QUOTES = "if '\"' is an ordinary character here, specify quoting=no"
 UNCLOSED = f"a quote opened here is never closed; {NO_QUOTES}"
 BLANKS = {"\t": "a tab", " ": "a space"}
-TOO_LONG = f"a row of more than {LONGEST:,} characters"
-BY_CSV = 8  # records read by the csv module where one is not simple; its readers cost something to make
-END = "\n"  # of a file; no line is that
+TOO_LONG = f"row longer than {LONGEST:,} characters"
+BY_CSV = 8  # records to read by the csv module after one that is not simple: creating a csv reader has a cost
+END = "\n"  # marks the end of the file; no line is equal to it
 Record = tuple[int, list[str] | str]
 
 
 def records(lines: NumberedLines, delimiter: str, quoting: bool) -> Iterator[Record]:
-    """The line on which each record begins, with its fields, or with the reason why it is none. Blank lines are passed over.
+    """For each record, the number of its first line, with its fields or the reason why it is invalid. Empty lines are skipped.
 
-    After a bad quote reading goes on at the next line, so that one quote costs one line.
+    After an invalid quote reading continues at the next line, so that one quote costs one line.
     """
-    return chain.from_iterable(_lots(lines, delimiter, quoting))
+    return chain.from_iterable(_chunks(lines, delimiter, quoting))
 
 
-def _lots(lines: NumberedLines, delimiter: str, quoting: bool) -> Iterator[Iterator[Record]]:
-    while lot := lines.take():
-        if quoting and any('"' in line for line in lot if line):
-            yield _quoted_records(lot, lines, delimiter)
+def _chunks(lines: NumberedLines, delimiter: str, quoting: bool) -> Iterator[Iterator[Record]]:
+    while chunk := lines.take():
+        if quoting and any('"' in line for line in chunk if line):
+            yield _quoted_records(chunk, lines, delimiter)
         else:
-            numbered = enumerate(lot, lines.number - len(lot) + 1)
+            numbered = enumerate(chunk, lines.number - len(chunk) + 1)
             yield ((number, TOO_LONG if line is None else line.split(delimiter)) for number, line in numbered if line != "")
 
 
 def next_record(lines: NumberedLines, delimiter: str, quoting: bool) -> Record | None:
-    """The next of these records; None at the end."""
+    """The next record; None at the end."""
     while (line := next(lines, END)) != END:
         if line is None:
             return lines.number, TOO_LONG
@@ -51,34 +51,34 @@ def next_record(lines: NumberedLines, delimiter: str, quoting: bool) -> Record |
     return None
 
 
-def _quoted_records(lot: list[Any], lines: NumberedLines, delimiter: str) -> Iterator[Record]:
-    """The records that begin in a lot of lines, which were given last."""
+def _quoted_records(chunk: list[Any], lines: NumberedLines, delimiter: str) -> Iterator[Record]:
+    """The records that start in this chunk of lines, the last one taken from `lines`."""
     last = lines.number
-    number = first = last - len(lot) + 1
-    if delimiter != '"':  # which the module refuses from Python 3.13 on
-        left = iter(lot)
-        with suppress(csv.Error, TypeError):  # a TypeError where a line is None
-            for line in left:
+    number = first = last - len(chunk) + 1
+    if delimiter != '"':  # an error in the csv module from Python 3.13 on
+        remaining = iter(chunk)
+        with suppress(csv.Error, TypeError):  # TypeError: a line is None
+            for line in remaining:
                 if line and (fields := _simple_fields(line, delimiter)):
                     yield number, fields
                     number += 1
                     continue
-                begun = number
-                reader = csv.reader(map(add, chain((line,), left), repeat("\n")), delimiter=delimiter, strict=True)
-                several = line and line.count('"') % 2  # lines to a record; then others will not be simple either
-                for fields in reader if several else islice(reader, BY_CSV):
+                start = number
+                reader = csv.reader(map(add, chain((line,), remaining), repeat("\n")), delimiter=delimiter, strict=True)
+                multiline = line and line.count('"') % 2  # then the following records are probably not simple either
+                for fields in reader if multiline else islice(reader, BY_CSV):
                     if fields:
                         yield number, fields
-                    number = begun + reader.line_num
-    lines.put_back(lot[number - first :])
+                    number = start + reader.line_num
+    lines.put_back(chunk[number - first :])
     while lines.number < last and (record := next_record(lines, delimiter, quoting=True)):
         yield record
 
 
 def _simple_fields(line: str, delimiter: str) -> list[str] | None:
-    """The fields of a line of at most one field in quotes, or of nothing else, without quotes in them; None for other lines.
+    """The fields of a line if none, one or all of them are quoted, and none contains a quote; None for other lines.
 
-    For long texts this is several times faster than the csv module, which looks at one character after the other.
+    For long texts this is several times faster than the csv module, which reads character by character.
     """
     quotes = line.count('"')
     if not quotes:
@@ -95,30 +95,30 @@ def _simple_fields(line: str, delimiter: str) -> list[str] | None:
 
 
 def _fields(line: str, lines: NumberedLines, delimiter: str) -> list[str] | str:
-    """The fields of a record that holds quotes, which may go on over several lines; on an error only the first is taken."""
+    """The fields of a record with quotes, which may span several lines, or an error message; then only its first line is used."""
     taken: list[str | None] = []
     fields: list[str] = []
-    at, length = 0, len(line)
+    position, length = 0, len(line)
     while True:
-        if not line.startswith('"', at):
-            end = line.find(delimiter, at)
-            fields.append(line[at:] if end < 0 else line[at:end])
+        if not line.startswith('"', position):
+            end = line.find(delimiter, position)
+            fields.append(line[position:] if end < 0 else line[position:end])
             if end < 0:
                 return fields
-            at = end + len(delimiter)
+            position = end + len(delimiter)
             continue
         pieces: list[str] = []
-        start = at + 1
+        start = position + 1
         while True:
             end = line.find('"', start)
-            if end < 0:  # the field goes on in the next line
+            if end < 0:  # the field continues on the next line
                 pieces += [line[start:], "\n"]
                 following = next(lines, END)
                 if following != END:
                     taken.append(following)
                 length += len(following or "")
                 if following is None or following == END or length > LONGEST:
-                    return _give_up(lines, taken, UNCLOSED)
+                    return _put_back(lines, taken, UNCLOSED)
                 line, start = following, 0
             elif line.startswith('""', end):
                 pieces.append(line[start : end + 1])
@@ -127,19 +127,19 @@ def _fields(line: str, lines: NumberedLines, delimiter: str) -> list[str] | str:
                 pieces.append(line[start:end])
                 break
         fields.append("".join(pieces))
-        at = end + 1
-        if at == len(line):
+        position = end + 1
+        if position == len(line):
             return fields
-        if not line.startswith(delimiter, at):
-            return _give_up(lines, taken, _unexpected(delimiter, len(fields)))
-        at += len(delimiter)
+        if not line.startswith(delimiter, position):
+            return _put_back(lines, taken, _unexpected(delimiter, len(fields)))
+        position += len(delimiter)
 
 
 def _unexpected(delimiter: str, field: int) -> str:
-    named = BLANKS.get(delimiter, f"'{delimiter}'")
-    return f"{named} expected after the closing '\"' of field {field}; {NO_QUOTES}"
+    name = BLANKS.get(delimiter, f"'{delimiter}'")
+    return f"expected {name} after the closing '\"' of field {field}; {NO_QUOTES}"
 
 
-def _give_up(lines: NumberedLines, taken: list[str | None], reason: str) -> str:
+def _put_back(lines: NumberedLines, taken: list[str | None], reason: str) -> str:
     lines.put_back(taken)
     return reason

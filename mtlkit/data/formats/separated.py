@@ -1,4 +1,4 @@
-"""Rows of delimited text: csv, tsv and their relatives. Every value stays the text that it is, also NA, 01 and null."""
+"""Reads rows from delimited text such as csv and tsv. Every value stays text, including NA, 01 and null."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mtlkit.data.sources.rows import BadRow, PlacedRow, Row
 
 
 def read_separated(file: DataFile, encoding: str, dialect: Dialect, delimiter: str) -> Iterator[Row | BadRow]:
-    """Rows under the names of the header. `delimiter` is what the suffix promises; `dialect` and the file itself decide."""
+    """Yields rows as dicts from column name to text. `delimiter` is the default for the suffix; `dialect` overrides it."""
     with open_lines(file, encoding) as lines:
         layout = layout_of(lines, file, dialect, delimiter)
         if layout is None:
             return
         names, kept, width = layout.columns, layout.kept, layout.width
-        everything = len(kept) == width
+        all_named = len(kept) == width
         for number, fields in records(lines, layout.delimiter, layout.quoting):
             if len(fields) == width and not isinstance(fields, str):
-                row = PlacedRow(zip(names, fields if everything else [fields[place] for place in kept]))  # noqa: B905 (it costs)
+                row = PlacedRow(zip(names, fields if all_named else [fields[index] for index in kept]))  # noqa: B905 (too slow)
                 row.file = file
                 row.number = number
                 yield row
@@ -33,5 +33,5 @@ def read_separated(file: DataFile, encoding: str, dialect: Dialect, delimiter: s
 
 
 def _wrong_width(fields: int, layout: TableLayout) -> str:
-    found = f"{fields} {'field' if fields == 1 else 'fields'}"
-    return f"{found} where the {'header' if layout.header else 'first row'} has {layout.width}"
+    count = f"{fields} {'field' if fields == 1 else 'fields'}"
+    return f"{count}, but the {'header' if layout.header else 'first row'} has {layout.width}"

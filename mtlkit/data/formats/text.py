@@ -1,4 +1,4 @@
-"""Data files as text and as lines with their numbers, in bounded memory."""
+"""Data files as text and as numbered lines, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from mtlkit.data.formats.beginning import check_beginning
 from mtlkit.data.formats.files import DataFile, open_bytes
 from mtlkit.errors import DataError
 
-CHUNK = 1 << 16  # characters read at a time; more would not stay in the caches of a processor
-LONGEST = 1 << 26  # characters of a row: more than any text has, and little enough to hold
+CHUNK = 1 << 16  # characters to read at a time; more would not fit into the caches of a processor
+LONGEST = 1 << 26  # characters of a row: longer than any real text, and short enough for memory
 
 
 @contextmanager
 def open_lines(file: DataFile, encoding: str) -> Iterator[NumberedLines]:
-    """The lines of a text file. Raises DataError where the file or the encoding is not readable."""
+    """The lines of a text file. Raises DataError if the file cannot be read or decoded."""
     with open_text(file, encoding) as text:
         yield NumberedLines(split_lines(text))
 
 
 @contextmanager
 def open_text(file: DataFile, encoding: str) -> Iterator[IO[str]]:
-    """The text of a file, every line ended by "\\n" whatever ends it there. Raises DataError."""
+    """The text of a file with every line ending as "\\n". Raises DataError if the file cannot be read or decoded."""
     try:
-        "".encode(encoding)  # more than a look-up: base64 is known, but no encoding of text
-    except (LookupError, ValueError):  # of Python's encodings, `undefined` is there to fail
-        raise DataError(f"{file}: encoding {encoding!r} is not known to Python; utf-8, latin-1, utf-16 are") from None
+        "".encode(encoding)  # not only a lookup: base64 is a codec, but not a text encoding
+    except (LookupError, ValueError):  # ValueError: the codec `undefined`
+        raise DataError(f"{file}: unknown encoding {encoding!r}; use one that Python knows, such as utf-8 or latin-1") from None
     codec = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
     try:
         with open_bytes(file) as content:
@@ -39,15 +39,15 @@ def open_text(file: DataFile, encoding: str) -> Iterator[IO[str]]:
     except UnicodeError:
         try:
             reason = _undecodable(file, encoding)
-        except DataError:  # what comes from a pipe cannot be read again
-            reason = f"{file}: not {encoding}; specify the encoding, such as --encoding latin-1"
+        except DataError:  # a pipe cannot be read again
+            reason = f"{file}: not valid {encoding}; specify the encoding, such as --encoding latin-1"
         raise DataError(reason) from None
 
 
 def _undecodable(file: DataFile, encoding: str) -> str:
-    """Finds the first byte that is not of the encoding, without holding the file."""
+    """The error message with the position of the first invalid byte; reads the file in pieces."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    offset, read, line = 0, 0, 1  # offset of what the decoder has not taken yet
+    offset, read, line = 0, 0, 1  # offset: of the first byte that is not decoded yet
     with open_bytes(file) as content:
         while piece := content.read(1 << 20):
             try:
@@ -59,66 +59,66 @@ def _undecodable(file: DataFile, encoding: str) -> str:
             read += len(piece)
             line += piece.count(b"\n")
             offset = read - len(decoder.getstate()[0])
-    return f"{file}:{line}: byte {offset} is not {encoding}; specify the encoding, such as --encoding latin-1"
+    return f"{file}:{line}: byte {offset} is not valid {encoding}; specify the encoding, such as --encoding latin-1"
 
 
 def split_lines(text: IO[str]) -> Iterator[list[str | None]]:
-    """Lots of lines without their ends, whatever these are; None for a line longer than LONGEST, whose rest is passed over."""
+    """Yields lists of lines without line endings; a line longer than LONGEST becomes None."""
     pieces: list[str] = []
-    length = 0  # of the pieces; -1 in a line that is too long
+    length = 0  # of the pieces; -1 inside a line that is too long
     while chunk := text.read(CHUNK):
-        lot: list[str | None] = []
+        lines: list[str | None] = []
         first, *others = chunk.split("\n")
         if length >= 0:
             pieces.append(first)
             length += len(first)
             if length > LONGEST:
-                lot.append(None)
+                lines.append(None)
                 pieces, length = [], -1
         if others:
             if length >= 0:
-                lot.append("".join(pieces))
+                lines.append("".join(pieces))
             last = others.pop()
-            lot += others
+            lines += others
             pieces, length = [last], len(last)
-        if lot:
-            yield lot
+        if lines:
+            yield lines
     if length > 0:
         yield ["".join(pieces)]
 
 
 class NumberedLines:
-    """Lines with their numbers, from 1, out of lots of them. Those that were read ahead can be put back."""
+    """Lines numbered from 1, from an iterable of lists of lines. Lines that were taken can be put back."""
 
-    def __init__(self, lots: Iterable[list[str | None]]) -> None:
-        self._lots, self._ahead = iter(lots), deque[str | None]()
-        self.number = 0  # of the line that was given last
+    def __init__(self, chunks: Iterable[list[str | None]]) -> None:
+        self._chunks, self._ahead = iter(chunks), deque[str | None]()
+        self.number = 0  # of the line taken last
 
     def __next__(self) -> str | None:
         while not self._ahead:
-            self._ahead.extend(next(self._lots))
+            self._ahead.extend(next(self._chunks))
         self.number += 1
         return self._ahead.popleft()
 
     def take(self) -> list[str | None]:
-        """The next lines, as many as are at hand; an empty list at the end. A loop over lists costs less than one over calls."""
-        lines = list(self._ahead) or next(self._lots, [])
+        """The lines that are already in memory, or the next chunk; an empty list at the end. Faster than one call per line."""
+        lines = list(self._ahead) or next(self._chunks, [])
         self._ahead.clear()
         self.number += len(lines)
         return lines
 
     def numbered(self) -> Iterator[tuple[int, str | None]]:
-        """The lines that are left, with their numbers."""
+        """The remaining lines with their numbers."""
         while lines := self.take():
             yield from enumerate(lines, self.number - len(lines) + 1)
 
     def put_back(self, lines: list[str | None]) -> None:
-        """Gives these lines again, which were given last."""
+        """Puts back the lines that were taken last."""
         self._ahead.extendleft(reversed(lines))
         self.number -= len(lines)
 
     def peek(self, most: int, characters: int) -> list[str | None]:
-        """The next lines: so many at most, and of so many characters together, but one."""
+        """The next lines without consuming them: up to `most` lines, ending with the one that reaches `characters`."""
         taken: list[str | None] = []
         sample: list[str | None] = []
         while len(sample) < most and characters > 0 and (lines := self.take()):

@@ -1,4 +1,4 @@
-"""What to do with files that hold data in a form that is not read: the command that converts each."""
+"""Advice for file formats that are not supported: how to convert each."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ BY_PANDAS = {
     ".xml": ("XML", "read_xml", "lxml"),
     ".html": ("HTML", "read_html", "lxml"),
 }
+PICKLE = "pickles can run code and are never opened; save the data as csv, jsonl or parquet from the program that wrote it"
+TOKENS = "one token per line is not supported; write one text per row, with its label, as csv or jsonl"
 BY_HAND = {
     ".zip": "unpack it first: unzip {name}",
     ".tar": "unpack it first: tar xf {name}",
     ".tgz": "unpack it first: tar xf {name}",
     ".7z": "unpack it first: 7z x {name}",
-    ".pkl": "a pickle can run code, so it is not opened; write the data as csv, jsonl or parquet where it was made",
-    ".pickle": "a pickle can run code, so it is not opened; write the data as csv, jsonl or parquet where it was made",
+    ".pkl": PICKLE,
+    ".pickle": PICKLE,
     ".avro": "convert it: fastavro {name} > {stem}.jsonl (pip install fastavro)",
     ".yaml": "convert it: yq -o=json {name} > {stem}.json",
     ".yml": "convert it: yq -o=json {name} > {stem}.json",
-    ".conll": "a token a line; write a text a row, with its label, as csv or jsonl",
-    ".conllu": "a token a line; write a text a row, with its label, as csv or jsonl",
+    ".conll": TOKENS,
+    ".conllu": TOKENS,
     ".pdf": "extract its text first: pdftotext {name} {stem}.txt",
     ".docx": "save it as text first: pandoc {name} --wrap=none -t plain -o {stem}.txt",
     ".db": "export a table first: sqlite3 -header -csv {name} 'SELECT * FROM NAME' > {stem}.csv",
@@ -35,7 +37,7 @@ BY_HAND = {
 
 
 def conversion(name: str, suffix: str) -> str:
-    """How to convert a file of this suffix; nothing where that is not known."""
+    """How to convert a file with this suffix; an empty string if unknown."""
     stem = name[: -len(suffix)] if suffix and name.lower().endswith(suffix) else name
     if suffix in BY_HAND:
         return BY_HAND[suffix].format(name=shlex.quote(name), stem=shlex.quote(stem).strip("'"))
@@ -45,4 +47,4 @@ def conversion(name: str, suffix: str) -> str:
     table = f"pandas.{function}({name!r}){'[0]' if function == 'read_html' else ''}"
     code = f"import pandas; {table}.to_csv({stem + '.csv'!r}, index=False)"
     needs = f" (pip install {package})" if package else ""
-    return f"{kind} is not read; save it as csv, or convert it: python -c {shlex.quote(code)}{needs}"
+    return f"{kind} is not supported; save it as csv, or convert it: python -c {shlex.quote(code)}{needs}"

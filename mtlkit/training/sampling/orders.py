@@ -62,7 +62,7 @@ class RoundRobin:
         """Those of an epoch; where it ends in mid-round, those that it holds for certain."""
         length = self.terms.length
         if length.name == "steps":
-            return length.pieces if self.joint else max(1, length.pieces // len(self.terms.passes))
+            return length.micro_batches if self.joint else max(1, length.micro_batches // len(self.terms.passes))
         return int(self.terms.until(self.terms.passes))
 
     @cached_property
@@ -76,7 +76,7 @@ class RoundRobin:
 
     def __call__(self, epoch: int) -> Order:
         if self.turns:
-            return self._turns(epoch * self.terms.length.pieces)
+            return self._turns(epoch * self.terms.length.micro_batches)
         return self._whole
 
     @cached_property
@@ -90,7 +90,7 @@ class RoundRobin:
         start = bisect_right(range(first + 1), first, key=self._turns_before) - 1
         turns = ((name,) for place in count(start) for name in self.round(place))
         skipped = first - self._turns_before(start)
-        return tuple(islice(turns, skipped, skipped + self.terms.length.pieces))
+        return tuple(islice(turns, skipped, skipped + self.terms.length.micro_batches))
 
     def _turns_before(self, place: int) -> int:
         return sum(floor(place * part) for part in self.parts.values())
@@ -125,7 +125,7 @@ class Sampled:
         terms, weights = self.terms, self._weights()
         rehearsed = {name: share / len(terms.trained) for name, share in terms.shares.items()}  # where all parts add up to 1
         if terms.length.name == "steps":
-            return apportion(weights | rehearsed, terms.length.pieces)
+            return apportion(weights | rehearsed, terms.length.micro_batches)
         steps = ceil(terms.until({name: terms.passes[name] / weight for name, weight in weights.items()}))
         steps = max(steps, len(weights))
         return apportion(weights, steps) + Counter({name: max(1, floor(steps * part)) for name, part in rehearsed.items()})

@@ -130,7 +130,7 @@ def test_skipped_rows_are_counted_over_all_sources(tmp_path: Path) -> None:  # f
     split = split_of(*sources, skip=True)
     assert len(split.train + split.held_out) == 4
     assert split.tally.skipped == 2
-    with pytest.raises(DataError, match=r"a.csv:4: 2 fields where the header has 1"):
+    with pytest.raises(DataError, match=r"a.csv:4: 2 fields, but the header has 1"):
         split_of(*sources)
 
 

@@ -89,7 +89,7 @@ def test_a_bad_row_is_named_or_skipped_and_counted(row: str, message: str, tmp_p
 
 def test_a_short_row_is_a_bad_one(tmp_path: Path) -> None:  # fault 20
     path = written(tmp_path / "a.csv", "sentence1,sentence2\na,b\nshort\n")
-    with pytest.raises(DataError, match=r"a\.csv:3: 1 field where the header has 2; fix it"):
+    with pytest.raises(DataError, match=r"a\.csv:3: 1 field, but the header has 2; fix it"):
         read(str(path))
 
 

@@ -26,11 +26,11 @@ def archive() -> bytes:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (TABLE.encode("utf-16"), "byte 0 is not utf-8; .*--encoding utf-16$"),
-        (TABLE.encode("utf-32"), "byte 0 is not utf-8; .*--encoding utf-32$"),
-        (TABLE.encode("utf-16-le"), "NUL bytes, .*--encoding utf-16-le$"),
-        (TABLE.replace("e", "é").encode("utf-16-be"), "NUL bytes, .*--encoding utf-16-be$"),
-        (gzip.compress(TABLE.encode(), mtime=0), r"compressed, .* ends in \.gz, or decompress it"),
+        (TABLE.encode("utf-16"), "byte 0 is not valid utf-8; .*--encoding utf-16$"),
+        (TABLE.encode("utf-32"), "byte 0 is not valid utf-8; .*--encoding utf-32$"),
+        (TABLE.encode("utf-16-le"), "contains NUL bytes.*--encoding utf-16-le$"),
+        (TABLE.replace("e", "é").encode("utf-16-be"), "contains NUL bytes.*--encoding utf-16-be$"),
+        (gzip.compress(TABLE.encode(), mtime=0), r"compressed.*\.gz, or decompress it"),
         (archive(), "a zip archive, or an Excel file"),
         (b"PAR1\x15\x04", "a parquet file; .*format=parquet"),
     ],

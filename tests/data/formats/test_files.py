@@ -42,7 +42,7 @@ def test_what_is_not_compressed_or_cut_off_is_one_line(tmp_path: Path, suffix: s
     whole = COMPRESS[suffix](b"text\n" + os.urandom(5000).hex().encode())
     for content in (b"text\nhello\n", whole[: len(whole) // 2]):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=rf"a\.csv\{suffix}: not readable as \w+ \(") as error:
+        with pytest.raises(DataError, match=rf"a\.csv\{suffix}: cannot be decompressed as \w+ \(") as error:
             list(read(path))
         assert "\n" not in str(error.value)
 
@@ -50,19 +50,19 @@ def test_what_is_not_compressed_or_cut_off_is_one_line(tmp_path: Path, suffix: s
 def test_a_wrong_byte_in_a_compressed_file_is_placed_by_the_text(tmp_path: Path) -> None:  # fault 23
     path = tmp_path / "a.csv.gz"
     path.write_bytes(gzip.compress("text\ncafé\n".encode("latin-1")))
-    with pytest.raises(DataError, match=r"byte 8 is not utf-8; .*--encoding latin-1"):
+    with pytest.raises(DataError, match=r"byte 8 is not valid utf-8; .*--encoding latin-1"):
         list(read(path))
 
 
 def test_a_file_that_expands_out_of_all_proportion_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fault 49
-    monkeypatch.setattr(expansion, "CHECKED_FROM", 1 << 20)
+    monkeypatch.setattr(expansion, "ALWAYS_ALLOWED", 1 << 20)
     path = tmp_path / "a.csv.gz"
     path.write_bytes(gzip.compress(b"text\n" + b"words and words\n" * 400_000))
-    with pytest.raises(DataError, match=r"a file of .* bytes holds more than"):
+    with pytest.raises(DataError, match=r"expands from .* bytes to more than"):
         list(read(path))
-    monkeypatch.setattr(expansion, "CHECKED_FROM", 1 << 27)
+    monkeypatch.setattr(expansion, "ALWAYS_ALLOWED", 1 << 27)
     assert sum(1 for _ in read(path)) == 400_000
 
 
@@ -74,7 +74,7 @@ def test_what_is_no_file_is_told_at_once(tmp_path: Path) -> None:  # fault 46
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket.csv"))
         for name, reason in {
-            "pipe": "a named pipe, not a file; to read from a pipe, give '-'",
+            "pipe": "a named pipe, not a file; .*'-'",
             "zero": "a device, not a file",
             "gone": "a broken link to nowhere",
             "folder": "a folder, not a file",
@@ -91,7 +91,7 @@ def test_what_is_no_file_is_told_at_once(tmp_path: Path) -> None:  # fault 46
 @pytest.mark.skipif(sys.platform != "linux", reason="root gives up its rights as Linux does it")
 def test_a_file_without_permission_is_told(tmp_path: Path) -> None:  # fault 46
     (tmp_path / "a.csv").touch(mode=0)
-    with as_any_user(), pytest.raises(DataError, match="no permission"):
+    with as_any_user(), pytest.raises(DataError, match="permission denied"):
         list(read(tmp_path / "a.csv"))
 
 
@@ -105,7 +105,7 @@ def test_a_line_without_end_is_a_bad_row(tmp_path: Path, monkeypatch: pytest.Mon
     path.write_text(first + "a" * 5000 + "\n" + last)
     bad, row = read(path)
     assert isinstance(bad, BadRow)
-    assert f"{path}:{2 if first else 1}: a row of more than" in bad.reason
+    assert f"{path}:{2 if first else 1}: row longer than" in bad.reason
     assert row == {"text": "b"}
 
 

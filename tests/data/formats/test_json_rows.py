@@ -41,13 +41,13 @@ def test_lines_are_read_whatever_the_suffix_says(tmp_path: Path, name: str) -> N
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('{"data": [{"text": "a"}]}', "a JSON object with the keys data; rows are read from an array"),
+        ('{"data": [{"text": "a"}]}', "an array of objects.* not a JSON object with the keys data"),
         ('{"text": {"0": "a"}, "label": {"0": 1}}', "keys text, label"),
         ('{\n "version": 1,\n "data": []\n}', "keys version, data"),
-        ("text,label\n", "not JSON"),
-        ('[{"text": "a"}, {"te', "a.json:2: not JSON, or cut off"),
-        ('[{"text": "a"} {"text": nonsense}]', "a.json:2: not JSON"),
-        ('[{"text": "a"}', "a.json:1: cut off"),
+        ("text,label\n", "expected an array of objects"),
+        ('[{"text": "a"}, {"te', "a.json:2: invalid or truncated JSON"),
+        ('[{"text": "a"} {"text": nonsense}]', "a.json:2: invalid"),
+        ('[{"text": "a"}', "a.json:1: truncated"),
     ],
 )
 def test_another_document_is_refused_in_one_line(tmp_path: Path, content: str, said: str) -> None:

@@ -91,9 +91,9 @@ def test_a_file_without_a_header_is_read_without_one_unless_it_seems_to_have_one
     ("text", "written", "encoding", "said"),
     [
         ("caf\xe9", "latin-1", "latin-1", ""),
-        ("caf\xe9", "utf-8", "latin-1", "UTF-8, while the data of the model was latin-1; read as utf-8"),
+        ("caf\xe9", "utf-8", "latin-1", "read as utf-8, although the model's training data was latin-1"),
         ("coffee", "utf-8", "latin-1", ""),
-        ("coffee", "utf-8", "utf-16", "UTF-8, while the data of the model was utf-16; read as utf-8"),
+        ("coffee", "utf-8", "utf-16", "read as utf-8, although the model's training data was utf-16"),
         ("caf\xe9", "utf-16", "utf-16", ""),
         ("coffee", "utf-16-le", "utf-16-le", ""),
         ("\u043a\u043e\u0444\u0435", "cp1251", "cp1251", ""),

@@ -25,7 +25,7 @@ def parsed(content: str, delimiter: str = ",") -> list[list[str] | str]:
 
 def test_a_delimiter_that_cannot_be_seen_is_called_by_its_name() -> None:
     (said,) = parsed('"a"x\tb\n', "\t")
-    assert str(said).startswith("a tab expected after the closing '\"' of field 1; ")
+    assert "expected a tab after the closing" in str(said)
 
 
 @given(st.lists(st.lists(st.text(st.sampled_from('ab,"\n ')), min_size=2, max_size=3), max_size=6))
@@ -98,7 +98,7 @@ def test_lots_of_a_file_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert [row.reason if isinstance(row, BadRow) else (row["text"], row.number) for row in rows] == [  # type: ignore[attr-defined]
             ('a "b"\n\nc', 2),
             ("d", 6),
-            f"{path}:7: ',' expected after the closing '\"' of field 1; {NO_QUOTES}",
+            f"{path}:7: expected ',' after the closing '\"' of field 1; {NO_QUOTES}",
             ("g\nh", 8),
         ]
         assert unclosed == BadRow(f"{path}:10: {module.UNCLOSED}")

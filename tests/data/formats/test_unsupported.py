@@ -17,11 +17,11 @@ from mtlkit.errors import DataError
         ("a.ods", "pip install odfpy"),
         ("a.zip", "unzip"),
         ("a.tar.gz", "tar xf"),
-        ("a.pkl", "not opened"),
+        ("a.pkl", "never opened"),
         ("a.sqlite", "sqlite3"),
         ("a.avro", "fastavro a.avro > a.jsonl"),
         ("a.yaml", "yq -o=json"),
-        ("a.conll", "a token a line"),
+        ("a.conll", "one token per line"),
     ],
 )
 def test_a_format_that_is_not_read_comes_with_the_command_that_converts(tmp_path: Path, name: str, way: str) -> None:

@@ -33,14 +33,14 @@ def test_a_dictionary_bomb_is_refused_in_bounded_memory(tmp_path: Path, dictiona
     pyarrow.default_memory_pool().release_unused()
     before = pyarrow.total_allocated_bytes()
     for rows in (read(path), read_column(path, None, "utf-8")):
-        with pytest.raises(DataError, match=r"a file of .* bytes holds more than .* bytes of data"):
+        with pytest.raises(DataError, match=r"expands from .* bytes to more than .* bytes of data"):
             list(rows)
     assert pyarrow.total_allocated_bytes() - before < 1 << 20
 
 
 def test_batches_hold_fewer_rows_where_values_are_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BATCH_BYTES", 1 << 20)
-    monkeypatch.setattr(expansion, "CHECKED_FROM", 1 << 30)
+    monkeypatch.setattr(expansion, "ALWAYS_ALLOWED", 1 << 30)
     path = tmp_path / "a.parquet"
     parquet.write_table(repeated(1 << 17, 100, dictionary=False), path)
     with parquet_file(path) as opened:

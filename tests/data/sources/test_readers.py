@@ -69,10 +69,10 @@ def test_parquet_is_read_in_parts_and_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "place", "reason"),
     [
-        ("text,label\na,b\nc,d,e\nf,g\n", 3, "3 fields where the header has 2"),
-        ('text,label\n"a\nb",c\nd,e,f\n', 4, "3 fields where the header has 2"),  # lines are counted, not rows
+        ("text,label\na,b\nc,d,e\nf,g\n", 3, "3 fields, but the header has 2"),
+        ('text,label\n"a\nb",c\nd,e,f\n', 4, "3 fields, but the header has 2"),  # lines are counted, not rows
         ('text,label\na,b\n"c,d\ne,f\n', 3, "a quote opened here is never closed"),
-        ('text,label\n"a"b,c\n', 2, "',' expected after"),
+        ('text,label\n"a"b,c\n', 2, "expected ',' after"),
     ],
 )
 def test_malformed_csv_row_is_named_by_file_and_line(tmp_path: Path, content: str, place: int, reason: str) -> None:  # fault 19
@@ -89,7 +89,7 @@ def test_malformed_csv_row_is_named_by_file_and_line(tmp_path: Path, content: st
     ("content", "reason"),
     [
         ('"text,label\na,b\n', "a quote opened here is never closed"),
-        ('"text"x,label\na,b\n', "expected after"),
+        ('"text"x,label\na,b\n', "expected ',' after"),
         ("text,label,text\na,b,c\n", "column text appears twice"),
     ],
 )
@@ -103,12 +103,12 @@ def test_malformed_csv_header_is_named_by_file_and_line(tmp_path: Path, content:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ('{"text": "a"', "not JSON"),
-        ('["a"]', "an array where a JSON object belongs"),
-        ('"a"', "a string where a JSON object belongs"),
-        ("[" * 200_000, "not JSON"),
+        ('{"text": "a"', "invalid JSON"),
+        ('["a"]', "a JSON object, not an array"),
+        ('"a"', "a JSON object, not a string"),
+        ("[" * 200_000, "invalid JSON"),
         ('{"text": "half \\ud83d"}', "half a surrogate pair"),
-        ('{"text": ' + "9" * 5000 + "}", "not JSON"),  # more digits than Python takes
+        ('{"text": ' + "9" * 5000 + "}", "invalid JSON"),  # more digits than Python takes
     ],
 )
 def test_malformed_jsonl_row_is_named_by_file_and_line(tmp_path: Path, line: str, reason: str) -> None:  # fault 19
@@ -123,12 +123,12 @@ def test_malformed_jsonl_row_is_named_by_file_and_line(tmp_path: Path, line: str
 def test_a_header_of_many_columns_is_read_at_once(tmp_path: Path) -> None:  # comparing each with each would take minutes
     path = written(tmp_path / "a.csv", ",".join(f"c{number}" for number in range(50_000)) + "\na,b\n")
     (message,) = only_bad(path)
-    assert message == f"{path}:2: 2 fields where the header has 50000"
+    assert message == f"{path}:2: 2 fields, but the header has 50000"
 
 
 def test_short_csv_row_is_an_error_that_names_its_line(tmp_path: Path) -> None:  # fault 20
     path = written(tmp_path / "a.csv", "text,label\na,b\nno label here\nc,d\n")
-    with pytest.raises(DataError, match="1 field where the header has 2") as caught:
+    with pytest.raises(DataError, match="1 field, but the header has 2") as caught:
         list(good_rows(read(path), "error", SkippedRows()))
     assert f"{path}:3: " in str(caught.value)
 
@@ -147,7 +147,7 @@ def test_malformed_row_ends_a_command_with_code_3_and_one_line(tmp_path: Path, f
     assert result.wait() == 3
     assert result.out == ""
     assert result.err.splitlines() == [
-        f"mtlkit: {path}:3: 2 fields where the header has 1; fix it, or skip such rows with --on-bad-row skip"
+        f"mtlkit: {path}:3: 2 fields, but the header has 1; fix it, or skip such rows with --on-bad-row skip"
     ]
     assert not list((tmp_path / "runs").glob("*"))
 
@@ -158,7 +158,7 @@ def test_training_that_skips_rows_says_how_many_and_why(tmp_path: Path) -> None:
     shape: dict[str, Any] = {"layers": 1, "dim": 16, "heads": 1, "vocab_size": 300, "context": 16, "epochs": 1}
     options = PretrainOptions(sources=[str(path)], runs=tmp_path / "runs", on_bad_row="skip", **shape)
     warnings = [event.text for event in stream(options) if isinstance(event, Note) and event.warning]
-    assert warnings == [f"2 rows skipped, such as {path}:42: 2 fields where the header has 1"]
+    assert warnings == [f"2 rows skipped, such as {path}:42: 2 fields, but the header has 1"]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".txt"])
@@ -175,7 +175,7 @@ def test_latin_1_file_is_told_by_its_first_wrong_byte(tmp_path: Path, suffix: st
 
 def test_utf_16_file_is_told_by_its_byte_order_mark(tmp_path: Path) -> None:  # fault 23
     path = written(tmp_path / "a.csv", "text,label\ncafé,x\n".encode("utf-16"))
-    with pytest.raises(DataError, match=r"byte 0 is not utf-8; .*--encoding utf-16$"):
+    with pytest.raises(DataError, match=r"byte 0 is not valid utf-8; .*--encoding utf-16$"):
         list(read(path))
     assert list(read(path, "utf-16")) == [{"text": "café", "label": "x"}]
 
@@ -201,7 +201,7 @@ def test_character_cut_off_at_the_end_of_a_file_is_found(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["utf-9", "base64", "undefined", "a\0"])
 def test_unknown_encoding_is_named(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=re.escape(f"encoding {name!r} is not known")):
+    with pytest.raises(DataError, match=re.escape(f"unknown encoding {name!r}")):
         list(read(written(tmp_path / "a.txt", "a"), name))
 
 
