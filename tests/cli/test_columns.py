@@ -90,7 +90,7 @@ def test_delimiter_and_encoding_of_a_run_are_used_again(typed: Typed, western: P
         assert "delimiter ';', quoting, latin-1" in done.err
     said = typed("predict", "--model", western, "--input", new, "--encoding", "utf-8")
     assert (said.code, said.out) == (3, "")
-    assert "is not utf-8" in said.err
+    assert "is not valid utf-8" in said.err
     named = typed("predict", "--model", western, "--input", f"{new}:encoding=cp1252,delimiter=comma,text=text;label")
     assert (named.code, texts_of(named.out)) == (3, [])  # a comma stands in the text, so that is one field too many
 

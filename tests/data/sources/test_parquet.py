@@ -33,7 +33,7 @@ def test_a_dictionary_bomb_is_refused_in_bounded_memory(tmp_path: Path, dictiona
     pyarrow.default_memory_pool().release_unused()
     before = pyarrow.total_allocated_bytes()
     for rows in (read(path), read_column(path, None, "utf-8")):
-        with pytest.raises(DataError, match=r"expands from .* bytes to more than .* bytes of data"):
+        with pytest.raises(DataError, match=r"expands from .* bytes to more than"):
             list(rows)
     assert pyarrow.total_allocated_bytes() - before < 1 << 20
 

@@ -104,10 +104,10 @@ def test_malformed_csv_header_is_named_by_file_and_line(tmp_path: Path, content:
     ("line", "reason"),
     [
         ('{"text": "a"', "invalid JSON"),
-        ('["a"]', "a JSON object, not an array"),
-        ('"a"', "a JSON object, not a string"),
+        ('["a"]', "expected a JSON object, not an array"),
+        ('"a"', "expected a JSON object, not a string"),
         ("[" * 200_000, "invalid JSON"),
-        ('{"text": "half \\ud83d"}', "half a surrogate pair"),
+        ('{"text": "half \\ud83d"}', "contains half a surrogate pair"),
         ('{"text": ' + "9" * 5000 + "}", "invalid JSON"),  # more digits than Python takes
     ],
 )
@@ -169,7 +169,7 @@ def test_latin_1_file_is_told_by_its_first_wrong_byte(tmp_path: Path, suffix: st
     with pytest.raises(DataError, match="--encoding latin-1") as caught:
         list(read(path))
     line = content[: content.index(0xE9)].count(b"\n") + 1
-    assert f"{path}:{line}: byte {content.index(0xE9)} is not utf-8" in str(caught.value)
+    assert f"{path}:{line}: byte {content.index(0xE9)} is not valid utf-8" in str(caught.value)
     assert [row["text"] for row in good_rows(read(path, "latin-1"), "error", SkippedRows())] == ["café"]
 
 
@@ -189,13 +189,13 @@ def test_utf_8_byte_order_mark_is_no_part_of_the_header(tmp_path: Path, name: st
 @pytest.mark.parametrize("before", [(1 << 20) - 2, (1 << 20) - 1, 1 << 20, 3_000_001])
 def test_wrong_byte_is_found_deep_in_a_file_and_across_the_pieces_it_is_read_in(tmp_path: Path, before: int) -> None:  # fault 23
     path = written(tmp_path / "a.txt", b"a" * before + b"\xe2\x82 and more")
-    with pytest.raises(DataError, match=f"byte {before} is not utf-8"):
+    with pytest.raises(DataError, match=f"byte {before} is not valid utf-8"):
         list(read(path))
 
 
 def test_character_cut_off_at_the_end_of_a_file_is_found(tmp_path: Path) -> None:  # fault 23
     path = written(tmp_path / "a.txt", "caf€".encode()[:-1])
-    with pytest.raises(DataError, match="byte 3 is not utf-8"):
+    with pytest.raises(DataError, match="byte 3 is not valid utf-8"):
         list(read(path))
 
 

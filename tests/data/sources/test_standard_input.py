@@ -40,7 +40,7 @@ def test_tables_are_read_from_a_pipe_by_their_format(piped: int) -> None:
 def test_bytes_of_another_encoding_are_told(piped: int) -> None:
     os.write(piped, "café\n".encode("latin-1"))
     os.close(piped)
-    with pytest.raises(DataError, match=r"standard input: not utf-8; .*--encoding latin-1"):
+    with pytest.raises(DataError, match=r"standard input: not valid utf-8; .*--encoding latin-1"):
         list(open_source(*parse_source("-")).rows("train", "utf-8"))
 
 
