@@ -136,7 +136,7 @@ class Forks:
         assert self.server.stdin is not None
         assert self.server.stdout is not None
         self.server.stdin.close()
-        self.server.wait(10)
+        self.server.wait(60)
         self.server.stdout.close()
 
 

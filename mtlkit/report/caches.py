@@ -1,4 +1,4 @@
-"""What caches there are, or were cleared, as data and as a table."""
+"""The caches on disk, as data and as a table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtlkit.report.text import literal
 
 @dataclass(frozen=True)
 class CacheFacts:
-    """The cache files of one kind in a folder, and their bytes."""
+    """Number and total bytes of the cache files of one kind in a folder."""
 
     kind: str
     path: Path
@@ -25,7 +25,7 @@ class CacheFacts:
 
 @dataclass(frozen=True)
 class CacheReport:
-    """Caches that were found, or that were removed; `kept` are files that were not removed, with the reason."""
+    """Existing caches, or removed ones if `cleared`; `kept` are the files that could not be removed, with the reason."""
 
     caches: tuple[CacheFacts, ...]
     cleared: bool = False
@@ -36,14 +36,18 @@ class CacheReport:
         return sum(cache.size for cache in self.caches)
 
     def to_json(self) -> dict[str, Any]:
-        """One document. `bytes` are those found, or freed."""
-        caches = [{"kind": one.kind, "path": str(one.path), "files": one.files, "bytes": one.size} for one in self.caches]
-        found: dict[str, Any] = {"caches": caches, "bytes": self.size}
-        return {**found, "kept": [{"path": str(path), "reason": reason} for path, reason in self.kept]} if self.cleared else found
+        """One document; `bytes` is the size in use, or freed."""
+        caches = [
+            {"kind": cache.kind, "path": str(cache.path), "files": cache.files, "bytes": cache.size} for cache in self.caches
+        ]
+        document: dict[str, Any] = {"caches": caches, "bytes": self.size}
+        if self.cleared:
+            document["kept"] = [{"path": str(path), "reason": reason} for path, reason in self.kept]
+        return document
 
 
 def cache_table(report: CacheReport) -> Group:
-    """A row a folder and kind, the sum, and what was not removed."""
+    """One row per folder and kind, the total, and the files that were not removed."""
     table = new_table()
     table.add_column("kind", no_wrap=True)
     table.add_column("folder", overflow="fold", min_width=20)

@@ -1,4 +1,4 @@
-"""The model card that every run carries."""
+"""The model card (README.md) of a run."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def model_card(
     tasks: Sequence[TaskSpec],
     use: str = LOADING,
     front: str = "",
-    made: str = "trained",
+    verb: str = "trained",
 ) -> str:
-    """README.md of a run: what it is, from what data, how good, how to load it. `front` is what hubs read at its top."""
-    shape = f"{architecture.layers} layers, {architecture.dim} wide, {architecture.heads} attention heads"
+    """README.md of a run: architecture, command, tasks, metrics, data and how to load it. `front`: YAML front matter for hubs."""
+    shape = f"{architecture.layers} layers of width {architecture.dim}, {architecture.heads} attention heads"
     lines = [
-        f"{front}# {TITLES[record.stage]}, {made} with mtlkit",
+        f"{front}# {TITLES[record.stage]}, {verb} with mtlkit",
         "",
-        f"{shape}, {architecture.attention} attention, {architecture.vocab_size:,} tokens in the vocabulary, "
-        f"at most {architecture.max_length} tokens a text.",
+        f"{shape}, {architecture.attention} attention, vocabulary of {architecture.vocab_size:,} tokens, "
+        f"at most {architecture.max_length} tokens per text.",
         "",
         "```",
         record.command,
@@ -48,11 +48,11 @@ def model_card(
         lines += [f"| {task.name} | {task.kind} | {', '.join(map(cell, task.labels)) or '-'} |" for task in tasks]
         lines.append("")
     if record.parent:
-        lines += [f"Started from `{record.parent['path']}` ({record.parent['digest'][:12]}).", ""]
-    for title, values in (("Metrics on held-out data", record.metrics), ("Data", record.data)):
+        lines += [f"Initialized from `{record.parent['path']}` ({record.parent['digest'][:12]}).", ""]
+    for title, values in (("Metrics", record.metrics), ("Data", record.data)):
         if values:
             lines += [f"## {title}", "", "```json", json.dumps(values, indent=2, ensure_ascii=False), "```", ""]
-    lines += ["## Use", "", use]
+    lines += ["## Usage", "", use]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Tables of names and figures that fit any width: names are cut, never a figure. Nothing here prints."""
+"""Tables of names and numbers that fit a given width: names are truncated, numbers never are."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from rich.table import Table
 from mtlkit.report.tables import new_table
 from mtlkit.report.text import one_line
 
-LEAST_NAME = 16  # columns for the name of a task before stages are left out
+LEAST_NAME = 16  # characters for the name of a task before stages are omitted
 
 
 def compact_table() -> Table:
-    """A table with less between its columns, for many figures in 80 columns."""
+    """A table with narrow gaps between its columns, for many numbers in 80 characters."""
     table = new_table()
     table.collapse_padding = True
     return table
 
 
 def narrow(names: Mapping[str, Sequence[str]], figures: Sequence[Sequence[str]], width: int) -> Table:
-    """A table of names by their title, then of columns of figures, each below its title. Names share the room that figures
-    leave and are cut where it is too little; the shorter ones last."""
+    """A table of columns of names, by title, then columns of numbers, each list beginning with its title. Names share the width
+    that the numbers leave and are truncated if it is too small, the longest first."""
     table = compact_table()
-    room = width - taken(figures) - 2 * len(names)
+    available = width - taken(figures) - 2 * len(names)
     texts = {title: [one_line(cell) for cell in cells] for title, cells in names.items()}
     longest = {title: max([len(title), *(cell.cell_len for cell in cells)]) for title, cells in texts.items()}
     widths = {}
-    for place, title in enumerate(sorted(longest, key=longest.__getitem__)):
-        widths[title] = max(4, min(longest[title], room // (len(names) - place)))
-        room -= widths[title]
+    for index, title in enumerate(sorted(longest, key=longest.__getitem__)):
+        widths[title] = max(4, min(longest[title], available // (len(names) - index)))
+        available -= widths[title]
     for title in names:
         table.add_column(title, max_width=widths[title], overflow="ellipsis", no_wrap=True)
     for title, *_ in figures:
@@ -40,12 +40,12 @@ def narrow(names: Mapping[str, Sequence[str]], figures: Sequence[Sequence[str]],
 
 
 def taken(figures: Sequence[Sequence[str]]) -> int:
-    """Letters that columns of figures take of a line, with what stands between them."""
+    """Width of columns of numbers in characters, with the gaps between them."""
     return sum(2 + max(len(line) for cell in column for line in cell.split("\n")) for column in figures)
 
 
 def fitting(columns: list[list[str]], width: int) -> list[list[str]]:
-    """All columns where they fit, else the first, an ellipsis, and as many of the last as do."""
+    """All columns if they fit; else the first, an ellipsis, and as many of the last as fit."""
     shown = columns
     for start in range(2, len(columns)):
         if taken(shown) <= width:

@@ -1,4 +1,4 @@
-"""What the card of an export says about its use."""
+"""The usage section of the model card of an export."""
 
 from __future__ import annotations
 
@@ -33,9 +33,8 @@ generate = pipeline("text-generation", model="this/folder")
 print(generate("some text", max_new_tokens=20)[0]["generated_text"])
 ```
 
-`AutoModelForCausalLM` and `AutoTokenizer` load it, too. The tokenizer puts `{first}` before a text, as in pretraining, and
-nothing after it; to train it further, end each text with `{last}`. A prompt and its continuation have at most {length} tokens
-together.
+`AutoModelForCausalLM` and `AutoTokenizer` load it, too. The tokenizer adds `{first}` at the start of a text, as in pretraining,
+and nothing at the end; to train the model further, end each text with `{last}`. The context length is {length} tokens.
 """
 
 VECTORS = """```python
@@ -47,7 +46,7 @@ vectors = model.encode(["some sentence"])
 """
 
 HEADS = """
-The heads lie beside the model, in `heads.json` and `heads.safetensors`. They need torch and safetensors alone:
+The task heads are in `heads.json` and `heads.safetensors`. Applying them needs only torch and safetensors:
 
 ```python
 import json
@@ -60,57 +59,58 @@ from sentence_transformers import SentenceTransformer
 
 {source}
 
-model = SentenceTransformer("this/folder"{whole})
+model = SentenceTransformer("this/folder"{truncate_dim})
 vectors = model.encode(["some sentence"], convert_to_tensor=True).cpu()
 outputs = apply_heads("this/folder", vectors)
 ```
 
-`outputs` has a row a text for each task. `heads.json` names the labels in the order of the columns. A softmax turns the
-outputs of a classification into probabilities, a sigmoid those of a multi-label task; that of a regression is the value.
+`outputs` maps each task to one row per text. `heads.json` lists the labels in column order. Apply a softmax to the outputs of a
+classification task and a sigmoid to those of a multi-label task to get probabilities; the output of a regression task is the
+value itself.
 """
 
 CUT = """
-Texts of more than {length} tokens are cut at their end here; mtlkit itself keeps the first quarter and the end of them.
+Texts of more than {length} tokens are truncated at the end here; mtlkit itself keeps their first quarter and their end.
 """
 
 ONNX = """```python
 import mtlkit
 
-model = mtlkit.load("this/folder", backend="onnx")  # needs onnxruntime, and no torch
+model = mtlkit.load("this/folder", backend="onnx")  # needs onnxruntime, not torch
 vectors = model.embed(["some sentence"])
 ```
 
-In any other runtime: `model.onnx` takes `input_ids` and `attention_mask`, each (texts, tokens) of int64, as `tokenizer.json`
-gives them with zeros to the right of shorter texts. It gives `vector`, (texts, dim), and for every task `head:NAME`,
-(texts, outputs); where the run has a router, also `router`, (texts, tasks), of which a softmax gives how likely each task is.
-`config.json` has the labels, and the router's tasks in the order of its columns.
+With any other runtime: `model.onnx` takes `input_ids` and `attention_mask`, both int64 of shape (texts, tokens), from
+`tokenizer.json`, padded with zeros on the right. It returns `vector`, (texts, dim), and `head:NAME`, (texts, outputs), for each
+task; with a router also `router`, (texts, tasks), whose softmax is the probability of each task.
+`config.json` lists the labels and the router's tasks in column order.
 """
 
 PROMPT_INPUT = """
-A third input, `prompt_tokens`, is a number of int64 without dimensions: how many first tokens are those of the prompt, the first
-one of all among them. They are left out of the pooling; 0 leaves out none.
+A third input, `prompt_tokens`, is an int64 scalar: the number of leading tokens that belong to the prompt, including the first
+special token. They are excluded from pooling; 0 excludes none.
 """
 
 PROMPT = """
-`{prompt}` is put before every text by default.
+The default prompt `{prompt}` is prepended to every text.
 """
 
 
 def sentence_transformers_use(checkpoint: ModelDescription) -> str:
-    """The lines that load it, those that apply its heads, and what differs."""
+    """How to load the model and apply its heads, and where its vectors differ from those of mtlkit."""
     encoding, vectors, dim = checkpoint.encoding, checkpoint.vectors, checkpoint.architecture.dim
-    whole = f", truncate_dim={dim}" if vectors.truncate_dim else ""  # heads read whole vectors
-    use = VECTORS + (HEADS.format(source=inspect.getsource(apply_heads), whole=whole) if checkpoint.tasks else "")
+    truncate_dim = f", truncate_dim={dim}" if vectors.truncate_dim else ""  # heads need the full vectors
+    use = VECTORS + (HEADS.format(source=inspect.getsource(apply_heads), truncate_dim=truncate_dim) if checkpoint.tasks else "")
     return use + _prompt(vectors) + (CUT.format(length=encoding.max_length) if encoding.truncate == "head-tail" else "")
 
 
 def transformers_use(checkpoint: ModelDescription, first: str, last: str) -> str:
-    """The lines that generate text, by a tokenizer whose texts begin with `first` and would end with `last`."""
+    """How to generate text; `first` and `last` are the tokens that begin and end a training text."""
     return GENERATION.format(first=first, last=last, length=checkpoint.architecture.max_length)
 
 
 def onnx_use(checkpoint: ModelDescription) -> str:
-    """The lines that load it, and the inputs and outputs of its graph."""
+    """How to load the model, and the inputs and outputs of its graph."""
     return ONNX + ("" if checkpoint.vectors.include_prompt else PROMPT_INPUT) + _prompt(checkpoint.vectors)
 
 

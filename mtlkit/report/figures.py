@@ -1,4 +1,4 @@
-"""Metrics and their changes as tables and sentences have them."""
+"""Formats metrics and their changes for tables and sentences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from math import isfinite
 
 from mtlkit.report.tables import number
 
-UNITS = {"accuracy": "points", "macro_f1": "points of macro-F1", "spearman": "points of Spearman's correlation x 100"}
+UNITS = {"accuracy": "points", "macro_f1": "points of macro-F1", "spearman": "points of Spearman correlation x 100"}
 
 
 def figure(value: float | None, metric: str) -> str:
@@ -15,7 +15,7 @@ def figure(value: float | None, metric: str) -> str:
 
 
 def points(value: float) -> str:
-    """A change x 100 with one decimal; with more of them where it would vanish."""
+    """A change x 100 with one decimal, or one significant digit if it would round to zero."""
     value *= 100
     if not isfinite(value):
         return number(None)

@@ -1,4 +1,4 @@
-"""What a run is, as tables. Nothing here prints."""
+"""The tables of `mtlkit info`."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from mtlkit.report.run_facts import FileFacts, ParentFacts, PartSize, RunFacts
 from mtlkit.report.tables import new_table, titled
 from mtlkit.report.text import literal, one_line
 
-DIGEST = 12  # letters of a digest in a table; --json has them all
-LABELS, LONGEST = 5, 40  # labels of a task that are named, and letters of each
+DIGEST = 12  # characters of a digest in a table; --json shows all
+LABELS, LONGEST = 5, 40  # labels shown per task, and characters of each
 GOOD, BAD = "green", "bold red"
 
 
 def info_tables(facts: RunFacts, width: int) -> Iterator[RenderableType]:
-    """Everything, from what it is to whether it is whole; what is not known is left out."""
+    """All tables, from the summary to the integrity of the files; unknown facts are omitted."""
     yield titled("Run", pairs(run_pairs(facts)))
     if facts.checkpoint:
         yield titled("Architecture", pairs(architecture_pairs(facts.checkpoint)))
     if facts.parts:
-        yield titled("Parts of the model", parts_table(facts))
+        yield titled("Model parts", parts_table(facts))
     if facts.checkpoint and facts.checkpoint.tasks:
         yield titled("Tasks", tasks_table(facts.checkpoint))
     if facts.lineage:
-        yield titled("Made from", lineage_table(facts.lineage))
+        yield titled("Lineage", lineage_table(facts.lineage))
     if facts.record:
         if facts.record.data:
             yield titled("Data", data_table(facts.record.data))
@@ -45,7 +45,7 @@ def info_tables(facts: RunFacts, width: int) -> Iterator[RenderableType]:
 
 
 def pairs(rows: Mapping[str, str]) -> Table:
-    """A name and what it is a row."""
+    """A table of names and values without a header."""
     table = new_table()
     table.show_header = False
     table.add_column(no_wrap=True)
@@ -56,53 +56,56 @@ def pairs(rows: Mapping[str, str]) -> Table:
 
 
 def run_pairs(facts: RunFacts) -> dict[str, str]:
-    found = {"folder": facts.name}
+    rows = {"folder": facts.name}
     if facts.record:
         title = TITLES.get(facts.record.stage, facts.record.stage)
-        found["what"] = title if facts.kind == "run" else f"{title} ({facts.kind})"
-        found |= {"command": facts.record.command, "finished": facts.record.finished.replace("T", " ")[:19] + " UTC"}
-        found["seed"] = str(facts.record.seed)
+        rows["type"] = title if facts.kind == "run" else f"{title} ({facts.kind})"
+        rows |= {"command": facts.record.command, "finished": facts.record.finished.replace("T", " ")[:19] + " UTC"}
+        rows["seed"] = str(facts.record.seed)
     else:
-        found["what"] = facts.kind
+        rows["type"] = facts.kind
     if facts.state:
-        found["saved states"] = ", ".join(f"step {step:,}" for step in facts.state["steps"])
+        rows["checkpoints"] = ", ".join(f"step {step:,}" for step in facts.state["steps"])
         if about := facts.state["about"]:
-            data = (
-                f"{name} ({one['source']})" for name, one in about["data"].items() if isinstance(one, dict) and "source" in one
+            sources = (
+                f"{name} ({data['source']})"
+                for name, data in about["data"].items()
+                if isinstance(data, dict) and "source" in data
             )
-            found |= {"command": about["typed"], "starts from": about["init"], "data": ", ".join(data)}
+            rows |= {"command": about["typed"], "initialized from": about["init"], "data": ", ".join(sources)}
             more = " --extend EPOCHS" if facts.record else ""
-            found["go on with"] = f"mtlkit {about['command']} --resume {facts.path}{more}"
-    return found
+            rows["resume with"] = f"mtlkit {about['command']} --resume {facts.path}{more}"
+    return rows
 
 
 def architecture_pairs(checkpoint: ModelDescription) -> dict[str, str]:
     shape, encoding = checkpoint.architecture, checkpoint.encoding
-    found = {
-        "layers": f"{shape.layers} of width {shape.dim}, MLP of {shape.mlp_dim} ({shape.activation}), {shape.norm}-norm",
+    rows = {
+        "layers": f"{shape.layers}, width {shape.dim}, MLP {shape.mlp_dim} ({shape.activation}), {shape.norm}-norm",
         "attention": f"{shape.attention}, {shape.heads} heads",
-        "pooling": f"{shape.pooling}{', scaled to length 1' if shape.normalize else ''}",
-        "vocabulary": f"{shown(shape.vocab_size)} tokens" + (f" of width {shape.token_dim}" if shape.embedding_dim else ""),
-        "context": f"{shown(shape.max_length)} tokens; texts are cut to {shown(encoding.max_length)} ({encoding.truncate})",
+        "pooling": f"{shape.pooling}{', normalized' if shape.normalize else ''}",
+        "vocabulary": f"{shown(shape.vocab_size)} tokens"
+        + (f", embedding width {shape.token_dim}" if shape.embedding_dim else ""),
+        "context": f"{shown(shape.max_length)} tokens; texts are truncated to {shown(encoding.max_length)} ({encoding.truncate})",
     }
     vectors = checkpoint.vectors
     if vectors.prompts:
         default = f"; default: {vectors.default_prompt}" if vectors.default_prompt is not None else ""
-        left_out = "" if vectors.include_prompt else "; left out of the pooling"
-        found["prompts"] = ", ".join(f"{name} {text!r}" for name, text in vectors.prompts.items()) + default + left_out
+        excluded = "" if vectors.include_prompt else "; excluded from pooling"
+        rows["prompts"] = ", ".join(f"{name} {text!r}" for name, text in vectors.prompts.items()) + default + excluded
     if vectors.truncate_dim is not None:
-        found["vectors"] = f"the first {shown(vectors.truncate_dim)} numbers"
+        rows["vectors"] = f"truncated to {shown(vectors.truncate_dim)} dimensions"
     if vectors.similarity != "cosine":
-        found["similarity"] = vectors.similarity
+        rows["similarity"] = vectors.similarity
     if shape.family:
-        found["family"] = shape.family
+        rows["family"] = shape.family
     if checkpoint.router:
-        found["router"] = f"tells apart {', '.join(checkpoint.router)}"
-    return found
+        rows["router"] = f"between {', '.join(checkpoint.router)}"
+    return rows
 
 
 def parts_table(facts: RunFacts) -> Table:
-    """A row a part, named as --freeze names it, and one for all."""
+    """One row per part, with the name that --freeze takes, and a total."""
     table = new_table()
     table.add_column("part", overflow="fold", min_width=10)
     for title in ("parameters", "share", "tensors"):
@@ -130,31 +133,31 @@ def tasks_table(checkpoint: ModelDescription) -> Table:
 
 
 def labels(task: TaskSpec) -> str:
-    """How many there are, and the first few; of a regression what its numbers are around."""
+    """The number of labels and the first few; for a regression task the mean and the spread of its values."""
     if task.kind == "regression":
-        return f"numbers around {shown(task.center)}, spread {shown(task.spread)}"
+        return f"mean {shown(task.center)}, standard deviation {shown(task.spread)}"
     first = ", ".join(shorten(label, LONGEST) for label in task.labels[:LABELS])
     return f"{len(task.labels):,}: {first}{', ...' if len(task.labels) > LABELS else ''}"
 
 
 def lineage_table(lineage: tuple[ParentFacts, ...]) -> Table:
-    """A row a parent, each further in than what was made from it."""
+    """One row per ancestor, indented below the run that was initialized from it."""
     table = new_table()
     table.add_column("from", overflow="fold", min_width=14)
     table.add_column("stage", no_wrap=True)
     table.add_column("finished", no_wrap=True)
-    table.add_column("digest recorded", no_wrap=True)
+    table.add_column("recorded digest", no_wrap=True)
     table.add_column("on disk", no_wrap=True)
     for parent in lineage:
-        place = "  " * (parent.depth - 1) + ("taught by " if parent.role == "teacher" else "") + parent.path
+        name = "  " * (parent.depth - 1) + ("teacher: " if parent.role == "teacher" else "") + parent.path
         condition = literal(parent.condition, GOOD if parent.condition == "same" else BAD)
         cells = [parent.stage or "-", parent.finished[:10] or "-", parent.recorded[:DIGEST]]
-        table.add_row(literal(place), *map(literal, cells), condition)
+        table.add_row(literal(name), *map(literal, cells), condition)
     return table
 
 
 def data_table(data: Mapping[str, Any]) -> Table:
-    """A row a set of rows or texts: where they came from, how many they were, and their fingerprint."""
+    """One row per split or corpus: its source, number of rows and fingerprint."""
     table = new_table()
     table.add_column("data", overflow="fold", min_width=8)
     table.add_column("source", overflow="fold", min_width=14)
@@ -166,7 +169,7 @@ def data_table(data: Mapping[str, Any]) -> Table:
 
 
 def data_rows(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    """Name, source, rows and fingerprint: a row a split of each task, or a row a text that a base was trained on."""
+    """Name, source, rows and fingerprint of each split of each task, or of each corpus of a base."""
     sources = data.get("sources")
     shared = ", ".join(map(str, sources)) if isinstance(sources, list) else ""
     for name, value in data.items():
@@ -195,7 +198,7 @@ def files_table(files: tuple[FileFacts, ...]) -> Table:
     table = new_table()
     table.add_column("file", overflow="fold", min_width=12)
     table.add_column("bytes", justify="right", no_wrap=True)
-    table.add_column("SHA-256 recorded", no_wrap=True)
+    table.add_column("recorded SHA-256", no_wrap=True)
     table.add_column("now", no_wrap=True)
     for file in files:
         size = "-" if file.size is None else f"{file.size:,}"
@@ -205,15 +208,15 @@ def files_table(files: tuple[FileFacts, ...]) -> Table:
 
 
 def closing(facts: RunFacts) -> Iterator[tuple[str, str]]:
-    """What is to be said below the tables, with its style."""
+    """The lines below the tables, with their styles."""
     for parent in facts.lineage:
         if parent.condition == "changed":
-            yield f"{parent.path} is another by now: its digest is {parent.found}, recorded is {parent.recorded}", "yellow"
+            yield f"{parent.path} has changed: digest {parent.found}, recorded {parent.recorded}", "yellow"
     for export in facts.exports:
-        yield f"an export inside: {export}", ""
+        yield f"contains an export: {export}", ""
     for name in facts.unlisted:
-        yield f"not in its record: {name}", "yellow"
+        yield f"not listed in run.json: {name}", "yellow"
     for problem in facts.problems:
         yield problem, BAD
     if facts.files and not facts.problems:
-        yield f"all {len(facts.files)} files are what was written", GOOD
+        yield f"all {len(facts.files)} files verified", GOOD

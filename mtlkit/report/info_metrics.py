@@ -1,4 +1,4 @@
-"""The metrics that a run's record holds, as tables. Nothing here prints."""
+"""Tables of the metrics in run.json."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VALIDATION, WORDS = "validation", "words"
 
 
 def metric_tables(metrics: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
-    """Validation scores a task a row, the single figures in a line, and the words of each report that was kept."""
+    """One row of validation scores per task, one line of single figures, and the sentences of each stored report."""
     scores = metrics.get(VALIDATION)
     tasks = {name: row for name, row in scores.items() if isinstance(row, dict)} if isinstance(scores, dict) else {}
     single = {name: value for name, value in metrics.items() if plain(value)}
@@ -32,7 +32,7 @@ def metric_tables(metrics: Mapping[str, Any], width: int) -> Iterator[Renderable
 
 
 def score_columns(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Each figure that any task has, below its name."""
+    """One column per metric that any task has: its title, then a value per task."""
     names = list(dict.fromkeys(name for row in rows for name, value in row.items() if plain(value)))
     return [[METRICS.get(name, name), *(shown(row[name]) if name in row else "-" for row in rows)] for name in names]
 
@@ -42,7 +42,7 @@ def plain(value: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """A figure as tables have it; what is none, as it is."""
+    """A number formatted for a table; other values as text."""
     if not plain(value):
         return "-" if value is None else str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""What is known of a run without running it: what `mtlkit info` finds, for tables and for JSON."""
+"""The facts that `mtlkit info` shows about a run, as tables or JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ParentCondition = Literal["same", "changed", "gone"]
 
 @dataclass(frozen=True)
 class PartSize:
-    """A part of a model: its parameters, in how many tensors, and in which types of numbers they are stored."""
+    """The size of a part of a model; `stored` are the data types of its tensors."""
 
     name: str
     parameters: int
@@ -25,7 +25,7 @@ class PartSize:
 
 @dataclass(frozen=True)
 class FileFacts:
-    """A file that the record lists, and whether it still is what was written; `reason` says what is wrong with it."""
+    """A file listed in run.json and whether it still matches; `reason` says why not."""
 
     name: str
     condition: FileCondition
@@ -37,8 +37,8 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class ParentFacts:
-    """What a run was made from, as its record names it, and what stands there now. `depth` is 1 for that of the run itself,
-    2 for that of its parent; `stage`, `command` and `finished` are empty where there is no record to read."""
+    """A model that a run was initialized from or taught by, as recorded and as it is now. `depth` is 1 for the run's own parent,
+    2 for the parent's; `stage`, `command` and `finished` are empty if it has no readable run.json."""
 
     path: str
     role: Literal["parent", "teacher"]
@@ -54,9 +54,9 @@ class ParentFacts:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """All of it. `record` is None for a training that is not finished, `checkpoint` for a model whose description cannot be
-    read; `exports` are folders inside that have a record of their own, `state` the `steps` of
-    the saved states with what the newest is `about`, and `problems` what is not as it was written, a sentence each."""
+    """All facts. `record` is None for an unfinished training, `checkpoint` for a model whose config.json cannot be read.
+    `exports` are subfolders with a run.json of their own, `state` the `steps` of the checkpoints and what the newest is `about`,
+    `problems` one sentence per failed integrity check."""
 
     name: str
     path: Path
@@ -78,7 +78,7 @@ class RunFacts:
         return sum(part.parameters for part in self.parts)
 
     def to_json(self) -> dict[str, Any]:
-        """One document, in the order of the tables. `versions` of the record stand beside those that are installed."""
+        """One document, in the order of the tables, with the recorded and the installed `versions`."""
         record, model = self.record, self.checkpoint.to_json() if self.checkpoint else {}
         recorded = vars(record) if record else {}
         plain = {key: recorded.get(key) for key in ("stage", "command", "finished", "seed", "options")}

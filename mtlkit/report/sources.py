@@ -1,4 +1,4 @@
-"""How a source was read, in one line. Nothing here prints."""
+"""How a source was read, in one line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def source_line(record: SourceRecord, name: str) -> str:
 
 
 def _lone_file(record: SourceRecord) -> bool:
-    """Whether the source is a file, whose name says all."""
+    """Whether the source is a single file, so that its files need not be listed."""
     names = [name for files in record.files.values() for name in files]
     address = record.source.partition("?")[0]
     return len(names) == 1 and names[0] in address.replace("\\", "/").rpartition("/")[2]
@@ -41,21 +41,21 @@ def _roles(record: SourceRecord) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _labels(record: SourceRecord) -> str:
-    """How labels are written, where that is said."""
-    found = [f"sep={record.sep!r}"] if record.sep else []
-    found += [f"marks: {listed(map(_short, record.names), NAMES)}"] if record.names else []
-    found += [f"{name}=yes" for name in ("strip", "fold") if getattr(record, name)]
-    return ", ".join(found)
+    """How labels were read, if not by default."""
+    parts = [f"sep={record.sep!r}"] if record.sep else []
+    parts += [f"marks: {listed(map(_short, record.names), NAMES)}"] if record.names else []
+    parts += [f"{name}=yes" for name in ("strip", "fold") if getattr(record, name)]
+    return ", ".join(parts)
 
 
 def _files(record: SourceRecord) -> str:
-    """The format, and what a text file needs to be read."""
-    found = [record.format] if record.format else []
-    found += [f"delimiter {SEPARATORS.get(record.delimiter, record.delimiter)!r}"] if record.delimiter else []
-    found += ["quoting" if record.quoting else "no quoting"] if record.quoting is not None else []
-    found += ["no header"] if record.header is False else []
-    found += [record.encoding] if record.encoding else []
-    return ", ".join(found)
+    """The file format; for text files also delimiter, quoting, header and encoding."""
+    parts = [record.format] if record.format else []
+    parts += [f"delimiter {SEPARATORS.get(record.delimiter, record.delimiter)!r}"] if record.delimiter else []
+    parts += ["quoting" if record.quoting else "no quoting"] if record.quoting is not None else []
+    parts += ["no header"] if record.header is False else []
+    parts += [record.encoding] if record.encoding else []
+    return ", ".join(parts)
 
 
 def _short(name: str) -> str:

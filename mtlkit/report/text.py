@@ -1,4 +1,4 @@
-"""Text from data on a terminal, shown literally."""
+"""Shows text from data literally on a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNSEEN = {"Cc", "Cf", "Co", "Cs"}  # control, format (bidirectional overrides am
 def printable(text: str) -> str:
     """Text with every control character replaced, so that a label cannot move the cursor or hide a link."""
     return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(one) in UNSEEN and one not in "\n\t" else one for one in text
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in UNSEEN and char not in "\n\t" else char for char in text
     )
 
 
@@ -37,10 +37,10 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def literal(text: str, style: str = "") -> Text:
-    """A rich text in which brackets are brackets."""
+    """Rich text without markup."""
     return Text(printable(text), style=style)
 
 
 def one_line(text: str) -> Text:
-    """The same, on one line."""
+    """Rich text without markup or line breaks."""
     return literal(" ".join(text.split()))

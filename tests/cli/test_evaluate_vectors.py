@@ -34,8 +34,8 @@ def test_both_in_one_process(cli: Cli, forks: Forks, runs: Path, pairs: Path, da
     shown = cli("eval", "--model", runs / "sentence", *measured, COLUMNS="80")
     assert shown.returncode == 0, shown.stderr
     assert max(map(len, shown.stdout.splitlines())) <= 80
-    assert "Similarity of sentences: cosine of vectors of 8 against scores" in shown.stdout
-    assert "Logistic regression on frozen vectors of 8, scored on test" in shown.stdout
+    assert "cosine of 8-dimensional vectors" in shown.stdout
+    assert "8-dimensional vectors, evaluated on test" in shown.stdout
     assert "precision" not in shown.stdout  # of heads
     as_json = forks.start("eval", "--model", runs / "sentence", *measured, "--json")
     assert as_json.wait() == 0, as_json.err

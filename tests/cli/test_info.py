@@ -29,7 +29,7 @@ def test_a_run_that_is_whole(typed: Typed, mtl: Path, width: int, terminal: bool
     assert answer.code == 0, answer.err
     assert answer.err.splitlines()[0].startswith("run: ")
     assert answer.widest <= width
-    assert answer.out.rstrip().endswith("all 5 files are what was written")
+    assert answer.out.rstrip().endswith("all 5 files verified")
     assert "\x1b" not in answer.out
 
 
@@ -68,7 +68,7 @@ def test_mini_and_the_newest_run_by_a_process(cli: Cli, own: Path, tmp_path: Pat
     assert mini.returncode == 0, mini.stderr
     assert mini.stderr == "run: mini, the model inside the package, as no run under runs/ fits\n"
     assert "A sentence encoder (compact export)" in mini.stdout
-    assert mini.stdout.endswith("all 4 files are what was written\n")
+    assert mini.stdout.endswith("all 4 files verified\n")
 
 
 def test_no_torch_is_loaded(mtl: Path) -> None:

@@ -22,10 +22,10 @@ EARLY = "stopped before the first step; nothing was saved yet"
 PHASES = {  # where it stops, at which of its calls, and what is said then
     "reading": ("mtlkit.recipes.training.prepare:read_train_and_validation", 2, EARLY),
     "making a tokenizer": ("mtlkit.recipes.training.initial_model:train_tokenizer", 1, EARLY),
-    "before the first step": ("mtlkit.training.setup:Judge", 1, EARLY),
+    "before the first step": ("mtlkit.training.setup:Evaluator", 1, EARLY),
     "the first step": ("torch.optim:AdamW.step", 1, "saved after step 1; go on with: {}"),
     "a step": ("torch.optim:AdamW.step", 7, "saved after step 7; go on with: {}"),
-    "evaluation": ("mtlkit.training.evaluator:Judge.__call__", 2, "saved after step 28; go on with: {}"),
+    "evaluation": ("mtlkit.training.evaluator:Evaluator.__call__", 2, "saved after step 28; go on with: {}"),
     "saving a state": ("mtlkit.runs.checkpoints:write_files", 2, "saved after step 20; go on with: {}"),
     "saving the run": ("mtlkit.recipes.training.save:save_model", 1, "OUT is finished and saved"),
     "moving it to its place": ("mtlkit.runs.atomic:exchange", 1, "OUT is finished and saved"),
@@ -103,7 +103,7 @@ def test_so_does_one_to_a_base(  # faults 7, 8
 
 def test_before_its_first_step_one_that_goes_on_says_what_stands(forks: Forks, unfinished: Path) -> None:
     kept, step = states(unfinished), newest(unfinished)
-    child = forks.start("train-mtl", "--resume", unfinished, hold="mtlkit.training.setup:Judge")
+    child = forks.start("train-mtl", "--resume", unfinished, hold="mtlkit.training.setup:Evaluator")
     assert stopped(child, signal.SIGINT) == 130
     go_on = f"the state of step {step} stands; go on with: mtlkit train-mtl --resume {unfinished}"
     assert child.err.endswith(f"mtlkit: stopped before the first step; {go_on}\n")
@@ -114,7 +114,7 @@ def test_before_its_first_step_one_that_goes_on_says_what_stands(forks: Forks, u
     ("hold", "call"),
     [
         ("torch.optim:AdamW.step", 9),
-        ("mtlkit.training.evaluator:Judge.__call__", 1),
+        ("mtlkit.training.evaluator:Evaluator.__call__", 1),
         ("mtlkit.runs.checkpoints:write_files", 2),
         ("mtlkit.recipes.training.save:save_model", 1),
     ],
@@ -165,7 +165,7 @@ def test_ctrl_c_on_a_terminal(typed: Typed, forks: Forks, command: Command, whol
 
 def test_sigterm_while_the_live_view_is_on(forks: Forks, command: Command, tmp_path: Path) -> None:  # fault 7
     out = tmp_path / "run"
-    child = forks.start(*command, "--out", out, terminal=True, hold="mtlkit.training.evaluator:Judge.__call__")
+    child = forks.start(*command, "--out", out, terminal=True, hold="mtlkit.training.evaluator:Evaluator.__call__")
     assert stopped(child, signal.SIGTERM) == 143
     assert re.search(r"mtlkit: saved after step 14; go on with:\s+mtlkit train-mtl --resume \S+\r\n$", child.err)
     assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") > 0

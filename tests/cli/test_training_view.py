@@ -86,7 +86,7 @@ def test_verbose_shows_tables() -> None:
         "before training, mean score 0.500",
         "epoch 1/2, mean score 0.750, best so far",
         "epoch 2/2, mean score 0.700\n",
-        "Parts of the model",
+        "Model parts",
         "aaaaaaaaaaaaaaaa = aaaaaaaaaaaaaaaa",
     ):
         assert title in text

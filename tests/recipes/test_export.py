@@ -42,8 +42,8 @@ def test_texts_are_cut_at_the_same_end_there(exported: Export, sources: dict[str
     assert load(sources["bert"]).encode([long]).truncated
     np.testing.assert_allclose(encode(done.out, [long]), load(sources["bert"]).embed([long]), atol=1e-5)
     np.testing.assert_allclose(load(done.out).embed([long]), load(sources["bert"]).embed([long]), atol=1e-5)
-    assert "cut at their end" not in (done.out / "README.md").read_text()
-    assert "cut at their end" in (exported("bidirectional", "sentence-transformers").out / "README.md").read_text()
+    assert "truncated at the end" not in (done.out / "README.md").read_text()
+    assert "truncated at the end" in (exported("bidirectional", "sentence-transformers").out / "README.md").read_text()
 
 
 @pytest.mark.parametrize("kind", KINDS)

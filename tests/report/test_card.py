@@ -22,10 +22,10 @@ def test_the_card_tells_what_the_model_is_and_how_to_use_it() -> None:
     tasks = [TaskSpec("topic", "classification", ("World", "Sports")), TaskSpec("stars", "regression", ())]
     card = model_card(RECORD, ARCHITECTURE, tasks)
     assert card.startswith("# A sentence encoder with task heads, trained with mtlkit\n")
-    assert "2 layers, 128 wide, 2 attention heads, bidirectional attention, 8,192 tokens" in card
+    assert "2 layers of width 128, 2 attention heads, bidirectional attention" in card
     assert "| topic | classification | World, Sports |\n| stars | regression | - |\n" in card
     assert "```\nmtlkit train-mtl --epochs 2\n```" in card
-    assert "Started from `runs/sentence` (0123456789ab)" in card
+    assert "`runs/sentence` (0123456789ab)" in card
     assert 'mtlkit.load("this/folder")' in card
     blocks = [part.split("```")[0] for part in card.split("```json\n")[1:]]
     assert [json.loads(block) for block in blocks] == [RECORD.metrics, RECORD.data]

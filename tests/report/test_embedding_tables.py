@@ -45,7 +45,7 @@ def test_similarities_of_sentences_fit_eighty_columns_with_the_whole_source() ->
     source = "a/long/path/of/folders/to/the/data/of[/]/stsb.parquet"
     text = drawn(sts_table([sts_row("stsb"), sts_row(source)]))
     assert widest(text) <= 80
-    assert "cosine of vectors of 384" in text
+    assert "cosine of 384-dimensional" in text
     for figure in ("123,456", "0.8203", "0.7996..0.8405", "-0.1000", "-0.2000..0.1000"):
         assert text.count(figure) == 2
     first = "".join(line.strip().split("  ")[0] for line in text.splitlines())
@@ -66,7 +66,7 @@ def test_probes_fit_eighty_columns_with_every_figure() -> None:
     }
     text = drawn(probe_table({"topic": row, "a_task_with_a_rather_long_name": row}, 80))
     assert widest(text) <= 80
-    assert "vectors of 384, scored on test" in text
+    assert "384-dimensional vectors, evaluated on test" in text
     lines = [line.split() for line in text.splitlines() if "0.9000" in line]
     assert [line[0] for line in lines] == ["topic", lines[1][0]]
     assert lines[1][0].startswith("a_task")

@@ -70,7 +70,7 @@ def test_what_to_bear_in_mind_is_said() -> None:
         "topic has no test split: scored on its validation rows, which the best epoch was chosen by",
         "Delta leaves out stars: alone it is at 0 or below for some seed, and of that there is no share",
     ]
-    assert "stars is worse together by 61.2 points of Spearman's correlation x 100 (95 %: " in words[2]
+    assert "stars is worse together by 61.2 points of Spearman correlation x 100 (95 %: " in words[2]
     assert (
         sharing_messages(sharing_report([0], [STARS]))[0]
         == "Delta is not known: alone, every task is at 0 or below for some seed"
