@@ -58,7 +58,7 @@ def parts_table(parts: Sequence[Part]) -> Group:
         counts = [f"{number:,}" if number else "-" for number in (part.trainable, part.parameters - part.trainable)]
         stage = ["" if part.rate is None else f"{part.rate:.2g}", part.since] if staged else []
         table.add_row(literal(part.name), *counts, digest, *stage)
-    return titled("Frozen parts after training" if final else "Parts of the model", table)
+    return titled("Frozen parts after training" if final else "Model parts", table)
 
 
 def number(value: float | None, digits: int = 3) -> str:
