@@ -28,6 +28,7 @@ from compare import (
 from train_ours import CLIP, LEARNING_RATE, WEIGHT_DECAY, described, read_tables
 
 from mtlkit.config.architecture import Encoding
+from mtlkit.config.training import BalanceOn
 from mtlkit.data.datasets.labels import infer_spec
 from mtlkit.data.datasets.task_data import TaskData, prepare
 from mtlkit.data.tokenization.tokenizer import TextEncoder
@@ -39,9 +40,10 @@ from mtlkit.training.balancing.registry import OWN, TORCHJD, full_name, missing_
 from mtlkit.training.freezing.features import WholeBackbone
 from mtlkit.training.loop import train
 from mtlkit.training.objectives.base import head_objectives
-from mtlkit.training.optimizer import LearningRate
+from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
 from mtlkit.training.sampling.mixture import TaskMixture, make_plans
 from mtlkit.training.task_losses import TaskLosses
+from mtlkit.training.train_state import ModelUpdater
 
 ON_PARAMETERS = "+parameters"
 PEERS = [*(name for name in OWN if name not in ("sum", "weights")), *TORCHJD, f"torchjd:pcgrad{ON_PARAMETERS}"]
@@ -73,11 +75,13 @@ def side(name: str, tasks: dict[str, TaskData], options: Namespace) -> Callable[
         objectives = head_objectives(model.train(), tasks)
         count = options.steps + 1
         losses_of = TaskLosses(objectives, WholeBackbone(model, objectives, compute.device))
-        steps = train(
-            model, islice(TaskMixture(plans, "joint").work(count), count), losses_of, LearningRate(LEARNING_RATE, count),
-            weight_decay=WEIGHT_DECAY, clip=CLIP, compute=compute,
-            balance=make_balance(choice, model, list(tasks), "parameters" if name.endswith(ON_PARAMETERS) else "vectors"),
+        weights, rate = dict(model.named_parameters()), LearningRate(LEARNING_RATE, count)
+        updater = ModelUpdater(
+            model, ScheduledOptimizer(weights, rate, weight_decay=WEIGHT_DECAY, clip=CLIP), compute
         )  # fmt: skip
+        on: BalanceOn = "parameters" if name.endswith(ON_PARAMETERS) else "vectors"
+        batches = ((piece,) for piece in islice(TaskMixture(plans, "joint").work(count), count))
+        steps = train(batches, losses_of, updater, make_balance(choice, model, list(tasks), on))
         next(steps)
         watch = Stopwatch()
         losses = [sum(step.losses.values()) for step in steps]

@@ -27,8 +27,9 @@ from mtlkit.inference.compute import choose_compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import next_token_loss
 from mtlkit.training.loop import train
-from mtlkit.training.optimizer import LearningRate
+from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
 from mtlkit.training.pretraining import window_batch
+from mtlkit.training.train_state import ModelUpdater
 
 LAYERS, DIM, HEADS, CONTEXT = 4, 256, 4, 256
 DEFAULTS = PretrainOptions()
@@ -70,7 +71,8 @@ def ours(options: Namespace, work: Iterator[Piece]) -> Iterator[float]:
         return {"next token": next_token_loss(model, batch, targets)}
 
     rate, decay = rate_of(options), DEFAULTS.weight_decay
-    for step in train(model, work, loss, rate, weight_decay=decay, clip=DEFAULTS.clip, compute=compute):
+    optimizer = ScheduledOptimizer(dict(model.named_parameters()), rate, weight_decay=decay, clip=DEFAULTS.clip)
+    for step in train(((piece,) for piece in work), loss, ModelUpdater(model, optimizer, compute)):
         yield step.losses["next token"]
 
 

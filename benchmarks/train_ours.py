@@ -31,9 +31,10 @@ from mtlkit.training.freezing.cache import cache_hidden_states, cache_vectors
 from mtlkit.training.freezing.features import CachedVectors, FeatureSource, UpperBackbone, WholeBackbone
 from mtlkit.training.freezing.rules import parse_freeze
 from mtlkit.training.objectives.base import HeadObjective, head_objectives
-from mtlkit.training.optimizer import LearningRate
+from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
 from mtlkit.training.sampling.mixture import TaskMixture, make_plans
 from mtlkit.training.task_losses import TaskLosses
+from mtlkit.training.train_state import ModelUpdater
 
 LEARNING_RATE, WEIGHT_DECAY, CLIP, WARM_UP_SHARE = 5e-5, 0.01, 1.0, 0.1
 
@@ -123,14 +124,13 @@ def ours(options: Namespace, schedule: str = "joint", whole: type[WholeBackbone]
         training_mode(model, frozen)
         watch = Stopwatch()
         mix = TaskMixture(plans, schedule)
+        rate = LearningRate(LEARNING_RATE, mix.steps * options.epochs, WARM_UP_SHARE)
+        optimizer = ScheduledOptimizer(dict(model.named_parameters()), rate, weight_decay=WEIGHT_DECAY, clip=CLIP)
+        batches = ((piece,) for piece in islice(mix.work(options.epochs), steps))
         taken = [
             (sum(map(len, step.work.values())), sum(step.losses.values()))
-            for step in training.train(
-                model, islice(mix.work(options.epochs), steps), losses,
-                LearningRate(LEARNING_RATE, mix.steps * options.epochs, WARM_UP_SHARE),
-                weight_decay=WEIGHT_DECAY, clip=CLIP, compute=compute,
-            )
-        ]  # fmt: skip
+            for step in training.train(batches, losses, ModelUpdater(model, optimizer, compute))
+        ]
         texts = sum(count for count, _ in taken)
         return watch.rate(texts, loss=sum(loss for _, loss in taken) / len(taken), texts_a_step=texts / len(taken))
 

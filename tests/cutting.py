@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtlkit.training.events import BestOfTask, Chosen, Epoch, Event, Forgetting, Note
+from mtlkit.training.events import Chosen, Epoch, Event, Forgetting
+from mtlkit.training.incidents import RowsSeen
 from mtlkit.training.state_dict import StateDict
 
 TIMES = ("seconds", "total", "cost")  # in the log; they differ from training to training
@@ -60,16 +61,11 @@ def assert_same_weights(found: Mapping[str, Tensor], expected: Mapping[str, Tens
 
 def assert_same_end(found: Iterable[Event], expected: Iterable[Event]) -> None:
     """Two trainings told the same of their end, the second perhaps more of what was before."""
-    for kind in (Chosen, Forgetting):
+    for kind in (Chosen, Forgetting, RowsSeen):
         assert [one for one in found if isinstance(one, kind)] == [one for one in expected if isinstance(one, kind)]
     epochs, others = ([one for one in events if isinstance(one, Epoch)] for events in (found, expected))
     assert epochs == others[len(others) - len(epochs) :]
-    notes, others_notes = ([one for one in events if isinstance(one, Note)] for events in (found, expected))
-    assert notes[-1] == others_notes[-1]
-    best_weights, other_bests = ([one for one in events if isinstance(one, BestOfTask)] for events in (found, expected))
-    assert [(one.task, one.score, one.epoch, one.step) for one in best_weights] == [
-        (one.task, one.score, one.epoch, one.step) for one in other_bests
-    ]
-    for one, other in zip(best_weights, other_bests, strict=True):
+    bests, other_bests = (next(one for one in events if isinstance(one, Chosen)).bests for events in (found, expected))
+    for one, other in zip(bests, other_bests, strict=True):
         assert (one.weights is None) == (other.weights is None)
         assert_same_weights(one.weights or {}, other.weights or {})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,21 @@ from torch import nn
 from mtlkit.config.check_data import CheckDataOptions
 from mtlkit.config.inference import CurvesOptions, EmbedOptions, EvalOptions, ExportOptions, InfoOptions, PredictOptions
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
+from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import weight_names
-from mtlkit.training.events import Event, Note
+from mtlkit.report.training_messages import training_messages
+from mtlkit.training.accumulation import groups
+from mtlkit.training.balancing.loss_weighting import LossWeighting
+from mtlkit.training.events import Event
 from mtlkit.training.freezing.features import WholeBackbone
 from mtlkit.training.freezing.rules import FreezeRules, parse_freeze
+from mtlkit.training.loop import Step, train
 from mtlkit.training.objectives.base import Objective
+from mtlkit.training.optimizer import RateSchedule, ScheduledOptimizer
 from mtlkit.training.task_losses import TaskLosses
+from mtlkit.training.train_state import ModelUpdater
 
 COMMANDS: dict[str, type[Any]] = {
     "check-data": CheckDataOptions,
@@ -44,8 +52,9 @@ def options(data: Path, out: Path, *names: str, **more: Any) -> TrainMtlOptions:
     )
 
 
-def notes(events: Sequence[Event]) -> str:
-    return "\n".join(event.text for event in events if isinstance(event, Note))
+def notes(events: Iterable[Event]) -> str:
+    """All sentences of a training, a line each."""
+    return "\n".join(message.text for event in events for message in training_messages(event))
 
 
 def rows_of(path: Path) -> list[list[str]]:
@@ -96,3 +105,21 @@ def spoil(model: MultiTaskModel, depth: int) -> None:
 def losses_of(model: MultiTaskModel, objectives: Mapping[str, Objective]) -> TaskLosses:
     """The losses of a training whose backbone is run at every step."""
     return TaskLosses(objectives, WholeBackbone(model, objectives, torch.device("cpu")))
+
+
+def train_steps(
+    model: nn.Module,
+    work: Iterable[Any],
+    losses_of: Any,
+    rate: RateSchedule,
+    *,
+    weight_decay: float = 0.0,
+    clip: float = 0.0,
+    compute: Compute,
+    balance: LossWeighting | None = None,
+    takes: Iterable[int] = repeat(1),
+    **more: Any,
+) -> Iterator[Step[Any]]:
+    """The steps of the training loop; `takes` says how many pieces of work each step takes."""
+    optimizer = ScheduledOptimizer(dict(model.named_parameters()), rate, weight_decay=weight_decay, clip=clip)
+    return train(groups(work, takes), losses_of, ModelUpdater(model, optimizer, compute), balance, **more)

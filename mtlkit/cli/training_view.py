@@ -17,8 +17,9 @@ from mtlkit.report import forgetting, sharing, tracking
 from mtlkit.report.epoch_lines import EpochLines, loss_words, parts_in_words, pretraining_line
 from mtlkit.report.tables import epoch_table, parts_table
 from mtlkit.report.text import literal
+from mtlkit.report.training_messages import training_messages
 from mtlkit.training.checkpointing import Interrupts
-from mtlkit.training.events import Epoch, Event, Finished, Forgetting, Note, Parts, Progress, Sharing, Tracking, Working
+from mtlkit.training.events import Epoch, Event, Finished, Forgetting, Parts, Progress, Sharing, Tracking, Working
 
 SMOOTH = 0.9  # of the running mean that is shown for each loss
 STOPPING = "stopping as soon as the checkpoint is saved; press Ctrl-C again to stop at once"
@@ -48,9 +49,6 @@ class TrainingView:
 
     def show(self, event: Event) -> None:
         match event:
-            case Note():
-                if self.verbose or not event.detail:
-                    self._say(event.text, "yellow" if event.warning else None)
             case Working():
                 self.display.busy(event.activity, event.done, event.total, event.unit)
             case Parts():
@@ -69,6 +67,10 @@ class TrainingView:
                 self.display.spoke()
             case Progress():
                 self._progress(event)
+            case _:
+                for message in training_messages(event):
+                    if self.verbose or not message.detail:
+                        self._say(message.text, "yellow" if message.warning else None)
 
     def _report(self, tables: Iterable[RenderableType], sentences: Iterable[str], style: str | None = None) -> None:
         for table in tables:

@@ -78,6 +78,7 @@ class TrainSentenceOptions(TaskTrainingOptions):
     router: ClassVar[bool] = False
     task_patience: ClassVar[int] = 0
     keep_best_per_task: ClassVar[bool] = False
+    max_forgetting: ClassVar[float | None] = None
 
     @property
     def tasks(self) -> list[str]:

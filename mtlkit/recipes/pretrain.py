@@ -21,7 +21,7 @@ from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.errors import DataError, UsageError, listed
-from mtlkit.inference.compute import choose_compute
+from mtlkit.inference.compute import Compute, choose_compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from, drawing_from
@@ -30,7 +30,7 @@ from mtlkit.recipes.inputs.next_command import next_command
 from mtlkit.recipes.inputs.source_notes import source_notes
 from mtlkit.recipes.training.model_size import check_size
 from mtlkit.recipes.training.save import Provenance, TrainedModel, save_run
-from mtlkit.recipes.training.session import RunSession, workplace
+from mtlkit.recipes.training.session import open_session
 from mtlkit.runs.record import TOKENIZER
 from mtlkit.runs.staging import staged
 from mtlkit.training.events import Event, Finished, Note, result
@@ -46,18 +46,47 @@ def pretrain(options: PretrainOptions) -> Finished:
 
 
 def stream(options: PretrainOptions) -> Iterator[Event]:
-    """The same, telling what happens."""
-    with workplace(options, "pretrain", "pretrain") as place:
-        yield from place.said()
-        if place.finished:
-            yield Finished(place.out, place.finished.metrics, 0.0, next_command(NEXT, place.out, "pretrain", place.options))
-        else:
-            yield from _train(place.options, place)
+    """The same as events."""
+    started = time.monotonic()
+    with open_session(options, "pretrain", "pretrain") as session:
+        yield from session.take_notes()
+        options, out = session.options, session.out
+        if session.finished:
+            yield Finished(out, session.finished.metrics, 0.0, next_command(NEXT, out, "pretrain", options))
+            return
+        compute = choose_compute(options.device, options.precision)
+        check_size(_architecture(options, options.vocab_size), [])
+        if session.point.added and options.tokens is not None:
+            raise UsageError("--extend adds epochs, and --tokens sets the length of the training; train again with more")
+        corpus = yield from _read(options)
+        data = {**corpus.data, TOKENIZER: fingerprint([corpus.tokenizer.to_str()])}
+        saver = session.saver(compute, data, "scratch", None)
+        yield from session.take_notes()
+        model = _fresh_model(options, corpus.tokenizer.get_vocab_size(), compute)
+        training = NextTokenTraining(model, corpus.windows, options, compute)
+        yield Note(_describe(model, corpus, training))
+        if session.state:
+            training.resume(session.state)
+        with session.log(saver, lambda error: _texts_of(error, options, corpus)) as log:
+            yield from training.events(log, saver)
+            metrics: dict[str, Any] = perplexity(model, corpus.held_out, compute)
+            metrics |= {"tokens": training.state.seen, "tokens_per_second": training.state.speed}
+            print(to_json({"step": training.steps, "validation": metrics}), file=log)
+        saver.ended(training.state.step, training.state_dict)
+        if options.keep_state:
+            saver.save(training.state.step, training.state_dict(complete=True))
+        trained = TrainedModel(MultiTaskModel(model), corpus.tokenizer, "base", Encoding(options.context), corpus.records)
+        with session.saving(saver), staged(out) as folder:
+            session.hand_over(folder)
+            save_run(folder, out, trained, Provenance("pretrain", options, corpus.data), metrics)
+        session.end()
+        yield Note(f"held-out perplexity {metrics['perplexity']:.2f}, {metrics['bits_per_byte']:.3f} bits per byte")
+        yield Finished(out, metrics, time.monotonic() - started, next_command(NEXT, out, "pretrain", options))
 
 
 @dataclass(frozen=True)
 class PretrainData:
-    """Training texts in windows of tokens, the texts held out, the tokenizer trained on the others, the fingerprint, and how each
+    """Training texts in windows of tokens, held-out texts, the tokenizer trained on the others, the fingerprints, and how each
     source was read."""
 
     windows: WindowSampler
@@ -67,50 +96,33 @@ class PretrainData:
     records: dict[str, SourceRecord]
 
 
-def _train(options: PretrainOptions, place: RunSession[PretrainOptions]) -> Iterator[Event]:
-    started, out = time.monotonic(), place.out
-    compute = choose_compute(options.device, options.precision)
+def _architecture(options: PretrainOptions, vocabulary: int, dropout: float = 0.0) -> Architecture:
     layers, dim, heads = options.shape()
-    check_size(Architecture(options.vocab_size, layers, dim, heads, options.context), [])
-    if place.added and options.tokens is not None:
-        raise UsageError("--extend adds epochs, and --tokens says how long the training is; train anew with more")
-    corpus = yield from _read(options)
-    data = {**corpus.data, TOKENIZER: fingerprint([corpus.tokenizer.to_str()])}
-    saver = place.saver(compute, data, "scratch", None)
-    yield from place.said()
-    vocabulary = corpus.tokenizer.get_vocab_size()
+    return Architecture(vocabulary, layers, dim, heads, options.context, dropout=dropout)
+
+
+def _fresh_model(options: PretrainOptions, vocabulary: int, compute: Compute) -> Encoder:
+    """Fresh weights on the compute device; they and all dropout draw from one generator."""
     random = torch.Generator().manual_seed(options.seed)
     with drawing_from(random):
-        model = Encoder(Architecture(vocabulary, layers, dim, heads, options.context, dropout=options.dropout))
+        model = Encoder(_architecture(options, vocabulary, options.dropout))
     draw_from(random, model.to(compute.device))
-    training = NextTokenTraining(model, corpus.windows, options, compute)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    yield Note(
-        f"{layers} layers of {dim}, {parameters:,} parameters, {vocabulary:,} tokens in the vocabulary; "
-        f"{len(corpus.windows.ids):,} tokens of text, {training.steps:,} steps of {training.batch_tokens:,} on {compute.device}"
+    return model
+
+
+def _describe(model: Encoder, corpus: PretrainData, training: NextTokenTraining) -> str:
+    shape, parameters = model.architecture, sum(parameter.numel() for parameter in model.parameters())
+    return (
+        f"{shape.layers} layers of {shape.dim}, {parameters:,} parameters, {shape.vocab_size:,} tokens in the vocabulary; "
+        f"{len(corpus.windows.ids):,} tokens of text, {training.steps:,} steps of {training.batch_tokens:,} on "
+        f"{training.compute.device}"
     )
-    if place.begun:
-        training.load(place.begun)
-    with place.log(saver) as log:
-        try:
-            yield from training.events(log, saver)
-        except DivergedStep as error:
-            windows = [ids for piece in error.pieces for ids in piece.ids.reshape(-1, options.context).tolist()]
-            texts = {"windows": [corpus.tokenizer.decode(ids) for ids in windows]}
-            raise place.diverged(error, texts) from None
-        metrics: dict[str, Any] = perplexity(model, corpus.held_out, compute)
-        metrics |= {"tokens": training.reached.seen, "tokens_per_second": training.reached.speed}
-        print(to_json({"step": training.steps, "validation": metrics}), file=log)
-    saver.ended(training.reached.step, training.snapshot)
-    if options.keep_state:
-        saver.save(training.reached.step, training.snapshot(complete=True))
-    product = TrainedModel(MultiTaskModel(model), corpus.tokenizer, "base", Encoding(options.context), corpus.records)
-    with place.saving(saver), staged(out) as folder:
-        place.hand_over(folder)
-        save_run(folder, out, product, Provenance("pretrain", options, corpus.data), metrics)
-    place.end()
-    yield Note(f"held-out perplexity {metrics['perplexity']:.2f}, {metrics['bits_per_byte']:.3f} bits per byte")
-    yield Finished(out, metrics, time.monotonic() - started, next_command(NEXT, out, "pretrain", options))
+
+
+def _texts_of(error: DivergedStep, options: PretrainOptions, corpus: PretrainData) -> dict[str, Any]:
+    """The texts of the windows of a step."""
+    windows = [ids for piece in error.pieces for ids in piece.ids.reshape(-1, options.context).tolist()]
+    return {"windows": [corpus.tokenizer.decode(ids) for ids in windows]}
 
 
 def _read(options: PretrainOptions) -> Generator[Event, None, PretrainData]:

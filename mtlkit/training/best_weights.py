@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.evaluator import BestEpoch, Score, rank, trained_weights
-from mtlkit.training.events import Epoch, TaskState
+from mtlkit.training.events import BestOfTask, Epoch, TaskState
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.state_dict import StateDict
 
@@ -63,7 +63,11 @@ class BestWeights:
     def score(self, states: Sequence[TaskState]) -> float | None:
         return rank(states, self.objectives, self.select).score
 
-    def state(self) -> StateDict:
+    def per_task(self) -> tuple[BestOfTask, ...]:
+        """The best evaluation of each task."""
+        return tuple(BestOfTask(name, one.rank.score, one.epoch, one.step, one.weights) for name, one in self.tasks.items())
+
+    def state_dict(self) -> StateDict:
         best = self.best
         weights = {"": best.weights if best else {}, **{task: one.weights or {} for task, one in self.tasks.items()}}
         plain: dict[str, Any] = {
@@ -75,7 +79,7 @@ class BestWeights:
         }
         return StateDict(StateDict.join({name: StateDict(one) for name, one in weights.items()}).tensors, plain)
 
-    def load(self, state: StateDict) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         best = state.plain["best"]
         self.best = BestEpoch(Score(**best["rank"]), self._weights(state, ""), best["scores"]) if best else None
         chosen = state.plain["chosen"]

@@ -21,15 +21,15 @@ STOPS = [number for number in (signal.SIGINT, signal.SIGTERM, HANGUP) if number 
 class Saver(Protocol):
     """What a training asks between two steps."""
 
-    def after(self, step: int, snapshot: Callable[[], StateDict]) -> None:
+    def after(self, step: int, state: Callable[[], StateDict]) -> None:
         """Saves where the training stands after so many steps, if it is time to. Raises StoppedError if it was asked to stop."""
         ...
 
-    def save(self, step: int, snapshot: StateDict) -> None:
+    def save(self, step: int, state: StateDict) -> None:
         """Saves it now."""
         ...
 
-    def ended(self, step: int, snapshot: Callable[[], StateDict]) -> None:
+    def ended(self, step: int, state: Callable[[], StateDict]) -> None:
         """Takes note of how the training can still be saved after its last step, should the run itself not be."""
         ...
 
@@ -91,8 +91,8 @@ class FolderSaver:
         self.saved, self.when = -1, time.monotonic()
         self.final: tuple[int, Callable[[], StateDict]] | None = None
 
-    def ended(self, step: int, snapshot: Callable[[], StateDict]) -> None:
-        self.final = (step, snapshot)
+    def ended(self, step: int, state: Callable[[], StateDict]) -> None:
+        self.final = (step, state)
 
     def rescue(self) -> str:
         """Saves the training as it was after its last step, unless that is done; what is kept, and the way on."""
@@ -111,20 +111,20 @@ class FolderSaver:
         """The training goes on from a saved step."""
         self.saved = step
 
-    def after(self, step: int, snapshot: Callable[[], StateDict]) -> None:
+    def after(self, step: int, state: Callable[[], StateDict]) -> None:
         self.interrupts.patient = True
         if step and step != self.saved and self._due(step):
-            self.save(step, snapshot())
+            self.save(step, state())
         if self.interrupts.asked is not None:
             if step != self.saved:
-                self.save(step, snapshot())
-            raise StoppedError(f"saved after step {step}; go on with: {self.command}", self.interrupts.asked)
+                self.save(step, state())
+            raise StoppedError(f"saved after step {step}; resume with: {self.command}", self.interrupts.asked)
 
     def _due(self, step: int) -> bool:
         if self.every.steps:
             return step % self.every.steps == 0
         return time.monotonic() - self.when >= 60 * self.every.minutes
 
-    def save(self, step: int, snapshot: StateDict) -> None:
-        self.folder.save(step, snapshot.tensors, {"about": self.about, "training": snapshot.plain})
+    def save(self, step: int, state: StateDict) -> None:
+        self.folder.save(step, state.tensors, {"about": self.about, "training": state.plain})
         self.saved, self.when = step, time.monotonic()

@@ -1,4 +1,4 @@
-"""What a training recipe tells while it works. A view, a logger or a notebook reads these; nothing else is printed."""
+"""Events of a training recipe, as typed data. A view, a logger or a notebook reads them; `report/` makes sentences of them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any
 from mtlkit.evaluation.forgetting import ForgettingReport
 from mtlkit.evaluation.sharing import SharingReport
 from mtlkit.training.diagnostics.gradient_stats import TrackingSummary
+from mtlkit.training.incidents import Incident
 
-GUARD = "guard:"  # in front of the name of a guard among losses; no task has a colon in its name
+GUARD = "guard:"  # prefix of a guard's name among losses; no task has a colon in its name
 
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence for the user. A warning needs attention; a detail is shown with `--verbose` only."""
+    """A sentence for the user, written by a recipe. A warning needs attention; a detail is shown with `--verbose` only."""
 
     text: str
     warning: bool = False
@@ -36,9 +37,9 @@ class Working:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the model: its parameters, how many of them train, and its SHA-256 before and after (frozen parts). Where parts
-    differ in that: the peak of its learning rate, and since when it trains (`epoch 2`). `changed` are tensors that should not
-    have."""
+    """A part of the model: its parameters, how many of them train, and for frozen parts its SHA-256 before and after training.
+    Where parts differ in it: the peak learning rate, and since when the part trains ("epoch 2"). `changed` names tensors that
+    should not have changed."""
 
     name: str
     parameters: int
@@ -52,7 +53,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """The model before training, or after it when `after` digests are there."""
+    """The model before training, or after it where `after` digests are given."""
 
     parts: tuple[Part, ...]
 
@@ -74,9 +75,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class TaskState:
-    """A task at the end of an epoch, or within one: batches, texts, and how often each row was seen on average, since the epoch
-    began. A watched task is evaluated, not trained; one that is rehearsed has batches all the same. `untaught` of its texts
-    taught nothing, as pairs in a batch without a negative."""
+    """A task at the end of an epoch, or within one: batches, texts, and how often each row was seen on average since the epoch
+    began. A watched task is evaluated, not trained; a rehearsed one has batches all the same. `untaught` texts taught nothing,
+    such as pairs in a batch without a negative."""
 
     task: str
     kind: str
@@ -92,8 +93,8 @@ class TaskState:
 
 @dataclass(frozen=True)
 class Epoch:
-    """All tasks after an epoch (0: before training); `best` when its score is the highest so far. `place` names the point in an
-    epoch where it was evaluated; `weights` are those of the tasks' losses, where they change; `step` counts steps so far."""
+    """All tasks after an epoch (0: before training); `best` when its score is the highest so far. `place` names the point within
+    an epoch where it was evaluated; `weights` are the tasks' loss weights, where they change; `step` counts steps so far."""
 
     epoch: int
     epochs: int
@@ -106,48 +107,48 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """The evaluation whose weights stay."""
-
-    epoch: Epoch
-
-
-@dataclass(frozen=True)
 class BestOfTask:
-    """When a task was at its best, the metric that counts for it then, and the weights of that moment (those that train, by name)
-    where they were to be kept."""
+    """When a task scored best, its main metric then, and the weights of that moment (those that train, by name) if kept."""
 
     task: str
     score: float | None
     epoch: int
     step: int
-    weights: Mapping[str, Any] | None = None
+    weights: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The evaluation whose weights the model keeps, and the best evaluation of each task."""
+
+    epoch: Epoch
+    bests: tuple[BestOfTask, ...] = ()
 
 
 @dataclass(frozen=True)
 class Tracking:
-    """What looks at the gradients of an epoch found."""
+    """What gradient tracking measured in an epoch."""
 
     summary: TrackingSummary
 
 
 @dataclass(frozen=True)
 class Forgetting:
-    """What became of the tasks that the start knew."""
+    """How the scores of the starting model's tasks changed."""
 
     report: ForgettingReport
 
 
 @dataclass(frozen=True)
 class Sharing:
-    """What training tasks together brought, held against each of them alone."""
+    """Multi-task training compared with training each task alone."""
 
     report: SharingReport
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The last event: where the run is and what came out of it."""
+    """The last event: where the run is, and its metrics."""
 
     run: Path
     metrics: dict[str, Any]
@@ -156,7 +157,7 @@ class Finished:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-Event = Note | Working | Parts | Progress | Epoch | Chosen | BestOfTask | Tracking | Forgetting | Sharing | Finished
+Event = Note | Working | Parts | Progress | Epoch | Chosen | Tracking | Forgetting | Sharing | Finished | Incident
 
 
 def result(events: Iterable[Event]) -> Finished:

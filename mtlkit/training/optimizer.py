@@ -5,13 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
 from mtlkit.training.state_dict import StateDict
+
+
+class RateSchedule(Protocol):
+    """The learning rate as a function of the step."""
+
+    def at(self, step: int) -> float:
+        """The rate of step 0, 1, ..."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -106,3 +114,47 @@ def load_optimizer(optimizer: AdamW, weights: Weights, state: StateDict) -> None
         weight = weights[name]
         # counts of steps are numbers of the processor's unless the optimizer is fused on another device
         optimizer.state[weight] = {kind: value.to(weight.device, copy=True) for kind, value in moments.items()}
+
+
+class ScheduledOptimizer:
+    """AdamW at a scheduled learning rate, with gradient clipping. Weights that thaw during training join at their next step.
+
+    `lr_scales` are learning rates by weight name, as multiples of the schedule's (1 where not named). `clip` is the largest
+    gradient norm; 0 turns clipping off.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        schedule: RateSchedule,
+        *,
+        weight_decay: float,
+        clip: float,
+        lr_scales: Mapping[str, float] | None = None,
+    ) -> None:
+        self.weights, self.schedule, self.weight_decay = weights, schedule, weight_decay
+        self.clip, self.lr_scales = clip if clip > 0 else math.inf, lr_scales or {}
+        self.adamw = make_optimizer(weights, weight_decay, lr_scales)
+        self.rate = 0.0
+
+    def begin(self, step: int) -> None:
+        """Sets the learning rate of a step and adds weights that have thawed."""
+        self.rate = self.schedule.at(step)
+        add_thawed(self.adamw, self.weights, self.weight_decay, self.lr_scales, step)
+        set_rate(self.adamw, self.rate, step)
+
+    def clip_gradients(self) -> Tensor:
+        """Clips the gradient and returns its norm before clipping."""
+        return nn.utils.clip_grad_norm_(self.weights.values(), self.clip)
+
+    def step(self) -> None:
+        self.adamw.step()
+
+    def zero_grad(self) -> None:
+        self.adamw.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> StateDict:
+        return optimizer_state(self.adamw, self.weights)
+
+    def load_state_dict(self, state: StateDict) -> None:
+        load_optimizer(self.adamw, self.weights, state)

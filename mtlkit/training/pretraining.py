@@ -1,4 +1,4 @@
-"""Next-token training of a base: step after step from wherever it stands, with all that it needs to go on later from there."""
+"""The trainer of `pretrain`: next-token prediction. Can be saved and resumed between two steps, as the trainer of tasks."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import next_token_loss
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.events import Event, Progress
+from mtlkit.training.incidents import StepSkipped
 from mtlkit.training.loop import DivergedStep, Step, train
-from mtlkit.training.optimizer import LearningRate
+from mtlkit.training.old_checkpoints import upgraded
+from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
 from mtlkit.training.rng import RandomState
-from mtlkit.training.spikes import skipped
 from mtlkit.training.state_dict import StateDict
-from mtlkit.training.train_state import TrainState, Updates
+from mtlkit.training.train_state import ModelUpdater, TrainState
+
+NEXT_TOKEN = "next token"  # the name of the only loss
 
 
 def window_batch(ids: NDArray[np.int64], targets: NDArray[np.int64], length: int, device: torch.device) -> tuple[Batch, Tensor]:
@@ -39,7 +42,7 @@ def window_batch(ids: NDArray[np.int64], targets: NDArray[np.int64], length: int
 
 @dataclass(frozen=True)
 class TokenMicroBatch:
-    """The work of one step: token ids and targets, (windows * length,)."""
+    """Token ids and targets of a step, (windows * length,)."""
 
     ids: NDArray[np.int64]
     targets: NDArray[np.int64]
@@ -47,7 +50,7 @@ class TokenMicroBatch:
 
 
 class NextTokenTraining:
-    """Trains a base on windows of text for `steps` steps (None: as many as its epochs have), and writes each to the log."""
+    """Trains a base on windows of text, for --epochs or --tokens. `steps` counts its optimizer steps."""
 
     def __init__(self, model: Encoder, windows: WindowSampler, options: PretrainOptions, compute: Compute) -> None:
         self.model, self.windows, self.options, self.compute = model, windows, options, compute
@@ -57,72 +60,68 @@ class NextTokenTraining:
         self.steps = options.epochs * each if options.tokens is None else max(1, options.tokens // self.batch_tokens)
         self.epochs = math.ceil(self.steps / each)
         random = RandomState(model, compute.device, options.seed)
-        self.updates = Updates(model, options.weight_decay, options.on_spike, compute, random=random)
-        self.reached = TrainState()
+        rate = LearningRate(options.learning_rate, self.steps, options.warmup)
+        weights = dict(model.named_parameters())
+        optimizer = ScheduledOptimizer(weights, rate, weight_decay=options.weight_decay, clip=options.clip)
+        self.updater = ModelUpdater(model, optimizer, compute, random=random, on_spike=options.on_spike)
+        self.state = TrainState()
 
-    def _work(self) -> Iterator[TokenMicroBatch]:
-        """All of it from the first step on. A batch is cut when it is asked for."""
+    def _micro_batches(self) -> Iterator[tuple[TokenMicroBatch]]:
+        """Those of every step, from the first on. A batch is cut when its step comes."""
         epoch = 0
         while True:
             batches, shift = self.windows.epoch(epoch, self.options.seed, self.per_batch)
             for batch in batches:
-                yield TokenMicroBatch(*self.windows.take(batch, shift), epoch)
+                yield (TokenMicroBatch(*self.windows.take(batch, shift), epoch),)
             epoch += 1
 
-    def _loss(self, pieces: TokenMicroBatch) -> dict[str, Tensor]:
-        batch, targets = window_batch(pieces.ids, pieces.targets, self.options.context, self.compute.device)
-        return {"next token": next_token_loss(self.model, batch, targets)}
+    def _loss(self, batch: TokenMicroBatch) -> dict[str, Tensor]:
+        tokens, targets = window_batch(batch.ids, batch.targets, self.options.context, self.compute.device)
+        return {NEXT_TOKEN: next_token_loss(self.model, tokens, targets)}
 
-    def events(self, log: TextIO, saver: Saver | None) -> Iterator[Event]:
+    def events(self, log: TextIO, saver: Saver | None = None) -> Iterator[Event]:
         """Trains to the end. Raises DivergedStep, and StoppedError after a signal."""
-        options, reached = self.options, self.reached
+        state = self.state
         self.model.train()
-        begun = time.monotonic() - reached.seconds
+        begun = time.monotonic() - state.seconds
         if saver:
-            saver.after(reached.step, self.snapshot)
+            saver.after(state.step, self.state_dict)
+        steps = islice(self._micro_batches(), state.step, self.steps)
         try:
-            for step in train(
-                self.model,
-                islice(self._work(), reached.step, self.steps),
-                self._loss,
-                LearningRate(options.learning_rate, self.steps, options.warmup),
-                weight_decay=options.weight_decay,
-                clip=options.clip,
-                compute=self.compute,
-                describe=lambda pieces: f"epoch {pieces.epoch + 1}",
-                begun=self.updates.begun(reached.step),
-            ):
-                reached.step, reached.seen = step.index + 1, reached.seen + len(step.work.ids)
-                reached.seconds = time.monotonic() - begun
+            for step in train(steps, self._loss, self.updater, first=state.step, describe=_epoch_of):
+                state.add(tokens=len(step.work.ids), seconds=time.monotonic() - begun, skipped=step.skipped)
                 if step.skipped:
-                    reached.skipped += 1
-                    yield skipped(reached.step, step.spike, reached.skipped)
+                    yield StepSkipped(state.step, step.spike, state.skipped)
                 yield self._progress(step, log)
                 if saver:
-                    saver.after(reached.step, self.snapshot)
+                    saver.after(state.step, self.state_dict)
         except DivergedStep:
-            if saver and self.updates.stops:
-                saver.save(reached.step, self.snapshot())
+            if saver and self.updater.stops_on_spike:
+                saver.save(state.step, self.state_dict())
             raise
 
     def _progress(self, step: Step[TokenMicroBatch], log: TextIO) -> Progress:
-        loss, reached = step.losses["next token"], self.reached
+        loss, state = step.losses[NEXT_TOKEN], self.state
         figures = {
             "perplexity": math.exp(min(50.0, loss)),
             "learning rate": step.rate,
             "gradient norm": step.gradient_norm,
         }
-        line = {"step": reached.step, "tokens": reached.seen, "loss": loss, **figures}
+        line = {"step": state.step, "tokens": state.seen, "loss": loss, **figures}
         print(to_json({**line, **({"skipped": True} if step.skipped else {})}), file=log)
         epoch = min(step.work.epoch + 1, self.epochs)  # shifted windows can be one fewer, so the last steps begin another pass
-        return Progress(reached.step, self.steps, epoch, self.epochs, reached.seconds, reached.seen, step.losses, figures)
+        return Progress(state.step, self.steps, epoch, self.epochs, state.seconds, state.seen, step.losses, figures)
 
-    def snapshot(self, *, complete: bool = False) -> StateDict:
-        """All that `load` needs, between two steps; `complete`: after the last."""
-        own = {"reached": vars(self.reached), "complete": complete}
-        return StateDict.join({"own": StateDict(plain=own), **self.updates.parts()})
+    def state_dict(self, *, complete: bool = False) -> StateDict:
+        """All that `resume` needs, between two steps; `complete`: after the last."""
+        return StateDict.join({"trainer": self.state.state_dict(complete=complete), "updater": self.updater.state_dict()})
 
-    def load(self, state: StateDict) -> None:
-        """Goes on from there."""
-        self.reached = TrainState(**state.part("own").plain["reached"])
-        self.updates.load(state)
+    def resume(self, state: StateDict) -> None:
+        """Continues from a saved state."""
+        state = upgraded(state)
+        self.state.load_state_dict(state.part("trainer"))
+        self.updater.load_state_dict(state.part("updater"))
+
+
+def _epoch_of(batch: TokenMicroBatch) -> str:
+    return f"epoch {batch.epoch + 1}"

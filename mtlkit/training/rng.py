@@ -47,12 +47,11 @@ class RandomState:
         finally:
             self.back_to(before)
 
-    def state(self) -> StateDict:
-        """All that `load` needs."""
+    def state_dict(self) -> StateDict:
         cpu, *others = self.now()
         return StateDict({"processor": cpu, **{f"device {place}": one for place, one in enumerate(others)}})
 
-    def load(self, state: StateDict) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Continues from there; on a device of another kind than before, its generator continues from its seed."""
         self.cpu.set_state(state.tensors["processor"])
         for place, one in enumerate(self.others):

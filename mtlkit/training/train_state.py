@@ -1,16 +1,14 @@
-"""What the steps of a training change, whatever it learns, and where it stands."""
+"""What training steps change: progress counters, weights, optimizer, random numbers and spike history."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import nn
 
 from mtlkit.config.common import OnSpike
 from mtlkit.inference.compute import Compute
-from mtlkit.training.loop import LoopState
-from mtlkit.training.optimizer import load_optimizer, make_optimizer, optimizer_state
+from mtlkit.training.optimizer import ScheduledOptimizer
 from mtlkit.training.rng import RandomState
 from mtlkit.training.spikes import LossSpikes
 from mtlkit.training.state_dict import StateDict, copy_into
@@ -18,8 +16,8 @@ from mtlkit.training.state_dict import StateDict, copy_into
 
 @dataclass
 class TrainState:
-    """Where a training stands: steps taken, tokens seen, seconds passed, steps skipped; whether it has come to its end before its
-    last epoch."""
+    """Progress of a training: steps taken, tokens seen, seconds spent, steps skipped. `ended`: it stopped before its last
+    epoch."""
 
     step: int = 0
     seen: int = 0
@@ -29,48 +27,61 @@ class TrainState:
 
     @property
     def speed(self) -> float:
-        """Tokens a second."""
+        """Tokens per second."""
         return self.seen / self.seconds
 
+    def add(self, *, tokens: int, seconds: float, skipped: bool) -> None:
+        """Counts a step; `seconds` are those of the training so far."""
+        self.step, self.seen, self.seconds = self.step + 1, self.seen + tokens, seconds
+        self.skipped += skipped
 
-class Updates:
-    """The weights of a model, the optimizer that moves them, random numbers, and where spikes are looked for, what is usual. Of
-    weights that `frozen_params` train nothing is saved: they are the start's."""
+    def state_dict(self, *, complete: bool) -> StateDict:
+        """`complete`: the last step is done."""
+        return StateDict(plain={**vars(self), "complete": complete})
+
+    def load_state_dict(self, state: StateDict) -> None:
+        for name in vars(self):
+            setattr(self, name, state.plain[name])
+
+
+class ModelUpdater:
+    """What an optimizer step works on: the weights of a model, its optimizer, its random numbers, and spike detection.
+
+    `on_spike`: "ignore" detects none, "skip" leaves out the step, "stop" ends the training before it. `frozen_params` never
+    train, so checkpoints leave them out.
+    """
 
     def __init__(
         self,
         model: nn.Module,
-        weight_decay: float,
-        on_spike: OnSpike,
+        optimizer: ScheduledOptimizer,
         compute: Compute,
-        lr_scales: Mapping[str, float] | None = None,
-        frozen_params: frozenset[str] = frozenset(),
+        *,
         random: RandomState | None = None,
+        on_spike: OnSpike = "ignore",
+        frozen_params: frozenset[str] = frozenset(),
     ) -> None:
         self.weights, self.frozen_params = dict(model.named_parameters()), frozen_params
+        self.optimizer, self.compute = optimizer, compute
         self.random = random or RandomState(model, compute.device)
-        self.optimizer = make_optimizer(self.weights, weight_decay, lr_scales)
         self.spikes = None if on_spike == "ignore" else LossSpikes()
-        self.stops = on_spike == "stop"
+        self.stops_on_spike = on_spike == "stop"
 
-    def begun(self, step: int) -> LoopState:
-        """For the loop, to go on after so many steps."""
-        return LoopState(self.optimizer, step, self.spikes, self.stops, self.random)
-
-    def parts(self) -> dict[str, StateDict]:
-        """All that `load` needs, between two steps: parts of what the training is saved as."""
-        return {
+    def state_dict(self) -> StateDict:
+        """Valid between two steps."""
+        parts = {
             "weights": StateDict({name: weight for name, weight in self.weights.items() if name not in self.frozen_params}),
-            "optimizer": optimizer_state(self.optimizer, self.weights),
-            "random": self.random.state(),
-            "spikes": StateDict(plain={"history": self.spikes.state() if self.spikes else None}),
+            "optimizer": self.optimizer.state_dict(),
+            "random": self.random.state_dict(),
+            "spikes": StateDict(plain={"history": self.spikes.state_dict() if self.spikes else None}),
         }
+        return StateDict.join(parts)
 
-    def load(self, state: StateDict) -> None:
-        """Goes on from what has these parts. What is frozen then must be frozen by now."""
+    def load_state_dict(self, state: StateDict) -> None:
+        """What was frozen then must be frozen by now."""
         copy_into(self.weights, state.part("weights").tensors)
-        load_optimizer(self.optimizer, self.weights, state.part("optimizer"))
+        self.optimizer.load_state_dict(state.part("optimizer"))
         history = state.part("spikes").plain["history"]
         if self.spikes and history:
-            self.spikes.load(history)
-        self.random.load(state.part("random"))
+            self.spikes.load_state_dict(history)
+        self.random.load_state_dict(state.part("random"))

@@ -1,207 +1,252 @@
-"""A training under way: step after step from wherever it stands, with all that it needs to go on later from there."""
+"""The trainer of every command but `pretrain`: trains a model on its tasks, and can be saved and resumed between two steps."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
 
-import numpy as np
-
-from mtlkit.config.task_training import TaskTrainingOptions
-from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.balancing.loss_weighting import LossWeighting
+from mtlkit.training.balancing.make_balance import make_balance
+from mtlkit.training.best_weights import BestWeights
 from mtlkit.training.checkpointing import Saver
-from mtlkit.training.continual.forgetting_limit import ForgettingLimit
+from mtlkit.training.continual.start_model import StartModel
 from mtlkit.training.diagnostics.gradient_tracker import GradientTracker
-from mtlkit.training.events import Event, Note, Progress, Tracking
-from mtlkit.training.freezing.apply import training_mode
+from mtlkit.training.early_stopping import EarlyStopping
+from mtlkit.training.evaluator import Evaluator, trained_weights
+from mtlkit.training.events import Chosen, Event, Forgetting, Parts, Progress, Tracking
+from mtlkit.training.freezing.apply import FreezeProof, lr_scales_of, training_mode
+from mtlkit.training.freezing.features import FeatureSource
 from mtlkit.training.freezing.schedule import FreezeSchedule
+from mtlkit.training.incidents import LimitExceeded, StepSkipped, TrainingStopped
 from mtlkit.training.loop import DivergedStep, Step, train
 from mtlkit.training.metrics_log import MetricsLog
-from mtlkit.training.optimizer import LearningRate
+from mtlkit.training.objectives.router import take_router, teach_router
+from mtlkit.training.old_checkpoints import upgraded
+from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.rng import RandomState
-from mtlkit.training.sampling.mixture import Piece
-from mtlkit.training.sampling.steps import StepSchedule
-from mtlkit.training.spikes import skipped
+from mtlkit.training.sampling.mixture import Piece, from_lists, to_lists
+from mtlkit.training.setup import (
+    assign_roles,
+    idle_heads,
+    make_features,
+    make_guards,
+    make_limit,
+    make_step_schedule,
+    make_updater,
+)
 from mtlkit.training.state_dict import StateDict, copy_into
 from mtlkit.training.task_losses import TaskLosses
-from mtlkit.training.train_state import TrainState, Updates
+from mtlkit.training.train_state import TrainState
+from mtlkit.training.validation import ValidationLoop
 
 
 class Trainer:
-    """Trains `model` by a timetable. Evaluations, the best weights and the log are the ledger's."""
+    """Trains `model` in place as planned and leaves the best weights in it.
 
-    def __init__(
-        self,
-        model: MultiTaskModel,
-        step_schedule: StepSchedule,
-        losses: TaskLosses,
-        balance: LossWeighting,
-        metrics_log: MetricsLog,
-        frozen: FreezeSchedule,
-        options: TaskTrainingOptions,
-        compute: Compute,
-        *,
-        lr_scales: Mapping[str, float],
-        bound: ForgettingLimit | None,
-        random: RandomState,
-        saver: Saver | None,
-    ) -> None:
-        self.model, self.step_schedule, self.losses, self.balance, self.metrics_log = (
-            model,
-            step_schedule,
-            losses,
-            balance,
-            metrics_log,
-        )
-        self.frozen, self.options, self.compute, self.lr_scales = frozen, options, compute, lr_scales
-        self.bound, self.saver, self.stand = bound, saver, TrainState()
-        self.lengths = {name: one.train.lengths for name, one in losses.objectives.items()}
-        self.rate = LearningRate(options.learning_rate, step_schedule.full * options.epochs, options.warmup)
-        self.decay = 0.0 if any(guard.replaces_decay for guard in losses.guards.values()) else options.weight_decay
-        self.updates = Updates(
-            model, self.decay, options.on_spike, compute, lr_scales, metrics_log.best_weights.frozen_params, random
-        )
-        self.tracker: GradientTracker[Piece] = GradientTracker(
-            model, list(losses.objectives), losses, compute, options.track_every
-        )
+    `events` yields what happens, once. A trainer of the same plan, model and data that `resume`s a saved state continues from
+    there, bit for bit. `cache` is a folder for cached features that do not fit in memory (None: all stay in memory).
+    """
 
-    def at(self, step: int) -> float:
-        """The learning rate of a step."""
-        return self.rate.at(self.step_schedule.position(step))
+    def __init__(self, plan: TrainPlan, model: MultiTaskModel, data: TrainData, cache: Path | None = None) -> None:
+        options = plan.options
+        model.to(plan.compute.device)
+        self.plan, self.model, self.data, self.cache = plan, model, data, cache
+        self.random = RandomState(model, plan.compute.device, options.seed)
+        self.roles = roles = assign_roles(plan, data)
+        self.router = take_router(model, list(roles.labelled), options.router)
+        idle = idle_heads(model, roles.trained)
+        self.frozen_params = plan.freezing.always | idle
+        self.schedule = make_step_schedule(plan, data, roles.mixed)
+        self.weighting = make_balance(plan.balance, model, list(roles.mixed), options.balance_on, self.random.cpu)
+        self.guards = make_guards(plan, model, data, roles, self.frozen_params)
+        self.freezing = FreezeSchedule(plan.freezing, idle)
+        self.freezing.go_to(model, 0, 0)
+        self.lr_scales = lr_scales_of(model, options.head_rate, options.layer_lr_decay)
+        self.proof = FreezeProof(model, plan.freezing, self.frozen_params, options.learning_rate, self.lr_scales)
+        self.lengths = {name: one.train.lengths for name, one in roles.mixed.items()}
+        self.state = TrainState()
+        self._resumed: StateDict | None = None
+        self._extended = False
 
-    def events(self) -> Iterator[Event]:
-        """Trains to the end, or until there is a reason to stop. Raises DivergedStep, and Stopped after a signal."""
-        if self.saver:
-            self.saver.after(self.stand.step, self.snapshot)
-        if self.stand.ended:
-            return
-        if self.step_schedule.left.keys() >= self.metrics_log.best_weights.objectives.keys():
-            yield Note("every task had left the mix: nothing is trained", warning=True)
-            return
-        for step, progress in self._steps():
-            yield from self._after(step, progress)
-            if self.stand.ended:
-                return
-            training_mode(self.model, self.frozen.weights)
-            if self.saver:
-                self.saver.after(self.stand.step, self.snapshot)
+    def resume(self, state: StateDict, *, extended: bool = False) -> None:
+        """Continues from a saved state once `events` begins; `extended`: past what was the last epoch."""
+        self._resumed, self._extended = state, extended
 
-    def _after(self, step: Step[Piece], progress: Progress) -> Iterator[Event]:
-        done = step.index + 1
-        self.metrics_log.add(step)
-        self.metrics_log.evaluator.moved()
-        if step.skipped:
-            self.stand.skipped += 1
-            yield skipped(done, step.spike, self.stand.skipped)
-        yield progress
-        yield from self.frozen.after(self.model, self.step_schedule.locate(done)[0], done)
-        place, every = self.step_schedule.locate(done)[1], self.options.eval_every
-        looks = every > 0 and done % every == 0
-        if self.bound and (looks or self.bound.due(place)) and (reason := self.bound.broken(done)):
-            yield from self._go_back(self.bound, reason, progress.epoch)
-        elif place == 0:
-            yield from self._epoch(progress.epoch, done)
-        elif looks:
-            yield self.metrics_log.look(progress.epoch, done)
-
-    def _epoch(self, epoch: int, done: int) -> Iterator[Event]:
-        """The end of an epoch, and what follows from it."""
-        yield self.metrics_log.epoch(epoch, done)
-        if summary := self.tracker.summary():
-            self.metrics_log.note({"after_epoch": epoch, "tracking": summary.to_json()})
-            yield Tracking(summary)
-        best_weights, patience = self.metrics_log.best_weights, self.metrics_log.books.mixing.patience
-        if self.options.patience and best_weights.worse == self.options.patience:
-            yield Note(f"no better score in {best_weights.worse} epochs: stopped")
-            self.stand.ended = True
-            return
-        if not patience or epoch == self.options.epochs:
-            return
-        tired = [name for name, waited in best_weights.each.items() if waited >= patience and name not in self.step_schedule.left]
-        for name in tired:
-            best = best_weights.tasks[name]
-            self.step_schedule.left[name] = epoch
-            yield Note(f"{name} had its best score, {best.rank}, in epoch {best.epoch}: it leaves the mix")
-        self.tracker.without(self.step_schedule.left)
-        if self.step_schedule.left.keys() >= best_weights.objectives.keys():
-            yield Note("no task is left to train: stopped")
-            self.stand.ended = True
-
-    def _go_back(self, bound: ForgettingLimit, reason: str, epoch: int) -> Iterator[Event]:
-        """The bound broke: the last weights within it stay, whatever their score."""
-        place = f"those of step {bound.step}, the last within the bound" if bound.step else "those of the start: no step kept it"
-        yield Note(f"{reason}: stopped; the weights kept are {place}", warning=True)
-        copy_into(self.updates.weights, bound.kept)
-        self.metrics_log.evaluator.moved()
-        self.metrics_log.best_weights.best = None
-        yield self.metrics_log.epoch(epoch, bound.step, f"step {bound.step}, within the bound")
-        self.stand.ended = True
-
-    def _steps(self) -> Iterator[tuple[Step[Piece], Progress]]:
-        options, stand = self.options, self.stand
-        training_mode(self.model, self.frozen.weights)
-        begun = time.monotonic() - stand.seconds
+    def events(self, log: TextIO, saver: Saver | None = None) -> Iterator[Event]:
+        """Trains to the end, or until there is a reason to stop. Raises DivergedStep, and StoppedError after a signal."""
+        yield Parts(self.proof.parts(self.freezing.weights))
+        if self.router.dropped:
+            yield self.router.dropped
+        features = make_features(self.plan, self.model, self.roles, self.frozen_params, self.cache)
+        if features.cached:
+            yield features.cached
+        self._begin(MetricsLog(log), features.source)
+        if self._resumed:
+            self.load_state_dict(self._resumed, extended=self._extended)
+        else:
+            if len(self.roles.mixed) > 1:
+                yield self.schedule.plan_of_epoch()
+            if self.roles.watched or self.roles.known:
+                yield self.validation.epoch(0, 0)
+        if saver:
+            saver.after(self.state.step, self.state_dict)
+        if not self.state.ended and self.stopping.all_stopped:
+            yield TrainingStopped("nothing to train")
         try:
-            for step in train(
-                self.model,
-                self.step_schedule.work(stand.step),
-                self.losses,
-                self,
-                weight_decay=self.decay,
-                clip=options.clip,
-                compute=self.compute,
-                lr_scales=self.lr_scales,
-                describe=self.losses.describe,
-                balance=self.balance,
-                takes=self.step_schedule.takes(stand.step),
-                names_of=list,
-                tracker=self.tracker,
-                begun=self.updates.begun(stand.step),
-            ):
-                stand.seen += sum(int(self.lengths[name][rows].sum()) for piece in step.pieces for name, rows in piece.items())
-                stand.step, stand.seconds = step.index + 1, time.monotonic() - begun
-                epoch, total, epochs = self.step_schedule.locate(step.index)[0] + 1, self.step_schedule.steps, options.epochs
-                yield step, Progress(stand.step, total, epoch, epochs, stand.seconds, stand.seen, step.losses, {})
+            for step in self._steps():
+                if step.skipped:
+                    yield StepSkipped(step.index + 1, step.spike, self.state.skipped + 1)
+                yield self._progress(step)
+                yield from self._after(step.index + 1)
+                if self.state.ended:
+                    break
+                training_mode(self.model, self.freezing.weights)
+                if saver:
+                    saver.after(self.state.step, self.state_dict)
         except DivergedStep:
-            if self.saver and self.updates.stops:
-                self.saver.save(stand.step, self.snapshot())
+            if saver and self.updater.stops_on_spike:
+                saver.save(self.state.step, self.state_dict())
             raise
+        if saver:
+            self._keep_last(saver)
+        yield from self._finish()
 
-    def snapshot(self, *, complete: bool = False) -> StateDict:
-        """All that `load` needs, between two steps; `complete`: after the last."""
-        last = {task: {name: rows.tolist() for name, rows in piece.items()} for task, piece in self.tracker.pairs.last.items()}
-        own = {
-            "stand": vars(self.stand),
-            "complete": complete,
-            "left": self.step_schedule.left,
-            "balance": self.balance.state(),
-            "tracker": self.tracker.state(),
-            "last": last,
-        }
+    def _begin(self, log: MetricsLog, source: FeatureSource) -> None:
+        """Makes what measures the model as it starts, and the optimizer."""
+        plan, model, options, roles = self.plan, self.model, self.plan.options, self.roles
+        evaluator = Evaluator(model, roles.all, plan.compute, plan.freezing.keeps("backbone"))
+        probe = self.data.probe
+        self.start_model = StartModel(model, roles.known, probe, evaluator) if probe is not None else None
+        best = BestWeights(model, roles.trained, options.select, self.frozen_params, options.keep_best_per_task)
+        self.log, self.best_weights, self.evaluator = log, best, evaluator
+        self.validation = ValidationLoop(evaluator, best, self.schedule, self.weighting, log, self.start_model)
+        self.stopping = EarlyStopping(options, best, self.schedule)
+        self.losses = TaskLosses(roles.mixed, source, self.guards)
+        self.limit = make_limit(plan, model, roles, self.schedule.full, self.frozen_params, evaluator)
+        replaces_decay = any(guard.replaces_decay for guard in self.guards.values())
+        decay = 0.0 if replaces_decay else options.weight_decay
+        self.updater = make_updater(plan, model, self.schedule, self.random, decay, self.lr_scales, self.frozen_params)
+        self.tracker: GradientTracker[Piece] = GradientTracker(
+            model, list(roles.mixed), self.losses, plan.compute, options.track_every
+        )
+
+    def _steps(self) -> Iterator[Step[Piece]]:
+        """The steps that are left."""
+        if self.state.ended or self.stopping.all_stopped:
+            return iter(())
+        training_mode(self.model, self.freezing.weights)
+        self._begun = time.monotonic() - self.state.seconds
+        return train(
+            self.schedule.micro_batches(self.state.step),
+            self.losses,
+            self.updater,
+            self.weighting,
+            self.tracker,
+            first=self.state.step,
+            names_of=list,
+            describe=self.losses.describe,
+        )
+
+    def _progress(self, step: Step[Piece]) -> Progress:
+        """Counts and logs a step."""
+        state = self.state
+        tokens = sum(int(self.lengths[name][rows].sum()) for piece in step.pieces for name, rows in piece.items())
+        state.add(tokens=tokens, seconds=time.monotonic() - self._begun, skipped=step.skipped)
+        self.validation.add(step)
+        self.log.step(step, weights=self.weighting.changes)
+        epoch, epochs = self.schedule.locate(step.index)[0] + 1, self.plan.options.epochs
+        return Progress(state.step, self.schedule.steps, epoch, epochs, state.seconds, state.seen, step.losses, {})
+
+    def _after(self, done: int) -> list[Event]:
+        """What follows a step, after `done` of them: freezing, evaluation, the end of an epoch or of the training."""
+        epoch = self.schedule.locate(done - 1)[0] + 1
+        next_epoch, place = self.schedule.locate(done)
+        every = self.plan.options.eval_every
+        evaluates = every > 0 and done % every == 0
+        change = self.freezing.update(self.model, next_epoch, done)
+        events: list[Event] = [change] if change else []
+        if self.limit and (evaluates or self.limit.due(place)) and (exceeded := self.limit.check(done)):
+            return [*events, exceeded, self._restore(exceeded, epoch)]
+        if place == 0:
+            events += self._end_epoch(epoch, done)
+        elif evaluates:
+            events.append(self.validation.within_epoch(epoch, done))
+        return events
+
+    def _end_epoch(self, epoch: int, done: int) -> list[Event]:
+        events: list[Event] = [self.validation.epoch(epoch, done)]
+        if summary := self.tracker.summary():
+            self.log.tracking(epoch, summary)
+            events.append(Tracking(summary))
+        stops = self.stopping.after_epoch(epoch)
+        self.state.ended = any(isinstance(one, TrainingStopped) for one in stops)
+        self.tracker.without(self.schedule.left)
+        return [*events, *stops]
+
+    def _restore(self, exceeded: LimitExceeded, epoch: int) -> Event:
+        """Restores the last weights within the limit on forgetting, whatever their score, and ends the training."""
+        assert self.limit is not None
+        copy_into(self.updater.weights, self.limit.kept)
+        self.evaluator.moved()
+        self.best_weights.best = None
+        self.state.ended = True
+        return self.validation.epoch(epoch, exceeded.kept, f"step {exceeded.kept}, within the bound")
+
+    def _keep_last(self, saver: Saver) -> None:
+        """Lets the saver save the last weights later, too, once the best ones are in the model."""
+        last = trained_weights(self.model, self.frozen_params)
+
+        def state_dict() -> StateDict:
+            copy_into(dict(self.model.named_parameters()), last)
+            return self.state_dict()
+
+        saver.ended(self.state.step, state_dict)
+        if self.plan.options.keep_state:
+            saver.save(self.state.step, self.state_dict(complete=True))
+
+    def _finish(self) -> Iterator[Event]:
+        """Puts the best weights into the model and reports on them."""
+        best = self.best_weights
+        assert best.best is not None
+        assert best.chosen is not None
+        self.model.load_state_dict(best.best.weights, strict=False)
+        self.model.eval()
+        yield Parts(self.proof.parts(self.freezing.weights, final=True))
+        if self.router.wanted:
+            yield teach_router(self.model, self.roles.labelled, self.plan.compute, self.plan.options.seed)
+        if self.start_model:
+            yield Forgetting(self.start_model.report(self.model, best.best.scores))
+        yield Chosen(best.chosen, best.per_task())
+        yield self.validation.rows_seen()
+
+    def state_dict(self, *, complete: bool = False) -> StateDict:
+        """All that `resume` needs, between two steps; `complete`: after the last."""
         parts = {
-            "own": StateDict(plain=own),
-            **self.updates.parts(),
-            "ledger": self.metrics_log.state(),
-            **({"bound": self.bound.state()} if self.bound else {}),
+            "trainer": self.state.state_dict(complete=complete),
+            "schedule": self.schedule.state_dict(),
+            "weighting": StateDict(plain=self.weighting.state_dict()),
+            "tracker": StateDict(plain={**self.tracker.state_dict(), "last": to_lists(self.tracker.pairs.last)}),
+            "validation": self.validation.state_dict(),
+            **({"limit": self.limit.state_dict()} if self.limit else {}),
+            "updater": self.updater.state_dict(),
         }
         return StateDict.join(parts)
 
-    def load(self, state: StateDict, *, extended: bool) -> None:
-        """Goes on from there. Everything was made from the same start before. `extended`: past what had been its end."""
-        own = state.part("own").plain
-        self.stand = TrainState(**own["stand"])
-        self.step_schedule.left = dict(own["left"])
-        self.frozen.go_to(self.model, self.step_schedule.locate(self.stand.step)[0], self.stand.step)
-        self.balance.load(own["balance"])
-        last = {task: {name: np.array(rows, np.int64) for name, rows in piece.items()} for task, piece in own["last"].items()}
-        self.tracker.load(own["tracker"], last)
-        self.tracker.without(self.step_schedule.left)
-        self.metrics_log.load(state.part("ledger"))
-        if self.bound:
-            self.bound.load(state.part("bound"))
-        self.metrics_log.evaluator.moved()
+    def load_state_dict(self, state: StateDict, *, extended: bool) -> None:
+        """Restores a saved state. All components were made from the same start before."""
+        state = upgraded(state)
+        self.state.load_state_dict(state.part("trainer"))
+        self.schedule.load_state_dict(state.part("schedule"))
+        self.freezing.go_to(self.model, self.schedule.locate(self.state.step)[0], self.state.step)
+        self.weighting.load_state_dict(dict(state.plain["weighting"]))
+        self.tracker.load_state_dict(state.plain["tracker"], from_lists(state.plain["tracker"]["last"]))
+        self.tracker.without(self.schedule.left)
+        self.validation.load_state_dict(state.part("validation"))
+        if self.limit:
+            self.limit.load_state_dict(state.part("limit"))
+        self.evaluator.moved()
         if extended:
-            self.stand.ended, self.metrics_log.best_weights.worse = False, 0
-        self.updates.load(state)
+            self.state.ended, self.best_weights.worse = False, 0
+        self.updater.load_state_dict(state.part("updater"))

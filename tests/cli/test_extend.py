@@ -46,13 +46,13 @@ def test_a_finished_run_goes_on_for_more_epochs(typed: Typed, forks: Forks, comm
     assert states(killed)[-1] == "step-00000056"
     answer = typed("train-mtl", "--resume", killed, "--extend", 3)
     assert answer.code == 2
-    assert answer.err == f"mtlkit: --extend: {killed} is not finished yet; go on with --resume alone first\n"
+    assert answer.err == f"mtlkit: --extend: {killed} is not finished yet; resume it without --extend first\n"
     assert typed(*extend).code == 0
     assert not list(differences(killed, undisturbed))
     assert read_record(killed).options["epochs"] == 4
     answer = typed("train-mtl", "--resume", killed)
     assert answer.code == 0
-    assert "nothing is left to resume" in answer.err
+    assert "nothing to resume" in answer.err
 
 
 def test_a_base_goes_on_for_more_epochs(typed: Typed, forks: Forks, data: Path, tmp_path: Path) -> None:
@@ -94,13 +94,13 @@ def test_what_cannot_be_extended_says_why(typed: Typed, command: Command, whole:
     for typing, said in (
         (
             ("train-mtl", "--resume", whole, "--extend", 1),
-            f"--extend: {whole} has no saved state to go on from; a run keeps its last with --keep-state",
+            f"--extend: {whole} has no checkpoint to continue from; a run keeps its last one with --keep-state",
         ),
         (
             ("train-mtl", "--resume", unfinished, "--extend", 1),
-            f"--extend: {unfinished} is not finished yet; go on with --resume alone first",
+            f"--extend: {unfinished} is not finished yet; resume it without --extend first",
         ),
-        ((*command, "--out", whole, "--extend", 1), "--extend goes on with a finished run; name it with --resume RUN"),
+        ((*command, "--out", whole, "--extend", 1), "--extend continues a finished run; name it with --resume RUN"),
     ):
         answer = typed(*typing)
         assert (answer.code, answer.err) == (2, f"mtlkit: {said}\n")

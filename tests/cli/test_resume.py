@@ -13,7 +13,7 @@ import torch
 from forks import Forks
 from killing import differences, killed_in, newest, states
 
-from mtlkit.recipes.training import session as workplace
+from mtlkit.recipes.training import checkpoint_meta
 from mtlkit.runs.record import file_digest, read_record, verify
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def test_the_name_of_a_run_brings_all_its_options(typed: Typed, unfinished: Path
     assert len(kept) == 2  # the two newest
     answer = typed("train-mtl", "--resume", unfinished)
     assert answer.code == 0, answer.err
-    assert f"going on after step {step}, as saved in {unfinished}/state/step-{step:08}\n" in answer.err
+    assert f"resuming from step {step}, saved in {unfinished}/state/step-{step:08}\n" in answer.err
     assert "exact" not in answer.err  # nothing to say of that
     assert not list(differences(unfinished, whole))
     assert not (unfinished / "state").exists()
@@ -54,12 +54,12 @@ def test_one_that_accumulates_goes_on_in_the_midst_of_an_epoch(  # faults 9, 10
 def test_another_machine_goes_on_and_says_that_bits_may_differ(  # fault 11
     typed: Typed, monkeypatch: pytest.MonkeyPatch, unfinished: Path
 ) -> None:
-    monkeypatch.setattr(workplace, "version", lambda _: "9.9")
+    monkeypatch.setattr(checkpoint_meta, "version", lambda _: "9.9")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "ABACUS")
     answer = typed("train-mtl", "--resume", unfinished)
     assert answer.code == 0, answer.err
     packages = r"mtlkit 9\.9, was 0\.\S+, torch 9\.9, was 2\.\S+"
-    found = rf"not bit-exact: {packages}, instructions ABACUS, was \w+; the training goes on all the same\n"
+    found = rf"continuing, but not bit-for-bit reproducible: {packages}, instructions ABACUS \(was \w+\)\n"
     assert re.search(found, answer.err)
     verify(unfinished)
 
@@ -67,25 +67,25 @@ def test_another_machine_goes_on_and_says_that_bits_may_differ(  # fault 11
 def test_other_threads_are_told(cli: Cli, unfinished: Path) -> None:  # fault 11
     done = cli("train-mtl", "--resume", unfinished, OMP_NUM_THREADS="2", OMP_WAIT_POLICY="passive")
     assert done.returncode == 0, done.stderr
-    assert "not bit-exact: threads 2, was 1; the training goes on all the same" in done.stderr
+    assert "not bit-for-bit reproducible: threads 2 (was 1)" in done.stderr
 
 
 def test_other_options_are_refused_by_name(typed: Typed, command: Command, unfinished: Path) -> None:  # fault 12
     before = states(unfinished)
     for options, said in (
-        (("--seed", 1), "--seed 1, which was 0"),
+        (("--seed", 1), "--seed 1 (was 0)"),
         (
             ("--clip", 0.5, "--schedule", "joint"),
-            "--clip 0.5, which was 1.0; --schedule joint, which was round-robin",
+            "--clip 0.5 (was 1.0); --schedule joint (was round-robin)",
         ),
-        (("--epochs", 4), "--epochs 4, which was 3"),
+        (("--epochs", 4), "--epochs 4 (was 3)"),
     ):
         for typing in ((*command, "--out", unfinished, "--resume"), ("train-mtl", "--resume", unfinished)):
             answer = typed(*typing, *options)
             assert (answer.code, answer.out) == (2, "")
             assert said in answer.err
-            assert answer.err.startswith(f"mtlkit: --resume {unfinished}: not as the training began: ")
-            assert answer.err.endswith("leave it as it was, or train anew with --overwrite\n")
+            assert answer.err.startswith(f"mtlkit: --resume {unfinished}: options differ from the saved training: ")
+            assert answer.err.endswith("keep the saved values, or train again with --overwrite\n")
     assert states(unfinished) == before
 
 
@@ -109,7 +109,7 @@ def test_data_that_was_edited_is_refused_by_name(  # fault 12
     answer = typed(*command, "--out", tmp_path / "run", "--resume")
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.endswith(
-        f"--resume {tmp_path / 'run'}: changed since the state was saved: the data of state; bring back what it was, or train "
+        f"--resume {tmp_path / 'run'}: changed since the checkpoint was saved: the data of state; restore it, or train "
         "anew with --overwrite\n"
     )
     table.write_text(text)
@@ -126,7 +126,7 @@ def test_a_start_that_was_trained_anew_is_refused(  # fault 12
     (start / "run.json").write_text(json.dumps({**record, "seed": 9}))
     answer = typed(*command, "--out", tmp_path / "run", "--resume")
     assert answer.code == 2
-    assert "changed since the state was saved: the model that it starts from; bring back" in answer.err
+    assert "changed since the checkpoint was saved: the starting model; bring back" in answer.err
 
 
 def test_a_newer_run_does_not_become_the_start(typed: Typed, forks: Forks, data: Path, mtl: Path, tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_run_of_another_command_is_named(typed: Typed, unfinished: Path, runs:
     answer = typed("train-sentence", "--resume", unfinished)
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == (
-        f"mtlkit: --resume {unfinished}: that is a run of mtlkit train-mtl; go on with: mtlkit train-mtl --resume {unfinished}\n"
+        f"mtlkit: --resume {unfinished}: this is a run of mtlkit train-mtl; resume with: mtlkit train-mtl --resume {unfinished}\n"
     )
     answer = typed("train-mtl", "--resume", runs / "pretrain")
     assert answer.code == 2
@@ -158,11 +158,13 @@ def test_where_nothing_was_saved_a_name_alone_is_not_enough(typed: Typed, comman
     out = tmp_path / "run"
     answer = typed("train-mtl", "--resume", out)
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err == (f"mtlkit: --resume {out}: nothing was saved there; type the whole command, with --resume at its end\n")
+    assert answer.err == (
+        f"mtlkit: --resume {out}: no training was saved there; type the whole command with --resume at its end\n"
+    )
     assert not out.exists()
     answer = typed(*command, "--out", out, "--resume")
     assert answer.code == 0
-    assert f"{out} has no saved state yet: this begins from the start" in answer.err
+    assert f"{out} has no checkpoint yet; training from the start" in answer.err
 
 
 def test_a_finished_run_has_nothing_left_to_do(typed: Typed, command: Command, whole: Path) -> None:
@@ -170,10 +172,10 @@ def test_a_finished_run_has_nothing_left_to_do(typed: Typed, command: Command, w
     for typing in ((*command, "--out", whole, "--resume"), ("train-mtl", "--resume", whole)):
         answer = typed(*typing)
         assert answer.code == 0
-        assert answer.err == f"{whole} is finished already: nothing is left to resume\n"
+        assert answer.err == f"{whole} is finished; nothing to resume\n"
         assert answer.out == f"{whole} is ready (0:00); next: mtlkit eval --confusion --model {whole}\n"
     answer = typed(*command, "--out", whole, "--resume", "--seed", 5)
     assert answer.code == 2
-    assert "--seed 5, which was 0" in answer.err
+    assert "--seed 5 (was 0)" in answer.err
     assert file_digest(whole / "run.json") == digest
     assert not (whole / "state").exists()

@@ -73,9 +73,7 @@ def test_every_schedule_gives_the_batches_that_it_means(
     assert [one["repeats"] for one in last] == [kind / 18, state / 9]
     said = " ".join(answer.err.split())
     assert f"{steps} steps per epoch: kind {kind} batches" in said
-    assert (
-        f"texts trained on: kind {kind} ({kind / 18:.1f} times each row), state {state} ({state / 9:.1f} times each row)" in said
-    )
+    assert f"texts trained on: kind {kind} ({kind / 18:.1f} passes), state {state} ({state / 9:.1f} passes)" in said
     if options == ("round-robin",):
         assert held == TURNS * 18
     elif options == ("sequential",):

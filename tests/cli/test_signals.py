@@ -22,11 +22,11 @@ EARLY = "stopped before the first step; nothing was saved yet"
 PHASES = {  # where it stops, at which of its calls, and what is said then
     "reading": ("mtlkit.recipes.training.prepare:read_train_and_validation", 2, EARLY),
     "making a tokenizer": ("mtlkit.recipes.training.initial_model:train_tokenizer", 1, EARLY),
-    "before the first step": ("mtlkit.training.setup:Evaluator", 1, EARLY),
-    "the first step": ("torch.optim:AdamW.step", 1, "saved after step 1; go on with: {}"),
-    "a step": ("torch.optim:AdamW.step", 7, "saved after step 7; go on with: {}"),
-    "evaluation": ("mtlkit.training.evaluator:Evaluator.__call__", 2, "saved after step 28; go on with: {}"),
-    "saving a state": ("mtlkit.runs.checkpoints:write_files", 2, "saved after step 20; go on with: {}"),
+    "before the first step": ("mtlkit.training.trainer:Evaluator", 1, EARLY),
+    "the first step": ("torch.optim:AdamW.step", 1, "saved after step 1; resume with: {}"),
+    "a step": ("torch.optim:AdamW.step", 7, "saved after step 7; resume with: {}"),
+    "evaluation": ("mtlkit.training.evaluator:Evaluator.__call__", 2, "saved after step 28; resume with: {}"),
+    "saving a state": ("mtlkit.runs.checkpoints:write_files", 2, "saved after step 20; resume with: {}"),
     "saving the run": ("mtlkit.recipes.training.save:save_model", 1, "OUT is finished and saved"),
     "moving it to its place": ("mtlkit.runs.atomic:exchange", 1, "OUT is finished and saved"),
 }
@@ -80,7 +80,7 @@ def test_a_signal_stops_where_it_does_no_harm(  # faults 7, 8, 44
     ("hold", "call", "said"),
     [
         ("mtlkit.recipes.pretrain:read_corpus", 1, EARLY),
-        ("torch.optim:AdamW.step", 1, "saved after step 1; go on with: mtlkit pretrain --resume 'OUT'"),
+        ("torch.optim:AdamW.step", 1, "saved after step 1; resume with: mtlkit pretrain --resume 'OUT'"),
         ("mtlkit.recipes.pretrain:perplexity", 1, "OUT is finished and saved"),
     ],
 )
@@ -103,9 +103,9 @@ def test_so_does_one_to_a_base(  # faults 7, 8
 
 def test_before_its_first_step_one_that_goes_on_says_what_stands(forks: Forks, unfinished: Path) -> None:
     kept, step = states(unfinished), newest(unfinished)
-    child = forks.start("train-mtl", "--resume", unfinished, hold="mtlkit.training.setup:Evaluator")
+    child = forks.start("train-mtl", "--resume", unfinished, hold="mtlkit.training.trainer:Evaluator")
     assert stopped(child, signal.SIGINT) == 130
-    go_on = f"the state of step {step} stands; go on with: mtlkit train-mtl --resume {unfinished}"
+    go_on = f"the checkpoint of step {step} is kept; resume with: mtlkit train-mtl --resume {unfinished}"
     assert child.err.endswith(f"mtlkit: stopped before the first step; {go_on}\n")
     assert sorted(path.name for path in (unfinished / "state").iterdir()) == ["metrics.jsonl", *kept]
 
@@ -134,7 +134,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_harms_nothing(  # fault 8
     assert all(path.name.startswith("step-") or path.name == "metrics.jsonl" for path in (out / "state").iterdir())
     answer = typed("train-mtl", "--resume", out)
     assert answer.code == 0, answer.err
-    assert "going on after step" in answer.err
+    assert "resuming from step" in answer.err
     assert not list(differences(out, whole))
 
 
@@ -147,7 +147,7 @@ def test_ctrl_c_on_a_terminal(typed: Typed, forks: Forks, command: Command, whol
     assert child.until(lambda: "stopping as soon as the checkpoint is saved" in child.err)
     child.release()
     assert child.wait() == 130
-    assert child.err.endswith(f"mtlkit: saved after step 9; go on with:\r\nmtlkit train-mtl --resume {out}\r\n")
+    assert child.err.endswith(f"mtlkit: saved after step 9; resume with:\r\nmtlkit train-mtl --resume {out}\r\n")
     assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") > 0  # the cursor is back
     child = forks.start("train-mtl", "--resume", out, terminal=True, hold="torch.optim:AdamW.step", call=9)
     child.held()
@@ -167,7 +167,7 @@ def test_sigterm_while_the_live_view_is_on(forks: Forks, command: Command, tmp_p
     out = tmp_path / "run"
     child = forks.start(*command, "--out", out, terminal=True, hold="mtlkit.training.evaluator:Evaluator.__call__")
     assert stopped(child, signal.SIGTERM) == 143
-    assert re.search(r"mtlkit: saved after step 14; go on with:\s+mtlkit train-mtl --resume \S+\r\n$", child.err)
+    assert re.search(r"mtlkit: saved after step 14; resume with:\s+mtlkit train-mtl --resume \S+\r\n$", child.err)
     assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") > 0
 
 

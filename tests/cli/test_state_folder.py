@@ -35,13 +35,13 @@ def test_a_run_that_is_replaced_stands_until_then(
     assert child.until(lambda: lines_of(out) >= 8)
     child.kill()
     assert child.wait() == -9
-    assert "has no saved state yet: this begins from the start" in child.err
+    assert "has no checkpoint yet; training from the start" in child.err
     verify(out)
     assert file_digest(out / "model.safetensors") == old
     assert typed("eval", "--model", out).code == 0
     answer = typed("train-mtl", "--resume", out)
     assert answer.code == 0, answer.err
-    assert "going on after step" in answer.err
+    assert "resuming from step" in answer.err
     assert not list(differences(out, tmp_path / "whole" / "run"))
 
 
@@ -132,5 +132,5 @@ def test_what_was_saved_stands_until_another_training_begins(
 def test_a_run_of_another_command_is_named(typed: Typed, unfinished: Path) -> None:
     answer = typed("train-sentence", "--out", unfinished, "--resume")
     assert answer.code == 2
-    assert answer.err.endswith(f"that is a run of mtlkit train-mtl; go on with: mtlkit train-mtl --resume {unfinished}\n")
+    assert answer.err.endswith(f"this is a run of mtlkit train-mtl; resume with: mtlkit train-mtl --resume {unfinished}\n")
     assert typed("train-mtl", "--resume", unfinished, "--out", unfinished / "other").code == 2

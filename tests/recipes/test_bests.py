@@ -18,7 +18,7 @@ from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.curves import curves
 from mtlkit.recipes.train_mtl import stream
 from mtlkit.runs.record import newest, verify
-from mtlkit.training.events import BestOfTask, Chosen, Epoch, Event, Finished, Progress
+from mtlkit.training.events import Chosen, Epoch, Event, Finished, Progress
 
 TASKS = ("kind", "state")
 
@@ -39,7 +39,7 @@ def test_each_best_is_a_run_with_the_weights_of_that_moment(trained: tuple[Path,
     out, events = trained
     verify(out)
     start, whole = load_weights(runs / "sentence").model, load_weights(out).model
-    best_weights = {event.task: event for event in events if isinstance(event, BestOfTask)}
+    best_weights = {best.task: best for event in events if isinstance(event, Chosen) for best in event.bests}
     assert list(best_weights) == list(TASKS)
     assert sorted(path.name for path in (out / "best").iterdir()) == sorted(TASKS)
     for name, best in best_weights.items():
@@ -72,9 +72,10 @@ def test_the_record_names_when_each_task_was_at_its_best(trained: tuple[Path, li
     out, events = trained
     metrics = verify(out).metrics
     assert metrics["best_per_task"] == {
-        event.task: {"score": event.score, "epoch": event.epoch, "step": event.step}
+        best.task: {"score": best.score, "epoch": best.epoch, "step": best.step}
         for event in events
-        if isinstance(event, BestOfTask)
+        if isinstance(event, Chosen)
+        for best in event.bests
     }
     chosen = next(event.epoch for event in events if isinstance(event, Chosen))
     assert (metrics["score"], metrics["best_epoch"], metrics["best_step"]) == (chosen.score, chosen.epoch, chosen.step)
@@ -150,9 +151,9 @@ def test_a_task_without_better_scores_leaves(data: Path, runs: Path, tmp_path: P
     events = list(stream(asked))
     said = notes(events)
     for name in TASKS:
-        assert f"{name} had its best score, " in said
-        assert ", in epoch 1: it leaves the mix" in said
-    assert "no task is left to train: stopped" in said
+        assert f"{name} stops training: best score " in said
+    assert said.count("was in epoch 1") == 2
+    assert "stopped: no task is left to train" in said
     assert [event.epoch for event in events if isinstance(event, Epoch)] == [0, 1, 2, 3]
     record = verify(tmp_path / "run")
     assert record.metrics["best_epoch"] == 1

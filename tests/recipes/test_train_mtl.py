@@ -112,7 +112,7 @@ def test_heads_whose_data_is_not_given_are_kept_as_they_are(odd_run: Path, runs:
 def test_kept_heads_are_told_of_and_predict_the_same_above_a_frozen_backbone(odd_data: Path, runs: Path, tmp_path: Path) -> None:
     asked = options(odd_data, tmp_path / "run", "stars", init=str(runs / "mtl"), freeze=["backbone"])
     events = list(stream(asked))
-    assert "kept as they are, for want of data: head:kind, head:state" in notes(events)
+    assert "not trained (no data given): head:kind, head:state" in notes(events)
     texts = ["The cat sleeps near the river.", "A saw lies broken on the shelf.", ""]
     before, after = load(runs / "mtl"), load(tmp_path / "run")
     np.testing.assert_array_equal(after.embed(texts), before.embed(texts))

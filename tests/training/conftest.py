@@ -24,8 +24,16 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from
 from mtlkit.training.events import Epoch, Event
 from mtlkit.training.objectives.base import head_objectives
-from mtlkit.training.plan import MixtureOptions, TrainPlan
-from mtlkit.training.setup import RuntimeContext, fit
+from mtlkit.training.plan import TrainData, TrainPlan
+from mtlkit.training.trainer import Trainer
+
+# options by the names that tests give them among `mixing`
+OPTIONS = {
+    "keep_best": "keep_best_per_task",
+    "patience": "task_patience",
+    "balance_on": "balance_on",
+    "select": "select",
+}
 
 
 @dataclass(frozen=True)
@@ -43,8 +51,8 @@ class Done:
 
 @pytest.fixture
 def run(compute: Compute) -> Callable[..., Done]:
-    """Trains a model with small batches; options that are not given are those of `train-mtl`, `terms` are of its regime,
-    `context` say what saves it and what it has begun."""
+    """Trains a model with small batches. Options that are not given are those of `train-mtl`; `terms` are fields of its plan or
+    of its data; `mixing` holds schedules and options by the names of the plan; `saved` says what saves it and what it resumes."""
 
     def run(
         model: MultiTaskModel,
@@ -55,27 +63,32 @@ def run(compute: Compute) -> Callable[..., Done]:
         mixing: dict[str, Any] | None = None,
         probe: Encoded | None = None,
         cache: Path | None = None,
-        context: dict[str, Any] | None = None,
+        saved: dict[str, Any] | None = None,
         log: io.StringIO | None = None,
         **options: Any,
     ) -> Done:
         settings = {"epochs": 3, "batch_tokens": 120, "learning_rate": 3e-3, "head_rate": 1.0, **options}
-        log = log or io.StringIO()
+        log, terms, mixing, saved = log or io.StringIO(), dict(terms or {}), dict(mixing or {}), saved or {}
+        settings |= {OPTIONS[name]: mixing.pop(name) for name in list(mixing) if name in OPTIONS}
+        settings |= {name: terms.pop(name) for name in ("max_forgetting", "router") if name in terms}
+        of_data = {name: terms.pop(name) for name in ("known", "classes") if name in terms}
+        if "watched" in terms:
+            terms["watched"] = dict.fromkeys(terms["watched"], "")
         events: list[Event] = []
         snapshots: list[dict[str, Tensor]] = []
         draw_from(torch.Generator().manual_seed(0), model)
-        objectives = head_objectives(model, tasks)
-        for event in fit(
-            model,
-            objectives,
-            TrainPlan(
-                freezing_of(model, frozen, options.get("unfreeze")),
-                MixtureOptions(parse_schedule(schedule), **(mixing or {})),
-                **(terms or {}),
-            ),
-            TrainMtlOptions(**settings),
-            RuntimeContext(compute, log, cache, probe, **(context or {})),
-        ):
+        plan = TrainPlan(
+            options=TrainMtlOptions(**settings, keep_state=saved.get("keeps", False)),
+            compute=compute,
+            freezing=freezing_of(model, frozen, options.get("unfreeze")),
+            schedule=parse_schedule(schedule),
+            **mixing,
+            **terms,
+        )
+        trainer = Trainer(plan, model, TrainData(head_objectives(model, tasks), **of_data, probe=probe), cache)
+        if "state" in saved:
+            trainer.resume(saved["state"])
+        for event in trainer.events(log, saved.get("saver")):
             events.append(event)
             if isinstance(event, Epoch) and event.epoch:
                 snapshots.append(deepcopy(model.state_dict()))

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from support import losses_of
+from support import losses_of, train_steps
 
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.errors import DivergedError
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.accumulation import group_sizes, groups
-from mtlkit.training.loop import Step, train
+from mtlkit.training.loop import Step
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.sampling.mixture import Piece
@@ -63,7 +63,7 @@ def test_the_gradient_of_a_task_is_the_mean_over_its_own_pieces(
     losses = losses_of(tiny_model, head_objectives(tiny_model, tasks))
     expected = gradients(tiny_model, PIECES, tasks)
     alone = [{name: loss.item() for name, loss in losses(piece).items()} for piece in PIECES]
-    (step,) = train(
+    (step,) = train_steps(
         tiny_model, PIECES, losses, STEADY, weight_decay=0.0, clip=0.0, compute=compute, takes=[4], names_of=list
     )  # fmt: skip
     assert applied[0].keys() == expected.keys()  # the head of `tags`, which is in no piece, has none
@@ -81,13 +81,13 @@ def test_without_names_a_loss_counts_for_its_part_of_all_pieces(
     losses = losses_of(tiny_model, head_objectives(tiny_model, tasks))
     pieces = [PIECES[0], PIECES[2]]
     for more in ({"takes": [2]}, {"takes": [2], "names_of": list}):
-        list(train(tiny_model, pieces, losses, LearningRate(0.0, 1), weight_decay=0.0, clip=0.0, compute=compute, **more))  # type: ignore[arg-type]
+        list(train_steps(tiny_model, pieces, losses, LearningRate(0.0, 1), weight_decay=0.0, clip=0.0, compute=compute, **more))  # type: ignore[arg-type]
     assert all(torch.equal(applied[0][name], applied[1][name]) for name in applied[0])
 
 
 def test_a_piece_a_step_is_the_default(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute) -> None:
     losses = losses_of(tiny_model, head_objectives(tiny_model, tasks))
-    steps = list(train(tiny_model, PIECES, losses, STEADY, weight_decay=0.0, clip=0.0, compute=compute))
+    steps = list(train_steps(tiny_model, PIECES, losses, STEADY, weight_decay=0.0, clip=0.0, compute=compute))
     assert [step.work for step in steps] == PIECES
     assert all(step.losses == step.each[0] for step in steps)
 
@@ -101,7 +101,7 @@ def test_the_rows_of_the_piece_that_is_not_finite_are_named(
     before = {name: weight.clone() for name, weight in tiny_model.named_parameters()}
     steps: list[Step[Piece]] = []
     with pytest.raises(DivergedError, match=r"loss of 'stars' is nan at step 1 \(rows 3, 4 of 'stars'\)"):
-        steps += train(
+        steps += train_steps(
             tiny_model, PIECES, losses, STEADY, weight_decay=0.0, clip=0.0, compute=compute,
             describe=losses.describe, takes=[4], names_of=list,
         )  # fmt: skip

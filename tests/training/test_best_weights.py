@@ -97,7 +97,7 @@ def test_weights_of_tasks_are_kept_only_when_they_are_wanted(make: Any) -> None:
     best_weights = make(keep=False)
     add(best_weights, 1, 0.5, 0.5)
     assert [one.weights for one in best_weights.tasks.values()] == [None, None]
-    assert not [name for name in best_weights.state().tensors if not name.startswith(":")]
+    assert not [name for name in best_weights.state_dict().tensors if not name.startswith(":")]
 
 
 def test_epochs_without_anything_better_are_counted_of_all_and_of_each(make: Any) -> None:
@@ -143,8 +143,8 @@ def test_a_state_is_loaded_as_it_was(keep: bool, make: Any) -> None:
     add(best_weights, 2, 0.8, 0.7, step=15, ends=False)
     best_weights.chosen = Epoch(2, 4, tuple(states(0.8, 0.7)), 0.75, True, "epoch 2, step 15", {"topic": 0.5}, 15)
     add(best_weights, 2, 0.9, 0.1)
-    saved = as_saved(best_weights.state())
-    again.load(saved)
+    saved = as_saved(best_weights.state_dict())
+    again.load_state_dict(saved)
     assert (again.best.rank, again.best.scores) == (best_weights.best.rank, best_weights.best.scores)
     assert_same_weights(again.best.weights, best_weights.best.weights)
     assert again.chosen == best_weights.chosen
@@ -155,7 +155,7 @@ def test_a_state_is_loaded_as_it_was(keep: bool, make: Any) -> None:
     for name, one in best_weights.tasks.items():
         assert (one.weights is None) == (again.tasks[name].weights is None) == (not keep)
         assert_same_weights(again.tasks[name].weights or {}, one.weights or {})
-    assert json.dumps(again.state().plain) == json.dumps(best_weights.state().plain)
+    assert json.dumps(again.state_dict().plain) == json.dumps(best_weights.state_dict().plain)
     held = value_of(again.best.weights)
     for weight in saved.tensors.values():
         weight.fill_(7.0)
@@ -166,6 +166,6 @@ def test_a_state_is_loaded_as_it_was(keep: bool, make: Any) -> None:
 
 def test_before_any_evaluation_there_is_nothing(make: Any) -> None:
     best_weights, again = make(), make()
-    again.load(as_saved(best_weights.state()))
+    again.load_state_dict(as_saved(best_weights.state_dict()))
     assert (again.best, again.chosen, again.tasks, again.worse, dict(again.each)) == (None, None, {}, 0, {})
     assert add(again, 1, 0.0, 0.0)

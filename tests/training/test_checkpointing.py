@@ -88,7 +88,7 @@ def test_a_signal_is_heeded_between_two_steps(number: signal.Signals, folder: Ch
         saver.after(1, at(1))
         signal.raise_signal(number)
         assert saved(folder) == []
-        with pytest.raises(StoppedError, match="saved after step 2; go on with: mtlkit train-mtl --resume runs/x") as caught:
+        with pytest.raises(StoppedError, match="saved after step 2; resume with: mtlkit train-mtl --resume runs/x") as caught:
             saver.after(2, at(2))
     assert caught.value.exit_code == 128 + number
     assert saved(folder) == [2]

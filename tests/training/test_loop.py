@@ -5,11 +5,12 @@ from itertools import pairwise
 
 import pytest
 import torch
+from support import train_steps
 from torch import Tensor, nn
 
 from mtlkit.errors import DivergedError, UsageError
 from mtlkit.inference.compute import Compute, choose_compute
-from mtlkit.training.loop import Step, train
+from mtlkit.training.loop import Step
 from mtlkit.training.optimizer import LearningRate
 
 CPU = Compute(torch.device("cpu"), "fp32")
@@ -31,7 +32,7 @@ class Line(nn.Module):
 
 
 def run(model: nn.Module, work: Iterable[float], losses: Losses, clip: float = 0.0, decay: float = 0.0) -> list[Step[float]]:
-    return list(train(model, work, losses, STEADY, weight_decay=decay, clip=clip, compute=CPU))
+    return list(train_steps(model, work, losses, STEADY, weight_decay=decay, clip=clip, compute=CPU))
 
 
 def test_losses_of_a_step_are_added() -> None:
@@ -78,7 +79,7 @@ def test_the_rate_of_each_step_is_used() -> None:
     model = Line()
     rate = LearningRate(0.1, 4, warmup=0.5)
     places = [model.shift.item()]
-    for step in train(model, range(4), lambda _: {"a": model.shift.sum()}, rate, weight_decay=0.0, clip=0.0, compute=CPU):
+    for step in train_steps(model, range(4), lambda _: {"a": model.shift.sum()}, rate, weight_decay=0.0, clip=0.0, compute=CPU):
         places.append(model.shift.item())
         assert step.rate == rate.at(step.index)
     moved = [before - after for before, after in pairwise(places)]
@@ -93,7 +94,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(bad: float) -> None:  #
     seen: list[tuple[float, float]] = []
 
     def go() -> None:
-        for _ in train(
+        for _ in train_steps(
             model,
             [1.0, 1.0, bad, 1.0],
             lambda x: {"good": model.shift.sum(), "topic": (model.slope * x).sum()},
@@ -126,7 +127,7 @@ def test_one_infinite_gradient_skips_exactly_that_step() -> None:  # fault 17
 
     values: list[tuple[float, float]] = []
     steps = []
-    for step in train(hit, [5.0, 4.0, 3.0, 2.0, 6.0], losses(hit), STEADY, weight_decay=0.5, clip=1.0, compute=CPU):
+    for step in train_steps(hit, [5.0, 4.0, 3.0, 2.0, 6.0], losses(hit), STEADY, weight_decay=0.5, clip=1.0, compute=CPU):
         values.append(hit.values())
         steps.append(step)
     assert [step.skipped for step in steps] == [False, False, True, False, False]
@@ -154,7 +155,7 @@ def test_work_is_taken_step_by_step() -> None:
             taken.append(piece)
             yield piece
 
-    steps = train(model, work(), lambda _: {"a": model.slope.sum()}, STEADY, weight_decay=0.0, clip=0.0, compute=CPU)
+    steps = train_steps(model, work(), lambda _: {"a": model.slope.sum()}, STEADY, weight_decay=0.0, clip=0.0, compute=CPU)
     assert taken == []
     next(steps)
     assert taken == [1.0]
@@ -186,7 +187,7 @@ def test_bf16_computes_in_bfloat16_and_keeps_weights_in_float32() -> None:
         return {"a": outputs.float().square().mean()}
 
     compute = Compute(torch.device("cpu"), "bf16")
-    steps = list(train(model, range(2), losses, STEADY, weight_decay=0.0, clip=1.0, compute=compute))
+    steps = list(train_steps(model, range(2), losses, STEADY, weight_decay=0.0, clip=1.0, compute=compute))
     assert kinds == [torch.bfloat16] * 2
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
     assert not any(step.skipped for step in steps)

@@ -35,10 +35,10 @@ def test_a_saved_state_brings_back_the_numbers_that_were_to_come() -> None:
     model = layer()
     random = RandomState(model, CPU, 3)
     drawn(model)
-    saved = as_saved(random.state())
+    saved = as_saved(random.state_dict())
     expected = drawn(model)
     resumed = layer()
-    RandomState(resumed, CPU, 0).load(saved)
+    RandomState(resumed, CPU, 0).load_state_dict(saved)
     assert torch.equal(drawn(resumed), expected)
     assert list(saved.tensors) == ["processor"]
 

@@ -14,8 +14,9 @@ from mtlkit.errors import DivergedError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, evaluate
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.events import Note, Progress, TaskState
+from mtlkit.training.events import Progress, TaskState
 from mtlkit.training.freezing.apply import digest
+from mtlkit.training.incidents import StepSkipped, TrainingStopped
 from mtlkit.training.sampling.mixture import TaskMixture, make_plans
 
 Run = Callable[..., Any]
@@ -72,7 +73,7 @@ def test_patience_stops_the_training(tiny_model: MultiTaskModel, tasks: dict[str
     epochs = done.epochs
     best = [epoch for epoch in epochs if epoch.best][-1]
     assert len(epochs) == best.epoch + 2 < 20
-    assert Note("no better score in 2 epochs: stopped") in done.events
+    assert TrainingStopped("patience", 2) in done.events
 
 
 def test_without_patience_every_epoch_is_trained(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
@@ -143,7 +144,7 @@ def test_a_skipped_step_is_told_and_training_goes_on(
 
     tiny_model.backbone.positions.weight.register_hook(spoil)
     done = run(tiny_model, {"topic": tasks["topic"]})
-    warnings = [event for event in done.events if isinstance(event, Note) and event.warning]
-    assert warnings == [Note("step 3 was skipped: its gradient was not finite", warning=True)]
+    warnings = [event for event in done.events if isinstance(event, StepSkipped)]
+    assert warnings == [StepSkipped(3, None, 1)]
     assert len(calls) == len([line for line in done.log if "step" in line]) > 3
     assert all(torch.isfinite(weight).all() for weight in tiny_model.parameters())

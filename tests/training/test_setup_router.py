@@ -8,18 +8,15 @@ from typing import Any
 
 import pytest
 import torch
+from support import notes
 
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.router import Router
-from mtlkit.training.events import Note, Parts
+from mtlkit.training.events import Parts
 
 Run = Callable[..., Any]
 WEIGHTS = {f"router.{name}" for name in ("weight", "bias", "center", "spread")}
-
-
-def texts(events: list[Any]) -> str:
-    return "\n".join(event.text for event in events if isinstance(event, Note))
 
 
 @pytest.mark.parametrize("frozen", [[], ["backbone"], ["head:tags"]])
@@ -36,7 +33,7 @@ def test_backbone_and_heads_are_the_same_to_the_last_bit(
     assert with_one.epochs == without.epochs
     assert tiny_model.router is not None
     assert tiny_model.router.tasks == ("topic", "tags", "stars")  # watched tasks, too
-    assert "the router recognises the task of" in texts(with_one.events)
+    assert "the router recognises the task of" in notes(with_one.events)
     assert not any(part.name == "router" for event in with_one.events if isinstance(event, Parts) for part in event.parts)
 
 
@@ -52,11 +49,11 @@ def test_a_router_that_the_model_brings_takes_no_part(tiny_model: MultiTaskModel
     state = tiny_model.state_dict()
     assert all(torch.equal(state[name], weight) for name, weight in other.state_dict().items())
     assert set(state) - set(other.state_dict()) == WEIGHTS  # made again, though it was not asked for
-    assert "the router recognises the task of" in texts(done.events)
+    assert "the router recognises the task of" in notes(done.events)
 
 
 def test_a_router_of_other_tasks_is_left_out(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
     tiny_model.router = Router(tiny_model.dim, ("topic", "mood"))
     done = run(tiny_model, tasks, epochs=1)
     assert tiny_model.router is None
-    assert "the router of the start tells topic, mood apart" in texts(done.events)
+    assert "the router of the start tells topic, mood apart" in notes(done.events)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtlkit.training.spikes import LEAST, REMEMBERED, LossSpikes, highest
+from mtlkit.training.spikes import LEAST, REMEMBERED, LossSpikes, Spike, highest
 
 
-def told(spikes: LossSpikes, loss: float, norm: float = 1.0, task: str = "topic") -> str:
+def told(spikes: LossSpikes, loss: float, norm: float = 1.0, task: str = "topic") -> Spike | None:
     """Looks at a step and remembers it."""
     said = spikes.found({task: loss}, norm)
     spikes.add({task: loss}, norm)
@@ -39,18 +39,17 @@ def test_no_value_of_a_kind_is_a_spike_and_the_unit_does_not_matter(values: list
 
 
 def test_a_jump_of_the_loss_or_of_the_gradient_is_told_with_its_figures() -> None:
-    usual = "a spike: usual is 2, and a spike begins at 2.89"  # 2 + 6 * 1.4826 * 0.1
-    assert steady().found({"topic": 2.88}, 1.0) == ""
-    assert steady().found({"topic": 2.9}, 1.0) == f"its loss is 2.9, {usual}"
-    assert steady().found({"topic": 2.0}, 1.31) == "its gradient norm is 1.31, a spike: usual is 1, and a spike begins at 1.3"
-    assert steady().found({"topic": 0.0}, 0.0) == ""  # falling is what losses are for
+    assert steady().found({"topic": 2.88}, 1.0) is None
+    assert steady().found({"topic": 2.9}, 1.0) == Spike("loss", 2.9, 2.0, pytest.approx(2 + 6 * 1.4826 * 0.1))
+    assert str(steady().found({"topic": 2.0}, 1.31)) == "gradient norm 1.31 is a spike (median 1, limit 1.3)"
+    assert steady().found({"topic": 0.0}, 0.0) is None  # falling is what losses are for
 
 
 def test_nothing_is_a_spike_before_enough_is_known_of_the_same_tasks() -> None:
-    assert steady(LEAST - 1).found({"topic": 1000.0}, 1000.0) == ""
+    assert steady(LEAST - 1).found({"topic": 1000.0}, 1000.0) is None
     spikes = steady()
-    assert spikes.found({"stars": 1000.0}, 1000.0) == ""
-    assert spikes.found({"topic": 500.0, "stars": 500.0}, 1000.0) == ""
+    assert spikes.found({"stars": 1000.0}, 1000.0) is None
+    assert spikes.found({"topic": 500.0, "stars": 500.0}, 1000.0) is None
     for _ in range(LEAST):
         assert not told(spikes, 50.0, task="stars")
     assert not spikes.found({"stars": 50.0}, 1.0)
@@ -61,16 +60,18 @@ def test_the_losses_of_several_tasks_count_together_in_any_order() -> None:
     spikes = LossSpikes()
     for _ in range(LEAST):
         spikes.add({"topic": 1.0, "stars": 3.0}, 1.0)
-    assert spikes.found({"stars": 1.0, "topic": 4.1}, 1.0) == ""
-    assert spikes.found({"stars": 1.0, "topic": 4.3}, 1.0).startswith("its loss is 5.3, a spike: usual is 4,")
+    assert spikes.found({"stars": 1.0, "topic": 4.1}, 1.0) is None
+    found = spikes.found({"stars": 1.0, "topic": 4.3}, 1.0)
+    assert found
+    assert (found.figure, found.value, found.median) == ("loss", 5.3, 4.0)
 
 
 def test_looking_remembers_nothing() -> None:
     spikes = steady()
-    before = spikes.state()
+    before = spikes.state_dict()
     assert spikes.found({"topic": 900.0}, 1.0)
     assert not spikes.found({"topic": 2.0}, 1.0)
-    assert spikes.state() == before
+    assert spikes.state_dict() == before
 
 
 def test_one_spike_does_not_hide_the_next() -> None:
@@ -99,8 +100,8 @@ def test_a_state_goes_through_json_and_goes_on_the_same_way() -> None:
     random = np.random.default_rng(0)
     spikes, again = steady(95), LossSpikes()
     spikes.add({"topic": 1.0, "stars": 2.0}, 3.0)
-    again.load(json.loads(json.dumps(spikes.state())))
+    again.load_state_dict(json.loads(json.dumps(spikes.state_dict())))
     for value in random.uniform(1.5, 3.5, 200).tolist():
         assert told(spikes, value, value) == told(again, value, value)
-    assert again.state() == spikes.state()
-    assert {len(values) for _, _, values in again.state()} == {1, REMEMBERED}
+    assert again.state_dict() == spikes.state_dict()
+    assert {len(values) for _, _, values in again.state_dict()} == {1, REMEMBERED}

@@ -41,6 +41,10 @@ def tiring(tasks: dict[str, TaskData]) -> dict[str, TaskData]:
     return {**tasks, "topic": replace(topic, validation=replace(topic.validation, labels=1 - topic.validation.labels))}
 
 
+def bests_of(done: Any) -> tuple[BestOfTask, ...]:
+    return next(event for event in done.events if isinstance(event, Chosen)).bests
+
+
 def batches(done: Any) -> list[Counter[str]]:
     """Batches that each task gave in each epoch, as the lines of steps have them."""
     found, now = [], Counter[str]()
@@ -87,10 +91,10 @@ def test_its_batches_end_with_the_epoch_and_those_of_others_go_on(
         assert all((state.train_loss is None) == (state.batches == 0) for state in epoch.tasks)
     said = [line for line in notes(done.events).splitlines() if "leaves" in line]
     assert said == [
-        "stars had its best score, 0.900, in epoch 1: it leaves the mix",
-        "topic had its best score, 0.600, in epoch 2: it leaves the mix",
+        "stars stops training: best score 0.900 was in epoch 1",
+        "topic stops training: best score 0.600 was in epoch 2",
     ]
-    best_weights = {one.task: (one.score, one.epoch) for one in done.events if isinstance(one, BestOfTask)}
+    best_weights = {one.task: (one.score, one.epoch) for one in bests_of(done)}
     assert best_weights == {"topic": (0.6, 2), "tags": (0.04, 5), "stars": (0.95, 4)}  # it got better without its batches
 
 
@@ -120,15 +124,15 @@ def test_the_rate_goes_down_to_its_end_although_steps_fall_away(
 
 def test_without_any_task_left_training_stops(tiny_model: MultiTaskModel, tiring: dict[str, TaskData], run: Run) -> None:
     done = run(tiny_model, {"topic": tiring["topic"]}, epochs=9, learning_rate=5e-3, mixing={"patience": 2})
-    best = next(one for one in done.events if isinstance(one, BestOfTask))
-    assert "no task is left to train: stopped" in notes(done.events)
+    best = bests_of(done)[0]
+    assert "stopped: no task is left to train" in notes(done.events)
     assert len(done.epochs) == best.epoch + 2 < 9
     assert [one.epoch.epoch for one in done.events if isinstance(one, Chosen)] == [best.epoch]
 
 
 def test_no_task_leaves_after_the_last_epoch(tiny_model: MultiTaskModel, tiring: dict[str, TaskData], run: Run) -> None:
     done = run(tiny_model, tiring, epochs=2, learning_rate=5e-3, mixing={"patience": 1})
-    assert "leaves the mix" not in notes(done.events)
+    assert "stops training" not in notes(done.events)
 
 
 def test_a_watched_task_does_not_leave_and_a_rehearsed_one_stays(
@@ -209,14 +213,14 @@ def test_the_best_may_come_from_within_an_epoch(
     assert evaluate(tiny_model, "topic", topic.validation, vectors)["loss"] == pytest.approx(
         chosen.tasks[0].validation["loss"], abs=1e-6
     )
-    (best,) = [one for one in done.events if isinstance(one, BestOfTask)]
+    (best,) = bests_of(done)
     assert (best.epoch, best.step, best.score) == (1, chosen.step, chosen.score)
 
 
 @pytest.mark.slow
 def test_the_best_of_each_task_is_what_it_was_then(tiny_model: MultiTaskModel, tiring: dict[str, TaskData], run: Run) -> None:
     done = run(tiny_model, tiring, epochs=5, learning_rate=3e-3, mixing={"keep_best": True}, eval_every=7)
-    best_weights = [one for one in done.events if isinstance(one, BestOfTask)]
+    best_weights = bests_of(done)
     assert [one.task for one in best_weights] == ["topic", "tags", "stars"]
     assert len({one.step for one in best_weights}) > 1
     for best in best_weights:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import freezing_of, losses_of, notes
+from support import freezing_of, losses_of, notes, train_steps
 
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
@@ -18,7 +18,6 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import parts_of
 from mtlkit.training.events import Parts
 from mtlkit.training.freezing.apply import apply_freeze
-from mtlkit.training.loop import train
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.optimizer import THAW_STEPS, LearningRate
 
@@ -75,7 +74,7 @@ def test_nothing_jumps_when_a_part_is_thawed(tiny_model: MultiTaskModel, tasks: 
     weight = tiny_model.backbone.tokens.weight
     before = weight.detach().clone()
     steps = []
-    for step in train(tiny_model, work, losses, rate, weight_decay=0.0, clip=0.0, compute=CPU):
+    for step in train_steps(tiny_model, work, losses, rate, weight_decay=0.0, clip=0.0, compute=CPU):
         seen.append(float((weight.detach() - before).abs().max()))
         before = weight.detach().clone()
         steps.append(step.losses["topic"])

@@ -67,7 +67,7 @@ def key_of(
     said = {
         "tasks": list(tasks),
         "options": {name: value for name, value in plain(options).items() if name not in BY_OTHER_WAYS},
-        "data": {name: {**data, "source": None} for name, data in prepared.data.items()},
+        "data": {name: {**data, "source": None} for name, data in prepared.fingerprints.items()},
         "heads": {name: asdict(spec) for name, spec in model.tasks.items()},
         "rows": {name: rows[name].sha256 for name in tasks},
         "start": parent["digest"] if parent else None,

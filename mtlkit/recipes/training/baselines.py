@@ -1,4 +1,4 @@
-"""What `train-mtl --baselines` holds its run against: each task trained alone, with the same start, seed, batches and budget.
+"""`train-mtl --baselines`: compares the run with training each task alone, with the same start, seed, batches and budget.
 
 The outputs of such a training for the rows to score on are kept in `.cache/baselines` beside the run, not its weights. So each is
 paid for once, and none can be mistaken for a run.
@@ -13,7 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from mtlkit.config.schedules import EpochLength
+from mtlkit.config.schedules import EpochLength, ScheduleChoice
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import DivergedError, MtlkitError, UsageError
 from mtlkit.evaluation.metrics import main_metric, score
@@ -21,66 +21,77 @@ from mtlkit.evaluation.sharing import SharingReport, sharing_report, task_sharin
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, outputs_of
 from mtlkit.inference.fast import fastest
-from mtlkit.inference.find_model import ModelRef
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.training.baseline_cache import Outputs, ScoredRows, keep, kept, key_of, recall, rows_to_score
-from mtlkit.recipes.training.prepare import Checked, Prepared, prepare_objectives
+from mtlkit.recipes.training.prepare import Prepared, prepare
+from mtlkit.training.balancing.registry import BalanceChoice
 from mtlkit.training.events import Event, Note, Progress
-from mtlkit.training.freezing.rules import FreezeRules
+from mtlkit.training.incidents import StepSkipped
 from mtlkit.training.objectives.base import HeadObjective
-from mtlkit.training.plan import MixtureOptions, TrainPlan
+from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.sampling.mixture import TaskMixture, make_plans
-from mtlkit.training.setup import RuntimeContext, fit
+from mtlkit.training.trainer import Trainer
 
 
-def check_baselines(
-    options: TrainMtlOptions, found: ModelRef | None, out: Path, trained: Sequence[str], freezing: FreezeRules
-) -> None:
-    """What can be said without reading data; `trained` are the tasks of `--task` whose heads train. Raises UsageError."""
+def check_baselines(plan: TrainPlan, out: Path, trained: Sequence[str]) -> None:
+    """What can be checked without reading data; `trained` are the tasks of `--task` whose heads train. Raises UsageError."""
+    options = options_of(plan)
     if not options.baselines:
         if options.seeds > 1:
-            raise UsageError(f"--seeds {options.seeds} repeats what --baselines trains; add --baselines, or leave it out")
+            raise UsageError(f"--seeds {options.seeds} repeats what --baselines trains; add --baselines, or remove it")
         return
     if len(trained) < 2:
-        raise UsageError("--baselines trains each of several tasks alone, and here one trains; give two tasks, or leave it out")
-    if freezing.keeps("backbone"):
-        raise UsageError("--baselines tells what sharing brought, and above a frozen backbone nothing is shared; leave one out")
+        raise UsageError("--baselines trains each of several tasks alone, and only one trains here; give two tasks, or remove it")
+    if plan.freezing.keeps("backbone"):
+        raise UsageError(
+            "--baselines measures what sharing the backbone brings, and a frozen one is not shared; remove one of them"
+        )
     for asked, why in (
         (options.rehearse and f"--rehearse {options.rehearse[0]}", "gives it company"),
         (options.max_forgetting is not None and "--max-forgetting", "may stop one training before the other"),
         (options.task_patience and "--task-patience", "may stop one task before the other"),
     ):
         if asked:
-            raise UsageError(f"--baselines trains each task alone for as long as together, and {asked} {why}; leave one out")
-    if found and found.path.resolve() == out.resolve():
-        raise UsageError(f"--baselines starts from {found} once more, and --out would replace it; name another folder")
+            raise UsageError(f"--baselines trains each task alone for as long as together, and {asked} {why}; remove one of them")
+    if plan.start and plan.start.path.resolve() == out.resolve():
+        raise UsageError(f"--baselines starts from {plan.start} again, and --out would replace it; name another folder")
 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """The run that is compared: its options, what was checked and prepared for it (its model trained by now), its terms, where it
-    computes, and the folder for caches beside it."""
+    """The run to compare: its plan, what was prepared for it (its model trained by now), and the folder for caches beside it."""
 
-    options: TrainMtlOptions
-    checked: Checked
-    prepared: Prepared
     plan: TrainPlan
-    compute: Compute
+    prepared: Prepared
     cache: Path
 
     @property
+    def options(self) -> TrainMtlOptions:
+        return options_of(self.plan)
+
+    @property
     def trained(self) -> list[str]:
-        return list(self.plan.trained(self.prepared.objectives))
+        return list(self.plan.trained(self.prepared.data.objectives))
 
 
 @dataclass(frozen=True)
 class BaselineRun:
-    """A training to compare: its tasks, its options and terms, and what messages call it."""
+    """A training to compare with: its tasks and plan, the heads that the start brought, and its name in messages."""
 
     tasks: tuple[str, ...]
-    options: TrainMtlOptions
     plan: TrainPlan
+    known: frozenset[str]
     name: str
+
+    @property
+    def options(self) -> TrainMtlOptions:
+        return options_of(self.plan)
+
+
+def options_of(plan: TrainPlan) -> TrainMtlOptions:
+    """Those of a plan for several tasks."""
+    assert isinstance(plan.options, TrainMtlOptions)
+    return plan.options
 
 
 def compare(run: ComparedRun) -> Generator[Event, None, SharingReport]:
@@ -88,8 +99,8 @@ def compare(run: ComparedRun) -> Generator[Event, None, SharingReport]:
     together. Scores all on the test rows, or on the validation rows of a task that has none. Raises DataError, DivergedError.
     """
     names = run.trained
-    rows = rows_to_score(run.options, {name: run.checked.sources[name] for name in names}, run.prepared)
-    together, alone = [said(run.prepared.start.model, rows, run.compute)], []
+    rows = rows_to_score(run.options, {name: run.plan.sources[name] for name in names}, run.prepared)
+    together, alone = [head_outputs(run.prepared.start.model, rows, run.plan.compute)], []
     seeds = range(run.options.seed, run.options.seed + run.options.seeds)
     yield Note(f"comparing with each task alone: {len(seeds) * (len(names) + 1) - 1} trainings")
     for seed in seeds:
@@ -107,22 +118,23 @@ def arms_of(run: ComparedRun, seed: int) -> list[BaselineRun]:
     """The trainings of a seed: each task alone; before them all together, unless that is the run itself.
 
     Alone, a task has the batches that it has together, the same rows in the same order: as many an epoch (the nearest whole
-    number where epochs differ), and as many in a step of the optimiser as there are of it on average.
+    number where epochs differ), and as many in a step of the optimizer as there are of it on average.
     """
     options = replace(run.options, seed=seed, out=None, overwrite=False, baselines=False, seeds=1)
-    options = replace(options, track_every=0, router=False)  # which changes no number
-    names, mixing, terms = run.trained, run.plan.mixing, replace(run.plan, router=False)
-    lengths = {name: run.prepared.objectives[name].train.lengths for name in names}
-    plans = make_plans(lengths, options.batch_tokens, seed, run.plan.classes)
-    mix = TaskMixture(plans, mixing.schedule, epoch_by=mixing.epoch_by)
-    arms = [] if seed == run.options.seed else [BaselineRun(tuple(names), options, terms, f"together, seed {seed}")]
+    options = replace(options, track_every=0, router=False, keep_best_per_task=False)  # which changes no number
+    names, plan, data = run.trained, run.plan, run.prepared.data
+    lengths = {name: data.objectives[name].train.lengths for name in names}
+    plans = make_plans(lengths, options.batch_tokens, seed, data.classes)
+    mix = TaskMixture(plans, plan.schedule, epoch_by=plan.epoch_by)
+    together = BaselineRun(tuple(names), replace(plan, options=options), data.known, f"together, seed {seed}")
+    arms = [] if seed == run.options.seed else [together]
     for name in names:
         batches = sum(mix.planned(epoch)[name] for epoch in range(options.epochs)) / options.epochs
         accumulate = max(1, round(options.accumulate * batches / mix.steps))
         length = EpochLength("steps", max(1, round(batches / accumulate)), accumulate)
         alone = replace(
             options,
-            task=[f"{name}={run.checked.sources[name]}"],
+            task=[f"{name}={plan.sources[name]}"],
             schedule="round-robin",
             epoch_by=f"steps:{length.steps}",
             accumulate=accumulate,
@@ -130,25 +142,25 @@ def arms_of(run: ComparedRun, seed: int) -> list[BaselineRun]:
             select="mean",
             batch_tokens=plans[name].budget,
         )
-        known = run.plan.known - {other for other in names if other != name}  # to guards, heads of others are none to keep
-        plan = replace(terms, mixing=MixtureOptions(epoch_by=length), known=known)
-        arms.append(BaselineRun((name,), alone, plan, f"{name} alone, seed {seed}"))
+        known = data.known - {other for other in names if other != name}  # guards do not keep the heads of others
+        own = replace(plan, options=alone, schedule=ScheduleChoice(), epoch_by=length, balance=BalanceChoice())
+        arms.append(BaselineRun((name,), own, known, f"{name} alone, seed {seed}"))
     return arms
 
 
 def trained_with(
     run: ComparedRun, arms: list[BaselineRun], rows: Mapping[str, ScoredRows]
 ) -> Generator[Event, None, list[Outputs]]:
-    """What the models of a seed say: of all together, where that is among the arms, then of all alone, as one."""
-    files = [kept(run.cache, key_of(arm.options, arm.tasks, run.prepared, rows, run.compute)) for arm in arms]
+    """The outputs of the models of a seed: of all together, where that is among the arms, then of all alone, as one."""
+    compute = run.plan.compute
+    files = [kept(run.cache, key_of(arm.options, arm.tasks, run.prepared, rows, compute)) for arm in arms]
     known = [recall(file, {name: rows[name] for name in arm.tasks}) for file, arm in zip(files, arms, strict=True)]
     if None in known:
-        again = replace(run.options, seed=arms[0].options.seed)
-        prepared = silently(prepare_objectives(again, run.checked))
+        prepared = silently(prepare(replace(run.plan, options=replace(run.options, seed=arms[0].options.seed))))
     found: list[Outputs] = []
     alone: dict[str, Any] = {}
     for arm, file, outputs in zip(arms, files, known, strict=True):
-        where = f", as kept in {file.path}"
+        where = f", cached in {file.path}"
         if outputs is None:
             yield Note(f"{arm.name}: training")
             log = StringIO()
@@ -166,27 +178,28 @@ def trained_with(
 def train_arm(
     run: ComparedRun, arm: BaselineRun, prepared: Prepared, rows: Mapping[str, ScoredRows], log: StringIO
 ) -> Generator[Event, None, Outputs]:
-    """Trains a copy of the start, its random numbers included; tells its steps and what to look at. Tasks that are watched are
-    there for guards alone."""
+    """Trains a copy of the start, its random numbers included; yields its steps and warnings. Watched tasks are there for guards
+    alone."""
     model = deepcopy(prepared.start.model)
     objectives: dict[str, HeadObjective] = {}
     for name in [*arm.tasks, *(arm.plan.watched if arm.plan.guards else ())]:
-        one = prepared.objectives[name]
+        one = prepared.data.objectives[name]
         assert isinstance(one, HeadObjective)
         objectives[name] = HeadObjective(model, one.task, one.options)
     try:
-        for event in fit(model, objectives, arm.plan, arm.options, RuntimeContext(run.compute, log, run.cache)):
-            if isinstance(event, Progress) or (isinstance(event, Note) and event.warning):
+        data = TrainData(objectives, arm.known, prepared.data.classes)
+        for event in Trainer(arm.plan, model, data, run.cache).events(log):
+            if isinstance(event, Progress | StepSkipped) or (isinstance(event, Note) and event.warning):
                 yield event
     except DivergedError as error:
         raise DivergedError(f"--baselines, {arm.name}: {error}") from None
     except MtlkitError as error:
         raise type(error)(f"--baselines, {arm.name}: {error}") from None
-    return said(model, {name: rows[name] for name in arm.tasks}, run.compute)
+    return head_outputs(model, {name: rows[name] for name in arm.tasks}, run.plan.compute)
 
 
-def said(model: MultiTaskModel, rows: Mapping[str, ScoredRows], compute: Compute) -> Outputs:
-    """What the head of each task says of the rows that it is scored on, (N, outputs)."""
+def head_outputs(model: MultiTaskModel, rows: Mapping[str, ScoredRows], compute: Compute) -> Outputs:
+    """The outputs of each task's head for the rows that it is scored on, (N, outputs)."""
     fast = fastest(model.eval(), compute)
     return {name: outputs_of(model, name, encode_all(fast, one.texts.encoded, compute)) for name, one in rows.items()}
 

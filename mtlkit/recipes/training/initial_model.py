@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 
@@ -46,11 +47,9 @@ class InitialModel:
         return {"path": str(self.origin), "digest": digest_of(self.origin.path)} if self.origin else None
 
 
-def choose_start(options: TaskTrainingOptions, stages: Sequence[Stage]) -> ModelRef | None:
-    """The model to start from; None for `--init scratch`. Raises UsageError when the one asked for is not there."""
-    if options.init == "scratch":
-        return None
-    return find_model(options.init, options.runs, stages)
+def choose_start(init: str | None, runs: Path, stages: Sequence[Stage]) -> ModelRef | None:
+    """The model to start from; None for `--init scratch`. Raises UsageError where the model is not found."""
+    return None if init == "scratch" else find_model(init, runs, stages)
 
 
 def start_from(found: ModelRef, options: TaskTrainingOptions) -> InitialModel:
@@ -93,6 +92,14 @@ def set_dropout(model: MultiTaskModel, rate: float) -> None:
         module.p = rate
 
 
+@dataclass(frozen=True)
+class FittedHeads:
+    """What the head of each task predicts, and warnings for the user."""
+
+    specs: dict[str, TaskSpec]
+    warnings: list[str]
+
+
 def fit_heads(
     start: InitialModel,
     tables: Mapping[str, LabelledTable],
@@ -100,11 +107,11 @@ def fit_heads(
     head: str,
     freezing: FreezeRules,
     seed: int,
-) -> tuple[dict[str, TaskSpec], list[str]]:
+) -> FittedHeads:
     """Gives every task a head: the starting model's where it knows all labels, else a fresh one.
 
-    Returns what each head predicts, and what is worth telling the user. Raises UsageError when a frozen head does not know
-    the labels of its data, DataError where labels allow no head or never differ.
+    Raises UsageError when a frozen head does not know the labels of its data, DataError where labels allow no head or never
+    differ.
     """
     start.random.manual_seed(seed)
     specs, notes = {}, []
@@ -125,4 +132,4 @@ def fit_heads(
         with drawing_from(start.random):
             start.model.add_task(spec)
         specs[name] = spec
-    return specs, notes
+    return FittedHeads(specs, notes)

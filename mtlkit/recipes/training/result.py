@@ -1,4 +1,4 @@
-"""What comes out of a training on tasks, gathered from its events."""
+"""The result of a training on tasks, gathered from its events."""
 
 from __future__ import annotations
 
@@ -16,18 +16,16 @@ from mtlkit.training.sampling.mixture import Piece
 
 
 class TrainResult:
-    """The best evaluation, what each task had at its best, what was forgotten. Raises MtlkitError where a frozen part changed."""
+    """The best evaluation, the best of each task, what was forgotten. Raises MtlkitError where a frozen part changed."""
 
     def __init__(self) -> None:
         self.chosen: Epoch | None = None
-        self.best_weights: list[BestOfTask] = []
+        self.bests: tuple[BestOfTask, ...] = ()
         self.forgotten: dict[str, Any] = {}
 
     def add(self, event: Event) -> None:
         if isinstance(event, Chosen):
-            self.chosen = event.epoch
-        elif isinstance(event, BestOfTask):
-            self.best_weights.append(event)
+            self.chosen, self.bests = event.epoch, event.bests
         elif isinstance(event, Parts):
             check_unchanged(event)
         elif isinstance(event, Forgetting):
@@ -39,7 +37,7 @@ class TrainResult:
         assert best is not None
         scores = {state.task: state.validation for state in best.tasks}
         weights = {"loss_weights": dict(best.weights)} if best.weights else {}
-        each = {one.task: {"score": one.score, "epoch": one.epoch, "step": one.step} for one in self.best_weights}
+        each = {one.task: {"score": one.score, "epoch": one.epoch, "step": one.step} for one in self.bests}
         tasks = {"best_per_task": each} if len(each) > 1 else {}
         place = {"score": best.score, "best_epoch": best.epoch, "best_step": best.step}
         return {"validation": scores, **place, **weights, **tasks, **self.forgotten}
@@ -60,7 +58,7 @@ def texts_of(pieces: Sequence[Piece], prepared: Prepared) -> dict[str, list[dict
     found: dict[str, list[dict[str, Any]]] = {}
     for piece in pieces:
         for name, rows in piece.items():
-            train = prepared.objectives[name].train
+            train = prepared.data.objectives[name].train
             for row in rows.tolist():
                 batch = train.batch(np.array([row]))
                 lengths = [length for texts, length in batch.groups for _ in range(texts)]

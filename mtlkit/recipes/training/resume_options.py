@@ -1,4 +1,4 @@
-"""The options of a training that goes on: those that it began with, held against those that were typed."""
+"""The options of a resumed training: those that it began with, compared with those that were typed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from mtlkit.recipes.inputs.command_line import plain
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import RECORD, RunRecord, read_record
 from mtlkit.training.balancing.registry import full_name
+from mtlkit.training.old_checkpoints import is_complete
 
 Options = TypeVar("Options", bound=TrainingOptions)
 
-# may differ from what the training began with, as they change none of its numbers
+# may differ from those that the training began with, as they change none of its numbers
 FREE = {"resume", "save_every", "keep_state", "extend", "overwrite", "out", "runs"} | {
     *("on_spike", "cache_memory", "device", "verbose"),
 }
@@ -25,8 +26,8 @@ FREE = {"resume", "save_every", "keep_state", "extend", "overwrite", "out", "run
 
 @dataclass(frozen=True)
 class SavedOptions:
-    """What a saved state or a finished run says of its training: the command, its options, how many epochs were added to what the
-    command asked for, whether it is complete."""
+    """The command and options of a saved or finished training. `added` of its epochs came by --extend; `complete`: it has taken
+    its last step."""
 
     command: str
     options: Mapping[str, Any]
@@ -36,7 +37,7 @@ class SavedOptions:
     @classmethod
     def of_state(cls, plain: Mapping[str, Any]) -> SavedOptions:
         about = plain["about"]
-        return cls(about["command"], about["options"], about["added"], plain["training"]["own"]["complete"])
+        return cls(about["command"], about["options"], about["added"], is_complete(plain["training"]))
 
     @classmethod
     def of_record(cls, record: RunRecord, folder: Path) -> SavedOptions:
@@ -48,14 +49,14 @@ class SavedOptions:
 
     @property
     def typed(self) -> Mapping[str, Any]:
-        """The options of the command that it began with."""
+        """The options as they were typed first, before any --extend."""
         return {**self.options, "epochs": self.options["epochs"] - self.added}
 
     def check(self, given: Mapping[str, Any], command: str, out: Path) -> None:
-        """Raises UsageError where it is of another command, or naming the options that are not those that it has."""
+        """Raises UsageError where the command or any option differs, naming them."""
         if self.command != command:
-            go_on = f"mtlkit {self.command} --resume {out}"
-            raise UsageError(f"--resume {out}: that is a run of mtlkit {self.command}; go on with: {go_on}")
+            resume = f"mtlkit {self.command} --resume {out}"
+            raise UsageError(f"--resume {out}: this is a run of mtlkit {self.command}; resume with: {resume}")
         changed = [
             name
             for name, value in given.items()
@@ -63,9 +64,9 @@ class SavedOptions:
         ]
         if changed:
             names = {name: f"--{name.replace('_', '-')}" for name in changed}
-            words = (f"{names[name]} {shown(given[name])}, which was {shown(self.options[name])}" for name in changed)
-            way = "leave it as it was, or train anew with --overwrite"
-            raise UsageError(f"--resume {out}: not as the training began: {'; '.join(words)}; {way}")
+            words = (f"{names[name]} {shown(given[name])} (was {shown(self.options[name])})" for name in changed)
+            way = "keep the saved values, or train again with --overwrite"
+            raise UsageError(f"--resume {out}: options differ from the saved training: {'; '.join(words)}; {way}")
 
 
 def spelled(name: str, value: Any) -> Any:
@@ -73,8 +74,8 @@ def spelled(name: str, value: Any) -> Any:
     return full_name(value) if name == "balance" else value
 
 
-def said_at(out: Path) -> SavedOptions | None:
-    """What is said at the place of a run; None where nothing was saved there. Raises IntegrityError where all is damaged."""
+def saved_options(out: Path) -> SavedOptions | None:
+    """Those of the training in a folder; None where nothing was saved there. Raises IntegrityError where all is damaged."""
     folder = CheckpointManager(out)
     if found := folder.peek():
         return SavedOptions.of_state(found)
@@ -86,31 +87,34 @@ def said_at(out: Path) -> SavedOptions | None:
 
 def load_options(options: Options, command: str, out: Path) -> Options:
     """`--resume RUN`: the options of the training there, with those typed that may differ. Raises UsageError, IntegrityError."""
-    said = said_at(out)
-    if said is None:
-        raise UsageError(f"--resume {out}: nothing was saved there; type the whole command, with --resume at its end")
+    saved = saved_options(out)
+    if saved is None:
+        raise UsageError(f"--resume {out}: no training was saved there; type the whole command with --resume at its end")
     usual, now = plain(type(options)()), plain(options)
     given = {name: value for name, value in now.items() if value != usual[name]}
-    SavedOptions(said.command, said.typed).check(given, command, out)
+    SavedOptions(saved.command, saved.typed).check(given, command, out)
     free = {name: getattr(options, name) for name in given if name in FREE}
-    return replace(restored(type(options), said.typed), **{**free, "out": out, "overwrite": False})
+    return replace(restored(type(options), saved.typed), **{**free, "out": out, "overwrite": False})
 
 
-def merge_options(options: Options, command: str, said: SavedOptions, out: Path) -> tuple[Options, int]:
-    """The options to go on with, and how many epochs are added in all. Raises UsageError where it is another training, or not
-    one to extend."""
-    SavedOptions(said.command, said.typed).check(plain(options), command, out)
-    added = said.added
-    if options.extend and said.complete:
-        added += options.extend
-    elif options.extend and options.extend != added:
-        raise UsageError(f"--extend: {out} is not finished yet; go on with --resume alone first")
-    epochs: dict[str, Any] = {"epochs": said.typed["epochs"] + added}
-    return replace(options, extend=None, **epochs), added
+def added_epochs(options: Options, saved: SavedOptions, out: Path) -> int:
+    """How many epochs --extend has added in all. Raises UsageError where the training cannot be extended."""
+    if options.extend and saved.complete:
+        return saved.added + options.extend
+    if options.extend and options.extend != saved.added:
+        raise UsageError(f"--extend: {out} is not finished yet; resume it without --extend first")
+    return saved.added
+
+
+def merge_options(options: Options, command: str, saved: SavedOptions, out: Path) -> Options:
+    """The options to continue with. Raises UsageError where it is another training, or cannot be extended."""
+    SavedOptions(saved.command, saved.typed).check(plain(options), command, out)
+    epochs: dict[str, Any] = {"epochs": saved.typed["epochs"] + added_epochs(options, saved, out)}
+    return replace(options, extend=None, **epochs)
 
 
 def restored(kind: type[Options], saved: Mapping[str, Any]) -> Options:
-    """Options from what `plain` made of them."""
+    """Options from their plain form, the inverse of `plain`."""
     hints = typing.get_type_hints(kind)
     there = {item.name: saved[item.name] for item in fields(kind) if item.name in saved}
     paths = {name for name in there if Path in (hints[name], *typing.get_args(hints[name]))}

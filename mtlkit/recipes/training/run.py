@@ -1,123 +1,116 @@
-"""The way from options to a finished run that `train-sentence` and `train-mtl` share."""
+"""From options to a finished run: what `train-sentence` and `train-mtl` share."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.cache import fingerprint
-from mtlkit.inference.compute import Compute, choose_compute
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.recipes.inputs.next_command import next_command
 from mtlkit.recipes.training.baselines import ComparedRun, compare
-from mtlkit.recipes.training.prepare import Checked, Options, Prepared, prepare_objectives
+from mtlkit.recipes.training.initial_model import InitialModel
+from mtlkit.recipes.training.prepare import Prepared, prepare
 from mtlkit.recipes.training.result import TrainResult, texts_of
 from mtlkit.recipes.training.save import Provenance, TrainedModel, save_bests, save_run
-from mtlkit.recipes.training.session import RunSession, workplace
-from mtlkit.recipes.training.validate import CommandSpec, check, regime_of
-from mtlkit.report.sharing import sharing_messages as sharing_words
-from mtlkit.runs.record import TOKENIZER, amend
+from mtlkit.recipes.training.session import RunSession, open_session
+from mtlkit.recipes.training.validate import CommandSpec, make_plan
+from mtlkit.report.sharing import sharing_messages
+from mtlkit.runs.record import TOKENIZER, RunRecord, amend
 from mtlkit.runs.staging import staged
 from mtlkit.runs.store import CACHE
-from mtlkit.training.continual.start_model import probe_texts
+from mtlkit.training.checkpointing import FolderSaver
 from mtlkit.training.events import Event, Finished, Note, Sharing
-from mtlkit.training.loop import DivergedStep
-from mtlkit.training.plan import TrainPlan
-from mtlkit.training.setup import RuntimeContext, fit
+from mtlkit.training.plan import Options, TrainPlan
 from mtlkit.training.state_dict import copy_into
+from mtlkit.training.trainer import Trainer
 
 
-@dataclass(frozen=True)
-class Ready:
-    """A training whose options are checked and whose data is read: where it computes, and its terms."""
-
-    checked: Checked
-    prepared: Prepared
-    plan: TrainPlan
-    compute: Compute
-
-
-def train_tasks(options: Options, stages: CommandSpec) -> Iterator[Event]:
+def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
     """Checks all options, reads the data, trains, and writes the run. No data is read before everything is checked."""
     started = time.monotonic()
-    with workplace(options, stages.command, stages.folder) as place:
-        yield from place.said()
-        options, out, record = place.options, place.out, place.finished
-        compares = isinstance(options, TrainMtlOptions) and options.baselines
-        if record and not (compares and "sharing" not in record.metrics):
-            yield Finished(out, record.metrics, 0.0, _next(options, stages, out, record.sources.values()))
+    with open_session(options, spec.command, spec.folder) as session:
+        yield from session.take_notes()
+        options, out, record = session.options, session.out, session.finished
+        if record and not needs_comparison(options, record):
+            yield Finished(out, record.metrics, 0.0, _next(session, spec, record.sources.values()))
             return
-        ready = yield from _prepare(options, stages, place)
-        if record:  # what is left to do is to compare
-            place.check_finished(ready.prepared.data, ready.prepared.start.parent)
-            weights = dict(ready.prepared.start.model.to(ready.compute.device).named_parameters())
-            trained = load_weights(out).model.named_parameters()
-            copy_into(weights, {name: weight for name, weight in trained if name in weights})  # all but a router
+        plan = make_plan(options, spec, session.point.init)
+        session.check_start(plan.start)
+        yield Note(f"starting from {plan.start}, {plan.start.reason}" if plan.start else "starting from fresh weights, as asked")
+        prepared = yield from prepare(plan)
+        yield from start_notes(plan, spec, prepared)
+        cache, start = out.parent / CACHE, prepared.start
+        if record:  # only the comparison is left to do
+            session.check_finished(prepared.fingerprints, start.parent)
+            _load_finished(session, plan, start)
             metrics = record.metrics
         else:
-            metrics = yield from _train(options, stages, place, ready)
+            saver = _make_saver(session, plan, prepared)
+            yield from session.take_notes()
+            result = TrainResult()
+            with session.log(saver, lambda error: texts_of(error.pieces, prepared)) as log:
+                trainer = Trainer(plan, start.model, prepared.data, cache)
+                if session.state:
+                    trainer.resume(session.state, extended=session.point.extends)
+                for event in trainer.events(log, saver):
+                    result.add(event)
+                    yield event
+            metrics = result.metrics()
+            _save(session, spec, prepared, saver, result)
         if isinstance(options, TrainMtlOptions) and options.baselines:
-            cache = out.parent / CACHE
-            with place.comparing():
-                report = yield from compare(ComparedRun(options, ready.checked, ready.prepared, ready.plan, ready.compute, cache))
-                metrics["sharing"] = {**report.to_json(), "words": sharing_words(report)}
+            with session.comparing():
+                report = yield from compare(ComparedRun(plan, prepared, cache))
+                metrics["sharing"] = {**report.to_json(), "words": sharing_messages(report)}
                 amend(out, metrics)
             yield Sharing(report)
-        sources = [*ready.checked.sources.values(), *ready.checked.keeping.watched.values()]
-        yield Finished(out, metrics, time.monotonic() - started, _next(options, stages, out, sources))
+        sources = [*plan.sources.values(), *plan.watched.values()]
+        yield Finished(out, metrics, time.monotonic() - started, _next(session, spec, sources))
 
 
-def _next(options: Options, stages: CommandSpec, out: Path, sources: Iterable[str]) -> str:
-    return next_command(stages.following, out, stages.folder, options, sources)
+def needs_comparison(options: Options, record: RunRecord) -> bool:
+    """Whether a finished run is still to be compared with its tasks alone."""
+    return isinstance(options, TrainMtlOptions) and options.baselines and "sharing" not in record.metrics
 
 
-def _prepare(options: Options, stages: CommandSpec, place: RunSession[Any]) -> Generator[Event, None, Ready]:
-    compute = choose_compute(options.device, options.precision)
-    checked = check(replace(options, init=place.init), stages)
-    place.check_start(checked.found)
-    yield Note(
-        f"starting from {checked.found}, {checked.found.reason}" if checked.found else "starting from fresh weights, as asked"
-    )
-    prepared = yield from prepare_objectives(options, checked)
+def _next(session: RunSession[Any], spec: CommandSpec, sources: Iterable[str]) -> str:
+    return next_command(spec.following, session.out, spec.folder, session.options, sources)
+
+
+def start_notes(plan: TrainPlan, spec: CommandSpec, prepared: Prepared) -> Iterator[Note]:
+    """What to know of the starting model."""
     yield from map(Note, prepared.start.notes)
-    unused = {f"head:{name}" for name in prepared.start.model.tasks} - {one.head for one in prepared.objectives.values()}
-    if unused:
-        moves = not checked.freezing.keeps("backbone")
-        seen = "; --watch NAME shows what becomes of one" if moves and stages.command == "train-mtl" else ""
-        yield Note(f"kept as they are, for want of data: {', '.join(sorted(unused))}{seen}", warning=moves)
-    return Ready(checked, prepared, regime_of(options, checked, prepared), compute)
+    trained = {one.head for one in prepared.data.objectives.values()}
+    if unused := {f"head:{name}" for name in prepared.start.model.tasks} - trained:
+        moves = not plan.freezing.keeps("backbone")
+        hint = "; --watch NAME shows how one changes" if moves and spec.command == "train-mtl" else ""
+        yield Note(f"not trained (no data given): {', '.join(sorted(unused))}{hint}", warning=moves)
 
 
-def _train(options: Options, stages: CommandSpec, place: RunSession[Any], ready: Ready) -> Generator[Event, None, dict[str, Any]]:
-    """Trains, writes the run, and gives its metrics."""
-    prepared, start, out = ready.prepared, ready.prepared.start, place.out
+def _load_finished(session: RunSession[Any], plan: TrainPlan, start: InitialModel) -> None:
+    """Gives the prepared model the weights of the finished run, all but a router."""
+    weights = dict(start.model.to(plan.compute.device).named_parameters())
+    trained = load_weights(session.out).model.named_parameters()
+    copy_into(weights, {name: weight for name, weight in trained if name in weights})
+
+
+def _make_saver(session: RunSession[Any], plan: TrainPlan, prepared: Prepared) -> FolderSaver:
+    start = prepared.start
     reads = [start.encoder.tokenizer.to_str(), *([start.encoder.prompt] if start.encoder.prompt else [])]
-    data = {**prepared.data, TOKENIZER: fingerprint(reads)}
-    saver = place.saver(ready.compute, data, ready.checked.init, start.parent)
-    yield from place.said()
-    probe = start.encoder.encode(probe_texts()) if prepared.known else None
-    outcome = TrainResult()
-    with place.log(saver) as log:
-        more = (saver, options.keep_state, place.begun, place.extends)
-        context = RuntimeContext(ready.compute, log, out.parent / CACHE, probe, *more)
-        try:
-            for event in fit(start.model, prepared.objectives, ready.plan, options, context):
-                outcome.add(event)
-                yield event
-        except DivergedStep as error:
-            raise place.diverged(error, texts_of(error.pieces, prepared)) from None
-    metrics = outcome.metrics()
+    return session.saver(plan.compute, {**prepared.fingerprints, TOKENIZER: fingerprint(reads)}, plan.init, start.parent)
+
+
+def _save(session: RunSession[Any], spec: CommandSpec, prepared: Prepared, saver: FolderSaver, result: TrainResult) -> None:
+    """Writes the run."""
+    start, options = prepared.start, session.options
     sources = {name: record for name, record in start.sources.items() if name in start.model.tasks} | dict(prepared.sources)
-    product = TrainedModel(start.model, start.encoder.tokenizer, stages.stage, start.encoder.encoding, sources, start.vectors)
-    made = Provenance(stages.command, options, prepared.data, start.parent)
-    with place.saving(saver), staged(out) as folder:
-        place.hand_over(folder)
-        if ready.plan.mixing.keep_best:
-            save_bests(folder, product, made, outcome.best_weights)
-        save_run(folder, out, product, made, metrics)
-    place.end()
-    return metrics
+    trained = TrainedModel(start.model, start.encoder.tokenizer, spec.stage, start.encoder.encoding, sources, start.vectors)
+    made = Provenance(spec.command, options, prepared.fingerprints, start.parent)
+    with session.saving(saver), staged(session.out) as folder:
+        session.hand_over(folder)
+        if options.keep_best_per_task:
+            save_bests(folder, trained, made, result.bests)
+        save_run(folder, session.out, trained, made, result.metrics())
+    session.end()

@@ -1,31 +1,37 @@
-"""What a training on tasks is settled to be before any data is read."""
+"""From options to the plan of a training on tasks: everything that can be checked before data is read."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
 
 from mtlkit.config.architecture import Stage, parse_head
+from mtlkit.config.schedules import parse_epoch_length, parse_schedule
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
 from mtlkit.data.sources.spec import named_sources
 from mtlkit.errors import UsageError
+from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.load_weights import describe
 from mtlkit.model.weight_names import weight_names
 from mtlkit.recipes.training.baselines import check_baselines
 from mtlkit.recipes.training.initial_model import choose_start
 from mtlkit.recipes.training.model_size import check_size
 from mtlkit.recipes.training.objectives import check_objective
-from mtlkit.recipes.training.prepare import Checked, Options, Prepared
-from mtlkit.recipes.training.validate_continual import ContinualPlan, check_keeping
-from mtlkit.recipes.training.validate_mixture import check_mixing
+from mtlkit.recipes.training.validate_continual import check_continual, parse_rehearsed, parse_watched
+from mtlkit.recipes.training.validate_mixture import check_mixture
+from mtlkit.training.balancing.registry import parse_balance
+from mtlkit.training.continual.guards import GuardChoice, parse_guards
 from mtlkit.training.freezing.apply import prefix_depth
 from mtlkit.training.freezing.rules import check_freeze, parse_freeze
 from mtlkit.training.objectives.router import check_router
-from mtlkit.training.plan import TrainPlan
+from mtlkit.training.plan import Options, TrainPlan
 
 
 @dataclass(frozen=True)
 class CommandSpec:
-    """What tells one command from another: its name, what it makes and where, what it starts from, what comes next."""
+    """What tells one command from another: its name, what it makes and in which folder, what it starts from, what comes next."""
 
     command: str
     stage: Stage
@@ -34,45 +40,65 @@ class CommandSpec:
     following: str
 
 
-def check(options: Options, stages: CommandSpec) -> Checked:
-    """Everything that can be said without reading data. Raises UsageError, IntegrityError."""
+def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPlan:
+    """Validates all options, and resolves those with a grammar. `init` names the starting model: --init, or what a checkpoint
+    says. Raises UsageError, IntegrityError."""
     options.cap_rows()
     parse_head(options.head)
     sources = named_sources(options.tasks)
-    found = choose_start(options, stages.starts)
-    described = describe(found.path) if found else None
+    start = choose_start(init, options.runs, spec.starts)
+    described = describe(start.path) if start else None
     known = {task.name: task.head for task in described.tasks} if described else {}
     architecture = described.architecture if described else options.architecture()
-    check_size(architecture, [options.head for name in sources if name not in known], fresh=found is None)
-    heads = known | {name: options.head for name in sources if name not in known}
-    weights = weight_names(architecture, heads)
-    freezing = parse_freeze(options.freeze, options.unfreeze, weights, list(heads), architecture.layers)
-    keeping = ContinualPlan()
+    fresh = {name: options.head for name in sources if name not in known}
+    check_size(architecture, list(fresh.values()), fresh=start is None)
+    weights, heads = weight_names(architecture, known | fresh), list(known | fresh)
+    freezing = parse_freeze(options.freeze, options.unfreeze, weights, heads, architecture.layers)
+    watched: dict[str, str] = {}
+    rehearsed: dict[str, Fraction] = {}
+    guards: tuple[GuardChoice, ...] = ()
     if isinstance(options, TrainMtlOptions):
-        keeping = check_keeping(options, found, list(known), sources, freezing)
-    if options.keep_state and found and found.path.resolve() == (options.out or options.runs / stages.folder).resolve():
-        raise UsageError(f"--keep-state is of no use where the run replaces {found}, from which it starts; name another --out")
+        watched = parse_watched(options.watch, start, known, sources)
+        frozen = [name for name in sources if freezing.keeps(f"head:{name}")]
+        rehearsed, guards = parse_rehearsed(options.rehearse, [*watched, *frozen], sources), parse_guards(options.guard)
+    trained = [name for name in sources if not freezing.keeps(f"head:{name}")]
+    plan = TrainPlan(
+        options=options,
+        compute=choose_compute(options.device, options.precision),
+        freezing=freezing,
+        start=start,
+        schedule=parse_schedule(options.schedule),
+        epoch_by=replace(parse_epoch_length(options.epoch_by), accumulate=options.accumulate),
+        balance=parse_balance(options.balance, [*trained, *rehearsed]),
+        watched=watched,
+        rehearsed=rehearsed,
+        guards=guards,
+    )
+    check_continual(plan, known)
+    _check_output(plan, options.out or options.runs / spec.folder)
+    _check_freezing(plan, known, weights, architecture.layers)
+    if isinstance(options, TrainSentenceOptions):
+        check_objective(options, start, freezing, architecture.dim)
+    check_mixture(plan, trained)
+    if options.router:
+        check_router([*sources, *watched])
+    if isinstance(options, TrainMtlOptions):
+        check_baselines(plan, options.out or options.runs / spec.folder, trained)
+    return plan
+
+
+def _check_output(plan: TrainPlan, out: Path) -> None:
+    if plan.options.keep_state and plan.start and plan.start.path.resolve() == out.resolve():
+        raise UsageError(f"--keep-state has no use where the run replaces {plan.start}, from which it starts; name another --out")
+
+
+def _check_freezing(plan: TrainPlan, known: Collection[str], weights: Collection[str], layers: int) -> None:
+    options, freezing = plan.options, plan.freezing
     if options.cache_prefix and not prefix_depth(weights, freezing.always):
         raise UsageError(
-            "--cache-prefix keeps what frozen lower blocks give, and none are frozen all along together with the embeddings; "
-            f"say --freeze embeddings,layers:0-{max(0, architecture.layers // 2 - 1)}, or leave it out"
+            "--cache-prefix caches the outputs of frozen lower blocks, and none stay frozen together with the embeddings; "
+            f"give --freeze embeddings,layers:0-{max(0, layers // 2 - 1)}, or remove it"
         )
-    if isinstance(options, TrainSentenceOptions):
-        check_objective(options, found, freezing, architecture.dim)
     if options.objective == "classify":
-        check_freeze(freezing, list(sources), {"backbone", *(f"head:{name}" for name in known)}, fresh=found is None)
-    trained = [name for name in sources if not freezing.keeps(f"head:{name}")]
-    mixing = check_mixing(options, trained, [*trained, *keeping.rehearsed], freezing)
-    if options.router:
-        check_router([*sources, *keeping.watched])
-    if isinstance(options, TrainMtlOptions):
-        check_baselines(options, found, options.out or options.runs / stages.folder, trained, freezing)
-    return Checked(found, sources, freezing, keeping, mixing)
-
-
-def regime_of(options: Options, checked: Checked, prepared: Prepared) -> TrainPlan:
-    """The terms of the training."""
-    kept = checked.keeping
-    watched = frozenset(kept.watched)
-    more = (kept.rehearsed, kept.guards, kept.max_forgetting, prepared.classes, options.router)
-    return TrainPlan(checked.freezing, checked.mixing, prepared.known, watched, *more)
+        learned = {"backbone", *(f"head:{name}" for name in known)}
+        check_freeze(freezing, list(plan.sources), learned, fresh=plan.start is None)

@@ -1,53 +1,36 @@
-"""What `train-mtl` is asked to keep of the starting model: tasks to watch and to rehearse, guards, a bound on forgetting."""
+"""What `train-mtl` keeps of the starting model: watched and rehearsed tasks, guards, a limit on forgetting."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from fractions import Fraction
 
-from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.sources.spec import parse_source, parse_task
 from mtlkit.errors import MtlkitError, UsageError, listed, suggest
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.runs.record import RECORD, read_record
-from mtlkit.training.continual.guards import GuardChoice, parse_guards
-from mtlkit.training.freezing.rules import FreezeRules
+from mtlkit.training.plan import TrainPlan
 
 SHARE = Fraction(1, 5)  # of a rehearsed task without one
 
 
-@dataclass(frozen=True)
-class ContinualPlan:
-    """`watched` has the sources of tasks that are only evaluated, `rehearsed` the shares of those that stay in the mix."""
-
-    watched: Mapping[str, str] = field(default_factory=dict)
-    rehearsed: Mapping[str, Fraction] = field(default_factory=dict)
-    guards: tuple[GuardChoice, ...] = ()
-    max_forgetting: float | None = None
-
-
-def check_keeping(
-    options: TrainMtlOptions, found: ModelRef | None, known: Collection[str], sources: Mapping[str, str], freezing: FreezeRules
-) -> ContinualPlan:
-    """What is asked for, where it can be done. `known` are the tasks that the starting model has heads for, `sources` those of
-    `--task`. Raises UsageError."""
-    watched = _watched(options.watch, found, known, sources)
+def check_continual(plan: TrainPlan, known: Collection[str]) -> None:
+    """Checks guards and the limit on forgetting. `known` are the tasks that the starting model has heads for. Raises
+    UsageError."""
+    sources, freezing = plan.sources, plan.freezing
     frozen = [name for name in sources if freezing.keeps(f"head:{name}")]
-    seen = [*watched, *frozen]
-    kept = ContinualPlan(
-        watched, _rehearsed(options.rehearse, seen, sources), parse_guards(options.guard), options.max_forgetting
-    )
-    _check_guards(kept, found, [name for name in known if name in frozen or name not in sources], seen)
-    if kept.max_forgetting is not None and not seen:
+    watched = [*plan.watched, *frozen]
+    _check_guards(plan, [name for name in known if name in frozen or name not in sources], watched)
+    if plan.options.max_forgetting is not None and not watched:
         raise UsageError("--max-forgetting needs a task to watch; give its data with --watch NAME=SOURCE, or freeze its head")
-    asked = [f"--rehearse {name}" for name in kept.rehearsed] + [f"--guard {guard.name}" for guard in kept.guards]
+    asked = [f"--rehearse {name}" for name in plan.rehearsed] + [f"--guard {guard.name}" for guard in plan.guards]
     if asked and freezing.keeps("backbone"):
-        raise UsageError(f"{asked[0]} holds the backbone, and --freeze keeps it as it is already; leave one out")
-    return kept
+        raise UsageError(f"{asked[0]} protects the backbone, which --freeze keeps unchanged already; remove one of them")
 
 
-def _watched(texts: list[str], found: ModelRef | None, known: Collection[str], sources: Mapping[str, str]) -> dict[str, str]:
+def parse_watched(texts: list[str], found: ModelRef | None, known: Collection[str], sources: Mapping[str, str]) -> dict[str, str]:
+    """The sources of the tasks of --watch. `known` are the tasks that the starting model has heads for, `sources` those of
+    --task. Raises UsageError."""
     watched: dict[str, str] = {}
     for text in texts:
         name, source = parse_task(text, "--watch") if "=" in text else (text, "")
@@ -78,7 +61,8 @@ def recorded_sources(found: ModelRef | None) -> dict[str, str]:
         return {}
 
 
-def _rehearsed(texts: list[str], watched: Collection[str], sources: Mapping[str, str]) -> dict[str, Fraction]:
+def parse_rehearsed(texts: list[str], watched: Collection[str], sources: Mapping[str, str]) -> dict[str, Fraction]:
+    """The shares of the tasks of --rehearse. Raises UsageError."""
     shares: dict[str, Fraction] = {}
     for text in texts:
         name, colon, number = text.partition(":")
@@ -97,11 +81,13 @@ def _rehearsed(texts: list[str], watched: Collection[str], sources: Mapping[str,
     return shares
 
 
-def _check_guards(kept: ContinualPlan, found: ModelRef | None, old: list[str], watched: list[str]) -> None:
-    for guard in kept.guards:
-        if found is None:
-            raise UsageError(f"--guard {guard.name} keeps what the start has learned, and fresh weights have not; leave it out")
+def _check_guards(plan: TrainPlan, old: list[str], watched: list[str]) -> None:
+    for guard in plan.guards:
+        if plan.start is None:
+            raise UsageError(f"--guard {guard.name} keeps what the starting model learned, and fresh weights have not; remove it")
         if guard.name == "lwf" and not old:
-            raise UsageError(f"--guard lwf keeps what old heads say, and {found} has none besides those that train; take l2sp")
+            raise UsageError(
+                f"--guard lwf keeps the outputs of old heads, and {plan.start} has none besides those that train; use l2sp"
+            )
         if guard.name == "ewc" and not watched:
-            raise UsageError("--guard ewc needs data of an old task; give it with --watch NAME=SOURCE, or take lwf without any")
+            raise UsageError("--guard ewc needs data of an old task; give it with --watch NAME=SOURCE, or use lwf without any")

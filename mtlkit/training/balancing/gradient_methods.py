@@ -48,12 +48,12 @@ class GradientWeighting:
             self._made[key] = make_weighting(self.method, len(tasks))
         return self._made[key]
 
-    def state(self) -> State:
-        return {key: one.state() for key, one in self._made.items() if isinstance(one, NashSolver)}
+    def state_dict(self) -> State:
+        return {key: one.state_dict() for key, one in self._made.items() if isinstance(one, NashSolver)}
 
-    def load(self, state: State) -> None:
+    def load_state_dict(self, state: State) -> None:
         for key, found in state.items():
-            self._of(key.split(",")).load(found)
+            self._of(key.split(",")).load_state_dict(found)
 
 
 class NashSolver:
@@ -70,11 +70,11 @@ class NashSolver:
             found: Tensor = self.weighting(directions * values.clamp(min=0).sqrt())
         return found
 
-    def state(self) -> list[float]:
+    def state_dict(self) -> list[float]:
         found: list[float] = self.weighting.prvs_alpha.tolist()
         return found
 
-    def load(self, state: Sequence[float]) -> None:
+    def load_state_dict(self, state: Sequence[float]) -> None:
         self.weighting.prvs_alpha = torch.tensor(state, dtype=torch.float64).numpy()
 
 
@@ -93,6 +93,8 @@ def make_weighting(method: str, tasks: int) -> Any:
 class GradientLossWeighting(LossWeighting):
     """What the two ways have in common."""
 
+    changes = True
+
     def __init__(self, method: str, model: MultiTaskModel, random: torch.Generator | None = None) -> None:
         super().__init__()
         self.model, self.gradient_weighting = model, GradientWeighting(method, random)
@@ -100,12 +102,12 @@ class GradientLossWeighting(LossWeighting):
     def heads(self) -> list[nn.Parameter]:
         return [weight for weight in self.model.heads.parameters() if weight.requires_grad]
 
-    def state(self) -> State:
-        return {**super().state(), "weigher": self.gradient_weighting.state()}
+    def state_dict(self) -> State:
+        return {**super().state_dict(), "weigher": self.gradient_weighting.state_dict()}
 
-    def load(self, state: State) -> None:
-        super().load(state)
-        self.gradient_weighting.load(state["weigher"])
+    def load_state_dict(self, state: State) -> None:
+        super().load_state_dict(state)
+        self.gradient_weighting.load_state_dict(state["weigher"])
 
 
 class VectorGradients(GradientLossWeighting):

@@ -29,10 +29,11 @@ class LossWeighting:
     """The sum of the losses, each times the weight of its task, and the base of what changes those weights.
 
     A step runs `backward` for each piece of work, then `settle`; where it is taken, `learn` follows. `compares`: learning
-    needs the losses of the same texts after the step, too.
+    needs the losses of the same texts after the step, too. `changes`: the weights change during training and are worth showing.
     """
 
     compares: ClassVar[bool] = False
+    changes: ClassVar[bool] = False
 
     def __init__(self, fixed: Mapping[str, float] | None = None) -> None:
         self.fixed = fixed or {}
@@ -67,11 +68,11 @@ class LossWeighting:
         """The weight of each task, the mean over the steps since the epoch began."""
         return self.epoch.of_each()
 
-    def state(self) -> State:
-        """All that `load` needs to go on as if nothing had been between."""
+    def state_dict(self) -> State:
+        """All that `load_state_dict` needs to go on as if nothing had been between."""
         return {"epoch": asdict(self.epoch)}
 
-    def load(self, state: State) -> None:
+    def load_state_dict(self, state: State) -> None:
         self.epoch = RunningMeans(**state["epoch"])
 
 
@@ -85,17 +86,18 @@ def add_up(terms: Iterable[Tensor]) -> None:
 class LearnedWeighting(LossWeighting):
     """A number a task that is learned; a step moves those of the tasks that it holds."""
 
+    changes = True
     rate: ClassVar[float]
 
     def __init__(self, tasks: Iterable[str]) -> None:
         super().__init__()
         self.learned = {name: AdamScalar() for name in tasks}
 
-    def state(self) -> State:
-        return {**super().state(), "learned": {name: asdict(one) for name, one in self.learned.items()}}
+    def state_dict(self) -> State:
+        return {**super().state_dict(), "learned": {name: asdict(one) for name, one in self.learned.items()}}
 
-    def load(self, state: State) -> None:
-        super().load(state)
+    def load_state_dict(self, state: State) -> None:
+        super().load_state_dict(state)
         self.learned = {name: AdamScalar(**one) for name, one in state["learned"].items()}
 
 
@@ -125,6 +127,7 @@ class DWA(LossWeighting):
     """Dynamic weight average (Liu, Johns & Davison 2019): w_k = K exp(r_k / T) / sum_i exp(r_i / T), T = 2, with r_k the mean
     loss of task k in the last epoch over that in the one before. 1 in the first two epochs."""
 
+    changes = True
     temperature = 2.0
 
     def __init__(self) -> None:
@@ -148,11 +151,11 @@ class DWA(LossWeighting):
         self.ended = [*self.ended, self.losses.of_each()][-2:]
         self.losses = RunningMeans()
 
-    def state(self) -> State:
-        return {**super().state(), "losses": asdict(self.losses), "ended": self.ended}
+    def state_dict(self) -> State:
+        return {**super().state_dict(), "losses": asdict(self.losses), "ended": self.ended}
 
-    def load(self, state: State) -> None:
-        super().load(state)
+    def load_state_dict(self, state: State) -> None:
+        super().load_state_dict(state)
         self.losses, self.ended = RunningMeans(**state["losses"]), list(state["ended"])
 
 

@@ -75,11 +75,6 @@ class BalanceChoice:
         """Whether it compares the gradients of tasks, not only their losses."""
         return self.name in TORCHJD
 
-    @property
-    def changes(self) -> bool:
-        """Whether its weights change during training, and are worth showing."""
-        return self.on_gradients or self.name in ("uncertainty", "dwa", "famo")
-
 
 def parse_balance(text: str, tasks: Collection[str]) -> BalanceChoice:
     """Reads a value such as "weights:topic=1,sentiment=0.5" or "torchjd:upgrad". Tasks without a weight get 1.

@@ -177,9 +177,9 @@ class Spikes:
         before.append(length)
         return found
 
-    def state(self) -> list[Any]:
-        """Plain JSON, all that `load` needs."""
+    def state_dict(self) -> list[Any]:
+        """Plain JSON, all that `load_state_dict` needs."""
         return [[list(losses), list(lengths)] for losses, lengths in self.history.items()]
 
-    def load(self, state: Iterable[Any]) -> None:
+    def load_state_dict(self, state: Iterable[Any]) -> None:
         self.history = {tuple(losses): deque(lengths, maxlen=REMEMBERED) for losses, lengths in state}

@@ -171,17 +171,17 @@ class GradientTracker(Generic[Work]):
         """These tasks have left: they have no turn any more."""
         self.tasks = self.pairs.tasks = tuple(task for task in self.tasks if task not in tasks)
 
-    def state(self) -> dict[str, Any]:
-        """Plain JSON, all that `load` needs but for the last batches of tasks, whose kind the tracker does not know."""
+    def state_dict(self) -> dict[str, Any]:
+        """Plain JSON: all that `load_state_dict` needs but for the last batches of tasks, whose type is not known here."""
         met = [[list(pair), count] for pair, count in self.pairs.met.items()]
         steps = [step.to_json() for step in self.steps]
         times = {"seconds": self.seconds, "total": self.total}
-        return {"next": self.next, "looks": self.looks, "spikes": self.spikes.state(), "met": met, "steps": steps, **times}
+        return {"next": self.next, "looks": self.looks, "spikes": self.spikes.state_dict(), "met": met, "steps": steps, **times}
 
-    def load(self, state: Mapping[str, Any], last: Mapping[str, Work]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], last: Mapping[str, Work]) -> None:
         """`last` are the last batches of tasks."""
         self.next, self.looks = state["next"], Counter(state["looks"])
-        self.spikes.load(state["spikes"])
+        self.spikes.load_state_dict(state["spikes"])
         self.pairs.met = Counter({(pair[0], pair[1]): count for pair, count in state["met"]})
         self.pairs.last = dict(last)
         self.steps = [TrackedStep.from_json(step) for step in state["steps"]]

@@ -25,9 +25,10 @@ from mtlkit.inference.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import part_of
 from mtlkit.training.freezing.apply import digest
-from mtlkit.training.freezing.cache_files import DiskRows, kept_rows, megabytes
+from mtlkit.training.freezing.cache_files import DiskRows, kept_rows
 from mtlkit.training.freezing.features import FeatureStore, MemoryStore, TokenStore
 from mtlkit.training.freezing.rules import prefix_of
+from mtlkit.training.incidents import FeaturesCached
 
 FORMAT = 2  # raised when what is stored changes
 PART_BYTES = 2**27  # of rows that are in memory before they are written
@@ -35,8 +36,8 @@ PART_BYTES = 2**27  # of rows that are in memory before they are written
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """What was kept for each task, and what there is to say of it: texts, bytes, the files that hold what memory does not, and
-    for how many texts such a file was there already."""
+    """Cached outputs of frozen layers, by task: for `texts` texts, `size` bytes in all. `files` hold what does not fit in memory;
+    `found` texts were in such files already."""
 
     stores: dict[str, FeatureStore] = field(default_factory=dict)
     texts: int = 0
@@ -44,18 +45,10 @@ class FeatureCache:
     files: tuple[Path, ...] = ()
     found: int = 0
 
-    @property
-    def where(self) -> str:
-        """`12.0 MB in memory`, `3,100.5 MB, partly in runs/.cache`."""
-        if not self.files:
-            return f"{megabytes(self.size)} in memory"
-        partly = "partly " if len(self.files) < len(self.stores) else ""
-        return f"{megabytes(self.size)}, {partly}in {self.files[0].parent.parent}"
-
-    @property
-    def said(self) -> str:
-        """Where it is, and for how many texts it was there already."""
-        return f"{self.where} ({self.found:,} texts found there)" if self.found else self.where
+    def event(self, texts: int, depth: int | None = None) -> FeaturesCached:
+        """What was cached, for the user; `texts` were encoded in all."""
+        folder = str(self.files[0].parent.parent) if self.files else None
+        return FeaturesCached(texts, self.size, depth, folder, len(self.files) < len(self.stores), self.found)
 
 
 def cache_vectors(

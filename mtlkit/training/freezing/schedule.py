@@ -1,37 +1,35 @@
-"""What is frozen as a training goes on."""
+"""Which weights are frozen at each point of a training."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mtlkit.errors import listed
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import parts_of
-from mtlkit.training.events import Note
 from mtlkit.training.freezing.apply import apply_freeze
 from mtlkit.training.freezing.rules import FreezeRules
+from mtlkit.training.incidents import FreezeChanged
 
 
 @dataclass
 class FreezeSchedule:
-    """The `weights` that are frozen now: by the plan, and always because nothing trains them (`idle`)."""
+    """The `weights` that are frozen now: by the rules, and those that nothing trains (`idle`). It depends on epoch and step
+    alone, so a checkpoint holds nothing of it."""
 
     freezing: FreezeRules
     idle: frozenset[str]
     weights: frozenset[str] = frozenset()
 
     def go_to(self, model: MultiTaskModel, epoch: int, steps: int) -> None:
-        """Freezes what is frozen after so many steps, in an epoch (from 0)."""
+        """Freezes what is frozen after `steps` steps, in an epoch (from 0)."""
         self.weights = self.freezing.at(epoch, steps) | self.idle
         apply_freeze(model, self.weights)
 
-    def after(self, model: MultiTaskModel, epoch: int, steps: int) -> Iterator[Note]:
-        """The same, and tells what changes. The optimizer takes up by itself what has a gradient from then on."""
+    def update(self, model: MultiTaskModel, epoch: int, steps: int) -> FreezeChanged | None:
+        """The same; returns what changed. The optimizer adds weights by itself once they have a gradient."""
         before = self.weights
         if before == self.freezing.at(epoch, steps) | self.idle:
-            return
+            return None
         self.go_to(model, epoch, steps)
-        for verb, weights in (("train", before - self.weights), ("are frozen", self.weights - before)):
-            if weights:
-                yield Note(f"from step {steps + 1} on {listed(sorted(parts_of(sorted(weights))))} {verb}")
+        thawed, frozen = (tuple(sorted(parts_of(sorted(one)))) for one in (before - self.weights, self.weights - before))
+        return FreezeChanged(steps + 1, thawed, frozen)

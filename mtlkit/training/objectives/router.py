@@ -10,6 +10,7 @@ another.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from mtlkit.inference.fast import fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.router import Router
 from mtlkit.seeding import generator
+from mtlkit.training.incidents import RouterDropped, RouterTrained
 from mtlkit.training.objectives.base import Objective
 
 TEXTS = 1024  # of each task: twice as many tell real tasks apart no better
@@ -39,24 +41,27 @@ def check_router(tasks: Sequence[str]) -> None:
         )
 
 
-def take_router(model: MultiTaskModel, tasks: Sequence[str], asked: bool) -> tuple[bool, str]:
-    """Takes the router out of a model that is to be trained: the vectors that it knows will change.
+@dataclass(frozen=True)
+class RouterPlan:
+    """Whether a model gets a router after training, and what happened to the one that it had, if that is worth telling."""
 
-    Returns whether the model is to have one for these tasks when the training is over, because it is `asked` for or because
-    the one taken out told them apart; and what is worth telling the user, if anything.
-    """
+    wanted: bool
+    dropped: RouterDropped | None = None
+
+
+def take_router(model: MultiTaskModel, tasks: Sequence[str], asked: bool) -> RouterPlan:
+    """Takes the router out of a model before training, as the vectors that it knows will change. The model gets a new one for
+    `tasks` if `asked`, or if the old one told the same tasks apart."""
     old, model.router = model.router, None
     if old is None or set(old.tasks) == set(tasks):
-        return asked or old is not None, ""
-    known = f"the router of the start tells {listed(old.tasks)} apart, and this training has {listed(tasks) or 'none of them'}"
-    return asked, f"{known}; {'a new one takes its place' if asked else 'it is left out, --router makes a new one'}"
+        return RouterPlan(asked or old is not None)
+    return RouterPlan(asked, RouterDropped(tuple(old.tasks), tuple(tasks), replaced=asked))
 
 
-def teach_router(model: MultiTaskModel, objectives: Mapping[str, Objective], compute: Compute, seed: int) -> str:
+def teach_router(model: MultiTaskModel, objectives: Mapping[str, Objective], compute: Compute, seed: int) -> RouterTrained:
     """Gives a trained model a router to the tasks of these objectives; the model is left in evaluation mode.
 
-    It learns from at most TEXTS training texts of each task, drawn by the seed. Returns how it does on validation texts, as
-    many at most, in a sentence.
+    It learns from at most TEXTS training texts of each task, drawn by the seed. Returns its accuracy on as many validation texts.
     """
     fast = fastest(model.eval(), compute)
 
@@ -70,8 +75,7 @@ def teach_router(model: MultiTaskModel, objectives: Mapping[str, Objective], com
         with torch.no_grad():
             chosen = model.router(vectors(name, objective.validation.encoded)).argmax(1)
         shares[name] = float((chosen == place).float().mean())
-    each = listed(f"{name} {share:.1%}" for name, share in shares.items())
-    return f"the router recognises the task of {sum(shares.values()) / len(shares):.1%} of validation texts ({each})"
+    return RouterTrained(shares)
 
 
 def some_of(encoded: Encoded, name: str, seed: int) -> Encoded:

@@ -58,11 +58,11 @@ class Coverage:
         seen = {name: self[name] for name in self._times}
         return ", ".join(f"{name} {one.unseen:,} of {one.rows:,}" for name, one in seen.items() if one.unseen)
 
-    def state(self) -> StateDict:
-        """All that `load` needs."""
+    def state_dict(self) -> StateDict:
+        """All that `load_state_dict` needs."""
         tensors = {name: torch.from_numpy(times.astype(np.int64)) for name, times in self._times.items()}
         return StateDict(tensors, {"batches": dict(self._batches)})
 
-    def load(self, state: StateDict) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self._times = {name: times.numpy().astype(np.uint32) for name, times in state.tensors.items()}
         self._batches = Counter(state.plain["batches"])

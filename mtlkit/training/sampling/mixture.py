@@ -23,6 +23,15 @@ from mtlkit.training.sampling.orders import BatchOrder, Order, OrderContext, ord
 Piece = dict[str, Rows]
 
 
+def to_lists(pieces: Mapping[str, Piece]) -> dict[str, dict[str, list[int]]]:
+    """Pieces by any name, as plain JSON."""
+    return {key: {name: rows.tolist() for name, rows in piece.items()} for key, piece in pieces.items()}
+
+
+def from_lists(pieces: Mapping[str, Mapping[str, list[int]]]) -> dict[str, Piece]:
+    return {key: {name: np.array(rows, np.int64) for name, rows in piece.items()} for key, piece in pieces.items()}
+
+
 class TaskSampler:
     """The batches of one task, epoch after epoch, from number `cursor` on, which counts those handed out."""
 

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from math import ceil
 
-from mtlkit.training.accumulation import group_sizes
+from mtlkit.training.accumulation import group_sizes, groups
+from mtlkit.training.incidents import EpochPlanned
 from mtlkit.training.sampling.mixture import Piece, TaskMixture
 from mtlkit.training.sampling.orders import Order
+from mtlkit.training.state_dict import StateDict
 
 
 class StepSchedule:
@@ -92,6 +94,22 @@ class StepSchedule:
         epoch, place = self.locate(start)
         first = sum(self.pieces(one) for one in range(epoch)) + sum(self.sizes(epoch)[:place])
         return self.mix.work(self.epochs, first, self.order)
+
+    def micro_batches(self, start: int = 0) -> Iterator[tuple[Piece, ...]]:
+        """Those of each step from `start` on. A batch is made when its step comes."""
+        return groups(self.work(start), self.takes(start))
+
+    def plan_of_epoch(self) -> EpochPlanned:
+        """What the first epoch holds of each task."""
+        batches, plans = self.planned(0), self.mix.plans
+        passes = {name: batches[name] / len(plan.epoch(0)) for name, plan in plans.items()}
+        return EpochPlanned(self.full, {name: batches[name] for name in plans}, passes)
+
+    def state_dict(self) -> StateDict:
+        return StateDict(plain={"left": self.left})
+
+    def load_state_dict(self, state: StateDict) -> None:
+        self.left = dict(state.plain["left"])
 
     def takes(self, start: int = 0) -> Iterator[int]:
         """How many of them each step takes."""

@@ -129,7 +129,7 @@ def test_what_was_trained_once_is_found_again(
     before = {path: path.stat().st_mtime_ns for path in folder.glob(".cache/baselines/*")}
     events, report = compared(replace(asked, overwrite=True))
     assert report == first[1]
-    assert notes(events).count(", as kept in ") == 5
+    assert notes(events).count(", cached in ") == 5
     assert not [line for line in notes(events).splitlines() if line.endswith(": training")]
     told = first[0]
     assert [line for line in notes(told).splitlines() if line.endswith(": training")] == [
@@ -171,7 +171,7 @@ def test_other_options_data_or_starts_are_other_trainings(
     copytree(out_of(asked).parent / ".cache", tmp_path / ".cache")
     before = set(kept(tmp_path))
     events, _ = compared(replace(asked, **change, **shape, seeds=1, out=tmp_path / "run"))
-    assert ", as kept in " not in notes(events)
+    assert ", cached in " not in notes(events)
     assert len(set(kept(tmp_path)) - before) == 2
 
 
@@ -181,7 +181,7 @@ def test_where_it_is_written_and_shown_is_no_other_training(
     copytree(out_of(asked).parent / ".cache", tmp_path / ".cache")
     moved = replace(asked, seeds=1, out=tmp_path / "moved", track_every=1, router=True, cache_memory=0.5)
     events, report = compared(moved)
-    assert notes(events).count(", as kept in ") == 2
+    assert notes(events).count(", cached in ") == 2
     assert [task.alone for task in report.tasks] == [task.alone[:1] for task in first[1].tasks]
 
 
@@ -257,10 +257,10 @@ def test_what_cannot_be_compared_is_refused(asked: TrainMtlOptions, data: Path, 
     asked = replace(asked, out=tmp_path / "run")
     refused(asked, "--seeds 2 repeats what --baselines trains; add --baselines", baselines=False)
     refused(asked, "--baselines trains each of several tasks alone, and here one trains", task=asked.task[:1])
-    refused(asked, "above a frozen backbone nothing is shared; leave one out", freeze=["backbone"])
+    refused(asked, "a frozen one is not shared; remove one of them", freeze=["backbone"])
     common: dict[str, Sequence[str] | str] = {"init": str(runs / "mtl"), "watch": [f"kind={data / 'kind'}"]}
     others = [f"{name}={data / 'state'}" for name in ("a", "b")]
-    refused(asked, "and --rehearse kind gives it company; leave one out", rehearse=["kind"], task=others, **common)
+    refused(asked, "and --rehearse kind gives it company; remove one of them", rehearse=["kind"], task=others, **common)
     refused(asked, "and --max-forgetting may stop one training before the other", max_forgetting=1.0, task=others, **common)
     place = str(runs / "sentence")
     refused(asked, r"is --init .*sentence; name another|starts from .*sentence once more", out=Path(place), overwrite=True)

@@ -12,16 +12,18 @@ from mtlkit.recipes.training.prepare import Prepared
 from mtlkit.recipes.training.result import TrainResult, check_unchanged, texts_of
 from mtlkit.training.events import BestOfTask, Chosen, Epoch, Note, Part, Parts, TaskState
 from mtlkit.training.objectives.base import head_objectives
+from mtlkit.training.plan import TrainData
 
 
-def chosen(**weights: float) -> Chosen:
+def chosen(*bests: BestOfTask, **weights: float) -> Chosen:
     state = TaskState("topic", "classification", 0.5, {"loss": 0.25, "accuracy": 0.75}, 3, 3, False)
-    return Chosen(Epoch(2, 4, (state,), 0.75, True, "epoch 2, step 7", weights, 7))
+    return Chosen(Epoch(2, 4, (state,), 0.75, True, "epoch 2, step 7", weights, 7), bests)
 
 
 def test_metrics_are_those_of_the_evaluation_that_was_chosen() -> None:
     outcome = TrainResult()
-    for event in (Note("text"), chosen(), BestOfTask("topic", 0.75, 2, 7)):
+    topic = BestOfTask("topic", 0.75, 2, 7)
+    for event in (Note("text"), chosen(topic)):
         outcome.add(event)
     expected = {
         "validation": {"topic": {"loss": 0.25, "accuracy": 0.75}},
@@ -30,7 +32,7 @@ def test_metrics_are_those_of_the_evaluation_that_was_chosen() -> None:
         "best_step": 7,
     }
     assert outcome.metrics() == expected  # the best of one task is that of all
-    outcome.add(BestOfTask("stars", 0.5, 1, 3))
+    outcome.add(chosen(topic, BestOfTask("stars", 0.5, 1, 3)))
     each = {"topic": {"score": 0.75, "epoch": 2, "step": 7}, "stars": {"score": 0.5, "epoch": 1, "step": 3}}
     assert outcome.metrics() == {**expected, "best_per_task": each}
     outcome.add(chosen(topic=1.25, stars=0.75))
@@ -48,7 +50,7 @@ def test_texts_of_rows_are_as_the_model_reads_them(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], text_encoder: TextEncoder
 ) -> None:
     objectives = head_objectives(tiny_model, tasks)
-    prepared = Prepared(InitialModel(tiny_model, text_encoder, None), objectives, {})
+    prepared = Prepared(InitialModel(tiny_model, text_encoder, None), TrainData(objectives), {})
     found = texts_of([{"topic": np.array([1, 0])}, {"topic": np.array([1]), "stars": np.array([2])}], prepared)
     texts = ["The cat lies near the river.", "The cat lies near the barn."]
     assert found["topic"] == [{"row": row, "texts": [texts[row]]} for row in (1, 0, 1)]

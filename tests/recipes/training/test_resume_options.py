@@ -12,7 +12,16 @@ from mtlkit.config.common import TrainingOptions
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.recipes.inputs.command_line import plain
-from mtlkit.recipes.training.resume_options import FREE, SavedOptions, load_options, merge_options, restored, said_at, shown
+from mtlkit.recipes.training.resume_options import (
+    FREE,
+    SavedOptions,
+    added_epochs,
+    load_options,
+    merge_options,
+    restored,
+    saved_options,
+    shown,
+)
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import read_record
 
@@ -33,7 +42,7 @@ def saved(out: Path, options: TrainingOptions, *, complete: bool = False, added:
     about = {"command": command, "options": plain(options), "added": added}
     with folder.lock("mtlkit"):
         folder.log.touch()
-        folder.save(3, {}, {"about": about, "training": {"own": {"complete": complete}}})
+        folder.save(3, {}, {"about": about, "training": {"trainer": {"complete": complete}}})
     return out
 
 
@@ -65,8 +74,8 @@ def test_options_that_change_no_number_may_differ_and_others_are_named() -> None
             plain(replace(options, epochs=4, task=["a=b.csv", "c=c.csv"], batch_tokens=9)), before.command, Path("runs/x")
         )
     assert str(caught.value) == (
-        "--resume runs/x: not as the training began: --epochs 4, which was 3; --batch-tokens 9, which was 2048; "
-        "--task a=b.csv c=c.csv, which was a=a.csv; leave it as it was, or train anew with --overwrite"
+        "--resume runs/x: options differ from the saved training: --epochs 4 (was 3); --batch-tokens 9 (was 2048); "
+        "--task a=b.csv c=c.csv (was a=a.csv); keep the saved values, or train again with --overwrite"
     )
 
 
@@ -76,7 +85,7 @@ def test_added_epochs_are_no_part_of_what_was_typed() -> None:
     assert longer.typed["epochs"] == 3
     longer_check = SavedOptions(longer.command, longer.typed)
     longer_check.check(plain(options), longer_check.command, Path("x"))
-    with pytest.raises(UsageError, match="--epochs 5, which was 3"):
+    with pytest.raises(UsageError, match=r"--epochs 5 .was 3."):
         longer_check.check(plain(replace(options, epochs=5)), longer_check.command, Path("x"))
 
 
@@ -94,8 +103,9 @@ def test_added_epochs_are_no_part_of_what_was_typed() -> None:
 def test_how_many_epochs_there_are_in_all(extend: int | None, complete: bool, added: int, expected: tuple[int, int]) -> None:
     options = TrainMtlOptions(task=["a=a.csv"], epochs=3)
     before = said(replace(options, epochs=3 + added), added=added, complete=complete)
-    found, total = merge_options(replace(options, extend=extend), before.command, before, Path("x"))
-    assert (found.epochs, total) == expected
+    asked = replace(options, extend=extend)
+    found = merge_options(asked, before.command, before, Path("x"))
+    assert (found.epochs, added_epochs(asked, before, Path("x"))) == expected
     assert found == replace(options, epochs=expected[0])
 
 
@@ -103,18 +113,18 @@ def test_how_many_epochs_there_are_in_all(extend: int | None, complete: bool, ad
 def test_what_is_not_finished_is_not_extended(added: int) -> None:
     options = TrainMtlOptions(task=["a=a.csv"], epochs=3)
     before = said(replace(options, epochs=3 + added), added=added)
-    with pytest.raises(UsageError, match="--extend: runs/x is not finished yet; go on with --resume alone first"):
+    with pytest.raises(UsageError, match="--extend: runs/x is not finished yet; resume it without --extend first"):
         merge_options(replace(options, extend=2), before.command, before, Path("runs/x"))
 
 
 def test_what_is_said_at_a_place(tmp_path: Path, runs: Path) -> None:
-    assert said_at(tmp_path / "none") is None
+    assert saved_options(tmp_path / "none") is None
     options = TrainMtlOptions(task=["a=a.csv"], epochs=7)
-    found = said_at(saved(tmp_path / "x", options, complete=True, added=4))
+    found = saved_options(saved(tmp_path / "x", options, complete=True, added=4))
     assert found == SavedOptions("train-mtl", json.loads(json.dumps(plain(options))), 4, True)
     assert found.typed["epochs"] == 3
     for stage, command in (("pretrain", "pretrain"), ("sentence", "train-sentence"), ("mtl", "train-mtl")):
-        finished = said_at(runs / stage)
+        finished = saved_options(runs / stage)
         assert finished
         assert (finished.command, finished.complete, finished.added) == (command, True, 0)
         assert finished.options["epochs"] > 0
@@ -127,11 +137,11 @@ def test_a_run_brings_its_options_and_those_typed_that_are_free_win(tmp_path: Pa
     assert found == replace(options, resume=str(out), out=out, overwrite=False, save_every="2m", on_spike="skip")
     same = load_options(TrainMtlOptions(resume=str(out), epochs=7), "train-mtl", out)
     assert (same.epochs, same.save_every) == (7, "9")
-    with pytest.raises(UsageError, match="--epochs 8, which was 7"):
+    with pytest.raises(UsageError, match=r"--epochs 8 .was 7."):
         load_options(TrainMtlOptions(resume=str(out), epochs=8), "train-mtl", out)
-    with pytest.raises(UsageError, match="that is a run of mtlkit train-mtl; go on with: mtlkit train-mtl --resume "):
+    with pytest.raises(UsageError, match="this is a run of mtlkit train-mtl; resume with: mtlkit train-mtl --resume "):
         load_options(TrainSentenceOptions(resume=str(out)), "train-sentence", out)
-    with pytest.raises(UsageError, match="nothing was saved there; type the whole command, with --resume at its end"):
+    with pytest.raises(UsageError, match="no training was saved there; type the whole command with --resume at its end"):
         load_options(TrainMtlOptions(), "train-mtl", tmp_path / "none")
 
 

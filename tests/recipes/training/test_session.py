@@ -17,7 +17,8 @@ from support import notes, options, rows_of, write
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes import pretrain, train_mtl, train_sentence
-from mtlkit.recipes.training import session as workplace
+from mtlkit.recipes.training import checkpoint_meta, session
+from mtlkit.recipes.training.checkpoint_meta import TrainInputs
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import file_digest, verify
 from mtlkit.training.events import Event, Finished, Progress
@@ -77,7 +78,7 @@ def test_what_comes_out_is_what_would_have_come_out(command: str, data: Path, ru
     assert states_of(out) == ["step-00000004", "step-00000008"]
     assert not (out / "run.json").exists()
     events = list(stream(type(asked)(resume=str(out))))  # all other options are those of the state
-    assert f"going on after step 8, as saved in {out}/state/step-00000008" in notes(events)
+    assert f"resuming from step 8, saved in {out}/state/step-00000008" in notes(events)
     seen = [event.step for event in events if isinstance(event, Progress)]
     assert seen == list(range(9, seen[-1] + 1))
     assert log_of(out) == log_of(tmp_path / "whole")
@@ -94,7 +95,7 @@ def test_the_command_typed_again_goes_on_too(asked: TrainMtlOptions) -> None:
     assert asked.out
     stopped(train_mtl.stream, asked, 5)
     events = list(train_mtl.stream(replace(asked, resume="", save_every="3")))
-    assert "going on after step 4" in notes(events)
+    assert "resuming from step 4" in notes(events)
     assert verify(asked.out).options["epochs"] == 2
 
 
@@ -103,7 +104,7 @@ def test_where_nothing_was_saved_it_begins_at_the_start_and_says_so(asked: Train
     stopped(train_mtl.stream, asked, 2)
     assert not asked.out.exists()  # nothing was saved, so nothing is left
     events = list(train_mtl.stream(replace(asked, resume="")))
-    assert f"{asked.out} has no saved state yet: this begins from the start" in notes(events)
+    assert f"{asked.out} has no checkpoint yet; training from the start" in notes(events)
     assert next(event.step for event in events if isinstance(event, Progress)) == 1
     assert log_of(asked.out)[0]["epoch"] == 0  # a line of the first attempt would stand before
 
@@ -114,7 +115,7 @@ def test_a_finished_run_has_nothing_left_to_do(asked: TrainMtlOptions) -> None:
     before = {path: path.read_bytes() for path in asked.out.iterdir()}
     for again in (replace(asked, resume=""), TrainMtlOptions(resume=str(asked.out))):
         events = list(train_mtl.stream(again))
-        assert f"{asked.out} is finished already: nothing is left to resume" in notes(events)
+        assert f"{asked.out} is finished; nothing to resume" in notes(events)
         assert isinstance(events[-1], Finished)
         assert events[-1].metrics == json.loads(json.dumps(first.metrics))
         assert not any(isinstance(event, Progress) for event in events)
@@ -124,19 +125,19 @@ def test_a_finished_run_has_nothing_left_to_do(asked: TrainMtlOptions) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"seed": 1}, "--seed 1, which was 0"),
+        ({"seed": 1}, "--seed 1 .was 0."),
         (
             {"learning_rate": 0.5, "schedule": "joint"},
-            r"--learning-rate 0\.5, which was 0\.0003; --schedule joint, which was",
+            r"--learning-rate 0\.5 .was 0\.0003.; --schedule joint .was",
         ),
-        ({"freeze": ["backbone"]}, "--freeze backbone, which was none"),
+        ({"freeze": ["backbone"]}, "--freeze backbone .was none."),
     ],
 )
 def test_other_options_are_another_training(changed: dict[str, Any], said: str, asked: TrainMtlOptions) -> None:
     assert asked.out
     stopped(train_mtl.stream, asked, 5)
     for again in (replace(asked, resume="", **changed), TrainMtlOptions(resume=str(asked.out), **changed)):
-        with pytest.raises(UsageError, match=f"--resume {asked.out}: not as the training began: {said}"):
+        with pytest.raises(UsageError, match=f"--resume {asked.out}: options differ from the saved training: {said}"):
             train_mtl.train_mtl(again)
     assert states_of(asked.out) == ["step-00000004"]
 
@@ -148,7 +149,7 @@ def test_data_that_changed_is_refused_by_name(asked: TrainMtlOptions, data: Path
     stopped(train_mtl.stream, asked, 5)
     rows = rows_of(folder / "train.csv")
     write(folder / "train.csv", [*rows[:-1], ["Another text.", rows[-1][1]]])
-    with pytest.raises(UsageError, match="changed since the state was saved: the data of kind; bring back what it was"):
+    with pytest.raises(UsageError, match="changed since the checkpoint was saved: the data of kind; restore it"):
         train_mtl.train_mtl(replace(asked, resume=""))
     write(folder / "train.csv", rows)
     train_mtl.train_mtl(replace(asked, resume=""))
@@ -160,7 +161,7 @@ def test_a_start_that_changed_is_refused(asked: TrainMtlOptions, runs: Path, tmp
     stopped(train_mtl.stream, asked, 5)
     shutil.rmtree(tmp_path / "start")
     shutil.copytree(runs / "mtl", tmp_path / "start")
-    with pytest.raises(UsageError, match=r"changed since the state was saved: .*the model that it starts from"):
+    with pytest.raises(UsageError, match=r"changed since the checkpoint was saved: .*the starting model"):
         train_mtl.train_mtl(replace(asked, resume=""))
 
 
@@ -180,11 +181,11 @@ def test_a_newer_run_beside_the_start_is_not_taken_for_it(asked: TrainMtlOptions
 
 def test_on_another_machine_it_goes_on_and_says_what_differs(asked: TrainMtlOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped(train_mtl.stream, asked, 5)
-    machine_of = workplace.machine_of
-    monkeypatch.setattr(workplace, "machine_of", lambda compute: {**machine_of(compute), "threads": 96, "torch": "9.9"})
+    machine_of = session.machine_of
+    monkeypatch.setattr(session, "machine_of", lambda compute: {**machine_of(compute), "threads": 96, "torch": "9.9"})
     said = notes(list(train_mtl.stream(replace(asked, resume=""))))
-    assert "not bit-exact: torch 9.9, was " in said
-    assert f"threads 96, was {torch.get_num_threads()}; the training goes on all the same" in said
+    assert "not bit-for-bit reproducible: torch 9.9 (was " in said
+    assert f"threads 96 (was {torch.get_num_threads()})" in said
 
 
 def test_a_checkpoint_of_an_earlier_version_is_resumed_or_refused_in_its_own_words(
@@ -193,7 +194,7 @@ def test_a_checkpoint_of_an_earlier_version_is_resumed_or_refused_in_its_own_wor
     folder = Path(shutil.copytree(data / "kind", tmp_path / "own"))
     asked = replace(asked, task=[f"kind={folder}"])
     with monkeypatch.context() as patch:
-        patch.setattr(workplace, "REVISION", 1)
+        patch.setattr(checkpoint_meta, "REVISION", 1)
         stopped(train_mtl.stream, asked, 5)
     rows = (folder / "train.csv").read_text()
     (folder / "train.csv").write_text(rows + "One more cat.,animal\n")
@@ -220,18 +221,18 @@ def test_a_run_is_extended_from_the_state_that_it_kept(asked: TrainMtlOptions) -
 
 
 def test_what_cannot_be_resumed_says_the_way_on(asked: TrainMtlOptions, runs: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--extend goes on with a finished run; name it with --resume RUN"):
+    with pytest.raises(UsageError, match="--extend continues a finished run; name it with --resume RUN"):
         train_mtl.train_mtl(replace(asked, extend=1))
-    with pytest.raises(UsageError, match=r"--extend: .*has no saved state to go on from; a run keeps its last with --keep-state"):
+    with pytest.raises(UsageError, match=r"--extend: .*has no checkpoint to continue from; .* --keep-state"):
         train_sentence.train_sentence(TrainSentenceOptions(resume=str(runs / "sentence"), extend=1))
-    with pytest.raises(UsageError, match="nothing was saved there; type the whole command, with --resume at its end"):
+    with pytest.raises(UsageError, match="no training was saved there; type the whole command with --resume at its end"):
         train_mtl.train_mtl(TrainMtlOptions(resume=str(tmp_path / "none")))
-    with pytest.raises(UsageError, match=r"that is a run of mtlkit train-sentence; go on with: mtlkit train-sentence --resume"):
+    with pytest.raises(UsageError, match=r"this is a run of mtlkit train-sentence; resume with: mtlkit train-sentence --resume"):
         train_mtl.train_mtl(TrainMtlOptions(resume=str(runs / "sentence")))
     with pytest.raises(UsageError, match="--save-every soon: write a number of steps"):
         train_mtl.train_mtl(replace(asked, save_every="soon"))
     stopped(train_mtl.stream, asked, 5)
-    with pytest.raises(UsageError, match="is not finished yet; go on with --resume alone first"):
+    with pytest.raises(UsageError, match="is not finished yet; resume it without --extend first"):
         train_mtl.train_mtl(replace(asked, resume="", extend=1))
 
 
@@ -248,12 +249,13 @@ def test_without_resume_saved_states_are_not_lost_by_mistake(asked: TrainMtlOpti
 
 def test_a_digest_of_an_older_version_is_that_of_the_same_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = {str(tmp_path): {"old", "new"}}
-    monkeypatch.setattr(workplace, "is_digest_of", lambda folder, digest: digest in known[str(folder)])
+    monkeypatch.setattr(checkpoint_meta, "is_digest_of", lambda folder, digest: digest in known[str(folder)])
     parent = {"path": str(tmp_path), "digest": "new"}
-    now = {"data": {"t": {"rows": 1, "teacher": dict(parent)}, "tokenizer.json": "x"}, "start": "new"}
-    before = {"data": {"t": {"rows": 1, "teacher": {**parent, "digest": "old"}}, "tokenizer.json": "x"}, "start": "old"}
-    assert workplace.as_recorded(now, before, parent) == before
+    data = {"t": {"rows": 1, "teacher": dict(parent)}, "tokenizer.json": "x"}
+    now = TrainInputs(data, "new")
+    before = TrainInputs({**data, "t": {"rows": 1, "teacher": {**parent, "digest": "old"}}}, "old")
+    assert now.as_recorded(before, parent) == before
     known[str(tmp_path)] = {"new"}  # it has changed since
-    assert workplace.as_recorded(now, before, parent) == now
-    assert workplace.as_recorded(now, {"data": {}, "start": None}, parent) == now
-    assert workplace.as_recorded({**now, "start": None}, before, None)["start"] is None
+    assert now.as_recorded(before, parent) == now
+    assert now.as_recorded(TrainInputs({}, None), parent) == now
+    assert TrainInputs(data, None).as_recorded(before, None).start is None

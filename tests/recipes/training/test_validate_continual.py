@@ -14,18 +14,20 @@ from support import notes, options, rows_of, write
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import DataError, UsageError
+from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.loaded_model import load
 from mtlkit.model.weight_names import head_weights
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.train_mtl import stream, train_mtl
-from mtlkit.recipes.training.validate_continual import check_keeping
+from mtlkit.recipes.training.validate_continual import check_continual, parse_rehearsed, parse_watched
 from mtlkit.runs.record import verify
-from mtlkit.training.continual.guards import GuardChoice
+from mtlkit.training.continual.guards import GuardChoice, parse_guards
 from mtlkit.training.events import Epoch
 from mtlkit.training.freezing.apply import digest
 from mtlkit.training.freezing.rules import FreezeRules, parse_freeze
+from mtlkit.training.plan import TrainPlan
 
 NEW = {"stars": "stars.csv"}
 
@@ -38,7 +40,20 @@ def freezing(*items: str) -> FreezeRules:
 def checked(runs: Path, *items: str, sources: dict[str, str] = NEW, found: bool = True, **asked: Any) -> Any:
     start = ModelRef(runs / "mtl", "as asked") if found else None
     known = ["kind", "state"] if found else []
-    return check_keeping(TrainMtlOptions(**asked), start, known, sources, freezing(*items))
+    asked_for, frozen = TrainMtlOptions(task=[f"{name}={source}" for name, source in sources.items()], **asked), freezing(*items)
+    watched = parse_watched(asked_for.watch, start, known, sources)
+    seen = [*watched, *(name for name in sources if frozen.keeps(f"head:{name}"))]
+    plan = TrainPlan(
+        options=asked_for,
+        compute=choose_compute("cpu", "fp32"),
+        freezing=frozen,
+        start=start,
+        watched=watched,
+        rehearsed=parse_rehearsed(asked_for.rehearse, seen, sources),
+        guards=parse_guards(asked_for.guard),
+    )
+    check_continual(plan, known)
+    return plan
 
 
 def test_a_watched_task_may_be_named_alone(runs: Path, data: Path) -> None:
@@ -50,7 +65,7 @@ def test_everything_asked_for_is_found(runs: Path) -> None:
     kept = checked(runs, watch=["kind"], rehearse=["kind:1/3"], guard=["lwf", "ewc:50"], max_forgetting=1.5)
     assert kept.rehearsed == {"kind": Fraction(1, 3)}
     assert kept.guards == (GuardChoice("lwf"), GuardChoice("ewc", (50.0,)))
-    assert kept.max_forgetting == 1.5
+    assert kept.options.max_forgetting == 1.5
     sources = {"kind": "kind.csv", "state": "state.csv"}
     kept = checked(runs, "head:kind", sources=sources, rehearse=["kind"], guard=["ewc", "lwf"], max_forgetting=0.0)
     assert kept.rehearsed == {"kind": Fraction(1, 5)}  # a frozen head is watched as well
@@ -74,8 +89,8 @@ def test_everything_asked_for_is_found(runs: Path) -> None:
         ({"guard": ["ewc"]}, [], "--guard ewc needs data of an old task; give it with --watch NAME=SOURCE"),
         ({"guard": ["ewk"]}, [], "--guard ewk: no such guard"),
         ({"max_forgetting": 1.0}, [], "--max-forgetting needs a task to watch"),
-        ({"watch": ["kind"], "rehearse": ["kind"]}, ["backbone"], "--rehearse kind holds the backbone, and --freeze keeps it"),
-        ({"guard": ["l2sp"]}, ["backbone"], "--guard l2sp holds the backbone, and --freeze keeps it"),
+        ({"watch": ["kind"], "rehearse": ["kind"]}, ["backbone"], "--rehearse kind protects the backbone, which --freeze keeps"),
+        ({"guard": ["l2sp"]}, ["backbone"], "--guard l2sp protects the backbone, which --freeze keeps"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(asked: dict[str, Any], items: list[str], said: str, runs: Path) -> None:
@@ -171,8 +186,8 @@ def test_a_prefix_that_is_kept_gives_the_same_weights(limit: float, runs: Path, 
     plain = train_mtl(options(data, tmp_path / "plain", "kind", "state", **common))
     kept = options(data, tmp_path / "out" / "kept", "kind", "state", cache_prefix=True, cache_memory=limit, **common)
     events = list(stream(kept))
-    (line,) = [line for line in notes(events).splitlines() if "was run once" in line]
-    assert line.startswith("what is frozen up to layers:0 was run once on 116 texts: 0.")
+    (line,) = [line for line in notes(events).splitlines() if "ran the frozen" in line]
+    assert line.startswith("ran the frozen layers up to layers:0 once on 116 texts; cached 0.")
     assert ("in memory" in line) == (limit > 0)
     assert (tmp_path / "out" / ".cache").is_dir() == (limit == 0)
     first, second = (load_weights(path).model.state_dict() for path in (plain.run, tmp_path / "out" / "kept"))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import losses_of
+from support import losses_of, train_steps
 from torch import Tensor
 from torchjd_methods import METHODS, if_installed
 
@@ -16,7 +16,7 @@ from mtlkit.training.balancing.gradient_methods import GradientWeighting, gradie
 from mtlkit.training.balancing.make_balance import make_balance
 from mtlkit.training.balancing.registry import TORCHJD, BalanceChoice
 from mtlkit.training.continual.guards import AnchoredGuard
-from mtlkit.training.loop import Step, train
+from mtlkit.training.loop import Step
 from mtlkit.training.losses import Losses
 from mtlkit.training.objectives.base import HeadObjective, Objective, head_objectives
 from mtlkit.training.optimizer import LearningRate
@@ -47,7 +47,7 @@ def balanced(
     balance = make_balance(BalanceChoice(method), model, list(objectives), on)
     still = LearningRate(0.0, 10)
     losses = losses_of(model, objectives)
-    return list(train(model, pieces, losses, still, weight_decay=0.0, clip=0.0, compute=compute, balance=balance))
+    return list(train_steps(model, pieces, losses, still, weight_decay=0.0, clip=0.0, compute=compute, balance=balance))
 
 
 # TorchJD projects products that it made definite
@@ -125,7 +125,7 @@ def test_over_several_pieces_the_gradients_of_the_weights_are_balanced_together(
 ) -> None:
     losses = losses_of(tiny_model, objectives)
     pieces: list[Piece] = [*PIECES[:2], {"topic": np.array([30, 31])}]
-    (step,) = train(
+    (step,) = train_steps(
         tiny_model, pieces, losses, LearningRate(0.0, 1), weight_decay=0.0, clip=0.0, compute=compute,
         balance=make_balance(BalanceChoice("torchjd:mgda"), tiny_model, list(objectives), "parameters"), takes=[3], names_of=list,
     )  # fmt: skip
@@ -153,7 +153,7 @@ def test_a_guard_is_added_beside_the_balanced_tasks(
         guards = {"guard:l2sp": pull.loss(), "guard:lwf": found.vectors["topic"].square().sum()}
         return Losses({**found, **guards}, found.vectors)
 
-    (step,) = train(
+    (step,) = train_steps(
         tiny_model, PIECES[:1], losses, LearningRate(0.0, 1), weight_decay=0.0, clip=0.0, compute=compute,
         balance=make_balance(BalanceChoice("torchjd:mgda"), tiny_model, list(objectives), on),
     )  # fmt: skip
@@ -199,7 +199,7 @@ def test_a_gradient_that_is_not_finite_skips_the_step(
         vectors = found.vectors["topic"]
         return Losses({**found, "topic": (vectors - vectors.detach()).abs().sqrt().sum()}, found.vectors)
 
-    (step,) = train(
+    (step,) = train_steps(
         tiny_model, PIECES[:1], losses, LearningRate(1e-3, 1), weight_decay=0.0, clip=1.0, compute=compute,
         balance=make_balance(BalanceChoice("torchjd:mgda"), tiny_model, list(objectives), on),
     )  # fmt: skip

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from support import losses_of
+from support import losses_of, train_steps
 from torch import Tensor
 from torchjd import scalarization
 from torchjd_methods import if_installed
@@ -19,7 +19,7 @@ from mtlkit.model.randomness import draw_from
 from mtlkit.training.balancing.loss_weighting import DWA, FAMO, LossWeighting, UncertaintyWeighting, normalized
 from mtlkit.training.balancing.make_balance import make_balance
 from mtlkit.training.balancing.registry import BalanceChoice, parse_balance
-from mtlkit.training.loop import Step, train
+from mtlkit.training.loop import Step
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.sampling.mixture import Piece
@@ -137,7 +137,7 @@ def test_the_first_step_has_the_gradient_of_the_weighed_sum(
     total = torch.stack([expected[name] * loss for name, loss in losses(JOINT[0]).items()]).sum()
     gradients = torch.autograd.grad(total, list(tiny_model.parameters()))
     balance = make_balance(parse_balance(text, tasks), tiny_model, list(tasks))
-    (step,) = train(tiny_model, JOINT[:1], losses, STEADY, weight_decay=0.0, clip=0.0, compute=compute, balance=balance)
+    (step,) = train_steps(tiny_model, JOINT[:1], losses, STEADY, weight_decay=0.0, clip=0.0, compute=compute, balance=balance)
     assert step.weights == pytest.approx(expected)
     assert balance.shown() == pytest.approx(expected)
     for (name, _), gradient in zip(tiny_model.named_parameters(), gradients, strict=True):
@@ -157,7 +157,7 @@ def test_famo_compares_the_same_texts_with_the_same_dropout(
     for one in (balance, LossWeighting()):
         draw_from(torch.Generator().manual_seed(3), tiny_model)
         still = LearningRate(0.0, 10)
-        steps = train(tiny_model, JOINT[:3], losses, still, weight_decay=0.0, clip=0.0, compute=compute, balance=one)
+        steps = train_steps(tiny_model, JOINT[:3], losses, still, weight_decay=0.0, clip=0.0, compute=compute, balance=one)
         found[one] = [step.losses for step in steps]
     assert {one.value for one in balance.learned.values()} == {0.0}
     first, second = found.values()
@@ -175,7 +175,11 @@ def test_famo_favours_what_falls_slowly() -> None:
 
     balance = FAMO(["fast", "slow"])
     compute = Compute(torch.device("cpu"), "fp32")
-    list(train(model, range(20), losses, LearningRate(0.01, 20), weight_decay=0.0, clip=0.0, compute=compute, balance=balance))
+    list(
+        train_steps(
+            model, range(20), losses, LearningRate(0.01, 20), weight_decay=0.0, clip=0.0, compute=compute, balance=balance
+        )
+    )
     assert balance.learned["slow"].value > 0 > balance.learned["fast"].value
 
 
@@ -188,7 +192,7 @@ def test_a_balance_goes_on_from_its_state(
     def go(balance: LossWeighting, pieces: list[Piece]) -> list[Step[Piece]]:
         rate = LearningRate(0.0, 10)  # the model stays, so that what differs is the balance's
         torch.manual_seed(len(pieces))  # PCGrad projects in random order
-        return list(train(tiny_model, pieces, losses, rate, weight_decay=0.0, clip=0.0, compute=compute, balance=balance))
+        return list(train_steps(tiny_model, pieces, losses, rate, weight_decay=0.0, clip=0.0, compute=compute, balance=balance))
 
     def made() -> LossWeighting:
         return make_balance(BalanceChoice(name), tiny_model, list(tasks))
@@ -200,17 +204,17 @@ def test_a_balance_goes_on_from_its_state(
     first.end_epoch()
     go(whole, JOINT[2:4])
     go(first, JOINT[2:4])
-    second.load(json.loads(json.dumps(first.state())))
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
     assert [step.weights for step in go(second, JOINT[4:])] == [step.weights for step in go(whole, JOINT[4:])]
     assert second.shown() == whole.shown()
-    assert second.state() == whole.state()
+    assert second.state_dict() == whole.state_dict()
 
 
 def test_guards_are_added_as_they_are(applied: list[dict[str, Tensor]], tiny_model: MultiTaskModel, compute: Compute) -> None:
     weight = tiny_model.backbone.norm.weight
     losses = {"topic": 3.0 * weight[0], "guard:l2sp": 5.0 * weight[1]}
     balance = LossWeighting({"topic": 0.5})
-    (step,) = train(tiny_model, [0], lambda _: losses, STEADY, weight_decay=0.0, clip=0.0, compute=compute, balance=balance)
+    (step,) = train_steps(tiny_model, [0], lambda _: losses, STEADY, weight_decay=0.0, clip=0.0, compute=compute, balance=balance)
     assert applied[0]["backbone.norm.weight"][:2].tolist() == [1.5, 5.0]
     assert step.weights == {"topic": 0.5}
     assert list(step.losses) == ["topic", "guard:l2sp"]
@@ -226,7 +230,7 @@ def test_a_skipped_step_teaches_nothing(compute: Compute) -> None:
         return {"a": (place - place.detach() * piece).sqrt().sum() + 1}
 
     balance = UncertaintyWeighting({"a": "classification"})
-    steps = list(train(model, [1, 0], losses, STEADY, weight_decay=0.0, clip=0.0, compute=compute, balance=balance))
+    steps = list(train_steps(model, [1, 0], losses, STEADY, weight_decay=0.0, clip=0.0, compute=compute, balance=balance))
     assert [step.skipped for step in steps] == [True, False]
     assert steps[0].weights == {}
     assert balance.learned["a"].steps == 1

@@ -18,6 +18,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.continual.forgetting_limit import ForgettingLimit
 from mtlkit.training.evaluator import Evaluator
 from mtlkit.training.events import Epoch
+from mtlkit.training.incidents import LimitExceeded
 from mtlkit.training.objectives.base import head_objectives
 
 Run = Callable[..., Any]
@@ -50,15 +51,16 @@ def test_weights_within_the_bound_are_remembered_and_no_others(
     with torch.no_grad():
         learned.backbone.norm.bias += 1e-4  # too little to change an answer
     made.evaluator.moved()
-    assert made.broken(3) == ""
+    assert made.check(3) is None
     kept = deepcopy(learned.state_dict())
     with torch.no_grad():
         for weight in learned.backbone.parameters():
             weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
     made.evaluator.moved()
-    fallen = made.broken(6)
-    assert fallen.startswith("topic fell ")
-    assert fallen.endswith(" points below its start, and 5 are allowed")
+    exceeded = made.check(6)
+    assert exceeded
+    assert (exceeded.task, exceeded.allowed, exceeded.kept) == ("topic", 5.0, 3)
+    assert exceeded.points > 5
     assert made.step == 3
     assert all(torch.equal(weight, kept[name]) for name, weight in made.kept.items())
     assert "heads.topic.layers.1.weight" not in made.kept
@@ -68,13 +70,13 @@ def test_training_stops_and_keeps_the_last_weights_within(
     learned: MultiTaskModel, tasks: dict[str, TaskData], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = {}
-    broken = ForgettingLimit.broken
+    check = ForgettingLimit.check
 
-    def noted(self: ForgettingLimit, steps: int) -> str:
+    def noted(self: ForgettingLimit, steps: int) -> LimitExceeded | None:
         held[steps] = deepcopy(learned.state_dict())
-        return broken(self, steps)
+        return check(self, steps)
 
-    monkeypatch.setattr(ForgettingLimit, "broken", noted)
+    monkeypatch.setattr(ForgettingLimit, "check", noted)
     terms = {"known": frozenset({"topic"}), "watched": frozenset({"topic"}), "max_forgetting": 4.0}
     done = run(learned, tasks, terms=terms, epochs=40, learning_rate=2e-3)
     (warned,) = [line for line in notes(done.events).splitlines() if "stopped" in line]
@@ -91,7 +93,7 @@ def test_training_stops_and_keeps_the_last_weights_within(
     before = next(state for state in done.epochs[0].tasks if state.task == "topic").validation["accuracy"]
     after = next(state for state in last.tasks if state.task == "topic").validation["accuracy"]
     assert after >= before - 0.04
-    assert f"those of step {step}, the last within the bound" in warned
+    assert f"keeping the weights of step {step}, the last within the limit" in warned
 
 
 def test_a_bound_that_never_breaks_changes_nothing(learned: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
@@ -109,7 +111,7 @@ def test_where_no_step_stays_within_the_start_is_kept(learned: MultiTaskModel, t
     start = deepcopy(learned.state_dict())
     terms = {"known": frozenset({"topic"}), "watched": frozenset({"topic"}), "max_forgetting": 0.0}
     done = run(learned, tasks, terms=terms, epochs=9, learning_rate=0.1, warmup=0.0)
-    assert "stopped; the weights kept are those of the start: no step kept it" in notes(done.events)
+    assert "stopped, keeping the weights of the start, as no step was within the limit" in notes(done.events)
     assert all(torch.equal(weight, start[name]) for name, weight in learned.state_dict().items())
 
 
@@ -121,8 +123,8 @@ def test_a_state_brings_back_the_weights_that_were_within(
     with torch.no_grad():
         learned.backbone.norm.bias += 0.5
     made.evaluator.moved()
-    assert made.broken(7) == ""
-    again.load(as_saved(made.state()))
+    assert made.check(7) is None
+    again.load_state_dict(as_saved(made.state_dict()))
     assert (again.step, again.before) == (7, made.before)
     assert_same_weights(again.kept, made.kept)
     assert torch.equal(again.kept["backbone.norm.bias"], learned.backbone.norm.bias)

@@ -52,13 +52,13 @@ def test_it_goes_on_from_its_state(every: int) -> None:
     tracker: GradientTracker[Any] = GradientTracker(model, TASKS, model.losses, Compute(torch.device("cpu"), "fp32"), every)
     states, found = [], []
     for index in range(14):
-        states.append((json.loads(json.dumps(tracker.state())), json.loads(json.dumps(tracker.pairs.last))))
+        states.append((json.loads(json.dumps(tracker.state_dict())), json.loads(json.dumps(tracker.pairs.last))))
         found.append(take(tracker, model, index))
     summary = tracker.summary()
     assert (summary is None) == (every == 0)
     for step, (state, last) in enumerate(states):
         again: GradientTracker[Any] = GradientTracker(model, TASKS, model.losses, Compute(torch.device("cpu"), "fp32"), every)
-        again.load(state, last)
+        again.load_state_dict(state, last)
         assert [take(again, model, index) for index in range(step, 14)] == found[step:]
         other = again.summary()
         assert (other is None) == (summary is None)
@@ -73,7 +73,7 @@ def test_it_goes_on_from_its_state(every: int) -> None:
 
 def without_times(tracker: GradientTracker[Any]) -> str:
     """Its state, but for how long it took."""
-    return json.dumps({name: value for name, value in tracker.state().items() if name not in ("seconds", "total")})
+    return json.dumps({name: value for name, value in tracker.state_dict().items() if name not in ("seconds", "total")})
 
 
 def test_a_step_that_is_not_taken_was_never_begun() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import freezing_of, losses_of
+from support import freezing_of, losses_of, train_steps
 from torch import nn
 
 from mtlkit.data.datasets.task_data import TaskData
@@ -18,7 +18,6 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import parts_of, weight_names
 from mtlkit.training.freezing.apply import FreezeProof, apply_freeze, digest, lr_scales_of, prefix_depth, training_mode
 from mtlkit.training.freezing.rules import prefix_of
-from mtlkit.training.loop import train
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.optimizer import LearningRate, make_optimizer
 
@@ -55,7 +54,7 @@ def test_all_agree_on_what_is_frozen(  # fault 18
     before = {name: weight.detach().clone() for name, weight in weights.items()}
     losses = losses_of(model, head_objectives(model, tasks))
     work = [{name: np.arange(start, start + 4) for name in tasks} for start in (0, 4, 8)]
-    assert len(list(train(model, work, losses, LearningRate(0.01, 3), weight_decay=0.5, clip=1.0, compute=compute))) == 3
+    assert len(list(train_steps(model, work, losses, LearningRate(0.01, 3), weight_decay=0.5, clip=1.0, compute=compute))) == 3
     assert {name for name, weight in weights.items() if torch.equal(weight, before[name])} == frozen
     rows = table.parts(frozen, final=True)
     assert sum(row.trainable for row in rows if row.name == "backbone" or row.name.startswith("head:")) == sum(

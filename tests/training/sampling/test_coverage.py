@@ -30,8 +30,8 @@ def test_rows_left_out_are_said_and_nothing_is_said_without_any() -> None:
 def test_a_state_goes_on_counting() -> None:
     coverage, again = Coverage({"topic": 5, "stars": 2}), Coverage({"topic": 5, "stars": 2})
     coverage.add({"topic": np.array([0, 1, 1]), "stars": np.array([1])})
-    saved = as_saved(coverage.state())
-    again.load(saved)
+    saved = as_saved(coverage.state_dict())
+    again.load_state_dict(saved)
     coverage.add({"topic": np.array([1, 4])})
     assert again["topic"] == CoverageCounts(batches=1, texts=3, rows=5, unseen=3, least=0, most=2)
     again.add({"topic": np.array([1, 4])})

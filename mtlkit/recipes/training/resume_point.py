@@ -1,0 +1,81 @@
+"""Where a training resumes: the newest checkpoint in its folder, or the run that is finished there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic
+
+from mtlkit.errors import UsageError
+from mtlkit.recipes.inputs.command_line import plain
+from mtlkit.recipes.training.checkpoint_meta import CheckpointMeta
+from mtlkit.recipes.training.resume_options import Options, SavedOptions, added_epochs, merge_options
+from mtlkit.runs.checkpoints import Checkpoint, CheckpointManager
+from mtlkit.runs.record import LOG, RECORD, RunRecord, file_digest, read_record
+from mtlkit.training.events import Note
+
+
+@dataclass(frozen=True)
+class ResumePoint(Generic[Options]):
+    """The options to train with, of which `added` epochs were added to a finished run; the checkpoint to resume from (None:
+    from the start); the record of the run where nothing is left to train."""
+
+    options: Options
+    added: int = 0
+    checkpoint: Checkpoint | None = None
+    finished: RunRecord | None = None
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def meta(self) -> CheckpointMeta | None:
+        """What the checkpoint says of its training."""
+        return CheckpointMeta.from_json(self.checkpoint.plain["about"]) if self.checkpoint else None
+
+    @property
+    def extends(self) -> bool:
+        """Whether it continues past what was the last epoch."""
+        return self.meta is not None and self.added > self.meta.added
+
+    @property
+    def init(self) -> str | None:
+        """The model that the training began with, by name; a newer run may be there by now."""
+        if self.finished and self.finished.parent:
+            return self.finished.parent["path"]
+        asked: str | None = getattr(self.options, "init", None)
+        return self.meta.init if self.meta else asked
+
+
+def find_resume_point(options: Options, command: str, checkpoints: CheckpointManager, *, replaces: bool) -> ResumePoint[Options]:
+    """The newest checkpoint, and the options that go with it. `replaces`: where there is none, the training had begun to replace
+    the run there. Raises UsageError where it is of another training, IntegrityError where all checkpoints are damaged."""
+    out = checkpoints.path.parent
+    checkpoint, warnings = checkpoints.newest()
+    notes = tuple(Note(text, warning=True) for text in warnings)
+    record = read_record(out) if (out / RECORD).is_file() else None
+    if checkpoint:
+        checkpoints.cut_log(checkpoint)
+        saved = SavedOptions.of_state(checkpoint.plain)
+        saved = replace(saved, complete=saved.complete and record is not None and _is_result(out, checkpoints))
+        merged = merge_options(options, command, saved, out)
+        point = ResumePoint(merged, added_epochs(options, saved, out), checkpoint, notes=notes)
+        if not saved.complete or point.extends:
+            note = Note(f"resuming from step {checkpoint.step:,}, saved in {checkpoint.place}")
+            return replace(point, notes=(*notes, note))
+        return replace(point, finished=record, notes=(*notes, _finished(out)))
+    if options.extend:
+        raise UsageError(f"--extend: {out} has no checkpoint to continue from; a run keeps its last one with --keep-state")
+    if record and not replaces:
+        SavedOptions.of_record(record, out).check(plain(options), command, out)
+        return ResumePoint(options, finished=record, notes=(*notes, _finished(out)))
+    checkpoints.cut_log(None)
+    note = Note(f"{out} has no checkpoint yet; training from the start", warning=True)
+    return ResumePoint(options, notes=(*notes, note))
+
+
+def _finished(out: Path) -> Note:
+    return Note(f"{out} is finished; nothing to resume")
+
+
+def _is_result(run: Path, checkpoints: CheckpointManager) -> bool:
+    """Whether the finished run came from the checkpoint, and is not one that is still to be replaced."""
+    return (run / LOG).is_file() and file_digest(run / LOG) == file_digest(checkpoints.log)

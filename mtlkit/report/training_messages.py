@@ -1,0 +1,109 @@
+"""Sentences for the events of a training. Nothing here prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mtlkit.errors import listed
+from mtlkit.report.tables import number
+from mtlkit.training.events import Chosen, Event, Note
+from mtlkit.training.incidents import (
+    EpochPlanned,
+    FeaturesCached,
+    FreezeChanged,
+    LimitExceeded,
+    RouterDropped,
+    RouterTrained,
+    RowsSeen,
+    StepSkipped,
+    StopReason,
+    TaskStopped,
+    TrainingStopped,
+)
+
+
+@dataclass(frozen=True)
+class Message:
+    """A sentence for the user. A warning needs attention; a detail is shown with `--verbose` only."""
+
+    text: str
+    warning: bool = False
+    detail: bool = False
+
+
+def training_messages(event: Event) -> Iterator[Message]:
+    """The sentences for an event; none for those that are shown as tables or progress."""
+    match event:
+        case Note(text, warning, detail):
+            yield Message(text, warning, detail)
+        case EpochPlanned(steps, batches, passes):
+            each = (f"{name} {count:,} batches ({passes[name]:.2g} passes)" for name, count in batches.items())
+            yield Message(f"{steps:,} steps per epoch: {', '.join(each)}", detail=True)
+        case FeaturesCached():
+            yield Message(cache_message(event))
+        case RouterDropped(old, new, replaced):
+            known = (
+                f"the starting model's router tells {listed(old)} apart, and this training has {listed(new) or 'none of them'}"
+            )
+            way = "training a new one" if replaced else "dropping it; --router trains a new one"
+            yield Message(f"{known}; {way}", warning=True)
+        case RouterTrained(accuracy):
+            mean = sum(accuracy.values()) / len(accuracy)
+            shares = listed(f"{name} {share:.1%}" for name, share in accuracy.items())
+            yield Message(f"the router recognises the task of {mean:.1%} of validation texts ({shares})")
+        case FreezeChanged(step, thawed, frozen):
+            for verb, parts in (("training", thawed), ("freezing", frozen)):
+                if parts:
+                    yield Message(f"from step {step}: {verb} {listed(parts)}")
+        case StepSkipped(step, spike, total):
+            so_far = f"; {total:,} steps skipped so far" if total > 1 else ""
+            yield Message(f"skipped step {step}: {spike or 'gradient not finite'}{so_far}", warning=True)
+        case TaskStopped(task, _, score, best_epoch):
+            yield Message(f"{task} stops training: best score {number(score)} was in epoch {best_epoch}")
+        case TrainingStopped(reason, epochs):
+            yield stop_message(reason, epochs)
+        case LimitExceeded(task, points, allowed, kept):
+            weights = f"step {kept}, the last within the limit" if kept else "the start, as no step was within the limit"
+            fell = f"{task} fell {points:.1f} points below the starting model, more than --max-forgetting {allowed:g}"
+            yield Message(f"{fell}; stopped, keeping the weights of {weights}", warning=True)
+        case Chosen(epoch, bests) if len(bests) > 1:
+            best_of = (f"{best.task} {number(best.score)} in epoch {best.epoch}" for best in bests)
+            yield Message(f"best score of each task: {', '.join(best_of)}; keeping the weights of epoch {epoch.epoch}")
+        case RowsSeen():
+            yield from coverage_messages(event)
+
+
+def cache_message(event: FeaturesCached) -> str:
+    """What was encoded once, and where it is."""
+    size = f"{event.size / 1e6:,.1f} MB"
+    reused = f" ({event.reused:,} texts were cached already)" if event.reused else ""
+    place = f"{size}{', partly' if event.partly else ''} in {event.folder}{reused}" if event.folder else f"{size} in memory"
+    if event.depth is not None:
+        return f"ran the frozen layers up to layers:{event.depth - 1} once on {event.texts:,} texts; cached {place}"
+    kept = f"; cached {place}" if event.folder else ""
+    return f"encoded {event.texts:,} texts once, as the backbone is frozen; training heads on cached vectors{kept}"
+
+
+def stop_message(reason: StopReason, epochs: int) -> Message:
+    """Why a training ends before its last epoch."""
+    if reason == "patience":
+        return Message(f"stopped: no better score in {epochs} epochs")
+    if reason == "no task left":
+        return Message("stopped: no task is left to train")
+    return Message("nothing to train: every task had stopped before", warning=True)
+
+
+def coverage_messages(event: RowsSeen) -> Iterator[Message]:
+    """How much was trained on; no row is left out without being counted."""
+    words = (f"{name} {one.texts:,} ({one.repeats:.1f} passes)" for name, one in event.tasks.items())
+    unseen = [f"{name} {one.unseen:,} of {one.rows:,}" for name, one in event.tasks.items() if one.unseen]
+    never = f"; rows never seen: {', '.join(unseen)}" if unseen else ""
+    yield Message(f"texts trained on: {', '.join(words)}{never}", detail=not unseen)
+    for name, one in event.tasks.items():
+        if one.untaught:
+            yield Message(
+                f"{name}: {one.untaught:,} of {one.texts:,} texts had no negative in their batch and taught nothing; larger "
+                "batches (--batch-tokens) or fewer equal texts help",
+                warning=True,
+            )
