@@ -35,29 +35,33 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     if as_json:
         print_json({"model": str(found), "predictions": list(answers)})
     elif stdout().is_terminal:
-        show(answers, loaded.tasks if options.task is None else (options.task,), bool(loaded.router) and options.task is None)
+        tasks = loaded.tasks if options.task is None else (options.task,)
+        kinds = {name: loaded.specs[name].kind for name in tasks if name in loaded.specs}
+        show(answers, kinds, bool(loaded.router) and options.task is None)
     else:
         for answer in answers:
             print_line(answer)
     say_cut(loaded.encoder)
 
 
-def show(answers: Any, tasks: tuple[str, ...], routed: bool) -> None:
-    """A row a text, a column a head; before them the likeliest task where a router chose the heads."""
+def show(answers: Any, kinds: dict[str, str], routed: bool) -> None:
+    """A row for each text, a column for each task, given with its kind; before them the likeliest task where a router chose the
+    heads."""
+    from mtlkit.inference.predictions import prediction_kind
     from mtlkit.report.tables import new_table
     from mtlkit.report.text import literal, one_line
 
     console = stdout()
     table = new_table()
-    table.add_column("text", max_width=max(20, console.width - 26 * (len(tasks) + routed)), overflow="ellipsis", no_wrap=True)
+    table.add_column("text", max_width=max(20, console.width - 26 * (len(kinds) + routed)), overflow="ellipsis", no_wrap=True)
     if routed:
         table.add_column("which task", overflow="fold")
-    for task in tasks:
+    for task in kinds:
         table.add_column(literal(task), overflow="fold")
     for answer in answers:
         found = answer["tasks"]
         cells = [likeliest(answer["router"])] if routed else []
-        cells += [describe(found[task]) if task in found else "" for task in tasks]
+        cells += [prediction_kind(kind).in_short(found[task]) if task in found else "" for task, kind in kinds.items()]
         table.add_row(one_line(answer["text"]), *map(literal, cells))
     console.print(table)
 
@@ -66,15 +70,6 @@ def likeliest(router: dict[str, float]) -> str:
     """The task that a text most likely belongs to."""
     best = max(router, key=lambda task: router[task])
     return f"{best} {router[best]:.0%}"
-
-
-def describe(answer: dict[str, Any]) -> str:
-    """A head's answer in a few words."""
-    if "value" in answer:
-        return f"{answer['value']:.3f}"
-    if "labels" in answer:
-        return ", ".join(f"{label} {answer['probabilities'][label]:.0%}" for label in answer["labels"]) or "none"
-    return f"{answer['label']} {answer['probability']:.0%}"
 
 
 def register(app: typer.Typer) -> None:

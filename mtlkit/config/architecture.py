@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 from mtlkit.config.from_json import build
 from mtlkit.config.numbers import whole
-from mtlkit.errors import UsageError, shorten
+from mtlkit.config.task_kinds import KINDS
+from mtlkit.errors import UsageError, listed, shorten
 
 Attention = Literal["bidirectional", "causal"]
 Truncation = Literal["head", "tail", "head-tail"]
-Kind = Literal["classification", "multi-label", "regression"]
+Kind = str  # the name of a kind of task in `task_kinds.KINDS`
 Stage = Literal["base", "sentence", "mtl"]
 Norm = Literal["pre", "post"]
 Activation = Literal["gelu", "gelu_tanh", "relu", "silu"]
@@ -99,8 +100,8 @@ class Encoding:
 class TaskSpec:
     """Description of a task and its head.
 
-    `labels` are the class names in the order of the outputs (for regression, one output with an empty name). A regression head
-    predicts (value - `center`) / `spread`; both come from the training labels.
+    `labels` are the class names in the order of the outputs; there are none where the head predicts a number. Then it predicts
+    (value - `center`) / `spread`, both from the training labels.
     """
 
     name: str
@@ -112,15 +113,19 @@ class TaskSpec:
 
     @property
     def outputs(self) -> int:
-        return 1 if self.kind == "regression" else len(self.labels)
+        """How many numbers a head gives for a text: one for each label; a single one where there are no labels."""
+        return len(self.labels) or 1
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> TaskSpec:
         """Raises ValueError for an invalid description, UsageError for an invalid name or head."""
         spec = build(cls, value)
         check_task_name(spec.name)
-        if spec.outputs < 1 or len(set(spec.labels)) < len(spec.labels) or max(parse_head(spec.head), default=1) > LARGEST:
-            raise ValueError(f"task '{spec.name}' has no labels, repeated labels or too large a head")
+        if spec.kind not in KINDS:
+            raise ValueError(f"task '{spec.name}' is of kind {shorten(spec.kind, 40)!r}; known kinds: {listed(KINDS)}")
+        KINDS[spec.kind].check_spec(spec)
+        if len(set(spec.labels)) < len(spec.labels) or max(parse_head(spec.head), default=1) > LARGEST:
+            raise ValueError(f"task '{spec.name}' has repeated labels or too large a head")
         return spec
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mtlkit.config.architecture import Kind
 from mtlkit.config.from_json import build, json_type
+from mtlkit.config.task_kinds import KINDS
+from mtlkit.errors import listed, shorten
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,10 @@ class SourceRecord:
     @classmethod
     def from_json(cls, value: Any) -> SourceRecord:
         """Raises ValueError that names the invalid field."""
-        return build(cls, value)
+        record = build(cls, value)
+        if record.kind is not None and record.kind not in KINDS:
+            raise ValueError(f"field 'kind': expected one of {listed(KINDS)}, not {json.dumps(shorten(record.kind, 40))}")
+        return record
 
 
 def records_to_json(records: Mapping[str, SourceRecord]) -> dict[str, Any]:

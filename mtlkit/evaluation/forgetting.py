@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass
 from math import isnan, nan
 from typing import Any
 
-import numpy as np
-
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.from_json import without_nan
-from mtlkit.evaluation.intervals import Interval, Measure, Values, bootstrap_change, mean_of, spearman_of
-from mtlkit.evaluation.metrics import Array, confusion, macro_f1, main_metric, score
+from mtlkit.evaluation.intervals import Interval, bootstrap_change
+from mtlkit.evaluation.metrics import Array, confusion
+from mtlkit.evaluation.task_metrics import decisions_of, main_metric, measure_of, score
 from mtlkit.seeding import generator
 
 
@@ -41,8 +40,8 @@ class TaskChange:
     """A task that the start knew, on its validation rows.
 
     `change` is after - before, with its 95 % interval; `best` the maximum over all stages, those before and after training
-    among them; `forgetting` is best - after (Chaudhry et al. 2018). Of classification: the class whose recall fell most, and
-    the pair of classes that most of the texts that turned wrong lie between; None where there is none.
+    among them; `forgetting` is best - after (Chaudhry et al. 2018). Where each row has one class: the class whose recall fell
+    most, and the pair of classes that most of the texts that turned wrong lie between; None where there is none.
     """
 
     task: str
@@ -91,7 +90,8 @@ class ForgettingReport:
 def task_change(spec: TaskSpec, labels: Array, before: Array, after: Array, best: float | None) -> TaskChange:
     """What became of a task, from the outputs before and after, each (N, outputs), and `best`, its maximum so far.
     Undefined figures are NaN."""
-    metric, named = main_metric(spec), spec.kind == "classification"
+    metric = main_metric(spec)
+    decided = decisions_of(spec, before), decisions_of(spec, after)
     old, new = score(spec, before, labels), score(spec, after, labels)
     first, last = (nan if one[metric] is None else one[metric] for one in (old, new))
     best = max((one for one in (best, first, last) if one is not None and not isnan(one)), default=nan)
@@ -108,25 +108,9 @@ def task_change(spec: TaskSpec, labels: Array, before: Array, after: Array, best
         change=last - first,
         interval=interval,
         forgetting=best - last,
-        fallen=_fallen(old["per_class"], new["per_class"]) if named else None,
-        pair=_pair(spec, labels, before.argmax(1), after.argmax(1)) if named else None,
+        fallen=None if decided[0] is None else _fallen(old["per_class"], new["per_class"]),
+        pair=None if decided[0] is None or decided[1] is None else _pair(spec, labels, decided[0], decided[1]),
     )
-
-
-def measure_of(spec: TaskSpec, outputs: Array, labels: Array) -> Measure:
-    """The main metric of a task as a figure of each resample of its rows."""
-    if spec.kind == "regression":
-        return spearman_of(outputs[:, 0], labels)
-    if spec.kind == "classification":
-        return mean_of(outputs.argmax(1) == labels)
-    predicted, true = (side.astype(np.float64) for side in (outputs > 0, labels > 0.5))
-    hits = predicted * true
-
-    def measure(counts: Values) -> Values:
-        found: Values = macro_f1(counts @ hits, counts @ true, counts @ predicted)
-        return found
-
-    return measure
 
 
 def _fallen(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> ClassFall | None:

@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.config.architecture import TaskSpec
 from mtlkit.errors import NotFiniteError
 
 Array = NDArray[Any]
 
 ROUNDED_TO = 6  # digits of a cosine in float32
 ROUNDING = 10.0**-ROUNDED_TO
-MAIN = {"classification": "accuracy", "multi-label": "macro_f1", "regression": "spearman"}
 
 
 def check_finite(values: Array, what: str) -> Array:
@@ -32,29 +30,6 @@ def check_finite(values: Array, what: str) -> Array:
         if len(rows):
             raise NotFiniteError(what, int(rows[0]))
     return values
-
-
-def main_metric(spec: TaskSpec) -> str:
-    """The metric that the best epoch is chosen by."""
-    return MAIN[spec.kind]
-
-
-def score(spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
-    """All metrics of a task, `kind` and `n` first.
-
-    Raises NotFiniteError naming the first text whose outputs are not finite.
-
-    outputs (N, outputs) as the head gives them: logits, or predicted values for regression. labels as
-    `encode_labels` makes them.
-    """
-    check_finite(outputs, f"output of '{spec.name}'")
-    found: dict[str, Any] = {"kind": spec.kind, "n": len(labels)}
-    if spec.kind == "regression":
-        return found | regression(outputs[:, 0], labels)
-    if spec.kind == "multi-label":
-        return found | multi_label(spec.labels, outputs > 0, labels > 0.5)
-    matrix = confusion(len(spec.labels), labels, outputs.argmax(1))
-    return found | classification(spec.labels, matrix)
 
 
 def confusion(classes: int, true: Array, predicted: Array) -> NDArray[np.int64]:

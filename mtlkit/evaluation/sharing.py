@@ -11,9 +11,9 @@ import numpy as np
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.from_json import without_nan
-from mtlkit.evaluation.forgetting import measure_of
 from mtlkit.evaluation.intervals import Interval, Measure, Values, bootstrap_change, holm, mcnemar, permutation_p, student
-from mtlkit.evaluation.metrics import Array, main_metric, score
+from mtlkit.evaluation.metrics import Array
+from mtlkit.evaluation.task_metrics import hits_of, main_metric, measure_of, score
 from mtlkit.seeding import generator
 
 LEVEL = 0.05  # of p, below which a difference is taken for more than noise
@@ -26,7 +26,7 @@ class TaskSharing:
     together, alone: its main metric by seed, the first of which is the run's. interval: of the mean difference over resamples
     of the rows (paired bootstrap), for the trainings as they are. over_seeds: of the mean difference over seeds (Student's t),
     so of what another training would give; None with one seed. p: of equality by seed, by McNemar's exact test
-    (classification: `only_together` and `only_alone` count the rows that one of both alone gets right) or a paired permutation
+    (one class a row: `only_together` and `only_alone` count the rows that one of both alone gets right) or a paired permutation
     test. The seeds are tested on the same rows, so their p must not be multiplied together: `holm` is that of the first seed,
     the run itself, raised for the number of tasks.
     """
@@ -139,10 +139,10 @@ def task_sharing(spec: TaskSpec, split: str, labels: Array, together: Sequence[A
         p=(),
     )
     pairs = list(zip(together, alone, strict=True))
-    if spec.kind == "classification":
-        hits = [tuple(outputs.argmax(1) == labels for outputs in pair) for pair in pairs]
-        gained = tuple(int((one & ~other).sum()) for one, other in hits)
-        lost = tuple(int((other & ~one).sum()) for one, other in hits)
+    hits = [(hits_of(spec, one, labels), hits_of(spec, other, labels)) for one, other in pairs]
+    counts = [(one & ~other, other & ~one) for one, other in hits if one is not None and other is not None]
+    if counts:
+        gained, lost = (tuple(int(rows.sum()) for rows in side) for side in zip(*counts, strict=True))
         return replace(found, p=tuple(map(mcnemar, gained, lost)), only_together=gained, only_alone=lost)
     return replace(found, p=tuple(_permuted(spec, labels, *pair) for pair in pairs))
 

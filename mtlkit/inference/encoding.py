@@ -16,7 +16,7 @@ from mtlkit.batch import Batch
 from mtlkit.data.batching import Rows, sorted_batches
 from mtlkit.data.datasets.task_data import LabelledTexts
 from mtlkit.data.encoded import Encoded
-from mtlkit.evaluation.metrics import score
+from mtlkit.evaluation.task_metrics import score
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.engine import BATCH_TOKENS, GPU_BATCH_TOKENS, ROUTER
 from mtlkit.inference.fast import SupportsEncode

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mtlkit.config.architecture import TaskSpec
-from mtlkit.evaluation.metrics import score
-from mtlkit.inference.engine import Array
-from mtlkit.inference.predictions import probabilities
+from mtlkit.evaluation.metrics import check_finite, classification, confusion
+from mtlkit.inference.engine import ROUTER, Array, output_of
+from mtlkit.inference.predictions import softmax
 
 FITTING = 0.2  # a head answers where the router finds its task at least so likely; that of the likeliest always does
 
@@ -22,14 +21,9 @@ class Prediction(dict[str, dict[str, Any]]):
         self.router = dict(router or {})
 
 
-def router_spec(tasks: Sequence[str]) -> TaskSpec:
-    """A router as the classification that it is."""
-    return TaskSpec("router", "classification", tuple(tasks))
-
-
 def likelihoods(tasks: Sequence[str], logits: Array) -> list[dict[str, float]]:
     """How likely each text belongs to each task, from a router's logits (N, tasks)."""
-    rows: list[list[float]] = probabilities(router_spec(tasks), logits).tolist()
+    rows: list[list[float]] = softmax(logits).tolist()
     return [dict(zip(tasks, row, strict=True)) for row in rows]
 
 
@@ -43,7 +37,7 @@ def score_router(tasks: Sequence[str], logits: Array, true: Array) -> dict[str, 
 
     `balanced_accuracy`, the mean over the tasks that have texts of the share that is recognised, counts each task alike.
     """
-    found = score(router_spec(tasks), logits, true)
+    check_finite(logits, output_of(ROUTER))
+    found = classification(tuple(tasks), confusion(len(tasks), true, logits.argmax(1)))
     recalls = [row["recall"] for row in found["per_class"].values() if row["support"]]
-    start = {key: found[key] for key in ("kind", "n")}
-    return start | {"balanced_accuracy": sum(recalls) / len(recalls)} | found
+    return {"kind": "classification", "n": len(true), "balanced_accuracy": sum(recalls) / len(recalls), **found}

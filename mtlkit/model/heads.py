@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Protocol, cast
 
 from torch import Tensor, nn
 
-from mtlkit.config.architecture import TaskSpec, parse_head
-from mtlkit.model.losses import PLAIN, LossOptions, loss_of
+from mtlkit.config.architecture import Kind, TaskSpec, parse_head
+from mtlkit.config.task_kinds import KINDS
+from mtlkit.model.losses import PLAIN, LossOptions
 from mtlkit.model.randomness import Dropout
+
+
+class HeadKind(Protocol):
+    """How one kind of task builds its head and what its loss is."""
+
+    def build_head(self, spec: TaskSpec, dim: int, dropout: float) -> Head:
+        """A fresh head on vectors of length `dim`."""
+        ...
+
+    def loss(self, spec: TaskSpec, outputs: Tensor, labels: Tensor, options: LossOptions) -> Tensor:
+        """Mean loss of N texts, from outputs (N, outputs) in fp32 and labels as `encode_labels` makes them."""
+        ...
 
 
 class Head(nn.Module):
@@ -29,8 +42,24 @@ class Head(nn.Module):
 
     def forward(self, vectors_ND: Tensor) -> Tensor:
         outputs = cast(Tensor, self.layers(vectors_ND))
-        return outputs * self.spec.spread + self.spec.center if self.spec.kind == "regression" else outputs
+        center, spread = self.spec.center, self.spec.spread
+        return outputs if (center, spread) == (0.0, 1.0) else outputs * spread + center
 
     def loss(self, outputs: Tensor, labels: Tensor, options: LossOptions = PLAIN) -> Tensor:
-        """Mean loss of N texts (`losses.loss_of`)."""
+        """Mean loss of N texts, from outputs (N, outputs) and labels as `encode_labels` makes them."""
         return loss_of(self.spec, outputs, labels, options)
+
+
+def loss_of(spec: TaskSpec, outputs: Tensor, labels: Tensor, options: LossOptions = PLAIN) -> Tensor:
+    """Mean loss of N texts of a task, from outputs (N, outputs) and labels as `encode_labels` makes them."""
+    return kind_of_head(spec.kind).loss(spec, outputs.float(), labels, options)
+
+
+def kind_of_head(kind: Kind) -> HeadKind:
+    """What a head of a kind of task is."""
+    return cast(HeadKind, KINDS[kind])
+
+
+def build_head(spec: TaskSpec, dim: int, dropout: float) -> Head:
+    """A fresh head for a task on vectors of length `dim`."""
+    return kind_of_head(spec.kind).build_head(spec, dim, dropout)

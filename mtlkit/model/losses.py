@@ -1,4 +1,4 @@
-"""The loss of each kind of task, and what a training may change about it where some classes are rare or labels are unsure."""
+"""Losses of heads: of classes, of labels that are there or not, and of numbers; and what a training may change about them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mtlkit.config.architecture import TaskSpec
-
 
 @dataclass(frozen=True)
 class LossOptions:
     """Options of a training, no part of the saved model. As they stand here the loss is the plain one.
 
-    class_weights  of each class's texts, for classification one row: ((w_0, ..., w_C-1),); for multi-label a row a label: the
-                   weights of its absence and of its presence. None weighs all alike.
-    focal          gamma of the focal loss (Lin et al. 2017, who take 2): each text's loss times (1 - p)^gamma, so that texts
-                   that are told rightly already count less
+    class_weights  of each class's texts, where a row has one class in one row: ((w_0, ..., w_C-1),); where it may have several, a
+                   row for each label: the weights of its absence and of its presence. None weighs all alike.
+    focal          gamma of the focal loss (Lin et al. 2017, who take 2): each text's loss times (1 - p)^gamma, so that easy
+                   texts count less
     smoothing      label smoothing (Szegedy et al. 2016, who take 0.1): a share of the target that goes to all classes alike
 
-    Regression has no classes: none of them changes its loss.
+    Numbers have no classes: none of the options changes their loss.
     """
 
     class_weights: tuple[tuple[float, ...], ...] | None = None
@@ -32,23 +30,24 @@ class LossOptions:
 PLAIN = LossOptions()
 
 
-def loss_of(spec: TaskSpec, outputs: Tensor, labels: Tensor, options: LossOptions = PLAIN) -> Tensor:
-    """Mean loss of N texts from a head's outputs, (N, outputs).
-
-    classification: cross-entropy, labels (N,) class numbers. multi-label: binary cross-entropy, labels (N, outputs)
-    of 0 and 1. regression: squared error in units of the training labels' spread, labels (N,).
-    """
-    outputs = outputs.float()
-    if spec.kind == "regression":
-        return functional.mse_loss(outputs.squeeze(-1) / spec.spread, labels.float() / spec.spread)
-    if spec.kind == "classification":
-        if options == PLAIN:
-            return functional.cross_entropy(outputs, labels)
-        return _of_classes(functional.log_softmax(outputs, -1)[:, None], labels[:, None], options)
+def cross_entropy(logits: Tensor, classes: Tensor, options: LossOptions = PLAIN) -> Tensor:
+    """Mean over N texts, from logits (N, C) and the number of each text's class, (N,)."""
     if options == PLAIN:
-        return functional.binary_cross_entropy_with_logits(outputs, labels.float())
-    both = torch.stack([functional.logsigmoid(-outputs), functional.logsigmoid(outputs)], -1)  # each label is two classes
-    return _of_classes(both, labels.long(), options)
+        return functional.cross_entropy(logits, classes)
+    return _of_classes(functional.log_softmax(logits, -1)[:, None], classes[:, None], options)
+
+
+def binary_cross_entropy(logits: Tensor, marks: Tensor, options: LossOptions = PLAIN) -> Tensor:
+    """Mean over N texts and L labels, from logits and marks of 0 and 1, both (N, L)."""
+    if options == PLAIN:
+        return functional.binary_cross_entropy_with_logits(logits, marks.float())
+    both = torch.stack([functional.logsigmoid(-logits), functional.logsigmoid(logits)], -1)  # each label is two classes
+    return _of_classes(both, marks.long(), options)
+
+
+def squared_error(values: Tensor, numbers: Tensor, spread: float) -> Tensor:
+    """Mean over N texts of the squared difference of predicted values (N, 1) and numbers (N,), in units of `spread`."""
+    return functional.mse_loss(values.squeeze(-1) / spread, numbers.float() / spread)
 
 
 def _of_classes(logs_NQC: Tensor, targets_NQ: Tensor, options: LossOptions) -> Tensor:

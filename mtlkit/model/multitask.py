@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.model.encoder import Encoder
-from mtlkit.model.heads import Head
+from mtlkit.model.heads import Head, build_head
 from mtlkit.model.router import Router
 
 
@@ -41,7 +41,7 @@ class MultiTaskModel(nn.Module):
     def add_task(self, spec: TaskSpec) -> None:
         """Gives a task a fresh head, in place of one of the same name."""
         architecture = self.backbone.architecture
-        self.heads[spec.name] = Head(architecture.dim, spec, architecture.dropout)
+        self.heads[spec.name] = build_head(spec, architecture.dim, architecture.dropout)
 
     def head(self, task: str) -> Head:
         return cast(Head, self.heads[task])

@@ -11,7 +11,7 @@ from mtlkit.config.check_data import CheckDataOptions
 from mtlkit.config.training import ObjectiveName
 from mtlkit.data.datasets.labelled import read_test, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
-from mtlkit.data.datasets.labels import infer_kind
+from mtlkit.data.datasets.labels import codec_of, infer_kind
 from mtlkit.data.datasets.marks import Label
 from mtlkit.data.quality.classes import count_classes, sorted_labels, uneven_classes, unseen_classes
 from mtlkit.data.quality.findings import CheckedSplit, Finding, SplitSummary, TaskSummary
@@ -62,7 +62,7 @@ class LabelledData:
         """Its figures, and what may be wrong with it by itself."""
         made = []
         for split in self.texts:
-            classes = {} if self.kind == "regression" else dict(count_classes(split.table.labels))
+            classes = dict(count_classes(split.table.labels)) if codec_of(self.kind).classes != "none" else {}
             lengths = measure.lengths(measure.whole(split.table.texts))
             made.append(SplitSummary(split.name, len(split), False, classes, lengths))
         splits, absent = held_out(self.source, made)
@@ -122,7 +122,7 @@ def thorough_findings(splits: Sequence[CheckedSplit], kind: Kind, numbers: TextN
         yield from near_texts(train, other, texts)
     for split in splits:
         yield from repeated_texts(split)
-    if kind != "regression":
+    if codec_of(kind).classes != "none":
         for other in others:
             yield from unseen_classes(train, other)
         yield from uneven_classes(train)

@@ -19,7 +19,7 @@ from mtlkit.data.datasets.task_data import prepare
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import named_sources, parse_source
 from mtlkit.errors import UsageError, listed, suggest
-from mtlkit.evaluation.metrics import score
+from mtlkit.evaluation.task_metrics import decisions_of, score
 from mtlkit.inference.engine import ROUTER, Array
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.routing import score_router
@@ -178,9 +178,8 @@ def evaluate_task(loaded: LoadedModel, name: str, table: LabelledTable, split: s
     found = loaded.engine.outputs(texts.encoded, [name, *([ROUTER] if name in loaded.router else [])])
     outputs, strings = found[name], [table.texts[row] for row in texts.rows]
     metrics = score(spec, outputs, texts.labels)
-    confused = []
-    if spec.kind == "classification":
-        confused = most_confused(spec.labels, texts.labels, outputs.argmax(1), strings)
+    decided = decisions_of(spec, outputs)
+    confused = [] if decided is None else most_confused(spec.labels, texts.labels, decided, strings)
     record = replace(table.record, kind=spec.kind)
     evaluation = TaskEvaluation(metrics, split, dict(texts.unseen), texts.encoded.truncated, confused, record)
     return evaluation, RoutedTexts(strings, found.get(ROUTER))

@@ -7,7 +7,7 @@ from math import exp
 
 from rich.text import Text
 
-from mtlkit.report.tables import METRICS, metric_names, number, reasons
+from mtlkit.report.tables import metric_names, metric_title, number, reasons
 from mtlkit.report.text import literal, one_line
 from mtlkit.training.events import Epoch, Part, TaskState
 
@@ -31,7 +31,7 @@ class EpochLines:
         """A line per task, then what needs attention."""
         metrics = metric_names(epoch.tasks)
         several = sum(not state.watched for state in epoch.tasks) > 1
-        titles = ["train loss", "val loss", *(METRICS[metric] for metric in metrics), *(["score"] if several else [])]
+        titles = ["train loss", "val loss", *map(metric_title, metrics), *(["score"] if several else [])]
         columns = self._laid_out(epoch, titles)
         lines = []
         if columns != self._columns:

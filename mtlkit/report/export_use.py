@@ -8,6 +8,7 @@ from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.model.description import ModelDescription
 from mtlkit.model.interop.head_files import apply_heads
 from mtlkit.report.text import printable
+from mtlkit.tasks.base import kind_of
 
 FRONT = """---
 library_name: sentence-transformers
@@ -64,9 +65,7 @@ vectors = model.encode(["some sentence"], convert_to_tensor=True).cpu()
 outputs = apply_heads("this/folder", vectors)
 ```
 
-`outputs` maps each task to one row per text. `heads.json` lists the labels in column order. Apply a softmax to the outputs of a
-classification task and a sigmoid to those of a multi-label task to get probabilities; the output of a regression task is the
-value itself.
+`outputs` maps each task to one row per text. `heads.json` lists the labels in column order. {outputs_help}
 """
 
 CUT = """
@@ -100,7 +99,9 @@ def sentence_transformers_use(checkpoint: ModelDescription) -> str:
     """How to load the model and apply its heads, and where its vectors differ from those of mtlkit."""
     encoding, vectors, dim = checkpoint.encoding, checkpoint.vectors, checkpoint.architecture.dim
     truncate_dim = f", truncate_dim={dim}" if vectors.truncate_dim else ""  # heads need the full vectors
-    use = VECTORS + (HEADS.format(source=inspect.getsource(apply_heads), truncate_dim=truncate_dim) if checkpoint.tasks else "")
+    outputs_help = "\n".join(dict.fromkeys(kind_of(task.kind).outputs_help for task in checkpoint.tasks))
+    heads = HEADS.format(source=inspect.getsource(apply_heads), truncate_dim=truncate_dim, outputs_help=outputs_help)
+    use = VECTORS + (heads if checkpoint.tasks else "")
     return use + _prompt(vectors) + (CUT.format(length=encoding.max_length) if encoding.truncate == "head-tail" else "")
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from math import isfinite
 
+from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.report.tables import number
 
-UNITS = {"accuracy": "points", "macro_f1": "points of macro-F1", "spearman": "points of Spearman correlation x 100"}
+
+def unit_of(metric: str) -> str:
+    """What a change of a metric is in, times 100."""
+    return all_metrics()[metric].unit
 
 
 def figure(value: float | None, metric: str) -> str:
-    """A metric in a table: accuracy and macro-F1 x 100 with one decimal, a correlation with three."""
-    return number(value, 3) if value is None or metric == "spearman" else number(100 * value, 1)
+    """A metric in a table: a share x 100 with one decimal, anything else with three."""
+    return number(100 * value, 1) if value is not None and all_metrics()[metric].share else number(value, 3)
 
 
 def points(value: float) -> str:

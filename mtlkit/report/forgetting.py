@@ -8,9 +8,10 @@ from rich.console import Group, RenderableType
 
 from mtlkit.errors import shorten
 from mtlkit.evaluation.forgetting import ForgettingReport, TaskChange
+from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.report.columns import LEAST_NAME, fitting, narrow
-from mtlkit.report.figures import UNITS, figure, points
-from mtlkit.report.tables import METRICS, number, titled
+from mtlkit.report.figures import figure, points, unit_of
+from mtlkit.report.tables import metric_title, number, titled
 from mtlkit.report.text import printable
 
 BAR = 24
@@ -30,14 +31,15 @@ def forgetting_tables(report: ForgettingReport, width: int, *, whole: bool = Tru
 
 def stage_table(report: ForgettingReport, width: int) -> Group:
     """A row a task, a column a stage."""
-    names = {"task": list(report.matrix), "metric": [METRICS[metric] for metric in report.metrics.values()]}
+    names = {"task": list(report.matrix), "metric": [metric_title(metric) for metric in report.metrics.values()]}
     stages = [
         [stage.replace(" ", "\n"), *(figure(values[place], report.metrics[task]) for task, values in report.matrix.items())]
         for place, stage in enumerate(report.stages)
     ]
     longest, metric = (max(map(len, [title, *cells])) for title, cells in names.items())
     stages = fitting(stages, width - min(longest, LEAST_NAME) - metric - 4)
-    scaled = " (accuracy and macro-F1 x 100)" if set(report.metrics.values()) != {"spearman"} else ""
+    shares = list(dict.fromkeys(metric for metric in report.metrics.values() if all_metrics()[metric].share))
+    scaled = f" ({' and '.join(map(metric_title, shares))} x 100)" if shares else ""
     return titled(f"Validation rows at every stage{scaled}", narrow(names, stages, width))
 
 
@@ -92,7 +94,7 @@ def forgetting_messages(report: ForgettingReport) -> list[str]:
 
 
 def task_words(change: TaskChange) -> str:
-    name, unit, (low, high) = printable(change.task), UNITS[change.metric], change.interval.ends
+    name, unit, (low, high) = printable(change.task), unit_of(change.metric), change.interval.ends
     if change.change == low == high == 0:
         return f"{name} is unchanged"
     if change.interval.holds_zero:

@@ -133,8 +133,8 @@ def tasks_table(checkpoint: ModelDescription) -> Table:
 
 
 def labels(task: TaskSpec) -> str:
-    """The number of labels and the first few; for a regression task the mean and the spread of its values."""
-    if task.kind == "regression":
+    """The number of labels and the first few; for a task without labels the mean and the spread of its numbers."""
+    if not task.labels:
         return f"mean {shown(task.center)}, standard deviation {shown(task.spread)}"
     first = ", ".join(shorten(label, LONGEST) for label in task.labels[:LABELS])
     return f"{len(task.labels):,}: {first}{', ...' if len(task.labels) > LABELS else ''}"

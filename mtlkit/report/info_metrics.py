@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 
 from mtlkit.report.columns import narrow
-from mtlkit.report.tables import METRICS, titled
+from mtlkit.report.tables import metric_title, titled
 from mtlkit.report.text import literal
 
 VALIDATION, WORDS = "validation", "words"
@@ -34,7 +34,7 @@ def metric_tables(metrics: Mapping[str, Any], width: int) -> Iterator[Renderable
 def score_columns(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """One column per metric that any task has: its title, then a value per task."""
     names = list(dict.fromkeys(name for row in rows for name, value in row.items() if plain(value)))
-    return [[METRICS.get(name, name), *(shown(row[name]) if name in row else "-" for row in rows)] for name in names]
+    return [[metric_title(name), *(shown(row[name]) if name in row else "-" for row in rows)] for name in names]
 
 
 def plain(value: Any) -> bool:

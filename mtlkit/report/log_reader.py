@@ -11,9 +11,9 @@ from typing import Any
 
 from mtlkit.config.from_json import parse_json
 from mtlkit.config.small_files import check_file
+from mtlkit.config.task_kinds import KINDS
 from mtlkit.errors import IntegrityError, UsageError
-from mtlkit.evaluation.metrics import MAIN
-from mtlkit.report.tables import METRICS
+from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.training.events import GUARD
 
 NEXT_TOKEN = "next token"  # the one loss of a base
@@ -139,7 +139,8 @@ class _Log:
         if not isinstance(task, str):
             raise TypeError(f"a task named {task!r}")
         note(self.validation[task], self.step, validation.get("loss"))
-        metric = MAIN.get(kind) or next((name for name in METRICS if name in validation), None)
+        own = KINDS[kind].metrics if kind in KINDS else ()
+        metric = next((metric.name for metric in (*own, *all_metrics().values()) if metric.name in validation), None)
         if metric:
             self.metrics[task] = metric
             note(self.scores[task], self.step, validation.get(metric))

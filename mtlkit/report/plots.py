@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from mtlkit.report.log_reader import Curves, Series, TaskCurves
-from mtlkit.report.tables import METRICS
+from mtlkit.report.tables import metric_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,7 +90,7 @@ def draw_scores(axes: Axes, tasks: Sequence[TaskCurves]) -> None:
     colours = (TRAIN, VALIDATION, *OTHERS)
     for place, task in enumerate(tasks):
         colour, marker = colours[place % len(colours)], MARKERS[place // len(colours) % len(MARKERS)]
-        name = f"{task.task}: {METRICS.get(task.metric, task.metric)}"
+        name = f"{task.task}: {metric_title(task.metric)}"
         axes.plot(task.scores.steps, task.scores.values, color=colour, marker=marker, label=name)
     axes.set_title("validation scores")
     axes.set_ylabel("score (1 is best)")

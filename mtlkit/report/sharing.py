@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from mtlkit.evaluation.intervals import Interval
 from mtlkit.evaluation.sharing import SharingReport, TaskSharing, mean
 from mtlkit.report.columns import LEAST_NAME, narrow, taken
-from mtlkit.report.figures import UNITS, figure, points
-from mtlkit.report.tables import METRICS, titled
+from mtlkit.report.figures import figure, points, unit_of
+from mtlkit.report.tables import metric_title, titled
 from mtlkit.report.text import literal, printable
 
 OVER_ROWS, OVER_SEEDS = "95 %\nof texts", "95 %\nof seeds"  # what an interval lets vary
@@ -17,7 +17,7 @@ OVER_ROWS, OVER_SEEDS = "95 %\nof texts", "95 %\nof seeds"  # what an interval l
 def sharing_tables(report: SharingReport, width: int) -> list[RenderableType]:
     """A row a task, and what the last column means. Where `width` is too little, names are cut and the intervals over seeds left
     to the words; no other figure is."""
-    names = {"task": [task.task for task in report.tasks], "metric": [METRICS[task.metric] for task in report.tasks]}
+    names = {"task": [task.task for task in report.tasks], "metric": [metric_title(task.metric) for task in report.tasks]}
     needed = min(LEAST_NAME, max(map(len, ["task", *names["task"]]))) + max(map(len, ["metric", *names["metric"]])) + 4
     columns = figure_columns(report)
     if taken(columns) + needed > width:
@@ -53,8 +53,8 @@ def chance(p: float) -> str:
 
 def tests_in_words(report: SharingReport) -> str:
     """What the p of the table come from."""
-    kinds = {task.kind == "classification" for task in report.tasks}
-    tests = [name for there, name in ((True, "McNemar's exact test"), (False, "a paired permutation test")) if there in kinds]
+    exact = {bool(task.only_together) for task in report.tasks}
+    tests = [name for there, name in ((True, "McNemar's exact test"), (False, "a paired permutation test")) if there in exact]
     several = f", raised for {len(report.tasks)} tasks (Holm)" if len(report.tasks) > 1 else ""
     seed = f" of the run itself, seed {report.seeds[0]}" if len(report.seeds) > 1 else ""
     return f"{' or '.join(tests)}{seed}{several}"
@@ -79,7 +79,7 @@ def delta_words(report: SharingReport) -> str:
 
 
 def task_words(task: TaskSharing) -> str:
-    name, unit, low_high = printable(task.task), UNITS[task.metric], " to ".join(map(points, task.interval.ends))
+    name, unit, low_high = printable(task.task), unit_of(task.metric), " to ".join(map(points, task.interval.ends))
     p = f"p {chance(task.holm).replace('<', '< ')}" if task.holm < 0.001 else f"p = {chance(task.holm)}"
     seeds = "" if task.over_seeds is None else f"; over seeds {' to '.join(map(points, task.over_seeds.ends))}"
     figures = f"95 %: {low_high}{seeds}, {p}"

@@ -13,19 +13,15 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.report.text import literal, one_line
 from mtlkit.training.events import Epoch, Part, TaskState
 
-METRIC_NAMES = {
-    "balanced_accuracy": "balanced accuracy",
-    "accuracy": "accuracy",
-    "macro_f1": "macro-F1",
-    "micro_f1": "micro-F1",
-    "pearson": "Pearson",
-    "spearman": "Spearman",
-    "mse": "MSE",
-}
-METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "spearman": "Spearman", "pearson": "Pearson"}  # in tables of epochs
+
+def metric_title(name: str) -> str:
+    """What users call a metric."""
+    metric = all_metrics().get(name)
+    return metric.title if metric else name
 
 
 def new_table() -> Table:
@@ -70,7 +66,7 @@ def reasons(metrics: Mapping[str, Any]) -> list[str]:
     """Why figures of a task are undefined, a sentence each."""
     names: dict[str, list[str]] = {}
     for name, reason in metrics.get("undefined", {}).items():
-        names.setdefault(reason, []).append(METRIC_NAMES.get(name, name))
+        names.setdefault(reason, []).append(metric_title(name))
     return [f"{' and '.join(each)} undefined: {reason}" for reason, each in names.items()]
 
 
@@ -94,7 +90,7 @@ def epoch_table(epoch: Epoch, width: int) -> Group:
 def task_table(states: Sequence[TaskState], width: int) -> Table:
     """The table of an epoch. Where it is too wide, the names of the tasks are cut, never a figure."""
     metrics = metric_names(states)
-    titles = ["train loss", "val loss", *(METRICS[metric] for metric in metrics), "batches"]
+    titles = ["train loss", "val loss", *map(metric_title, metrics), "batches"]
     rows = [state_figures(state, metrics) for state in states]
     taken = sum(max(map(len, column)) + 3 for column in zip(titles, *rows, strict=True))
     table = new_table()
@@ -108,7 +104,8 @@ def task_table(states: Sequence[TaskState], width: int) -> Table:
 
 def metric_names(states: Sequence[TaskState]) -> list[str]:
     """The two metrics of the tasks' kind; where kinds mix, there is room for one of regression."""
-    names = [name for name in METRICS if any(name in state.validation for state in states)]
+    in_epochs = [metric.name for metric in all_metrics().values() if metric.in_epochs]
+    names = [name for name in in_epochs if any(name in state.validation for state in states)]
     if not names:
         return ["accuracy", "macro_f1"]
     return [name for name in names if name != "pearson" or "accuracy" not in names]
@@ -136,7 +133,7 @@ def class_table(task: str, metrics: dict[str, Any]) -> Group:
 
 def headline(metrics: dict[str, Any]) -> str:
     """The figures of a task in one line."""
-    shown = [f"{title} {number(metrics[key], 4)}" for key, title in METRIC_NAMES.items() if key in metrics]
+    shown = [f"{metric.title} {number(metrics[name], 4)}" for name, metric in all_metrics().items() if name in metrics]
     return "; ".join([f"{', '.join(shown)} on {metrics['n']:,} texts", *reasons(metrics)])
 
 

@@ -11,23 +11,13 @@ from torch import Tensor
 
 from mtlkit.data.encoded import Encoded
 from mtlkit.errors import DivergedError, NotFiniteError
+from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import TaskState
 from mtlkit.training.objectives.base import Objective
-
-SHOWN = (
-    "undefined",
-    "loss",
-    "accuracy",
-    "macro_f1",
-    "micro_f1",
-    "pearson",
-    "spearman",
-    "mse",
-)  # of all metrics, those of an epoch
 
 
 class Evaluator:
@@ -72,7 +62,7 @@ class Evaluator:
             metrics = self.objectives[name].evaluate(self.vectors(name))
         except NotFiniteError as error:
             raise DivergedError(f"validation of '{name}': the {error.what} is not finite; lower --learning-rate") from None
-        shown = {key: metrics[key] for key in SHOWN if key in metrics}
+        shown = {key: metrics[key] for key in ("undefined", "loss", *all_metrics()) if key in metrics}
         for key, value in shown.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise DivergedError(f"validation of '{name}': {key} is {value}; lower --learning-rate")

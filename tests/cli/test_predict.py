@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mtlkit.cli.predict import describe
-
 if TYPE_CHECKING:
     from .conftest import Typed
 
@@ -88,16 +86,3 @@ def test_the_view_of_a_terminal(typed: Typed, mtl: Path) -> None:
     assert "two lines" in answer.out
     assert answer.out.split()[:3] == ["text", "kind", "state"]
     assert answer.out.count("%") == 8
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        ({"value": 3.14159}, "3.142"),
-        ({"label": "a", "probability": 0.756, "probabilities": {}}, "a 76%"),
-        ({"labels": ["a", "b"], "probabilities": {"a": 0.9, "b": 0.6, "c": 0.1}}, "a 90%, b 60%"),
-        ({"labels": [], "probabilities": {"a": 0.1}}, "none"),
-    ],
-)
-def test_answers_in_words(answer: dict[str, object], words: str) -> None:
-    assert describe(answer) == words

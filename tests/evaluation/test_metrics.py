@@ -19,7 +19,8 @@ from sklearn.metrics import (
 )
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.evaluation.metrics import confusion, correlation, main_metric, rounded, score
+from mtlkit.evaluation.metrics import confusion, correlation, rounded
+from mtlkit.evaluation.task_metrics import main_metric, score
 
 NAMES = ("a", "b", "c", "d")
 TOPIC = TaskSpec("topic", "classification", NAMES)

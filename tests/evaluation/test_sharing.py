@@ -8,8 +8,8 @@ from scipy.stats import t
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.evaluation.intervals import Interval
-from mtlkit.evaluation.metrics import score
 from mtlkit.evaluation.sharing import TaskSharing, sharing_report, task_sharing
+from mtlkit.evaluation.task_metrics import score
 
 TOPIC = TaskSpec("topic", "classification", ("a", "b"))
 STARS = TaskSpec("stars", "regression", ())

@@ -6,7 +6,7 @@ import torch
 
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.tokenization.tokenizer import TextEncoder
-from mtlkit.evaluation.metrics import main_metric, score
+from mtlkit.evaluation.task_metrics import main_metric, score
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, evaluate, for_each, outputs_of, states_all
 from mtlkit.model.multitask import MultiTaskModel

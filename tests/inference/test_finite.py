@@ -15,7 +15,8 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.inference import EmbedOptions, PredictOptions
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError, NotFiniteError, UsageError
-from mtlkit.evaluation.metrics import check_finite, score
+from mtlkit.evaluation.metrics import check_finite
+from mtlkit.evaluation.task_metrics import score
 from mtlkit.inference.calibration import ranges_of
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.int8 import quantise

@@ -3,9 +3,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.inference.predictions import answers, probabilities
+from mtlkit.inference.predictions import answers, prediction_kind, probabilities
 
 TOPIC = TaskSpec("topic", "classification", ("a", "b"))
 TAGS = TaskSpec("tags", "multi-label", ("x", "y", "z"))
@@ -33,3 +34,16 @@ def test_answers_by_kind() -> None:
     (tags,) = answers(TAGS, np.array([[1.0, -1.0, 2.0]], np.float32))
     assert tags["labels"] == ["x", "z"]
     assert answers(STARS, np.array([[2.5]], np.float32)) == [{"value": 2.5}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "words"),
+    [
+        ("regression", {"value": 3.14159}, "3.142"),
+        ("classification", {"label": "a", "probability": 0.756, "probabilities": {}}, "a 76%"),
+        ("multi-label", {"labels": ["a", "b"], "probabilities": {"a": 0.9, "b": 0.6, "c": 0.1}}, "a 90%, b 60%"),
+        ("multi-label", {"labels": [], "probabilities": {"a": 0.1}}, "none"),
+    ],
+)
+def test_answers_in_short(kind: str, answer: dict[str, object], words: str) -> None:
+    assert prediction_kind(kind).in_short(answer) == words

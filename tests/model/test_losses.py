@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.model.losses import PLAIN, LossOptions, loss_of
+from mtlkit.model.heads import loss_of
+from mtlkit.model.losses import PLAIN, LossOptions
 
 TOPIC = TaskSpec("topic", "classification", ("animal", "tool", "place"))
 TAGS = TaskSpec("tags", "multi-label", ("a", "b"))

@@ -20,11 +20,23 @@ TOPIC = TaskSharing(
     interval=Interval(-0.004, 0.01),
     over_seeds=None,
     p=(0.205,),
+    only_together=(240,),
+    only_alone=(231,),
 )
 SENTIMENT = replace(
     TOPIC, task="sentiment", rows=800, together=(0.85,), alone=(0.829,), interval=Interval(0.01, 0.032), p=(0.001,)
 )
-STARS = replace(TOPIC, task="stars", kind="regression", metric="spearman", together=(-0.7123,), alone=(-0.1,), p=(0.0001,))
+STARS = replace(
+    TOPIC,
+    task="stars",
+    kind="regression",
+    metric="spearman",
+    together=(-0.7123,),
+    alone=(-0.1,),
+    p=(0.0001,),
+    only_together=(),
+    only_alone=(),
+)
 
 
 def of_seeds(task: TaskSharing, *shifts: float, over: Interval) -> TaskSharing:

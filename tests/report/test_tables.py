@@ -94,7 +94,7 @@ def test_class_table() -> None:
 
 def test_headline_of_each_kind() -> None:
     assert headline({"n": 1234, "pearson": 0.5, "spearman": 0.25, "mse": 2.0}) == (
-        "Pearson 0.5000, Spearman 0.2500, MSE 2.0000 on 1,234 texts"
+        "Spearman 0.2500, Pearson 0.5000, MSE 2.0000 on 1,234 texts"
     )
     assert headline({"n": 1, "accuracy": 1.0, "macro_f1": 0.5, "micro_f1": 0.25}).startswith(
         "accuracy 1.0000, macro-F1 0.5000, micro-F1 0.2500"

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from mtlkit.config.architecture import Kind
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.labels import infer_kind, parts_of
+from mtlkit.data.datasets.class_labels import parts_of
+from mtlkit.data.datasets.labels import codec_of, infer_kind
 from mtlkit.data.datasets.marks import Label
 from mtlkit.data.quality.near_duplicates import TextNumbers
 from mtlkit.errors import DataError
@@ -31,29 +32,32 @@ def hold_out(
     """
     if len(labels) < 2:
         raise DataError(f"{place}: {len(labels)} row is too few: a task needs two at least, one of them held out")
-    kind = kind or infer_kind(labels)
+    classes = codec_of(kind or infer_kind(labels)).classes
+    parts = [() if classes == "none" else parts_of(label) for label in labels]
+    one_class = classes == "one"
     alone = np.arange(len(labels))
-    held = _hold_out_groups(labels, kind, alone if texts is None else TextNumbers().of(texts))
+    held = _hold_out_groups(parts, one_class, alone if texts is None else TextNumbers().of(texts))
     if not held.any() and texts is not None:
-        held = _hold_out_groups(labels, kind, alone)
+        held = _hold_out_groups(parts, one_class, alone)
     if not held.any():
         raise DataError(f"{place}: every class has a single row, and none can be held out to validate; give two rows of one")
     return held
 
 
-def _hold_out_groups(labels: Sequence[Label], kind: Kind, groups: Rows) -> NDArray[np.bool_]:
-    """Marks about a tenth of the rows, in whole groups; none where every group is all that there is of a class."""
+def _hold_out_groups(parts: Sequence[tuple[str, ...]], one_class: bool, groups: Rows) -> NDArray[np.bool_]:
+    """Marks about a tenth of the rows, in whole groups; none where every group is all that there is of a class. `parts` are the
+    classes of each row, by which rows are stratified where each has one."""
     strata: dict[str, list[int]] = {}
-    for row, label in enumerate(labels):
-        strata.setdefault(parts_of(label)[0] if kind == "classification" and parts_of(label) else "", []).append(row)
+    for row, classes in enumerate(parts):
+        strata.setdefault(classes[0] if one_class and classes else "", []).append(row)
     random = generator(SPLIT_SEED, "validation")
     shuffled = [random.permutation(np.array(rows)).tolist() for rows in strata.values()]
-    wanted = _tenth_of([len(rows) for rows in shuffled], spare=1 if kind == "classification" else 0)
+    wanted = _tenth_of([len(rows) for rows in shuffled], spare=1 if one_class else 0)
     members: dict[int, list[int]] = {}
     numbers: list[int] = groups.tolist()
     for row, number in enumerate(numbers):
         members.setdefault(number, []).append(row)
-    choice = _Choice(labels, kind)
+    choice = _Choice(parts)
     for rows, count in zip(shuffled, wanted, strict=True):
         choice.room += count  # what no group of one class fits into is left to the next
         for row in rows:
@@ -61,7 +65,7 @@ def _hold_out_groups(labels: Sequence[Label], kind: Kind, groups: Rows) -> NDArr
                 break
             choice.hold(members[numbers[row]])
     for row in chain.from_iterable(shuffled) if not choice.held.any() else ():
-        choice.room = len(labels)  # the first group that can be spared, however large
+        choice.room = len(parts)  # the first group that can be spared, however large
         choice.hold(members[numbers[row]])
         if choice.held.any():
             break
@@ -71,11 +75,11 @@ def _hold_out_groups(labels: Sequence[Label], kind: Kind, groups: Rows) -> NDArr
 class _Choice:
     """Rows that are held out so far, and how many more may be."""
 
-    def __init__(self, labels: Sequence[Label], kind: Kind) -> None:
-        self.parts = [() if kind == "regression" else parts_of(label) for label in labels]
-        self.left = Counter(part for parts in self.parts for part in parts)
-        self.held = np.zeros(len(labels), bool)
-        self.room, self.spare = 0, len(labels) - 1
+    def __init__(self, parts: Sequence[tuple[str, ...]]) -> None:
+        self.parts = parts
+        self.left = Counter(part for classes in self.parts for part in classes)
+        self.held = np.zeros(len(parts), bool)
+        self.room, self.spare = 0, len(parts) - 1
 
     def hold(self, rows: Sequence[int]) -> None:
         """Holds out a whole group where it fits, and where something of every class, and any row, is left without it."""

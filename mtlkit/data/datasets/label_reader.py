@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from mtlkit.config.architecture import Kind
 from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.datasets.labels import codec_of
 from mtlkit.data.datasets.marks import Label, RawLabel, RowError, marked_labels, repeats, written_marks
-from mtlkit.data.datasets.values import MultiHotLabels, label_value, mark_of, number_or_none, shown, split_marks
+from mtlkit.data.datasets.values import MultiHotLabels, label_value, mark_of, shown, split_marks
 from mtlkit.data.datasets.written_values import parse_written
 from mtlkit.data.sources.rows import Row
 from mtlkit.data.sources.spec import Query
@@ -61,7 +62,14 @@ class LabelReader:
 
     def __post_init__(self) -> None:
         options = self.options
-        self._plain = not (options.sep is not None or options.strip or options.fold or options.kind == "regression")
+        self._codec = None if options.kind is None else codec_of(options.kind)
+        self._checks = self._codec is not None and self._codec.checks_labels
+        self._plain = not (options.sep is not None or options.strip or options.fold or self._checks)
+
+    @property
+    def _classes(self) -> str:
+        """How many classes a row has, where the kind of the task is known."""
+        return "" if self._codec is None else self._codec.classes
 
     def read(self, row: Row) -> RawLabel | None:
         """The label of a row, None where it is missing. Raises ValueError saying what is there instead."""
@@ -75,8 +83,8 @@ class LabelReader:
         elif isinstance(value, str) and self.options.sep is not None:
             value = split_marks([part.strip() for part in value.split(self.options.sep) if part.strip()])
         label = self._cleaned(value if isinstance(value, MultiHotLabels) else label_value(value, self.columns[0]))
-        if self.options.kind == "regression" and label is not None and number_or_none(label) is None:
-            raise ValueError(f"{shown(value)}, which is not a finite number, as regression needs")
+        if self._checks and self._codec is not None and label is not None:
+            self._codec.check_label(label, value)
         return label
 
     def _several_columns(self, row: Row) -> tuple[str, ...] | None:
@@ -117,21 +125,21 @@ class LabelReader:
         if self.of_names and not any(isinstance(label, MultiHotLabels) and repeats(label) for label in found):
             found = [label.classes if isinstance(label, MultiHotLabels) else label for label in found]
         if any(isinstance(label, MultiHotLabels) for label in found):
-            return marked_labels(found, self.options.kind, self.options.names, f"column '{self.columns[0]}'", place)
+            return marked_labels(found, self._classes == "one", self.options.names, f"column '{self.columns[0]}'", place)
         plain = [label for label in found if not isinstance(label, MultiHotLabels)]
         if len(self.columns) > 1:
             return plain, self.names()
         if self.named:
             raise DataError(f"{place}: names= names marks 0 and 1, and column '{self.columns[0]}' has none; leave it out")
-        if self.options.kind == "classification" and plain and all(isinstance(one, tuple) and len(one) == 1 for one in plain):
+        if self._classes == "one" and plain and all(isinstance(one, tuple) and len(one) == 1 for one in plain):
             return [one[0] for one in plain if isinstance(one, tuple)], ()
         return plain, tuple(self.keys)
 
     def _written(self, labels: Sequence[RawLabel], place: str) -> Sequence[RawLabel]:
         """Text that is a list, a set or a dictionary in every row, or in any where several labels are expected, as what it is;
         where they are, text that is marks in every row, too."""
-        several = self.options.kind == "multi-label"
-        if self.options.kind == "regression" or self.options.sep is not None:
+        several = self._classes == "several"
+        if self._classes == "none" or self.options.sep is not None:
             return labels
         if not several and not all(isinstance(one, str) and one.lstrip()[:1] in BRACKETS for one in labels):
             return labels
@@ -162,7 +170,8 @@ def label_reader(columns: tuple[str, ...], query: Query, recorded: SourceRecord 
     options = LabelOptions.of(query, recorded)
     if options.strip or options.fold:
         options = replace(options, names=tuple(map(options.clean, options.names)))
-    of_names = recorded is not None and recorded.kind == "multi-label" and not options.names
+    several = recorded is not None and recorded.kind is not None and codec_of(recorded.kind).classes == "several"
+    of_names = several and not options.names
     return LabelReader(columns, options, named=query.names is not None, of_names=of_names)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -12,11 +11,8 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.held_out import SPLIT_SEED, hold_out
 from mtlkit.data.datasets.labelled_rows import LabelledRows, ReadOptions
-from mtlkit.data.datasets.labels import infer_kind
-from mtlkit.data.datasets.marks import Label, RawLabel, RowError, written_marks
-from mtlkit.data.datasets.number_labels import check_classes, number_remarks
-from mtlkit.data.datasets.values import shown
-from mtlkit.data.datasets.written_values import parse_written
+from mtlkit.data.datasets.labels import codec_of, infer_kind
+from mtlkit.data.datasets.marks import Label, RawLabel, RowError
 from mtlkit.data.sources import Source, existing_split, find_split, open_source
 from mtlkit.data.sources.rows import SkippedRows, good_rows
 from mtlkit.data.sources.spec import Query, parse_source
@@ -59,12 +55,13 @@ def read_split(source: Source, query: Query, split: str, reading: ReadOptions, *
         raise DataError(f"{source.name}: no rows in split '{split}'; give a file with a header and rows")
     try:
         labels, names = labelled.reader.finish(raw, source.name)
+        kind = labelled.reader.options.kind or infer_kind(labels)
         if training and labelled.reader.options.kind is None:
-            check_classes(labels, source.name)
+            codec_of(kind).check_inferred(labels, source.name)
     except RowError as error:
         raise DataError(f"{place_of_row(source, query, split, reading, error.row)}: {error.reason}") from None
     record = labelled.record()
-    remarks = (*record.remarks, *number_remarks(labels, record.kind, source.name), *unsplit_labels(labels, record, source.name))
+    remarks = (*record.remarks, *codec_of(kind).remarks(labels, record, source.name))
     table = LabelledTable(texts, labels, places, replace(record, names=names, remarks=remarks))
     return table.select(limited(len(table), query.limit)) if query.limit is not None else table
 
@@ -76,24 +73,6 @@ def place_of_row(source: Source, query: Query, split: str, reading: ReadOptions,
         return str(next(islice(good_rows(rows, "skip", SkippedRows()), row, None))["place"])
     except (DataError, StopIteration):  # what comes from a pipe cannot be read again
         return f"{source.name}: row {row + 1}"
-
-
-def unsplit_labels(labels: Sequence[Label], record: SourceRecord, place: str) -> Iterator[str]:
-    """That labels are read as names, though they look like several, like marks, or like lists."""
-    distinct = dict.fromkeys(labels)
-    texts = [label for label in distinct if isinstance(label, str)]
-    if record.sep is not None or len(texts) < len(distinct) or record.kind not in (None, "multi-label"):
-        return
-    if written_marks(texts):
-        yield f"{place}: labels such as {shown(texts[0])} are read as names; to read marks 0 and 1, specify kind=multi-label"
-    elif written := [text for text in texts if text[:1] in ("[", "(", "{") and parse_written(text) is not None]:
-        said = f"{len(written):,} of {len(texts):,} different labels look like lists, such as {shown(written[0])}"
-        yield f"{place}: {said}, and are read as names; write all labels as lists, or none"
-    elif record.kind == "multi-label":
-        for sep in "|;,":
-            if label := next((text for text in texts if sep in text), None):
-                yield f"{place}: each row has one label, such as {shown(label)}; to split labels at '{sep}', specify sep={sep}"
-                return
 
 
 def limited(rows: int, limit: int) -> Rows:
@@ -115,8 +94,8 @@ def read_train_and_validation(address: str, reading: ReadOptions) -> tuple[Label
     train = read_split(source, query, split, reading, training=True)
     validation = find_split(source, "validation")
     if validation is not None and validation != split:
-        if train.record.kind is None and infer_kind(train.labels) == "regression":
-            query = replace(query, kind="regression")  # so that a label that is no number is a bad row
+        if train.record.kind is None and codec_of(kind := infer_kind(train.labels)).checks_labels:
+            query = replace(query, kind=kind)  # so that a label that cannot be of this kind is a bad row
         return train, read_split(source, query, validation, reading)
     held = hold_out(train.labels, source.name, train.record.kind, train.texts)
     return train.select(np.flatnonzero(~held)), train.select(np.flatnonzero(held))

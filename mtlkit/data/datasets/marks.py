@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from mtlkit.config.architecture import Kind
 from mtlkit.data.datasets.values import MultiHotLabels
 from mtlkit.errors import DataError, listed
 
@@ -40,9 +39,10 @@ def written_marks(labels: Sequence[RawLabel]) -> list[MultiHotLabels]:
 
 
 def marked_labels(
-    labels: Sequence[RawLabel], kind: Kind | None, names: tuple[str, ...], column: str, place: str
+    labels: Sequence[RawLabel], one_class: bool, names: tuple[str, ...], column: str, place: str
 ) -> tuple[list[Label], tuple[str, ...]]:
-    """Lists of which some hold only 0 and 1: marks by place where all have one length, else numbers of classes.
+    """Lists of which some hold only 0 and 1: marks by place where all have one length, else numbers of classes. With `one_class`
+    a list of one is the class of its row.
 
     Returns the labels of each row, and the names of all marks. Raises RowError, DataError where neither makes sense.
     """
@@ -58,7 +58,7 @@ def marked_labels(
             raise RowError(row, place, f"{column} {said}; give this row a mark for each label, or remove it")
         return [label.classes if isinstance(label, MultiHotLabels) else label for label in labels], ()
     width = len(marks[0])
-    if kind == "classification" and width == 1:
+    if one_class and width == 1:
         return [one.classes[0] for one in marks], ()
     if width == 1 and not names and all(one.written for one in marks):
         return [one.classes for one in marks], ()  # one name a row

@@ -6,8 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from mtlkit.config.architecture import Kind
-from mtlkit.data.datasets.labels import infer_kind
 from mtlkit.data.datasets.marks import Label, RowError
 from mtlkit.data.datasets.values import class_name, number_of, quoted
 from mtlkit.errors import DataError, listed
@@ -20,18 +18,20 @@ DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 ADORNED = re.compile(r"\s*[$€£¥]?\s*[-+]?(?:\d{1,3}(?:[., '\u00a0\u202f]\d{3})+|\d+)?(?:[.,]\d+)?\s*[%$€£¥]?\s*")
 
 
-def check_classes(labels: Sequence[Label], place: str) -> None:
-    """Raises DataError where labels look like classes and are hardly meant as such: most are scores, all are numbers in another
-    spelling, or nearly every row has one of its own. Raises RowError where that is due to a row."""
+def check_numbers(labels: Sequence[Label], place: str) -> None:
+    """Raises DataError where labels are numbers in a spelling that no computer reads, and RowError where most are scores and some
+    row has something else."""
     counts = Counter(labels)
-    if any(isinstance(label, tuple) for label in counts):
+    if not any(isinstance(label, tuple) for label in counts):
+        _check_spelling(_names(counts), place)
+        _check_scores(labels, counts, place)
+
+
+def check_classes(labels: Sequence[Label], place: str) -> None:
+    """Raises DataError where labels are hardly meant as classes: nearly every row has one of its own."""
+    if any(isinstance(label, tuple) for label in labels):
         return
-    names = Counter(map(_name, counts.elements())) if any(isinstance(label, float) for label in counts) else counts
-    classes = list(map(_name, names))
-    _check_spelling(classes, place)
-    _check_scores(labels, counts, place)
-    if infer_kind(labels) != "classification":
-        return
+    classes = _names(Counter(labels))
     numbers = all(number_of(one) is not None for one in classes)
     decimals = numbers and any("." in one for one in classes)
     few, share = (FEW_NUMBERS, OWN_DECIMALS if decimals else OWN_NUMBERS) if numbers else (FEW_NAMES, OWN_NAMES)
@@ -39,6 +39,11 @@ def check_classes(labels: Sequence[Label], place: str) -> None:
         found = f"{place}: {len(labels):,} rows have {len(classes):,} different labels ({listed(classes, SHOWN)})"
         way = "?kind=regression to learn them as numbers" if numbers else "?label=NAME to read another column"
         raise DataError(f"{found}; specify {way}, or ?kind=classification to learn them as classes")
+
+
+def _names(counts: Counter[Label]) -> list[str]:
+    """Different labels as names of classes, in the order in which they occur."""
+    return list(dict.fromkeys(map(_name, counts)))
 
 
 def _check_spelling(classes: Sequence[str], place: str) -> None:
@@ -70,16 +75,12 @@ def _check_scores(labels: Sequence[Label], counts: Counter[Label], place: str) -
         )
 
 
-def number_remarks(labels: Sequence[Label], kind: Kind | None, place: str) -> Iterator[str]:
+def number_remarks(labels: Sequence[Label], place: str) -> Iterator[str]:
     """That labels are numbers written with decimals, or most are numbers, and all are read as classes."""
-    if kind is not None:
-        return
     counts = Counter(labels)
     others, numbers = _apart(counts)
     rows = sum(counts[label] for label in numbers)
     decimals = {number for label, number in numbers.items() if isinstance(label, float) or re.search("[.eE]", label)}
-    if not (decimals or (numbers and others)) or infer_kind(labels) != "classification":
-        return
     if decimals and not others:
         found = listed(map(class_name, sorted(decimals)), SHOWN)
         yield f"{place}: labels are whole numbers ({found}), read as classes; to learn them as numbers, specify kind=regression"

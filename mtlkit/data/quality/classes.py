@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mtlkit.data.datasets.class_labels import KnownLabels, parts_of
 from mtlkit.data.datasets.label_reader import alike
-from mtlkit.data.datasets.labels import KnownLabels, parts_of
 from mtlkit.data.datasets.marks import Label
 from mtlkit.data.quality.findings import CheckedSplit, Finding, label_name
 

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.config.architecture import Kind, TaskSpec
+from mtlkit.config.architecture import Kind
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.labels import encode_labels, parts_of
-from mtlkit.data.datasets.marks import Label
+from mtlkit.data.datasets.labels import codec_of
 from mtlkit.data.quality.findings import EXAMPLES, CheckedSplit, Finding, Problem
 from mtlkit.data.quality.near_duplicates import NearPair, near_pairs
 
@@ -28,8 +27,13 @@ def repeated_texts(split: CheckedSplit) -> Iterator[Finding]:
 def two_labels(splits: Sequence[CheckedSplit], kind: Kind) -> Iterator[Finding]:
     """Texts with different labels within a split, then texts whose label in another split is not that of training; where labels
     are numbers, those further apart than a standard deviation in training."""
+    values, tolerance = codec_of(kind).comparable(splits[0].task, [split.table.labels for split in splits])
+    yield from two_values(splits, values, tolerance)
+
+
+def two_values(splits: Sequence[CheckedSplit], values: Sequence[NDArray[np.float64]], tolerance: float) -> Iterator[Finding]:
+    """The same of labels as numbers, an array for each split; `tolerance` is how far apart those of one text may be."""
     train = splits[0]
-    values, tolerance = _values(splits, kind)
     within = [_contradictions(split.numbers, codes, tolerance) for split, codes in zip(splits, values, strict=True)]
     for split, pairs in zip(splits, within, strict=True):
         if pairs:
@@ -42,17 +46,6 @@ def two_labels(splits: Sequence[CheckedSplit], kind: Kind) -> Iterator[Finding]:
         rows = [sorted(pair, reverse=True) for pair in pairs]
         if rows:
             yield _contradiction(other, train, [(second - len(train), first) for second, first in rows])
-
-
-def _values(splits: Sequence[CheckedSplit], kind: Kind) -> tuple[list[NDArray[np.float64]], float]:
-    """Labels as numbers, and how far apart those of a text may be."""
-    if kind == "regression":
-        spec = TaskSpec(splits[0].task, kind, ())
-        found = [encode_labels(spec, split.table.labels)[0].astype(np.float64) for split in splits]
-        return found, float(found[0].std())
-    codes: dict[Label, int] = {}
-    keys = [[tuple(sorted(parts_of(one))) for one in split.table.labels] for split in splits]
-    return [np.array([codes.setdefault(key, len(codes)) for key in part], np.float64) for part in keys], 0.0
 
 
 def _contradictions(numbers: Rows, values: NDArray[np.float64], tolerance: float) -> list[tuple[int, int]]:

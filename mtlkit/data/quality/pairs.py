@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mtlkit.data.batching import Rows
+from mtlkit.data.datasets.class_labels import comparable_numbers
 from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.marks import Label
 from mtlkit.data.datasets.pair_data import PairTexts, pairs_fault, scored_pairs_fault
 from mtlkit.data.datasets.pairs import PairTable
 from mtlkit.data.quality.findings import EXAMPLES, CheckedSplit, Finding, ScoreSummary
-from mtlkit.data.quality.leaks import first_row, near_finding, near_partners, overlap, repeated_texts, two_labels
+from mtlkit.data.quality.leaks import first_row, near_finding, near_partners, overlap, repeated_texts, two_values
 from mtlkit.data.quality.near_duplicates import PairNumbers, TextNumbers
 
 MUCH_SHARED = 0.1  # of the other pairs, which are no negatives then
@@ -72,7 +73,8 @@ def pair_findings(splits: Sequence[CheckedPairSplit], numbers: tuple[TextNumbers
         yield from overlap(train.pairs, other.pairs)
         yield from near_pairs_and_texts(train, other, numbers)
     if train.scores:
-        yield from two_labels([split.pairs for split in splits], "regression")
+        pairs = [split.pairs for split in splits]
+        yield from two_values(pairs, *comparable_numbers(train.pairs.task, [one.table.labels for one in pairs]))
         for other in others:
             yield from scores_outside(train, other)
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from mtlkit.config.architecture import Kind, check_task_name
 from mtlkit.config.numbers import whole
 from mtlkit.config.paths import expand
+from mtlkit.config.task_kinds import KINDS
 from mtlkit.errors import UsageError, listed, shorten, suggest
 
 DELIMITERS = {
@@ -70,9 +71,8 @@ def parse_source(text: str) -> tuple[str, Query]:
         if limit is None:
             raise UsageError(f"limit={shorten(values['limit'])!r} in {shorten(text)!r} is not a number of rows")
         values["limit"] = limit
-    kinds = ("classification", "multi-label", "regression")
-    if values.get("kind", kinds[0]) not in kinds:
-        raise UsageError(f"kind={values['kind']!r} in {text!r} is not one of {listed(kinds)}")
+    if "kind" in values and values["kind"] not in KINDS:
+        raise UsageError(f"kind={values['kind']!r} in {text!r} is not one of {listed(KINDS)}{suggest(values['kind'], KINDS)}")
     for key in set(values) & {"quoting", "header", "strip", "fold"}:
         if values[key] not in ("yes", "no"):
             raise UsageError(f"{key}={values[key]!r} in {text!r} is not one of yes, no")

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.datasets.class_labels import parts_of
 from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_test
 from mtlkit.data.datasets.labelled_rows import ReadOptions
-from mtlkit.data.datasets.labels import infer_kind, infer_spec, parts_of
+from mtlkit.data.datasets.labels import codec_of, infer_kind, infer_spec
 from mtlkit.data.datasets.task_data import LabelledTexts, prepare
 from mtlkit.errors import DataError, UsageError
 from mtlkit.evaluation.intervals import Interval, wilson
@@ -71,9 +72,9 @@ def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, rea
     width = width_of(options, loaded)
     train_table, test_table = read_train_and_test(source, options.split, reading)
     kind = train_table.record.kind or infer_kind(train_table.labels)
-    if kind != "classification":
-        raise UsageError(f"--probe is for classification, and task '{name}' is {kind}; name others with --task NAME=SOURCE")
-    spec = infer_spec(name, train_table.labels, "linear", "classification")
+    if codec_of(kind).classes != "one":
+        raise UsageError(f"--probe needs one class per row, and task '{name}' is {kind}; name others with --task NAME=SOURCE")
+    spec = infer_spec(name, train_table.labels, "linear", kind)
     folds = folds_of(name, train_table)
     train, test = (prepare(spec, table, loaded.encoder) for table in (train_table, test_table))
     vectors, scored = (features(loaded, texts, width) for texts in (train, test))

@@ -16,8 +16,8 @@ from typing import Any
 from mtlkit.config.schedules import EpochLength, ScheduleChoice
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import DivergedError, MtlkitError, UsageError
-from mtlkit.evaluation.metrics import main_metric, score
 from mtlkit.evaluation.sharing import SharingReport, sharing_report, task_sharing
+from mtlkit.evaluation.task_metrics import main_metric, score
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, outputs_of
 from mtlkit.inference.fast import fastest

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mtlkit.config.architecture import Kind
 from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labels import codec_of
 from mtlkit.data.quality.classes import alike_labels, blank_texts, one_class
 from mtlkit.data.quality.findings import CheckedSplit, Finding, split_of
 from mtlkit.data.quality.leaks import overlap, two_labels
@@ -28,7 +29,7 @@ def splits_of(task: str, tables: Mapping[str, LabelledTable], numbers: TextNumbe
 def quick_findings(splits: Sequence[CheckedSplit], kind: Kind) -> Iterator[Finding]:
     """What can be found by a pass over the rows; the first of the splits is train."""
     train, *others = splits
-    if kind != "regression":
+    if codec_of(kind).classes != "none":
         yield from one_class(train)
         yield from alike_labels(splits)
     for split in splits:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mtlkit.config.architecture import Kind, TaskSpec
+from mtlkit.tasks.base import kind_of
 from mtlkit.training.accumulation import mean_of
 from mtlkit.training.balancing.plain_numbers import AdamScalar, RunningMeans, softmax
 from mtlkit.training.losses import of_tasks
@@ -109,7 +110,7 @@ class UncertaintyWeighting(LearnedWeighting):
 
     def __init__(self, kinds: Mapping[str, Kind]) -> None:
         super().__init__(kinds)
-        self.factors = {name: 0.5 if kind == "regression" else 1.0 for name, kind in kinds.items()}
+        self.factors = {name: kind_of(kind).loss_factor for name, kind in kinds.items()}
 
     def weights(self, losses: Mapping[str, Tensor]) -> Weights:
         return {name: self._weight(name) for name in losses}
@@ -194,7 +195,5 @@ class FAMO(LearnedWeighting):
 
 def normalized(spec: TaskSpec) -> float:
     """The weight that puts a loss in units of that of knowing nothing: 1 / log C for C classes, 1 / log 2 for labels that are
-    each there or not, 1 for regression, whose squared error counts in units of the labels' spread already."""
-    if spec.kind == "regression":
-        return 1.0
-    return 1 / math.log(2 if spec.kind == "multi-label" else max(2, spec.outputs))
+    each there or not, 1 for numbers, whose squared error counts in units of the labels' spread already."""
+    return 1 / kind_of(spec.kind).chance_loss(spec)

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from mtlkit.config.architecture import TaskSpec
 from mtlkit.inference.compute import Compute
 from mtlkit.seeding import generator
+from mtlkit.tasks.base import kind_of
 from mtlkit.training.objectives.base import HeadObjective
 
 TEXTS = 400  # of each task: one backward pass a text
@@ -34,30 +33,14 @@ def add_fisher(
     rows = random.permutation(len(task.train))[:TEXTS]
     noise = torch.Generator().manual_seed(int(random.integers(2**31)))
     head = model.head(task.name)
+    kind = kind_of(head.spec.kind)
     for place in range(len(rows)):
         batch = task.train.batch(rows[place : place + 1]).to(compute.device)
         with torch.enable_grad(), compute.autocast():
             outputs = head(model.encode(batch)).float()
-            surprise = -log_likelihood(head.spec, outputs, drawn(head.spec, outputs.detach().cpu(), noise).to(outputs.device))
+            labels = kind.sample(head.spec, outputs.detach().cpu(), noise).to(outputs.device)
+            surprise = -kind.log_likelihood(head.spec, outputs, labels)
         found = torch.autograd.grad(surprise, list(weights.values()), allow_unused=True)
         for name, gradient in zip(weights, found, strict=True):
             if gradient is not None:
                 importance[name].addcmul_(gradient, gradient, value=1 / len(rows))
-
-
-def drawn(spec: TaskSpec, outputs: Tensor, noise: torch.Generator) -> Tensor:
-    """Labels drawn from what a head says, in the form of `Head.loss`."""
-    if spec.kind == "classification":
-        return torch.multinomial(outputs.softmax(-1), 1, generator=noise).squeeze(-1)
-    if spec.kind == "multi-label":
-        return torch.bernoulli(outputs.sigmoid(), generator=noise)
-    return (outputs + spec.spread * torch.randn(outputs.shape, generator=noise)).squeeze(-1)
-
-
-def log_likelihood(spec: TaskSpec, outputs: Tensor, labels: Tensor) -> Tensor:
-    """Of labels under what a head says, summed over texts, up to a constant. Regression: a normal of the labels' spread."""
-    if spec.kind == "classification":
-        return -functional.cross_entropy(outputs, labels, reduction="sum")
-    if spec.kind == "multi-label":
-        return -functional.binary_cross_entropy_with_logits(outputs, labels, reduction="sum")
-    return -((outputs.squeeze(-1) - labels) / spec.spread).square().sum() / 2

@@ -11,7 +11,6 @@ from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mtlkit.config.numbers import finite
 from mtlkit.errors import UsageError, listed, suggest
@@ -20,6 +19,7 @@ from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import fastest
 from mtlkit.model.heads import Head
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.tasks.base import kind_of
 from mtlkit.training.continual.fisher import add_fisher
 from mtlkit.training.freezing.features import Vectors
 from mtlkit.training.objectives.base import HeadObjective, Objective
@@ -138,18 +138,7 @@ class LwF:
 def drift(head: Head, before: Tensor, vectors: Tensor, temperature: float) -> Tensor:
     """How far a head's outputs on these vectors, (N, D), are from those before, (N, outputs); 0 where they agree."""
     now = head(vectors).float()
-    if head.spec.kind == "classification":
-        return functional.kl_div(
-            functional.log_softmax(now / temperature, -1),
-            functional.log_softmax(before / temperature, -1),
-            log_target=True,
-            reduction="batchmean",
-        )
-    if head.spec.kind == "multi-label":
-        target = torch.sigmoid(before / temperature)
-        least = functional.binary_cross_entropy_with_logits(before / temperature, target)
-        return functional.binary_cross_entropy_with_logits(now / temperature, target) - least
-    return functional.mse_loss(now / head.spec.spread, before / head.spec.spread)
+    return kind_of(head.spec.kind).divergence(head.spec, now, before, temperature)
 
 
 class EWC:

@@ -13,7 +13,7 @@ from mtlkit.data.datasets.corpus import sample_passages
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.encoded import Encoded
 from mtlkit.evaluation.forgetting import ForgettingReport, TaskChange, backward_transfer, task_change
-from mtlkit.evaluation.metrics import main_metric, score
+from mtlkit.evaluation.task_metrics import main_metric, score
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import level, parts_of
 from mtlkit.training.evaluator import Evaluator

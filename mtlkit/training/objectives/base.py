@@ -14,7 +14,7 @@ from mtlkit.batch import Batch
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.encoded import Encoded
-from mtlkit.evaluation.metrics import MAIN
+from mtlkit.evaluation.task_metrics import main_metric
 from mtlkit.inference.encoding import evaluate, outputs_of
 from mtlkit.inference.engine import Array
 from mtlkit.model.losses import PLAIN, LossOptions
@@ -80,7 +80,7 @@ class HeadObjective:
 
     def __init__(self, model: MultiTaskModel, task: TaskData, options: LossOptions = PLAIN) -> None:
         self.model, self.task, self.options = model, task, options
-        self.kind, self.metric = task.spec.kind, MAIN[task.spec.kind]
+        self.kind, self.metric = task.spec.kind, main_metric(task.spec)
         self.head: str | None = f"head:{task.name}"
         self.train, self.validation = task.train, task.validation
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.datasets.labels import codec_of, infer_kind
 from mtlkit.data.datasets.marks import RowError
-from mtlkit.data.datasets.number_labels import check_classes, number_remarks
+from mtlkit.data.datasets.number_labels import check_classes, check_numbers
 from mtlkit.errors import DataError
 
 
@@ -29,8 +31,8 @@ def test_a_class_for_nearly_every_row_is_an_error(labels: list[Any], way: str) -
 
 def test_numbers_with_a_decimal_comma_are_no_classes() -> None:  # fault 54
     with pytest.raises(DataError, match=r"a decimal comma \(3,5, 2,75\); write .* specify \?kind="):
-        check_classes(["3,5", "2,75", "3,5"], "a.csv")
-    check_classes(["3,5", "four"], "a.csv")
+        check_numbers(["3,5", "2,75", "3,5"], "a.csv")
+    check_numbers(["3,5", "four"], "a.csv")
 
 
 @pytest.mark.parametrize(
@@ -43,8 +45,8 @@ def test_numbers_with_a_decimal_comma_are_no_classes() -> None:  # fault 54
 )
 def test_numbers_in_another_spelling_are_no_classes(labels: list[Any], odd: str) -> None:  # fault 54
     with pytest.raises(DataError, match=rf"look like numbers .*{odd}.* as 1250.5 is written, or specify \?kind=classification"):
-        check_classes(labels, "a.csv")
-    check_classes([*labels, "cheap"], "a.csv")
+        check_numbers(labels, "a.csv")
+    check_numbers([*labels, "cheap"], "a.csv")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_numbers_in_another_spelling_are_no_classes(labels: list[Any], odd: str)
 )
 def test_scores_with_a_few_other_labels_are_refused_with_the_row(labels: list[Any], row: int, odd: str) -> None:  # fault 54
     with pytest.raises(RowError, match=rf"^a.csv: .*not numbers: {odd}; .*kind=regression with --on-bad-row skip") as caught:
-        check_classes(labels, "a.csv")
+        check_numbers(labels, "a.csv")
     assert caught.value.row == row
 
 
@@ -76,6 +78,6 @@ def test_scores_with_a_few_other_labels_are_refused_with_the_row(labels: list[An
     ],
 )
 def test_numbers_that_are_read_as_classes_are_said(labels: list[Any], said: str) -> None:  # fault 54
-    remarks = list(number_remarks(labels, None, "a.csv"))
+    remarks = list(codec_of(infer_kind(labels)).remarks(labels, SourceRecord("a.csv"), "a.csv"))
     assert [bool(re.search(said, remark)) for remark in remarks] == [True] * bool(said)
-    assert not list(number_remarks(labels, "classification", "a.csv"))
+    assert not list(codec_of("classification").remarks(labels, SourceRecord("a.csv", kind="classification"), "a.csv"))

@@ -1,0 +1,110 @@
+"""What a kind of task is: everything about its labels, its head and its figures that the rest of mtlkit asks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
+
+from mtlkit.config.architecture import Kind, TaskSpec
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.config.task_kinds import KINDS
+from mtlkit.data.datasets.labels import LabelCodec
+from mtlkit.data.datasets.marks import Label, RawLabel
+from mtlkit.evaluation.metrics import Array
+from mtlkit.evaluation.task_metrics import TaskMetrics
+from mtlkit.inference.predictions import PredictionKind
+
+if TYPE_CHECKING:  # torch is imported where it is used, so that names of kinds can be listed without it
+    import torch
+    from torch import Tensor
+
+    from mtlkit.model.heads import Head
+    from mtlkit.model.losses import LossOptions
+
+ClassWeights = tuple[tuple[float, ...], ...]
+
+
+class HeadLikelihood(Protocol):
+    """What a head says, as a distribution of labels. Methods that keep old heads, balance losses or weigh classes need it."""
+
+    loss_factor: ClassVar[float]
+
+    def sample(self, spec: TaskSpec, outputs: Tensor, noise: torch.Generator) -> Tensor:
+        """Labels drawn from outputs (N, outputs), in the form that the loss takes."""
+        ...
+
+    def log_likelihood(self, spec: TaskSpec, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Of labels under outputs (N, outputs), summed over texts, up to a constant."""
+        ...
+
+    def divergence(self, spec: TaskSpec, now: Tensor, before: Tensor, temperature: float) -> Tensor:
+        """How far outputs are from those of the same texts before, both (N, outputs); 0 where they agree."""
+        ...
+
+    def chance_loss(self, spec: TaskSpec) -> float:
+        """The loss of a head that knows nothing but how many labels there are."""
+        ...
+
+    def class_weights(self, spec: TaskSpec, labels: Array) -> ClassWeights | None:
+        """Weights by which all classes of training labels count alike (`LossOptions.class_weights`); None without classes."""
+        ...
+
+
+class TaskKind(LabelCodec, TaskMetrics, PredictionKind, HeadLikelihood, ABC):
+    """A kind of task. `help` says in a line what a label is. Labels of which nobody says the kind are of the first kind, in the
+    order of `rank`, that recognizes them. `outputs_help` says in model cards what to do with outputs of a head.
+
+    Encoded labels are an array with a row for each label. `loss_factor` is what the loss has to be multiplied by to be a negative
+    log-likelihood with variance 1 (Kendall, Gal & Cipolla 2018): 1 for a cross-entropy, 1/2 for a squared error.
+    """
+
+    help: ClassVar[str]
+    rank: ClassVar[int]
+    outputs_help: ClassVar[str]
+    checks_labels: ClassVar[bool] = False
+    loss_factor: ClassVar[float] = 1.0
+
+    def recognizes(self, labels: Sequence[Label]) -> bool:
+        return False  # only where a source says kind=NAME
+
+    def claims(self, labels: Sequence[Label]) -> bool:
+        return False
+
+    def check_label(self, label: RawLabel, value: object) -> None:
+        return None
+
+    def check_inferred(self, labels: Sequence[Label], place: str) -> None:
+        return None
+
+    def remarks(self, labels: Sequence[Label], record: SourceRecord, place: str) -> Iterator[str]:
+        yield from ()
+
+    def build_head(self, spec: TaskSpec, dim: int, dropout: float) -> Head:
+        """A fresh head on vectors of length `dim`: linear layers, as `spec.head` says."""
+        from mtlkit.model.heads import Head
+
+        return Head(dim, spec, dropout)
+
+    @abstractmethod
+    def loss(self, spec: TaskSpec, outputs: Tensor, labels: Tensor, options: LossOptions) -> Tensor:
+        """Mean loss of N texts, from outputs (N, outputs) in fp32 and their encoded labels."""
+
+    def decisions(self, spec: TaskSpec, outputs: Array) -> Array | None:
+        return None
+
+    def class_weights(self, spec: TaskSpec, labels: Array) -> ClassWeights | None:
+        return None
+
+
+def kind_of(name: Kind) -> TaskKind:
+    """The kind of task of this name."""
+    return cast(TaskKind, KINDS[name])
+
+
+def balanced_weights(counts: Array) -> tuple[float, ...]:
+    """Weights N / (C N_c) of classes with N_c texts each, C those that occur (King & Zeng 2001; scikit-learn's "balanced"). Their
+    mean over the texts is 1, so that the learning rate keeps its meaning. A class without a text has weight 1, which nothing
+    uses."""
+    occurring = int((counts > 0).sum())
+    return tuple(float(counts.sum() / (occurring * count)) if count else 1.0 for count in counts)

@@ -1,0 +1,136 @@
+"""Classification: each row has one of several classes."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.config.task_kinds import KINDS
+from mtlkit.data.datasets.class_labels import class_numbers, classes_in, label_codes, unknown_classes
+from mtlkit.data.datasets.marks import Label
+from mtlkit.data.datasets.number_labels import check_classes, check_numbers, number_remarks
+from mtlkit.data.datasets.unsplit_labels import unsplit_remarks
+from mtlkit.errors import DataError, listed
+from mtlkit.evaluation.intervals import Measure, mean_of
+from mtlkit.evaluation.metric_names import ACCURACY, MACRO_F1, Metric
+from mtlkit.evaluation.metrics import Array, classification, confusion
+from mtlkit.inference.predictions import softmax
+from mtlkit.tasks.base import ClassWeights, TaskKind, balanced_weights
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from mtlkit.model.losses import LossOptions
+
+
+class Classification(TaskKind):
+    """One class a row. Outputs are logits; encoded labels are numbers of classes, (N,) int64."""
+
+    name: ClassVar[str] = "classification"
+    help: ClassVar[str] = "One of several classes for each row."
+    rank: ClassVar[int] = 100  # the last: any labels can be names of classes
+    classes: ClassVar[Literal["one", "several", "none"]] = "one"
+    metrics: ClassVar[tuple[Metric, ...]] = (ACCURACY, MACRO_F1)
+    outputs_help: ClassVar[str] = "For classification, a softmax over the columns gives probabilities."
+
+    def recognizes(self, labels: Sequence[Label]) -> bool:
+        return True
+
+    def check_inferred(self, labels: Sequence[Label], place: str) -> None:
+        check_numbers(labels, place)
+        check_classes(labels, place)
+
+    def remarks(self, labels: Sequence[Label], record: SourceRecord, place: str) -> Iterator[str]:
+        if record.kind is None:
+            yield from number_remarks(labels, place)
+            yield from unsplit_remarks(labels, record.sep, place)
+
+    def make_spec(self, task: str, labels: Sequence[Label], head: str, names: Sequence[str]) -> TaskSpec:
+        if any(isinstance(label, tuple) for label in labels):
+            raise DataError(f"task '{task}': some labels are lists, which {self.name} cannot have; specify ?kind=multi-label")
+        classes = classes_in(labels)
+        if len(classes) < 2:
+            rows = f"all {len(labels)} rows have" if len(labels) > 1 else "the only row to train on has"
+            found = f"{rows} the label '{listed(classes)}'" if classes else "no row has a label"
+            raise DataError(f"task '{task}': {found}; a head needs two classes to tell apart")
+        return TaskSpec(task, self.name, classes, head)
+
+    def check_spec(self, spec: TaskSpec) -> None:
+        if not spec.labels:
+            raise ValueError(f"task '{spec.name}' has no labels")
+
+    def check_varied(self, spec: TaskSpec, labels: Sequence[Label], column: str) -> None:
+        return None  # `make_spec` asks for two classes
+
+    def unseen(self, spec: TaskSpec, labels: Sequence[Label]) -> Counter[str]:
+        return unknown_classes(spec.labels, labels)
+
+    def encode(self, spec: TaskSpec, labels: Sequence[Label]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        if any(isinstance(label, tuple) and len(label) != 1 for label in labels):
+            raise DataError(f"task '{spec.name}': some labels are lists, and its head predicts one class; give one label per row")
+        numbers, rows = class_numbers(spec.labels, labels)
+        return np.array([classes[0] for classes in numbers], np.int64), rows
+
+    def comparable(self, task: str, splits: Sequence[Sequence[Label]]) -> tuple[list[NDArray[np.float64]], float]:
+        return label_codes(splits), 0.0
+
+    def loss(self, spec: TaskSpec, outputs: Tensor, labels: Tensor, options: LossOptions) -> Tensor:
+        from mtlkit.model.losses import cross_entropy
+
+        return cross_entropy(outputs, labels, options)
+
+    def score(self, spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
+        return classification(spec.labels, confusion(len(spec.labels), labels, outputs.argmax(1)))
+
+    def measure(self, spec: TaskSpec, outputs: Array, labels: Array) -> Measure:
+        return mean_of(outputs.argmax(1) == labels)
+
+    def decisions(self, spec: TaskSpec, outputs: Array) -> Array | None:
+        decided: Array = outputs.argmax(1)
+        return decided
+
+    def probabilities(self, spec: TaskSpec, outputs: Array) -> Array:
+        return softmax(outputs)
+
+    def answer(self, spec: TaskSpec, row: list[float]) -> dict[str, Any]:
+        """{"label", "probability", "probabilities"}: the likeliest class, how likely it is, and how likely each class is."""
+        shares = dict(zip(spec.labels, row, strict=True))
+        best = max(shares, key=lambda label: shares[label])
+        return {"label": best, "probability": shares[best], "probabilities": shares}
+
+    def in_short(self, answer: dict[str, Any]) -> str:
+        return f"{answer['label']} {answer['probability']:.0%}"
+
+    def sample(self, spec: TaskSpec, outputs: Tensor, noise: torch.Generator) -> Tensor:
+        import torch
+
+        return torch.multinomial(outputs.softmax(-1), 1, generator=noise).squeeze(-1)
+
+    def log_likelihood(self, spec: TaskSpec, outputs: Tensor, labels: Tensor) -> Tensor:
+        from torch.nn import functional
+
+        return -functional.cross_entropy(outputs, labels, reduction="sum")
+
+    def divergence(self, spec: TaskSpec, now: Tensor, before: Tensor, temperature: float) -> Tensor:
+        """Kullback-Leibler divergence of the softmax at this temperature, the mean over texts."""
+        from torch.nn import functional
+
+        new, old = (functional.log_softmax(logits / temperature, -1) for logits in (now, before))
+        return functional.kl_div(new, old, log_target=True, reduction="batchmean")
+
+    def chance_loss(self, spec: TaskSpec) -> float:
+        return math.log(max(2, spec.outputs))
+
+    def class_weights(self, spec: TaskSpec, labels: Array) -> ClassWeights | None:
+        return (balanced_weights(np.bincount(labels, minlength=spec.outputs)),)
+
+
+KINDS.add(Classification())

@@ -1,0 +1,143 @@
+"""Multi-label: each row has any number of labels, or none."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.source_record import SourceRecord
+from mtlkit.config.task_kinds import KINDS
+from mtlkit.data.datasets.class_labels import class_numbers, classes_in, label_codes, parts_of, unknown_classes
+from mtlkit.data.datasets.marks import Label
+from mtlkit.data.datasets.unsplit_labels import separator_remarks, unsplit_remarks
+from mtlkit.errors import DataError, listed
+from mtlkit.evaluation.intervals import Measure, Values
+from mtlkit.evaluation.metric_names import ACCURACY, MACRO_F1, MICRO_F1, Metric
+from mtlkit.evaluation.metrics import Array, macro_f1, multi_label
+from mtlkit.inference.predictions import sigmoid
+from mtlkit.tasks.base import ClassWeights, TaskKind, balanced_weights
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from mtlkit.model.losses import LossOptions
+
+
+class MultiLabel(TaskKind):
+    """Any number of labels a row. Outputs are a logit for each label; encoded labels are 0 and 1, (N, labels) float32."""
+
+    name: ClassVar[str] = "multi-label"
+    help: ClassVar[str] = "Any number of labels for each row, or none."
+    rank: ClassVar[int] = 0
+    classes: ClassVar[Literal["one", "several", "none"]] = "several"
+    metrics: ClassVar[tuple[Metric, ...]] = (MACRO_F1, MICRO_F1, ACCURACY)
+    outputs_help: ClassVar[str] = "For multi-label tasks, a sigmoid gives the probability of each label."
+
+    def recognizes(self, labels: Sequence[Label]) -> bool:
+        return any(isinstance(label, tuple) for label in labels)
+
+    def remarks(self, labels: Sequence[Label], record: SourceRecord, place: str) -> Iterator[str]:
+        if record.kind is not None:
+            yield from list(unsplit_remarks(labels, record.sep, place)) or separator_remarks(labels, record.sep, place)
+
+    def make_spec(self, task: str, labels: Sequence[Label], head: str, names: Sequence[str]) -> TaskSpec:
+        classes = classes_in(labels, first=names)
+        if not classes:
+            raise DataError(f"task '{task}': no row has a label; a head needs two classes to tell apart")
+        return TaskSpec(task, self.name, classes, head)
+
+    def check_spec(self, spec: TaskSpec) -> None:
+        if not spec.labels:
+            raise ValueError(f"task '{spec.name}' has no labels")
+
+    def check_varied(self, spec: TaskSpec, labels: Sequence[Label], column: str) -> None:
+        if len({frozenset(parts_of(label)) for label in labels}) < 2:
+            held = listed(dict.fromkeys(parts_of(labels[0]))) or "empty"
+            raise nothing_to_learn(spec.name, column, held, len(labels))
+
+    def unseen(self, spec: TaskSpec, labels: Sequence[Label]) -> Counter[str]:
+        return unknown_classes(spec.labels, labels)
+
+    def encode(self, spec: TaskSpec, labels: Sequence[Label]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        numbers, rows = class_numbers(spec.labels, labels)
+        marks = np.zeros((len(rows), len(spec.labels)), np.float32)
+        for row, classes in enumerate(numbers):
+            marks[row, classes] = 1.0
+        return marks, rows
+
+    def comparable(self, task: str, splits: Sequence[Sequence[Label]]) -> tuple[list[NDArray[np.float64]], float]:
+        return label_codes(splits), 0.0
+
+    def loss(self, spec: TaskSpec, outputs: Tensor, labels: Tensor, options: LossOptions) -> Tensor:
+        from mtlkit.model.losses import binary_cross_entropy
+
+        return binary_cross_entropy(outputs, labels, options)
+
+    def score(self, spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
+        return multi_label(spec.labels, outputs > 0, labels > 0.5)
+
+    def measure(self, spec: TaskSpec, outputs: Array, labels: Array) -> Measure:
+        predicted, true = (side.astype(np.float64) for side in (outputs > 0, labels > 0.5))
+        hits = predicted * true
+
+        def measure(counts: Values) -> Values:
+            found: Values = macro_f1(counts @ hits, counts @ true, counts @ predicted)
+            return found
+
+        return measure
+
+    def probabilities(self, spec: TaskSpec, outputs: Array) -> Array:
+        return sigmoid(outputs)
+
+    def answer(self, spec: TaskSpec, row: list[float]) -> dict[str, Any]:
+        """{"labels", "probabilities"}: the labels that are more likely than not, and how likely each label is."""
+        shares = dict(zip(spec.labels, row, strict=True))
+        return {"labels": [label for label, share in shares.items() if share > 0.5], "probabilities": shares}
+
+    def in_short(self, answer: dict[str, Any]) -> str:
+        return ", ".join(f"{label} {answer['probabilities'][label]:.0%}" for label in answer["labels"]) or "none"
+
+    def sample(self, spec: TaskSpec, outputs: Tensor, noise: torch.Generator) -> Tensor:
+        import torch
+
+        return torch.bernoulli(outputs.sigmoid(), generator=noise)
+
+    def log_likelihood(self, spec: TaskSpec, outputs: Tensor, labels: Tensor) -> Tensor:
+        from torch.nn import functional
+
+        return -functional.binary_cross_entropy_with_logits(outputs, labels, reduction="sum")
+
+    def divergence(self, spec: TaskSpec, now: Tensor, before: Tensor, temperature: float) -> Tensor:
+        """Kullback-Leibler divergence of each label's sigmoid at this temperature, the mean over texts and labels."""
+        import torch
+        from torch.nn import functional
+
+        target = torch.sigmoid(before / temperature)
+        least = functional.binary_cross_entropy_with_logits(before / temperature, target)
+        return functional.binary_cross_entropy_with_logits(now / temperature, target) - least
+
+    def chance_loss(self, spec: TaskSpec) -> float:
+        return math.log(2)
+
+    def class_weights(self, spec: TaskSpec, labels: Array) -> ClassWeights | None:
+        """Of each label's absence and presence."""
+        return tuple(balanced_weights(np.array([len(labels) - count, count])) for count in (labels > 0).sum(0))
+
+
+def nothing_to_learn(task: str, column: str, held: str, rows: int) -> DataError:
+    """That all rows have the same label."""
+    where = f"all {rows:,} rows" if rows > 1 else "the only row to train on"
+    return DataError(
+        f"task '{task}': column '{column}' is {held} in {where}, so there is nothing to learn; give labels that differ, or "
+        "specify ?label=NAME to read another column"
+    )
+
+
+KINDS.add(MultiLabel())
