@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains a model on topics, unless it is there, adds sentiment to it by added_guarded.toml, and measures both on their test rows.
+# Trains a model on topics unless it exists, adds sentiment with added_guarded.toml, and evaluates both on test rows.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 [ -e runs/topic/run.json ] || mtlkit train-mtl --init mini --task topic=sample:topic --out runs/topic

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the model inside the package again: examples/mini/make.sh WIKIPEDIA.parquet NOVELS.parquet TEACHER FOLDER [OPTION...]
-# TEACHER is a folder with all-MiniLM-L6-v2. What is made stands in FOLDER: texts, the run, the model in a quarter of its bytes.
-# Options are those of train-sentence, such as --epochs 1; they overrule distill.toml.
+# Makes the bundled model again: examples/mini/make.sh WIKIPEDIA.parquet NOVELS.parquet TEACHER FOLDER [OPTION...]
+# TEACHER is a folder with all-MiniLM-L6-v2. The results are in FOLDER: texts, the run, the compact model.
+# Options are those of train-sentence, such as --epochs 1; they override distill.toml.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 wikipedia=$(realpath "$1") novels=$(realpath "$2") teacher=$(realpath "$3")
