@@ -56,7 +56,7 @@ def test_a_column_of_a_run_that_is_missing_is_an_error(typed: Typed, joined: Pat
     for arguments in (("eval", "--task", f"t={half}"), ("predict", "--input", half), ("embed", "--input", half)):
         answer = typed(arguments[0], "--model", joined, *arguments[1:])
         assert (answer.code, answer.out) == (3, "")
-        assert f"column 'title' not found in {half}, and the model reads its text from 'title+body'" in answer.err
+        assert f"column 'title' not found in {half}; the model reads its text from 'title+body'" in answer.err
     assert typed("predict", "--model", joined, "--input", half, "--column", "body").code == 0
     assert typed("eval", "--model", joined, "--task", f"t={half}?text=body").code == 0
 
@@ -104,7 +104,7 @@ def test_a_file_that_is_written_otherwise_is_said(typed: Typed, western: Path, t
         lines = done.err.splitlines()
         assert f"{new}: read as utf-8, although the model's training data was latin-1" in lines
         assert f"{new}: layout differs from the model's training data; read with delimiter comma, not semicolon" in lines
-        assert f"column 'text' of the model is not in {new}; using 'sentence'" in lines
+        assert f"column 'text' of the model's data not found in {new}; using 'sentence'" in lines
         assert arguments[0] == "eval" or texts_of(done.out) == ["un caf\xe9; deux"]
     piped = typed("predict", "--model", western, "--input", "-:format=csv", stdin=new.read_bytes())
     assert (piped.code, piped.out) == (3, "")

@@ -187,7 +187,7 @@ def test_an_unclear_column_says_which_option_tells(typed: Typed, mtl: Path, tmp_
     answer = typed("embed", "--input", path, "--model", mtl)
     assert answer.code == 3
     last = answer.err.splitlines()[-1]
-    assert last.startswith(f"mtlkit: column 'text' not found in {path}, and the model reads its text from 'text'")
+    assert last.startswith(f"mtlkit: column 'text' not found in {path}; the model reads its text from 'text'")
     assert "columns: eins, zwei; specify --column NAME" in last
 
 

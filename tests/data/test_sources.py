@@ -65,7 +65,7 @@ def test_folder_has_a_file_a_split_under_any_usual_name(tmp_path: Path, name: st
 def test_two_files_for_one_split_are_refused(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("text\none\n")
     (tmp_path / "train.jsonl").write_text('{"text": "two"}\n')
-    with pytest.raises(DataError, match=r"train.csv, train.jsonl claim one split"):
+    with pytest.raises(DataError, match=r"train.csv, train.jsonl seem to be the same data"):
         open_source(str(tmp_path), Query()).rows("train", "utf-8")
 
 

@@ -163,7 +163,7 @@ def test_bad_rows_are_named_or_skipped_and_counted(tmp_path: Path) -> None:  # f
 
 
 def test_a_task_given_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="task 't' is given twice"):
+    with pytest.raises(UsageError, match="task 't' is repeated"):
         check("t=sample:topic", "t=sample:topic")
 
 

@@ -159,7 +159,7 @@ def test_training_from_scratch_makes_its_own_tokenizer(data: Path, tmp_path: Pat
 def test_options_that_the_start_cannot_carry_are_refused(data: Path, runs: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--max-length 64: .*sentence has 32 positions; give at most 32"):
         train_mtl(options(data, tmp_path / "run", "kind", init=str(runs / "sentence"), max_length=64))
-    with pytest.raises(UsageError, match="task 'kind' is given twice"):
+    with pytest.raises(UsageError, match="task 'kind' is repeated"):
         train_mtl(options(data, tmp_path / "run", "kind", "kind", init=str(runs / "sentence")))
     with pytest.raises(UsageError, match="no task; give one with --task NAME=SOURCE"):
         train_mtl(options(data, tmp_path / "run", init=str(runs / "sentence")))

@@ -1,4 +1,4 @@
-"""What every source of rows has: splits by name, rows, and how they are read."""
+"""Base classes of sources: named splits of rows, and a record of how they are read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mtlkit.errors import DataError, listed
 
 
 class Source:
-    """Named splits of rows. `name` is what errors and reports call it."""
+    """Named splits of rows. `name` is its name in messages and reports."""
 
     name: str
     previewed: ClassVar[bool] = True  # opened before the work begins, to report a wrong column at once: quick, and not used up
@@ -38,13 +38,13 @@ class Source:
         raise NotImplementedError
 
     def record(self, encoding: str | None) -> SourceRecord:
-        """How its files are read."""
+        """How the files are read."""
         return SourceRecord(self.name)
 
 
 @dataclass(frozen=True)
 class FilesSource(Source):
-    """Rows of files. `dialect` is what the user said of them; `columns` are those asked for, which may be dotted."""
+    """Rows of files. `dialect` holds the user's options; `columns` are the requested columns, which may be dotted names."""
 
     dialect: Dialect = Dialect()
     columns: tuple[str, ...] = ()
@@ -61,23 +61,23 @@ class FilesSource(Source):
         return iter(with_nested(rows, self.columns, self.name))
 
     def record(self, encoding: str | None) -> SourceRecord:
-        """By the first file; the others are read by the same rules."""
+        """How the first file is read; the same rules apply to the others."""
         grouped = self.grouped()
         splits = {split: grouped.splits[split] for split in SPLITS if split in grouped.splits}
         first = next(chain.from_iterable((splits or grouped.others).values()))
         names = {split: tuple(self.short_name(file) for file in files) for split, files in splits.items()}
-        found, remarks = describe(first, encoding, self.dialect)
-        return replace(found, source=self.name, files=names, remarks=(*remarks, *self._left_out(grouped)))
+        record, remarks = describe(first, encoding, self.dialect)
+        return replace(record, source=self.name, files=names, remarks=(*remarks, *self._unused_files(grouped)))
 
-    def _left_out(self, grouped: SplitFiles) -> list[str]:
-        """The files that no split uses."""
-        if not (grouped.others and grouped.told):
+    def _unused_files(self, grouped: SplitFiles) -> list[str]:
+        """A remark on the files that do not belong to a split."""
+        if not (grouped.others and grouped.named):
             return []
         names = [self.short_name(file) for files in grouped.others.values() for file in files]
         return [f"{self.name}: not used: {listed(names)}; to train on one, specify split={next(iter(grouped.others))}"]
 
     def short_name(self, file: DataFile) -> str:
-        """As the file is called below the source."""
+        """The name of the file relative to the source."""
         return str(file).removeprefix(self.name).lstrip("/\\") or file.file_name
 
 
@@ -107,7 +107,7 @@ SOURCES: Registry[SourceType] = Registry("source", "mtlkit.data.sources")
 
 
 def query_columns(query: Query) -> tuple[str, ...]:
-    """The names of columns in a query, also those joined by '+'."""
+    """The column names in a query, including those joined by '+'."""
     return tuple(name for name in (query.text, query.label, query.first, query.second) if name)
 
 
@@ -116,7 +116,7 @@ def query_dialect(query: Query, recorded: Sequence[SourceRecord] = ()) -> Dialec
 
 
 def find_split(source: Source, wanted: str) -> str | None:
-    """The source's own name of a split (`dev` for `validation`), or None where it has none."""
+    """The source's own name of a split (`dev` for `validation`); None if it has no such split."""
     names = source.splits()
     if wanted in names:
         return wanted
@@ -125,10 +125,10 @@ def find_split(source: Source, wanted: str) -> str | None:
     return next((lowered[word] for word in words if word in lowered), None)
 
 
-def existing_split(source: Source, wanted: str, way: str = "") -> str:
-    """The source's own name of a split; `way` ends the error. Raises DataError where it has none."""
-    found = find_split(source, wanted)
-    if found is None:
-        way = way or f"; specify split={source.splits()[0]} to read another one"
-        raise DataError(f"{source.name}: no split '{wanted}'; splits: {listed(source.splits())}{way}")
-    return found
+def existing_split(source: Source, wanted: str, advice: str = "") -> str:
+    """The source's own name of a split. Raises DataError, ending in `advice`, if it has no such split."""
+    split = find_split(source, wanted)
+    if split is None:
+        advice = advice or f"; specify split={source.splits()[0]} to read another one"
+        raise DataError(f"{source.name}: no split '{wanted}'; splits: {listed(source.splits())}{advice}")
+    return split

@@ -1,4 +1,4 @@
-"""Sources of local files: one, a folder of them, or those that a pattern finds."""
+"""Sources of local files: a file, a folder, or the files that match a pattern."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from mtlkit.data.sources.spec import Query, exists
 from mtlkit.data.sources.splits import SplitFiles, group, splits_named
 from mtlkit.errors import DataError, listed
 
-DEEPEST = 4  # folders below a folder
-SIDECARS = ("dataset_info.json", "state.json", "dataset_dict.json")  # of `save_to_disk`
+DEEPEST = 4  # levels of subfolders to search
+SIDECARS = ("dataset_info.json", "state.json", "dataset_dict.json")  # written by `save_to_disk`
 
 
 @dataclass(frozen=True)
 class FileSource(FilesSource):
-    """One file; the whole of it is one split, called `train`."""
+    """One file with a single split, `train`."""
 
     path: Path = field(kw_only=True)
 
@@ -44,8 +44,8 @@ class FileSource(FilesSource):
 
 @dataclass(frozen=True)
 class FolderSource(FilesSource):
-    """A folder with files for its splits: train.csv, news_dev.jsonl, test-00000-of-00002.parquet, or folders train/ and test/;
-    also what `datasets` writes by `save_to_disk`."""
+    """A folder with a file per split (train.csv, news_dev.jsonl, test-00000-of-00002.parquet) or a folder per split (train/,
+    test/); also a data set saved by `save_to_disk` of `datasets`."""
 
     path: Path = field(kw_only=True)
     name: str = field(kw_only=True)
@@ -62,7 +62,7 @@ class FolderSource(FilesSource):
 
 
 def _files_below(folder: Path, folders: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Path]]:
-    """The data files of a folder, and of those below it that are called as splits are; of all, where it has no files itself."""
+    """The data files of a folder and of its subfolders named like splits; of all subfolders if it has no files itself."""
     try:
         entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith((".", "_")))
     except OSError as error:
@@ -78,7 +78,7 @@ def _files_below(folder: Path, folders: tuple[str, ...]) -> Iterator[tuple[tuple
 
 
 def _saved_shards(folder: Path) -> set[str]:
-    """The files that a data set saved by `datasets` consists of, as its state says; others there are its caches."""
+    """The files of a data set saved by `datasets`, according to state.json; its other files are caches."""
     try:
         state = parse_object(read_file(folder / "state.json"))
         return {shard["filename"] for shard in state["_data_files"]}
@@ -87,14 +87,14 @@ def _saved_shards(folder: Path) -> set[str]:
 
 
 def matches(pattern: str) -> list[Path]:
-    """The files that a pattern finds, in the order of their names."""
-    found = sorted(glob.glob(str(expand(pattern)), recursive=True))
-    return [Path(path) for path in found if Path(path).is_file()]
+    """The files that match a pattern, sorted by name."""
+    paths = sorted(glob.glob(str(expand(pattern)), recursive=True))
+    return [Path(path) for path in paths if Path(path).is_file()]
 
 
 @dataclass(frozen=True)
 class PatternSource(FilesSource):
-    """The files that a pattern such as data/*.csv finds."""
+    """The files that match a pattern such as data/*.csv."""
 
     name: str = field(kw_only=True)
 

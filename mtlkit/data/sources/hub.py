@@ -1,4 +1,4 @@
-"""Whether the Hugging Face hub can be reached, and which errors of its libraries say that it could not."""
+"""Checks whether the Hugging Face hub can be reached, and recognizes network errors of its libraries."""
 
 from __future__ import annotations
 
@@ -17,55 +17,55 @@ OFFLINE = "HF_HUB_OFFLINE"
 OFFLINE_NAMES = (OFFLINE, "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 HUB, SECONDS = "https://huggingface.co", 3.0
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-LIBRARIES = ("httpcore", "httpx", "httpx2", "requests", "urllib3", "aiohttp")  # by which the hub's own one may speak
+LIBRARIES = ("httpcore", "httpx", "httpx2", "requests", "urllib3", "aiohttp")  # HTTP clients that huggingface_hub may use
 UNREACHABLE = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH)
-SIGNS = ("ConnectionError", "ConnectionsError", "ConnectTimeout", "TimeoutError")  # in names of errors of other libraries
+ERROR_SUFFIXES = ("ConnectionError", "ConnectionsError", "ConnectTimeout", "TimeoutError")  # of exception classes of libraries
 
 
 def offline() -> bool:
-    """Whether the user wants no connection to the hub, by any of the variables that its libraries obey."""
+    """Whether an environment variable of the hub's libraries turns connections off."""
     return _offline_by() is not None
 
 
 def _offline_by() -> str | None:
-    """The first of these variables that is set."""
+    """The first such environment variable that is set."""
     return next((name for name in OFFLINE_NAMES if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")), None)
 
 
 def unreachable(local: str, reason: str = "") -> str:
-    """Why the hub gave nothing and what to do, as the end of an error: `local` is what to give in its place."""
+    """The end of an error message: why the hub could not be used, and to give `local` instead."""
     if name := _offline_by():
         return f"not in the local cache, and {name} is set; unset it, or give {local}"
     return f"the hub cannot be reached{f' ({reason})' if reason else ''}; give {local}"
 
 
 def hub_answers() -> bool:
-    """Whether the hub may be asked, and answers. Where the user is offline by choice, no connection is attempted."""
+    """Whether the hub responds; makes no connection if the user is offline by choice."""
     return not offline() and _hub_answers()
 
 
 @cache
 def _hub_answers() -> bool:
-    """Whether the hub answers within a few seconds, in whatever words; taken on trust behind a proxy.
+    """Whether the hub sends any response within a few seconds; assumed to be true behind a proxy.
 
-    Its own library asks again and again, for minutes, where a connection is made and nothing comes.
+    The hub's own library retries for minutes if it connects and gets no response.
     """
     if any(os.environ.get(name) for name in PROXIES):
         return True
     answered = threading.Event()
-    threading.Thread(target=_ask, args=(os.environ.get("HF_ENDPOINT", HUB), answered), daemon=True).start()
-    return answered.wait(SECONDS)  # a look-up of the name has no limit of its own
+    threading.Thread(target=_send_request, args=(os.environ.get("HF_ENDPOINT", HUB), answered), daemon=True).start()
+    return answered.wait(SECONDS)  # looking up the host name has no timeout of its own
 
 
-def _ask(address: str, answered: threading.Event) -> None:
+def _send_request(address: str, answered: threading.Event) -> None:
     parts = urlsplit(address)
-    anyone = ssl.create_default_context()
-    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE  # nothing is told or believed; the library checks for itself
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # no data is exchanged; the library verifies for itself
     with suppress(OSError, ValueError, http.client.HTTPException):
         if parts.scheme == "http":
             connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=SECONDS)
         else:
-            connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=SECONDS, context=anyone)
+            connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=SECONDS, context=context)
         with closing(connection):
             connection.request("HEAD", "/")
             connection.getresponse().close()
@@ -74,9 +74,9 @@ def _ask(address: str, answered: threading.Event) -> None:
 
 @contextmanager
 def local_only() -> Iterator[None]:
-    """Within, the hub's libraries read their cache and connect to nothing.
+    """Makes the hub's libraries use only their cache.
 
-    They ask their environment variables once, at import; a notebook may have imported them long before.
+    They read their environment variables at import, which may have happened long before.
     """
     import datasets.config
     import huggingface_hub.constants
@@ -89,7 +89,7 @@ def local_only() -> Iterator[None]:
 
 
 def quiet() -> None:
-    """Keeps the hub's library from telling of every attempt; what comes of it is said by us."""
+    """Turns off the progress bars and warnings of the hub's library; mtlkit reports the result itself."""
     from huggingface_hub.utils import logging
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
@@ -98,25 +98,25 @@ def quiet() -> None:
 
 
 def is_network_fault(error: BaseException | None) -> bool:
-    """Whether an error, or one that it came from, says that a host could not be found or reached, or stopped in the middle.
+    """Whether an error or one of its causes means that a host was not found, not reachable, or closed the connection.
 
-    Libraries share no class: what they raise without a response that came is of the network, and so is a server's own fault.
+    The libraries share no base class: an error without a response is a network error, and so is a response of 500 or more.
     """
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         status = getattr(getattr(error, "response", None), "status_code", None)
-        of_library = type(error).__module__.partition(".")[0] in LIBRARIES
-        if _is_unreachable(error) or (of_library and status is None) or (status or 0) >= 500:
+        from_http_client = type(error).__module__.partition(".")[0] in LIBRARIES
+        if _is_unreachable(error) or (from_http_client and status is None) or (status or 0) >= 500:
             return True
         error = error.__cause__ or error.__context__
     return False
 
 
 def _is_unreachable(error: BaseException) -> bool:
-    """Whether an error says by its own class or number that there is no way to a host."""
+    """Whether the class or errno of an error means that a host cannot be reached."""
     if isinstance(error, (ConnectionError, TimeoutError, socket.gaierror, socket.herror)):
         return True
     if isinstance(error, OSError) and error.errno in UNREACHABLE:
         return True
-    return any(kind.__name__.endswith(SIGNS) for kind in type(error).__mro__)
+    return any(kind.__name__.endswith(ERROR_SUFFIXES) for kind in type(error).__mro__)

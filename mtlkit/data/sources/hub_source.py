@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, or of its local cache, through `datasets`."""
+"""Data sets of the Hugging Face hub, or its local cache, read with `datasets`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHORT_NAMES = {"ag_news": "fancyzhx/ag_news", "imdb": "stanfordnlp/imdb"}
 
 @dataclass(frozen=True)
 class HubSource(Source):
-    """A data set by its id."""
+    """A data set by its hub id."""
 
     name: str
     config: str | None
@@ -40,9 +40,9 @@ class HubSource(Source):
         datasets.disable_progress_bars()
         quiet()
         try:
-            with nullcontext() if hub_answers() else local_only():  # the cache at once, instead of a minute of retries
+            with nullcontext() if hub_answers() else local_only():  # avoids a minute of retries
                 return getattr(datasets, call)(self.name, self.config, *args, **options)
-        except Exception as error:  # its libraries share no class for what the network does
+        except Exception as error:  # the libraries share no base class for network errors
             reason = first_line(error)
             if is_network_fault(error) or (isinstance(error, FileNotFoundError) and not hub_answers()):
                 raise NetworkError(f"{self.name}: {unreachable('a local file', reason)}") from None

@@ -1,4 +1,4 @@
-"""Which columns hold the two texts of a pair, and how alike these are."""
+"""Chooses the columns that hold the two texts of a pair and their similarity score."""
 
 from __future__ import annotations
 
@@ -23,28 +23,30 @@ PAIR_NAMES = (
 )
 
 
-def score_column(columns: Sequence[str], asked: str | None, place: str) -> str:
-    """The column that says how alike two texts are: the one named, or the usual one. Raises DataError."""
-    way = "specify ?label=NAME"
-    found = named_columns("score", columns, asked, place) or usual_columns("score", SCORE_NAMES, columns, place, way)
-    return (found or usual_columns("score", ("label",), columns, place, way) or only_column("score", [], columns, place, way))[0]
+def score_column(columns: Sequence[str], named: str | None, place: str) -> str:
+    """The column with the similarity score: the named one, or one with a usual name. Raises DataError."""
+    advice = "specify ?label=NAME"
+    chosen = named_columns("score", columns, named, place) or usual_columns("score", SCORE_NAMES, columns, place, advice)
+    chosen = chosen or usual_columns("score", ("label",), columns, place, advice)
+    return (chosen or only_column("score", [], columns, place, advice))[0]
 
 
 def pair_columns(columns: Sequence[str], first: str | None, second: str | None, place: str) -> tuple[str, str]:
-    """The two columns of a pair: those named, two usual names, or the only two there are. Raises DataError."""
+    """The two columns of a pair: the named ones, two usual names, or the only two columns. Raises DataError."""
     if first is not None or second is not None:
         if first is None or second is None:
-            raise DataError(f"{place}: a pair has two columns; specify both, ?first=NAME&second=NAME")
+            raise DataError(f"{place}: only one column of the pair is named; specify both: ?first=NAME&second=NAME")
         if first == second:
-            raise DataError(f"{place}: column '{first}' is named as both sides of a pair; specify ?first=NAME&second=NAME")
+            raise DataError(f"{place}: column '{first}' is named for both texts of the pair; specify ?first=NAME&second=NAME")
         return existing_column(first, columns, place), existing_column(second, columns, place)
     lowered = {column.lower(): column for column in reversed(columns)}
-    found = [(lowered[one], lowered[other]) for one, other in PAIR_NAMES if one in lowered and other in lowered]
-    if len(found) > 1:
-        pairs = " or ".join(f"?first={one}&second={other}" for one, other in found)
-        raise DataError(f"{place}: several columns could be a pair; specify {pairs}")
-    if found:
-        return found[0]
+    matching = [(lowered[left], lowered[right]) for left, right in PAIR_NAMES if left in lowered and right in lowered]
+    if len(matching) > 1:
+        choices = " or ".join(f"?first={left}&second={right}" for left, right in matching)
+        raise DataError(f"{place}: several columns could be the pair; specify {choices}")
+    if matching:
+        return matching[0]
     if len(columns) == 2 and not set(lowered) & set(LABEL_NAMES):
         return columns[0], columns[1]
-    raise DataError(f"{place}: which two columns are a pair? columns: {column_list(columns)}; specify ?first=NAME&second=NAME")
+    shown = column_list(columns)
+    raise DataError(f"{place}: cannot tell which columns are the pair; columns: {shown}; specify ?first=NAME&second=NAME")

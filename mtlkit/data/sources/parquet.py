@@ -1,4 +1,4 @@
-"""Parquet and Arrow files through pyarrow, in bounded memory, and the names that `datasets` stores for the classes in them."""
+"""Reads Parquet and Arrow files with pyarrow in bounded memory, with the class names that `datasets` stores in them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mtlkit.data.formats.files import DataFile, LocalFile
 from mtlkit.data.sources.rows import BadRow, Row, placed
 from mtlkit.errors import DataError, first_line, listed
 
-BATCH_ROWS, BATCH_BYTES = 1024, 1 << 28  # held at a time
-PARQUET_BYTES = 1 << 20  # of a column read at a time; by its own defaults, pyarrow keeps all that it has read
+BATCH_ROWS, BATCH_BYTES = 1024, 1 << 28  # in memory at a time
+PARQUET_BYTES = 1 << 20  # buffer per column; by default pyarrow keeps everything it has read
 
 
 def as_file(file: DataFile | Path) -> DataFile:
@@ -28,7 +28,7 @@ def as_file(file: DataFile | Path) -> DataFile:
 
 @contextmanager
 def parquet_file(source: DataFile | Path) -> Iterator[Any]:
-    """A pyarrow ParquetFile that holds little of the file, closed at the end. Raises DataError where it cannot be read."""
+    """Opens a pyarrow ParquetFile that buffers little of the file. Raises DataError if it cannot be read."""
     from pyarrow import parquet
 
     file = as_file(source)
@@ -43,7 +43,7 @@ def parquet_file(source: DataFile | Path) -> Iterator[Any]:
 
 @contextmanager
 def _readable(file: DataFile, kind: str) -> Iterator[None]:
-    """Of what pyarrow raises for damaged files, much is no error of its own: OSError without a number, UnicodeError, KeyError."""
+    """Turns errors about damaged files into DataError; pyarrow also raises OSError without errno, UnicodeError and KeyError."""
     import pyarrow
 
     try:
@@ -59,25 +59,24 @@ def _check_names(file: DataFile, names: list[str]) -> None:
 
 
 def parquet_batches(opened: Any, file: DataFile, columns: list[str] | None = None) -> Iterator[Any]:
-    """Record batches of as many rows as can be held, whatever their dictionaries expand to. Raises DataError for a file whose
-    data is out of all proportion to it."""
+    """Yields record batches that fit into memory with their dictionaries expanded. Raises DataError if they expand too much."""
     expansion = Expansion(file)
     for group in range(opened.metadata.num_row_groups):
-        described = opened.metadata.row_group(group)
-        rows = int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, bytes_per_row(described, file)))))
+        row_bytes = bytes_per_row(opened.metadata.row_group(group), file)
+        rows = int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, row_bytes))))
         for batch in opened.iter_batches(batch_size=rows, row_groups=[group], columns=columns):
             expansion.add(size_of(batch))
             yield batch
 
 
 def read_parquet(file: DataFile) -> Iterator[Row | BadRow]:
-    """The rows of a parquet file; their places are their numbers."""
+    """Reads the rows of a parquet file, numbered from 1."""
     with parquet_file(file) as opened:
         yield from _rows(parquet_batches(opened, file), opened.schema_arrow, file)
 
 
 def read_arrow(file: DataFile) -> Iterator[Row | BadRow]:
-    """The rows of an Arrow IPC or Feather file, or stream, as `save_to_disk` of `datasets` writes it."""
+    """Reads the rows of an Arrow IPC or Feather file or stream, including those of `save_to_disk` of `datasets`."""
     import pyarrow
 
     with _readable(file, "Arrow"), file.open() as content:
@@ -87,7 +86,7 @@ def read_arrow(file: DataFile) -> Iterator[Row | BadRow]:
         if magic.startswith(b"FEA1"):
             name = json.dumps(str(file), ensure_ascii=False)
             code = f"from pyarrow import feather; feather.write_feather(feather.read_table({name}), {name})"
-            raise DataError(f"{file}: Feather version 1, which is not read; write it anew: python -c {shlex.quote(code)}")
+            raise DataError(f"{file}: Feather version 1 is not supported; rewrite the file: python -c {shlex.quote(code)}")
         if magic == b"ARROW1":
             opened = pyarrow.ipc.open_file(bounded)
             batches = map(opened.get_batch, range(opened.num_record_batches))
@@ -100,7 +99,7 @@ def read_arrow(file: DataFile) -> Iterator[Row | BadRow]:
 def _slices(batches: Iterable[Any], file: DataFile) -> Iterator[Any]:
     expansion = Expansion(file)
     for batch in batches:
-        batch.validate(full=True)  # pyarrow follows offsets in damaged files wherever they lead
+        batch.validate(full=True)  # otherwise pyarrow follows invalid offsets in damaged files
         for start in range(0, len(batch), BATCH_ROWS):
             part = batch.slice(start, BATCH_ROWS)
             expansion.add(size_of(part))
@@ -108,7 +107,7 @@ def _slices(batches: Iterable[Any], file: DataFile) -> Iterator[Any]:
 
 
 def _rows(batches: Iterable[Any], schema: Any, file: DataFile) -> Iterator[Row | BadRow]:
-    """Label names that `datasets` stored in the schema come back as names."""
+    """Yields rows, with class numbers replaced by the names that `datasets` stored in the schema."""
     names = class_columns(schema)
     number = 0
     for batch in batches:
@@ -126,32 +125,32 @@ def _rows(batches: Iterable[Any], schema: Any, file: DataFile) -> Iterator[Row |
 
 
 def class_columns(schema: Any) -> dict[str, list[str]]:
-    """Raises ValueError where the description of the columns is no JSON."""
-    described = parse_object((schema.metadata or {}).get(b"huggingface", b"{}"))
-    info = described.get("info")
+    """Class names by column, from the metadata of `datasets`. Raises ValueError if that is invalid JSON."""
+    metadata = parse_object((schema.metadata or {}).get(b"huggingface", b"{}"))
+    info = metadata.get("info")
     features = info.get("features") if isinstance(info, dict) else None
-    found = {}
+    class_names_by_column = {}
     for name, kind in features.items() if isinstance(features, dict) else ():
         kind = kind.get("feature", kind) if isinstance(kind, dict) else None
         names = kind.get("names") if isinstance(kind, dict) else None
-        if name in schema.names and names and isinstance(names, list) and all(isinstance(one, str) for one in names):
-            found[name] = names
-    return found
+        if name in schema.names and names and isinstance(names, list) and all(isinstance(label, str) for label in names):
+            class_names_by_column[name] = names
+    return class_names_by_column
 
 
 def class_names(value: int | list[int | None] | None, names: list[str]) -> Any:
-    """The name of a class, or of each class in a list. -1 marks a row without a label, as in imdb's unsupervised split.
+    """The name of a class, or of each class in a list; None for -1, which marks an unlabelled row.
 
-    Raises ValueError for a class that has no name.
+    Raises ValueError for a class without a name.
     """
     if isinstance(value, list) and len(value) == len(names) > 2 and all(mark in (0, 1) for mark in value):
-        return dict(zip(names, value, strict=True))  # a mark for each class: numbers of classes would repeat
+        return dict(zip(names, value, strict=True))  # multi-hot; a list of class numbers would not repeat 0 or 1
     if isinstance(value, list):
         return [class_names(number, names) for number in value]
     if value is None or (isinstance(value, int) and value < 0):
         return None
     if not isinstance(value, int) or value >= len(names):
-        raise ValueError(f"class {value!r}, where {len(names)} have names")
+        raise ValueError(f"class {value!r} has no name; the file names {len(names)} classes")
     return names[value]
 
 

@@ -1,7 +1,7 @@
-"""Rows out of files, each format by its reader, as a stream.
+"""Reads files as streams of rows, each format with its own reader.
 
-A reader yields a dict a row, or a `BadRow` that says where and why; `good_rows` stops at those, or skips and counts them.
-Local text files are not read by `datasets`: it takes NA for a missing value, guesses the types of labels (1, 01 and 1.0 would
+A reader yields a dict per row, or a `BadRow` with place and reason; `good_rows` stops at those, or skips and counts them.
+Local text files are not read with `datasets`: it reads NA as a missing value, guesses the types of labels (1, 01 and 1.0 would
 be one class) and cannot name the line of a malformed row.
 """
 
@@ -38,21 +38,23 @@ BINARY_READERS: dict[str, Callable[[DataFile], Iterator[Row | BadRow]]] = {
     ".arrow": read_arrow,
     ".feather": read_arrow,
 }
-READERS = (*DELIMITERS, *TEXT_READERS, *BINARY_READERS)  # the suffixes that are read; text also compressed
+READERS = (*DELIMITERS, *TEXT_READERS, *BINARY_READERS)  # supported suffixes; text files may also be compressed
 PLAIN = Dialect()
 
 
 def is_data(name: str) -> bool:
-    """Whether a file of this name is read."""
+    """Whether a file with this name has a supported suffix."""
     suffix, compression = split_suffix(name)
     return suffix in READERS and not (compression and suffix in BINARY_READERS)
 
 
 def read(source: Path | DataFile, encoding: str | None = None, dialect: Dialect = PLAIN) -> Iterator[Row | BadRow]:
-    """Rows of one file, by its suffix or the format that the dialect names; without an `encoding`, UTF-8 or as recorded. Raises
-    DataError for a suffix or an encoding that does not fit, and for a file that cannot be read."""
+    """Reads one file, whose format is given by the dialect or its suffix; `encoding` defaults to the recorded one or UTF-8.
+
+    Raises DataError for an unsupported suffix, a wrong encoding, or a file that cannot be read.
+    """
     file = as_file(source)
-    suffix, encoding, dialect, _ = _resolved(file, encoding, dialect)
+    suffix, encoding, dialect, _ = _resolve(file, encoding, dialect)
     if suffix in DELIMITERS:
         rows = read_separated(file, encoding, dialect, DELIMITERS[suffix])
     else:
@@ -63,37 +65,39 @@ def read(source: Path | DataFile, encoding: str | None = None, dialect: Dialect 
         raise DataError(f"{file}: {error.strerror or error}") from None
 
 
-def _resolved(file: DataFile, encoding: str | None, dialect: Dialect) -> tuple[str, str, Dialect, list[str]]:
-    """The suffix that says how a file is read, its encoding, its dialect with the records of the same format, and remarks."""
-    suffix = _format(file, dialect)
+def _resolve(file: DataFile, encoding: str | None, dialect: Dialect) -> tuple[str, str, Dialect, list[str]]:
+    """The suffix of the format, the encoding, the dialect with only the records of this format, and remarks."""
+    suffix = _format_suffix(file, dialect)
     if not dialect.recorded:
         return suffix, "utf-8" if encoding is None else encoding, dialect, []
-    alike = tuple(record for record in dialect.recorded if format_suffix(record) == suffix)
-    dialect, remark = replace(dialect, recorded=alike), ""
+    same_format = tuple(record for record in dialect.recorded if format_suffix(record) == suffix)
+    dialect, remark = replace(dialect, recorded=same_format), ""
     if encoding is None:
-        encoding, remark = recorded_encoding(file, alike)
+        encoding, remark = recorded_encoding(file, same_format)
     return suffix, encoding, dialect, [remark] if remark else []
 
 
-def _format(file: DataFile, dialect: Dialect) -> str:
-    """The suffix that says how a file is read. Raises DataError with the way on."""
+def _format_suffix(file: DataFile, dialect: Dialect) -> str:
+    """The suffix of the format in which to read a file. Raises DataError, with advice, if it is not supported."""
     suffix, compression = split_suffix(file.file_name)
     suffix = f".{dialect.format}" if dialect.format is not None else recorded_suffix(suffix, dialect.recorded)
     if suffix not in READERS:
-        if way := conversion(file.file_name, suffix):
-            raise DataError(f"{file}: {way}")
-        known = f"{listed(READERS)}, nor one of these with {listed(COMPRESSIONS)}"
-        raise DataError(f"{file}: suffix {suffix!r} is not one of {known}; specify format=csv or whatever it is")
+        if advice := conversion(file.file_name, suffix):
+            raise DataError(f"{file}: {advice}")
+        known = f"{listed(READERS)} (also with {listed(COMPRESSIONS)})"
+        raise DataError(f"{file}: unknown suffix {suffix!r}; known: {known}; specify the format, such as format=csv")
     if compression and suffix in BINARY_READERS:
-        raise DataError(f"{file}: {suffix[1:]} files are compressed inside; decompress this one first")
+        raise DataError(f"{file}: {suffix[1:]} files are compressed internally; decompress this file first")
     return suffix
 
 
 def describe(source: Path | DataFile, encoding: str | None = None, dialect: Dialect = PLAIN) -> tuple[SourceRecord, list[str]]:
-    """How a file is read, and what of that looks as if it were meant otherwise; only its beginning is looked at, unless its
-    encoding has to be told from UTF-8."""
+    """How a file is read, and remarks on choices that the user may not want.
+
+    Reads only the beginning of the file, unless its encoding has to be distinguished from UTF-8.
+    """
     file = as_file(source)
-    suffix, encoding, dialect, remarks = _resolved(file, encoding, dialect)
+    suffix, encoding, dialect, remarks = _resolve(file, encoding, dialect)
     record = SourceRecord(str(file), format=suffix[1:])
     if suffix in BINARY_READERS:
         return record, []

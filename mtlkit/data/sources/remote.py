@@ -1,4 +1,4 @@
-"""Files behind an address such as s3://bucket/train.csv or hf://datasets/USER/NAME/train.parquet, through fsspec."""
+"""Files at a URL such as s3://bucket/train.csv or hf://datasets/USER/NAME/train.parquet, read with fsspec."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mtlkit.data.sources.splits import SplitFiles, group
 from mtlkit.errors import DataError, MtlkitError, NetworkError, UsageError, first_line, listed, suggest
 
 REMOTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://.+", re.DOTALL)
-PACKAGES = {  # by the module that is missing, where the package has another name
+PACKAGES = {  # by module, if the package has another name
     "aiohttp": "fsspec[http]",
     "dask": "dask[distributed]",
     "libarchive": "libarchive-c",
@@ -45,18 +45,18 @@ class RemoteFile:
         return self.path.partition("?")[0].rstrip("/").rpartition("/")[2]
 
     def size(self) -> int:
-        with told(self.url):
+        with translated_errors(self.url):
             return int(self.system.size(self.path) or 0)
 
     def open(self) -> IO[bytes]:
-        with told(self.url):
+        with translated_errors(self.url):
             opened: IO[bytes] = self.system.open(self.path, "rb")
             return opened
 
 
 @dataclass(frozen=True)
 class RemoteSource(FilesSource):
-    """A file, a folder or the files of a pattern behind an address."""
+    """A file, a folder or the files that match a pattern, at a URL."""
 
     name: str = field(kw_only=True)
     previewed: ClassVar[bool] = False
@@ -64,29 +64,29 @@ class RemoteSource(FilesSource):
     @cached_property
     def _grouped(self) -> SplitFiles:
         system, path = file_system(self.name)
-        with told(self.name):
+        with translated_errors(self.name):
             if "*" in path:
                 paths = sorted(system.glob(path))
             elif system.isfile(path) or self.name.startswith("http"):
                 return SplitFiles({"train": [RemoteFile(system, path, self.name)]})
             else:
-                paths = sorted(one for one in system.find(path) if is_data(one))
+                paths = sorted(name for name in system.find(path) if is_data(name))
         if not paths:
-            raise DataError(f"{self.name}: no {listed(READERS)} file there")
+            raise DataError(f"{self.name}: no {listed(READERS)} file found")
         root = path.partition("*")[0].rpartition("/")[0] if "*" in path else path
-        files = [RemoteFile(system, one, system.unstrip_protocol(one)) for one in paths]
-        return group(
-            [(tuple(one.removeprefix(root).strip("/").split("/")[:-1]), file) for one, file in zip(paths, files, strict=True)],
-            self.name,
-        )
+        files = [RemoteFile(system, name, system.unstrip_protocol(name)) for name in paths]
+        folders = [tuple(name.removeprefix(root).strip("/").split("/")[:-1]) for name in paths]
+        return group(list(zip(folders, files, strict=True)), self.name)
 
     def grouped(self) -> SplitFiles:
         return self._grouped
 
 
 def file_system(url: str) -> tuple[Any, str]:
-    """The fsspec file system of an address, and the path in it. Raises UsageError where a package is missing, DataError for an
-    unknown protocol, NetworkError where the host cannot be reached."""
+    """The fsspec file system of a URL, and the path in it.
+
+    Raises UsageError if a package is missing, DataError for an unknown protocol, NetworkError if the host cannot be reached.
+    """
     protocol = url.partition("://")[0].lower()
     if protocol == "hf" and offline():
         raise NetworkError(f"{url}: {unreachable('a local file')}")
@@ -95,26 +95,26 @@ def file_system(url: str) -> tuple[Any, str]:
     known = sorted(set(fsspec.available_protocols()) - WRAPPERS)
     if protocol not in {*known, *WRAPPERS, *fsspec.registry}:
         raise DataError(f"{url}: unknown protocol {protocol}://{suggest(protocol, known)}; known: {listed(known, len(known))}")
-    with told(url):  # some connect at once
+    with translated_errors(url):  # some file systems connect immediately
         try:
-            found: tuple[Any, str] = fsspec.core.url_to_fs(url)
-            return found
+            system, path = fsspec.core.url_to_fs(url)
+            return system, path
         except ImportError as error:
             raise UsageError(f"{url}: {_missing_package(protocol, error)}") from None
 
 
 def _missing_package(protocol: str, error: ImportError) -> str:
-    """What to install for a protocol; the module that was not found is in the cause of fsspec's own error."""
+    """What to install for a protocol; the missing module is named in the cause of fsspec's error."""
     cause = error if error.name else error.__cause__
     module = (getattr(cause, "name", None) or "").partition(".")[0]
     if not module:
-        return f"{protocol}:// cannot be used here ({first_line(error)})"
+        return f"{protocol}:// cannot be used ({first_line(error)})"
     return f"{protocol}:// needs another package; install it with: pip install {shlex.quote(PACKAGES.get(module, module))}"
 
 
 @contextmanager
-def told(url: str) -> Iterator[None]:
-    """What file systems raise, in one line."""
+def translated_errors(url: str) -> Iterator[None]:
+    """Turns the errors of file systems into one-line errors of mtlkit."""
     try:
         yield
     except MtlkitError:
@@ -122,8 +122,8 @@ def told(url: str) -> Iterator[None]:
     except FileNotFoundError:
         raise DataError(f"{url}: no such file or folder") from None
     except PermissionError as error:
-        raise DataError(f"{url}: no permission ({first_line(error)})") from None
-    except Exception as error:  # their libraries share no class
+        raise DataError(f"{url}: permission denied ({first_line(error)})") from None
+    except Exception as error:  # the libraries share no base class
         reason = first_line(error)
         if is_network_fault(error):
             raise NetworkError(f"{url}: cannot be reached ({reason}); give a local file") from None

@@ -1,4 +1,4 @@
-"""Rows as readers give them: a dict a row that knows its place, or a bad row that says where and why."""
+"""Rows as readers yield them: a dict with its place in the file, or a bad row with place and reason."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mtlkit.errors import DataError, listed, suggest
 
 Row = dict[str, Any]
 OnBadRow = Literal["error", "skip"]
-FIRST_ROWS = 100  # whose nested fields are those of the source
+FIRST_ROWS = 100  # rows to inspect for nested fields
 
 
 class PlacedRow(dict[str, Any]):
-    """A row that knows its place: `data/train.csv:12`, by line in a text file, by number in other formats."""
+    """A row with its place, such as `data/train.csv:12`: the line in a text file, the row number in other formats."""
 
     __slots__ = ("file", "number")
     file: object
@@ -28,27 +28,27 @@ class PlacedRow(dict[str, Any]):
 
 def placed(values: Iterable[tuple[str, Any]] | Row, file: object, number: int) -> PlacedRow:
     """A row with its place."""
-    row = PlacedRow(values)  # by the constructor of a dict; one written in Python would cost more than the values
+    row = PlacedRow(values)  # the constructor of dict: one in Python would cost more than copying the values
     row.file = file
     row.number = number
     return row
 
 
 def place_of(row: Row, source: str, number: int) -> str:
-    """Its own place, or else its number in the source."""
+    """The place of a row, or its number in the source if it has none."""
     return row.place if isinstance(row, PlacedRow) else f"{source}: row {number}"
 
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that could not be read, and why, with its file and line."""
+    """A row that could not be read; `reason` includes its file and line."""
 
     reason: str
 
 
 @dataclass
 class SkippedRows:
-    """How many rows were skipped, with the reasons of the first few."""
+    """Counts the rows that were skipped and keeps the first three reasons."""
 
     skipped: int = 0
     reasons: list[str] = field(default_factory=list)
@@ -64,7 +64,7 @@ class SkippedRows:
 
 
 def good_rows(rows: Iterable[Row | BadRow], on_bad_row: OnBadRow, tally: SkippedRows) -> Iterator[Row]:
-    """The readable rows. A bad one raises DataError, or is counted in `tally` under `skip`."""
+    """The valid rows. A bad row raises DataError, or with `skip` is counted in `tally`."""
     for row in rows:
         if isinstance(row, BadRow):
             if on_bad_row == "error":
@@ -75,19 +75,19 @@ def good_rows(rows: Iterable[Row | BadRow], on_bad_row: OnBadRow, tally: Skipped
 
 
 def nested_value(row: Row, name: str) -> Any:
-    """The value at a dotted name such as `meta.label`; None where there is none."""
+    """The value at a dotted name such as `meta.label`; None if it does not exist."""
     value: Any = row
     for part in name.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
 
 
-def with_nested(rows: Iterable[Row | BadRow], asked: Iterable[str | None], source: str) -> Iterable[Row | BadRow]:
-    """The rows, with the values of nested fields under the dotted names that were asked for, such as `meta.label`.
+def with_nested(rows: Iterable[Row | BadRow], requested: Iterable[str | None], source: str) -> Iterable[Row | BadRow]:
+    """The rows, with nested fields added under the requested dotted names such as `meta.label`.
 
-    Raises DataError with the fields that there are where none of the first rows has the one that was asked for.
+    Raises DataError, listing the existing fields, if none of the first rows has a requested one.
     """
-    names = {part for text in asked if text for part in (text, *text.split("+")) if "." in part}
+    names = {part for text in requested if text for part in (text, *text.split("+")) if "." in part}
     return rows if not names else _with_names(rows, names, source)
 
 
@@ -106,15 +106,15 @@ def _with_names(rows: Iterable[Row | BadRow], names: set[str], source: str) -> I
 
 
 def _check_field(name: str, rows: list[Row], source: str) -> None:
-    """Raises DataError where objects hold the name up to a dot, and none of them what follows it."""
+    """Raises DataError if objects exist at the name up to a dot, but none has the field after it."""
     holder, _, rest = name.partition(".")
     if any(name in row for row in rows):
         return
     while rest:
         field, _, rest = rest.partition(".")
         objects = [value for row in rows if isinstance(value := nested_value(row, holder), dict)]
-        if objects and not any(field in one for one in objects):
-            fields = list(dict.fromkeys(str(key) for one in objects for key in one))
-            there = f"its fields: {listed(fields)}{suggest(field, fields)}"
-            raise DataError(f"field '{field}' not found in column '{holder}' of {source}; {there}")
+        if objects and not any(field in value for value in objects):
+            fields = list(dict.fromkeys(str(key) for value in objects for key in value))
+            known = f"fields: {listed(fields)}{suggest(field, fields)}"
+            raise DataError(f"field '{field}' not found in column '{holder}' of {source}; {known}")
         holder = f"{holder}.{field}"

@@ -1,4 +1,4 @@
-"""How a source and a task are written: `NAME=SOURCE`, with keys as `SOURCE:key=value,...` or `SOURCE?key=value&...`."""
+"""Parses sources and tasks: `NAME=SOURCE`, with keys written as `SOURCE:key=value,...` or `SOURCE?key=value&...`."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ DELIMITERS = {
     "\\t": "\t",
     "pipe": "|",
     "space": " ",
-}  # by words, which no shell minds
-KEYS = re.compile(r"[?:](?=[A-Za-z_]+=)")  # where the keys of a source may begin
+}  # names that need no quoting in a shell
+KEYS = re.compile(r"[?:](?=[A-Za-z_]+=)")  # where the keys of a source may start
 
 
 @dataclass(frozen=True)
 class Query:
     """The keys of a source.
 
-    `text` may join columns with `+`; `first` and `second` are the columns of a pair; `split` names the split to train on;
-    `config` is a hub data set's configuration; `kind` overrules what the labels look like. `sep` stands between the labels of one
-    row, `names` are those of lists of 0 and 1; `strip` joins labels that differ only in blanks, `fold` those that differ only in
-    case or Unicode form.
+    `text` may join columns with `+`; `first` and `second` are the columns of a pair; `split` is the split to train on;
+    `config` is the configuration of a hub data set; `kind` overrides the kind inferred from the labels. `sep` separates the
+    labels of a row, `names` are the labels of 0/1 lists; `strip` merges labels that differ only in white space, `fold` those that
+    differ only in case or Unicode form.
     """
 
     text: str | None = None
@@ -56,20 +56,20 @@ class Query:
 
 
 def parse_source(text: str) -> tuple[str, Query]:
-    """`data/train.csv:label=stars,limit=100` -> its address and its keys. Raises UsageError for an unknown key."""
+    """`data/train.csv:label=stars,limit=100` -> address and keys. Raises UsageError for an unknown key or an invalid value."""
     address, pairs = split_source(text)
     known = [field.name for field in fields(Query)]
     values: dict[str, Any] = {}
     for key, value in pairs:
         if key not in known:
-            raise UsageError(f"key {key!r} in {text!r} is not one of {listed(known)}{suggest(key, known)}")
+            raise UsageError(f"unknown key {key!r} in {text!r}; keys: {listed(known)}{suggest(key, known)}")
         if key in values:
-            raise UsageError(f"key {key!r} is given twice in {text!r}; remove one")
+            raise UsageError(f"key {key!r} is repeated in {text!r}; remove one")
         values[key] = value
     if "limit" in values:
         limit = whole(values["limit"], 1)
         if limit is None:
-            raise UsageError(f"limit={shorten(values['limit'])!r} in {shorten(text)!r} is not a number of rows")
+            raise UsageError(f"limit={shorten(values['limit'])!r} in {shorten(text)!r} is not a positive number of rows")
         values["limit"] = limit
     if "kind" in values and values["kind"] not in KINDS:
         raise UsageError(f"kind={values['kind']!r} in {text!r} is not one of {listed(KINDS)}{suggest(values['kind'], KINDS)}")
@@ -81,43 +81,43 @@ def parse_source(text: str) -> tuple[str, Query]:
         values["delimiter"] = DELIMITERS.get(values["delimiter"], values["delimiter"])
         if len(values["delimiter"]) != 1 or values["delimiter"] in '"\r\n':
             raise UsageError(
-                f"delimiter={values['delimiter']!r} in {text!r} is not one character, nor one of {listed(DELIMITERS)}"
+                f"delimiter={values['delimiter']!r} in {text!r} is invalid; use a single character or one of {listed(DELIMITERS)}"
             )
     if "sep" in values:
         values["sep"] = DELIMITERS.get(values["sep"], values["sep"])
         if not values["sep"]:
-            raise UsageError(f"sep= in {text!r} is empty; give what separates the labels of a row, such as sep=| or sep=pipe")
+            raise UsageError(f"sep= in {text!r} is empty; give the separator between labels, such as sep=| or sep=pipe")
     if "names" in values:
         values["names"] = tuple(values["names"].split("," if "," in values["names"] else "+"))
         if "" in values["names"] or len(set(values["names"])) < len(values["names"]):
-            raise UsageError(f"names= in {text!r} has an empty or a repeated name; write names=a,b,c")
+            raise UsageError(f"names= in {text!r} has an empty or repeated name; use names=a,b,c")
     return address, Query(**values)
 
 
 def split_source(text: str) -> tuple[str, list[tuple[str, str]]]:
-    """An address and its keys with their values. What exists as a file or folder is an address, whatever is in its name."""
-    starts = [found.start() for found in KEYS.finditer(text)]
-    if "://" in text:  # whose own query is no business of ours
+    """The address and its (key, value) pairs. The name of an existing file or folder is an address, whatever it contains."""
+    starts = [match.start() for match in KEYS.finditer(text)]
+    if "://" in text:  # other keys belong to the URL
         known = {field.name for field in fields(Query)}
-        starts = [place for place in starts if text[place + 1 :].partition("=")[0] in known]
+        starts = [start for start in starts if text[start + 1 :].partition("=")[0] in known]
     elif not starts and "?" in text:
         starts = [text.index("?")]
     ends = [len(text), *reversed(starts)]
-    end = next((place for place in ends if exists(text[:place])), starts[0] if starts else len(text))
+    end = next((index for index in ends if exists(text[:index])), starts[0] if starts else len(text))
     address, mark, keys = text[:end], text[end : end + 1], text[end + 1 :]
     if mark == "?":
         pairs = [pair.partition("=") for pair in filter(None, keys.split("&"))]
         return address, [(key, unquote(value)) for key, _, value in pairs]
-    # a comma that no key follows belongs to the value before it
+    # a comma that is not followed by a key is part of the value
     pairs = [pair.partition("=") for pair in re.split(r",(?=[A-Za-z_]+=)", keys) if pair]
     return address, [(key, unquote(value)) for key, _, value in pairs]
 
 
 def exists(address: str) -> bool:
-    """Whether there is a file or a folder of this name, or a link."""
+    """Whether a file, folder or link with this name exists."""
     try:
         return bool(address) and os.path.lexists(expand(address))
-    except (OSError, ValueError, UsageError):  # a name that no file can have, a user that is not known
+    except (OSError, ValueError, UsageError):  # an invalid name, an unknown user
         return False
 
 
@@ -125,21 +125,21 @@ def parse_task(text: str, option: str = "--task") -> tuple[str, str]:
     """`NAME=SOURCE` -> name and source. Raises UsageError."""
     name, equals, source = text.partition("=")
     if not equals or "?" in name or ":" in name:
-        raise UsageError(f"{option} {text!r} has no name; write {option} NAME=SOURCE, such as topic=sample:topic")
+        raise UsageError(f"{option} {text!r} has no name; use {option} NAME=SOURCE, such as topic=sample:topic")
     if not source:
-        raise UsageError(f"{option} {text!r} has no source after '='; write {option} NAME=SOURCE")
+        raise UsageError(f"{option} {text!r} has no source after '='; use {option} NAME=SOURCE")
     return check_task_name(name), source
 
 
 def named_sources(tasks: Sequence[str]) -> dict[str, str]:
-    """`["topic=sample:topic"]` -> {"topic": "sample:topic"}, with every query checked. Raises UsageError."""
-    named: dict[str, str] = {}
+    """`["topic=sample:topic"]` -> {"topic": "sample:topic"}. Raises UsageError, also for invalid keys."""
+    sources: dict[str, str] = {}
     for text in tasks:
         name, source = parse_task(text)
-        if name in named:
-            raise UsageError(f"task '{name}' is given twice; each --task needs a name of its own")
+        if name in sources:
+            raise UsageError(f"task '{name}' is repeated; give each --task its own name")
         parse_source(source)
-        named[name] = source
-    if not named:
-        raise UsageError("no task; give one with --task NAME=SOURCE")
-    return named
+        sources[name] = source
+    if not sources:
+        raise UsageError("no task given; add --task NAME=SOURCE")
+    return sources

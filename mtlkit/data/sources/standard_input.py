@@ -1,4 +1,4 @@
-"""Rows from a pipe, asked for by `-`."""
+"""Reads rows from standard input, the source `-`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from mtlkit.errors import DataError
 
 
 class StandardInputFile:
-    """Standard input as a file that can be read once."""
+    """Standard input as a file that can be opened once."""
 
-    file_name = "-.txt"  # a text a line, where no format is given
+    file_name = "-.txt"  # one text per line, unless a format is given
 
     def __init__(self) -> None:
         self._opened = False
@@ -33,14 +33,14 @@ class StandardInputFile:
 
     def open(self) -> IO[bytes]:
         if self._opened or sys.stdin is None or sys.stdin.closed:
-            raise DataError("standard input can be read once only; save it to a file, and give that")
+            raise DataError("standard input can be read only once; save it to a file and give the file")
         self._opened = True
         return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
 
 
 @dataclass(frozen=True)
 class StandardInput(FilesSource):
-    """What is piped in: one split, called `train`; its format is the key `format`, or a text a line."""
+    """Standard input as a single split, `train`; the format is the key `format`, by default one text per line."""
 
     name: str = "standard input"
     previewed: ClassVar[bool] = False
@@ -50,7 +50,7 @@ class StandardInput(FilesSource):
         return SplitFiles({"train": [self.file]})
 
     def rows(self, split: str, encoding: str | None) -> Iterator[Row | BadRow]:
-        return super().rows(split, encoding or "utf-8")  # to look for another one would take what is read once
+        return super().rows(split, encoding or "utf-8")  # detecting it would consume the input
 
     def record(self, encoding: str | None) -> SourceRecord:
         return SourceRecord("-", format=self.dialect.format or "txt", encoding=encoding or "utf-8")

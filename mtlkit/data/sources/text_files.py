@@ -1,4 +1,4 @@
-"""The texts of a source, a column of it, as a stream."""
+"""Reads the texts of a source as a stream."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from mtlkit.data.sources.rows import BadRow
 from mtlkit.data.sources.spec import Query, exists, parse_source
 from mtlkit.errors import DataError
 
-WAY = "specify --column NAME"
+ADVICE = "specify --column NAME"
 
 
-def open_input(given: str | Path, column: str | None = None, recorded: Sequence[SourceRecord] = ()) -> tuple[Source, Query]:
-    """The source of an input, and its keys with the column asked for. Raises DataError for a folder, and where nothing is."""
-    address, query = parse_source(address_of(given))
+def open_input(input: str | Path, column: str | None = None, recorded: Sequence[SourceRecord] = ()) -> tuple[Source, Query]:
+    """The source of an input, and its keys with the requested column. Raises DataError for a folder or a missing file."""
+    address, query = parse_source(address_of(input))
     query = replace(query, text=column or query.text)
     source = open_source(address, query, recorded)
     if source.not_a_table:
@@ -33,28 +33,30 @@ def open_input(given: str | Path, column: str | None = None, recorded: Sequence[
 
 
 def read_column(
-    given: str | Path, column: str | None, encoding: str | None, recorded: Sequence[SourceRecord] = ()
+    input: str | Path, column: str | None, encoding: str | None, recorded: Sequence[SourceRecord] = ()
 ) -> Iterator[str]:
-    """The texts of a source, which may have keys, in the order of its rows; several columns joined. `recorded` is how a model's
-    tasks read theirs: the source is read alike where nothing else is said. Raises DataError."""
-    source, query = open_input(given, column, recorded)
+    """The texts of a source, which may have keys, in row order; several columns are joined.
+
+    `recorded` is how a model's training data was read, the default for this source. Raises DataError.
+    """
+    source, query = open_input(input, column, recorded)
     column, encoding = query.text, query.encoding or encoding
     if isinstance(source, FileSource) and _is_parquet(source.path.name):
-        lots = _parquet_lots(LocalFile(source.path), column, recorded)
-        if lots is not None:
-            return chain.from_iterable(lots)
+        batches = _parquet_texts(LocalFile(source.path), column, recorded)
+        if batches is not None:
+            return chain.from_iterable(batches)
     return _texts_of_rows(source, existing_split(source, query.split), column, encoding, recorded)
 
 
 def input_record(
-    given: str | Path, column: str | None, encoding: str | None, recorded: Sequence[SourceRecord] = ()
+    input: str | Path, column: str | None, encoding: str | None, recorded: Sequence[SourceRecord] = ()
 ) -> SourceRecord:
-    """How `read_column` reads a source, as far as its beginning tells. Raises DataError."""
-    address, query = parse_source(address_of(given))
+    """How `read_column` reads a source, judging by its beginning. Raises DataError."""
+    address, query = parse_source(address_of(input))
     column, encoding = column or query.text, query.encoding or encoding
     source = open_source(address, replace(query, text=column), recorded)
     if source.not_a_table:
-        return SourceRecord(address)  # which `read_column` refuses
+        return SourceRecord(address)  # an error in `read_column`
     record = source.record(encoding)
     if column is not None or record.format == "txt":
         return record
@@ -63,18 +65,18 @@ def input_record(
             names = list(opened.schema_arrow.names)
     else:
         names, _ = with_columns(source.rows(existing_split(source, query.split), encoding))
-    columns = text_columns(names, None, source.name, WAY, recorded) if names else Columns((), ())
+    columns = text_columns(names, None, source.name, ADVICE, recorded) if names else Columns((), ())
     return replace(record, text=columns.text, unused=columns.unused, remarks=(*record.remarks, *columns.remarks))
 
 
-def address_of(given: str | Path) -> str:
-    """An address as it was typed: a Path has lost a slash of `s3://bucket`."""
-    return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]+):/(?!/)", r"\1://", str(given))
+def address_of(input: str | Path) -> str:
+    """The address as the user typed it; a Path has lost one slash of `s3://bucket`."""
+    return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]+):/(?!/)", r"\1://", str(input))
 
 
-def count_rows(given: str | Path) -> int | None:
-    """How many rows a file has, where it says so itself."""
-    address = parse_source(address_of(given))[0]
+def count_rows(input: str | Path) -> int | None:
+    """The number of rows of a parquet file, from its metadata; None for other files."""
+    address = parse_source(address_of(input))[0]
     path = expand(address) if exists(address) else Path(address)
     if not _is_parquet(path.name) or not path.is_file():
         return None
@@ -91,13 +93,13 @@ def _texts_of_rows(
     source: Source, split: str, column: str | None, encoding: str | None, recorded: Sequence[SourceRecord]
 ) -> Iterator[str]:
     columns: tuple[str, ...] = ()
-    if source.record(encoding).format == "txt":  # its lines are texts, whatever columns the model's data had
+    if source.record(encoding).format == "txt":  # every line is a text, whatever columns the model's data had
         recorded = ()
     names, rows = with_columns(source.rows(split, encoding))
     for number, row in enumerate(rows, 1):
-        if isinstance(row, BadRow):  # never skipped, so that rows keep their places
+        if isinstance(row, BadRow):  # never skipped: each text must keep its row number
             raise DataError(row.reason)
-        columns = columns or _said_columns(source, names or list(row), column, recorded)
+        columns = columns or _choose_columns(source, names or list(row), column, recorded)
         text = join_text(row, columns, source.name, number)
         if isinstance(text, BadRow):
             raise DataError(text.reason)
@@ -106,16 +108,18 @@ def _texts_of_rows(
         raise _no_rows(source.name)
 
 
-def _said_columns(source: Source, names: Sequence[str], column: str | None, recorded: Sequence[SourceRecord]) -> tuple[str, ...]:
-    """The columns to read. Raises DataError where there is something to say of them and no record that says it."""
-    columns = text_columns(names, column, source.name, WAY, recorded)
+def _choose_columns(
+    source: Source, names: Sequence[str], column: str | None, recorded: Sequence[SourceRecord]
+) -> tuple[str, ...]:
+    """The columns to read. Raises DataError for standard input if there is a remark, as it has no record to show that."""
+    columns = text_columns(names, column, source.name, ADVICE, recorded)
     if columns.remarks and isinstance(source, StandardInput):
-        raise DataError(f"{columns.remarks[0].partition(';')[0]}; {WAY}")
+        raise DataError(f"{columns.remarks[0].partition(';')[0]}; {ADVICE}")
     return columns.text
 
 
-def _parquet_lots(file: LocalFile, column: str | None, recorded: Sequence[SourceRecord]) -> Iterator[list[str]] | None:
-    """Lists of texts, of nothing but the columns asked for; None where these hold something other than plain text."""
+def _parquet_texts(file: LocalFile, column: str | None, recorded: Sequence[SourceRecord]) -> Iterator[list[str]] | None:
+    """Lists of texts, reading only the chosen columns; None if one does not hold plain text."""
     import pyarrow
 
     with parquet_file(file) as opened:
@@ -124,21 +128,21 @@ def _parquet_lots(file: LocalFile, column: str | None, recorded: Sequence[Source
             raise _no_rows(str(file))
     if column is not None and any("." in name and name not in schema.names for name in column.split("+")):
         return None  # a nested field
-    columns = text_columns(schema.names, column, str(file), WAY, recorded).text
+    columns = text_columns(schema.names, column, str(file), ADVICE, recorded).text
     plain = (pyarrow.string(), pyarrow.large_string())
-    return _read_lots(file, columns) if all(schema.field(name).type in plain for name in columns) else None
+    return _read_batches(file, columns) if all(schema.field(name).type in plain for name in columns) else None
 
 
-def _read_lots(file: LocalFile, columns: Sequence[str]) -> Iterator[list[str]]:
+def _read_batches(file: LocalFile, columns: Sequence[str]) -> Iterator[list[str]]:
     rows = 0
     with parquet_file(file) as opened:
-        for lot in parquet_batches(opened, file, list(columns)):
-            values: Sequence[list[Any]] = [lot.column(name).to_pylist() for name in columns]
-            if any(lot.column(name).null_count for name in columns):
+        for batch in parquet_batches(opened, file, list(columns)):
+            values: Sequence[list[Any]] = [batch.column(name).to_pylist() for name in columns]
+            if any(batch.column(name).null_count for name in columns):
                 first = min(value.index(None) for value in values if None in value)
                 raise _no_text(str(file), rows + first + 1, columns)
             yield values[0] if len(values) == 1 else [" ".join(texts) for texts in zip(*values, strict=True)]
-            rows += len(lot)
+            rows += len(batch)
 
 
 def _no_text(name: str, number: int, columns: Sequence[str]) -> DataError:

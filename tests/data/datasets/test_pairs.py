@@ -47,9 +47,9 @@ def test_columns_can_be_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("query", "scored", "message"),
     [
-        ("", False, "which two columns are a pair? columns: q, r, likeness; specify ?first=NAME&second=NAME"),
+        ("", False, "cannot tell which columns are the pair; columns: q, r, likeness; specify ?first=NAME&second=NAME"),
         ("?first=q&second=s", False, "column 's' not found in {path}; columns: q, r, likeness"),
-        ("?first=q&second=r", True, "which column is the score? columns: q, r, likeness; specify ?label=NAME"),
+        ("?first=q&second=r", True, "cannot tell which column is the score; columns: q, r, likeness; specify ?label=NAME"),
         ("?first=q&second=r&label=likenes", True, "columns: q, r, likeness; did you mean 'likeness'?"),
     ],
 )

@@ -57,11 +57,11 @@ def test_columns_are_those_named_those_with_usual_names_or_the_rest(
         (["question", "sentence", "label"], None, None, "'question', 'sentence' could each be the text; .*question\\+sentence"),
         (["Text", "text", "label"], None, None, "'Text', 'text' could each be the text"),
         (["text", "label", "stars"], None, None, "'label', 'stars' could each be the label; specify \\?label=NAME"),
-        (["text", "a", "b"], None, None, "which column is the label\\? columns: text, a, b"),
-        (["a", "b", "label"], None, None, "which column is the text\\? columns: a, b, label"),
-        (["text"], None, None, "which column is the label\\? columns: text"),
+        (["text", "a", "b"], None, None, "which column is the label; columns: text, a, b"),
+        (["a", "b", "label"], None, None, "which column is the text; columns: a, b, label"),
+        (["text"], None, None, "which column is the label; columns: text"),
         (["text", "label"], "label", "label", "column 'label' is named both as text and as label"),
-        (["text", "a"], None, "a+a", "column 'a' is named twice in 'a\\+a'"),
+        (["text", "a"], None, "a+a", "column 'a' is repeated in 'a\\+a'"),
     ],
 )
 def test_two_readings_that_make_sense_are_an_error(  # faults 54 and 55
@@ -76,11 +76,11 @@ def test_recorded_columns_are_read_again_or_missed_by_name() -> None:  # fault 5
     columns = ["title", "body", "stars", "label"]
     assert choose_columns(columns, None, None, "b.csv", recorded) == Columns(("title", "body"), ("stars",), ("label",))
     assert choose_columns(columns, "body", "label", "b.csv", recorded) == Columns(("body",), ("label",), ("title", "stars"))
-    message = "column 'title' not found in b.csv, and the model reads its text from 'title\\+body'; columns: body, stars"
+    message = "column 'title' not found in b.csv; the model reads its text from 'title\\+body'; columns: body, stars"
     with pytest.raises(DataError, match=message):
         choose_columns(["body", "stars"], None, None, "b.csv", recorded)
     assert choose_columns(["body", "stars"], "body", None, "b.csv", recorded).text == ("body",)
-    with pytest.raises(DataError, match=r"column 'stars' not found in b\.csv, and the model reads its label from 'stars'"):
+    with pytest.raises(DataError, match=r"column 'stars' not found in b\.csv; the model reads its label from 'stars'"):
         choose_columns(["title", "body", "label"], None, None, "b.csv", recorded)
 
 
@@ -100,9 +100,9 @@ USUAL = SourceRecord("train.csv", text=("text",), label=("stars",))
 def test_a_usual_text_column_is_replaced_by_the_only_one_that_would_do(
     columns: list[str], instead: str | None
 ) -> None:  # fault 54
-    said = f"column 'text' of the model is not in b.csv; using '{instead}'"
+    said = f"column 'text' of the model's data not found in b.csv; using '{instead}'"
     if instead is None:
-        with pytest.raises(DataError, match=r"column 'text' not found in b\.csv, and the model reads its text from 'text'"):
+        with pytest.raises(DataError, match=r"column 'text' not found in b\.csv; the model reads its text from 'text'"):
             choose_columns(columns, None, None, "b.csv", USUAL)
         return
     chosen = choose_columns(columns, None, None, "b.csv", USUAL)
@@ -128,8 +128,8 @@ def test_texts_without_labels_are_read_from_the_columns_of_the_tasks_of_a_model(
     assert text_columns(columns, "title", "c.csv", recorded=[both, body]).text == ("title",)
     alone = text_columns(["anything"], None, "c.csv", recorded=[body, USUAL])
     assert alone.text == ("anything",)
-    assert alone.remarks == ("columns 'body', 'text' of the model are not in c.csv; using 'anything'",)
-    with pytest.raises(DataError, match=r"c.csv: the tasks of the model read their texts from 'title\+body', 'body'; specify"):
+    assert alone.remarks == ("columns 'body', 'text' of the model's data not found in c.csv; using 'anything'",)
+    with pytest.raises(DataError, match=r"c.csv: the model's tasks .* different columns, 'title\+body', 'body'; specify"):
         text_columns(columns, None, "c.csv", recorded=[both, body])
     with pytest.raises(DataError, match=r"column 'title' not found in c\.csv"):
         text_columns(["body"], None, "c.csv", recorded=[both])
@@ -154,7 +154,7 @@ def test_wrong_label_column_is_answered_with_the_columns() -> None:  # fault 25
 
 
 def test_column_that_cannot_be_guessed_is_asked_for() -> None:  # fault 25
-    with pytest.raises(DataError, match=r"a.csv: which column is the text\? columns: uno, due; specify \?text=NAME"):
+    with pytest.raises(DataError, match=r"a.csv: cannot tell which column is the text; columns: uno, due; specify \?text=NAME"):
         text_columns(["uno", "due"], None, "a.csv")
 
 
@@ -177,11 +177,11 @@ def test_columns_of_a_pair_are_those_asked_for_the_usual_ones_or_the_only_two(
 @pytest.mark.parametrize(
     ("columns", "asked", "message"),
     [
-        (["uno", "due", "tre"], (None, None), "a.csv: which two columns are a pair? columns: uno, due, tre; specify "),
-        (["text", "label"], (None, None), "a.csv: which two columns are a pair? columns: text, label; specify "),
-        (["text"], (None, None), "a.csv: which two columns are a pair? columns: text; specify ?first=NAME&second=NAME"),
-        (["uno", "due"], ("uno", None), "a.csv: a pair has two columns; specify both, ?first=NAME&second=NAME"),
-        (["uno", "due"], (None, "due"), "a.csv: a pair has two columns; specify both, ?first=NAME&second=NAME"),
+        (["uno", "due", "tre"], (None, None), "a.csv: cannot tell which columns are the pair; columns: uno, due, tre; specify "),
+        (["text", "label"], (None, None), "a.csv: cannot tell which columns are the pair; columns: text, label; specify "),
+        (["text"], (None, None), "a.csv: cannot tell which columns are the pair; columns: text; specify ?first=NAME&second=NAME"),
+        (["uno", "due"], ("uno", None), "a.csv: only one column of the pair is named; specify both: ?first=NAME&second=NAME"),
+        (["uno", "due"], (None, "due"), "a.csv: only one column of the pair is named; specify both: ?first=NAME&second=NAME"),
         (["uno", "due"], ("uno", "du"), "column 'du' not found in a.csv; columns: uno, due; did you mean 'due'?"),
     ],
 )

@@ -218,7 +218,7 @@ def described(names: Any) -> dict[str, str]:
     return {"huggingface": json.dumps({"info": {"features": {"label": {"names": names, "_type": "ClassLabel"}}}})}
 
 
-@pytest.mark.parametrize(("labels", "said"), [([1, 2], "class 2, where 2 have names"), (["1", "2"], "class '1', where 2")])
+@pytest.mark.parametrize(("labels", "said"), [([1, 2], "class 2 has no name"), (["1", "2"], "class '1' has no name")])
 def test_a_class_of_a_parquet_file_that_has_no_name_is_a_bad_row(tmp_path: Path, labels: list[Any], said: str) -> None:
     path = tmp_path / "a.parquet"
     parquet.write_table(
@@ -265,7 +265,7 @@ def test_a_parquet_file_with_a_flipped_byte_is_a_data_error_or_read(tmp_path: Pa
 
 
 def test_unknown_suffix_lists_those_that_are_known(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"suffix '.dat' is not one of .csv, .tsv, .*\.parquet.*specify format="):
+    with pytest.raises(DataError, match=r"unknown suffix '.dat'; known: .csv, .tsv, .*\.parquet.*specify the format"):
         list(read(written(tmp_path / "a.dat", "")))
 
 

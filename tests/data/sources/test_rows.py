@@ -28,8 +28,8 @@ def test_nested_fields_get_their_dotted_names() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("meta.labl", "field 'labl' not found in column 'meta' of a.jsonl; its fields: label, inner; did you mean 'label'"),
-        ("meta.inner.y", "field 'y' not found in column 'meta.inner' of a.jsonl; its fields: x"),
+        ("meta.labl", "field 'labl' not found in column 'meta' of a.jsonl; fields: label, inner; did you mean 'label'"),
+        ("meta.inner.y", "field 'y' not found in column 'meta.inner' of a.jsonl; fields: x"),
         ("text+meta.iner.x", "field 'iner' not found in column 'meta' .*'inner'"),
     ],
 )

@@ -67,14 +67,14 @@ def test_query_values_may_be_percent_encoded() -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("a.csv?txet=body", r"key 'txet' in 'a.csv\?txet=body' is not one of text, label, .*; did you mean 'text'\?"),
-        ("a.csv?limit=0", "limit='0' .* is not a number of rows"),
-        ("a.csv?limit=many", "limit='many' .* is not a number of rows"),
-        ("a.csv?limit=²", "limit='²' .* is not a number of rows"),
-        ("a.csv:labl=x", r"key 'labl' in 'a.csv:labl=x' is not one of .*; did you mean 'label'\?"),
+        ("a.csv?txet=body", r"unknown key 'txet' in 'a.csv\?txet=body'; keys: text, label, .*; did you mean 'text'\?"),
+        ("a.csv?limit=0", "limit='0' .* is not a positive number of rows"),
+        ("a.csv?limit=many", "limit='many' .* is not a positive number of rows"),
+        ("a.csv?limit=²", "limit='²' .* is not a positive number of rows"),
+        ("a.csv:labl=x", r"unknown key 'labl' in 'a.csv:labl=x'; keys: .*; did you mean 'label'\?"),
         ("a.csv:header=none", "header='none' .* is not one of yes, no"),
-        ("a.csv:delimiter=;;", "delimiter=';;' .* is not one character"),
-        ("a.csv:delimiter=", "delimiter='' .* is not one character"),
+        ("a.csv:delimiter=;;", "delimiter=';;' .* is invalid; use a single character"),
+        ("a.csv:delimiter=", "delimiter='' .* is invalid; use a single character"),
         ("a.csv?kind=class", "kind='class' .* is not one of classification, multi-label, regression"),
     ],
 )

@@ -73,9 +73,9 @@ def test_files_of_one_split_are_joined_and_files_of_none_are_named(tmp_path: Pat
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (("train.csv", "test_train.csv"), "its name stands for test, train; rename it"),
-        (("train.csv", "train.jsonl"), "train.csv, train.jsonl claim one split"),
-        (("train.csv", "train.jsonl.gz"), r"train.csv, train.jsonl.gz claim one split"),
+        (("train.csv", "test_train.csv"), "several splits \\(test, train\\); rename it"),
+        (("train.csv", "train.jsonl"), "train.csv, train.jsonl seem to be the same data"),
+        (("train.csv", "train.jsonl.gz"), r"train.csv, train.jsonl.gz seem to be the same data"),
         (("data.csv", "test.csv"), "no split 'train'; splits: data, test"),
     ],
 )

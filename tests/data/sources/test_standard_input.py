@@ -26,7 +26,7 @@ def test_texts_are_read_from_a_pipe_once(piped: int) -> None:
     source = open_source("-", parse_source("-")[1])
     assert source.record("utf-8").format == "txt"
     assert list(source.rows("train", "utf-8")) == [{"text": "one"}, {"text": "two"}]
-    with pytest.raises(DataError, match="can be read once only"):
+    with pytest.raises(DataError, match="can be read only once"):
         list(source.rows("train", "utf-8"))
 
 

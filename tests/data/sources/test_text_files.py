@@ -41,7 +41,7 @@ def test_a_row_without_text_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_faults_of_parquet_files(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", one=["a"], two=["b"])
-    with pytest.raises(DataError, match=r"which column is the text\? columns: one, two; specify --column NAME"):
+    with pytest.raises(DataError, match=r"which column is the text; columns: one, two; specify --column NAME"):
         read_column(path, None, "utf-8")
     with pytest.raises(DataError, match=r"column 'on' not found in .*; columns: one, two; did you mean 'one'"):
         read_column(path, "on", "utf-8")
