@@ -10,7 +10,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
-    [ROOT / "README.md", ROOT / "examples" / "README.md", ROOT / "benchmarks" / "README.md", *ROOT.glob("docs/**/*.md")]
+    [
+        *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")),
+        ROOT / "examples" / "README.md",
+        ROOT / "benchmarks" / "README.md",
+        *ROOT.glob("docs/**/*.md"),
+    ]
 )
 FENCE = re.compile(r"^```(\w*)(?: title=\"([^\"]*)\")?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 HEREDOC = re.compile(r"<< '(\w+)'\n.*?^\1$", re.DOTALL | re.MULTILINE)

@@ -20,6 +20,9 @@ COMMANDS = "reference/commands"
 INCLUDED = {
     "examples.md": "examples/README.md",
     "benchmarks.md": "benchmarks/README.md",
+    "architecture.md": "ARCHITECTURE.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "changelog.md": "CHANGELOG.md",
 }
 SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")
 VALUES = {int: "N", float: "NUMBER", str: "TEXT", Path: "PATH"}

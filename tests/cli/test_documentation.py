@@ -34,7 +34,7 @@ LONG = [
     "docs/concepts/balancing.md",
     *(f"docs/tutorials/{name}.md" for name in ("add-task", "distill", "freeze", "resume")),
 ]
-INSTALLING = ("python3.11", "pip")  # `.ci/run` installs as README says
+INSTALLING = ("python3.11", "pip", "pytest")  # `.ci/run` does as README and CONTRIBUTING say
 
 OPTIONS = {
     str(command.name): {
