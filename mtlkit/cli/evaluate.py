@@ -12,7 +12,8 @@ from mtlkit.config.inference import EvalOptions
 from mtlkit.data.sources.spec import named_sources
 
 if TYPE_CHECKING:
-    from mtlkit.recipes.evaluate import Evaluation, TaskEvaluation
+    from mtlkit.recipes.evaluate import Evaluation
+    from mtlkit.recipes.evaluation.heads import TaskEvaluation
 
 
 def evaluate(options: EvalOptions, as_json: bool) -> None:

@@ -2,56 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.training import TrainMtlOptions
-from mtlkit.data.datasets.corpus import read_corpus, read_texts
-from mtlkit.data.datasets.labelled import LabelledTable, read_for_evaluation
+from mtlkit.data.datasets.labelled import read_for_evaluation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
-from mtlkit.data.datasets.task_data import prepare
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import named_sources, parse_source
 from mtlkit.errors import UsageError, listed, suggest
-from mtlkit.evaluation.task_metrics import decisions_of, score
-from mtlkit.inference.engine import ROUTER, Array
 from mtlkit.inference.loaded_model import LoadedModel
-from mtlkit.inference.routing import score_router
 from mtlkit.inference.similarity import width_of
-from mtlkit.inference.torch_engine import TorchEngine
-from mtlkit.recipes.evaluation.perplexity import perplexity, read_held_out
+from mtlkit.recipes.evaluation.base import evaluate_base
+from mtlkit.recipes.evaluation.heads import RoutedTexts, TaskEvaluation, evaluate_router, evaluate_task
 from mtlkit.recipes.evaluation.probe import ProbeResult, check_probe, probe
 from mtlkit.recipes.evaluation.sts import StsResult, measure_sts
-
-PAIRS = 5  # of the most confused classes
-
-
-@dataclass(frozen=True)
-class ConfusedPair:
-    """A pair of classes, how often the first is taken for the second, and a text for which it is."""
-
-    true: str
-    predicted: str
-    count: int
-    text: str
-
-
-@dataclass(frozen=True)
-class TaskEvaluation:
-    """A task's metrics as `metrics.score` gives them, the split they are of, what was left out of it, and how it was read."""
-
-    metrics: dict[str, Any]
-    split: str
-    unseen: dict[str, int]
-    truncated: int
-    confused: list[ConfusedPair] = field(default_factory=list)
-    record: SourceRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -138,21 +106,6 @@ def probe_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, str]:
     return trained_sources(loaded) or named_sources(TrainMtlOptions().task)
 
 
-def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows) -> dict[str, float]:
-    """The perplexity of a base, which has no heads. Raises UsageError where that is not what the model is."""
-    if not options.text and (loaded.record is None or loaded.record.stage != "base"):
-        ways = f"measure its vectors with --sts SOURCE or --probe, or train heads with 'mtlkit train-mtl --init {loaded.name}'"
-        raise UsageError(f"{loaded.without_heads} to evaluate; {ways}")
-    if options.prompt is not None:
-        raise UsageError("--prompt is for vectors and heads, and a base is measured on texts as they are; leave it out")
-    if loaded.checkpoint.architecture.attention != "causal":
-        raise UsageError(f"--text measures a base, and {loaded.name} predicts no next token, it sees whole texts; leave it out")
-    if not isinstance(engine := loaded.engine, TorchEngine):
-        raise UsageError(f"{loaded.name} has no heads, and perplexity needs weights; name the run itself, with --backend torch")
-    texts = evaluation_texts(options, loaded, tally)
-    return perplexity(engine.model.backbone, read_held_out(texts, loaded.encoder), engine.compute)
-
-
 def evaluation_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, str]:
     """Where each head's rows come from: what the command says, else what the run was trained on."""
     if options.task:
@@ -169,63 +122,3 @@ def trained_sources(loaded: LoadedModel) -> dict[str, str]:
     """What the heads of a run were trained on, as far as its record says."""
     trained = loaded.record.sources if loaded.record else {}
     return {name: source for name, source in trained.items() if name in loaded.tasks}
-
-
-def evaluate_task(loaded: LoadedModel, name: str, table: LabelledTable, split: str) -> tuple[TaskEvaluation, RoutedTexts]:
-    """One head on one table, and what the router says of the same texts."""
-    spec = loaded.specs[name]
-    texts = prepare(spec, table, loaded.encoder)
-    found = loaded.engine.outputs(texts.encoded, [name, *([ROUTER] if name in loaded.router else [])])
-    outputs, strings = found[name], [table.texts[row] for row in texts.rows]
-    metrics = score(spec, outputs, texts.labels)
-    decided = decisions_of(spec, outputs)
-    confused = [] if decided is None else most_confused(spec.labels, texts.labels, decided, strings)
-    record = replace(table.record, kind=spec.kind)
-    evaluation = TaskEvaluation(metrics, split, dict(texts.unseen), texts.encoded.truncated, confused, record)
-    return evaluation, RoutedTexts(strings, found.get(ROUTER))
-
-
-@dataclass(frozen=True)
-class RoutedTexts:
-    """The texts of a task, and what the router says of them, (N, tasks); None where it does not know the task."""
-
-    texts: list[str]
-    logits: Array | None
-
-
-def evaluate_router(tasks: tuple[str, ...], routed: Mapping[str, RoutedTexts], split: str) -> TaskEvaluation | None:
-    """How well a router of these tasks tells the texts of those apart that are evaluated; None without a router."""
-    known = {name: one for name, one in routed.items() if one.logits is not None}
-    if not known:
-        return None
-    logits = np.concatenate([one.logits for one in known.values() if one.logits is not None])
-    true = np.concatenate([np.full(len(one.texts), tasks.index(name)) for name, one in known.items()])
-    texts = [text for one in known.values() for text in one.texts]
-    confused = most_confused(tasks, true, logits.argmax(1), texts)
-    return TaskEvaluation(score_router(tasks, logits, true), split, {}, 0, confused)
-
-
-def most_confused(labels: tuple[str, ...], true: NDArray[Any], predicted: NDArray[Any], texts: list[str]) -> list[ConfusedPair]:
-    """The pairs (true, predicted) with the most texts, each with the first such text."""
-    wrong = np.flatnonzero(true != predicted)
-    pairs, first, counts = np.unique(true[wrong] * len(labels) + predicted[wrong], return_index=True, return_counts=True)
-    return [
-        ConfusedPair(
-            labels[pairs[place] // len(labels)],
-            labels[pairs[place] % len(labels)],
-            int(counts[place]),
-            texts[wrong[first[place]]],
-        )
-        for place in np.argsort(-counts, kind="stable")[:PAIRS]
-    ]
-
-
-def evaluation_texts(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows) -> list[str]:
-    """Texts for a base's perplexity: those given, else the held-out texts of its training."""
-    record = loaded.record
-    if options.text or record is None:
-        reading, records = ReadOptions(options.encoding, options.on_bad_row, tally), dict(loaded.checkpoint.sources)
-        return [text for source in options.text for text in read_texts(source, reading, records)]
-    trained: Mapping[str, Any] = record.options
-    reading = ReadOptions(trained["encoding"], trained["on_bad_row"], tally)
-    return read_corpus(record.data["sources"], reading, record.seed).held_out

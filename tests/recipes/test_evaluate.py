@@ -10,7 +10,8 @@ from scipy.stats import pearsonr, spearmanr
 from mtlkit.config.inference import EvalOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.inference.loaded_model import load
-from mtlkit.recipes.evaluate import ConfusedPair, evaluate, most_confused
+from mtlkit.recipes.evaluate import evaluate
+from mtlkit.recipes.evaluation.heads import ConfusedPair, most_confused
 
 
 def test_regression_has_correlations_and_the_squared_error(odd_run: Path, odd_data: Path) -> None:

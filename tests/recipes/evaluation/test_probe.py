@@ -129,7 +129,7 @@ def test_what_cannot_be_probed_is_said(
     model: LoadedModel, task: Path, odd_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, kind in (("stars", "regression"), ("tags", "multi-label")):
-        with pytest.raises(UsageError, match=f"--probe is for classification, and task '{name}' is {kind}; name others"):
+        with pytest.raises(UsageError, match=f"--probe needs one class per row, and task '{name}' is {kind}; name others"):
             evaluate(EvalOptions(probe=True, task=[f"{name}={odd_data / name}"]), model)
     lone = write(tmp_path / "lone.csv", [("text", "label"), ("a", "x"), ("b", "y")])
     with pytest.raises(DataError, match="no split 'test'; splits: train; choose with --split, or give a folder that has it"):

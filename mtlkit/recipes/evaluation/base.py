@@ -1,0 +1,41 @@
+"""The perplexity of a base on the texts given, or on the held-out texts of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mtlkit.config.inference import EvalOptions
+from mtlkit.data.datasets.corpus import read_corpus, read_texts
+from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.sources.rows import SkippedRows
+from mtlkit.errors import UsageError
+from mtlkit.inference.loaded_model import LoadedModel
+from mtlkit.inference.torch_engine import TorchEngine
+from mtlkit.recipes.evaluation.perplexity import perplexity, read_held_out
+
+
+def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows) -> dict[str, float]:
+    """The perplexity of a base, which has no heads. Raises UsageError where that is not what the model is."""
+    if not options.text and (loaded.record is None or loaded.record.stage != "base"):
+        ways = f"measure its vectors with --sts SOURCE or --probe, or train heads with 'mtlkit train-mtl --init {loaded.name}'"
+        raise UsageError(f"{loaded.without_heads} to evaluate; {ways}")
+    if options.prompt is not None:
+        raise UsageError("--prompt is for vectors and heads, and a base is measured on texts as they are; leave it out")
+    if loaded.checkpoint.architecture.attention != "causal":
+        raise UsageError(f"--text measures a base, and {loaded.name} predicts no next token, it sees whole texts; leave it out")
+    if not isinstance(engine := loaded.engine, TorchEngine):
+        raise UsageError(f"{loaded.name} has no heads, and perplexity needs weights; name the run itself, with --backend torch")
+    texts = evaluation_texts(options, loaded, tally)
+    return perplexity(engine.model.backbone, read_held_out(texts, loaded.encoder), engine.compute)
+
+
+def evaluation_texts(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows) -> list[str]:
+    """Texts for a base's perplexity: those given, else the held-out texts of its training."""
+    record = loaded.record
+    if options.text or record is None:
+        reading, records = ReadOptions(options.encoding, options.on_bad_row, tally), dict(loaded.checkpoint.sources)
+        return [text for source in options.text for text in read_texts(source, reading, records)]
+    trained: Mapping[str, Any] = record.options
+    reading = ReadOptions(trained["encoding"], trained["on_bad_row"], tally)
+    return read_corpus(record.data["sources"], reading, record.seed).held_out
