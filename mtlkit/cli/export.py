@@ -6,7 +6,9 @@ import typer
 
 from mtlkit.cli.console import print_json, say
 from mtlkit.cli.options import add_command
+from mtlkit.config.export_formats import EXPORT_FORMATS
 from mtlkit.config.inference import ExportOptions
+from mtlkit.errors import listed
 
 
 def export(options: ExportOptions, as_json: bool) -> None:
@@ -19,6 +21,7 @@ def export(options: ExportOptions, as_json: bool) -> None:
     """
     from mtlkit.model.description import is_foreign
     from mtlkit.recipes import export as recipe
+    from mtlkit.recipes.exporting.formats.base import format_of
 
     choice = recipe.choose_export(options)
     found, out = choice.found, choice.out
@@ -35,8 +38,9 @@ def export(options: ExportOptions, as_json: bool) -> None:
             f"compared with mtlkit's own vectors of {found} only: sentence-transformers is not installed; "
             f"to compare with its vectors: {recipe.installation('sentence-transformers')}"
         )
+    keeping = listed(name for name in EXPORT_FORMATS if format_of(name).keeps_router)
     for part in done.left_out:
-        say(f"the {part} is left out: {options.format} has no place for it; onnx and compact keep it", "yellow")
+        say(f"the {part} is left out: {options.format} has no place for it; {keeping} keep it", "yellow")
     if as_json:
         document = {"model": str(found), "output": str(out), "format": options.format, "dim": done.dim}
         source = {"largest_difference_from_source": done.from_source} if foreign else {}
@@ -46,10 +50,10 @@ def export(options: ExportOptions, as_json: bool) -> None:
     checked = "" if done.difference is None else f"; differs from the model by {done.difference:.0e} at most"
     if done.from_source is not None:
         checked += f"; read as sentence-transformers reads {found}, to {done.from_source:.0e}"
-    made = "causal language model" if options.format == "transformers" else f"vectors of {done.dim}"
-    print(f"{out}: {options.format}, {made}{heads}{checked}")
-    if options.format == "onnx":
-        say(f'next: mtlkit embed --model {out} "some sentence"')
+    exported = format_of(options.format)
+    print(f"{out}: {options.format}, {exported.summary(done.dim)}{heads}{checked}")
+    if command := exported.next_command(out):
+        say(f"next: {command}")
 
 
 def register(app: typer.Typer) -> None:

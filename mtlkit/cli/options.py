@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -78,6 +78,9 @@ def _parameter(item: Field[Any], hint: Any) -> inspect.Parameter:
     common: dict[str, Any] = {"help": declared.help, "rich_help_panel": declared.panel, "show_default": shown}
     if declared.metavar:
         common["metavar"] = declared.metavar
+    if declared.choices is not None:
+        common["metavar"] = "|".join(declared.choices)
+        common["autocompletion"] = completion(declared.choices)
     if declared.minimum is not None:
         common["min"] = declared.minimum
     if declared.maximum is not None:
@@ -90,6 +93,15 @@ def _parameter(item: Field[Any], hint: Any) -> inspect.Parameter:
         names = [f"--{name}/--no-{name}" if both_ways else f"--{name}", *([declared.short] if declared.short else [])]
         marked = Annotated[hint, typer.Option(*names, **common)]
     return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=marked)
+
+
+def completion(choices: Collection[str]) -> Callable[[str], list[str]]:
+    """What a shell offers for an option with these choices."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [choice for choice in choices if choice.startswith(incomplete)]
+
+    return complete
 
 
 def _json_parameter() -> inspect.Parameter:

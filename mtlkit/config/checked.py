@@ -61,6 +61,8 @@ def check_value(name: str, value: Any, hint: Any, declared: Declaration) -> Any:
     if hint is Path:
         return _path(name, value)
     plain = _plain(name, value, hint)
+    if declared.choices is not None:
+        check_choice(name, plain, list(declared.choices))
     if declared.parse is not None:
         declared.parse(plain)
     return plain

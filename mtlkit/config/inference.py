@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from mtlkit.config.checked import CheckedOptions
 from mtlkit.config.common import DATA, MACHINE, MODEL, MachineOptions, OnBadRow, PromptOptions
+from mtlkit.config.export_formats import EXPORT_FORMATS
 from mtlkit.config.option import option
 from mtlkit.config.training import OBJECTIVE
 
 OUTPUT = "Output"
 InferencePrecision = Literal["auto", "fp32", "bf16", "int8"]
 Backend = Literal["auto", "torch", "onnx"]
-ExportFormat = Literal["sentence-transformers", "transformers", "onnx", "compact"]
 
 
 def run_argument(help: str) -> Any:
@@ -145,11 +145,12 @@ class ExportOptions(CheckedOptions):
         default_text="in the run, named as the format",
     )
     runs: Path = runs_folder()
-    format: ExportFormat = option(
+    format: str = option(
         "sentence-transformers",
         "A folder that SentenceTransformer(DIR) loads, a base as a folder for text generation with transformers, an ONNX graph "
         "with every head, or a run in a quarter of the bytes.",
         panel=OUTPUT,
+        choices=EXPORT_FORMATS,
     )
     card: Path | None = option(None, "A file of Markdown that goes into the model card.", panel=OUTPUT)
     overwrite: bool = option(False, "Replace an export of the same format in DIR.", panel=OUTPUT)

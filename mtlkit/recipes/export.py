@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from mtlkit.config.inference import ExportFormat, ExportOptions
+from mtlkit.config.inference import ExportOptions
 from mtlkit.config.small_files import read_text
 from mtlkit.errors import UsageError
 from mtlkit.inference.find_model import ModelRef, find_model
 from mtlkit.inference.load_weights import LoadedWeights, describe, load_weights
 from mtlkit.model.description import is_foreign
 from mtlkit.model.digest import digest_of
-from mtlkit.recipes.exporting.formats import EXPORTERS
+from mtlkit.recipes.exporting.formats.base import format_of
 from mtlkit.recipes.exporting.verify import check_texts, difference_from_source, largest_difference
 from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.inputs.input_files import inputs_of
@@ -56,7 +56,7 @@ class Exported:
 
 def choose_export(options: ExportOptions) -> ExportJob:
     """What is to be done, before any work. Raises UsageError for what cannot be."""
-    exporter = EXPORTERS[options.format]
+    exporter = format_of(options.format)
     for package in exporter.needs:
         if find_spec(package) is None:
             raise UsageError(f"--format {options.format} needs {package}; install it with: {installation(options.format)}")
@@ -76,11 +76,11 @@ def check_export(options: ExportOptions, choice: ExportJob) -> None:
     """Whether the export may be written where it is to go. Raises UsageError."""
     found, out = choice.found, choice.out
     inside = found.path if out.name == options.format else None  # where exports go when no DIR is given
-    what, marks = "export of this format", EXPORTERS[options.format].marks
+    what, marks = "export of this format", format_of(options.format).marks
     check_folder(out, inputs_of(options, found), overwrite=options.overwrite, option="DIR", what=what, marks=marks, inside=inside)
 
 
-def installation(format: ExportFormat) -> str:
+def installation(format: str) -> str:
     """The command that installs what a format needs."""
     return f"pip install 'mtlkit[{format}]'"
 
@@ -92,10 +92,10 @@ def export(options: ExportOptions, choice: ExportJob | None = None) -> Exported:
     """
     choice = choice or choose_export(options)
     found, out = choice.found, choice.out
-    exporter = EXPORTERS[options.format]
+    exporter = format_of(options.format)
     weights = load_weights(found.path)
     model = weights.model
-    left_out = ("router",) if model.router is not None and not exporter.router else ()
+    left_out = ("router",) if model.router is not None and not exporter.keeps_router else ()
     if left_out:
         model.router = None
     checks_source = weights.record is None and find_spec("sentence_transformers") is not None
@@ -113,17 +113,17 @@ def _write(
     folder: Path, options: ExportOptions, choice: ExportJob, weights: LoadedWeights, left_out: tuple[str, ...]
 ) -> float | None:
     """Writes an export into a staged folder and gives it its place; its largest difference from the model, if it was checked."""
-    model, exporter = weights.model, EXPORTERS[options.format]
+    model, exporter = weights.model, format_of(options.format)
     exporter.write(folder, weights)
     disk.write(folder / TOKENIZER, exporter.tokenizer(weights).to_str().encode())
     difference = None
     if find_spec(exporter.checked_by) is not None:
         texts = check_texts(weights.encoder, cut=exporter.cuts(weights))
         outputs = exporter.outputs(folder, weights, texts)
-        difference = largest_difference(exporter.ours(weights, texts), outputs, exporter.tolerance)
+        difference = largest_difference(exporter.expected(weights, texts), outputs, exporter.tolerance)
     record = _record(options, choice.found, weights)
     use = choice.card + exporter.use(weights) + "".join(LEFT_OUT.format(part) for part in left_out)
-    card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()), use, exporter.front, "exported")
+    card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()), use, exporter.front_matter(), "exported")
     disk.write(folder / CARD, card.encode())
     finish(folder, choice.out, record, exporter.record)
     return difference

@@ -16,7 +16,7 @@ from rights import as_any_user
 from safetensors.torch import load_file, save_file
 
 from mtlkit.inference.load_weights import load_weights
-from mtlkit.recipes.exporting.formats import EXPORTERS
+from mtlkit.recipes.exporting.formats.base import format_of
 from mtlkit.runs.record import file_digest
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def test_other_files_in_a_pretrained_folder_do_not_stop_a_training_or_its_resump
     folder, out = tmp_path / "hf", tmp_path / "run"
     weights = load_weights(mtl)
     folder.mkdir()
-    EXPORTERS["sentence-transformers"].write(folder, weights)
+    format_of("sentence-transformers").write(folder, weights)
     weights.encoder.tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "broken.json").symlink_to("gone")
     os.mkfifo(folder / "pipe.json")

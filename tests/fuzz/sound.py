@@ -20,7 +20,7 @@ from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.head_files import write_heads
 from mtlkit.model.interop.writing import write_foreign
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.recipes.exporting.formats import marks_of
+from mtlkit.recipes.exporting.tokenizer_facts import tokenizer_facts
 from mtlkit.runs.checkpoint_files import MANIFEST, PLAIN, TENSORS, _signed, step_of
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import GRAPH, LOG, RunRecord, file_digest
@@ -64,7 +64,7 @@ def write_export(folder: Path) -> None:
     model, encoder = tiny()
     weights = LoadedWeights(model, None, encoder, None)  # type: ignore[arg-type]
     object.__setattr__(weights, "checkpoint", _Described(model.backbone.architecture))
-    write_foreign(folder, model.backbone, encoder.encoding, marks_of(weights))
+    write_foreign(folder, model.backbone, encoder.encoding, tokenizer_facts(weights))
     write_heads(folder, model)
     encoder.tokenizer.save(str(folder / "tokenizer.json"))
 

@@ -11,7 +11,7 @@ import pytest
 from exports import needs_onnx
 from routers import routed_run
 
-from mtlkit.config.inference import EvalOptions, ExportFormat, ExportOptions, PredictOptions
+from mtlkit.config.inference import EvalOptions, ExportOptions, PredictOptions
 from mtlkit.inference.loaded_model import load
 from mtlkit.inference.routing import FITTING, Prediction, fits, likelihoods, score_router
 from mtlkit.recipes.evaluate import evaluate
@@ -132,7 +132,7 @@ def test_a_task_without_a_router_is_evaluated_as_before(runs: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("format", [pytest.param("onnx", marks=[needs_onnx, pytest.mark.slow]), "compact"])
-def test_exports_keep_it(format: ExportFormat, routed: Path, tmp_path: Path) -> None:
+def test_exports_keep_it(format: str, routed: Path, tmp_path: Path) -> None:
     done = export(ExportOptions(model=str(routed), out=tmp_path / "out", format=format))
     assert done.left_out == ()
     ours, theirs = load(routed), load(done.out, backend="auto")

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from mtlkit.model.interop import silence
 from mtlkit.recipes import export as recipe
 from mtlkit.recipes.export import choose_export, export
 from mtlkit.recipes.exporting import verify as checking
+from mtlkit.recipes.exporting.formats.base import format_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what another library warns of is not ours to mend
 
@@ -133,8 +133,7 @@ def test_an_export_that_differs_is_not_kept(sources: dict[str, Path], tmp_path: 
         outputs["head:state"][1] += 0.25
         return outputs
 
-    exporter = recipe.EXPORTERS["sentence-transformers"]
-    monkeypatch.setitem(recipe.EXPORTERS, "sentence-transformers", replace(exporter, outputs=wrong))
+    monkeypatch.setattr(format_of("sentence-transformers"), "outputs", wrong)
     with pytest.raises(IntegrityError, match=r"the export differs from the model by .*e-0. at 'head:state'; nothing was written"):
         export(ExportOptions(model=str(sources["bidirectional"]), out=tmp_path / "out"))
     assert not list(tmp_path.iterdir())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,8 @@ from mtlkit.inference.load_weights import LoadedWeights, load_weights
 from mtlkit.inference.loaded_model import load
 from mtlkit.model.interop import silence
 from mtlkit.model.language import next_token_loss
-from mtlkit.recipes import export as recipe
 from mtlkit.recipes.export import choose_export, export
+from mtlkit.recipes.exporting.formats.base import format_of
 from mtlkit.recipes.exporting.verify import TOLERANCE
 from mtlkit.training.pretraining import window_batch
 
@@ -136,8 +135,7 @@ def test_the_newest_base_is_exported_by_default(runs: Path, tmp_path: Path) -> N
 def test_an_export_that_ends_prompts_is_not_kept(
     sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ending = replace(recipe.EXPORTERS["transformers"], tokenizer=lambda weights: weights.encoder.tokenizer)
-    monkeypatch.setitem(recipe.EXPORTERS, "transformers", ending)
+    monkeypatch.setattr(format_of("transformers"), "tokenizer", lambda weights: weights.encoder.tokenizer)
     with pytest.raises(IntegrityError, match=r"reads the prompt '' as tokens 1, 2, not 1; nothing was written"):
         export(ExportOptions(model=str(sources["causal"]), out=tmp_path / "out", format="transformers"))
     assert not list(tmp_path.iterdir())

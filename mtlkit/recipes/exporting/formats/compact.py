@@ -1,0 +1,51 @@
+"""A run like any other, in a quarter of the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mtlkit.config.export_formats import EXPORT_FORMATS
+from mtlkit.recipes.exporting.formats.base import ExportFormat
+from mtlkit.runs.record import RECORD, WEIGHTS
+
+if TYPE_CHECKING:
+    from mtlkit.inference.load_weights import LoadedWeights
+    from mtlkit.recipes.exporting.verify import Outputs
+
+
+class CompactFormat(ExportFormat):
+    name = "compact"
+    help = "A run in a quarter of the bytes, its matrices rounded to a byte per number."
+    checked_by = "mtlkit"
+    record = RECORD
+    marks = (RECORD, WEIGHTS)
+    tolerance = 0.1  # rounding shows in the second digit
+
+    def write(self, folder: Path, weights: LoadedWeights) -> None:
+        from mtlkit.model.checkpoint import save_model
+
+        description = weights.checkpoint
+        save_model(
+            weights.model,
+            folder,
+            description.stage,
+            description.encoding,
+            sources=description.sources,
+            vectors=description.vectors,
+            compact=True,
+        )
+
+    def outputs(self, folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
+        from mtlkit.recipes.exporting.verify import compact_outputs
+
+        return compact_outputs(folder, weights, texts)
+
+    def use(self, weights: LoadedWeights) -> str:
+        from mtlkit.report.card import LOADING
+
+        return LOADING
+
+
+EXPORT_FORMATS.add(CompactFormat())

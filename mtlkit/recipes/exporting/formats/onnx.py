@@ -1,0 +1,51 @@
+"""An ONNX graph with every head, which `embed` and `predict` run without torch."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mtlkit.config.export_formats import EXPORT_FORMATS
+from mtlkit.recipes.exporting.formats.base import ExportFormat
+from mtlkit.runs.record import GRAPH, RECORD
+
+if TYPE_CHECKING:
+    from mtlkit.inference.load_weights import LoadedWeights
+    from mtlkit.recipes.exporting.verify import Outputs
+
+
+class OnnxFormat(ExportFormat):
+    name = "onnx"
+    help = "An ONNX graph with every head, for embed and predict without torch and for other runtimes."
+    needs = ("onnx", "onnxscript", "onnxruntime")
+    checked_by = "onnxruntime"
+    record = RECORD
+    marks = (RECORD, GRAPH)
+
+    def write(self, folder: Path, weights: LoadedWeights) -> None:
+        """A run in all but its weights, which are in the graph."""
+        from mtlkit.inference.onnx_engine import VECTOR, output_name
+        from mtlkit.model.description import write_checkpoint
+        from mtlkit.model.interop.onnx_graph import write_graph
+
+        write_checkpoint(folder, weights.checkpoint)
+        names = [VECTOR, *map(output_name, weights.readers)]
+        write_graph(weights.model, folder / GRAPH, names, pools_prompt=weights.encoder.pools_prompt)
+
+    def outputs(self, folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
+        from mtlkit.recipes.exporting.verify import onnx_outputs
+
+        return onnx_outputs(folder, weights, texts)
+
+    def use(self, weights: LoadedWeights) -> str:
+        from mtlkit.report.export_use import onnx_use
+
+        return onnx_use(weights.checkpoint)
+
+    def next_command(self, out: Path) -> str:
+        return f'mtlkit embed --model {shlex.quote(str(out))} "some sentence"'
+
+
+EXPORT_FORMATS.add(OnnxFormat())

@@ -1,0 +1,55 @@
+"""A folder that SentenceTransformer(DIR) loads without any code of ours, the heads beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mtlkit.config.export_formats import EXPORT_FORMATS
+from mtlkit.recipes.exporting.formats.base import ExportFormat
+from mtlkit.runs.record import EXPORT_RECORD
+
+if TYPE_CHECKING:
+    from mtlkit.inference.load_weights import LoadedWeights
+    from mtlkit.recipes.exporting.verify import Outputs
+
+
+class SentenceTransformersFormat(ExportFormat):
+    name = "sentence-transformers"
+    help = "A folder that SentenceTransformer(DIR) loads, with the heads beside it."
+    checked_by = "sentence_transformers"
+    record = EXPORT_RECORD  # a run.json would make it a run of ours
+    marks = (EXPORT_RECORD, "modules.json")
+    keeps_router = False
+
+    def write(self, folder: Path, weights: LoadedWeights) -> None:
+        from mtlkit.model.interop.head_files import write_heads
+        from mtlkit.model.interop.writing import write_foreign
+        from mtlkit.recipes.exporting.tokenizer_facts import tokenizer_facts
+
+        description = weights.checkpoint
+        write_foreign(folder, weights.model.backbone, description.encoding, tokenizer_facts(weights), description.vectors)
+        if weights.model.tasks:
+            write_heads(folder, weights.model)
+
+    def outputs(self, folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
+        from mtlkit.recipes.exporting.verify import sentence_transformers_outputs
+
+        return sentence_transformers_outputs(folder, weights, texts)
+
+    def use(self, weights: LoadedWeights) -> str:
+        from mtlkit.report.export_use import sentence_transformers_use
+
+        return sentence_transformers_use(weights.checkpoint)
+
+    def front_matter(self) -> str:
+        from mtlkit.report.export_use import FRONT
+
+        return FRONT
+
+    def cuts(self, weights: LoadedWeights) -> bool:
+        return weights.checkpoint.encoding.truncate != "head-tail"  # the library cuts at one end
+
+
+EXPORT_FORMATS.add(SentenceTransformersFormat())

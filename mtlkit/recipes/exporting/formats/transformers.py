@@ -1,0 +1,79 @@
+"""A causal base as a folder that AutoModelForCausalLM and a text-generation pipeline of transformers load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mtlkit.config.export_formats import EXPORT_FORMATS
+from mtlkit.recipes.exporting.formats.base import ExportFormat
+from mtlkit.runs.record import EXPORT_RECORD
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from mtlkit.inference.load_weights import LoadedWeights
+    from mtlkit.model.description import ModelDescription
+    from mtlkit.recipes.exporting.verify import Outputs
+
+
+class TransformersFormat(ExportFormat):
+    name = "transformers"
+    help = "A base as a folder that transformers loads to generate text."
+    checked_by = "transformers"
+    record = EXPORT_RECORD
+    marks = (EXPORT_RECORD, "generation_config.json")
+    stages = ("base",)
+
+    def write(self, folder: Path, weights: LoadedWeights) -> None:
+        from mtlkit.model.interop.language_model import write_language_model
+        from mtlkit.recipes.exporting.tokenizer_facts import tokenizer_facts
+
+        write_language_model(folder, weights.model.backbone, weights.checkpoint.encoding, tokenizer_facts(weights))
+
+    def outputs(self, folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
+        from mtlkit.recipes.exporting.verify_language_model import transformers_outputs
+
+        return transformers_outputs(folder, weights, texts)
+
+    def expected(self, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
+        from mtlkit.recipes.exporting.verify_language_model import base_outputs
+
+        return base_outputs(weights, texts)
+
+    def use(self, weights: LoadedWeights) -> str:
+        from mtlkit.recipes.exporting.tokenizer_facts import tokenizer_facts
+        from mtlkit.report.export_use import transformers_use
+
+        facts = tokenizer_facts(weights)
+        return transformers_use(weights.checkpoint, facts.first.text, facts.last.text)
+
+    def front_matter(self) -> str:
+        from mtlkit.report.export_use import GENERATION_FRONT
+
+        return GENERATION_FRONT
+
+    def cuts(self, weights: LoadedWeights) -> bool:
+        return False  # prompts are not cut
+
+    def tokenizer(self, weights: LoadedWeights) -> Tokenizer:
+        from mtlkit.model.interop.language_model import prompt_tokenizer
+        from mtlkit.recipes.exporting.tokenizer_facts import tokenizer_facts
+
+        return prompt_tokenizer(weights.encoder.tokenizer, tokenizer_facts(weights))
+
+    def unfit(self, description: ModelDescription) -> str:
+        from mtlkit.model.interop.language_model import is_causal_base
+        from mtlkit.report.card import TITLES
+
+        if is_causal_base(description):
+            return ""
+        what = TITLES[description.stage].lower()
+        return f"{what}, only a causal base as 'mtlkit pretrain' makes it; use --format sentence-transformers"
+
+    def summary(self, dim: int) -> str:
+        return "causal language model"
+
+
+EXPORT_FORMATS.add(TransformersFormat())
