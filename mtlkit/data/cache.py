@@ -1,4 +1,4 @@
-"""Tokenised texts, kept in the user's cache folder, so that a text is tokenised once."""
+"""Caches tokenized texts in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mtlkit.data.encoded import Encoded
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.runs.store import TOKENS, Arrays, digest, fits, user_entry
 
-FORMAT = "4"  # raised when what is stored changes
+FORMAT = "4"  # increment when the stored arrays change
 
 
 def fingerprint(texts: Sequence[str]) -> str:
-    """SHA-256 over texts and their borders."""
+    """SHA-256 of the texts and their lengths."""
     total = hashlib.sha256()
     for text in texts:
         data = text.encode("utf-8", "surrogatepass")
@@ -25,11 +25,11 @@ def fingerprint(texts: Sequence[str]) -> str:
 
 
 def encode_cached(texts: Sequence[str], encoder: TextEncoder, *, whole: bool = False) -> Encoded:
-    """`encoder.encode(texts)` (or `.stream(texts)` when `whole`), read from the cache where it was done before."""
+    """`encoder.encode(texts)`, or `.stream(texts)` if `whole`, from the cache if possible."""
     prompt = "" if whole else encoder.prompt
     key = digest(FORMAT, fingerprint(texts), encoder.tokenizer.to_str(), repr(encoder.encoding), str(whole), prompt)
     file = user_entry(TOKENS, key)
-    stored = file.read(lambda arrays: _is_sound(arrays, len(texts)))
+    stored = file.read(lambda arrays: _is_valid(arrays, len(texts)))
     if stored is None:
         encoded = encoder.stream(texts) if whole else encoder.encode(texts)
         file.keep({"ids": encoded.ids, "offsets": encoded.offsets, "truncated": np.array([encoded.truncated], np.int64)})
@@ -39,8 +39,8 @@ def encode_cached(texts: Sequence[str], encoder: TextEncoder, *, whole: bool = F
     return encoded
 
 
-def _is_sound(arrays: Arrays, count: int) -> bool:
-    """Whether the arrays are tokens of so many texts."""
+def _is_valid(arrays: Arrays, count: int) -> bool:
+    """Whether the arrays are the tokens of `count` texts."""
     ids, offsets = arrays.get("ids"), arrays.get("offsets")
     if ids is None or offsets is None or ids.dtype.kind != "u" or ids.ndim != 1 or not fits(offsets, "<i8", count + 1):
         return False

@@ -1,4 +1,4 @@
-"""Texts as tokens, in one flat array."""
+"""Tokenized texts in one flat array."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mtlkit.batch import Batch
 
 @dataclass(frozen=True)
 class Encoded:
-    """Tokenised texts: one flat array, and where each text begins and ends.
+    """Tokenized texts: ids (T,) unsigned, and offsets (N + 1,) of the texts in it.
 
-    ids (T,) unsigned; offsets (N + 1,); truncated: how many texts were cut; skip: first tokens of every text, those of a prompt,
-    that pooling leaves out.
+    `truncated` is the number of texts that were cut; `skip` the number of prompt tokens at the start of every text that pooling
+    ignores.
     """
 
     ids: NDArray[np.unsignedinteger]
@@ -32,7 +32,7 @@ class Encoded:
         return np.diff(self.offsets)
 
     def batch(self, rows: Sequence[int] | NDArray[np.int64]) -> Batch:
-        """The texts of these rows, shortest first, as one flat batch."""
+        """The texts of these rows as one flat batch, shortest first."""
         rows = np.asarray(rows, dtype=np.int64)
         lengths = self.offsets[rows + 1] - self.offsets[rows]
         order = np.argsort(lengths, kind="stable")
@@ -40,7 +40,7 @@ class Encoded:
         return Batch.flat(self.ids[self.places(rows)], lengths.tolist(), rows, self.skip)
 
     def padded(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """These rows as rectangles (N, longest) for other tools: ids padded with zeros, and the mask of real tokens."""
+        """Ids padded with zeros and the mask of real tokens, each (N, longest), for other tools."""
         lengths = self.lengths[rows]
         mask = np.arange(lengths.max()) < lengths[:, None]
         ids = np.zeros(mask.shape, np.int64)
@@ -48,8 +48,7 @@ class Encoded:
         return ids, mask.astype(np.int64)
 
     def places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Indices into `ids` of the tokens of these rows, one row after another. An index into the result, shifted by the
-        row's offset, is its index here."""
+        """Indices into `ids` of the tokens of these rows, one row after another."""
         lengths = self.offsets[rows + 1] - self.offsets[rows]
         ends = np.cumsum(lengths)
         places: NDArray[np.int64] = np.arange(ends[-1]) + np.repeat(self.offsets[rows] - ends + lengths, lengths)

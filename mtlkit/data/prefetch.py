@@ -1,4 +1,4 @@
-"""Making the next thing while the last one is used."""
+"""Computes the next item while the current one is used."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ Item = TypeVar("Item")
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The items, each made in a thread while the one before is used: never more than two are held.
+    """Yields the items, computing the next in a thread; at most two are in memory.
 
-    What making one raises is raised here, in its place. The thread ends with the generator, after the item that it is at.
+    Errors of an item are raised at its position. The thread ends with the generator, after the current item.
     """
     with ThreadPoolExecutor(1, "ahead") as thread:
         following = thread.submit(next, items, None)
         while (item := following.result()) is not None:
             following = thread.submit(next, items, None)
             yield item
-            del item  # so that it is gone before the one after next is made
+            del item  # free it before the item after the next is computed

@@ -1,7 +1,7 @@
-"""Work on many texts kept part by part on disk, so that it can be resumed after any interruption.
+"""Saves the vectors of many texts in parts, so that an interrupted run can be resumed.
 
-`.NAME.parts/` beside the output holds `state.json`, the settings that the vectors depend on, and for each part a file of the
-store with its texts and their vectors. The key of a part covers the settings and its number.
+`.NAME.parts/` beside the output holds `state.json` with the settings that the vectors depend on, and a file per part with its
+texts and their vectors. The key of a part covers the settings and its number.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from mtlkit.runs import atomic as disk
 from mtlkit.runs.store import PART, SUFFIX, Arrays, StoreEntry, digest, fits
 
 LOG = logging.getLogger(__name__)
-FORMAT = "2"  # raised when what is stored changes
+FORMAT = "2"  # increment when the stored arrays change
 STATE = "state.json"
 PART_NAME = re.compile(r"\d{8,}" + re.escape(SUFFIX))
 
 
 class OutputParts:
-    """The parts of one output file. `made_by` is all that must be equal for parts of two attempts to make one file."""
+    """The parts of one output file. `made_by` holds the settings that must be equal when an earlier run is resumed."""
 
     def __init__(self, output: Path, made_by: dict[str, str]) -> None:
         self.output = output
@@ -38,13 +38,13 @@ class OutputParts:
         self.made_by = made_by
 
     def open(self, resume: bool, overwrite: bool) -> None:
-        """Begins, or resumes what an earlier attempt left. Raises UsageError where the user has to choose, DataError."""
+        """Starts, or resumes an earlier run. Raises UsageError if parts exist and neither was requested, DataError."""
         try:
-            if overwrite or not self.any():  # no part, no work that could be lost
+            if overwrite or not self.any():  # without parts no work can be lost
                 self._begin()
             elif not resume:
-                way = "continue with --resume, or start again with --overwrite"
-                raise UsageError(f"{self.folder} holds the finished parts of an earlier run; {way}")
+                advice = "continue with --resume, or start again with --overwrite"
+                raise UsageError(f"{self.folder} contains finished parts of an earlier run; {advice}")
             else:
                 self._check()
         except OSError as error:
@@ -60,12 +60,12 @@ class OutputParts:
             file.write(json.dumps({"format": FORMAT, **self.made_by}, indent=2).encode())
 
     def _check(self) -> None:
-        """Compares the settings. The parts carry a digest of them, too, so they outlive a damaged `state.json`."""
+        """Compares the settings. Each part also has a digest of them, so that parts survive a damaged `state.json`."""
         path = self.folder / STATE
         try:
             before = parse_object(read_file(path))
         except (OSError, ValueError) as error:
-            LOG.warning("%s is damaged (%s); using only those parts that fit the settings of this run", path, error)
+            LOG.warning("%s is damaged (%s); using only parts with the settings of this run", path, error)
             self._write_state()
             return
         if before.pop("format", None) != FORMAT:
@@ -74,46 +74,46 @@ class OutputParts:
             return
         for name in {**before, **self.made_by}:
             if (old := before.get(name)) != (new := self.made_by.get(name)):
-                way = "use the same setting, or start again with --overwrite"
-                raise UsageError(f"--resume: {self.output} was begun with {name} {old}, and now it is {new}; {way}")
+                advice = "use the same setting, or start again with --overwrite"
+                raise UsageError(f"--resume: {self.output} was started with {name} {old}, but now it is {new}; {advice}")
 
     def any(self) -> bool:
-        """Whether any part is there."""
+        """Whether any part exists."""
         return self.folder.is_dir() and any(PART_NAME.fullmatch(path.name) for path in self.folder.iterdir())
 
     def holds(self, number: int, texts: Sequence[str]) -> bool:
-        """Whether a part is done; one that is damaged is not. Raises UsageError if it was done for other texts."""
-        stored = self._entry(number).read(_is_sound)
+        """Whether a part is finished and undamaged. Raises UsageError if it has other texts."""
+        stored = self._entry(number).read(_is_valid)
         if stored is None:
             return False
-        if any(not np.array_equal(stored[name], value) for name, value in _packed(texts).items()):
-            way = "give the same input again, or start again with --overwrite"
-            raise UsageError(f"--resume: the texts of part {number + 1} are not those that {self.output} was begun with; {way}")
+        if any(not np.array_equal(stored[name], value) for name, value in _pack(texts).items()):
+            advice = "use the same input, or start again with --overwrite"
+            raise UsageError(f"--resume: the texts of part {number + 1} of {self.output} differ from the earlier run; {advice}")
         return True
 
     def write(self, number: int, texts: Sequence[str], vectors: Vectors) -> None:
-        """Keeps a part. Raises SavingError where the disk does not take it, IntegrityError for numbers that are not finite."""
+        """Saves a part. Raises SavingError if writing fails, IntegrityError for numbers that are not finite."""
         part = self._entry(number)
         with disk.saving(self.output, "make room and continue with --resume"):
-            part.write({"vectors": vectors, **_packed(texts)})
+            part.write({"vectors": vectors, **_pack(texts)})
 
     def assemble(self, count: int, dim: int) -> Iterator[int]:
-        """Makes the output of the first `count` parts, one at a time, yielding how many texts each has; then removes them.
+        """Writes the output from the first `count` parts, yielding the number of texts of each; then removes the parts.
 
-        Raises DataError, also for a part that was damaged since it was written.
+        Raises DataError, also for a part that was damaged after it was written.
         """
         with vector_file(self.output, dim, self.folder) as writer:
             for number in range(count):
                 entry = self._entry(number)
-                part = entry.read(lambda arrays: _is_sound(arrays) and arrays["vectors"].shape[1] == dim)
+                part = entry.read(lambda arrays: _is_valid(arrays) and arrays["vectors"].shape[1] == dim)
                 if part is None:
                     raise DataError(f"{entry.path} was damaged after it was written; compute that part again with --resume")
-                writer.add(_unpacked(part["texts"], part["ends"]), part["vectors"])
+                writer.add(_unpack(part["texts"], part["ends"]), part["vectors"])
                 yield len(part["ends"])
         self.remove()
 
     def remove(self) -> None:
-        """Removes what this class wrote, and the folder if nothing else is in it."""
+        """Removes the files that this class wrote, and the folder if it is empty then."""
         if not self.folder.is_dir():
             return
         for path in files_of(self.folder):
@@ -127,7 +127,7 @@ class OutputParts:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """The files in a folder of parts that are ours, those half written too."""
+    """The files in a folder of parts that this module wrote, including unfinished ones."""
     ours = (
         path for path in folder.iterdir() if path.name == STATE or PART_NAME.fullmatch(path.name) or _is_unfinished(path, folder)
     )
@@ -135,25 +135,25 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def _is_unfinished(path: Path, folder: Path) -> bool:
-    """Whether a file is a part or an output that was being written."""
+    """Whether a file is an unfinished part or output."""
     output = folder.name.removesuffix(".parts")
     return path.suffix == disk.UNFINISHED or path.name.startswith(f"{output}.")
 
 
-def _is_sound(arrays: Arrays) -> bool:
+def _is_valid(arrays: Arrays) -> bool:
     ends = arrays.get("ends")
     if ends is None or not fits(ends, "<i8", None) or not fits(arrays.get("texts"), "|u1", None):
         return False
     return fits(arrays.get("vectors"), "<f4", len(ends), None)
 
 
-def _packed(texts: Sequence[str]) -> dict[str, NDArray[np.generic]]:
-    """Texts as the bytes of all, and where each ends."""
+def _pack(texts: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+    """Texts as one array of bytes, and the index where each ends."""
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     ends = np.cumsum([len(text) for text in encoded], dtype=np.int64)
     return {"texts": np.frombuffer(b"".join(encoded), np.uint8), "ends": ends}
 
 
-def _unpacked(letters: NDArray[np.uint8], ends: NDArray[np.int64]) -> list[str]:
-    data, borders = letters.tobytes(), ends.tolist()
-    return [data[start:end].decode("utf-8", "surrogatepass") for start, end in zip([0, *borders[:-1]], borders, strict=True)]
+def _unpack(content: NDArray[np.uint8], ends: NDArray[np.int64]) -> list[str]:
+    data, stops = content.tobytes(), ends.tolist()
+    return [data[start:stop].decode("utf-8", "surrogatepass") for start, stop in zip([0, *stops[:-1]], stops, strict=True)]

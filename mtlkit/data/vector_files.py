@@ -1,4 +1,4 @@
-"""Vectors on disk, written part by part so that memory does not grow with their number: npy, jsonl, parquet, safetensors."""
+"""Writes vectors to npy, jsonl, parquet or safetensors files in parts, in bounded memory."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from mtlkit.errors import UsageError, listed
 from mtlkit.runs import atomic as disk
 
 Vectors = NDArray[np.float32]
-HEADER_ROOM = 256  # bytes kept for a safetensors header whose row count is known only at the end
+HEADER_ROOM = 256  # bytes reserved for a safetensors header, as the number of rows is known only at the end
 
 
 class Writer(Protocol):
-    """Takes texts and their vectors, part by part."""
+    """Writes texts and their vectors in parts."""
 
     def add(self, texts: Sequence[str], vectors: Vectors) -> None: ...
 
@@ -29,7 +29,7 @@ class Writer(Protocol):
 
 
 class RowsWriter:
-    """Rows of float32 after a header that tells how many there are, and so is written again at the end."""
+    """Rows of float32 after a header with their number, which is rewritten at the end."""
 
     def __init__(self, file: BinaryIO, dim: int) -> None:
         self.file, self.dim, self.rows = file, dim, 0
@@ -39,7 +39,7 @@ class RowsWriter:
         raise NotImplementedError
 
     def add(self, texts: Sequence[str], vectors: Vectors) -> None:
-        self.file.write(np.ascontiguousarray(vectors, "<f4").data)  # without a copy, for parts are large
+        self.file.write(np.ascontiguousarray(vectors, "<f4").data)  # no copy: parts are large
         self.rows += len(vectors)
 
     def close(self) -> None:
@@ -47,12 +47,12 @@ class RowsWriter:
 
 
 class NpyWriter(RowsWriter):
-    """An array (rows, dim). numpy leaves room in the header for more digits."""
+    """An array (rows, dim). The header that numpy writes has room for a larger number of rows."""
 
     def _header(self) -> None:
         self.file.seek(0)
-        described: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": (self.rows, self.dim)}
-        npy.write_array_header_1_0(self.file, described)
+        header: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": (self.rows, self.dim)}
+        npy.write_array_header_1_0(self.file, header)
 
 
 class SafetensorsWriter(RowsWriter):
@@ -66,7 +66,7 @@ class SafetensorsWriter(RowsWriter):
 
 
 class JsonlWriter:
-    """One object a line: text and vector."""
+    """One JSON object per line with text and vector."""
 
     def __init__(self, file: BinaryIO, dim: int) -> None:
         self.file = file
@@ -112,18 +112,20 @@ WRITERS: dict[str, type[NpyWriter] | type[JsonlWriter] | type[ParquetWriter] | t
 
 
 def check_suffix(path: Path) -> None:
-    """Raises UsageError for a suffix that is not known."""
+    """Raises UsageError for an unknown suffix."""
     if path.suffix.lower() not in WRITERS:
         raise UsageError(f"--output {path}: suffix {path.suffix!r} is not one of {listed(WRITERS)}")
 
 
 @contextmanager
 def vector_file(path: Path, dim: int, folder: Path | None = None) -> Iterator[Writer]:
-    """Writes beside `path`, or in `folder` on the same disk, syncs, and renames at the end, so that a file that is there already
-    stays untouched until then. A link stays a link. Raises SavingError."""
+    """Writes to a temporary file beside `path`, or in `folder` on the same disk, and renames it at the end.
+
+    An existing file stays untouched until then, and a link stays a link. Raises SavingError.
+    """
     with disk.saving(path), disk.atomic_file(path.resolve(), folder) as file:
         writer = WRITERS[path.suffix.lower()](file, dim)
         try:
             yield writer
-        finally:  # after a failure too: a writer left open would complain once the file is gone
+        finally:  # also after an error: an open writer would raise when the file is gone
             writer.close()

@@ -165,7 +165,7 @@ def test_many_classes_are_no_long_line(typed: Typed, tmp_path: Path) -> None:  #
     other = write(tmp_path / "b.csv", [["text", "label"], *([text, f"other {label}"] for text, label in rows)])
     refused = typed("eval", "--model", tmp_path / "run", "--task", f"t={other}")
     assert refused.code == 3
-    assert "no row has a label that the head knows; the data has 'other class 0 xx" in refused.err
+    assert "no row has a label that the head knows; data: 'other class 0 xx" in refused.err
     again = typed("train-mtl", "--task", f"t={other}", *FROZEN[2:], "--init", tmp_path / "run", "--out", tmp_path / "again")
     assert "was trained for other labels" in again.err
     assert max(map(len, (answer.err + refused.err + again.err).splitlines())) < 700

@@ -106,7 +106,7 @@ def test_rows_of_unseen_labels_alone_cannot_be_evaluated(typed: Typed, mtl: Path
     path = write(tmp_path / "other.csv", [("a", "plant"), ("b", "stone")])
     answer = typed("eval", "--model", mtl, "--task", f"kind={path}")
     assert (answer.code, answer.out) == (3, "")
-    assert "no row has a label that the head knows; the data has 'plant', 'stone', the head knows 'animal', 'tool'" in answer.err
+    assert "no row has a label that the head knows; data: 'plant', 'stone'; head: 'animal', 'tool'" in answer.err
 
 
 def test_the_order_of_labels_in_a_file_does_not_matter(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:  # fault 27

@@ -59,9 +59,9 @@ def test_resuming_nothing_begins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("made_by", "said"),
     [
-        ({**MADE_BY, "normalize": "true"}, "was begun with normalize false, and now it is true"),
-        ({**MADE_BY, "model": "34cd"}, "was begun with model 12ab, and now it is 34cd"),
-        ({"model": "12ab"}, "was begun with normalize false, and now it is None"),
+        ({**MADE_BY, "normalize": "true"}, "was started with normalize false, but now it is true"),
+        ({**MADE_BY, "model": "34cd"}, "was started with model 12ab, but now it is 34cd"),
+        ({"model": "12ab"}, "was started with normalize false, but now it is None"),
     ],
 )
 def test_what_would_make_other_vectors_is_refused(parts: OutputParts, made_by: dict[str, str], said: str) -> None:  # fault 12
@@ -72,7 +72,7 @@ def test_what_would_make_other_vectors_is_refused(parts: OutputParts, made_by: d
 
 @pytest.mark.parametrize("texts", [["a", "", "cafe 😀"], ["a", ""], ["", "a", "café 😀"], ["a", "", "café 😀", "more"]])
 def test_other_texts_are_refused(parts: OutputParts, texts: list[str]) -> None:  # fault 12
-    with pytest.raises(UsageError, match=r"the texts of part 1 are not those that .*out.npy was begun with"):
+    with pytest.raises(UsageError, match=r"the texts of part 1 of .*out.npy differ"):
         parts.holds(0, texts)
 
 

@@ -134,7 +134,7 @@ def test_a_bit_flipped_in_a_part_is_computed_again(  # fault 43
 
 
 def test_vectors_of_another_precision_are_not_mixed_in(half_done: EmbedOptions) -> None:  # fault 12
-    with pytest.raises(UsageError, match="was begun with precision fp32, and now it is int8"):
+    with pytest.raises(UsageError, match="was started with precision fp32, but now it is int8"):
         here(replace(half_done, precision="int8"))
     here(replace(half_done, precision="fp32"))  # which "auto" is on this machine
 
@@ -156,9 +156,9 @@ def test_an_interrupted_command_says_how_to_go_on(  # faults 7, 8, 44
     assert "Traceback" not in said
     monkeypatch.setattr(recipe, "parts", partial(parts, size=4))
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out, resume=True)
-    with pytest.raises(UsageError, match="was begun with normalize false, and now it is true"):
+    with pytest.raises(UsageError, match="was started with normalize false, but now it is true"):
         here(replace(options, normalize=True))
-    with pytest.raises(UsageError, match="was begun with dim 32, and now it is 16"):
+    with pytest.raises(UsageError, match="was started with dim 32, but now it is 16"):
         here(replace(options, dim=16))
     source.write_text(source.read_text().replace("number 1 ", "number one "))
     with pytest.raises(UsageError, match="the texts of part 1 are not those"):

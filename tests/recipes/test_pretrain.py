@@ -65,7 +65,7 @@ def test_texts_too_few_for_a_window_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"tokens do not fill one window of --context 512; add text"):
         pretrain(PretrainOptions(sources=[str(tmp_path / "two.txt")], out=tmp_path / "run", **{**SMALL, "context": 512}))
     (tmp_path / "one.txt").write_text("one\n\n  \n")
-    with pytest.raises(DataError, match="1 texts; two are needed at least"):
+    with pytest.raises(DataError, match="1 text; at least two are needed"):
         pretrain(PretrainOptions(sources=[str(tmp_path / "one.txt")], out=tmp_path / "run", **SMALL))
     assert not (tmp_path / "run").exists()
 

@@ -1,4 +1,4 @@
-"""Texts without labels: for pretraining and for training a tokenizer."""
+"""Reads texts without labels, for pretraining and for training a tokenizer."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.datasets.held_out import SPLIT_SEED
-from mtlkit.data.datasets.holding_out import separate_texts
+from mtlkit.data.datasets.held_out import SPLIT_SEED, separate_texts
 from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources import Source, existing_split, find_split, open_source
@@ -18,14 +17,13 @@ from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.errors import DataError, listed
 from mtlkit.seeding import generator
 
-HELD_OUT_SHARE, HELD_OUT_MOST = 0.05, 2000  # of all texts, for the perplexity on unseen text
+HELD_OUT_SHARE, HELD_OUT_MOST = 0.05, 2000  # texts held out to measure perplexity
 
-
-Records = dict[str, SourceRecord]  # by source: how it was read
+Records = dict[str, SourceRecord]  # by source
 
 
 def read_texts(source: str, reading: ReadOptions, records: Records | None = None) -> Iterator[str]:
-    """The non-blank training texts of one source; `records` says how it was read, and gets an entry where it has none."""
+    """The non-blank training texts of one source. `records` is how other sources were read; one for this source is added."""
     address, query = parse_source(source)
     origin = open_source(address, query, list((records or {}).values()))
     texts = _texts(source, origin, existing_split(origin, query.split), query, reading, {} if records is None else records)
@@ -33,8 +31,10 @@ def read_texts(source: str, reading: ReadOptions, records: Records | None = None
 
 
 def read_text_splits(source: str, reading: ReadOptions, records: Records) -> dict[str, LabelledTable]:
-    """All texts of a source, blank ones too: those to train on, and those of its validation and test splits where it has them,
-    with an empty label each. Raises DataError."""
+    """All texts of a source by split (train, and validation and test if they exist), including blank ones, with empty labels.
+
+    Raises DataError.
+    """
     address, query = parse_source(source)
     origin = open_source(address, query)
     train = existing_split(origin, query.split)
@@ -44,11 +44,11 @@ def read_text_splits(source: str, reading: ReadOptions, records: Records) -> dic
         if split is None or (name != "train" and split == train):
             continue
         texts, places = [], []
-        room = query.limit if name != "test" else None
+        remaining = query.limit if name != "test" else None
         for row in _rows(source, origin, split, query, reading, records):
-            if room == 0:
+            if remaining == 0:
                 break
-            room = None if room is None else room - bool(row["text"].strip())
+            remaining = None if remaining is None else remaining - bool(row["text"].strip())
             texts.append(row["text"])
             places.append(row["place"])
         if not texts:
@@ -64,7 +64,7 @@ def _texts(source: str, origin: Source, split: str, query: Query, reading: ReadO
 
 
 def _rows(source: str, origin: Source, split: str, query: Query, reading: ReadOptions, records: Records) -> Iterator[Row]:
-    """{"text", "place"} a row, blank texts too."""
+    """Yields {"text", "place"} per row, including blank texts."""
     columns = Columns((), ())
 
     def checked() -> Iterator[Row | BadRow]:
@@ -89,15 +89,14 @@ def _rows(source: str, origin: Source, split: str, query: Query, reading: ReadOp
 
 
 def sample_passages() -> list[str]:
-    """The training texts of both samples inside the package."""
+    """The training texts of the two bundled samples."""
     samples = ("sample:topic", "sample:sentiment")
     return [text for sample in samples for text in read_texts(sample, ReadOptions("utf-8", "error", SkippedRows()))]
 
 
 @dataclass(frozen=True)
 class SplitTexts:
-    """Texts to train on, texts held out, the sources whose own validation split is held out, the rows that were skipped, and how
-    each source was read."""
+    """Training and held-out texts, the sources whose own validation split was used, skipped rows, and how sources were read."""
 
     train: list[str]
     held_out: list[str]
@@ -107,15 +106,15 @@ class SplitTexts:
 
     @property
     def origin(self) -> str:
-        """Where held-out texts come from, for a message; empty where they are drawn from the training texts."""
+        """Where held-out texts come from, for a message; empty if they were sampled from the training texts."""
         return f" (validation split of {listed(self.own)})" if self.own else ""
 
 
 def read_corpus(sources: Sequence[str], reading: ReadOptions, seed: int) -> SplitTexts:
-    """The texts of several sources, in their order. Of a source with a validation split, that is held out, 2,000 texts at most;
-    of all other sources together a twentieth is, drawn at random: see `separate_texts`.
+    """Reads the texts of several sources, in order, and holds some out.
 
-    Raises DataError when there is nothing to hold out.
+    Held out are up to 2,000 texts of the validation split of each source that has one, and 5 % of the texts of all other sources
+    together, sampled by `separate_texts`. Raises DataError if no text can be held out.
     """
     splits = []
     records: Records = {}
@@ -125,7 +124,7 @@ def read_corpus(sources: Sequence[str], reading: ReadOptions, seed: int) -> Spli
         records.update(own_records)
     own = tuple(source for source, (_, validation) in zip(sources, splits, strict=True) if validation is not None)
     free = [text for texts, validation in splits if validation is None for text in texts]
-    marks = iter(twentieth(free, listed(sources), seed, optional=bool(own)))
+    marks = iter(sample_held_out(free, listed(sources), seed, optional=bool(own)))
     train: list[str] = []
     held_out: list[str] = []
     for texts, validation in splits:
@@ -141,7 +140,7 @@ def read_corpus(sources: Sequence[str], reading: ReadOptions, seed: int) -> Spli
 
 
 def validation_texts(source: str, reading: ReadOptions, records: Records | None = None) -> list[str] | None:
-    """The texts of a source's own validation split, 2,000 at most, drawn at random; None where it has none."""
+    """A random sample of up to 2,000 texts of a source's own validation split; None if it has none."""
     address, query = parse_source(source)
     origin = open_source(address, query)
     split = find_split(origin, "validation")
@@ -151,21 +150,22 @@ def validation_texts(source: str, reading: ReadOptions, records: Records | None 
     if not texts:
         raise DataError(f"{origin.name}: no texts in split '{split}'")
     order = generator(SPLIT_SEED, "validation").permutation(len(texts))[:HELD_OUT_MOST]
-    return [texts[place] for place in sorted(order.tolist())]
+    return [texts[index] for index in sorted(order.tolist())]
 
 
-def twentieth(texts: Sequence[str], name: str, seed: int, *, optional: bool) -> list[bool]:
-    """Marks the held-out ones of the texts of all sources without a validation split; none of fewer than two where that is
-    `optional`, as other sources have one. Raises DataError."""
+def sample_held_out(texts: Sequence[str], name: str, seed: int, *, optional: bool) -> list[bool]:
+    """Marks the held-out texts of sources without a validation split. If `optional`, fewer than two texts are all kept for
+    training, as other sources have a validation split. Raises DataError."""
     return [False] * len(texts) if optional and len(texts) < 2 else hold_out_texts(texts, name, seed)
 
 
 def hold_out_texts(texts: Sequence[str], name: str, seed: int) -> list[bool]:
-    """Marks a twentieth of the texts. Raises DataError where there are fewer than two different ones."""
+    """Marks 5 % of the texts. Raises DataError if there are fewer than two different texts."""
     if len(texts) < 2:
-        raise DataError(f"{name}: {len(texts)} texts; two are needed at least, one of them held out")
+        count = "1 text" if len(texts) == 1 else f"{len(texts)} texts"
+        raise DataError(f"{name}: {count}; at least two are needed, as one is held out")
     held = separate_texts(texts, HELD_OUT_SHARE, HELD_OUT_MOST, seed, "held-out")
     if not held.any():
-        raise DataError(f"{name}: all {len(texts):,} texts are the same; two different ones are needed, one of them held out")
+        raise DataError(f"{name}: all {len(texts):,} texts are equal; two different ones are needed, as one is held out")
     marks: list[bool] = held.tolist()
     return marks

@@ -1,4 +1,4 @@
-"""Which rows are held out for validation, where a source has no split for it."""
+"""Holds out rows or texts for validation if a source has no split for it."""
 
 from __future__ import annotations
 
@@ -14,91 +14,129 @@ from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.class_labels import parts_of
 from mtlkit.data.datasets.labels import codec_of, infer_kind
 from mtlkit.data.datasets.marks import Label
-from mtlkit.data.quality.near_duplicates import TextNumbers
+from mtlkit.data.quality.near_duplicates import TextNumbers, near_pairs
 from mtlkit.errors import DataError
 from mtlkit.seeding import generator
 
 ONE_IN = 10  # rows
-SPLIT_SEED = 0  # the same rows are held out whatever the seed of the training, so that runs can be compared
+SPLIT_SEED = 0  # independent of the training seed, so that runs with different seeds can be compared
+LETTERS_COMPARED = 20_000_000  # characters of all texts: about ten seconds; larger corpora are only checked for equal texts
 
 
 def hold_out(
     labels: Sequence[Label], place: str, kind: Kind | None = None, texts: Sequence[str] | None = None
 ) -> NDArray[np.bool_]:
-    """Marks a tenth of the rows, at random, spread over the classes as the rows are; every class keeps a row to train on.
+    """Marks a random tenth of the rows, stratified by class; every class keeps at least one row for training.
 
-    Rows with the same `texts`, but for case and white space, stay on one side, where something can be held out like that.
-    Raises DataError, naming the `place` of the rows, when there are fewer than two, or none can be spared.
+    Rows whose `texts` are equal up to case and white space stay together if possible. Raises DataError, naming `place`, if there
+    are fewer than two rows or none can be held out.
     """
     if len(labels) < 2:
-        raise DataError(f"{place}: {len(labels)} row is too few: a task needs two at least, one of them held out")
+        count = "1 row" if len(labels) == 1 else f"{len(labels)} rows"
+        raise DataError(f"{place}: {count}; a task needs at least two, as one is held out for validation")
     classes = codec_of(kind or infer_kind(labels)).classes
     parts = [() if classes == "none" else parts_of(label) for label in labels]
     one_class = classes == "one"
-    alone = np.arange(len(labels))
-    held = _hold_out_groups(parts, one_class, alone if texts is None else TextNumbers().of(texts))
+    ungrouped = np.arange(len(labels))
+    held = _hold_out_groups(parts, one_class, ungrouped if texts is None else TextNumbers().of(texts))
     if not held.any() and texts is not None:
-        held = _hold_out_groups(parts, one_class, alone)
+        held = _hold_out_groups(parts, one_class, ungrouped)
     if not held.any():
-        raise DataError(f"{place}: every class has a single row, and none can be held out to validate; give two rows of one")
+        raise DataError(f"{place}: every class has only one row, so none can be held out for validation; add rows to a class")
     return held
 
 
 def _hold_out_groups(parts: Sequence[tuple[str, ...]], one_class: bool, groups: Rows) -> NDArray[np.bool_]:
-    """Marks about a tenth of the rows, in whole groups; none where every group is all that there is of a class. `parts` are the
-    classes of each row, by which rows are stratified where each has one."""
+    """Marks about a tenth of the rows in whole groups; none if every group is all of a class. `parts` are the classes of each
+    row; rows are stratified by class if each row has one class."""
     strata: dict[str, list[int]] = {}
     for row, classes in enumerate(parts):
         strata.setdefault(classes[0] if one_class and classes else "", []).append(row)
     random = generator(SPLIT_SEED, "validation")
     shuffled = [random.permutation(np.array(rows)).tolist() for rows in strata.values()]
-    wanted = _tenth_of([len(rows) for rows in shuffled], spare=1 if one_class else 0)
+    counts = _tenth_of([len(rows) for rows in shuffled], spare=1 if one_class else 0)
     members: dict[int, list[int]] = {}
     numbers: list[int] = groups.tolist()
     for row, number in enumerate(numbers):
         members.setdefault(number, []).append(row)
-    choice = _Choice(parts)
-    for rows, count in zip(shuffled, wanted, strict=True):
-        choice.room += count  # what no group of one class fits into is left to the next
+    selection = _Selection(parts)
+    for rows, count in zip(shuffled, counts, strict=True):
+        selection.room += count  # if no group of a class fits, its share goes to the next class
         for row in rows:
-            if not choice.room:
+            if not selection.room:
                 break
-            choice.hold(members[numbers[row]])
-    for row in chain.from_iterable(shuffled) if not choice.held.any() else ():
-        choice.room = len(parts)  # the first group that can be spared, however large
-        choice.hold(members[numbers[row]])
-        if choice.held.any():
+            selection.hold(members[numbers[row]])
+    for row in chain.from_iterable(shuffled) if not selection.held.any() else ():
+        selection.room = len(parts)  # take the first group that may be held out, however large
+        selection.hold(members[numbers[row]])
+        if selection.held.any():
             break
-    return choice.held
+    return selection.held
 
 
-class _Choice:
-    """Rows that are held out so far, and how many more may be."""
+class _Selection:
+    """The rows held out so far, and how many more may be."""
 
     def __init__(self, parts: Sequence[tuple[str, ...]]) -> None:
         self.parts = parts
-        self.left = Counter(part for classes in self.parts for part in classes)
+        self.remaining = Counter(part for classes in self.parts for part in classes)
         self.held = np.zeros(len(parts), bool)
         self.room, self.spare = 0, len(parts) - 1
 
     def hold(self, rows: Sequence[int]) -> None:
-        """Holds out a whole group where it fits, and where something of every class, and any row, is left without it."""
+        """Holds out a group of rows if it fits, and if rows of each of its classes remain for training."""
         if len(rows) > min(self.room, self.spare) or self.held[rows[0]]:
             return
-        taken = Counter(part for row in rows for part in self.parts[row])
-        if all(self.left[part] > count for part, count in taken.items()):
+        removed = Counter(part for row in rows for part in self.parts[row])
+        if all(self.remaining[part] > count for part, count in removed.items()):
             self.held[rows] = True
-            self.left.subtract(taken)
+            self.remaining.subtract(removed)
             self.room -= len(rows)
             self.spare -= len(rows)
 
 
 def _tenth_of(sizes: Sequence[int], spare: int) -> list[int]:
-    """A tenth of all rows, at least one, as counts by class: largest remainders first, `spare` rows of each class left."""
+    """A tenth of all rows, at least one, as counts by class: largest remainders first, `spare` rows of each class remain."""
     counts = [min(size // ONE_IN, size - spare) for size in sizes]
     missing = max(1, round(sum(sizes) / ONE_IN)) - sum(counts)
-    for place in sorted(range(len(sizes)), key=lambda place: (-(sizes[place] % ONE_IN), -sizes[place])):
-        if missing > 0 and counts[place] < sizes[place] - spare:
-            counts[place] += 1
+    for index in sorted(range(len(sizes)), key=lambda index: (-(sizes[index] % ONE_IN), -sizes[index])):
+        if missing > 0 and counts[index] < sizes[index] - spare:
+            counts[index] += 1
             missing -= 1
     return counts
+
+
+def held_out_groups(groups: Rows, share: float, most: int, seed: int, *name: str, least: int = 1) -> NDArray[np.bool_]:
+    """Marks about `share` of the rows, at most `most`, in whole groups, so that equal rows stay together.
+
+    `groups`, (N,), numbers the group of each row from 0. At least `least` groups are held out and as many remain; nothing is
+    marked if there are too few groups for that.
+    """
+    sizes = np.bincount(groups)
+    count = min(most, max(least, round(len(groups) * share)))
+    order = generator(seed, *name).permutation(len(sizes))
+    total = np.cumsum(sizes[order])
+    fitting = int(np.searchsorted(total, count, side="right"))  # number of groups that fit into the share
+    chosen = order[: max(0, min(max(least, fitting), len(sizes) - least))]
+    held: NDArray[np.bool_] = np.isin(groups, chosen)
+    return held
+
+
+def separate_texts(texts: Sequence[str], share: float, most: int, seed: int, *name: str) -> NDArray[np.bool_]:
+    """Marks the held-out ones of N texts, (N,).
+
+    Texts that are equal up to case and white space stay together; near duplicates of training texts are moved to training,
+    unless no text would remain held out.
+    """
+    numbers = TextNumbers()
+    groups = numbers.of(texts)
+    held = held_out_groups(groups, share, most, seed, *name)
+    if sum(map(len, texts)) > LETTERS_COMPARED:
+        return held
+    distinct = numbers.texts()
+    held_texts = np.unique(groups[held])
+    moved = np.unique(groups[~held])
+    while len(moved) and len(held_texts):
+        near = np.array([pair.text for pair in near_pairs(distinct, held_texts, moved)], np.int64)
+        held_texts, moved = np.setdiff1d(held_texts, near), near  # texts that became training texts may have near duplicates too
+    return np.isin(groups, held_texts) if len(held_texts) else held

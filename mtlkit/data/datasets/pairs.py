@@ -1,4 +1,4 @@
-"""Pairs of texts, with or without a score, as they come out of a source."""
+"""Reads pairs of texts, with or without a score, from a source."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.held_out import SPLIT_SEED
-from mtlkit.data.datasets.holding_out import held_out_groups
+from mtlkit.data.datasets.held_out import SPLIT_SEED, held_out_groups
 from mtlkit.data.datasets.labelled import limited
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.values import label_value, shown
@@ -28,8 +27,8 @@ HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 2000
 
 @dataclass(frozen=True)
 class PairTable:
-    """First texts, second texts and, where they are asked for, scores, row by row; how they were read; the place of each row
-    (`train.csv:12`) if the reading was to keep that."""
+    """First texts, second texts and scores (empty unless requested) by row, how they were read, and the place of each row
+    (`train.csv:12`) if places were requested."""
 
     firsts: list[str] = field(default_factory=list)
     seconds: list[str] = field(default_factory=list)
@@ -51,12 +50,12 @@ class PairTable:
         return (self.record.first or "", self.record.second or "", *self.record.label)
 
     def all_values(self) -> list[str]:
-        """Everything in it as texts, for its fingerprint."""
+        """All values as strings, for the fingerprint."""
         return [*self.firsts, *self.seconds, *map(str, self.scores)]
 
 
 def read_pairs(source: Source, query: Query, split: str, reading: ReadOptions, scored: bool) -> PairTable:
-    """All pairs of one split. Raises DataError when there are none, or a column is not there."""
+    """Reads all pairs of one split. Raises DataError if there are none or a column is missing."""
     pairs = PairRows(source, query, split, reading, scored)
     rows = list(good_rows(pairs.rows(), reading.on_bad_row, reading.tally))
     if not rows:
@@ -69,14 +68,14 @@ def read_pairs(source: Source, query: Query, split: str, reading: ReadOptions, s
 
 
 class PairRows:
-    """The rows of a split with the two texts of a pair, and how these are found."""
+    """Reads the rows of a split as pairs; `record` says how, once the first row has been read."""
 
     def __init__(self, source: Source, query: Query, split: str, reading: ReadOptions, scored: bool) -> None:
         self.source, self.query, self.split, self.reading, self.scored = source, query, split, reading, scored
         self.record = SourceRecord(source.name)
 
     def rows(self) -> Iterator[Row | BadRow]:
-        """{"first", "second", "score"} a row."""
+        """Yields {"first", "second", "score", "place"} per row."""
         name = self.source.name
         columns, rows = with_columns(self.source.rows(self.split, self.query.encoding or self.reading.encoding))
         first, second, score = self._choose(columns) if columns else ("", "", "")
@@ -86,34 +85,33 @@ class PairRows:
                 continue
             if not first:
                 first, second, score = self._choose(list(row))
-            one, other = (_text(row, column, name, number) for column in (first, second))
-            if isinstance(bad := next((text for text in (one, other) if isinstance(text, BadRow)), None), BadRow):
+            texts = [_text(row, column, name, number) for column in (first, second)]
+            if isinstance(bad := next((text for text in texts if isinstance(text, BadRow)), None), BadRow):
                 yield bad
             elif (value := _number(row.get(score)) if self.scored else 0.0) is None:
                 place = place_of(row, name, number)
-                yield BadRow(f"{place}: no finite number in column '{score}', but {shown(row.get(score))}")
+                yield BadRow(f"{place}: column '{score}' is not a finite number: {shown(row.get(score))}")
             else:
                 place = place_of(row, name, number) if self.reading.keep_places else ""
-                yield {"first": one, "second": other, "score": value, "place": place}
+                yield {"first": texts[0], "second": texts[1], "score": value, "place": place}
 
     def _choose(self, columns: list[str]) -> tuple[str, str, str]:
         query, name = self.query, self.source.name
         first, second = pair_columns(columns, query.first, query.second, name)
         score = score_column(columns, query.label, name) if self.scored else ""
-        taken = (first, second, *([score] if score else []))
+        used = (first, second, *([score] if score else []))
         self.record = replace(
             self.source.record(query.encoding or self.reading.encoding),
             first=first,
             second=second,
             label=(score,) if score else (),
-            unused=tuple(column for column in columns if column not in taken),
+            unused=tuple(column for column in columns if column not in used),
         )
         return first, second, score
 
 
 def _text(row: Row, column: str, name: str, number: int) -> str | BadRow:
-    """One text of a pair. Blank ones are equal to each other, which would make positives and negatives of rows that have nothing
-    in common."""
+    """One text of a pair; a BadRow if it is blank, as blank texts would count as equal."""
     text = join_text(row, [column], name, number)
     blank = isinstance(text, str) and not text.strip()
     return BadRow(f"{place_of(row, name, number)}: no text in column '{column}'") if blank else text
@@ -128,10 +126,10 @@ def _number(value: object) -> float | None:
 
 
 def read_train_and_validation_pairs(address: str, reading: ReadOptions, scored: bool) -> tuple[PairTable, PairTable]:
-    """The training pairs of a source and its validation pairs, 2,000 at most; without a validation split, a tenth of train, of
-    which no pair is in the rest, too.
+    """The training pairs of a source and up to 2,000 validation pairs; without a validation split, a tenth of the training pairs
+    is held out, with equal pairs kept together.
 
-    Raises DataError where either holds fewer than two, which leaves nothing to compare.
+    Raises DataError if either has fewer than two pairs, as a pair is compared with the others.
     """
     path, query = parse_source(address)
     source = open_source(path, query)
@@ -141,25 +139,25 @@ def read_train_and_validation_pairs(address: str, reading: ReadOptions, scored: 
     if validation is not None and validation != split:
         held_out = read_pairs(source, query, validation, reading, scored)
         if min(len(train), len(held_out)) < 2:
-            raise DataError(f"{source.name}: a pair alone has nothing to be compared with; give two at least in every split")
+            raise DataError(f"{source.name}: a split has only one pair; give at least two pairs in each split")
         order = generator(SPLIT_SEED, "validation").permutation(len(held_out))
-        return train, held_out.select(np.sort(order[:HELD_OUT_MOST]))  # all are compared with all
+        return train, held_out.select(np.sort(order[:HELD_OUT_MOST]))  # every pair is compared with every other
     groups = _equal_pairs(train)
     if (distinct := int(groups.max()) + 1) < 4:
-        found = f"{len(train)} pairs" if distinct == len(train) else f"{len(train)} pairs, {distinct} of them different,"
-        raise DataError(f"{source.name}: {found} are too few; give four different ones at least, two of them held out")
+        count = f"{len(train)} pairs" if distinct == len(train) else f"{len(train)} pairs, {distinct} of them different"
+        raise DataError(f"{source.name}: {count}; at least four different ones are needed, as two are held out")
     held = held_out_groups(groups, HELD_OUT_SHARE, HELD_OUT_MOST, SPLIT_SEED, "validation", least=2)
     return train.select(np.flatnonzero(~held)), train.select(np.flatnonzero(held))
 
 
 def _equal_pairs(table: PairTable) -> Rows:
-    """A number for each pair, (N,), from 0: the same for the same two texts but for case and blanks, in either order."""
+    """Numbers the pairs from 0, (N,): equal for the same two texts up to case and white space, in either order."""
     numbers = TextNumbers()
     return PairNumbers().of(numbers.of(table.firsts), numbers.of(table.seconds))
 
 
 def read_test_pairs(address: str, reading: ReadOptions, scored: bool) -> PairTable | None:
-    """The test pairs of a source; None where it has none, or they are what is trained on. Raises DataError."""
+    """The test pairs of a source; None if it has no test split, or trains on it. Raises DataError."""
     path, query = parse_source(address)
     source = open_source(path, query)
     test = find_split(source, "test")
@@ -167,10 +165,10 @@ def read_test_pairs(address: str, reading: ReadOptions, scored: bool) -> PairTab
 
 
 def read_scored_pairs(address: str, split: str, reading: ReadOptions) -> tuple[PairTable, str]:
-    """The pairs to evaluate on, and what to call them; a lone file is taken whole. Raises DataError."""
+    """The pairs to evaluate on and their name: a split, or a whole file. Raises DataError."""
     path, query = parse_source(address)
     source = open_source(path, query)
     if find_split(source, split) is None and source.single_file:
         return read_pairs(source, query, "train", reading, True), source.single_file
-    found = existing_split(source, split, "; choose with --split")
-    return read_pairs(source, query, found, reading, True), split
+    own_name = existing_split(source, split, "; choose with --split")
+    return read_pairs(source, query, own_name, reading, True), split

@@ -1,4 +1,4 @@
-"""A task's data, ready for training: texts as tokens, labels as arrays."""
+"""Tokenized data of a task for training: token ids and label arrays."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ from mtlkit.errors import DataError
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """Rows with a label that the head knows. `unseen` counts the rows left out for a label it does not know; `rows` says
-    which rows of the table the others are."""
+    """Rows with a label that the head knows. `rows` are their indices in the table; `unseen` counts the dropped rows by label."""
 
     encoded: Encoded
     labels: NDArray[Any]
@@ -47,7 +46,7 @@ class LabelledTexts:
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task with the rows it trains on and those its epochs are judged by, and how these were read."""
+    """A task with its training and validation rows, and how these were read."""
 
     spec: TaskSpec
     train: LabelledTexts
@@ -61,12 +60,13 @@ class TaskData:
 
 
 def prepare(spec: TaskSpec, table: LabelledTable, encoder: TextEncoder) -> LabelledTexts:
-    """A table as tokens and label arrays. Raises DataError when no row has a label that the head knows."""
+    """A table as token ids and label arrays. Raises DataError if no row has a label that the head knows."""
     labels, kept = encode_labels(spec, table.labels)
     unseen = unseen_labels(spec, table.labels)
     if not len(kept):
-        there = f"the data has {quoted(unseen)}, the head knows {quoted(spec.labels)}"
-        raise DataError(f"task '{spec.name}': no row has a label that the head knows; {there}{joining_key(unseen, spec.labels)}")
+        labels_of_both = f"data: {quoted(unseen)}; head: {quoted(spec.labels)}"
+        hint = joining_key(unseen, spec.labels)
+        raise DataError(f"task '{spec.name}': no row has a label that the head knows; {labels_of_both}{hint}")
     encoded = encode_cached(table.select(kept).texts, encoder)
     return LabelledTexts(encoded, labels, kept, unseen)
 
@@ -74,7 +74,7 @@ def prepare(spec: TaskSpec, table: LabelledTable, encoder: TextEncoder) -> Label
 def prepare_task(
     spec: TaskSpec, source: str, train: LabelledTable, validation: LabelledTable, encoder: TextEncoder, *, watched: bool = False
 ) -> TaskData:
-    """Training and validation rows of a task, with the fingerprints that its run records; `watched` is said there, too."""
+    """Training and validation rows of a task, with the fingerprints for its run; `watched` is recorded with them."""
     data: dict[str, Any] = {
         "source": source,
         "train": {"rows": len(train), "sha256": fingerprint([*train.texts, *map(str, train.labels)])},

@@ -1,4 +1,4 @@
-"""What a value of a table is: a text, a class name, a number, marks, or nothing."""
+"""Converts a value of a table to a text or a label: class name, number, several names or multi-hot labels."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mtlkit.errors import listed, shorten
 PLAIN = (int, float, bool, Decimal, datetime.date, datetime.time, datetime.timedelta, UUID)
 NUMBER = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*")
 WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0*")  # 1.0, but not 01
-SHOWN = 40  # letters of a value in an error
+SHOWN = 40  # characters of a value in an error
 
 
 @dataclass(frozen=True)
 class MultiHotLabels:
-    """A list of 0 and 1: which of a task's labels a row has, by their places; and how it is `written` where it is text."""
+    """A list of 0 and 1 that marks a row's labels by position; `written` is the original spelling if it was text."""
 
     marks: tuple[bool, ...]
     written: tuple[str, ...] = ()
@@ -31,12 +31,12 @@ class MultiHotLabels:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The same read as numbers of classes."""
+        """The values read as class numbers."""
         return self.written or tuple(str(int(mark)) for mark in self.marks)
 
 
 def text_value(value: Any, column: str = "COLUMN") -> str | None:
-    """The text that a value of a column is; None where it is missing. Raises ValueError saying what it is instead."""
+    """A value as text; None if it is missing. Raises ValueError, describing the value, if it is not text."""
     if isinstance(value, str):
         return value
     if _missing(value):
@@ -47,13 +47,13 @@ def text_value(value: Any, column: str = "COLUMN") -> str | None:
         return str(value).lower()
     if isinstance(value, PLAIN):
         return str(value)
-    raise ValueError(f"{_kind(value)} where a text belongs; {_way(value, 'text', column)}")
+    raise ValueError(f"{_describe(value)} instead of text; {_advice(value, 'text', column)}")
 
 
 def label_value(value: Any, column: str = "COLUMN") -> str | float | tuple[str, ...] | MultiHotLabels | None:
-    """The label that a value of a column is: a class name, a number, several names, or marks; None where it is missing.
+    """A value as label: a class name, a number, several names or multi-hot labels; None if it is missing.
 
-    A list with a missing part is missing. Raises ValueError saying what the value is instead.
+    A list with a missing item is missing. Raises ValueError, describing the value, if it is not a label.
     """
     if isinstance(value, str):
         return value if value and not value.isspace() else None
@@ -74,11 +74,11 @@ def label_value(value: Any, column: str = "COLUMN") -> str | float | tuple[str, 
         return tuple(sorted(names.classes if isinstance(names, MultiHotLabels) else names)) if names is not None else None
     if isinstance(items := _items(value), list):
         return _several(items, column)
-    raise ValueError(f"{_kind(value)} where a label belongs; {_way(value, 'label', column)}")
+    raise ValueError(f"{_describe(value)} instead of a label; {_advice(value, 'label', column)}")
 
 
 def mark_of(value: Any) -> bool | None:
-    """Whether a value is 1 (True) or 0 (False), in any spelling of numbers and booleans; None where it is neither."""
+    """True for 1 and False for 0, in any spelling of numbers and booleans; None for other values."""
     if isinstance(value, str):
         return {"0": False, "1": True, "false": False, "true": True}.get(canonical(value))
     if isinstance(value, (bool, int, float, Decimal)) and value in (0, 1):
@@ -87,14 +87,14 @@ def mark_of(value: Any) -> bool | None:
 
 
 def class_name(label: str | float) -> str:
-    """The class that a label names: a whole number of any type has one spelling."""
+    """The class name of a label; whole numbers of any type have one spelling."""
     if isinstance(label, float):
         return str(int(label)) if label.is_integer() and abs(label) < 1e15 else str(label)
     return label
 
 
 def canonical(name: str) -> str:
-    """One spelling for booleans and whole numbers: `True` is `true`, `1.0` is `1`. Any other name is what it is."""
+    """One spelling for booleans and whole numbers: `True` is `true`, `1.0` is `1`. Other names are unchanged."""
     plain = name.strip()
     if plain.lower() in ("true", "false"):
         return plain.lower()
@@ -103,14 +103,14 @@ def canonical(name: str) -> str:
 
 
 def number_of(label: str | float) -> float | None:
-    """The number that a label is, or is the decimal spelling of; else None."""
+    """The label as a number if it is one or the decimal spelling of one; else None."""
     if isinstance(label, float):
         return label
     return float(label) if NUMBER.fullmatch(label) else None
 
 
 def number_or_none(label: object) -> float | None:
-    """The finite number that a label is, in any spelling that Python reads; else None."""
+    """The label as a finite number, in any spelling that Python reads; else None."""
     try:
         number = float(label)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -119,19 +119,19 @@ def number_or_none(label: object) -> float | None:
 
 
 def split_marks(parts: list[str]) -> MultiHotLabels | list[str]:
-    """The parts of a text as marks, where each is a 0 or 1; else as they are."""
+    """The parts of a text as multi-hot labels if each is 0 or 1; else unchanged."""
     marks = [mark for part in parts if (mark := mark_of(part)) is not None]
     return MultiHotLabels(tuple(marks), tuple(parts)) if parts and len(marks) == len(parts) else parts
 
 
 def shown(value: Any) -> str:
-    """A value in an error, cut where it is long."""
+    """A value for an error message, shortened if it is long."""
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def quoted(names: Iterable[str]) -> str:
-    """Names in quotes, a few of them."""
+    """The first few names, quoted."""
     return listed([f"'{shorten(name, SHOWN)}'" for name in names])
 
 
@@ -160,44 +160,41 @@ def _several(items: list[Any], column: str) -> tuple[str, ...] | MultiHotLabels 
     names = []
     for item in items:
         if isinstance(item, Mapping) or _items(item) is not None:
-            raise ValueError(f"a list that holds {_kind(item)}; {_way(item, 'label', column)}")
+            raise ValueError(f"a list that contains {_describe(item)}; {_advice(item, 'label', column)}")
         name = label_value(item)
         if name is None:
             return None
         if isinstance(name, float) and not name.is_integer():
-            raise ValueError(f"a list of scores ({shown(item)}); a label is a list of names or of marks 0 and 1")
+            raise ValueError(f"a list of scores ({shown(item)}); labels are lists of names, or of 0 and 1")
         assert isinstance(name, (str, float))
         names.append(class_name(name))
     return tuple(names)
 
 
 def _marked(value: Mapping[Any, Any], column: str) -> tuple[str, ...]:
-    """The names whose mark is 1."""
+    """The names whose value is 1."""
     names = []
-    for name, mark in value.items():
-        found = mark_of(mark)
-        if found is None:
-            numeric = isinstance(mark, (int, float, Decimal)) or mark is None
-            raise ValueError(
-                f"{shown(mark)} for '{name}', which is neither 0 nor 1"
-                if numeric
-                else f"{_kind(value)} where a label belongs; {_way(value, 'label', column)}"
-            )
-        if found:
+    for name, item in value.items():
+        mark = mark_of(item)
+        if mark is None and (item is None or isinstance(item, (int, float, Decimal))):
+            raise ValueError(f"{shown(item)} for '{name}', which is neither 0 nor 1")
+        if mark is None:
+            raise ValueError(f"{_describe(value)} instead of a label; {_advice(value, 'label', column)}")
+        if mark:
             names.append(str(name))
     return tuple(names)
 
 
-def _kind(value: Any) -> str:
+def _describe(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"an object ({shown(value)})"
     return f"a list ({shown(value)})" if _items(value) is not None else f"{type(value).__name__} ({shown(value)})"
 
 
-def _way(value: Any, role: str, column: str) -> str:
+def _advice(value: Any, role: str, column: str) -> str:
     if isinstance(value, Mapping):
         field = next((str(name) for name in value), "FIELD")
         return f"name one of its fields, such as ?{role}={column}.{field}, or make it a column"
     if role == "text" and _items(value) is not None:
-        return "join its parts to one string in the data"
+        return "join its items to one string in the data"
     return "convert the column to text"

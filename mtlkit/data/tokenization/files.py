@@ -1,4 +1,4 @@
-"""Tokenizers on disk, and what the library that reads them raises."""
+"""Loads tokenizers from files, and translates the errors of the `tokenizers` library."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from mtlkit.config.small_files import read_file
 from mtlkit.errors import IntegrityError
 from mtlkit.runs.record import diagnose
 
-LARGEST = 2**28  # bytes; the largest public ones hold some 40 million
+LARGEST = 2**28  # bytes; the largest public tokenizers have about 40 million
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer in a file. Raises IntegrityError when the file is not one."""
+    """The tokenizer in a file. Raises IntegrityError if it is not a tokenizer."""
     try:
         with library_errors(f"{path}: not a tokenizer"):
             return bare(Tokenizer.from_buffer(read_file(path, LARGEST)))
     except IntegrityError:
-        if found := diagnose(path):
-            raise IntegrityError(f"{path}: {found}") from None
+        if diagnosis := diagnose(path):
+            raise IntegrityError(f"{path}: {diagnosis}") from None
         raise
 
 
 @contextmanager
 def located(path: Path) -> Iterator[None]:
-    """Names the file in an IntegrityError."""
+    """Prefixes an IntegrityError with the file."""
     try:
         yield
     except IntegrityError as error:
@@ -37,8 +37,8 @@ def located(path: Path) -> Iterator[None]:
 
 @contextmanager
 def library_errors(what: str) -> Iterator[None]:
-    """Turns what `tokenizers` raises for a file that it cannot use into an IntegrityError: a bare Exception or, from Rust code
-    that did not foresee it, a PanicException, which is no Exception and has no public name."""
+    """Turns errors of `tokenizers` into IntegrityError: a bare Exception, or a PanicException of its Rust code, which is not a
+    subclass of Exception and has no public name."""
     try:
         yield
     except IntegrityError:
@@ -50,8 +50,8 @@ def library_errors(what: str) -> Iterator[None]:
 
 
 def bare(tokenizer: Tokenizer) -> Tokenizer:
-    """Text in, its tokens out: nothing is cut or padded, and a text that spells out "<eos>" is that text, not its end."""
+    """Turns off truncation and padding, and treats names of special tokens such as "<eos>" in a text as plain text."""
     tokenizer.encode_special_tokens = True
-    tokenizer.no_padding()  # both are stored in the files of many pretrained models; TextEncoder cuts, and nothing pads
+    tokenizer.no_padding()  # many pretrained models store both in their files; TextEncoder truncates, and nothing pads
     tokenizer.no_truncation()
     return tokenizer

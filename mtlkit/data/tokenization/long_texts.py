@@ -1,7 +1,7 @@
-"""The first and last tokens of a text of any length, read in pieces.
+"""Computes the first and last tokens of a text of any length, tokenizing it in pieces.
 
 A text is cut only where the tokens on both sides are the same with and without the cut, so that the tokens of the pieces are
-the tokens of the text. Time grows with what is read, memory with the largest piece.
+the tokens of the text. Time grows with the part that is read, memory with the largest piece.
 """
 
 from __future__ import annotations
@@ -14,21 +14,25 @@ from itertools import islice
 
 from mtlkit.config.architecture import Truncation
 
-Tokenise = Callable[[Sequence[str]], list[list[int]]]  # texts -> ids, without a first and a last token
+Tokenize = Callable[[Sequence[str]], list[list[int]]]  # texts -> ids, without BOS and EOS
 
-LETTERS_A_TOKEN = 8  # of usual text, with room to spare: the first piece mostly suffices
-LARGEST_PIECE = 1 << 18  # letters; a longer stretch without a place to cut at (one endless word) is cut anyway
-CONTEXTS = (256, 61, 17)  # letters on each side of a cut that are compared; several, so that no repetition fits by chance
-CANDIDATES = 4  # of each kind, tried from the far end of a piece
-BETWEEN = (re.compile(r"(?<=\S)\s"), re.compile(r"\b"))  # after a word, at either end of one
+LETTERS_A_TOKEN = 8  # a generous estimate for normal text: the first piece usually suffices
+LARGEST_PIECE = 1 << 18  # characters; a longer run without a safe cut (one endless word) is cut anyway
+CONTEXTS = (
+    256,
+    61,
+    17,
+)  # characters to compare on each side of a cut; several, so that repetitions do not match by chance
+CANDIDATES = 4  # cuts to try of each kind, from the far end of a piece
+BETWEEN = (re.compile(r"(?<=\S)\s"), re.compile(r"\b"))  # after a word; at either end of a word
 ANYWHERE = re.compile(r"(?s).")
-ENDLESS = 8192  # letters; in a shorter stretch without words nothing is cut
-ANCHOR = "a"  # stands for the text around a context in which nothing is seen
+ENDLESS = 8192  # characters; a shorter run without word boundaries is not cut
+ANCHOR = "a"  # surrounding text for a context without tokens
 
 
 def cut_ids(ids: list[int], room: int, truncate: Truncation) -> list[int]:
-    """The tokens of a text, without a first and a last one, cut to `room`. head-tail keeps a quarter from the start and the
-    rest from the end, as Sun et al. 2019 found best."""
+    """Cuts the tokens of a text, without BOS and EOS, to `room`. head-tail keeps a quarter from the start and the rest from the
+    end, which Sun et al. 2019 found best."""
     if len(ids) <= room:
         return ids
     head = {"head": room, "tail": 0, "head-tail": room // 4}[truncate]
@@ -37,15 +41,15 @@ def cut_ids(ids: list[int], room: int, truncate: Truncation) -> list[int]:
 
 @dataclass(frozen=True)
 class LongTexts:
-    """Reads long texts with a tokenizer. `unknown` is the id that stands for a whole word outside the vocabulary, None where
-    there is none; `largest` the most letters of a piece."""
+    """Tokenizes long texts in pieces. `unknown` is the id of a word outside the vocabulary, None if there is none; `largest` is
+    the maximum number of characters of a piece."""
 
-    tokenise: Tokenise
+    tokenize: Tokenize
     unknown: int | None
     largest: int = LARGEST_PIECE
 
-    def kept(self, text: str, room: int, truncate: Truncation) -> tuple[list[int], bool]:
-        """The tokens of a text that fit into `room`, and whether others did not."""
+    def truncated(self, text: str, room: int, truncate: Truncation) -> tuple[list[int], bool]:
+        """The tokens of a text cut to `room`, and whether any were removed."""
         if truncate == "tail":
             ids = self.last(text, room + 1)
         else:
@@ -55,7 +59,7 @@ class LongTexts:
         return cut_ids(ids, room, truncate), len(ids) > room
 
     def first(self, text: str, count: int) -> list[int]:
-        """At least the first `count` tokens, or all where the text has fewer."""
+        """At least the first `count` tokens, or all if the text has fewer."""
         ids: list[int] = []
         for piece, torn in self._pieces(text, count, backwards=False):
             ids += piece[1:] if torn and self._one_word(ids[-1:], piece[:1]) else piece
@@ -64,7 +68,7 @@ class LongTexts:
         return ids
 
     def last(self, text: str, count: int) -> list[int]:
-        """At least the last `count` tokens, or all where the text has fewer."""
+        """At least the last `count` tokens, or all if the text has fewer."""
         ids: list[int] = []
         for piece, torn in self._pieces(text, count, backwards=True):
             ids = (piece[:-1] if torn and self._one_word(piece[-1:], ids[:1]) else piece) + ids
@@ -73,11 +77,11 @@ class LongTexts:
         return ids
 
     def _one_word(self, before: list[int], after: list[int]) -> bool:
-        """Whether two tokens beside a cut through a word are the same unknown word."""
+        """Whether the tokens on both sides of a cut through a word stand for the same unknown word."""
         return self.unknown is not None and before == after == [self.unknown]
 
     def _pieces(self, rest: str, count: int, *, backwards: bool) -> Iterator[tuple[list[int], bool]]:
-        """The tokens of piece after piece from one end on, and whether the cut before a piece goes through a word."""
+        """The tokens of each piece from one end, and whether the cut before the piece goes through a word."""
         size, torn = max(64, count * LETTERS_A_TOKEN), False
         while rest:
             size = min(size, self.largest)
@@ -86,32 +90,32 @@ class LongTexts:
                 size *= 2
                 continue
             safe = cut is not None
-            place = cut if cut is not None else len(rest) - size if backwards else size
-            place = min(max(place, 0), len(rest))
-            piece, rest = (rest[place:], rest[:place]) if backwards else (rest[:place], rest[place:])
-            (ids,) = self.tokenise([piece])
+            position = cut if cut is not None else len(rest) - size if backwards else size
+            position = min(max(position, 0), len(rest))
+            piece, rest = (rest[position:], rest[:position]) if backwards else (rest[:position], rest[position:])
+            (ids,) = self.tokenize([piece])
             yield ids, torn
-            if len(ids) <= 1 and piece == piece[0] * len(piece):  # more of one letter adds nothing: such a run is shortened
+            if len(ids) <= 1 and piece == piece[0] * len(piece):  # shorten a run of one character: more of it adds no token
                 other = rest.rstrip(piece[0]) if backwards else rest.lstrip(piece[0])
                 if len(rest) - len(other) > len(piece):
                     rest = other + piece if backwards else piece + other
             size, torn = 2 * size, not safe
 
     def _cut(self, rest: str, size: int, backwards: bool) -> int | None:
-        """Where to cut off a piece of at most `size` letters without changing a token; None where no such place is found."""
+        """Where to cut off a piece of at most `size` characters without changing a token; None if there is no such position."""
         low, high = (len(rest) - size, len(rest) - size // 2) if backwards else (size // 2, size)
         for kind in (*BETWEEN, ANYWHERE) if size >= ENDLESS else BETWEEN:
-            places = (low + match.start() for match in kind.finditer(rest[low:high]))
-            farthest = islice(places, CANDIDATES) if backwards else reversed(deque(places, CANDIDATES))
-            for place in farthest:
-                if self._is_safe(rest, place):
-                    return place
+            positions = (low + match.start() for match in kind.finditer(rest[low:high]))
+            farthest = islice(positions, CANDIDATES) if backwards else reversed(deque(positions, CANDIDATES))
+            for position in farthest:
+                if self._is_safe(rest, position):
+                    return position
         return None
 
-    def _is_safe(self, text: str, place: int) -> bool:
+    def _is_safe(self, text: str, position: int) -> bool:
         """Whether the text around a cut has the same tokens with and without it."""
-        sides = [(text[max(0, place - width) : place], text[place : place + width]) for width in CONTEXTS]
-        blank = not all(map(len, self.tokenise(sides[0])))
+        sides = [(text[max(0, position - width) : position], text[position : position + width]) for width in CONTEXTS]
+        blank = not all(map(len, self.tokenize(sides[0])))
         sides += [(ANCHOR + left, right + ANCHOR) for left, right in sides[:1] if blank]
-        rows = iter(self.tokenise([part for left, right in sides for part in (left, right, left + right)]))
+        rows = iter(self.tokenize([part for left, right in sides for part in (left, right, left + right)]))
         return all(left + right == whole for left, right, whole in zip(rows, rows, rows, strict=True))

@@ -1,4 +1,4 @@
-"""Builds the tokenizer of a Hugging Face folder as transformers does."""
+"""Builds the tokenizer of a Hugging Face folder in the same way as transformers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ VOCABULARIES: dict[TokenizerKind, tuple[str, ...]] = {
     "roberta": ("vocab.json", "merges.txt"),
     "gpt2": ("vocab.json", "merges.txt"),
 }
-UNKNOWN_OF_XLM = 3  # the id that XLMRobertaTokenizer gives to what its vocabulary lacks, whatever the file says
+UNKNOWN_OF_XLM = 3  # the id of unknown tokens in XLMRobertaTokenizer, whatever the file says
 
 
 def build_tokenizer(settings: TokenizerSettings) -> Tokenizer:
-    """The tokenizer that transformers would load from a folder. Raises IntegrityError, naming the file."""
-    loaded = _loaded(settings)
+    """The tokenizer that transformers would load from a folder. Raises IntegrityError that names the file."""
+    loaded = _load(settings)
     with library_errors(f"{settings.folder}: its tokenizer cannot be built"):
         added, named = _tokens(settings, loaded)
         contents = {role: token.content for role, token in named.items()}
@@ -41,15 +41,15 @@ def build_tokenizer(settings: TokenizerSettings) -> Tokenizer:
     return bare(tokenizer)
 
 
-def _loaded(settings: TokenizerSettings) -> Tokenizer:
-    """tokenizer.json, or where there is none the vocabulary that older libraries wrote."""
+def _load(settings: TokenizerSettings) -> Tokenizer:
+    """Loads tokenizer.json or, if it is missing, the vocabulary files of older libraries."""
     folder, names = settings.folder, VOCABULARIES.get(settings.kind, ())
     if os.path.lexists(folder / FILE):
         return load_tokenizer(folder / FILE)
     if not names or not all(os.path.lexists(folder / name) for name in names):
-        instead = f", nor {' and '.join(names)} to build one from" if names else f", which {settings.named_class} is made from"
+        missing = f"neither {FILE} nor {' and '.join(names)} found" if names else f"{FILE} not found"
         raise IntegrityError(
-            f"{folder}: there is no {FILE}{instead}; write one with transformers: "
+            f"{folder}: {missing} for {settings.named_class}; create {FILE} with transformers: "
             "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
         )
     with library_errors(f"{folder / names[0]}: not a vocabulary"):
@@ -69,7 +69,7 @@ def _byte_pairs(vocabulary: str, merges: str) -> models.BPE:
 
 
 def _tokens(settings: TokenizerSettings, loaded: Tokenizer) -> tuple[list[AddedToken], dict[str, AddedToken]]:
-    """Added tokens in the order of their ids, and those with a role."""
+    """The added tokens by ascending id, and the tokens with a role."""
     by_id = {number: _added(token) for number, token in settings.added.items()}
     if not settings.all_added:
         by_id |= loaded.get_added_tokens_decoder()
@@ -91,7 +91,7 @@ def _added(token: SpecialToken) -> AddedToken:
 
 
 def _add(tokenizer: Tokenizer, added: Iterable[AddedToken], named: Iterable[AddedToken], extra: Iterable[AddedToken]) -> None:
-    """Adds tokens as transformers does: all of the first, then those of the others that are not there by name."""
+    """Adds tokens as transformers does: all of `added`, then those of `named` and `extra` that do not exist yet."""
     tokens, roles = list(added), {token.content for token in named}
     known = {token.content for token in (*tokenizer.get_added_tokens_decoder().values(), *tokens)}
     for token in (*named, *extra):
@@ -104,7 +104,7 @@ def _add(tokenizer: Tokenizer, added: Iterable[AddedToken], named: Iterable[Adde
 
 
 def _lower_first(tokenizer: Tokenizer) -> None:
-    """`do_lower_case` of sentence-transformers, which adds a step unless there is that very one."""
+    """`do_lower_case` of sentence-transformers: adds a Lowercase step unless there is one."""
     normalizer = tokenizer.normalizer
     steps: list[Any] = [] if normalizer is None else [normalizer]
     if isinstance(normalizer, normalizers.Sequence):
@@ -163,17 +163,17 @@ def _metaspace(settings: TokenizerSettings, loaded: Tokenizer) -> Tokenizer:
 
 
 def _charsmap(normalizer: Mapping[str, Any]) -> str | None:
-    """The table of characters of a SentencePiece model, where a normalizer or a direct step of one has it."""
+    """The character map of a SentencePiece model in a normalizer or one of its direct steps; None if there is none."""
     steps = normalizer["normalizers"] if normalizer.get("type") == "Sequence" else [normalizer]
     return next((step["precompiled_charsmap"] for step in steps if step.get("type") == "Precompiled"), None)
 
 
-def _model(settings: TokenizerSettings, loaded: Tokenizer, wanted: type[Any]) -> Any:
-    if not isinstance(loaded.model, wanted):
+def _model(settings: TokenizerSettings, loaded: Tokenizer, expected: type[Any]) -> Any:
+    if not isinstance(loaded.model, expected):
         kind = type(loaded.model).__name__
         raise IntegrityError(
-            f"{settings.folder / FILE}: holds a {kind} model, and {settings.named_class} is made from {wanted.__name__}; where "
-            'tokenizer.json is right as it stands, set "tokenizer_class": "PreTrainedTokenizerFast" in tokenizer_config.json'
+            f"{settings.folder / FILE}: contains a {kind} model, but {settings.named_class} needs {expected.__name__}; if "
+            'tokenizer.json is correct, set "tokenizer_class": "PreTrainedTokenizerFast" in tokenizer_config.json'
         )
     return loaded.model
 
@@ -186,7 +186,7 @@ BUILDERS: dict[TokenizerKind, Build] = {
     "xlm-roberta": _metaspace,
     "camembert": _metaspace,
 }
-ENDS: dict[TokenizerKind, tuple[str, str]] = {  # the tokens around a text; the others' are in tokenizer.json
+ENDS: dict[TokenizerKind, tuple[str, str]] = {  # tokens before and after a text; for other kinds they are in tokenizer.json
     "bert": ("cls_token", "sep_token"),
     "roberta": ("cls_token", "sep_token"),
     "xlm-roberta": ("bos_token", "eos_token"),

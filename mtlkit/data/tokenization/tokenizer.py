@@ -1,4 +1,4 @@
-"""Byte-level BPE: training it, and turning texts into flat token arrays."""
+"""Trains byte-level BPE tokenizers, and encodes texts as flat token arrays."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from mtlkit.data.tokenization.long_texts import LARGEST_PIECE, LongTexts, cut_id
 from mtlkit.errors import IntegrityError
 
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
-LETTERS_TO_LEARN = 50_000_000  # BPE learns little from more text than this
-LETTERS_AT_ONCE = 250_000  # handed to the tokenizer together: enough for all cores, little enough for their caches
-LETTERS_A_PIECE = 8192  # of a text that BPE learns from: its time grows with the square of the longest word
-LETTERS_A_TOKEN = 32  # more than usual tokens hold; a text beyond twice a budget of these is read in pieces
-WHOLE = 4096  # letters; a text up to this length is always tokenised whole
+LETTERS_TO_LEARN = 50_000_000  # characters; BPE learns little from more text
+LETTERS_AT_ONCE = 250_000  # characters per call of the tokenizer: enough for all cores, few enough for their caches
+LETTERS_A_PIECE = 8192  # characters of a training text for BPE, whose time is quadratic in the longest word
+LETTERS_A_TOKEN = 32  # more than normal tokens have; a text longer than twice this times its budget is tokenized in pieces
+WHOLE = 4096  # characters; shorter texts are never split into pieces
 
 
 def train_tokenizer(texts: Sequence[str], vocab_size: int, lowercase: bool = False) -> Tokenizer:
-    """A byte-level BPE (Sennrich et al. 2016; Radford et al. 2019): any Unicode survives it.
+    """Trains a byte-level BPE tokenizer (Sennrich et al. 2016; Radford et al. 2019), which can encode any Unicode text.
 
-    With `lowercase` case is folded and a text begins as if a space stood before it, so that a word is the same token wherever
-    it stands: more words fit into a small vocabulary.
+    `lowercase` folds case and prepends a space to each text, so that a word has the same tokens in any position and more words
+    fit into a small vocabulary.
     """
     tokenizer = Tokenizer(models.BPE())
     if lowercase:
@@ -43,7 +43,7 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, lowercase: bool = Fal
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        min_frequency=10,  # a piece that is hardly ever seen teaches nothing
+        min_frequency=10,  # rarer tokens are not worth an embedding
         special_tokens=[PAD, BOS, EOS],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
@@ -55,7 +55,7 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, lowercase: bool = Fal
 
 
 def _spread(texts: Sequence[str]) -> Sequence[str]:
-    """Texts spread evenly over all of them, up to a bound on their length."""
+    """An evenly spaced sample of the texts with at most LETTERS_TO_LEARN characters."""
     total = sum(map(len, texts))
     return texts[:: max(1, math.ceil(total / LETTERS_TO_LEARN))]
 
@@ -67,7 +67,7 @@ def _pieces(texts: Iterable[str]) -> Iterator[str]:
 
 
 def open_encoder(path: Path, encoding: Encoding, vocab_size: int, vectors: VectorSettings | None = None) -> TextEncoder:
-    """The tokenizer in a file, for a model with `vocab_size` embeddings, with its default prompt. Raises IntegrityError, naming
+    """The tokenizer in a file for a model with `vocab_size` embeddings, with its default prompt. Raises IntegrityError that names
     the file."""
     return make_encoder(load_tokenizer(path), path, encoding, vocab_size, vectors)
 
@@ -75,7 +75,7 @@ def open_encoder(path: Path, encoding: Encoding, vocab_size: int, vectors: Vecto
 def make_encoder(
     tokenizer: Tokenizer, path: Path, encoding: Encoding, vocab_size: int, vectors: VectorSettings | None = None
 ) -> TextEncoder:
-    """The same of a tokenizer that is loaded already."""
+    """`open_encoder` for a loaded tokenizer; `path` is its file, for messages."""
     with located(path):
         encoder = TextEncoder(tokenizer, encoding, vocab_size)
         encoder.path = path
@@ -83,13 +83,14 @@ def make_encoder(
 
 
 class TextEncoder:
-    """A tokenizer with a length and a way to cut. The same text gives the same ids, alone or among others.
+    """A tokenizer with a maximum length and a truncation side. The ids of a text do not depend on other texts in the call.
 
-    `cut` counts the texts so far that did not fit. `prompt` is put before every text; `skip` of its tokens, the first one of all
-    among them, are left out of the pooling. `path` is the file that the tokenizer came from, for messages."""
+    `cut` counts the texts truncated so far. `prompt` is prepended to every text; its first `skip` tokens, including BOS, are
+    excluded from pooling. `path` is the file of the tokenizer, for messages.
+    """
 
     def __init__(self, tokenizer: Tokenizer, encoding: Encoding, rows: int | None = None) -> None:
-        """`rows`: how many tokens the model has embeddings for; None: all of the tokenizer's."""
+        """`rows` is the number of token embeddings of the model; None: as many as the tokenizer needs."""
         self.tokenizer = tokenizer
         self.encoding = encoding
         self.rows = rows
@@ -105,9 +106,9 @@ class TextEncoder:
         self._checked(np.array([self.bos, self.eos], self._dtype))
 
     def with_prompt(self, prompt: str, *, pooled: bool | None = None) -> TextEncoder:
-        """The same with another prompt, "" for none; `pooled` says whether its tokens count in the pooling (None: as before).
+        """A copy with another prompt, "" for none; `pooled` says whether its tokens take part in pooling (None: unchanged).
 
-        Counted are the tokens of the prompt alone without the last one of all, as sentence-transformers does.
+        Without `pooled`, the number of tokens to skip is that of the prompt alone without EOS, as in sentence-transformers.
         """
         other = copy(self)
         other.cut, other.prompt, other.skip = 0, "", 0
@@ -118,9 +119,9 @@ class TextEncoder:
         return other
 
     def encode(self, texts: Iterable[str]) -> Encoded:
-        """Texts -> flat ids with BOS and EOS, at most `max_length` a text. Runs on all cores.
+        """Encodes texts as flat ids with BOS and EOS, at most `max_length` per text. Runs on all cores.
 
-        Raises IntegrityError for a token that the model has no embedding for.
+        Raises IntegrityError for a token without an embedding.
         """
         self.tokenizer.encode_special_tokens = self.encoding.literal_special_tokens  # tokenizers are shared
         whole = max(WHOLE, 2 * (self.encoding.max_length - 2) * LETTERS_A_TOKEN) / self._growth
@@ -133,13 +134,13 @@ class TextEncoder:
         truncated = 0
         for part in _parts(prompted, LETTERS_AT_ONCE / self._growth):
             rows = self._rows([text if len(text) <= whole else "" for text in part])
-            for place, text in enumerate(part):
+            for index, text in enumerate(part):
                 if len(text) > whole:
-                    ids, cut = long_texts.kept(text, room, truncate)
-                    rows[place] = [self.bos, *ids, self.eos]
+                    ids, cut = long_texts.truncated(text, room, truncate)
+                    rows[index] = [self.bos, *ids, self.eos]
                     truncated += cut
-                elif len(rows[place]) > self.encoding.max_length:
-                    rows[place] = [self.bos, *cut_ids(rows[place][1:-1], room, truncate), self.eos]
+                elif len(rows[index]) > self.encoding.max_length:
+                    rows[index] = [self.bos, *cut_ids(rows[index][1:-1], room, truncate), self.eos]
                     truncated += 1
             counts += map(len, rows)
             pieces.append(self._checked(np.fromiter(chain.from_iterable(rows), self._dtype)))
@@ -149,17 +150,17 @@ class TextEncoder:
         return Encoded(flat, offsets, truncated, self.skip)
 
     def stream(self, texts: Iterable[str]) -> Encoded:
-        """Whole texts, uncut, for pretraining's packed stream."""
+        """Encodes texts without truncation, for the packed stream of pretraining."""
         return self.with_prompt("").with_encoding(max_length=2**62, truncate="head").encode(texts)
 
     def with_encoding(self, **changes: Any) -> TextEncoder:
-        """The same tokenizer with other values of `Encoding`."""
+        """A copy with other values of `Encoding`."""
         changed = copy(self)
         changed.encoding, changed.cut = replace(self.encoding, **changes), 0
         return changed.with_prompt(self.prompt)
 
     def with_literal(self, literal: bool | None) -> TextEncoder:
-        """The same, reading special tokens in texts as plain text or not; None changes nothing."""
+        """A copy that treats names of special tokens in texts as plain text or not; unchanged for None."""
         return self if literal is None else self.with_encoding(literal_special_tokens=literal)
 
     def _rows(self, texts: Sequence[str]) -> list[list[int]]:
@@ -167,21 +168,21 @@ class TextEncoder:
             return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts)]
 
     def _checked(self, ids: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
-        """Raises IntegrityError for a token beyond the embedding."""
+        """The ids. Raises IntegrityError for a token without an embedding."""
         if self.rows is not None and self._largest >= self.rows and len(ids) and ids.max() >= self.rows:
             number = int(ids[ids >= self.rows][0])
-            added = self.tokenizer.get_added_tokens_decoder().get(number)  # spelt as it was added
+            added = self.tokenizer.get_added_tokens_decoder().get(number)  # with its original spelling
             token = added.content if added is not None else self.tokenizer.id_to_token(number)
             raise IntegrityError(
-                f"{f'{self.path}: ' if self.path else ''}token {token!r} has the id {number:,}, and the model has embeddings for "
-                f"{self.rows:,} tokens; the tokenizer is that of another model, or tokens were added to it without "
+                f"{f'{self.path}: ' if self.path else ''}token {token!r} has id {number:,}, but the model has embeddings for "
+                f"{self.rows:,} tokens only; the tokenizer belongs to another model, or tokens were added to it without "
                 "model.resize_token_embeddings(len(tokenizer)); save both again"
             )
         return ids
 
 
 def _parts(texts: Iterable[str], letters_at_once: float) -> Iterator[list[str]]:
-    """Texts in lists of about so many letters."""
+    """Groups texts into lists of about this many characters."""
     part: list[str] = []
     letters = 0
     for text in texts:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.training import PretrainOptions
-from mtlkit.data.datasets.corpus import read_text_splits, twentieth
+from mtlkit.data.datasets.corpus import read_text_splits, sample_held_out
 from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.quality.classes import blank_texts
@@ -77,7 +77,7 @@ def read_sources(
     free = {source: found for source, found in tables.items() if "validation" not in found}
     filled = {source: np.flatnonzero([bool(text.strip()) for text in found["train"].texts]) for source, found in free.items()}
     texts = [free[source]["train"].texts[row] for source, rows in filled.items() for row in rows.tolist()]
-    marks = iter(twentieth(texts, listed(free), PretrainOptions.seed, optional=len(free) < len(tables)))
+    marks = iter(sample_held_out(texts, listed(free), PretrainOptions.seed, optional=len(free) < len(tables)))
     for source, rows in filled.items():
         train = free[source]["train"]
         held = np.zeros(len(train), bool)

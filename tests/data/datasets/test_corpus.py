@@ -95,7 +95,7 @@ def test_near_texts_alone_are_held_out_all_the_same(tmp_path: Path) -> None:
 
 def test_texts_that_are_all_the_same_cannot_be_held_out(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("The same.\nthe same.\n" * 5)
-    with pytest.raises(DataError, match="all 10 texts are the same"):
+    with pytest.raises(DataError, match="all 10 texts are equal"):
         split_of(tmp_path / "a.txt")
 
 
@@ -143,10 +143,10 @@ def test_row_without_text_is_an_error(tmp_path: Path, value: str) -> None:  # fa
         texts_of(str(path))
 
 
-@pytest.mark.parametrize(("content", "found"), [("", 0), ("one\n", 1), ("\n \n", 0)])
-def test_too_little_text_is_one_line(tmp_path: Path, content: str, found: int) -> None:  # fault 24
+@pytest.mark.parametrize(("content", "count"), [("", "0 texts"), ("one\n", "1 text"), ("\n \n", "0 texts")])
+def test_too_few_texts_are_refused(tmp_path: Path, content: str, count: str) -> None:  # fault 24
     path = tmp_path / "a.txt"
     path.write_text(content)
     with pytest.raises(DataError) as caught:
         split_of(path)
-    assert str(caught.value) == f"{path}: {found} texts; two are needed at least, one of them held out"
+    assert str(caught.value) == f"{path}: {count}; at least two are needed, as one is held out"

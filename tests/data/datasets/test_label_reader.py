@@ -79,12 +79,12 @@ def test_labels_are_read_as_they_are_meant(values: list[Any], keys: str, labels:
 @pytest.mark.parametrize(
     ("values", "keys", "message"),
     [
-        ([[0], [1]], "", r"lists of a single 0 or 1: specify \?kind=classification .* or \?names=NAME"),
-        (MARKS, "names=a,b", r"holds 3 marks a row, and there are 2 names \(a, b\)"),
-        ([*MARKS, [0, 1]], "", r"a\.csv: column 'label' holds \[0, 1\], where other rows hold 3 marks 0 and 1; give this row"),
-        ([*MARKS, []], "", r"holds \[\], where other rows hold 3 marks"),
-        (["0|1|0", "1|0"], "sep=|", r"holds \[1, 0\], where other rows hold 3 marks"),
-        (["0 1 0", "1 1 0 0"], "kind=multi-label", r"holds \[1, 1, 0, 0\], where other rows hold 3 marks"),
+        ([[0], [1]], "", r"lists of a single 0 or 1; specify \?kind=classification .* or \?names=NAME"),
+        (MARKS, "names=a,b", r"has 3 values per row, but 2 names are given \(a, b\)"),
+        ([*MARKS, [0, 1]], "", r"a\.csv: column 'label' contains \[0, 1\], but other rows have lists of 3 values"),
+        ([*MARKS, []], "", r"contains \[\], but other rows have lists of 3"),
+        (["0|1|0", "1|0"], "sep=|", r"contains \[1, 0\], but other rows have lists of 3"),
+        (["0 1 0", "1 1 0 0"], "kind=multi-label", r"contains \[1, 1, 0, 0\], but other rows have lists of 3"),
         (["{'POS': 0.7, 'NEG': 0.3}"], "", "whose values are not all 0 and 1; write the names of the labels"),
         (["x", "y"], "names=a,b", "names= names marks 0 and 1, and column 'label' has none"),
         (["['a', None]"], "", "has a missing part"),

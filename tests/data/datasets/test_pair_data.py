@@ -57,8 +57,8 @@ NAMES = ["anchor", "positive", "score"]
 @pytest.mark.parametrize(
     ("firsts", "seconds", "says"),
     [
-        (["a", "b", "c"], ["yes", "yes", "yes"], "column 'positive' holds the same text in all 3 rows"),
-        (["A a", "a A", "a a"], ["x", "y", "z"], "column 'anchor' holds the same text in all 3 rows"),  # case is folded
+        (["a", "b", "c"], ["yes", "yes", "yes"], "column 'positive' has the same tokens in all 3 rows"),
+        (["A a", "a A", "a a"], ["x", "y", "z"], "column 'anchor' has the same tokens in all 3 rows"),  # case is folded
         (["a", "b", "x"], ["x", "x", "c"], "any two of the 3 pairs have a text in common"),
         (["a", "b", "c"], ["b", "c", "a"], "any two of the 3 pairs have a text in common"),  # a triangle
         (["a"] * 2 + ["b"], ["b", "c", "c"], "any two of the 3 pairs have a text in common"),
@@ -76,7 +76,7 @@ def test_pairs_without_any_negative_are_refused(firsts: list[str], seconds: list
     ("seconds", "scores", "says"),
     [
         (["x", "y", "z"], [3.0] * 3, "column 'score' is 3 in all 3 rows"),
-        (["a", "b", "c"], [1.0, 2.0, 3.0], "columns 'anchor' and 'positive' hold the same text"),
+        (["a", "b", "c"], [1.0, 2.0, 3.0], "columns 'anchor' and 'positive' have the same text"),
     ],
 )
 def test_scores_or_cosines_that_cannot_differ_are_refused(
@@ -86,7 +86,7 @@ def test_scores_or_cosines_that_cannot_differ_are_refused(
         check_scored_pairs(prepare_pairs(["a", "b", "c"], seconds, scores, text_encoder), NAMES, "p.csv")
     assert says in str(caught.value)
     check_scored_pairs(prepare_pairs(["a", "b", "c"], ["a", "b", "x"], [1, 1, 0], text_encoder), NAMES, "p.csv")
-    with pytest.raises(DataError, match="hold the same pair"):
+    with pytest.raises(DataError, match="have the same pair"):
         check_scored_pairs(prepare_pairs(["a", "b"], ["b", "a"], [1, 0], text_encoder), NAMES, "p.csv")
 
 
@@ -94,7 +94,7 @@ def test_equal_texts_alone_teach_nothing(text_encoder: TextEncoder) -> None:
     def targets(texts: list[str]) -> TargetTexts:
         return TargetTexts(text_encoder.encode(texts), np.zeros((len(texts), 2)))
 
-    with pytest.raises(DataError, match="all 3 texts are the same"):
+    with pytest.raises(DataError, match="all 3 texts have the same tokens"):
         check_texts(targets(["a", "a", "a"]), "t.txt")
     for texts in (["a"], ["a", "a", "b"]):
         check_texts(targets(texts), "t.txt")

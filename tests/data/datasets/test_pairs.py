@@ -69,11 +69,11 @@ def test_a_column_that_is_not_there_is_answered_with_those_that_are(  # fault 25
         ('{"sentence1": null, "sentence2": "b", "score": 1}', "2: no text in column 'sentence1'"),
         ('{"sentence1": " ", "sentence2": "b", "score": 1}', "2: no text in column 'sentence1'"),
         ('{"sentence1": "a", "sentence2": "", "score": 1}', "2: no text in column 'sentence2'"),
-        ('{"sentence1": "a", "sentence2": "b"}', "2: no finite number in column 'score', but None"),
-        ('{"sentence1": "a", "sentence2": "b", "score": NaN}', "2: no finite number in column 'score', but nan"),
-        ('{"sentence1": "a", "sentence2": "b", "score": 1e999}', "2: no finite number in column 'score', but inf"),
-        ('{"sentence1": "a", "sentence2": "b", "score": "high"}', "2: no finite number in column 'score', but 'high'"),
-        ('{"sentence1": "a", "sentence2": "b", "score": [1]}', "2: no finite number in column 'score', but [1]"),
+        ('{"sentence1": "a", "sentence2": "b"}', "2: column 'score' is not a finite number: None"),
+        ('{"sentence1": "a", "sentence2": "b", "score": NaN}', "2: column 'score' is not a finite number: nan"),
+        ('{"sentence1": "a", "sentence2": "b", "score": 1e999}', "2: column 'score' is not a finite number: inf"),
+        ('{"sentence1": "a", "sentence2": "b", "score": "high"}', "2: column 'score' is not a finite number: 'high'"),
+        ('{"sentence1": "a", "sentence2": "b", "score": [1]}', "2: column 'score' is not a finite number: [1]"),
     ],
 )
 def test_a_bad_row_is_named_or_skipped_and_counted(row: str, message: str, tmp_path: Path) -> None:  # faults 19, 20
@@ -137,7 +137,7 @@ def test_equal_pairs_stay_on_one_side(tmp_path: Path) -> None:
 def test_too_few_different_pairs_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("anchor,positive\n" + "a,b\nc,d\ne,f\n" * 5)
-    with pytest.raises(DataError, match="15 pairs, 3 of them different, are too few; give four different ones"):
+    with pytest.raises(DataError, match="15 pairs, 3 of them different; at least four different ones"):
         read_train_and_validation_pairs(str(path), reading(), False)
 
 
@@ -155,12 +155,12 @@ def test_too_few_pairs_to_compare_are_one_line(tmp_path: Path) -> None:  # fault
     path = numbered(tmp_path / "a.csv", 3)
     with pytest.raises(DataError) as caught:
         read_train_and_validation_pairs(str(path), reading(), False)
-    assert str(caught.value) == f"{path}: 3 pairs are too few; give four different ones at least, two of them held out"
+    assert str(caught.value) == f"{path}: 3 pairs; at least four different ones are needed, as two are held out"
     numbered(tmp_path / "set" / "train.csv", 5)
     numbered(tmp_path / "set" / "validation.csv", 1)
     with pytest.raises(DataError) as caught:
         read_train_and_validation_pairs(str(tmp_path / "set"), reading(), False)
-    assert str(caught.value).endswith("set: a pair alone has nothing to be compared with; give two at least in every split")
+    assert str(caught.value).endswith("set: a split has only one pair; give at least two pairs in each split")
 
 
 def test_a_split_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path) -> None:

@@ -51,12 +51,12 @@ def test_label_keeps_what_tells_its_kind(value: Any, label: Any) -> None:
     ("value", "message"),
     [
         (b"\xff", "bytes that are not UTF-8 .byte 0."),
-        ({"a": "b"}, r"an object .* where a label belongs; name one of its fields, such as \?label=COLUMN.a"),
+        ({"a": "b"}, r"an object .* instead of a label; name one of its fields, such as \?label=COLUMN.a"),
         ({"a": 0.7}, "0.7 for 'a', which is neither 0 nor 1"),
         ({"a": None}, "None for 'a', which is neither 0 nor 1"),
         ([0.2, 0.8], "a list of scores"),
-        ([["a"]], "a list that holds a list"),
-        (object(), "object .* where a label belongs"),
+        ([["a"]], "a list that contains a list"),
+        (object(), "object .* instead of a label"),
     ],
 )
 def test_what_is_no_label_is_refused_with_the_way_on(value: Any, message: str) -> None:  # fault 54
@@ -70,7 +70,7 @@ def test_text_of_booleans_and_numbers_is_spelt_as_json_does() -> None:
 
 @pytest.mark.parametrize("value", [{}, {"a": 1}, ["a"], ("a",), object()])
 def test_objects_and_lists_are_never_shown_as_text(value: Any) -> None:  # fault 54
-    with pytest.raises(ValueError, match="where a text belongs"):
+    with pytest.raises(ValueError, match="instead of text"):
         text_value(value)
 
 

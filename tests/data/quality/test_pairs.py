@@ -119,10 +119,10 @@ def split_of(pairs: PairTable, name: str = "train") -> CheckedPairSplit:
 @pytest.mark.parametrize(
     ("pairs", "scores", "reason"),
     [
-        ("ab ac ad", None, "column 'one' holds the same text in all 3 rows"),
+        ("ab ac ad", None, "column 'one' has the same tokens in all 3 rows"),
         ("ab bc ca", None, "any two of the 3 pairs have a text in common"),
         ("ab cd ef", [3.0, 3.0, 3.0], "column 'gold' is 3 in all 3 rows"),
-        ("aA bb cc", [1.0, 2.0, 3.0], "columns 'one' and 'two' hold the same text in each of 3 rows"),
+        ("aA bb cc", [1.0, 2.0, 3.0], "columns 'one' and 'two' have the same text in each of 3 rows"),
         ("ab ba ab", [1.0, 2.0, 3.0], "all 3 rows hold the same pair of texts"),
     ],
 )

@@ -223,8 +223,8 @@ def test_text_is_joined_by_spaces_and_missing_where_a_part_is(row: dict[str, Any
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (["a", "cat"], "holds a list (['a', 'cat']) where a text belongs; join its parts"),
-        ({"en": "cat"}, "holds an object ({'en': 'cat'}) where a text belongs; name one of its fields, such as ?text=text.en"),
+        (["a", "cat"], "holds a list (['a', 'cat']) instead of text; join its items"),
+        ({"en": "cat"}, "holds an object ({'en': 'cat'}) instead of text; name one of its fields, such as ?text=text.en"),
         (b"caf\xe9", "holds bytes that are not UTF-8 (byte 3)"),
     ],
 )

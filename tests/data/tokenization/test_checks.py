@@ -40,14 +40,14 @@ TENFOLD = [normalizers.Replace("a", "a" * 10)] * 9
 def test_normalizers_that_multiply_text_are_refused_unread(normalizer: Any) -> None:  # fault 49
     tokenizer = wordpiece()
     tokenizer.normalizer = normalizer
-    with pytest.raises(IntegrityError, match=r"can make .* letters out of one; at most 1,000"):
+    with pytest.raises(IntegrityError, match=r"can turn one character into .*; at most 1,000"):
         TextEncoder(tokenizer, Encoding(8))
 
 
 def test_pre_tokenizers_that_multiply_text_are_refused_unread() -> None:  # fault 49
     tokenizer = wordpiece()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.ByteLevel()] * 40)
-    with pytest.raises(IntegrityError, match=r"can make .* letters out of one"):
+    with pytest.raises(IntegrityError, match=r"can turn one character into"):
         TextEncoder(tokenizer, Encoding(8))
 
 
@@ -62,10 +62,10 @@ def test_normalizers_that_lengthen_texts_a_little_are_fine() -> None:
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
-        ("$A", "puts 0 tokens around a text"),
-        ("[CLS] $A [SEP] [SEP]", "puts 3 tokens around a text"),
+        ("$A", "adds 0 tokens to a text"),
+        ("[CLS] $A [SEP] [SEP]", "adds 3 tokens to a text"),
         ("[CLS] [SEP] $A", "between its first and last token"),
-        ("[CLS] $A:1 [SEP]", "another token type"),
+        ("[CLS] $A:1 [SEP]", "token types other than 0"),
     ],
 )
 def test_a_post_processor_must_put_one_token_on_each_side(template: str, reason: str) -> None:
@@ -77,7 +77,7 @@ def test_a_post_processor_must_put_one_token_on_each_side(template: str, reason:
 
 def test_a_tokenizer_that_answers_by_chance_is_refused() -> None:
     tokenizer = Tokenizer(models.BPE({"a": 0}, [], dropout=0.1))
-    with pytest.raises(IntegrityError, match=r"dropout 0\.1.*set it to null"):
+    with pytest.raises(IntegrityError, match=r"dropout 0\.1.*set dropout to null"):
         TextEncoder(tokenizer, Encoding(8))
 
 
@@ -96,9 +96,9 @@ def test_more_tokens_than_embeddings_are_fine_until_a_text_has_one(tmp_path: Pat
     wordpiece().save(str(path))
     encoder = open_encoder(path, Encoding(8), 4)
     assert encoder.encode(["a", "a a"]).ids.tolist() == [1, 3, 2, 1, 3, 3, 2]
-    with pytest.raises(IntegrityError, match=r"tokenizer\.json: token 'guitar' has the id 4, .* for 4 tokens; .*another model"):
+    with pytest.raises(IntegrityError, match=r"tokenizer\.json: token 'guitar' has id 4, .* for 4 tokens only; .*another model"):
         encoder.encode(["a", "a guitar"])
-    with pytest.raises(IntegrityError, match=r"tokenizer\.json: token '\[SEP\]' has the id 2"):
+    with pytest.raises(IntegrityError, match=r"tokenizer\.json: token '\[SEP\]' has id 2"):
         open_encoder(path, Encoding(8), 2)  # every text has that one
 
 
@@ -107,5 +107,5 @@ def test_a_token_that_was_added_without_an_embedding_is_named_as_it_was_added(tm
     tokenizer.add_tokens(["[NEW1]"])
     tokenizer.save(str(path))
     encoder = open_encoder(path, Encoding(8), 5).with_encoding(literal_special_tokens=False)
-    with pytest.raises(IntegrityError, match=r"tokenizer\.json: token '\[NEW1\]' has the id 5, .*resize_token_embeddings"):
+    with pytest.raises(IntegrityError, match=r"tokenizer\.json: token '\[NEW1\]' has id 5, .*resize_token_embeddings"):
         encoder.encode(["a [NEW1] guitar"])

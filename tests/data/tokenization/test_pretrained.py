@@ -158,7 +158,7 @@ def test_a_vocabulary_stands_in_for_tokenizer_json(kind: str, names: list[str], 
     theirs = transformers.AutoTokenizer.from_pretrained(str(tmp_path))
     assert encode(tmp_path) == [theirs(text)["input_ids"] for text in TEXTS]
     (tmp_path / names[0]).unlink()
-    with pytest.raises(IntegrityError, match=rf"no tokenizer\.json, nor {' and '.join(names)} .*save_pretrained"):
+    with pytest.raises(IntegrityError, match=rf"neither tokenizer\.json nor {' and '.join(names)} .*save_pretrained"):
         encode(tmp_path)
 
 
@@ -166,8 +166,8 @@ def test_a_vocabulary_stands_in_for_tokenizer_json(kind: str, names: list[str], 
     ("kind", "config", "reason"),
     [
         ("bert", {"tokenizer_class": "BertJapaneseTokenizer"}, "tokenizer_class 'BertJapaneseTokenizer' is not supported"),
-        ("bert", {"tokenizer_class": "RobertaTokenizer"}, "holds a WordPiece model, and RobertaTokenizer is made from BPE"),
-        ("roberta", {"tokenizer_class": "BertTokenizer"}, "holds a BPE model, and BertTokenizer is made from WordPiece"),
+        ("bert", {"tokenizer_class": "RobertaTokenizer"}, "contains a WordPiece model, but RobertaTokenizer needs BPE"),
+        ("roberta", {"tokenizer_class": "BertTokenizer"}, "contains a BPE model, but BertTokenizer needs WordPiece"),
         ("bert", {"do_lower_case": "no"}, "do_lower_case is neither true nor false"),
         ("bert", {"split_special_tokens": 1}, "split_special_tokens is neither true nor false"),
         ("bert", {"cls_token": {"content": 3}}, "damaged.*cls_token"),

@@ -173,7 +173,7 @@ def test_two_texts_are_enough_to_distil(teacher: str, tmp_path: Path) -> None:
     how = options({"distill": path}, "distill", tmp_path / "run", teacher=teacher, epochs=2)
     assert train_sentence(how).metrics["score"] is None  # one held-out text has no order; the loss chose the epoch
     one = write(tmp_path / "one.csv", [["text"], ["The cat sleeps."]])
-    with pytest.raises(DataError, match=r"one\.csv: 1 texts; two are needed at least"):
+    with pytest.raises(DataError, match=r"one\.csv: 1 text; at least two are needed"):
         train_sentence(options({"distill": one}, "distill", tmp_path / "other", teacher=teacher))
 
 
