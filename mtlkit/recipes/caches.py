@@ -1,4 +1,4 @@
-"""Finds all cache files that mtlkit wrote, and removes them. Files whose names it never gives are not touched."""
+"""Lists and clears cache files. Only files with names that mtlkit generates are touched."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARTS = re.compile(r"\.(.+)\.parts")
 STORED = r"[0-9a-f]{32}(-\d+)?\.safetensors"
 BEGUN = rf"\.{STORED}\.\w+{re.escape(disk.UNFINISHED)}"
 FILE = re.compile(f"{STORED}|{BEGUN}")
-# what earlier versions wrote: files of features, a folder for each baseline, and what was left in temporary folders
+# written by earlier versions: feature files, a folder per baseline, and leftovers in temporary folders
 EARLIER_FEATURES = re.compile(r"[0-9a-f]{64}-[0-9a-f]{8}\.npy|\.making\.\w+/\.?rows\.npy[.\w]*")
 EARLIER_BASELINES = re.compile(r"[0-9a-f]{32}/(run\.json|outputs\.safetensors|metrics\.jsonl)")
 EARLIER_BEGUN = re.compile(rf"tmp\w+/{STORED}")
@@ -28,7 +28,7 @@ EARLIER_BEGUN = re.compile(rf"tmp\w+/{STORED}")
 
 @dataclass(frozen=True)
 class CacheFolder:
-    """Our files of one kind in a folder, and what keeps others from using them while they are removed."""
+    """The cache files of one kind in a folder, and a lock held while they are removed."""
 
     kind: str
     folder: Path
@@ -37,17 +37,18 @@ class CacheFolder:
 
 
 def caches(options: InfoOptions) -> CacheReport:
-    """What `--caches` lists, or `--clear-caches` removed. Raises UsageError."""
+    """Lists the caches for `--caches`, or clears them for `--clear-caches`. Raises UsageError."""
     if options.run is not None:
-        raise UsageError(f"--caches and --clear-caches are about all runs; leave {options.run} out")
-    found = list(find_caches(options.runs))
+        raise UsageError(f"--caches and --clear-caches apply to all runs; remove {options.run}")
+    folders = list(find_caches(options.runs))
     if options.clear_caches:
-        return clear(found)
-    return CacheReport(tuple(CacheFacts(one.kind, one.folder, len(one.files), size_of(one.files)) for one in found))
+        return clear(folders)
+    facts = (CacheFacts(cache.kind, cache.folder, len(cache.files), size_of(cache.files)) for cache in folders)
+    return CacheReport(tuple(facts))
 
 
 def find_caches(runs: Path) -> Iterator[CacheFolder]:
-    """Those of the user, those beside the runs, and parts that `embed` left in the current folder or beside the runs."""
+    """The caches of the user and those next to the runs, and unfinished `embed` outputs here or next to the runs."""
     user = cache_folder()
     for kind in OF_THE_USER:
         yield from _cache(kind, user / kind, _ours(user / kind, FILE, EARLIER_BEGUN))
@@ -55,39 +56,39 @@ def find_caches(runs: Path) -> Iterator[CacheFolder]:
         features = [*_ours(folder, EARLIER_FEATURES), *_ours(folder / FEATURES, FILE)]
         yield from _cache(FEATURES, folder, features)
         yield from _cache(BASELINES, folder / BASELINES, _ours(folder / BASELINES, FILE, EARLIER_BASELINES))
-    for place in dict.fromkeys(path.resolve() for path in (Path(), runs)):
-        for folder in sorted(place.glob(".*.parts")):
+    for parent in dict.fromkeys(path.resolve() for path in (Path(), runs)):
+        for folder in sorted(parent.glob(".*.parts")):
             if (name := PARTS.fullmatch(folder.name)) and folder.is_dir() and not folder.is_symlink():
                 output = folder.with_name(name[1])
                 yield from _cache("embed parts", folder, files_of(folder), lambda output=output: locked(output, "mtlkit info"))  # type: ignore[misc]
 
 
-def clear(found: list[CacheFolder]) -> CacheReport:
-    """Removes the files that no process uses, and the folders that are empty then."""
+def clear(caches: list[CacheFolder]) -> CacheReport:
+    """Removes the files that no process uses, then empty folders."""
     removed: list[CacheFacts] = []
     kept: list[tuple[Path, str]] = []
-    for one in found:
-        gone, size = 0, 0
+    for cache in caches:
+        count, size = 0, 0
         try:
-            with one.hold():
-                for path in one.files:
+            with cache.hold():
+                for path in cache.files:
                     bytes_of = size_of([path])
                     if reason := _remove(path):
                         kept.append((path, reason))
                     else:
-                        gone, size = gone + 1, size + bytes_of
-                for folder in sorted({one.folder, *(path.parent for path in one.files)}, reverse=True):
-                    with suppress(OSError):  # something else is in it
+                        count, size = count + 1, size + bytes_of
+                for folder in sorted({cache.folder, *(path.parent for path in cache.files)}, reverse=True):
+                    with suppress(OSError):  # not empty
                         folder.rmdir()
         except UsageError as error:
-            kept.append((one.folder, str(error)))
-        if gone:
-            removed.append(CacheFacts(one.kind, one.folder, gone, size))
+            kept.append((cache.folder, str(error)))
+        if count:
+            removed.append(CacheFacts(cache.kind, cache.folder, count, size))
     return CacheReport(tuple(removed), True, tuple(kept))
 
 
 def size_of(files: list[Path] | tuple[Path, ...]) -> int:
-    """The bytes of all; a file that is gone meanwhile has none."""
+    """Total bytes; a file removed in the meantime counts as 0."""
     total = 0
     for path in files:
         with suppress(OSError):
@@ -103,7 +104,7 @@ def _cache(
 
 
 def _ours(folder: Path, *patterns: re.Pattern[str]) -> list[Path]:
-    """The files in a folder, or one level below, whose names are among those that we give. Links are not ours."""
+    """The files in a folder, or one level below, whose names match; symbolic links never do."""
     try:
         inside = [*folder.glob("*"), *folder.glob("*/*")]
     except OSError:
@@ -118,7 +119,7 @@ def _ours(folder: Path, *patterns: re.Pattern[str]) -> list[Path]:
 
 
 def _remove(path: Path) -> str | None:
-    """Removes a file. Why not, where that cannot be."""
+    """Removes a file; returns the reason if it cannot."""
     if disk.in_use(path):
         return "a running process uses it"
     try:

@@ -1,4 +1,4 @@
-"""What may be wrong with the data of tasks, before anything is trained on it."""
+"""`mtlkit check-data`: looks for problems in the data before training."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mtlkit.recipes.training.data_warnings import quick_findings, splits_of
 
 @dataclass(frozen=True)
 class DataCheck:
-    """Tasks, what was found, what rows were skipped, and by whose tokenizer and up to what length texts were counted."""
+    """Task summaries, findings, skipped rows, and the tokenizer and length limit used to measure texts."""
 
     model: str
     reason: str
@@ -51,7 +51,7 @@ class DataCheck:
 
 @dataclass(frozen=True)
 class LabelledData:
-    """Texts with labels."""
+    """Labelled texts."""
 
     name: str
     source: str
@@ -59,7 +59,7 @@ class LabelledData:
     texts: list[CheckedSplit]
 
     def check(self, measure: Measure) -> tuple[TaskSummary, list[Finding]]:
-        """Its figures, and what may be wrong with it by itself."""
+        """Its summary, and findings about this data alone."""
         made = []
         for split in self.texts:
             classes = dict(count_classes(split.table.labels)) if codec_of(self.kind).classes != "none" else {}
@@ -72,7 +72,7 @@ class LabelledData:
 
 
 def check_data(options: CheckDataOptions) -> DataCheck:
-    """Reads all data as a training and an evaluation would, and looks for what would spoil their results.
+    """Reads all data as training and evaluation do, and looks for problems that invalidate or weaken their results.
 
     Raises UsageError, DataError, IntegrityError.
     """
@@ -93,7 +93,7 @@ def check_data(options: CheckDataOptions) -> DataCheck:
 
 
 def read_labelled(sources: Mapping[str, str], reading: ReadOptions, numbers: TextNumbers) -> list[LabelledData]:
-    """Texts with labels as a training reads them. Raises DataError."""
+    """Labelled texts as a training reads them. Raises DataError."""
     made = []
     for name, source in sources.items():
         splits = read_splits(name, source, reading, numbers)
@@ -102,20 +102,20 @@ def read_labelled(sources: Mapping[str, str], reading: ReadOptions, numbers: Tex
 
 
 def read_splits(name: str, source: str, reading: ReadOptions, numbers: TextNumbers) -> list[CheckedSplit]:
-    """Train, validation, and test where there is one."""
+    """The train, validation and (if any) test splits."""
     train, validation = read_train_and_validation(source, reading)
     test = read_test(source, reading)
     return splits_of(name, {"train": train, "validation": validation, **({"test": test} if test else {})}, numbers)
 
 
 def kind_of(source: str, labels: Sequence[Label]) -> Kind:
-    """The kind of a task: what its source says, else what its labels look like."""
+    """The kind of a task: as given by its source, else inferred from its labels."""
     kind: Kind = parse_source(source)[1].kind or infer_kind(labels)
     return kind
 
 
 def thorough_findings(splits: Sequence[CheckedSplit], kind: Kind, numbers: TextNumbers) -> Iterator[Finding]:
-    """The rest of what can be said of one task."""
+    """The findings on one task that take longer to compute."""
     train, *others = splits
     texts = numbers.texts()
     for other in others:
@@ -130,7 +130,7 @@ def thorough_findings(splits: Sequence[CheckedSplit], kind: Kind, numbers: TextN
 
 
 def across_data(data: Sequence[Sequence[CheckedSplit]]) -> Iterator[Finding]:
-    """Texts that a task is judged by and another one is trained on: the backbone that both share has seen them."""
+    """Texts on which one task is evaluated and another is trained: the shared backbone has seen them."""
     for place, (train, *_) in enumerate(data):
         for another, (own, *others) in enumerate(data):
             if another != place:

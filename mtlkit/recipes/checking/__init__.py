@@ -1,1 +1,1 @@
-"""What `check-data` checks: texts, pairs, measures of both."""
+"""The checks of `check-data`, by type of data."""

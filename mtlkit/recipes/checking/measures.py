@@ -1,4 +1,4 @@
-"""How many rows the splits of some data have, and how long their texts are, for `check-data`."""
+"""Row counts and text lengths of splits, for `check-data`."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from mtlkit.data.quality.findings import MOST_TOKENS, CheckedSplit, Finding, Len
 from mtlkit.data.quality.near_duplicates import TextNumbers
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 
-MUCH_CUT = 0.1  # of the training texts
+MUCH_CUT = 0.1  # share of the training texts that triggers a finding
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Whose tokens are counted, the length at which texts are cut, and the numbers of all texts that were read."""
+    """The tokenizer that lengths are counted with, the length limit in tokens, and the numbers of all texts read so far."""
 
     encoder: TextEncoder
     max_length: int
     numbers: TextNumbers
 
     def whole(self, texts: Sequence[str]) -> Encoded:
-        """Texts as tokens, as good as uncut."""
+        """Tokenizes texts without truncation (up to MOST_TOKENS)."""
         return self.encoder.with_encoding(max_length=MOST_TOKENS, truncate="head").encode(texts)
 
     def cut(self, texts: Sequence[str]) -> Encoded:
-        """Texts as the model reads them."""
+        """Tokenizes texts with the truncation of the model."""
         return self.encoder.with_encoding(max_length=self.max_length).encode(texts)
 
     def lengths(self, whole: Encoded, max_length: int | None = None) -> LengthSummary:
-        """How long texts are."""
+        """Summarizes text lengths in tokens."""
         counts = whole.lengths
         median, most_are_below = np.percentile(counts, [50, 95]).tolist()
         cut = int((counts > (max_length or self.max_length)).sum())
@@ -42,26 +42,26 @@ class Measure:
 
 
 class CheckedData(Protocol):
-    """Data that was read and is to be checked: a task, or a source of texts."""
+    """Data to check: a task or a source of texts."""
 
     @property
     def texts(self) -> Sequence[CheckedSplit]:
-        """Its splits, train first, text by text: what other data is compared with."""
+        """The texts of its splits, train first, for comparison with other data."""
 
     def check(self, measure: Measure) -> tuple[TaskSummary, Iterable[Finding]]:
-        """Its figures, and what may be wrong with it by itself."""
+        """Its summary, and findings about this data alone."""
 
 
 def held_out(source: str, summaries: Iterable[SplitSummary]) -> tuple[tuple[SplitSummary, ...], tuple[str, ...]]:
-    """Summaries that say whether validation rows are held out of train, and the splits that the source has not."""
+    """The summaries with `held_out` set for validation rows held out of train, and the splits that the source does not have."""
     holds = holds_out(source)
-    marked = tuple(replace(one, held_out=holds and one.name == "validation") for one in summaries)
-    names = {one.name for one in marked if not one.held_out}
+    marked = tuple(replace(split, held_out=holds and split.name == "validation") for split in summaries)
+    names = {split.name for split in marked if not split.held_out}
     return marked, tuple(name for name in ("validation", "test") if name not in names)
 
 
 def cut_texts(task: TaskSummary, max_length: int) -> Iterator[Finding]:
-    """That many training texts are longer than what the model reads of them."""
+    """A finding if many training texts exceed the length limit."""
     train = task.splits[0]
     cut, texts = train.lengths.cut, train.lengths.texts
     if cut > MUCH_CUT * texts:

@@ -1,4 +1,4 @@
-"""What may be wrong with pairs of texts, before a sentence encoder is trained on them."""
+"""Checks text pairs for training a sentence encoder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mtlkit.recipes.checking.measures import Measure, cut_texts, held_out
 
 @dataclass(frozen=True)
 class PairData:
-    """Pairs, with scores or without."""
+    """Text pairs, with or without scores."""
 
     name: str
     source: str
@@ -30,17 +30,17 @@ class PairData:
         return [split.texts for split in self.splits]
 
     def check(self, measure: Measure) -> tuple[TaskSummary, list[Finding]]:
-        """Its figures, and what may be wrong with it by itself."""
-        made: list[SplitSummary] = []
+        """Its summary, and findings about this data alone."""
+        summaries: list[SplitSummary] = []
         findings: list[Finding] = []
         for split in self.splits:
             texts = split.texts.table.texts
             whole = measure.whole(texts)
             lengths = measure.lengths(whole)
-            made.append(SplitSummary(split.name, len(split), False, {}, lengths, score_range(split.scores)))
+            summaries.append(SplitSummary(split.name, len(split), False, {}, lengths, score_range(split.scores)))
             read = measure.cut(texts) if lengths.cut else whole
             findings += read_findings(split, encoded_pairs(read, split.scores))
-        splits, absent = held_out(self.source, made)
+        splits, absent = held_out(self.source, summaries)
         record = self.splits[0].pairs.table.record
         task = TaskSummary(self.name, self.source, "similarity" if self.scored else "pairs", splits, absent, record)
         return task, [
@@ -56,7 +56,7 @@ def read_pair_tasks(sources: Mapping[str, str], reading: ReadOptions, numbers: T
 
 
 def read_scored_tasks(sources: Mapping[str, str], reading: ReadOptions, numbers: TextNumbers) -> list[PairData]:
-    """The same for `--objective similarity`, with scores."""
+    """Scored pairs as `mtlkit train-sentence --objective similarity` reads them, and test pairs. Raises DataError."""
     return [_read(name, source, reading, numbers, scored=True) for name, source in sources.items()]
 
 

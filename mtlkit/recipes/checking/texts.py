@@ -1,4 +1,4 @@
-"""What may be wrong with texts without labels, before a base or a student of a teacher is trained on them."""
+"""Checks unlabelled texts for pretraining or distillation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TEXT_SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class TextData:
-    """Texts to pretrain on, which are read whole, or to distill a teacher on."""
+    """Texts for pretraining, which are not truncated, or for distillation."""
 
     name: str
     source: str
@@ -35,13 +35,13 @@ class TextData:
     record: SourceRecord
 
     def check(self, measure: Measure) -> tuple[TaskSummary, list[Finding]]:
-        """Its figures, and what may be wrong with it by itself."""
+        """Its summary, and findings about this data alone."""
         most = MOST_TOKENS if self.kind == "text" else measure.max_length
-        made = [
-            SplitSummary(one.name, len(one), False, {}, measure.lengths(measure.whole(one.table.texts), most))
-            for one in self.texts
+        summaries = [
+            SplitSummary(split.name, len(split), False, {}, measure.lengths(measure.whole(split.table.texts), most))
+            for split in self.texts
         ]
-        splits, absent = held_out(self.source, made)
+        splits, absent = held_out(self.source, summaries)
         task = TaskSummary(
             self.name, self.source, self.kind, splits, tuple(name for name in absent if name != "test"), self.record
         )
@@ -52,34 +52,36 @@ def read_text_data(sources: Sequence[str], reading: ReadOptions, numbers: TextNu
     """Texts as `mtlkit pretrain` reads them, from all sources together. Raises DataError."""
     records: dict[str, SourceRecord] = {}
     splits = read_sources(sources, reading, numbers, records)
-    return [TextData(source, source, "text", found, records[source]) for source, found in splits.items()]
+    return [TextData(source, source, "text", source_splits, records[source]) for source, source_splits in splits.items()]
 
 
 def read_distilled(sources: Mapping[str, str], reading: ReadOptions, numbers: TextNumbers) -> list[TextData]:
     """Texts as `mtlkit train-sentence --objective distill` reads them, each task by itself. Raises DataError."""
-    made = []
+    tasks = []
     for name, source in sources.items():
         (data,) = read_text_data([source], reading, numbers)
-        made.append(replace(data, name=name, kind="distill", texts=[replace(split, task=name) for split in data.texts]))
-    return made
+        tasks.append(replace(data, name=name, kind="distill", texts=[replace(split, task=name) for split in data.texts]))
+    return tasks
 
 
 def read_sources(
     sources: Sequence[str], reading: ReadOptions, numbers: TextNumbers, records: dict[str, SourceRecord]
 ) -> dict[str, list[CheckedSplit]]:
-    """The splits of each source as `mtlkit pretrain` with all of them has them, blank texts included; where a source has no
-    validation split, its part of the twentieth that is held out. Raises DataError."""
+    """The splits of each source as `mtlkit pretrain` on all of them reads them, including blank texts. A source without a
+    validation split gets its share of the held-out twentieth. Raises DataError."""
     tables: dict[str, dict[str, LabelledTable]] = {}
     for source in dict.fromkeys(sources):
         own: dict[str, SourceRecord] = {}
         tables[source] = read_text_splits(source, reading, own)
         records |= own
-    free = {source: found for source, found in tables.items() if "validation" not in found}
-    filled = {source: np.flatnonzero([bool(text.strip()) for text in found["train"].texts]) for source, found in free.items()}
-    texts = [free[source]["train"].texts[row] for source, rows in filled.items() for row in rows.tolist()]
-    marks = iter(sample_held_out(texts, listed(free), PretrainOptions.seed, optional=len(free) < len(tables)))
-    for source, rows in filled.items():
-        train = free[source]["train"]
+    unsplit = {source: table for source, table in tables.items() if "validation" not in table}
+    nonblank = {
+        source: np.flatnonzero([bool(text.strip()) for text in table["train"].texts]) for source, table in unsplit.items()
+    }
+    texts = [unsplit[source]["train"].texts[row] for source, rows in nonblank.items() for row in rows.tolist()]
+    marks = iter(sample_held_out(texts, listed(unsplit), PretrainOptions.seed, optional=len(unsplit) < len(tables)))
+    for source, rows in nonblank.items():
+        train = unsplit[source]["train"]
         held = np.zeros(len(train), bool)
         held[rows] = list(islice(marks, len(rows)))
         tables[source] |= {"train": train.select(np.flatnonzero(~held))}
@@ -87,16 +89,16 @@ def read_sources(
             tables[source]["validation"] = train.select(np.flatnonzero(held))
     return {
         source: [
-            split_of(source, name, found[name], numbers, judged=name != "train")
+            split_of(source, name, table[name], numbers, judged=name != "train")
             for name in TEXT_SPLITS
-            if name in found and len(found[name])
+            if name in table and len(table[name])
         ]
-        for source, found in tables.items()
+        for source, table in tables.items()
     }
 
 
 def text_findings(splits: Sequence[CheckedSplit], numbers: TextNumbers) -> Iterator[Finding]:
-    """Texts of validation and test that train has, exactly or nearly; blank texts, which pretraining skips; repeated ones."""
+    """Findings on validation and test texts that are also in train (exactly or nearly), blank and repeated texts."""
     train, *others = splits
     texts = numbers.texts()
     for other in others:

@@ -1,1 +1,1 @@
-"""What `embed` keeps of a finished output."""
+"""Finished outputs of `embed`."""

@@ -1,4 +1,4 @@
-"""What a finished output of `embed` was made from, noted among the caches: so `--resume` knows whether it is done."""
+"""Records what a finished output of `embed` was made from, so that `--resume` can tell whether it is complete."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mtlkit.errors import UsageError
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.store import cache_folder
 
-WAY = "replace it with --overwrite, or name another file"
+ADVICE = "replace it with --overwrite, or choose another file"
 
 
 class TextsDigest:
-    """SHA-256 over texts and their borders, as they come; `count` is how many there were."""
+    """SHA-256 of a sequence of texts and their lengths; `count` is the number of texts."""
 
     def __init__(self) -> None:
         self._digest, self.count = hashlib.sha256(), 0
@@ -35,7 +35,7 @@ class TextsDigest:
 
 
 def note_finished(output: Path, made_by: Mapping[str, str], texts: TextsDigest) -> None:
-    """Notes what a file was made from. Where that cannot be written, `--resume` will not know the file."""
+    """Records what a file was made from. If that fails, `--resume` will not recognize the file."""
     note = {"made_by": dict(made_by), "texts": texts.hexdigest(), "count": texts.count, "file": _state(output)}
     with suppress(OSError):
         path = _path(output)
@@ -45,22 +45,21 @@ def note_finished(output: Path, made_by: Mapping[str, str], texts: TextsDigest) 
 
 
 def check_finished(output: Path, made_by: Mapping[str, str], texts: Iterable[str]) -> int:
-    """How many texts a file holds the vectors of, if it was made from these texts in this way and is unchanged. Raises UsageError
-    that says what differs."""
+    """The number of texts in a finished file. Raises UsageError if it has changed or was made from other texts or settings."""
     try:
         note = parse_object(read_file(_path(output)))
         before, state, texts_before = dict(note["made_by"]), note["file"], note["texts"]
-    except (OSError, ValueError, KeyError, TypeError):  # no note, or a damaged one
+    except (OSError, ValueError, KeyError, TypeError):  # missing or damaged record
         before, state, texts_before = {}, None, ""
     if not state or state != _state(output):
-        raise UsageError(f"--resume: {output} is finished or another file, and it is not known what made it; {WAY}")
+        raise UsageError(f"--resume: {output} is not an unfinished output of embed; {ADVICE}")
     for name in {**before, **made_by}:
         if (old := before.get(name)) != (new := made_by.get(name)):
-            raise UsageError(f"--resume: {output} is finished, made with {name} {old} and not {new}; {WAY}")
+            raise UsageError(f"--resume: {output} is finished, with {name} {old}, not {new}; {ADVICE}")
     digest = TextsDigest()
     digest.add(texts)
     if digest.hexdigest() != texts_before:
-        raise UsageError(f"--resume: {output} is finished, made from other texts; {WAY}")
+        raise UsageError(f"--resume: {output} is finished, with other texts; {ADVICE}")
     return digest.count
 
 
@@ -70,5 +69,5 @@ def _path(output: Path) -> Path:
 
 
 def _state(output: Path) -> dict[str, Any]:
-    found = output.stat()
-    return {"size": found.st_size, "changed": found.st_mtime_ns}
+    status = output.stat()
+    return {"size": status.st_size, "changed": status.st_mtime_ns}

@@ -1,1 +1,1 @@
-"""What commands share about what they read: models, sources, texts."""
+"""The inputs that commands share: models, sources, texts."""

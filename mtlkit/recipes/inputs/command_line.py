@@ -1,4 +1,4 @@
-"""Options as JSON holds them, and as the command line that gives them."""
+"""Converts options to JSON and back to a command line."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def plain(options: Any) -> dict[str, Any]:
-    """Options as JSON can hold them."""
+    """Options as JSON values."""
     return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()}
 
 
 def command_line(command: str, options: Any) -> str:
-    """The command that gives these options, leaving out what stands at its default, and that a training went on."""
+    """The command line of these options, without defaults and without --resume."""
     words = ["mtlkit", command]
     positional = {item.name for item in fields(options) if "option" in item.metadata and item.metadata["option"].positional}
     defaults = plain(type(options)())
@@ -27,6 +27,6 @@ def command_line(command: str, options: Any) -> str:
         elif isinstance(value, bool):
             words.append(flag if value else f"--no-{flag[2:]}")
         else:
-            for one in value if isinstance(value, list) else [value]:
-                words += [flag, str(one)]
+            for item_value in value if isinstance(value, list) else [value]:
+                words += [flag, str(item_value)]
     return shlex.join(words)

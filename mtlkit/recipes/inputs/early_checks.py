@@ -59,7 +59,7 @@ def check_pairs(sources: Iterable[str], encoding: str, *, scored: bool) -> None:
 
 
 def check_sources(sources: Iterable[str]) -> None:
-    """Opens sources whose columns depend on what else is known. Raises UsageError, DataError."""
+    """Opens sources without looking for columns. Raises UsageError, DataError."""
     for address in sources:
         _check(address, None)
 
@@ -71,9 +71,9 @@ def check_input(options: TextOptions) -> None:
 
 
 def _check(address: str, find: Callable[[Source, Query, str], None] | None) -> None:
-    """Looks at a local source; one of the hub or of a server is looked at when it is read, and standard input only once."""
-    place, query = parse_source(address)
-    source = open_source(place, query)
+    """Checks a local source; a remote one is checked when it is read, and standard input can be read only once."""
+    location, query = parse_source(address)
+    source = open_source(location, query)
     if not source.previewed:
         return
     if find is None:

@@ -1,4 +1,4 @@
-"""What a command reads from the disk, by its options: what its output must not touch."""
+"""The local files and folders that a command reads, which its output must not overwrite."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SOURCES = {"task", "watch", "sources", "sts", "text", "input"}  # options that n
 STANDARD_INPUT = Path("/dev/stdin")
 
 
-def inputs_of(options: Any, *found: ModelRef | None) -> list[Input]:
-    """All local files and folders that options name, and models that were `found` for them with the model each started from."""
+def inputs_of(options: Any, *models: ModelRef | None) -> list[Input]:
+    """All local files and folders that options name, and the given `models`, each with its parent."""
     assert is_dataclass(options)
     inputs: list[Input] = []
     for item in fields(options):
@@ -39,13 +39,13 @@ def inputs_of(options: Any, *found: ModelRef | None) -> list[Input]:
             inputs += _sources([str(value)] if isinstance(value, (str, Path)) else value, flag)
     if getattr(options, "texts", None) == ["-"]:
         inputs.append(Input(STANDARD_INPUT, "standard input"))
-    for one in filter(None, found):
-        inputs += _model(one)
+    for model in filter(None, models):
+        inputs += _model(model)
     return inputs
 
 
 def name_of(item: Field[Any]) -> str:
-    """What a user calls an option: `--batch-tokens`, or `RUN` where its value stands alone."""
+    """The name of an option on the command line: `--batch-tokens`, or `RUN` for a positional argument."""
     declared = item.metadata.get("option")
     if declared is not None and declared.positional:
         return str(declared.metavar or item.name.upper())
@@ -63,9 +63,9 @@ def _sources(values: Iterable[str], flag: str) -> Iterator[Input]:
                     yield from (Input(expand(path), flag) for path in local_paths(address))
 
 
-def _model(found: ModelRef) -> Iterator[Input]:
-    yield Input(found.path, "the model")
+def _model(model: ModelRef) -> Iterator[Input]:
+    yield Input(model.path, "the model")
     with suppress(MtlkitError):
-        parent = read_record(found.path, record_name(found.path)).parent
+        parent = read_record(model.path, record_name(model.path)).parent
         if parent and parent.get("path") not in (None, MINI):
-            yield Input(Path(parent["path"]), f"the start of {found},")
+            yield Input(Path(parent["path"]), f"the parent of {model},")

@@ -1,4 +1,4 @@
-"""The command to type after a training, complete: it names the run and a split that exists."""
+"""The next command after a training, as it has to be typed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ DEFAULT_RUNS = Path("runs")
 
 
 def next_command(usual: str, out: Path, folder: str, options: TrainingOptions, sources: Iterable[str] = ()) -> str:
-    """`usual` with what it needs to find the run at `out`. `folder` is the run's default name; `sources` are those of the tasks
-    that can be evaluated. Without a test split in all of them, the validation rows are proposed."""
+    """`usual` with the options it needs to find the run at `out` and to read its data.
+
+    `folder` is the default name of the run. Unless all `sources` have a test split, `eval` uses the validation split.
+    """
     words = shlex.split(usual)
     evaluates = words[1] == "eval"
     if out != DEFAULT_RUNS / folder:
@@ -35,6 +37,6 @@ def _has_test(source: str) -> bool:
         address, query = parse_source(source)
         opened = open_source(address, query)
         test = find_split(opened, "test")
-    except MtlkitError:  # moved, or offline by now: eval says so better
+    except MtlkitError:  # moved or offline: eval reports it
         return True
     return test is not None and test != find_split(opened, query.split)

@@ -1,4 +1,4 @@
-"""Opening the model that a command uses: the one asked for, or the newest run that fits."""
+"""Opens the model that a command uses: the given one, or the newest compatible run."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from mtlkit.runs.record import is_export, newest
 
 
 def open_model(options: ModelOptions) -> tuple[LoadedModel, ModelRef]:
-    """The model asked for, or the newest finished run with task heads, else sentence encoder, else mini. A base is taken only
-    for `eval`, which measures its perplexity; its vectors say little about the meaning of a text.
+    """Opens the given model, else the newest finished run with task heads, else the newest sentence encoder, else mini.
 
-    A few texts are answered soonest by an exported graph, many by torch, which takes longer to import.
+    Only `eval` also considers a base, to measure its perplexity.
+
+    An exported graph answers a few texts soonest; torch takes longer to import but is faster for many.
     """
     measures_base = isinstance(options, EvalOptions) and not options.sts and not options.probe
     stages: tuple[Stage, ...] = ("mtl", "sentence", "base") if measures_base else ("mtl", "sentence")
-    found = find_model(options.model, options.runs, stages)
+    model_ref = find_model(options.model, options.runs, stages)
     few = isinstance(options, TextOptions) and bool(options.texts) and options.texts != ["-"]
-    backend = "torch" if options.backend == "auto" and not few and not is_export(found.path) else options.backend
+    backend = "torch" if options.backend == "auto" and not few and not is_export(model_ref.path) else options.backend
     loaded = load(
-        found.path,
+        model_ref.path,
         device=options.device,
         precision=options.precision,
         backend=backend,
@@ -32,11 +33,12 @@ def open_model(options: ModelOptions) -> tuple[LoadedModel, ModelRef]:
         literal_special_tokens=options.literal_special_tokens,
     )
     if measures_base:
-        return loaded, found
+        return loaded, model_ref
     if loaded.record is not None and loaded.record.stage == "base":
-        hint = f"a base, not a sentence encoder; train one with: {shlex.join(['mtlkit', 'train-sentence', '--init', str(found)])}"
-        return loaded, replace(found, reason=f"{found.reason}: {hint}")
-    if options.model is None and found.name == MINI and newest(options.runs, ("base",)):
+        command = shlex.join(["mtlkit", "train-sentence", "--init", str(model_ref)])
+        hint = f"a base, not a sentence encoder; train one with: {command}"
+        return loaded, replace(model_ref, reason=f"{model_ref.reason}: {hint}")
+    if options.model is None and model_ref.name == MINI and newest(options.runs, ("base",)):
         hint = "there is only a base; train a sentence encoder with: mtlkit train-sentence"
-        return loaded, replace(found, reason=f"{found.reason} ({hint})")
-    return loaded, found
+        return loaded, replace(model_ref, reason=f"{model_ref.reason} ({hint})")
+    return loaded, model_ref

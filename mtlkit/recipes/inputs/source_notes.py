@@ -1,4 +1,4 @@
-"""What a command says of the way in which it read a source."""
+"""Events that report how a source was read."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from mtlkit.training.events import Note
 
 
 def source_notes(record: SourceRecord, name: str) -> Iterator[Note]:
-    """One line on what was chosen, then what of it may not be meant."""
+    """One line on how the source was read, then warnings."""
     yield Note(source_line(record, name))
     yield from (Note(remark, warning=True) for remark in record.remarks)

@@ -1,1 +1,1 @@
-"""What `info` says of files and parents."""
+"""The files and ancestors of a run, for `info`."""

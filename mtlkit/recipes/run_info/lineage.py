@@ -1,4 +1,4 @@
-"""What a run was made from, and that in its turn, as far as it is on disk."""
+"""The ancestors of a run, as far as they are on disk."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from mtlkit.runs.record import RECORD, RunRecord
 
 
 def lineage(folder: Path, record: RunRecord) -> tuple[ParentFacts, ...]:
-    """Every parent and teacher, each below what was made from it."""
-    return tuple(_above(folder, record, 1, {folder.resolve()}))
+    """Every ancestor and teacher, each after the run that was initialized from it."""
+    return tuple(_ancestors(folder, record, 1, {folder.resolve()}))
 
 
-def _above(folder: Path, record: RunRecord, depth: int, seen: set[Path]) -> Iterator[ParentFacts]:
+def _ancestors(folder: Path, record: RunRecord, depth: int, seen: set[Path]) -> Iterator[ParentFacts]:
     for role, named in origins(record):
         path, recorded = str(named.get("path", "")), str(named.get("digest", ""))
-        place, digest = find_parent(path, recorded, folder)
-        if place is None:
+        location, digest = find_parent(path, recorded, folder)
+        if location is None:
             yield ParentFacts(path, role, depth, recorded, "gone")
             continue
         condition: ParentCondition = "same" if digest == recorded else "changed"
         try:
-            above = any_record(place)
-        except MtlkitError:  # a model of others, which has none
-            yield ParentFacts(path, role, depth, recorded, condition, digest, str(place))
+            parent = any_record(location)
+        except MtlkitError:  # not an mtlkit model, so it has no record
+            yield ParentFacts(path, role, depth, recorded, condition, digest, str(location))
             continue
-        told = (str(above.stage), str(above.command), str(above.finished))
-        yield ParentFacts(path, role, depth, recorded, condition, digest, str(place), *told)
-        if place.resolve() not in seen:  # a folder that was replaced by what was made from it would go on for ever
-            yield from _above(place, above, depth + 1, seen | {place.resolve()})
+        facts = (str(parent.stage), str(parent.command), str(parent.finished))
+        yield ParentFacts(path, role, depth, recorded, condition, digest, str(location), *facts)
+        if location.resolve() not in seen:  # a folder replaced by its own descendant would never end
+            yield from _ancestors(location, parent, depth + 1, seen | {location.resolve()})
 
 
 def origins(record: RunRecord) -> Iterator[tuple[Any, dict[str, Any]]]:
@@ -51,23 +51,23 @@ def origins(record: RunRecord) -> Iterator[tuple[Any, dict[str, Any]]]:
 
 
 def find_parent(path: str, recorded: str, child: Path) -> tuple[Path | None, str | None]:
-    """Where a parent stands and its digest now. A relative path is sought from here, then from the folders above the child: what
-    has the digest comes before what has only the name."""
+    """The folder of a parent and its current digest. A relative path is looked up from the current folder, then from the folders
+    above the child; a folder with the recorded digest is preferred to one with only the name."""
     if path == MINI:
         candidates = [mini_folder()]
     else:
-        asked = Path(os.path.expanduser(path))  # which leaves the home of nobody as it is
-        candidates = [asked, *(above / asked for above in child.resolve().parents)]
+        expanded = Path(os.path.expanduser(path))  # leaves an unknown user's home unchanged
+        candidates = [expanded, *(folder / expanded for folder in child.resolve().parents)]
     first: tuple[Path | None, str | None] = (None, None)
-    for place in dict.fromkeys(candidates):
+    for location in dict.fromkeys(candidates):
         try:
-            if not path or not any((place / name).is_file() for name in (RECORD, CONFIG, MODULES)):
+            if not path or not any((location / name).is_file() for name in (RECORD, CONFIG, MODULES)):
                 continue
-            if is_digest_of(place, recorded):
-                return place, recorded
-            digest = digest_of(place)
+            if is_digest_of(location, recorded):
+                return location, recorded
+            digest = digest_of(location)
         except (OSError, ValueError, MtlkitError):
             continue
         if first[0] is None:
-            first = place, digest
+            first = location, digest
     return first
