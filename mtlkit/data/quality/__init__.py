@@ -1,1 +1,1 @@
-"""Leaks, duplicates, classes: findings in data."""
+"""Findings about data: leaks, duplicates, contradictions, skewed or dirty labels."""

@@ -1,4 +1,4 @@
-"""What may be wrong with the texts and labels of a split by themselves."""
+"""Finds problems with the texts and labels of single splits."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mtlkit.data.datasets.label_reader import alike
 from mtlkit.data.datasets.marks import Label
 from mtlkit.data.quality.findings import CheckedSplit, Finding, label_name
 
-SKEWED = 10  # times the rows of the smallest class
-SORTED = 10  # times fewer runs of one label than the same rows make in random order
+SKEWED = 10  # ratio of the largest class to the smallest
+SORTED = 10  # ratio of the runs of equal labels in random order to those in the file
 
 
 def count_classes(labels: Sequence[Label]) -> Counter[str]:
-    """How many rows have each class, the largest first; a row of several labels counts for each."""
+    """Rows per class, the largest first; a row with several labels counts for each."""
     counts = Counter(part for label in labels for part in parts_of(label))
-    return Counter(dict(sorted(counts.items(), key=lambda one: (-one[1], one[0]))))
+    return Counter(dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))))
 
 
 def blank_texts(split: CheckedSplit) -> Iterator[Finding]:
@@ -29,15 +29,15 @@ def blank_texts(split: CheckedSplit) -> Iterator[Finding]:
 
 
 def one_class(train: CheckedSplit) -> Iterator[Finding]:
-    """All rows of one class, or of none; for labels that are classes."""
+    """All rows have the same class, or none."""
     classes = count_classes(train.table.labels)
     if len(classes) < 2 and all(label == () or not isinstance(label, tuple) for label in train.table.labels):
         yield train.finding("one class", np.arange(len(train)), spoils=True, labels=tuple(classes))
 
 
 def alike_labels(splits: Sequence[CheckedSplit]) -> Iterator[Finding]:
-    """Labels of any split that differ only in case, blanks or Unicode form; `labels` has the groups one after another, the most
-    frequent spelling of each first."""
+    """Labels that differ only in case, white space or Unicode form. The finding's `labels` lists the groups one after another,
+    each with its most frequent spelling first."""
     counts: Counter[str] = Counter()
     for split in splits:
         counts.update(count_classes(split.table.labels))
@@ -51,7 +51,7 @@ def alike_labels(splits: Sequence[CheckedSplit]) -> Iterator[Finding]:
 
 
 def uneven_classes(train: CheckedSplit) -> Iterator[Finding]:
-    """Classes of one row, and one that has many times the rows of another."""
+    """Classes with one row, and a largest class many times the size of the smallest."""
     classes = count_classes(train.table.labels)
     single = tuple(label for label, rows in classes.items() if rows == 1)
     if single:
@@ -66,8 +66,8 @@ def uneven_classes(train: CheckedSplit) -> Iterator[Finding]:
 
 
 def sorted_labels(train: CheckedSplit) -> Iterator[Finding]:
-    """Rows that stand class after class, so that the first rows of the file are no sample of it."""
-    seen: dict[str, int] = {}  # numbers stand for names, of which one may be a page long
+    """Rows sorted by class, so that the first rows of the file are not a representative sample."""
+    seen: dict[str, int] = {}  # numbers instead of names, which may be long
     names = [label_name(label) for label in train.table.labels]
     codes = np.array([seen.setdefault(name, len(seen)) for name in names])
     counts = np.bincount(codes)
@@ -78,7 +78,7 @@ def sorted_labels(train: CheckedSplit) -> Iterator[Finding]:
 
 
 def unseen_classes(train: CheckedSplit, other: CheckedSplit) -> Iterator[Finding]:
-    """Rows of a split with a label that no training row has."""
+    """Rows of a split with a label that does not occur in training."""
     known = KnownLabels(list(count_classes(train.table.labels)))
     unseen = count_classes(other.table.labels)
     labels = tuple(label for label in unseen if label not in known)

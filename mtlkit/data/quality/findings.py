@@ -1,4 +1,4 @@
-"""What may be wrong with the rows of a task, as plain values and in no words."""
+"""Findings about the rows of a task as plain data; `report/` turns them into text."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ Problem = Literal[
     "few negatives",
     "outside",
 ]
-EXAMPLES = 3  # of a finding
-MOST_TOKENS = 1 << 16  # that are counted of one text
+EXAMPLES = 3  # per finding
+MOST_TOKENS = 1 << 16  # tokens to count per text
 
 
 @dataclass(frozen=True)
 class Example:
-    """Rows that show a finding: where they are, their labels, and their text; that of the second where it is another one. Of
-    pairs, `text` and `other` are the first texts, `partner` and `other_partner` the second ones."""
+    """Rows that illustrate a finding: their places, labels and text, and the second row's text as `other` if it differs. For
+    pairs, `text` and `other` are the first texts, `partner` and `other_partner` the second texts."""
 
     places: tuple[str, ...]
     labels: tuple[str, ...]
@@ -55,12 +55,12 @@ class Example:
 
 @dataclass(frozen=True)
 class Finding:
-    """A problem of `rows` out of all rows of a split; `spoils` if a result with it means something else than it says.
+    """A problem with `rows` out of `of` rows of a split; `spoils` if it invalidates results.
 
-    `against` is the split that the rows stand in, too, `another` the task whose split that is; `labels` are those in question;
-    `figure` is how many times the rows of the smallest class the largest has ("skew"), how many runs of one label the rows make
-    ("sorted"), how many tokens are kept of a text ("cut"), or the share of other pairs with a text in common ("few negatives").
-    `reason` is why a split is "unusable"; `noun` is what rows are: texts, or pairs of them.
+    `against` is the split that also contains the rows, `another` the task of that split; `labels` are the labels concerned.
+    `figure` depends on the problem: the ratio of the largest class to the smallest ("skew"), the number of runs of equal labels
+    ("sorted"), the maximum number of tokens ("cut"), or the share of other pairs with a common text ("few negatives").
+    `reason` is why a split is "unusable"; `noun` says whether rows are texts or pairs.
     """
 
     problem: Problem
@@ -80,8 +80,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class LengthSummary:
-    """Of the texts of a split in tokens, BOS and EOS included: median, 95th percentile, longest (MOST_TOKENS at most), how many
-    texts are cut, and how many there are (two a row of pairs)."""
+    """Lengths of the texts of a split in tokens, including BOS and EOS: median, 95th percentile and longest (at most
+    MOST_TOKENS), the number of texts that are cut, and of all texts (two per pair)."""
 
     median: float
     most_are_below: float
@@ -92,7 +92,7 @@ class LengthSummary:
 
 @dataclass(frozen=True)
 class ScoreSummary:
-    """Of the scores of a split: lowest, median and highest, and how many different ones there are."""
+    """Lowest, median and highest score of a split, and the number of different scores."""
 
     lowest: float
     median: float
@@ -102,8 +102,8 @@ class ScoreSummary:
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """Rows of a split, whether they are held out of train, how many have each class (the largest first), their lengths, and
-    their scores where pairs have them."""
+    """Number of rows of a split, whether they are held out of train, rows per class (the largest first), lengths, and scores of
+    scored pairs."""
 
     name: str
     rows: int
@@ -133,9 +133,11 @@ class TaskSummary:
 
 @dataclass(frozen=True)
 class CheckedSplit:
-    """The rows of a split of a task, and the number of each one's text: equal texts have the same one, a blank one has -1.
-    `judged` if results are of this split: test, or validation where there is no test. Of pairs, the table holds first texts and
-    scores, `partners` are the second texts, and equal pairs have the same number."""
+    """The rows of a split of a task with a number per text: equal texts have the same number, blank texts have -1.
+
+    `judged` if results are measured on this split: test, or validation if there is no test. For pairs, the table has the first
+    texts and scores, `partners` are the second texts, and equal pairs have the same number.
+    """
 
     task: str
     name: str
@@ -149,37 +151,39 @@ class CheckedSplit:
 
     @property
     def noun(self) -> Literal["text", "pair"]:
-        """What its rows are."""
+        """Whether rows are texts or pairs."""
         return "pair" if self.partners else "text"
 
     def finding(self, problem: Problem, rows: Rows, **more: Any) -> Finding:
-        """A finding of these rows, with the first few as examples."""
+        """A finding about these rows, with the first few as examples."""
         examples = tuple(self.example(row) for row in rows[:EXAMPLES].tolist())
         values = {"rows": len(rows), "of": len(self), "examples": examples, "noun": self.noun, **more}
         return Finding(problem, self.task, self.name, **values)
 
-    def example(self, row: int, other: CheckedSplit | None = None, there: int = 0, resemblance: float | None = None) -> Example:
-        """A row, or a row and one of another split."""
-        pairs = [(self, row)] if other is None else [(self, row), (other, there)]
-        places = tuple(split.table.places[place] for split, place in pairs if split.table.places)
-        labels = tuple(label_name(split.table.labels[place]) for split, place in pairs)
+    def example(
+        self, row: int, other: CheckedSplit | None = None, other_row: int = 0, resemblance: float | None = None
+    ) -> Example:
+        """An example of a row, or of a row and a row of another split."""
+        pairs = [(self, row)] if other is None else [(self, row), (other, other_row)]
+        places = tuple(split.table.places[index] for split, index in pairs if split.table.places)
+        labels = tuple(label_name(split.table.labels[index]) for split, index in pairs)
         (text, partner), second = self.texts_of(row), ("", "")
         if other is not None and resemblance is not None:
-            second = other.texts_of(there)
+            second = other.texts_of(other_row)
         return Example(places, labels, text, second[0], resemblance, partner, second[1])
 
     def texts_of(self, row: int) -> tuple[str, str]:
-        """The text of a row, and its partner in a pair."""
+        """The text of a row, and its partner if it is a pair."""
         return self.table.texts[row], self.partners[row] if self.partners else ""
 
 
 def split_of(task: str, name: str, table: LabelledTable, numbers: TextNumbers, *, judged: bool = False) -> CheckedSplit:
-    """A table with the numbers of its texts."""
-    found = numbers.of(table.texts)
+    """A split with its texts numbered."""
+    text_numbers = numbers.of(table.texts)
     blank = np.fromiter((not text or text.isspace() for text in table.texts), bool, len(table))
-    return CheckedSplit(task, name, table, np.where(blank, -1, found), judged)
+    return CheckedSplit(task, name, table, np.where(blank, -1, text_numbers), judged)
 
 
 def label_name(label: Label) -> str:
-    """A label as it is shown."""
+    """A label for display."""
     return ", ".join(parts_of(label))

@@ -1,4 +1,4 @@
-"""What may be wrong with pairs of texts: in training and in what is judged, twice, with two scores, or nothing to learn from."""
+"""Finds problems with pairs of texts: leaks, repeated pairs, contradicting scores, and pairs that nothing can be learned from."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mtlkit.data.quality.findings import EXAMPLES, CheckedSplit, Finding, ScoreS
 from mtlkit.data.quality.leaks import first_row, near_finding, near_partners, overlap, repeated_texts, two_values
 from mtlkit.data.quality.near_duplicates import PairNumbers, TextNumbers
 
-MUCH_SHARED = 0.1  # of the other pairs, which are no negatives then
-MUCH_OUTSIDE = 0.1  # of the range of scores in train
+MUCH_SHARED = 0.1  # share of other pairs with a common text, which cannot be negatives
+MUCH_OUTSIDE = 0.1  # tolerance, as a share of the range of training scores
 
 
 @dataclass(frozen=True)
 class CheckedPairSplit:
-    """A split of N pairs, seen as N pairs and as 2N texts, all first ones and then all second ones."""
+    """A split of N pairs, as N pairs and as 2N texts: all first texts, then all second texts."""
 
     pairs: CheckedSplit
     texts: CheckedSplit
@@ -35,7 +35,7 @@ class CheckedPairSplit:
 
     @property
     def scores(self) -> list[float]:
-        """The score of each pair; empty where pairs have none."""
+        """The score of each pair; empty if pairs have none."""
         return [label for label in self.pairs.table.labels if isinstance(label, float)]
 
     def __len__(self) -> int:
@@ -45,7 +45,7 @@ class CheckedPairSplit:
 def pair_split(
     task: str, name: str, table: PairTable, numbers: tuple[TextNumbers, PairNumbers], *, judged: bool = False
 ) -> CheckedPairSplit:
-    """A table with the numbers of its texts and pairs. A text of a pair may well be in training; results are of pairs."""
+    """A split with its texts and pairs numbered. Only pairs are judged: single texts may also occur in training."""
     texts = [*table.firsts, *table.seconds]
     of_texts = numbers[0].of(texts)
     of_pairs = numbers[1].of(*of_texts.reshape(2, -1))
@@ -58,14 +58,14 @@ def pair_split(
 
 
 def score_range(scores: Sequence[float]) -> ScoreSummary | None:
-    """None where there are no scores."""
+    """Summary of scores; None if there are none."""
     if not scores:
         return None
     return ScoreSummary(min(scores), float(np.median(scores)), max(scores), len(set(scores)))
 
 
 def pair_findings(splits: Sequence[CheckedPairSplit], numbers: tuple[TextNumbers, PairNumbers]) -> Iterator[Finding]:
-    """Pairs that are repeated, in training and in what is judged, or have two scores; texts of pairs that are in training."""
+    """Repeated pairs, pairs and texts that are also in training, and pairs with contradicting or outlying scores."""
     train, *others = splits
     for split in splits:
         yield from repeated_texts(split.pairs)
@@ -82,21 +82,21 @@ def pair_findings(splits: Sequence[CheckedPairSplit], numbers: tuple[TextNumbers
 def near_pairs_and_texts(
     train: CheckedPairSplit, other: CheckedPairSplit, numbers: tuple[TextNumbers, PairNumbers]
 ) -> Iterator[Finding]:
-    """Pairs both of whose texts are the same as, or near to, those of a pair of train; then the texts of all other pairs that
-    are in train, too, or near to one of it, which is usual where a text has several partners."""
+    """Pairs whose two texts are equal to, or near duplicates of, those of a training pair; then texts of the other pairs that are
+    in training or near it, which is normal if a text has several partners."""
     near = near_partners(train.texts, other.texts, numbers[0].texts())
     replaced = np.array([near[number].other if number in near else number for number in other.texts.numbers.tolist()])
-    instead = numbers[1].of(*replaced.reshape(2, -1))
+    replaced_pairs = numbers[1].of(*replaced.reshape(2, -1))
     leaked = np.isin(other.pairs.numbers, train.pairs.numbers)
-    rows = np.flatnonzero(np.isin(instead, train.pairs.numbers) & ~leaked)
+    rows = np.flatnonzero(np.isin(replaced_pairs, train.pairs.numbers) & ~leaked)
     if len(rows):
-        there = first_row(train.pairs.numbers)
+        first_of = first_row(train.pairs.numbers)
         sides = other.texts.numbers.reshape(2, -1)
         examples = tuple(
             other.pairs.example(
                 row,
                 train.pairs,
-                there(instead[row]),
+                first_of(replaced_pairs[row]),
                 min(near[number].resemblance if number in near else 1.0 for number in sides[:, row].tolist()),
             )
             for row in rows[:EXAMPLES].tolist()
@@ -109,20 +109,19 @@ def near_pairs_and_texts(
 
 
 def scores_outside(train: CheckedPairSplit, other: CheckedPairSplit) -> Iterator[Finding]:
-    """Scores that lie well outside the range of those of train, as if they were on another scale."""
+    """Scores well outside the range of the training scores, as if on another scale."""
     scores = np.array(other.scores)
     lowest, highest = min(train.scores), max(train.scores)
     if lowest == highest:
         return
-    room = MUCH_OUTSIDE * (highest - lowest)
-    rows = np.flatnonzero((scores < lowest - room) | (scores > highest + room))
+    tolerance = MUCH_OUTSIDE * (highest - lowest)
+    rows = np.flatnonzero((scores < lowest - tolerance) | (scores > highest + tolerance))
     if len(rows):
         yield other.pairs.finding("outside", rows, against=train.name, labels=(f"{lowest:g}", f"{highest:g}"))
 
 
 def read_findings(split: CheckedPairSplit, read: PairTexts) -> Iterator[Finding]:
-    """What is wrong with the pairs of a split as the model reads them: nothing to learn or to measure, no texts that differ,
-    few negatives."""
+    """Problems of the tokenized pairs of a split: nothing to learn or measure, pairs of equal texts, few negatives."""
     scored = len(read.scores) > 0
     if fault := (scored_pairs_fault if scored else pairs_fault)(read, split.columns):
         count = len(split)
@@ -138,11 +137,11 @@ def read_findings(split: CheckedPairSplit, read: PairTexts) -> Iterator[Finding]
 
 
 def shared_with(read: PairTexts) -> Rows:
-    """(N,): with how many other pairs each one has a text in common."""
+    """(N,): the number of other pairs with a common text."""
     first, second = np.sort(read.pairs, axis=0)
-    alike = first == second
-    counts = np.bincount(first, minlength=len(read.texts)) + np.bincount(second[~alike], minlength=len(read.texts))
+    same_texts = first == second
+    counts = np.bincount(first, minlength=len(read.texts)) + np.bincount(second[~same_texts], minlength=len(read.texts))
     _, inverse, equal = np.unique(first * len(read.texts) + second, return_inverse=True, return_counts=True)
-    both = np.where(alike, counts[first], equal[inverse])
+    both = np.where(same_texts, counts[first], equal[inverse])
     shared: Rows = counts[first] + counts[second] - both - 1
     return shared

@@ -46,9 +46,9 @@ def test_every_line_is_in_a_record_or_named(text: str) -> None:
     assert covered >= {number for number, line in enumerate(text.split("\n"), 1) if line}
 
 
-def one_by_one(lots: list[list[str | None]], delimiter: str, quoting: bool) -> list[Record]:
+def one_by_one(chunks: list[list[str | None]], delimiter: str, quoting: bool) -> list[Record]:
     """The records without the csv module."""
-    lines, found = NumberedLines(lots), []
+    lines, found = NumberedLines(chunks), []
     while record := next_record(lines, delimiter, quoting):
         found.append(record)
     return found
@@ -64,13 +64,13 @@ def one_by_one(lots: list[list[str | None]], delimiter: str, quoting: bool) -> l
     st.sampled_from([3, 131_072]),
 )
 def test_the_csv_module_and_our_own_parser_agree(pieces: list[str], size: int, delimiter: str, most: int) -> None:
-    """In lots of any number of lines, and whatever limit of its fields another library sets."""
+    """In chunks of any number of lines, and whatever limit of its fields another library sets."""
     content = io.TextIOWrapper(io.BytesIO("".join(pieces).encode()))
     lines = [line for lot in split_lines(content) for line in lot]
-    lots = [lines[place : place + size] for place in range(0, len(lines), size)]
+    chunks = [lines[place : place + size] for place in range(0, len(lines), size)]
     limit = csv.field_size_limit(most)
     try:
-        assert list(records(NumberedLines(lots), delimiter, True)) == one_by_one(lots, delimiter, True)
+        assert list(records(NumberedLines(chunks), delimiter, True)) == one_by_one(chunks, delimiter, True)
     finally:
         csv.field_size_limit(limit)
 
@@ -88,7 +88,7 @@ def test_a_line_that_is_too_long_is_one_bad_record(quoting: bool) -> None:
     ]
 
 
-def test_lots_of_a_file_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_of_a_file_may_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows, their lines and the rest after a bad one are the same wherever reading stops in between."""
     path = tmp_path / "a.csv"
     path.write_bytes(b'text,label\r\n"a ""b""\r\n\r\nc",x\r\n\r\nd,y\r\n"e"f,z\r\n"g\rh",x\r\n"i,x')

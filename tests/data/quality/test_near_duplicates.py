@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtlkit.data.quality.minhash import SHINGLE, lots, resemblance, shingles, signatures
+from mtlkit.data.quality.minhash import SHINGLE, batch_ranges, resemblance, shingles, signatures
 from mtlkit.data.quality.near_duplicates import BANDS, NEAR, ROWS, TextNumbers, folded, near_pairs
 
 SENTENCE = "a storm over the harbour took the roofs of eleven houses and left two boats on the church square"
@@ -71,8 +71,8 @@ def test_equal_sets_of_shingles_have_equal_signatures() -> None:
 
 
 @pytest.mark.parametrize("sizes", [[], [1], [5, 5, 5, 5], [100, 1, 1, 100], [0, 0, 0]])
-def test_lots_hold_all_once(sizes: list[int]) -> None:
-    found = list(lots(np.array(sizes, np.int64), 8))
+def test_batch_ranges_cover_each_item_once(sizes: list[int]) -> None:
+    found = list(batch_ranges(np.array(sizes, np.int64), 8))
     assert [place for start, stop in found for place in range(start, stop)] == list(range(len(sizes)))
 
 

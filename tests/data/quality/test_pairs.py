@@ -123,7 +123,7 @@ def split_of(pairs: PairTable, name: str = "train") -> CheckedPairSplit:
         ("ab bc ca", None, "any two of the 3 pairs have a text in common"),
         ("ab cd ef", [3.0, 3.0, 3.0], "column 'gold' is 3 in all 3 rows"),
         ("aA bb cc", [1.0, 2.0, 3.0], "columns 'one' and 'two' have the same text in each of 3 rows"),
-        ("ab ba ab", [1.0, 2.0, 3.0], "all 3 rows hold the same pair of texts"),
+        ("ab ba ab", [1.0, 2.0, 3.0], "all 3 rows have the same pair of texts"),
     ],
 )
 def test_pairs_that_a_training_refuses_are_a_finding(pairs: str, scores: list[float] | None, reason: str) -> None:
