@@ -1,7 +1,6 @@
-"""What `eval` computes, from outputs and labels. Free of torch and of printing.
+"""Metrics from outputs and labels. Imports no torch and prints nothing.
 
-A figure that its rows leave undefined, as a correlation with labels that are all equal, is None, never a number; `undefined` then
-gives the reason by name.
+An undefined figure, such as a correlation with labels that are all equal, is None; `undefined` maps its name to the reason.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ ROUNDING = 10.0**-ROUNDED_TO
 
 
 def check_finite(values: Array, what: str) -> Array:
-    """N rows of numbers, as they are. Raises NotFiniteError for the first row with NaN or infinity."""
+    """Returns N rows of numbers unchanged. Raises NotFiniteError for the first row with NaN or infinity."""
     with np.errstate(over="ignore", invalid="ignore"):
         total = values.sum()
-    if not np.isfinite(total):  # which may have overflowed by itself
+    if not np.isfinite(total):  # the sum alone may have overflowed
         rows = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(1))
         if len(rows):
             raise NotFiniteError(what, int(rows[0]))
@@ -33,12 +32,12 @@ def check_finite(values: Array, what: str) -> Array:
 
 
 def confusion(classes: int, true: Array, predicted: Array) -> NDArray[np.int64]:
-    """Counts, rows true, columns predicted."""
+    """The confusion matrix, (classes, classes): rows are true classes, columns predicted ones."""
     return np.bincount(true * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 def classification(names: tuple[str, ...], matrix: NDArray[np.int64]) -> dict[str, Any]:
-    """Accuracy, macro-F1 over the classes that occur, true or predicted, the table per class and the confusion matrix."""
+    """Accuracy, macro-F1 over classes that occur (true or predicted), figures per class, and the confusion matrix."""
     hits, true, predicted = np.diag(matrix), matrix.sum(1), matrix.sum(0)
     return {
         "accuracy": float(hits.sum() / max(1, matrix.sum())),
@@ -50,7 +49,7 @@ def classification(names: tuple[str, ...], matrix: NDArray[np.int64]) -> dict[st
 
 
 def multi_label(names: tuple[str, ...], predicted: Array, true: Array) -> dict[str, Any]:
-    """Accuracy here is the share of texts whose labels are all right and complete."""
+    """Accuracy is the share of texts whose set of labels is exactly right. predicted, true: (N, labels) bool."""
     hits = (predicted & true).sum(0)
     found = {
         "accuracy": float((predicted == true).all(1).mean()),
@@ -64,7 +63,7 @@ def multi_label(names: tuple[str, ...], predicted: Array, true: Array) -> dict[s
 
 
 def macro_f1(hits: Array, true: Array, predicted: Array) -> Array:
-    """Mean F1 of the classes that occur, true or predicted, from counts (..., classes); NaN where none does."""
+    """Mean F1 of the classes that occur (true or predicted), from counts (..., classes); NaN if none does."""
     there = true + predicted
     occurring = (there > 0).sum(-1)
     found: Array = (2 * hits / np.maximum(1, there)).sum(-1) / np.maximum(1, occurring)
@@ -82,7 +81,7 @@ def _per_class(names: tuple[str, ...], hits: Array, true: Array, predicted: Arra
 
 
 def share(part: Any, whole: Any) -> float | None:
-    """A part of a whole; None of nothing."""
+    """part / whole; None if the whole is 0."""
     return float(part / whole) if whole else None
 
 
@@ -92,7 +91,7 @@ def known(value: float) -> float | None:
 
 
 def because(reasons: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """The entry that says why figures are undefined; nothing where all are defined."""
+    """The entry with the reasons why figures are undefined; empty if all are defined."""
     return {"undefined": dict(reasons)} if reasons else {}
 
 
@@ -105,7 +104,7 @@ def regression(predicted: Array, true: Array) -> dict[str, Any]:
 
 
 def correlations(left: Array, right: Array, left_name: str, right_name: str) -> dict[str, Any]:
-    """Pearson's and Spearman's correlation of computed values with given ones, and where they are undefined, why."""
+    """Pearson and Spearman correlation of computed values (left) with given ones (right), or why they are undefined."""
     left, right = left.astype(np.float64), right.astype(np.float64)
     reason = undefined_because(left, right, left_name, right_name)
     if reason:
@@ -114,8 +113,8 @@ def correlations(left: Array, right: Array, left_name: str, right_name: str) -> 
 
 
 def undefined_because(left: Array, right: Array, left_name: str, right_name: str) -> str:
-    """Why two lists of values have no correlation; nothing where they have one. Computed values (`left`) that differ by rounding
-    alone are equal."""
+    """Why two lists of values have no correlation; empty if they have one. Computed values (`left`) that differ only by rounding
+    count as equal."""
     if len(left) < 2:
         return f"a correlation needs two values, and there {'is' if len(left) else 'are'} {len(left)}"
     for values, name, tolerance in ((left, left_name, ROUNDING * float(np.abs(left).max())), (right, right_name, 0.0)):
@@ -125,20 +124,20 @@ def undefined_because(left: Array, right: Array, left_name: str, right_name: str
 
 
 def rounded(similarities: Array) -> Array:
-    """Cosines to the six decimals that float32 knows, larger numbers to fewer, so that rounding errors have no rank."""
+    """Cosines rounded to six decimals, larger numbers to fewer, so that rounding errors of float32 do not change ranks."""
     largest = float(np.abs(similarities).max(initial=1.0))
     found: Array = np.round(similarities.astype(np.float64), ROUNDED_TO - ceil(log10(max(1.0, largest))))
     return found
 
 
 def correlation_of_ranks(left: Array, right: Array) -> float:
-    """Spearman's correlation of values that vary."""
+    """Spearman correlation of values that are not all equal."""
     from scipy.stats import rankdata  # half a second of import that classification need not pay
 
     return correlation(rankdata(left), rankdata(right))
 
 
 def correlation(left: Array, right: Array) -> float:
-    """Pearson's correlation of values that vary."""
+    """Pearson correlation of values that are not all equal."""
     left, right = left - left.mean(), right - right.mean()
     return float((left * right).sum() / np.sqrt((left**2).sum() * (right**2).sum()))

@@ -1,4 +1,4 @@
-"""A model for other tools, or in fewer bytes: for sentence-transformers, transformers or ONNX runtimes, or a compact run."""
+"""Export a model for other tools, or as a smaller run. The formats are in `exporting/formats/`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from mtlkit.runs.outputs import check_folder
 from mtlkit.runs.record import CARD, TOKENIZER, RunRecord
 from mtlkit.runs.staging import finish, staged, sweep
 
-LEFT_OUT = "\nThe {} of the run is left out, as this format has no place for it.\n"
+LEFT_OUT = "\nThe {} of the run is not part of this export: the format has no place for it.\n"
 
 
 @dataclass(frozen=True)
 class ExportJob:
-    """The model to export, why, the folder to write, and what its card says besides."""
+    """The model to export, the folder to write, and text for the top of its model card."""
 
     found: ModelRef
     out: Path
@@ -38,11 +38,13 @@ class ExportJob:
 
 @dataclass(frozen=True)
 class Exported:
-    """Where an export is, its heads, and its largest difference from the model (None: there was nothing to check it with).
+    """A finished export.
 
-    `left_out` are parts of the model that the format has no place for. `from_source` is the largest difference of our vectors
-    from those that sentence-transformers makes of the folder that was exported (None: it is not installed, or the folder is a
-    run); `note` says what in that folder is not known to mtlkit.
+    difference   its largest difference from the model; None if the package that checks it is not installed
+    left_out     parts of the model that the format has no place for
+    from_source  the largest difference of our vectors from those of sentence-transformers for the exported Hugging Face folder;
+                 None for a run, or if sentence-transformers is not installed
+    note         settings of that folder that mtlkit ignores
     """
 
     out: Path
@@ -55,7 +57,7 @@ class Exported:
 
 
 def choose_export(options: ExportOptions) -> ExportJob:
-    """What is to be done, before any work. Raises UsageError for what cannot be."""
+    """Resolves and checks the options, before any work. Raises UsageError."""
     exporter = format_of(options.format)
     for package in exporter.needs:
         if find_spec(package) is None:
@@ -64,7 +66,7 @@ def choose_export(options: ExportOptions) -> ExportJob:
     if reason := exporter.unfit(describe(found.path)):
         raise UsageError(f"--format {options.format} cannot hold {found}, {reason}")
     if options.out is None and (is_foreign(found.path) or found.name):
-        raise UsageError(f"{found} is no run of yours, and nothing is written into it; name a folder for the export as DIR")
+        raise UsageError(f"{found} is not one of your runs, so nothing is written into it; name a folder for the export as DIR")
     card = card_text(options)
     out = options.out or found.path / options.format
     choice = ExportJob(found, out, card)
@@ -73,7 +75,7 @@ def choose_export(options: ExportOptions) -> ExportJob:
 
 
 def check_export(options: ExportOptions, choice: ExportJob) -> None:
-    """Whether the export may be written where it is to go. Raises UsageError."""
+    """Checks that the export may be written to its folder. Raises UsageError."""
     found, out = choice.found, choice.out
     inside = found.path if out.name == options.format else None  # where exports go when no DIR is given
     what, marks = "export of this format", format_of(options.format).marks
@@ -86,9 +88,9 @@ def installation(format: str) -> str:
 
 
 def export(options: ExportOptions, choice: ExportJob | None = None) -> Exported:
-    """Writes a model for other tools, compares it with the model on a few texts, and only then puts it in its place.
+    """Writes an export, compares it with the model on a few texts, and moves it into place only if they agree.
 
-    Raises UsageError, and IntegrityError when it differs.
+    Raises UsageError, and IntegrityError if they differ.
     """
     choice = choice or choose_export(options)
     found, out = choice.found, choice.out
@@ -101,7 +103,7 @@ def export(options: ExportOptions, choice: ExportJob | None = None) -> Exported:
     checks_source = weights.record is None and find_spec("sentence_transformers") is not None
     from_source = difference_from_source(found.path, weights) if checks_source else None
     with locked(out, command_line("export", options), option="DIR"), disk.saving(out):
-        check_export(options, choice)  # as another export may have ended meanwhile
+        check_export(options, choice)  # again, under the lock: another export may have finished in the meantime
         sweep(out)
         with staged(out) as folder:
             difference = _write(folder, options, choice, weights, left_out)
@@ -112,7 +114,8 @@ def export(options: ExportOptions, choice: ExportJob | None = None) -> Exported:
 def _write(
     folder: Path, options: ExportOptions, choice: ExportJob, weights: LoadedWeights, left_out: tuple[str, ...]
 ) -> float | None:
-    """Writes an export into a staged folder and gives it its place; its largest difference from the model, if it was checked."""
+    """Writes an export into a staged folder and moves it into place. Returns its largest difference from the model, None if it
+    was not checked."""
     model, exporter = weights.model, format_of(options.format)
     exporter.write(folder, weights)
     disk.write(folder / TOKENIZER, exporter.tokenizer(weights).to_str().encode())
@@ -130,7 +133,7 @@ def _write(
 
 
 def card_text(options: ExportOptions) -> str:
-    """What `--card` says. Raises UsageError when it cannot be read."""
+    """The text of `--card`. Raises UsageError if it cannot be read."""
     if options.card is None:
         return ""
     try:
@@ -140,7 +143,7 @@ def card_text(options: ExportOptions) -> str:
 
 
 def _record(options: ExportOptions, found: ModelRef, weights: LoadedWeights) -> RunRecord:
-    """That of the model, but for how it was made and from what."""
+    """The record of the model, with the command of this export and the model as its parent."""
     source = weights.record
     return RunRecord(
         weights.checkpoint.stage,

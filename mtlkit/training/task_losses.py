@@ -1,4 +1,4 @@
-"""The losses of one step: of the objectives that it holds, and of the guards."""
+"""The losses of a micro-batch: one for each of its objectives, and one for each guard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mtlkit.training.sampling.mixture import Piece
 
 
 class TaskLosses:
-    """Maps a piece of work to a loss an objective, by way of the vectors of its texts, and one a guard (`guard:NAME`)."""
+    """Maps a micro-batch to the losses of its objectives, from the vectors of its texts, and of guards (`guard:NAME`)."""
 
     def __init__(
         self, objectives: Mapping[str, Objective], vectors_of: FeatureSource, guards: Mapping[str, Guard] | None = None
@@ -27,5 +27,5 @@ class TaskLosses:
         return Losses(losses, {name: texts for name, (texts, _) in vectors.items()})
 
     def describe(self, piece: Piece) -> str:
-        """Which rows a step holds, for the error about a loss that is not finite."""
+        """The rows of a micro-batch, for the error about a loss that is not finite."""
         return "; ".join(f"rows {', '.join(map(str, rows))} of '{name}'" for name, rows in piece.items())

@@ -146,7 +146,7 @@ def test_exports_keep_it(format: str, routed: Path, tmp_path: Path) -> None:
 def test_a_format_without_a_place_for_it_says_so(routed: Path, tmp_path: Path) -> None:
     done = export(ExportOptions(model=str(routed), out=tmp_path / "out"))
     assert done.left_out == ("router",)
-    assert "The router of the run is left out, as this format has no place for it." in (done.out / "README.md").read_text()
+    assert "The router of the run is not part of this export" in (done.out / "README.md").read_text()
     again = load(done.out)
     assert again.router == ()
     assert list(again.predict([MOOD])[0]) == ["kind", "state", "mood"]

@@ -116,7 +116,7 @@ def test_only_an_earlier_export_is_replaced(sources: dict[str, Path], exported: 
 
 def test_nothing_is_written_into_the_folder_of_others(peer: Path) -> None:
     before = digest_of(peer)
-    with pytest.raises(UsageError, match=r"bert is no run of yours, and nothing is written into it; name a folder .* as DIR"):
+    with pytest.raises(UsageError, match=r"bert is not one of your runs.*; name a folder .* as DIR"):
         export(ExportOptions(model=str(peer)))
     assert digest_of(peer) == before
 

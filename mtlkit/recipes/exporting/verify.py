@@ -1,4 +1,4 @@
-"""Whether an export says what the model says: both read the same texts."""
+"""Compares the outputs of an export with those of its model on the same texts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mtlkit.model.interop.silence import silence
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs.record import GRAPH
 
-Outputs = dict[str, Array]  # by the names that a graph gives them
+Outputs = dict[str, Array]  # by their names in an ONNX graph: `vector`, `head:NAME`, `router`
 
 TOLERANCE = 1e-5  # of the largest number, or of 1 where that is more
 FIXED = (
@@ -38,7 +38,7 @@ FIXED = (
 
 
 def check_texts(encoder: TextEncoder, *, cut: bool) -> list[str]:
-    """Short, blank, foreign and long texts; one fills the model to its last positions, and `cut` adds one that is longer."""
+    """Short, blank, multilingual and long texts. The longest fills all positions of the model; `cut` adds a longer one."""
     words = (FIXED[3].split() * encoder.encoding.max_length)[: encoder.encoding.max_length]
     low, high = 0, len(words)
     while low < high:
@@ -50,14 +50,17 @@ def check_texts(encoder: TextEncoder, *, cut: bool) -> list[str]:
 
 
 def our_outputs(weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
+    """Outputs of the model itself, in fp32 on the CPU."""
     return _outputs(TorchEngine(weights.model, Compute(torch.device("cpu"), "fp32")), weights, texts)
 
 
 def onnx_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
+    """Outputs of an exported ONNX graph."""
     return _outputs(OnnxEngine(folder / GRAPH), weights, texts)
 
 
 def compact_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
+    """Outputs of an exported run."""
     model, _ = load_model(folder)
     return our_outputs(replace(weights, model=model), texts)
 
@@ -70,8 +73,8 @@ def _outputs(engine: Engine, weights: LoadedWeights, texts: Sequence[str]) -> Ou
 
 
 def sentence_transformers_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
-    """What a user of sentence-transformers gets. Raises IntegrityError when it does not load the folder, UsageError when it
-    does not load itself."""
+    """Vectors by sentence-transformers, and outputs of the heads beside them. Raises IntegrityError if it cannot load the folder,
+    UsageError if it cannot be imported."""
     try:
         model = load_library_model(folder)
         vectors = library_vectors(model, texts)
@@ -81,18 +84,17 @@ def sentence_transformers_outputs(folder: Path, weights: LoadedWeights, texts: S
     except UsageError:
         raise
     except Exception as error:  # of whichever class, the export is not what it should be
-        raise IntegrityError(f"sentence-transformers does not load the export ({error})") from error
+        raise IntegrityError(f"sentence-transformers cannot load the export ({error})") from error
     heads = apply_heads(str(folder), whole) if weights.model.tasks else {}
     return {VECTOR: vectors.numpy(), **{HEAD.format(task): found.numpy() for task, found in heads.items()}}
 
 
 def difference_from_source(folder: Path, weights: LoadedWeights) -> float:
-    """The largest difference of our vectors from what sentence-transformers makes of a Hugging Face folder by its defaults, in
-    float32 and of each text alone: settings of a folder may pad so that its neighbours change a text's vector, and say so in a
-    note.
+    """The largest difference of our vectors from those of sentence-transformers for a Hugging Face folder, with its defaults, in
+    float32 and one text at a time (with some padding settings, other texts of a batch change a vector).
 
-    Texts that spell special tokens are left out where they are plain text here. Raises IntegrityError where the two differ, or
-    the library does not load the folder.
+    Texts that spell out special tokens are skipped where mtlkit reads them as plain text. Raises IntegrityError if the vectors
+    differ, or the library cannot load the folder.
     """
     encoder = weights.encoder
     texts = check_texts(encoder, cut=encoder.encoding.truncate != "head-tail")
@@ -104,7 +106,7 @@ def difference_from_source(folder: Path, weights: LoadedWeights) -> float:
     except UsageError:
         raise
     except Exception as error:  # of whichever class
-        raise IntegrityError(f"{folder}: sentence-transformers does not load it ({error}); nothing was written") from error
+        raise IntegrityError(f"{folder}: sentence-transformers cannot load it ({error}); nothing was written") from error
     ours = our_outputs(replace(weights, model=MultiTaskModel(weights.model.backbone)), texts)
     if ours[VECTOR].shape != theirs.shape:
         shapes = f"{ours[VECTOR].shape[1]} numbers, in sentence-transformers {theirs.shape[1]}"
@@ -143,9 +145,9 @@ def largest_difference(
     what: str = "the export",
     other: str = "the model",
 ) -> float:
-    """The largest difference of two sets of outputs, in units of the largest number where that is above 1.
+    """The largest difference of two sets of outputs, relative to the largest number of an output if that is above 1.
 
-    Raises IntegrityError when it is above `tolerance`, naming where.
+    Raises IntegrityError that names the output if it is above `tolerance`.
     """
     found = {
         name: float(np.abs(theirs[name] - output).max() / max(1.0, float(np.abs(output).max()))) for name, output in ours.items()

@@ -1,4 +1,4 @@
-"""Whether transformers predicts the next token of an exported base as mtlkit does."""
+"""Compares the next-token predictions of transformers for an exported base with those of mtlkit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOSS, LOGITS = "loss", "logits"  # per text: mean loss in nats of its tokens and
 
 @torch.no_grad()
 def base_outputs(weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
-    """What the base says of texts: {"loss": (N,), "logits": (N, vocabulary)}."""
+    """Losses and next-token logits of the base: {"loss": (N,), "logits": (N, vocabulary)}."""
     encoder, found = weights.model.backbone, []
     for ids in _token_ids(weights, texts):
         batch, targets = window_batch(ids[:-1], ids[1:], len(ids) - 1, torch.device("cpu"))
@@ -34,8 +34,8 @@ def base_outputs(weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
 
 @torch.no_grad()
 def transformers_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
-    """What transformers says of them. Raises IntegrityError where it does not load the folder or reads a prompt otherwise than
-    pretraining did, UsageError where it does not load itself."""
+    """The same by transformers. Raises IntegrityError if it cannot load the folder or tokenizes a prompt differently from
+    pretraining, UsageError if it cannot be imported."""
     try:
         with silence():
             from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -58,7 +58,7 @@ def transformers_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[s
     except IntegrityError:
         raise
     except Exception as error:  # of whichever class, the export is not what it should be
-        raise IntegrityError(f"transformers does not load the export ({error})") from error
+        raise IntegrityError(f"transformers cannot load the export ({error})") from error
     return _outputs(found)
 
 

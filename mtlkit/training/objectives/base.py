@@ -1,4 +1,4 @@
-"""What a training learns of its examples: a loss of their vectors, and how good the vectors of unseen examples are."""
+"""Objectives: a loss on the vectors of examples, and metrics on the vectors of validation examples."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from mtlkit.model.multitask import MultiTaskModel
 
 
 class ExampleSet(Protocol):
-    """Examples of a text or two. `encoded` holds all their texts."""
+    """Examples of one or two texts each. `encoded` holds all texts."""
 
     @property
     def encoded(self) -> Encoded: ...
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each example, (N,)."""
+        """Number of tokens of each example, (N,)."""
         ...
 
     def batch(self, rows: Rows) -> Batch:
-        """The texts of these examples; the batch's own `rows` say which of the encoded texts stands where."""
+        """The texts of these examples as a batch, whose `rows` index the encoded texts."""
         ...
 
 
 class Objective(Protocol):
-    """One class a way to learn. `kind` names it, `metric` is the figure that the best epoch is chosen by (higher is better)."""
+    """What a model is trained on. `kind` is its name, `metric` the figure that the best epoch is chosen by (higher is better)."""
 
     @property
     def kind(self) -> str: ...
@@ -48,7 +48,7 @@ class Objective(Protocol):
 
     @property
     def head(self) -> str | None:
-        """The head that it trains besides the backbone; where that is frozen, the objective is only watched."""
+        """The head that it trains besides the backbone. If that is frozen, the objective is only evaluated."""
         ...
 
     @property
@@ -58,24 +58,24 @@ class Objective(Protocol):
     def validation(self) -> ExampleSet: ...
 
     def loss(self, vectors: Tensor, rows: Rows) -> Tensor:
-        """Mean loss of a batch: the vectors of its texts, (texts, D), and which of the encoded training texts they are."""
+        """Mean loss of a batch, from the vectors of its texts, (texts, D), and their indices among the encoded training texts."""
         ...
 
     def untaught(self, rows: Rows) -> int:
-        """How many of these training examples teach nothing when they are a batch."""
+        """How many of these training examples contribute nothing to the loss of a batch made of them."""
         ...
 
     def evaluate(self, vectors: Tensor) -> dict[str, Any]:
-        """Loss and metrics of the vectors of all encoded validation texts, (texts, D). A figure that is not defined is None, and
-        `undefined` says why, by name."""
+        """Loss and metrics, from the vectors of all encoded validation texts, (texts, D). An undefined figure is None, and
+        `undefined` maps its name to the reason."""
         ...
 
 
 class HeadObjective:
-    """A task's labels, by way of its head in the model.
+    """The labels of a task, predicted by its head in the model.
 
-    `options` are of the training loss alone. The loss of validation is always the plain one: whatever a training tried, its
-    runs can be compared, and class weights of the training labels would not fit other labels.
+    `options` change the training loss only. The validation loss is always the plain one, so that runs with different options can
+    be compared; class weights of training labels would not fit other labels.
     """
 
     def __init__(self, model: MultiTaskModel, task: TaskData, options: LossOptions = PLAIN) -> None:
@@ -96,13 +96,13 @@ class HeadObjective:
         return evaluate(self.model, self.task.name, self.validation, vectors)
 
     def outputs(self, vectors: Tensor) -> Array:
-        """What the head says of texts with these vectors, (N, outputs) float32."""
+        """Outputs of the head for texts with these vectors, (N, outputs) float32."""
         return outputs_of(self.model, self.task.name, vectors)
 
 
 def head_objectives(
     model: MultiTaskModel, tasks: Mapping[str, TaskData], options: Mapping[str, LossOptions] | None = None
 ) -> dict[str, HeadObjective]:
-    """An objective a task, for a model that has a head for each; `options` are of those whose training loss is not the plain
-    one."""
+    """An objective for each task; the model must have their heads. `options` are given for tasks whose training loss is not the
+    plain one."""
     return {name: HeadObjective(model, task, (options or {}).get(name, PLAIN)) for name, task in tasks.items()}

@@ -1,7 +1,7 @@
-"""Objectives that shape the vectors themselves, without a head: distillation, pairs, similarity.
+"""Objectives on the vectors themselves, without a head: distillation, pairs, similarity.
 
-Each takes `widths`: the lengths to which vectors may be cut later (Matryoshka representation learning, Kusupati et al. 2022),
-the whole one among them. The loss is the mean over all of them.
+Each takes `widths`, the lengths that vectors may be cut to later (Matryoshka representation learning, Kusupati et al. 2022),
+including the full one. The loss is the mean over these lengths.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.pair_data import PairTexts, TargetTexts
 from mtlkit.evaluation.metrics import correlations, rounded
 
-MATRIX_TEXTS = 1000  # of the validation texts, those whose cosines are compared with the teacher's
+MATRIX_TEXTS = 1000  # validation texts whose cosines are compared with the teacher's
 
 
 def unit(vectors: Tensor) -> Tensor:
@@ -29,18 +29,19 @@ def unit(vectors: Tensor) -> Tensor:
 
 
 def cosines_of(left: Tensor, right: Tensor) -> Tensor:
-    """Cosines of all of one side with all of the other, (left, right), in fp32 whatever the training is in: at a temperature of
-    0.05, the third digit of a cosine counts."""
+    """Cosines of each vector on the left with each on the right, (left, right). In fp32 whatever the training uses: at a
+    temperature of 0.05, the third digit of a cosine matters."""
     with torch.autocast(left.device.type, enabled=False):
         return unit(left) @ unit(right).T
 
 
 def over_widths(widths: Sequence[int], loss: Callable[[int], Tensor]) -> Tensor:
+    """Mean of a loss over the lengths of vectors."""
     return torch.stack([loss(width) for width in widths]).mean()
 
 
 class DistillObjective:
-    """The vectors of a teacher.
+    """Learns the vectors of a teacher.
 
     `vector`: 1 - cosine to the teacher's vector, which is half the squared distance of both at length 1. `matrix`: the mean
     squared difference of the cosines of all pairs in a batch from the teacher's. `both`: their sum, the second times
