@@ -71,8 +71,8 @@ def parse_source(text: str) -> tuple[str, Query]:
         if limit is None:
             raise UsageError(f"limit={shorten(values['limit'])!r} in {shorten(text)!r} is not a positive number of rows")
         values["limit"] = limit
-    if "kind" in values and values["kind"] not in KINDS:
-        raise UsageError(f"kind={values['kind']!r} in {text!r} is not one of {listed(KINDS)}{suggest(values['kind'], KINDS)}")
+    if "kind" in values:
+        KINDS.find(values["kind"], f"key 'kind' in {text!r}")
     for key in set(values) & {"quoting", "header", "strip", "fold"}:
         if values[key] not in ("yes", "no"):
             raise UsageError(f"{key}={values[key]!r} in {text!r} is not one of yes, no")

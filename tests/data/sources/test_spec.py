@@ -75,7 +75,7 @@ def test_query_values_may_be_percent_encoded() -> None:
         ("a.csv:header=none", "header='none' .* is not one of yes, no"),
         ("a.csv:delimiter=;;", "delimiter=';;' .* is invalid; use a single character"),
         ("a.csv:delimiter=", "delimiter='' .* is invalid; use a single character"),
-        ("a.csv?kind=class", "kind='class' .* is not one of classification, multi-label, regression"),
+        ("a.csv?kind=class", "'kind' .* 'class'; choose one of classification, multi-label, regression"),
     ],
 )
 def test_wrong_query_is_a_usage_error(source: str, message: str) -> None:
