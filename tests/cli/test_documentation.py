@@ -48,7 +48,13 @@ OPTIONS = {
     for command in app.registered_commands
     if command.callback
 }
-OTHERS = {"--help", "--help-all", "--version"}  # of all commands, or of `mtlkit` itself
+OTHERS = {
+    "--help",
+    "--help-all",
+    "--version",
+    "--install-completion",
+    "--show-completion",
+}  # of all commands, or of `mtlkit` itself
 FOREIGN = ("pip ", "python ", "spacy ", "fasttext ", "taskset ", "mkdocs ")  # other programs, whose options these are
 
 
