@@ -9,30 +9,67 @@ import sys
 from contextlib import suppress
 from io import TextIOWrapper
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from mtlkit import __version__
 from mtlkit.cli import check_data, curves, embed, evaluate, export, info, predict, pretrain, train_mtl, train_sentence
+from mtlkit.cli.completion import VARIABLE, in_bash
 from mtlkit.cli.console import SHOWN, close_stdout, reader_left, say
-from mtlkit.cli.options import with_values
+from mtlkit.cli.help import Entry, Page
+from mtlkit.cli.options import Command, drawn, with_values
 from mtlkit.errors import DataError, MtlkitError, StoppedError, UsageError, shorten
 
 INTERRUPTED, TERMINATED = 130, 143
 LONGEST_WORD, LONGEST_MESSAGE = 400, 2000  # letters of an error that are shown
 
+SUMMARY = "From raw text to a small sentence encoder with several task heads."
+TRAIN, USE, LOOK = "Train", "Use a model", "Inspect data and runs"
+PANELS_OF = {
+    TRAIN: (pretrain, train_sentence, train_mtl),
+    USE: (embed, predict, export),
+    LOOK: (check_data, evaluate, curves, info),
+}
+
+
+class Commands(TyperGroup):
+    """All commands; its help groups them."""
+
+    def get_help(self, ctx: Any) -> str:
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        entries = [Entry(name, one.get_short_help_str(200), one.panel) for name, one in commands if isinstance(one, Command)]
+        page = Page("mtlkit COMMAND [OPTIONS]", f"{SUMMARY}\n\n{MORE}", [*entries, *OWN], EXAMPLES)
+        return drawn(page)
+
+
+MORE = "Every command works without options, on small samples and a model in the package. Start with these:"
+EXAMPLES = (
+    'mtlkit embed --similarity "A man plays the guitar." "Somebody makes music."',
+    "mtlkit train-mtl --freeze backbone",
+    "mtlkit eval --confusion",
+)
+OWN = (
+    Entry("-h, --help", "Show this help; with a command, show its options.", "Help"),
+    Entry("--version", "Show the version.", "Help"),
+    Entry("--install-completion", "Install completion for the current shell.", "Help"),
+    Entry("--show-completion", "Show the completion script, to install it by hand.", "Help"),
+)
+
 app = typer.Typer(
     name="mtlkit",
-    help="From raw text to a small sentence encoder with several task heads.",
+    help=SUMMARY,
+    cls=Commands,
     invoke_without_command=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (check_data, pretrain, train_sentence, train_mtl, embed, evaluate, predict, curves, info, export):
-    command.register(app)
+for panel, commands in PANELS_OF.items():
+    for command in commands:
+        command.register(app, panel)
 
 
 def show_version(value: bool) -> None:
@@ -46,7 +83,6 @@ def root(
     context: typer.Context,
     _version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
-    """From raw text to a small sentence encoder with several task heads."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -80,6 +116,9 @@ def main() -> NoReturn:
     Console.on_broken_pipe = reader_left  # type: ignore[method-assign,assignment]  # that of Typer's help, too
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks shows as its number
+    if os.environ.get(VARIABLE) == "complete_bash":
+        in_bash(lambda: app(standalone_mode=False))
+        sys.exit(0)
     try:
         code = app(with_values(sys.argv[1:]), standalone_mode=False)
         sys.stdout.flush()

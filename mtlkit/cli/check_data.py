@@ -10,23 +10,17 @@ from mtlkit.config.check_data import CheckDataOptions
 
 
 def check_data(options: CheckDataOptions, as_json: bool) -> None:
-    """Look for what would spoil a training or its results.
+    """Find problems in the data before training.
 
-    Per task: rows, classes and lengths of each split; blank, repeated and
-    contradictory texts; texts of test or validation that are also in training,
-    exactly or nearly, there or in another task; labels unseen in training;
-    rows sorted by label. Of texts for pretraining (--text): blank and
-    repeated ones, and those of validation or test that are also in training.
+    Per task: rows, classes and lengths of each split; blank, repeated and contradictory texts; validation or test texts that are
+    also in training, exactly or nearly, there or in another task; labels unseen in training; rows sorted by label. For --text:
+    blank and repeated texts, and those of validation or test that are also in training.
 
-    With --objective pairs or similarity: repeated pairs, and pairs or texts
-    of test or validation that are also in training; the same text on both
-    sides; pairs with few negatives or none; two scores of a pair, scores
-    that are all the same, or on another scale than in training.
+    With --objective pairs or similarity: repeated pairs, leaks, the same text on both sides, pairs with few or no negatives, and
+    scores that contradict each other, never vary, or have another scale than in training.
 
-    With --strict, exit with 3 on what makes a result mean something else
-    than it says: texts or pairs that are judged and trained on, or have two
-    labels or scores; blank texts; labels unseen in training; a single class;
-    pairs from which nothing can be learned or measured.
+    --strict exits with code 3 on findings that make a result misleading: leaks, contradictory labels or scores, blank texts,
+    labels unseen in training, a single class, unusable pairs.
     """
     from mtlkit.errors import DataError
     from mtlkit.recipes.inputs.early_checks import check_objective, check_texts
@@ -68,7 +62,7 @@ def check_data(options: CheckDataOptions, as_json: bool) -> None:
         raise DataError(f"--strict: {'; '.join(map(finding_message, found.spoiling))}")
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, panel: str) -> None:
     examples = [
         "mtlkit check-data",
         "mtlkit check-data --task topic=ag_news --task mood=reviews/ --strict",
@@ -77,4 +71,4 @@ def register(app: typer.Typer) -> None:
         "mtlkit check-data --objective similarity --task sts=stsb",
         'mtlkit check-data --task "topic=articles.csv:text=title+body" --max-length 128 --json',
     ]
-    add_command(app, "check-data", CheckDataOptions, check_data, examples)
+    add_command(app, "check-data", CheckDataOptions, check_data, examples, panel)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def curves(options: CurvesOptions, as_json: bool) -> None:
     """Plot the losses of a run, finished or still training.
 
-    Per task: the training loss of every step, smoothed, and the validation loss of every epoch, drawn in the terminal. --output
-    writes a picture instead, with raw losses, scores and gradient norms.
+    Per task: the smoothed training loss and the validation loss of every epoch, drawn in the terminal. --output writes a picture
+    instead, with raw losses, scores and gradient norms.
     """
     from mtlkit.recipes.curves import curves as read
     from mtlkit.report.curves import curve_text
@@ -52,11 +52,11 @@ def print_curves(run: Path, console: Console) -> None:
         console.print(text)
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, panel: str) -> None:
     examples = [
         "mtlkit curves",
         "mtlkit curves runs/mtl --smooth 50",
         "mtlkit curves runs/mtl --output curves.svg",
         "mtlkit curves runs/mtl --json",
     ]
-    add_command(app, "curves", CurvesOptions, curves, examples)
+    add_command(app, "curves", CurvesOptions, curves, examples, panel)

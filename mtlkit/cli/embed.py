@@ -25,11 +25,10 @@ MATRIX = 12  # texts for which it shows how alike each pair is, beside the vecto
 def embed(options: EmbedOptions, as_json: bool) -> None:
     """Turn texts into vectors.
 
-    On a terminal: a short view, and the similarity of every pair. Piped: one JSON object a line with text and vector. With
-    --output: a file. Large inputs need no more memory, and after any end, --resume goes on with what was done.
+    In a terminal, prints a short view and the similarity of every pair; in a pipe, one JSON object per line with text and
+    vector. --output writes a file in constant memory, and --resume continues it after any interruption.
 
-    With --similarity: the similarity of every pair alone, piped as one JSON object a text. It is the cosine, unless the model
-    says otherwise.
+    --similarity prints the similarity of every pair instead. It is the cosine, unless the model specifies another.
     """
     from mtlkit.recipes.inputs.early_checks import check_input
 
@@ -135,7 +134,7 @@ def show(part: Embedded, kind: Similarity) -> None:
             console.print(matrix)
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, panel: str) -> None:
     examples = [
         'mtlkit embed "some sentence"',
         'mtlkit embed --similarity "a cat" "a kitten" "a spanner"',
@@ -143,4 +142,4 @@ def register(app: typer.Typer) -> None:
         "mtlkit embed --input articles.parquet --column body --output vectors.npy",
         "mtlkit embed --input articles.parquet --column body --output vectors.npy --resume",
     ]
-    add_command(app, "embed", EmbedOptions, embed, examples)
+    add_command(app, "embed", EmbedOptions, embed, examples, panel)

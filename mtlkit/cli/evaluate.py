@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 
 def evaluate(options: EvalOptions, as_json: bool) -> None:
-    """Measure a model on the test split.
+    """Measure a model on held-out data.
 
-    Per task: accuracy, macro-F1 and a table per class; correlations for regression. Of a run with a router: how well it tells
-    the tasks apart. A base gets perplexity on held-out text.
+    Per task: accuracy, macro-F1 and a table per class; correlations for regression. For a run with a router: how well it tells
+    the tasks apart. For a base: perplexity on held-out text.
 
-    In place of heads, --sts measures how cosines follow scores of pairs of sentences, and --probe trains on frozen vectors.
+    --sts and --probe measure the vectors instead of the heads: how well cosines follow scores of sentence pairs, and how well a
+    logistic regression works on frozen vectors.
     """
     from mtlkit.recipes.inputs.early_checks import check_sources
 
@@ -118,11 +119,11 @@ def show_vectors(result: Evaluation, confusion: bool) -> None:
         show_confusion(name, found.metrics)
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, panel: str) -> None:
     examples = [
         "mtlkit eval --confusion",
         "mtlkit eval --model runs/mtl --task topic=held_out.csv --json",
         "mtlkit eval --model runs/sentence --sts stsb.csv --probe",
         'mtlkit eval --probe --task "topic=ag_news?limit=1000" --dim 128',
     ]
-    add_command(app, "eval", EvalOptions, evaluate, examples)
+    add_command(app, "eval", EvalOptions, evaluate, examples, panel)

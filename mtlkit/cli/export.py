@@ -12,12 +12,11 @@ from mtlkit.errors import listed
 
 
 def export(options: ExportOptions, as_json: bool) -> None:
-    """Write a model for other tools, or in fewer bytes.
+    """Convert a model for other tools, or shrink it.
 
-    sentence-transformers: a folder that SentenceTransformer(DIR) loads without code of ours, the heads beside it.
-    transformers: a causal base as a folder that AutoModelForCausalLM and pipeline("text-generation") load. onnx: a graph with
-    every head, which embed and predict run without torch. compact: a run like any other, its matrices in bytes. Each is
-    compared with the model before it is kept.
+    sentence-transformers: a folder that SentenceTransformer(DIR) loads without mtlkit, with the heads next to it. transformers:
+    a causal base for AutoModelForCausalLM and pipeline("text-generation"). onnx: a graph with every head, which embed and predict
+    run without PyTorch. compact: a run with 8-bit weights. Each export is compared with the model before it is kept.
     """
     from mtlkit.model.description import is_foreign
     from mtlkit.recipes import export as recipe
@@ -56,7 +55,7 @@ def export(options: ExportOptions, as_json: bool) -> None:
         say(f"next: {command}")
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, panel: str) -> None:
     examples = [
         "mtlkit export",
         "mtlkit export runs/mtl --format onnx",
@@ -64,4 +63,4 @@ def register(app: typer.Typer) -> None:
         "mtlkit export runs/pretrain --format transformers",
         "mtlkit export runs/mtl exports/mine --overwrite",
     ]
-    add_command(app, "export", ExportOptions, export, examples)
+    add_command(app, "export", ExportOptions, export, examples, panel)

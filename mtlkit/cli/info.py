@@ -10,17 +10,12 @@ from mtlkit.config.inference import InfoOptions
 
 
 def info(options: InfoOptions, as_json: bool) -> None:
-    """Say what a run is.
+    """Describe a run: origin, parts, data, metrics and integrity.
 
-    How it was made and from what, its parts and tasks, data and metrics; and
-    whether its files are what was written: the exit code is 4 where one is
-    damaged or missing. No weights are loaded. RUN may also be an export, or
-    a training that is not finished.
+    Exits with code 4 if a file is damaged or missing. No weights are loaded. RUN may also be an export or an unfinished training.
 
-    With --caches: what mtlkit keeps to save time, where, and how large it is:
-    in the cache folder of the user, in .cache beside the runs in --runs, and
-    parts that an unfinished embed left beside its output here. --clear-caches
-    removes it; runs, exports and other files are never touched.
+    --caches lists the caches of mtlkit instead: those in the user's cache folder, in .cache next to the runs in --runs, and parts
+    of unfinished embed commands in the current folder. --clear-caches removes them; other files are never touched.
     """
     if options.caches or options.clear_caches:
         show_caches(options, as_json)
@@ -59,6 +54,6 @@ def show_run(options: InfoOptions, as_json: bool) -> None:
         raise IntegrityError(facts.problems[0] + more)
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, panel: str) -> None:
     examples = ["mtlkit info", "mtlkit info runs/mtl", "mtlkit info mini --json", "mtlkit info --caches"]
-    add_command(app, "info", InfoOptions, info, examples)
+    add_command(app, "info", InfoOptions, info, examples, panel)

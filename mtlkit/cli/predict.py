@@ -13,10 +13,10 @@ from mtlkit.config.inference import PredictOptions
 
 
 def predict(options: PredictOptions, as_json: bool) -> None:
-    """Say what every head makes of a text.
+    """Predict labels and probabilities with every head.
 
-    The backbone runs once for all heads. Where the run has a router, the heads that fit the text answer, and how likely each
-    task is stands beside. On a terminal: a table. Piped: one JSON object a line.
+    The backbone runs once for all heads. If the run has a router, only the heads that fit a text predict. In a terminal, prints a
+    table; in a pipe, one JSON object per line.
     """
     from mtlkit.recipes.inputs.early_checks import check_input
 
@@ -72,9 +72,9 @@ def likeliest(router: dict[str, float]) -> str:
     return f"{best} {router[best]:.0%}"
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, panel: str) -> None:
     examples = [
         'mtlkit predict "The striker scored twice before the interval."',
         "mtlkit predict --input reviews.csv --task sentiment > out.jsonl",
     ]
-    add_command(app, "predict", PredictOptions, predict, examples)
+    add_command(app, "predict", PredictOptions, predict, examples, panel)

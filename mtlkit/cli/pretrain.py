@@ -12,8 +12,7 @@ from mtlkit.config.training import PretrainOptions
 def pretrain(options: PretrainOptions, as_json: bool) -> None:
     """Train a tokenizer and a base by next-token prediction.
 
-    Texts come from the samples inside the package unless sources are named. Ends with perplexity and bits per byte on
-    held-out text.
+    Uses the samples in the package unless sources are given. Ends with perplexity and bits per byte on held-out text.
     """
     from mtlkit.recipes.inputs.early_checks import check_texts
 
@@ -27,6 +26,6 @@ def pretrain(options: PretrainOptions, as_json: bool) -> None:
     follow(stream(options), as_json, verbose=options.verbose)
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, panel: str) -> None:
     examples = ["mtlkit pretrain", 'mtlkit pretrain "articles.parquet?text=body" notes.txt --size m --tokens 50000000']
-    add_command(app, "pretrain", PretrainOptions, pretrain, examples)
+    add_command(app, "pretrain", PretrainOptions, pretrain, examples, panel)

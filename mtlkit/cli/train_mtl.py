@@ -12,9 +12,8 @@ from mtlkit.config.training import TrainMtlOptions
 def train_mtl(options: TrainMtlOptions, as_json: bool) -> None:
     """Train one head per task on one backbone.
 
-    Starts from the newest sentence encoder under --runs, else the newest base, else the model inside the package; from fresh
-    weights with --init scratch.
-    Heads that the starting model has are kept.
+    Starts from the newest sentence encoder in --runs, else the newest base, else the bundled model mini. --init chooses another
+    model; --init scratch starts from random weights. Heads of the starting model are kept.
     """
     from mtlkit.recipes.inputs.early_checks import check_tasks
 
@@ -28,7 +27,7 @@ def train_mtl(options: TrainMtlOptions, as_json: bool) -> None:
     follow(stream(options), as_json, verbose=options.verbose)
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, panel: str) -> None:
     examples = [
         "mtlkit train-mtl",
         "mtlkit train-mtl --freeze backbone --out runs/frozen",
@@ -36,4 +35,4 @@ def register(app: typer.Typer) -> None:
         "mtlkit train-mtl --unfreeze top-down --layer-lr-decay 2.6 --out runs/thawed",
         "mtlkit train-mtl --task topic=ag_news --task sentiment=imdb --cap shortest --schedule joint",
     ]
-    add_command(app, "train-mtl", TrainMtlOptions, train_mtl, examples)
+    add_command(app, "train-mtl", TrainMtlOptions, train_mtl, examples, panel)

@@ -10,13 +10,13 @@ from mtlkit.config.training import TrainSentenceOptions
 
 
 def train_sentence(options: TrainSentenceOptions, as_json: bool) -> None:
-    """Turn a base into a sentence encoder by fine-tuning it: on labels, on pairs of texts, or on what a teacher says.
+    """Fine-tune a base into a sentence encoder.
 
-    Starts from the newest base under --runs, else from the model inside the package, or from fresh weights with --init scratch.
+    Starts from the newest base in --runs, else from the bundled model mini, or from random weights with --init scratch.
 
-    classify: a text and its label, by way of a head. pairs: two texts that belong together (columns such as anchor and positive),
-    told apart from all others of their batch. distill: texts alone; a --teacher's vectors are worked out once, kept, and learned.
-    similarity: two texts and how alike they are (sentence1, sentence2, score), learned by their cosine.
+    --objective classify learns labels through a head. pairs learns to tell matching texts (columns such as anchor and positive)
+    from all others in the batch. distill learns the vectors of a --teacher, computed once and cached. similarity learns scores of
+    text pairs (columns sentence1, sentence2, score) with the cosine of their vectors.
     """
     from mtlkit.recipes.inputs.early_checks import check_objective
 
@@ -30,7 +30,7 @@ def train_sentence(options: TrainSentenceOptions, as_json: bool) -> None:
     follow(stream(options), as_json, verbose=options.verbose)
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, panel: str) -> None:
     examples = [
         "mtlkit train-sentence",
         'mtlkit train-sentence --task "intent=tickets.csv?text=body" --init scratch --size m',
@@ -39,4 +39,4 @@ def register(app: typer.Typer) -> None:
         "mtlkit train-sentence --objective distill --teacher sentence-transformers/all-MiniLM-L6-v2 --task texts=texts.txt"
         " --init scratch --token-init teacher --matryoshka 64",
     ]
-    add_command(app, "train-sentence", TrainSentenceOptions, train_sentence, examples)
+    add_command(app, "train-sentence", TrainSentenceOptions, train_sentence, examples, panel)

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtlkit.config.checked import CheckedOptions
-from mtlkit.config.common import DATA, MODEL, OnBadRow
+from mtlkit.config.common import DATA, ENCODINGS, MODEL, OnBadRow
 from mtlkit.config.inference import runs_folder
-from mtlkit.config.option import option
+from mtlkit.config.option import COMMON, option
 from mtlkit.config.training import ObjectiveName, TrainMtlOptions
 from mtlkit.errors import UsageError
-
-OUTPUT = "Output"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,28 +18,35 @@ class CheckDataOptions(CheckedOptions):
     """Options of `mtlkit check-data`: of the data, those of `train-sentence` and `train-mtl`."""
 
     task: list[str] = option(
-        [], "A task, NAME=SOURCE; repeatable.", panel=DATA, metavar="NAME=SOURCE", default_text="the samples, without --text"
+        [],
+        "A task and its data; repeatable.",
+        panel=COMMON,
+        metavar="NAME=SOURCE",
+        default_text="the samples, unless --text is given",
+        complete="source",
     )
+    text: list[str] = option([], "Texts for pretrain; repeatable.", panel=COMMON, metavar="SOURCE", rank=1, complete="source")
     objective: ObjectiveName = option(
         "classify",
-        "What the tasks are for, as in train-sentence. classify: labels; pairs: two texts that belong together; similarity: two "
-        "texts and a score; distill: texts.",
-        panel=DATA,
+        "What the tasks are for: classify (labels), pairs (matching texts), distill (texts), similarity (scored pairs).",
+        panel=COMMON,
+        rank=2,
     )
-    text: list[str] = option([], "Texts for pretrain; repeatable.", panel=DATA, metavar="SOURCE")
-    encoding: str = option("utf-8", "Encoding of text files.", panel=DATA)
+    strict: bool = option(False, "Exit with code 3 if a finding would spoil a result.", panel=COMMON, rank=3)
+    encoding: str = option("utf-8", "Encoding of text files.", metavar="NAME", panel=DATA, complete=ENCODINGS)
     on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA)
     max_length: int | None = option(
-        None, "Tokens of a text, BOS and EOS included.", panel=DATA, default_text="as the model", minimum=4
+        None, "Tokens per text, BOS and EOS included.", panel=DATA, metavar="N", default_text="the model's", minimum=4
     )
     model: str | None = option(
         None,
-        "Whose tokenizer counts: folder of a run or of a Hugging Face model, or a hub id.",
+        "Model whose tokenizer counts the tokens.",
+        metavar="MODEL",
         panel=MODEL,
         default_text="the newest run",
+        complete="run",
     )
     runs: Path = runs_folder()
-    strict: bool = option(False, "Exit with 3 where a finding would spoil a result.", panel=OUTPUT)
 
     @property
     def tasks(self) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from mtlkit.config.architecture import MOST_LAYERS, SIZES
 from mtlkit.config.checked import LARGEST, CheckedOptions
-from mtlkit.config.option import option
+from mtlkit.config.option import COMMON, option
 from mtlkit.config.save_every import SAVE_EVERY, parse_save_every
 from mtlkit.errors import UsageError
 
@@ -17,6 +17,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 OnBadRow = Literal["error", "skip"]
 OnSpike = Literal["ignore", "skip", "stop"]
 Size = Literal["xs", "s", "m", "l"]
+ENCODINGS = ("utf-8", "latin-1", "utf-16", "cp1252")  # that completion offers
 
 DATA, MODEL, TRAINING, RUN, MACHINE = "Data", "Model", "Training", "Run", "Machine"
 
@@ -25,7 +26,7 @@ DATA, MODEL, TRAINING, RUN, MACHINE = "Data", "Model", "Training", "Run", "Machi
 class MachineOptions(CheckedOptions):
     """Every command that runs a model has these."""
 
-    device: Device = option("auto", "Where to compute; auto takes a GPU when there is one.", panel=MACHINE)
+    device: Device = option("auto", "Where to compute; auto uses a GPU if there is one.", panel=MACHINE)
     seed: int = option(0, "Random seed.", panel=MACHINE, minimum=0, maximum=LARGEST)
 
 
@@ -35,16 +36,18 @@ class PromptOptions(CheckedOptions):
 
     prompt: str | None = option(
         None,
-        "Put before every text: one of the model's prompts by name, or a text; 'none' for no prompt.",
+        "Text to put before every input: the name of one of the model's prompts, a text, or none.",
         panel=DATA,
         metavar="NAME|TEXT",
         default_text="the model's default prompt",
+        advanced=True,
     )
     literal_special_tokens: bool | None = option(
         None,
-        "Read special tokens such as [SEP] in a text as plain text.",
+        "Read special tokens such as [SEP] in the input as plain text.",
         panel=DATA,
-        default_text="as the model's own library; on for tokenizers trained by mtlkit",
+        default_text="as the model's own library does; on for tokenizers trained by mtlkit",
+        advanced=True,
     )
 
 
@@ -52,47 +55,90 @@ class PromptOptions(CheckedOptions):
 class TrainingOptions(MachineOptions):
     """Every command that trains has these."""
 
-    precision: Precision = option("auto", "Arithmetic; auto is bf16 on CUDA and fp32 elsewhere.", panel=MACHINE)
-    out: Path | None = option(None, "Folder of the run.", panel=RUN, default_text="a folder named after the command under --runs")
-    overwrite: bool = option(False, "Replace the run that stands there.", panel=RUN)
-    runs: Path = option(Path("runs"), "Where runs are kept and looked for.", panel=RUN)
+    precision: Precision = option("auto", "Number format; auto is bf16 on CUDA and fp32 elsewhere.", panel=MACHINE)
+    out: Path | None = option(
+        None,
+        "Folder to write the run to.",
+        panel=COMMON,
+        metavar="DIR",
+        rank=3,
+        default_text="named after the command, in --runs",
+    )
+    overwrite: bool = option(False, "Replace an existing run.", panel=RUN)
+    runs: Path = option(Path("runs"), "Folder with your runs.", metavar="DIR", panel=RUN, rank=1)
     resume: str | None = option(
         None,
-        "Go on from the last saved state: of the same command typed again, or of RUN, which brings all its options.",
+        "Resume from the last checkpoint: of RUN with all its options, or of the same command typed again.",
         panel=RUN,
         metavar="[RUN]",
+        complete="run",
     )
     save_every: str = option(
-        SAVE_EVERY, "How often the state is saved: so many steps, or minutes such as 10m.", panel=RUN, parse=parse_save_every
+        SAVE_EVERY,
+        "Save a checkpoint every so many steps, such as 500, or minutes, such as 10m.",
+        panel=RUN,
+        metavar="STEPS|TIME",
+        parse=parse_save_every,
+        rank=1,
+        advanced=True,
     )
-    keep_state: bool = option(False, "Keep the last state in the finished run, so that --extend can go on from it.", panel=RUN)
+    keep_state: bool = option(False, "Keep the last checkpoint, so that --extend can train on.", panel=RUN, advanced=True)
     extend: int | None = option(
-        None, "With --resume of a finished run whose state was kept: so many epochs more.", panel=RUN, minimum=1
+        None,
+        "Train for more epochs; with --resume of a finished run that used --keep-state.",
+        panel=RUN,
+        minimum=1,
+        metavar="EPOCHS",
+        advanced=True,
     )
     verbose: bool = option(False, "Show gradients, row counts and other details of every epoch.", panel=RUN)
     on_spike: OnSpike = option(
         "ignore",
-        "A loss or gradient far above the usual: take the step all the same, skip it, or stop before it with the state saved.",
+        "When a loss or gradient is far above normal: ignore it, skip the step, or save a checkpoint and stop.",
         panel=TRAINING,
+        advanced=True,
     )
-    encoding: str = option("utf-8", "Encoding of text files.", panel=DATA)
-    on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA)
-    weight_decay: float = option(0.01, "Decay of weight matrices; norms and biases are left alone.", panel=TRAINING, minimum=0)
-    clip: float = option(1.0, "Largest gradient norm; 0 turns clipping off.", panel=TRAINING, minimum=0)
-    warmup: float = option(0.1, "Share of the steps in which the learning rate rises.", panel=TRAINING, minimum=0, maximum=1)
-    dropout: float = option(0.1, "Dropout on embeddings, in blocks and before heads.", panel=TRAINING, minimum=0, maximum=1)
+    encoding: str = option("utf-8", "Encoding of text files.", metavar="NAME", panel=DATA, complete=ENCODINGS, rank=1)
+    on_bad_row: OnBadRow = option(
+        "error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA, rank=1, advanced=True
+    )
+    weight_decay: float = option(
+        0.01, "Weight decay of matrices; norms and biases have none.", panel=TRAINING, minimum=0, rank=1, advanced=True
+    )
+    clip: float = option(1.0, "Maximum gradient norm (0 = no clipping).", panel=TRAINING, minimum=0, advanced=True)
+    warmup: float = option(
+        0.1,
+        "Share of the steps in which the learning rate rises to its peak.",
+        panel=TRAINING,
+        minimum=0,
+        maximum=1,
+        rank=1,
+        advanced=True,
+    )
+    dropout: float = option(
+        0.1, "Dropout on embeddings, in blocks and before heads.", panel=TRAINING, minimum=0, maximum=1, rank=1, advanced=True
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShapeOptions(CheckedOptions):
     """The shape of fresh weights."""
 
-    size: Size = option("xs", "xs 2x128, s 4x256, m 6x384, l 12x768 (layers x width).", panel=MODEL)
-    layers: int | None = option(None, "Number of blocks, in place of the size's.", panel=MODEL, minimum=1, maximum=MOST_LAYERS)
-    dim: int | None = option(None, "Width, in place of the size's.", panel=MODEL, minimum=1)
-    heads: int | None = option(None, "Attention heads, in place of the size's.", panel=MODEL, minimum=1)
-    vocab_size: int = option(8192, "Tokens of the tokenizer that is trained.", panel=MODEL, minimum=300)
-    lowercase: bool = option(False, "Fold case in the tokenizer that is trained, so that more words fit into it.", panel=MODEL)
+    size: Size = option(
+        "xs",
+        "Size of a model trained from scratch: layers x width are xs 2x128, s 4x256, m 6x384, l 12x768.",
+        panel=COMMON,
+        rank=6,
+    )
+    layers: int | None = option(
+        None, "Number of layers, instead of that of --size.", panel=MODEL, minimum=1, maximum=MOST_LAYERS, advanced=True
+    )
+    dim: int | None = option(None, "Width, instead of that of --size.", panel=MODEL, minimum=1, advanced=True)
+    heads: int | None = option(
+        None, "Attention heads per layer, instead of those of --size.", panel=MODEL, minimum=1, advanced=True
+    )
+    vocab_size: int = option(8192, "Vocabulary size of a new tokenizer.", panel=MODEL, minimum=300, advanced=True)
+    lowercase: bool = option(False, "Make a new tokenizer ignore case.", panel=MODEL, advanced=True)
 
     def shape(self) -> tuple[int, int, int]:
         """Layers, width, attention heads. Raises UsageError for a width that the heads cannot share."""

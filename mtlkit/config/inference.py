@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mtlkit.config.checked import CheckedOptions
-from mtlkit.config.common import DATA, MACHINE, MODEL, MachineOptions, OnBadRow, PromptOptions
+from mtlkit.config.common import DATA, ENCODINGS, MACHINE, MODEL, MachineOptions, OnBadRow, PromptOptions
 from mtlkit.config.export_formats import EXPORT_FORMATS
-from mtlkit.config.option import option
+from mtlkit.config.option import COMMON, option
 from mtlkit.config.training import OBJECTIVE
 
 OUTPUT = "Output"
@@ -19,12 +19,12 @@ Backend = Literal["auto", "torch", "onnx"]
 
 def run_argument(help: str) -> Any:
     """The run that a command looks at."""
-    return option(None, help, panel=MODEL, positional=True, metavar="RUN", default_text="the newest run")
+    return option(None, help, panel=COMMON, positional=True, metavar="RUN", default_text="the newest run", complete="run")
 
 
 def runs_folder() -> Any:
     """Where the newest run is found."""
-    return option(Path("runs"), "Where runs are looked for.", panel=MODEL)
+    return option(Path("runs"), "Folder with your runs.", panel=MODEL, metavar="DIR")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,30 +32,52 @@ class ModelOptions(PromptOptions, MachineOptions):
     """Every command that reads a model has these."""
 
     model: str | None = option(
-        None, "Folder of a run or of a Hugging Face model, or a hub id.", panel=MODEL, default_text="the newest run"
+        None,
+        "Folder of a run or of a Hugging Face model, a hub id, or mini.",
+        metavar="MODEL",
+        panel=COMMON,
+        default_text="the newest run",
+        complete="run",
     )
     runs: Path = runs_folder()
     precision: InferencePrecision = option(
-        "auto", "Arithmetic; auto is bf16 on CUDA and fp32 elsewhere; int8 is the fastest on a CPU.", panel=MACHINE
+        "auto", "Number format; auto is bf16 on CUDA and fp32 elsewhere; int8 is fastest on a CPU.", panel=MACHINE
     )
-    backend: Backend = option("auto", "What runs the model; auto takes what is installed and fastest for the job.", panel=MACHINE)
-    encoding: str | None = option(None, "Encoding of text files.", panel=DATA, default_text="as the model's data, else utf-8")
+    backend: Backend = option(
+        "auto", "Library that runs the model; auto picks the fastest one installed.", panel=MACHINE, advanced=True
+    )
+    encoding: str | None = option(
+        None,
+        "Encoding of text files.",
+        metavar="NAME",
+        panel=DATA,
+        default_text="as the model's data, else utf-8",
+        complete=ENCODINGS,
+        rank=1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextOptions(ModelOptions):
     """Where texts come from."""
 
-    texts: list[str] = option([], "Texts; a lone '-' reads them from standard input, one a line.", panel=DATA, positional=True)
+    texts: list[str] = option(
+        [], "Texts; a single '-' reads them from standard input, one per line.", panel=COMMON, positional=True
+    )
     input: Path | None = option(
         None,
-        "File of texts, as a source of --task: csv, jsonl, parquet, txt, ..., compressed or remote; '-' is standard input.",
-        panel=DATA,
+        "File of texts: csv, jsonl, parquet, txt, ..., compressed or remote; '-' is standard input.",
+        metavar="FILE",
+        panel=COMMON,
+        rank=1,
+        complete="file",
     )
     column: str | None = option(
         None,
-        "Column of --input that holds the text; join several with '+'.",
-        panel=DATA,
+        "Column of --input with the text; join several with '+'.",
+        metavar="NAME",
+        panel=COMMON,
+        rank=1,
         default_text="found by its name",
     )
 
@@ -66,11 +88,11 @@ class VectorOptions(CheckedOptions):
 
     dim: int | None = option(
         None,
-        "Keep the first N numbers of each vector, for which --matryoshka trains it.",
+        "Keep the first N numbers of each vector; for models trained with --matryoshka.",
         panel=MODEL,
         metavar="N",
         minimum=1,
-        default_text="as the model has it, else all of them",
+        default_text="the model's own, else all",
     )
 
 
@@ -79,19 +101,21 @@ class EmbedOptions(VectorOptions, TextOptions):
     """Options of `mtlkit embed`."""
 
     output: Path | None = option(
-        None, "Write vectors to a .npy, .jsonl, .parquet or .safetensors file.", panel=OUTPUT, short="-o"
+        None,
+        "Write vectors to a .npy, .jsonl, .parquet or .safetensors file.",
+        metavar="FILE",
+        panel=COMMON,
+        short="-o",
+        rank=2,
+        complete="file",
     )
+    similarity: bool = option(False, "Print the similarity of every pair of texts instead of vectors.", panel=COMMON, rank=3)
     normalize: bool = option(False, "Scale vectors to length 1.", panel=OUTPUT)
-    similarity: bool = option(
-        False,
-        "Give the similarity of every pair of texts (the cosine, unless the model has another), in place of vectors.",
-        panel=OUTPUT,
-    )
-    batch_tokens: int | None = option(
-        None, "Tokens of a batch.", panel=OUTPUT, minimum=8, default_text="3072 on a CPU, 65536 on a GPU"
-    )
     resume: bool = option(False, "Continue an unfinished run of the same --output.", panel=OUTPUT)
-    overwrite: bool = option(False, "Replace --output, and discard what an unfinished run of it did.", panel=OUTPUT)
+    overwrite: bool = option(False, "Replace --output and discard unfinished parts of it.", panel=OUTPUT)
+    batch_tokens: int | None = option(
+        None, "Tokens per batch.", panel=MACHINE, minimum=8, default_text="3072 on a CPU, 65536 on a GPU", advanced=True
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +123,13 @@ class PredictOptions(TextOptions):
     """Options of `mtlkit predict`."""
 
     task: str | None = option(
-        None, "Ask one head.", panel=MODEL, default_text="those that the run's router finds fitting, else all"
+        None,
+        "Predict with one head only.",
+        metavar="NAME",
+        panel=COMMON,
+        rank=2,
+        default_text="the heads that the router picks, else all",
+        complete="task",
     )
 
 
@@ -109,26 +139,34 @@ class EvalOptions(VectorOptions, ModelOptions):
 
     task: list[str] = option(
         [],
-        "Data for a head or for --probe, NAME=SOURCE; repeatable.",
-        panel=DATA,
+        "Data for a head or for --probe; repeatable.",
+        panel=COMMON,
         metavar="NAME=SOURCE",
         default_text="the run's data; for --probe, else the samples",
+        rank=1,
+        complete="source",
     )
+    split: Literal["test", "validation", "train"] = option("test", "Rows to evaluate on.", panel=COMMON, rank=2)
+    confusion: bool = option(False, "Show confusion matrices and the most confused pairs.", panel=COMMON, rank=3)
     sts: list[str] = option(
         [],
-        "Pairs of sentences with scores: measure how well the similarity of their vectors follows these; repeatable.",
+        "Sentence pairs with scores: measure how well the similarity of their vectors follows the scores; repeatable.",
         panel=OBJECTIVE,
         metavar="SOURCE",
+        complete="source",
     )
     probe: bool = option(
-        False, "Train a logistic regression on the frozen vectors of each task, and score that instead of heads.", panel=OBJECTIVE
+        False, "Train a logistic regression on frozen vectors of each task and score that instead of heads.", panel=OBJECTIVE
     )
     text: list[str] = option(
-        [], "Texts to measure a base's perplexity on.", panel=DATA, metavar="SOURCE", default_text="the run's held-out"
+        [],
+        "Texts to measure a base's perplexity on; repeatable.",
+        panel=DATA,
+        metavar="SOURCE",
+        default_text="the run's held-out texts",
+        complete="source",
     )
-    split: Literal["test", "validation", "train"] = option("test", "Which rows to evaluate on.", panel=DATA)
-    on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA)
-    confusion: bool = option(False, "Show confusion matrices and the pairs most often confused.", panel=OUTPUT)
+    on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA, rank=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,21 +176,24 @@ class ExportOptions(CheckedOptions):
     model: str | None = run_argument("Folder of a run or of a Hugging Face model, or a hub id.")
     out: Path | None = option(
         None,
-        "Folder of the export.",
-        panel=OUTPUT,
+        "Folder to write the export to.",
+        panel=COMMON,
         positional=True,
         metavar="DIR",
-        default_text="in the run, named as the format",
+        default_text="in the run, named after the format",
+        rank=1,
+        complete="file",
     )
-    runs: Path = runs_folder()
     format: str = option(
         "sentence-transformers",
-        "A folder that SentenceTransformer(DIR) loads, a base as a folder for text generation with transformers, an ONNX graph "
-        "with every head, or a run in a quarter of the bytes.",
-        panel=OUTPUT,
+        "sentence-transformers: for SentenceTransformer(DIR). transformers: a base for text generation. onnx: a graph with "
+        "every head. compact: a run in a quarter of the bytes.",
+        panel=COMMON,
+        rank=2,
         choices=EXPORT_FORMATS,
     )
-    card: Path | None = option(None, "A file of Markdown that goes into the model card.", panel=OUTPUT)
+    runs: Path = runs_folder()
+    card: Path | None = option(None, "Markdown file to include in the model card.", metavar="FILE", panel=OUTPUT, complete="file")
     overwrite: bool = option(False, "Replace an export of the same format in DIR.", panel=OUTPUT)
 
 
@@ -160,25 +201,28 @@ class ExportOptions(CheckedOptions):
 class CurvesOptions(CheckedOptions):
     """Options of `mtlkit curves`."""
 
-    run: Path | None = run_argument("Folder of a run, or a metrics.jsonl.")
-    runs: Path = runs_folder()
-    output: Path | None = option(None, "Draw the curves to an .svg or .png file.", panel=OUTPUT, short="-o")
-    overwrite: bool = option(False, "Replace --output where it exists.", panel=OUTPUT)
+    run: Path | None = run_argument("Folder of a run, or a metrics.jsonl file.")
+    output: Path | None = option(
+        None, "Write the curves to an .svg or .png file.", metavar="FILE", panel=COMMON, short="-o", rank=1, complete="file"
+    )
     smooth: int | None = option(
         None,
-        "Steps of a task that a smoothed loss stands for; 1 is no smoothing.",
-        panel=OUTPUT,
+        "Average the loss over N steps (1 = no smoothing).",
+        panel=COMMON,
         metavar="N",
         minimum=1,
-        default_text="the square root of their number",
+        default_text="the square root of the number of steps",
+        rank=2,
     )
+    runs: Path = runs_folder()
+    overwrite: bool = option(False, "Replace --output.", panel=OUTPUT)
 
 
 @dataclass(frozen=True, kw_only=True)
 class InfoOptions(CheckedOptions):
     """Options of `mtlkit info`."""
 
-    run: Path | None = run_argument("Folder of a run, of an export or of a training that is not finished; or mini.")
+    run: Path | None = run_argument("Folder of a run, an export or an unfinished training; or mini.")
+    caches: bool = option(False, "List all caches and their sizes instead of a run.", panel=COMMON, rank=1)
+    clear_caches: bool = option(False, "Remove all caches that no running process uses.", panel=COMMON, rank=2)
     runs: Path = runs_folder()
-    caches: bool = option(False, "List all caches with their sizes, in place of a run.", panel=OUTPUT)
-    clear_caches: bool = option(False, "Remove all caches that no running process uses.", panel=OUTPUT)

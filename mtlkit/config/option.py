@@ -7,14 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+COMMON = "Common"  # the first panel of every command
+
+# What completion offers besides fixed choices: names of runs, of tasks and parts of the model at hand, of balancing methods, of
+# sources, and files
+Completes = Literal["run", "init", "task", "watched", "part", "balance", "source", "file"]
 
 
 @dataclass(frozen=True)
 class Declaration:
     """What the command line shows of a field besides its name, type and default; `default_text` says what None means. `parse`
-    reads a text that has a grammar, and raises UsageError for one that it cannot read. `choices` are the only
-    values, such as the names of a registry."""
+    reads a text that has a grammar, and raises UsageError for one that it cannot read. `choices` are the only values, such as the
+    names of a registry. An `advanced` option is shown by `--help-all` only; within a panel a higher `rank` comes later.
+    `complete` is what a shell offers for the value, where that is not `choices`."""
 
     help: str
     panel: str
@@ -26,6 +33,9 @@ class Declaration:
     default_text: str | None = None
     parse: Callable[[str], object] | None = None
     choices: Collection[str] | None = None
+    advanced: bool = False
+    rank: int = 0
+    complete: tuple[str, ...] | Completes | None = None
 
 
 def option(
@@ -41,9 +51,13 @@ def option(
     default_text: str | None = None,
     parse: Callable[[str], object] | None = None,
     choices: Collection[str] | None = None,
+    advanced: bool = False,
+    rank: int = 0,
+    complete: tuple[str, ...] | Completes | None = None,
 ) -> Any:
     """A dataclass field that is also a command-line option."""
-    metadata = {"option": Declaration(help, panel, positional, short, metavar, minimum, maximum, default_text, parse, choices)}
+    shown = (help, panel, positional, short, metavar, minimum, maximum, default_text)
+    metadata = {"option": Declaration(*shown, parse, choices, advanced, rank, complete)}
     if isinstance(default, (list, tuple)):
         values = list(default)
         return field(default_factory=lambda: list(values), metadata=metadata)

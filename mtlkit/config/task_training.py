@@ -8,7 +8,7 @@ from typing import Literal
 from mtlkit.config.architecture import Architecture, Attention, Truncation, parse_head
 from mtlkit.config.common import DATA, MODEL, TRAINING, PromptOptions, ShapeOptions, TrainingOptions
 from mtlkit.config.numbers import whole
-from mtlkit.config.option import option
+from mtlkit.config.option import COMMON, option
 from mtlkit.errors import UsageError, shorten
 
 ClassWeights = Literal["none", "balanced"]
@@ -34,69 +34,114 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
     """What training on tasks needs, with one task or several."""
 
     init: str | None = option(
-        None, "A run, a Hugging Face model, 'mini' (in the package), or 'scratch' for fresh weights.", panel=MODEL
+        None,
+        "Model to start from: a run, a Hugging Face model, mini (bundled), or scratch for random weights.",
+        metavar="MODEL",
+        panel=COMMON,
+        rank=2,
+        default_text="the newest run that fits, else mini",
+        complete="init",
     )
+    epochs: int = option(6, "Passes over the largest task.", panel=COMMON, minimum=1, rank=4)
+    freeze: list[str] = option(
+        ["none"],
+        "Parts to freeze, separated by commas: none, backbone, embeddings, layers:A-B, pooling, norms, bias, heads, head:NAME, "
+        "re:PATTERN. A '-' before a part thaws it; '@until=epoch:K' or '@until=step:K' after it ends the freeze.",
+        panel=COMMON,
+        metavar="PARTS",
+        rank=5,
+        complete="part",
+    )
+    learning_rate: float = option(3e-4, "Peak learning rate of the backbone.", panel=COMMON, minimum=0, rank=7)
     attention: Attention | None = option(
         None,
-        "What a token sees: the whole text, or what came before.",
+        "What a token sees: the whole text, or only what comes before it.",
         panel=MODEL,
-        default_text="as the starting model, else bidirectional",
+        default_text="the starting model's, else bidirectional",
+        advanced=True,
     )
-    head: str = option("linear", "Layers of new heads: linear, or mlp:256,128.", panel=MODEL, parse=parse_head)
+    head: str = option(
+        "linear",
+        "Layers of new heads: linear, or mlp:256,128.",
+        metavar="LAYERS",
+        panel=MODEL,
+        parse=parse_head,
+        complete=("linear", "mlp:"),
+    )
     max_length: int | None = option(
         None,
-        "Tokens of a text, BOS and EOS included.",
+        "Tokens per text, BOS and EOS included.",
         panel=DATA,
-        default_text="as the starting model, else 256",
+        metavar="N",
+        default_text="the starting model's, else 256",
         minimum=4,
     )
     truncate: Truncation | None = option(
-        None, "Which part of a long text is kept.", panel=DATA, default_text="as the starting model, else head-tail"
+        None, "Part of a long text to keep.", panel=DATA, default_text="the starting model's, else head-tail", advanced=True
     )
-    cap: str = option("none", "Cut larger training sets: shortest, a number of rows, or none.", panel=DATA, parse=parse_cap)
-    epochs: int = option(6, "Passes over the largest task.", panel=TRAINING, minimum=1)
-    patience: int = option(0, "Stop after this many epochs without a better score; 0 never stops.", panel=TRAINING, minimum=0)
+    cap: str = option(
+        "none",
+        "Limit larger training sets: shortest, a number of rows, or none.",
+        panel=DATA,
+        metavar="ROWS",
+        parse=parse_cap,
+        complete=("none", "shortest"),
+    )
+    batch_tokens: int = option(2048, "Tokens per batch of the task with the longest texts.", panel=TRAINING, minimum=8)
+    head_rate: float = option(
+        50.0, "Learning rate of heads, as a multiple of --learning-rate.", panel=TRAINING, minimum=0, advanced=True
+    )
+    patience: int = option(
+        0, "Stop after this many epochs without a better score (0 = never).", panel=TRAINING, metavar="EPOCHS", minimum=0
+    )
     eval_every: int = option(
-        0, "Steps between two evaluations within an epoch, besides the one at its end; 0 has none.", panel=TRAINING, minimum=0
+        0, "Steps between evaluations within an epoch (0 = none).", panel=TRAINING, metavar="STEPS", minimum=0, advanced=True
     )
-    batch_tokens: int = option(2048, "Tokens of a batch of the task with the longest texts.", panel=TRAINING, minimum=8)
-    learning_rate: float = option(3e-4, "Peak learning rate of the backbone.", panel=TRAINING, minimum=0)
-    head_rate: float = option(50.0, "Learning rate of heads, as a multiple of --learning-rate.", panel=TRAINING, minimum=0)
-    accumulate: int = option(1, "Batches whose gradients make one step; of each task the mean counts.", panel=TRAINING, minimum=1)
-    class_weights: ClassWeights = option("none", "balanced: all classes of a task count alike in its loss.", panel=TRAINING)
-    sampling: Sampling = option("natural", "balanced: all classes of a task are drawn equally often.", panel=TRAINING)
+    accumulate: int = option(1, "Batches per optimizer step.", panel=TRAINING, metavar="BATCHES", minimum=1, advanced=True)
+    class_weights: ClassWeights = option(
+        "none", "balanced: give all classes of a task the same weight in the loss.", panel=TRAINING
+    )
+    sampling: Sampling = option("natural", "balanced: draw all classes of a task equally often.", panel=TRAINING, advanced=True)
     focal: float = option(
-        0.0, "Gamma of the focal loss, which looks away from what is told rightly already, such as 2.", panel=TRAINING, minimum=0
+        0.0, "Focal loss gamma; down-weights easy examples (0 = off).", panel=TRAINING, minimum=0, advanced=True
     )
     label_smoothing: float = option(
-        0.0, "Share of each label that goes to all classes alike, such as 0.1.", panel=TRAINING, minimum=0, maximum=1
+        0.0, "Label smoothing, such as 0.1 (0 = off).", panel=TRAINING, minimum=0, maximum=1, advanced=True
     )
     track_every: int = option(
         TRACK_EVERY,
-        "Steps between two looks at the gradients of blocks and of pairs of tasks; 0 never looks.",
+        "Steps between measurements of gradients (0 = never).",
         panel=TRAINING,
+        metavar="STEPS",
         minimum=0,
-    )
-    freeze: list[str] = option(
-        ["none"],
-        "Parts to freeze: none, backbone, embeddings, layers:A-B, pooling, norms, bias, heads, head:NAME, re:PATTERN; comma "
-        "lists. '-' before an item thaws, '@until=epoch:K' or '@until=step:K' ends it, the last item that names a weight wins.",
-        panel=FREEZING,
+        advanced=True,
     )
     unfreeze: str | None = option(
-        None, "top-down[:every=N]: the heads first, then a block more every N epochs, from the last down.", panel=FREEZING
+        None,
+        "Gradual unfreezing: start with the heads and add a block every N epochs, from the top down.",
+        panel=FREEZING,
+        metavar="top-down[:every=N]",
+        complete=("top-down", "top-down:every="),
     )
     layer_lr_decay: float = option(
-        1.0, "How many times slower each block learns than the one above it, such as 2.6.", panel=FREEZING, minimum=1
+        1.0,
+        "Divide the learning rate by this factor from each block to the one below, such as 2.6.",
+        panel=FREEZING,
+        minimum=1,
     )
     cache_prefix: bool = option(
-        False, "Work out what frozen lower blocks make of each text once and keep it: faster, but takes room.", panel=FREEZING
+        False,
+        "Cache the outputs of frozen lower blocks: faster, but needs space.",
+        panel=FREEZING,
+        advanced=True,
     )
     cache_memory: float = option(
         1.0,
-        "GiB that is kept in memory of what is worked out once; more is kept on disk, beside the run.",
+        "Memory for cached outputs of frozen layers in GiB; the rest goes to disk, next to the run.",
         panel=FREEZING,
+        metavar="GIB",
         minimum=0,
+        advanced=True,
     )
 
     def architecture(self, vocab_size: int | None = None) -> Architecture:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from mtlkit.config.architecture import Architecture, Attention
-from mtlkit.config.common import DATA, MODEL, TRAINING, ShapeOptions, TrainingOptions
+from mtlkit.config.common import MODEL, TRAINING, ShapeOptions, TrainingOptions
 from mtlkit.config.numbers import whole
-from mtlkit.config.option import option
+from mtlkit.config.option import COMMON, option
 from mtlkit.config.schedules import parse_epoch_length, parse_schedule
 from mtlkit.config.task_training import TaskTrainingOptions
 from mtlkit.errors import UsageError, shorten
@@ -19,7 +19,7 @@ DistillLoss = Literal["vector", "matrix", "both"]
 TokenInit = Literal["random", "teacher"]
 TeacherPrecision = Literal["auto", "fp32", "bf16", "int8"]
 
-OBJECTIVE, KEEPING, TASKS = "Objective", "Keeping what was learned", "Several tasks"
+OBJECTIVE, KEEPING, TASKS = "Objective", "Existing tasks", "Multiple tasks"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,47 +29,60 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
     sources: list[str] = option(
         ["sample:topic", "sample:sentiment"],
         "Texts: sample:NAME, files, folders or Hugging Face ids.",
-        panel=DATA,
+        panel=COMMON,
         positional=True,
         metavar="SOURCE...",
+        complete="source",
     )
-    context: int = option(256, "Tokens that the model sees at a time.", panel=MODEL, minimum=8)
-    epochs: int = option(20, "Passes over the texts.", panel=TRAINING, minimum=1)
-    tokens: int | None = option(None, "Tokens to train on, in place of --epochs.", panel=TRAINING, minimum=1)
-    batch_tokens: int = option(2048, "Tokens of a step.", panel=TRAINING, minimum=8)
-    learning_rate: float = option(2e-3, "Peak learning rate.", panel=TRAINING, minimum=0)
+    epochs: int = option(20, "Passes over the texts.", panel=COMMON, minimum=1, rank=4)
+    tokens: int | None = option(None, "Tokens to train on, instead of --epochs.", panel=COMMON, minimum=1, rank=4)
+    learning_rate: float = option(2e-3, "Peak learning rate.", panel=COMMON, minimum=0, rank=7)
+    context: int = option(256, "Context length in tokens.", panel=MODEL, minimum=8)
+    batch_tokens: int = option(2048, "Tokens per step.", panel=TRAINING, minimum=8)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSentenceOptions(TaskTrainingOptions):
     """Options of `mtlkit train-sentence`."""
 
-    objective: ObjectiveName = option(
-        "classify",
-        "classify: labels; pairs: texts that belong together; distill: a teacher's vectors; similarity: scores of two texts.",
-        panel=OBJECTIVE,
-    )
     task: str = option(
         "topic=sample:topic",
-        "The data, NAME=SOURCE: what to fine-tune on, whatever the objective.",
-        panel=DATA,
+        "The task and its data.",
+        panel=COMMON,
         metavar="NAME=SOURCE",
+        rank=1,
+        complete="source",
     )
-    teacher: str | None = option(None, "Model that distill learns from: a folder, or a hub id.", panel=OBJECTIVE)
+    objective: ObjectiveName = option(
+        "classify",
+        "classify: labels. pairs: matching texts. distill: a teacher's vectors. similarity: scored pairs.",
+        panel=COMMON,
+        rank=1,
+    )
+    teacher: str | None = option(
+        None, "Model for distill to learn from: a folder or a hub id.", metavar="MODEL", panel=OBJECTIVE, complete="run"
+    )
     teacher_precision: TeacherPrecision = option(
-        "auto", "Arithmetic of the teacher; int8 is the fastest on a CPU.", panel=OBJECTIVE
+        "auto", "Number format of the teacher; int8 is fastest on a CPU.", panel=OBJECTIVE, advanced=True
     )
     distill_loss: DistillLoss = option(
         "vector", "Learn the teacher's vectors, the matrix of their cosines in a batch, or both.", panel=OBJECTIVE
     )
     token_init: TokenInit = option(
-        "random", "teacher: token embeddings of fresh weights start as the teacher's vectors of the tokens.", panel=OBJECTIVE
+        "random", "teacher: initialize new token embeddings with the teacher's vectors of the tokens.", panel=OBJECTIVE
     )
-    temperature: float = option(0.05, "What pairs divides cosines by; lower is stricter.", panel=OBJECTIVE, minimum=0.001)
+    temperature: float = option(
+        0.05, "Temperature of the contrastive loss of pairs; lower is stricter.", panel=OBJECTIVE, minimum=0.001
+    )
     matryoshka: str | None = option(
-        None, "Lengths that vectors can be cut to afterwards, such as 128,64; not with classify.", panel=OBJECTIVE
+        None,
+        "Also train shorter vectors, such as 128,64, so that vectors can be cut; not for classify.",
+        panel=OBJECTIVE,
+        metavar="LENGTHS",
     )
-    attention: Attention | None = option("bidirectional", "What a token sees: the whole text, or what came before.", panel=MODEL)
+    attention: Attention | None = option(
+        "bidirectional", "What a token sees: the whole text, or only what comes before it.", panel=MODEL, advanced=True
+    )
     schedule: ClassVar[str] = "round-robin"  # these are options where there are several tasks
     epoch_by: ClassVar[str] = "longest"
     balance: ClassVar[str] = "sum"
@@ -104,83 +117,103 @@ class TrainMtlOptions(TaskTrainingOptions):
 
     task: list[str] = option(
         ["topic=sample:topic", "sentiment=sample:sentiment"],
-        "A task, NAME=SOURCE; repeatable.",
-        panel=DATA,
+        "A task and its data; repeatable.",
+        panel=COMMON,
         metavar="NAME=SOURCE",
+        rank=1,
+        complete="source",
     )
     objective: ObjectiveName = "classify"
     schedule: str = option(
         "round-robin",
-        "round-robin: a batch of each task in turn; joint: every step holds a batch of each; proportional or "
-        "temperature:T[:CAP]: drawn by rows^(1/T), at most CAP; sequential: task after task.",
+        "Order of batches. round-robin: tasks take turns. joint: a batch of every task per step. sequential: one task after "
+        "another. proportional or temperature:T[:CAP]: random, in proportion to rows^(1/T).",
         panel=TASKS,
+        metavar="SCHEDULE",
         parse=parse_schedule,
-    )
-    epoch_by: str = option(
-        "longest",
-        "How long an epoch is: until the longest or the shortest task has been seen once, or steps:N.",
-        panel=TASKS,
-        parse=parse_epoch_length,
+        complete=("round-robin", "joint", "sequential", "proportional", "temperature:"),
     )
     balance: str = option(
         "sum",
-        "How to weigh the losses: sum, mean, normalized (by the logarithm of the number of classes), weights:TASK=1,..., "
-        "uncertainty, dwa, famo; or by gradients with TorchJD: torchjd:NAME, where NAME is pcgrad, cagrad, mgda, imtlg, "
-        "alignedmtl, fairgrad (pip install 'mtlkit\\[torchjd]'), upgrad, dualproj or nashmtl (mtlkit\\[torchjd-gpl]).",
+        "How to weight the losses: sum, mean, normalized (by the logarithm of the number of classes), weights:TASK=1,..., "
+        "uncertainty, dwa, famo; or by gradients with TorchJD (pip install 'mtlkit[torchjd]'): torchjd:NAME.",
         panel=TASKS,
+        metavar="METHOD",
+        complete="balance",
     )
-    balance_on: BalanceOn = option(
-        "vectors",
-        "What torchjd: methods compare: gradients at the vectors (cheap), or those of the backbone's weights.",
+    epoch_by: str = option(
+        "longest",
+        "Length of an epoch: until the longest or the shortest task was seen once, or steps:N.",
         panel=TASKS,
-    )
-    router: bool = option(
-        False,
-        "Teach the trained model to tell the tasks apart: predict then answers by the heads that fit.",
-        panel=TASKS,
-    )
-    select: str = option(
-        "mean", "What the best epoch is chosen by: the mean or the min of the tasks' scores, or one task's.", panel=TASKS
-    )
-    keep_best_per_task: bool = option(
-        False, "Save the weights of each task's best evaluation, too, each as a model under best/ in the run.", panel=TASKS
-    )
-    task_patience: int = option(
-        0, "A task without a better score in this many epochs leaves the mix; 0 keeps it in.", panel=TASKS, minimum=0
+        metavar="LENGTH",
+        parse=parse_epoch_length,
+        complete=("longest", "shortest", "steps:"),
+        advanced=True,
     )
     baselines: bool = option(
         False,
-        "Train each task alone, too, from the same start and with as many batches, and say what sharing brought; what was "
-        "trained once is kept.",
+        "Also train each task alone, with the same start and batches, and report what sharing gained or cost.",
         panel=TASKS,
     )
     seeds: int = option(
-        1, "Seeds that --baselines compares, from --seed on; 3 or more tell noise from gain.", panel=TASKS, minimum=1
+        1, "Number of seeds for --baselines; 3 or more separate gains from noise.", panel=TASKS, minimum=1, advanced=True
+    )
+    select: str = option(
+        "mean",
+        "Score that picks the best epoch: the mean or min over tasks, or the name of a task.",
+        panel=TASKS,
+        metavar="SCORE",
+        advanced=True,
+        complete=("mean", "min"),
+    )
+    router: bool = option(
+        False,
+        "Train a router, so that predict uses the heads that fit a text.",
+        panel=TASKS,
+        advanced=True,
+    )
+    keep_best_per_task: bool = option(
+        False, "Also save the best weights of each task, as models in best/ of the run.", panel=TASKS, advanced=True
+    )
+    task_patience: int = option(
+        0,
+        "Drop a task after this many epochs without a better score (0 = never).",
+        panel=TASKS,
+        metavar="EPOCHS",
+        minimum=0,
+        advanced=True,
+    )
+    balance_on: BalanceOn = option(
+        "vectors",
+        "What torchjd methods compare: gradients at the sentence vectors (cheap), or of the backbone's parameters.",
+        panel=TASKS,
+        advanced=True,
     )
     watch: list[str] = option(
         [],
-        "A task of the starting model that is only evaluated: before, after each epoch, at the end. NAME alone takes the data "
-        "that its run was trained on; repeatable.",
+        "Existing task to evaluate, but not train, before and after each epoch; NAME alone uses its own data. Repeatable.",
         panel=KEEPING,
         metavar="NAME[=SOURCE]",
+        complete="watched",
     )
     rehearse: list[str] = option(
         [],
-        "A watched task of which some batches stay in the mix: one for every 1/SHARE batches of the others (0.2 without it); "
-        "repeatable.",
+        "Watched task to mix into training, with SHARE as many batches as the others (0.2 by default). Repeatable.",
         panel=KEEPING,
         metavar="TASK[:SHARE]",
+        complete="task",
     )
     guard: list[str] = option(
         [],
-        "l2sp[:ALPHA[:BETA]] pulls weights towards the start, lwf[:ALPHA[:T]] keeps what old heads say of the new texts, "
-        "ewc[:LAMBDA] pulls those weights that matter to watched tasks; repeatable.",
+        "Against forgetting. l2sp[:ALPHA[:BETA]] pulls weights towards the start, ewc[:LAMBDA] those that matter to watched "
+        "tasks, lwf[:ALPHA[:T]] keeps the outputs of existing heads. Repeatable.",
         panel=KEEPING,
         metavar="GUARD",
+        complete=("l2sp", "ewc", "lwf"),
     )
     max_forgetting: float | None = option(
         None,
-        "Stop when a watched task falls by more than so many points on validation, and keep the last weights within.",
+        "Stop when a watched task drops by more than this many points, and keep the last weights within.",
         panel=KEEPING,
         minimum=0,
         metavar="POINTS",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from dataclasses import fields
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 import typer
 from support import COMMANDS
 
-from mtlkit.cli.options import PANELS, add_command, read_config, with_values
+from mtlkit.cli.config_file import read_config
+from mtlkit.cli.options import PANELS, add_command, with_values
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes.inputs.command_line import command_line
@@ -50,11 +52,11 @@ def test_every_option_says_what_it_is(options: type[Any]) -> None:
 
 def test_every_option_stands_in_the_help(typed: Typed) -> None:
     for command, options in COMMANDS.items():
-        text = typed(command, "--help", width=140).out
+        text = typed(command, "--help-all", width=140).out
         for field in fields(options):
             option = field.metadata.get("option")
             if option and not option.positional:
-                assert f"--{field.name.replace('_', '-')} " in text
+                assert re.search(rf"^  --{field.name.replace('_', '-')}\b", text, re.M), field.name
 
 
 def test_values_of_every_type_arrive(tmp_path: Path) -> None:

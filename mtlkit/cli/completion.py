@@ -1,0 +1,154 @@
+"""What a shell offers for the value of an option. It must be quick: torch is never imported here."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from mtlkit.config.architecture import Stage
+from mtlkit.config.option import Completes, Declaration
+from mtlkit.errors import MtlkitError
+
+STAGES: tuple[Stage, ...] = ("mtl", "sentence", "base")
+VARIABLE = "_MTLKIT_COMPLETE"
+BREAKS = {":", "=", ":="}  # characters at which bash splits a word
+SAMPLES = ("topic=sample:topic", "sentiment=sample:sentiment")
+
+Complete = Callable[[typer.Context, str], list[str]]
+
+
+def completer(declared: Declaration) -> Complete | None:
+    """The function that Typer asks for the values of an option; None where the shell's own files do."""
+    offered = declared.complete if declared.choices is None else tuple(declared.choices)
+    if offered is None or offered == "file":
+        return None
+
+    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+        if isinstance(offered, tuple):
+            return [choice for choice in offered if choice.startswith(incomplete)]
+        with suppress(MtlkitError, OSError):  # a broken run is no reason for noise at the prompt
+            named = (declared.metavar or "").startswith("NAME")
+            return [value for value in KINDS[offered](incomplete, ctx.params, named) if value.startswith(incomplete)]
+        return []
+
+    return complete
+
+
+def runs(_incomplete: str, options: Mapping[str, Any], _named: bool) -> Iterator[str]:
+    """Folders of runs, finished or not, and the bundled model."""
+    from mtlkit.runs.record import RECORD, STATE
+
+    folder = Path(options.get("runs") or "runs")
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if not path.name.startswith(".") and ((path / RECORD).is_file() or (path / STATE).is_dir()):
+            yield str(path)
+    yield "mini"
+
+
+def starts(incomplete: str, options: Mapping[str, Any], named: bool) -> Iterator[str]:
+    yield from runs(incomplete, options, named)
+    yield "scratch"
+
+
+def heads(_incomplete: str, options: Mapping[str, Any], _named: bool = False) -> Iterator[str]:
+    """The tasks of the model at hand, and those that are about to be trained."""
+    from mtlkit.inference.find_model import find_model
+    from mtlkit.model.description import is_foreign, read_checkpoint
+
+    asked = options.get("model") or options.get("init")
+    known = list(dict.fromkeys(task.partition("=")[0] for task in _several(options.get("task")) if "=" in task))
+    if asked != "scratch" and (asked is None or asked == "mini" or Path(asked).is_dir()):
+        path = find_model(asked, Path(options.get("runs") or "runs"), STAGES).path
+        if not is_foreign(path):
+            known += [task.name for task in read_checkpoint(path).tasks if task.name not in known]
+    yield from known
+
+
+def _several(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or ())
+
+
+def parts(incomplete: str, options: Mapping[str, Any], _named: bool) -> Iterator[str]:
+    """Targets of --freeze, after the last comma and a '-' that thaws."""
+    done, comma, item = incomplete.rpartition(",")
+    before = done + comma + ("-" if item.startswith("-") else "")
+    for name in ("none", "backbone", "embeddings", "layers:", "pooling", "norms", "bias", "heads", "re:"):
+        yield before + name
+    for name in heads(incomplete, options):
+        yield f"{before}head:{name}"
+
+
+def methods(_incomplete: str, _options: Mapping[str, Any], _named: bool) -> Iterator[str]:
+    """Methods of --balance."""
+    from mtlkit.training.balancing.registry import FORMS
+
+    yield from (form.partition("TASK")[0] for form in FORMS)
+
+
+def watched(incomplete: str, options: Mapping[str, Any], named: bool) -> Iterator[str]:
+    yield from sources(incomplete, options, named) if "=" in incomplete else heads(incomplete, options)
+
+
+def sources(incomplete: str, options: Mapping[str, Any], named: bool) -> Iterator[str]:
+    """Samples, tasks of the model, files and folders."""
+    name, equals, place = incomplete.rpartition("=") if named else ("", "", incomplete)
+    if named and not equals:
+        yield from SAMPLES
+        yield from (f"{task}=" for task in heads(incomplete, options))
+        return
+    for path in ("sample:topic", "sample:sentiment", *files(place)):
+        yield name + equals + path
+
+
+def files(begun: str) -> Iterator[str]:
+    """Files and folders whose path begins so."""
+    folder, name = os.path.split(begun)
+    for path in sorted(Path(folder or ".").iterdir()):
+        if path.name.startswith(name) and (name.startswith(".") or not path.name.startswith(".")):
+            yield os.path.join(folder, path.name) + ("/" if path.is_dir() else "")
+
+
+KINDS: dict[Completes, Callable[[str, Mapping[str, Any], bool], Iterable[str]]] = {
+    "run": runs,
+    "init": starts,
+    "task": heads,
+    "watched": watched,
+    "part": parts,
+    "balance": methods,
+    "source": sources,
+}
+
+
+def in_bash(run: Callable[[], object]) -> None:
+    """Answers bash, which splits a word such as `head:topic` at the colon and replaces only what follows it: the word is put
+    together for `run`, and what stands before its last break is taken from the answers."""
+    words, place = os.environ.get("COMP_WORDS", "").split("\n"), int(os.environ.get("COMP_CWORD") or 0)
+    joined, current = joined_words(words[: place + 1])
+    os.environ["COMP_WORDS"], os.environ["COMP_CWORD"] = "\n".join(joined), str(len(joined) - 1)
+    before = current[: max(current.rfind(":"), current.rfind("=")) + 1]
+    answers = io.StringIO()
+    try:
+        with redirect_stdout(answers):
+            run()
+    finally:
+        for line in answers.getvalue().splitlines():
+            print(line.removeprefix(before) or line)
+
+
+def joined_words(words: list[str]) -> tuple[list[str], str]:
+    """The words as they were typed, and the last of them."""
+    joined: list[str] = []
+    glue = False
+    for word in words:
+        if joined and (word in BREAKS or glue):
+            joined[-1] += word
+        else:
+            joined.append(word)
+        glue = word in BREAKS
+    return joined, joined[-1] if joined else ""

@@ -1,0 +1,74 @@
+"""Draws `--help`: usage, what a command does, examples, then its options by panel, each on as few lines as it takes."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+COLUMN = 26  # where the help of an option begins at the latest
+LEAST_HELP = 30  # columns that it has at least
+MOST_WIDTH = 100  # of a paragraph, so that it can be read on a wide terminal
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An option, argument or command as help shows it: `names` with what stands for a value."""
+
+    names: str
+    help: str
+    panel: str
+    advanced: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """The help of a command: `summary` is its docstring."""
+
+    usage: str
+    summary: str
+    entries: Sequence[Entry]
+    examples: Sequence[str] = ()
+
+    def draw(self, width: int, *, whole: bool) -> Text:
+        """The page; `whole` with advanced options, too."""
+        width = min(width, MOST_WIDTH)
+        blocks = [Text.assemble(("Usage: ", "bold"), self.usage)]
+        blocks += [Text("\n".join(textwrap.wrap(" ".join(part.split()), width))) for part in self.summary.split("\n\n")]
+        if self.examples:
+            blocks.append(Text.assemble(("Examples", "bold"), *(f"\n{line}" for line in _examples(self.examples, width))))
+        shown = [entry for entry in self.entries if whole or not entry.advanced]
+        column = min(COLUMN, max((len(entry.names) for entry in shown), default=0) + 4)
+        for panel in dict.fromkeys(entry.panel for entry in shown):
+            lines = [line for entry in shown if entry.panel == panel for line in entry_lines(entry, width, column)]
+            blocks.append(Text("\n").join([Text(panel, "bold"), *lines]))
+        if hidden := len(self.entries) - len(shown):
+            blocks.append(Text(f"--help-all shows {hidden} more options."))
+        return Text("\n\n").join(blocks)
+
+
+WORD = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""")  # of a command, with its quotes
+
+
+def _examples(examples: Iterable[str], width: int) -> Iterator[str]:
+    """A long one goes on in the next line behind a backslash, so that it can be copied."""
+    for example in examples:
+        lines: list[str] = []
+        for word in WORD.findall(example):
+            if lines and len(f"{lines[-1]} {word}") <= width - 6:
+                lines[-1] = f"{lines[-1]} {word}"
+            else:
+                lines.append(word)
+        yield "  " + " \\\n    ".join(lines)
+
+
+def entry_lines(entry: Entry, width: int, column: int) -> list[Text]:
+    """An option with its help beside it; below it where its names take the room."""
+    names = Text(f"  {entry.names}", "cyan")
+    lines = textwrap.wrap(entry.help, max(LEAST_HELP, width - column), break_long_words=False, break_on_hyphens=False) or [""]
+    beside = names.cell_len < column
+    first = [Text.assemble(names, " " * (column - names.cell_len), lines[0])] if beside else [names]
+    return [*first, *(Text(" " * column + line) for line in lines[1 if beside else 0 :])]

@@ -1,0 +1,108 @@
+"""Completion as a shell asks for it: a process with what was typed in its environment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mtlkit.cli.completion import joined_words
+
+Shell = Callable[..., list[str]]
+
+SCRIPT = """
+import sys
+from mtlkit.__main__ import main
+sys.argv = ["mtlkit"]
+try:
+    main()
+finally:
+    heavy = {"torch", "datasets", "transformers"} & set(sys.modules)
+    assert not heavy, heavy
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with runs/mtl (tasks kind and state), runs/sentence, an unfinished training and things that are no runs."""
+    place = tmp_path_factory.mktemp("completion")
+    for name in ("mtl", "sentence"):
+        shutil.copytree(runs / name, place / "runs" / name)
+    (place / "runs" / "unfinished" / "state").mkdir(parents=True)
+    (place / "runs" / "notes").mkdir()
+    (place / "data").mkdir()
+    (place / "data" / "train.csv").write_text("text,label\n")
+    return place
+
+
+@pytest.fixture(scope="module")
+def bash(folder: Path) -> Shell:
+    """`bash("train-mtl", "--freeze", "head", ":", "k")` gives what bash is offered for the last word, as bash splits words."""
+
+    def complete(*words: str, shell: str = "bash") -> list[str]:
+        typed = ["mtlkit", *words]
+        environment = {**os.environ, "_MTLKIT_COMPLETE": f"complete_{shell}", "COMP_WORDS": "\n".join(typed)}
+        environment |= {"COMP_CWORD": str(len(words)), "_TYPER_COMPLETE_ARGS": " ".join(typed)}
+        process = subprocess.run(
+            [sys.executable, "-W", "error", "-c", SCRIPT], capture_output=True, text=True, timeout=60, env=environment, cwd=folder
+        )
+        assert process.stderr == ""
+        return process.stdout.splitlines()
+
+    return complete
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("train-mtl", "--schedule", ""), ["round-robin", "joint", "sequential", "proportional", "temperature:"]),
+        (("train-mtl", "--schedule", "jo"), ["joint"]),
+        (("train-mtl", "--balance", "un"), ["uncertainty"]),
+        (("train-mtl", "--balance", "torchjd", ":", "mg"), ["mgda"]),
+        (("train-mtl", "--guard", ""), ["l2sp", "ewc", "lwf"]),
+        (("train-mtl", "--precision", "b"), ["bf16"]),
+        (("export", "--format", "o"), ["onnx"]),
+        (("embed", "--model", "runs/m"), ["runs/mtl"]),
+        (("embed", "--model", ""), ["runs/mtl", "runs/sentence", "runs/unfinished", "mini"]),
+        (("train-mtl", "--init", "s"), ["scratch"]),
+        (("train-mtl", "--resume", "runs/u"), ["runs/unfinished"]),
+        (("info", "runs/s"), ["runs/sentence"]),
+        (("curves", ""), ["runs/mtl", "runs/sentence", "runs/unfinished", "mini"]),
+        (("predict", "--task", ""), ["kind", "state"]),
+        (("predict", "--model", "mini", "--task", ""), []),
+        (("train-mtl", "--init", "runs/mtl", "--watch", "k"), ["kind"]),
+        (("train-mtl", "--freeze", "b"), ["backbone", "bias"]),
+        (("train-mtl", "--freeze", "head", ":", ""), ["kind", "state"]),
+        (("train-mtl", "--init", "mini", "--task", "topic", "=", "x.csv", "--freeze", "backbone,head", ":", ""), ["topic"]),
+        (("train-mtl", "--freeze", "backbone,-head", ":", "s"), ["state"]),
+        (("train-mtl", "--task", "kind", "=", "data/t"), ["data/train.csv"]),
+        (("train-mtl", "--task", "to"), ["topic=sample:topic"]),
+        (("eval", "--sp"), ["--split"]),
+        (("che",), ["check-data"]),
+    ],
+)
+def test_bash_gets_what_fits(bash: Shell, words: tuple[str, ...], offered: list[str]) -> None:
+    assert bash(*words) == offered
+
+
+def test_zsh_gets_whole_words(bash: Shell) -> None:
+    assert "head:kind" in "\n".join(bash("train-mtl", "--freeze", "head:k", shell="zsh"))
+
+
+@pytest.mark.parametrize(
+    ("words", "joined"),
+    [
+        (["mtlkit", "a"], ["mtlkit", "a"]),
+        (["--freeze", "head", ":", "t"], ["--freeze", "head:t"]),
+        (["--freeze", "head", ":"], ["--freeze", "head:"]),
+        (["--task", "a", "=", "sample", ":", "t"], ["--task", "a=sample:t"]),
+        (["--schedule", "=", "jo"], ["--schedule=jo"]),
+    ],
+)
+def test_words_are_put_together_again(words: list[str], joined: list[str]) -> None:
+    assert joined_words(words) == (joined, joined[-1])
