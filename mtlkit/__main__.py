@@ -7,11 +7,13 @@ import signal
 from typing import NoReturn
 
 INTERRUPTED = 130
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # what a user may set to say how OpenMP's threads wait
 
 
 def main() -> NoReturn:
     """Runs the command line. While its modules are imported nothing is at stake, so Ctrl-C ends the process at once; an import
     that is interrupted would print dozens of lines."""
+    wait_idly()
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # ignored under nohup
         signal.signal(signal.SIGINT, lambda *_: _leave())
@@ -19,6 +21,13 @@ def main() -> NoReturn:
 
     signal.signal(signal.SIGINT, before)
     run()
+
+
+def wait_idly() -> None:
+    """Lets threads that wait for work sleep, unless the user chose otherwise. By default OpenMP's threads spin, which on a shared
+    machine takes the processor from those that work. OpenMP reads this once, when torch loads it."""
+    if not any(name in os.environ for name in WAITING):
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 def _leave() -> NoReturn:

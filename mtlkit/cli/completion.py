@@ -34,10 +34,16 @@ def completer(declared: Declaration) -> Complete | None:
             return [choice for choice in offered if choice.startswith(incomplete)]
         with suppress(MtlkitError, OSError):  # a broken run is no reason for noise at the prompt
             named = (declared.metavar or "").startswith("NAME")
-            return [value for value in KINDS[offered](incomplete, ctx.params, named) if value.startswith(incomplete)]
+            return [value for value in KINDS[offered](incomplete, typed_options(ctx), named) if value.startswith(incomplete)]
         return []
 
     return complete
+
+
+def typed_options(ctx: typer.Context) -> dict[str, Any]:
+    """What stands on the command line so far, without defaults."""
+    sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
+    return {name: ctx.params[name] for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
 
 def runs(_incomplete: str, options: Mapping[str, Any], _named: bool) -> Iterator[str]:
@@ -138,7 +144,8 @@ def in_bash(run: Callable[[], object]) -> None:
             run()
     finally:
         for line in answers.getvalue().splitlines():
-            print(line.removeprefix(before) or line)
+            if shown := line.removeprefix(before):
+                print(shown)
 
 
 def joined_words(words: list[str]) -> tuple[list[str], str]:

@@ -22,6 +22,7 @@ class Entry:
     help: str
     panel: str
     advanced: bool = False
+    default: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def _examples(examples: Iterable[str], width: int) -> Iterator[str]:
 def entry_lines(entry: Entry, width: int, column: int) -> list[Text]:
     """An option with its help beside it; below it where its names take the room."""
     names = Text(f"  {entry.names}", "cyan")
-    lines = textwrap.wrap(entry.help, max(LEAST_HELP, width - column), break_long_words=False, break_on_hyphens=False) or [""]
+    text = f"{entry.help} [default: {entry.default}]" if entry.default else entry.help
+    lines = textwrap.wrap(text, max(LEAST_HELP, width - column), break_long_words=False, break_on_hyphens=False) or [""]
     beside = names.cell_len < column
     first = [Text.assemble(names, " " * (column - names.cell_len), lines[0])] if beside else [names]
     return [*first, *(Text(" " * column + line) for line in lines[1 if beside else 0 :])]

@@ -124,8 +124,7 @@ def _entry(item: Field[Any], hint: Any) -> Entry:
     value = _metavar(item, hint)
     names = value if declared.positional else ", ".join([*_names(item, hint), *([declared.short] if declared.short else [])])
     shown = names if declared.positional or not value else f"{names} {value}"
-    default = _default(item)
-    return Entry(shown, f"{declared.help} [default: {default}]" if default else declared.help, declared.panel, declared.advanced)
+    return Entry(shown, declared.help, declared.panel, declared.advanced, _default(item))
 
 
 def _names(item: Field[Any], hint: Any) -> list[str]:

@@ -56,11 +56,17 @@ class TaskSharing:
 
     @property
     def beyond_noise(self) -> bool:
-        """Whether rows and seeds both speak for a difference, and for the same: the run's own test, and with several seeds
-        their interval."""
-        if self.holm >= LEVEL or self.differences[0] * self.difference <= 0:
+        """Whether rows and seeds both speak for a difference, and for the same: the run's own test, the interval over rows, and
+        with several seeds that over seeds."""
+        if self.holm >= LEVEL or self.interval.holds_zero or self.differences[0] * self.difference <= 0:
             return False
         return self.over_seeds is None or not self.over_seeds.holds_zero
+
+    @property
+    def within_noise(self) -> bool:
+        """Whether neither the test nor an interval speaks for a difference. Both this and `beyond_noise` are false where they
+        disagree."""
+        return self.holm >= LEVEL and self.interval.holds_zero and (self.over_seeds is None or self.over_seeds.holds_zero)
 
     def to_json(self) -> dict[str, Any]:
         seeds = self.over_seeds.to_json() if self.over_seeds else None

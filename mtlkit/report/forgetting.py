@@ -100,7 +100,7 @@ def task_words(change: TaskChange) -> str:
     if change.interval.holds_zero:
         return f"{name}: no change beyond noise ({points(change.change)} {unit}, 95 %: {points(low)} to {points(high)})"
     texts = "1 validation text" if change.rows == 1 else f"{change.rows:,} validation texts"
-    if change.change > 0:
+    if low > 0:
         return f"{name} gained {points(change.change)} {unit} (95 %: {points(low)} to {points(high)}) on {texts}"
     lost = f"{name} lost {points(-change.change)} {unit} (95 %: {points(-high)} to {points(-low)}) on {texts}"
     return f"{lost}{pair_words(change)}"
@@ -112,7 +112,7 @@ def pair_words(change: TaskChange) -> str:
         return ""
     true, predicted = (shorten(printable(label), 40) for label in (change.pair.true, change.pair.predicted))
     much = "most of it" if change.pair.share > 0.5 else f"the largest part of it ({change.pair.share:.0%})".replace("%", " %")
-    return f"; {much} is {true} read as {predicted}"
+    return f"; {much} is {true} predicted as {predicted}"
 
 
 def cosine_words(report: ForgettingReport) -> list[str]:

@@ -23,7 +23,7 @@ def sharing_tables(report: SharingReport, width: int) -> list[RenderableType]:
     if taken(columns) + needed > width:
         columns = [column for column in columns if column[0] != OVER_SEEDS]
     several = f", means over {len(report.seeds)} seeds" if len(report.seeds) > 1 else ""
-    table: Group = titled(f"What sharing brought{several} (gain in points)", narrow(names, columns, width))
+    table: Group = titled(f"Multi-task vs. single-task{several} (gain in points)", narrow(names, columns, width))
     return [table, literal(f"p: {tests_in_words(report)}", "dim")]
 
 
@@ -74,7 +74,7 @@ def delta_words(report: SharingReport) -> str:
     low, high = map(signed, report.interval.ends)
     found = f"{delta} (95 %: {low} to {high}, {len(report.seeds)} seeds)"
     if not report.beyond_noise:
-        return f"sharing brought nothing beyond noise: {found}"
+        return f"no effect of sharing beyond noise: {found}"
     return f"sharing {'helped' if report.delta > 0 else 'cost'}: {found}"
 
 
@@ -83,8 +83,10 @@ def task_words(task: TaskSharing) -> str:
     p = f"p {chance(task.holm).replace('<', '< ')}" if task.holm < 0.001 else f"p = {chance(task.holm)}"
     seeds = "" if task.over_seeds is None else f"; over seeds {' to '.join(map(points, task.over_seeds.ends))}"
     figures = f"95 %: {low_high}{seeds}, {p}"
-    if not task.beyond_noise:
+    if task.within_noise:
         return f"{name}: no difference beyond noise ({signed(task.difference)} {unit}, {figures})"
+    if not task.beyond_noise:
+        return f"{name}: unclear, the tests disagree ({signed(task.difference)} {unit}, {figures})"
     better = "better" if task.difference > 0 else "worse"
     texts = f"{task.rows:,} {task.split} text{'s' if task.rows > 1 else ''}"
     return f"{name} is {better} together by {points(abs(task.difference))} {unit} ({figures}) on {texts}"

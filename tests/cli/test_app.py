@@ -53,7 +53,8 @@ def test_ctrl_c_during_an_import_is_one_line(module: str, tmp_path: Path) -> Non
     )
     command = [sys.executable, "-W", "error", "-c", code]
     process = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
-    assert (process.returncode, process.stdout, process.stderr) == (130, "", "mtlkit: interrupted\n")
+    said = process.stderr.removeprefix("loading PyTorch ...\n")  # on a busy machine
+    assert (process.returncode, process.stdout, said) == (130, "", "mtlkit: interrupted\n")
 
 
 def test_version(typed: Typed) -> None:

@@ -68,7 +68,8 @@ def test_other_kinds_have_a_permutation_test(spec: TaskSpec) -> None:
 
 
 def task(name: str, together: list[float], alone: list[float], p: float = 0.001, seeds: Interval | None = None) -> TaskSharing:
-    whole = Interval(-1.0, 1.0)
+    gain = together[0] - alone[0]
+    whole = Interval(*sorted((gain / 2, 2 * gain)))
     first = (p, *[1.0] * (len(together) - 1))
     return TaskSharing(name, "regression", "spearman", "test", 50, tuple(together), tuple(alone), whole, seeds, first)
 

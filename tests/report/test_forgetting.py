@@ -139,7 +139,7 @@ def test_labels_are_shown_literally() -> None:  # fault 30
         for table in forgetting_tables(found, 160):
             assert "\x1b" not in STYLE.sub("", drawn(table, 160, colour=True))
         assert any(shown in " ".join(row) for row in lines(found, 160))
-        assert forgetting_messages(found)[0].endswith(f"; most of it is {shown} read as {shown}")
+        assert forgetting_messages(found)[0].endswith(f"; most of it is {shown} predicted as {shown}")
 
 
 def words(**more: object) -> str:
@@ -149,9 +149,9 @@ def words(**more: object) -> str:
 
 def test_a_task_that_lost_in_words() -> None:
     lost = "topic lost 1.8 points (95 %: 1.1 to 2.4) on 3,000 validation texts"
-    assert words() == f"{lost}; most of it is Business read as Sci/Tech"
-    assert words(pair=replace(PAIR, share=0.5)) == f"{lost}; the largest part of it (50 %) is Business read as Sci/Tech"
-    assert words(pair=replace(PAIR, share=0.226)) == f"{lost}; the largest part of it (23 %) is Business read as Sci/Tech"
+    assert words() == f"{lost}; most of it is Business predicted as Sci/Tech"
+    assert words(pair=replace(PAIR, share=0.5)) == f"{lost}; the largest part of it (50 %) is Business predicted as Sci/Tech"
+    assert words(pair=replace(PAIR, share=0.226)) == f"{lost}; the largest part of it (23 %) is Business predicted as Sci/Tech"
     assert words(pair=None) == lost
     assert words(pair=None, rows=1).endswith("on 1 validation text")
 
