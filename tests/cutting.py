@@ -48,7 +48,8 @@ def timeless(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for line in lines:
         tracked = {name: value for name, value in line.get("tracking", {}).items() if name not in TIMES}
-        found.append({**line, **({"tracking": tracked} if tracked else {})})
+        rest = {name: value for name, value in line.items() if name != "seconds"}
+        found.append({**rest, **({"tracking": tracked} if tracked else {})})
     return found
 
 

@@ -11,7 +11,6 @@ import torch
 from tokenizers import Tokenizer
 
 from mtlkit.config.architecture import Architecture, Encoding
-from mtlkit.config.from_json import to_json
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.training import PretrainOptions
 from mtlkit.data.batching import WindowSampler
@@ -71,7 +70,7 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
             yield from training.events(log, saver)
             metrics: dict[str, Any] = perplexity(model, corpus.held_out, compute)
             metrics |= {"tokens": training.state.seen, "tokens_per_second": training.state.speed}
-            print(to_json({"step": training.steps, "validation": metrics}), file=log)
+            training.evaluated(metrics)
         saver.ended(training.state.step, training.state_dict)
         if options.keep_state:
             saver.save(training.state.step, training.state_dict(complete=True))

@@ -121,10 +121,13 @@ class _Log:
         self.epochs: set[int] = set()
 
     def take(self, line: Mapping[str, Any]) -> None:
-        """A step or an evaluation, of tasks or of a base. An evaluation without a step is of the last one."""
+        """A step or an evaluation; other records are passed over. In logs of earlier versions (without a "type"), an evaluation
+        without a step is of the last one, only those at the end of an epoch name it, and those of a base have a form of their
+        own."""
         self.step = int(line.get("step", self.step))
         if "tasks" in line:
-            if "epoch" in line and self.step:
+            ends_epoch = line["type"] == "epoch" if "type" in line else "epoch" in line
+            if ends_epoch and self.step:
                 self.epochs.add(self.step)
             for state in line["tasks"]:
                 self._evaluation(state["task"], state["kind"], state["validation"])

@@ -1,14 +1,28 @@
-"""The log of a training, `metrics.jsonl`: a JSON record for every step, evaluation and event."""
+"""The log of a training, `metrics.jsonl`: a JSON record per step, evaluation and event.
+
+`docs/reference/metrics.md` lists the fields. Tasks and pretraining write the same records. `report/log_reader` reads them, and
+those of earlier versions.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Any, TextIO
 
 from mtlkit.config.from_json import to_json
-from mtlkit.training.diagnostics.gradient_stats import TrackingSummary
-from mtlkit.training.events import Epoch
+from mtlkit.training.events import Epoch, Tracking
+from mtlkit.training.incidents import FreezeChanged, LimitExceeded, StepSkipped, TaskStopped, TrainingStopped
 from mtlkit.training.loop import Step
+from mtlkit.training.train_state import TrainState
+
+SCHEMA = 2  # raised when a field changes its name or meaning; 1 had no "type"
+LOGGED = (StepSkipped, FreezeChanged, TaskStopped, TrainingStopped, LimitExceeded)
+
+
+def header(command: str) -> str:
+    """The first line of a log."""
+    return to_json({"type": "header", "schema": SCHEMA, "command": command})
 
 
 class MetricsLog:
@@ -17,23 +31,50 @@ class MetricsLog:
     def __init__(self, file: TextIO) -> None:
         self.file = file
 
-    def step(self, step: Step[Any], *, weights: bool) -> None:
-        """A step; with the tasks' loss `weights` where they change."""
-        line = {"step": step.index + 1, "losses": step.losses, "gradient_norm": step.gradient_norm, "rate": step.rate}
-        changing = {"weights": step.weights} if weights else {}
-        tracked = {"tracking": step.tracked.to_json()} if step.tracked else {}
-        spike = {"spike": str(step.spike)} if step.spike else {}
-        self.write({**line, **({"skipped": True} if step.skipped else {}), **spike, **changing, **tracked})
+    def step(self, step: Step[Any], state: TrainState, epoch: int, *, weights: bool = False) -> None:
+        """A step of an epoch (from 1), and the progress of the training after it. `weights`: the tasks' loss weights change, so
+        they are logged, too."""
+        record: dict[str, Any] = {
+            "type": "step",
+            "step": step.index + 1,
+            "epoch": epoch,
+            "losses": step.losses,
+            "learning_rate": step.rate,
+            "gradient_norm": step.gradient_norm,
+            "seconds": round(state.seconds, 3),
+            "tokens": state.seen,
+        }
+        if step.skipped:
+            record["skipped"] = True
+        if step.spike:
+            record["spike"] = asdict(step.spike)
+        if weights:
+            record["weights"] = step.weights
+        if step.tracked:
+            record["tracking"] = step.tracked.to_json()
+        self._write(record)
 
     def evaluation(self, epoch: Epoch, *, ends: bool) -> None:
-        """An evaluation; `ends`: it ends an epoch."""
-        place = {"epoch": epoch.epoch} if ends else {"step": epoch.step}
-        weights = {"weights": dict(epoch.weights)} if epoch.weights else {}
-        self.write({**place, "tasks": [asdict(state) for state in epoch.tasks], **weights})
+        """An evaluation; `ends`: at the end of an epoch, or before training (epoch 0)."""
+        record: dict[str, Any] = {
+            "type": "epoch" if ends else "validation",
+            "step": epoch.step,
+            "epoch": epoch.epoch,
+            "score": epoch.score,
+            "best": epoch.best,
+            "tasks": [asdict(state) for state in epoch.tasks],
+        }
+        if epoch.weights:
+            record["weights"] = dict(epoch.weights)
+        self._write(record)
 
-    def tracking(self, epoch: int, summary: TrackingSummary) -> None:
-        """What gradient tracking measured in an epoch."""
-        self.write({"after_epoch": epoch, "tracking": summary.to_json()})
+    def event(self, event: object, step: int) -> None:
+        """An event that changed the training, after so many steps; others are not logged."""
+        if isinstance(event, Tracking):
+            self._write({"type": "event", "event": "tracking", "step": step, "tracking": event.summary.to_json()})
+        elif isinstance(event, LOGGED):
+            name = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
+            self._write({"type": "event", "event": name, **asdict(event), "step": step})
 
-    def write(self, record: dict[str, Any]) -> None:
+    def _write(self, record: dict[str, Any]) -> None:
         self.file.write(to_json(record) + "\n")

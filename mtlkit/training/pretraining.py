@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtlkit.batch import Batch
-from mtlkit.config.from_json import to_json
 from mtlkit.config.training import PretrainOptions
 from mtlkit.data.batching import WindowSampler
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import next_token_loss
 from mtlkit.training.checkpointing import Saver
-from mtlkit.training.events import Event, Progress
+from mtlkit.training.events import Epoch, Event, Progress, TaskState
 from mtlkit.training.incidents import StepSkipped
 from mtlkit.training.loop import DivergedStep, Step, train
+from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.old_checkpoints import upgraded
 from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
 from mtlkit.training.rng import RandomState
@@ -82,6 +82,7 @@ class NextTokenTraining:
     def events(self, log: TextIO, saver: Saver | None = None) -> Iterator[Event]:
         """Trains to the end. Raises DivergedStep, and StoppedError after a signal."""
         state = self.state
+        self.log = MetricsLog(log)
         self.model.train()
         begun = time.monotonic() - state.seconds
         if saver:
@@ -90,9 +91,11 @@ class NextTokenTraining:
         try:
             for step in train(steps, self._loss, self.updater, first=state.step, describe=_epoch_of):
                 state.add(tokens=len(step.work.ids), seconds=time.monotonic() - begun, skipped=step.skipped)
+                yield self._progress(step)
                 if step.skipped:
-                    yield StepSkipped(state.step, step.spike, state.skipped)
-                yield self._progress(step, log)
+                    skip = StepSkipped(state.step, step.spike, state.skipped)
+                    self.log.event(skip, state.step)
+                    yield skip
                 if saver:
                     saver.after(state.step, self.state_dict)
         except DivergedStep:
@@ -100,17 +103,22 @@ class NextTokenTraining:
                 saver.save(state.step, self.state_dict())
             raise
 
-    def _progress(self, step: Step[TokenMicroBatch], log: TextIO) -> Progress:
+    def _progress(self, step: Step[TokenMicroBatch]) -> Progress:
+        """Logs a step."""
         loss, state = step.losses[NEXT_TOKEN], self.state
         figures = {
             "perplexity": math.exp(min(50.0, loss)),
             "learning rate": step.rate,
             "gradient norm": step.gradient_norm,
         }
-        line = {"step": state.step, "tokens": state.seen, "loss": loss, **figures}
-        print(to_json({**line, **({"skipped": True} if step.skipped else {})}), file=log)
         epoch = min(step.work.epoch + 1, self.epochs)  # shifted windows can be one fewer, so the last steps begin another pass
+        self.log.step(step, state, epoch)
         return Progress(state.step, self.steps, epoch, self.epochs, state.seconds, state.seen, step.losses, figures)
+
+    def evaluated(self, metrics: Mapping[str, Any]) -> None:
+        """Logs the metrics of the trained base on held-out texts."""
+        task = TaskState(NEXT_TOKEN, "language-model", None, dict(metrics), 0, 0, watched=False)
+        self.log.evaluation(Epoch(self.epochs, self.epochs, (task,), None, best=True, step=self.state.step), ends=False)
 
     def state_dict(self, *, complete: bool = False) -> StateDict:
         """All that `resume` needs, between two steps; `complete`: after the last."""

@@ -96,10 +96,10 @@ class Trainer:
             yield TrainingStopped("nothing to train")
         try:
             for step in self._steps():
-                if step.skipped:
-                    yield StepSkipped(step.index + 1, step.spike, self.state.skipped + 1)
                 yield self._progress(step)
-                yield from self._after(step.index + 1)
+                for event in self._after(step):
+                    self.log.event(event, step.index + 1)
+                    yield event
                 if self.state.ended:
                     break
                 training_mode(self.model, self.freezing.weights)
@@ -155,18 +155,19 @@ class Trainer:
         tokens = sum(int(self.lengths[name][rows].sum()) for piece in step.pieces for name, rows in piece.items())
         state.add(tokens=tokens, seconds=time.monotonic() - self._begun, skipped=step.skipped)
         self.validation.add(step)
-        self.log.step(step, weights=self.weighting.changes)
         epoch, epochs = self.schedule.locate(step.index)[0] + 1, self.plan.options.epochs
+        self.log.step(step, state, epoch, weights=self.weighting.changes)
         return Progress(state.step, self.schedule.steps, epoch, epochs, state.seconds, state.seen, step.losses, {})
 
-    def _after(self, done: int) -> list[Event]:
-        """What follows a step, after `done` of them: freezing, evaluation, the end of an epoch or of the training."""
-        epoch = self.schedule.locate(done - 1)[0] + 1
+    def _after(self, step: Step[Piece]) -> list[Event]:
+        """What follows a step: freezing, evaluation, the end of an epoch or of the training."""
+        done, epoch = step.index + 1, self.schedule.locate(step.index)[0] + 1
         next_epoch, place = self.schedule.locate(done)
         every = self.plan.options.eval_every
         evaluates = every > 0 and done % every == 0
         change = self.freezing.update(self.model, next_epoch, done)
-        events: list[Event] = [change] if change else []
+        events: list[Event] = [StepSkipped(done, step.spike, self.state.skipped)] if step.skipped else []
+        events += [change] if change else []
         if self.limit and (evaluates or self.limit.due(place)) and (exceeded := self.limit.check(done)):
             return [*events, exceeded, self._restore(exceeded, epoch)]
         if place == 0:
@@ -178,7 +179,6 @@ class Trainer:
     def _end_epoch(self, epoch: int, done: int) -> list[Event]:
         events: list[Event] = [self.validation.epoch(epoch, done)]
         if summary := self.tracker.summary():
-            self.log.tracking(epoch, summary)
             events.append(Tracking(summary))
         stops = self.stopping.after_epoch(epoch)
         self.state.ended = any(isinstance(one, TrainingStopped) for one in stops)

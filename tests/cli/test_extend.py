@@ -26,7 +26,7 @@ def test_a_finished_run_goes_on_for_more_epochs(typed: Typed, forks: Forks, comm
     assert states(undisturbed) == ["step-00000056"]
     log = (undisturbed / "metrics.jsonl").read_text()
     assert log.startswith((first / "metrics.jsonl").read_text())
-    assert [line["epoch"] for line in map(json.loads, log.splitlines()) if "epoch" in line] == [1, 2, 3, 4]
+    assert [line["epoch"] for line in map(json.loads, log.splitlines()) if line["type"] == "epoch"] == [1, 2, 3, 4]
 
     extend = (*command, "--out", killed, "--resume", "--extend", 2)
     for more in (2, 15):

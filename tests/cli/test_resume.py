@@ -43,7 +43,7 @@ def test_one_that_accumulates_goes_on_in_the_midst_of_an_epoch(  # faults 9, 10
     out, undisturbed = tmp_path / "run", tmp_path / "whole" / "run"
     assert typed(*command, "--out", undisturbed).code == 0
     lines = [json.loads(line) for line in (undisturbed / "metrics.jsonl").read_text().splitlines()]
-    ends = [place for place, line in enumerate(lines) if "epoch" in line]
+    ends = [place for place, line in enumerate(lines) if line["type"] == "epoch"]
     steps = [next(line["step"] for line in lines[end::-1] if "step" in line) for end in ends]
     killed_in(steps[0] + 4, forks, command, out)
     assert steps[0] < newest(out) < steps[1]  # within the second epoch

@@ -65,7 +65,7 @@ def test_every_schedule_gives_the_batches_that_it_means(
     lines = lines_of(tmp_path / "run")
     held = [list(line["losses"]) for line in lines if "losses" in line]
     assert len(held) == steps
-    (last,) = [line["tasks"] for line in lines if line.get("epoch") == 1]
+    (last,) = [line["tasks"] for line in lines if line["type"] == "epoch" and line["epoch"]]
     assert {one["task"]: (one["batches"], one["planned"], one["texts"]) for one in last} == {
         "kind": (kind, kind, kind),
         "state": (state, state, state),
@@ -95,7 +95,7 @@ def test_a_balance_shows_the_weights_that_it_gave(balance: str, typed: Typed, da
     assert min(min(each.values()) for each in weights) >= 0 or balance == "torchjd:alignedmtl"
     assert any(each["kind"] != each["state"] for each in weights) or balance in ("dwa", "torchjd:pcgrad")
     metrics = verify(tmp_path / "run").metrics
-    epochs = {line["epoch"]: line["weights"] for line in lines if line.get("epoch")}
+    epochs = {line["epoch"]: line["weights"] for line in lines if line["type"] == "epoch"}
     for place in range(3):
         part = [line["weights"] for line in lines if "losses" in line and 3 * place < line["step"] <= 3 * place + 3]
         expected = {name: sum(each[name] for each in part) / 3 for name in ("kind", "state")}

@@ -104,7 +104,7 @@ def test_curves_have_a_point_at_each_look_and_epoch(trained: tuple[Path, list[Ev
         assert task.validation.steps == task.scores.steps == tuple(known)
         states = [next(state for state in told[step].tasks if state.task == name) for step in known]
         assert task.scores.values == tuple(state.validation["accuracy"] for state in states)
-    lines = [line for line in lines_of(out) if "tasks" in line and "epoch" not in line]
+    lines = [line for line in lines_of(out) if line["type"] == "validation"]
     assert [line["step"] for line in lines] == [step for step in looks if step % 8]
 
 

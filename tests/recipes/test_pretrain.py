@@ -38,8 +38,12 @@ def test_events_and_record(data: Path, tmp_path: Path) -> None:
     assert len(record.data["texts"]) == len(record.data["held_out"]) == 64
     assert record.metrics["perplexity"] == pytest.approx(math.exp(record.metrics["loss"]))
     logged = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in logged[:-1]] == [step.step for step in steps]
-    assert logged[-1]["validation"] == record.metrics
+    assert [line["type"] for line in logged] == ["header", *["step"] * len(steps), "validation"]
+    assert [line["step"] for line in logged[1:-1]] == [step.step for step in steps]
+    for line, step in zip(logged[1:-1], steps, strict=True):
+        assert (line["epoch"], line["tokens"], line["losses"]) == (step.epoch, step.tokens, step.losses)
+        assert (line["learning_rate"], line["gradient_norm"]) == (step.figures["learning rate"], step.figures["gradient norm"])
+    assert logged[-1]["tasks"][0]["validation"] == record.metrics
 
 
 def test_it_learns(data: Path, tmp_path: Path) -> None:

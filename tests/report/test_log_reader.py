@@ -113,3 +113,26 @@ def test_a_span_grows_with_the_training() -> None:
     values = Series(tuple(range(1, 101)), tuple(float(step % 7) for step in range(100)))
     assert values.smoothed() == values.smoothed(10) != values.smoothed(20)
     assert values.smoothed(1) == values
+
+
+def test_records_of_schema_2_give_the_curves_of_the_logs_before(tmp_path: Path) -> None:
+    def steps(number: int, loss: float) -> list[dict[str, Any]]:
+        common = {"step": number, "losses": {"topic": loss}, "gradient_norm": 2.0}
+        return [
+            {**common, "rate": 0.1},
+            {"type": "step", "epoch": 1, **common, "learning_rate": 0.1, "seconds": 1.0, "tokens": 9},
+        ]
+
+    old, new = zip(steps(1, 2.0), steps(2, 1.0), strict=True)
+    evaluations = [
+        {"type": "validation", "step": 1, "epoch": 1, "score": 0.5, "best": True, "tasks": [STATE]},
+        {"type": "event", "event": "task_stopped", "step": 2, "task": "topic"},
+        {"type": "epoch", "step": 2, "epoch": 1, "score": 0.5, "best": False, "tasks": [STATE]},
+    ]
+    before, after = tmp_path / "before.jsonl", tmp_path / "after.jsonl"
+    lines = [old[0], {"step": 1, "tasks": [STATE]}, old[1], {"epoch": 1, "tasks": [STATE]}]
+    before.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    lines = [{"type": "header", "schema": 2}, new[0], evaluations[0], new[1], *evaluations[1:]]
+    after.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert read_curves(after) == read_curves(before)
+    assert read_curves(after).epochs == (2,)

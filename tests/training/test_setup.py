@@ -106,7 +106,7 @@ def test_an_epoch_reports_batches_and_the_mean_loss_of_its_texts(
     assert [step.step for step in steps] == list(range(1, 2 * budget.steps + 1))
     assert {step.steps for step in steps} == {2 * budget.steps}
     assert [step.epoch for step in steps] == [1] * budget.steps + [2] * budget.steps
-    assert [line["step"] for line in done.log if "step" in line] == [step.step for step in steps]
+    assert [line["step"] for line in done.log if line["type"] == "step"] == [step.step for step in steps]
 
 
 def test_training_is_a_function_of_the_seed(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
@@ -146,5 +146,5 @@ def test_a_skipped_step_is_told_and_training_goes_on(
     done = run(tiny_model, {"topic": tasks["topic"]})
     warnings = [event for event in done.events if isinstance(event, StepSkipped)]
     assert warnings == [StepSkipped(3, None, 1)]
-    assert len(calls) == len([line for line in done.log if "step" in line]) > 3
+    assert len(calls) == len([line for line in done.log if line["type"] == "step"]) > 3
     assert all(torch.isfinite(weight).all() for weight in tiny_model.parameters())

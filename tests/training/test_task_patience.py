@@ -50,7 +50,7 @@ def batches(done: Any) -> list[Counter[str]]:
     for line in done.log:
         if "losses" in line:
             now.update(list(line["losses"]))
-        elif "epoch" in line:
+        elif line["type"] == "epoch":
             found.append(now)
             now = Counter()
     return found
@@ -106,8 +106,8 @@ def test_the_rate_goes_down_to_its_end_although_steps_fall_away(
     steps: list[list[float]] = [[]]
     for line in done.log:
         if "losses" in line:
-            steps[-1].append(line["rate"])
-        elif "epoch" in line:
+            steps[-1].append(line["learning_rate"])
+        elif line["type"] == "epoch":
             steps.append([])
     lengths = [len(rates) for rates in steps[:4]]
     assert lengths[0] == lengths[1]

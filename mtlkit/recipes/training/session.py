@@ -30,6 +30,7 @@ from mtlkit.runs.staging import sweep
 from mtlkit.training.checkpointing import FolderSaver, Interrupts
 from mtlkit.training.events import Note
 from mtlkit.training.loop import DivergedStep
+from mtlkit.training.metrics_log import header
 from mtlkit.training.state_dict import StateDict
 
 
@@ -126,6 +127,8 @@ class RunSession(Generic[Options]):
         path = self.checkpoints.log
         try:
             with path.open("a", encoding="utf-8", buffering=1) as log:
+                if not path.stat().st_size:
+                    log.write(f"{header(self.command)}\n")
                 try:
                     yield log
                 except DivergedStep as error:

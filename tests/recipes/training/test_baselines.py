@@ -118,7 +118,7 @@ def test_other_seeds_together_are_the_runs_of_those_seeds(
     }
     own = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     logs = [own, log_of(place_of(out_of(asked).parent, 1, "kind", "state"))]
-    steps = [[line["losses"] for line in log if "step" in line] for log in logs]
+    steps = [[line["losses"] for line in log if line["type"] == "step"] for log in logs]
     assert steps[0] == steps[1]
 
 
@@ -187,8 +187,8 @@ def test_where_it_is_written_and_shown_is_no_other_training(
 
 def batches_of(lines: list[dict[str, Any]]) -> tuple[int, int]:
     """Steps of a log, and batches that its epochs counted."""
-    states = [state for line in lines if line.get("epoch") for state in line.get("tasks", ())]
-    return sum("step" in line for line in lines), sum(state["batches"] for state in states)
+    states = [state for line in lines for state in line.get("tasks", ()) if line["type"] == "epoch" and line["epoch"]]
+    return sum(line["type"] == "step" for line in lines), sum(state["batches"] for state in states)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_guards_hold_alone_what_they_hold_together(odd_data: Path, data: Path, r
     more: dict[str, Any] = {"watch": [f"kind={data / 'kind'}"], "guard": [guard], "epochs": 1}
     _, report = compared(options(odd_data, tmp_path / "run", "stars", "tags", init=str(runs / "mtl"), baselines=True, **more))
     assert [task.task for task in report.tasks] == ["stars", "tags"]
-    first = next(line for line in log_of(place_of(tmp_path, 0, "stars")) if "step" in line)
+    first = next(line for line in log_of(place_of(tmp_path, 0, "stars")) if line["type"] == "step")
     assert set(first["losses"]) == {"stars", f"guard:{guard}"}
 
 

@@ -149,7 +149,9 @@ def test_the_command_line_trains_each_objective_and_embeds_with_it(
     assert child.wait() == 0, child.err
     answer = json.loads(child.out)
     assert answer["run"] == str(tmp_path / "run")
-    epochs = [line for line in map(json.loads, (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) if "epoch" in line]
+    epochs = [
+        line for line in map(json.loads, (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) if line["type"] == "epoch"
+    ]
     figure = "accuracy" if objective == "pairs" else "spearman"
     figures = [line["tasks"][0]["validation"][figure] for line in epochs]
     assert len(figures) == 12
