@@ -58,7 +58,7 @@ def test_a_training_that_forgets_too_much_stops_and_says_what_it_kept(
         "--max-forgetting", 5, "--learning-rate", 0.05, "--warmup", 0,
     )  # fmt: skip
     assert answer.code == 0, answer.err
-    assert "points below its start, and 5 are allowed: stopped; the weights kept are those of " in answer.err
+    assert "points below the starting model, more than --max-forgetting 5; stopped, keeping the weights of " in answer.err
     assert re.search(r"^@\d+ +kind +watched", answer.err, re.M)  # the step whose weights are kept
 
 

@@ -58,7 +58,7 @@ def test_another_machine_goes_on_and_says_that_bits_may_differ(  # fault 11
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "ABACUS")
     answer = typed("train-mtl", "--resume", unfinished)
     assert answer.code == 0, answer.err
-    packages = r"mtlkit 9\.9, was 0\.\S+, torch 9\.9, was 2\.\S+"
+    packages = r"mtlkit 9\.9 \(was 0\.\S+\), torch 9\.9 \(was 2\.\S+\)"
     found = rf"continuing, but not bit-for-bit reproducible: {packages}, instructions ABACUS \(was \w+\)\n"
     assert re.search(found, answer.err)
     verify(unfinished)
@@ -126,7 +126,7 @@ def test_a_start_that_was_trained_anew_is_refused(  # fault 12
     (start / "run.json").write_text(json.dumps({**record, "seed": 9}))
     answer = typed(*command, "--out", tmp_path / "run", "--resume")
     assert answer.code == 2
-    assert "changed since the checkpoint was saved: the starting model; bring back" in answer.err
+    assert "changed since the checkpoint was saved: the starting model; restore it" in answer.err
 
 
 def test_a_newer_run_does_not_become_the_start(typed: Typed, forks: Forks, data: Path, mtl: Path, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_run_of_another_command_is_named(typed: Typed, unfinished: Path, runs:
     )
     answer = typed("train-mtl", "--resume", runs / "pretrain")
     assert answer.code == 2
-    assert "that is a run of mtlkit pretrain" in answer.err
+    assert "this is a run of mtlkit pretrain" in answer.err
 
 
 def test_where_nothing_was_saved_a_name_alone_is_not_enough(typed: Typed, command: Command, tmp_path: Path) -> None:

@@ -209,6 +209,7 @@ def test_ctrl_c_after_the_run_was_saved_leaves_it_whole(typed: Typed, forks: For
     other = typed(*command, "--out", out, "--overwrite")
     assert (other.code, f"{out} is being written by process " in other.err) == (2, True)
     assert stopped(child, signal.SIGINT) == 130
-    assert child.err.endswith(f"mtlkit: {out} is finished and saved; go on comparing with: mtlkit train-mtl --resume {out}\n")
+    resume = f"resume the comparison with: mtlkit train-mtl --resume {out}"
+    assert child.err.endswith(f"mtlkit: {out} is finished and saved; {resume}\n")
     verify(out)
     assert list(out.glob("state")) == []
