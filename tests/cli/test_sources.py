@@ -69,7 +69,7 @@ def test_lines_that_look_like_a_table_are_mentioned_by_every_command(typed: Type
     pretrained = typed("pretrain", path, "--out", tmp_path / "run", *TINY[2:], "--context", 16)
     for answer in (embedded, checked, pretrained):
         assert answer.code == 0, answer.err
-        assert "if it is a table, specify format=tsv" in answer.err
+        assert "if this is a table, specify format=tsv" in answer.err
 
 
 @pytest.mark.parametrize("keys", [":format=csv", "?format=csv", ""])
@@ -101,7 +101,7 @@ def test_a_dictionary_bomb_is_one_line(typed: Typed, tmp_path: Path) -> None:  #
     ):
         refused = typed(*arguments)
         assert refused.code == 3
-        assert "bytes of data" in refused.err.splitlines()[-1]
+        assert "real text does not" in refused.err.splitlines()[-1]
 
 
 def test_what_is_no_file_is_one_line(typed: Typed, tmp_path: Path) -> None:  # fault 46

@@ -161,7 +161,7 @@ def test_an_interrupted_command_says_how_to_go_on(  # faults 7, 8, 44
     with pytest.raises(UsageError, match="was started with dim 32, but now it is 16"):
         here(replace(options, dim=16))
     source.write_text(source.read_text().replace("number 1 ", "number one "))
-    with pytest.raises(UsageError, match="the texts of part 1 are not those"):
+    with pytest.raises(UsageError, match=r"the texts of part 1 .* differ"):
         here(options)
     assert len(done(out)) == count // 4
     here(replace(options, resume=False, overwrite=True))
