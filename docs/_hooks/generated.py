@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -61,7 +62,7 @@ def command_page(name: str, page: Page) -> str:
 
 def row(entry: Entry) -> str:
     """A line of the table: how an option is written, what it does, and its default."""
-    names = "<br>".join(code(name.replace("|", "\\|")) for name in entry.names.split(", "))
+    names = "<br>".join(f"<code>{escape(name).replace('|', '&#124;')}</code>" for name in entry.names.split(", "))
     default = f" *Default: {plain(entry.default)}*" if entry.default else ""
     return f"| {names} | {with_code(plain(entry.help))}{default} |"
 
