@@ -1,4 +1,4 @@
-"""Faults at each operation on the disk in turn: errors, and the death of the process."""
+"""Injects faults at each disk operation in turn: errors, and kills of the process."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from typing import Any
 import pytest
 
 from mtlkit.runs import atomic as disk
-from mtlkit.runs import checkpoint_files as state_files
+from mtlkit.runs import checkpoint_files
+from mtlkit.runs import replace_folder as folders
 
 Case = tuple[str, bool]
 Strike = Callable[[int, str, Path], None]
-SEAM = [(disk, "write"), (disk, "sync"), (disk, "rename"), (disk, "exchange"), (state_files, "write_tensors")]
+SEAM = [(disk, "write"), (disk, "sync"), (disk, "rename"), (folders, "exchange"), (checkpoint_files, "write_tensors")]
 WRITES = ("write", "write_tensors")
 
 
 def watch(patch: pytest.MonkeyPatch, strike: Strike, exchanges: bool = True) -> list[str]:
-    """Every operation is told to `strike` beforehand, a write also when half of it is on the disk. Returns their names so far."""
+    """Calls `strike` before every disk operation, and during a write when half of it is done. Returns the list of operations."""
     done: list[str] = []
 
     def watched(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(path: Path, *rest: Any) -> Any:
             if name == "exchange" and not exchanges:
-                return False  # as on a system that cannot
+                return False  # as on systems without renameat2
             done.append(name)
             strike(len(done), name, path)
             result = real(path, *rest)
@@ -60,8 +61,11 @@ CODES = (errno.ENOSPC, errno.EIO)
 
 
 def killed_at_each(root: Path, cases: Iterable[Case]) -> dict[Case, list[Path]]:
-    """Runs each case, a name in `SCENES` of scenes.py and whether folders can be exchanged, in a process that dies at its first
-    operation, in another that dies at its second, and so on; returns the folder of each. One process forks them all."""
+    """Runs each case in a process that is killed at its first disk operation, in another at its second, and so on.
+
+    A case is a name in `SCENES` of scenes.py and whether folders can be exchanged. Returns the folders of its processes. One
+    process forks them all.
+    """
     roots = {case: root / f"{number}" for number, case in enumerate(cases)}
     code = "from faults import die_at_each; " + "; ".join(f"die_at_each({str(roots[case])!r}, *{case!r})" for case in roots)
     paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
@@ -70,7 +74,7 @@ def killed_at_each(root: Path, cases: Iterable[Case]) -> dict[Case, list[Path]]:
 
 
 def die_at_each(root: str, name: str, exchanges: bool) -> None:
-    """In a process of its own: a fork for each operation, ended there by `os._exit`."""
+    """Forks a process for each disk operation, in which it ends with `os._exit`."""
     from scenes import SCENES
 
     act = SCENES[name][1]
@@ -83,19 +87,19 @@ def die_at_each(root: str, name: str, exchanges: bool) -> None:
             finally:
                 os._exit(0 if sys.exc_info()[0] is None else 1)
         ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        if ended == 0:  # it had fewer operations than that: all died once
+        if ended == 0:  # it has fewer operations than that
             return
         assert ended == 9, ended
 
 
 def places(before: Callable[[Path], object], root: Path) -> Iterator[Path]:
-    """A place for the first operation, one for the second, and so on, in each of which the same stands."""
+    """One copy of the same prepared folder per operation."""
     template = root.with_name(f"{root.name}-before")
     template.mkdir(parents=True)
     before(template / "run")
     for number in range(1, 100):
         yield shutil.copytree(template, root / f"{number:02d}") / "run"
-    raise AssertionError("no end of operations")
+    raise AssertionError("too many operations")
 
 
 def dying_at(number: int) -> Strike:

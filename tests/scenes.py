@@ -1,4 +1,4 @@
-"""Small trainings on the disk: what stands before, and what is then done."""
+"""Small runs and checkpoints on disk, and scenes for fault injection: (setup, action) by name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def make_run(
 
 
 def save(out: Path, *steps: int, note: str = "") -> CheckpointManager:
-    """Saves a state at each of the steps, after a line in the log."""
+    """Saves a checkpoint at each of the steps, after a line in the log."""
     folder = CheckpointManager(out)
     with folder.lock(COMMAND):
         for step in steps:
@@ -43,16 +43,16 @@ def save(out: Path, *steps: int, note: str = "") -> CheckpointManager:
 
 
 def nothing(out: Path) -> None:
-    """Leaves the place empty."""
+    """Leaves the path empty."""
 
 
 Scene = tuple[Callable[[Path], object], Callable[[Path], object]]
 
 SCENES: dict[str, Scene] = {
-    "the first state": (nothing, lambda out: save(out, 30)),
-    "the next state": (lambda out: save(out, 10, 20), lambda out: save(out, 30)),
-    "a state again": (lambda out: save(out, 10, 20), lambda out: save(out, 20, note="again")),
+    "the first checkpoint": (nothing, lambda out: save(out, 30)),
+    "the next checkpoint": (lambda out: save(out, 10, 20), lambda out: save(out, 30)),
+    "a checkpoint again": (lambda out: save(out, 10, 20), lambda out: save(out, 20, note="again")),
     "a run": (nothing, lambda out: make_run(out, "new")),
     "a run over another": (lambda out: make_run(out, "old"), lambda out: make_run(out, "new")),
-    "a run over its states": (lambda out: save(out, 10, 20), lambda out: make_run(out, "new")),
+    "a run over its checkpoints": (lambda out: save(out, 10, 20), lambda out: make_run(out, "new")),
 }

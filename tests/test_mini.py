@@ -99,7 +99,7 @@ def test_its_configuration_is_the_one_in_the_examples(forks: Forks, tmp_path: Pa
 def test_an_empty_folder_is_enough(cli: Cli, forks: Forks, tmp_path: Path) -> None:
     done = cli("embed", "some sentence", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == "model: mini, the model inside the package, as no run under runs/ fits\n"
+    assert done.stderr == "model: mini, the bundled model; no compatible run in runs/\n"
     found = json.loads(done.stdout)
     assert (found["model"], found["dim"]) == ("mini", 256)
     trained = forks.start("train-mtl", "--freeze", "backbone", "--json", cwd=tmp_path)

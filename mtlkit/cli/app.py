@@ -132,14 +132,14 @@ def main() -> NoReturn:
         close_stdout()
         sys.exit(0)
     except OSError as error:
-        from mtlkit.runs.atomic import FULL
+        from mtlkit.runs.atomic import DISK_FULL
 
         if isinstance(error, PermissionError) and error.filename is not None:
             fail(
                 f"{os.fsdecode(error.filename)}: no permission; change its permissions, or name another place",
                 UsageError.exit_code,
             )
-        if error.errno not in FULL:
+        if error.errno not in DISK_FULL:
             raise
         close_stdout()
         fail(f"no room left ({error.strerror}); make some and run this again", DataError.exit_code)

@@ -48,11 +48,11 @@ def typed_options(ctx: typer.Context) -> dict[str, Any]:
 
 def runs(_incomplete: str, options: Mapping[str, Any], _named: bool) -> Iterator[str]:
     """Folders of runs, finished or not, and the bundled model."""
-    from mtlkit.runs.record import RECORD, STATE
+    from mtlkit.runs.record import CHECKPOINTS, RECORD
 
     folder = Path(options.get("runs") or "runs")
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if not path.name.startswith(".") and ((path / RECORD).is_file() or (path / STATE).is_dir()):
+        if not path.name.startswith(".") and ((path / RECORD).is_file() or (path / CHECKPOINTS).is_dir()):
             yield str(path)
     yield "mini"
 

@@ -57,10 +57,10 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
 def write(options: EmbedOptions, output: Path, loaded: LoadedModel, model: str, as_json: bool) -> None:
     """The vectors into a file."""
     from mtlkit.cli.embed_progress import follow
-    from mtlkit.inference.similarity import width_of
+    from mtlkit.inference.similarity import output_dim
     from mtlkit.recipes.embed import embed_to_file
 
-    dim = width_of(options, loaded)
+    dim = output_dim(options, loaded)
     written = follow(embed_to_file(options, loaded, sys.stdin))
     if as_json:
         print_json({"model": model, "dim": dim, "output": str(output), "rows": written})
@@ -70,10 +70,10 @@ def write(options: EmbedOptions, output: Path, loaded: LoadedModel, model: str, 
 
 def give_vectors(options: EmbedOptions, loaded: LoadedModel, model: str, as_json: bool) -> None:
     """The vectors on standard output."""
-    from mtlkit.inference.similarity import width_of
+    from mtlkit.inference.similarity import output_dim
     from mtlkit.recipes import embed as recipe
 
-    dim = width_of(options, loaded)
+    dim = output_dim(options, loaded)
     stream = recipe.embed(options, loaded, sys.stdin)
     if as_json:
         rows = [

@@ -35,9 +35,9 @@ TYPES: dict[Any, str] = {int: "N", float: "X", Path: "PATH", str: "TEXT"}  # wha
 def check_config(out: Path | None, config: Path | None, option: str) -> None:
     """An output is not the file of options. Raises UsageError."""
     if out is not None and config is not None:
-        from mtlkit.runs.outputs import Input, check_inputs
+        from mtlkit.runs.overlap import Input, check_not_input
 
-        check_inputs(out, [Input(config, "--config")], option)
+        check_not_input(out, [Input(config, "--config")], option)
 
 
 def add_command(

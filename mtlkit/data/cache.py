@@ -9,7 +9,7 @@ import numpy as np
 
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.tokenization.tokenizer import TextEncoder
-from mtlkit.runs.store import TOKENS, Arrays, digest, fits, user_entry
+from mtlkit.runs.store import TOKENS, Arrays, cache_key, has_shape, user_entry
 
 FORMAT = "4"  # increment when the stored arrays change
 
@@ -27,7 +27,7 @@ def fingerprint(texts: Sequence[str]) -> str:
 def encode_cached(texts: Sequence[str], encoder: TextEncoder, *, whole: bool = False) -> Encoded:
     """`encoder.encode(texts)`, or `.stream(texts)` if `whole`, from the cache if possible."""
     prompt = "" if whole else encoder.prompt
-    key = digest(FORMAT, fingerprint(texts), encoder.tokenizer.to_str(), repr(encoder.encoding), str(whole), prompt)
+    key = cache_key(FORMAT, fingerprint(texts), encoder.tokenizer.to_str(), repr(encoder.encoding), str(whole), prompt)
     file = user_entry(TOKENS, key)
     stored = file.read(lambda arrays: _is_valid(arrays, len(texts)))
     if stored is None:
@@ -42,8 +42,8 @@ def encode_cached(texts: Sequence[str], encoder: TextEncoder, *, whole: bool = F
 def _is_valid(arrays: Arrays, count: int) -> bool:
     """Whether the arrays are the tokens of `count` texts."""
     ids, offsets = arrays.get("ids"), arrays.get("offsets")
-    if ids is None or offsets is None or ids.dtype.kind != "u" or ids.ndim != 1 or not fits(offsets, "<i8", count + 1):
+    if ids is None or offsets is None or ids.dtype.kind != "u" or ids.ndim != 1 or not has_shape(offsets, "<i8", count + 1):
         return False
-    if not fits(arrays.get("truncated"), "<i8", 1) or offsets[0] != 0 or offsets[-1] != len(ids):
+    if not has_shape(arrays.get("truncated"), "<i8", 1) or offsets[0] != 0 or offsets[-1] != len(ids):
         return False
     return bool((np.diff(offsets) >= 0).all())

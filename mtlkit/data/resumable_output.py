@@ -21,7 +21,7 @@ from mtlkit.config.small_files import read_file
 from mtlkit.data.vector_files import Vectors, vector_file
 from mtlkit.errors import DataError, UsageError
 from mtlkit.runs import atomic as disk
-from mtlkit.runs.store import PART, SUFFIX, Arrays, StoreEntry, digest, fits
+from mtlkit.runs.store import PART, SUFFIX, Arrays, StoreEntry, cache_key, has_shape
 
 LOG = logging.getLogger(__name__)
 FORMAT = "2"  # increment when the stored arrays change
@@ -123,7 +123,7 @@ class OutputParts:
 
     def _entry(self, number: int) -> StoreEntry:
         settings = json.dumps(self.made_by, sort_keys=True)
-        return StoreEntry(self.folder / f"{number:08}{SUFFIX}", PART, digest(FORMAT, settings, str(number)))
+        return StoreEntry(self.folder / f"{number:08}{SUFFIX}", PART, cache_key(FORMAT, settings, str(number)))
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -142,9 +142,9 @@ def _is_unfinished(path: Path, folder: Path) -> bool:
 
 def _is_valid(arrays: Arrays) -> bool:
     ends = arrays.get("ends")
-    if ends is None or not fits(ends, "<i8", None) or not fits(arrays.get("texts"), "|u1", None):
+    if ends is None or not has_shape(ends, "<i8", None) or not has_shape(arrays.get("texts"), "|u1", None):
         return False
-    return fits(arrays.get("vectors"), "<f4", len(ends), None)
+    return has_shape(arrays.get("vectors"), "<f4", len(ends), None)
 
 
 def _pack(texts: Sequence[str]) -> dict[str, NDArray[np.generic]]:

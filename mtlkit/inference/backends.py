@@ -1,4 +1,4 @@
-"""Which engine runs a model: our own on torch, or an exported graph where one is at hand. One function a backend."""
+"""Chooses the engine that runs a model: torch, or an exported ONNX graph. One function per backend."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from mtlkit.model.description import ModelDescription, read_checkpoint
 from mtlkit.model.digest import digest_of, is_digest_of
 from mtlkit.runs.record import GRAPH, TOKENIZER, RunRecord, is_export, read_record, verify
 
-if TYPE_CHECKING:  # it brings torch, which an exported graph does without
+if TYPE_CHECKING:  # it imports torch, which an ONNX graph does not need
     from mtlkit.inference.load_weights import LoadedWeights
 
 
 @dataclass(frozen=True)
 class OpenedModel:
-    """A model ready to run: what it is, how it reads texts, what its run says of itself, its engine, and what its folder holds
-    that is not known to mtlkit."""
+    """A model that is ready to run.
+
+    `record` is None for models that mtlkit did not train. `note` names what in a Hugging Face folder is unknown or ignored.
+    """
 
     checkpoint: ModelDescription
     record: RunRecord | None
@@ -35,27 +37,30 @@ class OpenedModel:
 
 
 def open_backend(path: Path, device: Device, precision: InferencePrecision, backend: Backend) -> OpenedModel:
-    """Opens a folder with the backend asked for; `auto` takes an ONNX export that belongs to the folder, which starts in a
-    fraction of the time, and torch otherwise. Raises UsageError, IntegrityError."""
+    """Opens the model in a folder.
+
+    `auto` uses the folder's ONNX export if there is one, because it starts faster, and torch otherwise. Raises UsageError,
+    IntegrityError.
+    """
     if backend == "auto":
-        plain = device in ("auto", "cpu") and precision in ("auto", "fp32") and find_spec("onnxruntime") is not None
-        backend = "onnx" if is_export(path) or (plain and exported(path) is not None) else "torch"
+        onnx_can = device in ("auto", "cpu") and precision in ("auto", "fp32") and find_spec("onnxruntime") is not None
+        backend = "onnx" if is_export(path) or (onnx_can and onnx_folder(path) is not None) else "torch"
     if backend == "torch":
         return _open_torch(path, device, precision)
     if device not in ("auto", "cpu"):
-        raise UsageError(f"--backend {backend} runs on the CPU; leave --device {device} out, or take --backend torch")
+        raise UsageError(f"--backend {backend} runs on the CPU only; remove --device {device} or use --backend torch")
     return EXPORTED[backend](path, precision)
 
 
-def exported(path: Path) -> Path | None:
-    """The folder of the ONNX graph of a model: its own, or `onnx/` inside it if it was made from these very weights."""
+def onnx_folder(path: Path) -> Path | None:
+    """The folder with the ONNX graph of a model: `path` itself, or `onnx/` in it if it has the same weights; otherwise None."""
     if is_export(path):
         return path
-    inside = path / "onnx"
-    if not is_export(inside):
+    folder = path / "onnx"
+    if not is_export(folder):
         return None
-    parent = read_record(inside).parent or {}
-    return inside if is_digest_of(path, parent.get("digest", "")) else None
+    parent = read_record(folder).parent or {}
+    return folder if is_digest_of(path, parent.get("digest", "")) else None
 
 
 def _open_torch(path: Path, device: Device, precision: InferencePrecision) -> OpenedModel:
@@ -71,7 +76,7 @@ def _open_torch(path: Path, device: Device, precision: InferencePrecision) -> Op
 
 
 def _int8_engine(path: Path, device: Device, weights: LoadedWeights) -> Engine:
-    from mtlkit.inference.calibration import ranges_of
+    from mtlkit.inference.calibration import activation_ranges
     from mtlkit.inference.compute import choose_compute
     from mtlkit.inference.int8 import check_int8, quantise
     from mtlkit.inference.torch_engine import TorchEngine
@@ -80,22 +85,24 @@ def _int8_engine(path: Path, device: Device, weights: LoadedWeights) -> Engine:
         raise UsageError("--precision int8 runs on CPUs only; use --precision fp32, or bf16 on a GPU")
     backbone = weights.model.backbone
     check_int8(backbone.architecture)
-    ranges = ranges_of(backbone, weights.encoder, digest_of(path))
+    ranges = activation_ranges(backbone, weights.encoder, digest_of(path))
     return TorchEngine(weights.model, choose_compute("cpu", "fp32"), quantise(backbone, ranges), "int8")
 
 
 def _open_onnx(path: Path, precision: InferencePrecision) -> OpenedModel:
     if precision not in ("auto", "fp32"):
-        raise UsageError(f"--backend onnx computes in fp32; take --backend torch for --precision {precision}")
-    folder = exported(path)
+        raise UsageError(f"--backend onnx computes in fp32 only; use --backend torch for --precision {precision}")
+    folder = onnx_folder(path)
     if folder is None:
-        raise UsageError(f"{path} has no ONNX export of these weights; make one with 'mtlkit export {path} --format onnx'")
+        raise UsageError(
+            f"{path} has no ONNX export of its current weights; create one with 'mtlkit export {path} --format onnx'"
+        )
     if not find_spec("onnxruntime"):
         raise UsageError("--backend onnx needs onnxruntime; install it with: pip install 'mtlkit[onnx]'")
     from mtlkit.inference.onnx_engine import OnnxEngine
     from mtlkit.inference.onnx_weights import check_weights
 
-    with ThreadPoolExecutor(2) as threads:  # digests are worked out while the graph is read
+    with ThreadPoolExecutor(2) as threads:  # digests are computed while the graph is read
         record = threads.submit(verify, folder)
         checked = threads.submit(check_weights, folder / GRAPH)
         try:
@@ -104,7 +111,7 @@ def _open_onnx(path: Path, precision: InferencePrecision) -> OpenedModel:
             encoder = open_encoder(folder / TOKENIZER, checkpoint.encoding, vocab_size, checkpoint.vectors)
             engine = OnnxEngine(folder / GRAPH)
         except IntegrityError:
-            record.result()  # what is damaged is said with its digests
+            record.result()  # if a file is damaged, this error is more precise
             raise
         verified = record.result()
         checked.result()

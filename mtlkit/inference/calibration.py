@@ -1,4 +1,4 @@
-"""The ranges that int8 needs of a model: measured once on the samples inside the package, then kept in the cache."""
+"""Activation ranges for int8: measured once on the sample texts in the package, then cached."""
 
 from __future__ import annotations
 
@@ -12,37 +12,40 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.engine import BATCH_TOKENS
 from mtlkit.inference.int8 import Peaks, calibrate
 from mtlkit.model.encoder import Block, Encoder
-from mtlkit.runs.store import INT8, Arrays, digest, fits, user_entry
+from mtlkit.runs.store import INT8, Arrays, cache_key, has_shape, user_entry
 
-FORMAT = "2"  # raised when other texts are measured
+FORMAT = "2"  # incremented when the calibration texts change
 
 
 def calibration_texts() -> list[str]:
-    """Passages and single sentences of both samples: short texts reach values that long ones don't."""
+    """Passages and single sentences of the sample corpora; short texts reach values that long ones do not."""
     passages = sample_passages()
     sentences = [sentence for passage in passages for sentence in re.split(r"(?<=[.?!])\s+", passage)]
     return passages[::4] + sentences[::2]
 
 
-def ranges_of(encoder: Encoder, reader: TextEncoder, model_digest: str) -> list[Peaks]:
-    """The ranges of each block. `model_digest` names the weights and the way texts are read. Raises IntegrityError where the
-    activations of the model are not finite."""
+def activation_ranges(encoder: Encoder, reader: TextEncoder, model_digest: str) -> list[Peaks]:
+    """The activation ranges of each block, from the cache if possible.
+
+    `model_digest` identifies the weights and the tokenizer. Raises IntegrityError if activations are NaN or infinite.
+    """
 
     def measure() -> Arrays:
-        apart = reader.with_prompt("")  # the ranges hold for any prompt; what is cut here is not counted among the user's texts
-        encoded = apart.encode(calibration_texts())
+        separate = reader.with_prompt("")  # a copy, so that texts truncated here are not counted among the user's texts
+        encoded = separate.encode(calibration_texts())
         ranges = calibrate(encoder, (encoded.batch(rows) for rows in sorted_batches(encoded.lengths, BATCH_TOKENS)))
         return {f"{block}.{name}": peak.numpy() for block, peaks in enumerate(ranges) for name, peak in peaks.items()}
 
-    file = user_entry(INT8, digest(FORMAT, model_digest))
+    file = user_entry(INT8, cache_key(FORMAT, model_digest))
     flat = file.get(measure, lambda arrays: _is_sound(arrays, encoder))
     return [
-        {name: torch.from_numpy(flat[f"{block}.{name}"]) for name in widths_of(encoder)} for block in range(len(encoder.blocks))
+        {name: torch.from_numpy(flat[f"{block}.{name}"]) for name in input_widths(encoder)}
+        for block in range(len(encoder.blocks))
     ]
 
 
-def widths_of(encoder: Encoder) -> dict[str, int]:
-    """How many channels the input of each product of a block has."""
+def input_widths(encoder: Encoder) -> dict[str, int]:
+    """The input width of each linear layer of a block."""
     block = encoder.blocks[0]
     assert isinstance(block, Block)
     attention = block.attention
@@ -51,10 +54,10 @@ def widths_of(encoder: Encoder) -> dict[str, int]:
 
 
 def _is_sound(arrays: Arrays, encoder: Encoder) -> bool:
-    """Whether the arrays are ranges of this encoder: magnitudes (below GELU, largest values), and not all of them 0."""
+    """Whether the arrays fit this encoder: not negative (except for the maxima before `contract`), and not all 0."""
     for block in range(len(encoder.blocks)):
-        for name, width in widths_of(encoder).items():
+        for name, width in input_widths(encoder).items():
             peak = arrays.get(f"{block}.{name}")
-            if peak is None or not fits(peak, "<f4", width) or (name != "contract" and peak.min() < 0):
+            if peak is None or not has_shape(peak, "<f4", width) or (name != "contract" and peak.min() < 0):
                 return False
     return any(peak.any() for peak in arrays.values())

@@ -1,4 +1,4 @@
-"""Where and how precisely a model runs, and what a forked process can still use of it."""
+"""The device and precision that a model runs with, and its use after a fork."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtlkit.errors import UsageError
 
 @dataclass(frozen=True)
 class Compute:
-    """Where and how precisely the numbers are worked out."""
+    """A device and the precision of matrix products on it."""
 
     device: torch.device
     precision: Literal["fp32", "bf16"]
@@ -27,30 +27,30 @@ class Compute:
 
 
 def _one_thread() -> None:
-    """OpenMP's other threads do not exist in a forked process, and waiting for them would last for ever."""
+    """After a fork the other OpenMP threads do not exist, and waiting for them would block for ever."""
     torch.set_num_threads(1)
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_one_thread)
 
 
 def check_fork(device: torch.device, process: int) -> None:
-    """Raises UsageError where a model that `process` put on a GPU is used in a process forked from it."""
+    """Raises UsageError if a model on a GPU is used in a fork of `process`, the process id that loaded it."""
     if device.type != "cpu" and process != os.getpid():
         raise UsageError(
-            f"a model on {device.type} cannot be used in a process that was forked after it was loaded; start the process with "
-            "multiprocessing's method 'spawn' and load the model there"
+            f"a model on {device.type} cannot be used in a process forked after loading it; start processes with the "
+            "multiprocessing method 'spawn' and load the model in each"
         )
 
 
 def choose_compute(device: Device, precision: Precision) -> Compute:
-    """`auto` takes CUDA, then Apple's MPS, then the CPU; bf16 on CUDA, fp32 elsewhere. Raises UsageError when the device
-    asked for is not there."""
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    chosen = next(name for name in ("cuda", "mps", "cpu") if there[name]) if device == "auto" else device
-    if not there[chosen]:
-        usable = ", ".join(name for name, found in there.items() if found)
+    """Resolves `auto`: CUDA, then Apple's MPS, then the CPU; bf16 on CUDA, fp32 elsewhere. Raises UsageError if the device is
+    not available."""
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    chosen = next(name for name in ("cuda", "mps", "cpu") if available[name]) if device == "auto" else device
+    if not available[chosen]:
+        usable = ", ".join(name for name, usable in available.items() if usable)
         raise UsageError(f"--device {chosen} is not available on this machine; available: {usable}")
-    exact = precision if precision != "auto" else ("bf16" if chosen == "cuda" else "fp32")
-    return Compute(torch.device(chosen), exact)
+    resolved = precision if precision != "auto" else ("bf16" if chosen == "cuda" else "fp32")
+    return Compute(torch.device(chosen), resolved)

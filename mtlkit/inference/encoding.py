@@ -1,4 +1,4 @@
-"""Running a model over texts that are already tokens, and judging its outputs."""
+"""Runs a model on tokenized texts and scores its outputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mtlkit.model.multitask import MultiTaskModel
 
 
 def encode_all(model: SupportsEncode, encoded: Encoded, compute: Compute, batch_tokens: int | None = None) -> Tensor:
-    """The vector of every text, (N, D) float32 on the compute device, in the order of the texts."""
+    """The vectors of N texts in their order: (N, D) float32 on the compute device."""
     vectors = torch.empty(len(encoded), model.dim, device=compute.device)
 
     def encode(batch: Batch) -> None:
@@ -34,8 +34,10 @@ def encode_all(model: SupportsEncode, encoded: Encoded, compute: Compute, batch_
     return vectors
 
 
-def states_all(model: SupportsEncode, encoded: Encoded, compute: Compute, depth: int, batch_tokens: int | None = None) -> Tensor:
-    """What block `depth` reads of every token, (T, D) float32 on the compute device, in the order of the tokens."""
+def encode_hidden_states(
+    model: SupportsEncode, encoded: Encoded, compute: Compute, depth: int, batch_tokens: int | None = None
+) -> Tensor:
+    """The hidden states that block `depth` takes as input, in the order of the tokens: (T, D) float32 on the compute device."""
     states = torch.empty(len(encoded.ids), model.dim, device=compute.device)
 
     def encode(batch: Batch) -> None:
@@ -47,20 +49,20 @@ def states_all(model: SupportsEncode, encoded: Encoded, compute: Compute, depth:
 
 
 def _for_each_batch(work: Callable[[Batch], None], encoded: Encoded, compute: Compute, batch_tokens: int | None) -> None:
-    """Batches of texts of like length, the longest first, on the compute device and without gradients."""
+    """Calls `work` with batches of texts of similar length, longest first, on the compute device and without gradients."""
     on_cpu = compute.device.type == "cpu"
 
     def batch(rows: Rows) -> None:
-        with torch.no_grad(), compute.autocast():  # both are a thread's own
+        with torch.no_grad(), compute.autocast():  # both are thread-local
             work(encoded.batch(rows).to(compute.device))
 
     budget = batch_tokens or (BATCH_TOKENS if on_cpu else GPU_BATCH_TOKENS)
-    for_each(batch, sorted_batches(encoded.lengths, budget)[::-1], torch.get_num_threads() if on_cpu else 1)
+    run_batches(batch, sorted_batches(encoded.lengths, budget)[::-1], torch.get_num_threads() if on_cpu else 1)
 
 
-def for_each(work: Callable[[Rows], None], batches: Sequence[Rows], threads: int) -> None:
-    """Does the work of every batch. Several threads take a batch each, one core a thread: short texts make products too small
-    to be worth sharing out."""
+def run_batches(work: Callable[[Rows], None], batches: Sequence[Rows], threads: int) -> None:
+    """Calls `work` with every batch. With several threads, each computes a batch of its own on one core, because the matrix
+    products of short texts are too small to be split."""
     if threads == 1 or len(batches) == 1:
         for rows in batches:
             work(rows)
@@ -73,16 +75,16 @@ def for_each(work: Callable[[Rows], None], batches: Sequence[Rows], threads: int
 
 
 @torch.no_grad()
-def outputs_of(model: MultiTaskModel, task: str, vectors: Tensor) -> NDArray[np.float32]:
-    """A head's outputs, (N, outputs), or the router's, (N, tasks), for ROUTER."""
-    reader = model.part("router") if task == ROUTER else model.head(task)
-    outputs: NDArray[np.float32] = reader(vectors).float().cpu().numpy()
+def outputs_of_head(model: MultiTaskModel, task: str, vectors: Tensor) -> NDArray[np.float32]:
+    """The outputs of a task's head, (N, outputs), or for ROUTER the router's, (N, tasks), from vectors (N, D)."""
+    head = model.part("router") if task == ROUTER else model.head(task)
+    outputs: NDArray[np.float32] = head(vectors).float().cpu().numpy()
     return outputs
 
 
 @torch.no_grad()
 def evaluate(model: MultiTaskModel, task: str, texts: LabelledTexts, vectors: Tensor) -> dict[str, Any]:
-    """The loss and all metrics of one task on texts whose vectors are known. The model must be in evaluation mode."""
+    """The loss and all metrics of a task on texts with the given vectors (N, D). The model must be in evaluation mode."""
     head = model.head(task)
     outputs = head(vectors)
     labels = torch.from_numpy(texts.labels).to(vectors.device)

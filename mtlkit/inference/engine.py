@@ -1,4 +1,4 @@
-"""What runs a model over texts that are already tokens. An engine is chosen at load; nothing above knows which it is."""
+"""The interface of inference engines, which run a model on tokenized texts. The engine is chosen when a model is loaded."""
 
 from __future__ import annotations
 
@@ -12,34 +12,33 @@ from mtlkit.data.encoded import Encoded
 
 Array = NDArray[np.float32]
 
-ROUTER = ":router"  # asks for the router's logits beside those of heads; no task has a colon in its name
+ROUTER = ":router"  # stands for the router in a list of tasks; task names contain no colon
 
-VECTOR = "vector"  # what errors call it
+VECTOR = "vector"  # in error messages
 
 
-def output_of(task: str) -> str:
-    """What errors call the output of a task's head, or of the router."""
+def output_label(task: str) -> str:
+    """The output of a task's head, or of the router, in error messages."""
     return "output of the router" if task == ROUTER else f"output of '{task}'"
 
 
-# Of texts that are encoded without gradients: on a CPU, what still lies in its caches; on a GPU, what keeps it busy.
+# Tokens per batch without gradients: on a CPU, what fits into its caches; on a GPU, what keeps it busy.
 BATCH_TOKENS, GPU_BATCH_TOKENS = 3072, 65536
 
 
 class Engine(Protocol):
-    """Vectors and outputs of heads, in the order of the texts, whatever the batches are. Both raise NotFiniteError for the first
-    text whose numbers are not finite."""
+    """Computes vectors and outputs of heads, in the order of the texts. Both methods raise NotFiniteError for the first text with
+    NaN or infinity."""
 
     @property
     def precision(self) -> str:
-        """The arithmetic that it computes in: fp32, bf16, or int8."""
+        """The precision of its matrix products: fp32, bf16 or int8."""
         ...
 
     def vectors(self, encoded: Encoded, batch_tokens: int | None = None) -> Array:
-        """One vector a text, (N, D); None leaves the size of batches to the engine."""
+        """The vectors of N texts, (N, D). With None, the engine chooses the batch size."""
         ...
 
     def outputs(self, encoded: Encoded, tasks: Sequence[str]) -> dict[str, Array]:
-        """What the head of each task gives, each (N, outputs), and the router where ROUTER is among them, with one pass of the
-        backbone."""
+        """The outputs of each task's head, (N, outputs), and for ROUTER the router's, (N, tasks), in one pass of the backbone."""
         ...

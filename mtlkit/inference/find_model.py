@@ -1,4 +1,4 @@
-"""Which model a command takes: the folder asked for, the hub's, or the newest run."""
+"""Finds the model that a command uses: a folder, a hub model, the newest run, or the bundled model."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from mtlkit.config.architecture import Stage
 from mtlkit.config.paths import expand
 from mtlkit.config.small_files import Unreadable, check_readable
 from mtlkit.errors import IntegrityError, UsageError, listed, shorten, suggest
-from mtlkit.runs.record import diagnose, newest
+from mtlkit.runs.record import diagnose, newest_run
 
 MINI = "mini"
+BUNDLED = "the bundled model"  # why a ModelRef is mini
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 @dataclass(frozen=True)
 class ModelRef:
-    """A model's folder, why it was taken, and its name where that is not the folder."""
+    """A model's folder, why it was chosen, and its name if that differs from the folder."""
 
     path: Path
     reason: str
@@ -31,50 +32,51 @@ class ModelRef:
 
 
 def mini_folder() -> Path:
-    """Where the model inside the package lies."""
+    """The folder of the bundled model."""
     return Path(str(resources.files("mtlkit"))) / MINI
 
 
-def find_model(asked: str | None, runs: Path, stages: Sequence[Stage]) -> ModelRef:
-    """The folder, `mini` or the hub id asked for; else the newest run of the first stage that has one; else mini.
+def find_model(name: str | None, runs: Path, stages: Sequence[Stage]) -> ModelRef:
+    """The model with a name: a folder, `mini` or a hub id. For None, the newest run in `runs` of the first stage that has one,
+    or else mini.
 
-    Raises UsageError when what was asked for is not there, NetworkError when the hub cannot be asked.
+    Raises UsageError if there is no such model, IntegrityError for a file, NetworkError if the hub cannot be reached.
     """
-    if asked == MINI:
-        return ModelRef(mini_folder(), "the model inside the package, as asked", MINI)
-    if asked is not None:
-        return _asked(asked, runs)
+    if name == MINI:
+        return ModelRef(mini_folder(), BUNDLED, MINI)
+    if name is not None:
+        return _find_named(name, runs)
     _check_readable(runs, "--runs")
-    path = newest(runs, stages)
+    path = newest_run(runs, stages)
     if path is None:
-        return ModelRef(mini_folder(), f"the model inside the package, as no run under {runs}/ fits", MINI)
-    return ModelRef(path, f"the newest run under {runs}/ that fits")
+        return ModelRef(mini_folder(), f"{BUNDLED}; no compatible run in {runs}/", MINI)
+    return ModelRef(path, f"the newest compatible run in {runs}/")
 
 
 def _check_readable(path: Path, what: str) -> None:
     try:
         check_readable(path)
     except Unreadable as error:
-        raise UsageError(f"{what} {shorten(str(path))}: {error}; change its permissions, or name another folder") from None
+        raise UsageError(f"{what} {shorten(str(path))}: {error}; change its permissions or specify another folder") from None
 
 
-def _asked(asked: str, runs: Path) -> ModelRef:
-    path = expand(asked)
+def _find_named(name: str, runs: Path) -> ModelRef:
+    path = expand(name)
     _check_readable(path, "model")
     if not path.exists():
-        if HUB_ID.fullmatch(asked) and not path.parent.is_dir():
+        if HUB_ID.fullmatch(name) and not path.parent.is_dir():
             from mtlkit.inference.hub import download
 
-            return ModelRef(download(asked), f"{asked} of the Hugging Face hub")
-        raise no_folder(asked, runs)
+            return ModelRef(download(name), f"{name} from the Hugging Face Hub")
+        raise folder_not_found(name, runs)
     if path.is_file():
-        what = diagnose(path) or "a file"
-        raise IntegrityError(f"{asked}: {what}; name the folder of a run")
-    return ModelRef(path, "as asked")
+        reason = diagnose(path) or "a file, not a folder"
+        raise IntegrityError(f"{name}: {reason}; specify the folder of a model")
+    return ModelRef(path, "as specified")
 
 
-def no_folder(asked: str, runs: Path, what: str = "model") -> UsageError:
-    """The error that nothing stands where a folder was named, with the runs that there are."""
-    there = [str(one.parent) for one in sorted(runs.glob("*/run.json"))] if runs.is_dir() else []
-    known = f"; runs: {listed(there)}" if there else ""
-    return UsageError(f"{what} {shorten(asked)}: no such folder{known}{suggest(asked, [MINI, *there])}")
+def folder_not_found(name: str, runs: Path, what: str = "model") -> UsageError:
+    """The error for a folder that does not exist, which lists the existing runs."""
+    existing = [str(record.parent) for record in sorted(runs.glob("*/run.json"))] if runs.is_dir() else []
+    known = f"; runs: {listed(existing)}" if existing else ""
+    return UsageError(f"{what} {shorten(name)}: no such folder{known}{suggest(name, [MINI, *existing])}")

@@ -1,4 +1,4 @@
-"""The weights of a folder, whoever wrote it: a run of ours, or a Hugging Face model."""
+"""Loads the weights and tokenizer of a folder: a run, or a Hugging Face model."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ from mtlkit.runs.record import TOKENIZER, RunRecord, is_export, verify
 
 @dataclass(frozen=True)
 class LoadedWeights:
-    """A model on the CPU in evaluation mode, how it reads texts, and what its run says of itself (None: not ours). `note` says
-    what in a Hugging Face folder is not known to mtlkit or not followed, in one line."""
+    """A model on the CPU in evaluation mode, with its tokenizer.
+
+    `record` is None for models that mtlkit did not train. `note` names what in a Hugging Face folder is unknown or ignored.
+    """
 
     model: MultiTaskModel
     checkpoint: ModelDescription
@@ -39,19 +41,19 @@ class LoadedWeights:
 
     @property
     def readers(self) -> list[str]:
-        """What an engine can be asked for: every task, then the router where there is one."""
+        """The names of an engine's outputs: all tasks, then the router if there is one."""
         return [*self.model.tasks, *([ROUTER] if self.model.router is not None else [])]
 
 
-def describe(path: Path) -> ModelDescription:
-    """What a folder's model is, without its weights. Raises IntegrityError."""
+def read_description(path: Path) -> ModelDescription:
+    """The description of a folder's model, without loading its weights. Raises IntegrityError."""
     return describe_foreign(path) if is_foreign(path) else read_checkpoint(path)
 
 
 def load_weights(path: Path) -> LoadedWeights:
-    """Reads a folder, every file of a run checked against its SHA-256. Raises IntegrityError, UsageError for an ONNX export."""
+    """Loads a folder and checks the SHA-256 of every file of a run. Raises IntegrityError, UsageError for an ONNX export."""
     if is_export(path):
-        raise UsageError(f"{path} is an ONNX export without weights; run it with --backend onnx, or name the run it came from")
+        raise UsageError(f"{path} is an ONNX export without weights; use --backend onnx or specify the run it was exported from")
     if is_foreign(path):
         model, checkpoint = read_foreign(path)
         return LoadedWeights(model, checkpoint, _encoder(path, checkpoint), None, _note(path, checkpoint))
@@ -60,33 +62,37 @@ def load_weights(path: Path) -> LoadedWeights:
     return LoadedWeights(model, checkpoint, _encoder(path, checkpoint), record)
 
 
-def head_left_out(path: Path) -> str:
-    """The head of a Hugging Face folder that is not loaded, such as "classifier head of BertForSequenceClassification"; empty
-    where there is none. Raises IntegrityError."""
+def unloaded_head(path: Path) -> str:
+    """The head of a Hugging Face folder that is not loaded, e.g. "classifier head of BertForSequenceClassification", or "".
+
+    Raises IntegrityError.
+    """
     return dropped_head(read_object(read_modules(path).folder / CONFIG)) if is_foreign(path) else ""
 
 
 def _note(path: Path, checkpoint: ModelDescription) -> str:
-    """What of a Hugging Face folder is ignored or not followed, in one line."""
-    modules, head = read_modules(path), head_left_out(path)
+    """What in a Hugging Face folder is unknown or ignored, in one line."""
+    modules, head = read_modules(path), unloaded_head(path)
     weights = weights_note(modules.folder, checkpoint.architecture, read_object(modules.folder / CONFIG))
     return "; ".join(filter(None, [modules.note, f"{path}: {head} not loaded" if head else "", weights]))
 
 
 def read_encoder(path: Path) -> TextEncoder:
-    """How a folder's model reads texts, without its weights. Raises IntegrityError."""
-    return _encoder(path, describe(path))
+    """The tokenizer of a folder's model, without loading the weights. Raises IntegrityError."""
+    return _encoder(path, read_description(path))
 
 
 def _encoder(path: Path, checkpoint: ModelDescription) -> TextEncoder:
     if is_generator(path):
-        raise UsageError(f"{path} is an export for text generation, whose tokenizer ends no text; name the run it came from")
-    place = read_modules(path).folder if is_foreign(path) else path
-    tokenizer = _pretrained_tokenizer(path, place) if is_foreign(path) else load_tokenizer(place / TOKENIZER)
-    rows = checkpoint.architecture.vocab_size
-    encoder = make_encoder(tokenizer, place / TOKENIZER, checkpoint.encoding, rows, checkpoint.vectors)
+        raise UsageError(
+            f"{path} is an export for text generation, whose tokenizer adds no end token; specify the run it was exported from"
+        )
+    folder = read_modules(path).folder if is_foreign(path) else path
+    tokenizer = _pretrained_tokenizer(path, folder) if is_foreign(path) else load_tokenizer(folder / TOKENIZER)
+    vocab_size = checkpoint.architecture.vocab_size
+    encoder = make_encoder(tokenizer, folder / TOKENIZER, checkpoint.encoding, vocab_size, checkpoint.vectors)
     if is_foreign(path) and not checkpoint.vectors.include_prompt:
-        check_prompt_end(place, str(tokenizer.id_to_token(encoder.eos)))
+        check_prompt_end(folder, str(tokenizer.id_to_token(encoder.eos)))
     return encoder
 
 

@@ -1,4 +1,4 @@
-"""Using a model: what `mtlkit.load` returns. Imports torch only where the engine needs it."""
+"""The model object that `mtlkit.load` returns. Imports torch only if the engine needs it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from mtlkit.inference.engine import ROUTER, Engine
 from mtlkit.inference.find_model import MINI, find_model, mini_folder
 from mtlkit.inference.predictions import answers
 from mtlkit.inference.prompts import prompt_note, with_prompt
-from mtlkit.inference.routing import Prediction, fits, likelihoods
-from mtlkit.inference.similarity import cut, unit
+from mtlkit.inference.routing import Prediction, is_answered, task_probabilities
+from mtlkit.inference.similarity import normalize_rows, truncate
 from mtlkit.model.description import ModelDescription
 from mtlkit.runs.record import RunRecord
 
 
 class LoadedModel:
-    """A model with its tokenizer: texts in, vectors and predictions out.
+    """A model with its tokenizer: turns texts into vectors and predictions.
 
-    `record` is what the run says of itself, None for a model that is not ours. Equal texts have equal vectors, whatever
-    they are batched with (to 1e-5). `notes` are sentences for a user: the prompt in force, settings that are not known.
+    `record` is the record of the run, or None for a model that mtlkit did not train. `notes` are messages for the user: the
+    prompt, and settings that are unknown. The vector of a text does not depend on the other texts of its batch (to 1e-5).
     """
 
     def __init__(
@@ -55,39 +55,39 @@ class LoadedModel:
 
     @property
     def name(self) -> str:
-        """What messages call it: its folder, or `mini`."""
+        """The name in messages: the folder, or `mini`."""
         return MINI if self.path == mini_folder() else str(self.path)
 
     @property
     def full_dim(self) -> int:
-        """Length of a whole vector, which heads read."""
+        """The width of the full vectors, which heads take as input."""
         return self.checkpoint.architecture.dim
 
     @property
     def dim(self) -> int:
-        """Length of a vector: whole, or as far as the model keeps it by default."""
+        """The width of vectors by default: `full_dim`, or the model's `truncate_dim`."""
         return min(self.checkpoint.vectors.truncate_dim or self.full_dim, self.full_dim)
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Names of the tasks it has heads for."""
+        """The names of the tasks that have a head."""
         return tuple(self.specs)
 
     @property
     def router(self) -> tuple[str, ...]:
-        """Names of the tasks that its router tells apart; none where it has no router."""
+        """The names of the tasks that the router distinguishes; empty without a router."""
         return self.checkpoint.router
 
     @property
     def without_heads(self) -> str:
-        """The beginning of an error: that it has no heads, and which one was not loaded."""
-        from mtlkit.inference.load_weights import head_left_out
+        """The start of an error message: that the model has no heads, and which head was not loaded."""
+        from mtlkit.inference.load_weights import unloaded_head
 
-        head = "" if self.record else head_left_out(self.path)
+        head = "" if self.record else unloaded_head(self.path)
         return f"the {head} is not supported, so {self.name} has no heads" if head else f"{self.name} has no heads"
 
     def recorded(self, task: str | None = None) -> list[SourceRecord]:
-        """How the data of its tasks was read, or that of one task."""
+        """How the data of its tasks, or of one task, was read."""
         sources = self.checkpoint.sources
         return [record for name, record in sources.items() if task in (None, name)]
 
@@ -100,54 +100,58 @@ class LoadedModel:
         normalize: bool = False,
         batch_tokens: int | None = None,
     ) -> NDArray[np.float32]:
-        """One vector a text: float32 (len(texts), dim); of length 1 with `normalize`.
+        """The vectors of N texts: (N, dim) float32, of length 1 with `normalize`.
 
-        `prompt` is put before every text: the name of one of the model's prompts, or a text; "none" or "" for none; by default
-        as the model was loaded. `dim` keeps the first numbers of each vector, by default `self.dim`. Raises UsageError.
+        `prompt` is prepended to every text: the name of one of the model's prompts, or literal text; "none" or "" for none; by
+        default, the prompt that the model was loaded with. `dim` keeps the first numbers of each vector, by default `self.dim`.
+        `batch_tokens` is the number of tokens per batch, by default chosen by the engine. Raises UsageError, and NotFiniteError
+        if a vector contains NaN or infinity.
         """
         if dim is not None and not 1 <= dim <= self.full_dim:
-            raise UsageError(f"dim {dim}: the vectors of {self.name} have {self.full_dim} numbers; give 1 to {self.full_dim}")
-        vectors = cut(self.vectors(self.encode(texts, prompt), batch_tokens=batch_tokens), dim or self.dim)
-        return unit(vectors) if normalize else vectors
+            raise UsageError(
+                f"dim {dim}: the vectors of {self.name} have {self.full_dim} dimensions; specify 1 to {self.full_dim}"
+            )
+        vectors = truncate(self.vectors(self.encode(texts, prompt), batch_tokens=batch_tokens), dim or self.dim)
+        return normalize_rows(vectors) if normalize else vectors
 
     def predict(self, texts: Sequence[str], task: str | None = None, *, prompt: str | None = None) -> list[Prediction]:
-        """What each head says of each text, or the one head of `task`; the backbone runs once for all heads.
+        """The predictions of all heads, or of the head of `task`, for each text. The backbone runs once for all heads.
 
-        Where the model has a router and no task is named, only the heads answer whose task it finds fitting: as likely as
-        `routing.FITTING`, and in any case the likeliest; and heads that it never learned of. `router` of an answer is how
-        likely each task is, {} without a router. `prompt` is as in `embed`.
+        If the model has a router and no task is given, only the heads of tasks that match a text predict: those with a router
+        probability of at least `routing.MIN_PROBABILITY`, the most probable one, and those that the router was not trained on.
+        The attribute `router` of a prediction has the probability of each task, {} without a router. `prompt` is as in `embed`.
 
-        One dict a text: task -> {"label", "probability", "probabilities"} for classification, {"labels", "probabilities"} for
-        multi-label, {"value"} for regression. Raises UsageError for a task that the model has no head for.
+        Returns one dict per text: task -> {"label", "probability", "probabilities"} for classification, {"labels",
+        "probabilities"} for multi-label, {"value"} for regression. Raises UsageError for a task without a head.
         """
         if not self.tasks:
-            raise UsageError(f"{self.without_heads} to predict with; train some with 'mtlkit train-mtl --init {self.name}'")
+            raise UsageError(f"{self.without_heads} to predict with; train heads with 'mtlkit train-mtl --init {self.name}'")
         if task is not None and task not in self.tasks:
             raise UsageError(f"{self.name} has no head '{task}'; it has {listed(self.tasks)}{suggest(task, self.tasks)}")
         names = self.tasks if task is None else (task,)
         routed = bool(self.router) and task is None
         outputs = self.engine.outputs(self.encode(texts, prompt), [*names, *([ROUTER] if routed else [])])
-        found = {name: answers(self.specs[name], outputs[name]) for name in names}
-        likely = likelihoods(self.router, outputs[ROUTER]) if routed else [{}] * len(texts)
+        predicted = {name: answers(self.specs[name], outputs[name]) for name in names}
+        routing = task_probabilities(self.router, outputs[ROUTER]) if routed else [{}] * len(texts)
         return [
-            Prediction({name: rows[place] for name, rows in found.items() if fits(name, router)}, router)
-            for place, router in enumerate(likely)
+            Prediction({name: rows[index] for name, rows in predicted.items() if is_answered(name, router)}, router)
+            for index, router in enumerate(routing)
         ]
 
     def encode(self, texts: Sequence[str], prompt: str | None = None) -> Encoded:
-        """Texts as tokens, after the prompt that `embed` describes. Raises UsageError, TypeError for what are no strings."""
-        if isinstance(texts, str):  # a sequence of letters, which nobody means
-            raise TypeError("texts is one string; give a list of strings")
+        """The tokens of texts, with the prompt as in `embed`. Raises UsageError, and TypeError for anything but strings."""
+        if isinstance(texts, str):  # a str is a sequence of strings too
+            raise TypeError("texts is a string; pass a list of strings")
         texts = list(texts)
-        for place, text in enumerate(texts):
+        for index, text in enumerate(texts):
             if not isinstance(text, str):
                 shown = shorten(repr(text), 60)
-                raise TypeError(f"texts[{place}] is {shown}, of type {type(text).__name__}; give a list of strings")
+                raise TypeError(f"texts[{index}] is {shown}, of type {type(text).__name__}; pass a list of strings")
         encoder = self.encoder if prompt is None else with_prompt(self.encoder, self.checkpoint.vectors, prompt)
         return encoder.encode(texts)
 
     def vectors(self, encoded: Encoded, *, batch_tokens: int | None = None) -> NDArray[np.float32]:
-        """The whole vectors of texts that are tokens already, (N, full_dim)."""
+        """The full vectors of N tokenized texts, (N, full_dim)."""
         return self.engine.vectors(encoded, batch_tokens)
 
 
@@ -160,18 +164,19 @@ def load(
     prompt: str | None = None,
     literal_special_tokens: bool | None = None,
 ) -> LoadedModel:
-    """Loads a model: a run, every file checked against its SHA-256, a Hugging Face folder or hub id, or `mini`, the model
-    bundled in the package. `prompt` is put before every text, as in `LoadedModel.embed`; None takes the model's default.
-    With `literal_special_tokens` a text that spells out a special token such as [SEP] is plain text; None reads texts as the
-    model's own library does, and literally with tokenizers trained by mtlkit.
+    """Loads a model: a run (the SHA-256 of every file is checked), a Hugging Face folder or hub id, or `mini`, the bundled model.
 
-    Raises UsageError when there is no such model or backend, IntegrityError when a file is damaged or not supported,
-    NetworkError when the hub cannot be reached.
+    `prompt` is prepended to every text, as in `LoadedModel.embed`; None uses the model's default. With `literal_special_tokens`,
+    special tokens such as [SEP] in a text are read as plain text; None does what the model's own library does, and reads them
+    literally with tokenizers trained by mtlkit.
+
+    Raises UsageError if there is no such model or backend, IntegrityError if a file is damaged or not supported, NetworkError if
+    the hub cannot be reached.
     """
     check_choice("device", device, get_args(Device))
     check_choice("precision", precision, get_args(InferencePrecision))
     check_choice("backend", backend, get_args(Backend))
-    is_folder = isinstance(path, Path) and path.is_dir()  # also one that is called mini
+    is_folder = isinstance(path, Path) and path.is_dir()  # even if it is named mini
     folder = Path(path) if is_folder else find_model(os.fspath(path), Path("runs"), ()).path
     opened = open_backend(folder, device, precision, backend)
     vectors = opened.checkpoint.vectors

@@ -1,6 +1,6 @@
-"""Looks for NaN and infinity among the weights stored in an ONNX file.
+"""Checks the weights in an ONNX file for NaN and infinity.
 
-Reads the few fields of the format that this takes, so that no package but NumPy is needed.
+Parses the few protobuf fields that this needs, so that NumPy is the only dependency.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ import numpy as np
 
 from mtlkit.errors import IntegrityError
 
-# Numbers of fields: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+# Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 GRAPH, INITIALIZER = 7, 5
 TYPE, FLOATS, NAME, RAW = 2, 4, 8, 9
-TYPES: dict[int, tuple[Any, int]] = {1: ("<f4", 4), 10: ("<f2", 2), 11: ("<f8", 8)}  # NumPy's name, and the bytes of a number
+TYPES: dict[int, tuple[Any, int]] = {1: ("<f4", 4), 10: ("<f2", 2), 11: ("<f8", 8)}  # NumPy dtype, bytes per number
 VARINT, EIGHT_BYTES, SPAN, FOUR_BYTES = 0, 1, 2, 5
 
 Span = tuple[int, int]
 
 
 def check_weights(path: Path) -> None:
-    """Raises IntegrityError for a file that cannot be read, and naming the first weight with NaN or infinity."""
+    """Raises IntegrityError if a file cannot be read, or for the first weight with NaN or infinity."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             for graph in _spans(data, (0, len(data)), GRAPH):
                 for tensor in _spans(data, graph, INITIALIZER):
                     if name := _not_finite(data, tensor):
-                        raise IntegrityError(f"{path}: weight '{name}' has numbers that are NaN or infinite; the file is damaged")
-    except (OSError, IndexError, ValueError) as error:  # also of an empty file
+                        raise IntegrityError(f"{path}: weight '{name}' contains NaN or infinity; the file is damaged")
+    except (OSError, IndexError, ValueError) as error:  # ValueError also for an empty file
         raise IntegrityError(f"{path}: not a readable ONNX graph ({error})") from None
 
 
 def _not_finite(data: mmap.mmap, tensor: Span) -> str | None:
-    """The name of a tensor with numbers that are not finite."""
+    """The name of a tensor if it contains NaN or infinity."""
     kind, name, content = 0, "", (0, 0)
     for number, value in _fields(data, tensor):
         if number == TYPE and isinstance(value, int):
@@ -55,40 +55,40 @@ def _not_finite(data: mmap.mmap, tensor: Span) -> str | None:
     return None if np.isfinite(total) or np.isfinite(numbers).all() else name or "without a name"
 
 
-def _spans(data: mmap.mmap, within: Span, wanted: int) -> Iterator[Span]:
-    """Where each field of a number begins and ends."""
+def _spans(data: mmap.mmap, within: Span, field: int) -> Iterator[Span]:
+    """The start and end of each length-delimited field with a number."""
     for number, value in _fields(data, within):
-        if number == wanted and isinstance(value, tuple):
+        if number == field and isinstance(value, tuple):
             yield value
 
 
 def _fields(data: mmap.mmap, within: Span) -> Iterator[tuple[int, int | Span]]:
-    """The fields of a message: its number, and its value or where that begins and ends."""
-    place, end = within
-    while place < end:
-        key, place = _varint(data, place)
+    """The fields of a message: number, and value or start and end."""
+    offset, end = within
+    while offset < end:
+        key, offset = _varint(data, offset)
         number, kind = key >> 3, key & 7
         if kind == VARINT:
-            value, place = _varint(data, place)
+            value, offset = _varint(data, offset)
             yield number, value
             continue
         length = {EIGHT_BYTES: 8, FOUR_BYTES: 4}.get(kind, -1)
         if kind == SPAN:
-            length, place = _varint(data, place)
-        if length < 0 or place + length > end:
-            raise ValueError("not a message of ONNX")
-        yield number, (place, place + length)
-        place += length
+            length, offset = _varint(data, offset)
+        if length < 0 or offset + length > end:
+            raise ValueError("not a valid protobuf message")
+        yield number, (offset, offset + length)
+        offset += length
 
 
-def _varint(data: mmap.mmap, place: int) -> tuple[int, int]:
-    """A number of variable length, and where it ends."""
+def _varint(data: mmap.mmap, offset: int) -> tuple[int, int]:
+    """A variable-length integer and the offset after it."""
     value = shift = 0
     while True:
-        byte = data[place]
+        byte = data[offset]
         value |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
+        offset, shift = offset + 1, shift + 7
         if byte < 128:
-            return value, place
+            return value, offset
         if shift > 63:
-            raise ValueError("not a number of ONNX")
+            raise ValueError("not a valid protobuf integer")

@@ -1,4 +1,4 @@
-"""What is made of a model's vectors: the first numbers of each, length 1, how alike they are."""
+"""Truncation, normalization and similarity of vectors."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from mtlkit.errors import UsageError
 if TYPE_CHECKING:
     from mtlkit.inference.loaded_model import LoadedModel
 
-METRICS = {"euclidean": "euclidean", "manhattan": "cityblock"}  # what scipy calls them
+METRICS = {"euclidean": "euclidean", "manhattan": "cityblock"}  # names in scipy
 
 
-def width_of(options: VectorOptions, loaded: LoadedModel) -> int:
-    """How long the vectors will be: `dim`, else as the model has it by default. Raises UsageError where `dim` asks for more than
-    the model's have."""
+def output_dim(options: VectorOptions, loaded: LoadedModel) -> int:
+    """The width of the output vectors: `dim` or the model's default. Raises UsageError if `dim` is larger than the model's."""
     if options.dim is not None and options.dim > loaded.full_dim:
-        raise UsageError(f"--dim {options.dim}: the vectors of {loaded.name} have {loaded.full_dim} numbers; give that or less")
+        raise UsageError(
+            f"--dim {options.dim}: the vectors of {loaded.name} have {loaded.full_dim} dimensions; specify that or less"
+        )
     return options.dim or loaded.dim
 
 
-def cut(vectors: NDArray[np.float32], dim: int | None) -> NDArray[np.float32]:
-    """The first `dim` numbers of each of N vectors, (N, dim), or all. Those of a Matryoshka model (Kusupati et al. 2022) are
-    trained to stand alone."""
+def truncate(vectors: NDArray[np.float32], dim: int | None) -> NDArray[np.float32]:
+    """The first `dim` numbers of each of N vectors, (N, dim), or all for None; for Matryoshka models (Kusupati et al. 2022)."""
     return np.ascontiguousarray(vectors[:, :dim])
 
 
-def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """N vectors scaled to length 1; one of zeros stays."""
+def normalize_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """N vectors scaled to length 1; zero vectors are unchanged."""
     with np.errstate(over="ignore"):
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(lengths).all():  # the squares of large numbers overflow
@@ -43,10 +43,10 @@ def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def similarities(vectors: NDArray[np.float32], kind: Similarity = "cosine") -> NDArray[np.float32]:
-    """How alike every pair of N vectors is, (N, N): the cosine, which rounding takes not out of -1 to 1, the dot product, or a
-    distance below zero, as in sentence-transformers."""
+    """The similarity of every pair of N vectors, (N, N): cosine (clipped to [-1, 1]), dot product, or negative distance, as in
+    sentence-transformers."""
     if kind in ("cosine", "dot"):
-        scaled = unit(vectors) if kind == "cosine" else vectors
+        scaled = normalize_rows(vectors) if kind == "cosine" else vectors
         matrix: NDArray[np.float32] = scaled @ scaled.T
         return np.clip(matrix, -1.0, 1.0) if kind == "cosine" else matrix
     from scipy.spatial.distance import cdist
@@ -56,16 +56,16 @@ def similarities(vectors: NDArray[np.float32], kind: Similarity = "cosine") -> N
 
 
 def pair_similarities(vectors: NDArray[np.float32], kind: Similarity = "cosine") -> NDArray[np.float64]:
-    """The same of each of N pairs, (N,), from 2N vectors: all first ones, then all second ones. Exact enough for ranks of
-    near-equal cosines, as those of a model that tells little apart."""
+    """The similarities of N pairs, (N,), from 2N vectors: the first of every pair, then the second. Computed in float64, so that
+    nearly equal cosines are ranked correctly."""
     first, second = np.split(vectors.astype(np.float64), 2)
-    found: NDArray[np.float64]
+    result: NDArray[np.float64]
     if kind == "euclidean":
-        found = -np.linalg.norm(first - second, axis=1)
+        result = -np.linalg.norm(first - second, axis=1)
     elif kind == "manhattan":
-        found = -np.abs(first - second).sum(1)
+        result = -np.abs(first - second).sum(1)
     else:
-        found = (first * second).sum(1)
+        result = (first * second).sum(1)
         if kind == "cosine":
-            found /= np.maximum(np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1), 1e-24)
-    return found
+            result /= np.maximum(np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1), 1e-24)
+    return result

@@ -1,4 +1,4 @@
-"""The engine that runs our own model on torch."""
+"""The engine that runs a model with torch."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from collections.abc import Sequence
 from mtlkit.data.encoded import Encoded
 from mtlkit.evaluation.metrics import check_finite
 from mtlkit.inference.compute import Compute, check_fork
-from mtlkit.inference.encoding import encode_all, outputs_of
-from mtlkit.inference.engine import VECTOR, Array, output_of
+from mtlkit.inference.encoding import encode_all, outputs_of_head
+from mtlkit.inference.engine import VECTOR, Array, output_label
 from mtlkit.inference.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
 
 
 class TorchEngine:
-    """A model in evaluation mode where it computes; `fast` is the form of it that encodes texts, in `precision` if not that of
-    `compute`."""
+    """Runs a model in evaluation mode on the device of `compute`.
+
+    `fast` is an equivalent encoder that computes the vectors, by default the fastest available; `precision` is its precision if
+    it differs from that of `compute`.
+    """
 
     def __init__(
         self, model: MultiTaskModel, compute: Compute, fast: SupportsEncode | None = None, precision: str | None = None
@@ -34,4 +37,4 @@ class TorchEngine:
         check_fork(self.compute.device, self.process)
         vectors = encode_all(self.fast, encoded, self.compute)
         check_finite(vectors.cpu().numpy(), VECTOR)
-        return {task: check_finite(outputs_of(self.model, task, vectors), output_of(task)) for task in tasks}
+        return {task: check_finite(outputs_of_head(self.model, task, vectors), output_label(task)) for task in tasks}

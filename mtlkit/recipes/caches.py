@@ -13,8 +13,9 @@ from mtlkit.data.resumable_output import files_of
 from mtlkit.errors import UsageError
 from mtlkit.report.caches import CacheFacts, CacheReport
 from mtlkit.runs import atomic as disk
+from mtlkit.runs import file_locks
 from mtlkit.runs.lock import locked
-from mtlkit.runs.store import BASELINES, CACHE, FEATURES, OF_THE_USER, cache_folder
+from mtlkit.runs.store import BASELINES, CACHE, FEATURES, USER_CACHE_KINDS, cache_folder
 
 PARTS = re.compile(r"\.(.+)\.parts")
 STORED = r"[0-9a-f]{32}(-\d+)?\.safetensors"
@@ -50,7 +51,7 @@ def caches(options: InfoOptions) -> CacheReport:
 def find_caches(runs: Path) -> Iterator[CacheFolder]:
     """The caches of the user and those next to the runs, and unfinished `embed` outputs here or next to the runs."""
     user = cache_folder()
-    for kind in OF_THE_USER:
+    for kind in USER_CACHE_KINDS:
         yield from _cache(kind, user / kind, _ours(user / kind, FILE, EARLIER_BEGUN))
     for folder in [runs / CACHE, *sorted(runs.glob(f"*/{CACHE}"))]:
         features = [*_ours(folder, EARLIER_FEATURES), *_ours(folder / FEATURES, FILE)]
@@ -120,7 +121,7 @@ def _ours(folder: Path, *patterns: re.Pattern[str]) -> list[Path]:
 
 def _remove(path: Path) -> str | None:
     """Removes a file; returns the reason if it cannot."""
-    if disk.in_use(path):
+    if file_locks.in_use(path):
         return "a running process uses it"
     try:
         path.unlink(missing_ok=True)

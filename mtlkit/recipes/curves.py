@@ -13,8 +13,9 @@ from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.report.log_reader import Curves, read_curves
 from mtlkit.runs.atomic import atomic_file, saving
 from mtlkit.runs.lock import locked
-from mtlkit.runs.outputs import Input, check_file
-from mtlkit.runs.record import LOG, STATE, newest
+from mtlkit.runs.outputs import check_output_file
+from mtlkit.runs.overlap import Input
+from mtlkit.runs.record import CHECKPOINTS, LOG, newest_run
 
 FORMATS = (".svg", ".png")
 
@@ -33,7 +34,7 @@ def curves(options: CurvesOptions) -> ShownCurves:
     inputs = inputs_of(options)
     if options.output is not None:
         check_picture(options.output)
-        check_file(options.output, inputs, overwrite=options.overwrite)
+        check_output_file(options.output, inputs, overwrite=options.overwrite)
     log, reason = find_log(options.run, options.runs)
     inputs.append(Input(log, "the log"))
     curves_read = read_curves(log)
@@ -41,7 +42,7 @@ def curves(options: CurvesOptions) -> ShownCurves:
         raise UsageError(f"{log}: no steps logged yet")
     if options.output is not None:
         with locked(options.output, command_line("curves", options), option="--output"):
-            check_file(options.output, inputs, overwrite=options.overwrite)
+            check_output_file(options.output, inputs, overwrite=options.overwrite)
             write_picture(curves_read, options.output, log.resolve().parent.name, options.smooth)
     return ShownCurves(curves_read, log, reason)
 
@@ -49,12 +50,12 @@ def curves(options: CurvesOptions) -> ShownCurves:
 def find_log(run: Path | None, runs: Path) -> tuple[Path, str]:
     """The log of the given run (finished or training) or file, or of the newest run, and why it was chosen. Raises UsageError."""
     if run is None:
-        if path := newest(runs, ("mtl", "sentence", "base")):
+        if path := newest_run(runs, ("mtl", "sentence", "base")):
             return path / LOG, f"the newest run in {runs}/"
-        if running := sorted(runs.glob(f"*/{STATE}/{LOG}"), key=lambda log: log.stat().st_mtime):
+        if running := sorted(runs.glob(f"*/{CHECKPOINTS}/{LOG}"), key=lambda log: log.stat().st_mtime):
             return running[-1], f"the log written to last (no finished run in {runs}/)"
         raise UsageError(f"no run in {runs}/; give the folder of a run, or train one with: mtlkit train-mtl")
-    for log, reason in ((run, "as specified"), (run / LOG, "as specified"), (run / STATE / LOG, "unfinished training")):
+    for log, reason in ((run, "as specified"), (run / LOG, "as specified"), (run / CHECKPOINTS / LOG, "unfinished training")):
         if log.is_file():
             return log, reason
     folders = [str(path.parent) for path in sorted(runs.glob(f"*/{LOG}"))]

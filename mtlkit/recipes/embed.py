@@ -20,7 +20,7 @@ from mtlkit.data.vector_files import check_suffix
 from mtlkit.errors import UsageError, rows_from
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.inference.loaded_model import LoadedModel
-from mtlkit.inference.similarity import cut, unit, width_of
+from mtlkit.inference.similarity import normalize_rows, output_dim, truncate
 from mtlkit.inference.similarity import similarities as similarity_matrix
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.embedding.finished_output import TextsDigest, check_finished, note_finished
@@ -28,7 +28,7 @@ from mtlkit.recipes.inputs.command_line import command_line
 from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.recipes.inputs.texts import count_texts, parts, reads_standard_input, stream_texts
 from mtlkit.runs.lock import locked
-from mtlkit.runs.outputs import check_file
+from mtlkit.runs.outputs import check_output_file
 
 MOST_COMPARED = 4096  # texts: their matrix has 64 MB
 
@@ -74,7 +74,7 @@ def embed(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) ->
     """Texts and vectors in parts, in the order of the texts; memory does not grow with their number."""
     if options.resume or options.overwrite:
         raise UsageError("--resume and --overwrite need an --output")
-    width_of(options, loaded)
+    output_dim(options, loaded)
     texts = 0
     with closing(_encoded(options, loaded, standard_input)) as stream:
         for part in stream:
@@ -109,7 +109,7 @@ def check_output(options: EmbedOptions, model: ModelRef | None = None) -> None:
     if options.resume and options.overwrite:
         raise UsageError("--resume and --overwrite are given; use one of them")
     check_suffix(options.output)
-    check_file(options.output, inputs_of(options, model), overwrite=options.overwrite or options.resume)
+    check_output_file(options.output, inputs_of(options, model), overwrite=options.overwrite or options.resume)
 
 
 def embed_to_file(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[EmbedProgress]:
@@ -134,7 +134,7 @@ def _embed_parts(
     options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO, done: OutputParts
 ) -> Iterator[EmbedProgress]:
     """Makes the parts that are not there, and the output of all."""
-    width = width_of(options, loaded)
+    width = output_dim(options, loaded)
     total = count_texts(options)
     done.open(options.resume, options.overwrite)
     texts, kept, count = TextsDigest(), 0, 0
@@ -176,8 +176,8 @@ def _encoded(
 
 
 def _vectors(options: EmbedOptions, loaded: LoadedModel, encoded: Encoded) -> NDArray[np.float32]:
-    vectors = cut(loaded.vectors(encoded, batch_tokens=options.batch_tokens), width_of(options, loaded))
-    return unit(vectors) if options.normalize else vectors
+    vectors = truncate(loaded.vectors(encoded, batch_tokens=options.batch_tokens), output_dim(options, loaded))
+    return normalize_rows(vectors) if options.normalize else vectors
 
 
 def _made_by(options: EmbedOptions, loaded: LoadedModel) -> dict[str, str]:
@@ -187,7 +187,7 @@ def _made_by(options: EmbedOptions, loaded: LoadedModel) -> dict[str, str]:
         "engine": type(loaded.engine).__name__,
         "precision": loaded.engine.precision,
         "normalize": str(options.normalize).lower(),
-        "dim": str(width_of(options, loaded)),
+        "dim": str(output_dim(options, loaded)),
         **({"prompt": repr(loaded.encoder.prompt)} if loaded.encoder.prompt else {}),
         **({} if loaded.encoder.encoding.literal_special_tokens else {"special tokens": "read"}),
     }

@@ -10,7 +10,7 @@ from mtlkit.config.inference import ExportOptions
 from mtlkit.config.small_files import read_text
 from mtlkit.errors import UsageError
 from mtlkit.inference.find_model import ModelRef, find_model
-from mtlkit.inference.load_weights import LoadedWeights, describe, load_weights
+from mtlkit.inference.load_weights import LoadedWeights, load_weights, read_description
 from mtlkit.model.description import is_foreign
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.exporting.formats.base import format_of
@@ -20,9 +20,9 @@ from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.report.card import model_card
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.lock import locked
-from mtlkit.runs.outputs import check_folder
+from mtlkit.runs.outputs import check_output_folder
 from mtlkit.runs.record import CARD, TOKENIZER, RunRecord
-from mtlkit.runs.staging import finish, staged, sweep
+from mtlkit.runs.staging import finish, remove_staged, staged
 
 LEFT_OUT = "\nThe {} of the run is not part of this export: the format has no place for it.\n"
 
@@ -63,7 +63,7 @@ def choose_export(options: ExportOptions) -> ExportJob:
         if find_spec(package) is None:
             raise UsageError(f"--format {options.format} needs {package}; install it with: {installation(options.format)}")
     found = find_model(options.model, options.runs, exporter.stages)
-    if reason := exporter.unfit(describe(found.path)):
+    if reason := exporter.unfit(read_description(found.path)):
         raise UsageError(f"--format {options.format} cannot hold {found}, {reason}")
     if options.out is None and (is_foreign(found.path) or found.name):
         raise UsageError(f"{found} is not one of your runs, so nothing is written into it; name a folder for the export as DIR")
@@ -79,7 +79,9 @@ def check_export(options: ExportOptions, choice: ExportJob) -> None:
     found, out = choice.found, choice.out
     inside = found.path if out.name == options.format else None  # where exports go when no DIR is given
     what, marks = "export of this format", format_of(options.format).marks
-    check_folder(out, inputs_of(options, found), overwrite=options.overwrite, option="DIR", what=what, marks=marks, inside=inside)
+    check_output_folder(
+        out, inputs_of(options, found), overwrite=options.overwrite, option="DIR", what=what, marks=marks, inside=inside
+    )
 
 
 def installation(format: str) -> str:
@@ -104,7 +106,7 @@ def export(options: ExportOptions, choice: ExportJob | None = None) -> Exported:
     from_source = difference_from_source(found.path, weights) if checks_source else None
     with locked(out, command_line("export", options), option="DIR"), disk.saving(out):
         check_export(options, choice)  # again, under the lock: another export may have finished in the meantime
-        sweep(out)
+        remove_staged(out)
         with staged(out) as folder:
             difference = _write(folder, options, choice, weights, left_out)
     dim = weights.checkpoint.vectors.truncate_dim or model.dim

@@ -9,13 +9,13 @@ from typing import Any
 
 from mtlkit.config.inference import InfoOptions
 from mtlkit.errors import IntegrityError, MtlkitError, UsageError
-from mtlkit.inference.find_model import HUB_ID, MINI, ModelRef, find_model, no_folder
+from mtlkit.inference.find_model import HUB_ID, MINI, ModelRef, find_model, folder_not_found
 from mtlkit.model.description import ModelDescription, is_foreign, read_checkpoint
 from mtlkit.recipes.run_info.files import any_record, check_files, foreign_parts, other_files, record_name, run_parts
 from mtlkit.recipes.run_info.lineage import lineage
 from mtlkit.report.run_facts import PartSize, RunFacts
 from mtlkit.runs.checkpoints import CheckpointManager
-from mtlkit.runs.record import PACKAGES, RECORD, SAVED, STATE, RunRecord, holds_state, is_export
+from mtlkit.runs.record import CHECKPOINT_GLOB, CHECKPOINTS, PACKAGES, RECORD, RunRecord, has_checkpoint, is_export
 
 UNFINISHED = "unfinished training"
 NOT_SAVED = "unfinished training, no checkpoint saved yet"
@@ -28,7 +28,7 @@ def info(options: InfoOptions) -> RunFacts:
     folder = run.path
     state, problems = state_of(folder)
     if not (folder / record_name(folder)).is_file():
-        if state is None and not (folder / STATE).is_dir():
+        if state is None and not (folder / CHECKPOINTS).is_dir():
             raise UsageError(f"{run} is not a run: it has no {RECORD}; give the folder of a run")
         kind = NOT_SAVED if state is None else UNFINISHED
         return RunFacts(str(run), folder, kind, run.reason, state=state, problems=tuple(problems))
@@ -60,7 +60,7 @@ def find_run(options: InfoOptions) -> ModelRef:
     """The given folder, or the newest run, as other commands choose it. Never contacts the hub. Raises UsageError."""
     name = None if options.run is None else str(options.run)
     if name not in (None, MINI) and HUB_ID.fullmatch(name) and not Path(name).exists():
-        raise no_folder(name, options.runs, "run")
+        raise folder_not_found(name, options.runs, "run")
     return find_model(name, options.runs, ("mtl", "sentence", "base"))
 
 
@@ -72,16 +72,16 @@ def kind_of(record: RunRecord) -> str:
 
 def state_of(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """The steps of the checkpoints in a folder with what the newest valid one is about (None: no checkpoint), and problems."""
-    steps = [path.name.removeprefix("step-") for path in sorted((folder / STATE).glob(SAVED))]
+    steps = [path.name.removeprefix("step-") for path in sorted((folder / CHECKPOINTS).glob(CHECKPOINT_GLOB))]
     whole = sorted(int(step) for step in steps if step.isdecimal())
-    if not holds_state(folder) or not whole:
+    if not has_checkpoint(folder) or not whole:
         return None, []
     about, problem = None, "no checkpoint is valid, so the training cannot be resumed"
     try:
         about = (CheckpointManager(folder).peek() or {}).get("about")
     except (OSError, ValueError, MtlkitError) as error:
         problem = str(error)
-    return {"steps": whole, "about": about}, [] if about is not None else [f"{folder / STATE}: {problem}"]
+    return {"steps": whole, "about": about}, [] if about is not None else [f"{folder / CHECKPOINTS}: {problem}"]
 
 
 def model_of(folder: Path) -> tuple[ModelDescription | None, tuple[PartSize, ...], list[str]]:

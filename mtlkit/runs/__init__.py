@@ -1,1 +1,1 @@
-"""Folders of runs, checkpoints, caches, locks and atomic files."""
+"""Run folders, checkpoints, caches, locks and atomic file operations."""

@@ -1,4 +1,4 @@
-"""The files of one saved state: written, described in a manifest, and checked against it."""
+"""The files of one checkpoint: tensors, plain values, and a manifest with the size and SHA-256 of each."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from mtlkit.config.from_json import parse_object
 from mtlkit.config.small_files import read_file
 from mtlkit.errors import IntegrityError
 from mtlkit.runs import atomic as disk
-from mtlkit.runs.record import MANIFEST, PLAIN, TENSORS, file_digest, write_json
+from mtlkit.runs.record import MANIFEST, TENSORS, VALUES, file_digest, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = 1
-PLAIN_LIMIT = 2**30  # bytes; it grows with the number of tasks and batches
+VALUES_LIMIT = 2**30  # bytes; the file grows with the number of tasks and batches
 
 
-def write_files(folder: Path, step: int, tensors: Mapping[str, Tensor], plain: Mapping[str, Any], log: Path) -> None:
-    """Writes a state into an empty folder, the manifest last, and syncs it all with the log so far. Raises OSError."""
+def write_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], values: Mapping[str, Any], log: Path) -> None:
+    """Writes a checkpoint into an empty folder, the manifest last, and syncs it with the log so far. Raises OSError."""
     write_tensors(folder / TENSORS, tensors)
-    disk.write(folder / PLAIN, json.dumps(plain).encode())
+    disk.write(folder / VALUES, json.dumps(values).encode())
     if log.exists():
         disk.sync(log)
-    write_json(folder / MANIFEST, _signed(step, [folder / TENSORS, folder / PLAIN], log))
-    disk.settle(folder)
+    write_json(folder / MANIFEST, _manifest(step, [folder / TENSORS, folder / VALUES], log))
+    disk.sync_tree(folder)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Writes tensors of any kind, those that share memory too. Raises OSError."""
+    """Writes tensors of any layout, including those that share memory. Raises OSError."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
@@ -51,80 +51,85 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Raises IntegrityError."""
+    """The tensors of a checkpoint, on the CPU. Raises IntegrityError."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise IntegrityError(f"{path}: not safetensors ({error})") from None
+        raise IntegrityError(f"{path}: not a safetensors file ({error})") from None
 
 
-def step_of(place: Path) -> int:
-    return int(place.name.removeprefix("step-"))
+def step_of(folder: Path) -> int:
+    """The step that the name of a checkpoint's folder gives."""
+    return int(folder.name.removeprefix("step-"))
 
 
-def _signed(step: int, files: list[Path], log: Path) -> dict[str, Any]:
-    """A manifest: size and digest of each file and of the log so far, and a digest of all that."""
+def _manifest(step: int, files: list[Path], log: Path) -> dict[str, Any]:
+    """The size and SHA-256 of each file and of the log so far, and a SHA-256 of the manifest's own values."""
     size = log.stat().st_size if log.exists() else 0
-    value = {
+    manifest = {
         "format": FORMAT,
         "step": step,
         "files": {path.name: {"size": path.stat().st_size, "sha256": file_digest(path)} for path in files},
         "log": {"size": size, "sha256": file_digest(log, size) if log.exists() else sha256().hexdigest()},
     }
-    return {**value, "sha256": _digest(value)}
+    return {**manifest, "sha256": _manifest_digest(manifest)}
 
 
-def _digest(value: Mapping[str, Any]) -> str:
-    return sha256(json.dumps({key: value[key] for key in value if key != "sha256"}, sort_keys=True).encode()).hexdigest()
+def _manifest_digest(manifest: Mapping[str, Any]) -> str:
+    values = {key: manifest[key] for key in manifest if key != "sha256"}
+    return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def read_manifest(place: Path) -> dict[str, Any]:
-    """What a manifest holds. Raises ValueError that says what is wrong with it."""
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint. Raises ValueError with the reason if it is damaged, IntegrityError if it is too new."""
     try:
-        value = parse_object(read_file(place / MANIFEST))
-        found, wanted = _digest(value), value["sha256"]
+        manifest = parse_object(read_file(folder / MANIFEST))
+        digest, recorded = _manifest_digest(manifest), manifest["sha256"]
     except OSError as error:
         raise ValueError(error.strerror) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"damaged ({error})") from None
-    if found != wanted:
-        raise ValueError(f"SHA-256 of its values is {found}, it says {wanted}")
-    if value["format"] > FORMAT:
-        raise IntegrityError(f"{place}: written by a newer mtlkit (format {value['format']}); update mtlkit")
-    return dict(value)
+    if digest != recorded:
+        raise ValueError(f"damaged (SHA-256 of its values is {digest}, recorded: {recorded})")
+    if manifest["format"] > FORMAT:
+        raise IntegrityError(f"{folder}: written by a newer mtlkit (format {manifest['format']}); update mtlkit")
+    return dict(manifest)
 
 
-def read_plain(place: Path) -> dict[str, Any]:
-    """Raises IntegrityError."""
+def read_values(folder: Path) -> dict[str, Any]:
+    """The plain values of a checkpoint. Raises IntegrityError."""
     try:
-        return parse_object(read_file(place / PLAIN, PLAIN_LIMIT))
+        return parse_object(read_file(folder / VALUES, VALUES_LIMIT))
     except ValueError as error:
-        raise IntegrityError(f"{place / PLAIN}: damaged ({error})") from None
+        raise IntegrityError(f"{folder / VALUES}: damaged ({error})") from None
 
 
-def fault_of(place: Path, log: Path, unread: tuple[str, ...] = ()) -> str | None:
-    """What is wrong with a saved state, in words; of the files in `unread` only the size is looked at."""
+def find_damage(folder: Path, log: Path, size_only: tuple[str, ...] = ()) -> str | None:
+    """What is wrong with a checkpoint, as a message; None if it is intact. Of the files in `size_only`, only the size is checked.
+
+    Raises IntegrityError if a newer version of mtlkit wrote it.
+    """
     try:
-        manifest = read_manifest(place)
+        manifest = read_manifest(folder)
     except ValueError as error:
-        return f"{place / MANIFEST}: {error}"
-    if manifest["step"] != step_of(place):
-        return f"{place}: holds the state of step {manifest['step']}"
-    wanted = {place / name: about for name, about in manifest["files"].items()}
-    for path, about in [*wanted.items(), (log, manifest["log"])]:
+        return f"{folder / MANIFEST}: {error}"
+    if manifest["step"] != step_of(folder):
+        return f"{folder}: contains the checkpoint of step {manifest['step']}"
+    expected_files = {folder / name: expected for name, expected in manifest["files"].items()}
+    for path, expected in [*expected_files.items(), (log, manifest["log"])]:
         try:
-            size = path.stat().st_size if path.exists() or about["size"] else 0
-            size = min(size, about["size"]) if path == log else size  # it has grown since
-            same = size == about["size"]
-            if same and (not size or path.name in unread):
+            size = path.stat().st_size if path.exists() or expected["size"] else 0
+            size = min(size, expected["size"]) if path == log else size  # the log has grown since
+            same_size = size == expected["size"]
+            if same_size and (not size or path.name in size_only):
                 continue
-            found = file_digest(path, size)
+            digest = file_digest(path, size)
         except OSError as error:
             return f"{path}: {error.strerror}"
-        if not same or found != about["sha256"]:
-            says = f"{MANIFEST} of {place.name} says {about['size']} bytes with {about['sha256']}"
-            return f"{path}: {size} bytes with SHA-256 {found}, {says}; damaged"
+        if not same_size or digest != expected["sha256"]:
+            recorded = f"{MANIFEST} of {folder.name} records {expected['size']} bytes with {expected['sha256']}"
+            return f"{path}: damaged; {size} bytes with SHA-256 {digest}, but {recorded}"
     return None

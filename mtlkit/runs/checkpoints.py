@@ -1,4 +1,4 @@
-"""Saved states of a training that runs: under `state/` in its folder, each whole or absent, the two newest kept."""
+"""Checkpoints of a training: under `state/` in the run folder, each complete or absent; the two newest are kept."""
 
 from __future__ import annotations
 
@@ -13,161 +13,169 @@ from typing import TYPE_CHECKING, Any
 
 from mtlkit.errors import IntegrityError, SavingError, UsageError
 from mtlkit.runs import atomic as disk
-from mtlkit.runs.checkpoint_files import fault_of, read_manifest, read_plain, read_tensors, step_of, write_files
+from mtlkit.runs.checkpoint_files import find_damage, read_manifest, read_tensors, read_values, step_of, write_checkpoint
 from mtlkit.runs.lock import locked
-from mtlkit.runs.record import LOCK, LOG, SAVED, STATE, STEP, TENSORS, WRITER
+from mtlkit.runs.record import CHECKPOINT_GLOB, CHECKPOINT_NAME, CHECKPOINTS, LOG, OLD_LOCK, OLD_WRITER, TENSORS
+from mtlkit.runs.replace_folder import replace_folder, restore_replaced
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-KEPT = 2
+KEEP_NEWEST = 2
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a training needs to go on from a step: tensors, and plain values as JSON knows them."""
+    """What a training needs to resume after `step`: tensors, plain JSON values, and the folder that they were read from."""
 
     step: int
     tensors: dict[str, Tensor]
     plain: dict[str, Any]
-    place: Path
+    path: Path
 
 
 class CheckpointManager:
-    """The saved states of the training that writes to `out`, and its log so far."""
+    """The checkpoints and the log of a training that writes to the run folder `out`."""
 
     def __init__(self, out: Path) -> None:
-        self.path = out / STATE
+        self.path = out / CHECKPOINTS
         self.log = self.path / LOG
 
     @contextmanager
     def lock(self, command: str) -> Iterator[None]:
-        """Makes the folder and keeps other writers out of it; leaves nothing behind when nothing was saved.
-        Raises UsageError that names the first writer."""
+        """Creates the folder and locks it against other writers; removes it again if no checkpoint was saved.
+
+        Raises UsageError that names the process holding the lock.
+        """
         out = self.path.parent
         with locked(out, command):
             self._restore()
-            made = not out.exists()
+            created = not out.exists()
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise UsageError(f"{self.path} cannot be written: {error.strerror}; name another folder with --out") from None
-            for name in (LOCK, WRITER):  # of versions that kept them here
+                raise UsageError(f"cannot write {self.path}: {error.strerror}; choose another folder with --out") from None
+            for name in (OLD_LOCK, OLD_WRITER):
                 (self.path / name).unlink(missing_ok=True)
-            self._sweep()
+            self._remove_partial()
             try:
                 yield
             finally:
-                if not self._found(SAVED):
-                    self._sweep()
+                if not self._folders(CHECKPOINT_GLOB):
+                    self._remove_partial()
                     self.log.unlink(missing_ok=True)
-                    with suppress(OSError):  # not empty, or gone with what a finished run replaced
+                    with suppress(OSError):  # not empty, or replaced by the finished run
                         self.path.rmdir()
-                        if made:
+                        if created:
                             out.rmdir()
 
     def save(self, step: int, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-        """Saves a state with the log as it now stands, then removes all but the two newest. Raises SavingError."""
-        place = self.path / f"step-{step:08d}"
-        folder: Path | None = None
+        """Saves a checkpoint with the current log, then removes all but the two newest. Raises SavingError."""
+        target = self.path / f"step-{step:08d}"
+        temporary: Path | None = None
         self._restore()
-        before = self._steps()
+        earlier = self._newest_first()
         try:
-            self._sweep()
-            folder = Path(tempfile.mkdtemp(dir=self.path, prefix=f".{place.name}."))
-            write_files(folder, step, tensors, plain, self.log)
-            disk.put(folder, place)
+            self._remove_partial()
+            temporary = Path(tempfile.mkdtemp(dir=self.path, prefix=f".{target.name}."))
+            write_checkpoint(temporary, step, tensors, plain, self.log)
+            replace_folder(temporary, target)
         except OSError as error:
-            rest = f"the state of step {step_of(before[0])} stands" if before else "no state was saved before"
+            kept = f"the checkpoint of step {step_of(earlier[0])} is kept" if earlier else "no earlier checkpoint exists"
             raise SavingError(
-                f"{self.path}: the state of step {step} cannot be saved: {error.strerror or error}; {rest}; make room and resume"
+                f"{self.path}: cannot save the checkpoint of step {step}: {error.strerror or error}; {kept}; free some space and "
+                "resume"
             ) from None
         finally:
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-        for old in self._steps()[KEPT:]:
-            with suppress(OSError):  # the next save comes back to it
+            if temporary is not None:
+                shutil.rmtree(temporary, ignore_errors=True)
+        for old in self._newest_first()[KEEP_NEWEST:]:
+            with suppress(OSError):  # retried by the next save
                 self._remove(old)
 
     def newest(self) -> tuple[Checkpoint | None, list[str]]:
-        """The newest sound state, and a warning for each damaged one, which is renamed aside.
-        Raises IntegrityError when all are damaged."""
+        """The newest intact checkpoint, and a warning for each damaged one, which is renamed.
+
+        Raises IntegrityError if all checkpoints are damaged.
+        """
         self._restore()
-        faults: list[tuple[Path, str]] = []
-        for place in self._steps():
-            if fault := fault_of(place, self.log):
-                faults.append((place, fault))
+        damaged: list[tuple[Path, str]] = []
+        for folder in self._newest_first():
+            if damage := find_damage(folder, self.log):
+                damaged.append((folder, damage))
                 continue
-            warnings = [f"{fault}; kept as {_aside(bad).name}, going on from {place.name}" for bad, fault in faults]
-            return Checkpoint(step_of(place), read_tensors(place / TENSORS), read_plain(place), place), warnings
-        if faults:
-            raise IntegrityError(f"{faults[0][1]}; no sound state is left, start over with --overwrite")
+            warnings = [f"{damage}; kept as {_set_aside(bad).name}, resuming from {folder.name}" for bad, damage in damaged]
+            return Checkpoint(step_of(folder), read_tensors(folder / TENSORS), read_values(folder), folder), warnings
+        if damaged:
+            raise IntegrityError(f"{damaged[0][1]}; no intact checkpoint is left; start over with --overwrite")
         return None, []
 
     def newest_step(self) -> int | None:
-        """The step of the newest checkpoint, its files unread."""
-        return next(map(step_of, self._steps()), None)
+        """The step of the newest checkpoint. Reads no files."""
+        return next(map(step_of, self._newest_first()), None)
 
     def peek(self) -> dict[str, Any] | None:
-        """The plain values of the newest sound state, its tensors unread."""
+        """The plain values of the newest intact checkpoint, without reading its tensors."""
         self._restore()
-        return next((read_plain(place) for place in self._steps() if not fault_of(place, self.log, unread=(TENSORS,))), None)
+        intact = (folder for folder in self._newest_first() if not find_damage(folder, self.log, size_only=(TENSORS,)))
+        return next(map(read_values, intact), None)
 
-    def cut_log(self, state: Checkpoint | None) -> None:
-        """Cuts the log to what it was at a state; to nothing at the start."""
+    def cut_log(self, checkpoint: Checkpoint | None) -> None:
+        """Truncates the log to its length at a checkpoint, or to nothing for None."""
         if self.log.exists():
-            os.truncate(self.log, 0 if state is None else read_manifest(state.place)["log"]["size"])
+            os.truncate(self.log, 0 if checkpoint is None else read_manifest(checkpoint.path)["log"]["size"])
             disk.sync(self.log)
 
     def carry(self, folder: Path) -> None:
-        """Copies the newest state and the log into a run that is staged in `folder`."""
-        for place in self._steps()[:1]:
-            shutil.copytree(place, folder / STATE / place.name)
+        """Copies the newest checkpoint and the log into the run that is staged in `folder`."""
+        for newest in self._newest_first()[:1]:
+            shutil.copytree(newest, folder / CHECKPOINTS / newest.name)
             if self.log.exists():
-                shutil.copyfile(self.log, folder / STATE / LOG)
+                shutil.copyfile(self.log, folder / CHECKPOINTS / LOG)
 
     def drop(self) -> None:
-        """Removes all states, damaged ones too, and empties the log."""
-        for place in self._found(SAVED):
-            self._remove(place)
-        self._sweep()
+        """Removes all checkpoints, including damaged ones, and empties the log."""
+        for folder in self._folders(CHECKPOINT_GLOB):
+            self._remove(folder)
+        self._remove_partial()
         self.cut_log(None)
 
-    def _found(self, pattern: str) -> list[Path]:
+    def _folders(self, pattern: str) -> list[Path]:
         return sorted(path for path in self.path.glob(pattern) if path.is_dir())
 
-    def _steps(self) -> list[Path]:
-        """The saved states, the newest first."""
-        return sorted((path for path in self._found(SAVED) if STEP.fullmatch(path.name)), key=step_of, reverse=True)
+    def _newest_first(self) -> list[Path]:
+        """The folders of checkpoints that are not marked as damaged, the newest first."""
+        folders = (path for path in self._folders(CHECKPOINT_GLOB) if CHECKPOINT_NAME.fullmatch(path.name))
+        return sorted(folders, key=step_of, reverse=True)
 
     def _restore(self) -> None:
-        """Mends what a kill left between two renames, of the folder of the training or of a state."""
+        """Recovers from a kill between two renames, of the run folder or of a checkpoint."""
         out = self.path.parent.resolve()
-        disk.restore(out.parent, out.name)
-        disk.restore(self.path)
+        restore_replaced(out.parent, out.name)
+        restore_replaced(self.path)
 
-    def _sweep(self) -> None:
-        """Removes what a killed save left half written or half removed."""
-        for path in self._found(f".{SAVED}"):
+    def _remove_partial(self) -> None:
+        """Removes what a killed save left partly written or partly removed."""
+        for path in self._folders(f".{CHECKPOINT_GLOB}"):
             shutil.rmtree(path, ignore_errors=True)
 
-    def _remove(self, place: Path) -> None:
-        hidden = place.with_name(f".{place.name}.gone")
+    def _remove(self, folder: Path) -> None:
+        hidden = folder.with_name(f".{folder.name}.gone")
         shutil.rmtree(hidden, ignore_errors=True)
-        disk.rename(place, hidden)  # in one step, so that it is never seen half removed
+        disk.rename(folder, hidden)  # in one step, so that a partly removed checkpoint is never visible
         shutil.rmtree(hidden, ignore_errors=True)
 
 
-def _aside(place: Path) -> Path:
-    """Renames a damaged state so that it is kept for a look and not taken again."""
-    target = place.with_name(f"{place.name}.damaged")
+def _set_aside(folder: Path) -> Path:
+    """Renames a damaged checkpoint, so that it is kept for inspection but not used again. Returns its path."""
+    target = folder.with_name(f"{folder.name}.damaged")
     number = 1
     while target.exists():
         number += 1
-        target = place.with_name(f"{place.name}.damaged-{number}")
+        target = folder.with_name(f"{folder.name}.damaged-{number}")
     try:
-        disk.rename(place, target)
-        disk.sync(place.parent)
-    except OSError:  # the older state serves all the same
-        return place
+        disk.rename(folder, target)
+        disk.sync(folder.parent)
+    except OSError:  # resuming from the earlier checkpoint works without the rename
+        return folder
     return target

@@ -1,64 +1,52 @@
-"""What a command may write, and where: decided before any work, the same way for every command that writes."""
+"""Checks an output path before any work is done, in the same way for every command that writes."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from mtlkit.config.small_files import Unreadable, check_readable
 from mtlkit.errors import MtlkitError, UsageError, listed
-from mtlkit.runs import atomic as disk
+from mtlkit.runs.overlap import Input, check_not_in_model, check_not_input, has_any_checkpoint, same_file
 from mtlkit.runs.record import (
     CARD,
+    CHECKPOINT_GLOB,
+    CHECKPOINTS,
     DIVERGED,
-    EXPORT_RECORD,
-    GRAPH,
-    LOCK,
     LOG,
+    OLD_LOCK,
+    OLD_WRITER,
     RECORD,
-    SAVED,
-    STAGED,
-    STATE,
-    WEIGHTS,
-    WRITER,
+    STAGING,
     file_digest,
     read_record,
     record_name,
 )
-from mtlkit.runs.staging import foreign
+from mtlkit.runs.replace_folder import restore_replaced
+from mtlkit.runs.staging import foreign_files
 
-MODEL_FILES = (WEIGHTS, f"{WEIGHTS}.index.json", "pytorch_model.bin", GRAPH)  # beside a config.json: a folder of a model
 EDITABLE = (CARD, "config.json")  # files of a run that people edit
-SHOWN = 4  # names of foreign files in a message
+MAX_SHOWN = 4  # file names in a message
 
 
-@dataclass(frozen=True)
-class Input:
-    """Something that a command reads, and what the user calls it."""
-
-    path: Path
-    name: str
-
-
-def check_file(out: Path, inputs: Iterable[Input], *, overwrite: bool, option: str = "--output") -> None:
-    """Fails before any work where a file must not or cannot be written. Raises UsageError."""
-    _check_links(out, option)
+def check_output_file(out: Path, inputs: Iterable[Input], *, overwrite: bool, option: str = "--output") -> None:
+    """Raises UsageError if a file must not or cannot be written."""
+    _check_reachable(out, option)
     if os.path.lexists(out) and not out.is_file():
-        raise UsageError(f"{option} {out} is {'a folder' if out.is_dir() else 'no regular file'}; name a file")
-    place = out.resolve()
-    if not place.parent.is_dir() or not os.access(place.parent, os.W_OK):
-        raise UsageError(f"{option} {out} cannot be written; name a file in a folder that exists and is yours")
-    check_inputs(out, inputs, option)
-    _check_inside(out, option)
+        raise UsageError(f"{option} {out} is {'a folder' if out.is_dir() else 'not a regular file'}; specify a file")
+    folder = out.resolve().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageError(f"cannot write {option} {out}; specify a file in an existing folder that you may write to")
+    check_not_input(out, inputs, option)
+    check_not_in_model(out, option)
     if out.exists() and not overwrite:
-        raise UsageError(f"{option} {out} exists; replace it with --overwrite, or name another file")
+        raise UsageError(f"{option} {out} exists; replace it with --overwrite or specify another file")
 
 
-def check_folder(
+def check_output_folder(
     out: Path,
     inputs: Iterable[Input],
     *,
@@ -69,136 +57,82 @@ def check_folder(
     marks: Sequence[str] = (RECORD,),
     inside: Path | None = None,
 ) -> None:
-    """Fails before any work where a run or an export must not or cannot be written.
+    """Raises UsageError if a run or an export must not or cannot be written.
 
-    Replaced is only what `marks`, the files that tell it apart, and a readable record make known as `what`, and only where
-    nothing else lies in it. Where a training goes on (`resume`), other files are no obstacle: they are kept when it ends.
-    `inside` is a model in whose folder it may lie. Raises UsageError.
+    A folder is replaced only if a readable record and the files in `marks` identify it as `what`, and if it contains nothing
+    else. With `resume`, other files are allowed; they are kept when the training ends. `inside` is a model folder that may
+    contain the output.
     """
-    _check_links(out, option)
+    _check_reachable(out, option)
     if os.path.lexists(out) and not out.is_dir():
-        raise UsageError(f"{option} {out} is a file; name a folder")
-    place, here = out.resolve(), Path.cwd()
-    disk.restore(place.parent, place.name)
-    if place in (here, *here.parents) or place.is_mount():  # it could not be renamed, which would show only at the end
-        raise UsageError(f"{option} {out} is the current folder, one above it or a mount point; name a folder inside it")
+        raise UsageError(f"{option} {out} is a file; specify a folder")
+    target, cwd = out.resolve(), Path.cwd()
+    restore_replaced(target.parent, target.name)
+    if target in (cwd, *cwd.parents) or target.is_mount():  # it cannot be renamed, which would only fail at the end
+        raise UsageError(f"{option} {out} is the current folder, one of its parents or a mount point; specify a folder inside it")
     if not resume:
-        own = inside is not None and same_file(place.parent, inside)
-        check_inputs(out, (one for one in inputs if not (own and inside and same_file(one.path, inside))), option)
-        if not own:
-            _check_inside(out, option)
-    if out.is_dir() and not _holds_nothing(out):
-        _check_replaced(out, overwrite, resume, option, what, marks)
+        own = inside if inside is not None and same_file(target.parent, inside) else None
+        check_not_input(out, (source for source in inputs if not (own and same_file(source.path, own))), option)
+        if own is None:
+            check_not_in_model(out, option)
+    if out.is_dir() and not _is_empty(out):
+        _check_replaceable(out, overwrite, resume, option, what, marks)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.{STAGED}"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.{STAGING}"):
             pass
     except OSError as error:
-        raise UsageError(f"{option} {out} cannot be written: {error.strerror}; name another folder with {option}") from None
+        raise UsageError(f"cannot write {option} {out}: {error.strerror}; choose another folder with {option}") from None
 
 
-def same_file(one: Path, other: Path) -> bool:
-    """Whether two paths are one file or folder, by whatever names: links, hard links, case."""
-    try:
-        return os.path.samefile(one, other)
-    except OSError:
-        return False
-
-
-def holds_checkpoint(out: Path) -> bool:
-    """Whether a checkpoint of a training, a damaged one too, is in its folder."""
-    return any((out / STATE).glob(SAVED))
-
-
-def _check_replaced(out: Path, overwrite: bool, resume: bool, option: str, what: str, marks: Sequence[str]) -> None:
-    """Whether what is in a folder may be replaced."""
-    unfinished = RECORD in marks and what == "run" and holds_checkpoint(out) and not (out / RECORD).exists()
+def _check_replaceable(out: Path, overwrite: bool, resume: bool, option: str, what: str, marks: Sequence[str]) -> None:
+    """Raises UsageError if the content of a folder must not be replaced."""
+    unfinished = RECORD in marks and what == "run" and has_any_checkpoint(out) and not (out / RECORD).exists()
     if not overwrite and not resume:
-        way = "continue it with --resume, " if unfinished else ""
-        raise UsageError(f"{out} is not empty; {way}replace it with --overwrite, or name another folder with {option}")
+        choices = "continue it with --resume, " if unfinished else ""
+        raise UsageError(f"{out} is not empty; {choices}replace it with --overwrite, or choose another folder with {option}")
     if resume:
         return
-    names = foreign(out)
-    known = unfinished or (_is(out, what) and all((out / name).is_file() for name in marks))
-    if names or not known:
-        holds = f"holds {listed(names, SHOWN)}, not part of " if names else "holds no "
-        article = f"{'an' if what[0] in 'aeiou' else 'a'} " if names else ""
-        raise UsageError(f"{out} {holds}{article}{what}, so --overwrite does not touch it; name another folder with {option}")
-    if edited := _edited(out):
-        way = f"move it away, or name another folder with {option}"
-        raise UsageError(f"{out / edited} was changed after mtlkit wrote it, so --overwrite does not delete it; {way}")
+    names = foreign_files(out)
+    replaceable = unfinished or (_is_record_of(out, what) and all((out / name).is_file() for name in marks))
+    if names or not replaceable:
+        article = "an" if what[0] in "aeiou" else "a"
+        content = f"contains {listed(names, MAX_SHOWN)}, not part of" if names else "is not"
+        raise UsageError(
+            f"{out} {content} {article} {what}, so --overwrite does not replace it; choose another folder with {option}"
+        )
+    if edited := _edited_file(out):
+        advice = f"move it away, or choose another folder with {option}"
+        raise UsageError(f"{out / edited} was changed after mtlkit wrote it, so --overwrite does not delete it; {advice}")
 
 
-def _edited(folder: Path) -> str | None:
-    """The first of those files that people edit which is not what a run's or export's record says."""
+def _edited_file(folder: Path) -> str | None:
+    """The first of the editable files whose digest differs from the record's."""
     with suppress(MtlkitError, OSError):
         files = read_record(folder, record_name(folder)).files
-        return next((one for one in EDITABLE if one in files and file_digest(folder / one) != files[one]), None)
+        return next((name for name in EDITABLE if name in files and file_digest(folder / name) != files[name]), None)
     return None
 
 
-def _is(folder: Path, what: str) -> bool:
-    """Whether a folder's record is that of a run, or of an export."""
+def _is_record_of(folder: Path, what: str) -> bool:
+    """Whether a folder's record is that of `what`: a run, or an export."""
     with suppress(MtlkitError):
         return read_record(folder, record_name(folder)).is_of("export") == what.startswith("export")
     return False
 
 
-def _holds_nothing(out: Path) -> bool:
-    """Whether a folder is empty but for what a training leaves that was killed before it saved anything."""
-    inside = [path for path in out.iterdir() if path != out / STATE or not path.is_dir()]
-    inside += (out / STATE).glob("*")
-    left = {out / STATE / name for name in (LOCK, WRITER, LOG, DIVERGED)}
-    return all(path in left or path.match(f"{STATE}/.{SAVED}") for path in inside)
+def _is_empty(out: Path) -> bool:
+    """Whether a folder is empty except for what a training leaves that was killed before its first checkpoint."""
+    paths = [path for path in out.iterdir() if path != out / CHECKPOINTS or not path.is_dir()]
+    paths += (out / CHECKPOINTS).glob("*")
+    ignored = {out / CHECKPOINTS / name for name in (OLD_LOCK, OLD_WRITER, LOG, DIVERGED)}
+    return all(path in ignored or path.match(f"{CHECKPOINTS}/.{CHECKPOINT_GLOB}") for path in paths)
 
 
-def _check_links(out: Path, option: str) -> None:
+def _check_reachable(out: Path, option: str) -> None:
     try:
         check_readable(out)
     except Unreadable as error:
-        raise UsageError(f"{option} {out}: {error}; name another place with {option}") from None
+        raise UsageError(f"{option} {out}: {error}; choose another path with {option}") from None
     if out.is_symlink() and not out.exists():
-        raise UsageError(f"{option} {out} is a link to nothing; name a folder or file, or remove the link")
-
-
-def check_inputs(out: Path, inputs: Iterable[Input], option: str = "--out") -> None:
-    """An output is no input, and neither is inside the other. Raises UsageError."""
-    for one in inputs:
-        if os.path.exists(one.path) and (relation := _relation(out, one.path)):
-            raise UsageError(f"{option} {out} {relation} {one.name} {one.path}; name another place with {option}")
-
-
-def _relation(out: Path, path: Path) -> str | None:
-    if same_file(out, path):
-        return "is"
-    if any(same_file(out, parent) for parent in _above(path)):
-        return "contains"
-    if path.is_dir() and any(same_file(path, parent) for parent in _above(out)):
-        return "is inside"
-    return None
-
-
-def _check_inside(out: Path, option: str) -> None:
-    for parent in _above(out):
-        if _is_model(parent):
-            raise UsageError(f"{option} {out} is inside {parent}, the folder of a run or model; name a place outside it")
-
-
-def _is_model(folder: Path) -> bool:
-    if (folder / "config.json").is_file() and any((folder / name).is_file() for name in MODEL_FILES):
-        return True
-    if holds_checkpoint(folder):
-        return True
-    for name in (RECORD, EXPORT_RECORD):
-        if (folder / name).is_file():
-            with suppress(MtlkitError):
-                read_record(folder, name)
-                return True
-    return False
-
-
-def _above(path: Path) -> Iterator[Path]:
-    """The folders that a path lies in: as it is written, and where its links lead."""
-    written, real = Path(os.path.abspath(path)), path.resolve()
-    yield from written.parents
-    yield from (parent for parent in real.parents if parent not in written.parents)
+        raise UsageError(f"{option} {out} is a broken link; remove it or choose another path")

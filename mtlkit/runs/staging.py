@@ -1,4 +1,4 @@
-"""How a run or an export comes to its place: written beside it, synced, renamed; what is not ours stays in the place."""
+"""Writes a run or an export beside its path and moves it there when it is complete; foreign files in the old folder are kept."""
 
 from __future__ import annotations
 
@@ -15,49 +15,53 @@ from pathlib import Path
 from mtlkit.errors import MtlkitError, SavingError, listed
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.record import (
+    CHECKPOINT_FILES,
+    CHECKPOINT_GLOB,
+    CHECKPOINTS,
     DIVERGED,
     EXPORT_RECORD,
-    LOCK,
     LOG,
+    OLD_LOCK,
+    OLD_WRITER,
     PACKAGES,
     RECORD,
-    SAVED,
-    STAGED,
-    STATE,
-    STATE_FILES,
-    WRITER,
+    STAGING,
     RunRecord,
     file_digest,
     read_record,
     record_name,
     write_json,
 )
+from mtlkit.runs.replace_folder import replace_folder
 
 
 @contextmanager
 def staged(out: Path) -> Iterator[Path]:
-    """A folder beside `out` to write a run in; on success `finish` moves it, on any other end it goes away."""
-    place = out.resolve()  # a link stays one, to a folder on the same disk as what it linked to
-    folder = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.{STAGED}"))
+    """A temporary folder beside `out` to write a run in; `finish` moves it to `out`, otherwise it is removed."""
+    target = out.resolve()  # a link stays a link: the folder is on the same file system as its target
+    folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.{STAGING}"))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep(out: Path) -> None:
-    """Removes what processes that were killed had staged for `out`. For its only writer."""
-    place = out.resolve()
-    for path in place.parent.iterdir():
-        if path.name.startswith(f".{place.name}.{STAGED}") and path.is_dir():
+def remove_staged(out: Path) -> None:
+    """Removes the temporary folders that killed processes left for `out`. Call it while holding the lock of `out`."""
+    target = out.resolve()
+    for path in target.parent.iterdir():
+        if path.name.startswith(f".{target.name}.{STAGING}") and path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
 
 
 def finish(folder: Path, out: Path, record: RunRecord, name: str = RECORD) -> None:
-    """Writes the record, syncs every file and puts the folder in its place. What was there before is removed last, except for
-    files that are not part of a run: they are kept in the new folder. Raises SavingError where two files claim one name."""
-    inside = [path for path in sorted(folder.rglob("*")) if path.is_file() and folder / STATE not in path.parents]
-    files = {path.relative_to(folder).as_posix(): file_digest(path) for path in inside}
+    """Writes the record with the digest of every file, syncs the folder and moves it to `out`.
+
+    An old run there is removed last; files in it that are not part of a run are kept in the new folder. Raises OSError, and
+    SavingError if such a file has the name of one of the new run.
+    """
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and folder / CHECKPOINTS not in path.parents]
+    files = {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
     stamped = RunRecord(
         **{
             **vars(record),
@@ -67,41 +71,46 @@ def finish(folder: Path, out: Path, record: RunRecord, name: str = RECORD) -> No
         }
     )
     write_json(folder / name, vars(stamped))
-    disk.settle(folder)
-    place = out.resolve()
-    _keep_foreign(folder, place)
-    disk.put(folder, place, lambda old: _move_foreign(old, place))
+    disk.sync_tree(folder)
+    target = out.resolve()
+    _keep_foreign(folder, target)
+    replace_folder(folder, target, lambda old: _move_foreign(old, target))
 
 
-def foreign(folder: Path) -> list[str]:
-    """What lies in a folder and is not part of the run or export there, as names below it, sorted.
+def foreign_files(folder: Path) -> list[str]:
+    """The files and folders that are not part of the run or export in `folder`, as sorted relative paths.
 
-    Ours are the files that a readable record lists, the record, checkpoints, and exports of the run with all of that.
+    Part of it are the record, the files that it lists, checkpoints, and exports of the run with all of those.
     """
     name = record_name(folder)
     known: set[str] = set()
     with suppress(MtlkitError):
         known = {name, *read_record(folder, name).files}
     parents = {parent.as_posix() for path in map(Path, known) for parent in path.parents}
-    found: list[str] = []
-    for place, folders, names in os.walk(folder):
-        inside = Path(place).relative_to(folder)
-        for entry in list(folders):
-            path, relative = folder / inside / entry, (inside / entry).as_posix()
-            if path.is_symlink():
-                strangers = [relative]
-            elif relative == STATE:
-                strangers = [f"{STATE}/{one}" for one in _foreign_in_state(path)]
-            elif relative not in parents and _is_export(path):
-                strangers = [f"{relative}/{one}" for one in foreign(path)]
-            elif relative not in parents and not any(path.iterdir()):
-                strangers = [relative]
-            else:
-                continue
-            folders.remove(entry)
-            found += strangers
-        found += [relative for entry in names if (relative := (inside / entry).as_posix()) not in known]
-    return sorted(found)
+    foreign: list[str] = []
+    for current, subfolders, names in os.walk(folder):
+        relative = Path(current).relative_to(folder)
+        for subfolder in list(subfolders):
+            inner = _foreign_in(folder, (relative / subfolder).as_posix(), parents)
+            if inner is not None:
+                subfolders.remove(subfolder)
+                foreign += inner
+        foreign += [path for name in names if (path := (relative / name).as_posix()) not in known]
+    return sorted(foreign)
+
+
+def _foreign_in(folder: Path, name: str, parents: set[str]) -> list[str] | None:
+    """What is foreign in a subfolder that counts as a whole; None for one whose files are checked one by one."""
+    path = folder / name
+    if path.is_symlink():
+        return [name]
+    if name == CHECKPOINTS:
+        return [f"{CHECKPOINTS}/{inner}" for inner in _foreign_in_checkpoints(path)]
+    if name in parents:
+        return None
+    if _is_export(path):
+        return [f"{name}/{inner}" for inner in foreign_files(path)]
+    return None if any(path.iterdir()) else [name]
 
 
 def _is_export(folder: Path) -> bool:
@@ -111,39 +120,46 @@ def _is_export(folder: Path) -> bool:
     return False
 
 
-def _foreign_in_state(folder: Path) -> list[str]:
-    found = []
+def _foreign_in_checkpoints(folder: Path) -> list[str]:
+    foreign = []
     for path in folder.iterdir():
-        step = path.is_dir() and not path.is_symlink()
-        if step and path.match(SAVED):
-            found += [f"{path.name}/{one.name}" for one in path.iterdir() if one.name not in STATE_FILES or not one.is_file()]
-        elif not (step and path.match(f".{SAVED}")) and (step or path.name not in (LOCK, WRITER, LOG, DIVERGED)):
-            found.append(path.name)
-    return found
+        is_folder = path.is_dir() and not path.is_symlink()
+        if is_folder and path.match(CHECKPOINT_GLOB):
+            foreign += [f"{path.name}/{file.name}" for file in path.iterdir() if not _is_checkpoint_file(file)]
+        elif not (is_folder and path.match(f".{CHECKPOINT_GLOB}")) and (
+            is_folder or path.name not in (OLD_LOCK, OLD_WRITER, LOG, DIVERGED)
+        ):
+            foreign.append(path.name)
+    return foreign
 
 
-def _keep_foreign(folder: Path, place: Path) -> None:
-    """Gives a staged folder what it must keep of the one that it is about to replace, under the same names."""
-    if not place.is_dir():
+def _is_checkpoint_file(path: Path) -> bool:
+    return path.name in CHECKPOINT_FILES and path.is_file()
+
+
+def _keep_foreign(folder: Path, target: Path) -> None:
+    """Adds the foreign files of the folder that is about to be replaced, under the same names. Raises SavingError."""
+    if not target.is_dir():
         return
-    names = foreign(place)
-    if clash := [name for name in names if os.path.lexists(folder / name)]:
-        beside = place.with_name(f"{place.name}.finished")
-        while os.path.lexists(beside):
-            beside = beside.with_name(f"{beside.name}-new")
-        disk.rename(folder, beside)
+    names = foreign_files(target)
+    if clashing := [name for name in names if os.path.lexists(folder / name)]:
+        finished = target.with_name(f"{target.name}.finished")
+        while os.path.lexists(finished):
+            finished = finished.with_name(f"{finished.name}-new")
+        disk.rename(folder, finished)
         raise SavingError(
-            f"{place} holds {listed(clash, 3)}, not written by this command, where its own files go; what it made is in {beside}"
+            f"{target} contains {listed(clashing, 3)}, not written by this command, which its own files would replace; the "
+            f"result is in {finished}"
         )
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        _link(place / name, folder / name)
+        _link(target / name, folder / name)
     if names:
         disk.sync(folder)
 
 
 def _link(source: Path, target: Path) -> None:
-    """A second name for a file, so that it is never without one; a copy where the disk has no links."""
+    """A hard link, so that the file has a name at every moment; a copy on file systems without hard links."""
     if source.is_dir() and not source.is_symlink():
         target.mkdir(exist_ok=True)
         return
@@ -153,10 +169,10 @@ def _link(source: Path, target: Path) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
 
 
-def _move_foreign(old: Path, place: Path) -> None:
-    """What came into a folder in the moment before it was replaced."""
-    for name in foreign(old):
-        target = place / name
+def _move_foreign(old: Path, new: Path) -> None:
+    """Moves the files that appeared in a folder just before it was replaced."""
+    for name in foreign_files(old):
+        target = new / name
         if target.exists() and (target.is_dir() or os.path.samefile(old / name, target)):
             continue
         while os.path.lexists(target):

@@ -17,7 +17,7 @@ from mtlkit.data.cache import encode_cached
 from mtlkit.data.resumable_output import OutputParts
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.runs.lock import locked
-from mtlkit.runs.store import FEATURES, RowStream, entry
+from mtlkit.runs.store import FEATURES, RowStream, entry_in
 
 Typed = Callable[..., Any]
 ROWS = np.ones((500, 8), np.float32)
@@ -29,7 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text_encoder: TextEnco
     monkeypatch.setenv("MTLKIT_CACHE", str(tmp_path / "user"))
     monkeypatch.chdir(tmp_path)
     encode_cached(["a cat"], TextEncoder(text_encoder.tokenizer, Encoding(16)))
-    entry(tmp_path / "runs" / ".cache" / FEATURES, FEATURES, "0123456789abcdef" * 4).write({"rows": ROWS})
+    entry_in(tmp_path / "runs" / ".cache" / FEATURES, FEATURES, "0123456789abcdef" * 4).write({"rows": ROWS})
     parts = OutputParts(tmp_path / "out.npy", {"model": "m"})
     parts.open(resume=False, overwrite=False)
     parts.write(0, ["a"], ROWS[:1])
@@ -145,7 +145,7 @@ def test_a_file_that_is_being_written_is_kept(typed: Typed, home: Path) -> None:
         assert typed("info", "--clear-caches").code == 0
         yield ROWS
 
-    file = entry(home / "runs" / ".cache" / FEATURES, FEATURES, "ab" * 32)
+    file = entry_in(home / "runs" / ".cache" / FEATURES, FEATURES, "ab" * 32)
     file.write({"rows": RowStream((1000, 8), parts())})
     assert file.read(lambda _: True) is not None
 

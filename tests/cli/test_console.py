@@ -61,7 +61,7 @@ def test_a_large_stream_piped_to_head_ends_quietly(mtl: Path, many_lines: Path) 
     process.stderr.close()
     assert process.wait(timeout=60) == 0
     assert first["text"] == "The cat number 0 sleeps."
-    assert said == f"model: {mtl}, as asked\n"
+    assert said == f"model: {mtl}, as specified\n"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_redirected_output_holds_the_data_only(typed: Typed, mtl: Path) -> None:
     rows = [json.loads(line) for line in answer.out.splitlines()]
     assert [row["text"] for row in rows] == ["a cat", "a [/] saw"]
     assert answer.out == answer.raw
-    assert answer.err == f"model: {mtl}, as asked\n"
+    assert answer.err == f"model: {mtl}, as specified\n"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

@@ -56,7 +56,7 @@ def test_json_has_the_promised_shape(typed: Typed, mtl: Path) -> None:
         for row in found["per_class"].values():
             assert list(row) == ["precision", "recall", "f1", "support"]
             assert row["support"] == 8
-    assert answer.err.startswith(f"model: {mtl}, as asked\n")
+    assert answer.err.startswith(f"model: {mtl}, as specified\n")
     assert "kind: text=text, label=label" in answer.err
 
 

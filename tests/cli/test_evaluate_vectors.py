@@ -48,7 +48,7 @@ def test_both_in_one_process(cli: Cli, forks: Forks, runs: Path, pairs: Path, da
     low, high = probe["accuracy_interval"]
     assert f"{low:.4f}..{high:.4f}" in shown.stdout
     model, pairs, kind = as_json.err.splitlines()
-    assert model == f"model: {runs / 'sentence'}, as asked"
+    assert model == f"model: {runs / 'sentence'}, as specified"
     assert "first=sentence1, second=sentence2, label=score" in pairs
     assert kind.startswith("kind: text=text, label=label")
 

@@ -31,7 +31,7 @@ def test_a_folder_for_sentence_transformers(runs: Path, cli: Cli, forks: Forks, 
     out = tmp_path / "out"
     done = cli("export", runs / "mtl", out, "--json")
     assert done.returncode == 0, done.stderr
-    assert done.stderr == f"model: {runs / 'mtl'}, as asked\nwriting {out}\n"
+    assert done.stderr == f"model: {runs / 'mtl'}, as specified\nwriting {out}\n"
     told = json.loads(done.stdout)
     assert told.pop("largest_difference") <= 1e-5
     assert told == {
@@ -54,7 +54,7 @@ def test_a_graph_that_embed_and_predict_run(runs: Path, cli: Cli, forks: Forks, 
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{out}: onnx, vectors of 32, heads kind, state; differs from the model by ")
     first, *_, last = done.stderr.splitlines()
-    assert (first, last) == (f"model: {runs / 'mtl'}, as asked", f'next: mtlkit embed --model {out} "some sentence"')
+    assert (first, last) == (f"model: {runs / 'mtl'}, as specified", f'next: mtlkit embed --model {out} "some sentence"')
     answers = [forks.start("predict", "--model", model, TEXT, "--json") for model in (runs / "mtl", out)]
     assert [answer.wait() for answer in answers] == [0, 0], [answer.err for answer in answers]
     ours, theirs = (json.loads(answer.out)["predictions"][0]["tasks"]["kind"] for answer in answers)

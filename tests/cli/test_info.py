@@ -48,7 +48,7 @@ def test_a_process_shows_everything_and_then_fails(cli: Cli, own: Path) -> None:
     (own / "tokenizer.json").unlink()
     done = cli("info", own)
     assert done.returncode == 4
-    assert done.stderr.splitlines()[0] == f"run: {own}, as asked"
+    assert done.stderr.splitlines()[0] == f"run: {own}, as specified"
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"mtlkit: {own / 'metrics.jsonl'}: SHA-256 is ")
     assert last.endswith("(the first of 2 problems)")
@@ -66,7 +66,7 @@ def test_mini_and_the_newest_run_by_a_process(cli: Cli, own: Path, tmp_path: Pat
     shutil.rmtree(own)
     mini = cli("info", cwd=tmp_path, COLUMNS="80")
     assert mini.returncode == 0, mini.stderr
-    assert mini.stderr == "run: mini, the model inside the package, as no run under runs/ fits\n"
+    assert mini.stderr == "run: mini, the bundled model; no compatible run in runs/\n"
     assert "A sentence encoder (compact export)" in mini.stdout
     assert mini.stdout.endswith("all 4 files verified\n")
 

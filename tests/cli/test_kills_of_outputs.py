@@ -102,9 +102,13 @@ def content(folder: Path) -> dict[str, str]:
 
 
 PLACES = (  # where it is killed, in the order in which it comes there: before one of the first calls of each
-    *(("mtlkit.recipes.export:load_weights", 1), ("mtlkit.recipes.export:sweep", 1), ("mtlkit.runs.atomic:write", 2)),
+    *(("mtlkit.recipes.export:load_weights", 1), ("mtlkit.recipes.export:remove_staged", 1), ("mtlkit.runs.atomic:write", 2)),
     *(("mtlkit.recipes.export:largest_difference", 1), ("mtlkit.runs.staging:write_json", 1), ("mtlkit.runs.atomic:sync", 4)),
-    *(("mtlkit.runs.atomic:put", 1), ("mtlkit.runs.atomic:exchange", 1), ("mtlkit.runs.staging:_move_foreign", 1)),
+    *(
+        ("mtlkit.runs.staging:replace_folder", 1),
+        ("mtlkit.runs.replace_folder:exchange", 1),
+        ("mtlkit.runs.staging:_move_foreign", 1),
+    ),
 )
 
 

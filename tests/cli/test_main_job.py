@@ -58,10 +58,10 @@ def test_it_works(job: Job, name: str) -> None:
 def test_each_stage_starts_from_the_newest_of_the_stage_before_and_says_so(job: Job, folder: Path) -> None:
     first = {name: process.stderr.splitlines()[0] for name, process in job.items()}
     assert "818 texts to train on, 160 held out (validation split of sample:topic, sample:sentiment)" in job["pretrain"].stderr
-    assert first["train-sentence"] == "starting from runs/pretrain, the newest run under runs/ that fits"
-    assert first["train-mtl"] == "starting from runs/sentence, the newest run under runs/ that fits"
+    assert first["train-sentence"] == "starting from runs/pretrain, the newest compatible run in runs/"
+    assert first["train-mtl"] == "starting from runs/sentence, the newest compatible run in runs/"
     for name in ("eval", "embed", "predict"):
-        assert first[name] == "model: runs/mtl, the newest run under runs/ that fits"
+        assert first[name] == "model: runs/mtl, the newest compatible run in runs/"
     assert sorted(path.name for path in folder.iterdir()) == ["runs"]
     assert sorted(path.name for path in (folder / "runs").iterdir()) == ["mtl", "pretrain", "sentence"]
 

@@ -78,7 +78,7 @@ def test_sts_measures_with_the_similarity_and_the_prompt_of_the_model(typed: Any
     assert abs(found[0] - found[1]) > 0.05
 
 
-@pytest.mark.parametrize(("prompt", "words"), [("many words " * 60, "leaves no room"), ("caf\udce9 ", "not UTF-8")])
+@pytest.mark.parametrize(("prompt", "words"), [("many words " * 60, "maximum length"), ("caf\udce9 ", "not UTF-8")])
 def test_a_prompt_that_cannot_be_used_is_one_line(prompt: str, words: str, typed: Any, folder: Path) -> None:
     answer = typed("embed", "guitar", "--model", folder, "--prompt", prompt)
     assert answer.code == 2

@@ -26,9 +26,9 @@ PHASES = {  # where it stops, at which of its calls, and what is said then
     "the first step": ("torch.optim:AdamW.step", 1, "saved after step 1; resume with: {}"),
     "a step": ("torch.optim:AdamW.step", 7, "saved after step 7; resume with: {}"),
     "evaluation": ("mtlkit.training.evaluator:Evaluator.__call__", 2, "saved after step 28; resume with: {}"),
-    "saving a state": ("mtlkit.runs.checkpoints:write_files", 2, "saved after step 20; resume with: {}"),
+    "saving a state": ("mtlkit.runs.checkpoints:write_checkpoint", 2, "saved after step 20; resume with: {}"),
     "saving the run": ("mtlkit.recipes.training.save:save_model", 1, "OUT is finished and saved"),
-    "moving it to its place": ("mtlkit.runs.atomic:exchange", 1, "OUT is finished and saved"),
+    "moving the run": ("mtlkit.runs.replace_folder:exchange", 1, "OUT is finished and saved"),
 }
 
 
@@ -115,7 +115,7 @@ def test_before_its_first_step_one_that_goes_on_says_what_stands(forks: Forks, u
     [
         ("torch.optim:AdamW.step", 9),
         ("mtlkit.training.evaluator:Evaluator.__call__", 1),
-        ("mtlkit.runs.checkpoints:write_files", 2),
+        ("mtlkit.runs.checkpoints:write_checkpoint", 2),
         ("mtlkit.recipes.training.save:save_model", 1),
     ],
 )

@@ -63,7 +63,7 @@ def test_a_terminal_shows_the_matrix_alone(typed: Typed, mtl: Path, wanted: np.n
         (["-"], "--similarity needs two texts at least, and there are none"),
         (["a", "b", "--output", "a.npy"], "--similarity writes no file, it prints; leave --output out"),
         (["a", "b", "--resume"], "--resume and --overwrite need an --output"),
-        (["a", "b", "--dim", "33"], "have 32 numbers; give that or less"),
+        (["a", "b", "--dim", "33"], "have 32 dimensions"),
     ],
 )
 def test_what_cannot_be_compared_is_said(

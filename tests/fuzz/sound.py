@@ -21,7 +21,7 @@ from mtlkit.model.interop.head_files import write_heads
 from mtlkit.model.interop.writing import write_foreign
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.exporting.tokenizer_facts import tokenizer_facts
-from mtlkit.runs.checkpoint_files import MANIFEST, PLAIN, TENSORS, _signed, step_of
+from mtlkit.runs.checkpoint_files import MANIFEST, TENSORS, VALUES, _manifest, step_of
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import GRAPH, LOG, RunRecord, file_digest
 from mtlkit.runs.staging import finish
@@ -115,7 +115,7 @@ def seal_run(folder: Path) -> None:
 def seal_state(folder: Path) -> None:
     """The same for the manifests of saved states."""
     for place in (folder / "state").glob("step-*"):
-        manifest = _signed(step_of(place), [place / TENSORS, place / PLAIN], folder / "state" / LOG)
+        manifest = _manifest(step_of(place), [place / TENSORS, place / VALUES], folder / "state" / LOG)
         (place / MANIFEST).write_text(json.dumps(manifest))
 
 

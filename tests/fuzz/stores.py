@@ -28,7 +28,7 @@ from mtlkit.data.datasets.task_data import prepare
 from mtlkit.data.resumable_output import OutputParts
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import MtlkitError, UsageError
-from mtlkit.inference.calibration import ranges_of
+from mtlkit.inference.calibration import activation_ranges
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.embedding.finished_output import TextsDigest, check_finished, note_finished
@@ -36,7 +36,7 @@ from mtlkit.recipes.training.baseline_cache import ScoredRows, keep, kept, recal
 from mtlkit.recipes.training.teacher import Teacher
 from mtlkit.runs import store
 from mtlkit.runs.lock import locked
-from mtlkit.runs.store_format import ABOUT, DIGEST, begun, packed, read_header
+from mtlkit.runs.store_format import DIGEST, METADATA, hash_of_header, header_bytes, read_header
 from mtlkit.training.freezing.cache_files import kept_rows
 
 SEALED = "sealed"  # a file: the digests were made to fit
@@ -79,7 +79,7 @@ def teacher_vectors(folder: Path) -> Computed:
 
 def ranges(folder: Path) -> Computed:
     model, encoder = model_and_encoder()
-    found = ranges_of(model.backbone, encoder, "digest")  # type: ignore[arg-type]
+    found = activation_ranges(model.backbone, encoder, "digest")  # type: ignore[arg-type]
     return {f"{block}.{name}": peak.numpy() for block, peaks in enumerate(found) for name, peak in peaks.items()}
 
 
@@ -243,10 +243,10 @@ def seal(folder: Path) -> None:
     for path in folder.rglob(f"*{store.SUFFIX}"):
         with contextlib.suppress(ValueError, TypeError, RecursionError), path.open("rb") as file:
             header, _ = read_header(file)
-            total, data = begun(header), file.read()
+            total, data = hash_of_header(header), file.read()
             total.update(data)
-            header[ABOUT][DIGEST] = total.hexdigest()
-            path.write_bytes(packed(header) + data)
+            header[METADATA][DIGEST] = total.hexdigest()
+            path.write_bytes(header_bytes(header) + data)
     (folder / SEALED).touch()
 
 

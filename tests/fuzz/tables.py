@@ -23,7 +23,7 @@ from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import parse_source
 from mtlkit.data.sources.text_files import count_rows, read_column
 from mtlkit.errors import MtlkitError
-from mtlkit.inference.load_weights import describe
+from mtlkit.inference.load_weights import read_description
 from mtlkit.runs.record import read_record
 
 HEADER = ("text", "label", "number")
@@ -143,7 +143,7 @@ def seal_sources(folder: Path) -> None:
 
 def read_sources(folder: Path) -> None:
     """What `eval`, `embed --input` and `info` do with the records of a run's sources."""
-    recorded = describe(folder / "run").sources
+    recorded = read_description(folder / "run").sources
     read_record(folder / "run")
     path = folder / "rows.csv"
     ways: list[Callable[[], object]] = [lambda: list(read_column(path, None, "utf-8", list(recorded.values())))]

@@ -20,7 +20,7 @@ import mtlkit
 from mtlkit.cli.options import add_command
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import MtlkitError
-from mtlkit.inference.load_weights import describe
+from mtlkit.inference.load_weights import read_description
 from mtlkit.report.log_reader import read_curves
 from mtlkit.runs.checkpoints import CheckpointManager
 
@@ -42,7 +42,7 @@ class Target:
 
 def read_model(folder: Path) -> None:
     """What `embed` and `predict` do."""
-    describe(folder)
+    read_description(folder)
     model = mtlkit.load(folder, backend="auto" if (folder / "model.onnx").is_file() else "torch")
     model.embed(inputs.TEXTS)
     if model.tasks:

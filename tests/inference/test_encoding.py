@@ -8,7 +8,7 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.evaluation.task_metrics import main_metric, score
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.encoding import encode_all, evaluate, for_each, outputs_of, states_all
+from mtlkit.inference.encoding import encode_all, encode_hidden_states, evaluate, outputs_of_head, run_batches
 from mtlkit.model.multitask import MultiTaskModel
 
 TEXTS = ["The otter lies near the old road by the oak.", "", "cat", "A drill lies broken on the bench.", "dog", "  "] * 3
@@ -33,7 +33,7 @@ def test_states_come_in_the_order_of_the_tokens_whatever_the_batches(
     encoded = text_encoder.encode(TEXTS)
     with torch.no_grad():
         expected = torch.cat([tiny_model.states(encoded.batch([row]), 1) for row in range(len(TEXTS))])
-    states = states_all(tiny_model, encoded, compute, 1, batch_tokens)
+    states = encode_hidden_states(tiny_model, encoded, compute, 1, batch_tokens)
     torch.testing.assert_close(states, expected, atol=1e-5, rtol=0)
     assert not states.requires_grad
 
@@ -57,7 +57,7 @@ def test_evaluation_gives_the_loss_and_the_metrics_of_the_outputs(
 ) -> None:
     validation = tasks[name].validation
     vectors = encode_all(tiny_model, validation.encoded, compute)
-    outputs = outputs_of(tiny_model, name, vectors)
+    outputs = outputs_of_head(tiny_model, name, vectors)
     assert outputs.shape == (len(validation), tiny_model.tasks[name].outputs)
     found = evaluate(tiny_model, name, validation, vectors)
     loss = tiny_model.head(name).loss(torch.from_numpy(outputs), torch.from_numpy(validation.labels))
@@ -86,4 +86,4 @@ def test_what_goes_wrong_in_a_thread_is_raised() -> None:
             raise ValueError("batch 2")
 
     with pytest.raises(ValueError, match="batch 2"):
-        for_each(work, [np.array([number]) for number in range(5)], 2)
+        run_batches(work, [np.array([number]) for number in range(5)], 2)

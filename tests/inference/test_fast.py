@@ -16,9 +16,9 @@ from mtlkit.config.architecture import Architecture
 from mtlkit.data.sources import sample_source
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError
-from mtlkit.inference.calibration import calibration_texts, ranges_of
+from mtlkit.inference.calibration import activation_ranges, calibration_texts
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.encoding import encode_all, states_all
+from mtlkit.inference.encoding import encode_all, encode_hidden_states
 from mtlkit.inference.fast import SupportsEncode, fastest, pack
 from mtlkit.inference.int8 import Peaks, check_int8, quantise
 from mtlkit.model.encoder import Encoder
@@ -64,7 +64,7 @@ def vectors(model: SupportsEncode, reader: TextEncoder, texts: list[str], batch_
 
 
 def byte_form(encoder: Encoder, reader: TextEncoder, digest: str) -> SupportsEncode:
-    return quantise(encoder, ranges_of(encoder, reader, digest))
+    return quantise(encoder, activation_ranges(encoder, reader, digest))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -81,9 +81,9 @@ def test_packed_states_at_a_block_are_those_of_the_encoder(
     shape: str, depth: int, text_encoder: TextEncoder, texts: list[str]
 ) -> None:
     model, encoded = MultiTaskModel(make(shape, text_encoder)), text_encoder.encode(texts)
-    found = states_all(pack(model.backbone), encoded, CPU, depth, 300)
+    found = encode_hidden_states(pack(model.backbone), encoded, CPU, depth, 300)
     assert found.shape == (len(encoded.ids), 32)
-    torch.testing.assert_close(found, states_all(model, encoded, CPU, depth, 300), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found, encode_hidden_states(model, encoded, CPU, depth, 300), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("shape", ["bidirectional", "causal", "bert", "electra", "weighted", "tanh"])
@@ -122,7 +122,7 @@ def measured(text_encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("MTLKIT_CACHE", str(tmp_path))
     monkeypatch.setattr("mtlkit.inference.calibration.calibration_texts", lambda: calibration_texts()[::50])
     encoder = make("bert", text_encoder)
-    ranges_of(encoder, text_encoder, "measured")
+    activation_ranges(encoder, text_encoder, "measured")
     (path,) = (tmp_path / "int8").iterdir()
     with safe_open(path, "np") as stored:
         return encoder, StoreEntry(path, "int8", stored.metadata()["key"])
@@ -139,9 +139,9 @@ def test_ranges_are_measured_once(
 ) -> None:
     encoder, _ = measured
     counted = text_encoder.cut
-    first = ranges_of(encoder, text_encoder, "measured")
+    first = activation_ranges(encoder, text_encoder, "measured")
     monkeypatch.setattr("mtlkit.inference.calibration.calibrate", None)  # must not be called again
-    assert same(ranges_of(encoder, text_encoder, "measured"), first)
+    assert same(activation_ranges(encoder, text_encoder, "measured"), first)
     assert text_encoder.cut == counted
 
 
@@ -150,7 +150,7 @@ def test_damaged_ranges_are_named_and_measured_anew(  # fault 43
     damage: str, measured: tuple[Encoder, StoreEntry], text_encoder: TextEncoder, caplog: pytest.LogCaptureFixture
 ) -> None:
     encoder, file = measured
-    first = ranges_of(encoder, text_encoder, "measured")
+    first = activation_ranges(encoder, text_encoder, "measured")
     good = file.path.read_bytes()
     start = 8 + int.from_bytes(good[:8], "little")
     numbers = np.frombuffer(good[start:], np.float32)
@@ -163,7 +163,7 @@ def test_damaged_ranges_are_named_and_measured_anew(  # fault 43
         "zero": good[:start] + bytes(numbers.nbytes),
     }
     file.path.write_bytes(bad[damage])
-    assert same(ranges_of(encoder, text_encoder, "measured"), first)
+    assert same(activation_ranges(encoder, text_encoder, "measured"), first)
     (warning,) = caplog.messages
     assert warning.startswith(f"{file.path} ")
     assert file.path.read_bytes() == good
@@ -174,7 +174,7 @@ def test_what_cannot_be_ranges_of_the_model_is_not_used(
     change: str, measured: tuple[Encoder, StoreEntry], text_encoder: TextEncoder, caplog: pytest.LogCaptureFixture
 ) -> None:
     encoder, file = measured
-    first = ranges_of(encoder, text_encoder, "measured")
+    first = activation_ranges(encoder, text_encoder, "measured")
     arrays = load_file(file.path)
     match change:
         case "shape":
@@ -188,18 +188,18 @@ def test_what_cannot_be_ranges_of_the_model_is_not_used(
         case "missing":
             del arrays["2.contract"]
     file.write(arrays)
-    assert same(ranges_of(encoder, text_encoder, "measured"), first)
-    assert "does not hold what it should" in caplog.text
+    assert same(activation_ranges(encoder, text_encoder, "measured"), first)
+    assert "unexpected content" in caplog.text
 
 
 def test_ranges_of_another_model_under_the_same_name_are_not_used(
     measured: tuple[Encoder, StoreEntry], text_encoder: TextEncoder, caplog: pytest.LogCaptureFixture
 ) -> None:
     encoder, file = measured
-    first = ranges_of(encoder, text_encoder, "measured")
+    first = activation_ranges(encoder, text_encoder, "measured")
     replace(file, key="another").write(load_file(file.path))
-    assert same(ranges_of(encoder, text_encoder, "measured"), first)
-    assert "was made from something else" in caplog.text
+    assert same(activation_ranges(encoder, text_encoder, "measured"), first)
+    assert "other inputs" in caplog.text
 
 
 def test_calibration_sees_passages_and_sentences() -> None:

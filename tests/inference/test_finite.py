@@ -17,12 +17,12 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError, NotFiniteError, UsageError
 from mtlkit.evaluation.metrics import check_finite
 from mtlkit.evaluation.task_metrics import score
-from mtlkit.inference.calibration import ranges_of
+from mtlkit.inference.calibration import activation_ranges
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.int8 import quantise
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.inference.onnx_weights import check_weights
-from mtlkit.inference.similarity import unit
+from mtlkit.inference.similarity import normalize_rows
 from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.embed import embed
@@ -57,7 +57,7 @@ def test_int8_names_the_text(spoilt: MultiTaskModel, text_encoder: TextEncoder, 
     sound = deepcopy(spoilt.backbone)
     with torch.no_grad():
         sound.tokens.weight.nan_to_num_()
-    quantised = quantise(spoilt.backbone, ranges_of(sound, text_encoder, "spoilt"))
+    quantised = quantise(spoilt.backbone, activation_ranges(sound, text_encoder, "spoilt"))
     engine = TorchEngine(spoilt, compute, quantised, "int8")
     for ask in (engine.vectors, lambda encoded: engine.outputs(encoded, ["topic"])):
         with pytest.raises(NotFiniteError, match="the vector of text 3 is not finite"):
@@ -67,7 +67,7 @@ def test_int8_names_the_text(spoilt: MultiTaskModel, text_encoder: TextEncoder, 
 
 @pytest.mark.parametrize("reached", [1e30, np.inf, np.nan])
 def test_values_too_large_for_int8_are_refused(tiny_model: MultiTaskModel, text_encoder: TextEncoder, reached: float) -> None:
-    ranges = [dict(each) for each in ranges_of(tiny_model.backbone, text_encoder, "too large")]
+    ranges = [dict(each) for each in activation_ranges(tiny_model.backbone, text_encoder, "too large")]
     ranges[1]["contract"] = torch.full_like(ranges[1]["contract"], reached)
     with pytest.raises(UsageError, match=r"--precision int8: .* take --precision fp32"):
         quantise(tiny_model.backbone, ranges)
@@ -112,7 +112,7 @@ def test_no_score_comes_of_outputs_that_are_not_finite() -> None:
 
 def test_large_vectors_get_length_1() -> None:
     vectors = np.array([[3e38, 3e38], [3.0, 4.0], [0.0, 0.0]], np.float32)
-    np.testing.assert_allclose(unit(vectors), [[0.5**0.5, 0.5**0.5], [0.6, 0.8], [0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(normalize_rows(vectors), [[0.5**0.5, 0.5**0.5], [0.6, 0.8], [0, 0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -79,12 +79,12 @@ def test_normalized_vectors_have_length_one(runs: Path) -> None:
 
 def test_one_string_is_not_taken_for_its_letters(runs: Path) -> None:
     model = load(runs / "mtl")
-    with pytest.raises(TypeError, match="give a list of strings"):
+    with pytest.raises(TypeError, match="a list of strings"):
         model.embed("some sentence")
-    with pytest.raises(TypeError, match="give a list of strings"):
+    with pytest.raises(TypeError, match="a list of strings"):
         model.predict("some sentence")
     for wrong in (1, None, b"bytes"):
-        with pytest.raises(TypeError, match=r"texts\[1\] is .* give a list of strings"):
+        with pytest.raises(TypeError, match=r"texts\[1\] is .* a list of strings"):
             model.embed(["some sentence", wrong])  # type: ignore[list-item]
 
 
@@ -154,17 +154,17 @@ def test_a_device_that_is_not_there_is_refused(runs: Path) -> None:
 
 def test_the_newest_run_of_the_first_stage_is_found(runs: Path) -> None:
     found = find_model(None, runs, ("mtl", "sentence", "base"))
-    assert (found.path, found.reason) == (runs / "mtl", f"the newest run under {runs}/ that fits")
+    assert (found.path, found.reason) == (runs / "mtl", f"the newest compatible run in {runs}/")
     assert find_model(None, runs, ("base",)).path == runs / "pretrain"
-    assert find_model(str(runs / "sentence"), runs, ("base",)).reason == "as asked"
+    assert find_model(str(runs / "sentence"), runs, ("base",)).reason == "as specified"
 
 
 def test_without_a_run_that_fits_the_model_inside_the_package_is_taken(runs: Path, tmp_path: Path) -> None:
     found = find_model(None, tmp_path, ("mtl",))
     assert (str(found), found.path) == ("mini", mini_folder())
-    assert found.reason == f"the model inside the package, as no run under {tmp_path}/ fits"
+    assert found.reason == f"the bundled model; no compatible run in {tmp_path}/"
     asked = find_model("mini", runs, ("mtl",))
-    assert (str(asked), asked.path, asked.reason) == ("mini", mini_folder(), "the model inside the package, as asked")
+    assert (str(asked), asked.path, asked.reason) == ("mini", mini_folder(), "the bundled model")
 
 
 def test_an_unknown_path_lists_the_runs_there_are(runs: Path, tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_pickle_is_refused_and_never_opened(tmp_path: Path, runs: Path, how: s
     content = pickled(canary, how)
     file = tmp_path / "model.pt"
     file.write_bytes(content)
-    with pytest.raises(IntegrityError, match=r"model\.pt: a pickle; mtlkit never opens one.*convert it to safetensors") as caught:
+    with pytest.raises(IntegrityError, match=r"model\.pt: a pickle.*safetensors") as caught:
         find_model(str(file), runs, ("mtl",))
     assert caught.value.exit_code == 4
     run = tmp_path / "run"
@@ -224,12 +224,12 @@ def test_a_folder_of_another_tool_is_refused(tmp_path: Path) -> None:  # fault 3
     canary = tmp_path / "canary"
     (tmp_path / "pytorch_model.bin").write_bytes(pickled(canary, "zip"))
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(IntegrityError, match=r"not a run of mtlkit \(run\.json is missing\)"):
+    with pytest.raises(IntegrityError, match=r"not an mtlkit run \(run\.json is missing\)"):
         load(tmp_path)
     assert not canary.exists()
 
 
-@pytest.mark.parametrize(("content", "said"), [(HTML, "an HTML page, not a model"), (POINTER, "a git-LFS pointer.*git lfs pull")])
+@pytest.mark.parametrize(("content", "said"), [(HTML, "an HTML page"), (POINTER, "a git-LFS pointer.*git lfs pull")])
 def test_pages_and_pointers_are_recognised(runs: Path, tmp_path: Path, content: bytes, said: str) -> None:  # fault 33
     file = tmp_path / "model.safetensors"
     file.write_bytes(content)
@@ -244,7 +244,7 @@ def test_pages_and_pointers_are_recognised(runs: Path, tmp_path: Path, content: 
 
 
 def test_a_file_of_a_run_is_not_the_run(runs: Path) -> None:
-    with pytest.raises(IntegrityError, match=r"model\.safetensors: a file; name the folder of a run"):
+    with pytest.raises(IntegrityError, match=r"model\.safetensors: a file, .*folder of a model"):
         find_model(str(runs / "mtl" / "model.safetensors"), runs, ("mtl",))
 
 
@@ -255,7 +255,7 @@ def test_a_flipped_bit_in_any_file_is_found(runs: Path, tmp_path: Path, name: st
     content = bytearray((run / name).read_bytes())
     content[len(content) // 2] ^= 1
     (run / name).write_bytes(content)
-    with pytest.raises(IntegrityError, match=rf"{name}: SHA-256 is [0-9a-f]{{64}}, run\.json says [0-9a-f]{{64}}"):
+    with pytest.raises(IntegrityError, match=rf"{name}: damaged .*[0-9a-f]{{64}}.*[0-9a-f]{{64}}"):
         load(run)
 
 

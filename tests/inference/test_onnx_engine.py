@@ -37,12 +37,12 @@ def test_a_sound_graph_answers(tmp_path: Path) -> None:
 
 
 def test_an_output_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(IntegrityError, match=r"a\.onnx: has no output 'head:topic' of a known width"):
+    with pytest.raises(IntegrityError, match=r"a\.onnx: output 'head:topic', .* missing"):
         engine(tmp_path / "a.onnx").outputs(ENCODED, ["topic"])
 
 
 def test_a_graph_that_cannot_be_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(IntegrityError, match=r"a\.onnx: cannot be run \(") as caught:
+    with pytest.raises(IntegrityError, match=r"a\.onnx: onnxruntime cannot run") as caught:
         engine(tmp_path / "a.onnx", rows=2).vectors(ENCODED)
     assert "\n" not in str(caught.value)
 
@@ -54,5 +54,5 @@ def test_a_vector_that_is_not_finite_is_refused_with_its_text(tmp_path: Path) ->
 
 
 def test_an_output_of_another_shape_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(IntegrityError, match=r"a\.onnx: output 'vector' has the shape \(\d, 4\) for 2 texts"):
+    with pytest.raises(IntegrityError, match=r"a\.onnx: output 'vector' has shape \(\d, 4\) for 2 texts"):
         engine(tmp_path / "a.onnx", axis=0).vectors(ENCODED)

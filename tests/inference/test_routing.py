@@ -13,7 +13,7 @@ from routers import routed_run
 
 from mtlkit.config.inference import EvalOptions, ExportOptions, PredictOptions
 from mtlkit.inference.loaded_model import load
-from mtlkit.inference.routing import FITTING, Prediction, fits, likelihoods, score_router
+from mtlkit.inference.routing import MIN_PROBABILITY, Prediction, is_answered, score_router, task_probabilities
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.export import export
 from mtlkit.recipes.predict import predict
@@ -35,8 +35,8 @@ def test_the_heads_answer_whose_task_fits(routed: Path) -> None:
     assert list(mood) == ["state", "mood"]
     assert animal["kind"]["label"] == "animal"
     assert list(animal.router) == ["kind", "mood"]
-    assert animal.router["kind"] > 1 - FITTING
-    assert mood.router["mood"] > 1 - FITTING
+    assert animal.router["kind"] > 1 - MIN_PROBABILITY
+    assert mood.router["mood"] > 1 - MIN_PROBABILITY
     assert sum(mood.router.values()) == pytest.approx(1, abs=1e-5)
     assert isinstance(animal, dict)
     assert json.loads(json.dumps(animal)) == animal
@@ -78,14 +78,14 @@ def test_rows_say_how_likely_each_task_is(routed: Path) -> None:
     ],
 )
 def test_the_likeliest_always_fits_and_an_unknown_one_too(router: dict[str, float], answering: list[str]) -> None:
-    assert [task for task in ("a", "b", "other") if fits(task, router)] == answering
+    assert [task for task in ("a", "b", "other") if is_answered(task, router)] == answering
 
 
 def test_answers_are_plain_dicts_beside_what_the_router_says() -> None:
     answer = Prediction({"a": {"value": 1.0}})
     assert answer == {"a": {"value": 1.0}}
     assert answer.router == {}
-    (likely,) = likelihoods(("a", "b"), np.array([[0.0, np.log(3)]], np.float32))
+    (likely,) = task_probabilities(("a", "b"), np.array([[0.0, np.log(3)]], np.float32))
     assert likely == pytest.approx({"a": 0.25, "b": 0.75})
 
 

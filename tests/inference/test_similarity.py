@@ -9,7 +9,7 @@ from mtlkit.config.inference import EmbedOptions
 from mtlkit.config.vector_settings import Similarity
 from mtlkit.errors import UsageError
 from mtlkit.inference.loaded_model import load
-from mtlkit.inference.similarity import cut, pair_similarities, similarities, unit, width_of
+from mtlkit.inference.similarity import normalize_rows, output_dim, pair_similarities, similarities, truncate
 
 
 def test_cosines() -> None:
@@ -36,16 +36,16 @@ def test_similarities_are_those_of_sentence_transformers(kind: Similarity) -> No
 
 def test_the_first_numbers_of_a_vector() -> None:
     vectors = np.arange(12, dtype=np.float32).reshape(3, 4)
-    np.testing.assert_array_equal(cut(vectors, 2), [[0, 1], [4, 5], [8, 9]])
-    np.testing.assert_array_equal(cut(vectors, None), vectors)
+    np.testing.assert_array_equal(truncate(vectors, 2), [[0, 1], [4, 5], [8, 9]])
+    np.testing.assert_array_equal(truncate(vectors, None), vectors)
 
 
 def test_length_one() -> None:
-    np.testing.assert_allclose(unit(np.array([[3, 4], [0, 0]], np.float32)), [[0.6, 0.8], [0, 0]], atol=1e-7)
+    np.testing.assert_allclose(normalize_rows(np.array([[3, 4], [0, 0]], np.float32)), [[0.6, 0.8], [0, 0]], atol=1e-7)
 
 
 def test_no_vector_is_longer_than_the_model_makes_them(runs: Path) -> None:
     loaded = load(runs / "mtl")
-    assert [width_of(EmbedOptions(dim=dim), loaded) for dim in (None, 1, 32)] == [32, 1, 32]
-    with pytest.raises(UsageError, match=r"--dim 33: the vectors of .*mtl have 32 numbers; give that or less"):
-        width_of(EmbedOptions(dim=33), loaded)
+    assert [output_dim(EmbedOptions(dim=dim), loaded) for dim in (None, 1, 32)] == [32, 1, 32]
+    with pytest.raises(UsageError, match=r"--dim 33: the vectors of .*mtl have 32 dimensions"):
+        output_dim(EmbedOptions(dim=33), loaded)

@@ -1,4 +1,4 @@
-"""Files of a run that are not what was written: each is refused by its name, and a pickle is never opened."""
+"""Damaged files of a run are refused by name, and a pickle is never opened."""
 
 from __future__ import annotations
 
@@ -64,16 +64,16 @@ def test_a_truncated_weight_file_is_refused(run: Path, keep: float) -> None:
     path = run / "model.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[: int(keep * len(content)) if keep != -1 else -1])
-    with pytest.raises(IntegrityError, match=r"model\.safetensors: SHA-256 is .*; the file is damaged"):
+    with pytest.raises(IntegrityError, match=r"model\.safetensors: damaged \(SHA-256"):
         mtlkit.load(run)
-    seal(run)  # and also where the digest does not tell
-    with pytest.raises(IntegrityError, match=r"model\.safetensors: not safetensors"):
+    seal(run)  # so that the digest matches
+    with pytest.raises(IntegrityError, match=r"model\.safetensors: not .*safetensors"):
         mtlkit.load(run)
 
 
 def test_a_missing_weight_file_is_named(run: Path) -> None:
     (run / "model.safetensors").unlink()
-    with pytest.raises(IntegrityError, match=r"model\.safetensors: missing, though run.json lists it"):
+    with pytest.raises(IntegrityError, match=r"model\.safetensors: missing, .*run\.json"):
         mtlkit.load(run)
     with pytest.raises(IntegrityError, match=r"model\.safetensors: missing"):
         load_model(run)
@@ -114,9 +114,7 @@ def test_a_pickle_in_place_of_the_weights_is_refused_and_never_opened(  # fault 
     if sealed:
         seal(run)
     old = (run / "model.safetensors").read_bytes().startswith((b"c", b"("))  # protocols 0 and 1 bear no mark
-    with pytest.raises(
-        IntegrityError, match=r"model\.safetensors: " + ("" if old else "a pickle; mtlkit never opens one")
-    ) as caught:
+    with pytest.raises(IntegrityError, match=r"model\.safetensors: " + ("" if old else "a pickle")) as caught:
         mtlkit.load(run)
     assert caught.value.exit_code == 4
     assert not song.exists()
@@ -148,7 +146,7 @@ def test_a_pickle_given_as_the_model_is_refused_and_never_opened(  # fault 32
     done = cli("embed", "a text", "--model", model)
     assert done.returncode == 4
     assert done.stdout == ""
-    assert "a pickle; mtlkit never opens one" in " ".join(done.stderr.split())
+    assert "a pickle" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert not song.exists()
 

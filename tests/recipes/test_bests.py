@@ -17,7 +17,7 @@ from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.curves import curves
 from mtlkit.recipes.train_mtl import stream
-from mtlkit.runs.record import newest, verify
+from mtlkit.runs.record import newest_run, verify
 from mtlkit.training.events import Chosen, Epoch, Event, Finished, Progress
 
 TASKS = ("kind", "state")
@@ -65,7 +65,7 @@ def test_its_answers_are_those_of_a_model(trained: tuple[Path, list[Event]]) -> 
         model = load(out / "best" / name)
         assert model.embed(texts).shape == (2, 32)
         assert [set(answer) for answer in model.predict(texts)] == [set(TASKS)] * 2
-    assert newest(out.parent, ("mtl",)) == out  # and not one of those within
+    assert newest_run(out.parent, ("mtl",)) == out  # and not one of those within
 
 
 def test_the_record_names_when_each_task_was_at_its_best(trained: tuple[Path, list[Event]]) -> None:

@@ -10,7 +10,7 @@ from mtlkit.errors import UsageError
 from mtlkit.recipes import curves as recipe
 from mtlkit.recipes.curves import curves
 from mtlkit.report.log_reader import read_curves
-from mtlkit.runs.record import LOG, STATE
+from mtlkit.runs.record import CHECKPOINTS, LOG
 
 
 def test_a_folder_its_log_and_the_newest_run(runs: Path) -> None:
@@ -31,7 +31,7 @@ def test_a_training_that_is_not_finished_has_curves(runs: Path, tmp_path: Path) 
 
 
 def test_a_run_that_is_still_training_has_curves(runs: Path, tmp_path: Path) -> None:
-    state = tmp_path / "mtl" / STATE
+    state = tmp_path / "mtl" / CHECKPOINTS
     state.mkdir(parents=True)
     shutil.copy(runs / "mtl" / LOG, state)
     for options in (CurvesOptions(run=tmp_path / "mtl"), CurvesOptions(runs=tmp_path)):
@@ -64,7 +64,7 @@ def test_a_picture(runs: Path, tmp_path: Path, name: str) -> None:
 
 
 def test_a_picture_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
-    for name, said in (("curves.gif", r"suffix '.gif' is not one of .svg, .png"), ("none/a.svg", "name a file in a folder")):
+    for name, said in (("curves.gif", r"suffix '.gif' is not one of .svg, .png"), ("none/a.svg", "existing folder")):
         with pytest.raises(UsageError, match=said):
             curves(CurvesOptions(run=tmp_path / "no run", output=tmp_path / name))
 

@@ -43,7 +43,7 @@ def source(tmp_path: Path, texts: list[str]) -> Path:
 def test_a_file_of_several_parts_keeps_its_order(small_parts: None, runs: Path, source: Path, texts: list[str]) -> None:
     options = EmbedOptions(model=str(runs / "mtl"), input=source)
     loaded, found = open_model(options)
-    assert found.reason == "as asked"
+    assert found.reason == "as specified"
     done = list(recipe.embed(options, loaded, NOTHING))
     assert [len(part.texts) for part in done] == [4, 4, 3]
     assert [text for part in done for text in part.texts] == texts

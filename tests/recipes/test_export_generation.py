@@ -142,5 +142,5 @@ def test_an_export_that_ends_prompts_is_not_kept(
 
 
 def test_it_is_not_a_model_for_vectors(folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"is an export for text generation, .* name the run it came from"):
+    with pytest.raises(UsageError, match=r"is an export for text generation, .* the run it was exported from"):
         load(folder)

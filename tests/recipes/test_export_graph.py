@@ -62,7 +62,7 @@ def test_an_export_inside_a_run_is_found_while_it_is_of_its_weights(
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(sources["bidirectional"], run)
-    with pytest.raises(UsageError, match=r"no ONNX export of these weights; make one with 'mtlkit export .* --format onnx'"):
+    with pytest.raises(UsageError, match=r"no ONNX export .*'mtlkit export .* --format onnx'"):
         load(run, backend="onnx")
     out = exported("bidirectional", "onnx").out
     shutil.copytree(out, run / "onnx")
@@ -71,7 +71,7 @@ def test_an_export_inside_a_run_is_found_while_it_is_of_its_weights(
     assert str(out) not in (run / "onnx" / "model.onnx").read_bytes().decode("latin-1")
     record = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**record, "seed": 7}))
-    with pytest.raises(UsageError, match="no ONNX export of these weights"):
+    with pytest.raises(UsageError, match="no ONNX export"):
         load(run, backend="onnx")
     assert type(load(run, backend="auto").engine).__name__ == "TorchEngine"
 

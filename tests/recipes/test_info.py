@@ -193,7 +193,7 @@ def test_what_is_no_run_is_refused_with_a_way_on(own: Path, tmp_path: Path) -> N
         info(InfoOptions(run=Path("someone/model"), runs=own))
     with pytest.raises(UsageError, match=f"^{own} is not a run"):
         of(own)
-    with pytest.raises(IntegrityError, match="name the folder of a run"):
+    with pytest.raises(IntegrityError, match="folder of a model"):
         of(own / "mtl" / RECORD)
 
 

@@ -83,7 +83,7 @@ def test_what_cannot_be_built_or_written_is_said_before_texts_are_read(tmp_path:
     with pytest.raises(UsageError, match="full is not empty; replace it with --overwrite"):
         pretrain(PretrainOptions(out=tmp_path / "full", **absent))
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="is a file; name a folder"):
+    with pytest.raises(UsageError, match="is a file"):
         pretrain(PretrainOptions(out=tmp_path / "file", **absent))
     with pytest.raises(DataError, match=r"none\.csv: no such file"):
         pretrain(PretrainOptions(out=tmp_path / "run", **absent))

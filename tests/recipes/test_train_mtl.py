@@ -24,7 +24,7 @@ def test_events_tell_the_whole_training(data: Path, runs: Path, tmp_path: Path) 
     kinds = [type(event) for event in events]
     assert kinds[0] is Note
     said = notes(events)
-    assert said.startswith(f"starting from {runs / 'sentence'}, as asked\nkind: text=text, label=label (classification)")
+    assert said.startswith(f"starting from {runs / 'sentence'}, as specified\nkind: text=text, label=label (classification)")
     assert "kind: 58 rows to train on, 6 to validate" in said
     assert kinds.count(Parts) == 2
     assert [event.epoch for event in events if isinstance(event, Epoch)] == [0, 1, 2]  # the start has a head for `kind`

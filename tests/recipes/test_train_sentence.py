@@ -28,4 +28,4 @@ def test_it_starts_from_a_base_alone(data: Path, runs: Path, tmp_path: Path) -> 
 
 def test_without_a_base_it_starts_from_the_model_inside_the_package(tmp_path: Path) -> None:
     first = next(stream(TrainSentenceOptions(task="kind=not-there.csv", runs=tmp_path)))
-    assert first == Note(f"starting from mini, the model inside the package, as no run under {tmp_path}/ fits")
+    assert first == Note(f"starting from mini, the bundled model; no compatible run in {tmp_path}/")

@@ -36,7 +36,7 @@ def facts(name: str = "topic", labels: tuple[str, ...] = ("a", "b"), metrics: di
         name=f"runs/{name}",
         path=Path("runs"),
         kind="run",
-        reason="as asked",
+        reason="as specified",
         record=record,
         checkpoint=ModelDescription("mtl", architecture, Encoding(256), tasks, (name,)),
         parts=(PartSize("embeddings", 750, 2, ("F32",)), PartSize(f"head:{name}", 250, 2, ("F16", "I8"))),
@@ -154,7 +154,7 @@ def test_a_training_that_is_not_finished() -> None:
     data = {"topic": {"source": "news.csv", "train": {}}}
     about = {"command": "train-mtl", "typed": "mtlkit train-mtl --head [/]", "init": "mini", "data": data, "losses": [1]}
     state = {"steps": [120, 1240], "about": about}
-    text = shown(RunFacts("runs/mtl", Path("runs/mtl"), "unfinished training", "as asked", state=state))
+    text = shown(RunFacts("runs/mtl", Path("runs/mtl"), "unfinished training", "as specified", state=state))
     words = " ".join(text.split())
     assert "checkpoints step 120, step 1,240" in words
     assert "command mtlkit train-mtl --head [/]" in words

@@ -1,4 +1,4 @@
-"""A file is written beside its place, synced, and then takes the place in one step."""
+"""Atomic writes of files and folders."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from scenes import make_run, save
 
 from mtlkit.errors import SavingError
 from mtlkit.runs import atomic as disk
+from mtlkit.runs import file_locks
+from mtlkit.runs import replace_folder as folders
 from mtlkit.runs.checkpoints import CheckpointManager
-from mtlkit.runs.record import amend, verify
+from mtlkit.runs.record import replace_metrics, verify
 
 
 def write(path: Path, content: bytes) -> None:
@@ -26,14 +28,14 @@ def write(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def test_an_atomic_file_is_synced_before_it_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_atomic_file_is_synced_before_it_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = watch(monkeypatch, lambda *_: None)
     write(tmp_path / "file", b"new")
     assert done == ["sync", "rename", "sync"]
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-def test_an_atomic_file_has_the_mode_that_the_umask_allows(tmp_path: Path) -> None:
+def test_atomic_file_mode_follows_the_umask(tmp_path: Path) -> None:
     umask = os.umask(0o027)
     try:
         write(tmp_path / "file", b"new")
@@ -43,7 +45,7 @@ def test_an_atomic_file_has_the_mode_that_the_umask_allows(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_failing_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_disk_error_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     (tmp_path / "file").write_bytes(b"old")
     watch(monkeypatch, failing_at(number, errno.EIO))
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
@@ -52,7 +54,7 @@ def test_a_failing_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+def test_error_in_the_block_keeps_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
     with pytest.raises(TypeError), disk.atomic_file(tmp_path / "file") as file:
         file.writelines([b"half", None])  # type: ignore[list-item]
@@ -61,11 +63,11 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def age(path: Path) -> None:
-    """Makes a file look as if it had been written long ago."""
+    """Sets the modification time of a file to long ago."""
     os.utime(path, (0, 0))
 
 
-def test_only_what_nobody_writes_any_more_is_swept(tmp_path: Path) -> None:
+def test_only_abandoned_temporary_files_are_removed(tmp_path: Path) -> None:
     fresh, abandoned = (tmp_path / f".{name}{disk.UNFINISHED}" for name in ("fresh", "abandoned"))
     fresh.touch()
     abandoned.touch()
@@ -73,46 +75,46 @@ def test_only_what_nobody_writes_any_more_is_swept(tmp_path: Path) -> None:
     with disk.atomic_file(tmp_path / "file") as file:
         (held,) = (path for path in tmp_path.iterdir() if path.name.startswith(".file."))
         age(held)
-        assert disk.in_use(held)
-        assert not disk.in_use(abandoned)
-        assert disk.unfinished(tmp_path) == [abandoned]
+        assert file_locks.in_use(held)
+        assert not file_locks.in_use(abandoned)
+        assert disk.unfinished_files(tmp_path) == [abandoned]
         disk.remove_unfinished(tmp_path)
         file.write(b"new")
     assert sorted(path.name for path in tmp_path.iterdir()) == [fresh.name, "file"]
     with (tmp_path / "file").open("rb") as file_read:
-        disk.share(file_read)
-        assert disk.in_use(tmp_path / "file")
+        file_locks.lock_shared(file_read)
+        assert file_locks.in_use(tmp_path / "file")
 
 
-@pytest.mark.skipif(disk.fcntl is None, reason="Windows")
-def test_without_locks_only_old_files_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unable(*_: object) -> None:
+@pytest.mark.skipif(file_locks.fcntl is None, reason="Windows")
+def test_without_locks_only_old_temporary_files_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(disk.fcntl, "flock", unable)
-    monkeypatch.setattr(disk, "JUST_MADE", -1.0)
+    monkeypatch.setattr(file_locks.fcntl, "flock", no_locks)
+    monkeypatch.setattr(disk, "MIN_AGE", -1.0)
     fresh, old = (tmp_path / f".{name}{disk.UNFINISHED}" for name in ("fresh", "old"))
     fresh.touch()
     old.touch()
     age(old)
-    assert disk.unfinished(tmp_path) == [old]
+    assert disk.unfinished_files(tmp_path) == [old]
 
 
-def test_a_folder_that_replaces_another_is_synced_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replaced_folder_is_synced_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for exchanges in (True, False):
         for name in ("new", "place"):
             (tmp_path / name).mkdir(exist_ok=True)
             (tmp_path / name / "file").write_text(name)
         with monkeypatch.context() as patch:
             done = watch(patch, lambda *_: None, exchanges)
-            disk.put(tmp_path / "new", tmp_path / "place")
+            folders.replace_folder(tmp_path / "new", tmp_path / "place")
         assert done == (["exchange", "sync"] if exchanges else ["rename", "rename", "sync"])
         assert (tmp_path / "place" / "file").read_text() == "new"
         assert [path.name for path in tmp_path.iterdir()] == ["place"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
-def test_syncing_leaves_no_file_open(tmp_path: Path) -> None:
+def test_sync_leaves_no_file_open(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(20):
         disk.sync(tmp_path)
@@ -120,19 +122,19 @@ def test_syncing_leaves_no_file_open(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="renameat2 is Linux's")
-def test_an_exchange_that_fails_is_no_exchange_that_is_not_there(tmp_path: Path) -> None:
-    """False would make `put` try two renames instead."""
+def test_failed_exchange_raises(tmp_path: Path) -> None:
+    """False would make `replace_folder` try two renames instead."""
     with pytest.raises(FileNotFoundError):
-        disk.exchange(tmp_path, tmp_path / "gone")
+        folders.exchange(tmp_path, tmp_path / "gone")
 
 
-def test_what_a_full_disk_raises_ends_in_one_line(tmp_path: Path) -> None:  # fault 5
+def test_full_disk_is_a_one_line_error(tmp_path: Path) -> None:  # fault 5
     for error in (
         OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
         SafetensorError(f"Error while serializing: I/O error: {os.strerror(errno.ENOSPC)} (os error 28)"),
     ):
         with (
-            pytest.raises(SavingError, match=rf"run cannot be saved: {os.strerror(errno.ENOSPC)}; make room"),
+            pytest.raises(SavingError, match=rf"run: {os.strerror(errno.ENOSPC)}; "),
             disk.saving(tmp_path / "run"),
         ):
             raise error
@@ -143,8 +145,8 @@ def test_what_a_full_disk_raises_ends_in_one_line(tmp_path: Path) -> None:  # fa
 
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No renameat2; folders cannot be opened, files are synced only when opened to be written, and a rename
-    takes no name that is in use."""
+    """Imitates Windows: no renameat2, folders cannot be opened, files can be synced only when opened for writing, and a rename
+    does not replace files."""
     opened, fsync, rename = os.open, os.fsync, Path.rename
     flags: dict[int, int] = {}
 
@@ -177,24 +179,24 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("windows")
-def test_a_training_is_saved_finished_and_replaced_on_windows(tmp_path: Path) -> None:  # fault 56
+def test_runs_are_saved_finished_and_replaced_on_windows(tmp_path: Path) -> None:  # fault 56
     out = tmp_path / "run"
     save(out, 10, 20)
     save(out, 20, note="again")
-    state, warnings = CheckpointManager(out).newest()
-    assert state is not None
-    assert (state.step, state.plain["note"], warnings) == (20, "again", [])
+    checkpoint, warnings = CheckpointManager(out).newest()
+    assert checkpoint is not None
+    assert (checkpoint.step, checkpoint.plain["note"], warnings) == (20, "again", [])
     make_run(out, "old")
     make_run(out, "new", before_the_end=lambda _: (out / "notes.txt").touch())
     verify(out)
     assert (out / "model.safetensors").read_text() == "new"
     assert (out / "notes.txt").exists()
-    amend(out, {"score": 1.0})
+    replace_metrics(out, {"score": 1.0})
     assert verify(out).metrics == {"score": 1.0}
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_no_module_needs_what_windows_lacks() -> None:  # fault 56
+def test_modules_import_without_posix_modules() -> None:  # fault 56
     code = """if True:
         import os, signal, sys
         sys.modules["fcntl"] = sys.modules["resource"] = sys.modules["pwd"] = None
@@ -206,5 +208,5 @@ def test_no_module_needs_what_windows_lacks() -> None:  # fault 56
         with mtlkit.training.checkpointing.Interrupts():
             pass
     """
-    before = {**os.environ, "PYTHONWARNINGS": "ignore"}  # filelock says that it falls back to a lock of its own
+    before = {**os.environ, "PYTHONWARNINGS": "ignore"}  # filelock warns about its fallback
     subprocess.run([sys.executable, "-c", code], check=True, env=before, timeout=120)

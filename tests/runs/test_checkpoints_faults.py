@@ -1,4 +1,4 @@
-"""What a saved state and a finished run survive: death and errors at every operation on the disk."""
+"""Checkpoints and finished runs survive kills and errors at every disk operation."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from scenes import SCENES, save
 
 from mtlkit.errors import SavingError
 from mtlkit.runs.checkpoints import CheckpointManager
-from mtlkit.runs.outputs import check_folder
-from mtlkit.runs.record import holds_state, verify
+from mtlkit.runs.outputs import check_output_folder
+from mtlkit.runs.record import has_checkpoint, verify
 
 SAVES: dict[Case, tuple[Any, Any]] = {
-    ("the first state", True): (None, (30, "")),
-    ("the next state", True): ((20, ""), (30, "")),
-    ("a state again", True): ((20, ""), (20, "again")),
-    ("a state again", False): ((20, ""), (20, "again")),
+    ("the first checkpoint", True): (None, (30, "")),
+    ("the next checkpoint", True): ((20, ""), (30, "")),
+    ("a checkpoint again", True): ((20, ""), (20, "again")),
+    ("a checkpoint again", False): ((20, ""), (20, "again")),
 }
 FINISHES: dict[Case, str] = {
     ("a run", True): "nothing",
     ("a run over another", True): "old",
     ("a run over another", False): "old",
-    ("a run over its states", True): "states",
-    ("a run over its states", False): "states",
+    ("a run over its checkpoints", True): "checkpoints",
+    ("a run over its checkpoints", False): "checkpoints",
 }
 
 
@@ -40,36 +40,36 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[Case, list[Path]]:
 
 
 def newest(out: Path) -> tuple[int, str] | None:
-    """Step and note of the newest state, every part of which says the same; none is damaged."""
-    state, warnings = CheckpointManager(out).newest()
+    """The step and note of the newest checkpoint, after checking that it is consistent and none is damaged."""
+    checkpoint, warnings = CheckpointManager(out).newest()
     assert warnings == []
-    if state is None:
+    if checkpoint is None:
         return None
-    assert state.plain["seen"] == state.step
-    assert set(state.tensors["weight"].flatten().tolist()) == {float(state.step)}
-    return state.step, state.plain["note"]
+    assert checkpoint.plain["seen"] == checkpoint.step
+    assert set(checkpoint.tensors["weight"].flatten().tolist()) == {float(checkpoint.step)}
+    return checkpoint.step, checkpoint.plain["note"]
 
 
-def standing(out: Path) -> str:
-    """What stands there, in a word, once it was found to be whole."""
-    if holds_state(out):
+def content_of(out: Path) -> str:
+    """What a run folder contains, in a word, after checking that it is intact."""
+    if has_checkpoint(out):
         assert newest(out) == (20, "")
-        return "states"
+        return "checkpoints"
     if not out.exists():
         return "nothing"
     verify(out)
     return (out / "model.safetensors").read_text()
 
 
-def only_whole(out: Path) -> bool:
-    """Whether nothing but the run's folder stands there, and nothing but states, at most two, and the log in that."""
+def is_clean(out: Path) -> bool:
+    """Whether nothing but the run folder is left, with only the log and at most two checkpoints in it."""
     inside = sorted(path.name for path in (out / "state").iterdir()) if (out / "state").exists() else ["metrics.jsonl"]
     beside = [path.name for path in out.parent.iterdir() if path != out]
     return not beside and inside[0] == "metrics.jsonl" and len(inside) <= 3 and all(n.startswith("step-") for n in inside[1:])
 
 
 @pytest.mark.parametrize("case", SAVES, ids=str)
-def test_killed_inside_a_save_the_state_before_or_the_new_one_stands(  # fault 2
+def test_kill_during_a_save_leaves_the_old_or_the_new_checkpoint(  # fault 2
     case: Case, killed: dict[Case, list[Path]], tmp_path: Path
 ) -> None:
     ends = []
@@ -78,9 +78,9 @@ def test_killed_inside_a_save_the_state_before_or_the_new_one_stands(  # fault 2
         ends.append(newest(folder / "run"))
         peeked = CheckpointManager(folder / "run").peek()
         assert (peeked and (peeked["seen"], peeked["note"])) == ends[-1]
-        save(copy / "run", 40)  # comes first, with what the kill left about
+        save(copy / "run", 40)  # removes what the kill left
         assert newest(copy / "run") == (40, "")
-        assert only_whole(copy / "run")
+        assert is_clean(copy / "run")
     before, after = SAVES[case]
     change = ends.index(after)
     assert change >= 8
@@ -88,26 +88,26 @@ def test_killed_inside_a_save_the_state_before_or_the_new_one_stands(  # fault 2
 
 
 @pytest.mark.parametrize("case", FINISHES, ids=str)
-def test_killed_when_a_run_is_finished_what_stood_there_or_the_new_run_stands(  # fault 2
+def test_kill_while_finishing_leaves_the_old_or_the_new_run(  # fault 2
     case: Case, killed: dict[Case, list[Path]]
 ) -> None:
     ends = []
     for folder in killed[case]:
         out = folder / "run"
         if not case[1]:
-            check_folder(out, [], overwrite=True)  # as the next command does; with an exchange nothing is ever amiss
-        ends.append(standing(out))
+            check_output_folder(out, [], overwrite=True)  # as the next command does; not needed with an exchange
+        ends.append(content_of(out))
     change = ends.index("new")
     assert change >= 6
     assert ends == [FINISHES[case]] * change + ["new"] * (len(ends) - change)
 
 
 @pytest.mark.parametrize("code", CODES)
-@pytest.mark.parametrize("scene", ["the first state", "the next state"])
-def test_an_error_in_a_save_keeps_the_state_before_and_says_so(  # faults 5, 6
+@pytest.mark.parametrize("scene", ["the first checkpoint", "the next checkpoint"])
+def test_error_in_a_save_keeps_the_earlier_checkpoint_and_says_so(  # faults 5, 6
     scene: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rest = "no state was saved before" if scene == "the first state" else "the state of step 20 stands"
+    kept = "no earlier checkpoint" if scene == "the first checkpoint" else "step 20 is kept"
     for number, out in enumerate(places(SCENES[scene][0], tmp_path / "each"), 1):
         folder, error = CheckpointManager(out), None
         with folder.lock("mtlkit train-mtl"):
@@ -118,25 +118,25 @@ def test_an_error_in_a_save_keeps_the_state_before_and_says_so(  # faults 5, 6
                     folder.save(30, {}, {"seen": 30})
                 except SavingError as caught:
                     error = caught
-            states = {path.name for path in folder.path.iterdir()} - {"metrics.jsonl"}
-            assert states >= ({"step-00000020"} if "20" in rest else set())
-            assert all(name.startswith("step-") for name in states)
+            left = {path.name for path in folder.path.iterdir()} - {"metrics.jsonl"}
+            assert left >= ({"step-00000020"} if "20" in kept else set())
+            assert all(name.startswith("step-") for name in left)
             folder.save(40, {}, {})
             assert {path.name for path in folder.path.glob("*-*")} <= {"step-00000020", "step-00000030", "step-00000040"}
         if len(done) < number:
             assert error is None
             assert number > 8
             return
-        if done[number - 1 :] == ["rename"] and len(states) == 3:  # the oldest could not be removed; the next save does that
+        if done[number - 1 :] == ["rename"] and len(left) == 3:  # the oldest could not be removed; the next save does that
             assert error is None
             continue
-        what = f"the state of step 30 cannot be saved: {os.strerror(code)}"
-        assert str(error) == f"{folder.path}: {what}; {rest}; make room and resume"
+        for part in (f"{folder.path}: ", "step 30", os.strerror(code), kept):
+            assert part in str(error)
         assert SavingError.exit_code == 3
 
 
 @pytest.mark.parametrize("case", FINISHES, ids=str)
-def test_an_error_when_a_run_is_finished_keeps_what_stood_there(  # faults 5, 6
+def test_error_while_finishing_keeps_the_old_content(  # faults 5, 6
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, act = SCENES[case[0]]
@@ -150,7 +150,7 @@ def test_an_error_when_a_run_is_finished_keeps_what_stood_there(  # faults 5, 6
             except OSError as error:
                 if error.errno != code:
                     raise
-        ends.append(standing(out))
+        ends.append(content_of(out))
         assert [path.name for path in out.parent.iterdir()] in ([], ["run"])
         if len(done) < number:
             break
@@ -159,7 +159,7 @@ def test_an_error_when_a_run_is_finished_keeps_what_stood_there(  # faults 5, 6
     assert ends == [FINISHES[case]] * change + ["new"] * (len(ends) - change)
 
 
-def test_a_disk_that_takes_no_more_keeps_the_state_before(tmp_path: Path) -> None:  # fault 5
+def test_full_disk_keeps_the_earlier_checkpoint(tmp_path: Path) -> None:  # fault 5
     save(tmp_path / "run", 10, 20)
     code = """if True:
         import resource, sys
@@ -180,14 +180,14 @@ def test_a_disk_that_takes_no_more_keeps_the_state_before(tmp_path: Path) -> Non
     lines = done.stdout.splitlines()
     assert len(lines) == 2
     for line in lines:
-        assert "the state of step 30 cannot be saved: " in line
+        assert "step 30" in line
         assert os.strerror(errno.EFBIG) in line
-        assert line.endswith("; the state of step 20 stands; make room and resume")
+        assert "step 20 is kept" in line
     assert newest(tmp_path / "run") == (20, "")
-    assert only_whole(tmp_path / "run")
+    assert is_clean(tmp_path / "run")
 
 
-def test_a_save_syncs_all_that_it_wrote_before_the_state_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_save_syncs_everything_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
 
     def note(count: int, name: str, path: Path) -> None:

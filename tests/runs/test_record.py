@@ -15,11 +15,12 @@ from scenes import make_run, record
 from mtlkit.errors import IntegrityError
 from mtlkit.model.digest import digest_of
 from mtlkit.runs import atomic as disk
+from mtlkit.runs import replace_folder as folders
 from mtlkit.runs.record import (
-    amend,
     file_digest,
-    newest,
+    newest_run,
     read_record,
+    replace_metrics,
     verify,
     write_json,
 )
@@ -37,7 +38,7 @@ def umask(mask: int) -> Iterator[None]:
         os.umask(old)
 
 
-def test_a_finished_run_has_its_record_with_the_digest_of_every_file(tmp_path: Path) -> None:
+def test_record_has_the_digest_of_every_file(tmp_path: Path) -> None:
     out = make_run(tmp_path / "run")
     found = verify(out)
     assert found.files == {name: file_digest(out / name) for name in ("config.json", "model.safetensors")}
@@ -48,12 +49,12 @@ def test_a_finished_run_has_its_record_with_the_digest_of_every_file(tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_the_digest_of_a_run_changes_with_any_of_its_files(tmp_path: Path) -> None:
+def test_digest_of_a_run_changes_with_its_files(tmp_path: Path) -> None:
     first, second = make_run(tmp_path / "a", "weights"), make_run(tmp_path / "b", "other weights")
     assert digest_of(first) == file_digest(first / "run.json") != digest_of(second)
 
 
-def test_staged_leaves_nothing_behind_when_the_work_fails(tmp_path: Path) -> None:
+def test_staged_folder_is_removed_after_an_error(tmp_path: Path) -> None:
     def interrupt(folder: Path) -> None:
         assert folder.parent == tmp_path  # the same file system, so that the rename is one step
         raise KeyboardInterrupt
@@ -63,7 +64,7 @@ def test_staged_leaves_nothing_behind_when_the_work_fails(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_staged_keeps_an_old_run_as_it_is_when_the_work_fails(tmp_path: Path) -> None:
+def test_old_run_is_kept_after_an_error(tmp_path: Path) -> None:
     out = make_run(tmp_path / "run", "old")
     before = digest_of(out)
 
@@ -78,7 +79,7 @@ def test_staged_keeps_an_old_run_as_it_is_when_the_work_fails(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_an_old_run_is_replaced_only_at_the_end_and_wholly(tmp_path: Path) -> None:
+def test_old_run_is_replaced_completely_and_only_at_the_end(tmp_path: Path) -> None:
     out = make_run(tmp_path / "run", "old", before_the_end=lambda folder: (folder / "old.txt").touch())
     with staged(out) as folder:
         (folder / "model.safetensors").write_text("new")
@@ -90,13 +91,13 @@ def test_an_old_run_is_replaced_only_at_the_end_and_wholly(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("failing", ["old", "new"])
-def test_an_error_in_the_last_rename_keeps_the_old_run(  # fault 6
+def test_error_in_the_last_rename_keeps_the_old_run(  # fault 6
     failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = make_run(tmp_path / "run", "old")
     before = digest_of(out)
     rename: Rename = Path.replace
-    monkeypatch.setattr(disk, "exchange", lambda *_: False)  # as on systems that cannot
+    monkeypatch.setattr(folders, "exchange", lambda *_: False)  # as on systems without renameat2
 
     def broken(self: Path, target: Path) -> Path:
         moves = "old" if self == out else "new" if target == out and self.parent == out.parent else None
@@ -111,7 +112,7 @@ def test_an_error_in_the_last_rename_keeps_the_old_run(  # fault 6
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_an_error_in_a_sync_keeps_the_old_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fault 6
+def test_error_in_a_sync_keeps_the_old_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fault 6
     out = make_run(tmp_path / "run", "old")
     before = digest_of(out)
 
@@ -125,7 +126,7 @@ def test_an_error_in_a_sync_keeps_the_old_run(tmp_path: Path, monkeypatch: pytes
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_every_file_is_synced_before_the_folder_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_file_is_synced_before_the_folder_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[tuple[str, str]] = []
     fsync, rename = os.fsync, Path.replace
 
@@ -156,36 +157,36 @@ def test_modes_follow_the_umask(tmp_path: Path, mask: int, file: int, folder: in
     assert stat.S_IMODE(out.stat().st_mode) == folder
 
 
-def test_a_record_can_be_given_other_metrics_and_nothing_else_changes(tmp_path: Path) -> None:
+def test_replace_metrics_changes_nothing_else(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run")
     before = verify(folder)
     mode = (folder / "run.json").stat().st_mode
-    amend(folder, {"score": 0.5, "sharing": {"delta": 0.1}})
+    replace_metrics(folder, {"score": 0.5, "sharing": {"delta": 0.1}})
     assert verify(folder) == replace(before, metrics={"score": 0.5, "sharing": {"delta": 0.1}})
     assert (folder / "run.json").stat().st_mode == mode
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_the_newest_run_is_the_one_that_finished_last(tmp_path: Path) -> None:
+def test_newest_run_is_the_one_that_finished_last(tmp_path: Path) -> None:
     first, second = make_run(tmp_path / "z"), make_run(tmp_path / "a")
-    assert newest(tmp_path, ["mtl"]) == second
+    assert newest_run(tmp_path, ["mtl"]) == second
     os.utime(first)  # a later change to the folder does not count
-    assert newest(tmp_path, ["mtl"]) == second
+    assert newest_run(tmp_path, ["mtl"]) == second
     make_run(first)
-    assert newest(tmp_path, ["mtl"]) == first
+    assert newest_run(tmp_path, ["mtl"]) == first
 
 
-def test_the_first_stage_that_has_a_run_wins_over_a_later_finish(tmp_path: Path) -> None:
+def test_newest_run_prefers_the_first_stage(tmp_path: Path) -> None:
     sentence = make_run(tmp_path / "sentence", stage="sentence")
     base = make_run(tmp_path / "base", stage="base")
     make_run(tmp_path / "mtl", stage="mtl")
-    assert newest(tmp_path, ["sentence", "base"]) == sentence
-    assert newest(tmp_path, ["base"]) == base
-    assert newest(tmp_path / "mtl", ["mtl"]) is None
-    assert newest(tmp_path / "nowhere", ["mtl"]) is None
+    assert newest_run(tmp_path, ["sentence", "base"]) == sentence
+    assert newest_run(tmp_path, ["base"]) == base
+    assert newest_run(tmp_path / "mtl", ["mtl"]) is None
+    assert newest_run(tmp_path / "nowhere", ["mtl"]) is None
 
 
-def test_what_is_no_finished_run_is_passed_over(tmp_path: Path) -> None:
+def test_newest_run_skips_everything_else(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     (tmp_path / "notes.txt").touch()
     (tmp_path / "empty").mkdir()
@@ -195,80 +196,80 @@ def test_what_is_no_finished_run_is_passed_over(tmp_path: Path) -> None:
     later = make_run(tmp_path / "later")
     value = json.loads((later / "run.json").read_text())
     write_json(later / "run.json", {**value, "format": 99})
-    assert newest(tmp_path, ["mtl"]) == run
+    assert newest_run(tmp_path, ["mtl"]) == run
 
 
-def test_a_damaged_file_is_named_with_both_digests(tmp_path: Path) -> None:  # fault 4
+def test_damaged_file_is_named_with_both_digests(tmp_path: Path) -> None:  # fault 4
     out = make_run(tmp_path / "run")
-    wanted = file_digest(out / "model.safetensors")
+    recorded = file_digest(out / "model.safetensors")
     (out / "model.safetensors").write_text("weightz")
-    found = file_digest(out / "model.safetensors")
-    with pytest.raises(IntegrityError, match=rf"model\.safetensors: SHA-256 is {found}, run\.json says {wanted}") as caught:
+    digest = file_digest(out / "model.safetensors")
+    with pytest.raises(IntegrityError, match=rf"model\.safetensors: .*{digest}.*{recorded}") as caught:
         verify(out)
     assert caught.value.exit_code == 4
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     out = make_run(tmp_path / "run")
     (out / "config.json").unlink()
-    with pytest.raises(IntegrityError, match=r"config\.json: missing, though run\.json lists it; restore it"):
+    with pytest.raises(IntegrityError, match=r"config\.json: missing, .*run\.json"):
         verify(out)
 
 
-def test_damaged_safetensors_whose_header_begins_like_a_pickle_are_not_called_one(tmp_path: Path) -> None:  # fault 4
+def test_damaged_safetensors_that_start_like_a_pickle(tmp_path: Path) -> None:  # fault 4
     content = save({}, {"note": "x" * 600})
     size = int.from_bytes(content[:8], "little")
     content = save({}, {"note": "x" * (600 + 640 - size)})
     assert content.startswith(b"\x80\x02")  # 640 bytes of header
     out = make_run(tmp_path / "run")
     (out / "model.safetensors").write_bytes(content)
-    with pytest.raises(IntegrityError, match=r"model\.safetensors: SHA-256 is"):
+    with pytest.raises(IntegrityError, match=r"model\.safetensors: damaged"):
         verify(out)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"stage": "mtl"}', '{"format": 1, "stage": "mtl"}', '{"format": "x"}'])
-def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
+def test_damaged_record_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(IntegrityError, match=r"run\.json: (damaged|the field 'format' is missing)"):
+    with pytest.raises(IntegrityError, match=r"run\.json: (damaged|field 'format' is missing)"):
         read_record(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../other/run.json", "best/../../x", "a\0b", "x" * 201])
-def test_a_record_that_lists_a_file_outside_its_run_is_damaged(name: str, tmp_path: Path) -> None:
+def test_record_that_lists_a_file_outside_the_run_is_damaged(name: str, tmp_path: Path) -> None:
     out = make_run(tmp_path / "run")
     value = json.loads((out / "run.json").read_text())
     value["files"][name] = "0" * 64
     (out / "run.json").write_text(json.dumps(value))
-    with pytest.raises(IntegrityError, match=r"run\.json: damaged .*no place inside the run"):
+    with pytest.raises(IntegrityError, match=r"run\.json: damaged .*not inside the run"):
         verify(out)
 
 
-def test_a_record_of_a_newer_format_says_to_update(tmp_path: Path) -> None:
+def test_newer_record_format_says_to_update(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"format": 2, "what": "is new"}')
-    with pytest.raises(IntegrityError, match=r"written by a newer mtlkit \(format 2\); update mtlkit"):
+    with pytest.raises(IntegrityError, match=r"newer mtlkit \(format 2\)"):
         read_record(tmp_path)
 
 
-def test_a_folder_without_a_record_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(IntegrityError, match=r"not a run of mtlkit \(run\.json is missing\)"):
+def test_folder_without_a_record_is_not_a_run(tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match=r"not an mtlkit run \(run\.json is missing\)"):
         verify(tmp_path)
 
 
-def test_a_record_is_amended_by_a_synced_file_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replace_metrics_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_run(tmp_path / "run")
     done: list[tuple[str, Path]] = []
     sync, rename = disk.sync, disk.rename
     monkeypatch.setattr(disk, "sync", lambda path: (done.append(("sync", path)), sync(path)))
     monkeypatch.setattr(disk, "rename", lambda source, target: (done.append(("rename", source)), rename(source, target)))
-    amend(folder, {"score": 1.0})
+    replace_metrics(folder, {"score": 1.0})
     (first, written), (second, renamed), last = done
-    assert (first, second, written.name) == ("sync", "rename", "run.json")
-    assert written == renamed  # synced before it has its name
+    assert (first, second, written.suffix) == ("sync", "rename", disk.UNFINISHED)
+    assert written == renamed  # synced before it is renamed
     assert written.parent != folder
     assert last == ("sync", folder)
 
 
-def test_every_file_is_verified_also_in_folders_below(tmp_path: Path) -> None:  # fault 4
+def test_files_in_subfolders_are_verified(tmp_path: Path) -> None:  # fault 4
     def best(folder: Path) -> None:
         (folder / "best" / "topic").mkdir(parents=True)
         (folder / "best" / "topic" / "model.safetensors").write_text("weights")
@@ -277,7 +278,7 @@ def test_every_file_is_verified_also_in_folders_below(tmp_path: Path) -> None:  
     path = out / "best" / "topic" / "model.safetensors"
     assert "best/topic/model.safetensors" in verify(out).files
     path.write_text("weightz")
-    with pytest.raises(IntegrityError, match=r"best/topic/model\.safetensors: SHA-256 is"):
+    with pytest.raises(IntegrityError, match=r"best/topic/model\.safetensors: damaged"):
         verify(out)
     path.unlink()
     with pytest.raises(IntegrityError, match=r"best/topic/model\.safetensors: missing"):

@@ -15,8 +15,8 @@ from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.engine import Array, Engine
 from mtlkit.inference.load_weights import LoadedWeights
-from mtlkit.inference.onnx_engine import HEAD, VECTOR, OnnxEngine, output_name
-from mtlkit.inference.similarity import cut
+from mtlkit.inference.onnx_engine import HEAD_OUTPUT, VECTOR, OnnxEngine, output_name
+from mtlkit.inference.similarity import truncate
 from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.interop.head_files import apply_heads
@@ -68,7 +68,7 @@ def compact_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str]) 
 def _outputs(engine: Engine, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
     encoded = weights.encoder.encode(texts)
     read = engine.outputs(encoded, weights.readers) if weights.readers else {}
-    vectors = cut(engine.vectors(encoded), weights.checkpoint.vectors.truncate_dim)
+    vectors = truncate(engine.vectors(encoded), weights.checkpoint.vectors.truncate_dim)
     return {VECTOR: vectors, **{output_name(one): found for one, found in read.items()}}
 
 
@@ -86,7 +86,7 @@ def sentence_transformers_outputs(folder: Path, weights: LoadedWeights, texts: S
     except Exception as error:  # of whichever class, the export is not what it should be
         raise IntegrityError(f"sentence-transformers cannot load the export ({error})") from error
     heads = apply_heads(str(folder), whole) if weights.model.tasks else {}
-    return {VECTOR: vectors.numpy(), **{HEAD.format(task): found.numpy() for task, found in heads.items()}}
+    return {VECTOR: vectors.numpy(), **{HEAD_OUTPUT.format(task): found.numpy() for task, found in heads.items()}}
 
 
 def difference_from_source(folder: Path, weights: LoadedWeights) -> float:

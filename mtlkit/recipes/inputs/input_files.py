@@ -14,7 +14,7 @@ from mtlkit.data.sources.spec import parse_source
 from mtlkit.data.sources.text_files import address_of
 from mtlkit.errors import MtlkitError
 from mtlkit.inference.find_model import MINI, ModelRef, mini_folder
-from mtlkit.runs.outputs import Input
+from mtlkit.runs.overlap import Input
 from mtlkit.runs.record import read_record, record_name
 
 FILES = {"card"}  # options that name a file

@@ -9,7 +9,7 @@ from mtlkit.config.architecture import Stage
 from mtlkit.config.inference import EvalOptions, ModelOptions, TextOptions
 from mtlkit.inference.find_model import MINI, ModelRef, find_model
 from mtlkit.inference.loaded_model import LoadedModel, load
-from mtlkit.runs.record import is_export, newest
+from mtlkit.runs.record import is_export, newest_run
 
 
 def open_model(options: ModelOptions) -> tuple[LoadedModel, ModelRef]:
@@ -38,7 +38,7 @@ def open_model(options: ModelOptions) -> tuple[LoadedModel, ModelRef]:
         command = shlex.join(["mtlkit", "train-sentence", "--init", str(model_ref)])
         hint = f"a base, not a sentence encoder; train one with: {command}"
         return loaded, replace(model_ref, reason=f"{model_ref.reason}: {hint}")
-    if options.model is None and model_ref.name == MINI and newest(options.runs, ("base",)):
+    if options.model is None and model_ref.name == MINI and newest_run(options.runs, ("base",)):
         hint = "there is only a base; train a sentence encoder with: mtlkit train-sentence"
         return loaded, replace(model_ref, reason=f"{model_ref.reason} ({hint})")
     return loaded, model_ref

@@ -15,7 +15,7 @@ from mtlkit.errors import IntegrityError
 from mtlkit.model.description import HEAD_WEIGHTS
 from mtlkit.model.weight_names import SCALE, level, part_of, parts_of, weight_names
 from mtlkit.report.run_facts import FileFacts, PartSize
-from mtlkit.runs.record import EXPORT_RECORD, RECORD, STATE, WEIGHTS, RunRecord, diagnose, file_digest, read_record
+from mtlkit.runs.record import CHECKPOINTS, EXPORT_RECORD, RECORD, WEIGHTS, RunRecord, diagnose, file_digest, read_record
 
 UNUSED = "unused"  # weights that other libraries expect but no vector depends on
 
@@ -60,7 +60,7 @@ def other_files(folder: Path, listed: Mapping[str, str], record: str) -> tuple[l
             own = any((path / known).is_file() for known in (RECORD, EXPORT_RECORD))
             if own:
                 exports.append(path.relative_to(folder).as_posix())
-            if own or path == folder / STATE:  # their files are listed elsewhere
+            if own or path == folder / CHECKPOINTS:  # their files are listed elsewhere
                 folders.remove(name)
         files += [(inside / name).relative_to(folder).as_posix() for name in names]
     return sorted(name for name in files if name not in listed and name != record), sorted(exports)

@@ -22,7 +22,7 @@ from mtlkit.evaluation.metrics import Array
 from mtlkit.inference.compute import Compute
 from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.training.prepare import Prepared
-from mtlkit.runs.store import BASELINES, Arrays, StoreEntry, digest, entry, fits
+from mtlkit.runs.store import BASELINES, Arrays, StoreEntry, cache_key, entry_in, has_shape
 
 OUTPUTS = "outputs."  # begins the name of an array, before that of the task
 FORMAT = "2"  # raised when what is stored changes
@@ -74,18 +74,18 @@ def key_of(
         "compute": [compute.device.type, compute.precision],
         "versions": {package: version(package) for package in ("mtlkit", "torch")},
     }
-    return digest(FORMAT, json.dumps(said, sort_keys=True))
+    return cache_key(FORMAT, json.dumps(said, sort_keys=True))
 
 
 def kept(folder: Path, key: str) -> StoreEntry:
     """The cache file of a training in the folder for caches beside the run."""
-    return entry(folder / BASELINES, BASELINES, key)
+    return entry_in(folder / BASELINES, BASELINES, key)
 
 
 def recall(file: StoreEntry, rows: Mapping[str, ScoredRows]) -> Outputs | None:
     """The outputs of a training for these rows; None where it is not kept or, with a warning, where the file is damaged."""
     shapes = {f"{OUTPUTS}{name}": (len(scored.texts.encoded), None) for name, scored in rows.items()}
-    stored = file.read(lambda arrays: all(fits(arrays.get(name), "<f4", *shape) for name, shape in shapes.items()))
+    stored = file.read(lambda arrays: all(has_shape(arrays.get(name), "<f4", *shape) for name, shape in shapes.items()))
     return stored and {name: stored[f"{OUTPUTS}{name}"] for name in rows}
 
 

@@ -19,7 +19,7 @@ from mtlkit.errors import DivergedError, MtlkitError, UsageError
 from mtlkit.evaluation.sharing import SharingReport, sharing_report, task_sharing
 from mtlkit.evaluation.task_metrics import main_metric, score
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.encoding import encode_all, outputs_of
+from mtlkit.inference.encoding import encode_all, outputs_of_head
 from mtlkit.inference.fast import fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.training.baseline_cache import Outputs, ScoredRows, keep, kept, key_of, recall, rows_to_score
@@ -201,7 +201,7 @@ def train_arm(
 def head_outputs(model: MultiTaskModel, rows: Mapping[str, ScoredRows], compute: Compute) -> Outputs:
     """The outputs of each task's head for the rows that it is scored on, (N, outputs)."""
     fast = fastest(model.eval(), compute)
-    return {name: outputs_of(model, name, encode_all(fast, one.texts.encoded, compute)) for name, one in rows.items()}
+    return {name: outputs_of_head(model, name, encode_all(fast, one.texts.encoded, compute)) for name, one in rows.items()}
 
 
 def baseline_scores_text(outputs: Outputs, rows: Mapping[str, ScoredRows], model: MultiTaskModel) -> str:

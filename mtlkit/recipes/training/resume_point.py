@@ -59,7 +59,7 @@ def find_resume_point(options: Options, command: str, checkpoints: CheckpointMan
         merged = merge_options(options, command, saved, out)
         point = ResumePoint(merged, added_epochs(options, saved, out), checkpoint, notes=notes)
         if not saved.complete or point.extends:
-            note = Note(f"resuming from step {checkpoint.step:,}, saved in {checkpoint.place}")
+            note = Note(f"resuming from step {checkpoint.step:,}, saved in {checkpoint.path}")
             return replace(point, notes=(*notes, note))
         return replace(point, finished=record, notes=(*notes, _finished(out)))
     if options.extend:

@@ -18,7 +18,7 @@ from mtlkit.recipes.training.save import Provenance, TrainedModel, save_bests, s
 from mtlkit.recipes.training.session import RunSession, open_session
 from mtlkit.recipes.training.validate import CommandSpec, make_plan
 from mtlkit.report.sharing import sharing_messages
-from mtlkit.runs.record import TOKENIZER, RunRecord, amend
+from mtlkit.runs.record import TOKENIZER, RunRecord, replace_metrics
 from mtlkit.runs.staging import staged
 from mtlkit.runs.store import CACHE
 from mtlkit.training.checkpointing import FolderSaver
@@ -64,7 +64,7 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
             with session.comparing():
                 report = yield from compare(ComparedRun(plan, prepared, cache))
                 metrics["sharing"] = {**report.to_json(), "words": sharing_messages(report)}
-                amend(out, metrics)
+                replace_metrics(out, metrics)
             yield Sharing(report)
         sources = [*plan.sources.values(), *plan.watched.values()]
         yield Finished(out, metrics, time.monotonic() - started, _next(session, spec, sources))

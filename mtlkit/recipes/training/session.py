@@ -24,9 +24,10 @@ from mtlkit.recipes.training.resume_options import Options, load_options
 from mtlkit.recipes.training.resume_point import ResumePoint, find_resume_point
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.checkpoints import CheckpointManager
-from mtlkit.runs.outputs import check_folder, check_inputs
-from mtlkit.runs.record import DIVERGED, LOG, STATE, RunRecord
-from mtlkit.runs.staging import sweep
+from mtlkit.runs.outputs import check_output_folder
+from mtlkit.runs.overlap import check_not_input
+from mtlkit.runs.record import CHECKPOINTS, DIVERGED, LOG, RunRecord
+from mtlkit.runs.staging import remove_staged
 from mtlkit.training.checkpointing import FolderSaver, Interrupts
 from mtlkit.training.events import Note
 from mtlkit.training.loop import DivergedStep
@@ -73,7 +74,7 @@ class RunSession(Generic[Options]):
     def check_start(self, start: ModelRef | None) -> None:
         """Raises UsageError where the run would replace the model that it starts from."""
         if self.options.resume is None:
-            check_inputs(self.out, inputs_of(self.options, start))
+            check_not_input(self.out, inputs_of(self.options, start))
 
     def check_finished(self, data: Mapping[str, Any], parent: Mapping[str, str] | None) -> None:
         """Raises UsageError unless data and starting model are those of the finished run."""
@@ -134,9 +135,9 @@ class RunSession(Generic[Options]):
                 except DivergedStep as error:
                     raise self._write_diverged(error, texts_of(error)) from None
         except OSError as error:
-            if error.errno not in disk.FULL:
+            if error.errno not in disk.DISK_FULL:
                 raise
-            raise SavingError(f"{path} cannot be written: {disk.reason(error)}; {saver.rescue()}") from None
+            raise SavingError(f"{path} cannot be written: {disk.error_reason(error)}; {saver.rescue()}") from None
 
     @contextmanager
     def saving(self, saver: FolderSaver) -> Iterator[None]:
@@ -144,7 +145,7 @@ class RunSession(Generic[Options]):
         try:
             yield
         except disk.WRITE_ERRORS as error:
-            raise SavingError(f"{self.out} cannot be saved: {disk.reason(error)}; {saver.rescue()}") from None
+            raise SavingError(f"{self.out} cannot be saved: {disk.error_reason(error)}; {saver.rescue()}") from None
         finally:
             saver.final = None
 
@@ -192,12 +193,12 @@ def open_session(options: Options, command: str, folder: str) -> Iterator[RunSes
     if options.resume:
         options = load_options(options, command, out)
     resumes = options.resume is not None
-    check_folder(out, inputs_of(options), overwrite=options.overwrite, resume=resumes)
-    checkpoints, begun = CheckpointManager(out), (out / STATE).is_dir()
+    check_output_folder(out, inputs_of(options), overwrite=options.overwrite, resume=resumes)
+    checkpoints, begun = CheckpointManager(out), (out / CHECKPOINTS).is_dir()
     with checkpoints.lock(command_line(command, options)):
         # once more, as another training may have ended meanwhile
-        check_folder(out, inputs_of(options), overwrite=options.overwrite, resume=resumes)
-        sweep(out)
+        check_output_folder(out, inputs_of(options), overwrite=options.overwrite, resume=resumes)
+        remove_staged(out)
         point = ResumePoint(options)
         if resumes:
             point = find_resume_point(options, command, checkpoints, replaces=options.overwrite and begun)

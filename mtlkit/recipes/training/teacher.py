@@ -19,7 +19,7 @@ from mtlkit.inference.find_model import find_model
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.inputs.texts import PART_TEXTS
-from mtlkit.runs.store import TEACHER, StoreEntry, digest, fits, user_entry
+from mtlkit.runs.store import TEACHER, StoreEntry, cache_key, has_shape, user_entry
 from mtlkit.training.events import Note
 
 FORMAT = "2"  # raised when what is stored changes
@@ -45,7 +45,7 @@ class Teacher:
         """The cache file of the vectors of these texts."""
         model = self.model
         settings = (self.digest, self.precision, model.encoder.prompt, str(model.dim))
-        return user_entry(TEACHER, digest(FORMAT, *settings, fingerprint(texts)))
+        return user_entry(TEACHER, cache_key(FORMAT, *settings, fingerprint(texts)))
 
     def vectors(self, texts: Sequence[str]) -> Generator[Note, None, Vectors]:
         """Vectors of length 1 in half precision, (N, dim), part by part: a part that is on disk is not worked out again."""
@@ -55,7 +55,7 @@ class Teacher:
         for start in range(0, len(texts), PART_TEXTS):
             part = texts[start : start + PART_TEXTS]
             file, shape = self.entry(part), (len(part), self.model.dim)
-            stored = file.read(lambda arrays, shape=shape: fits(arrays.get("vectors"), "<f2", *shape))  # type: ignore[misc]
+            stored = file.read(lambda arrays, shape=shape: has_shape(arrays.get("vectors"), "<f2", *shape))  # type: ignore[misc]
             if stored is None:
                 stored = {"vectors": self.model.embed(part, normalize=True).astype(np.float16)}
                 file.keep(stored)

@@ -13,7 +13,7 @@ from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
 from mtlkit.data.sources.spec import named_sources
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import choose_compute
-from mtlkit.inference.load_weights import describe
+from mtlkit.inference.load_weights import read_description
 from mtlkit.model.weight_names import weight_names
 from mtlkit.recipes.training.baselines import check_baselines
 from mtlkit.recipes.training.initial_model import choose_start
@@ -47,7 +47,7 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
     parse_head(options.head)
     sources = named_sources(options.tasks)
     start = choose_start(init, options.runs, spec.starts)
-    described = describe(start.path) if start else None
+    described = read_description(start.path) if start else None
     known = {task.name: task.head for task in described.tasks} if described else {}
     architecture = described.architecture if described else options.architecture()
     fresh = {name: options.head for name in sources if name not in known}

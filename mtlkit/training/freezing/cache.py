@@ -19,7 +19,7 @@ from torch import Tensor
 from mtlkit.data.batching import cut_by_tokens
 from mtlkit.data.encoded import Encoded
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.encoding import encode_all, states_all
+from mtlkit.inference.encoding import encode_all, encode_hidden_states
 from mtlkit.inference.engine import Array
 from mtlkit.inference.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
@@ -86,7 +86,7 @@ class _FrozenLayers:
         """(N, D), or (T, D)."""
         if self.depth is None:
             return encode_all(self.fast, encoded, self.compute)
-        return states_all(self.fast, encoded, self.compute, self.depth)
+        return encode_hidden_states(self.fast, encoded, self.compute, self.depth)
 
     def parts(self, encoded: Encoded) -> Iterator[Array]:
         """The same in parts of about PART_BYTES."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from mtlkit.data.batching import Rows
 from mtlkit.errors import UsageError
 from mtlkit.inference.engine import Array
-from mtlkit.runs.store import FEATURES, Arrays, StoreEntry, entry, fits
+from mtlkit.runs.store import FEATURES, Arrays, StoreEntry, entry_in, has_shape
 from mtlkit.runs.store import RowStream as FileRows
 
 
@@ -36,10 +36,10 @@ def kept_rows(place: Path, key: str, shape: tuple[int, int], parts: Callable[[],
     Raises UsageError where there is no room or no right to write: falling back to memory, where it does not fit, would end the
     training later and without a word.
     """
-    file = entry(place / FEATURES, FEATURES, key)
+    file = entry_in(place / FEATURES, FEATURES, key)
 
     def is_sound(arrays: Arrays) -> bool:
-        return fits(arrays.get("rows"), "<f4", *shape)
+        return has_shape(arrays.get("rows"), "<f4", *shape)
 
     stored = file.read(is_sound, mapped=True)
     if stored is not None:

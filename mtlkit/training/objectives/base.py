@@ -15,7 +15,7 @@ from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.encoded import Encoded
 from mtlkit.evaluation.task_metrics import main_metric
-from mtlkit.inference.encoding import evaluate, outputs_of
+from mtlkit.inference.encoding import evaluate, outputs_of_head
 from mtlkit.inference.engine import Array
 from mtlkit.model.losses import PLAIN, LossOptions
 from mtlkit.model.multitask import MultiTaskModel
@@ -97,7 +97,7 @@ class HeadObjective:
 
     def outputs(self, vectors: Tensor) -> Array:
         """Outputs of the head for texts with these vectors, (N, outputs) float32."""
-        return outputs_of(self.model, self.task.name, vectors)
+        return outputs_of_head(self.model, self.task.name, vectors)
 
 
 def head_objectives(

@@ -22,7 +22,7 @@ from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.train_mtl import stream, train_mtl
 from mtlkit.recipes.training.baseline_cache import OUTPUTS
-from mtlkit.runs.record import newest, verify
+from mtlkit.runs.record import newest_run, verify
 from mtlkit.training.events import Event, Finished, Progress, Sharing
 
 
@@ -140,7 +140,7 @@ def test_what_was_trained_once_is_found_again(
     own, more = ([event for event in each if isinstance(event, Progress)] for each in (events, told))
     assert len(own) == own[0].steps < len(more)
     assert {path: path.stat().st_mtime_ns for path in folder.glob(".cache/baselines/*")} == before
-    assert newest(folder, ["mtl"]) == asked.out  # what is kept is no run to start from
+    assert newest_run(folder, ["mtl"]) == asked.out  # what is kept is no run to start from
 
 
 def test_a_damaged_baseline_is_trained_again(

@@ -38,7 +38,7 @@ def freezing(*items: str) -> FreezeRules:
 
 
 def checked(runs: Path, *items: str, sources: dict[str, str] = NEW, found: bool = True, **asked: Any) -> Any:
-    start = ModelRef(runs / "mtl", "as asked") if found else None
+    start = ModelRef(runs / "mtl", "as specified") if found else None
     known = ["kind", "state"] if found else []
     asked_for, frozen = TrainMtlOptions(task=[f"{name}={source}" for name, source in sources.items()], **asked), freezing(*items)
     watched = parse_watched(asked_for.watch, start, known, sources)

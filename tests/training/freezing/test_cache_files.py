@@ -12,7 +12,7 @@ import torch
 
 from mtlkit.errors import UsageError
 from mtlkit.inference.engine import Array
-from mtlkit.runs.store import FEATURES, entry
+from mtlkit.runs.store import FEATURES, entry_in
 from mtlkit.training.freezing.cache_files import DiskRows, kept_rows
 
 ROWS = np.random.default_rng(0).standard_normal((500, 8)).astype(np.float32)
@@ -83,7 +83,7 @@ def test_a_damaged_file_is_named_and_made_anew(damage: str, tmp_path: Path, capl
 
 @pytest.mark.parametrize("rows", [ROWS[:400], ROWS.T, ROWS.astype(np.float16)], ids=["fewer", "turned", "half"])
 def test_rows_of_another_shape_or_type_are_not_used(rows: Array, tmp_path: Path) -> None:
-    entry(tmp_path / FEATURES, FEATURES, "key").write({"rows": rows})
+    entry_in(tmp_path / FEATURES, FEATURES, "key").write({"rows": rows})
     make(tmp_path)
 
 

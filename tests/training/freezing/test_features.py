@@ -14,7 +14,7 @@ from mtlkit.data.datasets.pair_data import prepare_pairs
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.encoding import encode_all, states_all
+from mtlkit.inference.encoding import encode_all, encode_hidden_states
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.freezing.apply import apply_freeze, prefix_depth, training_mode
 from mtlkit.training.freezing.features import CachedVectors, FeatureSource, MemoryStore, TokenStore, UpperBackbone, WholeBackbone
@@ -78,7 +78,7 @@ def test_kept_states_give_losses_and_gradients_of_the_whole_backbone(
     objectives = head_objectives(model, tasks)
     expected = list(outcomes(model, tasks, WholeBackbone(model, objectives, CPU), pieces))
     stores = {
-        name: TokenStore(MemoryStore(states_all(model, task.train.encoded, compute, depth)), task.train.encoded)
+        name: TokenStore(MemoryStore(encode_hidden_states(model, task.train.encoded, compute, depth)), task.train.encoded)
         for name, task in tasks.items()
     }
     spoil(model, depth)
@@ -95,7 +95,7 @@ def test_examples_of_two_texts_find_the_states_of_both(
     objectives = {"pairs": PairsObjective(pairs, pairs, 0.05, (32,))}
     piece = {"pairs": np.array([2, 0])}
     ((expected, rows),) = WholeBackbone(model, objectives, CPU)(piece).values()
-    stores = {"pairs": TokenStore(MemoryStore(states_all(model, pairs.encoded, compute, 2)), pairs.encoded)}
+    stores = {"pairs": TokenStore(MemoryStore(encode_hidden_states(model, pairs.encoded, compute, 2)), pairs.encoded)}
     spoil(model, 2)
     ((found, again),) = UpperBackbone(model, objectives, CPU, stores, 2)(piece).values()
     assert rows.tolist() == again.tolist()
