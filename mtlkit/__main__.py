@@ -1,4 +1,4 @@
-"""The entry point of `mtlkit` and `python -m mtlkit`: answers Ctrl-C in one line from the first moment."""
+"""The entry point of `mtlkit` and `python -m mtlkit`. Handles Ctrl-C during imports too."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # what a user 
 
 
 def main() -> NoReturn:
-    """Runs the command line. While its modules are imported nothing is at stake, so Ctrl-C ends the process at once; an import
-    that is interrupted would print dozens of lines."""
+    """Runs the command line. During imports, Ctrl-C ends the process at once; an interrupted import would print a long
+    traceback."""
     wait_idly()
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # ignored under nohup

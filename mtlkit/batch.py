@@ -1,4 +1,4 @@
-"""The batch: what data hands to the model. It stands below both, so that they need not know each other."""
+"""The batch that data passes to the model; in a module of its own, so that neither imports the other."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:  # torch is imported where a batch is made, so that texts become tokens without it
+if TYPE_CHECKING:  # imported where batches are created, so that tokenization works without torch
     import torch
     from torch import Tensor
 
-MULTIPLE = 64  # tokens that a batch is rounded up to on a CPU: a hundredth of a full one
+MULTIPLE = 64  # tokens that the size of a batch is rounded up to on a CPU
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Texts as one flat run of tokens: nothing is padded, so nothing is computed on padding.
+    """N texts as one flat sequence of T tokens, without padding.
 
-    ids        (T,)  token ids of all texts, one text after another
-    positions  (T,)  place of each token in its own text
-    groups           (texts, length) of each run of neighbours of equal length; attention works a group at a time
-    rows       (N,)  which row of its data set each text is
-    skip             first tokens of every text that pooling leaves out
+    ids        (T,)  token ids of all texts, concatenated
+    positions  (T,)  position of each token in its text
+    groups           (texts, length) of each run of consecutive texts of equal length; attention is computed per group
+    rows       (N,)  index of each text in its data set
+    skip             number of tokens at the start of every text that pooling excludes
     """
 
     ids: Tensor
@@ -36,7 +36,7 @@ class Batch:
 
     @classmethod
     def flat(cls, ids: NDArray[np.integer], lengths: Sequence[int], rows: NDArray[np.int64], skip: int = 0) -> Batch:
-        """A batch from T ids and the N lengths that part them."""
+        """A batch from T concatenated ids and the lengths of the N texts."""
         import torch
 
         groups = tuple((len(list(run)), int(length)) for length, run in groupby(lengths))
@@ -45,11 +45,11 @@ class Batch:
 
     @classmethod
     def join(cls, batches: Sequence[Batch]) -> Batch:
-        """One batch that holds the texts of several, in their order. Raises ValueError where their `skip` differs."""
+        """Concatenates batches. Raises ValueError if their `skip` differs."""
         if len(batches) == 1:
             return batches[0]
         if len({batch.skip for batch in batches}) > 1:
-            raise ValueError("batches that leave out different numbers of tokens cannot be joined")
+            raise ValueError("cannot join batches that skip different numbers of tokens")
         import torch
 
         return cls(
@@ -61,8 +61,8 @@ class Batch:
         )
 
     def rounded(self) -> Batch:
-        """The batch with one more text, of idle tokens, up to a multiple of MULTIPLE: a CPU's library builds and keeps kernels
-        for each number of tokens that it meets, which would cost memory without end."""
+        """The batch with a dummy text added, up to a multiple of MULTIPLE tokens: oneDNN caches kernels by the number of tokens,
+        so arbitrary sizes would use ever more memory."""
         idle = -self.tokens % MULTIPLE
         if not idle:
             return self

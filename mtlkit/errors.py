@@ -1,6 +1,6 @@
-"""What can go wrong by the user's hand or by the world's, each with its exit code.
+"""The errors that mtlkit raises on purpose, each with its exit code.
 
-A message is one line: it names the thing, the place and the way on. The command line prints it without a traceback.
+A message is one line that names the cause, the place and a remedy. The command line prints it without a traceback.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from contextlib import contextmanager
 
 
 class MtlkitError(Exception):
-    """An error with a message for the user. Exit code 1 is kept for bugs in mtlkit."""
+    """An error with a message for the user. Exit code 1 is reserved for bugs in mtlkit."""
 
     exit_code = 1
 
 
 class UsageError(MtlkitError):
-    """An option or a configuration that cannot be carried out."""
+    """An invalid option or configuration."""
 
     exit_code = 2
 
 
 class OptionError(UsageError):
-    """An option whose value cannot be: of another type, or out of range."""
+    """An option with a value of the wrong type or out of range."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
@@ -31,37 +31,37 @@ class OptionError(UsageError):
 
 
 class DataError(MtlkitError):
-    """A data set that cannot be read or used as asked."""
+    """Data that cannot be read or used."""
 
     exit_code = 3
 
 
 class SavingError(MtlkitError):
-    """Something that the disk does not take."""
+    """A file that cannot be written, e.g. because the disk is full."""
 
     exit_code = 3
 
 
 class IntegrityError(MtlkitError):
-    """A saved model that is not what was written."""
+    """A model, checkpoint or other file that is damaged or not supported."""
 
     exit_code = 4
 
 
 class NotFiniteError(IntegrityError):
-    """A model gave NaN or infinity for a text. `row` counts the texts from 0."""
+    """A model returned NaN or infinity for a text. `row` is the index of the text, from 0."""
 
     def __init__(self, what: str, row: int) -> None:
         super().__init__(
-            f"the {what} of text {row + 1:,} is not finite (NaN or infinity); the model's weights are damaged or its numbers too "
-            "large, so no answer is given; use another model or --precision fp32"
+            f"the {what} of text {row + 1:,} is not finite (NaN or infinity); the model's weights are damaged or its "
+            "activations overflow; use another model or --precision fp32"
         )
         self.what, self.row = what, row
 
 
 @contextmanager
 def rows_from(first: int) -> Iterator[None]:
-    """Lets a NotFiniteError count from the first of all texts, where a part of them begins at `first`."""
+    """Adds `first`, the index of a part's first text among all texts, to the row of a NotFiniteError raised in the block."""
     try:
         yield
     except NotFiniteError as error:
@@ -69,14 +69,14 @@ def rows_from(first: int) -> Iterator[None]:
 
 
 class DivergedError(MtlkitError):
-    """A training whose numbers stopped being finite."""
+    """A training whose loss, gradient or outputs became NaN or infinite."""
 
     exit_code = 5
 
 
 class StoppedError(BaseException):
-    """A training that was asked to stop by a signal, and did when nothing could be lost. No Exception, as a signal may come while
-    somebody's code runs that turns those into its own."""
+    """A training that a signal stopped at a safe point. Not an Exception, so that `except Exception` in other code does not
+    swallow it."""
 
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)
@@ -84,13 +84,13 @@ class StoppedError(BaseException):
 
 
 class NetworkError(MtlkitError):
-    """A hub that cannot be reached."""
+    """The Hugging Face Hub cannot be reached."""
 
     exit_code = 6
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of a library says in its first line; its class where it says nothing."""
+    """The first line of an error's message, or the name of its class if the message is empty."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
@@ -104,13 +104,13 @@ NAME_LETTERS, LIST_LETTERS = 120, 300
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The end of an error sentence: "; did you mean 'topic'?", or nothing when no known name is near."""
+    """The end of an error message: "; did you mean 'topic'?", or "" if no known name is similar."""
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"; did you mean '{shorten(matches[0], NAME_LETTERS)}'?" if matches else ""
 
 
 def listed(names: Iterable[str], limit: int = 12) -> str:
-    """Names joined by commas: at most `limit` of them, long ones cut, in all about 300 letters."""
+    """Names joined by commas: at most `limit` names, long ones shortened, about 300 characters in total."""
     names = list(names)
     shown: list[str] = []
     letters = 0

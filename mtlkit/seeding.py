@@ -1,4 +1,4 @@
-"""Random streams of NumPy, one for every purpose, that all follow from one seed."""
+"""Independent NumPy random generators derived from one seed."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ import numpy as np
 
 
 def generator(seed: int, *parts: int | str) -> np.random.Generator:
-    """A random stream of its own for every combination of seed and parts."""
+    """A generator that depends on the seed and on `parts`, e.g. what it is used for."""
     return np.random.default_rng([seed, *(zlib.crc32(part.encode()) if isinstance(part, str) else part for part in parts)])

@@ -1,4 +1,4 @@
-"""What a training made of the tasks that its start knew: how far each fell, how sure that is, where it went. Free of torch."""
+"""Effect of a training on the existing tasks of its starting model: changes, intervals and confusions. No torch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ConfusionChange:
 
 @dataclass(frozen=True)
 class TaskChange:
-    """A task that the start knew, on its validation rows.
+    """The change of an existing task, on its validation rows.
 
     `change` is after - before, with its 95 % interval; `best` the maximum over all stages, those before and after training
     among them; `forgetting` is best - after (Chaudhry et al. 2018). Where each row has one class: the class whose recall fell
@@ -82,7 +82,7 @@ class ForgettingReport:
     probes: int
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; what is not finite is null."""
+        """JSON values; NaN and infinity become null."""
         found = {**vars(self), "changes": [change.to_json() for change in self.changes]}
         return {name: without_nan(value) for name, value in found.items()}
 
@@ -123,7 +123,7 @@ def _fallen(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]])
 
 
 def _pair(spec: TaskSpec, labels: Array, before: Array, after: Array) -> ConfusionChange | None:
-    """Where most of the texts went that were right before and are wrong after."""
+    """The most frequent confusion among texts that were right before and are wrong after."""
     lost = (before == labels) & (after != labels)
     if not lost.any():
         return None

@@ -1,5 +1,4 @@
-"""How sure a figure is: 95 % intervals of a share, of correlations, of a change, of a mean; tests of a change. Free of torch and
-of printing."""
+"""Confidence intervals (95 %) and significance tests, without torch."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
-Measure = Callable[[Values], Values]  # from how often each resample has each of N rows, (resamples, N), to the figure of each
+Measure = Callable[[Values], Values]  # counts of N rows in each resample, (R, N) -> the metric of each resample, (R,)
 
 Z = 1.959963984540054  # of 95 %, two-sided
 RESAMPLES = 1000
@@ -22,7 +21,7 @@ LEAST_VARIANCE = 1e-12  # of standardised values, below which all of them are eq
 
 @dataclass(frozen=True)
 class Interval:
-    """The ends of a 95 % interval, both NaN where the figure is undefined."""
+    """The ends of a 95 % interval; both are NaN if it is undefined."""
 
     low: float
     high: float
@@ -70,7 +69,7 @@ def bootstrap_change(before: Measure, after: Measure, rows: int, random: np.rand
 
 
 def student(values: Sequence[float]) -> Interval | None:
-    """Of the mean of a few values, by Student's t; None of a single one, which says nothing of how much they vary."""
+    """The interval of the mean of a few values by Student's t; None for fewer than two."""
     if len(values) < 2:
         return None
     from scipy.stats import t  # half a second of import that most commands need not pay
@@ -119,13 +118,13 @@ def holm(chances: Sequence[float]) -> list[float]:
 
 
 def mean_of(values: NDArray[Any]) -> Measure:
-    """Measures the mean of N values: of hits (0 or 1) the accuracy."""
+    """The mean of N values; for hits (0 or 1), the accuracy."""
     numbers = values.astype(np.float64)
     return lambda counts: counts @ numbers / len(numbers)
 
 
 def spearman_of(left: NDArray[Any], right: NDArray[Any]) -> Measure:
-    """Measures Spearman's correlation of two lists of N values; NaN in resamples where one side does not vary."""
+    """Spearman's correlation of two lists of N values; NaN in resamples in which one side is constant."""
     return lambda counts: _correlations(_ranks(left, counts), _ranks(right, counts), counts)
 
 
@@ -149,7 +148,7 @@ def _ranks(values: NDArray[Any], counts: Values) -> Values:
 
 
 def _correlations(left: Values, right: Values, counts: Values) -> Values:
-    """Pearson's correlation in each resample; NaN where one side does not vary in it."""
+    """Pearson's correlation in each resample; NaN in resamples in which one side is constant."""
     total = counts.sum(1, keepdims=True)
     left = left - (counts * left).sum(1, keepdims=True) / total
     right = right - (counts * right).sum(1, keepdims=True) / total

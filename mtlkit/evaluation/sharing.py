@@ -1,4 +1,4 @@
-"""What training tasks together brought, held against training each of them alone. Free of torch and of printing."""
+"""Multi-task vs. single-task training: differences of each task's main metric. No torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mtlkit.evaluation.metrics import Array
 from mtlkit.evaluation.task_metrics import hits_of, main_metric, measure_of, score
 from mtlkit.seeding import generator
 
-LEVEL = 0.05  # of p, below which a difference is taken for more than noise
+LEVEL = 0.05  # significance level
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class TaskSharing:
 
     @property
     def difference(self) -> float:
-        """The mean over seeds."""
+        """The mean difference over seeds."""
         return mean(self.differences)
 
     @property
@@ -105,7 +105,7 @@ class SharingReport:
 
 
 def sharing_report(seeds: Sequence[int], tasks: Sequence[TaskSharing]) -> SharingReport:
-    """Tasks that were measured for the same seeds, taken together."""
+    """The report of all tasks, which must have the same seeds."""
     corrected = holm([task.p[0] for task in tasks])
     shares = {task.task: _relative(task) for task in tasks}
     counted = [share for share in shares.values() if share is not None]
@@ -121,7 +121,7 @@ def sharing_report(seeds: Sequence[int], tasks: Sequence[TaskSharing]) -> Sharin
 
 
 def _relative(task: TaskSharing) -> list[float] | None:
-    """(M - B) / B by seed; None where that means nothing for one of them."""
+    """(M - B) / B by seed; None if it is undefined for one of them."""
     if not min(task.alone) > 0 or any(map(isnan, task.differences)):
         return None
     return [difference / alone for difference, alone in zip(task.differences, task.alone, strict=True)]
