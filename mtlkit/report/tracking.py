@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from mtlkit.report.columns import narrow
 from mtlkit.report.tables import number, titled
 from mtlkit.report.text import printable
-from mtlkit.training.diagnostics.gradient_stats import LONG, SPIKE, WHOLE, PairSummary, TaskConflict, TrackingSummary
+from mtlkit.training.diagnostics.gradient_stats import WHOLE, PairSummary, TaskConflict, TrackingSummary
 
 BAR = 12
 DECADES = 6  # below the longest, that a bar on a logarithmic scale shows: two letters each
@@ -19,7 +19,6 @@ DECADES = 6  # below the longest, that a bar on a logarithmic scale shows: two l
 # ones they fall off towards the input (Xiong et al. 2020). AdamW hides it, as its steps are as long for small gradients as for
 # large ones: the ratio of update to weight says nothing of it.
 VANISHING = 100.0  # times smaller, or for exploding larger, than the gradient of the highest block that trains
-SPIKES = 0.1  # share of the tracked steps: a single jump in twenty is common
 LARGE_UPDATE = 0.1  # of the weights of a part in one step; 0.001 is usual, and here all would be new after ten steps
 UNEQUAL = 10.0  # times longer: a magnitude similarity of 0.2; added up, the shorter gradient turns the sum by 6 degrees at most
 
@@ -80,7 +79,7 @@ def percent(share: float, digits: int = 0) -> str:
 
 def tracking_messages(summary: TrackingSummary) -> list[str]:
     """What is wrong with the gradients of an epoch; empty where nothing is."""
-    found = [*depth_words(summary), *spike_words(summary), *update_words(summary)]
+    found = [*depth_words(summary), *update_words(summary)]
     for pair in summary.pairs:
         found += pair_words(pair)
     return [printable(sentence) for sentence in found]
@@ -103,14 +102,6 @@ def depth_words(summary: TrackingSummary) -> list[str]:
             far = f"the gradient of block {low} is {times(apart[low])} that of block {top}"
             found.append(f"{word} below block {max(blocks) + 1}: {far}")
     return found
-
-
-def spike_words(summary: TrackingSummary) -> list[str]:
-    """Gradients that jump from step to step."""
-    if not summary.spikes or summary.spikes < SPIKES * summary.steps:
-        return []
-    where = f"in {summary.spikes} of {summary.steps} tracked steps"
-    return [f"exploding: the gradient is not finite, or over {SPIKE:g} times its median and above {LONG:g}, {where}"]
 
 
 def update_words(summary: TrackingSummary) -> list[str]:

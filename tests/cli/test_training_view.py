@@ -96,7 +96,7 @@ def test_verbose_shows_tables() -> None:
 
 
 def test_gradients_need_verbose_or_a_finding() -> None:
-    quiet = TrackingSummary(20, 0, {"layers:0": 1.0, "layers:1": 1.0}, {"layers:0": 1e-4, "layers:1": 1e-4}, (), 0.1, 10.0)
+    quiet = TrackingSummary(20, {"layers:0": 1.0, "layers:1": 1.0}, {"layers:0": 1e-4, "layers:1": 1e-4}, (), 0.1, 10.0)
     assert shown([Tracking(quiet)], terminal=False) == ""
     assert "Gradients of 20 tracked steps" in shown([Tracking(quiet)], terminal=False, verbose=True)
     vanishing = replace(quiet, norms={"layers:0": 1e-9, "layers:1": 1.0})

@@ -22,12 +22,11 @@ def summary(
     ratios: dict[str, float | None] | None = None,
     pairs: tuple[PairSummary, ...] = (),
     steps: int = 20,
-    spikes: int = 0,
 ) -> TrackingSummary:
     """A calm epoch; parts that are given are otherwise."""
     plain: dict[str, float | None] = dict.fromkeys(PARTS[1:], 0.5)
     small: dict[str, float | None] = dict.fromkeys(PARTS[1:], 0.001)
-    return TrackingSummary(steps, spikes, {**plain, **(norms or {})}, {**small, **(ratios or {})}, pairs, 1.23, 60.0)
+    return TrackingSummary(steps, {**plain, **(norms or {})}, {**small, **(ratios or {})}, pairs, 1.23, 60.0)
 
 
 def lines(found: TrackingSummary, width: int = 80) -> list[list[str]]:
@@ -109,11 +108,7 @@ def test_vanishing_and_exploding_gradients_in_words() -> None:
     assert tracking_messages(summary({"layers:2": 0.0})) == []
 
 
-def test_spikes_and_steps_that_are_too_large_in_words() -> None:
-    assert tracking_messages(summary(spikes=1)) == []
-    assert tracking_messages(summary(spikes=2)) == [
-        "exploding: the gradient is not finite, or over 10 times its median and above 10, in 2 of 20 tracked steps"
-    ]
+def test_steps_that_are_too_large_in_words() -> None:
     assert tracking_messages(summary(ratios={"layers:0": 0.12, "layers:1": 0.31, "head:topic": 0.9})) == [
         "exploding: a step changes block 1 by 31 % of the weights' norm"
     ]

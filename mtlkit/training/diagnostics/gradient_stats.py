@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import exp, isfinite, log, sqrt
-from statistics import median
 from typing import Any
 
 WHOLE = "backbone"  # all shared weights together, beside the parts they lie in
-
-# A spike is a gradient 10 times as long as the median of the tracked ones before it, and longer than 10 besides: of it, clipping
-# to norm 1, the usual bound, throws away nine tenths. Small gradients late in a training may well jump tenfold and harm nothing.
-SPIKE, LONG = 10.0, 10.0
-REMEMBERED = 100  # tracked steps that the median is taken of
 
 
 @dataclass(frozen=True)
@@ -48,13 +41,11 @@ class TrackedPair:
 @dataclass(frozen=True)
 class TrackedStep:
     """norms: |g| of each part before clipping; None where it has no gradient (it is frozen, or a head that the step didn't
-    use). ratios: |w_after - w_before| / |w_before| of its weights that train. `spike`: the gradient is not finite, or far longer
-    than it used to be (SPIKE)."""
+    use). ratios: |w_after - w_before| / |w_before| of its weights that train."""
 
     norms: Mapping[str, float | None]
     ratios: Mapping[str, float | None]
     pairs: tuple[TrackedPair, ...]
-    spike: bool
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -65,7 +56,7 @@ class TrackedStep:
             TrackedPair(tuple(pair["tasks"]), {part: one and GradientAgreement(**one) for part, one in pair["parts"].items()})
             for pair in found["pairs"]
         )
-        return cls(found["norms"], found["ratios"], tuple(pairs), found["spike"])
+        return cls(found["norms"], found["ratios"], tuple(pairs))
 
 
 @dataclass(frozen=True)
@@ -102,11 +93,10 @@ class PairSummary:
 
 @dataclass(frozen=True)
 class TrackingSummary:
-    """The tracked steps of an epoch: how many, how many of them had a spike, means of the norms and ratios of each part (None
-    where there was none), pairs of tasks. `seconds` went into tracking, `total` into all steps, tracking included."""
+    """The tracked steps of an epoch: how many, means of the norms and ratios of each part (None where there was none), pairs of
+    tasks. `seconds` went into tracking, `total` into all steps, tracking included."""
 
     steps: int
-    spikes: int
     norms: Mapping[str, float | None]
     ratios: Mapping[str, float | None]
     pairs: tuple[PairSummary, ...]
@@ -127,7 +117,6 @@ def summarise(steps: Sequence[TrackedStep], seconds: float, total: float) -> Tra
     pairs = {pair.tasks: None for step in steps for pair in step.pairs}
     return TrackingSummary(
         len(steps),
-        sum(step.spike for step in steps),
         {part: _mean(step.norms[part] for step in steps) for part in steps[0].norms},
         {part: _mean(step.ratios[part] for step in steps) for part in steps[0].ratios},
         tuple(_pair(tasks, steps) for tasks in pairs),
@@ -159,27 +148,3 @@ def _conflict(met: Sequence[GradientAgreement | None]) -> TaskConflict | None:
 def _mean(values: Iterable[float | None]) -> float | None:
     there = [value for value in values if value is not None]
     return sum(there) / len(there) if there else None
-
-
-class Spikes:
-    """Tells gradients that are far longer than those before them, of steps with the same losses: tasks differ in theirs."""
-
-    def __init__(self) -> None:
-        self.history: dict[tuple[str, ...], deque[float]] = {}
-
-    def add(self, losses: tuple[str, ...], norms: Iterable[float]) -> bool:
-        """Takes the norms of the parts of a gradient; whether it is a spike."""
-        before = self.history.setdefault(losses, deque(maxlen=REMEMBERED))
-        length = sqrt(sum(norm * norm for norm in norms))
-        if not isfinite(length):
-            return True
-        found = bool(before) and length > max(LONG, SPIKE * median(before))
-        before.append(length)
-        return found
-
-    def state_dict(self) -> list[Any]:
-        """Plain JSON, all that `load_state_dict` needs."""
-        return [[list(losses), list(lengths)] for losses, lengths in self.history.items()]
-
-    def load_state_dict(self, state: Iterable[Any]) -> None:
-        self.history = {tuple(losses): deque(lengths, maxlen=REMEMBERED) for losses, lengths in state}

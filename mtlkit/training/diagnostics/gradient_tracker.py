@@ -19,7 +19,6 @@ from mtlkit.training.accumulation import numbers
 from mtlkit.training.diagnostics.gradient_stats import (
     WHOLE,
     GradientAgreement,
-    Spikes,
     TrackedPair,
     TrackedStep,
     TrackingSummary,
@@ -57,7 +56,6 @@ class GradientTracker(Generic[Work]):
         shared = {part: found for part, found in self.parts.items() if level(part) <= level("pooling")}
         self.pairs = PairGradients(shared, self.tasks, losses_of, compute, RandomState(model, compute.device))
         self.next, self.looks = 0, Counter[str]()
-        self.spikes = Spikes()
         self._clear()
 
     def _clear(self) -> None:
@@ -158,7 +156,6 @@ class GradientTracker(Generic[Work]):
             {part: finite(norms.get(part)) for part in self.parts},
             {part: finite(moved.get(part)) for part in self.parts},
             pairs,
-            self.spikes.add(tuple(sorted(set(self.losses))), norms.values()),
         )
 
     def summary(self) -> TrackingSummary | None:
@@ -176,12 +173,11 @@ class GradientTracker(Generic[Work]):
         met = [[list(pair), count] for pair, count in self.pairs.met.items()]
         steps = [step.to_json() for step in self.steps]
         times = {"seconds": self.seconds, "total": self.total}
-        return {"next": self.next, "looks": self.looks, "spikes": self.spikes.state_dict(), "met": met, "steps": steps, **times}
+        return {"next": self.next, "looks": self.looks, "met": met, "steps": steps, **times}
 
     def load_state_dict(self, state: Mapping[str, Any], last: Mapping[str, Work]) -> None:
         """`last` are the last batches of tasks."""
         self.next, self.looks = state["next"], Counter(state["looks"])
-        self.spikes.load_state_dict(state["spikes"])
         self.pairs.met = Counter({(pair[0], pair[1]): count for pair, count in state["met"]})
         self.pairs.last = dict(last)
         self.steps = [TrackedStep.from_json(step) for step in state["steps"]]

@@ -6,7 +6,7 @@ from math import inf, nan
 
 import pytest
 
-from mtlkit.training.diagnostics.gradient_stats import WHOLE, GradientAgreement, Spikes, TrackedPair, TrackedStep, summarise
+from mtlkit.training.diagnostics.gradient_stats import WHOLE, GradientAgreement, TrackedPair, TrackedStep, summarise
 
 PAIR = ("topic", "sentiment")
 
@@ -24,16 +24,16 @@ def test_what_is_zero_or_not_finite_agrees_with_nothing(sums: tuple[float, float
     assert GradientAgreement.of(*sums) is None
 
 
-def step(norm: float | None, cosine: float | None, ratio: float = 1.0, spike: bool = False) -> TrackedStep:
+def step(norm: float | None, cosine: float | None, ratio: float = 1.0) -> TrackedStep:
     """A part of the backbone with all of its gradient."""
     found = None if cosine is None else GradientAgreement(cosine, 0.5, ratio)
-    return TrackedStep({"layers:0": norm}, {"layers:0": None}, (TrackedPair(PAIR, {WHOLE: found, "layers:0": found}),), spike)
+    return TrackedStep({"layers:0": norm}, {"layers:0": None}, (TrackedPair(PAIR, {WHOLE: found, "layers:0": found}),))
 
 
 def test_an_epoch_is_summed_up_over_what_is_there() -> None:
-    steps = [step(1.0, 0.5, 4.0), step(3.0, -0.1, 1.0), step(None, None, spike=True)]
+    steps = [step(1.0, 0.5, 4.0), step(3.0, -0.1, 1.0), step(None, None)]
     found = summarise([*steps, replace(steps[0], pairs=())], seconds=1.0, total=50.0)
-    assert (found.steps, found.spikes, found.cost) == (4, 1, 0.02)
+    assert (found.steps, found.cost) == (4, 0.02)
     assert found.norms == {"layers:0": pytest.approx(5 / 3)}
     assert found.ratios == {"layers:0": None}
     (pair,) = found.pairs
@@ -56,7 +56,7 @@ def test_gradients_that_never_met_are_none_and_json_holds_null() -> None:
 def test_the_worst_part_is_the_one_with_most_conflict_then_the_lower_cosine() -> None:
     def made(**cosines: float) -> TrackedStep:
         return TrackedStep(
-            {}, {}, (TrackedPair(PAIR, {part: GradientAgreement(one, 1.0, 1.0) for part, one in cosines.items()}),), False
+            {}, {}, (TrackedPair(PAIR, {part: GradientAgreement(one, 1.0, 1.0) for part, one in cosines.items()}),)
         )
 
     (pair,) = summarise([made(backbone=-0.9, a=-0.9, b=-0.1), made(backbone=-0.9, a=0.1, b=-0.1)], 0.0, 1.0).pairs
@@ -65,16 +65,3 @@ def test_the_worst_part_is_the_one_with_most_conflict_then_the_lower_cosine() ->
     assert pair.worst == "b"
     (pair,) = summarise([made(backbone=-0.9, a=-0.1)], 0.0, 1.0).pairs
     assert pair.worst is None  # there is but one
-
-
-def test_a_spike_is_long_and_far_above_the_median_of_steps_like_it() -> None:
-    spikes = Spikes()
-    assert not spikes.add(("a",), [300.0, 400.0])  # nothing to hold it against
-    assert not spikes.add(("b",), [1.0])
-    assert not spikes.add(("b",), [10.0])  # not above 10
-    assert spikes.add(("b",), [60.0])  # the median is 5.5
-    assert not spikes.add(("b",), [99.0])  # it has risen to 10
-    assert not spikes.add(("a",), [4999.0])
-    assert spikes.add(("a",), [inf])
-    assert spikes.add(("a",), [3.0, nan])
-    assert not spikes.add(("a",), [4999.0])  # what is not finite is not remembered

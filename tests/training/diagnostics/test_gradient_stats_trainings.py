@@ -114,7 +114,7 @@ def test_a_calm_training_is_calm(schedule: str, compute: Compute, text_encoder: 
     assert words(found) == ""
     (pair,) = found.pairs
     assert pair.whole is not None
-    assert (found.spikes, pair.whole.steps) == (0, found.steps)
+    assert pair.whole.steps == found.steps
     assert all(norm for part, norm in found.norms.items())
 
 
@@ -132,8 +132,6 @@ def test_deep_post_norm_at_a_bad_scale_vanishes(text_encoder: TextEncoder, train
 def test_a_huge_rate_explodes(text_encoder: TextEncoder, train: Train) -> None:
     model = fresh(text_encoder)
     found = train(model, rate=3.0, steps=8)
-    assert found.spikes
-    assert "exploding: the gradient is not finite, or over 10 times its median" in words(found)
     assert "exploding: a step changes" in words(found)
 
 
