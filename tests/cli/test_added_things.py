@@ -136,7 +136,7 @@ def test_an_added_export_format(runs: Path, tmp_path: Path, typed: Typed, monkey
     assert (unknown.code, "sentence-transformers" in unknown.err) == (2, True)
     monkeypatch.setitem(EXPORT_FORMATS, "plain", PlainFormat())
     fresh = Typer()
-    register(fresh)  # as when the command line starts
+    register(fresh, "Use")  # as when the command line starts
     assert "|plain|" in CliRunner().invoke(fresh, ["--help"], env={"COLUMNS": "200"}).output
     assert "mean 'plain'" in typed("export", runs / "mtl", tmp_path / "out", "--format", "plian").err
     exported = typed("export", runs / "mtl", tmp_path / "out", "--format", "plain")
