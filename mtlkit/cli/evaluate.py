@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mtlkit.cli.console import print_json, say, say_notes, stderr, stdout
+from mtlkit.cli.console import print_json, say, say_notes, stdout
 from mtlkit.cli.options import add_command
+from mtlkit.cli.progress import loading, working
 from mtlkit.config.inference import EvalOptions
 from mtlkit.data.sources.spec import named_sources
 
@@ -29,14 +30,18 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
 
     check_sources([*(named_sources(options.task).values() if options.task else ()), *options.sts, *options.text])
 
-    from mtlkit.recipes.evaluate import evaluate as measure
-    from mtlkit.recipes.inputs.open_model import open_model
-    from mtlkit.report.sources import source_line, unseen_line
+    from mtlkit.recipes.evaluation.confusion_file import check_output, write_matrices
 
-    loaded, found = open_model(options)
+    check_output(options)
+    with loading():
+        from mtlkit.recipes.evaluate import evaluate as measure
+        from mtlkit.recipes.inputs.open_model import open_model
+        from mtlkit.report.sources import source_line, unseen_line
+
+        loaded, found = open_model(options)
     say(f"model: {found}, {found.reason}")
     say_notes(loaded)
-    with stderr().status("embedding and measuring"):  # on a terminal; it goes away
+    with working("evaluating"):
         result = measure(options, loaded)
     if result.tally.skipped:
         say(str(result.tally), "yellow")
@@ -51,6 +56,9 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     for name, task in (result.tasks | result.probes).items():
         if task.unseen:
             say(f"{name}: {unseen_line(task.unseen, 'row')}; not counted in the metrics", "yellow")
+    if options.output is not None:
+        write_matrices(options, matrices_of(result))
+        say(f"confusion matrices written to {options.output}")
     if as_json:
         print_json(result.to_json())
         return
@@ -84,7 +92,7 @@ def show(name: str, task: TaskEvaluation, confusion: bool) -> None:
     if not task.confused:
         return
     pairs = new_table()
-    for column in ("true", "taken for", "texts", "for example"):
+    for column in ("true", "predicted as", "texts", "for example"):
         pairs.add_column(column, justify="right" if column == "texts" else "left", overflow="fold")
     for pair in task.confused:
         pairs.add_row(
@@ -93,17 +101,21 @@ def show(name: str, task: TaskEvaluation, confusion: bool) -> None:
     console.print(titled(f"{name}: most often confused", pairs))
 
 
+def matrices_of(result: Evaluation) -> dict[str, tuple[list[str], list[list[int]]]]:
+    """Labels and counts of every confusion matrix, by task."""
+    found = {name: task.metrics for name, task in (result.tasks | result.probes).items()}
+    if result.router:
+        found["which task"] = result.router.metrics
+    return {name: (metrics["labels"], metrics["confusion"]) for name, metrics in found.items() if "confusion" in metrics}
+
+
 def show_confusion(name: str, metrics: dict[str, Any]) -> None:
     import numpy as np
 
-    from mtlkit.report.tables import confusion_table
+    from mtlkit.report.confusion import confusion_view
 
     console = stdout()
-    matrix = confusion_table(name, metrics["labels"], np.array(metrics["confusion"]), console.width)
-    if matrix is not None:
-        console.print(matrix)
-    else:
-        say(f"{name}: a matrix of {len(metrics['labels'])} classes does not fit {console.width} columns; --json has it whole")
+    console.print(confusion_view(name, metrics["labels"], np.array(metrics["confusion"]), console.width))
 
 
 def show_vectors(result: Evaluation, confusion: bool) -> None:
@@ -122,6 +134,7 @@ def show_vectors(result: Evaluation, confusion: bool) -> None:
 def register(app: typer.Typer, panel: str) -> None:
     examples = [
         "mtlkit eval --confusion",
+        "mtlkit eval --confusion --output confusion.csv",
         "mtlkit eval --model runs/mtl --task topic=held_out.csv --json",
         "mtlkit eval --model runs/sentence --sts stsb.csv --probe",
         'mtlkit eval --probe --task "topic=ag_news?limit=1000" --dim 128',

@@ -148,6 +148,15 @@ class EvalOptions(VectorOptions, ModelOptions):
     )
     split: Literal["test", "validation", "train"] = option("test", "Rows to evaluate on.", panel=COMMON, rank=2)
     confusion: bool = option(False, "Show confusion matrices and the most confused pairs.", panel=COMMON, rank=3)
+    output: Path | None = option(
+        None,
+        "With --confusion: write the whole matrices to a .csv file.",
+        metavar="FILE",
+        panel=COMMON,
+        short="-o",
+        rank=4,
+        complete="file",
+    )
     sts: list[str] = option(
         [],
         "Sentence pairs with scores: measure how well the similarity of their vectors follows the scores; repeatable.",
@@ -167,6 +176,7 @@ class EvalOptions(VectorOptions, ModelOptions):
         complete="source",
     )
     on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA, rank=1)
+    overwrite: bool = option(False, "Replace --output.", panel=OUTPUT)
 
 
 @dataclass(frozen=True, kw_only=True)

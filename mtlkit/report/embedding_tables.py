@@ -13,7 +13,8 @@ from rich.text import Text
 
 from mtlkit.config.vector_settings import Similarity
 from mtlkit.report.columns import compact_table, narrow
-from mtlkit.report.tables import heat, new_table, number, reasons, titled
+from mtlkit.report.confusion import heat
+from mtlkit.report.tables import new_table, number, reasons, titled
 from mtlkit.report.text import literal, one_line
 
 SIMILARITY_NAMES: dict[Similarity, str] = {

@@ -6,12 +6,9 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rich import box
 from rich.console import Group
 from rich.table import Table
-from rich.text import Text
 
 from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.report.text import literal, one_line
@@ -135,34 +132,3 @@ def headline(metrics: dict[str, Any]) -> str:
     """The figures of a task in one line."""
     shown = [f"{metric.title} {number(metrics[name], 4)}" for name, metric in all_metrics().items() if name in metrics]
     return "; ".join([f"{', '.join(shown)} on {metrics['n']:,} texts", *reasons(metrics)])
-
-
-def confusion_table(task: str, labels: Sequence[str], matrix: NDArray[np.int64], width: int) -> Group | None:
-    """Rows true, columns predicted; count and share of the row, the more the warmer. None where it is wider than `width`."""
-    cell = len(str(matrix.max())) + 5
-    room = width - len(labels) * (cell + 3) - 2  # for the label of a row
-    if room < 8:
-        return None
-    names = min(20, room)
-    table = new_table()
-    table.add_column("", max_width=names, overflow="ellipsis", no_wrap=True)
-    for label in labels:
-        most = cell + (room - names) // len(labels)
-        table.add_column(one_line(label), max_width=most, justify="right", overflow="ellipsis", no_wrap=True)
-    for place, (label, row) in enumerate(zip(labels, matrix.tolist(), strict=True)):
-        shares = [count / max(1, sum(row)) for count in row]
-        cells = [heat_cell(count, share, place == other) for other, (count, share) in enumerate(zip(row, shares, strict=True))]
-        table.add_row(one_line(label), *cells)
-    return titled(f"{task}: rows true, columns predicted", table)
-
-
-def heat_cell(count: int, share: float, right: bool) -> Text:
-    """A cell whose background deepens with its share of the row: green on the diagonal, red off it."""
-    return Text(f"{count} {share:4.0%}", style=heat(share, right))
-
-
-def heat(share: float, right: bool) -> str:
-    """A style of white letters on a background that deepens from 0 to 1, green where that is `right`, red otherwise."""
-    depth = round(40 + 140 * min(1.0, share))
-    colour = f"rgb(20,{depth},60)" if right else f"rgb({depth},40,40)"
-    return f"white on {colour}" if share >= 0.005 else "dim"

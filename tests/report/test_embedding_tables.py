@@ -33,7 +33,7 @@ def test_texts_in_the_cosine_table_are_shown_literally() -> None:  # fault 30
 def test_cosines_are_greener_the_higher_and_red_below_zero() -> None:
     assert [cosine_cell(value, 2).plain for value in (1.0, 0.5, -0.25)] == ["1.00", "0.50", "-0.25"]
     styles = [str(cosine_cell(value, 2).style) for value in (1.0, 0.5, -0.25, 0.0)]
-    assert styles == ["white on rgb(20,180,60)", "white on rgb(20,110,60)", "white on rgb(75,40,40)", "dim"]
+    assert styles == ["bold reverse green", "bold reverse green", "bold red", "dim"]
 
 
 def sts_row(source: str, split: str = "test") -> dict[str, object]:

@@ -8,12 +8,11 @@ import pytest
 from drawing import HOSTILE, STYLE, drawn, widest
 
 from mtlkit.evaluation.metrics import classification
+from mtlkit.report.confusion import confusion_table
 from mtlkit.report.tables import (
     class_table,
-    confusion_table,
     epoch_table,
     headline,
-    heat_cell,
     number,
     parts_table,
     task_table,
@@ -109,40 +108,3 @@ def test_labels_are_shown_literally() -> None:  # fault 30
         assert "\x1b" not in plain  # no hyperlink, no movement of the cursor
         for label in HOSTILE:
             assert label.replace("\x1b", "\N{REPLACEMENT CHARACTER}") in plain
-
-
-@pytest.mark.parametrize("count", [2, 4, 5])
-@pytest.mark.parametrize("largest", [9, 1900, 99999])
-def test_the_confusion_matrix_fits_with_every_figure_or_is_not_drawn(count: int, largest: int) -> None:
-    labels = [f"a class with the number {number}" for number in range(count)]
-    matrix = np.full((count, count), largest, np.int64)
-    table = confusion_table("topic", labels, matrix, 80)
-    if table is None:
-        assert count * (len(str(largest)) + 8) > 70
-        return
-    text = drawn(table)
-    assert widest(text) <= 80
-    assert text.count(f"{largest} {1 / count:4.0%}") == count * count
-    assert text.startswith("topic: rows true, columns predicted\n")
-
-
-def test_the_confusion_matrix_of_four_classes_fits_eighty_columns() -> None:
-    labels = ["World", "Sports", "Business", "Sci/Tech"]
-    text = drawn(confusion_table("topic", labels, np.full((4, 4), 1900), 80))
-    head, *rows = [line.split() for line in text.splitlines() if line.strip()][1:]
-    assert head == labels
-    assert [row[0] for row in rows[1:]] == labels
-
-
-def test_the_confusion_matrix_survives_wide_letters_empty_rows_and_line_breaks() -> None:
-    text = drawn(confusion_table("t", ["国際ニュース速報", "two\nlines"], np.array([[0, 0], [1, 2]]), 80))
-    assert "two lines" in text
-    assert "0   0%" in text
-    assert "2  67%" in text
-
-
-def test_heat_deepens_with_the_share_and_tells_right_from_wrong() -> None:
-    assert heat_cell(5, 0.5, True).plain == "5  50%"
-    assert "rgb(20,180,60)" in str(heat_cell(9, 1.0, True).style)
-    assert "rgb(180,40,40)" in str(heat_cell(9, 1.0, False).style)
-    assert heat_cell(0, 0.0, True).style == "dim"
