@@ -14,13 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from safetensors import SafetensorError
-
 from mtlkit.errors import SavingError
 from mtlkit.runs.file_locks import in_use, lock_exclusive
 
 DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}  # full disk, file size limit, quota
-WRITE_ERRORS = (OSError, SafetensorError)  # what a failed write raises in Python and in safetensors
 WINDOWS = sys.platform == "win32"
 UNFINISHED = ".unfinished"  # suffix of a temporary file that is being written
 MIN_AGE = 10.0  # seconds; a younger temporary file may not be locked by its writer yet
@@ -46,7 +43,13 @@ def rename(source: Path, target: Path) -> None:
     source.replace(target)  # unlike `rename`, it replaces an existing file on Windows too
 
 
-def error_reason(error: OSError | SafetensorError) -> str:
+def write_errors() -> tuple[type[Exception], ...]:
+    """What a failed write raises: OSError, or safetensors' own error, which is not imported just to ask for it."""
+    safetensors = sys.modules.get("safetensors")
+    return (OSError, safetensors.SafetensorError) if safetensors else (OSError,)
+
+
+def error_reason(error: Exception) -> str:
     """The operating system's message, e.g. "No space left on device", without what safetensors adds around it."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
@@ -58,7 +61,7 @@ def saving(path: Path, advice: str = "free some space or choose another location
     """Turns write errors raised inside the block into a one-line SavingError that names `path`."""
     try:
         yield
-    except WRITE_ERRORS as error:
+    except write_errors() as error:
         if isinstance(error, OSError) and error.errno is None:  # not raised by the operating system
             raise
         raise SavingError(f"cannot save {path}: {error_reason(error)}; {advice}") from None

@@ -144,7 +144,7 @@ class RunSession(Generic[Options]):
         """While the finished run is written: where the disk refuses it, a checkpoint keeps the training. Raises SavingError."""
         try:
             yield
-        except disk.WRITE_ERRORS as error:
+        except disk.write_errors() as error:
             raise SavingError(f"{self.out} cannot be saved: {disk.error_reason(error)}; {saver.rescue()}") from None
         finally:
             saver.final = None
