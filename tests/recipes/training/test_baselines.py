@@ -256,14 +256,14 @@ def refused(asked: TrainMtlOptions, what: str, **change: Any) -> None:
 def test_what_cannot_be_compared_is_refused(asked: TrainMtlOptions, data: Path, runs: Path, tmp_path: Path) -> None:
     asked = replace(asked, out=tmp_path / "run")
     refused(asked, "--seeds 2 repeats what --baselines trains; add --baselines", baselines=False)
-    refused(asked, "--baselines trains each of several tasks alone, and here one trains", task=asked.task[:1])
+    refused(asked, "--baselines trains each of several tasks alone, and only one trains here", task=asked.task[:1])
     refused(asked, "a frozen one is not shared; remove one of them", freeze=["backbone"])
     common: dict[str, Sequence[str] | str] = {"init": str(runs / "mtl"), "watch": [f"kind={data / 'kind'}"]}
     others = [f"{name}={data / 'state'}" for name in ("a", "b")]
     refused(asked, "and --rehearse kind gives it company; remove one of them", rehearse=["kind"], task=others, **common)
     refused(asked, "and --max-forgetting may stop one training before the other", max_forgetting=1.0, task=others, **common)
     place = str(runs / "sentence")
-    refused(asked, r"is --init .*sentence; name another|starts from .*sentence once more", out=Path(place), overwrite=True)
+    refused(asked, r"is --init .*sentence; name another|starts from .*sentence again", out=Path(place), overwrite=True)
     assert not (tmp_path / "run").exists()
 
 

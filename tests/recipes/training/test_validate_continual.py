@@ -99,7 +99,7 @@ def test_what_cannot_be_kept_is_refused(asked: dict[str, Any], items: list[str],
 
 
 def test_fresh_weights_have_nothing_to_keep(runs: Path) -> None:
-    with pytest.raises(UsageError, match="--guard l2sp keeps what the start has learned, and fresh weights have not"):
+    with pytest.raises(UsageError, match="--guard l2sp keeps what the starting model learned, and fresh weights have not"):
         checked(runs, found=False, guard=["l2sp"])
     with pytest.raises(UsageError, match="--watch kind: no such head to watch; fresh weights have no heads"):
         checked(runs, found=False, watch=["kind"])
@@ -109,7 +109,7 @@ def test_a_task_is_trained_or_watched_and_lwf_needs_an_old_head(runs: Path) -> N
     sources = {"kind": "kind.csv", "state": "state.csv"}
     with pytest.raises(UsageError, match=r"--watch kind: --task gives it, too; .* --freeze head:kind"):
         checked(runs, sources=sources, watch=["kind"])
-    with pytest.raises(UsageError, match=r"--guard lwf keeps what old heads say, and .* has none besides those that train"):
+    with pytest.raises(UsageError, match=r"--guard lwf keeps the outputs of old heads, and .* has none besides those that train"):
         checked(runs, sources=sources, guard=["lwf"])
 
 
@@ -207,5 +207,5 @@ def test_vectors_on_disk_are_found_by_the_next_training(runs: Path, data: Path, 
 def test_without_a_frozen_prefix_none_is_kept(runs: Path, data: Path, tmp_path: Path) -> None:
     for freeze in ("none", "layers:0", "embeddings", "embeddings,layers:0@until=epoch:1"):
         asked = options(data, tmp_path / "run", "kind", init=str(runs / "mtl"), freeze=[freeze], cache_prefix=True)
-        with pytest.raises(UsageError, match="--cache-prefix keeps what frozen lower blocks give, and none are frozen all along"):
+        with pytest.raises(UsageError, match="--cache-prefix caches the outputs of frozen lower blocks, and none stay frozen"):
             train_mtl(asked)
