@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from cutting import timeless
 from support import notes
 
 from mtlkit.data.datasets.task_data import TaskData
@@ -29,7 +30,7 @@ def test_backbone_and_heads_are_the_same_to_the_last_bit(
     state, wanted = tiny_model.state_dict(), other.state_dict()
     assert set(state) - set(wanted) == WEIGHTS
     assert all(torch.equal(state[name], weight) for name, weight in wanted.items())
-    assert with_one.log == without.log  # every loss, norm and score
+    assert timeless(with_one.log) == timeless(without.log)  # every loss, norm and score
     assert with_one.epochs == without.epochs
     assert tiny_model.router is not None
     assert tiny_model.router.tasks == ("topic", "tags", "stars")  # watched tasks, too
@@ -56,4 +57,4 @@ def test_a_router_of_other_tasks_is_left_out(tiny_model: MultiTaskModel, tasks: 
     tiny_model.router = Router(tiny_model.dim, ("topic", "mood"))
     done = run(tiny_model, tasks, epochs=1)
     assert tiny_model.router is None
-    assert "the router of the start tells topic, mood apart" in notes(done.events)
+    assert "router tells topic, mood apart" in notes(done.events)

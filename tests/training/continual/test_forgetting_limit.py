@@ -136,7 +136,7 @@ def test_no_evaluation_is_of_weights_that_it_has_not_seen(
 ) -> None:
     """Or the best of them might be beyond the bound."""
     asked = []
-    monkeypatch.setattr(ForgettingLimit, "broken", lambda _, steps: asked.append(steps) or "")
+    monkeypatch.setattr(ForgettingLimit, "check", lambda _, steps: asked.append(steps))
     terms = {"known": frozenset({"topic"}), "watched": frozenset({"topic"}), "max_forgetting": 100.0}
     done = run(learned, tasks, terms=terms, epochs=1, eval_every=2, mixing={"epoch_by": EpochLength("steps", 12)})
     assert [epoch.step for epoch in done.epochs] == [0, 2, 4, 6, 8, 10, 12]

@@ -24,6 +24,7 @@ from mtlkit.training.freezing import cache as kept
 from mtlkit.training.freezing.cache import FeatureCache, cache_hidden_states, cache_vectors
 from mtlkit.training.freezing.cache_files import DiskRows
 from mtlkit.training.freezing.features import MemoryStore, TokenStore
+from mtlkit.training.incidents import FeaturesCached
 
 CPU = Compute(torch.device("cpu"), "fp32")
 Keep = Callable[[MultiTaskModel, dict[str, Encoded], Compute, Path | None, int], FeatureCache]
@@ -163,18 +164,17 @@ def test_the_smallest_tasks_stay_in_memory_as_far_as_it_reaches(
 def test_without_a_place_all_stays_in_memory(tiny_model: MultiTaskModel, texts: dict[str, Encoded]) -> None:
     made = cache_vectors(tiny_model, texts, CPU, None, 0)
     assert all(isinstance(store, MemoryStore) for store in made.stores.values())
-    assert (made.where, made.files) == ("0.0 MB in memory", ())
+    assert (made.event(92).folder, made.files) == (None, ())
 
 
 def test_it_is_said_where_things_lie(tiny_model: MultiTaskModel, texts: dict[str, Encoded], tmp_path: Path) -> None:
     tokens = sum(len(each.ids) for each in texts.values())
-    size = f"{4 * 32 * tokens / 1e6:.1f} MB"
     whole = cache_hidden_states(tiny_model, texts, CPU, tmp_path, 0, depth=1)
-    assert whole.where == f"{size}, in {tmp_path}"
+    assert whole.event(92, 1) == FeaturesCached(92, 4 * 32 * tokens, 1, str(tmp_path))
     assert all(isinstance(store, TokenStore) and isinstance(store.states, DiskRows) for store in whole.stores.values())
     part = cache_hidden_states(tiny_model, texts, CPU, tmp_path, 4 * 32 * len(texts["stars"].ids), depth=1)
-    assert part.where == f"{size}, partly in {tmp_path}"
-    assert cache_hidden_states(tiny_model, texts, CPU, tmp_path, 2**30, depth=1).where == f"{size} in memory"
+    assert part.event(92, 1) == FeaturesCached(92, 4 * 32 * tokens, 1, str(tmp_path), partly=True)
+    assert cache_hidden_states(tiny_model, texts, CPU, tmp_path, 2**30, depth=1).event(92).folder is None
 
 
 def test_two_tasks_with_the_same_texts_share_a_file(

@@ -144,13 +144,13 @@ def test_a_router_of_the_same_tasks_is_made_again(asked: bool, tiny_model: Multi
 def test_a_router_of_other_tasks_makes_room(tiny_model: MultiTaskModel) -> None:
     for asked in (False, True):
         tiny_model.router = Router(tiny_model.dim, ("topic", "tags"))
-        assert take_router(tiny_model, NAMES, asked) == RouterPlan(asked, RouterDropped(("topic", "tags"), NAMES, asked))
+        assert take_router(tiny_model, NAMES, asked) == RouterPlan(asked, RouterDropped(("topic", "tags"), tuple(NAMES), asked))
         assert tiny_model.router is None
 
 
 def test_a_training_without_labelled_tasks_leaves_it_out(tiny_model: MultiTaskModel) -> None:
     tiny_model.router = Router(tiny_model.dim, NAMES)
-    assert take_router(tiny_model, [], asked=False) == RouterPlan(False, RouterDropped(NAMES, (), replaced=False))
+    assert take_router(tiny_model, [], asked=False) == RouterPlan(False, RouterDropped(tuple(NAMES), (), replaced=False))
 
 
 def test_a_model_without_one_gets_one_when_asked(tiny_model: MultiTaskModel) -> None:
