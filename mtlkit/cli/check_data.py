@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from mtlkit.cli.console import print_json, say, stderr, stdout
+from mtlkit.cli.console import print_json, say, stdout
 from mtlkit.cli.options import add_command
+from mtlkit.cli.progress import working
 from mtlkit.config.check_data import CheckDataOptions
 
 
@@ -34,7 +35,7 @@ def check_data(options: CheckDataOptions, as_json: bool) -> None:
     from mtlkit.report.sources import source_line
     from mtlkit.report.text import literal
 
-    with stderr().status("reading and comparing"):  # on a terminal; it goes away
+    with working("reading and comparing"):
         found = look(options)
     say(f"tokens by {found.model}, {found.reason}")
     for task in found.tasks:

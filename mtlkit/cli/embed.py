@@ -9,6 +9,7 @@ import typer
 
 from mtlkit.cli.console import print_json, print_line, say, say_cut, say_notes, stdout
 from mtlkit.cli.options import add_command
+from mtlkit.cli.progress import followed, loading
 from mtlkit.config.inference import EmbedOptions
 
 if TYPE_CHECKING:
@@ -34,13 +35,14 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
 
     check_input(options)
 
-    from mtlkit.recipes import embed as recipe
-    from mtlkit.recipes.inputs.open_model import open_model
-    from mtlkit.recipes.inputs.texts import input_notes
+    with loading():
+        from mtlkit.recipes import embed as recipe
+        from mtlkit.recipes.inputs.open_model import open_model
+        from mtlkit.recipes.inputs.texts import input_notes
 
-    if options.output is not None:
-        recipe.check_output(options)
-    loaded, found = open_model(options)
+        if options.output is not None:
+            recipe.check_output(options)
+        loaded, found = open_model(options)
     say(f"model: {found}, {found.reason}")
     say_notes(loaded)
     for note in input_notes(options, loaded.recorded()):
@@ -72,9 +74,12 @@ def give_vectors(options: EmbedOptions, loaded: LoadedModel, model: str, as_json
     """The vectors on standard output."""
     from mtlkit.inference.similarity import output_dim
     from mtlkit.recipes import embed as recipe
+    from mtlkit.recipes.inputs.texts import count_texts
 
     dim = output_dim(options, loaded)
     stream = recipe.embed(options, loaded, sys.stdin)
+    if as_json or not stdout().is_terminal:  # on a terminal, parts are shown as they come
+        stream = followed(stream, "embedding", count_texts(options), lambda part: len(part.texts))
     if as_json:
         rows = [
             {"text": text, "vector": vector.tolist()}

@@ -9,6 +9,7 @@ import typer
 
 from mtlkit.cli.console import print_json, print_line, say, say_cut, say_notes, stdout
 from mtlkit.cli.options import add_command
+from mtlkit.cli.progress import followed, loading
 from mtlkit.config.inference import PredictOptions
 
 
@@ -22,16 +23,17 @@ def predict(options: PredictOptions, as_json: bool) -> None:
 
     check_input(options)
 
-    from mtlkit.recipes.inputs.open_model import open_model
-    from mtlkit.recipes.inputs.texts import input_notes
-    from mtlkit.recipes.predict import predict as answers_to
+    with loading():
+        from mtlkit.recipes.inputs.open_model import open_model
+        from mtlkit.recipes.inputs.texts import count_texts, input_notes
+        from mtlkit.recipes.predict import predict as answers_to
 
-    loaded, found = open_model(options)
+        loaded, found = open_model(options)
     say(f"model: {found}, {found.reason}")
     say_notes(loaded)
     for note in input_notes(options, loaded.recorded(options.task)):
         say(note)
-    answers = answers_to(options, loaded, sys.stdin)
+    answers = followed(answers_to(options, loaded, sys.stdin), "predicting", count_texts(options))
     if as_json:
         print_json({"model": str(found), "predictions": list(answers)})
     elif stdout().is_terminal:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -22,6 +23,8 @@ FIRST_LINE = 1.0  # seconds until a phase is named where there is no terminal
 LEAST_WAIT, MOST_WAIT = 5.0, 60.0  # seconds between two plain lines: few at first, fewer in a long run
 WINDOW = 30.0  # seconds that a speed is averaged over
 BAR = 24
+
+Item = TypeVar("Item")
 
 
 def clock(seconds: float) -> str:
@@ -44,6 +47,18 @@ def working(activity: str) -> Iterator[Display]:
     with Display(stderr()) as display:
         display.busy(activity)
         yield display
+
+
+def followed(
+    items: Iterable[Item], activity: str, total: int | None, size: Callable[[Item], int] = lambda _: 1
+) -> Iterator[Item]:
+    """The items, with progress on stderr while they are made; `size` counts the texts of one."""
+    done = 0
+    with working(activity) as display:
+        for item in items:
+            done += size(item)
+            display.busy(activity, done, total)
+            yield item
 
 
 class Pace:

@@ -64,7 +64,7 @@ def test_standard_input(typed: Typed, mtl: Path) -> None:
 def test_an_unknown_task_is_refused_with_the_nearest(typed: Typed, mtl: Path, terminal: bool) -> None:
     answer = typed("predict", "a", "--task", "knid", "--model", mtl, terminal=terminal)
     assert (answer.code, answer.out) == (2, "")
-    assert f"{mtl} has no head 'knid'; it has kind, state; did you mean 'kind'?" in answer.err
+    assert f"{mtl} has no head 'knid'; it has kind, state; did you mean 'kind'?" in " ".join(answer.err.split())
     hostile = typed("predict", "a", "--task", "[/]\x1b[31m", "--model", mtl, terminal=terminal)
     assert "has no head '[/]\N{REPLACEMENT CHARACTER}[31m'" in hostile.err  # fault 30
 

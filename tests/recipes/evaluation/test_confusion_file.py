@@ -27,7 +27,7 @@ def test_a_block_per_task_with_labels_as_they_are(tmp_path: Path) -> None:
         ({"output": "c.csv"}, "add --confusion"),
         ({"output": "c.txt", "confusion": True}, "is not .csv"),
         ({"output": "there.csv", "confusion": True}, "--overwrite"),
-        ({"output": "no/c.csv", "confusion": True}, "cannot be written"),
+        ({"output": "no/c.csv", "confusion": True}, "cannot write"),
         ({"output": "data.csv", "confusion": True, "overwrite": True, "task": ["t=data.csv"]}, "--task"),
         ({"overwrite": True}, "--overwrite needs an --output"),
     ],
