@@ -20,7 +20,7 @@ from mtlkit.cli import check_data, curves, embed, evaluate, export, info, predic
 from mtlkit.cli.completion import VARIABLE, in_bash
 from mtlkit.cli.console import SHOWN, close_stdout, reader_left, say
 from mtlkit.cli.help import Entry, Page
-from mtlkit.cli.options import Command, drawn, with_values
+from mtlkit.cli.options import Command, drawn, shown, with_values
 from mtlkit.errors import DataError, MtlkitError, StoppedError, UsageError, shorten
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -42,7 +42,7 @@ class Commands(TyperGroup):
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         entries = [Entry(name, one.get_short_help_str(200), one.panel) for name, one in commands if isinstance(one, Command)]
         page = Page("mtlkit COMMAND [OPTIONS]", f"{SUMMARY}\n\n{MORE}", [*entries, *OWN], EXAMPLES)
-        return drawn(page)
+        return shown(drawn(page))
 
 
 MORE = "Every command works without options, on small samples and a model in the package. Start with these:"

@@ -84,7 +84,17 @@ class Command(TyperCommand):
     panel: ClassVar[str]
 
     def get_help(self, ctx: Any) -> str:
-        return drawn(self.page)
+        return shown(drawn(self.page))
+
+
+def shown(text: str) -> str:
+    """Writes help, and gives what is left for Typer to write: it takes a reader that left for an error."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        close_stdout()
+    return ""
 
 
 def drawn(page: Page, *, whole: bool = False) -> str:
@@ -193,7 +203,7 @@ def _json() -> inspect.Parameter:
 def _help_all(page: Page) -> inspect.Parameter:
     def show(value: bool) -> None:
         if value:
-            typer.echo(drawn(page, whole=True))
+            typer.echo(shown(drawn(page, whole=True)))
             raise typer.Exit
 
     marked = Annotated[bool, typer.Option("--help-all", callback=show, is_eager=True)]

