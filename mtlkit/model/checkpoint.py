@@ -1,4 +1,4 @@
-"""A model on disk: `config.json` and `model.safetensors`. `load(save(model))` gives equal logits."""
+"""Saves and loads a model as `config.json` and `model.safetensors`. A loaded model gives the same logits as the saved one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def save_model(
     vectors: VectorSettings | None = None,
     compact: bool = False,
 ) -> None:
-    """Writes `config.json` and `model.safetensors`, with every head and the router; in a quarter of the bytes if `compact`."""
+    """Writes `config.json` and `model.safetensors` with all heads and the router; `compact` stores a quarter of the bytes."""
     router = model.router.tasks if model.router is not None else ()
     checkpoint = ModelDescription(
         stage,
@@ -51,7 +51,7 @@ def save_model(
 
 
 class Uninitialised(TorchFunctionMode):
-    """Passes over `nn.init`. On the meta device it has nothing to do, but importing what it does that with takes a second."""
+    """Skips `nn.init`. On the meta device initialisation does nothing, but the imports it needs take a second."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if getattr(function, "__module__", None) == "torch.nn.init":
@@ -60,12 +60,12 @@ class Uninitialised(TorchFunctionMode):
 
 
 def load_model(folder: Path) -> tuple[MultiTaskModel, ModelDescription]:
-    """The model of a folder, in evaluation mode on the CPU. Raises IntegrityError when its files are not what they say."""
+    """Loads a model in eval mode on the CPU. Raises IntegrityError if its files are damaged or inconsistent."""
     checkpoint = read_checkpoint(folder)
     try:
         check_file(folder / WEIGHTS)
         weights = widen(load_file(folder / WEIGHTS))
-        if checkpoint.architecture.layers > len(weights):  # seen before so many are built
+        if checkpoint.architecture.layers > len(weights):  # checked before the layers are built
             raise ValueError(f"{checkpoint.architecture.layers} blocks where there are {len(weights)} weights")
         with torch.device("meta"), Uninitialised():
             model = MultiTaskModel(Encoder(checkpoint.architecture), checkpoint.tasks, checkpoint.router)

@@ -1,4 +1,4 @@
-"""Weights in a quarter of their bytes: matrices as signed bytes with one scale a row, everything else in half precision."""
+"""Compact weights, a quarter of the size: matrices as int8 with one scale per row, everything else in half precision."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mtlkit.model.weight_names import SCALE
 
 
 def narrow(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """float32 weights as they are stored compactly. Each number of a row is off by at most 1/254 of the row's largest.
+    """Converts float32 weights to the compact format. The error of each number is at most 1/254 of the largest in its row.
 
-    Raises UsageError for numbers that half precision cannot hold.
+    Raises UsageError for numbers that half precision cannot represent.
     """
     found: dict[str, Tensor] = {}
     for name, weight in weights.items():
@@ -40,8 +40,11 @@ def _half(name: str, weight: Tensor) -> Tensor:
 
 
 def widen(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Stored weights in float32, compact or not. Raises KeyError for bytes without a scale, UnusableWeight for other types
-    and numbers that are not finite, ValueError for scales of another shape."""
+    """Converts stored weights to float32, compact or not.
+
+    Raises KeyError for int8 weights without a scale, UnusableWeight for other dtypes and numbers that are not finite, ValueError
+    for scales of the wrong shape.
+    """
     found: dict[str, Tensor] = {}
     for name, weight in weights.items():
         if weight.dtype == torch.int8:

@@ -1,4 +1,4 @@
-"""`config.json`: everything that a model is but its weights. Read without torch."""
+"""`config.json`: describes a model without its weights. Read without importing torch."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from mtlkit.runs.record import RECORD, diagnose, write_json
 
 FORMAT = 1
 CONFIG = "config.json"
-ADAPTER = "adapter_config.json"  # in a folder that holds only changes to another model
-HEADS, HEAD_WEIGHTS = "heads.json", "heads.safetensors"  # beside a folder of sentence-transformers, which has no place for heads
-SHORTEST = 3  # tokens that a text may be cut to: the first, the last, and one between them
+ADAPTER = "adapter_config.json"  # present in a folder that contains only an adapter
+HEADS, HEAD_WEIGHTS = "heads.json", "heads.safetensors"  # added to a sentence-transformers folder, which has no heads of its own
+SHORTEST = 3  # minimum length in tokens of a truncated text: the first, the last, and one between them
 
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """The layout of `config.json`: everything but the weights that a model is. `router` names the tasks that its router tells
-    apart; `sources` say how the data of each task was read; `vectors` how vectors are made and compared. These entries are
-    written only where they say something."""
+    """The contents of `config.json`. `router` lists the tasks that the router distinguishes; `sources` describes how the data of
+    each task was read; `vectors` how vectors are computed and compared. These entries are written only if they are not empty.
+    """
 
     stage: Stage
     architecture: Architecture
@@ -53,7 +53,7 @@ class ModelDescription:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ModelDescription:
-        """Raises ValueError, KeyError or UsageError for what makes no model."""
+        """Raises ValueError, KeyError or UsageError for an invalid model."""
         tasks, router = value["tasks"], value.get("router", [])
         if value["stage"] not in typing.get_args(Stage):
             raise ValueError(f"no stage '{value['stage']}'")
@@ -75,7 +75,7 @@ def write_checkpoint(folder: Path, checkpoint: ModelDescription) -> None:
 
 
 def read_checkpoint(folder: Path) -> ModelDescription:
-    """What a folder's `config.json` says. Raises IntegrityError when it says nothing sensible."""
+    """Reads the `config.json` of a folder. Raises IntegrityError if it is invalid."""
     path = folder / CONFIG
     try:
         value = parse_object(read_file(path))
@@ -89,8 +89,9 @@ def read_checkpoint(folder: Path) -> ModelDescription:
 
 
 def is_foreign(folder: Path) -> bool:
-    """Whether a folder is a model of transformers or sentence-transformers, by what stands in it. Raises IntegrityError where
-    another thing stands in place of its configuration."""
+    """Whether a folder is a model of transformers or sentence-transformers, judged by its files. Raises IntegrityError if its
+    configuration cannot be read.
+    """
     if (folder / RECORD).is_file():
         return False
     if any((folder / name).is_file() for name in ("modules.json", ADAPTER)):

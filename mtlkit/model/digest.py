@@ -1,4 +1,4 @@
-"""The digest by which a run names the model it was made from."""
+"""The digest by which a run identifies its parent model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mtlkit.model.interop.modules import MODULES, module_folders, read_modules
 from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.runs.record import RECORD, TOKENIZER, file_digest
 
-# beside the weights, in the folder of the transformer or above it: whatever changes what a text's vector is
+# files in the transformer's folder or above it, besides the weights, that affect the vectors
 SETTINGS = (
     MODULES,
     CONFIG,
@@ -31,9 +31,9 @@ LENGTH_FILES = "sentence_*_config.json"
 
 
 def digest_of(folder: Path) -> str:
-    """SHA-256 of a run's record, which holds the digests of all its files; of any other model, of the files that are loaded.
+    """SHA-256 of a run's record, which contains the digests of all its files; for any other model, of the files that are loaded.
 
-    Raises IntegrityError where a folder's weights or modules cannot be read.
+    Raises IntegrityError if weights or modules of the folder cannot be read.
     """
     if (folder / RECORD).is_file():
         return file_digest(folder / RECORD)
@@ -41,8 +41,9 @@ def digest_of(folder: Path) -> str:
 
 
 def is_digest_of(folder: Path, recorded: str) -> bool:
-    """Whether a recorded digest is that of the folder as it is now, in today's form or the one of mtlkit up to 0.1, which covered
-    every JSON and safetensors file below the folder."""
+    """Whether a recorded digest matches the folder's current content, in the current format or that of mtlkit up to 0.1, which
+    covered every JSON and safetensors file in the folder and its subfolders.
+    """
     if digest_of(folder) == recorded:
         return True
     if (folder / RECORD).is_file():
@@ -52,7 +53,7 @@ def is_digest_of(folder: Path, recorded: str) -> bool:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """The files that a Hugging Face folder is loaded from. Raises IntegrityError."""
+    """The files that are loaded from a Hugging Face folder. Raises IntegrityError."""
     inner = read_modules(folder).folder
     files = {*weight_files(inner), *(place / CONFIG for place in module_folders(folder))}
     for place in (folder, inner):

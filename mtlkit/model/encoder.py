@@ -1,6 +1,6 @@
-"""The transformer: embeddings, blocks, a final norm. Ours is Pre-LayerNorm; its options let it hold BERT and its kin.
+"""The transformer: embeddings, blocks, a final norm. Ours is Pre-LayerNorm; options support BERT and related models.
 
-Shapes: T tokens of all texts, N texts, D width. Everything works on the flat (T, D); only the layout knows where a text begins.
+Shapes: T tokens of all texts, N texts, D width. All layers work on the flat (T, D); only the layout knows text boundaries.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Block(nn.Module):
 class Encoder(nn.Module):
     """A stack of blocks over embeddings; `encode` adds pooling and makes it a sentence encoder.
 
-    A family with token types has them folded into the positions: every text here is of the first type.
+    Token types of other families are folded into the positions: every text is of the first type.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -80,7 +80,7 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(Block(architecture) for _ in range(architecture.layers))
         self.norm = nn.LayerNorm(dim, epsilon) if architecture.norm == "pre" else nn.Identity()
         if architecture.pooling == "weighted":
-            self.token_weights = nn.Parameter(torch.zeros(architecture.vocab_size))  # logarithms, so that no weight is below 0
+            self.token_weights = nn.Parameter(torch.zeros(architecture.vocab_size))  # logarithms, so that weights are positive
         self.initialise()
 
     @torch.no_grad()
@@ -101,16 +101,16 @@ class Encoder(nn.Module):
                 projection.weight.mul_(1 / math.sqrt(2 * len(self.blocks)))
 
     def forward(self, batch: Batch | TokenLayout) -> Tensor:
-        """States of every token, (T, D), however the texts lie."""
+        """The last hidden states of all tokens, (T, D), for any layout."""
         layout = layout_of(batch) if isinstance(batch, Batch) else batch
         return self.upper(layout, self.embed(layout), 0)
 
     def lower(self, layout: TokenLayout, depth: int) -> Tensor:
-        """What block `depth` reads, (T, D): the states after the embeddings and the blocks below it."""
+        """The input of block `depth`, (T, D): the hidden states after the embeddings and the blocks below it."""
         return self._through(range(depth), layout, self.embed(layout))
 
     def upper(self, layout: TokenLayout, states_TD: Tensor, depth: int) -> Tensor:
-        """States of every token, (T, D), from what block `depth` reads."""
+        """The last hidden states of all tokens, (T, D), computed from the input of block `depth`."""
         normed: Tensor = self.norm(self._through(range(depth, len(self.blocks)), layout, states_TD))
         return normed
 
@@ -120,38 +120,38 @@ class Encoder(nn.Module):
         return states_TD
 
     def embed(self, layout: TokenLayout) -> Tensor:
-        """What the first block reads, (T, D)."""
+        """The input of the first block, (T, D)."""
         embedded = self.embedding_norm(self.tokens(layout.ids) + self.positions(layout.positions))
         widened: Tensor = self.widen(self.dropout(embedded))
         return widened
 
     def encode(self, batch: Batch | TokenLayout) -> Tensor:
-        """One vector a text, (N, D)."""
+        """One vector per text, (N, D)."""
         if not isinstance(batch, Batch):
             return self.pool(batch, self(batch))
         layout = _whole(batch)
         return self.pool(layout, self(layout))[: len(batch)]
 
     def states(self, batch: Batch, depth: int) -> Tensor:
-        """What block `depth` reads of every token, (T, D)."""
+        """The input of block `depth` for all tokens, (T, D)."""
         return self.lower(_whole(batch), depth)[: batch.tokens]
 
     def encode_from(self, batch: Batch, states_TD: Tensor, depth: int) -> Tensor:
-        """`encode`, going on from what `states` gave for the same batch and depth, (N, D)."""
+        """Like `encode`, but starts from the result of `states` for the same batch and depth. Returns (N, D)."""
         layout = _whole(batch)
         idle = len(layout.ids) - batch.tokens
         states_TD = self.upper(layout, functional.pad(states_TD, (0, 0, 0, idle)), depth)
         return self.pool(layout, states_TD)[: len(batch)]
 
     def pool(self, layout: TokenLayout, states_TD: Tensor) -> Tensor:
-        """From the states of a text's tokens to its vector, (N, D).
+        """Pools the hidden states of each text's tokens into one vector, (N, D).
 
-        The mean counts BOS and EOS and never padding, as sentence-transformers' does under an attention mask; a blank text
-        is BOS and EOS alone, so its mean is finite. A weight belongs to a token of the vocabulary, whatever stands around it,
-        as in sentence-transformers' WordWeights.
+        The mean includes BOS and EOS but no padding, as in sentence-transformers with an attention mask; an empty text has
+        only BOS and EOS, so its mean is finite. Token weights depend on the token id alone, as in sentence-transformers'
+        WordWeights.
 
-        The first `skip` tokens, those of a prompt, are left out as sentence-transformers leaves them out: a mean over no token
-        is zero, its weights are divided by those of all tokens, and "first" is the first token that is left, if any.
+        The first `skip` tokens (the prompt) are excluded as in sentence-transformers: a mean over no tokens is zero, a
+        weighted sum is divided by the weights of all tokens, and "first" is the first remaining token, if any.
         """
         if isinstance(layout.skip, Tensor) or layout.skip:
             vectors = self._pool_after(layout, states_TD, layout.skip)
@@ -178,11 +178,11 @@ class Encoder(nn.Module):
         return layout.mean(states_TD * weights_T1 * kept_T1) / layout.mean(weights_T1)
 
     def embeddings(self) -> nn.Module:
-        """All below the blocks."""
+        """Everything below the blocks."""
         return nn.ModuleList([self.tokens, self.positions, self.embedding_norm, self.widen, self.dropout])
 
     def attend(self, attention: str) -> None:
-        """Let every block see the whole text (`bidirectional`) or only what came before (`causal`)."""
+        """Sets the attention of all blocks: `bidirectional`, or `causal` (each token attends only to earlier ones)."""
         self.architecture = replace(self.architecture, attention=attention)  # type: ignore[arg-type]
         for block in self.blocks:
             assert isinstance(block, Block)
@@ -190,5 +190,5 @@ class Encoder(nn.Module):
 
 
 def _whole(batch: Batch) -> TokenLayout:
-    """The layout of a batch, on a CPU with idle tokens up to a round number."""
+    """The layout of a batch; on a CPU, padded with unused tokens to a round number."""
     return layout_of(batch if batch.ids.is_cuda else batch.rounded())

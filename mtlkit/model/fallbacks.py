@@ -1,4 +1,4 @@
-"""What `kernels.py` falls back on: its linear layers and gradients in public operators of torch.
+"""Fallbacks for `kernels.py`: linear layers and gradients with torch's public operators.
 
 Shapes: T tokens, I inputs and O outputs of a linear layer.
 """
@@ -29,7 +29,7 @@ def public_gelu_backward(grad: Tensor, states: Tensor, approximate: str) -> Tens
 
 
 class PublicLinear:
-    """A linear layer without gradients. Subclasses lay the weight out for about `rows` rows of a batch."""
+    """A linear layer without gradients. Subclasses optimise the weight layout for about `rows` rows per batch."""
 
     def __init__(self, weight_OI: Tensor, bias_O: Tensor | None, rows: int) -> None:
         self.weight, self.bias = self._laid_out(weight_OI, rows), bias_O
@@ -38,16 +38,16 @@ class PublicLinear:
         return weight_OI
 
     def __call__(self, states_TI: Tensor, activation: str = "none") -> Tensor:
-        """The activation of the product, (T, O)."""
+        """The product with the activation applied, (T, O)."""
         return ACTIVATIONS[activation](functional.linear(states_TI, self.weight, self.bias))
 
     def add(self, states_TI: Tensor, residual_TO: Tensor) -> Tensor:
-        """The product added to a residual, (T, O)."""
+        """The product plus a residual, (T, O)."""
         return residual_TO + functional.linear(states_TI, self.weight, self.bias)
 
 
 class PublicByteLinear:
-    """A linear layer on unsigned bytes, of which `zero` means 0. Weights are signed bytes, one unit of them worth `scale_O`."""
+    """A linear layer on uint8 inputs with zero point `zero`. Weights are int8 with scales `scale_O`."""
 
     def __init__(self, weight_OI: Tensor, scale_O: Tensor, bias_O: Tensor, zero: int, rows: int) -> None:
         self.scale, self.bias, self.zero = scale_O.contiguous(), bias_O.contiguous(), zero
@@ -61,10 +61,10 @@ class PublicByteLinear:
         return functional.linear(states_TI.float() - self.zero, self.weight, self.bias)
 
     def gelu(self, states_TI: Tensor, approximate: str, step: float, zero: int) -> Tensor:
-        """GELU of the product as bytes, (T, O), each worth `step`, with `zero` for 0."""
+        """GELU of the product as uint8, (T, O), with scale `step` and zero point `zero`."""
         hidden = functional.gelu(self(states_TI), approximate=approximate)
         return (hidden / step).round_().add_(zero).clamp_(0, 255).to(torch.uint8)
 
     def add_to(self, states_TI: Tensor, residual_TO: Tensor) -> Tensor:
-        """The product added to a residual in float32, which may be overwritten."""
+        """The product plus a float32 residual, (T, O); may overwrite the residual."""
         return residual_TO + self(states_TI)

@@ -1,4 +1,4 @@
-"""Heads: from the sentence vector to a task's output, and its loss."""
+"""Heads: compute a task's output from the sentence vector, and its loss."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from mtlkit.model.randomness import Dropout
 
 
 class HeadKind(Protocol):
-    """How one kind of task builds its head and what its loss is."""
+    """The head and the loss of one kind of task."""
 
     def build_head(self, spec: TaskSpec, dim: int, dropout: float) -> Head:
-        """A fresh head on vectors of length `dim`."""
+        """A new head for vectors of length `dim`."""
         ...
 
     def loss(self, spec: TaskSpec, outputs: Tensor, labels: Tensor, options: LossOptions) -> Tensor:
-        """Mean loss of N texts, from outputs (N, outputs) in fp32 and labels as `encode_labels` makes them."""
+        """Mean loss over N texts, from outputs (N, outputs) in fp32 and labels encoded by `encode_labels`."""
         ...
 
 
 class Head(nn.Module):
-    """Linear layers over the vector: (N, D) -> (N, outputs). Its kind decides the loss and what the output means."""
+    """Linear layers: (N, D) -> (N, outputs). The kind of task determines the loss and what the outputs mean."""
 
     def __init__(self, dim: int, spec: TaskSpec, dropout: float) -> None:
         super().__init__()
@@ -46,20 +46,20 @@ class Head(nn.Module):
         return outputs if (center, spread) == (0.0, 1.0) else outputs * spread + center
 
     def loss(self, outputs: Tensor, labels: Tensor, options: LossOptions = PLAIN) -> Tensor:
-        """Mean loss of N texts, from outputs (N, outputs) and labels as `encode_labels` makes them."""
+        """Mean loss over N texts, from outputs (N, outputs) and labels encoded by `encode_labels`."""
         return loss_of(self.spec, outputs, labels, options)
 
 
 def loss_of(spec: TaskSpec, outputs: Tensor, labels: Tensor, options: LossOptions = PLAIN) -> Tensor:
-    """Mean loss of N texts of a task, from outputs (N, outputs) and labels as `encode_labels` makes them."""
+    """Mean loss of a task over N texts, from outputs (N, outputs) and labels encoded by `encode_labels`."""
     return kind_of_head(spec.kind).loss(spec, outputs.float(), labels, options)
 
 
 def kind_of_head(kind: Kind) -> HeadKind:
-    """What a head of a kind of task is."""
+    """The registered `HeadKind` for a kind of task."""
     return cast(HeadKind, KINDS[kind])
 
 
 def build_head(spec: TaskSpec, dim: int, dropout: float) -> Head:
-    """A fresh head for a task on vectors of length `dim`."""
+    """A new head for a task, for vectors of length `dim`."""
     return kind_of_head(spec.kind).build_head(spec, dim, dropout)

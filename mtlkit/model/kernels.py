@@ -1,7 +1,7 @@
-"""Operators outside torch's public API, which are the fastest on a CPU. No other module calls such operators.
+"""Private torch operators, the fastest on a CPU. No other module calls such operators.
 
-Those that work together form a fast path. It is tested once per process, at first use, on a few small numbers against public
-operators. Where an operator is missing, has another signature, raises or gives wrong numbers, public operators take over: the
+Operators that are used together form a fast path. It is tested once per process, at first use, on small inputs against public
+operators. If an operator is missing, has another signature, raises or returns wrong numbers, public operators replace it: the
 results are the same up to rounding, and one warning says what is slower.
 
 Shapes: T tokens, I inputs and O outputs of a linear layer.
@@ -27,11 +27,11 @@ FUSED = {
     "relu": ("relu", ""),
     "silu": ("swish", ""),
 }
-ROWS = 64  # that self-tests lay weights out for
+ROWS = 64  # batch size for which self-tests optimise the weight layout
 
 
 def product(states_TI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
-    """A linear layer, (T, O), without a gradient of its own."""
+    """A linear layer, (T, O). Not differentiable."""
     return _product(states_TI, weight_OI, bias_O) if PRODUCT.works() else functional.linear(states_TI, weight_OI, bias_O)
 
 
@@ -47,7 +47,7 @@ def _test_product() -> None:
 
 
 def gelu_backward(grad: Tensor, states: Tensor, approximate: str) -> Tensor:
-    """The gradient at the input of GELU, from that at its output."""
+    """The gradient with respect to the input of GELU, given the gradient of its output."""
     return (_gelu_backward if GELU_BACKWARD.works() else public_gelu_backward)(grad, states, approximate)
 
 
@@ -65,7 +65,7 @@ def _test_gelu_backward() -> None:
 
 
 class PackedLinear(PublicLinear):
-    """A linear layer without gradients, by oneDNN: in one operator with an activation or an addition."""
+    """A oneDNN linear layer without gradients that fuses the product with an activation or an addition."""
 
     def _laid_out(self, weight_OI: Tensor, rows: int) -> Tensor:
         weight: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight_OI, rows)
@@ -82,7 +82,7 @@ class PackedLinear(PublicLinear):
 
 
 def packed_linear(weight_OI: Tensor, bias_O: Tensor | None, rows: int) -> PublicLinear:
-    """A linear layer in float32 on the CPU for many batches of about `rows` rows. A later change of the weight may not show."""
+    """A float32 linear layer on the CPU for many batches of about `rows` rows. Later changes of the weight may have no effect."""
     kind = PackedLinear if PACKED.works() else PublicLinear
     return kind(weight_OI.detach().contiguous(), None if bias_O is None else bias_O.detach(), rows)
 
@@ -98,7 +98,7 @@ def _test_packed() -> None:
 
 
 class PackedByteLinear(PublicByteLinear):
-    """A linear layer on unsigned bytes, by oneDNN's int8 products."""
+    """A linear layer on uint8 inputs that uses oneDNN's int8 products."""
 
     def _laid_out(self, weight_OI: Tensor, rows: int) -> Tensor:
         self.zeros = torch.zeros(len(weight_OI), dtype=torch.int64)
@@ -138,7 +138,7 @@ class PackedByteLinear(PublicByteLinear):
 
 
 def byte_linear(weight_OI: Tensor, scale_O: Tensor, bias_O: Tensor, zero: int, rows: int) -> PublicByteLinear:
-    """A linear layer on bytes for many batches of about `rows` rows; `weight_OI` holds signed bytes."""
+    """A linear layer on uint8 inputs for many batches of about `rows` rows; `weight_OI` is int8."""
     return (PackedByteLinear if BYTES.works() else PublicByteLinear)(weight_OI, scale_O, bias_O, zero, rows)
 
 
@@ -150,12 +150,12 @@ def _test_bytes() -> None:
     check_close(packed(states), public(states), 1e-3)
     for approximate in ("none", "tanh"):
         near = packed.gelu(states, approximate, 0.02, 8), public.gelu(states, approximate, 0.02, 8)
-        check_close(*near, tolerance=1)  # a number halfway between two bytes is rounded to either
+        check_close(*near, tolerance=1)  # a tie may be rounded up or down
     check_close(packed.add_to(states, residual.clone()), public.add_to(states, residual), 1e-3)
 
 
 def has_vnni() -> bool:
-    """Whether this processor adds products of bytes in 32 bits; False where torch does not tell."""
+    """Whether the processor accumulates int8 products in 32 bits (VNNI); False if torch does not report it."""
     if hasattr(torch.cpu, "get_capabilities"):  # public in newer versions
         return bool(torch.cpu.get_capabilities().get("avx512_vnni", False))
     has: Callable[[], bool] = getattr(torch.cpu, "_is_vnni_supported", lambda: False)

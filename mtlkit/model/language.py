@@ -1,4 +1,4 @@
-"""Next-token prediction: the loss that trains a base."""
+"""Next-token prediction: the loss for pretraining."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mtlkit.batch import Batch
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.products import repeated_product
 
-CHUNK = 256  # tokens whose logits exist at the same time: few enough to stay in a cache
+CHUNK = 256  # tokens per block of logits, small enough to stay in the CPU cache
 
 
 class TiedCrossEntropy(torch.autograd.Function):
-    """Mean cross-entropy of `states @ weight.T` against `targets`, a chunk of tokens at a time.
+    """Mean cross-entropy of `states @ weight.T` against `targets`, computed in chunks of tokens.
 
-    The gradient is worked out while a chunk's logits are at hand, so that the full (T, vocabulary) matrix never exists.
-    That matrix is otherwise the largest tensor of pretraining.
+    The gradient is computed together with each chunk's logits, so the full (T, vocabulary) matrix, otherwise the largest
+    tensor of pretraining, is never allocated.
     """
 
     @staticmethod
@@ -36,7 +36,7 @@ class TiedCrossEntropy(torch.autograd.Function):
             logits = logits_of(states).float()
             logits.sub_(logits.amax(-1, keepdim=True))
             right = logits.gather(1, targets)
-            slope = logits.exp_()  # once for both the loss and its gradient
+            slope = logits.exp_()  # shared by the loss and its gradient
             total_each = slope.sum(-1, keepdim=True)
             loss += (total_each.log() - right).sum()
             slope.div_(total_each)  # d loss / d logits = softmax - one-hot
@@ -54,8 +54,9 @@ class TiedCrossEntropy(torch.autograd.Function):
 
 
 def next_token_loss(model: Encoder, batch: Batch, targets_T: Tensor) -> Tensor:
-    """Mean loss in nats of predicting `targets_T`, the token after each of the batch's; the output layer is the
-    token embedding (Press & Wolf 2017)."""
+    """Mean loss in nats of predicting `targets_T`, the next token for each token of the batch; the output layer is the token
+    embedding (Press & Wolf 2017).
+    """
     states_TD = model(batch)
     weight = model.tokens.weight
     if torch.is_grad_enabled():
@@ -65,7 +66,7 @@ def next_token_loss(model: Encoder, batch: Batch, targets_T: Tensor) -> Tensor:
 
 
 def token_losses(model: Encoder, batch: Batch, targets_T: Tensor) -> Tensor:
-    """The loss of each target in nats, (T,), without gradients."""
+    """The loss per target in nats, (T,), without gradients."""
     return _losses(model(batch), model.tokens.weight, targets_T)
 
 

@@ -1,7 +1,7 @@
-"""How the texts of a batch lie in memory, and so how attention and pooling find them.
+"""Memory layouts of a batch, which determine how attention and pooling find the tokens of each text.
 
 Shapes: T tokens of all texts, N texts, L length of a text (padded: of the longest), D width, H attention heads, E = D / H.
-Everything else of the encoder works on the flat (T, D) and need not know.
+All other layers of the encoder work on the flat (T, D), whatever the layout.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mtlkit.batch import Batch
 
 
 class TokenLayout(Protocol):
-    """Token ids and positions, each (T,), and the two places where tokens of a text meet."""
+    """Token ids and positions, each (T,), and the operations that combine tokens of a text: attention and pooling."""
 
     @property
     def ids(self) -> Tensor: ...
@@ -29,7 +29,7 @@ class TokenLayout(Protocol):
 
     @property
     def skip(self) -> int | Tensor:
-        """First tokens of every text that pooling leaves out."""
+        """Number of first tokens of each text that pooling excludes."""
         ...
 
     def attend(self, qkv: Tensor, heads: int, causal: bool) -> Tensor:
@@ -41,12 +41,12 @@ class TokenLayout(Protocol):
         ...
 
     def first(self, states_TD: Tensor) -> Tensor:
-        """The state of each text's first token, (N, D)."""
+        """The hidden state of each text's first token, (N, D)."""
         ...
 
 
 class GroupedLayout:
-    """Texts one after another, neighbours of equal length as dense groups. Best on a CPU: no work on padding at all."""
+    """Texts concatenated; adjacent texts of equal length form dense groups. Best on a CPU: nothing is computed on padding."""
 
     def __init__(self, batch: Batch) -> None:
         self.ids, self.positions = batch.ids, batch.positions
@@ -72,7 +72,7 @@ class GroupedLayout:
 
 
 class VarlenLayout(GroupedLayout):
-    """The same run of tokens for a GPU: one call of variable-length flash attention for all texts (half precision only)."""
+    """The same concatenation for a GPU: one call of variable-length flash attention for all texts (half precision only)."""
 
     @cached_property
     def lengths(self) -> list[int]:
@@ -80,7 +80,7 @@ class VarlenLayout(GroupedLayout):
 
     @cached_property
     def offsets(self) -> Tensor:
-        """(N + 1,) int32 on the device: where each text begins."""
+        """Start of each text, (N + 1,) int32 on the device."""
         return torch.from_numpy(np.cumsum([0, *self.lengths]).astype(np.int32)).to(self.ids.device, non_blocking=True)
 
     def attend(self, qkv: Tensor, heads: int, causal: bool) -> Tensor:
@@ -103,7 +103,7 @@ class VarlenLayout(GroupedLayout):
 
 @dataclass(frozen=True)
 class PaddedLayout:
-    """A rectangle of texts with a mask, (N, L), of what is real: what other tools expect of an exported model."""
+    """Texts padded to a rectangle, with a mask (N, L) of the real tokens: the format other tools expect of an exported model."""
 
     token_ids: Tensor
     mask: Tensor
@@ -136,12 +136,12 @@ class PaddedLayout:
 
 
 def layout_of(batch: Batch) -> TokenLayout:
-    """The layout that is fastest where the batch lies."""
+    """The fastest layout for the batch's device."""
     return VarlenLayout(batch) if batch.ids.is_cuda and _has_varlen() else GroupedLayout(batch)
 
 
 def _has_varlen() -> bool:
-    """Whether this torch has variable-length attention with a window (2.12 and newer)."""
+    """Whether this torch supports variable-length attention with a window (2.12 and newer)."""
     try:
         from torch.nn.attention import varlen
     except ImportError:

@@ -1,4 +1,4 @@
-"""Several heads on one backbone, and a router that tells their tasks apart."""
+"""Several heads on one backbone, and an optional router that predicts the task of a text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtlkit.model.router import Router
 
 
 class Heads(nn.ModuleDict):
-    """Heads by task. A task may well be called "type" or "training", names that a ModuleDict keeps for itself."""
+    """Heads by task. Task names may be "type" or "training", which a ModuleDict reserves."""
 
     def __setattr__(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -25,9 +25,9 @@ class Heads(nn.ModuleDict):
 
 
 class MultiTaskModel(nn.Module):
-    """A sentence encoder and a head a task. Without tasks it is a sentence encoder, or a base, alone.
+    """A sentence encoder with one head per task. Without tasks it is only a sentence encoder, or a base.
 
-    `router` tells which of some tasks a text belongs to, and is no task itself; None where there is none.
+    `router` predicts which task a text belongs to and is not a task itself; None if absent.
     """
 
     def __init__(self, backbone: Encoder, tasks: Iterable[TaskSpec] = (), router: Collection[str] = ()) -> None:
@@ -39,7 +39,7 @@ class MultiTaskModel(nn.Module):
         self.router: Router | None = Router(self.dim, router) if router else None
 
     def add_task(self, spec: TaskSpec) -> None:
-        """Gives a task a fresh head, in place of one of the same name."""
+        """Adds a task with a new head, replacing any head of the same name."""
         architecture = self.backbone.architecture
         self.heads[spec.name] = build_head(spec, architecture.dim, architecture.dropout)
 
@@ -56,11 +56,11 @@ class MultiTaskModel(nn.Module):
         return self.backbone.architecture.dim
 
     def encode(self, batch: Batch) -> Tensor:
-        """One vector a text, (N, D)."""
+        """One vector per text, (N, D)."""
         return self.backbone.encode(batch)
 
     def states(self, batch: Batch, depth: int) -> Tensor:
-        """What block `depth` reads of every token, (T, D)."""
+        """The input of block `depth` for all tokens, (T, D)."""
         return self.backbone.states(batch, depth)
 
     def forward(self, batch: Batch, task: str) -> Tensor:
@@ -68,7 +68,7 @@ class MultiTaskModel(nn.Module):
         return cast(Tensor, self.head(task)(self.encode(batch)))
 
     def parts(self) -> Iterator[tuple[str, nn.Module]]:
-        """What a model is made of, by name: `backbone`, `head:NAME` for each task, then the `router` if it has one."""
+        """The top-level parts by name: `backbone`, `head:NAME` for each task, and `router` if present."""
         yield "backbone", self.backbone
         for name, head in self.heads.items():
             yield f"head:{name}", head
@@ -76,7 +76,7 @@ class MultiTaskModel(nn.Module):
             yield "router", self.router
 
     def part(self, name: str) -> nn.Module:
-        """A part, or `embeddings`, `layers:N` or `pooling` (the final norm) of the backbone."""
+        """A part by name; also `embeddings`, `layers:N` and `pooling` (the final norm) of the backbone."""
         if name == "embeddings":
             return self.backbone.embeddings()
         if name == "pooling":

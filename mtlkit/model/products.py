@@ -1,6 +1,6 @@
-"""Linear layers and the MLP as a CPU trains them fastest: products by oneDNN, and no more kept for the gradient than it needs.
+"""Fast linear layers and MLP for training on a CPU: oneDNN products, and only the tensors needed for the gradient are saved.
 
-Elsewhere (on a GPU, in half precision, without gradients as in an export) they are torch's own.
+In all other cases (GPU, half precision, export without gradients) torch's own layers are used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mtlkit.model.kernels import gelu_backward, packed_linear, product
 
 
 class _Linear(torch.autograd.Function):
-    """x @ weight.T + bias; the gradient of x is a oneDNN product too, that of the weight is faster by torch's own."""
+    """x @ weight.T + bias; oneDNN computes the gradient of x, torch that of the weight, which is faster."""
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ class _Linear(torch.autograd.Function):
 
 
 class _Mlp(torch.autograd.Function):
-    """contract(gelu(expand(x))); what GELU gave is worked out again for the gradient, as it is the largest tensor of a block."""
+    """contract(gelu(expand(x))); backward recomputes the GELU output, the largest tensor of a block, instead of saving it."""
 
     @staticmethod
     def forward(
@@ -56,7 +56,7 @@ class _Mlp(torch.autograd.Function):
 def _gradients(
     grad: Tensor, states: Tensor, weight: Tensor, needs: tuple[bool, ...]
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Of a linear layer's input, weight and bias, as far as they are needed."""
+    """Gradients of a linear layer's input, weight and bias, as far as they are needed."""
     grad = grad.contiguous()
     return (
         product(grad, weight.T, None) if needs[0] else None,
@@ -66,14 +66,14 @@ def _gradients(
 
 
 def repeated_product(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
-    """states @ weight.T for many batches of about `rows` rows, with the weight laid out once. Without gradients."""
+    """states @ weight.T for many batches of about `rows` rows; the weight is packed once. Without gradients."""
     if weight.device.type == "cpu" and weight.dtype == torch.float32:
         return packed_linear(weight, None, rows)
     return lambda states: states @ weight.T
 
 
 def linear(layer: nn.Linear, states_TD: Tensor) -> Tensor:
-    """A linear layer of (T, in) states."""
+    """Applies a linear layer to states (T, in)."""
     if _trains_on_cpu(states_TD):
         result: Tensor = _Linear.apply(states_TD, layer.weight, layer.bias)  # type: ignore[no-untyped-call]
         return result
@@ -82,7 +82,7 @@ def linear(layer: nn.Linear, states_TD: Tensor) -> Tensor:
 
 
 def mlp(expand: nn.Linear, contract: nn.Linear, activation: Callable[[Tensor], Tensor], name: str, states_TD: Tensor) -> Tensor:
-    """Two linear layers and an activation between them."""
+    """Two linear layers with an activation between them."""
     if name in ("gelu", "gelu_tanh") and _trains_on_cpu(states_TD):
         layers = (expand.weight, expand.bias, contract.weight, contract.bias)
         result: Tensor = _Mlp.apply(states_TD, *layers, "tanh" if name == "gelu_tanh" else "none")  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
-"""Random numbers from a generator of one's own: initial weights, dropout, and libraries that know only torch's global one.
+"""Random numbers from a private generator: initial weights, dropout, and libraries that only use torch's global generator.
 
-Nothing here touches the global generator, so two trainings in one process, or a notebook cell that draws in between, do not
-change each other's numbers. A generator seeded with N gives what torch gives after `torch.manual_seed(N)`.
+Nothing here touches the global generator, so trainings in one process, or other code that draws random numbers, do not affect
+each other. A generator seeded with N gives the same numbers as torch after `torch.manual_seed(N)`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DRAWING = {
 
 
 class Dropout(nn.Dropout):
-    """`nn.Dropout` that draws from `generator` (None: torch's global one). On a CPU the numbers are those of `nn.Dropout`."""
+    """`nn.Dropout` that draws from `generator` (None: torch's global one). On a CPU it draws the same numbers as `nn.Dropout`."""
 
     generator: torch.Generator | None = None
 
@@ -49,14 +49,14 @@ def dropouts(model: nn.Module) -> Iterator[Dropout]:
 
 
 def draw_from(generator: torch.Generator, model: nn.Module) -> None:
-    """Makes all dropout of a model draw from one generator."""
+    """Makes all dropout layers of a model draw from one generator."""
     for module in dropouts(model):
         module.generator = generator
 
 
 @contextmanager
 def drawing_from(generator: torch.Generator | None) -> Iterator[None]:
-    """Within, in this thread, torch's random functions draw from `generator` (None: from the global one, as ever)."""
+    """Makes torch's random functions in this thread draw from `generator` (None: the global one, unchanged)."""
     if generator is None:
         yield
     else:

@@ -1,4 +1,4 @@
-"""Which task a text belongs to: softmax regression on its vector."""
+"""The router predicts which task a text belongs to, by softmax regression on its vector."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch.nn import functional
 
 
 class Router(nn.Module):
-    """(N, D) -> (N, tasks), a logit a task in the order of `tasks`. No gradient goes down to the vectors.
+    """(N, D) -> (N, tasks), one logit per task in the order of `tasks`. No gradient flows to the vectors.
 
-    Vectors are brought to the mean and the spread that they had when it learned (`center` and `spread`, each (D,)), so that its
-    weights are of like size. All begin as constants: a router draws no random numbers.
+    Vectors are standardised by the training mean and standard deviation (`center` and `spread`, each (D,)), so that the weights
+    are of similar size. All weights start as constants: a router draws no random numbers.
     """
 
     center: Tensor

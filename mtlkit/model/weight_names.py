@@ -1,4 +1,4 @@
-"""The names of a model's weights, worked out from its description alone, so that options can be checked without torch."""
+"""Weight names derived from a model's description, so that options can be validated without importing torch."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 
 from mtlkit.config.architecture import Architecture, parse_head
 
-SCALE = ".scale"  # after the name of a matrix in bytes: what one unit of each of its rows is worth, (rows, 1)
+SCALE = ".scale"  # suffix for the scales of an int8 matrix, one per row, (rows, 1)
 
 
 def weight_names(architecture: Architecture, heads: Mapping[str, str]) -> tuple[str, ...]:
-    """The weights of a `MultiTaskModel`, as `named_parameters` calls them; `heads` maps each task to the layers of its head."""
+    """The weights of a `MultiTaskModel`, named as in `named_parameters`; `heads` maps each task to the layers of its head."""
     names = ["backbone.tokens.weight", "backbone.positions.weight"]
     if architecture.embedding_norm:
         names += both("backbone.embedding_norm")
@@ -29,7 +29,7 @@ def weight_names(architecture: Architecture, heads: Mapping[str, str]) -> tuple[
 
 
 def head_weights(task: str, head: str) -> list[str]:
-    """Those of one head: dropout stands before each linear layer, an activation after each but the last."""
+    """The weights of one head: dropout comes before each linear layer, an activation after each except the last."""
     return [name for place in range(len(parse_head(head)) + 1) for name in both(f"heads.{task}.layers.{3 * place + 1}")]
 
 
@@ -38,8 +38,9 @@ def both(module: str) -> list[str]:
 
 
 def part_of(weight: str) -> str:
-    """The smallest part that a weight belongs to: `embeddings`, `layers:N`, `pooling` (the final norm, too), `head:NAME` or
-    `router`."""
+    """The smallest part that contains a weight: `embeddings`, `layers:N`, `pooling` (includes the final norm), `head:NAME` or
+    `router`.
+    """
     words = weight.split(".")
     if words[0] == "router":
         return "router"
@@ -51,7 +52,7 @@ def part_of(weight: str) -> str:
 
 
 def parts_of(weights: Iterable[str]) -> dict[str, list[str]]:
-    """Weights by the part they belong to, in the order of the weights."""
+    """Groups weights by part, in the order of the weights."""
     found: dict[str, list[str]] = {}
     for weight in weights:
         found.setdefault(part_of(weight), []).append(weight)
@@ -62,6 +63,6 @@ UPWARDS = ("embeddings", "layers", "pooling", "head")
 
 
 def level(part: str) -> int:
-    """The place of a part from the embeddings upwards; the blocks share one."""
+    """The height of a part above the embeddings; all blocks have the same."""
     kind = part.split(":")[0]
     return UPWARDS.index(kind) if kind in UPWARDS else len(UPWARDS)

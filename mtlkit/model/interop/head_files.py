@@ -1,4 +1,4 @@
-"""Heads beside a folder of sentence-transformers, which has no place for them: `heads.json` and `heads.safetensors`."""
+"""Task heads in an exported sentence-transformers folder, which has no format for them: `heads.json` and `heads.safetensors`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mtlkit.runs.record import diagnose, write_json
 
 
 def write_heads(folder: Path, model: MultiTaskModel) -> None:
-    """Every head with its kind, labels, and the names of its linear layers, between which stands an exact GELU."""
+    """Writes each head with its kind, its labels and the names of its linear layers (exact GELU between them)."""
     tasks: list[dict[str, Any]] = []
     weights: dict[str, torch.Tensor] = {}
     for name, spec in model.tasks.items():
@@ -38,7 +38,7 @@ def write_heads(folder: Path, model: MultiTaskModel) -> None:
 
 
 def read_tasks(folder: Path) -> tuple[TaskSpec, ...]:
-    """The tasks whose heads lie in a folder; none in one that is not of ours. Raises IntegrityError."""
+    """Reads the tasks whose heads a folder contains; empty if mtlkit did not write the folder. Raises IntegrityError."""
     if not (folder / HEADS).is_file():
         return ()
     try:
@@ -51,13 +51,13 @@ def read_tasks(folder: Path) -> tuple[TaskSpec, ...]:
 
 
 def read_heads(folder: Path, model: MultiTaskModel, tasks: Sequence[TaskSpec]) -> None:
-    """Gives a model the heads of a folder. Raises IntegrityError."""
+    """Loads the heads of a folder into a model. Raises IntegrityError."""
     try:
         if tasks:
             check_file(folder / HEAD_WEIGHTS)
         weights = load_file(folder / HEAD_WEIGHTS) if tasks else {}
         for spec in tasks:
-            with torch.device("meta"), Uninitialised():  # so that a wrong width takes no memory
+            with torch.device("meta"), Uninitialised():  # a wrong width allocates no memory
                 model.add_task(spec)
             for name, layer in _linear(model, spec.name).items():
                 own = {f"{name}.{kind}": kind for kind in ("weight", "bias")}
@@ -70,12 +70,12 @@ def read_heads(folder: Path, model: MultiTaskModel, tasks: Sequence[TaskSpec]) -
 
 
 def _linear(model: MultiTaskModel, task: str) -> dict[str, nn.Linear]:
-    """The layers of a head by the names that they have in its file."""
+    """The linear layers of a head, by their names in its file."""
     linear = [layer for layer in model.head(task).layers if isinstance(layer, nn.Linear)]
     return {f"{task}.{place}": layer for place, layer in enumerate(linear)}
 
 
-# Its source stands in the card of an export, so it uses nothing but json, pathlib, torch and safetensors.
+# The model card of an export includes this source, so it uses only json, pathlib, torch and safetensors.
 def apply_heads(folder: str, vectors: torch.Tensor) -> dict[str, torch.Tensor]:
     weights = load_file(Path(folder) / "heads.safetensors")
     found = {}

@@ -11,11 +11,11 @@ from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.errors import IntegrityError
 from mtlkit.runs.record import diagnose
 
-LONGEST_NAME = 200  # of what a file may call another: beyond any that is, and short enough for every file system
+LONGEST_NAME = 200  # longest file name accepted in a reference: longer than any real one, short enough for every file system
 
 
 def read_json(path: Path) -> Any:
-    """Raises IntegrityError for a file that is missing or holds no JSON."""
+    """Reads a JSON file. Raises IntegrityError if it is missing or is not valid JSON."""
     try:
         return parse_json(read_file(path))
     except Unreadable as error:
@@ -25,7 +25,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A file that holds a JSON object. Raises IntegrityError."""
+    """Reads a JSON file that contains an object. Raises IntegrityError."""
     value = read_json(path)
     if not isinstance(value, dict):
         raise IntegrityError(f"{path}: damaged ({type(value).__name__} where an object belongs)")
@@ -33,12 +33,12 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_optional(path: Path) -> dict[str, Any]:
-    """The same; empty where there is no such file. Raises IntegrityError."""
+    """Like `read_object`, but returns an empty dict if the file is missing. Raises IntegrityError."""
     return read_object(path) if os.path.lexists(path) else {}
 
 
 def inside(folder: Path, name: str, listing: str) -> Path:
-    """A path that a file of a folder names. Raises IntegrityError for one outside of it."""
+    """Resolves a path that a file of the folder refers to. Raises IntegrityError if it is outside the folder."""
     if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name or len(name) > LONGEST_NAME:
         raise IntegrityError(f"{folder / listing}: names {name!r}, which is no place inside the folder")
     return folder / name

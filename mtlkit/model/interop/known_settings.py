@@ -1,9 +1,9 @@
-"""What each file and key beside the weights of a Hugging Face folder means here: obeyed, harmless, noted or refused.
+"""How each configuration file and key of a Hugging Face folder is handled: obeyed, harmless, noted or refused.
 
-A key is `obeyed` where mtlkit computes what the library that wrote it computes, `harmless` where no vector of
-`SentenceTransformer(folder).encode(texts)` depends on it, and `refused` where one does and mtlkit cannot follow. It is `noted`,
-in one line, where vectors depend on it only by rounding, or only by the other texts of a batch. A key that is in no table is
-mentioned once. To support a setting, change its entry here and obey it where its file is read.
+A key is `obeyed` if mtlkit computes what the original library computes, `harmless` if no vector of
+`SentenceTransformer(folder).encode(texts)` depends on it, and `refused` if vectors depend on it and mtlkit does not support it.
+It is `noted`, in one line, if vectors depend on it only through rounding or through the other texts of a batch. Keys that are
+in no table are reported once. To support a setting, change its entry here and implement it where its file is read.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ Use = Literal["obeyed", "harmless", "noted", "refused"]
 
 @dataclass(frozen=True)
 class KnownSetting:
-    """A file or a key that is known. `why` says what a refused one would change, or what is done in place of a noted one; with a
-    value in `neutral`, or a list that holds `needed`, it changes nothing."""
+    """A known file or key. `why` says what a refused key would change, or what is done instead of a noted one. The key has no
+    effect if its value is in `neutral` or is a list that contains `needed`.
+    """
 
     use: Use
     why: str = ""
@@ -30,7 +31,7 @@ class KnownSetting:
     needed: str = ""
 
     def changes(self, value: Any) -> bool:
-        """Whether a value would change what is computed."""
+        """Whether a value affects the result."""
         return value not in self.neutral and not (self.needed and isinstance(value, list) and self.needed in value)
 
 
@@ -38,12 +39,12 @@ Keys = Mapping[str, KnownSetting]
 
 
 def keys(use: Use, names: str) -> dict[str, KnownSetting]:
-    """Keys of one use, their names parted by blanks."""
+    """Keys that are all used the same way; `names` is separated by spaces."""
     return dict.fromkeys(names.split(), KnownSetting(use))
 
 
 def refused(why: str, *neutral: Any) -> KnownSetting:
-    """A key that is refused, but for values that change nothing; null is always one of those."""
+    """A key that is refused unless its value is neutral; null is always neutral."""
     return KnownSetting("refused", why, (None, *neutral))
 
 
@@ -53,11 +54,11 @@ PADDING_SIDE = KnownSetting("noted", ALONE, (None, "right"))
 
 # --- sentence-transformers ---------------------------------------------------------------------------------------------------
 SENTENCE_TRANSFORMERS = "config_sentence_transformers.json"
-# Names of the file that sets the longest text, as sentence-transformers tries them in turn; the first that is not empty counts.
+# Files that set the maximum text length, in the order sentence-transformers tries them; the first non-empty one is used.
 LENGTH_FILES = tuple(
     f"sentence_{kind}_config.json" for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
-LIBRARY = "sentence_transformers."  # begins the type of every module of the library; any other is code of the folder's own
+LIBRARY = "sentence_transformers."  # prefix of the type of every module of the library; other types are custom code
 
 SENTENCE_TRANSFORMERS_KEYS: Keys = {
     **keys("obeyed", "prompts default_prompt_name similarity_fn_name truncate_dim"),
@@ -66,12 +67,12 @@ SENTENCE_TRANSFORMERS_KEYS: Keys = {
 }
 MODULE_ENTRY_KEYS: Keys = {  # of each module in modules.json
     **keys("obeyed", "name path type"),
-    **keys("harmless", "idx kwargs"),  # the second names arguments of encode() that the module takes, which nobody gives
+    **keys("harmless", "idx kwargs"),  # "kwargs" names arguments of encode() that the module accepts; they are never passed
 }
 TEXT_ONLY = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
 LENGTH_KEYS: Keys = {
     **keys("obeyed", "max_seq_length do_lower_case processor_kwargs tokenizer_args"),
-    **keys("harmless", "backend unpad_inputs query_length document_length query_expansion"),  # encode() gives no task
+    **keys("harmless", "backend unpad_inputs query_length document_length query_expansion"),  # encode() is called without a task
     "model_kwargs": refused("arguments of the model", {}),
     "model_args": refused("arguments of the model", {}),
     "config_kwargs": refused("arguments of the model's configuration", {}),
@@ -96,16 +97,16 @@ NORMALIZE_KEYS: Keys = {
     "module_input_name": refused("scaling of something other than the vector", "sentence_embedding"),
     "module_output_name": refused("scaling into something other than the vector", "sentence_embedding"),
 }
-MODULE_KEYS: Mapping[str, Keys] = {  # by kind of module, beside the transformer; a kind that is not here is refused
+MODULE_KEYS: Mapping[str, Keys] = {  # by kind of module, except the transformer; other kinds are refused
     "Pooling": POOLING_KEYS,
     "Normalize": NORMALIZE_KEYS,
     "WordWeights": keys("obeyed", "vocab word_weights unknown_word_weight"),
-    "Dropout": keys("harmless", "dropout"),  # does nothing but in training
+    "Dropout": keys("harmless", "dropout"),  # active only in training
 }
 
 # --- the tokenizer -----------------------------------------------------------------------------------------------------------
 TOKENIZER_KEYS: Keys = {
-    "*_token": KnownSetting("obeyed"),  # roles of a model's own
+    "*_token": KnownSetting("obeyed"),  # special tokens specific to a model
     "fast_tokenizer_files": refused("another tokenizer.json for some versions of transformers", []),
     **keys("obeyed", "do_lower_case strip_accents tokenize_chinese_chars add_prefix_space"),
     **keys("obeyed", "model_max_length max_len truncation_side tokenizer_class split_special_tokens added_tokens_decoder"),
@@ -127,7 +128,7 @@ SPECIAL_TOKENS_KEYS: Keys = {
 
 # --- the transformer ---------------------------------------------------------------------------------------------------------
 CONFIG_KEYS: Keys = {
-    **keys("obeyed", "model_type architectures type_vocab_size is_causal"),  # beside those that a family names
+    **keys("obeyed", "model_type architectures type_vocab_size is_causal"),  # in addition to those that a family names
     **keys("harmless", "_name_or_path name_or_path transformers_version use_cache initializer_range"),
     **keys("harmless", "attention_probs_dropout_prob classifier_dropout gradient_checkpointing directionality auto_map"),
     **keys("harmless", "pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type"),
@@ -140,7 +141,7 @@ CONFIG_KEYS: Keys = {
     **keys("harmless", "tie_weights_ n_ctx attn_pdrop embd_pdrop is_folding_model esmfold_config vocab_list"),
     **keys("harmless", "max_length min_length do_sample early_stopping num_beams temperature top_k top_p"),
     **keys("harmless", "repetition_penalty length_penalty no_repeat_ngram_size num_return_sequences tokenizer_class"),
-    **keys("harmless", "attn_implementation _attn_implementation _attn_implementation_autoset"),  # the same by another kernel
+    **keys("harmless", "attn_implementation _attn_implementation _attn_implementation_autoset"),  # same result, other kernel
     "torch_dtype": IN_FLOAT32,
     "dtype": IN_FLOAT32,
     "pruned_heads": refused("fewer attention heads in some blocks", {}, []),
@@ -148,7 +149,7 @@ CONFIG_KEYS: Keys = {
 }
 
 # --- whole files -------------------------------------------------------------------------------------------------------------
-FILES: Mapping[str, KnownSetting] = {  # whose content is not looked at key by key
+FILES: Mapping[str, KnownSetting] = {  # checked as a whole, not key by key
     **keys("obeyed", "modules.json model.safetensors model.safetensors.index.json tokenizer.json heads.json heads.safetensors"),
     **keys("obeyed", "added_tokens.json vocab.json vocab.txt merges.txt"),
     **keys("harmless", "README.md export.json generation_config.json data_config.json preprocessor_config.json"),
@@ -156,7 +157,7 @@ FILES: Mapping[str, KnownSetting] = {  # whose content is not looked at key by k
     **keys("harmless", "all_results.json trainer_state.json optimizer_config.json similarity_evaluation_results.json"),
     "adapter_config.json": refused("an adapter, which changes the weights"),
 }
-READ_BY_KEY: Mapping[str, Keys] = {  # of the transformer's folder
+READ_BY_KEY: Mapping[str, Keys] = {  # in the transformer's folder
     **dict.fromkeys(LENGTH_FILES, LENGTH_KEYS),
     "config.json": CONFIG_KEYS,
     "tokenizer_config.json": TOKENIZER_KEYS,
@@ -165,15 +166,15 @@ READ_BY_KEY: Mapping[str, Keys] = {  # of the transformer's folder
 
 
 def keys_read() -> dict[str, Keys]:
-    """The keys of each file of the transformer's folder, those that a family of models names among them."""
+    """The known keys of each file in the transformer's folder, including those that model families name."""
     named = {key: KnownSetting("obeyed") for family in FAMILIES.values() for key in family.config_keys}
     return {**READ_BY_KEY, "config.json": {**named, **CONFIG_KEYS}}
 
 
 def check_keys(path: Path, values: Mapping[str, Any], known: Keys, inside: str = "") -> list[str]:
-    """The keys of a file that are in no table, for `unknown_note`; `inside` names the key whose value `values` is.
+    """Returns the unknown keys of a file, for `unknown_note`. `inside` is the key under which `values` is nested, if any.
 
-    Raises IntegrityError for a refused key whose value is not a neutral one.
+    Raises IntegrityError for a refused key with a value that is not neutral.
     """
     unknown = []
     for key, value in values.items():
@@ -186,7 +187,7 @@ def check_keys(path: Path, values: Mapping[str, Any], known: Keys, inside: str =
 
 
 def noted(values: Mapping[str, Any], known: Keys) -> dict[str, str]:
-    """Keys that are not followed, such as "dtype 'float16'", each with what is done in place of it."""
+    """Keys that are not supported, such as "dtype 'float16'", mapped to what is done instead."""
     rules = {key: known[key] for key in values if key in known and known[key].use == "noted"}
     return {f"{key} {_shown(values[key])}": rule.why for key, rule in rules.items() if rule.changes(values[key])}
 
@@ -196,7 +197,7 @@ def _shown(value: Any) -> str:
 
 
 def check_files(folder: Path) -> list[str]:
-    """JSON files of a folder that are in no table. Raises IntegrityError for one that is refused."""
+    """Returns the unknown JSON files of a folder. Raises IntegrityError if one is refused."""
     names = sorted(path.name for path in folder.glob("*.json"))
     for name in names:
         if name in FILES and FILES[name].use == "refused":
@@ -205,29 +206,30 @@ def check_files(folder: Path) -> list[str]:
 
 
 def unknown_note(folder: Path, unknown: Mapping[str, Iterable[str]]) -> str:
-    """One line about keys by file, and files under "", that no table knows; empty where there are none."""
+    """One line about unknown keys (by file) and unknown files (under ""); empty if there are none."""
     named = [f"{file} ({listed(found, 6)})" if file else listed(found, 6) for file, found in unknown.items() if found]
     return f"{folder}: not known to mtlkit, ignored: {'; '.join(named)}" if named else ""
 
 
 @dataclass
 class SettingNotes:
-    """What one line says of the files of a folder: keys by file, and files under "", that no table knows, and keys that are known
-    and not followed, by what is done in place of them."""
+    """Collects what to report about a folder's files in one line: unknown keys by file, unknown files (under ""), and known keys
+    that are not supported, grouped by what is done instead.
+    """
 
     folder: Path
     unknown: dict[str, list[str]] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
 
     def look(self, path: Path, values: Mapping[str, Any], known: Keys, inside: str = "") -> None:
-        """Holds what a file says, or what is under one of its keys, against a table. Raises IntegrityError for a refused key."""
+        """Checks the values of a file, or those nested under one of its keys. Raises IntegrityError for a refused key."""
         name = path.relative_to(self.folder).as_posix()
         self.unknown.setdefault(name, []).extend(check_keys(path, values, known, inside))
         for note, why in noted(values, known).items():
             self.notes.setdefault(why, []).append(f"{name} {inside}{note}")
 
     def line(self) -> str:
-        """Empty where there is nothing to say."""
+        """The note; empty if there is nothing to report."""
         notes = [f"{', '.join(keys)} ({why})" for why, keys in self.notes.items()]
         followed = f"{self.folder}: not followed: {'; '.join(notes)}" if notes else ""
         return "; ".join(filter(None, [unknown_note(self.folder, self.unknown), followed]))

@@ -1,4 +1,4 @@
-"""A causal base as a folder that transformers loads as a causal language model, ready to generate."""
+"""Exports a causal base as a folder that transformers loads as a causal language model, ready to generate text."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ GENERATION_CONFIG = "generation_config.json"
 
 
 def is_causal_base(checkpoint: ModelDescription) -> bool:
-    """Whether a model predicts the next token; one that was trained further on vectors or tasks does not."""
+    """Whether a model predicts the next token; False once it was trained on vectors or tasks."""
     return checkpoint.stage == "base" and checkpoint.architecture.attention == "causal"
 
 
 def is_generator(folder: Path) -> bool:
-    """Whether a folder is an export of a causal base for text generation."""
+    """Whether a folder is a causal base exported for text generation."""
     return all((folder / name).is_file() for name in (EXPORT_RECORD, GENERATION_CONFIG))
 
 
 def write_language_model(folder: Path, encoder: Encoder, encoding: Encoding, marks: TokenizerFacts) -> None:
-    """Writes everything but `tokenizer.json`. The output layer is the token embedding, which is stored once.
+    """Writes everything except `tokenizer.json`. The output layer is the token embedding, which is stored once.
 
-    Raises UsageError for an encoder that transformers has no class for.
+    Raises UsageError if transformers has no class for the encoder.
     """
     architecture = encoder.architecture
     family = family_for(architecture)
@@ -38,17 +38,17 @@ def write_language_model(folder: Path, encoder: Encoder, encoding: Encoding, mar
     weights = {f"{place}.{name}": weight for name, weight in their_weights(encoder, family, marks).items()}
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
     config = model_config(family, architecture, marks)
-    dropout = {"embd_pdrop": architecture.dropout, "attn_pdrop": 0.0}  # as in pretraining, for training that continues there
+    dropout = {"embd_pdrop": architecture.dropout, "attn_pdrop": 0.0}  # as in pretraining, for continued training
     write_json(folder / CONFIG, {**config, "architectures": [model_class], "tie_word_embeddings": True, **dropout})
     ids = {"bos_token_id": marks.first.id, "eos_token_id": marks.last.id, "pad_token_id": marks.pad.id}
     write_json(folder / GENERATION_CONFIG, {**ids, "max_length": architecture.max_length})  # there are no positions beyond it
     settings = tokenizer_config(encoding, marks)
-    write_json(folder / TOKENIZER_CONFIG, {**settings, "padding_side": "left"})  # generation continues at the right end
+    write_json(folder / TOKENIZER_CONFIG, {**settings, "padding_side": "left"})  # text is generated at the right end
     write_json(folder / "special_tokens_map.json", special_tokens(marks))
 
 
 def prompt_tokenizer(tokenizer: Tokenizer, marks: TokenizerFacts) -> Tokenizer:
-    """A tokenizer that begins a text as in pretraining and does not end it, so that generation continues the text."""
+    """A tokenizer that adds the first token as in pretraining but no last token, so that generation can continue the text."""
     copy = Tokenizer.from_str(tokenizer.to_str())
     first = marks.first
     copy.post_processor = processors.TemplateProcessing(single=f"{first.text} $A", special_tokens=[(first.text, first.id)])

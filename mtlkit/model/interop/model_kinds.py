@@ -1,4 +1,4 @@
-"""Hugging Face folders that are no sentence encoder: refuses adapters and cross-encoders, names a head that is not loaded."""
+"""Detects Hugging Face folders that are not sentence encoders: refuses adapters and cross-encoders, reports ignored heads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mtlkit.model.interop.json_files import read_object, read_optional
 from mtlkit.model.interop.known_settings import SENTENCE_TRANSFORMERS
 
 CROSS_ENCODER_KEYS = ("sentence_transformers", "sbert_ce_default_activation_function")  # in config.json, before version 5
-HEADS_OF = {  # what the classes of transformers put on top, by how their names end
+HEADS_OF = {  # heads of transformers' classes, by suffix of the class name
     "ForSequenceClassification": "classifier head",
     "ForTokenClassification": "token-classifier head",
     "ForQuestionAnswering": "question-answering head",
@@ -28,7 +28,7 @@ HEADS_OF = {  # what the classes of transformers put on top, by how their names 
 
 
 def check_kind(folder: Path) -> None:
-    """Raises IntegrityError for an adapter and for a cross-encoder."""
+    """Raises IntegrityError if the folder is an adapter or a cross-encoder."""
     if (folder / ADAPTER).is_file():
         base = read_object(folder / ADAPTER).get("base_model_name_or_path") or "its base model"
         raise IntegrityError(
@@ -44,8 +44,9 @@ def check_kind(folder: Path) -> None:
 
 
 def dropped_head(config: Mapping[str, Any]) -> str:
-    """What stands on top of the transformer of a config.json and is not loaded, such as "classifier head of
-    BertForSequenceClassification"; empty where there is nothing."""
+    """Describes the head in a config.json that is not loaded, such as "classifier head of BertForSequenceClassification"; empty
+    if there is none.
+    """
     named = config.get("architectures")
     architecture = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
     family = FAMILIES.get(str(config.get("model_type")))

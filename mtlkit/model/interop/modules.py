@@ -1,4 +1,4 @@
-"""What sentence-transformers puts around a transformer: the list of modules, and the configuration of each."""
+"""The modules of a sentence-transformers model: reads and writes modules.json and the configuration of each module."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from mtlkit.runs.record import TOKENIZER, write_json
 
 MODULES, TOKENIZER_CONFIG = "modules.json", "tokenizer_config.json"
 POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "first"}
-FLAGS = {  # of pooling, before sentence-transformers 5 named it; in the order in which several would be joined
+FLAGS = {  # pooling flags of sentence-transformers before 5, in the order in which several would be concatenated
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
     "pooling_mode_mean_tokens": "mean",
@@ -39,13 +39,14 @@ FLAGS = {  # of pooling, before sentence-transformers 5 named it; in the order i
     "pooling_mode_lasttoken": "lasttoken",
 }
 SUPPORTED = ("Transformer", *MODULE_KEYS)
-THEIR_MODULES = "sentence_transformers.models."  # where all versions find their modules
+THEIR_MODULES = "sentence_transformers.models."  # import path that all versions support
 
 
 @dataclass(frozen=True)
 class SentenceTransformerModules:
-    """What sentence-transformers puts around a transformer: where that is, pooling, scaling, the longest text, and the folder of
-    the weights that a weighted mean has. `note` names settings that are not known or not followed, in one line."""
+    """The sentence-transformers modules around a transformer: the transformer's folder, pooling, normalisation, maximum length,
+    and the folder of the weights of a weighted mean. `note` lists unknown and unsupported settings in one line.
+    """
 
     folder: Path
     pooling: Pooling = "mean"
@@ -58,9 +59,9 @@ class SentenceTransformerModules:
 
 
 def read_modules(folder: Path) -> SentenceTransformerModules:
-    """What modules.json says; a bare transformer is pooled by its mean, and no file of sentence-transformers beside it counts.
+    """Reads modules.json. A bare transformer uses mean pooling and ignores all files of sentence-transformers in its folder.
 
-    Raises IntegrityError for a module or a setting that is not supported.
+    Raises IntegrityError for an unsupported module or setting.
     """
     if not (folder / MODULES).is_file():
         note = _check_settings(folder, folder, bare=True).line()
@@ -103,7 +104,7 @@ def _listed(folder: Path) -> list[tuple[str, Path]]:
             shown = name if kind.startswith(LIBRARY) else kind
             raise IntegrityError(f"{folder / MODULES}: module '{shown}' is not supported; supported: {listed(SUPPORTED)}")
         key = module.get("name")
-        if key is not None and repr(key) in names:  # of which the library keeps the last module alone
+        if key is not None and repr(key) in names:  # the library keeps only the last module of that name
             raise IntegrityError(f"{folder / MODULES}: two modules have the name {key!r}; give each a name of its own")
         names.add(repr(key))
         found.append((name, inside(folder, place, MODULES)))
@@ -111,12 +112,12 @@ def _listed(folder: Path) -> list[tuple[str, Path]]:
 
 
 def module_folders(folder: Path) -> list[Path]:
-    """The folders that modules.json names; none where there is no such file. Raises IntegrityError."""
+    """The folders listed in modules.json; empty if there is no such file. Raises IntegrityError."""
     return [place for _, place in _listed(folder)] if (folder / MODULES).is_file() else []
 
 
 def _check_order(path: Path, kinds: list[str]) -> None:
-    """A transformer, its pooling, then what is done with vectors. In another order modules would work on other things."""
+    """Checks the order: transformer, pooling, then modules on vectors. Raises IntegrityError for any other order."""
     if not kinds:
         raise IntegrityError(f"{path}: lists no modules; it needs a Transformer and its Pooling")
     before = [kind for kind in kinds if kind not in ("Normalize", "Dropout")]
@@ -128,7 +129,7 @@ def _check_order(path: Path, kinds: list[str]) -> None:
 
 
 def _check_settings(folder: Path, transformer: Path, *, bare: bool = False) -> SettingNotes:
-    """Every file that is read by key, held against the table. Raises IntegrityError for a refused key."""
+    """Checks every known configuration file against its table. Raises IntegrityError for a refused key."""
     mentions = SettingNotes(folder, {"": [*check_files(folder), *(check_files(transformer) if transformer != folder else [])]})
     for name, keys in keys_read().items():
         path = transformer / name
@@ -147,7 +148,7 @@ def _check_settings(folder: Path, transformer: Path, *, bare: bool = False) -> S
 
 
 def _check_bare_pooling(path: Path) -> None:
-    """Without modules.json a model for next tokens is pooled by its last token. Raises IntegrityError for one."""
+    """Raises IntegrityError for a language model without modules.json, which would use last-token pooling."""
     config = read_optional(path)
     architectures = config.get("architectures")
     named = architectures[0] if isinstance(architectures, list) and architectures else ""
@@ -157,7 +158,7 @@ def _check_bare_pooling(path: Path) -> None:
 
 def _pooling(path: Path, word_weights: Path | None) -> Pooling:
     config = read_object(path)
-    named = config.get("pooling_mode")  # since sentence-transformers 5; flags before, of which none means the mean
+    named = config.get("pooling_mode")  # since sentence-transformers 5; older versions use flags, and the mean if none is set
     modes = [named] if isinstance(named, str) else named
     if "pooling_mode" not in config:
         modes = [mode for flag, mode in FLAGS.items() if config.get(flag)] or ["mean"]
@@ -173,7 +174,7 @@ def _pooling(path: Path, word_weights: Path | None) -> Pooling:
 def write_modules(
     folder: Path, architecture: Architecture, encoding: Encoding, weighting: Mapping[str, Any], vectors: VectorSettings
 ) -> None:
-    """The opposite of `read_modules`; `weighting` holds what stands between transformer and pooling, by kind."""
+    """Inverse of `read_modules`; `weighting` contains the modules between transformer and pooling, by kind."""
     first = architecture.pooling == "first"
     pooling = {
         "word_embedding_dimension": architecture.dim,

@@ -1,4 +1,4 @@
-"""From the name of one of our weights to theirs, and from their tensors to ours and back."""
+"""Converts weight names and tensors between mtlkit and Hugging Face."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mtlkit.model.description import CONFIG
 from mtlkit.model.interop.families.base import Family
 from mtlkit.model.weight_checks import usable
 
-OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in files that once came from TensorFlow
+OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # layer norms in checkpoints converted from TensorFlow
 
 
 def their_names(family: Family, name: str) -> list[str]:
-    """Where a weight of `Encoder` stands in a family's state: one name, or three for a projection that we fuse."""
+    """Names of an `Encoder` weight in a family's state dict: one, or three for a projection that mtlkit fuses."""
     module, _, kind = name.rpartition(".")
     if not module.startswith("blocks."):
         return [f"{family.names[module]}.{kind}"]
@@ -25,8 +25,9 @@ def their_names(family: Family, name: str) -> list[str]:
 
 
 def bare_names(family: Family, stored: Iterable[str]) -> dict[str, str]:
-    """What a bare model calls the tensors of a file, which may be those of a whole model: without its prefix, and with the names
-    of today. Those outside of the bare model are left out."""
+    """Maps the tensor names of a file, which may be of a full model, to those of the bare model: prefixes removed, old names
+    updated. Tensors outside the bare model are omitted.
+    """
     today = {}
     for name in stored:
         old = next((old for old in OLD_NAMES if name.endswith(old)), "")
@@ -37,8 +38,9 @@ def bare_names(family: Family, stored: Iterable[str]) -> dict[str, str]:
 
 
 def check_shapes(family: Family, shapes: Mapping[str, torch.Size], theirs: Mapping[str, Tensor], pad_id: int) -> None:
-    """Raises ValueError for a tensor of a file that has another shape than our weights, whose `shapes` are given by name, need;
-    the names and shapes are those of the file."""
+    """Raises ValueError if a tensor of a file does not have the shape that the mtlkit weights (`shapes`, by name) require. The
+    message uses the file's names and shapes.
+    """
     for name, shape in shapes.items():
         for one, wanted in theirs_from(family, name, torch.empty(shape, device="meta"), pad_id).items():
             if one in theirs and theirs[one].shape != wanted.shape and one != f"{family.token_types}.weight":
@@ -47,8 +49,11 @@ def check_shapes(family: Family, shapes: Mapping[str, torch.Size], theirs: Mappi
 
 
 def ours_from(family: Family, name: str, theirs: Mapping[str, Tensor], pad_id: int) -> Tensor:
-    """One of our weights, float32, out of theirs. Raises KeyError with the name that is missing, UnusableWeight, and ValueError,
-    IndexError or RuntimeError for a shape that cannot be."""
+    """Converts tensors of a family to one mtlkit weight in float32.
+
+    Raises KeyError with the name of a missing tensor, UnusableWeight, and ValueError, IndexError or RuntimeError for an
+    impossible shape.
+    """
     pieces = [usable(one, theirs[one]) for one in their_names(family, name)]
     weight = torch.cat([piece.T if _turned(family, name, piece) else piece for piece in pieces])
     if name == "positions.weight":
@@ -62,7 +67,7 @@ def ours_from(family: Family, name: str, theirs: Mapping[str, Tensor], pad_id: i
 
 
 def theirs_from(family: Family, name: str, weight: Tensor, pad_id: int) -> dict[str, Tensor]:
-    """The same the other way: their tensors for one of ours. Token types become zeros, as they are in the positions."""
+    """Inverse of `ours_from`: the family's tensors for one weight. Token types are zeros, as positions already include them."""
     names = their_names(family, name)
     if name == "positions.weight" and family.shifted:
         weight = torch.cat([weight.new_zeros(pad_id + 1, weight.shape[1]), weight])

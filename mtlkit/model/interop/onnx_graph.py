@@ -1,4 +1,4 @@
-"""A model as an ONNX graph: (N, L) token ids and mask to the vector, the output of every head, and the router's."""
+"""Exports a model as an ONNX graph: (N, L) token ids and mask in; the vector, the output of each head and of the router out."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mtlkit.model.layouts import PaddedLayout
 from mtlkit.model.multitask import MultiTaskModel
 
 INPUTS = ("input_ids", "attention_mask")
-SKIP = "prompt_tokens"  # the third input of a model whose pooling leaves out its prompt
+SKIP = "prompt_tokens"  # third input of a model whose pooling excludes the prompt
 OPSET = 20  # the first with GELU as one operation
-LARGEST = 2**31 - 2**20  # bytes of one file of protobuf, less a little for the graph itself
+LARGEST = 2**31 - 2**20  # maximum bytes of a protobuf file, minus a margin for the graph itself
 
 
 class Graph(nn.Module):
-    """A model as other tools call it: a rectangle of texts in; the vector, the output of each head, then the router's out.
+    """The model as a module for export: padded texts in; the vector, the output of each head, then the router's out.
 
-    `prompt_tokens`, a number of no dimension, says how many first tokens pooling leaves out.
+    `prompt_tokens`, a 0-d tensor, is the number of first tokens that pooling excludes.
     """
 
     def __init__(self, model: MultiTaskModel) -> None:
@@ -38,16 +38,16 @@ class Graph(nn.Module):
 
 
 def write_graph(model: MultiTaskModel, path: Path, outputs: Sequence[str], *, pools_prompt: bool = True) -> None:
-    """Writes the graph with its weights into one file; `outputs` names the vector, then the heads in their order, then the
-    router. Without `pools_prompt` it has a third input, SKIP.
+    """Writes the graph with its weights to one file. `outputs` names the vector, then the heads in order, then the router.
+    Without `pools_prompt` the graph has a third input, SKIP.
 
-    Raises UsageError for a model that one file cannot hold.
+    Raises UsageError if the model exceeds the size limit of one file.
     """
     size = sum(weight.numel() * weight.element_size() for weight in model.state_dict().values())
     if size > LARGEST:
         raise UsageError(f"{size / 2**30:.1f} GB of weights do not fit into one ONNX file; its limit is 2 GB")
     texts, tokens = torch.export.Dim("texts"), torch.export.Dim("tokens", max=model.backbone.architecture.max_length)
-    example = tuple(torch.ones(2, 3, dtype=torch.long) for _ in INPUTS)  # each its own, or the graph takes them for one
+    example = tuple(torch.ones(2, 3, dtype=torch.long) for _ in INPUTS)  # separate tensors, or the exporter merges the inputs
     shapes: tuple[dict[int, Any], ...] = ({0: texts, 1: tokens},) * 2
     names = list(INPUTS)
     if not pools_prompt:
@@ -65,6 +65,6 @@ def write_graph(model: MultiTaskModel, path: Path, outputs: Sequence[str], *, po
             verbose=False,
         )
         assert program is not None
-        for node in program.model.graph.all_nodes():  # where in which file of this machine each operation comes from
+        for node in program.model.graph.all_nodes():  # removes local source paths from the file
             node.metadata_props.clear()
         program.save(path)

@@ -1,4 +1,4 @@
-"""A Hugging Face folder as a model of ours: config.json and safetensors."""
+"""Loads a Hugging Face folder (config.json and safetensors) as an mtlkit model."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from mtlkit.runs.record import diagnose
 
 
 def read_foreign(folder: Path) -> tuple[MultiTaskModel, ModelDescription]:
-    """The model of a Hugging Face folder, in evaluation mode on the CPU; its heads are those that an export of ours has.
+    """Loads the model of a Hugging Face folder, in eval mode on the CPU. Heads are loaded if mtlkit exported the folder.
 
-    Raises IntegrityError for an architecture that our encoder cannot hold, for pickled, damaged or missing weights.
+    Raises IntegrityError for an unsupported architecture and for pickled, damaged or missing weights.
     """
     modules, family, pad_id, checkpoint = _describe(folder)
     theirs = _weights(modules.folder, family)
     try:
-        if checkpoint.architecture.layers > len(theirs):  # seen before so many are built
+        if checkpoint.architecture.layers > len(theirs):  # checked before the layers are built
             raise ValueError(f"{checkpoint.architecture.layers} blocks where there are {len(theirs)} weights")
         with torch.device("meta"), Uninitialised():
             encoder = Encoder(checkpoint.architecture)
@@ -64,7 +64,7 @@ def read_foreign(folder: Path) -> tuple[MultiTaskModel, ModelDescription]:
 
 
 def describe_foreign(folder: Path) -> ModelDescription:
-    """What a Hugging Face folder holds, without its weights. Raises IntegrityError where our encoder cannot hold it."""
+    """Describes a Hugging Face folder without loading weights. Raises IntegrityError if the architecture is not supported."""
     return _describe(folder)[-1]
 
 
@@ -76,7 +76,7 @@ def _describe(folder: Path) -> tuple[SentenceTransformerModules, Family, int, Mo
     family = family_of(config, place)
     pad_id = config.get("pad_token_id", family.defaults["pad_token_id"])
     if pad_id is None and not family.shifted:
-        pad_id = 0  # which nothing depends on
+        pad_id = 0  # nothing depends on it
     if type(pad_id) is not int or not 0 <= pad_id < LARGEST:
         raise IntegrityError(f"{place}: pad_token_id {pad_id!r} is no token, and positions begin after it")
     architecture = _architecture(config, family, modules, pad_id)
@@ -92,7 +92,7 @@ def _describe(folder: Path) -> tuple[SentenceTransformerModules, Family, int, Mo
 
 
 def family_of(config: Mapping[str, Any], place: Path) -> Family:
-    """The family of a config.json. Raises IntegrityError with those that are supported."""
+    """The family of a config.json. Raises IntegrityError that lists the supported ones."""
     kind = str(config.get("model_type") or "")
     if not kind:
         named = config.get("architectures")
@@ -107,7 +107,7 @@ def family_of(config: Mapping[str, Any], place: Path) -> Family:
         found = config.get(key, family.defaults[key])
         if found != wanted and not (found is None and wanted is False):
             raise IntegrityError(f"{place}: {kind} with {key} {found!r} is not supported, only with {wanted!r}")
-    causal = config.get("is_causal")  # which transformers 5 obeys in every family
+    causal = config.get("is_causal")  # transformers 5 applies it to every family
     if causal is not None and bool(causal) is not family.causal:
         raise IntegrityError(f"{place}: {kind} with is_causal {causal!r} is not supported, only with {family.causal}")
     return family
@@ -143,12 +143,12 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: SentenceTr
 
 
 def _weights(folder: Path, family: Family) -> dict[str, Tensor]:
-    """All tensors of a folder, sharded or not, named as the bare model names them."""
+    """All tensors of a folder, sharded or not, by their names in the bare model."""
     found: dict[str, Tensor] = {}
     for path in weight_files(folder):
         try:
             found |= load_file(path)
-        except (OSError, SafetensorError, KeyError) as error:  # the last for a type of numbers that this torch does not know
+        except (OSError, SafetensorError, KeyError) as error:  # KeyError: a dtype that this torch does not support
             raise IntegrityError(f"{path}: {diagnose(path) or f'not safetensors that can be read ({error})'}") from None
     check_adapters(folder, found)
     return {bare: found[name] for name, bare in bare_names(family, found).items()}

@@ -1,4 +1,4 @@
-"""Other libraries at work, unheard."""
+"""Suppresses the output of other libraries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """What torch's exporter and transformers tell their developers by prints, warnings, logs and bars; errors still pass."""
+    """Suppresses prints, warnings, logs and progress bars of torch's exporter and transformers; exceptions still propagate."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -1,5 +1,4 @@
-"""Tensors in the weights of a Hugging Face folder that no vector comes from: mentioned once, or refused where they belong to an
-adapter that is not merged."""
+"""Tensors of a Hugging Face folder that no vector depends on: reported once, or refused if they belong to an unmerged adapter."""
 
 from __future__ import annotations
 
@@ -17,14 +16,14 @@ from mtlkit.model.interop.names import bare_names, their_names
 from mtlkit.model.interop.weight_files import stored_types
 from mtlkit.model.weight_names import weight_names
 
-# Names inside those of tensors, as peft and adapters write them
+# parts of tensor names that peft and adapters use
 ADAPTER_TENSOR = re.compile(r"(^|\.)(lora_|loras?\.|ia3_|hada_|vera_|oft_|base_layer\.|adapters?\.|adapter_|prefix_tunings?\.)")
-COUNTS = re.compile(r"(^|\.)(position_ids|attn\.bias|attn\.masked_bias|rotary_embeddings\.inv_freq)$")  # that classes save, too
+COUNTS = re.compile(r"(^|\.)(position_ids|attn\.bias|attn\.masked_bias|rotary_embeddings\.inv_freq)$")  # saved buffers
 NARROW = ("F16", "BF16")
 
 
 def check_adapters(folder: Path, names: Iterable[str]) -> None:
-    """Raises IntegrityError where some of a folder's tensors are those of an adapter."""
+    """Raises IntegrityError if any of a folder's tensors belongs to an adapter."""
     found = [name for name in names if ADAPTER_TENSOR.search(name)]
     if found:
         raise IntegrityError(
@@ -34,7 +33,7 @@ def check_adapters(folder: Path, names: Iterable[str]) -> None:
 
 
 def weights_note(folder: Path, architecture: Architecture, config: Mapping[str, Any]) -> str:
-    """What of the weights in a transformer's folder is not followed, in one line; empty where there is nothing."""
+    """Reports in one line which weights of a transformer's folder are ignored; empty if there are none."""
     stored = stored_types(folder)
     family = FAMILIES[str(config["model_type"])]
     strays = _strays(stored, family, architecture, outside=not dropped_head(config))
@@ -46,10 +45,10 @@ def weights_note(folder: Path, architecture: Architecture, config: Mapping[str, 
 
 
 def _strays(stored: Iterable[str], family: Family, architecture: Architecture, *, outside: bool) -> list[str]:
-    """Names that the bare model does not have; with `outside` also those beside it, which are a head's."""
+    """Names that the bare model does not have; `outside` includes those outside the bare model, which belong to a head."""
     used: set[str] = set()
     for name in weight_names(architecture, {}):
-        with suppress(KeyError):  # the weights of tokens, which lie in a module of their own
+        with suppress(KeyError):  # the token weights, which are in a separate module
             used |= set(their_names(family, name.removeprefix("backbone.")))
     used |= {f"{module}.{kind}" for module in family.unused for kind in ("weight", "bias")}
     used |= {f"{family.token_types}.weight"} if family.token_types else set()

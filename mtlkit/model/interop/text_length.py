@@ -1,4 +1,4 @@
-"""How much of a text a Hugging Face folder reads, as sentence-transformers works it out."""
+"""The maximum text length and the truncation of a Hugging Face folder, determined as sentence-transformers does."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from mtlkit.errors import IntegrityError, listed
 from mtlkit.model.interop.json_files import read_optional
 from mtlkit.model.interop.known_settings import LENGTH_FILES, PROCESSOR_KEYS, check_keys
 
-UNLIMITED = 1_000_000  # a tokenizer without a limit says so with a number far above this
-LARGEST = 2**28  # bytes of a tokenizer.json
+UNLIMITED = 1_000_000  # tokenizers without a limit use a number far above this
+LARGEST = 2**28  # maximum bytes of a tokenizer.json
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
-KEYWORDS = ("processor_kwargs", "tokenizer_args")  # of the file that sets the longest text: what overrides the tokenizer's own
+KEYWORDS = ("processor_kwargs", "tokenizer_args")  # keys of that file which override settings of the tokenizer
 SIDES: dict[str, Truncation] = {"right": "head", "left": "tail"}
 
 
 def length_settings(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """The file of a transformer's folder that sets the longest text, and what it says: the first name that holds anything."""
+    """The first non-empty file of a transformer's folder that sets the maximum length, and its content."""
     for name in LENGTH_FILES:
         if found := read_optional(folder / name):
             return folder / name, found
@@ -29,8 +29,9 @@ def length_settings(folder: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def longest_text(folder: Path, *, bare: bool = False) -> int | None:
-    """The longest text in tokens; None where nothing limits it but the model's positions. `bare`: without modules.json, where
-    the tokenizer alone sets it. Raises IntegrityError."""
+    """The maximum length in tokens; None if only the model's positions limit it. `bare`: there is no modules.json, and only the
+    tokenizer sets the length. Raises IntegrityError.
+    """
     path, settings = length_settings(folder) if not bare else (folder, {})
     found: list[tuple[Path, str, Any]] = []
     for name in KEYWORDS:
@@ -54,8 +55,10 @@ def longest_text(folder: Path, *, bare: bool = False) -> int | None:
 
 
 def truncation_of(folder: Path) -> Truncation:
-    """Which end of a long text stays: what the tokenizer's configuration says, else the truncation stored in tokenizer.json.
-    Raises IntegrityError."""
+    """Which end of a long text is kept: the tokenizer configuration's setting, else the one in tokenizer.json.
+
+    Raises IntegrityError.
+    """
     side = read_optional(folder / TOKENIZER_CONFIG).get("truncation_side") or _stored_side(folder, "truncation") or "right"
     if not isinstance(side, str) or side not in SIDES:
         raise IntegrityError(
@@ -65,25 +68,25 @@ def truncation_of(folder: Path) -> Truncation:
 
 
 def stored_padding(folder: Path) -> str | None:
-    """The side that tokenizer.json pads, "left" or "right", where nothing beside it says another one."""
+    """The padding side in tokenizer.json, "left" or "right", unless another file overrides it."""
     if read_optional(folder / TOKENIZER_CONFIG).get("padding_side") is not None:
         return None
     return _stored_side(folder, "padding")
 
 
 def _stored_side(folder: Path, key: str) -> str | None:
-    """The side that tokenizer.json itself cuts or pads, where it says that."""
+    """The truncation or padding side in tokenizer.json; None if not set."""
     path = folder / TOKENIZER
     try:
         about = path.stat()
         return dict(_stored_sides(path, about.st_size, about.st_mtime_ns)).get(key)
-    except (OSError, Unreadable, ValueError):  # told when the tokenizer is loaded
+    except (OSError, Unreadable, ValueError):  # reported when the tokenizer is loaded
         return None
 
 
 @lru_cache(maxsize=8)
 def _stored_sides(path: Path, _size: int, _changed: int) -> tuple[tuple[str, str], ...]:
-    """The sides by key. A large file is parsed once, and only where it might say "Left"."""
+    """The sides by key. A large file is parsed once, and only if it may contain "Left"."""
     content = read_file(path, LARGEST)
     values = parse_object(content) if b'"Left"' in content else {}
     stored = {key: values.get(key) for key in ("truncation", "padding")}

@@ -1,7 +1,7 @@
-"""tokenizer_config.json and its neighbours, as transformers 5 and sentence-transformers read them.
+"""Reads tokenizer_config.json and related files as transformers 5 and sentence-transformers do.
 
-Where transformers 4 differs, version 5 is followed: classes such as BertTokenizer build normalizer and pre-tokenizer from
-tokenizer_config.json alone (version 4 changed those of tokenizer.json), and PreTrainedTokenizerFast ignores add_prefix_space.
+If transformers 4 differs, version 5 is followed: classes such as BertTokenizer build normalizer and pre-tokenizer from
+tokenizer_config.json alone (version 4 modified those of tokenizer.json), and PreTrainedTokenizerFast ignores add_prefix_space.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mtlkit.model.interop.text_length import TOKENIZER_CONFIG, length_settings
 
 SPECIAL_TOKENS, ADDED_TOKENS = "special_tokens_map.json", "added_tokens.json"
 ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
-CLASSES: Mapping[str, TokenizerKind] = {  # without "Tokenizer" or "TokenizerFast" at the end
+CLASSES: Mapping[str, TokenizerKind] = {  # without the suffix "Tokenizer" or "TokenizerFast"
     "PreTrained": "file",
     "TokenizersBackend": "file",
     "Bert": "bert",
@@ -57,7 +57,7 @@ SWITCHES = ("do_lower_case", "strip_accents", "tokenize_chinese_chars", "add_pre
 
 
 def read_tokenizer_settings(folder: Path, *, bare: bool = False) -> TokenizerSettings:
-    """The settings of a transformer's folder; `bare` where sentence-transformers has no file there. Raises IntegrityError."""
+    """Reads the settings of a transformer's folder; `bare` if it has no files of sentence-transformers. Raises IntegrityError."""
     values = read_optional(folder / TOKENIZER_CONFIG)
     name, kind = _class(folder, values)
     place = folder / TOKENIZER_CONFIG
@@ -86,13 +86,13 @@ def read_tokenizer_settings(folder: Path, *, bare: bool = False) -> TokenizerSet
 
 
 def literal_special_tokens(folder: Path) -> bool:
-    """Whether a text that spells out a special token is plain text for the folder's own library. Raises IntegrityError."""
+    """Whether the original library reads a special token spelled out in a text as plain text. Raises IntegrityError."""
     key = "split_special_tokens"
     return _switch(folder / TOKENIZER_CONFIG, key, read_optional(folder / TOKENIZER_CONFIG).get(key) or False)
 
 
 def _class(folder: Path, values: Mapping[str, Any]) -> tuple[str, TokenizerKind]:
-    """The class that transformers would take, and how it builds a tokenizer."""
+    """The class that transformers would use, and how it builds a tokenizer."""
     config = read_optional(folder / CONFIG)
     place = TOKENIZER_CONFIG if values.get("tokenizer_class") else CONFIG
     name = values.get("tokenizer_class") or config.get("tokenizer_class")
@@ -109,20 +109,20 @@ def _class(folder: Path, values: Mapping[str, Any]) -> tuple[str, TokenizerKind]
 
 
 def _default_roles(kind: TokenizerKind) -> dict[str, SpecialToken]:
-    """The tokens that a class has where no file names them."""
+    """The default special tokens of a class."""
     names = DEFAULT_ROLES[kind]
     mask_takes_space = kind == "camembert"
     return {role: SpecialToken(names[role], lstrip=mask_takes_space and role == "mask_token") for role in ROLES if role in names}
 
 
 def _ordered(named: Mapping[str, SpecialToken]) -> dict[str, SpecialToken]:
-    """In the order in which transformers adds them, which gives new ones their ids."""
+    """Sorts tokens in the order in which transformers adds them, which determines the ids of new ones."""
     known = [role for role in ROLES if role in named]
     return {role: named[role] for role in (*known, *(role for role in named if role not in ROLES))}
 
 
 def _special_tokens(folder: Path, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What special_tokens_map.json lays over tokenizer_config.json."""
+    """The entries of special_tokens_map.json that override tokenizer_config.json."""
     found = read_optional(folder / SPECIAL_TOKENS)
     for key, token in found.items():
         if isinstance(token, dict) and key != "extra_special_tokens":
@@ -135,7 +135,7 @@ def _special_tokens(folder: Path, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _named(place: Path, values: Mapping[str, Any]) -> dict[str, SpecialToken]:
-    """Tokens with a role: transformers' own ones first, then any other key that ends in _token and holds a text."""
+    """Special tokens by role: the standard roles first, then any other key that ends in _token and has a string value."""
     own = {role: values[role] for role in ROLES if values.get(role) is not None}
     others = {key: token for key, token in values.items() if key.endswith("_token") and key not in ROLES}
     texts = {key: token for key, token in others.items() if isinstance(token, str)}
@@ -161,7 +161,7 @@ def _decoder(place: Path, value: Any) -> dict[int, SpecialToken]:
 
 
 def _token(place: Path, key: str, value: Any, *, special: bool = True) -> SpecialToken:
-    """A token as a text or an object."""
+    """Parses a token given as a string or an object."""
     if isinstance(value, str):
         return SpecialToken(value)
     try:

@@ -1,4 +1,4 @@
-"""config_sentence_transformers.json: how the vectors of a Hugging Face folder are meant to be made and compared."""
+"""config_sentence_transformers.json: prompts, similarity function and other settings for computing and comparing vectors."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mtlkit.runs.record import write_json
 
 SIMILARITIES: tuple[Similarity, ...] = typing.get_args(Similarity)
 GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")
-ALWAYS_THERE = ("query", "document")  # prompts that every model has; empty unless its file says otherwise
+ALWAYS_THERE = ("query", "document")  # prompts that every model has; empty unless its file sets them
 
 
 def read_vector_settings(folder: Path, pooling: Path) -> VectorSettings:
-    """What the file in a folder and that of its pooling say. Raises IntegrityError for what cannot be followed."""
+    """Reads the vector settings of a folder and its pooling. Raises IntegrityError for unsupported settings."""
     path = folder / SENTENCE_TRANSFORMERS
     config = read_optional(path)
     prompts = config.get("prompts", {})
@@ -49,10 +49,12 @@ def _includes_prompt(path: Path) -> bool:
 
 
 def check_prompt_end(folder: Path, last: str) -> None:
-    """A tokenizer's class without defaults knows no special token but those that are named. Where the `last` token of every text
-    is not among them, sentence-transformers takes it for one of the prompt, and leaves out a token of the text in its place.
+    """Checks how the pooling of a folder would exclude prompts.
 
-    Raises IntegrityError for a folder of a transformer whose pooling leaves out prompts in that way.
+    A tokenizer class without defaults knows only the special tokens that are named. If the `last` token of every text is not
+    one of them, sentence-transformers counts it as part of the prompt and excludes one token of the text.
+
+    Raises IntegrityError if the folder's pooling excludes prompts and is affected.
     """
     path = folder / TOKENIZER_CONFIG
     config = read_optional(path)
@@ -73,7 +75,7 @@ def check_prompt_end(folder: Path, last: str) -> None:
 
 
 def write_vector_settings(folder: Path, vectors: VectorSettings) -> None:
-    """The file that `read_vector_settings` reads; that of the pooling is written with the modules."""
+    """Inverse of `read_vector_settings`, except for the settings of the pooling, which are written with the modules."""
     config: dict[str, Any] = {
         "prompts": vectors.prompts,
         "default_prompt_name": vectors.default_prompt,

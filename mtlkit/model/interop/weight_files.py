@@ -1,4 +1,4 @@
-"""Which files hold the weights of a Hugging Face folder, and what is in them by name and type. Read without torch."""
+"""Finds the weight files of a Hugging Face folder and lists their tensors by name and dtype, without importing torch."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that transformers would load: model.safetensors, and the shards of an index only where there is none.
+    """The files that transformers would load: model.safetensors, else the shards of an index.
 
-    Raises IntegrityError for one that is missing, cannot be read or lies outside the folder.
+    Raises IntegrityError if a file is missing, unreadable or outside the folder.
     """
     names = [WEIGHTS]
     if not (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():
@@ -40,7 +40,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def stored_types(folder: Path) -> dict[str, str]:
-    """The tensors of a folder by name, each with its type of numbers, such as F32, from the heads of the files alone.
+    """Dtypes such as F32 of all tensors of a folder, by name, read from the file headers only.
 
     Raises IntegrityError.
     """

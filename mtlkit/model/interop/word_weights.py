@@ -1,7 +1,7 @@
-"""The weights of the pooling `weighted`, as the module WordWeights of sentence-transformers holds them.
+"""Token weights of the pooling `weighted`, in the format of the sentence-transformers module WordWeights.
 
-Its `config.json` has `vocab`, the tokens in the order of their ids, and `word_weights`, what each is multiplied by; a token
-without an entry takes that of its lower case, else `unknown_word_weight`.
+Its `config.json` has `vocab`, the tokens in order of their ids, and `word_weights`, a factor per token. A token without an
+entry uses that of its lowercase form, else `unknown_word_weight`.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from mtlkit.errors import IntegrityError
 from mtlkit.model.description import CONFIG
 from mtlkit.model.interop.json_files import read_object
 
-TOKEN_WEIGHTS = "token_weights"  # what `Encoder` calls their logarithms
+TOKEN_WEIGHTS = "token_weights"  # the parameter of `Encoder` that holds their logarithms
 
 
 def word_weights(logarithms: Tensor, vocabulary: Sequence[str]) -> dict[str, Any]:
-    """The module's configuration from logarithms, (V,), and a name for each of the V ids; decimals keep every float32."""
+    """The module's configuration, from log weights (V,) and a name for each of the V ids; decimals are exact for float32."""
     weights = logarithms.detach().cpu().float().exp().tolist()
     entries = dict(zip(vocabulary, weights, strict=True))
     return {"vocab": list(vocabulary), "word_weights": entries, "unknown_word_weight": 1.0}
 
 
 def read_word_weights(folder: Path, vocab_size: int) -> Tensor:
-    """The logarithms of a module's weights, (V,); ids beyond its vocabulary, which fill up a matrix, have weight 1.
+    """The log weights of a module, (V,); ids beyond its vocabulary (matrix padding) have weight 1.
 
-    Raises IntegrityError for a weight that has no logarithm.
+    Raises IntegrityError for a weight without a logarithm.
     """
     path = folder / CONFIG
     config = read_object(path)

@@ -1,4 +1,4 @@
-"""A model of ours as a folder that sentence-transformers loads without any code of ours: the opposite of `reading`."""
+"""Exports an mtlkit model as a folder that sentence-transformers loads without mtlkit; the inverse of `reading`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ACTIVATIONS = {ours: theirs for theirs, ours in reversed(ACTIVATION_NAMES.items(
 
 @dataclass(frozen=True)
 class Token:
-    """A token with a meaning of its own."""
+    """A special token."""
 
     text: str
     id: int
@@ -35,11 +35,10 @@ class Token:
 
 @dataclass(frozen=True)
 class TokenizerFacts:
-    """What other tools must be told of a tokenizer.
+    """The facts about a tokenizer that other tools need.
 
-    The tokens before and after every text, and the one that fills up a batch; whether a text is read as if a space stood
-    before it; a name for each id, in their order, which weights of tokens need; the tokens for what is unknown and for what is
-    masked, where there are any, and all other special tokens.
+    The tokens before and after every text, and the padding token; whether a text is read as if preceded by a space; a name for
+    each id, in order, needed for token weights; the unknown and mask tokens, if any, and all other special tokens.
     """
 
     pad: Token
@@ -53,7 +52,7 @@ class TokenizerFacts:
 
 
 def family_for(architecture: Architecture) -> Family:
-    """The model type of transformers that computes the same. Raises UsageError with the reason where none does."""
+    """The model type of transformers that computes the same. Raises UsageError with the reason if there is none."""
     causal = architecture.attention == "causal"
     if architecture.norm == "pre":
         family = next((one for one in FAMILIES.values() if one.native and one.causal is causal), None)
@@ -79,7 +78,7 @@ def family_for(architecture: Architecture) -> Family:
 def write_foreign(
     folder: Path, encoder: Encoder, encoding: Encoding, marks: TokenizerFacts, vectors: VectorSettings | None = None
 ) -> None:
-    """Writes everything but `tokenizer.json`. Raises UsageError for an encoder that transformers has no class for."""
+    """Writes everything except `tokenizer.json`. Raises UsageError if transformers has no class for the encoder."""
     architecture = encoder.architecture
     family = family_for(architecture)
     token_weights = encoder.state_dict().get(TOKEN_WEIGHTS)
@@ -92,7 +91,7 @@ def write_foreign(
 
 
 def their_weights(encoder: Encoder, family: Family, marks: TokenizerFacts) -> dict[str, Tensor]:
-    """All weights by the names of a family, float32 on the CPU; weights of tokens have no place there."""
+    """All weights under a family's names, float32 on the CPU, except token weights, which families do not have."""
     weights: dict[str, Tensor] = {}
     for name, weight in encoder.state_dict().items():
         if name != TOKEN_WEIGHTS:
@@ -104,7 +103,7 @@ def their_weights(encoder: Encoder, family: Family, marks: TokenizerFacts) -> di
 
 
 def model_config(family: Family, architecture: Architecture, marks: TokenizerFacts) -> dict[str, Any]:
-    """config.json of a model type of transformers."""
+    """The config.json of a transformers model type."""
     values: Mapping[str, Any] = {
         **asdict(architecture),
         "hidden": architecture.mlp_dim,
@@ -125,7 +124,7 @@ def model_config(family: Family, architecture: Architecture, marks: TokenizerFac
 
 
 def special_tokens(marks: TokenizerFacts) -> dict[str, Any]:
-    """special_tokens_map.json."""
+    """The content of special_tokens_map.json."""
     first, last = marks.first.text, marks.last.text
     named = {"pad_token": marks.pad.text, "bos_token": first, "eos_token": last, "cls_token": first, "sep_token": last}
     more = {"unk_token": marks.unknown, "mask_token": marks.mask, "additional_special_tokens": list(marks.others) or None}
@@ -133,15 +132,15 @@ def special_tokens(marks: TokenizerFacts) -> dict[str, Any]:
 
 
 def tokenizer_config(encoding: Encoding, marks: TokenizerFacts) -> dict[str, Any]:
-    """tokenizer_config.json."""
+    """The content of tokenizer_config.json."""
     return {
-        "tokenizer_class": "PreTrainedTokenizerFast",  # tokenizer.json as it stands
+        "tokenizer_class": "PreTrainedTokenizerFast",  # tokenizer.json unchanged
         **special_tokens(marks),
         "model_max_length": encoding.max_length,
         "model_input_names": ["input_ids", "attention_mask"],
         "padding_side": "right",
         "truncation_side": "left" if encoding.truncate == "tail" else "right",
-        "split_special_tokens": encoding.literal_special_tokens,  # whether a text that spells out such a token is that text
-        "add_prefix_space": marks.spaced,  # transformers 4 sets it to what stands here, whatever tokenizer.json says
+        "split_special_tokens": encoding.literal_special_tokens,  # whether a special token spelled out in a text is plain text
+        "add_prefix_space": marks.spaced,  # transformers 4 applies this value, whatever tokenizer.json says
         "clean_up_tokenization_spaces": False,
     }

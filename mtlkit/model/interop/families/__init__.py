@@ -1,4 +1,4 @@
-"""What Hugging Face calls our weights: one table of names for each family of models, read in both directions.
+"""Weight names of Hugging Face models: one table per model family, used for reading and writing.
 
 To add a family, add a module that describes it and adds it to `base.FAMILIES`.
 """

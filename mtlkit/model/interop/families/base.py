@@ -1,4 +1,4 @@
-"""What describes a family of models, and the families by the `model_type` of their config.json."""
+"""Describes model families and registers them by the `model_type` of their config.json."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ POOLER: Mapping[str, Callable[[Architecture], Shape]] = {"pooler.dense": lambda 
 
 @dataclass(frozen=True)
 class Family:
-    """A `model_type` of transformers that our encoder can hold; `name` is that type.
+    """A `model_type` of transformers that `Encoder` supports; `name` is the type.
 
     names           our modules outside the blocks -> theirs
-    inner           our modules inside a block -> theirs, which are below `block`
+    inner           our modules inside a block -> theirs, relative to `block`
     keys            fields of `Architecture` -> keys of their config.json
-    defaults        what their configuration class takes where config.json leaves a key out
-    aliases         the second name that this class knows some keys by; where it is there, it counts
-    demands         keys and the values that they must have for the weights to mean the same
-    qkv             their three projections that we fuse, or the one that they fuse, too
-    token_types     their embedding of token types, whose first row we add to the positions
-    shifted         positions begin after the pad id
+    defaults        defaults of their configuration class for keys that config.json omits
+    aliases         alternative names of keys; an alias takes precedence if present
+    demands         keys and the values required for the weights to mean the same
+    qkv             their three projections that we fuse, or their fused one
+    token_types     their token type embedding, whose first row is added to our positions
+    shifted         positions start after the padding id
     turned          matrices are stored transposed
     pre_norm        layer norms come before attention and MLP
-    causal          a token sees what came before
-    native          our own models are exported as this family (one that is causal, one that is not)
-    unused          their layers that no vector comes from, with the shape of the weight; without them in a file, transformers
-                    warns and fills in random numbers
-    tokenizer       the tokenizer class where no file names one, without "Tokenizer" at the end
-    language_model  their class with an output layer, and the name of the base in its weights; "" where there is none
+    causal          each token attends only to earlier ones
+    native          our own models are exported as this family (one causal, one bidirectional)
+    unused          their layers that no vector depends on, with the shape of the weight; if a file lacks them, transformers
+                    warns and initialises them randomly
+    tokenizer       the default tokenizer class, without the suffix "Tokenizer"
+    language_model  their class with an output layer, and the name of the base in its weights; "" if there is none
     """
 
     name: str
@@ -61,7 +61,7 @@ class Family:
         return f"{self.model_class} of transformers"
 
     def setting(self, config: Mapping[str, Any], key: str) -> Any:
-        """What a config.json says of a key, else the default; null, which the classes refuse, counts as left out."""
+        """The value of a key in a config.json, else the default; null, which the classes reject, counts as missing."""
         for name in (self.aliases.get(key, key), key):
             if config.get(name) is not None:
                 return config[name]
@@ -75,7 +75,7 @@ class Family:
 
 FAMILIES: Registry[Family] = Registry("model family", "mtlkit.model.interop.families")
 
-# Each name of transformers' ACT2FN that is one of ours; the first of several is the one that exports have.
+# Names in transformers' ACT2FN of the activations we support; exports use the first name of each.
 ACTIVATION_NAMES = {
     "gelu": "gelu",
     "gelu_python": "gelu",

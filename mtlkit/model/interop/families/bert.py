@@ -1,4 +1,4 @@
-"""BERT, and the models that differ from it in little: RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA."""
+"""BERT and close variants: RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "hidden_dropout_prob": 0.1,
     "hidden_act": "gelu",
     "pad_token_id": 0,
-    **DEMANDS,  # position_embedding_type: of versions before 5, which had others
+    **DEMANDS,  # position_embedding_type: versions before 5 supported other values
 }
 
 BERT = FAMILIES.add(

@@ -1,4 +1,4 @@
-"""ESM: what our own bidirectional models are elsewhere."""
+"""ESM: the export format of our bidirectional models."""
 
 from __future__ import annotations
 

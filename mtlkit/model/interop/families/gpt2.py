@@ -1,4 +1,4 @@
-"""GPT-2: what our own causal models are elsewhere."""
+"""GPT-2: the export format of our causal models."""
 
 from __future__ import annotations
 
