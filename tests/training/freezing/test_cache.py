@@ -173,7 +173,7 @@ def test_it_is_said_where_things_lie(tiny_model: MultiTaskModel, texts: dict[str
     assert whole.event(92, 1) == FeaturesCached(92, 4 * 32 * tokens, 1, str(tmp_path))
     assert all(isinstance(store, TokenStore) and isinstance(store.states, DiskRows) for store in whole.stores.values())
     part = cache_hidden_states(tiny_model, texts, CPU, tmp_path, 4 * 32 * len(texts["stars"].ids), depth=1)
-    assert part.event(92, 1) == FeaturesCached(92, 4 * 32 * tokens, 1, str(tmp_path), partly=True)
+    assert part.event(92, 1) == FeaturesCached(92, 4 * 32 * tokens, 1, str(tmp_path), partly=True, reused=part.found)
     assert cache_hidden_states(tiny_model, texts, CPU, tmp_path, 2**30, depth=1).event(92).folder is None
 
 
