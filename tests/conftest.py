@@ -20,6 +20,7 @@ import torch
 from forks import Forks
 from wrapped import SPECIAL, Wrap, write_plain, write_wrapped
 
+from mtlkit.cli import progress
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
 from mtlkit.data.datasets.labelled import LabelledTable
@@ -53,9 +54,11 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Token caches of the tests go to a folder of their own, and one thread keeps numbers and times steady."""
+    """Token caches of the tests go to a folder of their own, one thread keeps numbers and times steady, and on a busy machine no
+    phase is named just because it takes a second."""
     torch.set_num_threads(1)
     patch = pytest.MonkeyPatch()
+    patch.setattr(progress, "FIRST_LINE", 3600.0)
     patch.setenv("MTLKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
     yield
     patch.undo()
