@@ -149,7 +149,7 @@ def serve() -> None:
     import mtlkit.cli.progress
     import mtlkit.recipes.pretrain
     import mtlkit.recipes.train_mtl
-    import mtlkit.recipes.train_sentence  # noqa: F401 (a child would import them all again)
+    import mtlkit.recipes.train_sentence  # or each child would import them all again
 
     mtlkit.cli.progress.FIRST_LINE = 3600.0  # no phase is named just because the machine is busy
     running: set[int] = set()
