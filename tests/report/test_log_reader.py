@@ -45,7 +45,7 @@ def test_a_base_has_the_loss_of_the_next_token(runs: Path) -> None:
     (task,) = found.tasks
     last = json.loads((runs / "pretrain" / LOG).read_text().splitlines()[-1])
     assert (task.task, task.metric, len(task.scores)) == ("next token", "", 0)
-    assert task.validation == Series((last["step"],), (last["validation"]["loss"],))
+    assert task.validation == Series((last["step"],), (last["tasks"][0]["validation"]["loss"],))
     assert len(task.train) == len(found.gradient_norm) == last["step"]
 
 
