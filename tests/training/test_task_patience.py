@@ -88,7 +88,7 @@ def test_its_batches_end_with_the_epoch_and_those_of_others_go_on(
         assert {state.task: state.batches for state in epoch.tasks} == {name: counts[name] for name in tasks}
         assert all(state.batches == state.planned for state in epoch.tasks)
         assert all((state.train_loss is None) == (state.batches == 0) for state in epoch.tasks)
-    said = [line for line in notes(done.events).splitlines() if "leaves" in line]
+    said = [line for line in notes(done.events).splitlines() if "stops training" in line]
     assert said == [
         "stars stops training: best score 0.900 was in epoch 1",
         "topic stops training: best score 0.600 was in epoch 2",
@@ -182,7 +182,7 @@ def test_where_it_looks(every: int, schedule: str, tiny_model: MultiTaskModel, t
     done = run(tiny_model, tasks, schedule=schedule, epochs=2, eval_every=every)
     steps = len([line for line in done.log if "losses" in line])
     looks = [step for step in range(1, steps + 1) if step % every == 0 and step % (steps // 2)]
-    lines = [line for line in done.log if "tasks" in line and "epoch" not in line]
+    lines = [line for line in done.log if line["type"] == "validation"]
     assert [line["step"] for line in lines] == looks
     assert bool(looks) == (every < 1000)
     told = [event for event in done.epochs if event.place]
