@@ -1,1 +1,1 @@
-"""Which parameters train, when, and what is cached of frozen layers."""
+"""Selects the parameters that train at each step, and caches the outputs of frozen layers."""

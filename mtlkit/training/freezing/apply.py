@@ -1,4 +1,4 @@
-"""Freezing carried out and proved: no gradient, no dropout inside, equal digests before and after."""
+"""Applies and verifies freezing: no gradient, no dropout, and equal digests before and after training."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from mtlkit.training.freezing.rules import FreezeRules, prefix_of
 
 
 def apply_freeze(model: MultiTaskModel, frozen: frozenset[str]) -> None:
-    """Takes frozen weights out of training: no gradient, so no optimizer and no weight decay touches them."""
+    """Excludes frozen weights from training: without a gradient, neither the optimizer nor weight decay changes them."""
     for name, weight in model.named_parameters():
         weight.requires_grad_(name not in frozen)
 
 
 def training_mode(model: MultiTaskModel, frozen: frozenset[str]) -> None:
-    """Dropout on, but not inside a part that is frozen with all that it has."""
+    """Enables dropout, except in parts that are completely frozen."""
     model.train()
     for part, weights in parts_of(name for name, _ in model.named_parameters()).items():
         if frozen.issuperset(weights):
@@ -29,8 +29,9 @@ def training_mode(model: MultiTaskModel, frozen: frozenset[str]) -> None:
 
 
 def prefix_depth(names: Iterable[str], frozen_params: frozenset[str]) -> int:
-    """How many blocks of a model with weights of these names are frozen, from the lowest up and together with all that lies below
-    them, where `frozen_params` never trains; 0 where the embeddings train."""
+    """Number of lowest blocks that are frozen throughout, together with everything below them, in a model with the weights
+    `names`; `frozen_params` are the weights that never train. 0 if the embeddings train.
+    """
     parts = parts_of(names)
     if not frozen_params.issuperset(parts["embeddings"]):
         return 0
@@ -48,10 +49,10 @@ def digest(weights: Mapping[str, Tensor]) -> str:
 
 
 class FreezeProof:
-    """The parts of a model, and the proof that what never trains has not changed.
+    """Lists the parts of a model and verifies that weights that never train are unchanged.
 
-    What is frozen, or learns at a rate of its own, inside a backbone that trains stands below it, in rows of its own.
-    `lr_scales` are the rates of weights as multiples of the peak `rate`.
+    Parts of a trained backbone that are frozen or have their own learning rate get separate rows below it. `lr_scales` are the
+    learning rates of the weights relative to the peak `rate`.
     """
 
     def __init__(
@@ -72,10 +73,10 @@ class FreezeProof:
             if part.startswith("head:") or self.staged or (partly and frozen_params.intersection(weights)):
                 self.rows[part] = weights
         self.before = self._digests()
-        self.each = self._tensors(self.frozen_params)  # so that a difference can be traced to a tensor
+        self.each = self._tensors(self.frozen_params)  # digests per tensor, to find which one changed
 
     def _digests(self) -> dict[str, str]:
-        """Of what never trains, part by part; a backbone that trains in part has none as a whole."""
+        """Digests of the frozen weights by part; a partly trained backbone has none as a whole."""
         found = {}
         state = self.model.state_dict()
         for part, weights in self.rows.items():
@@ -89,12 +90,14 @@ class FreezeProof:
         return {name: digest({name: state[name]}) for name in names}
 
     def _changed(self, part: str) -> tuple[str, ...]:
-        """The tensors of a part that should be as they were and are not."""
+        """The tensors of a part that are frozen but have changed."""
         now = self._tensors(self.frozen_params.intersection(self.rows[part]))
         return tuple(sorted(name for name, found in now.items() if found != self.each[name]))
 
     def parts(self, frozen: frozenset[str], *, final: bool = False) -> tuple[Part, ...]:
-        """A row a part: its parameters, those that train now, digests; where stages differ, its rate and since when it trains."""
+        """One row per part: number of parameters, how many are trainable now, digests; with a freeze schedule or several
+        learning rates, also its rate and when it starts training.
+        """
         after = self._digests() if final else {}
         sizes = {name: weight.numel() for name, weight in self.model.named_parameters()}
         return tuple(
@@ -118,9 +121,10 @@ class FreezeProof:
 
 
 def lr_scales_of(model: MultiTaskModel, head_rate: float, layer_decay: float) -> dict[str, float]:
-    """The rate of each weight as a multiple of the backbone's peak: `head_rate` for heads; each block's is `layer_decay` times
-    lower than that of the block above, and the embeddings' than that of the first block (discriminative rates: Howard & Ruder
-    2018)."""
+    """The learning rate of each weight relative to the backbone's peak: `head_rate` for heads; dividing by `layer_decay` gives
+    the rate of each block from that of the block above, and of the embeddings from that of the first block (discriminative
+    learning rates: Howard & Ruder 2018).
+    """
     layers = len(model.backbone.blocks)
     found = {}
     for name, _ in model.named_parameters():

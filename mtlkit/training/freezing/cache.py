@@ -1,7 +1,7 @@
-"""What a frozen backbone gives for texts is worked out once: their vectors, or the states of their tokens at some block.
+"""Caches the outputs of frozen layers: sentence vectors, or the hidden states of all tokens at some block.
 
-It is kept in memory as far as that reaches, and beyond in files beside the runs, where another training with the same backbone
-and data finds it.
+The cache is in memory up to a limit. The rest is in files next to the runs, which other trainings with the same backbone and
+data reuse.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ from mtlkit.training.freezing.features import FeatureStore, MemoryStore, TokenSt
 from mtlkit.training.freezing.rules import prefix_of
 from mtlkit.training.incidents import FeaturesCached
 
-FORMAT = 2  # raised when what is stored changes
-PART_BYTES = 2**27  # of rows that are in memory before they are written
+FORMAT = 2  # incremented when the stored content changes
+PART_BYTES = 2**27  # rows buffered in memory before they are written
 
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """Cached outputs of frozen layers, by task: for `texts` texts, `size` bytes in all. `files` hold what does not fit in memory;
-    `found` texts were in such files already."""
+    """Cached outputs of frozen layers, by task: `texts` texts, `size` bytes in total. `files` hold what does not fit in memory;
+    `found` texts were already in such files.
+    """
 
     stores: dict[str, FeatureStore] = field(default_factory=dict)
     texts: int = 0
@@ -46,7 +47,7 @@ class FeatureCache:
     found: int = 0
 
     def event(self, texts: int, depth: int | None = None) -> FeaturesCached:
-        """What was cached, for the user; `texts` were encoded in all."""
+        """The event for the user; `texts` is the total number of encoded texts."""
         folder = str(self.files[0].parent.parent) if self.files else None
         return FeaturesCached(texts, self.size, depth, folder, len(self.files) < len(self.stores), self.found)
 
@@ -54,10 +55,10 @@ class FeatureCache:
 def cache_vectors(
     model: MultiTaskModel, encoded: Mapping[str, Encoded], compute: Compute, place: Path | None, limit: int
 ) -> FeatureCache:
-    """The vectors of the texts of each task, of a backbone that is wholly frozen: for `KeptVectors`.
+    """Caches the vectors of each task's texts, for a completely frozen backbone; used by `CachedVectors`.
 
-    The tasks with the fewest bytes stay in memory, up to `limit` bytes in all; the others go into files under `place` (None: all
-    stay in memory). Puts the model into evaluation mode. Raises UsageError where files cannot be written.
+    The smallest tasks are cached in memory, up to `limit` bytes in total, the others in files in `place` (None: all in memory).
+    Sets the model to eval mode. Raises UsageError if files cannot be written.
     """
     return _keep(_FrozenLayers(model, compute, None), encoded, place, limit)
 
@@ -65,12 +66,16 @@ def cache_vectors(
 def cache_hidden_states(
     model: MultiTaskModel, encoded: Mapping[str, Encoded], compute: Compute, place: Path | None, limit: int, depth: int
 ) -> FeatureCache:
-    """What block `depth` reads of every token, of a backbone that is frozen below it: for `UpperBackbone`. As `cache_vectors`."""
+    """Like `cache_vectors`, but caches the input of block `depth` for all tokens, for a backbone that is frozen below it; used by
+    `UpperBackbone`.
+    """
     return _keep(_FrozenLayers(model, compute, depth), encoded, place, limit)
 
 
 class _FrozenLayers:
-    """The part of a backbone that never trains: all of it, or what lies below block `depth`. Packed only where it is run."""
+    """The part of a backbone that never trains: all of it, or everything below block `depth`. Weights are packed only when it
+    runs.
+    """
 
     def __init__(self, model: MultiTaskModel, compute: Compute, depth: int | None) -> None:
         self.model, self.compute, self.depth = model.eval(), compute, depth
@@ -83,20 +88,20 @@ class _FrozenLayers:
         return len(encoded) if self.depth is None else len(encoded.ids)
 
     def encode(self, encoded: Encoded) -> Tensor:
-        """(N, D), or (T, D)."""
+        """(N, D) vectors, or (T, D) hidden states."""
         if self.depth is None:
             return encode_all(self.fast, encoded, self.compute)
         return encode_hidden_states(self.fast, encoded, self.compute, self.depth)
 
     def parts(self, encoded: Encoded) -> Iterator[Array]:
-        """The same in parts of about PART_BYTES."""
+        """The same in chunks of about PART_BYTES."""
         sizes = np.ones(len(encoded), np.int64) if self.depth is None else encoded.lengths
         for rows in cut_by_tokens(np.arange(len(encoded)), sizes, PART_BYTES // (4 * self.model.dim)):
             yield self.encode(encoded.between(int(rows[0]), int(rows[-1]) + 1)).cpu().numpy()
 
     @cached_property
     def identity(self) -> str:
-        """All of the model and the machine that decides a vector."""
+        """Everything about the model and the machine that affects a vector."""
         below = {"embeddings", *(f"layers:{block}" for block in range(self.depth or 0))}
         weights = {
             name: weight
@@ -112,7 +117,7 @@ class _FrozenLayers:
         total = hashlib.sha256(f"{self.identity} {encoded.ids.dtype}".encode())
         total.update(encoded.ids.tobytes())
         total.update(encoded.offsets.tobytes())
-        if encoded.skip and self.depth is None:  # states of tokens do not depend on what is pooled
+        if encoded.skip and self.depth is None:  # hidden states do not depend on pooling
             total.update(f"skip {encoded.skip}".encode())
         return total.hexdigest()
 

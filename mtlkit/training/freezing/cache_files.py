@@ -1,4 +1,4 @@
-"""Rows of float32 in a cache file beside the runs: written once, part by part, and read through a memory map."""
+"""Float32 rows in a cache file next to the runs: written once in chunks, and read through a memory map."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mtlkit.runs.store import RowStream as FileRows
 
 
 class DiskRows:
-    """Rows of a file, (R, D), as a view of the disk: only those that are asked for are read, neighbours as one slice."""
+    """Rows of a memory-mapped file, (R, D): only requested rows are read, adjacent ones as one slice."""
 
     def __init__(self, rows: Array, device: torch.device) -> None:
         self.rows, self.device = np.asarray(rows), device
@@ -31,10 +31,9 @@ class DiskRows:
 
 
 def kept_rows(place: Path, key: str, shape: tuple[int, int], parts: Callable[[], Iterable[Array]]) -> tuple[Array, Path, bool]:
-    """The rows that `place` has for a key, their file, and whether it was there already; otherwise it is made of `parts`.
+    """Returns the cached rows for a key in `place`, their file, and whether it existed; if not, writes it from `parts`.
 
-    Raises UsageError where there is no room or no right to write: falling back to memory, where it does not fit, would end the
-    training later and without a word.
+    Raises UsageError if the disk is full or not writable: a silent fallback to memory, which is too small, would fail later.
     """
     file = entry_in(place / FEATURES, FEATURES, key)
 
@@ -58,7 +57,7 @@ def kept_rows(place: Path, key: str, shape: tuple[int, int], parts: Callable[[],
 
 
 def megabytes(size: int) -> str:
-    """Bytes in words."""
+    """Formats a number of bytes."""
     return f"{size / 1e6:,.1f} MB"
 
 
@@ -67,7 +66,7 @@ def _size(shape: tuple[int, int]) -> int:
 
 
 def _write(file: StoreEntry, shape: tuple[int, int], parts: Callable[[], Iterable[Array]]) -> None:
-    """Writes the file if there is room, which is known now, and not after hours. Raises OSError."""
+    """Writes the file after checking free space, so that a full disk is reported at once. Raises OSError."""
     file.path.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(file.path.parent).free < _size(shape):
         raise OSError(None, "not enough room on the disk")

@@ -1,4 +1,4 @@
-"""Where the vectors of a step's texts come from: the backbone, or what was worked out before because it is frozen."""
+"""Provides the sentence vectors of a step: from the backbone, or from the cache if it is frozen."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.sampling.mixture import Piece
 
-Vectors = dict[str, tuple[Tensor, Rows]]  # of each task's texts, (N, D), and which of its encoded texts they are
+Vectors = dict[str, tuple[Tensor, Rows]]  # for each task, the vectors of its texts, (N, D), and their row numbers
 
 
 class FeatureSource(Protocol):
-    """One class a way to come by the vectors of a piece of work."""
+    """Computes or loads the vectors of a micro-batch."""
 
     def __call__(self, piece: Piece) -> Vectors: ...
 
 
 class FeatureStore(Protocol):
-    """Vectors of all texts of a task, or states of all their tokens, wherever they are kept."""
+    """Vectors of all texts of a task, or hidden states of all their tokens, in memory or on disk."""
 
     def take(self, rows: Rows) -> Tensor:
-        """Those of some rows, (N, D), in their order, on the compute device."""
+        """Vectors or states of some rows, (N, D), in the order of `rows`, on the compute device."""
         ...
 
 
 class WholeBackbone:
-    """One pass of the backbone over the texts of all tasks together."""
+    """One forward pass of the backbone over the texts of all tasks together."""
 
     def __init__(self, model: MultiTaskModel, objectives: Mapping[str, Objective], device: torch.device) -> None:
         self.model, self.objectives, self.device = model, objectives, device
@@ -45,14 +45,14 @@ class WholeBackbone:
         return {name: (part, batch.rows) for (name, batch), part in zip(batches.items(), parts, strict=True)}
 
     def encode(self, batches: Mapping[str, Batch], joined: Batch) -> Tensor:
-        """The vectors of a batch, (N, D), joined of one a task."""
+        """The vectors, (N, D), of a batch that concatenates one batch per task."""
         return self.model.encode(joined)
 
 
 class UpperBackbone(WholeBackbone):
-    """The backbone is frozen below block `depth`: the blocks above run on what it reads, which was kept of every token.
+    """For a backbone that is frozen below block `depth`: runs only the blocks above, on the cached hidden states of all tokens.
 
-    `stores` give the states of all tokens of some texts, text after text.
+    `stores` return the hidden states of all tokens of some texts, concatenated.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class UpperBackbone(WholeBackbone):
 
 
 class CachedVectors:
-    """The backbone is wholly frozen: it is not run again."""
+    """For a completely frozen backbone, which does not run again."""
 
     def __init__(self, stores: Mapping[str, FeatureStore]) -> None:
         self.stores = stores
@@ -92,11 +92,11 @@ class MemoryStore:
 
 
 class TokenStore:
-    """States of every token, (T, D), which another store keeps; those of a text are those of its tokens."""
+    """Hidden states of all tokens, (T, D), from another store; finds the tokens of each text."""
 
     def __init__(self, states: FeatureStore, encoded: Encoded) -> None:
         self.states, self.encoded = states, encoded
 
     def take(self, rows: Rows) -> Tensor:
-        """The states of some texts, one text after another."""
+        """The hidden states of some texts, concatenated."""
         return self.states.take(self.encoded.places(rows))

@@ -1,7 +1,7 @@
-"""What stays as it is, and until when: reading `--freeze` and `--unfreeze` and checking them before any data is read.
+"""Parses `--freeze` and `--unfreeze` into rules and validates them before any data is read.
 
-A rule is data: a pattern over the names of weights. Of all rules that hold, the last that matches a weight decides. Nothing here
-imports torch, so that the command line can check a wrong option at once.
+A rule is a pattern over the names of weights. The last active rule that matches a weight decides. Nothing here imports torch,
+so the command line can report an invalid option at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TARGETS = {
     "pooling": r"backbone\.(norm\.|token_weights$)",  # the final norm and learned token weights
     "heads": r"heads\.",
 }
-NUMBER = "([0-9]{1,18})"  # int() refuses thousands of digits with an error of its own
+NUMBER = "([0-9]{1,18})"  # int() rejects thousands of digits with a different error
 LAYERS = re.compile(f"layers:{NUMBER}(?:-{NUMBER})?")
 UNTIL = re.compile(f"until=(epoch|step):{NUMBER}")
 UNFREEZE = re.compile(f"top-down(?::every={NUMBER})?")
@@ -31,7 +31,7 @@ UNFREEZE = re.compile(f"top-down(?::every={NUMBER})?")
 
 @dataclass(frozen=True)
 class FreezeEnd:
-    """When a rule ends: after so many epochs or steps."""
+    """When a rule ends: after a number of epochs or steps."""
 
     unit: Literal["epoch", "step"]
     number: int
@@ -45,7 +45,7 @@ class FreezeEnd:
 
 @dataclass(frozen=True)
 class FreezeRule:
-    """One item of `--freeze`: the weights whose names begin with the pattern are frozen, or thawed."""
+    """One item of `--freeze`: freezes or thaws the weights whose names match from the start."""
 
     item: str
     pattern: re.Pattern[str]
@@ -55,13 +55,13 @@ class FreezeRule:
 
 @dataclass(frozen=True)
 class FreezeRules:
-    """All rules over the weights of a model."""
+    """All rules for the weights of a model."""
 
     rules: tuple[FreezeRule, ...]
     weights: tuple[str, ...]
 
     def at(self, epochs: int, steps: int) -> frozenset[str]:
-        """The weights that are frozen once so many epochs and steps are done."""
+        """The weights that are frozen after a number of epochs and steps."""
         held = [rule for rule in self.rules if rule.until is None or not rule.until.reached(epochs, steps)]
         return frozenset(name for name in self.weights if self._frozen(name, held))
 
@@ -71,7 +71,7 @@ class FreezeRules:
 
     @cached_property
     def states(self) -> tuple[frozenset[str], ...]:
-        """What can be frozen at any time, the beginning first."""
+        """The sets of frozen weights during training, in order."""
         ends: dict[str, set[int]] = {"epoch": {0}, "step": {0}}
         for rule in self.rules:
             if rule.until:
@@ -80,11 +80,11 @@ class FreezeRules:
 
     @cached_property
     def always(self) -> frozenset[str]:
-        """What is frozen from the beginning to the end."""
+        """The weights that are frozen throughout."""
         return frozenset.intersection(*self.states)
 
     def begins(self, weights: Iterable[str]) -> str:
-        """When the first of these weights begins to train: `epoch 2`, `step 101`; nothing where that is the beginning."""
+        """When the first of these weights starts training, such as `epoch 2` or `step 101`; empty if at the start."""
         names = set(weights)
         ends = [rule.until for rule in self.rules if rule.until]
         for until in [None, *sorted(ends, key=lambda one: (one.unit, one.number))]:
@@ -94,22 +94,22 @@ class FreezeRules:
         return "never"
 
     def wholly(self, part: str, weights: Iterable[str]) -> bool:
-        """Whether the `backbone`, or a `head:NAME`, is among these weights with all that it has."""
+        """Whether these weights include all weights of the `backbone` or of a `head:NAME`."""
         names = {name for name in self.weights if name.startswith(prefix_of(part))}
         return bool(names) and names <= set(weights)
 
     def keeps(self, part: str) -> bool:
-        """Whether a part stays as it is from the beginning to the end, with all that it has."""
+        """Whether all weights of a part are frozen throughout."""
         return self.wholly(part, self.always)
 
 
 def prefix_of(part: str) -> str:
-    """How the names of the weights of the `backbone` or of a `head:NAME` begin."""
+    """The prefix of the weight names of the `backbone` or of a `head:NAME`."""
     return f"heads.{part.removeprefix('head:')}." if part.startswith("head:") else f"{part}."
 
 
 def targets_of(heads: Iterable[str], layers: int = 0) -> list[str]:
-    """Everything that `--freeze` can name in a model with these heads and this many layers."""
+    """All targets of `--freeze` in a model with these heads and this many layers."""
     inside = [f"layers:0-{layers - 1}" if layers > 1 else "layers:0"] if layers else []
     parts = ["backbone", "embeddings", *inside, "pooling", "norms", "bias", "heads"]
     return [*parts, *(f"head:{name}" for name in heads), "re:PATTERN"]
@@ -118,9 +118,9 @@ def targets_of(heads: Iterable[str], layers: int = 0) -> list[str]:
 def parse_freeze(
     items: Iterable[str], unfreeze: str | None, weights: Sequence[str], heads: Sequence[str], layers: int
 ) -> FreezeRules:
-    """`["backbone", "-layers:3@until=epoch:2,head:topic"]` and `"top-down:every=1"` as rules over the weights of a model.
+    """Parses items such as `["backbone", "-layers:3@until=epoch:2,head:topic"]` and `"top-down:every=1"` into rules for a model.
 
-    Raises UsageError for an item that names nothing.
+    Raises UsageError for an item that matches nothing.
     """
     names = [part.strip() for item in items for part in _split(item) if part.strip()]
     chosen = [name for name in names if name != "none"]
@@ -132,7 +132,7 @@ def parse_freeze(
 
 
 def _split(item: str) -> list[str]:
-    """A comma list; a comma inside a pattern's brackets is the pattern's own."""
+    """Splits a comma-separated list, except at commas within brackets of a pattern."""
     return re.split(r",(?![^\[({]*[\])}])", item)
 
 
@@ -182,7 +182,7 @@ def _layers(item: str, span: re.Match[str], layers: int) -> range:
 
 
 def _unfreezing(text: str | None, layers: int) -> Iterator[FreezeRule]:
-    """Gradual unfreezing (Howard & Ruder 2018): first the heads alone train, then a block more each time, from the last down."""
+    """Gradual unfreezing (Howard & Ruder 2018): first only the heads train, then one more block at a time, from the top down."""
     if text is None:
         return
     found = UNFREEZE.fullmatch(text)
@@ -196,10 +196,10 @@ def _unfreezing(text: str | None, layers: int) -> Iterator[FreezeRule]:
 
 
 def check_freeze(freezing: FreezeRules, tasks: Sequence[str], trained: Iterable[str], fresh: bool) -> None:
-    """Refuses what cannot train or would make no sense.
+    """Rejects rules that leave nothing to train or make no sense.
 
-    `tasks` have data; `trained` are the parts of the starting model that hold learned weights; `fresh` says that the user
-    asked for random weights. Raises UsageError.
+    `tasks` have data; `trained` are the parts of the starting model with trained weights; `fresh` means that the user requested
+    random weights. Raises UsageError.
     """
     heads = [f"head:{name}" for name in tasks]
     if all(map(freezing.keeps, heads)):

@@ -1,4 +1,4 @@
-"""Which weights are frozen at each point of a training."""
+"""Updates which weights are frozen during training."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from mtlkit.training.incidents import FreezeChanged
 
 @dataclass
 class FreezeSchedule:
-    """The `weights` that are frozen now: by the rules, and those that nothing trains (`idle`). It depends on epoch and step
-    alone, so a checkpoint holds nothing of it."""
+    """Tracks the weights that are frozen now: by the rules, or because no task trains them (`idle`). Depends only on epoch and
+    step, so checkpoints need not store it.
+    """
 
     freezing: FreezeRules
     idle: frozenset[str]
     weights: frozenset[str] = frozenset()
 
     def go_to(self, model: MultiTaskModel, epoch: int, steps: int) -> None:
-        """Freezes what is frozen after `steps` steps, in an epoch (from 0)."""
+        """Applies the freezing after `steps` steps, in an epoch (from 0)."""
         self.weights = self.freezing.at(epoch, steps) | self.idle
         apply_freeze(model, self.weights)
 
     def update(self, model: MultiTaskModel, epoch: int, steps: int) -> FreezeChanged | None:
-        """The same; returns what changed. The optimizer adds weights by itself once they have a gradient."""
+        """Like `go_to`, but returns what changed. The optimizer adds weights automatically once they have a gradient."""
         before = self.weights
         if before == self.freezing.at(epoch, steps) | self.idle:
             return None

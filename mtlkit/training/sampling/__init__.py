@@ -1,1 +1,1 @@
-"""Which rows form a step, of which task."""
+"""Selects the task and the rows of each step."""

@@ -1,4 +1,4 @@
-"""What a training does about rare classes and unsure labels, task by task: how rows are drawn, how losses are weighed."""
+"""Options for rare classes and uncertain labels, per task: how rows are sampled and how losses are weighted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mtlkit.tasks.base import ClassWeights, kind_of
 
 
 def drawn_classes(tasks: Mapping[str, TaskData]) -> dict[str, Rows]:
-    """The class of every training row, for `--sampling balanced`. Raises UsageError for a task whose rows have no one class."""
+    """The class of every training row, for `--sampling balanced`. Raises UsageError if a task lacks one class per row."""
     for name, task in tasks.items():
         if (classes := kind_of(task.spec.kind).classes) != "one":
             why = "a row may have several labels" if classes == "several" else "its labels are numbers, not classes"
@@ -25,8 +25,9 @@ def drawn_classes(tasks: Mapping[str, TaskData]) -> dict[str, Rows]:
 def loss_options(
     tasks: Mapping[str, TaskData], *, balanced: bool = False, focal: float = 0.0, smoothing: float = 0.0
 ) -> dict[str, LossOptions]:
-    """The options of each task's training loss. A task without classes keeps its plain loss next to others; where no task has
-    classes, UsageError is raised, as an option would have no effect."""
+    """The loss options of each task. Tasks without classes keep the plain loss; if no task has classes, UsageError is raised,
+    because an option would have no effect.
+    """
     given = {"--class-weights balanced": balanced, "--focal": focal, "--label-smoothing": smoothing}
     with_classes = {name: task for name, task in tasks.items() if kind_of(task.spec.kind).classes != "none"}
     if any(given.values()) and not with_classes:
@@ -38,8 +39,8 @@ def loss_options(
 
 
 def class_weights(task: TaskData) -> ClassWeights | None:
-    """Weights by which all classes of a task's training rows count alike (`LossOptions.class_weights`).
+    """Class weights that give all classes of a task's training rows the same total weight (`LossOptions.class_weights`).
 
-    They are not clipped: `--clip` bounds what a very rare text can do.
+    They are not clipped: `--clip` limits the effect of very rare texts.
     """
     return kind_of(task.spec.kind).class_weights(task.spec, task.train.labels)

@@ -1,4 +1,4 @@
-"""Which rows a training has seen, and how often: no row is left out without being counted."""
+"""Counts how often each row was seen in training, so that skipped rows are reported."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from mtlkit.training.state_dict import StateDict
 
 @dataclass(frozen=True)
 class CoverageCounts:
-    """What a task has given so far: batches, and texts, of so many rows. `unseen` rows were in none of them; `least` and `most`
-    are how often the rows were seen that were seen least and most often."""
+    """Batches and texts of a task so far, out of `rows` rows. `unseen` rows were in no batch; `least` and `most` are the lowest
+    and highest number of times that any row was seen.
+    """
 
     batches: int
     texts: int
@@ -32,14 +33,14 @@ class CoverageCounts:
 
 
 class Coverage:
-    """A counter a row, from its making on: one for an epoch, another for the whole training. `rows` are those of each task."""
+    """One counter per row, for an epoch or for the whole training. `rows` is the number of rows of each task."""
 
     def __init__(self, rows: Mapping[str, int]) -> None:
         self._times = {name: np.zeros(count, np.uint32) for name, count in rows.items()}
         self._batches: Counter[str] = Counter()
 
     def add(self, piece: Mapping[str, Rows]) -> None:
-        """Notes the batches of a step. A row may stand in a batch twice, where small classes are drawn more often."""
+        """Counts the batches of a step. A row may be in a batch twice if small classes are oversampled."""
         for name, rows in piece.items():
             np.add.at(self._times[name], rows, 1)
             self._batches[name] += 1
@@ -54,12 +55,12 @@ class Coverage:
         return self._times[name].astype(np.int64)
 
     def left_out(self) -> str:
-        """The tasks with rows that were not seen, in words: "topic 400 of 1,000, stars 7 of 90"; nothing where there are none."""
+        """The tasks with unseen rows, such as "topic 400 of 1,000, stars 7 of 90"; empty if there are none."""
         seen = {name: self[name] for name in self._times}
         return ", ".join(f"{name} {one.unseen:,} of {one.rows:,}" for name, one in seen.items() if one.unseen)
 
     def state_dict(self) -> StateDict:
-        """All that `load_state_dict` needs."""
+        """The state for `load_state_dict`."""
         tensors = {name: torch.from_numpy(times.astype(np.int64)) for name, times in self._times.items()}
         return StateDict(tensors, {"batches": dict(self._batches)})
 

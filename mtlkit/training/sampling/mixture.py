@@ -1,7 +1,7 @@
-"""Which task trains on which rows at each step.
+"""Selects the task and the rows of each step.
 
-A piece of work maps each task of the step to its rows. Every task has a stream of its own, which reshuffles when it runs out
-and goes on; where a stream stands is one number, its cursor.
+A micro-batch maps each of its tasks to rows. Each task has its own stream of batches, which reshuffles at its end and
+continues; the position in a stream is a single number, its cursor.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Piece = dict[str, Rows]
 
 
 def to_lists(pieces: Mapping[str, Piece]) -> dict[str, dict[str, list[int]]]:
-    """Pieces by any name, as plain JSON."""
+    """Converts named micro-batches to plain JSON."""
     return {key: {name: rows.tolist() for name, rows in piece.items()} for key, piece in pieces.items()}
 
 
@@ -33,7 +33,7 @@ def from_lists(pieces: Mapping[str, Mapping[str, list[int]]]) -> dict[str, Piece
 
 
 class TaskSampler:
-    """The batches of one task, epoch after epoch, from number `cursor` on, which counts those handed out."""
+    """The batches of one task over all epochs, starting at batch number `cursor`, which counts those already returned."""
 
     def __init__(self, plan: BatchSampler, cursor: int = 0) -> None:
         self.plan = plan
@@ -62,9 +62,12 @@ def make_plans(
     classes: Mapping[str, Rows] | None = None,
     texts: Mapping[str, Rows] | None = None,
 ) -> dict[str, BatchSampler]:
-    """A plan a task. The task with the longest texts gets the whole budget of tokens, the others so much of it that a
-    batch holds as many texts: otherwise short texts would be seen several times as often. Of a task in `classes`, which gives
-    the class of each of its rows, every class is drawn equally often. Of pairs, `texts`, (2, N), numbers those of each row."""
+    """Builds one sampler per task.
+
+    The task with the longest texts gets the full token budget; the budgets of the others are reduced to give batches of the same
+    number of texts, as short texts would otherwise be seen several times as often. Tasks in `classes`, which gives the class of
+    each row, sample all classes equally often. For pairs, `texts`, (2, N), gives the text numbers of each row.
+    """
     means = {name: float(values.mean()) for name, values in lengths.items()}
     longest = max(means.values())
     budgets = {name: max(1, round(batch_tokens * mean / longest)) for name, mean in means.items()}
@@ -76,10 +79,10 @@ def make_plans(
 
 @dataclass(frozen=True)
 class TaskMixture:
-    """How the batches of the tasks follow each other; all of it depends on the plans, the schedule and the epoch alone.
+    """Interleaves the batches of the tasks, as a pure function of samplers, schedule and epoch.
 
-    `shares` are of tasks that are only rehearsed: they give so many batches for each of a trained task's (on average, where
-    the tasks are drawn); one of each epoch at least. Raises UsageError where an epoch cannot hold a batch of each task.
+    `shares` are those of tasks that are only rehearsed: their batches per batch of a trained task (on average, if tasks are
+    sampled), but at least one per epoch. Raises UsageError if an epoch is too short for one batch of each task.
     """
 
     plans: Mapping[str, BatchSampler]
@@ -100,7 +103,7 @@ class TaskMixture:
 
     @cached_property
     def order(self) -> BatchOrder:
-        """The tasks of each piece of work, by epoch."""
+        """The tasks of each micro-batch, by epoch."""
         passes = {name: len(plan.epoch(0)) for name, plan in self.plans.items()}
         rows = {name: len(plan.lengths) for name, plan in self.plans.items()}
         seed = next(iter(self.plans.values())).seed
@@ -112,27 +115,27 @@ class TaskMixture:
 
     @property
     def steps(self) -> int:
-        """Pieces of work of an epoch, the same number in each: optimiser steps, unless the gradients of several are
-        accumulated."""
+        """Micro-batches per epoch, the same for every epoch: equal to optimizer steps unless gradients are accumulated."""
         return len(self._first)
 
     @property
     def rounds(self) -> int:
-        """Batches of the task that gives the most in the first epoch; where the tasks take turns, its rounds."""
+        """Batches of the task with the most in the first epoch; for round-robin schedules, the number of rounds."""
         return max(self.batches.values())
 
     def planned(self, epoch: int) -> Counter[str]:
-        """How many batches each task gives in an epoch, the first of which is 0."""
+        """Batches of each task in an epoch (the first is 0)."""
         return Counter(name for names in (self.order(epoch) if epoch else self._first) for name in names)
 
     @property
     def batches(self) -> Counter[str]:
-        """How many batches each task gives in the first epoch."""
+        """Batches of each task in the first epoch."""
         return self.planned(0)
 
     def work(self, epochs: int, start: int = 0, order: BatchOrder | None = None) -> Iterator[Piece]:
-        """The pieces of so many epochs, but for the first `start`. `order` stands in place of the mix's own; that of an epoch is
-        asked for when the epoch begins."""
+        """The micro-batches of `epochs` epochs, without the first `start`. `order` replaces the mixture's own order; it is called
+        at the start of each epoch.
+        """
         pieces = (names for epoch in range(epochs) for names in (order or self.order)(epoch))
         cursors = Counter(name for names in islice(pieces, start) for name in names)
         streams = {name: TaskSampler(plan, cursors[name]) for name, plan in self.plans.items()}
@@ -140,5 +143,5 @@ class TaskMixture:
             yield {name: streams[name].next() for name in names}
 
     def coverage(self) -> Coverage:
-        """Books for the rows of its tasks, still empty."""
+        """Empty row counters for the tasks."""
         return Coverage({name: len(plan.lengths) for name, plan in self.plans.items()})

@@ -1,4 +1,4 @@
-"""The order of tasks within an epoch. One class a kind of schedule; an order is a pure function of seed and epoch."""
+"""The order of tasks within an epoch: one class per kind of schedule. An order is a pure function of seed and epoch."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from typing import Protocol
 from mtlkit.config.schedules import EpochLength, ScheduleChoice
 from mtlkit.seeding import generator
 
-# the tasks of each piece of work of an epoch, which is an optimiser step unless several are accumulated
+# the tasks of each micro-batch of an epoch; a micro-batch is an optimizer step unless several are accumulated
 Order = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
 class OrderContext:
-    """What an order is made from: batches of one pass and rows of each task, in the order of their turns; the shares of those
-    that are only rehearsed; how long an epoch is."""
+    """The inputs of an order: batches per pass and rows of each task, in round-robin order; the shares of rehearsed tasks; the
+    length of an epoch.
+    """
 
     passes: Mapping[str, int]
     rows: Mapping[str, int]
@@ -35,22 +36,22 @@ class OrderContext:
         return [name for name in self.passes if name not in self.shares]
 
     def until(self, passes: Mapping[str, Fraction | int]) -> Fraction | int:
-        """The largest of the trained tasks' figures, or the smallest, as the length of an epoch asks."""
+        """The maximum over the trained tasks, or the minimum if the epoch length is `shortest`."""
         choose = min if self.length.name == "shortest" else max
         return choose(passes[name] for name in self.trained)
 
 
 class BatchOrder(Protocol):
-    """One class a kind of schedule."""
+    """One class per kind of schedule."""
 
     def __call__(self, epoch: int) -> Order: ...
 
 
 class RoundRobin:
-    """A round holds a batch of each task: one step after another (`round-robin`), or all in one step (`joint`).
+    """A round contains one batch of each task: in successive steps (`round-robin`), or all in one step (`joint`).
 
-    A rehearsed task takes part in its share of the rounds, spread evenly; in one of each epoch at least. So many steps an epoch
-    may end in the middle of a round: the next epoch then goes on with the next turn, so that none comes short.
+    A rehearsed task takes part in its share of the rounds, evenly spaced, and in at least one per epoch. With a fixed number of
+    steps, an epoch may end within a round: the next epoch continues with the next turn, so that no task gets fewer batches.
     """
 
     def __init__(self, terms: OrderContext, *, joint: bool) -> None:
@@ -59,7 +60,7 @@ class RoundRobin:
 
     @cached_property
     def rounds(self) -> int:
-        """Those of an epoch; where it ends in mid-round, those that it holds for certain."""
+        """Rounds per epoch; full rounds only, if an epoch ends within a round."""
         length = self.terms.length
         if length.name == "steps":
             return length.micro_batches if self.joint else max(1, length.micro_batches // len(self.terms.passes))
@@ -67,7 +68,7 @@ class RoundRobin:
 
     @cached_property
     def parts(self) -> dict[str, Fraction | int]:
-        """In which part of the rounds each task is."""
+        """The share of rounds that include each task."""
         shares = {name: max(share, Fraction(1, self.rounds)) for name, share in self.terms.shares.items()}
         return {name: shares.get(name, 1) for name in self.terms.passes}
 
@@ -81,12 +82,12 @@ class RoundRobin:
 
     @cached_property
     def _whole(self) -> Order:
-        """An epoch of whole rounds, the same every time."""
+        """An epoch of full rounds, always the same."""
         rounds = tuple(self.round(place) for place in range(self.rounds))
         return rounds if self.joint else tuple((name,) for names in rounds for name in names)
 
     def _turns(self, first: int) -> Order:
-        """An epoch of turns, which begins with turn `first` of the training."""
+        """An epoch that starts at turn `first` of the training."""
         start = bisect_right(range(first + 1), first, key=self._turns_before) - 1
         turns = ((name,) for place in count(start) for name in self.round(place))
         skipped = first - self._turns_before(start)
@@ -97,7 +98,7 @@ class RoundRobin:
 
 
 class Sequential:
-    """The batches of round-robin, but all of one task before any of the next: for comparison, as nothing else differs."""
+    """The batches of round-robin, but all of one task before the next. Nothing else differs, which allows comparisons."""
 
     def __init__(self, terms: OrderContext) -> None:
         self.turns, self.places = RoundRobin(terms, joint=False), list(terms.passes)
@@ -107,13 +108,13 @@ class Sequential:
 
 
 class Sampled:
-    """Tasks in random order, task t in a part p_t ~ min(n_t, cap)^(1 / T) of the steps, n_t its rows (jiant: Pruksachatkun et
-    al. 2020; MaChAmp: van der Goot et al. 2021, whose alpha is 1 / T). T = 1 is in proportion to the rows, a large T evens out.
+    """Tasks in random order; task t gets a share p_t ~ min(n_t, cap)^(1 / T) of the steps, with n_t its number of rows (jiant:
+    Pruksachatkun et al. 2020; MaChAmp: van der Goot et al. 2021, whose alpha is 1 / T). T = 1 is proportional to the rows, a
+    large T approaches equal shares.
 
-    The parts are not left to chance: every epoch has the counts nearest to them, one batch a task at least, and only their
-    order is drawn. With B_t batches of one pass, an epoch has as many steps as the largest B_t / p_t (`longest`: all rows of
-    all tasks are seen), or as the smallest (`shortest`: all of one task are). A rehearsed task has its share of what a trained
-    one has on average.
+    Only the order is random: every epoch has the counts closest to the shares, with at least one batch per task. With B_t
+    batches per pass, an epoch has as many steps as the largest B_t / p_t (`longest`: all rows of all tasks are seen) or the
+    smallest (`shortest`: all rows of one task are seen). A rehearsed task gets its share of a trained task's average.
     """
 
     def __init__(self, terms: OrderContext, schedule: ScheduleChoice) -> None:
@@ -123,7 +124,7 @@ class Sampled:
     def counts(self) -> Counter[str]:
         """Steps of each task in an epoch."""
         terms, weights = self.terms, self._weights()
-        rehearsed = {name: share / len(terms.trained) for name, share in terms.shares.items()}  # where all parts add up to 1
+        rehearsed = {name: share / len(terms.trained) for name, share in terms.shares.items()}  # trained tasks sum to 1
         if terms.length.name == "steps":
             return apportion(weights | rehearsed, terms.length.micro_batches)
         steps = ceil(terms.until({name: terms.passes[name] / weight for name, weight in weights.items()}))
@@ -131,7 +132,7 @@ class Sampled:
         return apportion(weights, steps) + Counter({name: max(1, floor(steps * part)) for name, part in rehearsed.items()})
 
     def _weights(self) -> dict[str, Fraction]:
-        """p_t of the tasks that are trained. Roots are rounded, so that the cube root of 64 is 4."""
+        """p_t of the trained tasks. Roots are rounded, so that the cube root of 64 is exactly 4."""
         sizes = {name: min(self.terms.rows[name], self.schedule.cap or self.terms.rows[name]) for name in self.terms.trained}
         roots = {name: Fraction(round(size ** (1 / self.schedule.temperature), 9)) for name, size in sizes.items()}
         return {name: root / sum(roots.values()) for name, root in roots.items()}
@@ -142,8 +143,9 @@ class Sampled:
 
 
 def apportion(weights: Mapping[str, Fraction], seats: int) -> Counter[str]:
-    """Whole numbers that add up to `seats`, in proportion to the weights by largest remainder (Hamilton's method), each 1 at
-    least: who would have none takes one from who has most. Needs a seat for each."""
+    """Integers that add up to `seats`, proportional to the weights by the largest remainder method (Hamilton), each at least 1:
+    a name with 0 takes one from the largest. Needs at least one seat per name.
+    """
     total = sum(weights.values())
     quotas = {name: seats * weight / total for name, weight in weights.items()}
     counts = Counter({name: floor(quota) for name, quota in quotas.items()})
@@ -157,7 +159,7 @@ def apportion(weights: Mapping[str, Fraction], seats: int) -> Counter[str]:
 
 
 def ordering(terms: OrderContext, schedule: ScheduleChoice) -> BatchOrder:
-    """The order that a schedule means."""
+    """Builds the order of a schedule."""
     if schedule.drawn:
         return Sampled(terms, schedule)
     return Sequential(terms) if schedule.name == "sequential" else RoundRobin(terms, joint=schedule.name == "joint")

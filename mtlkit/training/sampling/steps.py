@@ -1,4 +1,4 @@
-"""Which step of a training takes which pieces of work: epochs of a mix, of which tasks may drop out on the way."""
+"""Assigns micro-batches to optimizer steps, for epochs of a mixture that tasks may leave during training."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mtlkit.training.state_dict import StateDict
 
 
 class StepSchedule:
-    """`epochs` epochs of a mix, with `accumulate` pieces of work in a step of the optimiser.
+    """`epochs` epochs of a mixture, with `accumulate` micro-batches per optimizer step.
 
-    A task that has `left` gives no batches from the epoch noted there on (0 is the first): its turns fall away, so that such
-    epochs may be shorter. Whatever is asked of epochs to come holds as long as no other task leaves.
+    A task in `left` gives no batches from the epoch recorded there on (the first is 0): its turns are dropped, so later epochs
+    may be shorter. Values for future epochs hold unless another task leaves.
     """
 
     def __init__(self, mix: TaskMixture, epochs: int, accumulate: int) -> None:
@@ -27,11 +27,11 @@ class StepSchedule:
         self._pieces: dict[tuple[int, frozenset[str]], int] = {}
 
     def gone(self, epoch: int) -> frozenset[str]:
-        """The tasks that are out of the mix in an epoch."""
+        """The tasks that have left the mixture by an epoch."""
         return frozenset(name for name, since in self.left.items() if epoch >= since)
 
     def order(self, epoch: int) -> Order:
-        """The tasks of each piece of work of an epoch."""
+        """The tasks of each micro-batch of an epoch."""
         order = self.mix.order(epoch)
         if not (gone := self.gone(epoch)):
             return order
@@ -39,15 +39,15 @@ class StepSchedule:
         return tuple(names for names in there if names)
 
     def planned(self, epoch: int) -> Counter[str]:
-        """How many batches each task gives in an epoch."""
+        """Batches of each task in an epoch."""
         return Counter(name for names in self.order(epoch) for name in names)
 
     def sizes(self, epoch: int) -> list[int]:
-        """How many pieces each step of an epoch takes."""
+        """Micro-batches of each step of an epoch."""
         return group_sizes(self.pieces(epoch), self.accumulate)
 
     def pieces(self, epoch: int) -> int:
-        """Pieces of work of an epoch. Remembered, as it is asked for at every step."""
+        """Micro-batches of an epoch. Cached, as it is used at every step."""
         gone = frozenset(self.gone(epoch))
         if not gone:
             return self._whole
@@ -66,41 +66,41 @@ class StepSchedule:
 
     @property
     def steps(self) -> int:
-        """Those of the whole training."""
+        """Steps of the whole training."""
         return self.begin(self.epochs)
 
     def begin(self, epoch: int) -> int:
-        """The step, from 0, at which an epoch begins."""
+        """The step at which an epoch begins (both start at 0)."""
         whole = min([epoch, *self.left.values()])
         return whole * self.full + sum(self.length(one) for one in range(whole, epoch))
 
     def locate(self, step: int) -> tuple[int, int]:
-        """The epoch of a step, both from 0, and the step's place in it."""
+        """The epoch of a step and the step's index within it (all start at 0)."""
         epoch = min([step // self.full, *self.left.values()])
         place = step - epoch * self.full
-        while (length := self.length(epoch)) and place >= length:  # 0 where no task is left
+        while (length := self.length(epoch)) and place >= length:  # 0 if no task remains
             epoch, place = epoch + 1, place - length
         return epoch, place
 
     def position(self, step: int) -> float:
-        """Where a step stands in a training whose epochs are all full: what the learning rate follows."""
+        """The position of a step in a training in which all epochs have full length; determines the learning rate."""
         if not self.left:
             return step
         epoch, place = self.locate(step)
         return (epoch + place / self.length(epoch)) * self.full
 
     def work(self, start: int = 0) -> Iterator[Piece]:
-        """The pieces of work from step `start` on."""
+        """The micro-batches from step `start` on."""
         epoch, place = self.locate(start)
         first = sum(self.pieces(one) for one in range(epoch)) + sum(self.sizes(epoch)[:place])
         return self.mix.work(self.epochs, first, self.order)
 
     def micro_batches(self, start: int = 0) -> Iterator[tuple[Piece, ...]]:
-        """Those of each step from `start` on. A batch is made when its step comes."""
+        """The micro-batches of each step from `start` on. Batches are built lazily."""
         return groups(self.work(start), self.takes(start))
 
     def plan_of_epoch(self) -> EpochPlanned:
-        """What the first epoch holds of each task."""
+        """The planned batches of each task in the first epoch."""
         batches, plans = self.planned(0), self.mix.plans
         passes = {name: batches[name] / len(plan.epoch(0)) for name, plan in plans.items()}
         return EpochPlanned(self.full, {name: batches[name] for name in plans}, passes)
@@ -112,7 +112,7 @@ class StepSchedule:
         self.left = dict(state.plain["left"])
 
     def takes(self, start: int = 0) -> Iterator[int]:
-        """How many of them each step takes."""
+        """The number of micro-batches of each step."""
         first, place = self.locate(start)
         for epoch in range(first, self.epochs):
             yield from self.sizes(epoch)[place:] if epoch == first else self.sizes(epoch)
