@@ -1,1 +1,1 @@
-"""How losses and gradients of tasks are weighted."""
+"""Weights the losses and gradients of tasks."""

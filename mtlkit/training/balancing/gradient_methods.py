@@ -1,6 +1,6 @@
-"""Balancing by the gradients of tasks: TorchJD turns their products with each other into weights (Quinton & Rey 2024).
+"""Balancing by task gradients: TorchJD computes weights from their inner products (Quinton & Rey 2024).
 
-Only what tasks share is balanced: each head has the gradient of its own loss, as in TorchJD's `mtl_backward`.
+Only shared weights are balanced: each head gets the gradient of its own loss, as in TorchJD's `mtl_backward`.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from mtlkit.training.losses import Losses, of_tasks
 
 
 class GradientWeighting:
-    """One of TorchJD's methods: from the products of the tasks' gradients, (tasks, tasks), to a weight each.
+    """A TorchJD method: computes one weight per task from the Gram matrix of the tasks' gradients, (tasks, tasks).
 
-    Raises UsageError where TorchJD, or what the method needs of it, is not installed.
+    Raises UsageError if TorchJD or another dependency of the method is not installed.
     """
 
     def __init__(self, method: str, random: torch.Generator | None = None) -> None:
         self.method, self.random = method, random  # PCGrad projects in random order
-        self._made: dict[str, Any] = {}  # Nash-MTL goes on from what it found last for the same tasks
+        self._made: dict[str, Any] = {}  # by tasks; Nash-MTL starts from its last solution
         make_weighting(method, 2)
 
     def __call__(self, products: Tensor, tasks: Sequence[str]) -> dict[str, float]:
-        """Products that are not finite give weights that are not, so that the step is skipped."""
+        """Returns weights by task. Non-finite products give non-finite weights, so that the step is skipped."""
         scale = products.diagonal().mean()
         if len(tasks) == 1 or scale == 0:
             return dict.fromkeys(tasks, 1.0)
         if not products.isfinite().all():
             return dict.fromkeys(tasks, float("nan"))
         with drawing_from(self.random):
-            weights = self._of(tasks)(products / scale)  # TorchJD takes gradients that are small all together for none
+            weights = self._of(tasks)(products / scale)  # TorchJD treats a very small Gram matrix as zero
         return dict(zip(tasks, weights.tolist(), strict=True))
 
     def _of(self, tasks: Sequence[str]) -> Any:
@@ -57,8 +57,9 @@ class GradientWeighting:
 
 
 class NashSolver:
-    """Nash-MTL (Navon et al. 2022) is written for the gradients themselves, but asks for no more than their products: so it is
-    given a square root of those. TorchJD's limit on the norm of the result, 1, then counts in units of a task's gradient."""
+    """Nash-MTL (Navon et al. 2022). TorchJD expects gradients, although only their inner products matter, so it gets a square
+    root of the Gram matrix. TorchJD's limit of 1 on the norm of the result is then in units of a task's gradient.
+    """
 
     def __init__(self, made: Any) -> None:
         self.weighting = made.weighting
@@ -66,7 +67,7 @@ class NashSolver:
     def __call__(self, products: Tensor) -> Tensor:
         values, directions = torch.linalg.eigh(products)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # cvxpy's hints to those who write problems for it
+            warnings.simplefilter("ignore")  # cvxpy's hints for authors of problems
             found: Tensor = self.weighting(directions * values.clamp(min=0).sqrt())
         return found
 
@@ -79,7 +80,7 @@ class NashSolver:
 
 
 def make_weighting(method: str, tasks: int) -> Any:
-    """TorchJD's object that turns products, (tasks, tasks), into weights. Raises UsageError where it cannot be imported."""
+    """The TorchJD object that computes weights from a Gram matrix, (tasks, tasks). Raises UsageError if it cannot be imported."""
     chosen = TORCHJD[method]
     try:
         import torchjd.aggregation
@@ -91,7 +92,7 @@ def make_weighting(method: str, tasks: int) -> Any:
 
 
 class GradientLossWeighting(LossWeighting):
-    """What the two ways have in common."""
+    """The base class of both gradient-based balancing classes."""
 
     changes = True
 
@@ -111,17 +112,17 @@ class GradientLossWeighting(LossWeighting):
 
 
 class VectorGradients(GradientLossWeighting):
-    """Balances each piece of work by its gradients at the vectors, for one pass back through the backbone.
+    """Balances each micro-batch by the gradients at the sentence vectors; needs one backward pass through the backbone.
 
-    The texts of tasks differ, so their gradients at the vectors never meet. What is compared is the gradient that an affine map
-    of all vectors would have that stands at the identity: sum_n [z_n, 1] g_n' of a task's vectors z_n and the gradients g_n of
-    its loss there, (D + 1, D).
+    The tasks have different texts, so gradients at their vectors cannot be compared directly. Instead, this compares the
+    gradients of an affine map of all vectors at the identity: sum_n [z_n, 1] g_n' for a task's vectors z_n and the gradients g_n
+    of its loss with respect to them, (D + 1, D).
     """
 
     def backward(self, losses: Mapping[str, Tensor], shares: Mapping[str, float]) -> None:
         assert isinstance(losses, Losses)
         tasks, vectors = of_tasks(losses), losses.vectors
-        if not all(vectors[name].requires_grad for name in tasks):  # the backbone is frozen for a while
+        if not all(vectors[name].requires_grad for name in tasks):  # the backbone is frozen for now
             super().backward(losses, shares)
             return
         heads, gradients = self.heads(), {}
@@ -143,14 +144,15 @@ class VectorGradients(GradientLossWeighting):
 
 
 def gradient_of_map(vectors: Tensor, gradients: Tensor) -> Tensor:
-    """That of an affine map of vectors, (N, D), at the identity, as a row."""
+    """The gradient of an affine map of vectors, (N, D), at the identity, flattened to a row."""
     vectors, gradients = vectors.float(), gradients.float()
     return torch.cat([vectors.T @ gradients, gradients.sum(0, keepdim=True)]).flatten()
 
 
 class ParameterGradients(GradientLossWeighting):
-    """Balances the gradients of the weights of the backbone: a pass back through it for every task, and room for a gradient of
-    each. Exact over all pieces of a step."""
+    """Balances the gradients of the backbone's weights: needs one backward pass and the memory of one gradient per task. Exact
+    over all micro-batches of a step.
+    """
 
     def __init__(self, method: str, model: MultiTaskModel, random: torch.Generator | None = None) -> None:
         super().__init__(method, model, random)
@@ -161,7 +163,7 @@ class ParameterGradients(GradientLossWeighting):
 
     def backward(self, losses: Mapping[str, Tensor], shares: Mapping[str, float]) -> None:
         tasks, shared, heads = of_tasks(losses), self.shared(), self.heads()
-        if not shared:  # frozen for a while
+        if not shared:  # frozen for now
             super().backward(losses, shares)
             return
         for name, loss in tasks.items():
@@ -185,13 +187,13 @@ class ParameterGradients(GradientLossWeighting):
 
 
 def flattened(weights: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> Tensor:
-    """One row of them all, zeros where there is none."""
+    """Concatenates gradients into one row, with zeros for missing ones."""
     pairs = zip(weights, gradients, strict=True)
     return torch.cat([(torch.zeros_like(one) if gradient is None else gradient).flatten() for one, gradient in pairs])
 
 
 def add_gradients(weights: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
-    """Adds to what weights have of a step so far."""
+    """Adds to the gradients that the weights have accumulated in this step."""
     for weight, gradient in zip(weights, gradients, strict=True):
         if gradient is not None:
             weight.grad = gradient.clone() if weight.grad is None else weight.grad + gradient

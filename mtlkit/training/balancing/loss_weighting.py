@@ -1,7 +1,7 @@
-"""How the losses of tasks are weighed against each other. One small class a method; those on gradients: `gradient_balancing.py`.
+"""Loss weighting methods, one class each; those that use gradients are in `gradient_methods.py`.
 
-What a method learns is no weight of the model: it is trained here, by an Adam of its own and without weight decay, on the
-numbers that a step has anyway.
+Learned weights are not part of the model: they are trained here, by a separate Adam without weight decay, on values that a step
+computes anyway.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from mtlkit.training.losses import of_tasks
 Weights = Mapping[str, float | Tensor]
 State = dict[str, Any]  # plain JSON
 
-EPSILON = 1e-8  # keeps logarithms and quotients of losses finite
+EPSILON = 1e-8  # keeps logarithms and ratios of losses finite
 
 
 class LossWeighting:
-    """The sum of the losses, each times the weight of its task, and the base of what changes those weights.
+    """The weighted sum of the losses; base class of methods that change the weights.
 
-    A step runs `backward` for each piece of work, then `settle`; where it is taken, `learn` follows. `compares`: learning
-    needs the losses of the same texts after the step, too. `changes`: the weights change during training and are worth showing.
+    A step calls `backward` for each micro-batch, then `settle`, and `learn` unless the step is skipped. `compares`: learning also
+    needs the losses of the same texts after the step. `changes`: the weights change during training and are reported.
     """
 
     compares: ClassVar[bool] = False
@@ -38,39 +38,42 @@ class LossWeighting:
 
     def __init__(self, fixed: Mapping[str, float] | None = None) -> None:
         self.fixed = fixed or {}
-        self.epoch = RunningMeans()  # of the weights that steps had since the epoch began
+        self.epoch = RunningMeans()  # of the weights of all steps in this epoch
         self._applied: list[Weights] = []
 
     def weights(self, losses: Mapping[str, Tensor]) -> Weights:
-        """What the loss of each task is multiplied by, given those of a piece of work."""
+        """The factor for each task's loss, given the losses of a micro-batch."""
         return {name: self.fixed.get(name, 1.0) for name in losses}
 
     def backward(self, losses: Mapping[str, Tensor], shares: Mapping[str, float]) -> None:
-        """Adds to the gradients what a piece of work gives. `shares` are the parts of the step's losses, by name, that its
-        losses are: a half where a task is in two pieces of the step."""
+        """Accumulates the gradients of a micro-batch. `shares` are the fractions that it contributes to the step's losses, by
+        name: one half for a task that is in two micro-batches of the step.
+        """
         weights = self.weights(of_tasks(losses))
         add_up([weights.get(name, 1.0) * shares[name] * loss for name, loss in losses.items()])
         self._applied.append(weights)
 
     def settle(self) -> Weights:
-        """Ends the gradient of a step. Gives the weight that each of its tasks had, the mean over its pieces."""
+        """Finishes the gradient of a step. Returns the weight of each of its tasks, averaged over micro-batches."""
         applied, self._applied = self._applied, []
         return mean_of(applied)
 
     def learn(self, losses: Mapping[str, float], after: Mapping[str, float], weights: Mapping[str, float]) -> None:
-        """After a step: its losses by task; those of the same texts now, if the method compares; what `settle` gave."""
+        """Updates after a step, from its losses by task, the losses of the same texts now (if `compares`), and the result of
+        `settle`.
+        """
         self.epoch.add(weights)
 
     def end_epoch(self) -> None:
-        """Forgets the weights of the epoch that ends."""
+        """Resets the mean weights at the end of an epoch."""
         self.epoch = RunningMeans()
 
     def shown(self) -> dict[str, float]:
-        """The weight of each task, the mean over the steps since the epoch began."""
+        """The weight of each task, averaged over the steps of this epoch."""
         return self.epoch.of_each()
 
     def state_dict(self) -> State:
-        """All that `load_state_dict` needs to go on as if nothing had been between."""
+        """The state for `load_state_dict`."""
         return {"epoch": asdict(self.epoch)}
 
     def load_state_dict(self, state: State) -> None:
@@ -78,14 +81,14 @@ class LossWeighting:
 
 
 def add_up(terms: Iterable[Tensor]) -> None:
-    """Adds the gradient of a sum. All that a loss depends on may be frozen for a while: then it gives none."""
+    """Adds the gradient of a sum. Does nothing if everything that the losses depend on is frozen."""
     found = [term for term in terms if term.requires_grad]
     if found:
         torch.stack(found).sum().backward()  # type: ignore[no-untyped-call]
 
 
 class LearnedWeighting(LossWeighting):
-    """A number a task that is learned; a step moves those of the tasks that it holds."""
+    """One learned number per task; a step updates those of its tasks."""
 
     changes = True
     rate: ClassVar[float]
@@ -104,7 +107,8 @@ class LearnedWeighting(LossWeighting):
 
 class UncertaintyWeighting(LearnedWeighting):
     """Homoscedastic uncertainty (Kendall, Gal & Cipolla 2018): sum_k a_k exp(-s_k) L_k + s_k / 2 with s_k the log variance of
-    task k, learned from 0 on. a_k is 1 for a cross-entropy (there equation 10) and 1/2 for a squared error (equation 7)."""
+    task k, learned, initially 0. a_k is 1 for a cross-entropy (equation 10) and 1/2 for a squared error (equation 7).
+    """
 
     rate = 0.01
 
@@ -125,8 +129,9 @@ class UncertaintyWeighting(LearnedWeighting):
 
 
 class DWA(LossWeighting):
-    """Dynamic weight average (Liu, Johns & Davison 2019): w_k = K exp(r_k / T) / sum_i exp(r_i / T), T = 2, with r_k the mean
-    loss of task k in the last epoch over that in the one before. 1 in the first two epochs."""
+    """Dynamic weight average (Liu, Johns & Davison 2019): w_k = K exp(r_k / T) / sum_i exp(r_i / T), T = 2, with r_k the ratio of
+    task k's mean loss in the last epoch to that in the epoch before. 1 in the first two epochs.
+    """
 
     changes = True
     temperature = 2.0
@@ -161,11 +166,11 @@ class DWA(LossWeighting):
 
 
 class FAMO(LearnedWeighting):
-    """Fast adaptive multitask optimization (Liu, Feng, Stone & Liu 2023): all losses should fall at the same rate.
+    """Fast adaptive multitask optimization (Liu, Feng, Stone & Liu 2023): all losses should decrease at the same rate.
 
-    The gradient is that of c sum_k z_k log L_k, where z = softmax(xi) and c = 1 / sum_k (z_k / L_k) stands still. Then
+    The gradient is that of c sum_k z_k log L_k, with z = softmax(xi) and c = 1 / sum_k (z_k / L_k) held constant. Then
     xi <- xi - rate (J' (log L - log L') + 0.001 xi), by Adam, with L' the losses of the same texts after the step and J the
-    Jacobian of the softmax. That takes a forward pass more, and no backward pass.
+    Jacobian of the softmax. This costs one more forward pass, and no backward pass.
     """
 
     compares = True
@@ -183,7 +188,7 @@ class FAMO(LearnedWeighting):
 
     def learn(self, losses: Mapping[str, float], after: Mapping[str, float], weights: Mapping[str, float]) -> None:
         super().learn(losses, after, weights)
-        if not all(map(math.isfinite, after.values())):  # the next step stops, or its texts are others
+        if not all(map(math.isfinite, after.values())):  # the next step stops the training, or has other texts
             return
         shares = self._shares(losses)
         fallen = {name: math.log((loss + EPSILON) / (after[name] + EPSILON)) for name, loss in losses.items()}
@@ -194,6 +199,7 @@ class FAMO(LearnedWeighting):
 
 
 def normalized(spec: TaskSpec) -> float:
-    """The weight that puts a loss in units of that of knowing nothing: 1 / log C for C classes, 1 / log 2 for labels that are
-    each there or not, 1 for numbers, whose squared error counts in units of the labels' spread already."""
+    """The weight that divides a loss by that of an uninformed guess: 1 / log C for C classes, 1 / log 2 for multi-label tasks, 1
+    for regression, whose squared error is already in units of the labels' standard deviation.
+    """
     return 1 / kind_of(spec.kind).chance_loss(spec)

@@ -1,4 +1,4 @@
-"""From a choice to what weighs the losses of a training."""
+"""Creates the loss weighting for a chosen method."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def make_balance(
     on: BalanceOn = "vectors",
     random: torch.Generator | None = None,
 ) -> LossWeighting:
-    """`tasks` are those whose batches train something, by the names of their heads in the model; methods that draw do so from
-    `random` (None: torch's global generator). Raises UsageError where what a method needs is not installed."""
+    """Creates the loss weighting of a training. `tasks` are those with trainable weights, by the names of their heads in the
+    model; random methods draw from `random` (None: torch's global generator). Raises UsageError if a dependency is not installed.
+    """
     if choice.on_gradients:
         return (ParameterGradients if on == "parameters" else VectorGradients)(choice.name, model, random)
     if choice.name == "uncertainty":

@@ -1,4 +1,4 @@
-"""Plain numbers by name that a training keeps: running means, and numbers that are learned."""
+"""Running means and learned scalars, by name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RunningMeans:
 
 @dataclass
 class AdamScalar:
-    """A number that is learned by Adam (Kingma & Ba 2015)."""
+    """A scalar learned by Adam (Kingma & Ba 2015)."""
 
     value: float = 0.0
     first: float = 0.0

@@ -1,4 +1,4 @@
-"""The methods of `--balance`: their names, what each needs, and which options they go with. Free of torch."""
+"""The methods of `--balance`: names, dependencies, and compatible options. Imports no torch."""
 
 from __future__ import annotations
 
@@ -114,8 +114,9 @@ def _parse_weights(text: str, items: str, tasks: Collection[str]) -> dict[str, f
 
 
 def check_balance(choice: BalanceChoice, schedule: str, tasks: Collection[str], frozen: bool, on: BalanceOn = "vectors") -> None:
-    """Checks that a method fits the other options and is installed. `schedule` is its name, `tasks` are those that train, and
-    `frozen` tells whether the backbone stays frozen throughout. Raises UsageError."""
+    """Checks that a method fits the other options and is installed. `schedule` is the schedule's name, `tasks` are those that
+    train, and `frozen` tells whether the backbone is frozen throughout. Raises UsageError.
+    """
     where = f"--balance {choice.name}"
     if on == "parameters" and not choice.on_gradients:
         raise UsageError(f"--balance-on parameters needs a method on gradients, not {where}; choose from {listed(TORCHJD)}")

@@ -1,1 +1,1 @@
-"""Keeping what a model knew: guards, limits, the model at the start."""
+"""Limits forgetting: guards, forgetting limits and comparison with the starting model."""

@@ -1,7 +1,7 @@
-"""The diagonal of the Fisher information: how much each weight matters to what a head says.
+"""The diagonal of the Fisher information: how sensitive a head's predictions are to each weight.
 
-F_i = E[(d log p(y | x) / d w_i)^2] over texts x of the task and labels y drawn from what its head says of them (not the true
-labels, which would give the empirical Fisher: Kunstner et al. 2019).
+F_i = E[(d log p(y | x) / d w_i)^2] over texts x of the task and labels y sampled from the head's predictions (true labels would
+give the empirical Fisher: Kunstner et al. 2019).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mtlkit.seeding import generator
 from mtlkit.tasks.base import kind_of
 from mtlkit.training.objectives.base import HeadObjective
 
-TEXTS = 400  # of each task: one backward pass a text
+TEXTS = 400  # per task; one backward pass per text
 
 
 def add_fisher(
@@ -26,8 +26,9 @@ def add_fisher(
     compute: Compute,
     seed: int,
 ) -> None:
-    """Adds the diagonal Fisher information of one task to `importance`, shaped as the weights: a mean over at most TEXTS of its
-    training texts. The weights must have a gradient."""
+    """Adds the diagonal Fisher information of one task to `importance`, which has the shapes of the weights: the mean over at
+    most TEXTS of its training texts. The weights must require gradients.
+    """
     model, task = objective.model.eval(), objective.task
     random = generator(seed, "fisher", task.name)
     rows = random.permutation(len(task.train))[:TEXTS]

@@ -1,4 +1,4 @@
-"""A limit on forgetting: ends a training that exceeds it, and keeps the last weights within it."""
+"""A limit on forgetting: stops a training that exceeds it and keeps the last weights within it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mtlkit.training.incidents import LimitExceeded
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.state_dict import StateDict, copy_into
 
-CHECKS = 4  # in an epoch: the first alone may lose more than is allowed
+CHECKS = 4  # per epoch, as the first epoch alone may exceed the limit
 
 
 class ForgettingLimit:
-    """`--max-forgetting POINTS`: no watched task may fall further below the starting model on its validation rows.
+    """`--max-forgetting POINTS`: the maximum drop of any watched task below the starting model, on its validation rows.
 
-    Points are hundredths of the task's main metric. `kept` are the last weights within the limit, after `step` steps; at first,
-    those of the start.
+    Points are hundredths of the task's main metric. `kept` are the last weights within the limit, from step `steps`; initially
+    those of the starting model.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class ForgettingLimit:
         return {name: metrics[self.watched[name].metric] for name, metrics in self.evaluator(self.watched).items()}
 
     def due(self, place: int) -> bool:
-        """Whether to check after `place` steps of an epoch (0: at its end): CHECKS times an epoch."""
+        """Whether to check after `place` steps of an epoch (0: at its end): CHECKS times per epoch."""
         return place % self.every == 0
 
     def check(self, steps: int) -> LimitExceeded | None:
-        """The task that fell too far; None where none did, and the weights are kept. Leaves the model in evaluation mode."""
+        """Returns the task that exceeds the limit, or None, and then keeps the weights. Leaves the model in eval mode."""
         now = self._scores()
-        # a score that was undefined at the start cannot fall; one that became undefined has fallen to 0
+        # a score undefined at the start cannot fall; one that became undefined has fallen to 0
         falls = {name: 0.0 if before is None else before - (now[name] or 0.0) for name, before in self.before.items()}
         worst = max(falls, key=falls.__getitem__)
         fallen = 100 * falls[worst]
@@ -56,7 +56,7 @@ class ForgettingLimit:
         return None
 
     def state_dict(self) -> StateDict:
-        """All that `load_state_dict` needs; where the tasks stood before is worked out from the start."""
+        """The state for `load_state_dict`; initial scores are recomputed from the starting model."""
         return StateDict(self.kept, {"step": self.step})
 
     def load_state_dict(self, state: StateDict) -> None:

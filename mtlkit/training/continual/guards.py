@@ -1,6 +1,6 @@
-"""Guards: penalties that hold a training near what its start had learned. One small class each.
+"""Guards: penalties that keep a training close to its starting model. One small class each.
 
-A guard is made once, from what stands when the training begins, and adds a loss to every step.
+A guard is created once, before the first step, and adds a loss to every step.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from mtlkit.training.objectives.base import HeadObjective, Objective
 
 @dataclass(frozen=True)
 class GuardContext:
-    """What guards are made from: the model before its first step; the weights that train at some time; the objectives that
-    train, and those that are watched; the heads that the start brought and that stay as they are."""
+    """The inputs of guards: the model before its first step; the weights that train at any time; the objectives that train and
+    those that are watched; the heads of the starting model that are frozen.
+    """
 
     model: MultiTaskModel
     trainable: frozenset[str]
@@ -40,11 +41,11 @@ class GuardContext:
 
     @property
     def old_heads(self) -> list[str]:
-        """Tasks whose heads the start brought and that don't train."""
+        """Tasks with heads of the starting model that do not train."""
         return [name for name in self.model.tasks if name in self.known and name not in self.trained]
 
     def started(self) -> dict[str, nn.Parameter]:
-        """The weights that train and hold something learned: of the backbone, and of heads that the start brought."""
+        """The trainable weights that are already trained: those of the backbone, and of heads of the starting model."""
         fresh = tuple(f"heads.{name}." for name in self.model.tasks if name not in self.known)
         return {name: one for name, one in self.trainable_weights().items() if not name.startswith(fresh)}
 
@@ -53,19 +54,18 @@ class GuardContext:
 
 
 class Guard(Protocol):
-    """`loss` is added to that of every step. `form` is how it is written; `replaces_decay`: no weight is decayed towards zero
-    besides."""
+    """`loss` is added to the loss of every step. `form` is the syntax of the option; `replaces_decay` disables weight decay."""
 
     form: ClassVar[str]
     replaces_decay: ClassVar[bool]
 
     def loss(self, vectors: Vectors) -> Tensor:
-        """Of the model as it stands, and of the vectors of the texts of a step."""
+        """The penalty for the current model and the vectors of a step's texts."""
         ...
 
 
 class AnchoredGuard:
-    """A quadratic pull of weights towards where they started: strength / 2 * sum_i importance_i (w_i - w0_i)^2."""
+    """A quadratic penalty on the distance from the initial weights: strength / 2 * sum_i importance_i (w_i - w0_i)^2."""
 
     def __init__(self, weights: Mapping[str, nn.Parameter], strength: float, importance: Mapping[str, Tensor] | None = None):
         self.strength, self.importance = strength, importance
@@ -75,16 +75,16 @@ class AnchoredGuard:
     def loss(self) -> Tensor:
         total = next(iter(self.anchors.values())).new_zeros(())
         for name, weight in self.weights.items():
-            if weight.requires_grad:  # what is frozen for a while stands where it started
+            if weight.requires_grad:  # frozen weights have not moved
                 squares = (weight - self.anchors[name]).square()
                 total = total + (squares if self.importance is None else squares * self.importance[name]).sum()
         return self.strength / 2 * total
 
 
 class L2SP:
-    """L2-SP (Li, Grandvalet & Davoine 2018): alpha / 2 |w - w0|^2 over what started trained, beta / 2 |w|^2 over new heads.
+    """L2-SP (Li, Grandvalet & Davoine 2018): alpha / 2 |w - w0|^2 on pretrained weights, beta / 2 |w|^2 on new heads.
 
-    It stands in place of weight decay, as there.
+    Replaces weight decay, as in the paper.
     """
 
     form: ClassVar[str] = "l2sp[:ALPHA[:BETA]]"
@@ -103,11 +103,11 @@ class L2SP:
 
 
 class LwF:
-    """Learning without Forgetting (Li & Hoiem 2017): on the new texts, each old head should go on saying what it said at the
-    start. alpha * sum over old heads of KL(softmax(z0 / T) | softmax(z / T)), whose gradient is that of their cross-entropy.
+    """Learning without Forgetting (Li & Hoiem 2017): keeps the outputs of old heads on new texts close to the initial ones.
+    alpha * sum over old heads of KL(softmax(z0 / T) | softmax(z / T)), whose gradient is that of their cross-entropy.
 
-    The counterparts for other kinds: the same of each label's sigmoid; the squared error in units of the labels' spread. Old
-    heads stay frozen here, so that all of it falls to the backbone. Needs no old data.
+    Counterparts for other kinds: the same for each label's sigmoid; the squared error in units of the labels' standard
+    deviation. Old heads are frozen here, so only the backbone is affected. Needs no old data.
     """
 
     form: ClassVar[str] = "lwf[:ALPHA[:T]]"
@@ -130,20 +130,21 @@ class LwF:
             for head, before in self.said.get(name, {}).items()
         ]
         texts = sum(len(rows) for name, (_, rows) in vectors.items() if name in self.said)
-        if not terms:  # a step of rehearsal alone
+        if not terms:  # the step contains only rehearsal
             return next(iter(vectors.values()))[0].new_zeros(())
         return self.alpha * torch.stack(terms).sum() / texts
 
 
 def drift(head: Head, before: Tensor, vectors: Tensor, temperature: float) -> Tensor:
-    """How far a head's outputs on these vectors, (N, D), are from those before, (N, outputs); 0 where they agree."""
+    """How far a head's outputs on vectors (N, D) are from earlier outputs (N, outputs); 0 if equal."""
     now = head(vectors).float()
     return kind_of(head.spec.kind).divergence(head.spec, now, before, temperature)
 
 
 class EWC:
-    """Elastic weight consolidation (Kirkpatrick et al. 2017): strength / 2 * sum_i F_i (w_i - w0_i)^2, F the diagonal of the
-    Fisher information of the watched tasks at the start (`fisher.py`), added up over them."""
+    """Elastic weight consolidation (Kirkpatrick et al. 2017): strength / 2 * sum_i F_i (w_i - w0_i)^2, with F the diagonal of the
+    Fisher information at the start (`fisher.py`), summed over the watched tasks.
+    """
 
     form: ClassVar[str] = "ewc[:LAMBDA]"
     replaces_decay: ClassVar[bool] = False
@@ -164,7 +165,7 @@ GUARDS: dict[str, type[L2SP | LwF | EWC]] = {"l2sp": L2SP, "lwf": LwF, "ewc": EW
 
 @dataclass(frozen=True)
 class GuardChoice:
-    """A guard asked for, with its numbers; those not given are the guard's own."""
+    """A chosen guard with its parameters; missing ones use the guard's defaults."""
 
     name: str
     numbers: tuple[float, ...] = ()
@@ -174,7 +175,7 @@ class GuardChoice:
 
 
 def parse_guards(texts: Iterable[str]) -> tuple[GuardChoice, ...]:
-    """`["l2sp:0.1", "lwf"]` as choices. Raises UsageError."""
+    """Parses guards such as `["l2sp:0.1", "lwf"]`. Raises UsageError."""
     found: dict[str, GuardChoice] = {}
     for text in texts:
         name, *numbers = text.split(":")

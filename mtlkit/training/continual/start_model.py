@@ -1,4 +1,4 @@
-"""What is remembered of the start of a training, so that its end can be held against it."""
+"""Records of the starting model, to measure forgetting at the end of training."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ PROBES = 100
 
 
 def probe_texts() -> list[str]:
-    """About 100 fixed texts, spread over both samples inside the package."""
+    """About 100 fixed texts, taken from both samples in the package."""
     passages = sample_passages()
     return passages[:: len(passages) // PROBES]
 
 
 class StartModel:
-    """Keeps what the start knew: the outputs of every known head on its validation rows, a copy of the weights on the CPU
-    (those of new heads aside), the vectors of the probe texts, and the scores of every stage.
+    """Records the starting model: outputs of every existing head on its validation rows, a copy of the weights on the CPU
+    (without new heads), vectors of the probe texts, and the scores at every stage.
 
-    Built before training, from a model on the compute device and its judge; `known` are the tasks whose heads the start
-    brought. Leaves the model in evaluation mode, as `report` does.
+    Created before training, from a model on the compute device and its evaluator; `known` are the tasks whose heads come from the
+    starting model. Leaves the model in eval mode, as does `report`.
     """
 
     def __init__(self, model: MultiTaskModel, known: Mapping[str, HeadObjective], probes: Encoded, evaluator: Evaluator) -> None:
@@ -49,12 +49,13 @@ class StartModel:
         self.add("before", self._scores(self.outputs))
 
     def add(self, stage: str, scores: Mapping[str, float | None]) -> None:
-        """Notes the main metric of each task at a stage (`epoch 3`). The stage before training is noted already."""
+        """Records the main metric of each task at a stage (`epoch 3`). The stage before training is recorded already."""
         self.columns[stage] = dict(scores)
 
     def report(self, model: MultiTaskModel, after: Mapping[str, float | None]) -> ForgettingReport:
-        """Holds the model, as it is now, against the start. `after` gives the main metric of each task that was trained or
-        watched; known ones are measured anew. May be asked again at any time."""
+        """Compares the current model with the starting model. `after` gives the main metric of each trained or watched task;
+        existing tasks are evaluated again. Can be called repeatedly.
+        """
         self.evaluator.moved()
         outputs = self._outputs()
         columns = {**self.columns, "after": {**after, **self._scores(outputs)}}
@@ -96,8 +97,9 @@ class StartModel:
 
 
 def distances(start: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[str, float | None]:
-    """How far each part that the start had has moved, from the embeddings upwards: |w - w0| / |w0|; None where w0 is all zeros
-    and w is not."""
+    """The relative change |w - w0| / |w0| of each part of the starting model, from the embeddings upwards; None if w0 is all
+    zeros and w is not.
+    """
     parts = sorted(parts_of(start).items(), key=lambda item: level(item[0]))
     return {part: _distance([(start[name], now[name]) for name in names]) for part, names in parts}
 
@@ -114,7 +116,7 @@ def _square(weight: Tensor) -> float:
 
 
 def cosines_of(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Cosine of each pair of rows, (N,): 1 where both are the same, 0 where one alone is all zeros."""
+    """Cosine similarity of each pair of rows, (N,): 1 if both are equal, 0 if only one is all zeros."""
     one, other = left.astype(np.float64), right.astype(np.float64)
     lengths = np.sqrt((one**2).sum(1) * (other**2).sum(1))
     found = np.clip((one * other).sum(1) / np.where(lengths > 0, lengths, 1.0), -1.0, 1.0)

@@ -1,1 +1,1 @@
-"""Gradients and conflicts, measured while training."""
+"""Measures gradients and conflicts during training."""

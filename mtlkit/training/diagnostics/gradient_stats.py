@@ -1,4 +1,4 @@
-"""What gradient tracking found: at one step, and over an epoch. Plain numbers, free of torch; what is not finite is None."""
+"""Results of gradient tracking, for one step and for an epoch. Plain numbers, no torch; non-finite values are None."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import asdict, dataclass
 from math import exp, isfinite, log, sqrt
 from typing import Any
 
-WHOLE = "backbone"  # all shared weights together, beside the parts they lie in
+WHOLE = "backbone"  # all shared weights together, in addition to their parts
 
 
 @dataclass(frozen=True)
 class GradientAgreement:
-    """Of the gradients a and b of two tasks with respect to the same weights: their cosine; their magnitude similarity
-    2|a||b| / (|a|^2 + |b|^2), 1 where both are as long (Yu et al. 2020, "Gradient surgery for multi-task learning"); the ratio
-    |a| / |b|."""
+    """Compares the gradients a and b of two tasks with respect to the same weights: their cosine; their magnitude similarity
+    2|a||b| / (|a|^2 + |b|^2), 1 for equal norms (Yu et al. 2020, "Gradient surgery for multi-task learning"); the ratio |a| /
+    |b|.
+    """
 
     cosine: float
     magnitude_similarity: float
@@ -22,7 +23,7 @@ class GradientAgreement:
 
     @classmethod
     def of(cls, product: float, first: float, second: float) -> GradientAgreement | None:
-        """From a.b, |a|^2 and |b|^2; None where a gradient is zero or not finite."""
+        """Computed from a.b, |a|^2 and |b|^2; None if a gradient is zero or not finite."""
         lengths = sqrt(first) * sqrt(second) if min(first, second) > 0 else 0.0
         if not lengths or not isfinite(product) or not isfinite(first + second):
             return None
@@ -32,7 +33,7 @@ class GradientAgreement:
 
 @dataclass(frozen=True)
 class TrackedPair:
-    """Two tasks at one step, by part of the backbone and over all of it (`backbone`)."""
+    """Two tasks at one step, by part of the backbone and for all of it (`backbone`)."""
 
     tasks: tuple[str, str]
     parts: Mapping[str, GradientAgreement | None]
@@ -40,8 +41,9 @@ class TrackedPair:
 
 @dataclass(frozen=True)
 class TrackedStep:
-    """norms: |g| of each part before clipping; None where it has no gradient (it is frozen, or a head that the step didn't
-    use). ratios: |w_after - w_before| / |w_before| of its weights that train."""
+    """norms: |g| of each part before clipping; None without a gradient (it is frozen, or a head that the step did not use).
+    ratios: |w_after - w_before| / |w_before| of its trainable weights.
+    """
 
     norms: Mapping[str, float | None]
     ratios: Mapping[str, float | None]
@@ -61,8 +63,9 @@ class TrackedStep:
 
 @dataclass(frozen=True)
 class TaskConflict:
-    """A pair of tasks in one part over an epoch: means of cosine and magnitude similarity, the share of `steps` in which the
-    cosine was below 0, the geometric mean of |a| / |b|."""
+    """A pair of tasks in one part over an epoch: means of cosine and magnitude similarity, the share of `steps` with a negative
+    cosine, the geometric mean of |a| / |b|.
+    """
 
     steps: int
     cosine: float
@@ -73,7 +76,7 @@ class TaskConflict:
 
 @dataclass(frozen=True)
 class PairSummary:
-    """Two tasks over an epoch; None for a part where their gradients never met."""
+    """Two tasks over an epoch; None for a part without gradients of both."""
 
     tasks: tuple[str, str]
     parts: Mapping[str, TaskConflict | None]
@@ -84,7 +87,7 @@ class PairSummary:
 
     @property
     def worst(self) -> str | None:
-        """The part with most steps in conflict, of equals that with the lower cosine; None where only one is shared."""
+        """The part with the most conflicting steps, on ties the lowest cosine; None if there is only one shared part."""
         shared = {part: found for part, found in self.parts.items() if found and part != WHOLE}
         if len(shared) < 2:
             return None
@@ -93,8 +96,9 @@ class PairSummary:
 
 @dataclass(frozen=True)
 class TrackingSummary:
-    """The tracked steps of an epoch: how many, means of the norms and ratios of each part (None where there was none), pairs of
-    tasks. `seconds` went into tracking, `total` into all steps, tracking included."""
+    """The tracked steps of an epoch: their number, mean norms and ratios of each part (None if there are none), pairs of tasks.
+    `seconds` is the time spent on tracking, `total` that of all steps including tracking.
+    """
 
     steps: int
     norms: Mapping[str, float | None]
@@ -105,7 +109,7 @@ class TrackingSummary:
 
     @property
     def cost(self) -> float:
-        """The share of the time that tracking took."""
+        """The share of the time spent on tracking."""
         return self.seconds / self.total if self.total else 0.0
 
     def to_json(self) -> dict[str, Any]:
@@ -113,7 +117,7 @@ class TrackingSummary:
 
 
 def summarise(steps: Sequence[TrackedStep], seconds: float, total: float) -> TrackingSummary:
-    """Over the tracked steps of an epoch, one at least."""
+    """Summarises the tracked steps of an epoch; needs at least one."""
     pairs = {pair.tasks: None for step in steps for pair in step.pairs}
     return TrackingSummary(
         len(steps),

@@ -1,4 +1,4 @@
-"""Gradient tracking: how long the gradient of each part is, how far a step moves it, whether tasks pull the same way."""
+"""Gradient tracking: gradient norms by part, relative weight updates, and conflicts between tasks."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ Values = Mapping[str, float]
 
 
 class GradientTracker(Generic[Work]):
-    """Looks at the gradients of a step in every `every` (0: never) and changes nothing of the training.
+    """Tracks the gradients of every `every`-th step (0: never) without changing the training.
 
-    At each step the loop calls `begin`; `gradients` with each piece of work and its losses, before their backward pass; `norms`
-    before clipping; `end` after the optimiser's step, or `undo` where there is none. The step to look at is the first from a
-    multiple of `every` on with a task that was looked at least, so that all of `tasks` take turns. A look compares one pair of
-    them; meanwhile it keeps two gradients and a copy of the weights that train.
+    At each step the loop calls `begin`; `gradients` with each micro-batch and its losses, before their backward pass; `norms`
+    before clipping; `end` after the optimizer step, or `undo` if there is none. From each multiple of `every` on, the first step
+    with a least-tracked task is tracked, so that all of `tasks` take turns. A tracked step compares one pair of tasks; it needs
+    memory for two gradients and a copy of the trainable weights.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class GradientTracker(Generic[Work]):
         self._clear()
 
     def _clear(self) -> None:
-        """An epoch begins."""
+        """Resets at the start of an epoch."""
         self.steps: list[TrackedStep] = []
         self.seconds = self.total = 0.0
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
-        """Counts the time as the tracker's. A GPU finishes what it had to do before, so that this is not counted."""
+        """Counts the time as tracking time. Waits for pending GPU work first, which is not counted."""
         self._wait()
         begun = time.perf_counter()
         yield
@@ -77,18 +77,19 @@ class GradientTracker(Generic[Work]):
             torch.accelerator.synchronize(self.device)
 
     def begin(self, index: int, pieces: int = 1) -> None:
-        """Step 0, 1, ... begins, of so many pieces of work."""
+        """Starts step 0, 1, ..., with `pieces` micro-batches."""
         self.begun, self.index, self.pieces, self.looking = time.perf_counter(), index, pieces, False
         self.losses: tuple[str, ...] = ()
         self.since = (self.next, self.looks.copy(), self.pairs.met.copy(), dict(self.pairs.last))
 
     def undo(self) -> None:
-        """The step that began is not taken, and the training may go on from before it."""
+        """Cancels the current step; training may resume from before it."""
         self.next, self.looks, self.pairs.met, self.pairs.last = self.since
 
     def gradients(self, piece: Work, losses: Mapping[str, Tensor]) -> None:
-        """Decides on the first piece of a step whether it is looked at; then takes gradients of tasks with respect to the shared
-        weights. Losses of guards are passed over."""
+        """Decides at the first micro-batch of a step whether to track it; if so, computes the tasks' gradients with respect to
+        the shared weights. Losses of guards are ignored.
+        """
         tasks = of_tasks(losses)
         self.pairs.remember(piece, tasks)
         if not self.losses and self._due(tasks):
@@ -102,11 +103,11 @@ class GradientTracker(Generic[Work]):
                 self.pairs.hold(tasks)
 
     def _alone(self) -> bool:
-        """Whether the step has one loss, so that its gradient need not be worked out twice."""
+        """Whether the step has a single loss, so that its gradient need not be computed twice."""
         return self.pieces == len(self.losses) == 1
 
     def _due(self, tasks: Mapping[str, Tensor]) -> bool:
-        """Whether the step is the one to look at. If one with the right task is long in coming, any is."""
+        """Whether to track the step. If no step with the right task follows for a while, any step is tracked."""
         if not self.every or self.index < self.next:
             return False
         least = min((self.looks[task] for task in self.tasks), default=0)
@@ -115,8 +116,9 @@ class GradientTracker(Generic[Work]):
 
     @torch.no_grad()
     def norms(self, weights: Mapping[str, float | Tensor] | None = None) -> None:
-        """After the backward pass: the norm of each part's gradient. Keeps the weights, to see how far the step moves them.
-        `weights` are what the losses of tasks were multiplied by, 1 where they are not named."""
+        """Records the gradient norm of each part after the backward pass, and copies the weights to measure their update.
+        `weights` are the factors of the tasks' losses; 1 if not listed.
+        """
         if not self.looking:
             return
         with self._timed():
@@ -130,7 +132,7 @@ class GradientTracker(Generic[Work]):
 
     @torch.no_grad()
     def end(self, skipped: bool = False) -> TrackedStep | None:
-        """After the optimiser's step: what was found, where the step is a tracked one. `skipped`: it moved no weight."""
+        """Returns the measurements of a tracked step after the optimizer step. `skipped`: the step changed no weights."""
         found = None
         if self.looking:
             with self._timed():
@@ -149,7 +151,7 @@ class GradientTracker(Generic[Work]):
         return found
 
     def _found(self, ratios: Mapping[str, Tensor]) -> TrackedStep:
-        """All that was measured, brought to the CPU at once."""
+        """All measurements, transferred to the CPU at once."""
         norms, moved, *products = numbers([self.lengths, ratios, *self.products])
         pairs = (tracked_pair(self.pairs.pair, *products),) if self.pairs.pair and products[0] else ()
         return TrackedStep(
@@ -159,24 +161,24 @@ class GradientTracker(Generic[Work]):
         )
 
     def summary(self) -> TrackingSummary | None:
-        """Of the steps since the last summary; None where none was tracked."""
+        """Summarises the steps since the last summary; None if none was tracked."""
         found = summarise(self.steps, self.seconds, self.total) if self.steps else None
         self._clear()
         return found
 
     def without(self, tasks: Collection[str]) -> None:
-        """These tasks have left: they have no turn any more."""
+        """Removes tasks that have left the training from the rotation."""
         self.tasks = self.pairs.tasks = tuple(task for task in self.tasks if task not in tasks)
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain JSON: all that `load_state_dict` needs but for the last batches of tasks, whose type is not known here."""
+        """The state for `load_state_dict`, as plain JSON, without the last batches of tasks, whose type is unknown here."""
         met = [[list(pair), count] for pair, count in self.pairs.met.items()]
         steps = [step.to_json() for step in self.steps]
         times = {"seconds": self.seconds, "total": self.total}
         return {"next": self.next, "looks": self.looks, "met": met, "steps": steps, **times}
 
     def load_state_dict(self, state: Mapping[str, Any], last: Mapping[str, Work]) -> None:
-        """`last` are the last batches of tasks."""
+        """Restores the state; `last` are the last batches of tasks."""
         self.next, self.looks = state["next"], Counter(state["looks"])
         self.pairs.met = Counter({(pair[0], pair[1]): count for pair, count in state["met"]})
         self.pairs.last = dict(last)
@@ -185,7 +187,7 @@ class GradientTracker(Generic[Work]):
 
 
 def tracked_pair(tasks: tuple[str, str], products: Values, firsts: Values, seconds: Values) -> TrackedPair:
-    """From a.b, a.a and b.b of each part."""
+    """Computed from a.b, a.a and b.b of each part."""
     whole = GradientAgreement.of(sum(products.values()), sum(firsts.values()), sum(seconds.values()))
     parts = {part: GradientAgreement.of(products[part], firsts[part], seconds[part]) for part in products}
     return TrackedPair(tasks, {WHOLE: whole, **parts})

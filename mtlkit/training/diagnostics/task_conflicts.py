@@ -1,4 +1,4 @@
-"""The gradients of two tasks at the same weights, held against each other."""
+"""Compares the gradients of two tasks with respect to the same weights."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ Products = tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]  # a.b
 
 
 class PairGradients(Generic[Work]):
-    """Compares one pair of tasks at a time, all pairs in turn, over the weights that they share, given by part.
+    """Compares one pair of tasks at a time, in rotation, on their shared weights, grouped by part.
 
-    Where a step holds one of the two alone, as under `round-robin`, the other's gradient is worked out anew on its last batch.
-    One kept since then would seem to conflict for no other reason than the step in between, which overshot a little. Two
-    gradients are in memory at most.
+    If a step contains only one of the two, as with `round-robin`, the other's gradient is recomputed on its last batch. An older
+    gradient would appear to conflict only because the step in between overshot slightly. At most two gradients are in memory.
     """
 
     def __init__(
@@ -45,11 +44,13 @@ class PairGradients(Generic[Work]):
 
     @property
     def ready(self) -> bool:
-        """Whether every task was met."""
+        """Whether every task has had a batch."""
         return self.last.keys() >= set(self.tasks)
 
     def choose(self, tasks: Iterable[str]) -> None:
-        """The pair with one of these tasks that was compared least; none where a task is alone or nothing shared trains."""
+        """Chooses the least compared pair that includes one of these tasks; none if there is only one task or no shared weight
+        trains.
+        """
         self.held, here = {}, set(tasks)
         pairs = [pair for pair in combinations(self.tasks, 2) if here & set(pair) and self.last.keys() >= set(pair)]
         self.pair = min(pairs, key=self.met.__getitem__, default=None) if self._trained() else None
@@ -58,7 +59,7 @@ class PairGradients(Generic[Work]):
         return {name: one for part in self.shared.values() for name, one in part.items() if one.requires_grad}
 
     def hold(self, losses: Mapping[str, Tensor]) -> None:
-        """Keeps the gradients of those losses that are of the pair. Their graph stays, and no weight's `grad` is touched."""
+        """Stores the gradients of the pair's losses among `losses`. Retains the graph and leaves `grad` unchanged."""
         weights = self._trained()
         for task in self.pair or ():
             if task in losses and task not in self.held and losses[task].requires_grad:
@@ -66,14 +67,15 @@ class PairGradients(Generic[Work]):
                 self.held[task] = {name: one for name, one in zip(weights, found, strict=True) if one is not None}
 
     def adopt(self, task: str, weight: float | Tensor) -> None:
-        """The same for a task of which the weights have the gradient already, times `weight`."""
+        """Like `hold`, for a task whose gradient, times `weight`, is already in the weights' `grad`."""
         if task in (self.pair or ()):
             found = {name: one.grad for name, one in self._trained().items()}
             self.held[task] = {name: grad / weight for name, grad in found.items() if grad is not None}
 
     def compare(self) -> Products:
-        """The products of the pair's gradients, over the weights that both have one of. To be called when the graphs of the step
-        are gone, as it may make another."""
+        """Inner products of the pair's gradients, over the weights that both have. Call it after the graphs of the step are
+        freed, as it may build another.
+        """
         for task in self.pair or ():
             if task not in self.held:
                 self.hold(self._again(task))
@@ -90,7 +92,7 @@ class PairGradients(Generic[Work]):
         return dots, firsts, seconds
 
     def _again(self, task: str) -> Mapping[str, Tensor]:
-        """The losses of a task's last batch at the present weights. What is random goes on as if this had not been."""
+        """The losses of a task's last batch at the current weights. Does not affect the random state."""
         with self.random.again(self.random.now()), torch.enable_grad(), self.compute.autocast():
             return self.losses_of(self.last[task])
 
