@@ -1,1 +1,1 @@
-"""Metrics, intervals, what tasks forgot and what they gained from each other."""
+"""Metrics, confidence intervals, forgetting, and multi-task vs. single-task comparison."""

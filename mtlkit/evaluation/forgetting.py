@@ -27,7 +27,9 @@ class ClassFall:
 
 @dataclass(frozen=True)
 class ConfusionChange:
-    """Texts of the class `true`, right before and now read as `predicted`: how many, and their share of all that turned wrong."""
+    """Texts of the class `true` that were predicted correctly before and as `predicted` now: their number, and their share of all
+    texts that became wrong.
+    """
 
     true: str
     predicted: str
@@ -39,9 +41,9 @@ class ConfusionChange:
 class TaskChange:
     """The change of an existing task, on its validation rows.
 
-    `change` is after - before, with its 95 % interval; `best` the maximum over all stages, those before and after training
-    among them; `forgetting` is best - after (Chaudhry et al. 2018). Where each row has one class: the class whose recall fell
-    most, and the pair of classes that most of the texts that turned wrong lie between; None where there is none.
+    `change` is after - before, with its 95 % interval; `best` the maximum over all stages, including those before and after
+    training; `forgetting` is best - after (Chaudhry et al. 2018). If each row has one class: the class whose recall fell most,
+    and the pair of classes with the most texts that became wrong; None if absent.
     """
 
     task: str
@@ -63,12 +65,12 @@ class TaskChange:
 
 @dataclass(frozen=True)
 class ForgettingReport:
-    """Every task at every stage ("before", "epoch 1", ..., "after"), and what became of what the start knew.
+    """Every task at every stage ("before", "epoch 1", ..., "after"), and the effect on existing tasks.
 
-    matrix: task -> main metric at each stage, None where it was not measured; a task whose head is new has none "before".
-    backward_transfer: mean of after - before over the known tasks (Lopez-Paz & Ranzato 2017).
-    distances: part -> |w - w0| / |w0| in the Frobenius norm, None where the start was all zeros and no longer is.
-    cosine_mean, cosine_least: of the vectors of `probes` texts with those that the start gave them.
+    matrix: task -> main metric at each stage, None if not measured; a task with a new head has no "before".
+    backward_transfer: mean of after - before over the existing tasks (Lopez-Paz & Ranzato 2017).
+    distances: part -> |w - w0| / |w0| in the Frobenius norm, None if w0 is all zeros and w is not.
+    cosine_mean, cosine_least: cosine similarity of the vectors of `probes` texts before and after training.
     """
 
     stages: tuple[str, ...]
@@ -88,8 +90,9 @@ class ForgettingReport:
 
 
 def task_change(spec: TaskSpec, labels: Array, before: Array, after: Array, best: float | None) -> TaskChange:
-    """What became of a task, from the outputs before and after, each (N, outputs), and `best`, its maximum so far.
-    Undefined figures are NaN."""
+    """The change of a task, from the outputs before and after, each (N, outputs), and `best`, its maximum so far.
+    Undefined values are NaN.
+    """
     metric = main_metric(spec)
     decided = decisions_of(spec, before), decisions_of(spec, after)
     old, new = score(spec, before, labels), score(spec, after, labels)
@@ -114,7 +117,7 @@ def task_change(spec: TaskSpec, labels: Array, before: Array, after: Array, best
 
 
 def _fallen(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> ClassFall | None:
-    """The class whose recall fell most, the first of equals."""
+    """The class whose recall fell most, the first on ties."""
     label = max(before, key=lambda label: (before[label]["recall"] or 0.0) - (after[label]["recall"] or 0.0))
     old, new = before[label], after[label]
     if not old["support"]:
@@ -134,6 +137,6 @@ def _pair(spec: TaskSpec, labels: Array, before: Array, after: Array) -> Confusi
 
 
 def backward_transfer(changes: tuple[TaskChange, ...]) -> float | None:
-    """Mean of after - before over the tasks that the start knew, as far as it is defined; None where it knew none."""
+    """Mean of after - before over the existing tasks for which it is defined; None if there are none."""
     found = [change.change for change in changes if not isnan(change.change)]
     return sum(found) / len(found) if found else None

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 Measure = Callable[[Values], Values]  # counts of N rows in each resample, (R, N) -> the metric of each resample, (R,)
 
-Z = 1.959963984540054  # of 95 %, two-sided
+Z = 1.959963984540054  # quantile for a two-sided 95 % interval
 RESAMPLES = 1000
-AT_ONCE = 1 << 22  # numbers of a piece of the resamples
-LEAST_VARIANCE = 1e-12  # of standardised values, below which all of them are equal but for rounding
+AT_ONCE = 1 << 22  # maximum numbers in one chunk of resamples
+LEAST_VARIANCE = 1e-12  # variance of standardised values below which they are equal except for rounding
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Interval:
 
     @property
     def holds_zero(self) -> bool:
-        """Whether 0 cannot be ruled out."""
+        """Whether the interval contains 0 or is undefined."""
         return not (self.low > 0 or self.high < 0)
 
 
 def wilson(hits: int, total: int) -> Interval:
-    """Of a share, `hits` of `total` (Wilson 1927): unlike the share plus or minus its deviation it stays within 0 and 1."""
+    """Interval of a proportion, `hits` of `total` (Wilson 1927). Unlike the normal approximation, it stays within 0 and 1."""
     share, weight = hits / total, Z * Z / total
     middle = (share + weight / 2) / (1 + weight)
     half = Z / (1 + weight) * sqrt(share * (1 - share) / total + weight / (4 * total))
@@ -48,9 +48,10 @@ def wilson(hits: int, total: int) -> Interval:
 
 
 def bootstrap_correlations(left: Values, right: Values, random: np.random.Generator) -> tuple[Interval, Interval]:
-    """Of Pearson's and of Spearman's correlation of two lists of N values: percentile bootstrap over the N pairs (Efron 1979).
+    """Intervals of Pearson's and Spearman's correlation of two lists of N values: percentile bootstrap over the N pairs (Efron
+    1979).
 
-    Each resample draws N pairs with replacement. It is held as how often it has each pair, so that no resample is sorted.
+    Each resample draws N pairs with replacement. It is stored as counts of the pairs, so that no resample needs sorting.
     """
     sides, ranked = (_standardised(left), _standardised(right)), spearman_of(left, right)
     found = [(_correlations(*sides, counts), ranked(counts)) for counts in _resamples(len(left), random)]
@@ -59,29 +60,30 @@ def bootstrap_correlations(left: Values, right: Values, random: np.random.Genera
 
 
 def bootstrap_change(before: Measure, after: Measure, rows: int, random: np.random.Generator) -> Interval:
-    """Of `after` - `before`, figures of two models on the same rows: paired percentile bootstrap (Efron 1979; Koehn 2004).
+    """Interval of `after` - `before`, metrics of two models on the same rows: paired percentile bootstrap (Efron 1979; Koehn
+    2004).
 
-    Both are measured on the same resamples, so that what makes rows hard for both cancels out. Of a handful of rows it is
-    too narrow.
+    Both are measured on the same resamples, which cancels out the shared difficulty of rows. With few rows the interval is too
+    narrow.
     """
     changes = [after(counts) - before(counts) for counts in _resamples(rows, random)]
     return _percentiles(np.concatenate(changes))
 
 
 def student(values: Sequence[float]) -> Interval | None:
-    """The interval of the mean of a few values by Student's t; None for fewer than two."""
+    """Interval of the mean of a few values by Student's t; None for fewer than two."""
     if len(values) < 2:
         return None
-    from scipy.stats import t  # half a second of import that most commands need not pay
+    from scipy.stats import t  # the import takes half a second that most commands do not need
 
     half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / sqrt(len(values)))
     return Interval(float(np.mean(values)) - half, float(np.mean(values)) + half)
 
 
 def mcnemar(only_one: int, only_other: int) -> float:
-    """p of two models being right equally often, from how many rows only one is right on, and only the other (McNemar 1947).
+    """p-value for two models being equally accurate, from the number of rows that only one of them gets right (McNemar 1947).
 
-    The exact test: a fair coin for each such row, two-sided. It holds for few rows, too, unlike chi-squared.
+    The exact two-sided binomial test, which unlike chi-squared is also valid for few rows.
     """
     if only_one == only_other:
         return 1.0
@@ -93,13 +95,13 @@ def mcnemar(only_one: int, only_other: int) -> float:
 def permutation_p(
     figure: Callable[[NDArray[Any]], float], one: NDArray[Any], other: NDArray[Any], random: np.random.Generator
 ) -> float:
-    """p of two models having the same figure, by a paired permutation test (Noreen 1989), two-sided.
+    """p-value for two models having the same metric, by a two-sided paired permutation test (Noreen 1989).
 
-    `one` and `other` are what they say of N rows, (N, ...), of which `figure` makes a figure. If it did not matter which of both
-    spoke, exchanging their outputs on some rows at random would part the figures as far as often as not.
+    `one` and `other` are their outputs on N rows, (N, ...), and `figure` computes the metric. Under the null hypothesis, swapping
+    their outputs on random rows does not change the distribution of the difference.
     """
-    wanted = abs(figure(one) - figure(other)) - LEAST_VARIANCE  # a last digit is no difference
-    if isnan(wanted):  # one of both is undefined
+    wanted = abs(figure(one) - figure(other)) - LEAST_VARIANCE  # ignores rounding errors
+    if isnan(wanted):  # the metric of a model is undefined
         return 1.0
     reached = 0
     for _ in range(RESAMPLES):
@@ -109,7 +111,7 @@ def permutation_p(
 
 
 def holm(chances: Sequence[float]) -> list[float]:
-    """p of several tests, raised so that the chance of any false alarm among all stays below the level (Holm 1979)."""
+    """Adjusts the p-values of several tests to control the family-wise error rate (Holm 1979)."""
     found, least = [0.0] * len(chances), 0.0
     for rank, place in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
         least = max(least, min(1.0, (len(chances) - rank) * chances[place]))
@@ -129,7 +131,7 @@ def spearman_of(left: NDArray[Any], right: NDArray[Any]) -> Measure:
 
 
 def _resamples(pairs: int, random: np.random.Generator) -> Iterator[Values]:
-    """How often each resample has each pair, (some resamples, pairs)."""
+    """Counts of each pair in each resample, in chunks (resamples, pairs)."""
     step = max(1, AT_ONCE // pairs)
     for start in range(0, RESAMPLES, step):
         count = min(step, RESAMPLES - start)
@@ -138,7 +140,7 @@ def _resamples(pairs: int, random: np.random.Generator) -> Iterator[Values]:
 
 
 def _ranks(values: NDArray[Any], counts: Values) -> Values:
-    """Rank of each value in each resample as a share of N, (resamples, N); equal values share their mean rank."""
+    """Rank of each value in each resample as a fraction of N, (resamples, N); ties get their mean rank."""
     unique, place = np.unique(values, return_inverse=True)
     order = np.argsort(place, kind="stable")
     starts = np.searchsorted(place[order], np.arange(len(unique)))
@@ -164,7 +166,7 @@ def _standardised(values: Values) -> Values:
 
 
 def _percentiles(values: Values) -> Interval:
-    values = values[~np.isnan(values)]  # resamples of which the figure is undefined
+    values = values[~np.isnan(values)]  # resamples with an undefined metric
     if not len(values):
         return Interval(float("nan"), float("nan"))
     low, high = np.percentile(values, [2.5, 97.5])

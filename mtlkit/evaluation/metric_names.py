@@ -1,4 +1,4 @@
-"""The figures of evaluations: what each is called, and how tables and sentences show it."""
+"""Metrics of evaluations: their names, and how tables and messages show them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from mtlkit.config.task_kinds import KINDS
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure by the `name` that it has in JSON. `unit` is what a change of it times 100 is in; `share` if it is shown times
-    100, as a share of 1 is; `in_epochs` if tables of epochs have a column for it."""
+    """A metric by its `name` in JSON. `unit` is the unit of a change times 100; `share` tells whether the metric is shown times
+    100, as proportions are; `in_epochs` whether tables of epochs have a column for it.
+    """
 
     name: str
     title: str
@@ -30,6 +31,6 @@ STANDARD = (BALANCED_ACCURACY, ACCURACY, MACRO_F1, MICRO_F1, SPEARMAN, PEARSON, 
 
 
 def all_metrics() -> dict[str, Metric]:
-    """Every figure by its name, in the order in which they are shown: the standard ones, then those of kinds of task alone."""
+    """All metrics by name, in display order: the standard ones, then those specific to a kind of task."""
     own = (metric for kind in KINDS.values() for metric in kind.metrics)
     return {metric.name: metric for metric in (*STANDARD, *own)}

@@ -1,6 +1,6 @@
-"""Metrics from outputs and labels. Imports no torch and prints nothing.
+"""Computes metrics from outputs and labels. Imports no torch and prints nothing.
 
-An undefined figure, such as a correlation with labels that are all equal, is None; `undefined` maps its name to the reason.
+An undefined metric, such as a correlation with constant labels, is None; `undefined` maps its name to the reason.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mtlkit.errors import NotFiniteError
 
 Array = NDArray[Any]
 
-ROUNDED_TO = 6  # digits of a cosine in float32
+ROUNDED_TO = 6  # digits of a float32 cosine
 ROUNDING = 10.0**-ROUNDED_TO
 
 
@@ -24,7 +24,7 @@ def check_finite(values: Array, what: str) -> Array:
     """Returns N rows of numbers unchanged. Raises NotFiniteError for the first row with NaN or infinity."""
     with np.errstate(over="ignore", invalid="ignore"):
         total = values.sum()
-    if not np.isfinite(total):  # the sum alone may have overflowed
+    if not np.isfinite(total):  # the sum of finite values may overflow
         rows = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(1))
         if len(rows):
             raise NotFiniteError(what, int(rows[0]))
@@ -37,7 +37,7 @@ def confusion(classes: int, true: Array, predicted: Array) -> NDArray[np.int64]:
 
 
 def classification(names: tuple[str, ...], matrix: NDArray[np.int64]) -> dict[str, Any]:
-    """Accuracy, macro-F1 over classes that occur (true or predicted), figures per class, and the confusion matrix."""
+    """Accuracy, macro-F1 over classes that occur (true or predicted), metrics per class, and the confusion matrix."""
     hits, true, predicted = np.diag(matrix), matrix.sum(1), matrix.sum(0)
     return {
         "accuracy": float(hits.sum() / max(1, matrix.sum())),
@@ -49,7 +49,9 @@ def classification(names: tuple[str, ...], matrix: NDArray[np.int64]) -> dict[st
 
 
 def multi_label(names: tuple[str, ...], predicted: Array, true: Array) -> dict[str, Any]:
-    """Accuracy is the share of texts whose set of labels is exactly right. predicted, true: (N, labels) bool."""
+    """Metrics of multi-label tasks; accuracy is the share of texts with exactly the right labels. predicted, true: (N, labels)
+    bool.
+    """
     hits = (predicted & true).sum(0)
     found = {
         "accuracy": float((predicted == true).all(1).mean()),
@@ -86,12 +88,12 @@ def share(part: Any, whole: Any) -> float | None:
 
 
 def known(value: float) -> float | None:
-    """A figure, or None for NaN."""
+    """The value, or None for NaN."""
     return None if isnan(value) else value
 
 
 def because(reasons: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """The entry with the reasons why figures are undefined; empty if all are defined."""
+    """The entry that gives reasons for undefined metrics; empty if all are defined."""
     return {"undefined": dict(reasons)} if reasons else {}
 
 
@@ -104,7 +106,7 @@ def regression(predicted: Array, true: Array) -> dict[str, Any]:
 
 
 def correlations(left: Array, right: Array, left_name: str, right_name: str) -> dict[str, Any]:
-    """Pearson and Spearman correlation of computed values (left) with given ones (right), or why they are undefined."""
+    """Pearson's and Spearman's correlation of computed values (left) with given ones (right), or why they are undefined."""
     left, right = left.astype(np.float64), right.astype(np.float64)
     reason = undefined_because(left, right, left_name, right_name)
     if reason:
@@ -118,7 +120,7 @@ def undefined_because(left: Array, right: Array, left_name: str, right_name: str
     if len(left) < 2:
         return f"a correlation needs two values, and there {'is' if len(left) else 'are'} {len(left)}"
     for values, name, tolerance in ((left, left_name, ROUNDING * float(np.abs(left).max())), (right, right_name, 0.0)):
-        if np.ptp(values) <= tolerance:  # means of equal values may miss them by a last digit
+        if np.ptp(values) <= tolerance:  # means of equal values may differ from them in the last digit
             return f"all {len(values):,} {name} are {float(values[0]):.6g}"
     return ""
 
@@ -132,7 +134,7 @@ def rounded(similarities: Array) -> Array:
 
 def correlation_of_ranks(left: Array, right: Array) -> float:
     """Spearman correlation of values that are not all equal."""
-    from scipy.stats import rankdata  # half a second of import that classification need not pay
+    from scipy.stats import rankdata  # the import takes half a second that classification does not need
 
     return correlation(rankdata(left), rankdata(right))
 

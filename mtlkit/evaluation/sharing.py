@@ -21,14 +21,14 @@ LEVEL = 0.05  # significance level
 
 @dataclass(frozen=True)
 class TaskSharing:
-    """A task trained together with others and alone, scored on the same `rows` of `split`. Differences are together - alone.
+    """A task trained together with others and alone, evaluated on the same `rows` of `split`. Differences are together - alone.
 
-    together, alone: its main metric by seed, the first of which is the run's. interval: of the mean difference over resamples
-    of the rows (paired bootstrap), for the trainings as they are. over_seeds: of the mean difference over seeds (Student's t),
-    so of what another training would give; None with one seed. p: of equality by seed, by McNemar's exact test
-    (one class a row: `only_together` and `only_alone` count the rows that one of both alone gets right) or a paired permutation
-    test. The seeds are tested on the same rows, so their p must not be multiplied together: `holm` is that of the first seed,
-    the run itself, raised for the number of tasks.
+    together, alone: its main metric by seed; the first seed is the run's. interval: of the mean difference over resampled rows
+    (paired bootstrap), for these trained models. over_seeds: of the mean difference over seeds (Student's t), which includes
+    training variance; None with one seed. p: p-value by seed for equality, by McNemar's exact test (one class per row:
+    `only_together` and `only_alone` count the rows that only one of them gets right) or a paired permutation test. The seeds are
+    tested on the same rows, so their p-values must not be multiplied: `holm` is that of the first seed, the run itself, adjusted
+    for the number of tasks.
     """
 
     task: str
@@ -56,16 +56,16 @@ class TaskSharing:
 
     @property
     def beyond_noise(self) -> bool:
-        """Whether rows and seeds both speak for a difference, and for the same: the run's own test, the interval over rows, and
-        with several seeds that over seeds."""
+        """Whether there is evidence of a difference: the run's own test, the interval over rows, and with several seeds the
+        interval over seeds agree on it and on its sign.
+        """
         if self.holm >= LEVEL or self.interval.holds_zero or self.differences[0] * self.difference <= 0:
             return False
         return self.over_seeds is None or not self.over_seeds.holds_zero
 
     @property
     def within_noise(self) -> bool:
-        """Whether neither the test nor an interval speaks for a difference. Both this and `beyond_noise` are false where they
-        disagree."""
+        """Whether neither the test nor any interval shows a difference. If they disagree, `beyond_noise` is false too."""
         return self.holm >= LEVEL and self.interval.holds_zero and (self.over_seeds is None or self.over_seeds.holds_zero)
 
     def to_json(self) -> dict[str, Any]:
@@ -77,12 +77,12 @@ class TaskSharing:
 
 @dataclass(frozen=True)
 class SharingReport:
-    """All tasks, and Delta = mean over tasks of (M_t - B_t) / B_t, M_t together and B_t alone (Maninis et al. 2019; Vandenhende
-    et al. 2021), by seed.
+    """All tasks, and Delta = mean over tasks of (M_t - B_t) / B_t, with M_t together and B_t alone (Maninis et al. 2019;
+    Vandenhende et al. 2021), by seed.
 
-    `left_out` of Delta are tasks that a training alone left at 0 or below for some seed, as a correlation may be: of that there
-    is no share. delta: the mean over seeds, None where all tasks are left out; interval: 95 % over seeds (Student's t), None
-    with one seed.
+    `left_out` are tasks excluded from Delta because they scored 0 or below alone for some seed, as correlations can: the ratio is
+    undefined. delta: the mean over seeds, None if all tasks are excluded; interval: 95 % over seeds (Student's t), None with one
+    seed.
     """
 
     seeds: tuple[int, ...]
@@ -94,7 +94,7 @@ class SharingReport:
 
     @property
     def beyond_noise(self) -> bool:
-        """Whether the seeds speak for a Delta other than 0; one seed cannot."""
+        """Whether the interval over seeds excludes 0; False with one seed."""
         return self.interval is not None and not self.interval.holds_zero
 
     def to_json(self) -> dict[str, Any]:
@@ -121,14 +121,14 @@ def sharing_report(seeds: Sequence[int], tasks: Sequence[TaskSharing]) -> Sharin
 
 
 def _relative(task: TaskSharing) -> list[float] | None:
-    """(M - B) / B by seed; None if it is undefined for one of them."""
+    """(M - B) / B by seed; None if it is undefined for any of them."""
     if not min(task.alone) > 0 or any(map(isnan, task.differences)):
         return None
     return [difference / alone for difference, alone in zip(task.differences, task.alone, strict=True)]
 
 
 def task_sharing(spec: TaskSpec, split: str, labels: Array, together: Sequence[Array], alone: Sequence[Array]) -> TaskSharing:
-    """A task, from what the models of each seed say of the same rows: together and alone, each (N, outputs)."""
+    """Compares the outputs on the same rows of the models of each seed, trained together and alone, each (N, outputs)."""
     metric = main_metric(spec)
     figures = [tuple(_figure(spec, outputs, labels) for outputs in side) for side in (together, alone)]
     measures = [_mean_measure([measure_of(spec, outputs, labels) for outputs in side]) for side in (alone, together)]
@@ -164,7 +164,7 @@ def _permuted(spec: TaskSpec, labels: Array, one: Array, other: Array) -> float:
 
 
 def _mean_measure(measures: Sequence[Measure]) -> Measure:
-    """The mean of several figures of the same rows."""
+    """The mean of several metrics on the same rows."""
 
     def measure(counts: Values) -> Values:
         found: Values = np.mean([one(counts) for one in measures], axis=0)

@@ -1,4 +1,4 @@
-"""How good a head is, by the kind of its task. Free of torch and of printing."""
+"""Evaluates a head according to the kind of its task. Imports no torch and prints nothing."""
 
 from __future__ import annotations
 
@@ -15,54 +15,54 @@ from mtlkit.evaluation.metrics import Array, check_finite
 
 
 class TaskMetrics(Protocol):
-    """How outputs of one kind of task are scored. `metrics` are its figures, the first of which is the one to choose by."""
+    """The metrics of one kind of task. `metrics` are their names, the first of which selects the best epoch."""
 
     metrics: ClassVar[tuple[Metric, ...]]
 
     def score(self, spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
-        """All figures, from outputs (N, outputs) and labels as `encode_labels` makes them; None where one is undefined."""
+        """All metrics, from outputs (N, outputs) and labels encoded by `encode_labels`; undefined ones are None."""
         ...
 
     def measure(self, spec: TaskSpec, outputs: Array, labels: Array) -> Measure:
-        """The first metric as a figure of each resample of the rows."""
+        """The first metric as a function of the resampled rows."""
         ...
 
     def decisions(self, spec: TaskSpec, outputs: Array) -> Array | None:
-        """The class predicted for each row, (N,), as labels have it; None where a row is not of one class."""
+        """The predicted class of each row, (N,), encoded like the labels; None if rows do not have one class each."""
         ...
 
 
 def metrics_of(kind: Kind) -> TaskMetrics:
-    """How a kind of task is scored."""
+    """The registered `TaskMetrics` of a kind of task."""
     return cast(TaskMetrics, KINDS[kind])
 
 
 def main_metric(spec: TaskSpec) -> str:
-    """The metric that the best epoch is chosen by."""
+    """The metric that selects the best epoch."""
     return metrics_of(spec.kind).metrics[0].name
 
 
 def score(spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
-    """All metrics of a task, `kind` and `n` first.
+    """All metrics of a task, preceded by `kind` and `n`.
 
-    outputs (N, outputs) as the head gives them: logits, or predicted values. labels as `encode_labels` makes them. Raises
-    NotFiniteError naming the first text whose outputs are not finite.
+    outputs: (N, outputs) logits or predicted values from the head. labels: encoded by `encode_labels`. Raises NotFiniteError for
+    the first text with non-finite outputs.
     """
     check_finite(outputs, f"output of '{spec.name}'")
     return {"kind": spec.kind, "n": len(labels), **metrics_of(spec.kind).score(spec, outputs, labels)}
 
 
 def measure_of(spec: TaskSpec, outputs: Array, labels: Array) -> Measure:
-    """The main metric of a task as a figure of each resample of its rows."""
+    """The main metric of a task as a function of the resampled rows."""
     return metrics_of(spec.kind).measure(spec, outputs, labels)
 
 
 def decisions_of(spec: TaskSpec, outputs: Array) -> Array | None:
-    """The class that a head predicts for each row, (N,); None for a kind whose rows are not of one class each."""
+    """The predicted class of each row, (N,); None for kinds of task without one class per row."""
     return metrics_of(spec.kind).decisions(spec, outputs)
 
 
 def hits_of(spec: TaskSpec, outputs: Array, labels: Array) -> NDArray[np.bool_] | None:
-    """Which rows get the right class, (N,); None for a kind whose rows are not of one class each."""
+    """Whether each row is classified correctly, (N,); None for kinds of task without one class per row."""
     decided = decisions_of(spec, outputs)
     return None if decided is None else np.equal(decided, labels)

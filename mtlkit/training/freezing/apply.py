@@ -121,9 +121,9 @@ class FreezeProof:
 
 
 def lr_scales_of(model: MultiTaskModel, head_rate: float, layer_decay: float) -> dict[str, float]:
-    """The learning rate of each weight relative to the backbone's peak: `head_rate` for heads; dividing by `layer_decay` gives
-    the rate of each block from that of the block above, and of the embeddings from that of the first block (discriminative
-    learning rates: Howard & Ruder 2018).
+    """The learning rate of each weight relative to the backbone's peak: `head_rate` for heads; each block's is that of the
+    block above divided by `layer_decay`, and the embeddings' that of the first block divided by it (discriminative learning
+    rates: Howard & Ruder 2018).
     """
     layers = len(model.backbone.blocks)
     found = {}

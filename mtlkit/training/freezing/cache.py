@@ -37,7 +37,7 @@ PART_BYTES = 2**27  # rows buffered in memory before they are written
 @dataclass(frozen=True)
 class FeatureCache:
     """Cached outputs of frozen layers, by task: `texts` texts, `size` bytes in total. `files` hold what does not fit in memory;
-    `found` texts were already in such files.
+    `found` is the number of texts that were already in such files.
     """
 
     stores: dict[str, FeatureStore] = field(default_factory=dict)

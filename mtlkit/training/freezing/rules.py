@@ -45,7 +45,7 @@ class FreezeEnd:
 
 @dataclass(frozen=True)
 class FreezeRule:
-    """One item of `--freeze`: freezes or thaws the weights whose names match from the start."""
+    """One item of `--freeze`: freezes or thaws the weights whose names start with a match of the pattern."""
 
     item: str
     pattern: re.Pattern[str]
