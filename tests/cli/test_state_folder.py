@@ -50,7 +50,7 @@ def test_a_damaged_state_falls_back_to_the_one_before(typed: Typed, unfinished: 
     os.truncate(last / "tensors.safetensors", (last / "tensors.safetensors").stat().st_size // 2)
     answer = typed("train-mtl", "--resume", unfinished)
     assert answer.code == 0, answer.err
-    assert f"kept as {last.name}.damaged, going on from {before.name}" in answer.err
+    assert f"kept as {last.name}.damaged, resuming from {before.name}" in answer.err
     assert not list(differences(unfinished, whole))
 
 
