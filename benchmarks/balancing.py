@@ -41,7 +41,7 @@ from mtlkit.training.freezing.features import WholeBackbone
 from mtlkit.training.loop import train
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
-from mtlkit.training.sampling.mixture import TaskMixture, make_plans
+from mtlkit.training.sampling.mixture import TaskMixture, make_samplers
 from mtlkit.training.task_losses import TaskLosses
 from mtlkit.training.train_state import ModelUpdater
 
@@ -62,7 +62,7 @@ def read_tasks(options: Namespace) -> dict[str, TaskData]:
 def side(name: str, tasks: dict[str, TaskData], options: Namespace) -> Callable[[], Measure]:
     """Takes a step that is not timed, then those that are."""
     lengths = {task: data.train.encoded.lengths for task, data in tasks.items()}
-    plans = make_plans(lengths, round(options.batch * max(each.mean() for each in lengths.values())), 0)
+    plans = make_samplers(lengths, round(options.batch * max(each.mean() for each in lengths.values())), 0)
     choice = parse_balance(name.removesuffix(ON_PARAMETERS), tasks)
     compute = choose_compute("cpu", "fp32")
 

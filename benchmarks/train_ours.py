@@ -32,7 +32,7 @@ from mtlkit.training.freezing.features import CachedVectors, FeatureSource, Uppe
 from mtlkit.training.freezing.rules import parse_freeze
 from mtlkit.training.objectives.base import HeadObjective, head_objectives
 from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
-from mtlkit.training.sampling.mixture import TaskMixture, make_plans
+from mtlkit.training.sampling.mixture import TaskMixture, make_samplers
 from mtlkit.training.task_losses import TaskLosses
 from mtlkit.training.train_state import ModelUpdater
 
@@ -106,7 +106,7 @@ def ours(options: Namespace, schedule: str = "joint", whole: type[WholeBackbone]
         texts = prepare(spec, table, encoder)
         tasks[spec.name] = TaskData(spec, texts, texts, {})
     lengths = {name: task.train.encoded.lengths for name, task in tasks.items()}
-    plans = make_plans(lengths, round(options.batch * max(each.mean() for each in lengths.values())), 0)
+    plans = make_samplers(lengths, round(options.batch * max(each.mean() for each in lengths.values())), 0)
     weights = weight_names(architecture, dict.fromkeys(tasks, "linear"))
     freezing = parse_freeze([options.freeze], None, weights, list(tasks), architecture.layers)
     frozen = freezing.always

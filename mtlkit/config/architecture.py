@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mtlkit.config.from_json import build
-from mtlkit.config.numbers import whole
+from mtlkit.config.option import whole
 from mtlkit.config.task_kinds import KINDS
 from mtlkit.errors import UsageError, listed, shorten
 

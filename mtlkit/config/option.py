@@ -5,8 +5,10 @@ The command line, the TOML reader and Python callers all read the same fields.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Literal
 
 COMMON = "Common"  # the first panel of every command
@@ -62,3 +64,21 @@ def option(
         values = list(default)
         return field(default_factory=lambda: list(values), metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+WHOLE = re.compile(r"[0-9]{1,18}")  # int() refuses thousands of digits with an error of its own, and takes other alphabets'
+
+
+def finite(text: str) -> float | None:
+    """A finite number, or None if the text is not one."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if isfinite(value) else None
+
+
+def whole(text: str, least: int = 0) -> int | None:
+    """A whole number of at most 18 digits and at least `least`, or None if the text is not one."""
+    value = int(text) if WHOLE.fullmatch(text) else None
+    return value if value is not None and value >= least else None

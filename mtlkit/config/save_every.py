@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mtlkit.config.numbers import finite, whole
+from mtlkit.config.option import finite, whole
 from mtlkit.errors import UsageError, shorten
 
 SAVE_EVERY = "10m"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mtlkit.config.numbers import finite, whole
+from mtlkit.config.option import finite, whole
 from mtlkit.errors import UsageError, listed, shorten, suggest
 
 ScheduleName = Literal["round-robin", "joint", "sequential", "proportional", "temperature"]

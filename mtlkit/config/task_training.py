@@ -7,8 +7,7 @@ from typing import Literal
 
 from mtlkit.config.architecture import Architecture, Attention, Truncation, parse_head
 from mtlkit.config.common import DATA, MODEL, TRAINING, PromptOptions, ShapeOptions, TrainingOptions
-from mtlkit.config.numbers import whole
-from mtlkit.config.option import COMMON, option
+from mtlkit.config.option import COMMON, option, whole
 from mtlkit.errors import UsageError, shorten
 
 ClassWeights = Literal["none", "balanced"]

@@ -7,8 +7,7 @@ from typing import ClassVar, Literal
 
 from mtlkit.config.architecture import Architecture, Attention
 from mtlkit.config.common import MODEL, TRAINING, ShapeOptions, TrainingOptions
-from mtlkit.config.numbers import whole
-from mtlkit.config.option import COMMON, option
+from mtlkit.config.option import COMMON, option, whole
 from mtlkit.config.schedules import parse_epoch_length, parse_schedule
 from mtlkit.config.task_training import TaskTrainingOptions
 from mtlkit.errors import UsageError, shorten

@@ -9,7 +9,7 @@ from mtlkit.recipes.training.run import train_tasks
 from mtlkit.recipes.training.validate import CommandSpec
 from mtlkit.training.events import Event, Finished, result
 
-STAGES = CommandSpec("train-mtl", "mtl", "mtl", ("sentence", "base"), "mtlkit eval --confusion")
+SPEC = CommandSpec("train-mtl", "mtl", "mtl", ("sentence", "base"), "mtlkit eval --confusion")
 
 
 def train_mtl(options: TrainMtlOptions) -> Finished:
@@ -22,4 +22,4 @@ def train_mtl(options: TrainMtlOptions) -> Finished:
 
 def stream(options: TrainMtlOptions) -> Iterator[Event]:
     """The same, telling what happens."""
-    return train_tasks(options, STAGES)
+    return train_tasks(options, SPEC)

@@ -9,7 +9,7 @@ from mtlkit.recipes.training.run import train_tasks
 from mtlkit.recipes.training.validate import CommandSpec
 from mtlkit.training.events import Event, Finished, result
 
-STAGES = CommandSpec("train-sentence", "sentence", "sentence", ("base",), "mtlkit train-mtl")
+SPEC = CommandSpec("train-sentence", "sentence", "sentence", ("base",), "mtlkit train-mtl")
 
 
 def train_sentence(options: TrainSentenceOptions) -> Finished:
@@ -22,4 +22,4 @@ def train_sentence(options: TrainSentenceOptions) -> Finished:
 
 def stream(options: TrainSentenceOptions) -> Iterator[Event]:
     """The same, telling what happens."""
-    return train_tasks(options, STAGES)
+    return train_tasks(options, SPEC)

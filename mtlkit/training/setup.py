@@ -20,7 +20,7 @@ from mtlkit.training.objectives.contrastive import PairsObjective
 from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.rng import RandomState
-from mtlkit.training.sampling.mixture import TaskMixture, make_plans
+from mtlkit.training.sampling.mixture import TaskMixture, make_samplers
 from mtlkit.training.sampling.steps import StepSchedule
 from mtlkit.training.train_state import ModelUpdater
 
@@ -63,7 +63,7 @@ def make_step_schedule(plan: TrainPlan, data: TrainData, mixed: Mapping[str, Obj
     options = plan.options
     lengths = {name: objective.train.lengths for name, objective in mixed.items()}
     texts = {name: objective.train.pairs for name, objective in mixed.items() if isinstance(objective, PairsObjective)}
-    samplers = make_plans(lengths, options.batch_tokens, options.seed, data.classes, texts)
+    samplers = make_samplers(lengths, options.batch_tokens, options.seed, data.classes, texts)
     mixture = TaskMixture(samplers, plan.schedule, plan.rehearsed, plan.epoch_by)
     return StepSchedule(mixture, options.epochs, options.accumulate)
 

@@ -17,7 +17,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Progress, TaskState
 from mtlkit.training.freezing.apply import digest
 from mtlkit.training.incidents import StepSkipped, TrainingStopped
-from mtlkit.training.sampling.mixture import TaskMixture, make_plans
+from mtlkit.training.sampling.mixture import TaskMixture, make_samplers
 
 Run = Callable[..., Any]
 CPU = Compute(torch.device("cpu"), "fp32")
@@ -97,7 +97,7 @@ def test_an_epoch_reports_batches_and_the_mean_loss_of_its_texts(
     for name, weight in tiny_model.state_dict().items():
         assert torch.equal(weight, start[name])  # a rate of zero: the losses are those of the start
     lengths = {name: task.train.encoded.lengths for name, task in tasks.items()}
-    budget = TaskMixture(make_plans(lengths, 120, 0), schedule)
+    budget = TaskMixture(make_samplers(lengths, 120, 0), schedule)
     for epoch in done.epochs:
         states: dict[str, TaskState] = {state.task: state for state in epoch.tasks}
         assert {state.batches for state in states.values()} == {state.planned for state in states.values()} == {budget.rounds}

@@ -21,7 +21,7 @@ from mtlkit.training.freezing.rules import prefix_of
 from mtlkit.training.incidents import FeaturesCached
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.optimizer import LearningRate
-from mtlkit.training.sampling.mixture import TaskMixture, make_plans
+from mtlkit.training.sampling.mixture import TaskMixture, make_samplers
 
 Run = Callable[..., Any]
 CPU = Compute(torch.device("cpu"), "fp32")
@@ -50,7 +50,7 @@ def test_the_cache_of_a_frozen_backbone_changes_nothing(
     cached = deepcopy(tiny_model.state_dict())
     tiny_model.load_state_dict(start)
     mixed = {name: task for name, task in tasks.items() if f"head:{name}" not in frozen}
-    mix = TaskMixture(make_plans({name: task.train.encoded.lengths for name, task in mixed.items()}, 120, seed=0), schedule)
+    mix = TaskMixture(make_samplers({name: task.train.encoded.lengths for name, task in mixed.items()}, 120, seed=0), schedule)
     weights = freezing_of(tiny_model, frozen).always
     apply_freeze(tiny_model, weights)
     training_mode(tiny_model, weights)

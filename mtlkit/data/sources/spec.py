@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from mtlkit.config.architecture import Kind, check_task_name
-from mtlkit.config.numbers import whole
+from mtlkit.config.option import whole
 from mtlkit.config.paths import expand
 from mtlkit.config.task_kinds import KINDS
 from mtlkit.errors import UsageError, listed, shorten, suggest

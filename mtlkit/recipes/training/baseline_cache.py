@@ -27,7 +27,7 @@ from mtlkit.runs.store import BASELINES, Arrays, StoreEntry, cache_key, entry_in
 OUTPUTS = "outputs."  # begins the name of an array, before that of the task
 FORMAT = "2"  # raised when what is stored changes
 # options that change no number, or only by way of what the key holds anyway: the data, the start, where it is computed
-BY_OTHER_WAYS = {"out", "overwrite", "runs", "cache_memory", "track_every", "router", "baselines", "seeds"} | {
+NOT_IN_KEY = {"out", "overwrite", "runs", "cache_memory", "track_every", "router", "baselines", "seeds"} | {
     *("task", "watch", "cap", "encoding", "on_bad_row", "init", "device", "precision"),
     *("resume", "save_every", "keep_state", "extend", "keep_best_per_task", "verbose"),
 }
@@ -66,7 +66,7 @@ def key_of(
     model, parent = prepared.start.model, prepared.start.parent
     said = {
         "tasks": list(tasks),
-        "options": {name: value for name, value in plain(options).items() if name not in BY_OTHER_WAYS},
+        "options": {name: value for name, value in plain(options).items() if name not in NOT_IN_KEY},
         "data": {name: {**data, "source": None} for name, data in prepared.fingerprints.items()},
         "heads": {name: asdict(spec) for name, spec in model.tasks.items()},
         "rows": {name: rows[name].sha256 for name in tasks},

@@ -29,7 +29,7 @@ from mtlkit.training.events import Event, Note, Progress
 from mtlkit.training.incidents import StepSkipped
 from mtlkit.training.objectives.base import HeadObjective
 from mtlkit.training.plan import TrainData, TrainPlan
-from mtlkit.training.sampling.mixture import TaskMixture, make_plans
+from mtlkit.training.sampling.mixture import TaskMixture, make_samplers
 from mtlkit.training.trainer import Trainer
 
 
@@ -124,7 +124,7 @@ def arms_of(run: ComparedRun, seed: int) -> list[BaselineRun]:
     options = replace(options, track_every=0, router=False, keep_best_per_task=False)  # which changes no number
     names, plan, data = run.trained, run.plan, run.prepared.data
     lengths = {name: data.objectives[name].train.lengths for name in names}
-    plans = make_plans(lengths, options.batch_tokens, seed, data.classes)
+    plans = make_samplers(lengths, options.batch_tokens, seed, data.classes)
     mix = TaskMixture(plans, plan.schedule, epoch_by=plan.epoch_by)
     together = BaselineRun(tuple(names), replace(plan, options=options), data.known, f"together, seed {seed}")
     arms = [] if seed == run.options.seed else [together]

@@ -68,11 +68,11 @@ def _check_headless(options: TrainSentenceOptions, freezing: FreezeRules) -> Non
         raise UsageError(f"--cap {options.cap} is for --objective classify; cut the data of {named} with ?limit=N in --task")
 
 
-def load_lesson(
+def load_objective(
     options: TrainSentenceOptions, found: ModelRef | None, source: str, reading: ReadOptions
 ) -> Generator[Event, None, ObjectiveSetup]:
     """Reads the data of an objective, and the model that learns from it. Raises DataError, UsageError, IntegrityError."""
-    return (yield from LESSONS[options.objective](options, found, source, reading))
+    return (yield from LOADERS[options.objective](options, found, source, reading))
 
 
 def _start(options: TrainSentenceOptions, found: ModelRef | None, texts: Sequence[str]) -> InitialModel:
@@ -141,7 +141,7 @@ def _fingerprint(texts: Sequence[str]) -> dict[str, Any]:
     return {"values": len(texts), "sha256": fingerprint(texts)}
 
 
-LESSONS: dict[ObjectiveName, Callable[..., Generator[Event, None, ObjectiveSetup]]] = {
+LOADERS: dict[ObjectiveName, Callable[..., Generator[Event, None, ObjectiveSetup]]] = {
     "distill": _distill,
     "pairs": _pairs,
     "similarity": _similarity,

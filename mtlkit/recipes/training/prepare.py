@@ -20,7 +20,7 @@ from mtlkit.model.randomness import draw_from
 from mtlkit.recipes.inputs.source_notes import source_notes
 from mtlkit.recipes.training.data_warnings import first_look
 from mtlkit.recipes.training.initial_model import InitialModel, fit_heads, start_from, start_from_scratch
-from mtlkit.recipes.training.objectives import load_lesson
+from mtlkit.recipes.training.objectives import load_objective
 from mtlkit.report.sources import unseen_line
 from mtlkit.training.continual.start_model import probe_texts
 from mtlkit.training.events import Event, Note
@@ -56,7 +56,7 @@ def prepare(plan: TrainPlan) -> Generator[Event, None, Prepared]:
 def _prepare_vectors(plan: TrainPlan, options: TrainSentenceOptions, reading: ReadOptions) -> Generator[Event, None, Prepared]:
     """The data of an objective that shapes vectors, without a head."""
     ((name, source),) = plan.sources.items()
-    found = yield from load_lesson(options, plan.start, source, reading)
+    found = yield from load_objective(options, plan.start, source, reading)
     if cut := cut_texts(found.objective.train.encoded, found.start):
         yield Note(f"{name}: {cut}")
     return Prepared(found.start, TrainData({name: found.objective}), {name: found.data}, {name: found.record})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
-from mtlkit.config.numbers import finite
+from mtlkit.config.option import finite
 from mtlkit.config.training import BalanceOn
 from mtlkit.errors import UsageError, listed, suggest
 

@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from mtlkit.config.numbers import finite
+from mtlkit.config.option import finite
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all

@@ -55,7 +55,7 @@ class TaskSampler:
         return rows
 
 
-def make_plans(
+def make_samplers(
     lengths: Mapping[str, np.ndarray[tuple[int], np.dtype[np.int64]]],
     batch_tokens: int,
     seed: int,

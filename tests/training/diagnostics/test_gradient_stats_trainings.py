@@ -25,7 +25,7 @@ from mtlkit.training.diagnostics.gradient_stats import TrackingSummary
 from mtlkit.training.diagnostics.gradient_tracker import GradientTracker
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.optimizer import LearningRate, make_optimizer, set_rate
-from mtlkit.training.sampling.mixture import Piece, TaskMixture, make_plans
+from mtlkit.training.sampling.mixture import Piece, TaskMixture, make_samplers
 from mtlkit.training.task_losses import TaskLosses
 
 CPU = Compute(torch.device("cpu"), "fp32")
@@ -74,7 +74,7 @@ def train(text_encoder: TextEncoder) -> Train:
         objectives = head_objectives(model, data)
         losses = losses_of(model, objectives)
         lengths = {name: one.train.lengths for name, one in objectives.items()}
-        work = TaskMixture(make_plans(lengths, 10_000, 0), schedule).work(steps)
+        work = TaskMixture(make_samplers(lengths, 10_000, 0), schedule).work(steps)
         tracker = GradientTracker(model.train(), TASKS, losses, compute, every)
         torch.manual_seed(1)
         run(model, losses, tracker, work, rate, steps)

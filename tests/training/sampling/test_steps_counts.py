@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtlkit.training.sampling.mixture import Piece, TaskMixture, TaskSampler, make_plans
+from mtlkit.training.sampling.mixture import Piece, TaskMixture, TaskSampler, make_samplers
 from mtlkit.training.sampling.orders import Order
 from mtlkit.training.sampling.steps import StepSchedule
 
@@ -22,7 +22,7 @@ LENGTHS = ["longest", "shortest", "steps:3", "steps:11"]
 def mixed(rows: dict[str, int], schedule: str, length: str, seed: int) -> TaskMixture:
     """A mix of tasks with batches of 4 texts."""
     return TaskMixture(
-        make_plans({name: np.full(count, 10) for name, count in rows.items()}, 40, seed), schedule, epoch_by=length
+        make_samplers({name: np.full(count, 10) for name, count in rows.items()}, 40, seed), schedule, epoch_by=length
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mtlkit.data.batching import Rows
-from mtlkit.training.sampling.mixture import TaskMixture, make_plans
+from mtlkit.training.sampling.mixture import TaskMixture, make_samplers
 from mtlkit.training.sampling.steps import StepSchedule
 
 SCHEDULES = ["round-robin", "joint", "sequential", "proportional", "temperature:2", "temperature:3:20"]
@@ -26,7 +26,7 @@ def random_lengths() -> dict[str, NDArray[np.int64]]:
 def step_schedule(
     schedule: str, accumulate: int, epoch_by: str = "longest", classes: Mapping[str, Rows] | None = None
 ) -> StepSchedule:
-    mix = TaskMixture(make_plans(random_lengths(), 120, 3, classes), schedule, epoch_by=epoch_by)
+    mix = TaskMixture(make_samplers(random_lengths(), 120, 3, classes), schedule, epoch_by=epoch_by)
     return StepSchedule(mix, 4, accumulate)
 
 
