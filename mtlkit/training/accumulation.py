@@ -1,4 +1,4 @@
-"""Several pieces of work in one step: how they are grouped, and what each counts for."""
+"""Gradient accumulation: groups micro-batches into steps, and weights their losses."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ NamesOf = Callable[[Work], Iterable[str]]
 
 
 def group_sizes(pieces: int, accumulate: int) -> list[int]:
-    """How many pieces each step of an epoch takes. The last takes what is left: no step mixes two epochs."""
+    """Micro-batches of each step of an epoch. The last step may have fewer: no step spans two epochs."""
     return [min(accumulate, pieces - first) for first in range(0, pieces, accumulate)]
 
 
 def groups(work: Iterable[Work], takes: Iterable[int]) -> Iterator[tuple[Work, ...]]:
-    """The pieces of each step, until the work ends. They are not asked for before their step."""
+    """The micro-batches of each step, until `work` is exhausted. Each is requested only when its step starts."""
     pieces = iter(work)
     for size in takes:
         if not (group := tuple(islice(pieces, size))):
@@ -32,8 +32,9 @@ def groups(work: Iterable[Work], takes: Iterable[int]) -> Iterator[tuple[Work, .
 
 
 class LossShares(Generic[Work]):
-    """What the losses of a piece are of the losses of a step. A task's is their mean over the pieces that hold it by `names_of`,
-    a guard's that over all; so is any where `names_of` is None."""
+    """The fractions that a micro-batch's losses contribute to the losses of a step. A task's loss is averaged over the
+    micro-batches that contain it according to `names_of`, a guard's over all; so is every loss if `names_of` is None.
+    """
 
     def __init__(self, pieces: Sequence[Work], names_of: NamesOf[Work] | None) -> None:
         self.pieces = len(pieces)
@@ -44,13 +45,13 @@ class LossShares(Generic[Work]):
 
 
 def mean_of(each: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
-    """The mean of each name over those that have it."""
+    """The mean of each name over the mappings that contain it."""
     counts = Counter(name for one in each for name in one)
     return {name: sum(one[name] for one in each if name in one) / count for name, count in counts.items()}
 
 
 def numbers(each: Sequence[Mapping[str, float | Tensor]]) -> list[dict[str, float]]:
-    """All of them as plain numbers; a GPU is waited for once."""
+    """Converts all values to floats, with a single GPU synchronisation."""
     waiting = [value.detach() for one in each for value in one.values() if isinstance(value, Tensor)]
     ready = iter(torch.stack(waiting).tolist() if waiting else [])
     return [{name: next(ready) if isinstance(value, Tensor) else value for name, value in one.items()} for one in each]

@@ -1,4 +1,4 @@
-"""The best weights so far: those of the best evaluation of all tasks together, and what was the best of each task."""
+"""The best weights so far: those with the best score over all tasks, and those of each task's best evaluation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mtlkit.training.state_dict import StateDict
 
 @dataclass(frozen=True)
 class BestOfTaskWeights:
-    """A task at its best: its rank, the epoch, and after how many steps; the weights of that moment where they are kept."""
+    """A task's best evaluation: its rank, epoch and step; the weights at that point if they are kept."""
 
     rank: Score
     epoch: int
@@ -27,9 +27,10 @@ class BestOfTaskWeights:
 
 
 class BestWeights:
-    """Ranks evaluations of `objectives` by `select`. `worse` counts the epochs that ended since the last in which one was better,
-    of all together and of `each` task: -1 during the first epoch. `frozen_params` never change and are not copied; `keep`: the
-    best weights of each task are kept, too."""
+    """Ranks evaluations of `objectives` by `select`. `worse` counts the epochs since the last improvement, over all tasks and for
+    `each` task: -1 during the first epoch. `frozen_params` never change and are not copied; `keep`: also keeps the best weights
+    of each task.
+    """
 
     def __init__(
         self, model: MultiTaskModel, objectives: Mapping[str, Objective], select: str, frozen_params: frozenset[str], keep: bool
@@ -42,7 +43,7 @@ class BestWeights:
         self.each: dict[str, int] = defaultdict(int)
 
     def add(self, states: Sequence[TaskState], scores: Mapping[str, float | None], epoch: int, step: int, *, ends: bool) -> bool:
-        """Takes an evaluation; whether it is the best so far. `ends`: it ends an epoch."""
+        """Adds an evaluation and returns whether it is the best so far. `ends`: it is at the end of an epoch."""
         now = rank(states, self.objectives, self.select)
         better = self.best is None or now.beats(self.best.rank)
         weights = trained_weights(self.model, self.frozen_params) if better else None

@@ -1,4 +1,4 @@
-"""When a training is saved, and how it is asked to stop: what stands between its steps and the files of its states."""
+"""Saves checkpoints during a training, and handles signals that ask it to stop."""
 
 from __future__ import annotations
 
@@ -14,33 +14,32 @@ from mtlkit.errors import SavingError, StoppedError
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.training.state_dict import StateDict
 
-HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
+HANGUP = getattr(signal, "SIGHUP", None)  # not on Windows
 STOPS = [number for number in (signal.SIGINT, signal.SIGTERM, HANGUP) if number is not None]
 
 
 class Saver(Protocol):
-    """What a training asks between two steps."""
+    """Called by a training between two steps."""
 
     def after(self, step: int, state: Callable[[], StateDict]) -> None:
-        """Saves where the training stands after so many steps, if it is time to. Raises StoppedError if it was asked to stop."""
+        """Saves a checkpoint after `step` steps if one is due. Raises StoppedError if a stop was requested."""
         ...
 
     def save(self, step: int, state: StateDict) -> None:
-        """Saves it now."""
+        """Saves a checkpoint now."""
         ...
 
     def ended(self, step: int, state: Callable[[], StateDict]) -> None:
-        """Takes note of how the training can still be saved after its last step, should the run itself not be."""
+        """Called after the last step, so that the training can still be saved if saving the run fails."""
         ...
 
 
 class Interrupts:
-    """While it is entered, SIGINT, SIGTERM and SIGHUP end a training: before its first step at once, by a StoppedError with
-    `said`; once it is `patient`, at the next point where that does no harm. A second one does what it would do without, except
-    SIGHUP: several come when a terminal closes. A SIGHUP that the program ignores, as under nohup, stays ignored. Only the main
-    thread of a program can be asked so.
+    """While active, SIGINT, SIGTERM and SIGHUP stop a training: before its first step immediately, by a StoppedError with `said`;
+    once it is `patient`, at the next safe point. A second signal has its default effect, except SIGHUP: several arrive when a
+    terminal closes. An ignored SIGHUP, as under nohup, stays ignored. Works only in the main thread.
 
-    `tell` is for the program that shows what happens: it is called when a stop has been asked for that is to come.
+    `tell` is called when a stop has been requested that has yet to happen, so that the program can report it.
     """
 
     tell: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
@@ -81,8 +80,9 @@ class Interrupts:
 
 
 class FolderSaver:
-    """Saves into the state folder of a run: after every so many steps or minutes, and when a stop is asked for. `about` goes into
-    each state: what the training is, and what it must find again. `command` goes on with it."""
+    """Saves checkpoints to the state folder of a run: every given number of steps or minutes, and when a stop is requested.
+    `about` is stored in each checkpoint: a description of the training, and what must match on resume. `command` resumes it.
+    """
 
     def __init__(
         self, folder: CheckpointManager, every: SaveEvery, interrupts: Interrupts, about: Mapping[str, Any], command: str
@@ -95,7 +95,7 @@ class FolderSaver:
         self.final = (step, state)
 
     def rescue(self) -> str:
-        """Saves the training as it was after its last step, unless that is done; what is kept, and the way on."""
+        """Saves the training after its last step, unless already done; returns what was saved and how to continue."""
         refused = False
         if self.final and self.final[0] != self.saved:
             try:
@@ -108,7 +108,7 @@ class FolderSaver:
         return f"the checkpoint of step {kept} is kept; make room and resume with: {self.command}"
 
     def begin(self, step: int) -> None:
-        """The training goes on from a saved step."""
+        """Called when the training resumes from a saved step."""
         self.saved = step
 
     def after(self, step: int, state: Callable[[], StateDict]) -> None:

@@ -1,4 +1,4 @@
-"""The losses of a piece of work, by name, and what else a method of balancing may ask of them."""
+"""The losses of a micro-batch by name, and other inputs that balancing methods may need."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ Value = TypeVar("Value")
 
 
 class Losses(dict[str, Tensor]):
-    """A loss a task, and one a guard (`guard:NAME`). `vectors` are those of each task's texts, (N, D), which its loss is of."""
+    """One loss per task and per guard (`guard:NAME`). `vectors` are the vectors of each task's texts, (N, D), from which its loss
+    is computed.
+    """
 
     def __init__(self, losses: Mapping[str, Tensor], vectors: Mapping[str, Tensor]) -> None:
         super().__init__(losses)
@@ -21,10 +23,10 @@ class Losses(dict[str, Tensor]):
 
 
 def is_guard(name: str) -> bool:
-    """Whether a loss is a guard's: these are added as they are, whatever the balance."""
+    """Whether a loss belongs to a guard: these are added unweighted, whatever the balancing method."""
     return name.startswith(GUARD)
 
 
 def of_tasks(losses: Mapping[str, Value]) -> dict[str, Value]:
-    """Those that are not guards'."""
+    """The losses without those of guards."""
     return {name: loss for name, loss in losses.items() if not is_guard(name)}

@@ -1,4 +1,4 @@
-"""Checkpoints of earlier versions, whose components had other names."""
+"""Upgrades checkpoints of earlier versions, whose components had other names."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from mtlkit.training.state_dict import StateDict
 
 RENAMED = {"ledger:bests:": "validation:best_weights:", "ledger:coverage:": "validation:coverage:", "bound:": "limit:"}
-UPDATER = ("weights", "optimizer", "random", "spikes")  # parts that stood alone
+UPDATER = ("weights", "optimizer", "random", "spikes")  # components that were stored separately
 
 
 def is_complete(training: Mapping[str, Any]) -> bool:
-    """Whether the plain part of a saved training says that it had taken its last step."""
+    """Whether the JSON part of a checkpoint says that the last step was done."""
     complete: bool = training["trainer" if "trainer" in training else "own"]["complete"]
     return complete
 
 
 def upgraded(state: StateDict) -> StateDict:
-    """A checkpoint of any version, with today's names."""
+    """Upgrades a checkpoint of any version to the current names."""
     if "trainer" in state.plain:
         return state
     plain, own = state.plain, state.plain["own"]

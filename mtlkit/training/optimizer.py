@@ -32,7 +32,7 @@ class LearningRate:
     floor: float = 0.1
 
     def at(self, step: float) -> float:
-        """The rate of step 0, 1, ..., or of a point between two."""
+        """The rate of step 0, 1, ..., or between two steps."""
         rising = max(1, round(self.steps * self.warmup))
         if step < rising:
             return self.peak * (step + 1) / rising
@@ -42,15 +42,16 @@ class LearningRate:
 
 Weights = Mapping[str, nn.Parameter]
 
-THAW_STEPS = 50  # in which the rate of weights that begin to train in mid-run rises from nothing to what the others have
+THAW_STEPS = 50  # warm-up of weights that start training later: their rate rises from 0 to that of the others
 
 
 def make_groups(
     weights: Weights, weight_decay: float, lr_scales: Mapping[str, float] | None = None, since: int | None = None
 ) -> list[dict[str, Any]]:
-    """Parameter groups of weights by name. Only what has a gradient is in them, so nothing frozen is ever decayed; norms and
-    biases are not decayed either. `lr_scales` are the rates of weights as multiples of the rate, 1 where they are not named;
-    `since` is the step at which they begin."""
+    """Parameter groups of weights by name. Includes only weights that require gradients, so frozen ones are never decayed; norms
+    and biases are not decayed either. `lr_scales` are learning rates relative to the schedule's, 1 if not listed; `since` is the
+    step at which the weights start training.
+    """
     groups: dict[tuple[bool, float], dict[str, Any]] = {}
     for name, weight in weights.items():
         if weight.requires_grad:
@@ -64,7 +65,7 @@ def make_groups(
 
 
 def make_optimizer(weights: Weights, weight_decay: float, lr_scales: Mapping[str, float] | None = None) -> AdamW:
-    """AdamW over the weights that have a gradient."""
+    """AdamW over the weights that require gradients."""
     fused = all(weight.device.type in ("cpu", "cuda") for weight in weights.values())
     return AdamW(make_groups(weights, weight_decay, lr_scales), betas=(0.9, 0.98), eps=1e-8, fused=fused)
 
@@ -72,7 +73,7 @@ def make_optimizer(weights: Weights, weight_decay: float, lr_scales: Mapping[str
 def add_thawed(
     optimizer: torch.optim.Optimizer, weights: Weights, weight_decay: float, lr_scales: Mapping[str, float], step: int
 ) -> None:
-    """Adds the weights that have a gradient since this step, with fresh moments and a warm-up of their own: nothing jumps."""
+    """Adds weights that require gradients since this step, with new moments and their own warm-up, to avoid sudden changes."""
     known = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
     thawed = {name: weight for name, weight in weights.items() if weight.requires_grad and id(weight) not in known}
     for group in make_groups(thawed, weight_decay, lr_scales, step):
@@ -80,7 +81,7 @@ def add_thawed(
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float, step: int) -> None:
-    """Gives every group its multiple of the rate, less while it warms up."""
+    """Sets the rate of every group to its multiple of `rate`, reduced during its warm-up."""
     for group in optimizer.param_groups:
         since = group["since"]
         rising = 1.0 if since is None else min(1.0, (step - since + 1) / THAW_STEPS)
@@ -88,7 +89,7 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float, step: int) -> None:
 
 
 def optimizer_state(optimizer: AdamW, weights: Weights) -> StateDict:
-    """Which weights it moves, group by group, and the moments of each: all that `load_optimizer` needs."""
+    """The optimizer's weights by group, and the moments of each: the state for `load_optimizer`."""
     names = {id(weight): name for name, weight in weights.items()}
     groups = [
         {"weights": [names[id(weight)] for weight in group["params"]], **{key: group[key] for key in GROUP}}
@@ -98,11 +99,11 @@ def optimizer_state(optimizer: AdamW, weights: Weights) -> StateDict:
     return StateDict(moments, {"groups": groups})
 
 
-GROUP = ("weight_decay", "multiple", "since")  # what tells one group from another
+GROUP = ("weight_decay", "multiple", "since")  # identify a group
 
 
 def load_optimizer(optimizer: AdamW, weights: Weights, state: StateDict) -> None:
-    """Brings an optimizer that has not moved yet to where another of the same weights stood."""
+    """Restores a new optimizer to the saved state of one with the same weights."""
     optimizer.param_groups.clear()
     for group in state.plain["groups"]:
         optimizer.add_param_group({"params": [weights[name] for name in group["weights"]], **{key: group[key] for key in GROUP}})
@@ -112,7 +113,7 @@ def load_optimizer(optimizer: AdamW, weights: Weights, state: StateDict) -> None
         found.setdefault(name, {})[kind] = value
     for name, moments in found.items():
         weight = weights[name]
-        # counts of steps are numbers of the processor's unless the optimizer is fused on another device
+        # step counts stay on the CPU unless the optimizer is fused on another device
         optimizer.state[weight] = {kind: value.to(weight.device, copy=True) for kind, value in moments.items()}
 
 

@@ -1,4 +1,4 @@
-"""The random numbers of a training: where they come from, and how they are drawn a second time or after a resume."""
+"""Random number generators of a training, which can be rewound and saved."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Moment = tuple[torch.Tensor, ...]  # the state of each generator
 
 
 class RandomState:
-    """Generators that belong to one training: of the CPU, and of its `device` if that is another.
+    """The generators of one training: for the CPU, and for `device` if different.
 
-    Taken over from the dropout layers of `model` where they have them, else made from `seed`; all dropout draws from that of the
-    device from then on. No other training, thread or notebook cell can draw from them.
+    Reuses the generators of `model`'s dropout layers if present, else creates them from `seed`; all dropout then draws from that
+    of the device. Other trainings, threads or notebook cells cannot draw from them.
     """
 
     def __init__(self, model: nn.Module, device: torch.device, seed: int = 0) -> None:
@@ -29,17 +29,17 @@ class RandomState:
         draw_from(self.cpu if on_cpu else self.others[0], model)
 
     def now(self) -> Moment:
-        """Where they stand."""
+        """The current state."""
         return tuple(one.get_state() for one in (self.cpu, *self.others))
 
     def back_to(self, moment: Moment) -> None:
-        """The numbers from `moment` on are drawn again."""
+        """Restores an earlier state."""
         for one, state in zip((self.cpu, *self.others), moment, strict=True):
             one.set_state(state)
 
     @contextmanager
     def again(self, moment: Moment) -> Iterator[None]:
-        """Within, the numbers from `moment` on are drawn again; afterwards it continues as if they had not been."""
+        """Within the context, draws the numbers from `moment` on again; restores the current state afterwards."""
         before = self.now()
         self.back_to(moment)
         try:
@@ -52,7 +52,7 @@ class RandomState:
         return StateDict({"processor": cpu, **{f"device {place}": one for place, one in enumerate(others)}})
 
     def load_state_dict(self, state: StateDict) -> None:
-        """Continues from there; on a device of another kind than before, its generator continues from its seed."""
+        """Restores a saved state; on a different kind of device, its generator restarts from its seed."""
         self.cpu.set_state(state.tensors["processor"])
         for place, one in enumerate(self.others):
             if f"device {place}" in state.tensors:

@@ -1,1 +1,1 @@
-"""What a task or a vector is trained for."""
+"""Training objectives for tasks and vectors."""

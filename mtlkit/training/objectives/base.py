@@ -38,7 +38,7 @@ class ExampleSet(Protocol):
 
 
 class Objective(Protocol):
-    """What a model is trained on. `kind` is its name, `metric` the figure that the best epoch is chosen by (higher is better)."""
+    """What a model is trained on. `kind` is its name, `metric` the metric that selects the best epoch (higher is better)."""
 
     @property
     def kind(self) -> str: ...
@@ -48,7 +48,7 @@ class Objective(Protocol):
 
     @property
     def head(self) -> str | None:
-        """The head that it trains besides the backbone. If that is frozen, the objective is only evaluated."""
+        """The head that it trains in addition to the backbone. If that is frozen, the objective is only evaluated."""
         ...
 
     @property
@@ -66,8 +66,9 @@ class Objective(Protocol):
         ...
 
     def evaluate(self, vectors: Tensor) -> dict[str, Any]:
-        """Loss and metrics, from the vectors of all encoded validation texts, (texts, D). An undefined figure is None, and
-        `undefined` maps its name to the reason."""
+        """Loss and metrics, from the vectors of all encoded validation texts, (texts, D). Undefined metrics are None, and
+        `undefined` maps their names to the reasons.
+        """
         ...
 
 
@@ -103,6 +104,7 @@ class HeadObjective:
 def head_objectives(
     model: MultiTaskModel, tasks: Mapping[str, TaskData], options: Mapping[str, LossOptions] | None = None
 ) -> dict[str, HeadObjective]:
-    """An objective for each task; the model must have their heads. `options` are given for tasks whose training loss is not the
-    plain one."""
+    """An objective for each task; the model must have their heads. `options` contains the tasks whose training loss is not the
+    plain one.
+    """
     return {name: HeadObjective(model, task, (options or {}).get(name, PLAIN)) for name, task in tasks.items()}

@@ -1,7 +1,7 @@
 """Objectives on the vectors themselves, without a head: distillation, pairs, similarity.
 
-Each takes `widths`, the lengths that vectors may be cut to later (Matryoshka representation learning, Kusupati et al. 2022),
-including the full one. The loss is the mean over these lengths.
+Each takes `widths`, the lengths that vectors may be truncated to later (Matryoshka representation learning, Kusupati et al.
+2022), including the full one. The loss is the mean over these lengths.
 """
 
 from __future__ import annotations
@@ -24,32 +24,33 @@ MATRIX_TEXTS = 1000  # validation texts whose cosines are compared with the teac
 
 
 def unit(vectors: Tensor) -> Tensor:
-    """Vectors at length 1, in fp32."""
+    """Vectors normalised to length 1, in fp32."""
     return functional.normalize(vectors.float(), dim=-1)
 
 
 def cosines_of(left: Tensor, right: Tensor) -> Tensor:
-    """Cosines of each vector on the left with each on the right, (left, right). In fp32 whatever the training uses: at a
-    temperature of 0.05, the third digit of a cosine matters."""
+    """Cosine similarity of each left vector with each right vector, (left, right). Always in fp32: at a temperature of 0.05, the
+    third digit of a cosine matters.
+    """
     with torch.autocast(left.device.type, enabled=False):
         return unit(left) @ unit(right).T
 
 
 def over_widths(widths: Sequence[int], loss: Callable[[int], Tensor]) -> Tensor:
-    """Mean of a loss over the lengths of vectors."""
+    """Mean of a loss over the vector lengths."""
     return torch.stack([loss(width) for width in widths]).mean()
 
 
 class DistillObjective:
-    """Learns the vectors of a teacher.
+    """Distillation: learns the vectors of a teacher.
 
-    `vector`: 1 - cosine to the teacher's vector, which is half the squared distance of both at length 1. `matrix`: the mean
-    squared difference of the cosines of all pairs in a batch from the teacher's. `both`: their sum, the second times
-    MATRIX_WEIGHT.
+    `vector`: 1 - cosine to the teacher's vector, which is half the squared distance of the normalised vectors. `matrix`: the mean
+    squared difference between the student's and the teacher's cosines of all pairs in a batch. `both`: their sum, the second
+    times MATRIX_WEIGHT.
     """
 
     kind, metric, head = "distill", "spearman", None
-    MATRIX_WEIGHT = 10.0  # brings the squared differences, of order 0.01, to the size of the other loss
+    MATRIX_WEIGHT = 10.0  # scales the squared differences, of order 0.01, to the size of the other loss
 
     def __init__(self, train: TargetTexts, validation: TargetTexts, loss: DistillLoss, widths: Sequence[int]) -> None:
         self.train, self.validation, self.by, self.widths = train, validation, loss, widths
@@ -74,7 +75,7 @@ class DistillObjective:
 
     @torch.no_grad()
     def evaluate(self, vectors: Tensor) -> dict[str, Any]:
-        """`spearman`: of the cosines of all pairs of some texts with the teacher's."""
+        """`spearman`: correlation of the cosines of all pairs of some texts with the teacher's."""
         targets = torch.from_numpy(self.validation.targets).to(vectors.device)
         parts = list(zip(torch.split(vectors, MATRIX_TEXTS), torch.split(targets, MATRIX_TEXTS), strict=True))
         above = np.triu_indices(len(parts[0][0]), 1)
@@ -86,10 +87,10 @@ class DistillObjective:
 
 
 class PairsObjective:
-    """Two texts that belong together, among all others of the batch (in-batch negatives: Henderson et al. 2017).
+    """Pairs of related texts, with the other texts of the batch as negatives (in-batch negatives: Henderson et al. 2017).
 
     Cross-entropy over the cosines of a batch divided by `temperature`, in both directions (symmetric, as in CLIP: Radford et
-    al. 2021). A text that stands in the batch more than once is no negative of its partner.
+    al. 2021). A duplicate of a text's partner in the batch is not a negative.
     """
 
     kind, metric, head = "pairs", "accuracy", None
@@ -112,7 +113,7 @@ class PairsObjective:
 
     @torch.no_grad()
     def evaluate(self, vectors: Tensor) -> dict[str, Any]:
-        """`accuracy`: of the texts that have a competitor, for how many their partner is the nearest of all that could be."""
+        """`accuracy`: the share of texts, among those with any other candidate, whose partner is the nearest candidate."""
         rows = np.arange(len(self.validation))
         first, second = vectors[: len(rows)], vectors[len(rows) :]
         same = torch.from_numpy(self.validation.same(rows)).to(vectors.device)
@@ -127,8 +128,9 @@ class PairsObjective:
 
 
 class SimilarityObjective:
-    """A score for two texts, by their cosine: CoSENT (Su 2022), log(1 + sum of exp(SCALE * (cos_i - cos_j))) over all i, j of the
-    batch whose scores say that j is the more alike. Only the order of scores counts, not their range."""
+    """Similarity scores of text pairs, learned by the cosine: CoSENT (Su 2022), log(1 + sum of exp(SCALE * (cos_i - cos_j))) over
+    all i, j of the batch such that pair j has the higher score. Only the order of scores matters, not their range.
+    """
 
     kind, metric, head = "similarity", "spearman", None
     SCALE = 20.0
@@ -160,7 +162,7 @@ class SimilarityObjective:
 
 
 def halves(vectors: Tensor, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Rows]:
-    """The vectors of the first and of the second texts of a batch, pair by pair, and which pairs they are."""
+    """The vectors of the first and of the second texts of a batch, in the order of pairs, and the pair numbers."""
     order = np.argsort(rows)  # all first texts come before all second ones
     count = len(rows) // 2
     sorted_vectors = vectors[torch.from_numpy(order).to(vectors.device)]

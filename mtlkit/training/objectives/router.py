@@ -1,10 +1,9 @@
-"""Teaching a router to tell tasks apart by the vectors of their texts.
+"""Trains a router to predict the task of a text from its vector.
 
-It is taught once, when the training is over and the weights that are kept stand in the model, so it reads the very vectors that
-it will meet. It changes nothing of a training: backbone and heads come out the same to the last bit, with a router or without,
-and freezing, guards, clipping and the choice of the best epoch never see it. A router taught on the way, step by step, would
-learn from vectors that the backbone has left behind, and under round-robin the newer from the older in place of one task from
-another.
+The router is trained once, after the training, on the final weights and thus on the same vectors that it will see later. It has
+no effect on the training: backbone and heads are bit-for-bit identical with or without it, and it does not interact with
+freezing, guards, clipping or the selection of the best epoch. A router trained along with the model would learn from outdated
+vectors, and under round-robin might distinguish newer from older vectors rather than tasks.
 """
 
 from __future__ import annotations
@@ -28,13 +27,15 @@ from mtlkit.seeding import generator
 from mtlkit.training.incidents import RouterDropped, RouterTrained
 from mtlkit.training.objectives.base import Objective
 
-TEXTS = 1024  # of each task: twice as many tell real tasks apart no better
-PULL = 1e-3  # of the weights to zero, more where texts are few: with it, a router is about as sure as it is right
-SMALLEST = 1e-4  # spread of a number in vectors: below that it says nothing
+TEXTS = 1024  # per task; twice as many are not more accurate on real tasks
+PULL = 1e-3  # L2 regularisation, higher if there are few texts; makes confidences about as high as the accuracy
+SMALLEST = 1e-4  # standard deviation below which a dimension of the vectors is ignored
 
 
 def check_router(tasks: Sequence[str]) -> None:
-    """Raises UsageError where `--router` would have nothing to tell apart; `tasks` are all that have data, watched ones too."""
+    """Raises UsageError if `--router` has fewer than two tasks to distinguish; `tasks` are all tasks with data, including watched
+    ones.
+    """
     if len(tasks) < 2:
         raise UsageError(
             f"--router tells tasks apart, and only '{listed(tasks)}' has data; add a --task or --watch, or leave it out"
@@ -43,15 +44,16 @@ def check_router(tasks: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class RouterPlan:
-    """Whether a model gets a router after training, and what happened to the one that it had, if that is worth telling."""
+    """Whether a model gets a router after training, and what to report about its previous one."""
 
     wanted: bool
     dropped: RouterDropped | None = None
 
 
 def take_router(model: MultiTaskModel, tasks: Sequence[str], asked: bool) -> RouterPlan:
-    """Takes the router out of a model before training, as the vectors that it knows will change. The model gets a new one for
-    `tasks` if `asked`, or if the old one told the same tasks apart."""
+    """Removes the router of a model before training, as the vectors will change. The model gets a new one for `tasks` if `asked`,
+    or if the old one distinguished the same tasks.
+    """
     old, model.router = model.router, None
     if old is None or set(old.tasks) == set(tasks):
         return RouterPlan(asked or old is not None)
@@ -59,9 +61,9 @@ def take_router(model: MultiTaskModel, tasks: Sequence[str], asked: bool) -> Rou
 
 
 def teach_router(model: MultiTaskModel, objectives: Mapping[str, Objective], compute: Compute, seed: int) -> RouterTrained:
-    """Gives a trained model a router to the tasks of these objectives; the model is left in evaluation mode.
+    """Trains a router for the tasks of these objectives and adds it to the model; leaves the model in eval mode.
 
-    It learns from at most TEXTS training texts of each task, drawn by the seed. Returns its accuracy on as many validation texts.
+    Uses at most TEXTS training texts of each task, sampled with the seed. Returns its accuracy on as many validation texts.
     """
     fast = fastest(model.eval(), compute)
 
@@ -79,7 +81,7 @@ def teach_router(model: MultiTaskModel, objectives: Mapping[str, Objective], com
 
 
 def some_of(encoded: Encoded, name: str, seed: int) -> Encoded:
-    """TEXTS texts drawn by the seed, or all where there are fewer."""
+    """TEXTS texts sampled with the seed, or all if there are fewer."""
     if len(encoded) <= TEXTS:
         return encoded
     rows = np.sort(generator(seed, "router", name).permutation(len(encoded))[:TEXTS])
@@ -88,17 +90,17 @@ def some_of(encoded: Encoded, name: str, seed: int) -> Encoded:
 
 
 def fit_router(vectors: Mapping[str, Tensor]) -> Router:
-    """The router that tells the tasks of these vectors, each (N, D), apart best.
+    """Fits a router to the vectors, (N, D), of each task.
 
-    It minimises the mean over the tasks of the mean cross-entropy of their texts, so that each counts alike however many
-    texts it has, plus pull / 2 times the squares of the weights, where the pull is PULL, or 1 / N of all texts if that is
-    more: a convex problem, solved by L-BFGS (Liu & Nocedal 1989).
+    Minimises the mean over tasks of the mean cross-entropy of their texts, which weights tasks equally whatever their number of
+    texts, plus pull / 2 times the squared weights, with the larger of PULL and 1 / N over all texts as pull: a convex problem,
+    solved by L-BFGS (Liu & Nocedal 1989).
     """
     found = torch.cat(list(vectors.values())).detach().float()
     router = Router(found.shape[1], vectors).to(found.device)
     counts = torch.tensor([len(one) for one in vectors.values()], device=found.device)
     true = torch.repeat_interleave(torch.arange(len(vectors), device=found.device), counts)
-    shares = (1 / (len(vectors) * counts))[true]  # of each text in the loss; they add up to 1
+    shares = (1 / (len(vectors) * counts))[true]  # of each text in the loss; they sum to 1
     router.center = shares @ found
     router.spread = (shares @ (found - router.center) ** 2).sqrt().clamp(min=SMALLEST)
     pull = max(PULL, 1 / len(found))

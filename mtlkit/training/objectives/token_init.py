@@ -1,4 +1,4 @@
-"""Fresh weights that begin as a table of word vectors: what a teacher says of each token alone, weighted by its rarity."""
+"""Initialises an encoder as a table of word vectors: the teacher's vector of each single token, weighted by its rarity."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def rarity_weights(ids: NDArray[np.unsignedinteger], vocab_size: int, a: float =
 
 @torch.no_grad()
 def start_from_tokens(encoder: Encoder, vectors: NDArray[np.floating], weights: Tensor) -> None:
-    """Sets the token embeddings to `vectors`, (vocabulary, D), each at length sqrt(D), and pooling to `weights`.
+    """Sets the token embeddings to `vectors`, (vocabulary, D), scaled to length sqrt(D), and the pooling weights to `weights`.
 
-    Positions become zeros, and so do the projections that write into the residual stream: every block begins as the identity,
-    and the encoder as the weighted mean of its tokens' vectors. Needs the pooling `weighted`.
+    Positions and the projections that write into the residual stream are set to zero: every block starts as the identity, and the
+    encoder as the weighted mean of its tokens' vectors. Requires the pooling `weighted`.
     """
     table = nn.functional.normalize(torch.from_numpy(vectors.astype(np.float32)), dim=-1)
     encoder.tokens.weight.copy_(table * encoder.architecture.dim**0.5)
