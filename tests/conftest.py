@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gc
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -157,12 +158,13 @@ Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def cli() -> Cli:
-    """Runs `python -m mtlkit ...` as a process of its own and returns it, with text of stdout and stderr."""
+    """Runs `python -m mtlkit ...` as a process of its own and returns it, with text of stdout and stderr. Lines that name a slow
+    phase, such as "loading PyTorch ...", are left out: whether there are any depends on the machine."""
 
     def run(
         *arguments: object, cwd: Path | None = None, input: str | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-W", "error", "-m", "mtlkit", *map(str, arguments)],
             capture_output=True,
             text=True,
@@ -171,6 +173,8 @@ def cli() -> Cli:
             timeout=240,
             env={**os.environ, "COLUMNS": "100", **environment},
         )
+        result.stderr = re.sub(r"(?m)^[\w ]+ \.\.\.\n", "", result.stderr)
+        return result
 
     return run
 

@@ -69,8 +69,10 @@ def weights(monkeypatch: pytest.MonkeyPatch) -> dict[int, dict[str, Tensor]]:
     save = CheckpointManager.save
 
     def watched(self: CheckpointManager, step: int, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
-        kept = {name: value.clone() for name, value in tensors.items() if name.startswith(("weights:", "optimizer:"))}
-        assert any(name.startswith("weights:") for name in kept)
+        kept = {
+            name: value.clone() for name, value in tensors.items() if name.startswith(("updater:weights:", "updater:optimizer:"))
+        }
+        assert any(name.startswith("updater:weights:") for name in kept)
         found[step] = kept
         save(self, step, tensors, plain)
 

@@ -39,7 +39,7 @@ def test_a_model_of_the_cache_is_used(cache: Path, cli: Cli, tmp_path: Path) -> 
     environment = {"HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": CLOSED}
     done = cli("embed", "--model", "someone/tiny-bert", TEXT, "--json", cwd=tmp_path, **environment)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.rstrip().endswith(", someone/tiny-bert of the Hugging Face hub")
+    assert done.stderr.rstrip().endswith(", someone/tiny-bert from the Hugging Face Hub")
     folder = next(cache.glob("*/snapshots/*"))
     vector = json.loads(done.stdout)["vectors"][0]["vector"]
     np.testing.assert_allclose(vector, load(folder).embed([TEXT])[0], atol=1e-5)
