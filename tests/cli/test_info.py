@@ -85,7 +85,7 @@ def test_a_terminal_without_unicode(cli: Cli, mtl: Path) -> None:
 
 
 def test_what_is_no_run_is_one_line(typed: Typed, mtl: Path, tmp_path: Path) -> None:
-    for place, code, said in ((tmp_path, 2, "holds no run.json"), (tmp_path / "none", 2, "no such folder")):
+    for place, code, said in ((tmp_path, 2, "no run.json"), (tmp_path / "none", 2, "no such folder")):
         answer = typed("info", place, "--runs", mtl.parent)
         assert (answer.code, answer.out) == (code, "")
         assert said in answer.err

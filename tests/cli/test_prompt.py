@@ -32,7 +32,7 @@ def vectors(answer: Any) -> Any:
 def test_the_prompt_in_force_is_said_and_used(typed: Any, folder: Path) -> None:
     model = load(folder)
     for asked, words in (
-        (None, "'query: ' (query, the model's default); --prompt none"),
+        (None, "'query: ' (query, the model's default)"),
         ("passage", "'passage: ' (passage)"),
         ("none", "prompt: none"),
         ("", "prompt: none"),

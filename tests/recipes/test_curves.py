@@ -48,7 +48,7 @@ def test_what_has_no_curves_is_refused_with_a_way_on(runs: Path, tmp_path: Path)
     with pytest.raises(UsageError, match=f"^run {tmp_path}: no {LOG} in it"):
         curves(CurvesOptions(run=tmp_path, runs=tmp_path))
     (tmp_path / LOG).touch()
-    with pytest.raises(UsageError, match="holds no step yet"):
+    with pytest.raises(UsageError, match="no steps"):
         curves(CurvesOptions(run=tmp_path))
 
 

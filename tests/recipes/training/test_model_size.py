@@ -53,7 +53,7 @@ def test_a_training_that_cannot_fit_is_refused_before_data_is_read(
 ) -> None:
     fresh = {} if options is PretrainOptions else {"init": "scratch"}
     source = {"sources": ["none.txt"]} if options is PretrainOptions else {}
-    with pytest.raises(UsageError, match=r"give (at most 1000|smaller --layers)") as caught:
+    with pytest.raises(UsageError, match=r"at most 1000|smaller --layers") as caught:
         train(options(**shape, **fresh, **source, out=tmp_path / "run"))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
@@ -71,6 +71,6 @@ def test_the_size_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_head_of_very_many_layers_is_refused() -> None:
     assert len(parse_head("mlp:" + ",".join("1" * MOST_LAYERS))) == MOST_LAYERS
-    with pytest.raises(UsageError, match="has 200,000 hidden layers; give 1,000 at most") as caught:
+    with pytest.raises(UsageError, match="has 200,000 hidden layers") as caught:
         parse_head("mlp:" + ",".join("1" * 200_000))
     assert len(str(caught.value)) < 300
