@@ -70,7 +70,7 @@ def reasons(metrics: Mapping[str, Any]) -> list[str]:
 def epoch_table(epoch: Epoch, width: int) -> Group:
     """A row a task: losses, metrics, batches seen; below it, texts of each task and how often they were repeated."""
     name = epoch.place or (f"epoch {epoch.epoch}/{epoch.epochs}" if epoch.epoch else "before training")
-    weights = "; weights of the losses: " + ", ".join(f"{task} {weight:.3g}" for task, weight in epoch.weights.items())
+    weights = "; loss weights: " + ", ".join(f"{task} {weight:.3g}" for task, weight in epoch.weights.items())
     title = f"{name}, mean score {number(epoch.score)}{', best so far' if epoch.best else ''}{weights if epoch.weights else ''}"
     table = titled(title, task_table(epoch.tasks, width))
     seen = (f"{one_line(state.task).plain} {state.texts:,} ({state.repeats:.2g}x)" for state in epoch.tasks if state.texts)

@@ -108,10 +108,7 @@ def test_data_that_was_edited_is_refused_by_name(  # fault 12
     table.write_text(text.replace("sleeps", "wakes", 1))
     answer = typed(*command, "--out", tmp_path / "run", "--resume")
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err.endswith(
-        f"--resume {tmp_path / 'run'}: changed since the checkpoint was saved: the data of state; restore it, or train "
-        "anew with --overwrite\n"
-    )
+    assert "changed since the checkpoint was saved: the data of state" in answer.err
     table.write_text(text)
     assert typed(*command, "--out", tmp_path / "run", "--resume").code == 0
 

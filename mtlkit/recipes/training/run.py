@@ -39,7 +39,7 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
             return
         plan = make_plan(options, spec, session.point.init)
         session.check_start(plan.start)
-        yield Note(f"starting from {plan.start}, {plan.start.reason}" if plan.start else "starting from fresh weights, as asked")
+        yield Note(f"starting from {plan.start}, {plan.start.reason}" if plan.start else "starting from fresh weights")
         prepared = yield from prepare(plan)
         yield from start_notes(plan, spec, prepared)
         cache, start = out.parent / CACHE, prepared.start

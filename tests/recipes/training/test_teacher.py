@@ -94,7 +94,7 @@ def test_a_damaged_part_is_named_and_made_again(
     assert np.array_equal(result_of(teacher), first)
     assert embedded == [5, 5]
     (warning,) = caplog.messages
-    assert warning.startswith((f"{path} is ", f"{path} holds numbers that are not finite"))
+    assert warning.startswith((f"{path} is ", f"{path} contains NaN or infinity"))
     assert np.array_equal(result_of(teacher), first)
     assert embedded == [5, 5]
 

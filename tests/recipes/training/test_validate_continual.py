@@ -199,8 +199,8 @@ def test_vectors_on_disk_are_found_by_the_next_training(runs: Path, data: Path, 
     common = {"init": str(runs / "mtl"), "freeze": ["backbone"], "cache_memory": 0.0}
     said = [notes(list(stream(options(data, tmp_path / "runs" / name, "kind", head="mlp:8", **common)))) for name in ("a", "b")]
     assert f"in {tmp_path / 'runs' / '.cache'}" in said[0]
-    assert "found there" not in said[0]
-    assert "(58 texts found there)" in said[1]
+    assert "cached already" not in said[0]
+    assert "58 texts were cached already" in said[1]
     assert verify(tmp_path / "runs" / "a").metrics == verify(tmp_path / "runs" / "b").metrics
 
 
