@@ -111,4 +111,4 @@ def test_an_empty_folder_is_enough(cli: Cli, forks: Forks, tmp_path: Path) -> No
     assert json.loads(evaluated.out)["tasks"]["topic"]["accuracy"] > 0.8
     asked = forks.start("predict", "--model", "mini", "a text", cwd=tmp_path)
     assert (asked.wait(), asked.out) == (2, "")
-    assert "has no heads to predict with; train some with 'mtlkit train-mtl --init mini'" in asked.err
+    assert "has no heads to predict with; train heads with 'mtlkit train-mtl --init mini'" in asked.err
