@@ -40,7 +40,7 @@ def test_a_part_trains_once_its_item_has_ended(tiny_model: MultiTaskModel, tasks
     upper = {"layers:0", "layers:1", "pooling"}
     assert stages == [heads, heads | upper, heads | upper]
     steps = len([line for line in done.log if line["type"] == "step"]) // 3
-    assert f"from step {steps + 1} on layers:0, layers:1, pooling train" in notes(done.events)
+    assert f"from step {steps + 1}: training layers:0, layers:1, pooling" in notes(done.events)
     last = [event for event in done.events if isinstance(event, Parts)][-1]
     assert [part.name for part in last.parts if part.after] == ["embeddings"]
 
