@@ -51,7 +51,7 @@ def test_a_half_read_stream_says_what_it_is_and_frees_its_place_when_dropped(dat
     how = options(data, runs, tmp_path / "run")  # fault 50
     events = stream(how)
     next(events)
-    with pytest.raises(UsageError, match="this process .*partly read stream"):
+    with pytest.raises(UsageError, match=r"this process .*partly read stream"):
         train_sentence(how)
     del events
     gc.collect()

@@ -161,7 +161,7 @@ def test_options_that_the_start_cannot_carry_are_refused(data: Path, runs: Path,
         train_mtl(options(data, tmp_path / "run", "kind", init=str(runs / "sentence"), max_length=64))
     with pytest.raises(UsageError, match="task 'kind' is repeated"):
         train_mtl(options(data, tmp_path / "run", "kind", "kind", init=str(runs / "sentence")))
-    with pytest.raises(UsageError, match="no task.* --task NAME=SOURCE"):
+    with pytest.raises(UsageError, match=r"no task.* --task NAME=SOURCE"):
         train_mtl(options(data, tmp_path / "run", init=str(runs / "sentence")))
     with pytest.raises(UsageError, match="--dim 30 is not a multiple of --heads 4"):
         train_mtl(TrainMtlOptions(task=["a=none.csv"], init="scratch", dim=30, heads=4, out=tmp_path / "run"))
