@@ -28,6 +28,8 @@ from compare import (
 from train_ours import CLIP, LEARNING_RATE, WEIGHT_DECAY, described, read_tables
 
 from mtlkit.config.architecture import Encoding
+from mtlkit.config.balancing import full_name, parse_balance
+from mtlkit.config.methods import BALANCING, ordered
 from mtlkit.config.training import BalanceOn
 from mtlkit.data.datasets.labels import infer_spec
 from mtlkit.data.datasets.task_data import TaskData, prepare
@@ -35,8 +37,8 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.recipes.training.initial_model import set_dropout
-from mtlkit.training.balancing.make_balance import make_balance
-from mtlkit.training.balancing.registry import OWN, TORCHJD, full_name, missing_module, parse_balance
+from mtlkit.training.balancing.methods.base import BalanceContext
+from mtlkit.training.balancing.registry import make_balance, missing_module
 from mtlkit.training.freezing.features import WholeBackbone
 from mtlkit.training.loop import train
 from mtlkit.training.objectives.base import head_objectives
@@ -46,7 +48,7 @@ from mtlkit.training.task_losses import TaskLosses
 from mtlkit.training.train_state import ModelUpdater
 
 ON_PARAMETERS = "+parameters"
-PEERS = [*(name for name in OWN if name not in ("sum", "weights")), *TORCHJD, f"torchjd:pcgrad{ON_PARAMETERS}"]
+PEERS = [*(one.name for one in ordered(BALANCING) if one.name not in ("sum", "weights")), f"torchjd:pcgrad{ON_PARAMETERS}"]
 
 
 def read_tasks(options: Namespace) -> dict[str, TaskData]:
@@ -81,7 +83,7 @@ def side(name: str, tasks: dict[str, TaskData], options: Namespace) -> Callable[
         )  # fmt: skip
         on: BalanceOn = "parameters" if name.endswith(ON_PARAMETERS) else "vectors"
         batches = ((piece,) for piece in islice(TaskMixture(plans, "joint").work(count), count))
-        steps = train(batches, losses_of, updater, make_balance(choice, model, list(tasks), on))
+        steps = train(batches, losses_of, updater, make_balance(choice, BalanceContext(model, list(tasks), on=on)))
         next(steps)
         watch = Stopwatch()
         losses = [sum(step.losses.values()) for step in steps]

@@ -78,7 +78,7 @@ def _parameter(item: Field[Any]) -> inspect.Parameter:
 
 def _arguments(declared: Iterable[Field[Any]]) -> str:
     """The section of a docstring that describes the keyword arguments, from the help of the command line."""
-    lines = [f"    {item.name}: {item.metadata['option'].help}" for item in declared]
+    lines = [f"    {item.name}: {item.metadata['option'].full_help}" for item in declared]
     return "\n".join(["Args:", *lines]).replace("\\[", "[")
 
 

@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
-from mtlkit.training.balancing.registry import TORCHJD, missing_module
+from mtlkit.config.methods import BALANCING, ordered
+from mtlkit.training.balancing.registry import missing_module
+
+TORCHJD = [method.name for method in ordered(BALANCING) if method.on_gradients]
+OWN = [method.name for method in ordered(BALANCING) if not method.on_gradients]
 
 
 def if_installed(name: str, *more: object, slow: bool = False) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from mtlkit.config.architecture import Stage
+from mtlkit.config.methods import ordered
 from mtlkit.config.option import Completes, Declaration
 from mtlkit.errors import MtlkitError
 
@@ -26,6 +27,8 @@ Complete = Callable[[typer.Context, str], list[str]]
 def completer(declared: Declaration) -> Complete | None:
     """The function that Typer asks for the values of an option; None where the shell's own files do."""
     offered = declared.complete if declared.choices is None else tuple(declared.choices)
+    if declared.methods is not None and offered is None:
+        offered = tuple(method.fixed_part for method in ordered(declared.methods))
     if offered is None or offered == "file":
         return None
 
@@ -90,13 +93,6 @@ def parts(incomplete: str, options: Mapping[str, Any], _named: bool) -> Iterator
         yield f"{before}head:{name}"
 
 
-def methods(_incomplete: str, _options: Mapping[str, Any], _named: bool) -> Iterator[str]:
-    """Methods of --balance."""
-    from mtlkit.training.balancing.registry import FORMS
-
-    yield from (form.partition("TASK")[0] for form in FORMS)
-
-
 def watched(incomplete: str, options: Mapping[str, Any], named: bool) -> Iterator[str]:
     yield from sources(incomplete, options, named) if "=" in incomplete else heads(incomplete, options)
 
@@ -126,7 +122,6 @@ KINDS: dict[Completes, Callable[[str, Mapping[str, Any], bool], Iterable[str]]] 
     "task": heads,
     "watched": watched,
     "part": parts,
-    "balance": methods,
     "source": sources,
 }
 

@@ -134,7 +134,7 @@ def _entry(item: Field[Any], hint: Any) -> Entry:
     value = _metavar(item, hint)
     names = value if declared.positional else ", ".join([*_names(item, hint), *([declared.short] if declared.short else [])])
     shown = names if declared.positional or not value else f"{names} {value}"
-    return Entry(shown, declared.help, declared.panel, declared.advanced, _default(item))
+    return Entry(shown, declared.full_help, declared.panel, declared.advanced, _default(item))
 
 
 def _names(item: Field[Any], hint: Any) -> list[str]:
@@ -174,7 +174,7 @@ def _default(item: Field[Any]) -> str:
 def _parameter(item: Field[Any], hint: Any) -> inspect.Parameter:
     declared: Declaration = item.metadata["option"]
     default = item.default if item.default_factory is MISSING else item.default_factory()
-    common: dict[str, Any] = {"help": declared.help, "autocompletion": completer(declared)}
+    common: dict[str, Any] = {"help": declared.full_help, "autocompletion": completer(declared)}
     if declared.metavar:
         common["metavar"] = declared.metavar
     if declared.minimum is not None:

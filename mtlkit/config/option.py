@@ -6,16 +6,18 @@ The command line, the TOML reader and Python callers all read the same fields.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Literal
 
+from mtlkit.config.methods import described
+
 COMMON = "Common"  # the first panel of every command
 
-# What completion offers besides fixed choices: names of runs, of tasks and parts of the model at hand, of balancing methods, of
-# sources, and files
-Completes = Literal["run", "init", "task", "watched", "part", "balance", "source", "file"]
+# What completion offers besides fixed choices: names of runs, of tasks and parts of the model at hand, of sources, and
+# files
+Completes = Literal["run", "init", "task", "watched", "part", "source", "file"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Declaration:
     """What the command line shows of a field besides its name, type and default; `default_text` says what None means. `parse`
     reads a text that has a grammar, and raises UsageError for one that it cannot read. `choices` are the only values, such as the
     names of a registry. An `advanced` option is shown by `--help-all` only; within a panel a higher `rank` comes later.
-    `complete` is what a shell offers for the value, where that is not `choices`."""
+    `complete` is what a shell offers for the value, where that is not `choices`. `methods` is a registry of what the value may
+    name; help and completion list them."""
 
     help: str
     panel: str
@@ -38,6 +41,12 @@ class Declaration:
     advanced: bool = False
     rank: int = 0
     complete: tuple[str, ...] | Completes | None = None
+    methods: Mapping[str, Any] | None = None
+
+    @property
+    def full_help(self) -> str:
+        """The help, with that of the methods."""
+        return self.help if self.methods is None else f"{self.help} {described(self.methods)}"
 
 
 def option(
@@ -56,10 +65,11 @@ def option(
     advanced: bool = False,
     rank: int = 0,
     complete: tuple[str, ...] | Completes | None = None,
+    methods: Mapping[str, Any] | None = None,
 ) -> Any:
     """A dataclass field that is also a command-line option."""
     shown = (help, panel, positional, short, metavar, minimum, maximum, default_text)
-    metadata = {"option": Declaration(*shown, parse, choices, advanced, rank, complete)}
+    metadata = {"option": Declaration(*shown, parse, choices, advanced, rank, complete, methods)}
     if isinstance(default, (list, tuple)):
         values = list(default)
         return field(default_factory=lambda: list(values), metadata=metadata)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from mtlkit.config.architecture import Architecture, Attention
+from mtlkit.config.balancing import split_balance
 from mtlkit.config.common import MODEL, TRAINING, ShapeOptions, TrainingOptions
+from mtlkit.config.methods import BALANCING
 from mtlkit.config.option import COMMON, option, whole
 from mtlkit.config.schedules import parse_epoch_length, parse_schedule
 from mtlkit.config.task_training import TaskTrainingOptions
@@ -134,11 +136,11 @@ class TrainMtlOptions(TaskTrainingOptions):
     )
     balance: str = option(
         "sum",
-        "How to weight the losses: sum, mean, normalized (by the logarithm of the number of classes), weights:TASK=1,..., "
-        "uncertainty, dwa, famo; or by gradients with TorchJD (pip install 'mtlkit[torchjd]'): torchjd:NAME.",
+        "How to weight the losses.",
         panel=TASKS,
         metavar="METHOD",
-        complete="balance",
+        parse=split_balance,
+        methods=BALANCING,
     )
     epoch_by: str = option(
         "longest",

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TextIO
 
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.balancing.make_balance import make_balance
+from mtlkit.training.balancing.methods.base import BalanceContext
+from mtlkit.training.balancing.registry import make_balance
 from mtlkit.training.best_weights import BestWeights
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.continual.start_model import StartModel
@@ -59,7 +60,9 @@ class Trainer:
         idle = idle_heads(model, roles.trained)
         self.frozen_params = plan.freezing.always | idle
         self.schedule = make_step_schedule(plan, data, roles.mixed)
-        self.weighting = make_balance(plan.balance, model, list(roles.mixed), options.balance_on, self.random.cpu)
+        mixed, balance = list(roles.mixed), plan.balance
+        context = BalanceContext(model, mixed, balance.weights, options.balance_on, self.random.cpu)
+        self.weighting = make_balance(balance, context)
         self.guards = make_guards(plan, model, data, roles, self.frozen_params)
         self.freezing = FreezeSchedule(plan.freezing, idle)
         self.freezing.go_to(model, 0, 0)

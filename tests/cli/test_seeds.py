@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from forks import Forks
 from killing import TINY, differences, killed_in
-from torchjd_methods import METHODS
-
-from mtlkit.training.balancing.registry import OWN
+from torchjd_methods import METHODS, OWN
 
 if TYPE_CHECKING:
     from .conftest import Typed

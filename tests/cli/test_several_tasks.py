@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from forks import Forks
 from killing import killed_in, newest
-from torchjd_methods import METHODS
+from torchjd_methods import METHODS, OWN
 
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.runs.record import file_digest, verify
 from mtlkit.training.balancing import registry
-from mtlkit.training.balancing.registry import OWN
 from mtlkit.training.freezing.apply import digest
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from cutting import assert_same_weights
 from support import notes
 from torchjd_methods import if_installed
 
+from mtlkit.config.balancing import parse_balance
 from mtlkit.config.schedules import EpochLength
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, evaluate
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.balancing.registry import parse_balance
 from mtlkit.training.evaluator import Evaluator
 from mtlkit.training.events import BestOfTask, Chosen
 from mtlkit.training.optimizer import LearningRate

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 from cutting import Keeper, assert_same_end, assert_same_weights, timeless
-from torchjd_methods import if_installed
+from torchjd_methods import OWN, TORCHJD, if_installed
 
+from mtlkit.config.balancing import parse_balance
 from mtlkit.config.schedules import EpochLength
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training import spikes as loss_spikes
-from mtlkit.training.balancing.registry import OWN, TORCHJD, parse_balance
 from mtlkit.training.continual.guards import parse_guards
 from mtlkit.training.events import Forgetting
 from mtlkit.training.incidents import TaskStopped

@@ -13,6 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from mtlkit.config.balancing import BalanceChoice
 from mtlkit.config.schedules import EpochLength, ScheduleChoice
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import DivergedError, MtlkitError, UsageError
@@ -24,7 +25,6 @@ from mtlkit.inference.fast import fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.training.baseline_cache import Outputs, ScoredRows, keep, kept, key_of, recall, rows_to_score
 from mtlkit.recipes.training.prepare import Prepared, prepare
-from mtlkit.training.balancing.registry import BalanceChoice
 from mtlkit.training.events import Event, Note, Progress
 from mtlkit.training.incidents import StepSkipped
 from mtlkit.training.objectives.base import HeadObjective

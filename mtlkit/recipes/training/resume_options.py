@@ -8,12 +8,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mtlkit.config.balancing import full_name
 from mtlkit.config.common import TrainingOptions
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.recipes.inputs.command_line import plain
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import RECORD, RunRecord, read_record
-from mtlkit.training.balancing.registry import full_name
 from mtlkit.training.old_checkpoints import is_complete
 
 Options = TypeVar("Options", bound=TrainingOptions)

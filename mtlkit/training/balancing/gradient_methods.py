@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mtlkit.config.methods import BALANCING
 from mtlkit.errors import UsageError
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import drawing_from
 from mtlkit.training.balancing.loss_weighting import LossWeighting, State, Weights, add_up
-from mtlkit.training.balancing.registry import TORCHJD, missing_module, not_installed
+from mtlkit.training.balancing.registry import missing_module, not_installed
 from mtlkit.training.losses import Losses, of_tasks
 
 
@@ -81,7 +82,7 @@ class NashSolver:
 
 def make_weighting(method: str, tasks: int) -> Any:
     """The TorchJD object that computes weights from a Gram matrix, (tasks, tasks). Raises UsageError if it cannot be imported."""
-    chosen = TORCHJD[method]
+    chosen = BALANCING[method]
     try:
         import torchjd.aggregation
 

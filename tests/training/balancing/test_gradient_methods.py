@@ -7,14 +7,15 @@ import pytest
 import torch
 from support import losses_of, train_steps
 from torch import Tensor
-from torchjd_methods import METHODS, if_installed
+from torchjd_methods import METHODS, TORCHJD, if_installed
 
+from mtlkit.config.balancing import BalanceChoice
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.balancing.gradient_methods import GradientWeighting, gradient_of_map
-from mtlkit.training.balancing.make_balance import make_balance
-from mtlkit.training.balancing.registry import TORCHJD, BalanceChoice
+from mtlkit.training.balancing.methods.base import BalanceContext
+from mtlkit.training.balancing.registry import make_balance
 from mtlkit.training.continual.guards import AnchoredGuard
 from mtlkit.training.loop import Step
 from mtlkit.training.losses import Losses
@@ -44,7 +45,7 @@ def balanced(
 ) -> list[Step[Piece]]:
     """Steps at a rate of 0, so that the model stays as it is."""
     torch.manual_seed(0)
-    balance = make_balance(BalanceChoice(method), model, list(objectives), on)
+    balance = make_balance(BalanceChoice(method), BalanceContext(model, list(objectives), on=on))
     still = LearningRate(0.0, 10)
     losses = losses_of(model, objectives)
     return list(train_steps(model, pieces, losses, still, weight_decay=0.0, clip=0.0, compute=compute, balance=balance))
@@ -127,7 +128,8 @@ def test_over_several_pieces_the_gradients_of_the_weights_are_balanced_together(
     pieces: list[Piece] = [*PIECES[:2], {"topic": np.array([30, 31])}]
     (step,) = train_steps(
         tiny_model, pieces, losses, LearningRate(0.0, 1), weight_decay=0.0, clip=0.0, compute=compute,
-        balance=make_balance(BalanceChoice("torchjd:mgda"), tiny_model, list(objectives), "parameters"), takes=[3], names_of=list,
+        balance=make_balance(BalanceChoice("torchjd:mgda"), BalanceContext(tiny_model, list(objectives), on="parameters")),
+        takes=[3], names_of=list,
     )  # fmt: skip
     found = [losses(piece) for piece in pieces]
     means = {name: torch.stack([one[name] for one in found if name in one]).mean() for name in objectives}
@@ -155,7 +157,7 @@ def test_a_guard_is_added_beside_the_balanced_tasks(
 
     (step,) = train_steps(
         tiny_model, PIECES[:1], losses, LearningRate(0.0, 1), weight_decay=0.0, clip=0.0, compute=compute,
-        balance=make_balance(BalanceChoice("torchjd:mgda"), tiny_model, list(objectives), on),
+        balance=make_balance(BalanceChoice("torchjd:mgda"), BalanceContext(tiny_model, list(objectives), on=on)),
     )  # fmt: skip
     terms = losses(PIECES[0])
     total = torch.stack([step.weights.get(name, 1.0) * loss for name, loss in terms.items()]).sum()
@@ -201,7 +203,7 @@ def test_a_gradient_that_is_not_finite_skips_the_step(
 
     (step,) = train_steps(
         tiny_model, PIECES[:1], losses, LearningRate(1e-3, 1), weight_decay=0.0, clip=1.0, compute=compute,
-        balance=make_balance(BalanceChoice("torchjd:mgda"), tiny_model, list(objectives), on),
+        balance=make_balance(BalanceChoice("torchjd:mgda"), BalanceContext(tiny_model, list(objectives), on=on)),
     )  # fmt: skip
     assert step.skipped
     assert step.weights == {}

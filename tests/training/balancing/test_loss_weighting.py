@@ -12,13 +12,14 @@ from torchjd import scalarization
 from torchjd_methods import if_installed
 
 from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.balancing import BalanceChoice, parse_balance
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from
 from mtlkit.training.balancing.loss_weighting import DWA, FAMO, LossWeighting, UncertaintyWeighting, normalized
-from mtlkit.training.balancing.make_balance import make_balance
-from mtlkit.training.balancing.registry import BalanceChoice, parse_balance
+from mtlkit.training.balancing.methods.base import BalanceContext
+from mtlkit.training.balancing.registry import make_balance
 from mtlkit.training.loop import Step
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.optimizer import LearningRate
@@ -136,7 +137,8 @@ def test_the_first_step_has_the_gradient_of_the_weighed_sum(
     losses = losses_of(tiny_model, head_objectives(tiny_model, tasks))
     total = torch.stack([expected[name] * loss for name, loss in losses(JOINT[0]).items()]).sum()
     gradients = torch.autograd.grad(total, list(tiny_model.parameters()))
-    balance = make_balance(parse_balance(text, tasks), tiny_model, list(tasks))
+    choice = parse_balance(text, tasks)
+    balance = make_balance(choice, BalanceContext(tiny_model, list(tasks), choice.weights))
     (step,) = train_steps(tiny_model, JOINT[:1], losses, STEADY, weight_decay=0.0, clip=0.0, compute=compute, balance=balance)
     assert step.weights == pytest.approx(expected)
     assert balance.shown() == pytest.approx(expected)
@@ -195,7 +197,7 @@ def test_a_balance_goes_on_from_its_state(
         return list(train_steps(tiny_model, pieces, losses, rate, weight_decay=0.0, clip=0.0, compute=compute, balance=balance))
 
     def made() -> LossWeighting:
-        return make_balance(BalanceChoice(name), tiny_model, list(tasks))
+        return make_balance(BalanceChoice(name), BalanceContext(tiny_model, list(tasks)))
 
     whole, first, second = made(), made(), made()
     go(whole, JOINT[:2])
