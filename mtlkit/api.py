@@ -115,7 +115,6 @@ def embed(options: EmbedOptions) -> NDArray[np.float32]:
     """
     import numpy as np
 
-    from mtlkit.inference.similarity import output_dim
     from mtlkit.recipes.embed import embed as run
     from mtlkit.recipes.embed import similarities
     from mtlkit.recipes.inputs.open_model import open_model
@@ -126,7 +125,7 @@ def embed(options: EmbedOptions) -> NDArray[np.float32]:
     if options.similarity:
         return similarities(options, loaded, sys.stdin).values
     vectors = [part.vectors for part in run(options, loaded, sys.stdin)]
-    return np.concatenate(vectors) if vectors else np.empty((0, output_dim(options, loaded)), np.float32)
+    return np.concatenate(vectors) if vectors else np.empty((0, loaded.output_dim(options.dim)), np.float32)
 
 
 @takes(EmbedOptions)

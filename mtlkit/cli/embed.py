@@ -59,10 +59,9 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
 def write(options: EmbedOptions, output: Path, loaded: LoadedModel, model: str, as_json: bool) -> None:
     """The vectors into a file."""
     from mtlkit.cli.embed_progress import follow
-    from mtlkit.inference.similarity import output_dim
     from mtlkit.recipes.embed import embed_to_file
 
-    dim = output_dim(options, loaded)
+    dim = loaded.output_dim(options.dim)
     written = follow(embed_to_file(options, loaded, sys.stdin))
     if as_json:
         print_json({"model": model, "dim": dim, "output": str(output), "rows": written})
@@ -72,11 +71,10 @@ def write(options: EmbedOptions, output: Path, loaded: LoadedModel, model: str, 
 
 def give_vectors(options: EmbedOptions, loaded: LoadedModel, model: str, as_json: bool) -> None:
     """The vectors on standard output."""
-    from mtlkit.inference.similarity import output_dim
     from mtlkit.recipes import embed as recipe
     from mtlkit.recipes.inputs.texts import count_texts
 
-    dim = output_dim(options, loaded)
+    dim = loaded.output_dim(options.dim)
     stream = recipe.embed(options, loaded, sys.stdin)
     if as_json or not stdout().is_terminal:  # on a terminal, parts are shown as they come
         stream = followed(stream, "embedding", count_texts(options), lambda part: len(part.texts))

@@ -68,6 +68,12 @@ class LoadedModel:
         """The width of vectors by default: `full_dim`, or the model's `truncate_dim`."""
         return min(self.checkpoint.vectors.truncate_dim or self.full_dim, self.full_dim)
 
+    def output_dim(self, dim: int | None) -> int:
+        """The width of output vectors: `dim`, or the default for None. Raises UsageError if `dim` exceeds the model's."""
+        if dim is not None and dim > self.full_dim:
+            raise UsageError(f"--dim {dim}: the vectors of {self.name} have {self.full_dim} dimensions; specify that or less")
+        return dim or self.dim
+
     @property
     def tasks(self) -> tuple[str, ...]:
         """The names of the tasks that have a head."""

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.config.inference import VectorOptions
 from mtlkit.config.vector_settings import Similarity
-from mtlkit.errors import UsageError
-
-if TYPE_CHECKING:
-    from mtlkit.inference.loaded_model import LoadedModel
 
 METRICS = {"euclidean": "euclidean", "manhattan": "cityblock"}  # names in scipy
-
-
-def output_dim(options: VectorOptions, loaded: LoadedModel) -> int:
-    """The width of the output vectors: `dim` or the model's default. Raises UsageError if `dim` is larger than the model's."""
-    if options.dim is not None and options.dim > loaded.full_dim:
-        raise UsageError(
-            f"--dim {options.dim}: the vectors of {loaded.name} have {loaded.full_dim} dimensions; specify that or less"
-        )
-    return options.dim or loaded.dim
 
 
 def truncate(vectors: NDArray[np.float32], dim: int | None) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from mtlkit.data.vector_files import check_suffix
 from mtlkit.errors import UsageError, rows_from
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.inference.loaded_model import LoadedModel
-from mtlkit.inference.similarity import normalize_rows, output_dim, truncate
+from mtlkit.inference.similarity import normalize_rows, truncate
 from mtlkit.inference.similarity import similarities as similarity_matrix
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.embedding.finished_output import TextsDigest, check_finished, note_finished
@@ -74,7 +74,7 @@ def embed(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) ->
     """Texts and vectors in parts, in the order of the texts; memory does not grow with their number."""
     if options.resume or options.overwrite:
         raise UsageError("--resume and --overwrite need an --output")
-    output_dim(options, loaded)
+    loaded.output_dim(options.dim)
     texts = 0
     with closing(_encoded(options, loaded, standard_input)) as stream:
         for part in stream:
@@ -134,7 +134,7 @@ def _embed_parts(
     options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO, done: OutputParts
 ) -> Iterator[EmbedProgress]:
     """Makes the parts that are not there, and the output of all."""
-    width = output_dim(options, loaded)
+    width = loaded.output_dim(options.dim)
     total = count_texts(options)
     done.open(options.resume, options.overwrite)
     texts, kept, count = TextsDigest(), 0, 0
@@ -176,7 +176,7 @@ def _encoded(
 
 
 def _vectors(options: EmbedOptions, loaded: LoadedModel, encoded: Encoded) -> NDArray[np.float32]:
-    vectors = truncate(loaded.vectors(encoded, batch_tokens=options.batch_tokens), output_dim(options, loaded))
+    vectors = truncate(loaded.vectors(encoded, batch_tokens=options.batch_tokens), loaded.output_dim(options.dim))
     return normalize_rows(vectors) if options.normalize else vectors
 
 
@@ -187,7 +187,7 @@ def _made_by(options: EmbedOptions, loaded: LoadedModel) -> dict[str, str]:
         "engine": type(loaded.engine).__name__,
         "precision": loaded.engine.precision,
         "normalize": str(options.normalize).lower(),
-        "dim": str(output_dim(options, loaded)),
+        "dim": str(loaded.output_dim(options.dim)),
         **({"prompt": repr(loaded.encoder.prompt)} if loaded.encoder.prompt else {}),
         **({} if loaded.encoder.encoding.literal_special_tokens else {"special tokens": "read"}),
     }

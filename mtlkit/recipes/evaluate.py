@@ -15,7 +15,6 @@ from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import named_sources, parse_source
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.loaded_model import LoadedModel
-from mtlkit.inference.similarity import output_dim
 from mtlkit.recipes.evaluation.base import evaluate_base
 from mtlkit.recipes.evaluation.heads import RoutedTexts, TaskEvaluation, evaluate_router, evaluate_task
 from mtlkit.recipes.evaluation.probe import ProbeResult, check_probe, probe
@@ -88,7 +87,7 @@ def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, reading: ReadOpt
         raise UsageError("--text measures a base, --sts and --probe vectors; leave one of them out")
     if options.task and not options.probe:
         raise UsageError("--task names data of heads or of --probe, and --sts evaluates no heads; add --probe, or leave it out")
-    output_dim(options, loaded)
+    loaded.output_dim(options.dim)
     for source in options.sts:
         parse_source(source)
     sources = probe_sources(options, loaded) if options.probe else {}

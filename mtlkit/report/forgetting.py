@@ -10,8 +10,7 @@ from mtlkit.errors import shorten
 from mtlkit.evaluation.forgetting import ForgettingReport, TaskChange
 from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.report.columns import LEAST_NAME, fitting, narrow
-from mtlkit.report.figures import figure, points, unit_of
-from mtlkit.report.tables import metric_title, number, titled
+from mtlkit.report.tables import figure, metric_title, number, points, titled, unit_of
 from mtlkit.report.text import printable
 
 BAR = 24

@@ -7,8 +7,7 @@ from rich.console import Group, RenderableType
 from mtlkit.evaluation.intervals import Interval
 from mtlkit.evaluation.sharing import SharingReport, TaskSharing, mean
 from mtlkit.report.columns import LEAST_NAME, narrow, taken
-from mtlkit.report.figures import figure, points, unit_of
-from mtlkit.report.tables import metric_title, titled
+from mtlkit.report.tables import figure, metric_title, points, titled, unit_of
 from mtlkit.report.text import literal, printable
 
 OVER_ROWS, OVER_SEEDS = "95 %\nof texts", "95 %\nof seeds"  # what an interval lets vary

@@ -25,10 +25,9 @@ from mtlkit.training.events import Epoch, Event, Progress, TaskState
 from mtlkit.training.incidents import StepSkipped
 from mtlkit.training.loop import DivergedStep, Step, train
 from mtlkit.training.metrics_log import MetricsLog
-from mtlkit.training.old_checkpoints import upgraded
 from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
 from mtlkit.training.rng import RandomState
-from mtlkit.training.state_dict import StateDict
+from mtlkit.training.state_dict import StateDict, upgraded
 from mtlkit.training.train_state import ModelUpdater, TrainState
 
 NEXT_TOKEN = "next token"  # the name of the only loss

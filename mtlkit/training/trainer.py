@@ -14,7 +14,6 @@ from mtlkit.training.best_weights import BestWeights
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.continual.start_model import StartModel
 from mtlkit.training.diagnostics.gradient_tracker import GradientTracker
-from mtlkit.training.early_stopping import EarlyStopping
 from mtlkit.training.evaluator import Evaluator, trained_weights
 from mtlkit.training.events import Chosen, Event, Forgetting, Parts, Progress, Tracking
 from mtlkit.training.freezing.apply import FreezeProof, lr_scales_of, training_mode
@@ -24,7 +23,6 @@ from mtlkit.training.incidents import LimitExceeded, StepSkipped, TrainingStoppe
 from mtlkit.training.loop import DivergedStep, Step, train
 from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.router import take_router, teach_router
-from mtlkit.training.old_checkpoints import upgraded
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.rng import RandomState
 from mtlkit.training.sampling.mixture import Piece, from_lists, to_lists
@@ -37,10 +35,10 @@ from mtlkit.training.setup import (
     make_step_schedule,
     make_updater,
 )
-from mtlkit.training.state_dict import StateDict, copy_into
+from mtlkit.training.state_dict import StateDict, copy_into, upgraded
 from mtlkit.training.task_losses import TaskLosses
 from mtlkit.training.train_state import TrainState
-from mtlkit.training.validation import ValidationLoop
+from mtlkit.training.validation import EarlyStopping, ValidationLoop
 
 
 class Trainer:

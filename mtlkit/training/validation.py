@@ -1,9 +1,9 @@
-"""The evaluations of a training: train statistics since the epoch began, validation of all tasks, the best weights so far."""
+"""Validation during a training: statistics since the epoch began, scores of all tasks, the best weights, early stopping."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from mtlkit.training.balancing.loss_weighting import LossWeighting
@@ -11,10 +11,11 @@ from mtlkit.training.best_weights import BestWeights
 from mtlkit.training.continual.start_model import StartModel
 from mtlkit.training.evaluator import Evaluator
 from mtlkit.training.events import Epoch, TaskState
-from mtlkit.training.incidents import RowsSeen, TaskCoverage
+from mtlkit.training.incidents import RowsSeen, TaskCoverage, TaskStopped, TrainingStopped
 from mtlkit.training.loop import Step
 from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.base import Objective
+from mtlkit.training.plan import Options
 from mtlkit.training.sampling.mixture import Piece
 from mtlkit.training.sampling.steps import StepSchedule
 from mtlkit.training.state_dict import StateDict
@@ -136,3 +137,32 @@ class ValidationLoop:
             self.start_model.columns = dict(own["scores"])
         self.best_weights.load_state_dict(state.part("best_weights"))
         self.coverage.load_state_dict(state.part("coverage"))
+
+
+class EarlyStopping:
+    """`--patience` and `--task-patience`: stops after epochs without a better score of all tasks together, or of one task."""
+
+    def __init__(self, options: Options, best_weights: BestWeights, schedule: StepSchedule) -> None:
+        self.options, self.best_weights, self.schedule = options, best_weights, schedule
+
+    @property
+    def all_stopped(self) -> bool:
+        """Whether no task is left to train."""
+        return self.schedule.left.keys() >= self.best_weights.objectives.keys()
+
+    def after_epoch(self, epoch: int) -> list[TaskStopped | TrainingStopped]:
+        """What stops after an epoch, which has been evaluated; tasks that stop leave the schedule."""
+        options, best = self.options, self.best_weights
+        if options.patience and best.worse == options.patience:
+            return [TrainingStopped("patience", best.worse)]
+        if not options.task_patience or epoch == options.epochs:
+            return []
+        stopped: list[TaskStopped | TrainingStopped] = []
+        for name in self._waited(self.schedule.left):
+            self.schedule.left[name] = epoch
+            stopped.append(TaskStopped(name, epoch, best.tasks[name].rank.score, best.tasks[name].epoch))
+        return [*stopped, TrainingStopped("no task left")] if self.all_stopped else stopped
+
+    def _waited(self, left: Collection[str]) -> list[str]:
+        waited = self.best_weights.each.items()
+        return [name for name, epochs in waited if epochs >= self.options.task_patience and name not in left]

@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtlkit.config.inference import EmbedOptions
 from mtlkit.config.vector_settings import Similarity
 from mtlkit.errors import UsageError
 from mtlkit.inference.loaded_model import load
-from mtlkit.inference.similarity import normalize_rows, output_dim, pair_similarities, similarities, truncate
+from mtlkit.inference.similarity import normalize_rows, pair_similarities, similarities, truncate
 
 
 def test_cosines() -> None:
@@ -46,6 +45,6 @@ def test_length_one() -> None:
 
 def test_no_vector_is_longer_than_the_model_makes_them(runs: Path) -> None:
     loaded = load(runs / "mtl")
-    assert [output_dim(EmbedOptions(dim=dim), loaded) for dim in (None, 1, 32)] == [32, 1, 32]
+    assert [loaded.output_dim(dim) for dim in (None, 1, 32)] == [32, 1, 32]
     with pytest.raises(UsageError, match=r"--dim 33: the vectors of .*mtl have 32 dimensions"):
-        output_dim(EmbedOptions(dim=33), loaded)
+        loaded.output_dim(33)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from mtlkit.config.architecture import Architecture, TaskSpec
-from mtlkit.report.card import model_card
+from mtlkit.config.architecture import Architecture, Encoding, TaskSpec, Truncation
+from mtlkit.config.vector_settings import VectorSettings
+from mtlkit.model.description import ModelDescription
+from mtlkit.report.card import model_card, onnx_use, sentence_transformers_use, transformers_use
 from mtlkit.runs.record import RunRecord
 
 RECORD = RunRecord(
@@ -43,3 +46,49 @@ def test_the_card_of_a_base_has_no_tasks_and_no_parent() -> None:
     assert card.startswith("# A base, trained with mtlkit\n")
     assert "| task |" not in card
     assert "Started from" not in card
+
+
+HEAD = TaskSpec("kind", "classification", ("a", "b"))
+
+
+def checkpoint(*tasks: TaskSpec, truncate: Truncation = "head", **vectors: Any) -> ModelDescription:
+    return ModelDescription(
+        "mtl", Architecture(100, 1, 8, 1, 64), Encoding(64, truncate), tasks, vectors=VectorSettings(**vectors)
+    )
+
+
+def test_the_card_shows_the_heads_where_there_are_some() -> None:
+    assert "apply_heads" not in sentence_transformers_use(checkpoint())
+    use = sentence_transformers_use(checkpoint(HEAD))
+    assert "def apply_heads(folder: str, vectors: torch.Tensor)" in use
+    assert use.count("def apply_heads(") == 1
+    assert "mtlkit" not in use
+    assert 'outputs = apply_heads("this/folder", vectors)' in use
+    assert 'SentenceTransformer("this/folder")' in use.partition("apply_heads")[2]
+
+
+def test_heads_are_shown_with_whole_vectors_where_the_model_cuts_them() -> None:
+    use = sentence_transformers_use(checkpoint(HEAD, truncate_dim=4))
+    assert 'SentenceTransformer("this/folder", truncate_dim=8)' in use.partition("apply_heads")[2]
+
+
+def test_the_card_says_where_long_texts_are_cut_otherwise() -> None:
+    assert "Texts of more than 64 tokens are truncated" in sentence_transformers_use(checkpoint(truncate="head-tail"))
+    assert "Texts of more" not in sentence_transformers_use(checkpoint())
+
+
+def test_the_card_names_the_prompt_and_the_input_that_leaves_it_out() -> None:
+    spoken = checkpoint(prompts={"query": "query: "}, default_prompt="query", include_prompt=False)
+    for use in (sentence_transformers_use, onnx_use):
+        assert "`query: `" in use(spoken)
+        assert "is put before" not in use(checkpoint())
+    assert "`prompt_tokens`" in onnx_use(spoken)
+    assert "`prompt_tokens`" not in onnx_use(checkpoint())
+
+
+def test_the_card_of_a_base_generates_and_says_how_texts_begin_and_end() -> None:
+    use = transformers_use(checkpoint(), "<bos>", "<eos>")
+    assert 'pipeline("text-generation", model="this/folder")' in use
+    assert "`<bos>`" in use
+    assert "end each text with `<eos>`" in use
+    assert "64 tokens" in use

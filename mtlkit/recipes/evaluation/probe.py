@@ -23,7 +23,7 @@ from mtlkit.errors import DataError, UsageError
 from mtlkit.evaluation.intervals import Interval, wilson
 from mtlkit.evaluation.metrics import classification, confusion
 from mtlkit.inference.loaded_model import LoadedModel
-from mtlkit.inference.similarity import output_dim, truncate
+from mtlkit.inference.similarity import truncate
 
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # scikit-learn's C: the larger, the weaker
 FOLDS = 5
@@ -69,7 +69,7 @@ def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, rea
     Features are standardised. C is chosen by the accuracy of a stratified cross-validation on the training rows, so that
     nothing is selected on test. Raises UsageError, DataError.
     """
-    width = output_dim(options, loaded)
+    width = loaded.output_dim(options.dim)
     train_table, test_table = read_train_and_test(source, options.split, reading)
     kind = train_table.record.kind or infer_kind(train_table.labels)
     if codec_of(kind).classes != "one":

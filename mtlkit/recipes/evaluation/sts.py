@@ -17,7 +17,7 @@ from mtlkit.errors import DataError
 from mtlkit.evaluation.intervals import Interval, bootstrap_correlations
 from mtlkit.evaluation.metrics import because, correlations, rounded
 from mtlkit.inference.loaded_model import LoadedModel
-from mtlkit.inference.similarity import output_dim, pair_similarities
+from mtlkit.inference.similarity import pair_similarities
 from mtlkit.seeding import generator
 
 FEWEST = 3  # pairs: two always lie on a line
@@ -51,7 +51,7 @@ class StsResult:
 def measure_sts(source: str, options: EvalOptions, loaded: LoadedModel, reading: ReadOptions) -> StsResult:
     """Spearman's and Pearson's correlation of the similarity of each pair of sentences with its score, as SentEval and MTEB
     measure. Raises UsageError, DataError."""
-    width = output_dim(options, loaded)
+    width = loaded.output_dim(options.dim)
     table, split = read_scored_pairs(source, options.split, reading)
     if len(table) < FEWEST:
         raise DataError(f"{source}: {len(table)} scored pairs are too few for a correlation; give {FEWEST} at least")

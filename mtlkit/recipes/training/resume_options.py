@@ -14,7 +14,7 @@ from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.recipes.inputs.command_line import plain
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import RECORD, RunRecord, read_record
-from mtlkit.training.old_checkpoints import is_complete
+from mtlkit.training.state_dict import is_complete
 
 Options = TypeVar("Options", bound=TrainingOptions)
 

@@ -39,12 +39,12 @@ class SentenceTransformersFormat(ExportFormat):
         return sentence_transformers_outputs(folder, weights, texts)
 
     def use(self, weights: LoadedWeights) -> str:
-        from mtlkit.report.export_use import sentence_transformers_use
+        from mtlkit.report.card import sentence_transformers_use
 
         return sentence_transformers_use(weights.checkpoint)
 
     def front_matter(self) -> str:
-        from mtlkit.report.export_use import FRONT
+        from mtlkit.report.card import FRONT
 
         return FRONT
 
