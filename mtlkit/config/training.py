@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 from mtlkit.config.architecture import Architecture, Attention
 from mtlkit.config.balancing import split_balance
 from mtlkit.config.common import MODEL, TRAINING, ShapeOptions, TrainingOptions
-from mtlkit.config.methods import BALANCING
+from mtlkit.config.guards import parse_guard
+from mtlkit.config.methods import BALANCING, GUARDS
 from mtlkit.config.option import COMMON, option, whole
 from mtlkit.config.schedules import parse_epoch_length, parse_schedule
 from mtlkit.config.task_training import TaskTrainingOptions
@@ -206,11 +207,11 @@ class TrainMtlOptions(TaskTrainingOptions):
     )
     guard: list[str] = option(
         [],
-        "Against forgetting. l2sp[:ALPHA[:BETA]] pulls weights towards the start, ewc[:LAMBDA] those that matter to watched "
-        "tasks, lwf[:ALPHA[:T]] keeps the outputs of existing heads. Repeatable.",
+        "Against forgetting. Repeatable.",
         panel=KEEPING,
         metavar="GUARD",
-        complete=("l2sp", "ewc", "lwf"),
+        parse=parse_guard,
+        methods=GUARDS,
     )
     max_forgetting: float | None = option(
         None,

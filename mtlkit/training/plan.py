@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from mtlkit.config.balancing import BalanceChoice
+from mtlkit.config.guards import GuardChoice
 from mtlkit.config.schedules import EpochLength, ScheduleChoice
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
 from mtlkit.data.batching import Rows
@@ -14,7 +15,6 @@ from mtlkit.data.encoded import Encoded
 from mtlkit.data.sources.spec import named_sources
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.find_model import ModelRef
-from mtlkit.training.continual.guards import GuardChoice
 from mtlkit.training.freezing.rules import FreezeRules
 from mtlkit.training.objectives.base import Objective
 

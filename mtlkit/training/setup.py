@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mtlkit.config.methods import GUARDS
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.continual.forgetting_limit import ForgettingLimit
 from mtlkit.training.continual.guards import Guard, GuardContext
@@ -76,7 +77,7 @@ def make_guards(
     trainable = frozenset(name for name, _ in model.named_parameters()) - frozen_params
     old = {name: one for name, one in roles.known.items() if name in roles.watched}
     context = GuardContext(model, trainable, roles.trained, old, data.known, plan.compute, plan.options.seed)
-    return {choice.name: choice.make(context) for choice in plan.guards}
+    return {choice.name: GUARDS[choice.name].make(context, *choice.numbers) for choice in plan.guards}
 
 
 def make_limit(

@@ -11,8 +11,9 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from mtlkit.cli.train_mtl import register
-from mtlkit.config.methods import BALANCING
+from mtlkit.config.methods import BALANCING, GUARDS
 from mtlkit.training.balancing.methods.base import BalanceContext, BalancingMethod
+from mtlkit.training.continual.methods.base import GuardMethod
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mtlkit.training.balancing.loss_weighting import LossWeighting
+    from mtlkit.training.continual.guards import Guard, GuardContext
+    from mtlkit.training.freezing.features import Vectors
 
     from .conftest import Typed
 
@@ -76,3 +79,29 @@ def test_an_added_balancing_method(runs: Path, data: Path, tmp_path: Path, typed
     assert calls
     assert all(names == {"kind", "state"} for names in calls)
     assert '"weights"' in (tmp_path / "run" / "metrics.jsonl").read_text()
+
+
+def test_an_added_guard(runs: Path, data: Path, tmp_path: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    strengths: list[float] = []
+
+    def make_short(context: GuardContext, strength: float = 0.1) -> Guard:
+        class Short:
+            replaces_decay = False
+
+            def loss(self, vectors: Vectors) -> Tensor:
+                strengths.append(strength)
+                return strength * next(iter(vectors.values()))[0].square().mean()
+
+        assert context.trainable
+        return Short()
+
+    unknown = typed("train-mtl", "--guard", "short")
+    assert (unknown.code, "no such guard" in unknown.err, "l2sp" in unknown.err) == (2, True, True)
+    short = GuardMethod(name="short", help="keeps vectors short.", form="short[:STRENGTH]", make=make_short)
+    monkeypatch.setitem(GUARDS, "short", short)
+    assert "short[:STRENGTH]: keeps vectors short." in shown_help()
+    wrong = typed("train-mtl", "--guard", "shrot")
+    assert (wrong.code, "short[:STRENGTH]" in wrong.err, "mean 'short'" in wrong.err) == (2, True, True)
+    train(typed, runs, data, tmp_path / "run", "--guard", "short:0.5")
+    assert set(strengths) == {0.5}
+    assert '"guard:short"' in (tmp_path / "run" / "metrics.jsonl").read_text()

@@ -14,12 +14,12 @@ from cutting import Keeper, assert_same_end, assert_same_weights, timeless
 from torchjd_methods import OWN, TORCHJD, if_installed
 
 from mtlkit.config.balancing import parse_balance
+from mtlkit.config.guards import parse_guards
 from mtlkit.config.schedules import EpochLength
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training import spikes as loss_spikes
-from mtlkit.training.continual.guards import parse_guards
 from mtlkit.training.events import Forgetting
 from mtlkit.training.incidents import TaskStopped
 from mtlkit.training.loop import DivergedStep

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mtlkit.config.architecture import Stage, parse_head
 from mtlkit.config.balancing import parse_balance
+from mtlkit.config.guards import GuardChoice, parse_guards
 from mtlkit.config.schedules import parse_epoch_length, parse_schedule
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
 from mtlkit.data.sources.spec import named_sources
@@ -22,7 +23,6 @@ from mtlkit.recipes.training.model_size import check_size
 from mtlkit.recipes.training.objectives import check_objective
 from mtlkit.recipes.training.validate_continual import check_continual, parse_rehearsed, parse_watched
 from mtlkit.recipes.training.validate_mixture import check_mixture
-from mtlkit.training.continual.guards import GuardChoice, parse_guards
 from mtlkit.training.freezing.apply import prefix_depth
 from mtlkit.training.freezing.rules import check_freeze, parse_freeze
 from mtlkit.training.objectives.router import check_router

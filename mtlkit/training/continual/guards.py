@@ -5,15 +5,13 @@ A guard is created once, before the first step, and adds a loss to every step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from mtlkit.config.option import finite
-from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import fastest
@@ -54,9 +52,8 @@ class GuardContext:
 
 
 class Guard(Protocol):
-    """`loss` is added to the loss of every step. `form` is the syntax of the option; `replaces_decay` disables weight decay."""
+    """`loss` is added to the loss of every step. `replaces_decay` disables weight decay."""
 
-    form: ClassVar[str]
     replaces_decay: ClassVar[bool]
 
     def loss(self, vectors: Vectors) -> Tensor:
@@ -87,7 +84,6 @@ class L2SP:
     Replaces weight decay, as in the paper.
     """
 
-    form: ClassVar[str] = "l2sp[:ALPHA[:BETA]]"
     replaces_decay: ClassVar[bool] = True
 
     def __init__(self, beginning: GuardContext, alpha: float = 0.03, beta: float = 0.01) -> None:
@@ -110,7 +106,6 @@ class LwF:
     deviation. Old heads are frozen here, so only the backbone is affected. Needs no old data.
     """
 
-    form: ClassVar[str] = "lwf[:ALPHA[:T]]"
     replaces_decay: ClassVar[bool] = False
 
     def __init__(self, beginning: GuardContext, alpha: float = 1.0, temperature: float = 2.0) -> None:
@@ -146,7 +141,6 @@ class EWC:
     Fisher information at the start (`fisher.py`), summed over the watched tasks.
     """
 
-    form: ClassVar[str] = "ewc[:LAMBDA]"
     replaces_decay: ClassVar[bool] = False
 
     def __init__(self, beginning: GuardContext, strength: float = 1000.0) -> None:
@@ -158,39 +152,3 @@ class EWC:
 
     def loss(self, vectors: Vectors) -> Tensor:
         return self.pull.loss()
-
-
-GUARDS: dict[str, type[L2SP | LwF | EWC]] = {"l2sp": L2SP, "lwf": LwF, "ewc": EWC}
-
-
-@dataclass(frozen=True)
-class GuardChoice:
-    """A chosen guard with its parameters; missing ones use the guard's defaults."""
-
-    name: str
-    numbers: tuple[float, ...] = ()
-
-    def make(self, beginning: GuardContext) -> Guard:
-        return GUARDS[self.name](beginning, *self.numbers)
-
-
-def parse_guards(texts: Iterable[str]) -> tuple[GuardChoice, ...]:
-    """Parses guards such as `["l2sp:0.1", "lwf"]`. Raises UsageError."""
-    found: dict[str, GuardChoice] = {}
-    for text in texts:
-        name, *numbers = text.split(":")
-        forms = [guard.form for guard in GUARDS.values()]
-        if name not in GUARDS:
-            raise UsageError(f"--guard {text}: no such guard; there are {listed(forms)}{suggest(name, GUARDS)}")
-        form = GUARDS[name].form
-        if name in found:
-            raise UsageError(f"--guard {name} is given twice; leave one out")
-        if len(numbers) > form.count(":") or not all(map(_positive, numbers)):
-            raise UsageError(f"--guard {text}: write {form}, with numbers above 0")
-        found[name] = GuardChoice(name, tuple(map(float, numbers)))
-    return tuple(found.values())
-
-
-def _positive(text: str) -> bool:
-    value = finite(text)
-    return value is not None and value > 0

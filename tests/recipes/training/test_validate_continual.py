@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from support import notes, options, rows_of, write
 
+from mtlkit.config.guards import GuardChoice, parse_guards
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import DataError, UsageError
@@ -23,7 +24,6 @@ from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.train_mtl import stream, train_mtl
 from mtlkit.recipes.training.validate_continual import check_continual, parse_rehearsed, parse_watched
 from mtlkit.runs.record import verify
-from mtlkit.training.continual.guards import GuardChoice, parse_guards
 from mtlkit.training.events import Epoch
 from mtlkit.training.freezing.apply import digest
 from mtlkit.training.freezing.rules import FreezeRules, parse_freeze

@@ -10,13 +10,14 @@ import pytest
 import torch
 from torch.nn import functional
 
+from mtlkit.config.guards import GuardChoice, parse_guards
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.continual.fisher import add_fisher
-from mtlkit.training.continual.guards import EWC, L2SP, GuardChoice, GuardContext, LwF, drift, parse_guards
+from mtlkit.training.continual.guards import EWC, L2SP, GuardContext, LwF, drift
 from mtlkit.training.continual.start_model import distances
 from mtlkit.training.freezing.features import WholeBackbone
 from mtlkit.training.objectives.base import head_objectives
@@ -200,7 +201,7 @@ def test_guards_are_read_with_their_numbers() -> None:
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
-        (["l2ps"], r"--guard l2ps: no such guard; there are l2sp\[:ALPHA\[:BETA\]\], lwf.*; did you mean 'l2sp'\?"),
+        (["l2ps"], r"--guard l2ps: no such guard; there are l2sp\[:ALPHA\[:BETA\]\], ewc.*; did you mean 'l2sp'\?"),
         (["lwf", "lwf:2"], "--guard lwf is given twice"),
         (["ewc:1:2"], r"--guard ewc:1:2: write ewc\[:LAMBDA\], with numbers above 0"),
         (["l2sp:"], r"--guard l2sp:: write l2sp\[:ALPHA\[:BETA\]\], with numbers above 0"),

@@ -1,0 +1,45 @@
+"""Parses `--guard`; imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mtlkit.config.methods import GUARDS, forms
+from mtlkit.config.option import finite
+from mtlkit.errors import UsageError, listed, shorten, suggest
+
+
+@dataclass(frozen=True)
+class GuardChoice:
+    """A chosen guard with its parameters; missing ones use the guard's defaults."""
+
+    name: str
+    numbers: tuple[float, ...] = ()
+
+
+def parse_guards(texts: Iterable[str]) -> tuple[GuardChoice, ...]:
+    """Parses guards such as `["l2sp:0.1", "lwf"]`. Raises UsageError."""
+    found: dict[str, GuardChoice] = {}
+    for text in texts:
+        choice = parse_guard(text)
+        if choice.name in found:
+            raise UsageError(f"--guard {choice.name} is given twice; remove one")
+        found[choice.name] = choice
+    return tuple(found.values())
+
+
+def parse_guard(text: str) -> GuardChoice:
+    """Parses a guard such as `l2sp:0.1`. Raises UsageError."""
+    name, *numbers = text.split(":")
+    if name not in GUARDS:
+        raise UsageError(f"--guard {shorten(text)}: no such guard; there are {listed(forms(GUARDS))}{suggest(name, GUARDS)}")
+    form = GUARDS[name].syntax
+    if len(numbers) > form.count(":") or not all(map(_positive, numbers)):
+        raise UsageError(f"--guard {shorten(text)}: write {form}, with numbers above 0")
+    return GuardChoice(name, tuple(map(float, numbers)))
+
+
+def _positive(text: str) -> bool:
+    value = finite(text)
+    return value is not None and value > 0

@@ -1,0 +1,1 @@
+"""Guards against forgetting: each module adds what it defines to the registry. None imports torch."""
