@@ -24,20 +24,21 @@ import pyarrow
 from pyarrow import parquet
 
 import mtlkit
+from mtlkit.config.methods import BALANCING, ordered
 from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_test, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import parse_task
 from mtlkit.evaluation.intervals import student
 from mtlkit.runs.record import LOG, verify
-from mtlkit.training.balancing.registry import OWN, TORCHJD, missing_module
+from mtlkit.training.balancing.registry import missing_module
 from mtlkit.training.diagnostics.gradient_stats import WHOLE
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from ways import accuracy, first_rows, folder_of, options_of, percent, row, train
 
 SCHEDULES = ["round-robin", "joint", "proportional", "temperature:2", "sequential"]
-BALANCES = [*(name for name in OWN if name != "weights"), *(name for name in TORCHJD if not missing_module(name))]
+BALANCES = [method.name for method in ordered(BALANCING) if method.name != "weights" and not missing_module(method.name)]
 DRAWN = ("proportional", "temperature")
 
 Tables = Mapping[str, LabelledTable]
