@@ -64,7 +64,9 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
     if options.sts or options.probe:
         return evaluate_vectors(options, loaded, reading)
     if options.dim is not None:
-        raise UsageError("--dim cuts vectors for --sts and --probe, and heads need them whole; leave it out, or add one of those")
+        raise UsageError(
+            "--dim truncates vectors for --sts and --probe, but heads need full vectors; remove it, or add one of those"
+        )
     if options.text and loaded.tasks:
         raise UsageError(f"--text measures a base; {loaded.name} has heads ({listed(loaded.tasks)}), give them data with --task")
     sources = evaluation_sources(options, loaded)
@@ -86,7 +88,7 @@ def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, reading: ReadOpt
     if options.text:
         raise UsageError("--text measures a base, --sts and --probe vectors; leave one of them out")
     if options.task and not options.probe:
-        raise UsageError("--task names data of heads or of --probe, and --sts evaluates no heads; add --probe, or leave it out")
+        raise UsageError("--task names data of heads or of --probe, and --sts evaluates no heads; add --probe, or remove it")
     loaded.output_dim(options.dim)
     for source in options.sts:
         parse_source(source)

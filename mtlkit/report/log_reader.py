@@ -109,7 +109,7 @@ def read_curves(path: Path) -> Curves:
 
 
 class _Log:
-    """Collects lines. A step that comes again, as after going on from a saved state, stands in for the first."""
+    """Collects lines. A step that is repeated after a resume replaces the earlier one."""
 
     def __init__(self) -> None:
         self.step = 0

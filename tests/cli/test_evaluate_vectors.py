@@ -85,5 +85,5 @@ def test_an_encoder_without_heads_says_what_can_be_measured(typed: Typed, runs: 
     assert "Traceback" not in answer.err
     answer = typed("eval", "--model", out, "--text", tmp_path / "train.csv")
     assert answer.code == 2
-    assert "predicts no next token" in answer.err
+    assert "needs a base that predicts the next token" in answer.err
     assert typed("eval", "--model", out, "--sts", write(tmp_path / "pairs.csv", [HEADER, *PAIRS])).code == 0

@@ -17,19 +17,19 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"objective": "distill"}, "--objective distill needs a --teacher, such as --teacher sentence-transformers/all-MiniLM-L6-v2"),
     (
         {"objective": "pairs", "teacher": "mini"},
-        "--teacher is for --objective distill, and this is pairs; leave one out",
+        "--teacher is for --objective distill, and this is pairs; remove one of them",
     ),
     (
         {"objective": "classify", "teacher": "mini"},
-        "--teacher is for --objective distill, and this is classify; leave one out",
+        "--teacher is for --objective distill, and this is classify; remove one of them",
     ),
     (
         {"objective": "similarity", "token_init": "teacher"},
-        "--token-init teacher is for --objective distill, and this is similarity; leave one out",
+        "--token-init teacher is for --objective distill, and this is similarity; remove one of them",
     ),
     (
         {"objective": "classify", "token_init": "teacher"},
-        "--token-init teacher is for --objective distill, and this is classify; leave one out",
+        "--token-init teacher is for --objective distill, and this is classify; remove one of them",
     ),
     (
         {"objective": "classify", "matryoshka": "16"},
@@ -41,15 +41,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"objective": "pairs", "freeze": ["backbone"]},
-        "--freeze backbone leaves nothing to train: --objective pairs has no head; leave one out",
+        "--freeze backbone leaves nothing to train: --objective pairs has no head; remove one of them",
     ),
     (
         {"objective": "pairs", "freeze": ["head:one"]},
-        "--freeze head:one is for --objective classify, and pairs trains no head; leave one out",
+        "--freeze head:one is for --objective classify, and pairs trains no head; remove one of them",
     ),
     (
         {"objective": "similarity", "head": "mlp:8"},
-        "--head mlp:8 is for --objective classify, and similarity trains no head; leave one out",
+        "--head mlp:8 is for --objective classify, and similarity trains no head; remove one of them",
     ),
     (
         {"objective": "pairs", "cap": "10"},

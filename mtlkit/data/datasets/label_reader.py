@@ -130,7 +130,7 @@ class LabelReader:
         if len(self.columns) > 1:
             return plain, self.names()
         if self.named:
-            raise DataError(f"{place}: names= names marks 0 and 1, and column '{self.columns[0]}' has none; leave it out")
+            raise DataError(f"{place}: names= names marks 0 and 1, and column '{self.columns[0]}' has none; remove it")
         if self._classes == "one" and plain and all(isinstance(one, tuple) and len(one) == 1 for one in plain):
             return [one[0] for one in plain if isinstance(one, tuple)], ()
         return plain, tuple(self.keys)

@@ -109,7 +109,7 @@ def read_test(address: str, reading: ReadOptions) -> LabelledTable | None:
 
 
 def holds_out(address: str) -> bool:
-    """Whether the validation rows of a source are held out of its training rows, for want of a split of their own."""
+    """Whether the validation rows of a source are held out of its training rows because it has no validation split."""
     path, query = parse_source(address)
     source = open_source(path, query)
     return find_split(source, "validation") in (None, find_split(source, query.split))

@@ -39,7 +39,7 @@ def longest_text(folder: Path, *, bare: bool = False) -> int | None:
         if not isinstance(arguments, dict):
             raise IntegrityError(f"{path}: damaged ({name} is no object)")
         if unknown := check_keys(path, arguments, PROCESSOR_KEYS, f"{name}."):
-            raise IntegrityError(f"{path}: {listed(unknown)} is not supported; leave it out, or set it in {TOKENIZER_CONFIG}")
+            raise IntegrityError(f"{path}: {listed(unknown)} is not supported; remove it, or set it in {TOKENIZER_CONFIG}")
         found.append((path, f"{name}.model_max_length", arguments.get("model_max_length")))
     found.append((path, "max_seq_length", settings.get("max_seq_length")))
     config = read_optional(folder / TOKENIZER_CONFIG)

@@ -21,9 +21,9 @@ def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows)
         ways = f"measure its vectors with --sts SOURCE or --probe, or train heads with 'mtlkit train-mtl --init {loaded.name}'"
         raise UsageError(f"{loaded.without_heads} to evaluate; {ways}")
     if options.prompt is not None:
-        raise UsageError("--prompt is for vectors and heads, and a base is measured on texts as they are; leave it out")
+        raise UsageError("--prompt applies to vectors and heads, not to the perplexity of a base; remove it")
     if loaded.checkpoint.architecture.attention != "causal":
-        raise UsageError(f"--text measures a base, and {loaded.name} predicts no next token, it sees whole texts; leave it out")
+        raise UsageError(f"--text needs a base that predicts the next token, and {loaded.name} is bidirectional; remove it")
     if not isinstance(engine := loaded.engine, TorchEngine):
         raise UsageError(f"{loaded.name} has no heads, and perplexity needs weights; name the run itself, with --backend torch")
     texts = evaluation_texts(options, loaded, tally)

@@ -22,7 +22,7 @@ PAIRS = 5  # of the most confused classes
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """A pair of classes, how often the first is taken for the second, and a text for which it is."""
+    """A pair of classes, how often the first is predicted as the second, and an example text."""
 
     true: str
     predicted: str
@@ -32,7 +32,7 @@ class ConfusedPair:
 
 @dataclass(frozen=True)
 class TaskEvaluation:
-    """A task's metrics as `metrics.score` gives them, the split they are of, what was left out of it, and how it was read."""
+    """A task's metrics as returned by `metrics.score`, the evaluated split, its skipped and cut rows, and how it was read."""
 
     metrics: dict[str, Any]
     split: str

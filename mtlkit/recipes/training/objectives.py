@@ -45,7 +45,7 @@ def check_objective(options: TrainSentenceOptions, found: ModelRef | None, freez
     distill_only = {"--teacher": options.teacher is not None, "--token-init teacher": options.token_init == "teacher"}
     for option, given in distill_only.items():
         if given and named != "distill":
-            raise UsageError(f"{option} is for --objective distill, and this is {named}; leave one out")
+            raise UsageError(f"{option} is for --objective distill, and this is {named}; remove one of them")
     if named == "distill" and options.teacher is None:
         raise UsageError("--objective distill needs a --teacher, such as --teacher sentence-transformers/all-MiniLM-L6-v2")
     if named == "classify" and options.matryoshka:
@@ -59,11 +59,11 @@ def _check_headless(options: TrainSentenceOptions, freezing: FreezeRules) -> Non
     """Refuses what is for labels and heads, and a frozen backbone, which alone shapes vectors."""
     named = options.objective
     if any(freezing.wholly("backbone", state) for state in freezing.states):
-        raise UsageError(f"--freeze backbone leaves nothing to train: --objective {named} has no head; leave one out")
+        raise UsageError(f"--freeze backbone leaves nothing to train: --objective {named} has no head; remove one of them")
     heads = {f"--freeze {part}": True for part in parts_of(sorted(freezing.always)) if part.startswith("head:")}
     for option, given in {**heads, f"--head {options.head}": options.head != "linear"}.items():
         if given:
-            raise UsageError(f"{option} is for --objective classify, and {named} trains no head; leave one out")
+            raise UsageError(f"{option} is for --objective classify, and {named} trains no head; remove one of them")
     if options.cap != "none":
         raise UsageError(f"--cap {options.cap} is for --objective classify; cut the data of {named} with ?limit=N in --task")
 

@@ -40,9 +40,11 @@ def parse_watched(texts: list[str], found: ModelRef | None, known: Collection[st
                 f"--watch {name}: no such head to watch; {there}; name a run that has it with --init{suggest(name, known)}"
             )
         if name in sources:
-            raise UsageError(f"--watch {name}: --task gives it, too; leave one out, or keep its head with --freeze head:{name}")
+            raise UsageError(
+                f"--watch {name}: --task gives it, too; remove one of them, or keep its head with --freeze head:{name}"
+            )
         if name in watched:
-            raise UsageError(f"--watch {name} is given twice; leave one out")
+            raise UsageError(f"--watch {name} is given twice; remove one of them")
         source = source or recorded_sources(found).get(name, "")
         if not source:
             raise UsageError(f"--watch {name}: {found} does not say what it was trained on; give its data: --watch {name}=SOURCE")
@@ -70,7 +72,7 @@ def parse_rehearsed(texts: list[str], watched: Collection[str], sources: Mapping
             reason = "it trains anyway" if name in sources else f"give its data with --watch {name}=SOURCE"
             raise UsageError(f"--rehearse {name}: {reason}; watched are {listed(watched) or 'none'}{suggest(name, watched)}")
         if name in shares:
-            raise UsageError(f"--rehearse {name} is given twice; leave one out")
+            raise UsageError(f"--rehearse {name} is given twice; remove one of them")
         try:
             share = Fraction(number) if colon else SHARE
         except (ValueError, ZeroDivisionError):

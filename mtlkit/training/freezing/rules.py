@@ -125,7 +125,7 @@ def parse_freeze(
     names = [part.strip() for item in items for part in _split(item) if part.strip()]
     chosen = [name for name in names if name != "none"]
     if chosen and "none" in names:
-        raise UsageError(f"--freeze none and --freeze {chosen[0]} contradict each other; leave one out")
+        raise UsageError(f"--freeze none and --freeze {chosen[0]} contradict each other; remove one of them")
     known = targets_of(heads, layers)
     rules = tuple(_rule(name, known, weights, layers) for name in chosen)
     return FreezeRules((*_unfreezing(unfreeze, layers), *rules), tuple(weights))

@@ -38,7 +38,7 @@ def check_router(tasks: Sequence[str]) -> None:
     """
     if len(tasks) < 2:
         raise UsageError(
-            f"--router tells tasks apart, and only '{listed(tasks)}' has data; add a --task or --watch, or leave it out"
+            f"--router tells tasks apart, and only '{listed(tasks)}' has data; add a --task or --watch, or remove it"
         )
 
 

@@ -80,7 +80,7 @@ def test_what_cannot_be_measured_is_said(model: LoadedModel, pairs: Path, data: 
         evaluate(EvalOptions(sts=[str(pairs)], task=[f"kind={data / 'kind'}"]), model)
     with pytest.raises(UsageError, match="--text measures a base, --sts and --probe vectors"):
         evaluate(EvalOptions(sts=[str(pairs)], text=["sample:topic"]), model)
-    with pytest.raises(UsageError, match="--dim cuts vectors for --sts and --probe"):
+    with pytest.raises(UsageError, match="--dim truncates vectors for --sts and --probe"):
         evaluate(EvalOptions(dim=4), model)
     with pytest.raises(UsageError, match="key 'lim'"):
         evaluate(EvalOptions(sts=[str(pairs), f"{pairs}?lim=3"]), model)
