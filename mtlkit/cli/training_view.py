@@ -19,7 +19,7 @@ from mtlkit.report.tables import epoch_table, parts_table
 from mtlkit.report.text import literal
 from mtlkit.report.training_messages import training_messages
 from mtlkit.training.checkpointing import Interrupts
-from mtlkit.training.events import Epoch, Event, Finished, Forgetting, Parts, Progress, Sharing, Tracking, Working
+from mtlkit.training.events import BaselineEvent, Epoch, Event, Finished, Forgetting, Parts, Progress, Sharing, Tracking, Working
 
 SMOOTH = 0.9  # of the running mean that is shown for each loss
 STOPPING = "stopping as soon as the checkpoint is saved; press Ctrl-C again to stop at once"
@@ -33,7 +33,8 @@ class TrainingView:
         self.rows = EpochLines(console.width)
         self._restart()
 
-    def _restart(self) -> None:
+    def _restart(self, baseline: str = "") -> None:
+        self.baseline = baseline
         self.step, self.smoothed = 0, dict[str, float]()
         self.steps, self.tokens = Pace(), Pace()
         self.pretraining: tuple[int, list[float]] = (0, [])
@@ -67,10 +68,17 @@ class TrainingView:
                 self.display.spoke()
             case Progress():
                 self._progress(event)
+            case BaselineEvent(baseline, Progress() as step):
+                self._progress(step, baseline)
+            case BaselineEvent(baseline, other):
+                self._messages(other, f"{baseline}: ")
             case _:
-                for message in training_messages(event):
-                    if self.verbose or not message.detail:
-                        self._say(message.text, "yellow" if message.warning else None)
+                self._messages(event)
+
+    def _messages(self, event: Event, prefix: str = "") -> None:
+        for message in training_messages(event):
+            if self.verbose or not message.detail:
+                self._say(f"{prefix}{message.text}", "yellow" if message.warning else None)
 
     def _report(self, tables: Iterable[RenderableType], sentences: Iterable[str], style: str | None = None) -> None:
         for table in tables:
@@ -95,9 +103,9 @@ class TrainingView:
         for line in self.rows.lines(event):
             self.console.print(line, soft_wrap=True)
 
-    def _progress(self, event: Progress) -> None:
-        if event.step <= self.step:  # another training begins, such as that of a task alone
-            self._restart()
+    def _progress(self, event: Progress, baseline: str = "") -> None:
+        if baseline != self.baseline:  # another training begins
+            self._restart(baseline)
         if event.step == 1:
             self.steps.add(0.0, 0)
             self.tokens.add(0.0, 0)
@@ -123,7 +131,8 @@ class TrainingView:
 
     def _where(self, event: Progress) -> str:
         """`epoch 2/6  step 40/168  1,290 tokens/s  0:24 left`; speed and time left are those of recent steps."""
-        words = [f"epoch {event.epoch}/{event.epochs}", f"step {event.step}/{event.steps}"]
+        words = [f"{self.baseline}:"] if self.baseline and not self.display.live else []
+        words += [f"epoch {event.epoch}/{event.epochs}", f"step {event.step}/{event.steps}"]
         if (rate := self.tokens.rate) is not None:
             words.append(f"{rate:,.0f} tokens/s")
         if (rate := self.steps.rate) is not None:
@@ -138,7 +147,7 @@ class TrainingView:
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_row(self._where(event), ProgressBar(total=event.steps, completed=event.step, width=BAR))
         values = literal("  ".join(self._values(event)), "dim")
-        return Group(grid, values)
+        return Group(literal(f"{self.baseline}:"), grid, values) if self.baseline else Group(grid, values)
 
 
 def follow(events: Iterable[Event], as_json: bool, *, verbose: bool = False) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from mtlkit.evaluation.forgetting import ForgettingReport
 from mtlkit.evaluation.sharing import SharingReport
 from mtlkit.training.diagnostics.gradient_stats import TrackingSummary
-from mtlkit.training.incidents import Incident
+from mtlkit.training.incidents import Incident, StepSkipped
 
 GUARD = "guard:"  # prefix of a guard's name among losses; no task has a colon in its name
 
@@ -60,8 +60,8 @@ class Parts:
 
 @dataclass(frozen=True)
 class Progress:
-    """One training step: its losses by task, and other figures by name. `seconds` and `tokens` count from the start of the
-    training, what was done before a resume included."""
+    """One training step: its losses by task, and other figures by name: "learning rate", "gradient norm" (before clipping), and
+    "perplexity" in pretraining. `seconds` and `tokens` count from the start of the training, including before a resume."""
 
     step: int
     steps: int
@@ -147,6 +147,14 @@ class Sharing:
 
 
 @dataclass(frozen=True)
+class BaselineEvent:
+    """An event of a training that the run is compared with: `baseline` is its name, such as "topic alone, seed 0"."""
+
+    baseline: str
+    event: Progress | StepSkipped | Note
+
+
+@dataclass(frozen=True)
 class Finished:
     """The last event: where the run is, and its metrics."""
 
@@ -157,7 +165,7 @@ class Finished:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-Event = Note | Working | Parts | Progress | Epoch | Chosen | Tracking | Forgetting | Sharing | Finished | Incident
+Event = Note | Working | Parts | Progress | Epoch | Chosen | Tracking | Forgetting | BaselineEvent | Sharing | Finished | Incident
 
 
 def result(events: Iterable[Event]) -> Finished:

@@ -52,6 +52,11 @@ class Step(Generic[Work]):
     spike: Spike | None = None
 
     @property
+    def figures(self) -> dict[str, float]:
+        """What is shown of every step besides its losses, by name."""
+        return {"learning rate": self.rate, "gradient norm": self.gradient_norm}
+
+    @property
     def work(self) -> Work:
         """The micro-batch of a step that has one."""
         (piece,) = self.pieces

@@ -105,11 +105,7 @@ class NextTokenTraining:
     def _progress(self, step: Step[TokenMicroBatch]) -> Progress:
         """Logs a step."""
         loss, state = step.losses[NEXT_TOKEN], self.state
-        figures = {
-            "perplexity": math.exp(min(50.0, loss)),
-            "learning rate": step.rate,
-            "gradient norm": step.gradient_norm,
-        }
+        figures = {"perplexity": math.exp(min(50.0, loss)), **step.figures}
         epoch = min(step.work.epoch + 1, self.epochs)  # shifted windows can be one fewer, so the last steps begin another pass
         self.log.step(step, state, epoch)
         return Progress(state.step, self.steps, epoch, self.epochs, state.seconds, state.seen, step.losses, figures)

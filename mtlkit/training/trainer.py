@@ -158,7 +158,7 @@ class Trainer:
         self.validation.add(step)
         epoch, epochs = self.schedule.locate(step.index)[0] + 1, self.plan.options.epochs
         self.log.step(step, state, epoch, weights=self.weighting.changes)
-        return Progress(state.step, self.schedule.steps, epoch, epochs, state.seconds, state.seen, step.losses, {})
+        return Progress(state.step, self.schedule.steps, epoch, epochs, state.seconds, state.seen, step.losses, step.figures)
 
     def _after(self, step: Step[Piece]) -> list[Event]:
         """What follows a step: freezing, evaluation, the end of an epoch or of the training."""

@@ -16,7 +16,8 @@ from mtlkit.cli.training_view import TrainingView, follow
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions
 from mtlkit.recipes import pretrain, train_mtl
 from mtlkit.training.diagnostics.gradient_stats import TrackingSummary
-from mtlkit.training.events import Epoch, Event, Finished, Note, Part, Parts, Progress, TaskState, Tracking
+from mtlkit.training.events import BaselineEvent, Epoch, Event, Finished, Note, Part, Parts, Progress, TaskState, Tracking
+from mtlkit.training.incidents import StepSkipped
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 METRICS = {
@@ -116,6 +117,21 @@ def test_after_a_resume_speed_and_time_left_are_those_of_recent_steps() -> None:
     assert "8,600 tokens/s  8:10 left" in last
     first = next(line for line in text.splitlines() if "step 501/1000" in line)
     assert "left" not in first
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_steps_of_a_baseline_carry_its_name(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LEAST_WAIT", "MOST_WAIT"):
+        monkeypatch.setattr(progress, name, -1.0)
+    own = Progress(6, 6, 2, 2, 10.0, 600, {"topic": 1.0}, {})
+    skipped = StepSkipped(2, None, 1)
+    alone = [Progress(step, 9, 1, 1, step, 100 * step, {"topic": 7.0}, {}) for step in (7, 8)]
+    text = shown([own, *(BaselineEvent("topic alone, seed 0", event) for event in (*alone, skipped))], terminal=terminal)
+    assert "topic alone, seed 0: skipped step 2" in text
+    named = [line for line in text.splitlines() if line.startswith("topic alone, seed 0:") and "skipped" not in line]
+    assert len(named) >= 2
+    assert terminal == (named[0] == "topic alone, seed 0:")
+    assert "topic loss 7.000" in text  # neither averaged with the run's losses
 
 
 def test_pretraining_leaves_a_line_per_epoch() -> None:

@@ -20,7 +20,7 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training import spikes as loss_spikes
-from mtlkit.training.events import Forgetting
+from mtlkit.training.events import Forgetting, Progress
 from mtlkit.training.incidents import TaskStopped
 from mtlkit.training.loop import DivergedStep
 
@@ -176,3 +176,13 @@ def test_a_spike_that_stops_a_training_leaves_all_as_it_was_before_its_step(
     done = run(again, tasks, saved={"state": stopped.states[step]}, **jumpy)
     assert_same_weights(again.state_dict(), model.state_dict())
     assert timeless(done.log) == timeless(whole.log)[taken.lines[step] :]
+
+
+def test_steps_tell_what_the_log_holds(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
+    done = run(tiny_model, tasks, (), log=io.StringIO(), epochs=1)
+    steps = [event for event in done.events if isinstance(event, Progress)]
+    logged = [line for line in timeless(done.log) if line["type"] == "step"]
+    assert [step.figures for step in steps] == [
+        {"learning rate": line["learning_rate"], "gradient norm": line["gradient_norm"]} for line in logged
+    ]
+    assert all(step.figures["gradient norm"] > 0 for step in steps)

@@ -25,7 +25,7 @@ from mtlkit.inference.fast import fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.training.baseline_cache import Outputs, ScoredRows, keep, kept, key_of, recall, rows_to_score
 from mtlkit.recipes.training.prepare import Prepared, prepare
-from mtlkit.training.events import Event, Note, Progress
+from mtlkit.training.events import BaselineEvent, Event, Note, Progress
 from mtlkit.training.incidents import StepSkipped
 from mtlkit.training.objectives.base import HeadObjective
 from mtlkit.training.plan import TrainData, TrainPlan
@@ -178,8 +178,8 @@ def trained_with(
 def train_arm(
     run: ComparedRun, arm: BaselineRun, prepared: Prepared, rows: Mapping[str, ScoredRows], log: StringIO
 ) -> Generator[Event, None, Outputs]:
-    """Trains a copy of the start, its random numbers included; yields its steps and warnings. Watched tasks are there for guards
-    alone."""
+    """Trains a copy of the start, including its random state; yields its steps and warnings. Watched tasks are only for
+    guards."""
     model = deepcopy(prepared.start.model)
     objectives: dict[str, HeadObjective] = {}
     for name in [*arm.tasks, *(arm.plan.watched if arm.plan.guards else ())]:
@@ -190,7 +190,7 @@ def train_arm(
         data = TrainData(objectives, arm.known, prepared.data.classes)
         for event in Trainer(arm.plan, model, data, run.cache).events(log):
             if isinstance(event, Progress | StepSkipped) or (isinstance(event, Note) and event.warning):
-                yield event
+                yield BaselineEvent(arm.name, event)
     except DivergedError as error:
         raise DivergedError(f"--baselines, {arm.name}: {error}") from None
     except MtlkitError as error:

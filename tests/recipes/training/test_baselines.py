@@ -23,7 +23,7 @@ from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.train_mtl import stream, train_mtl
 from mtlkit.recipes.training.baseline_cache import OUTPUTS
 from mtlkit.runs.record import newest_run, verify
-from mtlkit.training.events import Event, Finished, Progress, Sharing
+from mtlkit.training.events import BaselineEvent, Event, Finished, Progress, Sharing
 
 
 def compared(asked: TrainMtlOptions) -> tuple[list[Event], SharingReport]:
@@ -137,8 +137,14 @@ def test_what_was_trained_once_is_found_again(
         for seed, names in ((0, ("kind alone", "state alone")), (1, ("together", "kind alone", "state alone")))
         for name in names
     ]
-    own, more = ([event for event in each if isinstance(event, Progress)] for each in (events, told))
-    assert len(own) == own[0].steps < len(more)
+    own, whole = ([event for event in each if isinstance(event, Progress)] for each in (events, told))
+    assert len(own) == len(whole) == own[0].steps
+    baselines = [event.baseline for event in told if isinstance(event, BaselineEvent)]
+    assert list(dict.fromkeys(baselines)) == [
+        *("kind alone, seed 0", "state alone, seed 0"),
+        *("together, seed 1", "kind alone, seed 1", "state alone, seed 1"),
+    ]
+    assert not [event for event in events if isinstance(event, BaselineEvent)]
     assert {path: path.stat().st_mtime_ns for path in folder.glob(".cache/baselines/*")} == before
     assert newest_run(folder, ["mtl"]) == asked.out  # what is kept is no run to start from
 
