@@ -28,8 +28,8 @@ from compare import (
 from train_ours import CLIP, LEARNING_RATE, WEIGHT_DECAY, described, read_tables
 
 from mtlkit.config.architecture import Encoding
-from mtlkit.config.balancing import full_name, parse_balance
-from mtlkit.config.methods import BALANCING, ordered
+from mtlkit.config.registries.balancing import BALANCING, full_name, parse_balance
+from mtlkit.config.registries.methods import ordered
 from mtlkit.config.training import BalanceOn
 from mtlkit.data.datasets.labels import infer_spec
 from mtlkit.data.datasets.task_data import TaskData, prepare

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mtlkit.config.methods import BALANCING, ordered
+from mtlkit.config.registries.balancing import BALANCING
+from mtlkit.config.registries.methods import ordered
 from mtlkit.training.balancing.registry import missing_module
 
 TORCHJD = [method.name for method in ordered(BALANCING) if method.on_gradients]

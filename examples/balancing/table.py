@@ -24,7 +24,8 @@ import pyarrow
 from pyarrow import parquet
 
 import mtlkit
-from mtlkit.config.methods import BALANCING, ordered
+from mtlkit.config.registries.balancing import BALANCING
+from mtlkit.config.registries.methods import ordered
 from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_test, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources.rows import SkippedRows

@@ -12,8 +12,8 @@ from typing import Any
 import typer
 
 from mtlkit.config.architecture import Stage
-from mtlkit.config.methods import ordered
 from mtlkit.config.option import Completes, Declaration
+from mtlkit.config.registries.methods import ordered
 from mtlkit.errors import MtlkitError
 
 STAGES: tuple[Stage, ...] = ("mtl", "sentence", "base")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from mtlkit.config.from_json import build
 from mtlkit.config.option import whole
-from mtlkit.config.task_kinds import KINDS
+from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.errors import UsageError, listed, shorten
 
 Attention = Literal["bidirectional", "causal"]

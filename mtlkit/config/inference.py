@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from mtlkit.config.checked import CheckedOptions
 from mtlkit.config.common import DATA, ENCODINGS, MACHINE, MODEL, MachineOptions, OnBadRow, PromptOptions
-from mtlkit.config.export_formats import EXPORT_FORMATS
 from mtlkit.config.option import COMMON, option
+from mtlkit.config.registries.export_formats import EXPORT_FORMATS
 from mtlkit.config.training import OBJECTIVE
 
 OUTPUT = "Output"

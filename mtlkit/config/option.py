@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Literal
 
-from mtlkit.config.methods import described
+from mtlkit.config.registries.methods import described
 
 COMMON = "Common"  # the first panel of every command
 

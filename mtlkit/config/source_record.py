@@ -9,7 +9,7 @@ from typing import Any
 
 from mtlkit.config.architecture import Kind
 from mtlkit.config.from_json import build, json_type
-from mtlkit.config.task_kinds import KINDS
+from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.errors import listed, shorten
 
 

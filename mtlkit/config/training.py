@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from mtlkit.config.architecture import Architecture, Attention
-from mtlkit.config.balancing import split_balance
 from mtlkit.config.common import MODEL, TRAINING, ShapeOptions, TrainingOptions
-from mtlkit.config.guards import parse_guard
-from mtlkit.config.methods import BALANCING, GUARDS
 from mtlkit.config.option import COMMON, option, whole
-from mtlkit.config.schedules import parse_epoch_length, parse_schedule
+from mtlkit.config.registries.balancing import BALANCING, split_balance
+from mtlkit.config.registries.guards import GUARDS, parse_guard
+from mtlkit.config.registries.schedules import parse_epoch_length, parse_schedule
 from mtlkit.config.task_training import TaskTrainingOptions
 from mtlkit.errors import UsageError, shorten
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.architecture import Kind, TaskSpec
-from mtlkit.config.task_kinds import KINDS
+from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.evaluation.intervals import Measure
 from mtlkit.evaluation.metric_names import Metric
 from mtlkit.evaluation.metrics import Array, check_finite

@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from mtlkit.config.architecture import Kind, TaskSpec
-from mtlkit.config.task_kinds import KINDS
+from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.evaluation.metrics import Array
 
 

@@ -7,7 +7,7 @@ from typing import Protocol, cast
 from torch import Tensor, nn
 
 from mtlkit.config.architecture import Kind, TaskSpec, parse_head
-from mtlkit.config.task_kinds import KINDS
+from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.model.losses import PLAIN, LossOptions
 from mtlkit.model.randomness import Dropout
 

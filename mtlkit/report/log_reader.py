@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mtlkit.config.from_json import parse_json
+from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.config.small_files import check_file
-from mtlkit.config.task_kinds import KINDS
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.training.events import GUARD

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 from mtlkit.config.architecture import Kind, TaskSpec
+from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.config.task_kinds import KINDS
 from mtlkit.data.datasets.labels import LabelCodec
 from mtlkit.data.datasets.marks import Label, RawLabel
 from mtlkit.evaluation.metrics import Array

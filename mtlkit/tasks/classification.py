@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.config.task_kinds import KINDS
 from mtlkit.data.datasets.class_labels import class_numbers, classes_in, label_codes, unknown_classes
 from mtlkit.data.datasets.marks import Label
 from mtlkit.data.datasets.number_labels import check_classes, check_numbers, number_remarks

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.config.task_kinds import KINDS
+from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.data.datasets.class_labels import comparable_numbers, is_number, look_numeric, numbers_of
 from mtlkit.data.datasets.marks import Label, RawLabel
 from mtlkit.data.datasets.number_labels import check_numbers

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from mtlkit.config.balancing import BalanceChoice
-from mtlkit.config.guards import GuardChoice
-from mtlkit.config.schedules import EpochLength, ScheduleChoice
+from mtlkit.config.registries.balancing import BalanceChoice
+from mtlkit.config.registries.guards import GuardChoice
+from mtlkit.config.registries.schedules import EpochLength, ScheduleChoice
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
 from mtlkit.data.batching import Rows
 from mtlkit.data.encoded import Encoded

@@ -11,7 +11,7 @@ import pytest
 from conftest import TRAINED
 from ordinal import Ordinal
 
-from mtlkit.config.task_kinds import KINDS
+from mtlkit.config.registries.task_kinds import KINDS
 
 WORDS = ["dreadful", "poor", "fair", "good", "superb"]
 PLACES = ["hall", "garden", "kitchen", "stairs", "attic", "cellar"]

@@ -11,7 +11,8 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from mtlkit.cli.train_mtl import register
-from mtlkit.config.methods import BALANCING, GUARDS
+from mtlkit.config.registries.balancing import BALANCING
+from mtlkit.config.registries.guards import GUARDS
 from mtlkit.training.balancing.methods.base import BalanceContext, BalancingMethod
 from mtlkit.training.continual.methods.base import GuardMethod
 

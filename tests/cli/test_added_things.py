@@ -15,7 +15,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from mtlkit.cli.export import register
-from mtlkit.config.export_formats import EXPORT_FORMATS
+from mtlkit.config.registries.export_formats import EXPORT_FORMATS
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.sources import SOURCES, Source, SourceType
 from mtlkit.data.sources.rows import BadRow, Row

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.config.task_kinds import KINDS
+from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.data.datasets.marks import Label
 from mtlkit.model.heads import build_head, loss_of
 from mtlkit.tasks.base import kind_of
@@ -35,7 +35,7 @@ def test_all_kinds_are_tested_here() -> None:
 
 
 def test_names_of_kinds_are_read_without_torch() -> None:
-    code = "import sys; from mtlkit.config.task_kinds import KINDS; print(len(KINDS), 'torch' in sys.modules)"
+    code = "import sys; from mtlkit.config.registries.task_kinds import KINDS; print(len(KINDS), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == [str(len(KINDS)), "False"], done.stderr
 

@@ -15,7 +15,7 @@ import torch
 from support import freezing_of
 from torch import Tensor
 
-from mtlkit.config.schedules import parse_schedule
+from mtlkit.config.registries.schedules import parse_schedule
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.encoded import Encoded

@@ -14,8 +14,8 @@ from cutting import assert_same_weights
 from support import notes
 from torchjd_methods import if_installed
 
-from mtlkit.config.balancing import parse_balance
-from mtlkit.config.schedules import EpochLength
+from mtlkit.config.registries.balancing import parse_balance
+from mtlkit.config.registries.schedules import EpochLength
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, evaluate

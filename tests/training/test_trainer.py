@@ -13,9 +13,9 @@ import pytest
 from cutting import Keeper, assert_same_end, assert_same_weights, timeless
 from torchjd_methods import OWN, TORCHJD, if_installed
 
-from mtlkit.config.balancing import parse_balance
-from mtlkit.config.guards import parse_guards
-from mtlkit.config.schedules import EpochLength
+from mtlkit.config.registries.balancing import parse_balance
+from mtlkit.config.registries.guards import parse_guards
+from mtlkit.config.registries.schedules import EpochLength
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.model.multitask import MultiTaskModel

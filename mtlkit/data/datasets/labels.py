@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.architecture import Kind, TaskSpec
+from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.config.task_kinds import KINDS
 from mtlkit.data.datasets.marks import Label, RawLabel
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import ClassVar
 
-from mtlkit.config.registry import Registry
+from mtlkit.config.registries.registry import Registry
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.dialect import Dialect
 from mtlkit.data.formats.files import DataFile

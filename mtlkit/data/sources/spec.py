@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from mtlkit.config.architecture import Kind, check_task_name
 from mtlkit.config.option import whole
 from mtlkit.config.paths import expand
-from mtlkit.config.task_kinds import KINDS
+from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.errors import UsageError, listed, shorten, suggest
 
 DELIMITERS = {

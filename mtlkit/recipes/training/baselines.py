@@ -13,8 +13,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from mtlkit.config.balancing import BalanceChoice
-from mtlkit.config.schedules import EpochLength, ScheduleChoice
+from mtlkit.config.registries.balancing import BalanceChoice
+from mtlkit.config.registries.schedules import EpochLength, ScheduleChoice
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import DivergedError, MtlkitError, UsageError
 from mtlkit.evaluation.sharing import SharingReport, sharing_report, task_sharing

@@ -8,9 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from mtlkit.config.architecture import Stage, parse_head
-from mtlkit.config.balancing import parse_balance
-from mtlkit.config.guards import GuardChoice, parse_guards
-from mtlkit.config.schedules import parse_epoch_length, parse_schedule
+from mtlkit.config.registries.balancing import parse_balance
+from mtlkit.config.registries.guards import GuardChoice, parse_guards
+from mtlkit.config.registries.schedules import parse_epoch_length, parse_schedule
 from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
 from mtlkit.data.sources.spec import named_sources
 from mtlkit.errors import UsageError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mtlkit.config.schedules import check_epoch_length
+from mtlkit.config.registries.schedules import check_epoch_length
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.training.balancing.registry import check_balance
 from mtlkit.training.plan import TrainPlan

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtlkit.config.methods import BALANCING
+from mtlkit.config.registries.balancing import BALANCING
 from mtlkit.errors import UsageError
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import drawing_from

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from mtlkit.config.balancing import BalanceChoice
-from mtlkit.config.methods import BALANCING, ordered
+from mtlkit.config.registries.balancing import BALANCING, BalanceChoice
+from mtlkit.config.registries.methods import ordered
 from mtlkit.config.training import BalanceOn
 from mtlkit.errors import UsageError, listed
 from mtlkit.training.balancing.methods.base import BalanceContext

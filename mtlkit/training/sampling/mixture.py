@@ -15,7 +15,7 @@ from itertools import islice
 
 import numpy as np
 
-from mtlkit.config.schedules import EpochLength, ScheduleChoice, check_epoch_length, parse_epoch_length, parse_schedule
+from mtlkit.config.registries.schedules import EpochLength, ScheduleChoice, check_epoch_length, parse_epoch_length, parse_schedule
 from mtlkit.data.batching import BatchSampler, Rows
 from mtlkit.training.sampling.coverage import Coverage
 from mtlkit.training.sampling.orders import BatchOrder, Order, OrderContext, ordering

@@ -12,7 +12,7 @@ from itertools import count, islice
 from math import ceil, floor
 from typing import Protocol
 
-from mtlkit.config.schedules import EpochLength, ScheduleChoice
+from mtlkit.config.registries.schedules import EpochLength, ScheduleChoice
 from mtlkit.seeding import generator
 
 # the tasks of each micro-batch of an epoch; a micro-batch is an optimizer step unless several are accumulated

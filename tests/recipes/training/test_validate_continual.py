@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from support import notes, options, rows_of, write
 
-from mtlkit.config.guards import GuardChoice, parse_guards
 from mtlkit.config.inference import EvalOptions
+from mtlkit.config.registries.guards import GuardChoice, parse_guards
 from mtlkit.config.training import TrainMtlOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.inference.compute import choose_compute

@@ -9,7 +9,7 @@ from support import losses_of, train_steps
 from torch import Tensor
 from torchjd_methods import METHODS, TORCHJD, if_installed
 
-from mtlkit.config.balancing import BalanceChoice
+from mtlkit.config.registries.balancing import BalanceChoice
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel

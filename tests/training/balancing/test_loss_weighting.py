@@ -12,7 +12,7 @@ from torchjd import scalarization
 from torchjd_methods import if_installed
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.config.balancing import BalanceChoice, parse_balance
+from mtlkit.config.registries.balancing import BalanceChoice, parse_balance
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel

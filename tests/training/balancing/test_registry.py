@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import pytest
 from torchjd_methods import METHODS, OWN, TORCHJD
 
-from mtlkit.config.balancing import BalanceChoice, parse_balance
+from mtlkit.config.registries.balancing import BalanceChoice, parse_balance
 from mtlkit.errors import UsageError
 from mtlkit.training.balancing import registry
 from mtlkit.training.balancing.gradient_methods import GradientWeighting
@@ -114,6 +114,6 @@ def test_without_a_solver_the_error_names_it_and_its_extra(
 
 
 def test_reading_a_choice_needs_no_torch() -> None:
-    script = "import sys; from mtlkit.config.methods import BALANCING; list(BALANCING); "
+    script = "import sys; from mtlkit.config.registries.methods import BALANCING; list(BALANCING); "
     script += "import mtlkit.training.balancing.registry; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -11,7 +11,7 @@ import torch
 from cutting import as_saved, assert_same_weights
 from support import notes
 
-from mtlkit.config.schedules import EpochLength
+from mtlkit.config.registries.schedules import EpochLength
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mtlkit.config.guards import GuardChoice, parse_guards
+from mtlkit.config.registries.guards import GuardChoice, parse_guards
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mtlkit.config.schedules import EpochLength
+from mtlkit.config.registries.schedules import EpochLength
 from mtlkit.errors import UsageError
 from mtlkit.training.sampling.mixture import Piece, TaskMixture, TaskSampler, make_samplers
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtlkit.config.schedules import EpochLength, parse_epoch_length, parse_schedule
+from mtlkit.config.registries.schedules import EpochLength, parse_epoch_length, parse_schedule
 from mtlkit.training.sampling.orders import Order, OrderContext, apportion, ordering
 
 PASSES = {"big": 80, "mid": 20, "small": 5}  # of batches of five rows

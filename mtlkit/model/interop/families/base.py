@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mtlkit.config.architecture import Architecture
-from mtlkit.config.registry import Registry
+from mtlkit.config.registries.registry import Registry
 
 Shape = tuple[int, int]
 POOLER: Mapping[str, Callable[[Architecture], Shape]] = {"pooler.dense": lambda shape: (shape.dim, shape.dim)}

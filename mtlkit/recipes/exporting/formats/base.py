@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from mtlkit.config.architecture import Stage
-from mtlkit.config.export_formats import EXPORT_FORMATS
+from mtlkit.config.registries.export_formats import EXPORT_FORMATS
 
 if TYPE_CHECKING:  # all of these import torch
     from tokenizers import Tokenizer

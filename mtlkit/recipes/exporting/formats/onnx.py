@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtlkit.config.export_formats import EXPORT_FORMATS
+from mtlkit.config.registries.export_formats import EXPORT_FORMATS
 from mtlkit.recipes.exporting.formats.base import ExportFormat
 from mtlkit.runs.record import GRAPH, RECORD
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mtlkit.config.methods import Method
+from mtlkit.config.registries.methods import Method
 from mtlkit.config.training import BalanceOn
 
 if TYPE_CHECKING:

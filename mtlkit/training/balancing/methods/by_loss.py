@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mtlkit.config.methods import BALANCING
+from mtlkit.config.registries.balancing import BALANCING
 from mtlkit.training.balancing.methods.base import BalanceContext, BalancingMethod
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from mtlkit.config.methods import BALANCING
 from mtlkit.config.option import finite
+from mtlkit.config.registries.balancing import BALANCING
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.training.balancing.methods.base import BalanceContext, BalancingMethod
 

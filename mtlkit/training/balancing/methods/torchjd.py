@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mtlkit.config.methods import BALANCING
+from mtlkit.config.registries.balancing import BALANCING
 from mtlkit.training.balancing.methods.base import BalanceContext, BalancingMethod
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mtlkit.config.methods import Method
+from mtlkit.config.registries.methods import Method
 
 if TYPE_CHECKING:
     from mtlkit.training.continual.guards import Guard

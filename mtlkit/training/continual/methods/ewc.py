@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mtlkit.config.methods import GUARDS
+from mtlkit.config.registries.guards import GUARDS
 from mtlkit.training.continual.methods.base import GuardMethod
 
 if TYPE_CHECKING:

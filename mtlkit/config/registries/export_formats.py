@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mtlkit.config.registry import Registry
+from mtlkit.config.registries.registry import Registry
 
 EXPORT_FORMATS: Registry[Any] = Registry("export format", "mtlkit.recipes.exporting.formats")

@@ -1,13 +1,17 @@
-"""Parses `--guard`; imports no torch."""
+"""The methods of `--guard` by name. They are defined in `mtlkit/training/continual/methods/`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from mtlkit.config.methods import GUARDS, forms
 from mtlkit.config.option import finite
+from mtlkit.config.registries.methods import forms
+from mtlkit.config.registries.registry import Registry
 from mtlkit.errors import UsageError, listed, shorten, suggest
+
+GUARDS: Registry[Any] = Registry("guard against forgetting", "mtlkit.training.continual.methods")
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mtlkit.config.registry import Registry
-
-BALANCING: Registry[Any] = Registry("balancing method", "mtlkit.training.balancing.methods")
-GUARDS: Registry[Any] = Registry("guard against forgetting", "mtlkit.training.continual.methods")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Method:

@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mtlkit.config.registry import Registry
+from mtlkit.config.registries.registry import Registry
 
 KINDS: Registry[Any] = Registry("kind of task", "mtlkit.tasks")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mtlkit.config.registry import Registry
+from mtlkit.config.registries.registry import Registry
 from mtlkit.errors import UsageError
 
 
@@ -63,7 +63,7 @@ def palette(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[Colour]
     """The registry of a package `palette` whose modules are not imported yet."""
     folder = tmp_path / "palette"
     folder.mkdir()
-    source = "from mtlkit.config.registry import Registry\nCOLOURS = Registry('colour', 'palette')\n"
+    source = "from mtlkit.config.registries.registry import Registry\nCOLOURS = Registry('colour', 'palette')\n"
     (folder / "__init__.py").write_text(source)
     for name in ("red", "blue"):
         (folder / f"{name}_one.py").write_text(MODULE.format(name=name))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mtlkit.config.schedules import EpochLength, ScheduleChoice, check_epoch_length, parse_epoch_length, parse_schedule
+from mtlkit.config.registries.schedules import EpochLength, ScheduleChoice, check_epoch_length, parse_epoch_length, parse_schedule
 from mtlkit.errors import UsageError
 
 

@@ -1,13 +1,17 @@
-"""Reads the name in `--balance`; imports no torch."""
+"""The methods of `--balance` by name. They are defined in `mtlkit/training/balancing/methods/`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import Any
 
-from mtlkit.config.methods import BALANCING, forms
+from mtlkit.config.registries.methods import forms
+from mtlkit.config.registries.registry import Registry
 from mtlkit.errors import UsageError, listed, shorten, suggest
+
+BALANCING: Registry[Any] = Registry("balancing method", "mtlkit.training.balancing.methods")
 
 
 @dataclass(frozen=True)
