@@ -29,11 +29,11 @@ class GradientWeighting:
 
     def __init__(self, method: str, random: torch.Generator | None = None) -> None:
         self.method, self.random = method, random  # PCGrad projects in random order
-        self._made: dict[str, Any] = {}  # by tasks; Nash-MTL starts from its last solution
+        self._weightings: dict[str, Any] = {}  # by comma-separated tasks; Nash-MTL starts from its last solution
         make_weighting(method, 2)
 
     def __call__(self, products: Tensor, tasks: Sequence[str]) -> dict[str, float]:
-        """Returns weights by task. Non-finite products give non-finite weights, so that the step is skipped."""
+        """Returns the weight of each task. Non-finite products give non-finite weights, so that the step is skipped."""
         scale = products.diagonal().mean()
         if len(tasks) == 1 or scale == 0:
             return dict.fromkeys(tasks, 1.0)
@@ -45,36 +45,38 @@ class GradientWeighting:
 
     def _of(self, tasks: Sequence[str]) -> Any:
         key = ",".join(tasks)
-        if key not in self._made:
-            self._made[key] = make_weighting(self.method, len(tasks))
-        return self._made[key]
+        if key not in self._weightings:
+            self._weightings[key] = make_weighting(self.method, len(tasks))
+        return self._weightings[key]
 
     def state_dict(self) -> State:
-        return {key: one.state_dict() for key, one in self._made.items() if isinstance(one, NashSolver)}
+        return {key: solver.state_dict() for key, solver in self._weightings.items() if isinstance(solver, NashSolver)}
 
     def load_state_dict(self, state: State) -> None:
-        for key, found in state.items():
-            self._of(key.split(",")).load_state_dict(found)
+        for key, solution in state.items():
+            self._of(key.split(",")).load_state_dict(solution)
 
 
 class NashSolver:
-    """Nash-MTL (Navon et al. 2022). TorchJD expects gradients, although only their inner products matter, so it gets a square
-    root of the Gram matrix. TorchJD's limit of 1 on the norm of the result is then in units of a task's gradient.
+    """Nash-MTL (Navon et al. 2022).
+
+    TorchJD's implementation takes gradients, although only their inner products matter. It is called with a square root of the
+    Gram matrix instead, so its limit of 1 on the norm of the result is relative to the mean norm of the tasks' gradients.
     """
 
-    def __init__(self, made: Any) -> None:
-        self.weighting = made.weighting
+    def __init__(self, aggregator: Any) -> None:
+        self.weighting = aggregator.weighting
 
     def __call__(self, products: Tensor) -> Tensor:
         values, directions = torch.linalg.eigh(products)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # cvxpy's hints for authors of problems
-            found: Tensor = self.weighting(directions * values.clamp(min=0).sqrt())
-        return found
+            warnings.simplefilter("ignore")  # cvxpy's advice to authors of problems
+            weights: Tensor = self.weighting(directions * values.clamp(min=0).sqrt())
+        return weights
 
     def state_dict(self) -> list[float]:
-        found: list[float] = self.weighting.prvs_alpha.tolist()
-        return found
+        solution: list[float] = self.weighting.prvs_alpha.tolist()
+        return solution
 
     def load_state_dict(self, state: Sequence[float]) -> None:
         self.weighting.prvs_alpha = torch.tensor(state, dtype=torch.float64).numpy()
@@ -82,18 +84,18 @@ class NashSolver:
 
 def make_weighting(method: str, tasks: int) -> Any:
     """The TorchJD object that computes weights from a Gram matrix, (tasks, tasks). Raises UsageError if it cannot be imported."""
-    chosen = BALANCING[method]
+    registered = BALANCING[method]
     try:
         import torchjd.aggregation
 
-        weighting = getattr(torchjd.aggregation, chosen.weighting)
-        return NashSolver(weighting(n_tasks=tasks)) if chosen.weighting == "NashMTL" else weighting(**chosen.settings)
+        weighting = getattr(torchjd.aggregation, registered.weighting)
+        return NashSolver(weighting(n_tasks=tasks)) if registered.weighting == "NashMTL" else weighting(**registered.settings)
     except ImportError as error:
         raise UsageError(not_installed(method, missing_module(method) or "TorchJD")) from error
 
 
 class GradientLossWeighting(LossWeighting):
-    """The base class of both gradient-based balancing classes."""
+    """Base class of the methods that weight tasks by their gradients."""
 
     changes = True
 
@@ -102,6 +104,7 @@ class GradientLossWeighting(LossWeighting):
         self.model, self.gradient_weighting = model, GradientWeighting(method, random)
 
     def heads(self) -> list[nn.Parameter]:
+        """The trainable weights of all heads."""
         return [weight for weight in self.model.heads.parameters() if weight.requires_grad]
 
     def state_dict(self) -> State:
@@ -113,11 +116,11 @@ class GradientLossWeighting(LossWeighting):
 
 
 class VectorGradients(GradientLossWeighting):
-    """Balances each micro-batch by the gradients at the sentence vectors; needs one backward pass through the backbone.
+    """Weights the tasks of each micro-batch by their gradients with respect to the sentence vectors (`--balance-on vectors`).
 
-    The tasks have different texts, so gradients at their vectors cannot be compared directly. Instead, this compares the
-    gradients of an affine map of all vectors at the identity: sum_n [z_n, 1] g_n' for a task's vectors z_n and the gradients g_n
-    of its loss with respect to them, (D + 1, D).
+    This needs a single backward pass through the backbone. Gradients with respect to the vectors of different texts are not
+    comparable. Therefore, imagine one affine map applied to all vectors, initially the identity, and compare the gradients with
+    respect to it: sum_n [z_n, 1] g_n^T, (D + 1, D), for a task's vectors z_n and its gradients g_n.
     """
 
     def backward(self, losses: Mapping[str, Tensor], shares: Mapping[str, float]) -> None:
@@ -145,14 +148,15 @@ class VectorGradients(GradientLossWeighting):
 
 
 def gradient_of_map(vectors: Tensor, gradients: Tensor) -> Tensor:
-    """The gradient of an affine map of vectors, (N, D), at the identity, flattened to a row."""
+    """The gradient with respect to an affine map of vectors, (N, D), at the identity, flattened: ((D + 1) * D,)."""
     vectors, gradients = vectors.float(), gradients.float()
     return torch.cat([vectors.T @ gradients, gradients.sum(0, keepdim=True)]).flatten()
 
 
 class ParameterGradients(GradientLossWeighting):
-    """Balances the gradients of the backbone's weights: needs one backward pass and the memory of one gradient per task. Exact
-    over all micro-batches of a step.
+    """Weights tasks by their gradients with respect to the backbone's weights (`--balance-on parameters`).
+
+    Exact over all micro-batches of a step. Takes a backward pass, and memory for a gradient, per task.
     """
 
     def __init__(self, method: str, model: MultiTaskModel, random: torch.Generator | None = None) -> None:
@@ -160,6 +164,7 @@ class ParameterGradients(GradientLossWeighting):
         self._gradients: dict[str, Tensor] = {}
 
     def shared(self) -> list[nn.Parameter]:
+        """The trainable weights of the backbone."""
         return [weight for weight in self.model.backbone.parameters() if weight.requires_grad]
 
     def backward(self, losses: Mapping[str, Tensor], shares: Mapping[str, float]) -> None:
@@ -168,9 +173,9 @@ class ParameterGradients(GradientLossWeighting):
             super().backward(losses, shares)
             return
         for name, loss in tasks.items():
-            found = torch.autograd.grad(loss * shares[name], [*shared, *heads], retain_graph=True, allow_unused=True)
-            add_gradients(heads, found[len(shared) :])
-            gradient = flattened(shared, found[: len(shared)])
+            gradients = torch.autograd.grad(loss * shares[name], [*shared, *heads], retain_graph=True, allow_unused=True)
+            add_gradients(heads, gradients[len(shared) :])
+            gradient = flattened(shared, gradients[: len(shared)])
             self._gradients[name] = self._gradients[name] + gradient if name in self._gradients else gradient
         add_up([shares[name] * loss for name, loss in losses.items() if name not in tasks])
 
@@ -179,7 +184,7 @@ class ParameterGradients(GradientLossWeighting):
             return super().settle()
         gradients, self._gradients = self._gradients, {}
         rows, shared = list(gradients.values()), self.shared()
-        products = torch.stack([torch.stack([one @ other for other in rows]) for one in rows])
+        products = torch.stack([torch.stack([row @ other for other in rows]) for row in rows])
         weights = self.gradient_weighting(products.cpu().double(), list(gradients))
         total = torch.stack([weights[name] * gradient for name, gradient in gradients.items()]).sum(0)
         parts = torch.split(total, [weight.numel() for weight in shared])
@@ -190,11 +195,11 @@ class ParameterGradients(GradientLossWeighting):
 def flattened(weights: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> Tensor:
     """Concatenates gradients into one row, with zeros for missing ones."""
     pairs = zip(weights, gradients, strict=True)
-    return torch.cat([(torch.zeros_like(one) if gradient is None else gradient).flatten() for one, gradient in pairs])
+    return torch.cat([(torch.zeros_like(weight) if gradient is None else gradient).flatten() for weight, gradient in pairs])
 
 
 def add_gradients(weights: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
-    """Adds to the gradients that the weights have accumulated in this step."""
+    """Adds gradients (None: zero) to those that the weights have accumulated in this step."""
     for weight, gradient in zip(weights, gradients, strict=True):
         if gradient is not None:
             weight.grad = gradient.clone() if weight.grad is None else weight.grad + gradient

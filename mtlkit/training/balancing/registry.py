@@ -1,4 +1,4 @@
-"""Checks a chosen balancing method and builds it. Imports no torch before that; the methods are in `methods/`."""
+"""Validates and builds the balancing method that a user chose. The methods are in `methods/`; torch is imported to build one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def make_balance(choice: BalanceChoice, context: BalanceContext) -> LossWeightin
 
 
 def missing_module(name: str) -> str | None:
-    """The first module that a method needs and that is not installed, by the method's full name."""
+    """The first module that a method needs but that is not installed. `name` is the full name of the method."""
     return next((module for module in BALANCING[name].modules if find_spec(module) is None), None)
 
 
@@ -35,12 +35,13 @@ def not_installed(name: str, module: str) -> str:
 
 
 def check_balance(choice: BalanceChoice, schedule: str, tasks: Collection[str], frozen: bool, on: BalanceOn = "vectors") -> None:
-    """Checks that a method fits the other options and is installed. `schedule` is the schedule's name, `tasks` are those that
-    train, and `frozen` tells whether the backbone is frozen throughout. Raises UsageError.
+    """Raises UsageError if a method does not fit the other options or is not installed.
+
+    `schedule` is the name of the schedule, `tasks` are those that train, and `frozen` means that the backbone never trains.
     """
     where, method = f"--balance {choice.name}", BALANCING[choice.name]
     if on == "parameters" and not method.on_gradients:
-        names = [one.name for one in ordered(BALANCING) if one.on_gradients]
+        names = [known.name for known in ordered(BALANCING) if known.on_gradients]
         raise UsageError(f"--balance-on parameters needs a method on gradients, not {where}; choose from {listed(names)}")
     if method.on_gradients:
         if frozen:

@@ -1,1 +1,1 @@
-"""Limits forgetting: guards, forgetting limits and comparison with the starting model."""
+"""Limits and measures forgetting: guards, `--max-forgetting`, comparison with the starting model."""

@@ -26,8 +26,10 @@ def add_fisher(
     compute: Compute,
     seed: int,
 ) -> None:
-    """Adds the diagonal Fisher information of one task to `importance`, which has the shapes of the weights: the mean over at
-    most TEXTS of its training texts. The weights must require gradients.
+    """Adds the diagonal Fisher information of one task to `importance`, a tensor of zeros or earlier sums for each weight.
+
+    It is the mean over at most TEXTS training texts, sampled with `seed`. The weights must require gradients. Leaves the model in
+    eval mode.
     """
     model, task = objective.model.eval(), objective.task
     random = generator(seed, "fisher", task.name)
@@ -35,13 +37,13 @@ def add_fisher(
     noise = torch.Generator().manual_seed(int(random.integers(2**31)))
     head = model.head(task.name)
     kind = kind_of(head.spec.kind)
-    for place in range(len(rows)):
-        batch = task.train.batch(rows[place : place + 1]).to(compute.device)
+    for index in range(len(rows)):
+        batch = task.train.batch(rows[index : index + 1]).to(compute.device)
         with torch.enable_grad(), compute.autocast():
             outputs = head(model.encode(batch)).float()
             labels = kind.sample(head.spec, outputs.detach().cpu(), noise).to(outputs.device)
-            surprise = -kind.log_likelihood(head.spec, outputs, labels)
-        found = torch.autograd.grad(surprise, list(weights.values()), allow_unused=True)
-        for name, gradient in zip(weights, found, strict=True):
+            loss = -kind.log_likelihood(head.spec, outputs, labels)
+        gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
+        for name, gradient in zip(weights, gradients, strict=True):
             if gradient is not None:
                 importance[name].addcmul_(gradient, gradient, value=1 / len(rows))

@@ -1,4 +1,4 @@
-"""A limit on forgetting: stops a training that exceeds it and keeps the last weights within it."""
+"""A limit on forgetting: stops a training that exceeds it, and keeps the last weights within it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ CHECKS = 4  # per epoch, as the first epoch alone may exceed the limit
 
 
 class ForgettingLimit:
-    """`--max-forgetting POINTS`: the maximum drop of any watched task below the starting model, on its validation rows.
+    """`--max-forgetting POINTS`: no watched task may score more than `points` below the starting model.
 
-    Points are hundredths of the task's main metric. `kept` are the last weights within the limit, from step `steps`; initially
-    those of the starting model.
+    Scores are the main metrics on the validation rows; a point is 0.01. `kept` are copies of the last weights within the limit,
+    taken after `step` steps (0: those of the starting model). Leaves the model in eval mode.
     """
 
     def __init__(
@@ -39,24 +39,26 @@ class ForgettingLimit:
     def _scores(self) -> dict[str, float | None]:
         return {name: metrics[self.watched[name].metric] for name, metrics in self.evaluator(self.watched).items()}
 
-    def due(self, place: int) -> bool:
-        """Whether to check after `place` steps of an epoch (0: at its end): CHECKS times per epoch."""
-        return place % self.every == 0
+    def due(self, steps_in_epoch: int) -> bool:
+        """Whether to check after so many steps of an epoch (0: at its end)."""
+        return steps_in_epoch % self.every == 0
 
     def check(self, steps: int) -> LimitExceeded | None:
-        """Returns the task that exceeds the limit, or None, and then keeps the weights. Leaves the model in eval mode."""
+        """Evaluates the watched tasks after `steps` steps of the training. Returns the worst task if it exceeds the limit;
+        otherwise keeps a copy of the weights and returns None. Leaves the model in eval mode.
+        """
         now = self._scores()
-        # a score undefined at the start cannot fall; one that became undefined has fallen to 0
-        falls = {name: 0.0 if before is None else before - (now[name] or 0.0) for name, before in self.before.items()}
-        worst = max(falls, key=falls.__getitem__)
-        fallen = 100 * falls[worst]
-        if fallen > self.points:
-            return LimitExceeded(worst, fallen, self.points, self.step)
+        # a score that was undefined at the start cannot drop; one that became undefined counts as 0
+        drops = {name: 0.0 if before is None else before - (now[name] or 0.0) for name, before in self.before.items()}
+        worst = max(drops, key=drops.__getitem__)
+        points = 100 * drops[worst]
+        if points > self.points:
+            return LimitExceeded(worst, points, self.points, self.step)
         self.kept, self.step = trained_weights(self.model, self.frozen_params), steps
         return None
 
     def state_dict(self) -> StateDict:
-        """The state for `load_state_dict`; initial scores are recomputed from the starting model."""
+        """The state for `load_state_dict`, without the initial scores, which are recomputed from the starting model."""
         return StateDict(self.kept, {"step": self.step})
 
     def load_state_dict(self, state: StateDict) -> None:

@@ -1,6 +1,6 @@
-"""Guards: penalties that keep a training close to its starting model. One small class each.
+"""Guards against forgetting: penalties on the distance from the starting model, a class each.
 
-A guard is created once, before the first step, and adds a loss to every step.
+A guard is created before the first step and adds a loss to every step.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ from mtlkit.training.objectives.base import HeadObjective, Objective
 
 @dataclass(frozen=True)
 class GuardContext:
-    """The inputs of guards: the model before its first step; the weights that train at any time; the objectives that train and
-    those that are watched; the heads of the starting model that are frozen.
+    """The inputs of guards.
+
+    `model` is the model before its first step, and `trainable` are the weights that train at some time. `trained` are the
+    objectives that train, `watched` those of heads of the starting model that are only evaluated. `known` are the tasks whose
+    heads come from the starting model.
     """
 
     model: MultiTaskModel
@@ -39,29 +42,29 @@ class GuardContext:
 
     @property
     def old_heads(self) -> list[str]:
-        """Tasks with heads of the starting model that do not train."""
+        """The tasks whose heads come from the starting model and do not train."""
         return [name for name in self.model.tasks if name in self.known and name not in self.trained]
 
     def started(self) -> dict[str, nn.Parameter]:
-        """The trainable weights that are already trained: those of the backbone, and of heads of the starting model."""
+        """The trainable weights that come from the starting model: all but those of new heads."""
         fresh = tuple(f"heads.{name}." for name in self.model.tasks if name not in self.known)
-        return {name: one for name, one in self.trainable_weights().items() if not name.startswith(fresh)}
+        return {name: weight for name, weight in self.trainable_weights().items() if not name.startswith(fresh)}
 
     def trainable_weights(self) -> dict[str, nn.Parameter]:
-        return {name: one for name, one in self.model.named_parameters() if name in self.trainable}
+        return {name: weight for name, weight in self.model.named_parameters() if name in self.trainable}
 
 
 class Guard(Protocol):
-    """`loss` is added to the loss of every step. `replaces_decay` disables weight decay."""
+    """A penalty that is added to the loss of every step. `replaces_decay`: weight decay is turned off."""
 
     replaces_decay: ClassVar[bool]
 
     def loss(self, vectors: Vectors) -> Tensor:
-        """The penalty for the current model and the vectors of a step's texts."""
+        """The penalty, a scalar, for the current model and the vectors of a micro-batch."""
         ...
 
 
-class AnchoredGuard:
+class AnchorPenalty:
     """A quadratic penalty on the distance from the initial weights: strength / 2 * sum_i importance_i (w_i - w0_i)^2."""
 
     def __init__(self, weights: Mapping[str, nn.Parameter], strength: float, importance: Mapping[str, Tensor] | None = None):
@@ -79,20 +82,20 @@ class AnchoredGuard:
 
 
 class L2SP:
-    """L2-SP (Li, Grandvalet & Davoine 2018): alpha / 2 |w - w0|^2 on pretrained weights, beta / 2 |w|^2 on new heads.
+    """L2-SP (Li, Grandvalet & Davoine 2018): alpha / 2 |w - w0|^2 on weights of the starting model, beta / 2 |w|^2 on new heads.
 
     Replaces weight decay, as in the paper.
     """
 
     replaces_decay: ClassVar[bool] = True
 
-    def __init__(self, beginning: GuardContext, alpha: float = 0.03, beta: float = 0.01) -> None:
-        started = beginning.started()
-        self.pull, self.beta = AnchoredGuard(started, alpha), beta
-        self.fresh = [one for name, one in beginning.trainable_weights().items() if name not in started]
+    def __init__(self, context: GuardContext, alpha: float = 0.03, beta: float = 0.01) -> None:
+        started = context.started()
+        self.penalty, self.beta = AnchorPenalty(started, alpha), beta
+        self.fresh = [weight for name, weight in context.trainable_weights().items() if name not in started]
 
     def loss(self, vectors: Vectors) -> Tensor:
-        total = self.pull.loss()
+        total = self.penalty.loss()
         for weight in self.fresh:
             total = total + self.beta / 2 * weight.square().sum()
         return total
@@ -102,36 +105,36 @@ class LwF:
     """Learning without Forgetting (Li & Hoiem 2017): keeps the outputs of old heads on new texts close to the initial ones.
     alpha * sum over old heads of KL(softmax(z0 / T) | softmax(z / T)), whose gradient is that of their cross-entropy.
 
-    Counterparts for other kinds: the same for each label's sigmoid; the squared error in units of the labels' standard
-    deviation. Old heads are frozen here, so only the backbone is affected. Needs no old data.
+    For multi-label heads, the divergence is that of each label's sigmoid; for regression, the squared error in units of the
+    labels' standard deviation. Old heads are frozen, so the penalty only affects the backbone. Needs no old data.
     """
 
     replaces_decay: ClassVar[bool] = False
 
-    def __init__(self, beginning: GuardContext, alpha: float = 1.0, temperature: float = 2.0) -> None:
-        self.model, self.alpha, self.temperature = beginning.model, alpha, temperature
-        model, compute = beginning.model.eval(), beginning.compute
+    def __init__(self, context: GuardContext, alpha: float = 1.0, temperature: float = 2.0) -> None:
+        self.model, self.alpha, self.temperature = context.model, alpha, temperature
+        model, compute = context.model.eval(), context.compute
         fast = fastest(model, compute)
-        self.said: dict[str, dict[str, Tensor]] = {}
-        for name, objective in beginning.trained.items():
+        self.initial: dict[str, dict[str, Tensor]] = {}  # outputs by task and old head, (N, outputs)
+        for name, objective in context.trained.items():
             vectors = encode_all(fast, objective.train.encoded, compute)
             with torch.no_grad():
-                self.said[name] = {head: model.head(head)(vectors).float() for head in beginning.old_heads}
+                self.initial[name] = {head: model.head(head)(vectors).float() for head in context.old_heads}
 
     def loss(self, vectors: Vectors) -> Tensor:
         terms = [
             len(rows) * drift(self.model.head(head), before[torch.from_numpy(rows).to(texts.device)], texts, self.temperature)
             for name, (texts, rows) in vectors.items()
-            for head, before in self.said.get(name, {}).items()
+            for head, before in self.initial.get(name, {}).items()
         ]
-        texts = sum(len(rows) for name, (_, rows) in vectors.items() if name in self.said)
-        if not terms:  # the step contains only rehearsal
+        texts = sum(len(rows) for name, (_, rows) in vectors.items() if name in self.initial)
+        if not terms:  # all tasks of the micro-batch are rehearsed
             return next(iter(vectors.values()))[0].new_zeros(())
         return self.alpha * torch.stack(terms).sum() / texts
 
 
 def drift(head: Head, before: Tensor, vectors: Tensor, temperature: float) -> Tensor:
-    """How far a head's outputs on vectors (N, D) are from earlier outputs (N, outputs); 0 if equal."""
+    """The mean divergence of a head's outputs for vectors, (N, D), from earlier outputs, (N, outputs); 0 if they are equal."""
     now = head(vectors).float()
     return kind_of(head.spec.kind).divergence(head.spec, now, before, temperature)
 
@@ -143,12 +146,12 @@ class EWC:
 
     replaces_decay: ClassVar[bool] = False
 
-    def __init__(self, beginning: GuardContext, strength: float = 1000.0) -> None:
-        started = beginning.started()
+    def __init__(self, context: GuardContext, strength: float = 1000.0) -> None:
+        started = context.started()
         importance = {name: torch.zeros_like(weight) for name, weight in started.items()}
-        for objective in beginning.watched.values():
-            add_fisher(importance, started, objective, beginning.compute, beginning.seed)
-        self.pull = AnchoredGuard(started, strength, importance)
+        for objective in context.watched.values():
+            add_fisher(importance, started, objective, context.compute, context.seed)
+        self.penalty = AnchorPenalty(started, strength, importance)
 
     def loss(self, vectors: Vectors) -> Tensor:
-        return self.pull.loss()
+        return self.penalty.loss()

@@ -1,4 +1,4 @@
-"""Records of the starting model, to measure forgetting at the end of training."""
+"""Records the starting model, to measure forgetting at the end of the training."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ PROBES = 100
 
 
 def probe_texts() -> list[str]:
-    """About 100 fixed texts, taken from both samples in the package."""
+    """About PROBES fixed texts, from both samples in the package."""
     passages = sample_passages()
     return passages[:: len(passages) // PROBES]
 
 
 class StartModel:
-    """Records the starting model: outputs of every existing head on its validation rows, a copy of the weights on the CPU
-    (without new heads), vectors of the probe texts, and the scores at every stage.
+    """Compares a model with what it was before the training.
 
-    Created before training, from a model on the compute device and its evaluator; `known` are the tasks whose heads come from the
-    starting model. Leaves the model in eval mode, as does `report`.
+    Records the outputs of every existing head on its validation rows, the vectors of the probe texts, a copy of the weights on
+    the CPU (without new heads), and the scores at every stage. `known` are the tasks whose heads come from the starting model.
+    Create it before the first step, from a model on the compute device. Leaves the model in eval mode, as does `report`.
     """
 
     def __init__(self, model: MultiTaskModel, known: Mapping[str, HeadObjective], probes: Encoded, evaluator: Evaluator) -> None:
@@ -49,11 +49,11 @@ class StartModel:
         self.add("before", self._scores(self.outputs))
 
     def add(self, stage: str, scores: Mapping[str, float | None]) -> None:
-        """Records the main metric of each task at a stage (`epoch 3`). The stage before training is recorded already."""
+        """Records the main metric of each task at a stage, such as `epoch 3`. The stage `before` is recorded at the start."""
         self.columns[stage] = dict(scores)
 
     def report(self, model: MultiTaskModel, after: Mapping[str, float | None]) -> ForgettingReport:
-        """Compares the current model with the starting model. `after` gives the main metric of each trained or watched task;
+        """Compares the current model with the starting model. `after` is the main metric of each trained or watched task;
         existing tasks are evaluated again. Can be called repeatedly.
         """
         self.evaluator.moved()
@@ -75,30 +75,30 @@ class StartModel:
         )
 
     def _outputs(self) -> dict[str, NDArray[np.float32]]:
-        return {name: one.outputs(self.evaluator.vectors(name)) for name, one in self.known.items()}
+        return {name: objective.outputs(self.evaluator.vectors(name)) for name, objective in self.known.items()}
 
     def _vectors(self) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = self.evaluator.encode(self.probes).cpu().numpy()
-        return found
+        vectors: NDArray[np.float32] = self.evaluator.encode(self.probes).cpu().numpy()
+        return vectors
 
     def _scores(self, outputs: Mapping[str, NDArray[np.float32]]) -> dict[str, float | None]:
-        return {name: self._score(one.task, outputs[name]) for name, one in self.known.items()}
+        return {name: self._score(objective.task, outputs[name]) for name, objective in self.known.items()}
 
     @staticmethod
     def _score(task: TaskData, outputs: NDArray[np.float32]) -> float | None:
-        found: float | None = score(task.spec, outputs, task.validation.labels)[main_metric(task.spec)]
-        return found
+        metric: float | None = score(task.spec, outputs, task.validation.labels)[main_metric(task.spec)]
+        return metric
 
     def _change(self, name: str, outputs: NDArray[np.float32]) -> TaskChange:
-        found = (column.get(name) for column in self.columns.values())
-        best = max((one for one in found if one is not None), default=None)
+        scores = (column.get(name) for column in self.columns.values())
+        best = max((value for value in scores if value is not None), default=None)
         task = self.known[name].task
         return task_change(task.spec, task.validation.labels, self.outputs[name], outputs, best)
 
 
 def distances(start: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[str, float | None]:
-    """The relative change |w - w0| / |w0| of each part of the starting model, from the embeddings upwards; None if w0 is all
-    zeros and w is not.
+    """The relative change |w - w0| / |w0| of each part of the starting model, from the embeddings upwards. None for a part whose
+    initial weights are all zero and have changed.
     """
     parts = sorted(parts_of(start).items(), key=lambda item: level(item[0]))
     return {part: _distance([(start[name], now[name]) for name in names]) for part, names in parts}
@@ -107,8 +107,8 @@ def distances(start: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[st
 @torch.no_grad()
 def _distance(weights: list[tuple[Tensor, Tensor]]) -> float | None:
     squares = [(_square(new.detach().cpu() - old), _square(old)) for old, new in weights]
-    moved, length = (sum(column) ** 0.5 for column in zip(*squares, strict=True))
-    return moved / length if length else None if moved else 0.0
+    change, norm = (sum(column) ** 0.5 for column in zip(*squares, strict=True))
+    return change / norm if norm else None if change else 0.0
 
 
 def _square(weight: Tensor) -> float:
@@ -116,8 +116,10 @@ def _square(weight: Tensor) -> float:
 
 
 def cosines_of(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Cosine similarity of each pair of rows, (N,): 1 if both are equal, 0 if only one is all zeros."""
-    one, other = left.astype(np.float64), right.astype(np.float64)
-    lengths = np.sqrt((one**2).sum(1) * (other**2).sum(1))
-    found = np.clip((one * other).sum(1) / np.where(lengths > 0, lengths, 1.0), -1.0, 1.0)
-    return np.where((one == other).all(1), 1.0, found)
+    """Cosine similarity of each row of `left`, (N, D), with the same row of `right`: (N,). 1 for equal rows, even if they are all
+    zeros; 0 if only one is.
+    """
+    first, second = left.astype(np.float64), right.astype(np.float64)
+    lengths = np.sqrt((first**2).sum(1) * (second**2).sum(1))
+    cosines = np.clip((first * second).sum(1) / np.where(lengths > 0, lengths, 1.0), -1.0, 1.0)
+    return np.where((first == second).all(1), 1.0, cosines)

@@ -16,7 +16,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.balancing.gradient_methods import GradientWeighting, gradient_of_map
 from mtlkit.training.balancing.methods.base import BalanceContext
 from mtlkit.training.balancing.registry import make_balance
-from mtlkit.training.continual.guards import AnchoredGuard
+from mtlkit.training.continual.guards import AnchorPenalty
 from mtlkit.training.loop import Step
 from mtlkit.training.losses import Losses
 from mtlkit.training.objectives.base import HeadObjective, Objective, head_objectives
@@ -147,7 +147,7 @@ def test_a_guard_is_added_beside_the_balanced_tasks(
     """One guard pulls at the weights, the other at the vectors, as `lwf` does."""
     plain = losses_of(tiny_model, objectives)
     weight = tiny_model.backbone.norm.weight
-    pull = AnchoredGuard({"norm": weight}, 3.0)
+    pull = AnchorPenalty({"norm": weight}, 3.0)
     pull.anchors["norm"] += 1.0
 
     def losses(piece: Piece) -> Losses:

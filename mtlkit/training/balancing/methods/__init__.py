@@ -1,1 +1,1 @@
-"""Balancing methods: each module adds those that it defines to the registry. None imports torch."""
+"""Balancing methods: each module registers those that it defines. None imports torch."""

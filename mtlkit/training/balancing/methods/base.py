@@ -1,4 +1,4 @@
-"""What a balancing method is."""
+"""The declaration of a balancing method."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BalanceContext:
-    """The inputs of a method: the model; the tasks with trainable weights, by the names of their heads; what `parse` returned;
-    `--balance-on`; the generator that random methods draw from (None: torch's global one).
+    """The inputs of a method.
+
+    `tasks` are the names of the tasks that train, `weights` is what `parse` returned, `on` is `--balance-on`, and `random` is the
+    generator for random methods (None: torch's global one).
     """
 
     model: MultiTaskModel
@@ -31,11 +33,11 @@ class BalanceContext:
 
 @dataclass(frozen=True, kw_only=True)
 class BalancingMethod(Method):
-    """`make` builds what weights the losses in a training, and imports torch only then.
+    """A balancing method in the registry. `make` builds its `LossWeighting`, and only then imports torch.
 
-    `parse` reads the value after the name, given the tasks that train, and raises UsageError (None: the method takes no value).
-    `needs_joint`: every step must have all tasks. `on_gradients`: compares the gradients of tasks, not only their losses.
-    `modules` must be installed, and are by the `extra` of mtlkit. `aliases` are other names that users may type.
+    `parse` reads the value after the method's name for the tasks that train, and raises UsageError (None: the method takes no
+    value). `needs_joint`: every step must contain all tasks. `on_gradients`: the method compares the tasks' gradients, not only
+    their losses. `modules` must be installed; the `extra` of mtlkit installs them. `aliases` are other names for the method.
     """
 
     make: Callable[[BalanceContext], LossWeighting]

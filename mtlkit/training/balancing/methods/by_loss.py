@@ -1,4 +1,4 @@
-"""Weights that follow the losses during training: uncertainty, dwa and famo."""
+"""Weights that adapt to the losses during training: uncertainty, dwa and famo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights that stay the same: sum, mean, normalized and weights:..."""
+"""Constant weights: sum, mean, normalized and weights:..."""
 
 from __future__ import annotations
 

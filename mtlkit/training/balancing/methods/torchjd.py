@@ -1,4 +1,4 @@
-"""TorchJD's methods that need only the inner products of the tasks' gradients."""
+"""Methods of TorchJD that need only the inner products of the tasks' gradients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GPL = "torchjd-gpl"  # the extra with solvers under the GPL
 
 @dataclass(frozen=True, kw_only=True)
 class TorchJDMethod(BalancingMethod):
-    """`weighting` is a class in `torchjd.aggregation`, `settings` are its arguments without a default."""
+    """A method implemented by the class `weighting` in `torchjd.aggregation`; `settings` are arguments to its constructor."""
 
     weighting: str
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class TorchJDMethod(BalancingMethod):
 def add(
     name: str, weighting: str, help: str, *solvers: str, settings: Mapping[str, Any] | None = None, extra: str = "torchjd"
 ) -> None:
-    """Registers a method, which also works without the prefix of its name."""
+    """Registers `torchjd:NAME` with NAME as an alias; `solvers` are the modules it needs besides torchjd."""
     full = f"torchjd:{name}"
 
     def make(context: BalanceContext) -> LossWeighting:

@@ -1,1 +1,1 @@
-"""Guards against forgetting: each module adds what it defines to the registry. None imports torch."""
+"""Guards against forgetting: each module registers one. None imports torch."""

@@ -1,4 +1,4 @@
-"""What a guard against forgetting is, before it is built."""
+"""The declaration of a guard against forgetting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class GuardMethod(Method):
-    """`make` takes a `GuardContext` and the numbers that the user gave, and imports torch only then. `form` has a colon for each
-    number."""
+    """A guard in the registry. `make` builds it from a `GuardContext` and the numbers that the user gave, and only then imports
+    torch. `form` shows the syntax, with a colon before each number.
+    """
 
     make: Callable[..., Guard]
