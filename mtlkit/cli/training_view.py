@@ -154,7 +154,7 @@ def follow(events: Iterable[Event], as_json: bool, *, verbose: bool = False) -> 
     """Shows a recipe's events to the end, then prints its result."""
     finished: Finished | None = None
     with TrainingView(stderr(), verbose=verbose) as view:
-        Interrupts.tell = lambda: stopping(view.display)
+        Interrupts.on_request = lambda: stopping(view.display)
         for event in events:
             if isinstance(event, Finished):
                 finished = event

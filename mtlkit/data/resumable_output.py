@@ -94,7 +94,7 @@ class OutputParts:
     def write(self, number: int, texts: Sequence[str], vectors: Vectors) -> None:
         """Saves a part. Raises SavingError if writing fails, IntegrityError for numbers that are not finite."""
         part = self._entry(number)
-        with disk.saving(self.output, "make room and continue with --resume"):
+        with disk.saving(self.output, "free some space and continue with --resume"):
             part.write({"vectors": vectors, **_pack(texts)})
 
     def assemble(self, count: int, dim: int) -> Iterator[int]:

@@ -19,7 +19,7 @@ STOPS = [number for number in (signal.SIGINT, signal.SIGTERM, HANGUP) if number 
 
 
 class Saver(Protocol):
-    """Called by a training between two steps."""
+    """Saves checkpoints. The trainer calls it between two steps."""
 
     def after(self, step: int, state: Callable[[], StateDict]) -> None:
         """Saves a checkpoint after `step` steps if one is due. Raises StoppedError if a stop was requested."""
@@ -30,101 +30,107 @@ class Saver(Protocol):
         ...
 
     def ended(self, step: int, state: Callable[[], StateDict]) -> None:
-        """Called after the last step, so that the training can still be saved if saving the run fails."""
+        """Called after the last step, so that a checkpoint can still be saved if writing the finished run fails."""
         ...
 
 
 class Interrupts:
-    """While active, SIGINT, SIGTERM and SIGHUP stop a training: before its first step immediately, by a StoppedError with `said`;
-    once it is `patient`, at the next safe point. A second signal has its default effect, except SIGHUP: several arrive when a
-    terminal closes. An ignored SIGHUP, as under nohup, stays ignored. Works only in the main thread.
+    """A context in which SIGINT, SIGTERM and SIGHUP stop a training cleanly. Works only in the main thread.
 
-    `tell` is called when a stop has been requested that has yet to happen, so that the program can report it.
+    Before the first step, a signal raises StoppedError with `message` at once. After that, while `deferred`, it only sets
+    `requested`, and `on_request` is called so that the program can tell the user; the saver stops the training after the step. A
+    second signal has its default effect, except SIGHUP: several arrive when a terminal closes. An ignored signal, such as SIGHUP
+    under nohup, stays ignored.
     """
 
-    tell: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
+    on_request: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
 
     def __init__(self) -> None:
-        self.asked: int | None = None
-        self.patient = False
-        self.said = "stopped before the first step; nothing was saved yet"
-        self._before: dict[int, Any] = {}
+        self.requested: int | None = None
+        self.deferred = False
+        self.message = "stopped before the first step; nothing was saved yet"
+        self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            heeded = [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
-            self._before = {number: signal.signal(number, self._ask) for number in heeded}
+            handled = [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
+            self._handlers = {number: signal.signal(number, self._on_signal) for number in handled}
         return self
 
     def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        self._before = {}
+        self._handlers = {}
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        again = self.asked is not None
-        if again and number == HANGUP:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        second = self.requested is not None
+        if second and number == HANGUP:
             return
-        self.asked = number
-        if again:
-            handler = self._before[number]
+        self.requested = number
+        if second:
+            handler = self._handlers[number]
             self.__exit__()
             if callable(handler):
                 handler(number, frame)
             else:
                 signal.raise_signal(number)
-        elif not self.patient:
-            raise StoppedError(self.said, number)
+        elif not self.deferred:
+            raise StoppedError(self.message, number)
         else:
-            Interrupts.tell()
+            Interrupts.on_request()
 
 
 class FolderSaver:
-    """Saves checkpoints to the state folder of a run: every given number of steps or minutes, and when a stop is requested.
-    `about` is stored in each checkpoint: a description of the training, and what must match on resume. `command` resumes it.
+    """Saves checkpoints to the run folder, as often as `--save-every` says and when a signal stops the training.
+
+    `about` is stored in each checkpoint: a description of the training, with everything that must match on resume. `command`
+    resumes the training.
     """
 
     def __init__(
-        self, folder: CheckpointManager, every: SaveEvery, interrupts: Interrupts, about: Mapping[str, Any], command: str
+        self, checkpoints: CheckpointManager, every: SaveEvery, interrupts: Interrupts, about: Mapping[str, Any], command: str
     ) -> None:
-        self.folder, self.every, self.interrupts, self.about, self.command = folder, every, interrupts, about, command
-        self.saved, self.when = -1, time.monotonic()
+        self.checkpoints, self.every, self.interrupts, self.about, self.command = checkpoints, every, interrupts, about, command
+        self.saved, self.saved_at = -1, time.monotonic()
         self.final: tuple[int, Callable[[], StateDict]] | None = None
 
     def ended(self, step: int, state: Callable[[], StateDict]) -> None:
         self.final = (step, state)
 
     def rescue(self) -> str:
-        """Saves the training after its last step, unless already done; returns what was saved and how to continue."""
-        refused = False
+        """Tries to save a checkpoint after the last step. Returns, for an error message, which checkpoint exists and what the
+        user can do.
+        """
+        full = False
         if self.final and self.final[0] != self.saved:
             try:
                 self.save(self.final[0], self.final[1]())
             except SavingError:
-                refused = True
-        kept = self.folder.newest_step()
-        if kept is None:
-            return f"no checkpoint is kept{', as there is no room for one either' if refused else ''}; make room and train again"
-        return f"the checkpoint of step {kept} is kept; make room and resume with: {self.command}"
+                full = True
+        newest = self.checkpoints.newest_step()
+        if newest is None:
+            reason = ", as there is no space for one either" if full else ""
+            return f"no checkpoint is kept{reason}; free some space and train again"
+        return f"the checkpoint of step {newest} is kept; free some space and resume with: {self.command}"
 
     def begin(self, step: int) -> None:
-        """Called when the training resumes from a saved step."""
+        """Called when the training resumes from the checkpoint of a step."""
         self.saved = step
 
     def after(self, step: int, state: Callable[[], StateDict]) -> None:
-        self.interrupts.patient = True
+        self.interrupts.deferred = True
         if step and step != self.saved and self._due(step):
             self.save(step, state())
-        if self.interrupts.asked is not None:
+        if self.interrupts.requested is not None:
             if step != self.saved:
                 self.save(step, state())
-            raise StoppedError(f"saved after step {step}; resume with: {self.command}", self.interrupts.asked)
+            raise StoppedError(f"saved after step {step}; resume with: {self.command}", self.interrupts.requested)
 
     def _due(self, step: int) -> bool:
         if self.every.steps:
             return step % self.every.steps == 0
-        return time.monotonic() - self.when >= 60 * self.every.minutes
+        return time.monotonic() - self.saved_at >= 60 * self.every.minutes
 
     def save(self, step: int, state: StateDict) -> None:
-        self.folder.save(step, state.tensors, {"about": self.about, "training": state.plain})
-        self.saved, self.when = step, time.monotonic()
+        self.checkpoints.save(step, state.tensors, {"about": self.about, "training": state.plain})
+        self.saved, self.saved_at = step, time.monotonic()

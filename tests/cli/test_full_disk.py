@@ -67,7 +67,7 @@ def test_where_there_is_no_room_for_a_checkpoint_either_that_is_said(  # fault 4
     with limited(30_000):
         answer = typed("train-mtl", "--init", mtl, "--task", f"kind={data / 'kind'}", "--epochs", 1, "--out", out)
     assert answer.code == 3
-    assert "cannot be saved: File too large; no checkpoint is kept, as there is no room for one either" in answer.err
+    assert "cannot be saved: File too large; no checkpoint is kept, as there is no space for one either" in answer.err
     assert not out.exists()
 
 

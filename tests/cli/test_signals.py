@@ -195,7 +195,7 @@ def test_a_hangup_that_is_ignored_stays_ignored() -> None:
         heed_signals()
         with Interrupts() as interrupts:
             signal.raise_signal(signal.SIGHUP)
-            assert interrupts.asked is None
+            assert interrupts.requested is None
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, handler)

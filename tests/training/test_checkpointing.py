@@ -106,7 +106,7 @@ def test_a_signal_after_a_step_that_was_saved_saves_nothing_more(make: Make) -> 
 
 def test_before_the_first_step_it_stops_at_once() -> None:
     interrupts = Interrupts()
-    interrupts.said = "nothing was lost"
+    interrupts.message = "nothing was lost"
     with interrupts, pytest.raises(StoppedError, match=r"^nothing was lost$"):
         signal.raise_signal(signal.SIGINT)
 

@@ -168,16 +168,16 @@ class RunSession(Generic[Options]):
     @contextmanager
     def comparing(self) -> Iterator[None]:
         """While the finished run is compared with others: a signal says how to resume."""
-        waits = Interrupts()
-        waits.said = f"{self.out} is finished and saved; resume the comparison with: {self.resume_command}"
-        with waits:  # the session holds the lock
+        interrupts = Interrupts()
+        interrupts.message = f"{self.out} is finished and saved; resume the comparison with: {self.resume_command}"
+        with interrupts:  # the session holds the lock
             yield
 
     def end(self) -> None:
         """After the run was saved: signals act as elsewhere from here on. Raises StoppedError where one came meanwhile."""
         self.interrupts.__exit__()
-        if self.interrupts.asked is not None:
-            raise StoppedError(f"{self.out} is finished and saved", self.interrupts.asked)
+        if self.interrupts.requested is not None:
+            raise StoppedError(f"{self.out} is finished and saved", self.interrupts.requested)
 
 
 @contextmanager
@@ -205,6 +205,6 @@ def open_session(options: Options, command: str, folder: str) -> Iterator[RunSes
         session = RunSession(command, out, checkpoints, point, notes=list(point.notes))
         if point.checkpoint:
             kept = f"the checkpoint of step {point.checkpoint.step} is kept; resume with: {session.resume_command}"
-            session.interrupts.said = f"stopped before the first step; {kept}"
+            session.interrupts.message = f"stopped before the first step; {kept}"
         with nullcontext() if point.finished else session.interrupts:
             yield session
