@@ -32,8 +32,10 @@ def groups(work: Iterable[Work], takes: Iterable[int]) -> Iterator[tuple[Work, .
 
 
 class LossShares(Generic[Work]):
-    """The fractions that a micro-batch's losses contribute to the losses of a step. A task's loss is averaged over the
-    micro-batches that contain it according to `names_of`, a guard's over all; so is every loss if `names_of` is None.
+    """Weights that turn the losses of micro-batches into means over a step.
+
+    `names_of` gives the tasks of a micro-batch. The mean of a task's loss is over the micro-batches with that task; the mean of a
+    guard's loss, and of every loss if `names_of` is None, is over all micro-batches.
     """
 
     def __init__(self, pieces: Sequence[Work], names_of: NamesOf[Work] | None) -> None:
@@ -41,17 +43,18 @@ class LossShares(Generic[Work]):
         self.counts = None if names_of is None else Counter(name for piece in pieces for name in names_of(piece))
 
     def of(self, names: Iterable[str]) -> dict[str, float]:
+        """The weight of each loss of a micro-batch: one half for a task in two micro-batches."""
         return {name: 1 / (self.pieces if self.counts is None or is_guard(name) else self.counts[name]) for name in names}
 
 
-def mean_of(each: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
+def mean_of(mappings: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
     """The mean of each name over the mappings that contain it."""
-    counts = Counter(name for one in each for name in one)
-    return {name: sum(one[name] for one in each if name in one) / count for name, count in counts.items()}
+    counts = Counter(name for values in mappings for name in values)
+    return {name: sum(values[name] for values in mappings if name in values) / count for name, count in counts.items()}
 
 
-def numbers(each: Sequence[Mapping[str, float | Tensor]]) -> list[dict[str, float]]:
+def numbers(mappings: Sequence[Mapping[str, float | Tensor]]) -> list[dict[str, float]]:
     """Converts all values to floats, with a single GPU synchronisation."""
-    waiting = [value.detach() for one in each for value in one.values() if isinstance(value, Tensor)]
-    ready = iter(torch.stack(waiting).tolist() if waiting else [])
-    return [{name: next(ready) if isinstance(value, Tensor) else value for name, value in one.items()} for one in each]
+    tensors = [value.detach() for values in mappings for value in values.values() if isinstance(value, Tensor)]
+    floats = iter(torch.stack(tensors).tolist() if tensors else [])
+    return [{name: next(floats) if isinstance(value, Tensor) else value for name, value in values.items()} for values in mappings]

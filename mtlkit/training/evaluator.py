@@ -1,4 +1,4 @@
-"""How good a model is on its tasks' validation rows, and which epoch was the best."""
+"""Evaluates a model on the validation rows of its tasks, and ranks evaluations."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from mtlkit.training.objectives.base import Objective
 
 
 class Evaluator:
-    """Evaluates objectives on their validation texts, whose vectors are worked out once until the weights move: all who ask at
-    one moment share them. Those of a `frozen` backbone stay. Leaves the model in evaluation mode."""
+    """Evaluates objectives on their validation texts, and leaves the model in eval mode.
+
+    Vectors of validation texts are cached until `moved` reports that weights have changed; those of a `frozen` backbone are kept.
+    """
 
     def __init__(self, model: MultiTaskModel, objectives: Mapping[str, Objective], compute: Compute, frozen: bool) -> None:
         self.model, self.objectives, self.compute, self.frozen = model, objectives, compute, frozen
@@ -30,34 +32,33 @@ class Evaluator:
         self._fast: SupportsEncode | None = None
 
     def moved(self) -> None:
-        """To be called when weights have changed."""
+        """Drops cached vectors, unless the backbone is frozen. Must be called when weights have changed."""
         if not self.frozen:
             self._vectors, self._fast = {}, None
 
     def encode(self, encoded: Encoded) -> Tensor:
         """The vectors of any texts, (N, D)."""
-        self.model.eval()  # each time: the fastest form may be the model itself, in whatever mode it was left
+        self.model.eval()  # every time, as the fastest form may be the model itself
         if self._fast is None:
             self._fast = fastest(self.model, self.compute)
         return encode_all(self._fast, encoded, self.compute)
 
     def vectors(self, name: str) -> Tensor:
-        """Those of the validation texts of an objective, (N, D)."""
+        """The vectors of an objective's validation texts, (N, D)."""
         if name not in self._vectors:
             self._vectors[name] = self.encode(self.objectives[name].validation.encoded)
         return self._vectors[name]
 
     def __call__(self, names: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
-        """The metrics of these objectives (None: of all); what is undefined is None, and `undefined` says why. Raises
-        DivergedError where one is not finite."""
+        """The loss and metrics of the objectives in `names` (None: all), by objective.
+
+        An undefined metric is None, and the entry `undefined` maps its name to the reason. Raises DivergedError if a value is not
+        finite.
+        """
         self.model.eval()
-        found = {}
-        for name in self.objectives if names is None else names:
-            found[name] = self._metrics(name)
-        return found
+        return {name: self._metrics(name) for name in (self.objectives if names is None else names)}
 
     def _metrics(self, name: str) -> dict[str, Any]:
-        """The metrics of one objective that are shown."""
         try:
             metrics = self.objectives[name].evaluate(self.vectors(name))
         except NotFiniteError as error:
@@ -71,7 +72,7 @@ class Evaluator:
 
 @dataclass(frozen=True)
 class Score:
-    """The score of an epoch; of two with the same, the one with the lower loss is better. An undefined one (None) ranks as 0."""
+    """The score of an evaluation (None: undefined, ranks as 0). Of equal scores, the one with the lower loss is better."""
 
     score: float | None
     loss: float
@@ -84,18 +85,21 @@ class Score:
 
 
 def rank(states: Sequence[TaskState], objectives: Mapping[str, Objective], select: str = "mean") -> Score:
-    """The `mean` or the `min` over `objectives` of the metric that counts for each, or that of one task, and the sum of their
-    losses; other states are not counted. An undefined metric counts as 0, unless all are undefined."""
+    """The overall score of an evaluation: the `mean` or `min` of the main metrics of `objectives`, or the metric of the task
+    named by `select`; its loss is the sum of their losses. States of other tasks are ignored. An undefined metric counts as 0,
+    but the score is undefined if all metrics are.
+    """
     counted = [state for state in states if state.task in (objectives if select in ("mean", "min") else (select,))]
-    found = [state.validation[objectives[state.task].metric] for state in counted]
-    scores = [one or 0.0 for one in found]
+    metrics = [state.validation[objectives[state.task].metric] for state in counted]
+    scores = [metric or 0.0 for metric in metrics]
     score = min(scores) if select == "min" else sum(scores) / len(scores)
-    return Score(None if all(one is None for one in found) else score, sum(state.validation["loss"] for state in counted))
+    undefined = all(metric is None for metric in metrics)
+    return Score(None if undefined else score, sum(state.validation["loss"] for state in counted))
 
 
 @dataclass(frozen=True)
 class BestEpoch:
-    """The best epoch so far, the weights that were trained until its end, and the metric that counts for each task."""
+    """The best evaluation so far: its rank, a copy of the trained weights, and the main metric of each task."""
 
     rank: Score
     weights: dict[str, Tensor]
@@ -103,5 +107,5 @@ class BestEpoch:
 
 
 def trained_weights(model: MultiTaskModel, frozen_params: frozenset[str]) -> dict[str, Tensor]:
-    """A copy of everything that trains at some time."""
+    """Copies of all weights except `frozen_params`, which never train."""
     return {name: weight.detach().clone() for name, weight in model.named_parameters() if name not in frozen_params}

@@ -1,4 +1,4 @@
-"""Events of a training recipe, as typed data. A view, a logger or a notebook reads them; `report/` makes sentences of them."""
+"""The events that a training command yields, as typed data. `report/` turns them into text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GUARD = "guard:"  # prefix of a guard's name among losses; no task has a colon i
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence for the user, written by a recipe. A warning needs attention; a detail is shown with `--verbose` only."""
+    """A message for the user. A `warning` needs attention; a `detail` is shown only with `--verbose`."""
 
     text: str
     warning: bool = False
@@ -27,7 +27,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Working:
-    """A phase without training steps that may take long, and how far it is where that is known: `done` of `total` units."""
+    """Progress of a phase without training steps that may take long: `done` of `total` units (None: unknown)."""
 
     activity: str
     done: int = 0
@@ -37,9 +37,12 @@ class Working:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the model: its parameters, how many of them train, and for frozen parts its SHA-256 before and after training.
-    Where parts differ in it: the peak learning rate, and since when the part trains ("epoch 2"). `changed` names tensors that
-    should not have changed."""
+    """A part of the model: the number of parameters, and how many of them are trainable.
+
+    For a frozen part, `before` and `after` are its SHA-256 before and after training, and `changed` names tensors that changed
+    although they are frozen. If parts differ in them, `rate` is the peak learning rate and `since` when the part starts training,
+    such as "epoch 2".
+    """
 
     name: str
     parameters: int
@@ -53,15 +56,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """The model before training, or after it where `after` digests are given."""
+    """The parts of the model: before training, or after it if frozen parts have an `after` digest."""
 
     parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One training step: its losses by task, and other figures by name: "learning rate", "gradient norm" (before clipping), and
-    "perplexity" in pretraining. `seconds` and `tokens` count from the start of the training, including before a resume."""
+    """One training step: its losses by task, and other figures by name: "learning rate", "gradient norm" (before clipping)
+    and, in pretraining, "perplexity". `seconds` and `tokens` are totals since the start of the training, including the time
+    before a resume.
+    """
 
     step: int
     steps: int
@@ -75,9 +80,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class TaskState:
-    """A task at the end of an epoch, or within one: batches, texts, and how often each row was seen on average since the epoch
-    began. A watched task is evaluated, not trained; a rehearsed one has batches all the same. `untaught` texts taught nothing,
-    such as pairs in a batch without a negative."""
+    """A task at an evaluation: its validation metrics, and its training since the epoch began.
+
+    `batches` of `planned` batches are done, with `texts` texts; `repeats` is how often each row was seen on average. A `watched`
+    task is evaluated but not trained, although it has batches if it is rehearsed. `untaught` texts contributed no gradient, such
+    as pairs without a negative in their batch.
+    """
 
     task: str
     kind: str
@@ -93,8 +101,11 @@ class TaskState:
 
 @dataclass(frozen=True)
 class Epoch:
-    """All tasks after an epoch (0: before training); `best` when its score is the highest so far. `place` names the point within
-    an epoch where it was evaluated; `weights` are the tasks' loss weights, where they change; `step` counts steps so far."""
+    """An evaluation of all tasks, at the end of an epoch (0: before training) or within it.
+
+    `best`: the score is the highest so far. `place` describes where within the epoch the evaluation is; empty at its end.
+    `weights` are the tasks' loss weights if they change during training. `step` is the number of steps so far.
+    """
 
     epoch: int
     epochs: int
@@ -108,7 +119,9 @@ class Epoch:
 
 @dataclass(frozen=True)
 class BestOfTask:
-    """When a task scored best, its main metric then, and the weights of that moment (those that train, by name) if kept."""
+    """The best evaluation of a task: its main metric, epoch and step. `weights` are the trained weights at that step, by name, if
+    they were kept.
+    """
 
     task: str
     score: float | None
@@ -119,7 +132,7 @@ class BestOfTask:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The evaluation whose weights the model keeps, and the best evaluation of each task."""
+    """The evaluation whose weights are in the trained model, and the best evaluation of each task."""
 
     epoch: Epoch
     bests: tuple[BestOfTask, ...] = ()
@@ -127,7 +140,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Tracking:
-    """What gradient tracking measured in an epoch."""
+    """The gradient measurements of an epoch."""
 
     summary: TrackingSummary
 
@@ -156,7 +169,7 @@ class BaselineEvent:
 
 @dataclass(frozen=True)
 class Finished:
-    """The last event: where the run is, and its metrics."""
+    """The last event: the folder of the run, its metrics, the duration in seconds, and the command to type next."""
 
     run: Path
     metrics: dict[str, Any]
@@ -169,7 +182,7 @@ Event = Note | Working | Parts | Progress | Epoch | Chosen | Tracking | Forgetti
 
 
 def result(events: Iterable[Event]) -> Finished:
-    """Runs a recipe to its end, in silence."""
+    """Runs a recipe to its end, ignoring all events but the last."""
     (last,) = deque(events, maxlen=1)
     assert isinstance(last, Finished)
     return last

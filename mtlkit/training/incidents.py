@@ -1,4 +1,4 @@
-"""Events that become a sentence on the screen and a record in the log, as plain data; `report/training_messages` words them."""
+"""Events that are shown as a message or logged, as plain data. `report/training_messages` has the messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ StopReason = Literal["patience", "no task left", "nothing to train"]
 
 @dataclass(frozen=True)
 class EpochPlanned:
-    """What an epoch of several tasks holds: steps, batches of each task, and passes over its rows."""
+    """The plan of an epoch with several tasks: its steps, and for each task the number of batches and of passes over its rows."""
 
     steps: int
     batches: Mapping[str, int]
@@ -22,8 +22,11 @@ class EpochPlanned:
 
 @dataclass(frozen=True)
 class FeaturesCached:
-    """Outputs of frozen layers were computed once for `texts`: those of the whole backbone, or below block `depth`. `size` is in
-    bytes; `folder` holds what does not fit in memory (`partly`: some of it does); `reused` texts were there already."""
+    """The outputs of frozen layers, of the whole backbone or below block `depth`, were computed once for `texts` texts.
+
+    They take `size` bytes. `folder` contains what does not fit in memory (None: all does; `partly`: some does); the outputs for
+    `reused` texts were already there.
+    """
 
     texts: int
     size: int
@@ -35,7 +38,7 @@ class FeaturesCached:
 
 @dataclass(frozen=True)
 class RouterDropped:
-    """The starting model's router knows other tasks than this training has; `replaced`: a new one takes its place."""
+    """The starting model's router was removed because it distinguishes other tasks; `replaced`: a new one will be trained."""
 
     old: tuple[str, ...]
     new: tuple[str, ...]
@@ -44,14 +47,16 @@ class RouterDropped:
 
 @dataclass(frozen=True)
 class RouterTrained:
-    """The share of validation texts of each task that the router recognises."""
+    """The router's accuracy on the validation texts of each task."""
 
     accuracy: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class StepSkipped:
-    """A step was not taken: its gradient was not finite, or it was a spike. `total` counts skipped steps so far."""
+    """A step was skipped because it was a spike, or (`spike` is None) its gradient was not finite. `total` counts skipped
+    steps.
+    """
 
     step: int
     spike: Spike | None
@@ -60,7 +65,7 @@ class StepSkipped:
 
 @dataclass(frozen=True)
 class FreezeChanged:
-    """From step `step` on, these parts train or are frozen."""
+    """Parts that start training or are frozen from step `step` on."""
 
     step: int
     thawed: tuple[str, ...]
@@ -69,7 +74,7 @@ class FreezeChanged:
 
 @dataclass(frozen=True)
 class TaskStopped:
-    """A task leaves the mix after `epoch`: its best score was in `best_epoch`."""
+    """A task stopped training after `epoch`; its best score was in `best_epoch`."""
 
     task: str
     epoch: int
@@ -79,7 +84,7 @@ class TaskStopped:
 
 @dataclass(frozen=True)
 class TrainingStopped:
-    """The training ends early, after `epochs` epochs without a better score where the reason is patience."""
+    """The training stopped early; for the reason "patience", after `epochs` epochs without a better score."""
 
     reason: StopReason
     epochs: int = 0
@@ -87,7 +92,9 @@ class TrainingStopped:
 
 @dataclass(frozen=True)
 class LimitExceeded:
-    """A task fell by more `points` than `allowed` below the starting model; the weights of step `kept` stay (0: the start's)."""
+    """A task scored `points` below the starting model, more than `allowed`. The weights of step `kept` are kept (0: the initial
+    ones). A point is 0.01 of the task's main metric.
+    """
 
     task: str
     points: float
@@ -97,7 +104,9 @@ class LimitExceeded:
 
 @dataclass(frozen=True)
 class TaskCoverage:
-    """How much of a task was trained on: `texts` from `rows` rows, of which `unseen` were in no batch."""
+    """How much of a task was trained on: `texts` texts from `rows` rows, of which `unseen` were in no batch; `untaught` texts
+    contributed no gradient.
+    """
 
     texts: int
     rows: int
@@ -112,7 +121,7 @@ class TaskCoverage:
 
 @dataclass(frozen=True)
 class RowsSeen:
-    """The rows that the whole training saw, by task."""
+    """Coverage of each task's rows over the whole training."""
 
     tasks: Mapping[str, TaskCoverage]
 

@@ -1,4 +1,4 @@
-"""The training loop: a generator that takes one optimizer step after another and yields what each did."""
+"""The training loop: a generator that takes optimizer steps and yields the result of each."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ LossesOf = Callable[[Work], Mapping[str, Tensor]]
 
 
 class DivergedStep(DivergedError):
-    """A step that was not taken because of its numbers. `index` is its number from 0, `pieces` its micro-batches, `losses`
-    theirs. No weight has moved; where a spike ends the training, everything is as it was before the step."""
+    """A step was not taken because its loss is not finite or is a spike. `index` is its number (from 0), `pieces` are its
+    micro-batches, and `losses` their losses. No weight has changed; if a spike stopped the training, neither has anything else.
+    """
 
     def __init__(self, message: str, index: int, pieces: Sequence[Any], losses: Sequence[Mapping[str, float]]) -> None:
         super().__init__(message)
@@ -36,9 +37,12 @@ class DivergedStep(DivergedError):
 
 @dataclass(frozen=True)
 class Step(Generic[Work]):
-    """What one step did, as plain numbers: `each` holds the losses of every micro-batch by name, `losses` their means,
-    `gradient_norm` is before clipping, `weights` are the tasks' loss weights, `tracked` is what gradient tracking measured. A
-    skipped step changed nothing: its gradient was not finite, or it was a `spike`."""
+    """The result of a step, as plain numbers.
+
+    `each` are the losses of every micro-batch by name, `losses` their means. `gradient_norm` is the norm before clipping, `rate`
+    the learning rate, `weights` are the tasks' loss weights, and `tracked` is set if gradients were tracked. A `skipped` step
+    changed no weights: its gradient was not finite, or it was a `spike`.
+    """
 
     index: int
     pieces: tuple[Work, ...]
@@ -58,7 +62,7 @@ class Step(Generic[Work]):
 
     @property
     def work(self) -> Work:
-        """The micro-batch of a step that has one."""
+        """The micro-batch of a step with a single one."""
         (piece,) = self.pieces
         return piece
 
@@ -74,13 +78,14 @@ def train(
     names_of: NamesOf[Work] | None = None,
     describe: Callable[[Work], str] = repr,
 ) -> Iterator[Step[Work]]:
-    """Takes one optimizer step for each group of micro-batches, numbered from `first`, and yields it.
+    """Takes an optimizer step for each group of micro-batches, numbered from `first`, and yields its result.
 
-    The losses of a micro-batch are weighted (None: all alike) and added up; the gradient of a task is its mean over the
-    micro-batches that hold it, by `names_of` (None: all do). The `tracker` looks at gradients now and then and changes nothing.
+    The losses of a micro-batch are combined by `weighting` (None: their sum). The gradient of a task is its mean over the
+    micro-batches that contain it according to `names_of` (None: all do). The `tracker` measures gradients without changing the
+    training.
 
-    Raises DivergedStep before a step whose loss is not finite, or is a spike that is to stop the training; `describe` then names
-    the rows.
+    Raises DivergedStep instead of taking a step whose loss is not finite, or which is a spike and the updater stops on spikes.
+    `describe` names the rows of a micro-batch in the error message.
     """
     weighting = weighting or LossWeighting()
     optimizer, random, spikes, compute = updater.optimizer, updater.random, updater.spikes, updater.compute
@@ -89,7 +94,7 @@ def train(
         before = (random.now(), weighting.state_dict()) if updater.stops_on_spike else None
         optimizer.begin(index)
         shares = LossShares(pieces, names_of)
-        found: list[Mapping[str, Tensor]] = []
+        recorded: list[Mapping[str, Tensor]] = []
         moments: list[Moment] = []
         if tracker:
             tracker.begin(index, len(pieces))
@@ -100,26 +105,26 @@ def train(
             if tracker:
                 tracker.gradients(piece, losses)
             weighting.backward(losses, shares.of(losses))
-            found.append({name: loss.detach() for name, loss in losses.items()})
-            del losses  # and its graph, before the next micro-batch makes another
+            recorded.append({name: loss.detach() for name, loss in losses.items()})
+            del losses  # frees its graph before the next micro-batch builds another
         applied = weighting.settle()
         if tracker:
             tracker.norms(applied)
         norm = optimizer.clip_gradients()
-        *each, used, total = numbers([*found, applied, {"norm": norm}])
+        *each, used, total = numbers([*recorded, applied, {"norm": norm}])
         means, skipped, spike = mean_of(each), not math.isfinite(total["norm"]), None
-        wrong = _not_finite(each, pieces, index, describe)
-        if spikes and not wrong and not skipped:
-            spike = spikes.found(means, total["norm"])
-            wrong = f"step {index + 1} was not taken: {spike}" if spike and updater.stops_on_spike else ""
-        if wrong:
+        problem = _not_finite(each, pieces, index, describe)
+        if spikes and not problem and not skipped:
+            spike = spikes.detect(means, total["norm"])
+            problem = f"step {index + 1} was not taken: {spike}" if spike and updater.stops_on_spike else ""
+        if problem:
             if before:
-                moment, weighed = before
+                moment, weighting_state = before
                 random.back_to(moment)
-                weighting.load_state_dict(weighed)
+                weighting.load_state_dict(weighting_state)
             if tracker:
                 tracker.undo()
-            raise DivergedStep(wrong, index, pieces, each)
+            raise DivergedStep(problem, index, pieces, each)
         if spikes and not skipped:
             spikes.add(means, total["norm"])
             skipped = bool(spike)
@@ -129,7 +134,7 @@ def train(
         if not skipped:
             after = []
             for piece, moment in zip(pieces, moments, strict=False):
-                with random.again(moment):  # the dropout that it had before
+                with random.again(moment):  # with the same dropout as before the step
                     after.append(_losses_again(losses_of, piece, compute))
             weighting.learn(of_tasks(means), of_tasks(mean_of(numbers(after))), used)
         tracked = tracker.end(skipped) if tracker else None
@@ -149,7 +154,7 @@ def _losses_again(losses_of: LossesOf[Work], piece: Work, compute: Compute) -> M
 
 
 def _not_finite(each: Sequence[Mapping[str, float]], pieces: Sequence[Work], index: int, describe: Callable[[Work], str]) -> str:
-    """Which loss is not finite, as a message; empty where all are."""
+    """An error message if a loss is not finite; empty otherwise."""
     for losses, piece in zip(each, pieces, strict=True):
         for name, value in losses.items():
             if not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""The losses of a micro-batch by name, and other inputs that balancing methods may need."""
+"""The losses of a micro-batch by name, and the vectors that some balancing methods need."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Losses(dict[str, Tensor]):
 
 
 def is_guard(name: str) -> bool:
-    """Whether a loss belongs to a guard: these are added unweighted, whatever the balancing method."""
+    """Whether a loss belongs to a guard. No balancing method weights the losses of guards."""
     return name.startswith(GUARD)
 
 

@@ -1,6 +1,6 @@
-"""The log of a training, `metrics.jsonl`: a JSON record per step, evaluation and event.
+"""Writes the log of a training, `metrics.jsonl`: a JSON record per step, evaluation and event.
 
-`docs/reference/metrics.md` lists the fields. Tasks and pretraining write the same records. `report/log_reader` reads them, and
+All training commands write the same records. `docs/reference/metrics.md` lists their fields; `report/log_reader` reads them, and
 those of earlier versions.
 """
 
@@ -16,7 +16,7 @@ from mtlkit.training.incidents import FreezeChanged, LimitExceeded, StepSkipped,
 from mtlkit.training.loop import Step
 from mtlkit.training.train_state import TrainState
 
-SCHEMA = 2  # raised when a field changes its name or meaning; 1 had no "type"
+SCHEMA = 2  # incremented when a field changes its name or meaning; schema 1 had no "type"
 LOGGED = (StepSkipped, FreezeChanged, TaskStopped, TrainingStopped, LimitExceeded)
 
 
@@ -32,8 +32,9 @@ class MetricsLog:
         self.file = file
 
     def step(self, step: Step[Any], state: TrainState, epoch: int, *, weights: bool = False) -> None:
-        """A step of an epoch (from 1), and the progress of the training after it. `weights`: the tasks' loss weights change, so
-        they are logged, too."""
+        """Logs a step of an epoch (from 1), and the progress of the training after it. `weights`: also logs the tasks' loss
+        weights.
+        """
         record: dict[str, Any] = {
             "type": "step",
             "step": step.index + 1,
@@ -55,7 +56,7 @@ class MetricsLog:
         self._write(record)
 
     def evaluation(self, epoch: Epoch, *, ends: bool) -> None:
-        """An evaluation; `ends`: at the end of an epoch, or before training (epoch 0)."""
+        """Logs an evaluation. `ends`: it is at the end of an epoch, or before training (epoch 0)."""
         record: dict[str, Any] = {
             "type": "epoch" if ends else "validation",
             "step": epoch.step,
@@ -69,7 +70,7 @@ class MetricsLog:
         self._write(record)
 
     def event(self, event: object, step: int) -> None:
-        """An event that changed the training, after so many steps; others are not logged."""
+        """Logs an event after `step` steps if it is gradient tracking or changed the training; others are ignored."""
         if isinstance(event, Tracking):
             self._write({"type": "event", "event": "tracking", "step": step, "tracking": event.summary.to_json()})
         elif isinstance(event, LOGGED):

@@ -24,7 +24,9 @@ class RateSchedule(Protocol):
 
 @dataclass(frozen=True)
 class LearningRate:
-    """Linear warm-up, then half a cosine down to a tenth of the peak (Loshchilov & Hutter 2017)."""
+    """Linear warm-up over a fraction `warmup` of `steps`, then half a cosine from `peak` down to `floor` * `peak` (Loshchilov &
+    Hutter 2017).
+    """
 
     peak: float
     steps: int
@@ -48,19 +50,21 @@ THAW_STEPS = 50  # warm-up of weights that start training later: their rate rise
 def make_groups(
     weights: Weights, weight_decay: float, lr_scales: Mapping[str, float] | None = None, since: int | None = None
 ) -> list[dict[str, Any]]:
-    """Parameter groups of weights by name. Includes only weights that require gradients, so frozen ones are never decayed; norms
-    and biases are not decayed either. `lr_scales` are learning rates relative to the schedule's, 1 if not listed; `since` is the
-    step at which the weights start training.
+    """Parameter groups for the weights that require gradients; frozen ones are in none, so they are never decayed. Norms and
+    biases get no weight decay either.
+
+    `lr_scales` are learning rates by weight name, relative to the schedule's (1 if missing). `since` is the step at which the
+    weights start training; None if at the beginning.
     """
     groups: dict[tuple[bool, float], dict[str, Any]] = {}
     for name, weight in weights.items():
         if weight.requires_grad:
-            matrix, multiple = weight.ndim >= 2, (lr_scales or {}).get(name, 1.0)
-            decay = weight_decay if matrix else 0.0
-            made = groups.setdefault(
-                (matrix, multiple), {"params": [], "weight_decay": decay, "multiple": multiple, "since": since}
+            is_matrix, multiple = weight.ndim >= 2, (lr_scales or {}).get(name, 1.0)
+            decay = weight_decay if is_matrix else 0.0
+            group = groups.setdefault(
+                (is_matrix, multiple), {"params": [], "weight_decay": decay, "multiple": multiple, "since": since}
             )
-            made["params"].append(weight)
+            group["params"].append(weight)
     return list(groups.values())
 
 
@@ -73,7 +77,7 @@ def make_optimizer(weights: Weights, weight_decay: float, lr_scales: Mapping[str
 def add_thawed(
     optimizer: torch.optim.Optimizer, weights: Weights, weight_decay: float, lr_scales: Mapping[str, float], step: int
 ) -> None:
-    """Adds weights that require gradients since this step, with new moments and their own warm-up, to avoid sudden changes."""
+    """Adds weights that require gradients from this step on. They have no moments yet and get a warm-up of their own."""
     known = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
     thawed = {name: weight for name, weight in weights.items() if weight.requires_grad and id(weight) not in known}
     for group in make_groups(thawed, weight_decay, lr_scales, step):
@@ -81,7 +85,7 @@ def add_thawed(
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float, step: int) -> None:
-    """Sets the rate of every group to its multiple of `rate`, reduced during its warm-up."""
+    """Sets the learning rate of every group to its multiple of `rate`, less during its own warm-up."""
     for group in optimizer.param_groups:
         since = group["since"]
         rising = 1.0 if since is None else min(1.0, (step - since + 1) / THAW_STEPS)
@@ -89,17 +93,17 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float, step: int) -> None:
 
 
 def optimizer_state(optimizer: AdamW, weights: Weights) -> StateDict:
-    """The optimizer's weights by group, and the moments of each: the state for `load_optimizer`."""
+    """The state for `load_optimizer`: the names of the weights in each group, and their moments."""
     names = {id(weight): name for name, weight in weights.items()}
     groups = [
         {"weights": [names[id(weight)] for weight in group["params"]], **{key: group[key] for key in GROUP}}
         for group in optimizer.param_groups
     ]
-    moments = {f"{names[id(weight)]}/{key}": value for weight, found in optimizer.state.items() for key, value in found.items()}
+    moments = {f"{names[id(weight)]}/{key}": value for weight, state in optimizer.state.items() for key, value in state.items()}
     return StateDict(moments, {"groups": groups})
 
 
-GROUP = ("weight_decay", "multiple", "since")  # identify a group
+GROUP = ("weight_decay", "multiple", "since")  # the settings of a group that are saved
 
 
 def load_optimizer(optimizer: AdamW, weights: Weights, state: StateDict) -> None:
@@ -107,21 +111,20 @@ def load_optimizer(optimizer: AdamW, weights: Weights, state: StateDict) -> None
     optimizer.param_groups.clear()
     for group in state.plain["groups"]:
         optimizer.add_param_group({"params": [weights[name] for name in group["weights"]], **{key: group[key] for key in GROUP}})
-    found: dict[str, dict[str, Tensor]] = {}
+    by_weight: dict[str, dict[str, Tensor]] = {}
     for key, value in state.tensors.items():
         name, _, kind = key.rpartition("/")
-        found.setdefault(name, {})[kind] = value
-    for name, moments in found.items():
+        by_weight.setdefault(name, {})[kind] = value
+    for name, moments in by_weight.items():
         weight = weights[name]
-        # step counts stay on the CPU unless the optimizer is fused on another device
         optimizer.state[weight] = {kind: value.to(weight.device, copy=True) for kind, value in moments.items()}
 
 
 class ScheduledOptimizer:
-    """AdamW at a scheduled learning rate, with gradient clipping. Weights that thaw during training join at their next step.
+    """AdamW with a learning rate schedule and gradient clipping. Adds weights that start training later by itself.
 
-    `lr_scales` are learning rates by weight name, as multiples of the schedule's (1 where not named). `clip` is the largest
-    gradient norm; 0 turns clipping off.
+    `lr_scales` are learning rates by weight name, relative to the schedule's (1 if missing). `clip` is the maximum gradient
+    norm; 0 turns clipping off.
     """
 
     def __init__(
@@ -139,7 +142,7 @@ class ScheduledOptimizer:
         self.rate = 0.0
 
     def begin(self, step: int) -> None:
-        """Sets the learning rate of a step and adds weights that have thawed."""
+        """Sets the learning rate of a step and adds weights that start training with it."""
         self.rate = self.schedule.at(step)
         add_thawed(self.adamw, self.weights, self.weight_decay, self.lr_scales, step)
         set_rate(self.adamw, self.rate, step)

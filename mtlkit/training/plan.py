@@ -1,4 +1,4 @@
-"""The plan of a training: everything that is settled before its first step. Built once, from validated options and data."""
+"""The plan of a training: validated options, resolved once, and the data."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Options = TrainMtlOptions | TrainSentenceOptions
 
 @dataclass(frozen=True, kw_only=True)
 class TrainPlan:
-    """Validated options, and what those with a grammar mean.
+    """Validated options, and the parsed values of those with a grammar.
 
-    `start` is the model to start from (None: fresh weights). `watched` names the sources of tasks that are only evaluated, as is
-    any task whose head is frozen; `rehearsed` gives the shares of watched tasks that stay in the mix.
+    `start` is the model to start from (None: fresh weights). `watched` are the sources of tasks that are only evaluated; so are
+    tasks whose heads are frozen. `rehearsed` are the shares of watched tasks whose rows are still trained on.
     """
 
     options: Options
@@ -42,29 +42,30 @@ class TrainPlan:
 
     @property
     def sources(self) -> dict[str, str]:
-        """The data of each task to train."""
+        """The source of each task of `--task`."""
         return named_sources(self.options.tasks)
 
     @property
     def init(self) -> str:
-        """The name of the model to start from, which a newer run does not change."""
+        """The name of the model to start from, or `scratch`."""
         return str(self.start) if self.start else "scratch"
 
     def trained(self, objectives: Mapping[str, Objective]) -> dict[str, Objective]:
-        """Those that learn: neither watched nor with a frozen head."""
+        """The objectives that train: neither watched nor with a frozen head."""
         return {
-            name: one
-            for name, one in objectives.items()
-            if name not in self.watched and not (one.head and self.freezing.keeps(one.head))
+            name: objective
+            for name, objective in objectives.items()
+            if name not in self.watched and not (objective.head and self.freezing.keeps(objective.head))
         }
 
 
 @dataclass(frozen=True)
 class TrainData:
-    """What a training learns from: objectives by name, each with its training and validation rows.
+    """The data of a training: objectives by name, each with its training and validation rows.
 
-    `known` are tasks whose heads the starting model brought. Of tasks in `classes`, the class of each training row, every class
-    is drawn equally often. `probe` holds the tokens of fixed texts, which show how far vectors moved (None: not measured).
+    `known` are the tasks whose heads come from the starting model. `classes` has the class of each training row, (N,), for tasks
+    that sample all classes equally often. `probe` are the tokens of fixed texts, for measuring how much vectors change (None: not
+    measured).
     """
 
     objectives: Mapping[str, Objective]

@@ -1,4 +1,4 @@
-"""The trainer of `pretrain`: next-token prediction. Can be saved and resumed between two steps, as the trainer of tasks."""
+"""The trainer of `pretrain`: next-token prediction. Like `Trainer`, it can be saved and resumed between two steps."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ NEXT_TOKEN = "next token"  # the name of the only loss
 
 
 def window_batch(ids: NDArray[np.int64], targets: NDArray[np.int64], length: int, device: torch.device) -> tuple[Batch, Tensor]:
-    """Windows of equal length as a batch, with the target of each token."""
+    """Windows of equal length as a batch, and the target of each token: both from (N * length,) ids, on the device."""
     count = len(ids) // length
     return Batch.flat(ids, [length] * count, np.arange(count)).to(device), torch.from_numpy(targets).to(device)
 
 
 @dataclass(frozen=True)
 class TokenMicroBatch:
-    """Token ids and targets of a step, (windows * length,)."""
+    """Token ids and targets of a step, (N * length,), from N windows of an epoch (from 0)."""
 
     ids: NDArray[np.int64]
     targets: NDArray[np.int64]
@@ -49,7 +49,7 @@ class TokenMicroBatch:
 
 
 class NextTokenTraining:
-    """Trains a base on windows of text, for --epochs or --tokens. `steps` counts its optimizer steps."""
+    """Trains a base on windows of text, for `--epochs` or `--tokens`. `steps` is the total number of optimizer steps."""
 
     def __init__(self, model: Encoder, windows: WindowSampler, options: PretrainOptions, compute: Compute) -> None:
         self.model, self.windows, self.options, self.compute = model, windows, options, compute
@@ -66,7 +66,7 @@ class NextTokenTraining:
         self.state = TrainState()
 
     def _micro_batches(self) -> Iterator[tuple[TokenMicroBatch]]:
-        """Those of every step, from the first on. A batch is cut when its step comes."""
+        """The micro-batch of each step, from the first step on, without end. Batches are built lazily."""
         epoch = 0
         while True:
             batches, shift = self.windows.epoch(epoch, self.options.seed, self.per_batch)
@@ -83,13 +83,13 @@ class NextTokenTraining:
         state = self.state
         self.log = MetricsLog(log)
         self.model.train()
-        begun = time.monotonic() - state.seconds
+        started = time.monotonic() - state.seconds
         if saver:
             saver.after(state.step, self.state_dict)
         steps = islice(self._micro_batches(), state.step, self.steps)
         try:
             for step in train(steps, self._loss, self.updater, first=state.step, describe=_epoch_of):
-                state.add(tokens=len(step.work.ids), seconds=time.monotonic() - begun, skipped=step.skipped)
+                state.add(tokens=len(step.work.ids), seconds=time.monotonic() - started, skipped=step.skipped)
                 yield self._progress(step)
                 if step.skipped:
                     skip = StepSkipped(state.step, step.spike, state.skipped)
@@ -103,10 +103,12 @@ class NextTokenTraining:
             raise
 
     def _progress(self, step: Step[TokenMicroBatch]) -> Progress:
-        """Logs a step."""
+        """Logs a step and returns its event."""
         loss, state = step.losses[NEXT_TOKEN], self.state
         figures = {"perplexity": math.exp(min(50.0, loss)), **step.figures}
-        epoch = min(step.work.epoch + 1, self.epochs)  # shifted windows can be one fewer, so the last steps begin another pass
+        epoch = min(
+            step.work.epoch + 1, self.epochs
+        )  # shifted windows can be one fewer, so the last steps may be in another pass
         self.log.step(step, state, epoch)
         return Progress(state.step, self.steps, epoch, self.epochs, state.seconds, state.seen, step.losses, figures)
 
@@ -116,7 +118,7 @@ class NextTokenTraining:
         self.log.evaluation(Epoch(self.epochs, self.epochs, (task,), None, best=True, step=self.state.step), ends=False)
 
     def state_dict(self, *, complete: bool = False) -> StateDict:
-        """All that `resume` needs, between two steps; `complete`: after the last."""
+        """The state for `resume`, between two steps. `complete`: after the last one."""
         return StateDict.join({"trainer": self.state.state_dict(complete=complete), "updater": self.updater.state_dict()})
 
     def resume(self, state: StateDict) -> None:

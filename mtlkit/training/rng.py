@@ -15,14 +15,14 @@ Moment = tuple[torch.Tensor, ...]  # the state of each generator
 
 
 class RandomState:
-    """The generators of one training: for the CPU, and for `device` if different.
+    """The random number generators of one training: one for the CPU, and one for `device` if that is different.
 
-    Reuses the generators of `model`'s dropout layers if present, else creates them from `seed`; all dropout then draws from that
-    of the device. Other trainings, threads or notebook cells cannot draw from them.
+    Uses the generators of the model's dropout layers if they have any, otherwise new ones with `seed`, and makes all dropout
+    layers draw from that of the device. Nothing else draws from them: other trainings and threads have no effect.
     """
 
     def __init__(self, model: nn.Module, device: torch.device, seed: int = 0) -> None:
-        own = {one.generator.device.type: one.generator for one in dropouts(model) if one.generator is not None}
+        own = {layer.generator.device.type: layer.generator for layer in dropouts(model) if layer.generator is not None}
         self.cpu = own.get("cpu") or torch.Generator().manual_seed(seed)
         on_cpu = device.type == "cpu"
         self.others = [] if on_cpu else [own.get(device.type) or torch.Generator(device).manual_seed(seed)]
@@ -30,16 +30,16 @@ class RandomState:
 
     def now(self) -> Moment:
         """The current state."""
-        return tuple(one.get_state() for one in (self.cpu, *self.others))
+        return tuple(generator.get_state() for generator in (self.cpu, *self.others))
 
     def back_to(self, moment: Moment) -> None:
         """Restores an earlier state."""
-        for one, state in zip((self.cpu, *self.others), moment, strict=True):
-            one.set_state(state)
+        for generator, state in zip((self.cpu, *self.others), moment, strict=True):
+            generator.set_state(state)
 
     @contextmanager
     def again(self, moment: Moment) -> Iterator[None]:
-        """Within the context, draws the numbers from `moment` on again; restores the current state afterwards."""
+        """Within the context, draws the same numbers as after `moment`; restores the current state at its end."""
         before = self.now()
         self.back_to(moment)
         try:
@@ -49,11 +49,11 @@ class RandomState:
 
     def state_dict(self) -> StateDict:
         cpu, *others = self.now()
-        return StateDict({"processor": cpu, **{f"device {place}": one for place, one in enumerate(others)}})
+        return StateDict({"processor": cpu, **{f"device {index}": state for index, state in enumerate(others)}})
 
     def load_state_dict(self, state: StateDict) -> None:
-        """Restores a saved state; on a different kind of device, its generator restarts from its seed."""
+        """Restores a saved state. On a device that was not used before, the generator keeps its initial state."""
         self.cpu.set_state(state.tensors["processor"])
-        for place, one in enumerate(self.others):
-            if f"device {place}" in state.tensors:
-                one.set_state(state.tensors[f"device {place}"])
+        for index, generator in enumerate(self.others):
+            if f"device {index}" in state.tensors:
+                generator.set_state(state.tensors[f"device {index}"])

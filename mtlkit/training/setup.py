@@ -1,4 +1,4 @@
-"""Builds the components of a trainer from its plan, its model and its data."""
+"""Builds the components of a trainer from its plan, model and data."""
 
 from __future__ import annotations
 
@@ -28,8 +28,11 @@ from mtlkit.training.train_state import ModelUpdater
 
 @dataclass(frozen=True)
 class TaskRoles:
-    """The objectives of a training by role. `trained` learn; `watched` are only evaluated; `mixed` give batches: those that learn
-    and those that are rehearsed. `labelled` have a head; `known` are those whose head the starting model brought."""
+    """The objectives of a training by role.
+
+    `trained` are trained, `watched` are only evaluated, and `mixed` have batches: they are trained or rehearsed. `labelled`
+    have a head; of these, `known` are those whose head comes from the starting model.
+    """
 
     all: Mapping[str, Objective]
     trained: Mapping[str, Objective]
@@ -40,27 +43,27 @@ class TaskRoles:
 
 
 def assign_roles(plan: TrainPlan, data: TrainData) -> TaskRoles:
-    every, trained = data.objectives, plan.trained(data.objectives)
-    labelled = {name: one for name, one in every.items() if isinstance(one, HeadObjective)}
+    objectives, trained = data.objectives, plan.trained(data.objectives)
+    labelled = {name: objective for name, objective in objectives.items() if isinstance(objective, HeadObjective)}
     return TaskRoles(
-        every,
-        trained,
-        {name: one for name, one in every.items() if name not in trained},
-        {name: one for name, one in every.items() if name in trained or name in plan.rehearsed},
-        labelled,
-        {name: one for name, one in labelled.items() if name in data.known},
+        all=objectives,
+        trained=trained,
+        watched={name: objective for name, objective in objectives.items() if name not in trained},
+        mixed={name: objective for name, objective in objectives.items() if name in trained or name in plan.rehearsed},
+        labelled=labelled,
+        known={name: objective for name, objective in labelled.items() if name in data.known},
     )
 
 
 def idle_heads(model: MultiTaskModel, trained: Mapping[str, Objective]) -> frozenset[str]:
-    """The weights of heads that nothing trains."""
+    """The weights of heads that no objective trains."""
     used = {objective.head for objective in trained.values()}
     idle = tuple(prefix_of(f"head:{task}") for task in model.tasks if f"head:{task}" not in used)
     return frozenset(name for name, _ in model.named_parameters() if name.startswith(idle))
 
 
 def make_step_schedule(plan: TrainPlan, data: TrainData, mixed: Mapping[str, Objective]) -> StepSchedule:
-    """Which task's rows each step trains on."""
+    """The tasks and rows of every step."""
     options = plan.options
     lengths = {name: objective.train.lengths for name, objective in mixed.items()}
     texts = {name: objective.train.pairs for name, objective in mixed.items() if isinstance(objective, PairsObjective)}
@@ -72,10 +75,10 @@ def make_step_schedule(plan: TrainPlan, data: TrainData, mixed: Mapping[str, Obj
 def make_guards(
     plan: TrainPlan, model: MultiTaskModel, data: TrainData, roles: TaskRoles, frozen_params: frozenset[str]
 ) -> dict[str, Guard]:
-    """The guards by name, made from the model before its first step."""
-    apply_freeze(model, frozen_params)  # what thaws later is guarded, too
+    """The guards by name, built from the model before its first step."""
+    apply_freeze(model, frozen_params)  # weights that thaw later are guarded, too
     trainable = frozenset(name for name, _ in model.named_parameters()) - frozen_params
-    old = {name: one for name, one in roles.known.items() if name in roles.watched}
+    old = {name: objective for name, objective in roles.known.items() if name in roles.watched}
     context = GuardContext(model, trainable, roles.trained, old, data.known, plan.compute, plan.options.seed)
     return {choice.name: GUARDS[choice.name].make(context, *choice.numbers) for choice in plan.guards}
 
@@ -88,7 +91,7 @@ def make_limit(
     frozen_params: frozenset[str],
     evaluator: Evaluator,
 ) -> ForgettingLimit | None:
-    """The limit on forgetting, if there is one."""
+    """The limit on forgetting; None without `--max-forgetting`."""
     points = plan.options.max_forgetting
     if points is None:
         return None
@@ -96,7 +99,7 @@ def make_limit(
 
 
 class ScheduledRate:
-    """The learning rate of a training whose epochs get shorter when tasks leave: it follows the position within the epochs."""
+    """The learning rate as a function of the position within the epochs, which become shorter when tasks leave the training."""
 
     def __init__(self, rate: LearningRate, schedule: StepSchedule) -> None:
         self.rate, self.schedule = rate, schedule
@@ -114,19 +117,17 @@ def make_updater(
     lr_scales: Mapping[str, float],
     frozen_params: frozenset[str],
 ) -> ModelUpdater:
-    """The optimizer of the weights that train, at the scheduled learning rate."""
+    """The optimizer with its learning rate schedule, and the rest of the state that a step changes."""
     options, compute = plan.options, plan.compute
     rate = ScheduledRate(LearningRate(options.learning_rate, schedule.full * options.epochs, options.warmup), schedule)
     weights = dict(model.named_parameters())
     optimizer = ScheduledOptimizer(weights, rate, weight_decay=weight_decay, clip=options.clip, lr_scales=lr_scales)
-    return ModelUpdater(
-        model, optimizer, compute, random=random, on_spike=options.on_spike, frozen_params=frozen_params
-    )  # fmt: skip
+    return ModelUpdater(model, optimizer, compute, random=random, on_spike=options.on_spike, frozen_params=frozen_params)
 
 
 @dataclass(frozen=True)
 class FeatureSetup:
-    """Where the vectors of a step's texts come from, and what was cached for it."""
+    """The source of the vectors that heads train on, and the event about what was cached."""
 
     source: FeatureSource
     cached: FeaturesCached | None = None
@@ -135,15 +136,18 @@ class FeatureSetup:
 def make_features(
     plan: TrainPlan, model: MultiTaskModel, roles: TaskRoles, frozen_params: frozenset[str], folder: Path | None
 ) -> FeatureSetup:
-    """A frozen backbone encodes every training text once, and heads train on the vectors. With `--cache-prefix`, what lies below
-    the first block that trains runs once. Otherwise the backbone runs at every step. Caches larger than `--cache-memory` are
-    written to `folder`."""
+    """Chooses where vectors come from, and fills the cache if there is one.
+
+    A frozen backbone encodes every training text once, and heads train on cached vectors. With `--cache-prefix`, the frozen
+    blocks at the bottom run once. Otherwise, the whole backbone runs in every step. Caches that exceed `--cache-memory` are in
+    `folder`.
+    """
     encoded = {name: objective.train.encoded for name, objective in roles.mixed.items()}
     limit = int(plan.options.cache_memory * 2**30)
     device = plan.compute.device
     if plan.freezing.keeps("backbone"):
         cache = cache_vectors(model, encoded, plan.compute, folder, limit)
-        validated = sum(len(one.validation.encoded) for one in roles.all.values())
+        validated = sum(len(objective.validation.encoded) for objective in roles.all.values())
         return FeatureSetup(CachedVectors(cache.stores), cache.event(texts=cache.texts + validated))
     depth = prefix_depth(plan.freezing.weights, frozen_params) if plan.options.cache_prefix else 0
     if depth:

@@ -1,4 +1,4 @@
-"""Spike detection: losses and gradients that jump far above their recent values, found before the step is taken."""
+"""Detects spikes, losses or gradient norms far above their recent values, before the step is taken."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-REMEMBERED = 100  # steps that define what is usual
-LEAST = 20  # of them before anything is called a spike
+REMEMBERED = 100  # recent steps that a step is compared with
+LEAST = 20  # steps before the first detection
 DEVIATIONS = 6.0
-SPREAD = 1.4826  # of a normal distribution: its standard deviation over its median absolute deviation
-FLAT = 0.05  # smallest deviation, as a share of the median: a loss that hardly moves has no spikes
+SPREAD = 1.4826  # standard deviation divided by median absolute deviation, for a normal distribution
+FLAT = 0.05  # minimum deviation relative to the median, so that a nearly constant loss has no spikes
 
 
 @dataclass(frozen=True)
 class Spike:
-    """A `figure` of a step ("loss", "gradient norm") with a `value` above the `limit`; the `median` of recent steps."""
+    """A `figure` of a step, "loss" or "gradient norm", whose `value` is above the `limit`. `median` is that of recent steps."""
 
     figure: str
     value: float
@@ -31,16 +31,17 @@ class Spike:
 class LossSpikes:
     """Detects losses and gradient norms far above those of recent steps.
 
-    A figure is a spike when it lies more than DEVIATIONS robust standard deviations above the median of the last REMEMBERED steps
-    with the same losses (tasks differ in theirs). A deviation is SPREAD times the median absolute deviation (Hampel 1974), which
-    spikes themselves hardly move. Spikes are remembered, too: where a figure stays high, as a gradient norm does once more of the
-    model trains, it soon counts as usual and training continues."""
+    A value is a spike if it is more than DEVIATIONS standard deviations above the median of the last REMEMBERED steps with the
+    same tasks. The standard deviation is estimated by SPREAD times the median absolute deviation (Hampel 1974), which is robust
+    to spikes. Spikes are remembered, too: if a value stays high, like the gradient norm after more of the model has started to
+    train, it soon stops being a spike.
+    """
 
     def __init__(self) -> None:
         self.history: dict[tuple[str, str], deque[float]] = {}
 
-    def found(self, losses: Mapping[str, float], norm: float) -> Spike | None:
-        """The first figure of a step that is a spike."""
+    def detect(self, losses: Mapping[str, float], norm: float) -> Spike | None:
+        """The spike in a step with these losses and this gradient norm, or None. Does not remember the step."""
         for (key, figure), value in _figures(losses, norm).items():
             before = self.history.get((key, figure), ())
             if len(before) >= LEAST and value > (limit := highest(before)):
@@ -48,7 +49,7 @@ class LossSpikes:
         return None
 
     def add(self, losses: Mapping[str, float], norm: float) -> None:
-        """Remembers a step, taken or skipped."""
+        """Remembers a step, whether it is taken or skipped."""
         for key, value in _figures(losses, norm).items():
             self.history.setdefault(key, deque(maxlen=REMEMBERED)).append(value)
 
@@ -61,13 +62,13 @@ class LossSpikes:
 
 
 def _figures(losses: Mapping[str, float], norm: float) -> dict[tuple[str, str], float]:
-    """The figures of a step, by the names of its losses and their own."""
+    """The figures of a step, each with a key of the names of its losses and its own name."""
     key = ",".join(sorted(losses))
     return {(key, "loss"): sum(losses.values()), (key, "gradient norm"): norm}
 
 
 def highest(values: Iterable[float]) -> float:
-    """The largest value that is still usual beside these."""
+    """The limit above which a value is a spike, given recent values."""
     values = list(values)
     middle = median(values)
     deviation = SPREAD * median(abs(value - middle) for value in values)

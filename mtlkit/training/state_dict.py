@@ -1,4 +1,4 @@
-"""The saved state of a training component: tensors by name, and everything else as plain JSON; upgrades of earlier versions."""
+"""The state of a training component for checkpoints: tensors and plain JSON. Upgrades checkpoints of earlier versions."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class StateDict:
-    """Tensors may be shared with the running training, so write a snapshot before the next step."""
+    """The state of a component. Tensors may be shared with the running training, so save it before the next step."""
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     plain: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def join(cls, parts: Mapping[str, StateDict]) -> StateDict:
-        """Joins several states; `part` extracts each of them. Names must not contain a colon."""
-        tensors = {f"{name}:{key}": value for name, one in parts.items() for key, value in one.tensors.items()}
-        return cls(tensors, {name: one.plain for name, one in parts.items()})
+        """Joins the states of several components, by name; `part` extracts one. Names must not contain a colon."""
+        tensors = {f"{name}:{key}": value for name, state in parts.items() for key, value in state.tensors.items()}
+        return cls(tensors, {name: state.plain for name, state in parts.items()})
 
     def part(self, name: str) -> StateDict:
+        """The state of a component that was joined under this name."""
         return StateDict(self.tensors_of(name), self.plain[name])
 
     def tensors_of(self, name: str) -> dict[str, Tensor]:
-        """The tensors of a component, by their names within it."""
+        """The tensors of a component, by their own names."""
         start = f"{name}:"
         return {key[len(start) :]: value for key, value in self.tensors.items() if key.startswith(start)}
 
 
 @torch.no_grad()
-def copy_into(weights: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """Copies values into the weights of the same names; others are unchanged. In place, as memory alignment affects the last bit
-    of some products.
+def copy_into(weights: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    """Copies values into the weights of the same names, in place: the alignment of a new tensor could change the last bit of some
+    products. Other weights are unchanged.
     """
-    for name, value in found.items():
+    for name, value in values.items():
         weights[name].copy_(value)
 
 
@@ -46,7 +47,7 @@ UPDATER = ("weights", "optimizer", "random", "spikes")  # components that were s
 
 
 def is_complete(training: Mapping[str, Any]) -> bool:
-    """Whether the JSON part of a checkpoint says that the last step was done."""
+    """Whether a checkpoint, of which this is the JSON part, was saved after the last step."""
     complete: bool = training["trainer" if "trainer" in training else "own"]["complete"]
     return complete
 

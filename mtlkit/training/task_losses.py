@@ -13,7 +13,10 @@ from mtlkit.training.sampling.mixture import Piece
 
 
 class TaskLosses:
-    """Maps a micro-batch to the losses of its objectives, from the vectors of its texts, and of guards (`guard:NAME`)."""
+    """Computes the losses of a micro-batch: of its objectives, by task name, and of guards, by `guard:NAME`.
+
+    `vectors_of` computes or loads the vectors of its texts.
+    """
 
     def __init__(
         self, objectives: Mapping[str, Objective], vectors_of: FeatureSource, guards: Mapping[str, Guard] | None = None
@@ -22,10 +25,10 @@ class TaskLosses:
 
     def __call__(self, piece: Piece) -> Losses:
         vectors = self.vectors_of(piece)
-        losses = {name: self.objectives[name].loss(*found) for name, found in vectors.items()}
+        losses = {name: self.objectives[name].loss(texts, rows) for name, (texts, rows) in vectors.items()}
         losses |= {f"{GUARD}{name}": guard.loss(vectors) for name, guard in self.guards.items()}
         return Losses(losses, {name: texts for name, (texts, _) in vectors.items()})
 
     def describe(self, piece: Piece) -> str:
-        """The rows of a micro-batch, for the error about a loss that is not finite."""
+        """Names the rows of a micro-batch, for the error message about a loss that is not finite."""
         return "; ".join(f"rows {', '.join(map(str, rows))} of '{name}'" for name, rows in piece.items())

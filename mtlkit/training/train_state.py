@@ -1,4 +1,4 @@
-"""What training steps change: progress counters, weights, optimizer, random numbers and spike history."""
+"""The state that training steps change: counters, weights, optimizer, random numbers and spike history."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from mtlkit.training.state_dict import StateDict, copy_into
 
 @dataclass
 class TrainState:
-    """Progress of a training: steps taken, tokens seen, seconds spent, steps skipped. `ended`: it stopped before its last
-    epoch."""
+    """The progress of a training: the numbers of steps, tokens `seen`, seconds and `skipped` steps. `ended`: the training has
+    stopped before its last epoch.
+    """
 
     step: int = 0
     seen: int = 0
@@ -31,12 +32,12 @@ class TrainState:
         return self.seen / self.seconds
 
     def add(self, *, tokens: int, seconds: float, skipped: bool) -> None:
-        """Counts a step; `seconds` are those of the training so far."""
+        """Counts a step. `seconds` is the total time of the training so far."""
         self.step, self.seen, self.seconds = self.step + 1, self.seen + tokens, seconds
         self.skipped += skipped
 
     def state_dict(self, *, complete: bool) -> StateDict:
-        """`complete`: the last step is done."""
+        """The state for `load_state_dict`. `complete`: the last step is done."""
         return StateDict(plain={**vars(self), "complete": complete})
 
     def load_state_dict(self, state: StateDict) -> None:
@@ -45,10 +46,10 @@ class TrainState:
 
 
 class ModelUpdater:
-    """What an optimizer step works on: the weights of a model, its optimizer, its random numbers, and spike detection.
+    """Everything that an optimizer step changes: the weights of a model, its optimizer, random numbers and spike history.
 
-    `on_spike`: "ignore" detects none, "skip" leaves out the step, "stop" ends the training before it. `frozen_params` never
-    train, so checkpoints leave them out.
+    `on_spike`: "ignore" turns spike detection off, "skip" skips the step, "stop" stops the training before it. `frozen_params`
+    never train, so they are not saved.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class ModelUpdater:
         self.stops_on_spike = on_spike == "stop"
 
     def state_dict(self) -> StateDict:
-        """Valid between two steps."""
+        """The state for `load_state_dict`, between two steps."""
         parts = {
             "weights": StateDict({name: weight for name, weight in self.weights.items() if name not in self.frozen_params}),
             "optimizer": self.optimizer.state_dict(),
@@ -78,7 +79,7 @@ class ModelUpdater:
         return StateDict.join(parts)
 
     def load_state_dict(self, state: StateDict) -> None:
-        """What was frozen then must be frozen by now."""
+        """Restores a saved state. The same weights must be frozen as when it was saved."""
         copy_into(self.weights, state.part("weights").tensors)
         self.optimizer.load_state_dict(state.part("optimizer"))
         history = state.part("spikes").plain["history"]

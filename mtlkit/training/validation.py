@@ -1,9 +1,9 @@
-"""Validation during a training: statistics since the epoch began, scores of all tasks, the best weights, early stopping."""
+"""Validation during training: averages since the epoch began, evaluation of all tasks, best weights, early stopping."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mtlkit.training.balancing.loss_weighting import LossWeighting
@@ -22,14 +22,16 @@ from mtlkit.training.state_dict import StateDict
 
 
 class LossAverages:
-    """Train loss and batches of each task since the epoch began, and how many of its texts taught nothing."""
+    """Sums by task since the epoch began: training loss over texts, numbers of texts and batches, and `untaught` texts, which
+    contributed no gradient. `state` is `vars` of an earlier object.
+    """
 
     def __init__(self, state: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-        found = state or {}
-        self.loss: dict[str, float] = defaultdict(float, found.get("loss", {}))
-        self.texts: dict[str, int] = defaultdict(int, found.get("texts", {}))
-        self.batches: dict[str, int] = defaultdict(int, found.get("batches", {}))
-        self.untaught: dict[str, int] = defaultdict(int, found.get("untaught", {}))
+        state = state or {}
+        self.loss: dict[str, float] = defaultdict(float, state.get("loss", {}))
+        self.texts: dict[str, int] = defaultdict(int, state.get("texts", {}))
+        self.batches: dict[str, int] = defaultdict(int, state.get("batches", {}))
+        self.untaught: dict[str, int] = defaultdict(int, state.get("untaught", {}))
 
     def add(self, step: Step[Piece], objectives: Mapping[str, Objective]) -> None:
         for piece, losses in zip(step.pieces, step.each, strict=True):
@@ -40,13 +42,14 @@ class LossAverages:
                 self.untaught[name] += objectives[name].untaught(rows)
 
     def mean(self, name: str) -> float | None:
+        """The mean training loss of a task; None without texts."""
         return self.loss[name] / self.texts[name] if self.texts[name] else None
 
 
 class ValidationLoop:
-    """Evaluates every objective, keeps the best weights, and logs each evaluation with what was trained since the last epoch.
+    """Evaluates all objectives at the end of an epoch or within it, keeps the best weights, and logs each evaluation.
 
-    `start_model` also gets the scores, where forgetting is measured.
+    If forgetting is measured, `start_model` records the scores of each epoch.
     """
 
     def __init__(
@@ -61,26 +64,27 @@ class ValidationLoop:
         self.evaluator, self.best_weights, self.schedule = evaluator, best_weights, schedule
         self.weighting, self.log, self.start_model = weighting, log, start_model
         self.averages = LossAverages()
-        self.untaught = Counter[str]()  # before the current epoch
+        self.untaught = Counter[str]()  # in all epochs before the current one
         self.coverage = schedule.mix.coverage()
 
     def add(self, step: Step[Piece]) -> None:
-        """Counts a step; the weights have moved."""
+        """Counts a step that has been taken."""
         self.averages.add(step, self.evaluator.objectives)
         for piece in step.pieces:
             self.coverage.add(piece)
         self.evaluator.moved()
 
     def epoch(self, number: int, steps: int, place: str = "") -> Epoch:
-        """Evaluates after an epoch (0: before training) and keeps the weights if they are the best. `place` names a point within
-        the epoch where the training ends."""
-        found = self._evaluate(number, steps, place, ends=True)
+        """Evaluates at the end of epoch `number` (0: before training), after `steps` steps, and keeps the weights if they are the
+        best. `place` describes where the training stops if it is within the epoch.
+        """
+        evaluation = self._evaluate(number, steps, place, ends=True)
         self.untaught.update(self.averages.untaught)
         self.averages = LossAverages()
-        return found
+        return evaluation
 
     def within_epoch(self, number: int, steps: int) -> Epoch:
-        """The same within an epoch, which continues."""
+        """Like `epoch`, but within an epoch, which continues."""
         return self._evaluate(number, steps, f"epoch {number}, step {steps}", ends=False)
 
     def _evaluate(self, number: int, steps: int, place: str, *, ends: bool) -> Epoch:
@@ -94,11 +98,11 @@ class ValidationLoop:
                 self.start_model.add(place.partition(",")[0] or f"epoch {number}", scores)
         better = number > 0 and self.best_weights.add(states, scores, number, steps, ends=ends)
         score = self.best_weights.score(states)
-        found = Epoch(number, self.schedule.epochs, states, score, better, place, weights, steps)
+        evaluation = Epoch(number, self.schedule.epochs, states, score, better, place, weights, steps)
         if better:
-            self.best_weights.chosen = found
-        self.log.evaluation(found, ends=ends)
-        return found
+            self.best_weights.chosen = evaluation
+        self.log.evaluation(evaluation, ends=ends)
+        return evaluation
 
     def _task(self, name: str, metrics: dict[str, Any], planned: int) -> TaskState:
         averages, objective = self.averages, self.evaluator.objectives[name]
@@ -117,13 +121,15 @@ class ValidationLoop:
         )
 
     def rows_seen(self) -> RowsSeen:
-        """How much of each task the whole training saw: no row is left out without being counted."""
+        """The event that reports how much of each task the training has seen so far."""
         untaught = self.untaught + Counter(self.averages.untaught)
-        each = {name: self.coverage[name] for name in self.schedule.mix.plans}
-        return RowsSeen({name: TaskCoverage(one.texts, one.rows, one.unseen, untaught[name]) for name, one in each.items()})
+        seen = {name: self.coverage[name] for name in self.schedule.mix.plans}
+        return RowsSeen(
+            {name: TaskCoverage(counts.texts, counts.rows, counts.unseen, untaught[name]) for name, counts in seen.items()}
+        )
 
     def state_dict(self) -> StateDict:
-        """The log is not part of it."""
+        """The state for `load_state_dict`, without the log, which checkpoints save separately."""
         columns = self.start_model.columns if self.start_model else None
         own = {"averages": vars(self.averages), "untaught": self.untaught, "scores": columns}
         best, coverage = self.best_weights.state_dict(), self.coverage.state_dict()
@@ -140,29 +146,32 @@ class ValidationLoop:
 
 
 class EarlyStopping:
-    """`--patience` and `--task-patience`: stops after epochs without a better score of all tasks together, or of one task."""
+    """Stops the training after `--patience` epochs in which the overall score did not improve, and a task after `--task-patience`
+    epochs in which its own score did not.
+    """
 
     def __init__(self, options: Options, best_weights: BestWeights, schedule: StepSchedule) -> None:
         self.options, self.best_weights, self.schedule = options, best_weights, schedule
 
     @property
     def all_stopped(self) -> bool:
-        """Whether no task is left to train."""
+        """Whether all tasks have stopped training."""
         return self.schedule.left.keys() >= self.best_weights.objectives.keys()
 
     def after_epoch(self, epoch: int) -> list[TaskStopped | TrainingStopped]:
-        """What stops after an epoch, which has been evaluated; tasks that stop leave the schedule."""
+        """The events of what stops after an epoch, called after its evaluation. Tasks that stop leave the schedule."""
         options, best = self.options, self.best_weights
         if options.patience and best.worse == options.patience:
             return [TrainingStopped("patience", best.worse)]
         if not options.task_patience or epoch == options.epochs:
             return []
         stopped: list[TaskStopped | TrainingStopped] = []
-        for name in self._waited(self.schedule.left):
+        for name in self._without_progress():
             self.schedule.left[name] = epoch
             stopped.append(TaskStopped(name, epoch, best.tasks[name].rank.score, best.tasks[name].epoch))
         return [*stopped, TrainingStopped("no task left")] if self.all_stopped else stopped
 
-    def _waited(self, left: Collection[str]) -> list[str]:
-        waited = self.best_weights.each.items()
-        return [name for name, epochs in waited if epochs >= self.options.task_patience and name not in left]
+    def _without_progress(self) -> list[str]:
+        """The tasks that still train and whose patience is exhausted."""
+        left, patience = self.schedule.left, self.options.task_patience
+        return [name for name, epochs in self.best_weights.each.items() if epochs >= patience and name not in left]

@@ -12,7 +12,7 @@ from mtlkit.training.spikes import LEAST, REMEMBERED, LossSpikes, Spike, highest
 
 def told(spikes: LossSpikes, loss: float, norm: float = 1.0, task: str = "topic") -> Spike | None:
     """Looks at a step and remembers it."""
-    said = spikes.found({task: loss}, norm)
+    said = spikes.detect({task: loss}, norm)
     spikes.add({task: loss}, norm)
     return said
 
@@ -39,29 +39,29 @@ def test_no_value_of_a_kind_is_a_spike_and_the_unit_does_not_matter(values: list
 
 
 def test_a_jump_of_the_loss_or_of_the_gradient_is_told_with_its_figures() -> None:
-    assert steady().found({"topic": 2.88}, 1.0) is None
-    assert steady().found({"topic": 2.9}, 1.0) == Spike("loss", 2.9, 2.0, pytest.approx(2 + 6 * 1.4826 * 0.1))
-    assert str(steady().found({"topic": 2.0}, 1.31)) == "gradient norm 1.31 is a spike (median 1, limit 1.3)"
-    assert steady().found({"topic": 0.0}, 0.0) is None  # falling is what losses are for
+    assert steady().detect({"topic": 2.88}, 1.0) is None
+    assert steady().detect({"topic": 2.9}, 1.0) == Spike("loss", 2.9, 2.0, pytest.approx(2 + 6 * 1.4826 * 0.1))
+    assert str(steady().detect({"topic": 2.0}, 1.31)) == "gradient norm 1.31 is a spike (median 1, limit 1.3)"
+    assert steady().detect({"topic": 0.0}, 0.0) is None  # falling is what losses are for
 
 
 def test_nothing_is_a_spike_before_enough_is_known_of_the_same_tasks() -> None:
-    assert steady(LEAST - 1).found({"topic": 1000.0}, 1000.0) is None
+    assert steady(LEAST - 1).detect({"topic": 1000.0}, 1000.0) is None
     spikes = steady()
-    assert spikes.found({"stars": 1000.0}, 1000.0) is None
-    assert spikes.found({"topic": 500.0, "stars": 500.0}, 1000.0) is None
+    assert spikes.detect({"stars": 1000.0}, 1000.0) is None
+    assert spikes.detect({"topic": 500.0, "stars": 500.0}, 1000.0) is None
     for _ in range(LEAST):
         assert not told(spikes, 50.0, task="stars")
-    assert not spikes.found({"stars": 50.0}, 1.0)
-    assert spikes.found({"topic": 50.0}, 1.0)
+    assert not spikes.detect({"stars": 50.0}, 1.0)
+    assert spikes.detect({"topic": 50.0}, 1.0)
 
 
 def test_the_losses_of_several_tasks_count_together_in_any_order() -> None:
     spikes = LossSpikes()
     for _ in range(LEAST):
         spikes.add({"topic": 1.0, "stars": 3.0}, 1.0)
-    assert spikes.found({"stars": 1.0, "topic": 4.1}, 1.0) is None
-    found = spikes.found({"stars": 1.0, "topic": 4.3}, 1.0)
+    assert spikes.detect({"stars": 1.0, "topic": 4.1}, 1.0) is None
+    found = spikes.detect({"stars": 1.0, "topic": 4.3}, 1.0)
     assert found
     assert (found.figure, found.value, found.median) == ("loss", 5.3, 4.0)
 
@@ -69,8 +69,8 @@ def test_the_losses_of_several_tasks_count_together_in_any_order() -> None:
 def test_looking_remembers_nothing() -> None:
     spikes = steady()
     before = spikes.state_dict()
-    assert spikes.found({"topic": 900.0}, 1.0)
-    assert not spikes.found({"topic": 2.0}, 1.0)
+    assert spikes.detect({"topic": 900.0}, 1.0)
+    assert not spikes.detect({"topic": 2.0}, 1.0)
     assert spikes.state_dict() == before
 
 

@@ -1,1 +1,1 @@
-"""Measures gradients and conflicts during training."""
+"""Measures gradients, and conflicts between tasks, during training."""

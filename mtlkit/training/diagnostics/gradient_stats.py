@@ -1,4 +1,4 @@
-"""Results of gradient tracking, for one step and for an epoch. Plain numbers, no torch; non-finite values are None."""
+"""Results of gradient tracking, of a step and of an epoch: plain numbers, with None for what is not finite. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ WHOLE = "backbone"  # all shared weights together, in addition to their parts
 
 @dataclass(frozen=True)
 class GradientAgreement:
-    """Compares the gradients a and b of two tasks with respect to the same weights: their cosine; their magnitude similarity
-    2|a||b| / (|a|^2 + |b|^2), 1 for equal norms (Yu et al. 2020, "Gradient surgery for multi-task learning"); the ratio |a| /
-    |b|.
+    """Agreement of two tasks' gradients a and b with respect to the same weights: cosine, magnitude similarity 2|a||b| / (|a|^2 +
+    |b|^2), which is 1 for equal norms (Yu et al. 2020, "Gradient surgery for multi-task learning"), and ratio |a| / |b|.
     """
 
     cosine: float
@@ -23,7 +22,7 @@ class GradientAgreement:
 
     @classmethod
     def of(cls, product: float, first: float, second: float) -> GradientAgreement | None:
-        """Computed from a.b, |a|^2 and |b|^2; None if a gradient is zero or not finite."""
+        """The agreement for a.b = `product`, |a|^2 = `first` and |b|^2 = `second`; None if a gradient is zero or not finite."""
         lengths = sqrt(first) * sqrt(second) if min(first, second) > 0 else 0.0
         if not lengths or not isfinite(product) or not isfinite(first + second):
             return None
@@ -33,7 +32,7 @@ class GradientAgreement:
 
 @dataclass(frozen=True)
 class TrackedPair:
-    """Two tasks at one step, by part of the backbone and for all of it (`backbone`)."""
+    """The agreement of two tasks at one step, by part of the backbone and for the whole `backbone`."""
 
     tasks: tuple[str, str]
     parts: Mapping[str, GradientAgreement | None]
@@ -41,8 +40,10 @@ class TrackedPair:
 
 @dataclass(frozen=True)
 class TrackedStep:
-    """norms: |g| of each part before clipping; None without a gradient (it is frozen, or a head that the step did not use).
-    ratios: |w_after - w_before| / |w_before| of its trainable weights.
+    """The measurements of one step, by part of the model.
+
+    `norms` are gradient norms |g| before clipping; None if the part has no gradient, because it is frozen or a head that the step
+    did not use. `ratios` are |w_after - w_before| / |w_before| of the trainable weights.
     """
 
     norms: Mapping[str, float | None]
@@ -53,18 +54,21 @@ class TrackedStep:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> TrackedStep:
+    def from_json(cls, value: Mapping[str, Any]) -> TrackedStep:
         pairs = (
-            TrackedPair(tuple(pair["tasks"]), {part: one and GradientAgreement(**one) for part, one in pair["parts"].items()})
-            for pair in found["pairs"]
+            TrackedPair(
+                tuple(pair["tasks"]),
+                {part: agreement and GradientAgreement(**agreement) for part, agreement in pair["parts"].items()},
+            )
+            for pair in value["pairs"]
         )
-        return cls(found["norms"], found["ratios"], tuple(pairs))
+        return cls(value["norms"], value["ratios"], tuple(pairs))
 
 
 @dataclass(frozen=True)
 class TaskConflict:
-    """A pair of tasks in one part over an epoch: means of cosine and magnitude similarity, the share of `steps` with a negative
-    cosine, the geometric mean of |a| / |b|.
+    """The agreement of two tasks in one part, over the tracked `steps` of an epoch: means of cosine and magnitude similarity, the
+    share of steps with a negative cosine, and the geometric mean of the ratio |a| / |b|.
     """
 
     steps: int
@@ -76,19 +80,20 @@ class TaskConflict:
 
 @dataclass(frozen=True)
 class PairSummary:
-    """Two tasks over an epoch; None for a part without gradients of both."""
+    """Two tasks over an epoch, by part; None for a part in which not both have gradients."""
 
     tasks: tuple[str, str]
     parts: Mapping[str, TaskConflict | None]
 
     @property
     def whole(self) -> TaskConflict | None:
+        """The summary for the whole backbone."""
         return self.parts[WHOLE]
 
     @property
     def worst(self) -> str | None:
-        """The part with the most conflicting steps, on ties the lowest cosine; None if there is only one shared part."""
-        shared = {part: found for part, found in self.parts.items() if found and part != WHOLE}
+        """The part with the most conflicting steps, or the lowest cosine on ties; None if there is only one shared part."""
+        shared = {part: conflict for part, conflict in self.parts.items() if conflict and part != WHOLE}
         if len(shared) < 2:
             return None
         return min(shared, key=lambda part: (-shared[part].share, shared[part].cosine))
@@ -96,8 +101,8 @@ class PairSummary:
 
 @dataclass(frozen=True)
 class TrackingSummary:
-    """The tracked steps of an epoch: their number, mean norms and ratios of each part (None if there are none), pairs of tasks.
-    `seconds` is the time spent on tracking, `total` that of all steps including tracking.
+    """The tracked steps of an epoch: their number, the mean norm and ratio of each part (None if no step has any), and the pairs
+    of tasks. `seconds` is the time spent on tracking, `total` that of all steps including tracking.
     """
 
     steps: int
@@ -109,7 +114,7 @@ class TrackingSummary:
 
     @property
     def cost(self) -> float:
-        """The share of the time spent on tracking."""
+        """The fraction of the time that was spent on tracking."""
         return self.seconds / self.total if self.total else 0.0
 
     def to_json(self) -> dict[str, Any]:
@@ -130,25 +135,25 @@ def summarise(steps: Sequence[TrackedStep], seconds: float, total: float) -> Tra
 
 
 def _pair(tasks: tuple[str, str], steps: Sequence[TrackedStep]) -> PairSummary:
-    found = [pair.parts for step in steps for pair in step.pairs if pair.tasks == tasks]
-    parts = {part: None for each in found for part in each}
-    return PairSummary(tasks, {part: _conflict([each[part] for each in found if part in each]) for part in parts})
+    compared = [pair.parts for step in steps for pair in step.pairs if pair.tasks == tasks]
+    names = {part: None for parts in compared for part in parts}
+    return PairSummary(tasks, {part: _conflict([parts[part] for parts in compared if part in parts]) for part in names})
 
 
-def _conflict(met: Sequence[GradientAgreement | None]) -> TaskConflict | None:
-    there = [one for one in met if one]
-    if not there:
+def _conflict(agreements: Sequence[GradientAgreement | None]) -> TaskConflict | None:
+    defined = [agreement for agreement in agreements if agreement]
+    if not defined:
         return None
-    count = len(there)
+    count = len(defined)
     return TaskConflict(
         count,
-        sum(one.cosine for one in there) / count,
-        sum(one.cosine < 0 for one in there) / count,
-        sum(one.magnitude_similarity for one in there) / count,
-        exp(sum(log(one.ratio) for one in there) / count),
+        sum(agreement.cosine for agreement in defined) / count,
+        sum(agreement.cosine < 0 for agreement in defined) / count,
+        sum(agreement.magnitude_similarity for agreement in defined) / count,
+        exp(sum(log(agreement.ratio) for agreement in defined) / count),
     )
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    there = [value for value in values if value is not None]
-    return sum(there) / len(there) if there else None
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if defined else None

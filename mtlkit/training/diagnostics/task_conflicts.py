@@ -19,10 +19,11 @@ Products = tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]  # a.b
 
 
 class PairGradients(Generic[Work]):
-    """Compares one pair of tasks at a time, in rotation, on their shared weights, grouped by part.
+    """Compares the gradients of one pair of tasks at a time, in rotation, with respect to the shared weights, grouped by part.
 
-    If a step contains only one of the two, as with `round-robin`, the other's gradient is recomputed on its last batch. An older
-    gradient would appear to conflict only because the step in between overshot slightly. At most two gradients are in memory.
+    If a step contains only one of the two tasks, as with `round-robin`, the gradient of the other is recomputed on its last batch
+    at the current weights: one from an earlier step would appear to conflict merely because of the steps in between. At most two
+    gradients are in memory.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class PairGradients(Generic[Work]):
         self.held: dict[str, dict[str, Tensor]] = {}
 
     def remember(self, piece: Work, tasks: Iterable[str]) -> None:
+        """Records a micro-batch as the last one of its tasks."""
         self.last.update(dict.fromkeys(tasks, piece))
 
     @property
@@ -48,33 +50,34 @@ class PairGradients(Generic[Work]):
         return self.last.keys() >= set(self.tasks)
 
     def choose(self, tasks: Iterable[str]) -> None:
-        """Chooses the least compared pair that includes one of these tasks; none if there is only one task or no shared weight
-        trains.
+        """Chooses the least compared pair that includes one of these tasks; none if there is only one task, or if no shared
+        weight trains.
         """
-        self.held, here = {}, set(tasks)
-        pairs = [pair for pair in combinations(self.tasks, 2) if here & set(pair) and self.last.keys() >= set(pair)]
+        self.held, present = {}, set(tasks)
+        pairs = [pair for pair in combinations(self.tasks, 2) if present & set(pair) and self.last.keys() >= set(pair)]
         self.pair = min(pairs, key=self.met.__getitem__, default=None) if self._trained() else None
 
     def _trained(self) -> dict[str, nn.Parameter]:
-        return {name: one for part in self.shared.values() for name, one in part.items() if one.requires_grad}
+        return {name: weight for part in self.shared.values() for name, weight in part.items() if weight.requires_grad}
 
     def hold(self, losses: Mapping[str, Tensor]) -> None:
-        """Stores the gradients of the pair's losses among `losses`. Retains the graph and leaves `grad` unchanged."""
+        """Stores the gradients of those `losses` that belong to the pair. Retains the graph; `grad` is unchanged."""
         weights = self._trained()
         for task in self.pair or ():
             if task in losses and task not in self.held and losses[task].requires_grad:
-                found = torch.autograd.grad(losses[task], list(weights.values()), retain_graph=True, allow_unused=True)
-                self.held[task] = {name: one for name, one in zip(weights, found, strict=True) if one is not None}
+                gradients = torch.autograd.grad(losses[task], list(weights.values()), retain_graph=True, allow_unused=True)
+                by_name = zip(weights, gradients, strict=True)
+                self.held[task] = {name: gradient for name, gradient in by_name if gradient is not None}
 
     def adopt(self, task: str, weight: float | Tensor) -> None:
         """Like `hold`, for a task whose gradient, times `weight`, is already in the weights' `grad`."""
         if task in (self.pair or ()):
-            found = {name: one.grad for name, one in self._trained().items()}
-            self.held[task] = {name: grad / weight for name, grad in found.items() if grad is not None}
+            gradients = {name: parameter.grad for name, parameter in self._trained().items()}
+            self.held[task] = {name: gradient / weight for name, gradient in gradients.items() if gradient is not None}
 
     def compare(self) -> Products:
-        """Inner products of the pair's gradients, over the weights that both have. Call it after the graphs of the step are
-        freed, as it may build another.
+        """Inner products of the pair's gradients, over the weights for which both are defined; empty if no pair was chosen. May
+        run another forward pass, so call it after the graphs of the step are freed.
         """
         for task in self.pair or ():
             if task not in self.held:
@@ -92,10 +95,10 @@ class PairGradients(Generic[Work]):
         return dots, firsts, seconds
 
     def _again(self, task: str) -> Mapping[str, Tensor]:
-        """The losses of a task's last batch at the current weights. Does not affect the random state."""
+        """The losses of a task's last batch at the current weights. Leaves the random state unchanged."""
         with self.random.again(self.random.now()), torch.enable_grad(), self.compute.autocast():
             return self.losses_of(self.last[task])
 
 
 def dot(left: Sequence[Tensor], right: Sequence[Tensor]) -> Tensor:
-    return torch.stack([one @ other for one, other in zip(left, right, strict=True)]).sum()
+    return torch.stack([first @ second for first, second in zip(left, right, strict=True)]).sum()

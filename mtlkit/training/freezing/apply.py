@@ -15,13 +15,13 @@ from mtlkit.training.freezing.rules import FreezeRules, prefix_of
 
 
 def apply_freeze(model: MultiTaskModel, frozen: frozenset[str]) -> None:
-    """Excludes frozen weights from training: without a gradient, neither the optimizer nor weight decay changes them."""
+    """Excludes frozen weights from training: the optimizer, including weight decay, ignores weights without a gradient."""
     for name, weight in model.named_parameters():
         weight.requires_grad_(name not in frozen)
 
 
 def training_mode(model: MultiTaskModel, frozen: frozenset[str]) -> None:
-    """Enables dropout, except in parts that are completely frozen."""
+    """Sets the model to training mode, except parts that are completely frozen, which get no dropout."""
     model.train()
     for part, weights in parts_of(name for name, _ in model.named_parameters()).items():
         if frozen.issuperset(weights):
@@ -29,8 +29,8 @@ def training_mode(model: MultiTaskModel, frozen: frozenset[str]) -> None:
 
 
 def prefix_depth(names: Iterable[str], frozen_params: frozenset[str]) -> int:
-    """Number of lowest blocks that are frozen throughout, together with everything below them, in a model with the weights
-    `names`; `frozen_params` are the weights that never train. 0 if the embeddings train.
+    """The number of consecutive blocks, from the lowest, that never train in a model with the weights `names`; 0 if the
+    embeddings train. `frozen_params` are the weights that never train.
     """
     parts = parts_of(names)
     if not frozen_params.issuperset(parts["embeddings"]):
@@ -49,10 +49,10 @@ def digest(weights: Mapping[str, Tensor]) -> str:
 
 
 class FreezeProof:
-    """Lists the parts of a model and verifies that weights that never train are unchanged.
+    """Proves that the `frozen_params`, which never train, are unchanged: compares SHA-256 digests before and after the training.
 
-    Parts of a trained backbone that are frozen or have their own learning rate get separate rows below it. `lr_scales` are the
-    learning rates of the weights relative to the peak `rate`.
+    Lists the backbone and each head; parts of the backbone that are frozen or have their own learning rate are listed separately.
+    `lr_scales` are the learning rates of the weights relative to the peak `rate`.
     """
 
     def __init__(
@@ -76,14 +76,14 @@ class FreezeProof:
         self.each = self._tensors(self.frozen_params)  # digests per tensor, to find which one changed
 
     def _digests(self) -> dict[str, str]:
-        """Digests of the frozen weights by part; a partly trained backbone has none as a whole."""
-        found = {}
+        """Digests of the frozen weights by part; none for a backbone that trains partly."""
+        digests = {}
         state = self.model.state_dict()
         for part, weights in self.rows.items():
-            kept = self.frozen_params.intersection(weights)
-            if kept and (part != "backbone" or len(kept) == len(weights)):
-                found[part] = digest({name: state[name] for name in kept})
-        return found
+            frozen = self.frozen_params.intersection(weights)
+            if frozen and (part != "backbone" or len(frozen) == len(weights)):
+                digests[part] = digest({name: state[name] for name in frozen})
+        return digests
 
     def _tensors(self, names: Iterable[str]) -> dict[str, str]:
         state = self.model.state_dict()
@@ -92,11 +92,12 @@ class FreezeProof:
     def _changed(self, part: str) -> tuple[str, ...]:
         """The tensors of a part that are frozen but have changed."""
         now = self._tensors(self.frozen_params.intersection(self.rows[part]))
-        return tuple(sorted(name for name, found in now.items() if found != self.each[name]))
+        return tuple(sorted(name for name, sha256 in now.items() if sha256 != self.each[name]))
 
     def parts(self, frozen: frozenset[str], *, final: bool = False) -> tuple[Part, ...]:
-        """One row per part: number of parameters, how many are trainable now, digests; with a freeze schedule or several
-        learning rates, also its rate and when it starts training.
+        """The parts of the model while the weights in `frozen` are frozen. `final`: after training, with digests to compare.
+
+        With a freeze schedule or several learning rates, each part has its rate and when it starts training.
         """
         after = self._digests() if final else {}
         sizes = {name: weight.numel() for name, weight in self.model.named_parameters()}
@@ -121,14 +122,16 @@ class FreezeProof:
 
 
 def lr_scales_of(model: MultiTaskModel, head_rate: float, layer_decay: float) -> dict[str, float]:
-    """The learning rate of each weight relative to the backbone's peak: `head_rate` for heads; each block's is that of the
-    block above divided by `layer_decay`, and the embeddings' that of the first block divided by it (discriminative learning
-    rates: Howard & Ruder 2018).
+    """The learning rate of each weight relative to that of the top of the backbone (discriminative learning rates: Howard & Ruder
+    2018).
+
+    `head_rate` for heads. Each block has the rate of the block above divided by `layer_decay`; the embeddings have that of the
+    first block divided by it.
     """
     layers = len(model.backbone.blocks)
-    found = {}
+    scales = {}
     for name, _ in model.named_parameters():
         part = part_of(name)
         below = layers if part == "embeddings" else layers - 1 - int(part[7:]) if part.startswith("layers:") else 0
-        found[name] = head_rate if part.startswith("head:") else layer_decay**-below
-    return found
+        scales[name] = head_rate if part.startswith("head:") else layer_decay**-below
+    return scales

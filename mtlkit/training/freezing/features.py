@@ -1,4 +1,4 @@
-"""Provides the sentence vectors of a step: from the backbone, or from the cache if it is frozen."""
+"""Provides the sentence vectors of a micro-batch: from the backbone, or from the cache if it is frozen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.sampling.mixture import Piece
 
-Vectors = dict[str, tuple[Tensor, Rows]]  # for each task, the vectors of its texts, (N, D), and their row numbers
+Vectors = dict[str, tuple[Tensor, Rows]]  # by task: the vectors of its texts, (N, D), and their row numbers
 
 
 class FeatureSource(Protocol):
@@ -25,15 +25,15 @@ class FeatureSource(Protocol):
 
 
 class FeatureStore(Protocol):
-    """Vectors of all texts of a task, or hidden states of all their tokens, in memory or on disk."""
+    """The vectors of all texts of a task, or the hidden states of all their tokens, in memory or on disk."""
 
     def take(self, rows: Rows) -> Tensor:
-        """Vectors or states of some rows, (N, D), in the order of `rows`, on the compute device."""
+        """The vectors or hidden states of these rows, (N, D), in the order of `rows`, on the compute device."""
         ...
 
 
 class WholeBackbone:
-    """One forward pass of the backbone over the texts of all tasks together."""
+    """Runs the whole backbone, once for the texts of all tasks together."""
 
     def __init__(self, model: MultiTaskModel, objectives: Mapping[str, Objective], device: torch.device) -> None:
         self.model, self.objectives, self.device = model, objectives, device
@@ -45,14 +45,14 @@ class WholeBackbone:
         return {name: (part, batch.rows) for (name, batch), part in zip(batches.items(), parts, strict=True)}
 
     def encode(self, batches: Mapping[str, Batch], joined: Batch) -> Tensor:
-        """The vectors, (N, D), of a batch that concatenates one batch per task."""
+        """The vectors, (N, D), of `joined`, which concatenates the batches of all tasks."""
         return self.model.encode(joined)
 
 
 class UpperBackbone(WholeBackbone):
-    """For a backbone that is frozen below block `depth`: runs only the blocks above, on the cached hidden states of all tokens.
+    """Runs only block `depth` and those above it, on cached hidden states of all tokens; for a backbone that is frozen below.
 
-    `stores` return the hidden states of all tokens of some texts, concatenated.
+    `stores` return the hidden states of the tokens of some texts, concatenated.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class UpperBackbone(WholeBackbone):
 
 
 class CachedVectors:
-    """For a completely frozen backbone, which does not run again."""
+    """Takes vectors from the cache; for a backbone that is completely frozen."""
 
     def __init__(self, stores: Mapping[str, FeatureStore]) -> None:
         self.stores = stores
@@ -82,7 +82,7 @@ class CachedVectors:
 
 
 class MemoryStore:
-    """Vectors as one tensor, (N, D), on the compute device."""
+    """Holds vectors as one tensor, (N, D), on the compute device."""
 
     def __init__(self, vectors: Tensor) -> None:
         self.vectors = vectors
@@ -92,11 +92,11 @@ class MemoryStore:
 
 
 class TokenStore:
-    """Hidden states of all tokens, (T, D), from another store; finds the tokens of each text."""
+    """Takes the hidden states of all tokens of some texts from a store with a row per token, (T, D)."""
 
     def __init__(self, states: FeatureStore, encoded: Encoded) -> None:
         self.states, self.encoded = states, encoded
 
     def take(self, rows: Rows) -> Tensor:
-        """The hidden states of some texts, concatenated."""
+        """The hidden states of these texts, concatenated."""
         return self.states.take(self.encoded.places(rows))

@@ -13,8 +13,9 @@ from mtlkit.training.incidents import FreezeChanged
 
 @dataclass
 class FreezeSchedule:
-    """Tracks the weights that are frozen now: by the rules, or because no task trains them (`idle`). Depends only on epoch and
-    step, so checkpoints need not store it.
+    """The weights that are currently frozen: by the rules, or because no task trains them (`idle`).
+
+    They depend only on epoch and step, so checkpoints need not store them.
     """
 
     freezing: FreezeRules
@@ -22,15 +23,19 @@ class FreezeSchedule:
     weights: frozenset[str] = frozenset()
 
     def go_to(self, model: MultiTaskModel, epoch: int, steps: int) -> None:
-        """Applies the freezing after `steps` steps, in an epoch (from 0)."""
+        """Freezes the weights as the rules say after `steps` steps, in epoch `epoch` (from 0)."""
         self.weights = self.freezing.at(epoch, steps) | self.idle
         apply_freeze(model, self.weights)
 
     def update(self, model: MultiTaskModel, epoch: int, steps: int) -> FreezeChanged | None:
-        """Like `go_to`, but returns what changed. The optimizer adds weights automatically once they have a gradient."""
+        """Like `go_to`, but returns what changed, or None. The optimizer itself adds weights that start to train."""
         before = self.weights
         if before == self.freezing.at(epoch, steps) | self.idle:
             return None
         self.go_to(model, epoch, steps)
-        thawed, frozen = (tuple(sorted(parts_of(sorted(one)))) for one in (before - self.weights, self.weights - before))
-        return FreezeChanged(steps + 1, thawed, frozen)
+        thawed, frozen = before - self.weights, self.weights - before
+        return FreezeChanged(steps + 1, _parts(thawed), _parts(frozen))
+
+
+def _parts(weights: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(parts_of(sorted(weights))))

@@ -22,7 +22,7 @@ from mtlkit.model.multitask import MultiTaskModel
 
 
 class ExampleSet(Protocol):
-    """Examples of one or two texts each. `encoded` holds all texts."""
+    """Examples of one or two texts each. `encoded` contains all texts."""
 
     @property
     def encoded(self) -> Encoded: ...
@@ -33,12 +33,12 @@ class ExampleSet(Protocol):
         ...
 
     def batch(self, rows: Rows) -> Batch:
-        """The texts of these examples as a batch, whose `rows` index the encoded texts."""
+        """The texts of these examples as a batch; its `rows` are indices into `encoded`."""
         ...
 
 
 class Objective(Protocol):
-    """What a model is trained on. `kind` is its name, `metric` the metric that selects the best epoch (higher is better)."""
+    """What a model is trained on. `kind` is its name; `metric` is the metric that selects the best weights (higher is better)."""
 
     @property
     def kind(self) -> str: ...
@@ -48,7 +48,9 @@ class Objective(Protocol):
 
     @property
     def head(self) -> str | None:
-        """The head that it trains in addition to the backbone. If that is frozen, the objective is only evaluated."""
+        """The head that is trained in addition to the backbone; None if there is none. If the head never trains, the objective is
+        only evaluated.
+        """
         ...
 
     @property
@@ -58,25 +60,27 @@ class Objective(Protocol):
     def validation(self) -> ExampleSet: ...
 
     def loss(self, vectors: Tensor, rows: Rows) -> Tensor:
-        """Mean loss of a batch, from the vectors of its texts, (texts, D), and their indices among the encoded training texts."""
+        """The mean loss of a batch, from the vectors of its texts, (N, D), and their indices among the encoded training texts,
+        (N,).
+        """
         ...
 
     def untaught(self, rows: Rows) -> int:
-        """How many of these training examples contribute nothing to the loss of a batch made of them."""
+        """How many of these training examples contribute nothing to the loss when they form a batch."""
         ...
 
     def evaluate(self, vectors: Tensor) -> dict[str, Any]:
-        """Loss and metrics, from the vectors of all encoded validation texts, (texts, D). Undefined metrics are None, and
-        `undefined` maps their names to the reasons.
+        """The loss and metrics, from the vectors of all encoded validation texts, (N, D). An undefined metric is None, and the
+        entry `undefined` maps its name to the reason.
         """
         ...
 
 
 class HeadObjective:
-    """The labels of a task, predicted by its head in the model.
+    """Predicts the labels of a task with its head.
 
-    `options` change the training loss only. The validation loss is always the plain one, so that runs with different options can
-    be compared; class weights of training labels would not fit other labels.
+    `options` change only the training loss. The validation loss is always the plain one, so that runs with different options can
+    be compared.
     """
 
     def __init__(self, model: MultiTaskModel, task: TaskData, options: LossOptions = PLAIN) -> None:
@@ -97,14 +101,14 @@ class HeadObjective:
         return evaluate(self.model, self.task.name, self.validation, vectors)
 
     def outputs(self, vectors: Tensor) -> Array:
-        """Outputs of the head for texts with these vectors, (N, outputs) float32."""
+        """The outputs of the head for vectors, (N, D): float32, (N, outputs)."""
         return outputs_of_head(self.model, self.task.name, vectors)
 
 
 def head_objectives(
     model: MultiTaskModel, tasks: Mapping[str, TaskData], options: Mapping[str, LossOptions] | None = None
 ) -> dict[str, HeadObjective]:
-    """An objective for each task; the model must have their heads. `options` contains the tasks whose training loss is not the
-    plain one.
+    """An objective for each task; the model must have its head. `options` are for tasks whose training loss is not the plain
+    one.
     """
     return {name: HeadObjective(model, task, (options or {}).get(name, PLAIN)) for name, task in tasks.items()}

@@ -1,7 +1,7 @@
 """Objectives on the vectors themselves, without a head: distillation, pairs, similarity.
 
-Each takes `widths`, the lengths that vectors may be truncated to later (Matryoshka representation learning, Kusupati et al.
-2022), including the full one. The loss is the mean over these lengths.
+The loss of each is the mean over `widths`: the lengths to which vectors may be truncated later, including the full length
+(Matryoshka representation learning, Kusupati et al. 2022).
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ MATRIX_TEXTS = 1000  # validation texts whose cosines are compared with the teac
 
 
 def unit(vectors: Tensor) -> Tensor:
-    """Vectors normalised to length 1, in fp32."""
+    """Vectors, (..., D), normalised to length 1, in fp32."""
     return functional.normalize(vectors.float(), dim=-1)
 
 
 def cosines_of(left: Tensor, right: Tensor) -> Tensor:
-    """Cosine similarity of each left vector with each right vector, (left, right). Always in fp32: at a temperature of 0.05, the
-    third digit of a cosine matters.
+    """Cosine similarity of each vector of `left`, (M, D), with each of `right`, (N, D): (M, N). Always in fp32: at a
+    temperature of 0.05, the third digit of a cosine matters.
     """
     with torch.autocast(left.device.type, enabled=False):
         return unit(left) @ unit(right).T
 
 
 def over_widths(widths: Sequence[int], loss: Callable[[int], Tensor]) -> Tensor:
-    """Mean of a loss over the vector lengths."""
+    """The mean of `loss` over the vector lengths."""
     return torch.stack([loss(width) for width in widths]).mean()
 
 
 class DistillObjective:
     """Distillation: learns the vectors of a teacher.
 
-    `vector`: 1 - cosine to the teacher's vector, which is half the squared distance of the normalised vectors. `matrix`: the mean
-    squared difference between the student's and the teacher's cosines of all pairs in a batch. `both`: their sum, the second
-    times MATRIX_WEIGHT.
+    The loss `vector` is 1 - cos(student, teacher), half the squared distance of the normalised vectors. `matrix` is the mean
+    squared difference between the student's and the teacher's cosines of all pairs in a batch. `both` is `vector` +
+    MATRIX_WEIGHT * `matrix`.
     """
 
     kind, metric, head = "distill", "spearman", None
@@ -75,22 +75,24 @@ class DistillObjective:
 
     @torch.no_grad()
     def evaluate(self, vectors: Tensor) -> dict[str, Any]:
-        """`spearman`: correlation of the cosines of all pairs of some texts with the teacher's."""
+        """The loss, and `spearman`: the correlation of student's and teacher's cosines of all pairs of up to MATRIX_TEXTS
+        texts.
+        """
         targets = torch.from_numpy(self.validation.targets).to(vectors.device)
         parts = list(zip(torch.split(vectors, MATRIX_TEXTS), torch.split(targets, MATRIX_TEXTS), strict=True))
         above = np.triu_indices(len(parts[0][0]), 1)
         ours, theirs = (cosines_of(side, side).cpu().numpy()[above] for side in parts[0])
         loss = sum(float(self._loss(*part)) * len(part[0]) for part in parts) / len(vectors)
-        found = correlations(rounded(ours), theirs, "cosines", "cosines of the teacher")
-        undefined = {"undefined": {"spearman": found["undefined"]["spearman"]}} if "undefined" in found else {}
-        return {"loss": loss, "spearman": found["spearman"], **undefined}
+        metrics = correlations(rounded(ours), theirs, "cosines", "cosines of the teacher")
+        undefined = {"undefined": {"spearman": metrics["undefined"]["spearman"]}} if "undefined" in metrics else {}
+        return {"loss": loss, "spearman": metrics["spearman"], **undefined}
 
 
 class PairsObjective:
     """Pairs of related texts, with the other texts of the batch as negatives (in-batch negatives: Henderson et al. 2017).
 
-    Cross-entropy over the cosines of a batch divided by `temperature`, in both directions (symmetric, as in CLIP: Radford et
-    al. 2021). A duplicate of a text's partner in the batch is not a negative.
+    The loss is the cross-entropy over the cosines of a batch divided by `temperature`, in both directions as in CLIP (Radford et
+    al. 2021). Texts equal to one of the pair are not used as its negatives.
     """
 
     kind, metric, head = "pairs", "accuracy", None
@@ -113,23 +115,27 @@ class PairsObjective:
 
     @torch.no_grad()
     def evaluate(self, vectors: Tensor) -> dict[str, Any]:
-        """`accuracy`: the share of texts, among those with any other candidate, whose partner is the nearest candidate."""
+        """The loss, and `accuracy`: how often the nearest second text is the partner of a first text, among pairs with a
+        negative.
+        """
         rows = np.arange(len(self.validation))
         first, second = vectors[: len(rows)], vectors[len(rows) :]
         same = torch.from_numpy(self.validation.same(rows)).to(vectors.device)
         cosines = cosines_of(first, second).masked_fill(same, float("-inf"))
         hits = (cosines.argmax(1) == torch.arange(len(rows), device=vectors.device)).cpu().numpy()
-        judged = hits[~self.validation.alone(rows)]
+        counted = hits[~self.validation.alone(rows)]
         loss = float(self._loss(first, second, same))
-        if not len(judged):
+        if not len(counted):
             reason = f"no two of the {len(rows):,} validation pairs are without a text in common"
             return {"loss": loss, "accuracy": None, "undefined": {"accuracy": reason}}
-        return {"loss": loss, "accuracy": float(judged.mean(dtype=np.float32))}
+        return {"loss": loss, "accuracy": float(counted.mean(dtype=np.float32))}
 
 
 class SimilarityObjective:
-    """Similarity scores of text pairs, learned by the cosine: CoSENT (Su 2022), log(1 + sum of exp(SCALE * (cos_i - cos_j))) over
-    all i, j of the batch such that pair j has the higher score. Only the order of scores matters, not their range.
+    """Similarity scores of text pairs, predicted by the cosine of their vectors.
+
+    The loss is CoSENT (Su 2022): log(1 + sum_ij exp(SCALE * (cos_i - cos_j))) over all pairs i, j of a batch such that j has the
+    higher score. Only the order of scores matters, not their range.
     """
 
     kind, metric, head = "similarity", "spearman", None
@@ -153,7 +159,7 @@ class SimilarityObjective:
 
     @torch.no_grad()
     def evaluate(self, vectors: Tensor) -> dict[str, Any]:
-        """Pearson's and Spearman's correlation of the cosines of all pairs with their scores."""
+        """The loss, and Pearson's and Spearman's correlation of cosines and scores."""
         count, scores = len(self.validation), self.validation.scores
         first, second = vectors[:count], vectors[count:]
         cosines = rounded((unit(first) * unit(second)).sum(-1).cpu().numpy())
@@ -162,7 +168,9 @@ class SimilarityObjective:
 
 
 def halves(vectors: Tensor, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Rows]:
-    """The vectors of the first and of the second texts of a batch, in the order of pairs, and the pair numbers."""
+    """Splits the vectors of a batch, (2 * N, D), with their text numbers `rows`: the vectors of the first texts, (N, D), those of
+    the second texts, and the pair numbers, (N,), all in the same order.
+    """
     order = np.argsort(rows)  # all first texts come before all second ones
     count = len(rows) // 2
     sorted_vectors = vectors[torch.from_numpy(order).to(vectors.device)]

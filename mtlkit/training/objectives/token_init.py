@@ -13,17 +13,20 @@ RARITY = 1e-3  # `a` of Arora et al. 2017
 
 
 def rarity_weights(ids: NDArray[np.unsignedinteger], vocab_size: int, a: float = RARITY) -> Tensor:
-    """a / (a + p) for each token, p its share of all tokens (smooth inverse frequency: Arora, Liang & Ma 2017)."""
+    """a / (a + p) for each token, with p its relative frequency in `ids`: (vocab_size,) (smooth inverse frequency: Arora, Liang
+    & Ma 2017).
+    """
     counts = torch.from_numpy(np.bincount(ids, minlength=vocab_size))
     return a / (a + counts / max(1, len(ids)))
 
 
 @torch.no_grad()
 def start_from_tokens(encoder: Encoder, vectors: NDArray[np.floating], weights: Tensor) -> None:
-    """Sets the token embeddings to `vectors`, (vocabulary, D), scaled to length sqrt(D), and the pooling weights to `weights`.
+    """Sets the token embeddings to `vectors`, (vocab_size, D), scaled to length sqrt(D), and the pooling weights to `weights`,
+    (vocab_size,).
 
-    Positions and the projections that write into the residual stream are set to zero: every block starts as the identity, and the
-    encoder as the weighted mean of its tokens' vectors. Requires the pooling `weighted`.
+    Position embeddings and all projections that write to the residual stream are set to zero. So every block starts as the
+    identity, and the encoder as a weighted mean of token vectors. Requires the pooling `weighted`.
     """
     table = nn.functional.normalize(torch.from_numpy(vectors.astype(np.float32)), dim=-1)
     encoder.tokens.weight.copy_(table * encoder.architecture.dim**0.5)

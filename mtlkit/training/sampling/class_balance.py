@@ -1,4 +1,4 @@
-"""Options for rare classes and uncertain labels, per task: how rows are sampled and how losses are weighted."""
+"""Options for rare classes and noisy labels: `--sampling`, `--class-weights`, `--focal`, `--label-smoothing`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from mtlkit.tasks.base import ClassWeights, kind_of
 
 
 def drawn_classes(tasks: Mapping[str, TaskData]) -> dict[str, Rows]:
-    """The class of every training row, for `--sampling balanced`. Raises UsageError if a task lacks one class per row."""
+    """The class of every training row of each task, (N,), for `--sampling balanced`. Raises UsageError if a task does not have
+    one class per row.
+    """
     for name, task in tasks.items():
         if (classes := kind_of(task.spec.kind).classes) != "one":
             why = "a row may have several labels" if classes == "several" else "its labels are numbers, not classes"
@@ -25,13 +27,13 @@ def drawn_classes(tasks: Mapping[str, TaskData]) -> dict[str, Rows]:
 def loss_options(
     tasks: Mapping[str, TaskData], *, balanced: bool = False, focal: float = 0.0, smoothing: float = 0.0
 ) -> dict[str, LossOptions]:
-    """The loss options of each task. Tasks without classes keep the plain loss; if no task has classes, UsageError is raised,
-    because an option would have no effect.
+    """The loss options of each task with classes; other tasks have the plain loss. Raises UsageError if an option is set and no
+    task has classes.
     """
-    given = {"--class-weights balanced": balanced, "--focal": focal, "--label-smoothing": smoothing}
+    options = {"--class-weights balanced": balanced, "--focal": focal, "--label-smoothing": smoothing}
     with_classes = {name: task for name, task in tasks.items() if kind_of(task.spec.kind).classes != "none"}
-    if any(given.values()) and not with_classes:
-        option = next(name for name, value in given.items() if value)
+    if any(options.values()) and not with_classes:
+        option = next(name for name, value in options.items() if value)
         kinds = ", ".join(f"{name} ({task.spec.kind})" for name, task in tasks.items())
         raise UsageError(f"{option} is for tasks with classes, and there are only {kinds}; omit it")
     weights = {name: class_weights(task) if balanced else None for name, task in with_classes.items()}
@@ -39,8 +41,7 @@ def loss_options(
 
 
 def class_weights(task: TaskData) -> ClassWeights | None:
-    """Class weights that give all classes of a task's training rows the same total weight (`LossOptions.class_weights`).
-
-    They are not clipped: `--clip` limits the effect of very rare texts.
+    """Weights that give all classes the same total weight over the training rows of a task (`LossOptions.class_weights`). They
+    are not limited, as gradient clipping limits the effect of very rare classes.
     """
     return kind_of(task.spec.kind).class_weights(task.spec, task.train.labels)

@@ -1,4 +1,4 @@
-"""Counts how often each row was seen in training, so that skipped rows are reported."""
+"""Counts how often each row was seen in training, so that rows that were never seen are reported."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mtlkit.training.state_dict import StateDict
 
 @dataclass(frozen=True)
 class CoverageCounts:
-    """Batches and texts of a task so far, out of `rows` rows. `unseen` rows were in no batch; `least` and `most` are the lowest
-    and highest number of times that any row was seen.
+    """The number of batches and texts of a task so far, from `rows` rows. `unseen` rows were in no batch; `least` and `most`
+    are how often the least and the most frequent row was seen.
     """
 
     batches: int
@@ -28,19 +28,19 @@ class CoverageCounts:
 
     @property
     def repeats(self) -> float:
-        """How often a row was seen on average: 1 after one pass."""
+        """How often each row was seen on average: 1 after one pass."""
         return self.texts / self.rows
 
 
 class Coverage:
-    """One counter per row, for an epoch or for the whole training. `rows` is the number of rows of each task."""
+    """A counter for each row of each task. `rows` is the number of rows by task."""
 
     def __init__(self, rows: Mapping[str, int]) -> None:
         self._times = {name: np.zeros(count, np.uint32) for name, count in rows.items()}
         self._batches: Counter[str] = Counter()
 
     def add(self, piece: Mapping[str, Rows]) -> None:
-        """Counts the batches of a step. A row may be in a batch twice if small classes are oversampled."""
+        """Counts the rows of a micro-batch. If small classes are oversampled, a batch may contain a row twice."""
         for name, rows in piece.items():
             np.add.at(self._times[name], rows, 1)
             self._batches[name] += 1
@@ -57,7 +57,7 @@ class Coverage:
     def left_out(self) -> str:
         """The tasks with unseen rows, such as "topic 400 of 1,000, stars 7 of 90"; empty if there are none."""
         seen = {name: self[name] for name in self._times}
-        return ", ".join(f"{name} {one.unseen:,} of {one.rows:,}" for name, one in seen.items() if one.unseen)
+        return ", ".join(f"{name} {counts.unseen:,} of {counts.rows:,}" for name, counts in seen.items() if counts.unseen)
 
     def state_dict(self) -> StateDict:
         """The state for `load_state_dict`."""

@@ -1,4 +1,4 @@
-"""Assigns micro-batches to optimizer steps, for epochs of a mixture that tasks may leave during training."""
+"""Assigns micro-batches to optimizer steps and epochs. Tasks may leave the mixture during training."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mtlkit.training.state_dict import StateDict
 
 
 class StepSchedule:
-    """`epochs` epochs of a mixture, with `accumulate` micro-batches per optimizer step.
+    """The steps of `epochs` epochs of a mixture, with `accumulate` micro-batches each.
 
-    A task in `left` gives no batches from the epoch recorded there on (the first is 0): its turns are dropped, so later epochs
-    may be shorter. Values for future epochs hold unless another task leaves.
+    `left` maps tasks that have left the mixture to the first epoch (from 0) without their batches. Their turns are dropped, so
+    epochs become shorter. Values for future epochs are valid unless another task leaves.
     """
 
     def __init__(self, mix: TaskMixture, epochs: int, accumulate: int) -> None:
@@ -35,8 +35,8 @@ class StepSchedule:
         order = self.mix.order(epoch)
         if not (gone := self.gone(epoch)):
             return order
-        there = (tuple(name for name in names if name not in gone) for names in order)
-        return tuple(names for names in there if names)
+        remaining = (tuple(name for name in names if name not in gone) for names in order)
+        return tuple(names for names in remaining if names)
 
     def planned(self, epoch: int) -> Counter[str]:
         """Batches of each task in an epoch."""
@@ -47,7 +47,7 @@ class StepSchedule:
         return group_sizes(self.pieces(epoch), self.accumulate)
 
     def pieces(self, epoch: int) -> int:
-        """Micro-batches of an epoch. Cached, as it is used at every step."""
+        """The number of micro-batches of an epoch. Cached, as it is needed in every step."""
         gone = frozenset(self.gone(epoch))
         if not gone:
             return self._whole
@@ -72,27 +72,27 @@ class StepSchedule:
     def begin(self, epoch: int) -> int:
         """The step at which an epoch begins (both start at 0)."""
         whole = min([epoch, *self.left.values()])
-        return whole * self.full + sum(self.length(one) for one in range(whole, epoch))
+        return whole * self.full + sum(self.length(later) for later in range(whole, epoch))
 
     def locate(self, step: int) -> tuple[int, int]:
         """The epoch of a step and the step's index within it (all start at 0)."""
         epoch = min([step // self.full, *self.left.values()])
-        place = step - epoch * self.full
-        while (length := self.length(epoch)) and place >= length:  # 0 if no task remains
-            epoch, place = epoch + 1, place - length
-        return epoch, place
+        index = step - epoch * self.full
+        while (length := self.length(epoch)) and index >= length:  # 0 if no task remains
+            epoch, index = epoch + 1, index - length
+        return epoch, index
 
     def position(self, step: int) -> float:
-        """The position of a step in a training in which all epochs have full length; determines the learning rate."""
+        """The position of a step on a scale on which all epochs have full length; the learning rate depends on it."""
         if not self.left:
             return step
-        epoch, place = self.locate(step)
-        return (epoch + place / self.length(epoch)) * self.full
+        epoch, index = self.locate(step)
+        return (epoch + index / self.length(epoch)) * self.full
 
     def work(self, start: int = 0) -> Iterator[Piece]:
         """The micro-batches from step `start` on."""
-        epoch, place = self.locate(start)
-        first = sum(self.pieces(one) for one in range(epoch)) + sum(self.sizes(epoch)[:place])
+        epoch, index = self.locate(start)
+        first = sum(self.pieces(earlier) for earlier in range(epoch)) + sum(self.sizes(epoch)[:index])
         return self.mix.work(self.epochs, first, self.order)
 
     def micro_batches(self, start: int = 0) -> Iterator[tuple[Piece, ...]]:
@@ -100,7 +100,7 @@ class StepSchedule:
         return groups(self.work(start), self.takes(start))
 
     def plan_of_epoch(self) -> EpochPlanned:
-        """The planned batches of each task in the first epoch."""
+        """The event that describes the first epoch."""
         batches, plans = self.planned(0), self.mix.plans
         passes = {name: batches[name] / len(plan.epoch(0)) for name, plan in plans.items()}
         return EpochPlanned(self.full, {name: batches[name] for name in plans}, passes)
@@ -112,7 +112,7 @@ class StepSchedule:
         self.left = dict(state.plain["left"])
 
     def takes(self, start: int = 0) -> Iterator[int]:
-        """The number of micro-batches of each step."""
-        first, place = self.locate(start)
+        """The number of micro-batches of each step from `start` on."""
+        first, index = self.locate(start)
         for epoch in range(first, self.epochs):
-            yield from self.sizes(epoch)[place:] if epoch == first else self.sizes(epoch)
+            yield from self.sizes(epoch)[index:] if epoch == first else self.sizes(epoch)
