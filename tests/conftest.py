@@ -21,7 +21,7 @@ import torch
 from forks import Forks
 from wrapped import SPECIAL, Wrap, write_plain, write_wrapped
 
-from mtlkit.cli import progress
+from mtlkit.cli import phase
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
 from mtlkit.data.datasets.labelled import LabelledTable
@@ -59,7 +59,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     phase is named just because it takes a second."""
     torch.set_num_threads(1)
     patch = pytest.MonkeyPatch()
-    patch.setattr(progress, "FIRST_LINE", 3600.0)
+    patch.setattr(phase, "FIRST_LINE", 3600.0)
     patch.setenv("MTLKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
     yield
     patch.undo()

@@ -146,12 +146,12 @@ def serve() -> None:
     import torch._dynamo  # noqa: F401 (what any optimizer of PyTorch imports: most of the time that a small training takes)
 
     import mtlkit.cli.app
-    import mtlkit.cli.progress
+    import mtlkit.cli.phase
     import mtlkit.recipes.pretrain
     import mtlkit.recipes.train_mtl
     import mtlkit.recipes.train_sentence  # or each child would import them all again
 
-    mtlkit.cli.progress.FIRST_LINE = 3600.0  # no phase is named just because the machine is busy
+    mtlkit.cli.phase.FIRST_LINE = 3600.0  # no phase is named just because the machine is busy
     running: set[int] = set()
     for line in sys.stdin:
         name, *rest = json.loads(line)

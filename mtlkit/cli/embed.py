@@ -72,12 +72,11 @@ def write(options: EmbedOptions, output: Path, loaded: LoadedModel, model: str, 
 def give_vectors(options: EmbedOptions, loaded: LoadedModel, model: str, as_json: bool) -> None:
     """The vectors on standard output."""
     from mtlkit.recipes import embed as recipe
-    from mtlkit.recipes.inputs.texts import count_texts
 
     dim = loaded.output_dim(options.dim)
     stream = recipe.embed(options, loaded, sys.stdin)
     if as_json or not stdout().is_terminal:  # on a terminal, parts are shown as they come
-        stream = followed(stream, "embedding", count_texts(options), lambda part: len(part.texts))
+        stream = followed(stream, "embedding")
     if as_json:
         rows = [
             {"text": text, "vector": vector.tolist()}

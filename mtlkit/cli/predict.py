@@ -25,7 +25,7 @@ def predict(options: PredictOptions, as_json: bool) -> None:
 
     with loading():
         from mtlkit.recipes.inputs.open_model import open_model
-        from mtlkit.recipes.inputs.texts import count_texts, input_notes
+        from mtlkit.recipes.inputs.texts import input_notes
         from mtlkit.recipes.predict import predict as answers_to
 
         loaded, found = open_model(options)
@@ -33,7 +33,7 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     say_notes(loaded)
     for note in input_notes(options, loaded.recorded(options.task)):
         say(note)
-    answers = followed(answers_to(options, loaded, sys.stdin), "predicting", count_texts(options))
+    answers = followed(answers_to(options, loaded, sys.stdin), "predicting")
     if as_json:
         print_json({"model": str(found), "predictions": list(answers)})
     elif stdout().is_terminal:

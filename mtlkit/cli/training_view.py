@@ -12,14 +12,15 @@ from rich.table import Table
 
 from mtlkit.cli.console import answer, print_json, say, stderr
 from mtlkit.cli.curves import print_curves
-from mtlkit.cli.progress import BAR, Display, Pace, clock
+from mtlkit.cli.phase import BAR, Pace, clock
+from mtlkit.cli.progress import Display
 from mtlkit.report import forgetting, sharing, tracking
 from mtlkit.report.epoch_lines import EpochLines, loss_words, parts_in_words, pretraining_line
 from mtlkit.report.tables import epoch_table, parts_table
 from mtlkit.report.text import literal
 from mtlkit.report.training_messages import training_messages
 from mtlkit.training.checkpointing import Interrupts
-from mtlkit.training.events import BaselineEvent, Epoch, Event, Finished, Forgetting, Parts, Progress, Sharing, Tracking, Working
+from mtlkit.training.events import BaselineEvent, Epoch, Event, Finished, Forgetting, Parts, Progress, Sharing, Tracking
 
 SMOOTH = 0.9  # of the running mean that is shown for each loss
 STOPPING = "stopping as soon as the checkpoint is saved; press Ctrl-C again to stop at once"
@@ -50,8 +51,6 @@ class TrainingView:
 
     def show(self, event: Event) -> None:
         match event:
-            case Working():
-                self.display.busy(event.activity, event.done, event.total, event.unit)
             case Parts():
                 self._parts(event)
             case Tracking(summary):

@@ -9,6 +9,7 @@ import numpy as np
 
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.tokenization.tokenizer import TextEncoder
+from mtlkit.progress import counting
 from mtlkit.runs.store import TOKENS, Arrays, cache_key, has_shape, user_entry
 
 FORMAT = "4"  # increment when the stored arrays change
@@ -31,7 +32,8 @@ def encode_cached(texts: Sequence[str], encoder: TextEncoder, *, whole: bool = F
     file = user_entry(TOKENS, key)
     stored = file.read(lambda arrays: _is_valid(arrays, len(texts)))
     if stored is None:
-        encoded = encoder.stream(texts) if whole else encoder.encode(texts)
+        with counting("tokenizing", "tokenized", len(texts)):
+            encoded = encoder.stream(texts) if whole else encoder.encode(texts)
         file.keep({"ids": encoded.ids, "offsets": encoded.offsets, "truncated": np.array([encoded.truncated], np.int64)})
         return encoded
     encoded = Encoded(stored["ids"], stored["offsets"], int(stored["truncated"][0]), 0 if whole else encoder.skip)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -21,6 +20,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.inference.engine import BATCH_TOKENS, GPU_BATCH_TOKENS, ROUTER
 from mtlkit.inference.fast import SupportsEncode
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.progress import count
 
 
 def encode_all(model: SupportsEncode, encoded: Encoded, compute: Compute, batch_tokens: int | None = None) -> Tensor:
@@ -66,10 +66,12 @@ def run_batches(work: Callable[[Rows], None], batches: Sequence[Rows], threads: 
     if threads == 1 or len(batches) == 1:
         for rows in batches:
             work(rows)
+            count("encoded", len(rows))
         return
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            deque(pool.map(work, batches), maxlen=0)
+            for rows, _ in zip(batches, pool.map(work, batches), strict=True):
+                count("encoded", len(rows))
     finally:
         torch.set_num_threads(threads)
 

@@ -15,6 +15,7 @@ from mtlkit.errors import IntegrityError
 from mtlkit.evaluation.metrics import check_finite
 from mtlkit.inference import engine
 from mtlkit.inference.engine import BATCH_TOKENS, ROUTER, Array
+from mtlkit.progress import count
 
 VECTOR, HEAD_OUTPUT, ROUTER_OUTPUT = "vector", "head:{}", "router"  # names of a graph's outputs
 SKIP = "prompt_tokens"  # an input of graphs that exclude the prompt from pooling: its number of tokens
@@ -81,4 +82,5 @@ class OnnxEngine:
                 if result.shape != (len(rows), widths[name]):
                     raise IntegrityError(f"{self.path}: output '{name}' has shape {result.shape} for {len(rows)} texts")
                 outputs[name][rows] = result
+            count("encoded", len(rows))
         return outputs

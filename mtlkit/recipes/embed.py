@@ -23,6 +23,7 @@ from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.similarity import normalize_rows, truncate
 from mtlkit.inference.similarity import similarities as similarity_matrix
 from mtlkit.model.digest import digest_of
+from mtlkit.progress import counting
 from mtlkit.recipes.embedding.finished_output import TextsDigest, check_finished, note_finished
 from mtlkit.recipes.inputs.command_line import command_line
 from mtlkit.recipes.inputs.input_files import inputs_of
@@ -75,11 +76,11 @@ def embed(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) ->
     if options.resume or options.overwrite:
         raise UsageError("--resume and --overwrite need an --output")
     loaded.output_dim(options.dim)
-    texts = 0
+    texts, total = 0, count_texts(options)
     with closing(_encoded(options, loaded, standard_input)) as stream:
         for part in stream:
             assert part.encoded is not None
-            with rows_from(texts):
+            with rows_from(texts), counting("embedding", "encoded", total, done=texts):
                 vectors = _vectors(options, loaded, part.encoded)
             texts += len(part.texts)
             yield Embedded(part.texts, vectors)
@@ -144,7 +145,7 @@ def _embed_parts(
                 if part.encoded is None:
                     kept += len(part.texts)
                 else:
-                    with rows_from(texts.count):
+                    with rows_from(texts.count), counting("embedding", "encoded", total, done=texts.count):
                         vectors = _vectors(options, loaded, part.encoded)
                     done.write(part.number, part.texts, vectors)
                 texts.add(part.texts)

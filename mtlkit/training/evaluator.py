@@ -16,6 +16,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.progress import counting
 from mtlkit.training.events import TaskState
 from mtlkit.training.objectives.base import Objective
 
@@ -46,7 +47,9 @@ class Evaluator:
     def vectors(self, name: str) -> Tensor:
         """The vectors of an objective's validation texts, (N, D)."""
         if name not in self._vectors:
-            self._vectors[name] = self.encode(self.objectives[name].validation.encoded)
+            encoded = self.objectives[name].validation.encoded
+            with counting(f"evaluating {name}", "encoded", len(encoded)):
+                self._vectors[name] = self.encode(encoded)
         return self._vectors[name]
 
     def __call__(self, names: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:

@@ -26,16 +26,6 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Working:
-    """Progress of a phase without training steps that may take long: `done` of `total` units (None: unknown)."""
-
-    activity: str
-    done: int = 0
-    total: int | None = None
-    unit: str = "texts"
-
-
-@dataclass(frozen=True)
 class Part:
     """A part of the model: the number of parameters, and how many of them are trainable.
 
@@ -178,7 +168,7 @@ class Finished:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-Event = Note | Working | Parts | Progress | Epoch | Chosen | Tracking | Forgetting | BaselineEvent | Sharing | Finished | Incident
+Event = Note | Parts | Progress | Epoch | Chosen | Tracking | Forgetting | BaselineEvent | Sharing | Finished | Incident
 
 
 def result(events: Iterable[Event]) -> Finished:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mtlkit.cli import console, progress
+from mtlkit.cli import console, phase
 from mtlkit.cli.embed_progress import follow, resume_command
 from mtlkit.errors import DataError
 from mtlkit.recipes.embed import EmbedProgress
@@ -39,7 +39,7 @@ def test_piped_progress_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str
     assert follow(steps(50)) == 200
     assert capsys.readouterr().err == "4 vectors were already there\n"
     for name in ("LEAST_WAIT", "MOST_WAIT"):
-        monkeypatch.setattr(progress, name, -1.0)
+        monkeypatch.setattr(phase, name, -1.0)
     follow(steps(2))
     lines = capsys.readouterr().err.splitlines()
     assert {line.split("  ")[0] for line in lines[:-1]} >= {"embedding: 8 of 8 texts", "writing: 8 of 8 texts"}

@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from mtlkit.cli import progress
-from mtlkit.cli.progress import Display, Pace, Sparse, clock
+from mtlkit.cli import phase
+from mtlkit.cli.phase import Pace, Sparse, clock
+from mtlkit.cli.progress import Display
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
@@ -41,7 +42,7 @@ def test_nothing_done_has_no_speed() -> None:
 
 def test_plain_lines_get_rarer(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("mtlkit.cli.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("mtlkit.cli.phase.time.monotonic", lambda: now[0])
     sparse, due = Sparse(), []
     for second in range(3601):
         now[0] = second
@@ -66,7 +67,7 @@ def terminal() -> Console:
 
 
 def test_a_phase_that_lasts_is_named_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
+    monkeypatch.setattr(phase, "FIRST_LINE", 0.0)
     console, named = plain(), threading.Event()
     with Display(console) as display:
         say = display._say

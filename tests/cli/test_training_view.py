@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from mtlkit.cli import console as consoles
-from mtlkit.cli import progress
+from mtlkit.cli import phase
 from mtlkit.cli.training_view import TrainingView, follow
 from mtlkit.config.training import PretrainOptions, TrainMtlOptions
 from mtlkit.recipes import pretrain, train_mtl
@@ -122,7 +122,7 @@ def test_after_a_resume_speed_and_time_left_are_those_of_recent_steps() -> None:
 @pytest.mark.parametrize("terminal", [True, False])
 def test_steps_of_a_baseline_carry_its_name(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LEAST_WAIT", "MOST_WAIT"):
-        monkeypatch.setattr(progress, name, -1.0)
+        monkeypatch.setattr(phase, name, -1.0)
     own = Progress(6, 6, 2, 2, 10.0, 600, {"topic": 1.0}, {})
     skipped = StepSkipped(2, None, 1)
     alone = [Progress(step, 9, 1, 1, step, 100 * step, {"topic": 7.0}, {}) for step in (7, 8)]
@@ -145,7 +145,7 @@ def test_pretraining_leaves_a_line_per_epoch() -> None:
 
 def test_without_a_terminal_there_are_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:  # fault 37
     for name in ("LEAST_WAIT", "MOST_WAIT"):
-        monkeypatch.setattr(progress, name, -1.0)
+        monkeypatch.setattr(phase, name, -1.0)
     text = shown(events({}), terminal=False)
     assert "epoch 2/2  step 24690/24690  123,456 tokens/s  0:00 left  topic loss 1.500  tags loss 12345.678" in text
 

@@ -15,6 +15,7 @@ from mtlkit.data.sources.columns import Columns, join_text, text_columns, with_c
 from mtlkit.data.sources.rows import BadRow, Row, SkippedRows, good_rows, place_of
 from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.errors import DataError, listed
+from mtlkit.progress import counted
 from mtlkit.seeding import generator
 
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.05, 2000  # texts held out to measure perplexity
@@ -85,7 +86,7 @@ def _rows(source: str, origin: Source, split: str, query: Query, reading: ReadOp
             place = place_of(row, origin.name, number) if reading.keep_places else ""
             yield text if isinstance(text, BadRow) else {"text": text, "place": place}
 
-    yield from good_rows(checked(), reading.on_bad_row, reading.tally)
+    yield from good_rows(counted(checked(), f"reading {origin.name}"), reading.on_bad_row, reading.tally)
 
 
 def sample_passages() -> list[str]:

@@ -17,6 +17,7 @@ from mtlkit.data.sources import Source, existing_split, find_split, open_source
 from mtlkit.data.sources.rows import SkippedRows, good_rows
 from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.errors import DataError
+from mtlkit.progress import counted
 from mtlkit.seeding import generator
 
 
@@ -44,7 +45,7 @@ def read_split(source: Source, query: Query, split: str, reading: ReadOptions, *
     raw: list[RawLabel] = []
     places: list[str] = []
     labelled = LabelledRows(source, query, split, reading)
-    for row in good_rows(labelled.rows(), reading.on_bad_row, reading.tally):
+    for row in good_rows(counted(labelled.rows(), f"reading {source.name}"), reading.on_bad_row, reading.tally):
         texts.append(row["text"])
         raw.append(row["label"])
         if reading.keep_places:

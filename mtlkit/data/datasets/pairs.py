@@ -20,6 +20,7 @@ from mtlkit.data.sources.pair_columns import pair_columns, score_column
 from mtlkit.data.sources.rows import BadRow, Row, good_rows, place_of
 from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.errors import DataError
+from mtlkit.progress import counted
 from mtlkit.seeding import generator
 
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 2000
@@ -57,7 +58,7 @@ class PairTable:
 def read_pairs(source: Source, query: Query, split: str, reading: ReadOptions, scored: bool) -> PairTable:
     """Reads all pairs of one split. Raises DataError if there are none or a column is missing."""
     pairs = PairRows(source, query, split, reading, scored)
-    rows = list(good_rows(pairs.rows(), reading.on_bad_row, reading.tally))
+    rows = list(good_rows(counted(pairs.rows(), f"reading {source.name}"), reading.on_bad_row, reading.tally))
     if not rows:
         raise DataError(f"{source.name}: no pairs in split '{split}'; give a file with a header and rows")
     scores = [row["score"] for row in rows] if scored else []

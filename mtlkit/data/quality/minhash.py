@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.data.batching import Rows
+from mtlkit.progress import count, counting
 from mtlkit.seeding import generator
 
 SHINGLE = 5  # characters
@@ -42,10 +43,12 @@ def signatures(texts: Sequence[str], size: int) -> Signatures:
     factors = random.integers(2**31, size=size, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
     summands = random.integers(2**32, size=size, dtype=np.uint32)
     result = np.empty((len(texts), size), np.uint32)
-    for start, stop in batch_ranges(np.fromiter(map(len, texts), np.int64, len(texts)), LETTERS_AT_ONCE):
-        hashes, begins = _hashes(texts[start:stop])
-        for column, (factor, summand) in enumerate(zip(factors, summands, strict=True)):
-            result[start:stop, column] = np.minimum.reduceat(hashes * factor + summand, begins)
+    with counting("comparing", "compared", len(texts)):
+        for start, stop in batch_ranges(np.fromiter(map(len, texts), np.int64, len(texts)), LETTERS_AT_ONCE):
+            hashes, begins = _hashes(texts[start:stop])
+            for column, (factor, summand) in enumerate(zip(factors, summands, strict=True)):
+                result[start:stop, column] = np.minimum.reduceat(hashes * factor + summand, begins)
+            count("compared", stop - start)
     return result
 
 

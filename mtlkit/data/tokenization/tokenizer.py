@@ -21,6 +21,7 @@ from mtlkit.data.tokenization.checks import check_tokenizer, read_ends, unknown_
 from mtlkit.data.tokenization.files import bare, library_errors, load_tokenizer, located
 from mtlkit.data.tokenization.long_texts import LARGEST_PIECE, LongTexts, cut_ids
 from mtlkit.errors import IntegrityError
+from mtlkit.progress import count, counting
 
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
 LETTERS_TO_LEARN = 50_000_000  # characters; BPE learns little from more text
@@ -48,7 +49,8 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, lowercase: bool = Fal
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_pieces(_spread(texts)), trainer)
+    with counting("training the tokenizer", "tokenized"):
+        tokenizer.train_from_iterator(_pieces(_spread(texts)), trainer)
     ends = [(BOS, tokenizer.token_to_id(BOS)), (EOS, tokenizer.token_to_id(EOS))]
     tokenizer.post_processor = processors.TemplateProcessing(single=f"{BOS} $A {EOS}", special_tokens=ends)
     return bare(tokenizer)
@@ -144,6 +146,7 @@ class TextEncoder:
                     truncated += 1
             counts += map(len, rows)
             pieces.append(self._checked(np.fromiter(chain.from_iterable(rows), self._dtype)))
+            count("tokenized", len(part))
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         flat = np.concatenate(pieces) if pieces else np.zeros(0, self._dtype)
         self.cut += truncated

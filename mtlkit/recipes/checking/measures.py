@@ -13,6 +13,7 @@ from mtlkit.data.encoded import Encoded
 from mtlkit.data.quality.findings import MOST_TOKENS, CheckedSplit, Finding, LengthSummary, SplitSummary, TaskSummary
 from mtlkit.data.quality.near_duplicates import TextNumbers
 from mtlkit.data.tokenization.tokenizer import TextEncoder
+from mtlkit.progress import counting
 
 MUCH_CUT = 0.1  # share of the training texts that triggers a finding
 
@@ -27,11 +28,13 @@ class Measure:
 
     def whole(self, texts: Sequence[str]) -> Encoded:
         """Tokenizes texts without truncation (up to MOST_TOKENS)."""
-        return self.encoder.with_encoding(max_length=MOST_TOKENS, truncate="head").encode(texts)
+        with counting("tokenizing", "tokenized", len(texts)):
+            return self.encoder.with_encoding(max_length=MOST_TOKENS, truncate="head").encode(texts)
 
     def cut(self, texts: Sequence[str]) -> Encoded:
         """Tokenizes texts with the truncation of the model."""
-        return self.encoder.with_encoding(max_length=self.max_length).encode(texts)
+        with counting("tokenizing", "tokenized", len(texts)):
+            return self.encoder.with_encoding(max_length=self.max_length).encode(texts)
 
     def lengths(self, whole: Encoded, max_length: int | None = None) -> LengthSummary:
         """Summarizes text lengths in tokens."""

@@ -16,6 +16,7 @@ from mtlkit.evaluation.task_metrics import decisions_of, score
 from mtlkit.inference.engine import ROUTER, Array
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.routing import score_router
+from mtlkit.progress import counting
 
 PAIRS = 5  # of the most confused classes
 
@@ -54,7 +55,8 @@ def evaluate_task(loaded: LoadedModel, name: str, table: LabelledTable, split: s
     """One head on one table, and what the router says of the same texts."""
     spec = loaded.specs[name]
     texts = prepare(spec, table, loaded.encoder)
-    found = loaded.engine.outputs(texts.encoded, [name, *([ROUTER] if name in loaded.router else [])])
+    with counting(f"evaluating {name}", "encoded", len(texts)):
+        found = loaded.engine.outputs(texts.encoded, [name, *([ROUTER] if name in loaded.router else [])])
     outputs, strings = found[name], [table.texts[row] for row in texts.rows]
     metrics = score(spec, outputs, texts.labels)
     decided = decisions_of(spec, outputs)

@@ -24,6 +24,7 @@ from mtlkit.evaluation.intervals import Interval, wilson
 from mtlkit.evaluation.metrics import classification, confusion
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.similarity import truncate
+from mtlkit.progress import counting
 
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # scikit-learn's C: the larger, the weaker
 FOLDS = 5
@@ -88,7 +89,8 @@ def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, rea
 
 
 def features(loaded: LoadedModel, texts: LabelledTexts, dim: int) -> NDArray[np.float32]:
-    return truncate(loaded.vectors(texts.encoded), dim)
+    with counting("encoding", "encoded", len(texts)):
+        return truncate(loaded.vectors(texts.encoded), dim)
 
 
 def folds_of(name: str, table: LabelledTable) -> int:

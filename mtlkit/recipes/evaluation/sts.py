@@ -18,6 +18,7 @@ from mtlkit.evaluation.intervals import Interval, bootstrap_correlations
 from mtlkit.evaluation.metrics import because, correlations, rounded
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.similarity import pair_similarities
+from mtlkit.progress import counting
 from mtlkit.seeding import generator
 
 FEWEST = 3  # pairs: two always lie on a line
@@ -62,7 +63,9 @@ def measure_sts(source: str, options: EvalOptions, loaded: LoadedModel, reading:
             "correlates with that; give scores that differ"
         )
     similarity = loaded.checkpoint.vectors.similarity
-    values = rounded(pair_similarities(loaded.embed([*table.firsts, *table.seconds], dim=width), similarity))
+    with counting(f"encoding {source}", "encoded", 2 * len(table)):
+        vectors = loaded.embed([*table.firsts, *table.seconds], dim=width)
+    values = rounded(pair_similarities(vectors, similarity))
     found = correlations(values, scores, "cosines" if similarity == "cosine" else "similarities", "scores")
     undefined = found.get("undefined", {})
     pearson, spearman = UNKNOWN if undefined else bootstrap_correlations(values, scores, generator(options.seed, "sts"))

@@ -94,14 +94,14 @@ def _distill(
     encoded = encode_cached(train, start.encoder)
     dim = start.model.dim
     widths = options.widths(dim)
-    vectors = yield from teacher.vectors(train)
+    vectors = teacher.vectors(train)
     axes = principal_axes(vectors, dim)
     if options.token_init == "teacher":
-        table = yield from teacher_tokens(teacher, start.encoder)
+        table = teacher_tokens(teacher, start.encoder)
         start_from_tokens(start.model.backbone, turned(table, axes), rarity_weights(encoded.ids, len(table)))
     examples = TargetTexts(encoded, turned(vectors, axes))
     check_texts(examples, source)
-    held_out_vectors = yield from teacher.vectors(held_out)
+    held_out_vectors = teacher.vectors(held_out)
     validation = TargetTexts(encode_cached(held_out, start.encoder), turned(held_out_vectors, axes))
     data = {"source": source, "train": _fingerprint(train), "validation": _fingerprint(held_out), "teacher": teacher.record}
     return ObjectiveSetup(start, DistillObjective(examples, validation, options.distill_loss, widths), data, records[source])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +17,11 @@ from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.find_model import find_model
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.model.digest import digest_of
+from mtlkit.progress import count, counting
 from mtlkit.recipes.inputs.texts import PART_TEXTS
 from mtlkit.runs.store import TEACHER, StoreEntry, cache_key, has_shape, user_entry
-from mtlkit.training.events import Note
 
 FORMAT = "2"  # raised when what is stored changes
-TELL_SECONDS = 20.0  # between two words on how far it is
 SAMPLE = 100_000  # vectors that tell the principal axes
 Vectors = NDArray[np.float16]
 
@@ -47,11 +45,12 @@ class Teacher:
         settings = (self.digest, self.precision, model.encoder.prompt, str(model.dim))
         return user_entry(TEACHER, cache_key(FORMAT, *settings, fingerprint(texts)))
 
-    def vectors(self, texts: Sequence[str]) -> Generator[Note, None, Vectors]:
-        """Vectors of length 1 in half precision, (N, dim), part by part: a part that is on disk is not worked out again."""
-        begun = told = time.monotonic()
-        made = 0
-        parts: list[Vectors] = []
+    def vectors(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of length 1 in half precision, (N, dim), computed in parts; parts that are on disk are read."""
+        with counting("encoding with the teacher", "encoded", len(texts)):
+            return np.concatenate(list(self._parts(texts)))
+
+    def _parts(self, texts: Sequence[str]) -> Iterator[Vectors]:
         for start in range(0, len(texts), PART_TEXTS):
             part = texts[start : start + PART_TEXTS]
             file, shape = self.entry(part), (len(part), self.model.dim)
@@ -59,12 +58,9 @@ class Teacher:
             if stored is None:
                 stored = {"vectors": self.model.embed(part, normalize=True).astype(np.float16)}
                 file.keep(stored)
-                made += len(part)
-            parts.append(stored["vectors"])
-            if made and (now := time.monotonic()) - told > TELL_SECONDS:
-                told = now
-                yield Note(f"teacher: {start + len(part):,} of {len(texts):,} texts, {made / (now - begun):,.0f} texts/s")
-        return np.concatenate(parts)
+            else:
+                count("encoded", len(part))
+            yield stored["vectors"]
 
 
 def open_teacher(options: TrainSentenceOptions) -> Teacher:
@@ -96,8 +92,8 @@ def turned(vectors: NDArray[np.floating], axes: NDArray[np.float32]) -> NDArray[
     return np.concatenate(parts).astype(np.float16)
 
 
-def teacher_tokens(teacher: Teacher, encoder: TextEncoder) -> Generator[Note, None, Vectors]:
+def teacher_tokens(teacher: Teacher, encoder: TextEncoder) -> Vectors:
     """The teacher's vector of each token of a tokenizer, (vocabulary, dim): of what it spells, alone."""
     tokenizer = encoder.tokenizer
     spelled = [tokenizer.decode([token], skip_special_tokens=True).strip() for token in range(tokenizer.get_vocab_size())]
-    return (yield from teacher.vectors(spelled))
+    return teacher.vectors(spelled)

@@ -24,6 +24,7 @@ from mtlkit.inference.engine import Array
 from mtlkit.inference.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import part_of
+from mtlkit.progress import count, counting
 from mtlkit.training.freezing.apply import digest
 from mtlkit.training.freezing.cache_files import DiskRows, kept_rows
 from mtlkit.training.freezing.features import FeatureStore, MemoryStore, TokenStore
@@ -126,17 +127,21 @@ def _keep(frozen: _FrozenLayers, encoded: Mapping[str, Encoded], place: Path | N
     sizes = {name: 4 * frozen.model.dim * frozen.rows(each) for name, each in encoded.items()}
     stores: dict[str, FeatureStore] = {}
     files: list[Path] = []
+    texts = sum(map(len, encoded.values()))
     found = 0
-    for name in sorted(sizes, key=lambda name: sizes[name]):
-        each = encoded[name]
-        if place is None or sizes[name] <= room:
-            room -= sizes[name]
-            store: FeatureStore = MemoryStore(frozen.encode(each))
-        else:
-            shape = (frozen.rows(each), frozen.model.dim)
-            rows, path, there = kept_rows(place, frozen.key(each), shape, lambda each=each: frozen.parts(each))  # type: ignore[misc]
-            store = DiskRows(rows, frozen.compute.device)
-            files.append(path)
-            found += there * len(each)
-        stores[name] = store if frozen.depth is None else TokenStore(store, each)
-    return FeatureCache(stores, sum(map(len, encoded.values())), sum(sizes.values()), tuple(files), found)
+    with counting("encoding", "encoded", texts):
+        for name in sorted(sizes, key=lambda name: sizes[name]):
+            each = encoded[name]
+            if place is None or sizes[name] <= room:
+                room -= sizes[name]
+                store: FeatureStore = MemoryStore(frozen.encode(each))
+            else:
+                shape = (frozen.rows(each), frozen.model.dim)
+                rows, path, there = kept_rows(place, frozen.key(each), shape, lambda each=each: frozen.parts(each))  # type: ignore[misc]
+                store = DiskRows(rows, frozen.compute.device)
+                files.append(path)
+                if there:
+                    found += len(each)
+                    count("encoded", len(each))
+            stores[name] = store if frozen.depth is None else TokenStore(store, each)
+    return FeatureCache(stores, texts, sum(sizes.values()), tuple(files), found)

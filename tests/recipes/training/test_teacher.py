@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mtlkit import progress
 from mtlkit.config.training import TrainSentenceOptions
 from mtlkit.errors import UsageError
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.model.digest import digest_of
+from mtlkit.progress import Working, listen
 from mtlkit.recipes.training import teacher as module
 from mtlkit.recipes.training.teacher import Teacher, open_teacher, principal_axes, teacher_tokens, turned
-from mtlkit.training.events import Note
 
 TEXTS = ["The cat sleeps.", "", "A saw lies broken on the bench.", "The dog sleeps near the barn.", "Ελλάς 🦦"]
 
@@ -47,26 +48,15 @@ def test_vectors_are_those_of_embed_and_worked_out_once(
     monkeypatch.setattr(module, "PART_TEXTS", 2)
     expected = teacher.model.embed(TEXTS, normalize=True)
     embedded.clear()
-    first = result_of(teacher)
+    first = teacher.vectors(TEXTS)
     assert embedded == [2, 2, 1]
     assert (first.shape, first.dtype) == ((5, teacher.model.dim), np.float16)
     np.testing.assert_allclose(first, expected, atol=1e-3)
     np.testing.assert_allclose(np.linalg.norm(first.astype(np.float32), axis=1), 1, atol=2e-3)
-    assert np.array_equal(result_of(teacher), first)
+    assert np.array_equal(teacher.vectors(TEXTS), first)
     assert embedded == [2, 2, 1]  # nothing was worked out again
-    assert np.array_equal(result_of(teacher, TEXTS[2:]), first[2:])  # parts of other lists are found, too
+    assert np.array_equal(teacher.vectors(TEXTS[2:]), first[2:])  # parts of other lists are found, too
     assert embedded == [2, 2, 1]
-
-
-def result_of(teacher: Teacher, texts: list[str] = TEXTS) -> module.Vectors:
-    """What the generator returns."""
-    made = teacher.vectors(texts)
-    while True:
-        try:
-            next(made)
-        except StopIteration as stopped:
-            vectors: module.Vectors = stopped.value
-            return vectors
 
 
 def damaged(data: bytes, vectors: module.Vectors, damage: str) -> bytes:
@@ -88,30 +78,30 @@ def damaged(data: bytes, vectors: module.Vectors, damage: str) -> bytes:
 def test_a_damaged_part_is_named_and_made_again(
     damage: str, teacher: Teacher, embedded: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = result_of(teacher)
+    first = teacher.vectors(TEXTS)
     path = teacher.entry(TEXTS).path
     path.write_bytes(damaged(path.read_bytes(), first, damage))
-    assert np.array_equal(result_of(teacher), first)
+    assert np.array_equal(teacher.vectors(TEXTS), first)
     assert embedded == [5, 5]
     (warning,) = caplog.messages
     assert warning.startswith((f"{path} is ", f"{path} contains NaN or infinity"))
-    assert np.array_equal(result_of(teacher), first)
+    assert np.array_equal(teacher.vectors(TEXTS), first)
     assert embedded == [5, 5]
 
 
 @pytest.mark.parametrize("shape", [(4, 32), (5, 31), (160,)], ids=str)
 def test_vectors_of_another_shape_are_not_used(shape: tuple[int, ...], teacher: Teacher, embedded: list[int]) -> None:
-    first = result_of(teacher)
+    first = teacher.vectors(TEXTS)
     teacher.entry(TEXTS).write({"vectors": np.zeros(shape, np.float16)})
-    assert np.array_equal(result_of(teacher), first)
+    assert np.array_equal(teacher.vectors(TEXTS), first)
     assert embedded == [5, 5]
 
 
 def test_vectors_of_another_teacher_under_the_same_name_are_not_used(teacher: Teacher, embedded: list[int]) -> None:
-    first = result_of(teacher)
+    first = teacher.vectors(TEXTS)
     other = Teacher(teacher.model, "other", "fp32").entry(TEXTS)
     replace(other, path=teacher.entry(TEXTS).path).write({"vectors": np.zeros_like(first)})
-    assert np.array_equal(result_of(teacher), first)
+    assert np.array_equal(teacher.vectors(TEXTS), first)
     assert embedded == [5, 5]
 
 
@@ -122,12 +112,18 @@ def test_another_teacher_precision_prompt_or_text_has_a_place_of_its_own(teacher
     assert len({file.path for file in files}) == len({file.key for file in files}) == 5
 
 
-def test_it_tells_how_far_it_is(teacher: Teacher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_counts_the_texts_of_all_parts(teacher: Teacher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PART_TEXTS", 2)
-    monkeypatch.setattr(module, "TELL_SECONDS", -1.0)
-    notes = [event.text for event in teacher.vectors(TEXTS) if isinstance(event, Note)]
-    assert [note.split(" texts, ")[0] for note in notes] == ["teacher: 2 of 5", "teacher: 4 of 5", "teacher: 5 of 5"]
-    assert list(teacher.vectors(TEXTS)) == []  # all of it was known
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    heard: list[Working | None] = []
+    before = listen(heard.append)
+    for _ in range(2):  # the second time, all parts are on disk
+        teacher.vectors(TEXTS)
+        done = [working.done for working in heard if working]
+        assert {0, 2, 4, 5} <= set(done) <= set(range(6))
+        assert done == sorted(done)
+        heard.clear()
+    listen(before)
 
 
 def some_vectors() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
@@ -171,10 +167,7 @@ def test_axes_come_from_all_parts_of_many_vectors(monkeypatch: pytest.MonkeyPatc
 
 def test_tokens_are_embedded_as_what_they_spell(teacher: Teacher) -> None:
     encoder = teacher.model.encoder
-    made = teacher_tokens(teacher, encoder)
-    with pytest.raises(StopIteration) as stopped:
-        next(made)
-    vectors = stopped.value.value
+    vectors = teacher_tokens(teacher, encoder)
     assert vectors.shape == (encoder.tokenizer.get_vocab_size(), teacher.model.dim)
     words = {token: number for token, number in encoder.tokenizer.get_vocab().items() if token in ("Ġsleeps", "<bos>", "Ġ")}
     assert len(words) == 3
