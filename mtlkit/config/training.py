@@ -10,7 +10,7 @@ from mtlkit.config.common import MODEL, TRAINING, ShapeOptions, TrainingOptions
 from mtlkit.config.option import COMMON, option, whole
 from mtlkit.config.registries.balancing import BALANCING, split_balance
 from mtlkit.config.registries.guards import GUARDS, parse_guard
-from mtlkit.config.registries.schedules import parse_epoch_length, parse_schedule
+from mtlkit.config.registries.schedules import SCHEDULES, parse_epoch_length, parse_schedule
 from mtlkit.config.task_training import TaskTrainingOptions
 from mtlkit.errors import UsageError, shorten
 
@@ -127,12 +127,11 @@ class TrainMtlOptions(TaskTrainingOptions):
     objective: ObjectiveName = "classify"
     schedule: str = option(
         "round-robin",
-        "Order of batches. round-robin: tasks take turns. joint: a batch of every task per step. sequential: one task after "
-        "another. proportional or temperature:T[:CAP]: random, in proportion to rows^(1/T).",
+        "Order of batches.",
         panel=TASKS,
         metavar="SCHEDULE",
         parse=parse_schedule,
-        complete=("round-robin", "joint", "sequential", "proportional", "temperature:"),
+        methods=SCHEDULES,
     )
     balance: str = option(
         "sum",

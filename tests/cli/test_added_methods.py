@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import TRAINED
 from typer import Typer
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from mtlkit.cli.train_mtl import register
 from mtlkit.config.registries.balancing import BALANCING
 from mtlkit.config.registries.guards import GUARDS
+from mtlkit.config.registries.schedules import SCHEDULES
 from mtlkit.training.balancing.methods.base import BalanceContext, BalancingMethod
 from mtlkit.training.continual.methods.base import GuardMethod
+from mtlkit.training.sampling.orders import BatchOrder, Order, OrderContext
+from mtlkit.training.sampling.schedules.base import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +42,21 @@ def train(typed: Typed, runs: Path, data: Path, out: Path, *more: object) -> str
     answer = typed("train-mtl", *tasks, *options, *more)
     assert answer.code == 0, answer.err
     return str(answer.err)
+
+
+def steps(run: Path) -> list[dict[str, Any]]:
+    """What the log says of each step."""
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [record for record in records if record["type"] == "step"]
+
+
+def offered(option: str, begun: str = "") -> list[str]:
+    """What completion offers for the value of an option."""
+    fresh = Typer()
+    register(fresh, "Train")
+    command = get_command(fresh)
+    (parameter,) = (parameter for parameter in command.params if f"--{option}" in parameter.opts)
+    return [item.value for item in parameter.shell_complete(command.make_context("", [], resilient_parsing=True), begun)]
 
 
 def shown_help() -> str:
@@ -106,3 +127,35 @@ def test_an_added_guard(runs: Path, data: Path, tmp_path: Path, typed: Typed, mo
     train(typed, runs, data, tmp_path / "run", "--guard", "short:0.5")
     assert set(strengths) == {0.5}
     assert '"guard:short"' in (tmp_path / "run" / "metrics.jsonl").read_text()
+
+
+def test_an_added_schedule(runs: Path, data: Path, tmp_path: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make_blocks(context: OrderContext, size: int) -> BatchOrder:
+        def order(_: int) -> Order:
+            return tuple((name,) for _ in range(2) for name in context.passes for _ in range(size))
+
+        return order
+
+    blocks = Schedule(
+        name="blocks",
+        help="N batches of each task in turn.",
+        form="blocks:N",
+        parse=lambda _, text: (int(text),),
+        make=make_blocks,
+    )
+    unknown = typed("train-mtl", "--schedule", "blocks:3")
+    assert (unknown.code, "unknown schedule" in unknown.err, "round-robin" in unknown.err) == (2, True, True)
+    monkeypatch.setitem(SCHEDULES, "blocks", blocks)
+    assert "blocks:N: N batches of each task in turn." in shown_help()
+    assert "blocks:" in offered("schedule")
+    wrong = typed("train-mtl", "--schedule", "block:3")
+    assert (wrong.code, "blocks:N" in wrong.err, "mean 'blocks'" in wrong.err) == (2, True, True)
+    balanced = typed("train-mtl", "--schedule", "blocks:3", "--balance", "famo")
+    assert (balanced.code, "--schedule joint" in balanced.err) == (2, True)
+    monkeypatch.setitem(SCHEDULES, "blocks", replace(blocks, joint=True))
+    balanced = typed("train-mtl", "--schedule", "round-robin", "--balance", "famo")
+    assert (balanced.code, "--schedule joint or blocks:N" in balanced.err) == (2, True)
+    monkeypatch.setitem(SCHEDULES, "blocks", blocks)
+    train(typed, runs, data, tmp_path / "run", "--schedule", "blocks:3")
+    tasks = [list(step["losses"]) for step in steps(tmp_path / "run")]
+    assert tasks == 2 * (3 * [["kind"]] + 3 * [["state"]])

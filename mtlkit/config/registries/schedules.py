@@ -1,42 +1,35 @@
-"""Parses `--schedule` (the order of the tasks' batches) and `--epoch-by` (the length of an epoch)."""
+"""The schedules of `--schedule` by name, and the length of an epoch, `--epoch-by`.
+
+Schedules are defined in `mtlkit/training/sampling/schedules/`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from mtlkit.config.option import finite, whole
+from mtlkit.config.option import whole
+from mtlkit.config.registries.methods import forms
+from mtlkit.config.registries.registry import Registry
 from mtlkit.errors import UsageError, listed, shorten, suggest
 
-ScheduleName = Literal["round-robin", "joint", "sequential", "proportional", "temperature"]
-EpochName = Literal["longest", "shortest", "steps"]
+SCHEDULES: Registry[Any] = Registry("schedule", "mtlkit.training.sampling.schedules")
 
-FORMS: dict[ScheduleName, str] = {
-    "round-robin": "round-robin",
-    "joint": "joint",
-    "sequential": "sequential",
-    "proportional": "proportional",
-    "temperature": "temperature:T[:CAP]",
-}
+EpochName = Literal["longest", "shortest", "steps"]
 EPOCH_FORMS: dict[EpochName, str] = {"longest": "longest", "shortest": "shortest", "steps": "steps:N"}
 
 
 @dataclass(frozen=True)
 class ScheduleChoice:
-    """A schedule with its parameters.
+    """A chosen schedule with its parameters; missing ones use the schedule's defaults."""
 
-    `temperature` samples task t with probability p_t ~ min(n_t, cap)^(1 / temperature), where n_t is its number of rows;
-    `proportional` is temperature 1 without a cap.
-    """
-
-    name: ScheduleName = "round-robin"
-    temperature: float = 1.0
-    cap: int | None = None
+    name: str = "round-robin"
+    parameters: tuple[Any, ...] = ()
 
     @property
-    def drawn(self) -> bool:
-        """Whether tasks are sampled at random by weight."""
-        return self.name in ("proportional", "temperature")
+    def definition(self) -> Any:
+        """What the registry has under this name."""
+        return SCHEDULES[self.name]
 
 
 @dataclass(frozen=True)
@@ -56,29 +49,25 @@ class EpochLength:
 
 def parse_schedule(text: str) -> ScheduleChoice:
     """Parses a schedule such as `temperature:2:10000`. Raises UsageError."""
-    name, *numbers = text.split(":")
-    if name not in FORMS:
-        raise UsageError(
-            f"--schedule {shorten(text)}: unknown schedule; choose from {listed(FORMS.values())}{suggest(name, FORMS)}"
-        )
-    if name != "temperature":
-        if numbers:
-            raise UsageError(f"--schedule {shorten(text)}: {name} takes no parameter; use {FORMS[name]}")
-        return ScheduleChoice(name)
-    if not 1 <= len(numbers) <= 2 or not _at_least_one(numbers[0]) or not all(whole(cap, 1) for cap in numbers[1:]):
-        raise UsageError(
-            f"--schedule {shorten(text)}: use {FORMS[name]}, where T is a number >= 1 (1: proportional to the rows; larger: more "
-            "even) and CAP a number of rows"
-        )
-    return ScheduleChoice(name, float(numbers[0]), int(numbers[1]) if numbers[1:] else None)
+    where = f"--schedule {shorten(text)}"
+    name, colon, value = text.partition(":")
+    if name not in SCHEDULES:
+        known = listed(forms(SCHEDULES), len(SCHEDULES))
+        raise UsageError(f"{where}: unknown schedule; choose from {known}{suggest(name, SCHEDULES)}")
+    schedule = SCHEDULES[name]
+    if schedule.parse is not None:
+        return ScheduleChoice(name, schedule.parse(where, value))
+    if colon:
+        raise UsageError(f"{where}: {name} takes no parameter; use {name}")
+    return ScheduleChoice(name)
 
 
 def parse_epoch_length(text: str) -> EpochLength:
     """Parses an epoch length such as `steps:500`. Raises UsageError."""
     name, *numbers = text.split(":")
     if name not in EPOCH_FORMS:
-        forms = listed(EPOCH_FORMS.values())
-        raise UsageError(f"--epoch-by {shorten(text)}: unknown epoch length; choose from {forms}{suggest(name, EPOCH_FORMS)}")
+        known = listed(EPOCH_FORMS.values())
+        raise UsageError(f"--epoch-by {shorten(text)}: unknown epoch length; choose from {known}{suggest(name, EPOCH_FORMS)}")
     if len(numbers) != (name == "steps") or not all(whole(number, 1) for number in numbers):
         number = ", where N is a whole number above 0" if name == "steps" else ""
         raise UsageError(f"--epoch-by {shorten(text)}: use {EPOCH_FORMS[name]}{number}")
@@ -87,13 +76,8 @@ def parse_epoch_length(text: str) -> EpochLength:
 
 def check_epoch_length(schedule: ScheduleChoice, length: EpochLength, tasks: int) -> None:
     """Raises UsageError if an epoch is too short for one batch of each task, including rehearsed ones."""
-    if length.name == "steps" and schedule.name != "joint" and length.micro_batches < tasks:
+    if length.name == "steps" and not schedule.definition.joint and length.micro_batches < tasks:
         raise UsageError(
             f"--epoch-by steps:{length.steps} is too short for one batch of each of the {tasks} tasks; "
             f"use at least {-(-tasks // length.accumulate)} steps"
         )
-
-
-def _at_least_one(text: str) -> bool:
-    value = finite(text)
-    return value is not None and value >= 1

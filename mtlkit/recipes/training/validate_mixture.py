@@ -14,7 +14,7 @@ def check_mixture(plan: TrainPlan, trained: Sequence[str]) -> None:
     """Checks schedule, balancing and selection; `trained` are the tasks that learn. Raises UsageError."""
     check_epoch_length(plan.schedule, plan.epoch_by, len(trained) + len(plan.rehearsed))
     frozen = plan.freezing.keeps("backbone")
-    check_balance(plan.balance, plan.schedule.name, trained, frozen, plan.options.balance_on)
+    check_balance(plan.balance, plan.schedule, trained, frozen, plan.options.balance_on)
     known, select = ["mean", "min", *trained], plan.options.select
     if select not in known:
         raise UsageError(f"--select {select}: not one of {listed(known)}{suggest(select, known)}")

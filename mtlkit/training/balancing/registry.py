@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mtlkit.config.registries.balancing import BALANCING, BalanceChoice
 from mtlkit.config.registries.methods import ordered
+from mtlkit.config.registries.schedules import SCHEDULES, ScheduleChoice
 from mtlkit.config.training import BalanceOn
 from mtlkit.errors import UsageError, listed
 from mtlkit.training.balancing.methods.base import BalanceContext
@@ -34,10 +35,12 @@ def not_installed(name: str, module: str) -> str:
     return f"--balance {name} needs {module}, which is not installed; run: pip install {install}"
 
 
-def check_balance(choice: BalanceChoice, schedule: str, tasks: Collection[str], frozen: bool, on: BalanceOn = "vectors") -> None:
+def check_balance(
+    choice: BalanceChoice, schedule: ScheduleChoice, tasks: Collection[str], frozen: bool, on: BalanceOn = "vectors"
+) -> None:
     """Raises UsageError if a method does not fit the other options or is not installed.
 
-    `schedule` is the name of the schedule, `tasks` are those that train, and `frozen` means that the backbone never trains.
+    `tasks` are those that train, and `frozen` means that the backbone never trains.
     """
     where, method = f"--balance {choice.name}", BALANCING[choice.name]
     if on == "parameters" and not method.on_gradients:
@@ -48,7 +51,8 @@ def check_balance(choice: BalanceChoice, schedule: str, tasks: Collection[str], 
             raise UsageError(f"{where} weighs the gradients that tasks share, but the backbone is frozen; unfreeze some of it")
         if len(tasks) < 2:
             raise UsageError(f"{where} needs two or more tasks that train; got {listed(tasks) or 'none'}")
-    if method.needs_joint and schedule != "joint":
-        raise UsageError(f"{where} needs all tasks in every step; use --schedule joint instead of {schedule}")
+    if method.needs_joint and not schedule.definition.joint:
+        joint = " or ".join(known.syntax for known in ordered(SCHEDULES) if known.joint)
+        raise UsageError(f"{where} needs all tasks in every step; use --schedule {joint} instead of {schedule.name}")
     if module := missing_module(choice.name):
         raise UsageError(not_installed(choice.name, module))

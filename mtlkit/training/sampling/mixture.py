@@ -18,7 +18,7 @@ import numpy as np
 from mtlkit.config.registries.schedules import EpochLength, ScheduleChoice, check_epoch_length, parse_epoch_length, parse_schedule
 from mtlkit.data.batching import BatchSampler, Rows
 from mtlkit.training.sampling.coverage import Coverage
-from mtlkit.training.sampling.orders import BatchOrder, Order, OrderContext, ordering
+from mtlkit.training.sampling.orders import BatchOrder, Order, OrderContext, make_order
 
 Piece = dict[str, Rows]
 
@@ -107,7 +107,7 @@ class TaskMixture:
         passes = {name: len(plan.epoch(0)) for name, plan in self.plans.items()}
         rows = {name: len(plan.lengths) for name, plan in self.plans.items()}
         seed = next(iter(self.plans.values())).seed
-        return ordering(OrderContext(passes, rows, self.shares, self.length, seed), self.choice)
+        return make_order(self.choice, OrderContext(passes, rows, self.shares, self.length, seed))
 
     @cached_property
     def _first(self) -> Order:

@@ -13,8 +13,8 @@ from mtlkit.errors import UsageError
         ("joint", ScheduleChoice("joint")),
         ("sequential", ScheduleChoice("sequential")),
         ("proportional", ScheduleChoice("proportional")),
-        ("temperature:2", ScheduleChoice("temperature", 2.0)),
-        ("temperature:1.5:10000", ScheduleChoice("temperature", 1.5, 10_000)),
+        ("temperature:2", ScheduleChoice("temperature", (2.0, None))),
+        ("temperature:1.5:10000", ScheduleChoice("temperature", (1.5, 10_000))),
     ],
 )
 def test_a_schedule_is_read_with_its_numbers(text: str, choice: ScheduleChoice) -> None:

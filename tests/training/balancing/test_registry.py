@@ -8,12 +8,14 @@ import pytest
 from torchjd_methods import METHODS, OWN, TORCHJD
 
 from mtlkit.config.registries.balancing import BalanceChoice, parse_balance
+from mtlkit.config.registries.schedules import ScheduleChoice
 from mtlkit.errors import UsageError
 from mtlkit.training.balancing import registry
 from mtlkit.training.balancing.gradient_methods import GradientWeighting
 from mtlkit.training.balancing.registry import check_balance
 
 TASKS = ["topic", "sentiment"]
+JOINT = ScheduleChoice("joint")
 
 
 @pytest.mark.parametrize("name", [*OWN, *TORCHJD])
@@ -58,13 +60,13 @@ def test_what_cannot_be_read_is_refused(text: str, said: str) -> None:
     [
         ("torchjd:pcgrad", {"frozen": True}, "the backbone is frozen"),
         ("torchjd:mgda", {"tasks": ["topic"]}, "two or more tasks.* got topic"),
-        ("torchjd:upgrad", {"schedule": "round-robin"}, "use --schedule joint instead of round-robin"),
-        ("famo", {"schedule": "proportional"}, "use --schedule joint instead of proportional"),
+        ("torchjd:upgrad", {"schedule": ScheduleChoice("round-robin")}, "use --schedule joint instead of round-robin"),
+        ("famo", {"schedule": ScheduleChoice("proportional")}, "use --schedule joint instead of proportional"),
         ("dwa", {"on": "parameters"}, "--balance-on parameters needs a method on gradients"),
     ],
 )
 def test_contradictions_are_refused(name: str, terms: dict[str, object], said: str) -> None:
-    settings = {"schedule": "joint", "tasks": TASKS, "frozen": False, **terms}
+    settings = {"schedule": JOINT, "tasks": TASKS, "frozen": False, **terms}
     with pytest.raises(UsageError, match=said):
         check_balance(BalanceChoice(name), **settings)  # type: ignore[arg-type]
 
@@ -72,21 +74,21 @@ def test_contradictions_are_refused(name: str, terms: dict[str, object], said: s
 @pytest.mark.parametrize("name", ["sum", "mean", "normalized", "uncertainty", "dwa"])
 def test_what_looks_at_losses_goes_with_everything(name: str) -> None:
     for schedule in ("round-robin", "joint", "temperature"):
-        check_balance(BalanceChoice(name), schedule, ["topic"], frozen=True)
+        check_balance(BalanceChoice(name), ScheduleChoice(schedule), ["topic"], frozen=True)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_gradient_methods_go_with_joint_steps(name: str) -> None:
-    check_balance(BalanceChoice(name), "joint", TASKS, frozen=False)
-    check_balance(BalanceChoice(name), "joint", TASKS, frozen=False, on="parameters")
+    check_balance(BalanceChoice(name), JOINT, TASKS, frozen=False)
+    check_balance(BalanceChoice(name), JOINT, TASKS, frozen=False, on="parameters")
 
 
 def test_without_torchjd_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchjd", None)
     message = r"--balance torchjd:pcgrad needs torchjd, which is not installed; run: pip install 'mtlkit\[torchjd\]'"
     with pytest.raises(UsageError, match=message):
-        check_balance(BalanceChoice("torchjd:pcgrad"), "joint", TASKS, frozen=False)
-    check_balance(BalanceChoice("uncertainty"), "joint", TASKS, frozen=False)
+        check_balance(BalanceChoice("torchjd:pcgrad"), JOINT, TASKS, frozen=False)
+    check_balance(BalanceChoice("uncertainty"), JOINT, TASKS, frozen=False)
     with pytest.raises(UsageError, match=message):
         GradientWeighting("torchjd:pcgrad")
 
@@ -108,12 +110,12 @@ def test_without_a_solver_the_error_names_it_and_its_extra(
     monkeypatch.setattr(registry, "find_spec", lambda module: None if module == needed else find_spec("mtlkit"))
     message = rf"--balance {full} needs {needed}, which is not installed; run: pip install 'mtlkit\[{extra}\]'"
     with pytest.raises(UsageError, match=message):
-        check_balance(parse_balance(name, TASKS), "joint", TASKS, frozen=False)
+        check_balance(parse_balance(name, TASKS), JOINT, TASKS, frozen=False)
     with pytest.raises(UsageError, match=message):
         GradientWeighting(full)
 
 
 def test_reading_a_choice_needs_no_torch() -> None:
-    script = "import sys; from mtlkit.config.registries.methods import BALANCING; list(BALANCING); "
+    script = "import sys; from mtlkit.config.registries.balancing import BALANCING; list(BALANCING); "
     script += "import mtlkit.training.balancing.registry; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
