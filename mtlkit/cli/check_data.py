@@ -27,7 +27,7 @@ def check_data(options: CheckDataOptions, as_json: bool) -> None:
     from mtlkit.recipes.inputs.early_checks import check_objective, check_texts
 
     if options.tasks:
-        check_objective(options.objective, options.tasks, options.encoding)
+        check_objective(options.objective, options.tasks, options.encoding, "check-data")
     check_texts(options.text, options.encoding)
 
     from mtlkit.recipes.check_data import check_data as look

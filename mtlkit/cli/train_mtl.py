@@ -18,7 +18,7 @@ def train_mtl(options: TrainMtlOptions, as_json: bool) -> None:
     from mtlkit.recipes.inputs.early_checks import check_tasks
 
     if options.resume is None:
-        check_tasks(options.task, options.encoding)
+        check_tasks(options.task, options.encoding, "train-mtl")
 
     with loading():
         from mtlkit.cli.training_view import follow

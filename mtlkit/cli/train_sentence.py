@@ -21,7 +21,7 @@ def train_sentence(options: TrainSentenceOptions, as_json: bool) -> None:
     from mtlkit.recipes.inputs.early_checks import check_objective
 
     if options.resume is None:
-        check_objective(options.objective, [options.task], options.encoding)
+        check_objective(options.objective, [options.task], options.encoding, "train-sentence")
 
     with loading():
         from mtlkit.cli.training_view import follow

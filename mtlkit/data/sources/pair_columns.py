@@ -11,6 +11,8 @@ SCORE_NAMES = ("score", "similarity_score", "similarity", "relatedness_score")
 PAIR_NAMES = (
     ("sentence1", "sentence2"),
     ("text1", "text2"),
+    ("text_a", "text_b"),
+    ("sentence_a", "sentence_b"),
     ("anchor", "positive"),
     ("question1", "question2"),
     ("question", "answer"),
@@ -21,6 +23,14 @@ PAIR_NAMES = (
     ("title", "body"),
     ("first", "second"),
 )
+
+
+def pair_objective(columns: Sequence[str]) -> str:
+    """The objective that pairs with these columns are for, `pairs` or `similarity`; "" where no columns have usual names."""
+    lowered = {column.lower() for column in columns}
+    if not any({left, right} <= lowered for left, right in PAIR_NAMES):
+        return ""
+    return "similarity" if lowered & set(SCORE_NAMES) else "pairs"
 
 
 def score_column(columns: Sequence[str], named: str | None, place: str) -> str:

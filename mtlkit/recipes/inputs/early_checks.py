@@ -2,38 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
 
 from mtlkit.config.inference import TextOptions
 from mtlkit.config.training import ObjectiveName
 from mtlkit.data.datasets.labelled_rows import LabelledRows, ReadOptions
 from mtlkit.data.datasets.pairs import PairRows
 from mtlkit.data.sources import Source, existing_split, open_source
-from mtlkit.data.sources.columns import text_columns, with_columns
+from mtlkit.data.sources.columns import column_list, text_columns, with_columns
+from mtlkit.data.sources.pair_columns import pair_objective
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import Query, named_sources, parse_source
 from mtlkit.data.sources.text_files import open_input
+from mtlkit.errors import DataError
 from mtlkit.recipes.inputs.texts import reads_standard_input
 
+CheckedCommand = Literal["check-data", "train-sentence", "train-mtl"]
+FOR_PAIRS: dict[CheckedCommand, str] = {
+    "check-data": "add --objective {}",
+    "train-sentence": "add --objective {}",
+    "train-mtl": "use mtlkit train-sentence --objective {}",
+}
+FOR_TEXTS: dict[CheckedCommand, str] = {
+    "check-data": "give them with --text {}",
+    "train-sentence": "use mtlkit pretrain {}",
+    "train-mtl": "use mtlkit pretrain {}",
+}
 
-def check_objective(objective: ObjectiveName, tasks: Iterable[str], encoding: str) -> None:
+
+def check_objective(objective: ObjectiveName, tasks: Iterable[str], encoding: str, command: CheckedCommand) -> None:
     """Opens the source of every task and finds the columns that an objective reads. Raises UsageError, DataError."""
     if objective == "classify":
-        check_tasks(tasks, encoding)
+        check_tasks(tasks, encoding, command)
     elif objective == "distill":
         check_texts(named_sources(list(tasks)).values(), encoding)
     else:
         check_pairs(named_sources(list(tasks)).values(), encoding, scored=objective == "similarity")
 
 
-def check_tasks(tasks: Iterable[str], encoding: str) -> None:
-    """Opens the source of every task and finds the columns of its text and its label. Raises UsageError, DataError."""
+def check_tasks(tasks: Iterable[str], encoding: str, command: CheckedCommand) -> None:
+    """Opens the source of every task and finds the columns of its text and its label. Raises UsageError, DataError, which says
+    what to do with text pairs, and with texts that have no labels."""
 
     def find_columns(source: Source, query: Query, split: str) -> None:
-        next(LabelledRows(source, query, split, ReadOptions(encoding, "skip", SkippedRows())).rows(), None)
+        try:
+            next(LabelledRows(source, query, split, ReadOptions(encoding, "skip", SkippedRows())).rows(), None)
+        except DataError:
+            if query.text is None and query.label is None:
+                _check_labelled(with_columns(source.rows(split, query.encoding or encoding))[0], source.name, command)
+            raise
 
     for address in named_sources(list(tasks)).values():
         _check(address, find_columns)
+
+
+def _check_labelled(columns: Sequence[str], name: str, command: CheckedCommand) -> None:
+    """Raises DataError for columns of text pairs, and for a single column, which has no labels."""
+    if objective := pair_objective(columns):
+        names = column_list(columns)
+        way = FOR_PAIRS[command].format(objective)
+        raise DataError(f"{name}: these look like text pairs, columns: {names}; {way}, or specify ?text=NAME&label=NAME")
+    if len(columns) == 1:
+        raise DataError(f"{name}: texts without labels, columns: {columns[0]}; {FOR_TEXTS[command].format(shlex.quote(name))}")
 
 
 def check_texts(sources: Iterable[str], encoding: str) -> None:
