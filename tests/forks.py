@@ -116,18 +116,25 @@ class Forks:
         return json.loads(self.server.stdout.readline())
 
     def start(
-        self, *arguments: object, terminal: bool = False, hold: str | None = None, call: int = 1, cwd: Path | None = None
+        self,
+        *arguments: object,
+        terminal: bool = False,
+        hold: str | None = None,
+        call: int = 1,
+        cwd: Path | None = None,
+        environment: dict[str, str] | None = None,
     ) -> Child:
-        """`mtlkit` with these arguments. It is to `hold` before the call of so many of a function, `package.module:function`."""
+        """`mtlkit` with these arguments. It is to `hold` before the call of so many of a function, `package.module:function`.
+        The `environment` is set before the command runs, which is too late for what PyTorch reads as it is imported."""
         place = str(cwd or Path.cwd())
         self.count += 1
         name = self.folder / str(self.count)
         words = list(map(str, arguments))
         if not terminal:
-            return Child(self, self.ask(["start", words, str(name), None, hold, call, place]), name, None)
+            return Child(self, self.ask(["start", words, str(name), None, hold, call, place, environment or {}]), name, None)
         master, slave = pty.openpty()
         os.set_blocking(master, False)
-        pid = self.ask(["start", words, str(name), os.ttyname(slave), hold, call, place])
+        pid = self.ask(["start", words, str(name), os.ttyname(slave), hold, call, place, environment or {}])
         os.close(slave)
         return Child(self, pid, name, master)
 
@@ -201,7 +208,15 @@ def _hold(name: str, function: str, call: int) -> None:
     setattr(owner, last, held)
 
 
-def _be(arguments: list[str], name: str, terminal: str | None, hold: str | None, call: int, place: str) -> NoReturn:
+def _be(
+    arguments: list[str],
+    name: str,
+    terminal: str | None,
+    hold: str | None,
+    call: int,
+    place: str,
+    environment: dict[str, str],
+) -> NoReturn:
     """What the child is: a leader of its own session, so that a terminal becomes its own."""
     code = 1
     try:
@@ -216,7 +231,7 @@ def _be(arguments: list[str], name: str, terminal: str | None, hold: str | None,
         if hold:
             _hold(name, hold, call)
         sys.argv = ["mtlkit", *arguments]
-        os.environ["TERM"] = "xterm-256color"
+        os.environ.update({"TERM": "xterm-256color", **environment})
         main()
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else 0

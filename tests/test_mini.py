@@ -96,8 +96,8 @@ def test_its_configuration_is_the_one_in_the_examples(forks: Forks, tmp_path: Pa
     assert f"model {tmp_path / 'none'}: no such folder" in done.err
 
 
-def test_an_empty_folder_is_enough(cli: Cli, forks: Forks, tmp_path: Path) -> None:
-    done = cli("embed", "some sentence", "--json", cwd=tmp_path)
+def test_an_empty_folder_is_enough(forked: Cli, forks: Forks, tmp_path: Path) -> None:
+    done = forked("embed", "some sentence", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == "model: mini, the bundled model; no compatible run in runs/\n"
     found = json.loads(done.stdout)

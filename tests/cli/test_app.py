@@ -37,7 +37,10 @@ def test_help_lists_the_commands(typed: Typed, arguments: list[str]) -> None:
     assert all(command in answer.out for command in COMMANDS)
 
 
-@pytest.mark.parametrize("module", ["typer", "rich.console", "mtlkit.recipes.train_mtl", "numpy", "torch", "torch.nn"])
+SELDOM = [pytest.param(name, marks=pytest.mark.slow) for name in ("rich.console", "numpy", "torch.nn")]
+
+
+@pytest.mark.parametrize("module", ["typer", "mtlkit.recipes.train_mtl", "torch", *SELDOM])
 def test_ctrl_c_during_an_import_is_one_line(module: str, tmp_path: Path) -> None:
     """The signal comes just when the module is looked for."""
     code = (

@@ -30,8 +30,8 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_as_a_process_with_the_samples(cli: Cli, tmp_path: Path) -> None:
-    done = cli("check-data", "--strict", cwd=tmp_path, COLUMNS="80")
+def test_as_a_process_with_the_samples(forked: Cli, tmp_path: Path) -> None:
+    done = forked("check-data", "--strict", cwd=tmp_path, COLUMNS="80")
     assert done.returncode == 0, done.stderr
     first, *sources = done.stderr.splitlines()
     assert first.startswith("tokens by mini")

@@ -1,4 +1,4 @@
-"""Completion as a shell asks for it: a process with what was typed in its environment."""
+"""Completion as a shell asks for it: with what was typed in the environment."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mtlkit.cli.completion import joined_words
+
+if TYPE_CHECKING:
+    from .conftest import Typed
 
 Shell = Callable[..., list[str]]
 
@@ -40,21 +44,42 @@ def folder(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.fixture(scope="module")
-def bash(folder: Path) -> Shell:
+def environment_of(words: tuple[str, ...], shell: str = "bash") -> dict[str, str]:
+    """What a shell sets to ask for completions of the last word."""
+    typed = ["mtlkit", *words]
+    asked = {"_MTLKIT_COMPLETE": f"complete_{shell}", "COMP_WORDS": "\n".join(typed)}
+    return asked | {"COMP_CWORD": str(len(words)), "_TYPER_COMPLETE_ARGS": " ".join(typed)}
+
+
+@pytest.fixture
+def bash(folder: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> Shell:
     """`bash("train-mtl", "--freeze", "head", ":", "k")` gives what bash is offered for the last word, as bash splits words."""
 
     def complete(*words: str, shell: str = "bash") -> list[str]:
-        typed = ["mtlkit", *words]
-        environment = {**os.environ, "_MTLKIT_COMPLETE": f"complete_{shell}", "COMP_WORDS": "\n".join(typed)}
-        environment |= {"COMP_CWORD": str(len(words)), "_TYPER_COMPLETE_ARGS": " ".join(typed)}
-        process = subprocess.run(
-            [sys.executable, "-W", "error", "-c", SCRIPT], capture_output=True, text=True, timeout=60, env=environment, cwd=folder
-        )
-        assert process.stderr == ""
-        return process.stdout.splitlines()
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys.modules["__main__"], "__package__", None)  # else the command's name is "python -m pytest"
+        for name, value in environment_of(words, shell).items():
+            monkeypatch.setenv(name, value)
+        answer = typed()
+        assert answer.err == ""
+        return answer.out.splitlines()
 
     return complete
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("train-mtl", "--freeze", "head", ":", ""), ["kind", "state"]),  # reads runs
+        (("train-mtl", "--balance", "torchjd", ":", "mg"), ["mgda"]),  # reads a registry
+    ],
+)
+def test_completion_imports_nothing_heavy(folder: Path, words: tuple[str, ...], offered: list[str]) -> None:
+    command = [sys.executable, "-W", "error", "-c", SCRIPT]
+    environment = {**os.environ, **environment_of(words)}
+    process = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, cwd=folder)
+    assert process.stderr == ""
+    assert process.stdout.splitlines() == offered
 
 
 @pytest.mark.parametrize(

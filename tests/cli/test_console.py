@@ -153,10 +153,13 @@ def test_tables_survive_a_narrow_encoding_of_stdout(
     assert "cosine" in path.read_text(encoding)
 
 
+SELDOM = (["embed", "a"], ["predict", "a", "--json"])
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no device that is always full")
 @pytest.mark.parametrize(
     "arguments",
-    [["embed", "-"], pytest.param(["embed", "a"], marks=pytest.mark.slow), ["predict", "a", "--json"], ["--help"]],
+    [["embed", "-"], *(pytest.param(words, marks=pytest.mark.slow) for words in SELDOM), ["--help"]],
 )
 def test_a_full_disk_behind_stdout_is_one_line(mtl: Path, many_lines: Path, arguments: list[str]) -> None:  # faults 5, 37
     model = ["--model", str(mtl)] if arguments[0] != "--help" else []

@@ -44,10 +44,10 @@ def test_as_numbers(typed: Typed, mtl: Path) -> None:
     assert len(kind["scores"]["values"]) == 11
 
 
-def test_a_picture_by_a_process_of_its_own(cli: Cli, mtl: Path, tmp_path: Path) -> None:
+def test_a_picture_by_a_process_of_its_own(forked: Cli, mtl: Path, tmp_path: Path) -> None:
     """With warnings as errors; the last line is the file, for a script to take."""
     pytest.importorskip("matplotlib")
-    done = cli("curves", mtl, "-o", tmp_path / "curves.png")
+    done = forked("curves", mtl, "-o", tmp_path / "curves.png")
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{tmp_path / 'curves.png'}\n"
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")

@@ -29,9 +29,9 @@ def pairs(tmp_path: Path) -> Path:
     return write(tmp_path / "pairs.csv", [HEADER, *PAIRS])
 
 
-def test_both_in_one_process(cli: Cli, forks: Forks, runs: Path, pairs: Path, data: Path) -> None:
+def test_both_in_one_process(forked: Cli, forks: Forks, runs: Path, pairs: Path, data: Path) -> None:
     measured = ["--sts", pairs, "--probe", "--task", f"kind={data / 'kind'}?limit=40", "--dim", "8"]
-    shown = cli("eval", "--model", runs / "sentence", *measured, COLUMNS="80")
+    shown = forked("eval", "--model", runs / "sentence", *measured, COLUMNS="80")
     assert shown.returncode == 0, shown.stderr
     assert max(map(len, shown.stdout.splitlines())) <= 80
     assert "cosine of 8-dimensional vectors" in shown.stdout

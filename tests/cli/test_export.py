@@ -25,11 +25,11 @@ def needs(*packages: str) -> None:
             pytest.skip(f"{package} is not installed")
 
 
-def test_a_folder_for_sentence_transformers(runs: Path, cli: Cli, forks: Forks, tmp_path: Path) -> None:
+def test_a_folder_for_sentence_transformers(runs: Path, forked: Cli, forks: Forks, tmp_path: Path) -> None:
     """With warnings as errors, and not a word of the libraries that do the work."""
     needs("sentence_transformers")
     out = tmp_path / "out"
-    done = cli("export", runs / "mtl", out, "--json")
+    done = forked("export", runs / "mtl", out, "--json")
     assert done.returncode == 0, done.stderr
     assert done.stderr == f"model: {runs / 'mtl'}, as specified\nwriting {out}\n"
     told = json.loads(done.stdout)

@@ -42,11 +42,11 @@ def test_as_json(typed: Typed, mtl: Path) -> None:
     assert [parent["condition"] for parent in document["lineage"]] == ["same", "same"]
 
 
-def test_a_process_shows_everything_and_then_fails(cli: Cli, own: Path) -> None:
+def test_a_process_shows_everything_and_then_fails(forked: Cli, own: Path) -> None:
     with (own / "metrics.jsonl").open("a") as file:
         file.write("\n")
     (own / "tokenizer.json").unlink()
-    done = cli("info", own)
+    done = forked("info", own)
     assert done.returncode == 4
     assert done.stderr.splitlines()[0] == f"run: {own}, as specified"
     last = done.stderr.splitlines()[-1]
@@ -54,17 +54,17 @@ def test_a_process_shows_everything_and_then_fails(cli: Cli, own: Path) -> None:
     assert last.endswith("(the first of 2 problems)")
     states = {line.split()[0]: line.split()[-1] for line in done.stdout.splitlines() if line.startswith((" m", " t", " c"))}
     assert (states["metrics.jsonl"], states["tokenizer.json"], states["config.json"]) == ("damaged", "missing", "ok")
-    asked = cli("info", own, "--json")
+    asked = forked("info", own, "--json")
     assert asked.returncode == 4
     assert len(json.loads(asked.stdout)["problems"]) == 2
 
 
-def test_mini_and_the_newest_run_by_a_process(cli: Cli, own: Path, tmp_path: Path) -> None:
-    newest = cli("info", "--json", cwd=tmp_path)
+def test_mini_and_the_newest_run_by_a_process(forked: Cli, own: Path, tmp_path: Path) -> None:
+    newest = forked("info", "--json", cwd=tmp_path)
     assert newest.returncode == 0, newest.stderr
     assert json.loads(newest.stdout)["run"] == "runs/mtl"
     shutil.rmtree(own)
-    mini = cli("info", cwd=tmp_path, COLUMNS="80")
+    mini = forked("info", cwd=tmp_path, COLUMNS="80")
     assert mini.returncode == 0, mini.stderr
     assert mini.stderr == "run: mini, the bundled model; no compatible run in runs/\n"
     assert "A sentence encoder (compact export)" in mini.stdout

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from forks import Forks
 from support import write
 
 from mtlkit.runs.record import verify
 
+Cli = Callable[..., subprocess.CompletedProcess[str]]
 Job = dict[str, subprocess.CompletedProcess[str]]
 TINY = ("--layers", 1, "--dim", 32, "--heads", 2, "--vocab-size", 500, "--context", 32)
 COMMANDS: dict[str, tuple[object, ...]] = {
@@ -35,16 +35,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("job")
 
 
-def forked(forks: Forks, folder: Path, *command: object) -> subprocess.CompletedProcess[str]:
-    child = forks.start(*command, cwd=folder)
-    return subprocess.CompletedProcess(command, child.wait(), child.out, child.err)
-
-
 @pytest.fixture(scope="module")
-def job(folder: Path, cli: Callable[..., subprocess.CompletedProcess[str]], forks: Forks) -> Job:
+def job(folder: Path, cli: Cli, forked: Cli) -> Job:
     return {
-        name: cli(*command, cwd=folder) if name in ("pretrain", "predict") else forked(forks, folder, *command)
-        for name, command in COMMANDS.items()
+        name: (cli if name in ("pretrain", "predict") else forked)(*command, cwd=folder) for name, command in COMMANDS.items()
     }
 
 
@@ -121,15 +115,15 @@ def test_every_run_is_whole_and_names_its_parent(job: Job, folder: Path) -> None
             json.loads(line)
 
 
-def test_the_next_command_works_as_typed(job: Job, folder: Path, forks: Forks) -> None:
+def test_the_next_command_works_as_typed(job: Job, folder: Path, forked: Cli) -> None:
     """A run elsewhere, on a file without a test split."""
     rows = [("text", "label"), *((f"The {word} number {row}", word) for row in range(15) for word in ("cat", "saw"))]
     write(folder / "data" / "own.csv", rows)
     options = ("--init", "runs/sentence", "--epochs", 1, "--freeze", "backbone")
-    done = forked(forks, folder, "train-mtl", "--task", "own=data/own.csv", "--out", "else where", *options)
+    done = forked("train-mtl", "--task", "own=data/own.csv", "--out", "else where", *options, cwd=folder)
     assert done.returncode == 0, done.stderr
     command = shlex.split(done.stdout.partition("next: ")[2])
     assert command[:2] == ["mtlkit", "eval"]
-    evaluated = forked(forks, folder, *command[1:])
+    evaluated = forked(*command[1:], cwd=folder)
     assert evaluated.returncode == 0, evaluated.stderr
     assert "own (validation)" in evaluated.stdout

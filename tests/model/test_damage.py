@@ -139,11 +139,11 @@ def test_a_pickle_in_place_of_another_file_is_refused_and_never_opened(  # fault
 
 
 def test_a_pickle_given_as_the_model_is_refused_and_never_opened(  # fault 32
-    cli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+    forked: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     song, model = tmp_path / "song", tmp_path / "model.pt"
     torch.save(Canary(song), model)
-    done = cli("embed", "a text", "--model", model)
+    done = forked("embed", "a text", "--model", model)
     assert done.returncode == 4
     assert done.stdout == ""
     assert "a pickle" in " ".join(done.stderr.split())

@@ -49,7 +49,7 @@ class Done:
         return [event for event in self.events if isinstance(event, Epoch)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run(compute: Compute) -> Callable[..., Done]:
     """Trains a model with small batches. Options that are not given are those of `train-mtl`; `terms` are fields of its plan or
     of its data; `mixing` holds schedules and options by the names of the plan; `saved` says what saves it and what it resumes."""

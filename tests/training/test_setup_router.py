@@ -25,8 +25,8 @@ def test_backbone_and_heads_are_the_same_to_the_last_bit(
     frozen: list[str], tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run
 ) -> None:
     other = deepcopy(tiny_model)
-    without = run(other, tasks, frozen, weight_decay=0.1, clip=0.1, track_every=0)
-    with_one = run(tiny_model, tasks, frozen, weight_decay=0.1, clip=0.1, terms={"router": True}, track_every=0)
+    without = run(other, tasks, frozen, epochs=2, weight_decay=0.1, clip=0.1, track_every=0)
+    with_one = run(tiny_model, tasks, frozen, epochs=2, weight_decay=0.1, clip=0.1, terms={"router": True}, track_every=0)
     state, wanted = tiny_model.state_dict(), other.state_dict()
     assert set(state) - set(wanted) == WEIGHTS
     assert all(torch.equal(state[name], weight) for name, weight in wanted.items())

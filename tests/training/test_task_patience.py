@@ -30,6 +30,7 @@ SCHEDULES = ["round-robin", "joint", "temperature:2", *BY_HAND]
 
 
 JOINTLY = ["torchjd:pcgrad", "torchjd:nashmtl", "torchjd:upgrad"]
+BALANCES = ["uncertainty", "dwa", "famo", *(if_installed(name, slow=name != "torchjd:pcgrad") for name in JOINTLY)]
 METRICS = {"topic": "accuracy", "tags": "macro_f1", "stars": "spearman"}
 
 
@@ -147,7 +148,7 @@ def test_a_watched_task_does_not_leave_and_a_rehearsed_one_stays(
     ]
 
 
-@pytest.mark.parametrize("balance", ["uncertainty", "dwa", "famo", *map(if_installed, JOINTLY)])
+@pytest.mark.parametrize("balance", BALANCES)
 def test_balances_weigh_those_that_are_left(
     balance: str, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run, scored: Callable[..., None]
 ) -> None:

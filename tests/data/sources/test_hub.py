@@ -97,11 +97,11 @@ def test_unknown_split_and_configuration_are_data_errors(folder: Path) -> None:
     "server", [pytest.param(lambda: nullcontext(CLOSED), id="refused", marks=pytest.mark.slow), pytest.param(mute, id="mute")]
 )
 def test_hub_id_without_network_fails_and_says_what_to_do(  # fault 34
-    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, server: Callable[[], AbstractContextManager[str]]
+    tmp_path: Path, forked: Cli, server: Callable[[], AbstractContextManager[str]]
 ) -> None:
-    monkeypatch.delenv("HF_HUB_OFFLINE")
+    more = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": ""}
     with server() as address:
-        result = cli("pretrain", "nobody/nothing", "--runs", tmp_path, HF_HOME=str(tmp_path / "hf"), HF_ENDPOINT=address)
+        result = forked("pretrain", "nobody/nothing", "--runs", tmp_path, HF_ENDPOINT=address, **more)
     assert result.returncode == 6
     assert result.stdout == ""
     last = result.stderr.splitlines()[-1]  # after the lines that show progress

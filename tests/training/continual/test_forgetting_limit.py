@@ -10,6 +10,7 @@ import pytest
 import torch
 from cutting import as_saved, assert_same_weights
 from support import notes
+from torch import Tensor
 
 from mtlkit.config.registries.schedules import EpochLength
 from mtlkit.data.datasets.task_data import TaskData
@@ -24,10 +25,16 @@ from mtlkit.training.objectives.base import head_objectives
 Run = Callable[..., Any]
 
 
+LEARNED: dict[str, Tensor] = {}  # trained by the first test that needs it
+
+
 @pytest.fixture
 def learned(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> MultiTaskModel:
-    """A model that knows `topic`."""
-    run(tiny_model, {"topic": tasks["topic"]}, epochs=8, head_rate=4.0)
+    """A model that has learned `topic`, in evaluation mode."""
+    if not LEARNED:
+        run(tiny_model, {"topic": tasks["topic"]}, epochs=8, head_rate=4.0)
+        LEARNED.update(deepcopy(tiny_model.state_dict()))
+    tiny_model.load_state_dict(LEARNED)
     return tiny_model
 
 
