@@ -29,7 +29,7 @@ from mtlkit.training import loop as training
 from mtlkit.training.freezing.apply import apply_freeze, prefix_depth, training_mode
 from mtlkit.training.freezing.cache import cache_hidden_states, cache_vectors
 from mtlkit.training.freezing.features import CachedVectors, FeatureSource, UpperBackbone, WholeBackbone
-from mtlkit.training.freezing.rules import parse_freeze
+from mtlkit.training.freezing.parse import parse_freeze
 from mtlkit.training.objectives.base import HeadObjective, head_objectives
 from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
 from mtlkit.training.sampling.mixture import TaskMixture, make_samplers

@@ -24,7 +24,8 @@ from mtlkit.training.accumulation import groups
 from mtlkit.training.balancing.loss_weighting import LossWeighting
 from mtlkit.training.events import Event
 from mtlkit.training.freezing.features import WholeBackbone
-from mtlkit.training.freezing.rules import FreezeRules, parse_freeze
+from mtlkit.training.freezing.parse import parse_freeze
+from mtlkit.training.freezing.rules import FreezeRules
 from mtlkit.training.loop import Step, train
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.optimizer import RateSchedule, ScheduledOptimizer

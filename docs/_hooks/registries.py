@@ -38,5 +38,5 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def section(registry: Any) -> str:
     """A table of a registry."""
     title = registry.noun
-    rows = [f"| `{name}` | {item.help} |" for name, item in registry.items()]
+    rows = [f"| `{getattr(item, 'syntax', name)}` | {item.help} |" for name, item in registry.items()]
     return "\n".join([f"## {title[0].upper()}{title[1:]}", "", "| name | |", "|---|---|", *rows])

@@ -13,6 +13,7 @@ import typer
 
 from mtlkit.config.architecture import Stage
 from mtlkit.config.option import Completes, Declaration
+from mtlkit.config.registries.freeze_targets import FREEZE_TARGETS
 from mtlkit.config.registries.methods import ordered
 from mtlkit.errors import MtlkitError
 
@@ -87,10 +88,10 @@ def parts(incomplete: str, options: Mapping[str, Any], _named: bool) -> Iterator
     """Targets of --freeze, after the last comma and a '-' that thaws."""
     done, comma, item = incomplete.rpartition(",")
     before = done + comma + ("-" if item.startswith("-") else "")
-    for name in ("none", "backbone", "embeddings", "layers:", "pooling", "norms", "bias", "heads", "re:"):
-        yield before + name
-    for name in heads(incomplete, options):
-        yield f"{before}head:{name}"
+    yield before + "none"
+    for target in ordered(FREEZE_TARGETS):
+        values = KINDS[target.complete](incomplete, options, False) if target.complete else ("",)
+        yield from (before + target.fixed_part + value for value in values)
 
 
 def watched(incomplete: str, options: Mapping[str, Any], named: bool) -> Iterator[str]:

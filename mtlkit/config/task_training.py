@@ -8,6 +8,7 @@ from typing import Literal
 from mtlkit.config.architecture import Architecture, Attention, Truncation, parse_head
 from mtlkit.config.common import DATA, MODEL, TRAINING, PromptOptions, ShapeOptions, TrainingOptions
 from mtlkit.config.option import COMMON, option, whole
+from mtlkit.config.registries.freeze_targets import FREEZE_TARGETS
 from mtlkit.errors import UsageError, shorten
 
 ClassWeights = Literal["none", "balanced"]
@@ -44,12 +45,13 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
     epochs: int = option(6, "Passes over the largest task.", panel=COMMON, minimum=1, rank=4)
     freeze: list[str] = option(
         ["none"],
-        "Parts to freeze, separated by commas: none, backbone, embeddings, layers:A-B, pooling, norms, bias, heads, head:NAME, "
-        "re:PATTERN. A '-' before a part thaws it; '@until=epoch:K' or '@until=step:K' after it ends the freeze.",
+        "Parts to freeze, separated by commas, or none. A '-' before a part thaws it; '@until=epoch:K' or '@until=step:K' after "
+        "it ends the freeze.",
         panel=COMMON,
         metavar="PARTS",
         rank=5,
         complete="part",
+        methods=FREEZE_TARGETS,
     )
     learning_rate: float = option(3e-4, "Peak learning rate of the backbone.", panel=COMMON, minimum=0, rank=7)
     attention: Attention | None = option(

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import TRAINED
+from safetensors.numpy import load_file
 from typer import Typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from mtlkit.cli.train_mtl import register
 from mtlkit.config.registries.balancing import BALANCING
+from mtlkit.config.registries.freeze_targets import FREEZE_TARGETS
 from mtlkit.config.registries.guards import GUARDS
 from mtlkit.config.registries.schedules import SCHEDULES
 from mtlkit.training.balancing.methods.base import BalanceContext, BalancingMethod
 from mtlkit.training.continual.methods.base import GuardMethod
+from mtlkit.training.freezing.targets.base import FreezeTarget, ModelParts
 from mtlkit.training.sampling.orders import BatchOrder, Order, OrderContext
 from mtlkit.training.sampling.schedules.base import Schedule
 
@@ -159,3 +163,31 @@ def test_an_added_schedule(runs: Path, data: Path, tmp_path: Path, typed: Typed,
     train(typed, runs, data, tmp_path / "run", "--schedule", "blocks:3")
     tasks = [list(step["losses"]) for step in steps(tmp_path / "run")]
     assert tasks == 2 * (3 * [["kind"]] + 3 * [["state"]])
+
+
+def test_an_added_freeze_target(runs: Path, data: Path, tmp_path: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mlp(_: str, text: str | None, parts: ModelParts) -> re.Pattern[str] | None:
+        return re.compile(rf"backbone\.blocks\.{text}\.(expand|contract)\.") if text in map(str, range(parts.layers)) else None
+
+    target = FreezeTarget(
+        name="mlp",
+        help="the MLP of a layer.",
+        form="mlp:N",
+        pattern=mlp,
+        examples=lambda parts: [f"mlp:{layer}" for layer in range(parts.layers)],
+    )
+    command = ("train-mtl", "--init", runs / "mtl", "--task", f"kind={data / 'kind'}", "--freeze")
+    unknown = typed(*command, "mlp:1")
+    assert (unknown.code, "no such part" in unknown.err, "layers:0-1" in unknown.err) == (2, True, True)
+    monkeypatch.setitem(FREEZE_TARGETS, "mlp", target)
+    assert "mlp:N" in shown_help()
+    assert offered("freeze", "backbone,-m") == ["backbone,-mlp:"]
+    for wrong in ("mlp:2", "mlpp:1"):
+        refused = typed(*command, wrong)
+        assert (refused.code, "mlp:0, mlp:1" in refused.err, "mean 'mlp:1'" in refused.err) == (2, True, True)
+    train(typed, runs, data, tmp_path / "run", "--freeze", "mlp:1")
+    before, after = (load_file(folder / "model.safetensors") for folder in (runs / "mtl", tmp_path / "run"))
+    frozen = {name for name, weight in after.items() if (weight == before[name]).all()}
+    assert {name for name in frozen if name.startswith("backbone.blocks.")} == {
+        f"backbone.blocks.1.{part}.{kind}" for part in ("expand", "contract") for kind in ("weight", "bias")
+    }

@@ -24,7 +24,8 @@ from mtlkit.recipes.training.objectives import check_objective
 from mtlkit.recipes.training.validate_continual import check_continual, parse_rehearsed, parse_watched
 from mtlkit.recipes.training.validate_mixture import check_mixture
 from mtlkit.training.freezing.apply import prefix_depth
-from mtlkit.training.freezing.rules import check_freeze, parse_freeze
+from mtlkit.training.freezing.check import check_freeze
+from mtlkit.training.freezing.parse import parse_freeze
 from mtlkit.training.objectives.router import check_router
 from mtlkit.training.plan import Options, TrainPlan
 

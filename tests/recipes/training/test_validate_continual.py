@@ -26,7 +26,8 @@ from mtlkit.recipes.training.validate_continual import check_continual, parse_re
 from mtlkit.runs.record import verify
 from mtlkit.training.events import Epoch
 from mtlkit.training.freezing.apply import digest
-from mtlkit.training.freezing.rules import FreezeRules, parse_freeze
+from mtlkit.training.freezing.parse import parse_freeze
+from mtlkit.training.freezing.rules import FreezeRules
 from mtlkit.training.plan import TrainPlan
 
 NEW = {"stars": "stars.csv"}

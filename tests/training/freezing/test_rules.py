@@ -1,13 +1,11 @@
-"""The grammar of `--freeze` and `--unfreeze`: what an item means, what is refused, and in which words."""
+"""When weights are frozen, by rules that begin and end."""
 
 from __future__ import annotations
 
-import pytest
-
 from mtlkit.config.architecture import Architecture
-from mtlkit.errors import UsageError
 from mtlkit.model.weight_names import parts_of, weight_names
-from mtlkit.training.freezing.rules import FreezeRules, check_freeze, parse_freeze
+from mtlkit.training.freezing.parse import parse_freeze
+from mtlkit.training.freezing.rules import FreezeRules
 
 HEADS = {"topic": "linear", "sentiment": "mlp:8"}
 WEIGHTS = weight_names(Architecture(300, 3, 32, 2, 64), HEADS)
@@ -25,43 +23,10 @@ def whole_parts(weights: frozenset[str]) -> set[str]:
 BACKBONE = {"embeddings", "layers:0", "layers:1", "layers:2", "pooling"}
 
 
-@pytest.mark.parametrize(
-    ("items", "expected"),
-    [
-        (["none"], set()),
-        ([], set()),
-        (["none", "none"], set()),
-        (["backbone"], BACKBONE),
-        ([" backbone , head:topic ", "head:sentiment,"], BACKBONE | {"head:topic", "head:sentiment"}),
-        (["head:topic", "head:topic"], {"head:topic"}),
-        (["heads"], {"head:topic", "head:sentiment"}),
-        (["embeddings,layers:0-1"], {"embeddings", "layers:0", "layers:1"}),
-        (["layers:1"], {"layers:1"}),
-        (["backbone,-layers:2"], BACKBONE - {"layers:2"}),
-        (["backbone", "-layers:1-2", "layers:2"], BACKBONE - {"layers:1"}),
-        (["-layers:2,backbone"], BACKBONE),
-        ([r"re:blocks\.[12]\."], {"layers:1", "layers:2"}),
-        ([r"re:blocks\.\d{1,2}\., head:topic"], {"layers:0", "layers:1", "layers:2", "head:topic"}),
-    ],
-)
-def test_the_last_item_that_names_a_weight_wins(items: list[str], expected: set[str]) -> None:
-    freezing = parse(*items)
-    assert whole_parts(freezing.always) == expected
-    assert freezing.states == (freezing.always,)
-    assert freezing.always == {name for part in expected for name in parts_of(WEIGHTS)[part]}
-
-
 def test_a_part_is_kept_when_all_of_it_is_frozen_from_beginning_to_end() -> None:
     assert [part for part in PARTS if parse("backbone").keeps(part)] == ["backbone"]
     assert [part for part in PARTS if parse("head:topic").keeps(part)] == ["head:topic"]
     assert not any(map(parse("backbone@until=epoch:1", "-layers:0").keeps, PARTS))
-
-
-def test_norms_and_bias_are_the_backbones() -> None:
-    norms, bias = parse("norms").always, parse("bias").always
-    assert norms == {name for name in WEIGHTS if "norm" in name}
-    assert bias == {name for name in WEIGHTS if name.startswith("backbone.") and name.endswith(".bias")}
-    assert parse("backbone,-bias").always == {name for name in WEIGHTS if name.startswith("backbone.")} - bias  # BitFit
 
 
 def test_an_item_ends_after_epochs_or_steps() -> None:
@@ -81,126 +46,3 @@ def test_a_thaw_that_ends_freezes_again() -> None:
     assert whole_parts(freezing.at(0, 0)) == BACKBONE - {"layers:2"}
     assert whole_parts(freezing.at(1, 10)) == BACKBONE
     assert whole_parts(freezing.always) == BACKBONE - {"layers:2"}
-
-
-@pytest.mark.parametrize(("text", "every"), [("top-down", 1), ("top-down:every=2", 2)])
-def test_unfreezing_thaws_a_block_more_each_time_from_the_last_down(text: str, every: int) -> None:
-    freezing = parse(unfreeze=text)
-    frozen = [whole_parts(freezing.at(epoch, epoch * 10)) for epoch in range(0, 5 * every, every)]
-    assert frozen == [
-        BACKBONE,
-        {"embeddings", "layers:0", "layers:1"},
-        {"embeddings", "layers:0"},
-        {"embeddings"},
-        set(),
-    ]
-    assert whole_parts(freezing.at(every - 1, 9)) == BACKBONE
-    assert not freezing.always
-    assert whole_parts(parse("embeddings", unfreeze=text).always) == {"embeddings"}  # an item of --freeze comes after it
-
-
-@pytest.mark.parametrize(
-    ("item", "nearest"),
-    [
-        ("head:topc", "head:topic"),
-        ("backbon", "backbone"),
-        ("topic", "head:topic"),
-        ("non", "none"),
-        ("-head:sentimet", "head:sentiment"),
-        ("embedings@until=epoch:1", "embeddings"),
-    ],
-)
-def test_an_unknown_part_is_refused_with_the_nearest(item: str, nearest: str) -> None:  # fault 18
-    with pytest.raises(UsageError) as caught:
-        parse(f"backbone,{item}")
-    message = str(caught.value)
-    assert message.startswith(f"--freeze {item}: no such part")
-    assert (
-        "none, backbone, embeddings, layers:0-2, pooling, norms, bias, heads, head:topic, head:sentiment, re:PATTERN" in message
-    )
-    assert message.endswith(f"did you mean '{nearest}'?")
-    assert caught.value.exit_code == 2
-
-
-@pytest.mark.parametrize(
-    ("items", "said"),
-    [
-        (["none", "backbone"], "--freeze none and --freeze backbone contradict each other"),
-        (["xyz"], r"--freeze xyz: no such part; .*re:PATTERN$"),
-        (["layers:3"], "--freeze layers:3: no such layers; the model has 0 to 2"),
-        (["layers:2-1"], "--freeze layers:2-1: no such layers; the model has 0 to 2"),
-        (
-            ["backbone@until=epoch:0"],
-            "--freeze backbone@until=epoch:0: write its end as @until=epoch:K or",
-        ),
-        (["backbone@until=week:1"], r"write its end as @until=epoch:K"),
-        (["re:blocks.("], r"--freeze re:blocks\.\(: not a regular expression"),
-        (["re:nothing"], r"--freeze re:nothing: no weight is called so; their names are such as backbone\.tokens\.weight"),
-    ],
-)
-def test_what_means_nothing_is_said(items: list[str], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        parse(*items)
-
-
-@pytest.mark.parametrize("text", ["bottom-up", "top-down:every=0", "top-down:2"])
-def test_an_unknown_order_of_unfreezing_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=rf"--unfreeze {text}: write top-down, or top-down:every=N"):
-        parse(unfreeze=text)
-
-
-def test_everything_frozen_is_refused_and_what_could_train_is_named() -> None:  # fault 39
-    with pytest.raises(UsageError) as caught:
-        check_freeze(parse("backbone,head:topic,head:sentiment"), list(HEADS), PARTS, fresh=False)
-    assert "everything is frozen, so nothing is left to train" in str(caught.value)
-    assert "take one of head:topic, head:sentiment out of --freeze" in str(caught.value)
-    assert caught.value.exit_code == 2
-
-
-def test_every_head_frozen_is_refused_although_the_backbone_is_free() -> None:  # fault 39
-    with pytest.raises(UsageError, match=r"every task's head is frozen \(head:topic\).*take one of head:topic out"):
-        check_freeze(parse("heads"), ["topic"], PARTS, fresh=False)
-
-
-def test_everything_frozen_is_refused_for_fresh_weights_too() -> None:  # fault 39
-    with pytest.raises(UsageError, match="nothing is left to train"):
-        check_freeze(parse("backbone,head:topic"), ["topic"], [], fresh=True)
-
-
-def test_everything_frozen_for_a_while_is_refused() -> None:
-    with pytest.raises(UsageError, match="everything is frozen for some time, when nothing could train; let head:topic train"):
-        check_freeze(parse("backbone,head:topic@until=epoch:1"), ["topic"], PARTS, fresh=False)
-
-
-@pytest.mark.parametrize(
-    ("item", "part"),
-    [("backbone", "backbone"), ("layers:0", "backbone"), ("bias", "backbone"), ("head:sentiment", "head:sentiment")],
-)
-def test_random_weights_are_not_frozen_unless_they_were_asked_for(item: str, part: str) -> None:
-    trained = [name for name in PARTS if name != part]
-    with pytest.raises(UsageError, match=rf"--freeze {item} would keep random weights.*no trained {part}.*--init scratch"):
-        check_freeze(parse(item), list(HEADS), trained, fresh=False)
-    check_freeze(parse(item), list(HEADS), [], fresh=True)
-    check_freeze(parse(item), list(HEADS), PARTS, fresh=False)
-
-
-@pytest.mark.parametrize(
-    "item", ["re:" + "(" * 20000, "re:(", "layers:" + "9" * 5000, f"backbone@until=epoch:{'9' * 5000}", "x" * 9999]
-)
-def test_nonsense_is_refused_in_one_short_line(item: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        parse_freeze([item], None, ["backbone.norm.weight"], ["topic"], 2)
-    assert len(str(caught.value)) < 400
-
-
-def test_a_deeply_nested_pattern_is_refused() -> None:
-    with pytest.raises(UsageError, match="nested too deeply"):
-        parse_freeze(["re:" + "(" * 5000 + ")" * 5000], None, ["backbone.norm.weight"], ["topic"], 2)
-
-
-def test_pooling_is_a_part_where_it_has_parameters() -> None:
-    weights = ["backbone.tokens.weight", "backbone.norm.weight", "backbone.token_weights", "heads.topic.layers.1.weight"]
-    freezing = parse_freeze(["pooling"], None, weights, ["topic"], 0)
-    assert freezing.always == {"backbone.norm.weight", "backbone.token_weights"}
-    with pytest.raises(UsageError, match="the pooling of this model has no parameters"):
-        parse_freeze(["pooling"], None, weights[:1], ["topic"], 0)

@@ -1,0 +1,1 @@
+"""Freeze targets: each module adds what it defines to the registry. None imports torch."""
