@@ -40,9 +40,10 @@ def spoiled(tasks: dict[str, TaskData]) -> dict[str, TaskData]:
 
 @pytest.fixture
 def cut(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> Cut:
-    """Trains; then again from every state that was saved, and holds each end against the first."""
+    """Trains; then resumes from saved states and compares each end with the first: from every state with `each`, else from the
+    first and last and those around the end of the first epoch."""
 
-    def cut(*frozen: str, steps: int = 3, mixing: dict[str, Any] | None = None, **more: Any) -> Any:
+    def cut(*frozen: str, steps: int = 3, mixing: dict[str, Any] | None = None, each: bool = False, **more: Any) -> Any:
         length = {"epoch_by": EpochLength("steps", steps, more.get("accumulate", 1))}
         log = io.StringIO()
         keeper = Keeper(log)
@@ -51,7 +52,10 @@ def cut(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> Cut
         whole = run(model, tasks, frozen, log=log, saved={"saver": keeper, "keeps": True}, **settings)
         lines = timeless(whole.log)
         assert list(keeper.states) == list(range(1, len([line for line in lines if "losses" in line]) + 1))
+        chosen = keeper.states if each else {1, steps, steps + 1, max(keeper.states)}
         for step, state in keeper.states.items():
+            if step not in chosen:
+                continue
             again = deepcopy(tiny_model)
             done = run(again, tasks, frozen, saved={"state": state}, **settings)
             assert_same_weights(again.state_dict(), model.state_dict())
@@ -64,7 +68,7 @@ def cut(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> Cut
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_every_schedule_goes_on_at_every_step(schedule: str, cut: Cut) -> None:
-    done = cut(schedule=schedule)
+    done = cut(schedule=schedule, each=True)
     assert len([line for line in done.log if "losses" in line]) == 6
 
 
@@ -84,7 +88,7 @@ ALWAYS = {"uncertainty", "famo", "torchjd:pcgrad"}  # one with parameters, one w
 )
 def test_every_balance_goes_on_at_every_step(balance: str, on: str, cut: Cut, tasks: dict[str, TaskData]) -> None:
     mixing = {"balance": parse_balance(balance, tasks), "balance_on": on}
-    done = cut(schedule="joint", steps=2, epochs=3, mixing=mixing, eval_every=3)
+    done = cut(schedule="joint", steps=2, epochs=3, mixing=mixing, eval_every=3, each=True)
     weights = [line["weights"] for line in done.log if "losses" in line and "weights" in line]
     assert len(weights) == (6 if balance in CHANGING else 0)  # dwa has no weights before its third epoch
 

@@ -27,7 +27,7 @@ def step_schedule(
     schedule: str, accumulate: int, epoch_by: str = "longest", classes: Mapping[str, Rows] | None = None
 ) -> StepSchedule:
     mix = TaskMixture(make_samplers(random_lengths(), 120, 3, classes), schedule, epoch_by=epoch_by)
-    return StepSchedule(mix, 4, accumulate)
+    return StepSchedule(mix, 3, accumulate)
 
 
 def steps(table: StepSchedule, start: int = 0) -> Iterator[str]:
