@@ -20,7 +20,6 @@ from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import weight_names
 from mtlkit.report.training_messages import training_messages
-from mtlkit.training.accumulation import groups
 from mtlkit.training.balancing.loss_weighting import LossWeighting
 from mtlkit.training.events import Event
 from mtlkit.training.freezing.features import WholeBackbone
@@ -29,6 +28,7 @@ from mtlkit.training.freezing.rules import FreezeRules
 from mtlkit.training.loop import Step, train
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.optimizer import RateSchedule, ScheduledOptimizer
+from mtlkit.training.sampling.steps import groups
 from mtlkit.training.task_losses import TaskLosses
 from mtlkit.training.train_state import ModelUpdater
 

@@ -12,11 +12,10 @@ from torch import Tensor
 
 from mtlkit.errors import DivergedError
 from mtlkit.inference.compute import Compute
-from mtlkit.training.accumulation import LossShares, NamesOf, mean_of, numbers
 from mtlkit.training.balancing.loss_weighting import LossWeighting
 from mtlkit.training.diagnostics.gradient_stats import TrackedStep
 from mtlkit.training.diagnostics.gradient_tracker import GradientTracker
-from mtlkit.training.losses import of_tasks
+from mtlkit.training.losses import LossShares, NamesOf, mean_of, numbers, of_tasks
 from mtlkit.training.rng import Moment
 from mtlkit.training.spikes import Spike
 from mtlkit.training.train_state import ModelUpdater

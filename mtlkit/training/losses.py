@@ -1,15 +1,20 @@
-"""The losses of a micro-batch by name, and the vectors that some balancing methods need."""
+"""The losses of a micro-batch by name, and their means over the micro-batches of a step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeVar
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
 
+import torch
 from torch import Tensor
 
 from mtlkit.training.events import GUARD
 
+Work = TypeVar("Work")
 Value = TypeVar("Value")
+Number = TypeVar("Number", float, "float | Tensor")
+NamesOf = Callable[[Work], Iterable[str]]
 
 
 class Losses(dict[str, Tensor]):
@@ -30,3 +35,32 @@ def is_guard(name: str) -> bool:
 def of_tasks(losses: Mapping[str, Value]) -> dict[str, Value]:
     """The losses without those of guards."""
     return {name: loss for name, loss in losses.items() if not is_guard(name)}
+
+
+class LossShares(Generic[Work]):
+    """Weights that turn the losses of micro-batches into means over a step.
+
+    `names_of` gives the tasks of a micro-batch. The mean of a task's loss is over the micro-batches with that task; the mean of a
+    guard's loss, and of every loss if `names_of` is None, is over all micro-batches.
+    """
+
+    def __init__(self, pieces: Sequence[Work], names_of: NamesOf[Work] | None) -> None:
+        self.pieces = len(pieces)
+        self.counts = None if names_of is None else Counter(name for piece in pieces for name in names_of(piece))
+
+    def of(self, names: Iterable[str]) -> dict[str, float]:
+        """The weight of each loss of a micro-batch: one half for a task in two micro-batches."""
+        return {name: 1 / (self.pieces if self.counts is None or is_guard(name) else self.counts[name]) for name in names}
+
+
+def mean_of(mappings: Sequence[Mapping[str, Number]]) -> dict[str, Number]:
+    """The mean of each name over the mappings that contain it."""
+    counts = Counter(name for values in mappings for name in values)
+    return {name: sum(values[name] for values in mappings if name in values) / count for name, count in counts.items()}
+
+
+def numbers(mappings: Sequence[Mapping[str, float | Tensor]]) -> list[dict[str, float]]:
+    """Converts all values to floats, with a single GPU synchronisation."""
+    tensors = [value.detach() for values in mappings for value in values.values() if isinstance(value, Tensor)]
+    floats = iter(torch.stack(tensors).tolist() if tensors else [])
+    return [{name: next(floats) if isinstance(value, Tensor) else value for name, value in values.items()} for values in mappings]

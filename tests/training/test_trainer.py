@@ -143,7 +143,7 @@ def test_a_bound_on_forgetting(points: float, epochs: int, steps: int, cut: Cut)
     terms = {"known": KNOWN, "watched": KNOWN, "max_forgetting": points}
     done = cut(terms=terms, steps=6, epochs=epochs)
     assert len([line for line in done.log if "losses" in line]) == steps
-    assert done.epochs[-1].place == ("step 2, within the bound" if steps == 4 else "")
+    assert done.epochs[-1].place == ("step 2, within the limit" if steps == 4 else "")
 
 
 @pytest.fixture

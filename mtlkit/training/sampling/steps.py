@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from math import ceil
+from typing import TypeVar
 
-from mtlkit.training.accumulation import group_sizes, groups
 from mtlkit.training.incidents import EpochPlanned
 from mtlkit.training.sampling.mixture import Piece, TaskMixture
 from mtlkit.training.sampling.orders import Order
 from mtlkit.training.state_dict import StateDict
+
+Work = TypeVar("Work")
+
+
+def group_sizes(pieces: int, accumulate: int) -> list[int]:
+    """Micro-batches of each step of an epoch. The last step may have fewer: no step spans two epochs."""
+    return [min(accumulate, pieces - first) for first in range(0, pieces, accumulate)]
+
+
+def groups(work: Iterable[Work], takes: Iterable[int]) -> Iterator[tuple[Work, ...]]:
+    """The micro-batches of each step, until `work` is exhausted. Each is requested only when its step starts."""
+    pieces = iter(work)
+    for size in takes:
+        if not (group := tuple(islice(pieces, size))):
+            return
+        yield group
 
 
 class StepSchedule:

@@ -13,7 +13,8 @@ from mtlkit.config.registries.balancing import BalanceChoice
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.balancing.gradient_methods import GradientWeighting, gradient_of_map
+from mtlkit.training.balancing.gradient_methods import gradient_of_map
+from mtlkit.training.balancing.gram_weighting import GradientWeighting
 from mtlkit.training.balancing.methods.base import BalanceContext
 from mtlkit.training.balancing.registry import make_balance
 from mtlkit.training.continual.guards import AnchorPenalty

@@ -17,7 +17,8 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from
-from mtlkit.training.balancing.loss_weighting import DWA, FAMO, LossWeighting, UncertaintyWeighting, normalized
+from mtlkit.training.balancing.loss_methods import DWA, FAMO, UncertaintyWeighting, normalized
+from mtlkit.training.balancing.loss_weighting import LossWeighting
 from mtlkit.training.balancing.methods.base import BalanceContext
 from mtlkit.training.balancing.registry import make_balance
 from mtlkit.training.loop import Step

@@ -11,7 +11,7 @@ from mtlkit.config.registries.balancing import BalanceChoice, parse_balance
 from mtlkit.config.registries.schedules import ScheduleChoice
 from mtlkit.errors import UsageError
 from mtlkit.training.balancing import registry
-from mtlkit.training.balancing.gradient_methods import GradientWeighting
+from mtlkit.training.balancing.gram_weighting import GradientWeighting
 from mtlkit.training.balancing.registry import check_balance
 
 TASKS = ["topic", "sentiment"]

@@ -90,7 +90,7 @@ def test_training_stops_and_keeps_the_last_weights_within(
     assert warned.startswith("topic fell ")
     last = [event for event in done.events if isinstance(event, Epoch)][-1]
     assert last.best
-    assert last.place.endswith(", within the bound")
+    assert last.place.endswith(", within the limit")
     assert last.epoch < 40
     step = int(last.place.split()[1].rstrip(","))
     assert list(held)[-2] == step  # all but the last time it held

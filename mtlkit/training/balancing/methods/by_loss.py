@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 def make_uncertainty(context: BalanceContext) -> LossWeighting:
-    from mtlkit.training.balancing.loss_weighting import UncertaintyWeighting
+    from mtlkit.training.balancing.loss_methods import UncertaintyWeighting
 
     return UncertaintyWeighting({name: context.model.tasks[name].kind for name in context.tasks})
 
 
 def make_dwa(_: BalanceContext) -> LossWeighting:
-    from mtlkit.training.balancing.loss_weighting import DWA
+    from mtlkit.training.balancing.loss_methods import DWA
 
     return DWA()
 
 
 def make_famo(context: BalanceContext) -> LossWeighting:
-    from mtlkit.training.balancing.loss_weighting import FAMO
+    from mtlkit.training.balancing.loss_methods import FAMO
 
     return FAMO(context.tasks)
 

@@ -27,7 +27,8 @@ def make_mean(context: BalanceContext) -> LossWeighting:
 
 
 def make_normalized(context: BalanceContext) -> LossWeighting:
-    from mtlkit.training.balancing.loss_weighting import LossWeighting, normalized
+    from mtlkit.training.balancing.loss_methods import normalized
+    from mtlkit.training.balancing.loss_weighting import LossWeighting
 
     return LossWeighting({name: normalized(context.model.tasks[name]) for name in context.tasks})
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtlkit.training.balancing.plain_numbers import AdamScalar, RunningMeans, softmax
+from mtlkit.training.balancing.loss_methods import AdamScalar, softmax
+from mtlkit.training.balancing.loss_weighting import RunningMeans
 
 
 def test_a_learned_number_moves_as_by_torchs_adam() -> None:

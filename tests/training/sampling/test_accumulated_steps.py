@@ -11,11 +11,11 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.errors import DivergedError
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.accumulation import group_sizes, groups
 from mtlkit.training.loop import Step
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.sampling.mixture import Piece
+from mtlkit.training.sampling.steps import group_sizes, groups
 
 STEADY = LearningRate(1e-3, 10, warmup=0.0, floor=1.0)
 PIECES: list[Piece] = [
