@@ -32,7 +32,7 @@ from mtlkit.inference.calibration import activation_ranges
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.embedding.finished_output import TextsDigest, check_finished, note_finished
-from mtlkit.recipes.training.baseline_cache import ScoredRows, keep, kept, recall
+from mtlkit.recipes.training.baseline_cache import ScoredRows, baseline_entry, keep_outputs, read_outputs
 from mtlkit.recipes.training.teacher import Teacher
 from mtlkit.runs import store
 from mtlkit.runs.lock import locked
@@ -93,11 +93,11 @@ def baselines(folder: Path) -> Computed:
     model, encoder = model_and_encoder()
     table = LabelledTable(TEXTS, ["animal", "tool", "animal", "tool", "tool"])
     rows = {"topic": ScoredRows("test", prepare(model.tasks["topic"], table, encoder), "sha")}
-    file = kept(folder / "runs", KEY)
-    found = recall(file, rows)
+    file = baseline_entry(folder / "runs", KEY)
+    found = read_outputs(file, rows)
     if found is None:
         outputs = {"topic": np.arange(10, dtype=np.float32).reshape(5, 2)}
-        keep(file, outputs, TrainMtlOptions(task=["topic=rows.csv"]), '{"step": 1}\n')
+        keep_outputs(file, outputs, TrainMtlOptions(task=["topic=rows.csv"]), '{"step": 1}\n')
         found = outputs
     return dict(found)
 

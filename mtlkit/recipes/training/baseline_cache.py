@@ -1,4 +1,4 @@
-"""What the trainings of `--baselines` leave behind: the outputs of their heads for the rows to score on, one cache file each."""
+"""Caches the results of `--baselines`: for each training, a file with the outputs of its heads for the rows to score."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.training.prepare import Prepared
 from mtlkit.runs.store import BASELINES, Arrays, StoreEntry, cache_key, entry_in, has_shape
 
-OUTPUTS = "outputs."  # begins the name of an array, before that of the task
-FORMAT = "2"  # raised when what is stored changes
-# options that change no number, or only by way of what the key holds anyway: the data, the start, where it is computed
+OUTPUTS = "outputs."  # prefix of the name of an array, before that of its task
+FORMAT = "2"  # incremented when the stored arrays change
+# options that do not affect the outputs, or only through the data, the starting model or the device, which are in the key
 NOT_IN_KEY = {"out", "overwrite", "runs", "cache_memory", "track_every", "router", "baselines", "seeds"} | {
     *("task", "watch", "cap", "encoding", "on_bad_row", "init", "device", "precision"),
     *("resume", "save_every", "keep_state", "extend", "keep_best_per_task", "verbose"),
 }
 
-Outputs = Mapping[str, Array]  # of heads for the rows to score on, by task, each (N, outputs)
+Outputs = Mapping[str, Array]  # of the heads for the rows to score, by task, each (N, outputs)
 
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """The rows that a task is scored on: `test`, or `validation` where its data has no test split."""
+    """The rows to score a task on: those of the test split, or of the validation split if there is none."""
 
     split: str
     texts: LabelledTexts
@@ -45,8 +45,8 @@ class ScoredRows:
 
 
 def rows_to_score(options: TrainMtlOptions, sources: Mapping[str, str], prepared: Prepared) -> dict[str, ScoredRows]:
-    """Those of each task. Raises DataError."""
-    found = {}
+    """The rows to score each task on, read from its source. Raises DataError."""
+    rows = {}
     for name, source in sources.items():
         reading = ReadOptions(options.encoding, options.on_bad_row, SkippedRows(), recorded=prepared.sources.get(name))
         path, query = parse_source(source)
@@ -54,17 +54,18 @@ def rows_to_score(options: TrainMtlOptions, sources: Mapping[str, str], prepared
         unseen = find_split(opened, "test") not in (None, existing_split(opened, query.split))
         table, split = read_for_evaluation(source, "test" if unseen else "validation", reading, named=False)
         texts = prepare(prepared.start.model.tasks[name], table, prepared.start.encoder)
-        found[name] = ScoredRows(split, texts, fingerprint([*table.texts, *map(str, table.labels)]))
-    return found
+        rows[name] = ScoredRows(split, texts, fingerprint([*table.texts, *map(str, table.labels)]))
+    return rows
 
 
 def key_of(
     options: TrainMtlOptions, tasks: Sequence[str], prepared: Prepared, rows: Mapping[str, ScoredRows], compute: Compute
 ) -> str:
-    """Names a training by all that its numbers follow from. All tasks of the run count, not only those trained here: the order
-    of fresh heads and a tokenizer made for the run depend on them."""
+    """The key of a training: a digest of everything that its outputs depend on. This includes all tasks of the run, as the
+    initial weights of heads and the run's own tokenizer depend on them.
+    """
     model, parent = prepared.start.model, prepared.start.parent
-    said = {
+    content = {
         "tasks": list(tasks),
         "options": {name: value for name, value in plain(options).items() if name not in NOT_IN_KEY},
         "data": {name: {**data, "source": None} for name, data in prepared.fingerprints.items()},
@@ -74,24 +75,24 @@ def key_of(
         "compute": [compute.device.type, compute.precision],
         "versions": {package: version(package) for package in ("mtlkit", "torch")},
     }
-    return cache_key(FORMAT, json.dumps(said, sort_keys=True))
+    return cache_key(FORMAT, json.dumps(content, sort_keys=True))
 
 
-def kept(folder: Path, key: str) -> StoreEntry:
+def baseline_entry(folder: Path, key: str) -> StoreEntry:
     """The cache file of a training in the folder for caches beside the run."""
     return entry_in(folder / BASELINES, BASELINES, key)
 
 
-def recall(file: StoreEntry, rows: Mapping[str, ScoredRows]) -> Outputs | None:
-    """The outputs of a training for these rows; None where it is not kept or, with a warning, where the file is damaged."""
+def read_outputs(entry: StoreEntry, rows: Mapping[str, ScoredRows]) -> Outputs | None:
+    """The cached outputs of a training for these rows; None if there are none or, with a warning, if the file is damaged."""
     shapes = {f"{OUTPUTS}{name}": (len(scored.texts.encoded), None) for name, scored in rows.items()}
-    stored = file.read(lambda arrays: all(has_shape(arrays.get(name), "<f4", *shape) for name, shape in shapes.items()))
+    stored = entry.read(lambda arrays: all(has_shape(arrays.get(name), "<f4", *shape) for name, shape in shapes.items()))
     return stored and {name: stored[f"{OUTPUTS}{name}"] for name in rows}
 
 
-def keep(file: StoreEntry, outputs: Outputs, options: TrainMtlOptions, log: str) -> None:
-    """Keeps the outputs of a training and, for those who want to look, its options and its log."""
+def keep_outputs(entry: StoreEntry, outputs: Outputs, options: TrainMtlOptions, log: str) -> None:
+    """Stores the outputs of a training, with its options and its log for inspection. Does nothing if that is not possible."""
     about = {"command": command_line("train-mtl", options), "options": plain(options)}
     texts = {"record": json.dumps(about), "log": log}
     arrays: Arrays = {f"{OUTPUTS}{name}": array for name, array in outputs.items()}
-    file.keep(arrays | {name: np.frombuffer(text.encode(), np.uint8) for name, text in texts.items()})
+    entry.keep(arrays | {name: np.frombuffer(text.encode(), np.uint8) for name, text in texts.items()})

@@ -10,7 +10,8 @@ from mtlkit.config.training import TrainMtlOptions
 from mtlkit.data.cache import fingerprint
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.recipes.inputs.next_command import next_command
-from mtlkit.recipes.training.baselines import ComparedRun, compare
+from mtlkit.recipes.training.baseline_runs import ComparedRun
+from mtlkit.recipes.training.baselines import compare
 from mtlkit.recipes.training.initial_model import InitialModel
 from mtlkit.recipes.training.prepare import Prepared, prepare
 from mtlkit.recipes.training.result import TrainResult, texts_of
