@@ -9,17 +9,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mtlkit.config.architecture import TaskSpec
-from mtlkit.errors import shorten
-from mtlkit.model.description import ModelDescription
 from mtlkit.report.card import TITLES
-from mtlkit.report.info_metrics import metric_tables, shown
-from mtlkit.report.run_facts import FileFacts, ParentFacts, PartSize, RunFacts
+from mtlkit.report.info_model import architecture_pairs, metric_tables, pairs, parts_table, shown, tasks_table
+from mtlkit.report.run_facts import FileFacts, ParentFacts, RunFacts
 from mtlkit.report.tables import new_table, titled
-from mtlkit.report.text import literal, one_line
+from mtlkit.report.text import literal
 
 DIGEST = 12  # characters of a digest in a table; --json shows all
-LABELS, LONGEST = 5, 40  # labels shown per task, and characters of each
 GOOD, BAD = "green", "bold red"
 
 
@@ -44,17 +40,6 @@ def info_tables(facts: RunFacts, width: int) -> Iterator[RenderableType]:
     yield from (literal(text, style) for text, style in closing(facts))
 
 
-def pairs(rows: Mapping[str, str]) -> Table:
-    """A table of names and values without a header."""
-    table = new_table()
-    table.show_header = False
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows.items():
-        table.add_row(literal(name, "dim"), one_line(value))
-    return table
-
-
 def run_pairs(facts: RunFacts) -> dict[str, str]:
     rows = {"folder": facts.name}
     if facts.record:
@@ -76,68 +61,6 @@ def run_pairs(facts: RunFacts) -> dict[str, str]:
             more = " --extend EPOCHS" if facts.record else ""
             rows["resume with"] = f"mtlkit {about['command']} --resume {facts.path}{more}"
     return rows
-
-
-def architecture_pairs(checkpoint: ModelDescription) -> dict[str, str]:
-    shape, encoding = checkpoint.architecture, checkpoint.encoding
-    rows = {
-        "layers": f"{shape.layers}, width {shape.dim}, MLP {shape.mlp_dim} ({shape.activation}), {shape.norm}-norm",
-        "attention": f"{shape.attention}, {shape.heads} heads",
-        "pooling": f"{shape.pooling}{', normalized' if shape.normalize else ''}",
-        "vocabulary": f"{shown(shape.vocab_size)} tokens"
-        + (f", embedding width {shape.token_dim}" if shape.embedding_dim else ""),
-        "context": f"{shown(shape.max_length)} tokens; texts are truncated to {shown(encoding.max_length)} ({encoding.truncate})",
-    }
-    vectors = checkpoint.vectors
-    if vectors.prompts:
-        default = f"; default: {vectors.default_prompt}" if vectors.default_prompt is not None else ""
-        excluded = "" if vectors.include_prompt else "; excluded from pooling"
-        rows["prompts"] = ", ".join(f"{name} {text!r}" for name, text in vectors.prompts.items()) + default + excluded
-    if vectors.truncate_dim is not None:
-        rows["vectors"] = f"truncated to {shown(vectors.truncate_dim)} dimensions"
-    if vectors.similarity != "cosine":
-        rows["similarity"] = vectors.similarity
-    if shape.family:
-        rows["family"] = shape.family
-    if checkpoint.router:
-        rows["router"] = f"between {', '.join(checkpoint.router)}"
-    return rows
-
-
-def parts_table(facts: RunFacts) -> Table:
-    """One row per part, with the name that --freeze takes, and a total."""
-    table = new_table()
-    table.add_column("part", overflow="fold", min_width=10)
-    for title in ("parameters", "share", "tensors"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("stored as", no_wrap=True)
-    stored = tuple(sorted({kind for part in facts.parts for kind in part.stored}))
-    whole = PartSize("all", facts.parameters, sum(part.tensors for part in facts.parts), stored)
-    for part in (*facts.parts, whole):
-        share = f"{part.parameters / max(1, facts.parameters):.1%}".replace("%", " %")
-        style = "bold" if part is whole else ""
-        cells = [f"{part.parameters:,}", share, str(part.tensors), ", ".join(part.stored)]
-        table.add_row(literal(part.name), *map(literal, cells), style=style)
-    return table
-
-
-def tasks_table(checkpoint: ModelDescription) -> Table:
-    table = new_table()
-    table.add_column("task", overflow="fold", min_width=8)
-    table.add_column("kind", no_wrap=True)
-    table.add_column("head", overflow="fold", min_width=6)
-    table.add_column("labels", overflow="fold", min_width=12)
-    for task in checkpoint.tasks:
-        table.add_row(*(one_line(cell) for cell in (task.name, task.kind, task.head, labels(task))))
-    return table
-
-
-def labels(task: TaskSpec) -> str:
-    """The number of labels and the first few; for a task without labels the mean and the spread of its numbers."""
-    if not task.labels:
-        return f"mean {shown(task.center)}, standard deviation {shown(task.spread)}"
-    first = ", ".join(shorten(label, LONGEST) for label in task.labels[:LABELS])
-    return f"{len(task.labels):,}: {first}{', ...' if len(task.labels) > LABELS else ''}"
 
 
 def lineage_table(lineage: tuple[ParentFacts, ...]) -> Table:

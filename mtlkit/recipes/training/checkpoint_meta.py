@@ -1,4 +1,4 @@
-"""What a checkpoint says of its training, and whether another training is the same."""
+"""The description of a training in its checkpoints, and checks that a resumed training is the same."""
 
 from __future__ import annotations
 
@@ -11,48 +11,57 @@ from typing import Any
 
 import torch
 
+from mtlkit.errors import UsageError, listed
 from mtlkit.inference.compute import Compute
 from mtlkit.model.digest import is_digest_of
 
-REVISION = 2  # raised when the same command holds out other rows, or puts other rows into a batch; 1 was not written down
+REVISION = 2  # incremented when the same command holds out other rows or forms other batches; 1 was not recorded
 
 
 @dataclass(frozen=True)
 class TrainInputs:
-    """Fingerprints of what a training is made from: its data by name, and the digest of its starting model (None: fresh
-    weights)."""
+    """Fingerprints of the inputs of a training: its data by name, and the digest of its starting model (None: fresh weights)."""
 
     data: Mapping[str, Any]
     start: str | None
 
     @classmethod
     def of(cls, data: Mapping[str, Any], parent: Mapping[str, str] | None) -> TrainInputs:
-        """As JSON holds them."""
+        """The inputs with the values that they have after a round trip through JSON."""
         return cls(json.loads(json.dumps(data)), parent["digest"] if parent else None)
 
     def as_recorded(self, before: TrainInputs, parent: Mapping[str, str] | None) -> TrainInputs:
-        """The same with the digests that `before` has of models that have not changed; earlier versions formed them
-        differently."""
-        data = {name: dict(about) if isinstance(about, dict) else about for name, about in self.data.items()}
-        for name, about in data.items():
-            was = before.data.get(name)
-            teacher = about.get("teacher") if isinstance(about, dict) else None
-            if teacher and isinstance(was, dict) and _is_model(teacher["path"], was.get("teacher", {}).get("digest")):
-                about["teacher"] = {**teacher, "digest": was["teacher"]["digest"]}
+        """These inputs with the digests in `before` of models that have not changed, as earlier versions computed digests
+        differently.
+        """
+        data = {name: dict(entry) if isinstance(entry, dict) else entry for name, entry in self.data.items()}
+        for name, entry in data.items():
+            old = before.data.get(name)
+            teacher = entry.get("teacher") if isinstance(entry, dict) else None
+            if teacher and isinstance(old, dict) and _is_model(teacher["path"], old.get("teacher", {}).get("digest")):
+                entry["teacher"] = {**teacher, "digest": old["teacher"]["digest"]}
         same_start = parent is not None and _is_model(parent["path"], before.start)
         return replace(self, data=data, start=before.start if same_start else self.start)
 
     def changes(self, before: TrainInputs) -> list[str]:
-        """What differs, by name."""
+        """The names of the inputs that differ."""
         names = {**before.data, **self.data}
         changed = [f"the data of {name}" for name in names if before.data.get(name) != self.data.get(name)]
         return changed + (["the starting model"] if before.start != self.start else [])
 
+    def check(self, before: TrainInputs, out: Path, saved: str) -> None:
+        """Raises UsageError if inputs differ from those of `saved`, "the run" or "the checkpoint", in `out`."""
+        if changed := self.changes(before):
+            raise UsageError(
+                f"--resume {out}: changed since {saved} was saved: {listed(changed)}; restore it, or train again with --overwrite"
+            )
+
 
 @dataclass(frozen=True)
 class CheckpointMeta:
-    """The command and its options, of which `added` epochs came by --extend; the model to start from by name; the machine; what
-    it is made from. `typed` is the whole command line."""
+    """The description of a training in a checkpoint. `typed` is the whole command line, `added` the number of epochs that
+    `--extend` added, `init` the name of the starting model, and `revision` the REVISION that saved the checkpoint.
+    """
 
     command: str
     typed: str
@@ -75,11 +84,21 @@ class CheckpointMeta:
 
     @property
     def is_older(self) -> bool:
-        """Whether an earlier version saved it, which may have drawn other batches."""
+        """Whether an earlier version saved the checkpoint, which may have formed other batches."""
         return self.revision != REVISION
 
+    def check_inputs(self, now: TrainInputs, out: Path) -> None:
+        """Raises UsageError if the inputs have changed since the checkpoint in `out`."""
+        changed = now.changes(self.inputs)
+        if changed and self.is_older and self.inputs.start == now.start:
+            raise UsageError(
+                f"--resume {out}: {listed(changed)} differs from the checkpoint's: changed, or the earlier version of mtlkit that "
+                "saved it held out other rows; resume with that version, or train again with --overwrite"
+            )
+        now.check(self.inputs, out, "the checkpoint")
+
     def machine_changes(self, now: Mapping[str, Any]) -> list[str]:
-        """What differs on this machine."""
+        """The properties of the machine that differ, as text."""
         before = self.machine
         return [f"{name} {value} (was {before.get(name)})" for name, value in now.items() if before.get(name) != value]
 
@@ -89,7 +108,7 @@ def _is_model(path: str, digest: str | None) -> bool:
 
 
 def machine_of(compute: Compute) -> dict[str, Any]:
-    """All of a machine that the last bit of a training depends on."""
+    """Everything about the machine that can change the last bit of a result."""
     device = torch.cuda.get_device_name(compute.device) if compute.device.type == "cuda" else compute.device.type
     return {
         "mtlkit": version("mtlkit"),

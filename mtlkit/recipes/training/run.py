@@ -12,9 +12,10 @@ from mtlkit.inference.load_weights import load_weights
 from mtlkit.recipes.inputs.next_command import next_command
 from mtlkit.recipes.training.baseline_runs import ComparedRun
 from mtlkit.recipes.training.baselines import compare
+from mtlkit.recipes.training.diverged_batch import texts_of
 from mtlkit.recipes.training.initial_model import InitialModel
 from mtlkit.recipes.training.prepare import Prepared, prepare
-from mtlkit.recipes.training.result import TrainResult, texts_of
+from mtlkit.recipes.training.result import TrainResult
 from mtlkit.recipes.training.save import Provenance, TrainedModel, save_bests, save_run
 from mtlkit.recipes.training.session import RunSession, open_session
 from mtlkit.recipes.training.validate import CommandSpec, make_plan

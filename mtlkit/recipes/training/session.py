@@ -1,9 +1,7 @@
-"""The session of a training command: its folder and lock, the checkpoint that it resumes from, what saves it, its log."""
+"""The session of a training command: its locked folder, the checkpoint to resume from, saving, and the log."""
 
 from __future__ import annotations
 
-import json
-import math
 import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +18,7 @@ from mtlkit.inference.find_model import ModelRef
 from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.recipes.training.checkpoint_meta import CheckpointMeta, TrainInputs, machine_of
+from mtlkit.recipes.training.diverged_batch import write_diverged
 from mtlkit.recipes.training.resume_options import Options, load_options
 from mtlkit.recipes.training.resume_point import ResumePoint, find_resume_point
 from mtlkit.runs import atomic as disk
@@ -37,7 +36,10 @@ from mtlkit.training.state_dict import StateDict
 
 @dataclass
 class RunSession(Generic[Options]):
-    """A training command at work in the folder `out`, which other writers are kept out of."""
+    """A training command that writes to the folder `out`, while holding its lock.
+
+    `point` says where the training resumes; `notes` are messages for the user that have not been shown yet.
+    """
 
     command: str
     out: Path
@@ -53,26 +55,26 @@ class RunSession(Generic[Options]):
 
     @property
     def finished(self) -> RunRecord | None:
-        """The record of a run that is finished."""
+        """The record of the run if it is finished already."""
         return self.point.finished
 
     @property
     def state(self) -> StateDict | None:
-        """The saved state to resume from."""
-        found = self.point.checkpoint
-        return StateDict(found.tensors, found.plain["training"]) if found else None
+        """The saved state to resume from; None at the start."""
+        checkpoint = self.point.checkpoint
+        return StateDict(checkpoint.tensors, checkpoint.plain["training"]) if checkpoint else None
 
     @property
     def resume_command(self) -> str:
         return shlex.join(["mtlkit", self.command, "--resume", str(self.out)])
 
     def take_notes(self) -> Iterator[Note]:
-        """What to tell the user so far, once."""
+        """Yields the messages so far, each only once."""
         while self.notes:
             yield self.notes.pop(0)
 
     def check_start(self, start: ModelRef | None) -> None:
-        """Raises UsageError where the run would replace the model that it starts from."""
+        """Raises UsageError if the run would replace the model that it starts from."""
         if self.options.resume is None:
             check_not_input(self.out, inputs_of(self.options, start))
 
@@ -80,24 +82,17 @@ class RunSession(Generic[Options]):
         """Raises UsageError unless data and starting model are those of the finished run."""
         assert self.finished is not None
         before = TrainInputs.of(self.finished.data, self.finished.parent)
-        self._check_same(before, TrainInputs.of(data, parent).as_recorded(before, parent), "the run")
-
-    def _check_same(self, before: TrainInputs, now: TrainInputs, saved: str) -> None:
-        if changed := now.changes(before):
-            raise UsageError(
-                f"--resume {self.out}: changed since {saved} was saved: {listed(changed)}; restore it, or train again with "
-                "--overwrite"
-            )
+        TrainInputs.of(data, parent).as_recorded(before, parent).check(before, self.out, "the run")
 
     def saver(self, compute: Compute, data: Mapping[str, Any], init: str, parent: Mapping[str, str] | None) -> FolderSaver:
-        """What saves checkpoints. Raises UsageError where data or starting model are not those that the training began with."""
+        """Creates the saver of checkpoints. Raises UsageError if data or starting model have changed since the checkpoint."""
         inputs, options = TrainInputs.of(data, parent), self.options
         before = self.point.meta
         if before:
             inputs = inputs.as_recorded(before.inputs, parent)
-            self._check_resumable(before, inputs)
+            before.check_inputs(inputs, self.out)
         else:
-            self.checkpoints.drop()  # those of a training that this one replaces: only now, as nothing can be refused any more
+            self.checkpoints.drop()  # of the training that this one replaces, now that all checks have passed
         typed, machine = command_line(self.command, options), machine_of(compute)
         meta = CheckpointMeta(self.command, typed, plain(options), self.point.added, init, machine, inputs)
         (self.checkpoints.path / DIVERGED).unlink(missing_ok=True)
@@ -112,19 +107,11 @@ class RunSession(Generic[Options]):
             saver.begin(self.point.checkpoint.step)
         return saver
 
-    def _check_resumable(self, before: CheckpointMeta, now: TrainInputs) -> None:
-        changed = now.changes(before.inputs)
-        if changed and before.is_older and before.inputs.start == now.start:
-            raise UsageError(
-                f"--resume {self.out}: {listed(changed)} differs from the checkpoint's: changed, or the earlier version of "
-                "mtlkit that saved it held out other rows; resume with that version, or train again with --overwrite"
-            )
-        self._check_same(before.inputs, now, "the checkpoint")
-
     @contextmanager
     def log(self, saver: FolderSaver, texts_of: Callable[[DivergedStep], Mapping[str, Any]]) -> Iterator[TextIO]:
-        """The log, to append to while training. Lines are written at once, so that a kill costs none. Where a step diverges, its
-        batch is written down as `texts_of` gives it. Raises DivergedStep; SavingError on a full disk."""
+        """Opens the log for appending. Every line is flushed, so that none is lost if the process is killed. If a step diverges,
+        the texts of its batch according to `texts_of` are written to a file. Raises DivergedStep; SavingError on a full disk.
+        """
         path = self.checkpoints.log
         try:
             with path.open("a", encoding="utf-8", buffering=1) as log:
@@ -133,7 +120,8 @@ class RunSession(Generic[Options]):
                 try:
                     yield log
                 except DivergedStep as error:
-                    raise self._write_diverged(error, texts_of(error)) from None
+                    diverged = self.checkpoints.path / DIVERGED
+                    raise write_diverged(diverged, error, texts_of(error), self.resume_command) from None
         except OSError as error:
             if error.errno not in disk.DISK_FULL:
                 raise
@@ -141,7 +129,7 @@ class RunSession(Generic[Options]):
 
     @contextmanager
     def saving(self, saver: FolderSaver) -> Iterator[None]:
-        """While the finished run is written: where the disk refuses it, a checkpoint keeps the training. Raises SavingError."""
+        """A context for writing the finished run. If that fails, saves a checkpoint instead and raises SavingError."""
         try:
             yield
         except disk.write_errors() as error:
@@ -150,31 +138,21 @@ class RunSession(Generic[Options]):
             saver.final = None
 
     def hand_over(self, staged: Path) -> None:
-        """Gives the staged run its log, and its last checkpoint with --keep-state."""
+        """Copies the log to the staged run, and with `--keep-state` also the last checkpoint."""
         shutil.copyfile(self.checkpoints.log, staged / LOG)
         if self.options.keep_state:
             self.checkpoints.carry(staged)
 
-    def _write_diverged(self, error: DivergedStep, texts: Mapping[str, Any]) -> DivergedStep:
-        """Writes down the batch of a step that was not taken; the error that names the file."""
-        path = self.checkpoints.path / DIVERGED
-        losses = [{name: value if math.isfinite(value) else str(value) for name, value in one.items()} for one in error.losses]
-        found = {"step": error.index + 1, "losses": losses, "rows": texts}
-        disk.write(path, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
-        spiked = all(math.isfinite(value) for one in error.losses for value in one.values())
-        skip = f"; skip it with: {self.resume_command} --on-spike skip" if spiked else ""
-        return DivergedStep(f"{error}; the texts of the batch are in {path}{skip}", error.index, error.pieces, error.losses)
-
     @contextmanager
     def comparing(self) -> Iterator[None]:
-        """While the finished run is compared with others: a signal says how to resume."""
+        """A context for comparing the finished run with baselines, in which a signal says how to resume."""
         interrupts = Interrupts()
         interrupts.message = f"{self.out} is finished and saved; resume the comparison with: {self.resume_command}"
-        with interrupts:  # the session holds the lock
+        with interrupts:
             yield
 
     def end(self) -> None:
-        """After the run was saved: signals act as elsewhere from here on. Raises StoppedError where one came meanwhile."""
+        """Restores the default effect of signals after the run was saved. Raises StoppedError if one was received before."""
         self.interrupts.__exit__()
         if self.interrupts.requested is not None:
             raise StoppedError(f"{self.out} is finished and saved", self.interrupts.requested)
@@ -182,8 +160,10 @@ class RunSession(Generic[Options]):
 
 @contextmanager
 def open_session(options: Options, command: str, folder: str) -> Iterator[RunSession[Options]]:
-    """Finds the folder of a training, locks it, and finds the checkpoint to resume from. `folder` is its default name under
-    `--runs`. Raises UsageError, IntegrityError."""
+    """Finds the folder of a training, locks it, and finds the checkpoint to resume from.
+
+    `folder` is its default name under `--runs`. Raises UsageError, IntegrityError.
+    """
     parse_save_every(options.save_every)
     if options.extend and options.resume is None:
         raise UsageError("--extend continues a finished run; name it with --resume RUN")
@@ -196,7 +176,7 @@ def open_session(options: Options, command: str, folder: str) -> Iterator[RunSes
     check_output_folder(out, inputs_of(options), overwrite=options.overwrite, resume=resumes)
     checkpoints, begun = CheckpointManager(out), (out / CHECKPOINTS).is_dir()
     with checkpoints.lock(command_line(command, options)):
-        # once more, as another training may have ended meanwhile
+        # again, as another training may have finished in the meantime
         check_output_folder(out, inputs_of(options), overwrite=options.overwrite, resume=resumes)
         remove_staged(out)
         point = ResumePoint(options)
@@ -204,7 +184,7 @@ def open_session(options: Options, command: str, folder: str) -> Iterator[RunSes
             point = find_resume_point(options, command, checkpoints, replaces=options.overwrite and begun)
         session = RunSession(command, out, checkpoints, point, notes=list(point.notes))
         if point.checkpoint:
-            kept = f"the checkpoint of step {point.checkpoint.step} is kept; resume with: {session.resume_command}"
-            session.interrupts.message = f"stopped before the first step; {kept}"
+            way = f"the checkpoint of step {point.checkpoint.step} is kept; resume with: {session.resume_command}"
+            session.interrupts.message = f"stopped before the first step; {way}"
         with nullcontext() if point.finished else session.interrupts:
             yield session

@@ -7,9 +7,10 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import MtlkitError
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.recipes.training.diverged_batch import texts_of
 from mtlkit.recipes.training.initial_model import InitialModel
 from mtlkit.recipes.training.prepare import Prepared
-from mtlkit.recipes.training.result import TrainResult, check_unchanged, texts_of
+from mtlkit.recipes.training.result import TrainResult, check_unchanged
 from mtlkit.training.events import BestOfTask, Chosen, Epoch, Note, Part, Parts, TaskState
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.plan import TrainData

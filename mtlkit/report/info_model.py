@@ -1,0 +1,127 @@
+"""The tables of `mtlkit info` about a model: architecture, parts, tasks and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from mtlkit.config.architecture import TaskSpec
+from mtlkit.errors import shorten
+from mtlkit.model.description import ModelDescription
+from mtlkit.report.columns import narrow
+from mtlkit.report.run_facts import PartSize, RunFacts
+from mtlkit.report.tables import metric_title, new_table, titled
+from mtlkit.report.text import literal, one_line
+
+LABELS, LONGEST = 5, 40  # labels shown per task, and characters of each
+VALIDATION, WORDS = "validation", "words"
+
+
+def pairs(rows: Mapping[str, str]) -> Table:
+    """A table of names and values without a header."""
+    table = new_table()
+    table.show_header = False
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(literal(name, "dim"), one_line(value))
+    return table
+
+
+def architecture_pairs(checkpoint: ModelDescription) -> dict[str, str]:
+    shape, encoding = checkpoint.architecture, checkpoint.encoding
+    rows = {
+        "layers": f"{shape.layers}, width {shape.dim}, MLP {shape.mlp_dim} ({shape.activation}), {shape.norm}-norm",
+        "attention": f"{shape.attention}, {shape.heads} heads",
+        "pooling": f"{shape.pooling}{', normalized' if shape.normalize else ''}",
+        "vocabulary": f"{shown(shape.vocab_size)} tokens"
+        + (f", embedding width {shape.token_dim}" if shape.embedding_dim else ""),
+        "context": f"{shown(shape.max_length)} tokens; texts are truncated to {shown(encoding.max_length)} ({encoding.truncate})",
+    }
+    vectors = checkpoint.vectors
+    if vectors.prompts:
+        default = f"; default: {vectors.default_prompt}" if vectors.default_prompt is not None else ""
+        excluded = "" if vectors.include_prompt else "; excluded from pooling"
+        rows["prompts"] = ", ".join(f"{name} {text!r}" for name, text in vectors.prompts.items()) + default + excluded
+    if vectors.truncate_dim is not None:
+        rows["vectors"] = f"truncated to {shown(vectors.truncate_dim)} dimensions"
+    if vectors.similarity != "cosine":
+        rows["similarity"] = vectors.similarity
+    if shape.family:
+        rows["family"] = shape.family
+    if checkpoint.router:
+        rows["router"] = f"between {', '.join(checkpoint.router)}"
+    return rows
+
+
+def parts_table(facts: RunFacts) -> Table:
+    """One row per part, with the name that --freeze takes, and a total."""
+    table = new_table()
+    table.add_column("part", overflow="fold", min_width=10)
+    for title in ("parameters", "share", "tensors"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("stored as", no_wrap=True)
+    stored = tuple(sorted({kind for part in facts.parts for kind in part.stored}))
+    whole = PartSize("all", facts.parameters, sum(part.tensors for part in facts.parts), stored)
+    for part in (*facts.parts, whole):
+        share = f"{part.parameters / max(1, facts.parameters):.1%}".replace("%", " %")
+        style = "bold" if part is whole else ""
+        cells = [f"{part.parameters:,}", share, str(part.tensors), ", ".join(part.stored)]
+        table.add_row(literal(part.name), *map(literal, cells), style=style)
+    return table
+
+
+def tasks_table(checkpoint: ModelDescription) -> Table:
+    table = new_table()
+    table.add_column("task", overflow="fold", min_width=8)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("head", overflow="fold", min_width=6)
+    table.add_column("labels", overflow="fold", min_width=12)
+    for task in checkpoint.tasks:
+        table.add_row(*(one_line(cell) for cell in (task.name, task.kind, task.head, labels(task))))
+    return table
+
+
+def labels(task: TaskSpec) -> str:
+    """The number of labels and the first few; for a task without labels the mean and the spread of its numbers."""
+    if not task.labels:
+        return f"mean {shown(task.center)}, standard deviation {shown(task.spread)}"
+    first = ", ".join(shorten(label, LONGEST) for label in task.labels[:LABELS])
+    return f"{len(task.labels):,}: {first}{', ...' if len(task.labels) > LABELS else ''}"
+
+
+def metric_tables(metrics: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
+    """One row of validation scores per task, one line of single figures, and the sentences of each stored report."""
+    scores = metrics.get(VALIDATION)
+    tasks = {name: row for name, row in scores.items() if isinstance(row, dict)} if isinstance(scores, dict) else {}
+    single = {name: value for name, value in metrics.items() if plain(value)}
+    line = ", ".join(f"{name.replace('_', ' ')} {shown(value)}" for name, value in single.items())
+    if tasks:
+        yield titled("Validation", narrow({"task": list(tasks)}, score_columns(list(tasks.values())), width))
+    if line:
+        yield literal(f"{line if tasks else f'Metrics: {line}'}\n")
+    for name, report in metrics.items():
+        words = report.get(WORDS) if isinstance(report, dict) else None
+        if isinstance(words, list) and words:
+            title = literal(name.replace("_", " ").capitalize(), "bold")
+            yield Group(title, *(literal(f"  {sentence}") for sentence in words), literal(""))
+
+
+def score_columns(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """One column per metric that any task has: its title, then a value per task."""
+    names = list(dict.fromkeys(name for row in rows for name, value in row.items() if plain(value)))
+    return [[metric_title(name), *(shown(row[name]) if name in row else "-" for row in rows)] for name in names]
+
+
+def plain(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def shown(value: Any) -> str:
+    """A number formatted for a table; other values as text."""
+    if not plain(value):
+        return "-" if value is None else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
