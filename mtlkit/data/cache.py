@@ -29,16 +29,17 @@ def encode_cached(texts: Sequence[str], encoder: TextEncoder, *, whole: bool = F
     """`encoder.encode(texts)`, or `.stream(texts)` if `whole`, from the cache if possible."""
     prompt = "" if whole else encoder.prompt
     key = cache_key(FORMAT, fingerprint(texts), encoder.tokenizer.to_str(), repr(encoder.encoding), str(whole), prompt)
-    file = user_entry(TOKENS, key)
-    stored = file.read(lambda arrays: _is_valid(arrays, len(texts)))
-    if stored is None:
+
+    def tokenize() -> Arrays:
         with counting("tokenizing", "tokenized", len(texts)):
             encoded = encoder.stream(texts) if whole else encoder.encode(texts)
-        file.keep({"ids": encoded.ids, "offsets": encoded.offsets, "truncated": np.array([encoded.truncated], np.int64)})
-        return encoded
-    encoded = Encoded(stored["ids"], stored["offsets"], int(stored["truncated"][0]), 0 if whole else encoder.skip)
-    encoder.cut += encoded.truncated
-    return encoded
+        return {"ids": encoded.ids, "offsets": encoded.offsets, "truncated": np.array([encoded.truncated], np.int64)}
+
+    stored = user_entry(TOKENS, key).get(tokenize, lambda arrays: _is_valid(arrays, len(texts)))
+    arrays, truncated = stored.arrays, int(stored.arrays["truncated"][0])
+    if stored.reused:
+        encoder.cut += truncated  # `encode` counts them itself
+    return Encoded(arrays["ids"], arrays["offsets"], truncated, 0 if whole else encoder.skip)
 
 
 def _is_valid(arrays: Arrays, count: int) -> bool:

@@ -37,7 +37,7 @@ def activation_ranges(encoder: Encoder, reader: TextEncoder, model_digest: str) 
         return {f"{block}.{name}": peak.numpy() for block, peaks in enumerate(ranges) for name, peak in peaks.items()}
 
     file = user_entry(INT8, cache_key(FORMAT, model_digest))
-    flat = file.get(measure, lambda arrays: _is_sound(arrays, encoder))
+    flat = file.get(measure, lambda arrays: _is_sound(arrays, encoder)).arrays
     return [
         {name: torch.from_numpy(flat[f"{block}.{name}"]) for name in input_widths(encoder)}
         for block in range(len(encoder.blocks))

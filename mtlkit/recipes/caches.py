@@ -1,4 +1,4 @@
-"""Lists and clears cache files. Only files with names that mtlkit generates are touched."""
+"""Lists and clears cache files. Only files with names that mtlkit generates are removed."""
 
 from __future__ import annotations
 

@@ -6,9 +6,11 @@ SHA-256 of the content. Every read checks all three. A damaged file is never use
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -80,6 +82,14 @@ def entry_in(folder: Path, kind: str, key: str) -> StoreEntry:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """Arrays from the store; `reused` if they were there already."""
+
+    arrays: Arrays
+    reused: bool
+
+
+@dataclass(frozen=True)
 class StoreEntry:
     """One file of the store, whether it exists or not."""
 
@@ -87,13 +97,27 @@ class StoreEntry:
     kind: str
     key: str
 
-    def get(self, make: Callable[[], Arrays], check: Check) -> Arrays:
+    def get(self, make: Callable[[], Arrays], check: Check) -> Stored:
         """The stored arrays if they pass `check`; otherwise those that `make` computes, which are then stored if possible."""
-        stored = self.read(check)
-        if stored is None:
-            stored = make()
-            self.keep(stored)
-        return stored
+        arrays = self.read(check)
+        if arrays is not None:
+            return Stored(arrays, reused=True)
+        arrays = make()
+        self.keep(arrays)
+        return Stored(arrays, reused=False)
+
+    def get_mapped(self, make: Callable[[], Mapping[str, Array | RowStream]], check: Check) -> Stored:
+        """Like `get`, but arrays are memory-mapped, and what `make` computes need not fit into memory. Raises OSError if the file
+        cannot be written.
+        """
+        arrays = self.read(check, mapped=True)
+        if arrays is not None:
+            return Stored(arrays, reused=True)
+        self.write(make())
+        arrays = self.read(check, mapped=True)
+        if arrays is None:
+            raise OSError(None, f"{self.path.name} was damaged after it was written")
+        return Stored(arrays, reused=False)
 
     def keep(self, arrays: Mapping[str, Array]) -> None:
         """Like `write`, but ignores a file that cannot be written. Raises IntegrityError."""
@@ -103,8 +127,12 @@ class StoreEntry:
             return
 
     def write(self, arrays: Mapping[str, Array | RowStream]) -> None:
-        """Writes the file atomically. Raises OSError, and IntegrityError for arrays with NaN or infinity."""
+        """Writes the file atomically. Raises OSError, also before anything is computed if the disk has too little free space, and
+        IntegrityError for arrays with NaN or infinity.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(self.path.parent).free < sum(prod(array.shape) * array.dtype.itemsize for array in arrays.values()):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         disk.remove_unfinished(self.path.parent)
         ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
         header = make_header(self.kind, self.key, ordered)

@@ -36,8 +36,9 @@ from mtlkit.recipes.training.baseline_cache import ScoredRows, baseline_entry, k
 from mtlkit.recipes.training.teacher import Teacher
 from mtlkit.runs import store
 from mtlkit.runs.lock import locked
+from mtlkit.runs.store import FEATURES, entry_in
 from mtlkit.runs.store_format import DIGEST, METADATA, hash_of_header, header_bytes, read_header
-from mtlkit.training.freezing.cache_files import kept_rows
+from mtlkit.training.freezing.cache import stored_rows
 
 SEALED = "sealed"  # a file: the digests were made to fit
 Computed = dict[str, Any]  # arrays, or what else can be compared
@@ -85,8 +86,8 @@ def ranges(folder: Path) -> Computed:
 
 def features(folder: Path) -> Computed:
     rows = np.random.default_rng(0).random((40, 16), np.float32)
-    found, _, _ = kept_rows(folder / "runs", KEY, rows.shape, lambda: [rows[:25], rows[25:]])
-    return {"rows": np.array(found)}
+    stored = stored_rows(entry_in(folder / "runs" / FEATURES, FEATURES, KEY), rows.shape, lambda: [rows[:25], rows[25:]])
+    return {"rows": np.array(stored.arrays["rows"])}
 
 
 def baselines(folder: Path) -> Computed:

@@ -135,10 +135,10 @@ def test_damaged_file_is_reported_once_and_recomputed(
     assert "ignoring it" in warning
     assert "\n" not in warning
     caplog.clear()
-    assert is_same(file.get(lambda: ARRAYS, accept_all))
+    assert is_same(file.get(lambda: ARRAYS, accept_all).arrays)
     assert file.path.read_bytes() == good
     assert len(caplog.messages) == 1
-    assert is_same(file.get(lambda: pytest.fail("computed again"), accept_all))
+    assert is_same(file.get(lambda: pytest.fail("computed again"), accept_all).arrays)
 
 
 def test_content_is_checked_even_with_a_valid_digest(file: StoreEntry, caplog: pytest.LogCaptureFixture) -> None:
@@ -176,7 +176,7 @@ def test_file_with_another_key_or_kind_is_not_used(
 def test_only_regular_files_are_read(file: StoreEntry, caplog: pytest.LogCaptureFixture) -> None:
     file.path.unlink()
     os.mkfifo(file.path)
-    assert is_same(file.get(lambda: ARRAYS, accept_all))
+    assert is_same(file.get(lambda: ARRAYS, accept_all).arrays)
     assert "is not a regular file" in caplog.messages[0]
     assert is_same(file.read(accept_all))  # replaced
     file.path.unlink()
@@ -184,7 +184,7 @@ def test_only_regular_files_are_read(file: StoreEntry, caplog: pytest.LogCapture
     assert file.read(accept_all) is None
     file.path.unlink()
     file.path.mkdir()
-    assert is_same(file.get(lambda: ARRAYS, accept_all))  # a folder is not replaced
+    assert is_same(file.get(lambda: ARRAYS, accept_all).arrays)  # a folder is not replaced
     assert file.path.is_dir()
 
 
@@ -192,7 +192,7 @@ def test_only_regular_files_are_read(file: StoreEntry, caplog: pytest.LogCapture
 def test_unreadable_file_is_replaced(file: StoreEntry, caplog: pytest.LogCaptureFixture) -> None:
     file.path.chmod(0)
     with as_any_user():
-        assert is_same(file.get(lambda: ARRAYS, accept_all))
+        assert is_same(file.get(lambda: ARRAYS, accept_all).arrays)
     assert "cannot be read" in caplog.messages[0]
     assert is_same(file.read(accept_all))
 
@@ -248,7 +248,7 @@ def read_and_write(path: str) -> None:
     logging.getLogger("mtlkit").addHandler(RaisingHandler())
     file = StoreEntry(Path(path), "test", KEY)
     for _ in range(40):
-        assert is_same(file.get(lambda: ARRAYS, accept_all))
+        assert is_same(file.get(lambda: ARRAYS, accept_all).arrays)
         file.write(ARRAYS)
 
 

@@ -92,8 +92,8 @@ class CheckpointMeta:
         changed = now.changes(self.inputs)
         if changed and self.is_older and self.inputs.start == now.start:
             raise UsageError(
-                f"--resume {out}: {listed(changed)} differs from the checkpoint's: changed, or the earlier version of mtlkit that "
-                "saved it held out other rows; resume with that version, or train again with --overwrite"
+                f"--resume {out}: {listed(changed)} differs from the checkpoint's: changed, or the earlier version of mtlkit "
+                "that saved it held out other rows; resume with that version, or train again with --overwrite"
             )
         now.check(self.inputs, out, "the checkpoint")
 

@@ -19,7 +19,7 @@ from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.model.digest import digest_of
 from mtlkit.progress import count, counting
 from mtlkit.recipes.inputs.texts import PART_TEXTS
-from mtlkit.runs.store import TEACHER, StoreEntry, cache_key, has_shape, user_entry
+from mtlkit.runs.store import TEACHER, Arrays, Stored, StoreEntry, cache_key, has_shape, user_entry
 
 FORMAT = "2"  # raised when what is stored changes
 SAMPLE = 100_000  # vectors that tell the principal axes
@@ -53,14 +53,16 @@ class Teacher:
     def _parts(self, texts: Sequence[str]) -> Iterator[Vectors]:
         for start in range(0, len(texts), PART_TEXTS):
             part = texts[start : start + PART_TEXTS]
-            file, shape = self.entry(part), (len(part), self.model.dim)
-            stored = file.read(lambda arrays, shape=shape: has_shape(arrays.get("vectors"), "<f2", *shape))  # type: ignore[misc]
-            if stored is None:
-                stored = {"vectors": self.model.embed(part, normalize=True).astype(np.float16)}
-                file.keep(stored)
-            else:
+            stored = self._vectors(part)
+            if stored.reused:
                 count("encoded", len(part))
-            yield stored["vectors"]
+            yield stored.arrays["vectors"]
+
+    def _vectors(self, texts: Sequence[str]) -> Stored:
+        def embed() -> Arrays:
+            return {"vectors": self.model.embed(texts, normalize=True).astype(np.float16)}
+
+        return self.entry(texts).get(embed, lambda arrays: has_shape(arrays.get("vectors"), "<f2", len(texts), self.model.dim))
 
 
 def open_teacher(options: TrainSentenceOptions) -> Teacher:

@@ -1,15 +1,15 @@
 """Caches the outputs of frozen layers: sentence vectors, or the hidden states of all tokens at some block.
 
-The cache is in memory up to a limit. The rest is in files next to the runs, which other trainings with the same backbone and
-data reuse.
+The cache is in memory up to a limit. The rest is in files beside the runs, which other trainings with the same backbone and data
+reuse.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,65 +18,62 @@ from torch import Tensor
 
 from mtlkit.data.batching import cut_by_tokens
 from mtlkit.data.encoded import Encoded
+from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, encode_hidden_states
 from mtlkit.inference.engine import Array
 from mtlkit.inference.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import part_of
-from mtlkit.progress import count, counting
+from mtlkit.runs.store import FEATURES, RowStream, Stored, StoreEntry, entry_in, has_shape
 from mtlkit.training.freezing.apply import digest
-from mtlkit.training.freezing.cache_files import DiskRows, kept_rows
-from mtlkit.training.freezing.features import FeatureStore, MemoryStore, TokenStore
+from mtlkit.training.freezing.features import DiskStore, FeatureStore, MemoryStore, TokenStore
 from mtlkit.training.freezing.rules import prefix_of
 from mtlkit.training.incidents import FeaturesCached
 
 FORMAT = 2  # incremented when the stored content changes
-PART_BYTES = 2**27  # rows buffered in memory before they are written
+PART_BYTES = 2**27  # rows computed at a time
 
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """Cached outputs of frozen layers, by task: `texts` texts, `size` bytes in total. `files` hold what does not fit in memory;
-    `found` is the number of texts that were already in such files.
+    """Cached outputs of frozen layers, by task, for `texts` texts; `size` bytes in total.
+
+    `files` contain what does not fit in memory; the outputs for `reused` texts were already in them.
     """
 
     stores: dict[str, FeatureStore] = field(default_factory=dict)
     texts: int = 0
     size: int = 0
     files: tuple[Path, ...] = ()
-    found: int = 0
+    reused: int = 0
 
     def event(self, texts: int, depth: int | None = None) -> FeaturesCached:
         """The event for the user; `texts` is the total number of encoded texts."""
         folder = str(self.files[0].parent.parent) if self.files else None
-        return FeaturesCached(texts, self.size, depth, folder, len(self.files) < len(self.stores), self.found)
+        return FeaturesCached(texts, self.size, depth, folder, len(self.files) < len(self.stores), self.reused)
 
 
 def cache_vectors(
-    model: MultiTaskModel, encoded: Mapping[str, Encoded], compute: Compute, place: Path | None, limit: int
+    model: MultiTaskModel, encoded: Mapping[str, Encoded], compute: Compute, folder: Path | None, limit: int
 ) -> FeatureCache:
-    """Caches the vectors of each task's texts, for a completely frozen backbone; used by `CachedVectors`.
+    """Caches the vectors of each task's texts, for `CachedVectors` with a completely frozen backbone.
 
-    The smallest tasks are cached in memory, up to `limit` bytes in total, the others in files in `place` (None: all in memory).
-    Sets the model to eval mode. Raises UsageError if files cannot be written.
+    The smallest tasks are cached in memory, up to `limit` bytes in total, the others in files in `folder` (None: all in memory).
+    Sets the model to eval mode. Raises UsageError if a file cannot be written.
     """
-    return _keep(_FrozenLayers(model, compute, None), encoded, place, limit)
+    return _fill(_FrozenLayers(model, compute, None), encoded, folder, limit)
 
 
 def cache_hidden_states(
-    model: MultiTaskModel, encoded: Mapping[str, Encoded], compute: Compute, place: Path | None, limit: int, depth: int
+    model: MultiTaskModel, encoded: Mapping[str, Encoded], compute: Compute, folder: Path | None, limit: int, depth: int
 ) -> FeatureCache:
-    """Like `cache_vectors`, but caches the input of block `depth` for all tokens, for a backbone that is frozen below it; used by
-    `UpperBackbone`.
-    """
-    return _keep(_FrozenLayers(model, compute, depth), encoded, place, limit)
+    """Like `cache_vectors`, but caches the hidden states of all tokens at the input of block `depth`, for `UpperBackbone`."""
+    return _fill(_FrozenLayers(model, compute, depth), encoded, folder, limit)
 
 
 class _FrozenLayers:
-    """The part of a backbone that never trains: all of it, or everything below block `depth`. Weights are packed only when it
-    runs.
-    """
+    """The part of a backbone that never trains: all of it, or (with `depth`) everything below that block."""
 
     def __init__(self, model: MultiTaskModel, compute: Compute, depth: int | None) -> None:
         self.model, self.compute, self.depth = model.eval(), compute, depth
@@ -85,24 +82,25 @@ class _FrozenLayers:
     def fast(self) -> SupportsEncode:
         return fastest(self.model, self.compute)
 
-    def rows(self, encoded: Encoded) -> int:
-        return len(encoded) if self.depth is None else len(encoded.ids)
+    def shape(self, encoded: Encoded) -> tuple[int, int]:
+        """The shape of the outputs: a row per text, or per token."""
+        return len(encoded) if self.depth is None else len(encoded.ids), self.model.dim
 
     def encode(self, encoded: Encoded) -> Tensor:
-        """(N, D) vectors, or (T, D) hidden states."""
+        """The outputs: vectors, (N, D), or hidden states, (T, D)."""
         if self.depth is None:
             return encode_all(self.fast, encoded, self.compute)
         return encode_hidden_states(self.fast, encoded, self.compute, self.depth)
 
     def parts(self, encoded: Encoded) -> Iterator[Array]:
-        """The same in chunks of about PART_BYTES."""
+        """The outputs in chunks of about PART_BYTES."""
         sizes = np.ones(len(encoded), np.int64) if self.depth is None else encoded.lengths
         for rows in cut_by_tokens(np.arange(len(encoded)), sizes, PART_BYTES // (4 * self.model.dim)):
             yield self.encode(encoded.between(int(rows[0]), int(rows[-1]) + 1)).cpu().numpy()
 
     @cached_property
     def identity(self) -> str:
-        """Everything about the model and the machine that affects a vector."""
+        """Everything but the tokens that affects an output: weights, architecture, depth, precision, device, torch."""
         below = {"embeddings", *(f"layers:{block}" for block in range(self.depth or 0))}
         weights = {
             name: weight
@@ -114,7 +112,7 @@ class _FrozenLayers:
         return f"{FORMAT} {digest(weights)} {architecture} {self.depth} {machine}"
 
     def key(self, encoded: Encoded) -> str:
-        """SHA-256 over the identity and the tokens."""
+        """The key of the outputs in the store: SHA-256 over the identity and the tokens."""
         total = hashlib.sha256(f"{self.identity} {encoded.ids.dtype}".encode())
         total.update(encoded.ids.tobytes())
         total.update(encoded.offsets.tobytes())
@@ -123,25 +121,43 @@ class _FrozenLayers:
         return total.hexdigest()
 
 
-def _keep(frozen: _FrozenLayers, encoded: Mapping[str, Encoded], place: Path | None, room: int) -> FeatureCache:
-    sizes = {name: 4 * frozen.model.dim * frozen.rows(each) for name, each in encoded.items()}
+def _fill(frozen: _FrozenLayers, encoded: Mapping[str, Encoded], folder: Path | None, free: int) -> FeatureCache:
+    """Computes or reads the outputs for each task, the smallest first; `free` is the number of bytes for those in memory."""
+    sizes = {name: _size(frozen.shape(texts)) for name, texts in encoded.items()}
     stores: dict[str, FeatureStore] = {}
     files: list[Path] = []
-    texts = sum(map(len, encoded.values()))
-    found = 0
-    with counting("encoding", "encoded", texts):
-        for name in sorted(sizes, key=lambda name: sizes[name]):
-            each = encoded[name]
-            if place is None or sizes[name] <= room:
-                room -= sizes[name]
-                store: FeatureStore = MemoryStore(frozen.encode(each))
-            else:
-                shape = (frozen.rows(each), frozen.model.dim)
-                rows, path, there = kept_rows(place, frozen.key(each), shape, lambda each=each: frozen.parts(each))  # type: ignore[misc]
-                store = DiskRows(rows, frozen.compute.device)
-                files.append(path)
-                if there:
-                    found += len(each)
-                    count("encoded", len(each))
-            stores[name] = store if frozen.depth is None else TokenStore(store, each)
-    return FeatureCache(stores, texts, sum(sizes.values()), tuple(files), found)
+    reused = 0
+    for name in sorted(sizes, key=lambda name: sizes[name]):
+        texts = encoded[name]
+        if folder is None or sizes[name] <= free:
+            free -= sizes[name]
+            store: FeatureStore = MemoryStore(frozen.encode(texts))
+        else:
+            entry = entry_in(folder / FEATURES, FEATURES, frozen.key(texts))
+            stored = stored_rows(entry, frozen.shape(texts), partial(frozen.parts, texts))
+            store = DiskStore(stored.arrays["rows"], frozen.compute.device)
+            files.append(entry.path)
+            reused += stored.reused * len(texts)
+        stores[name] = store if frozen.depth is None else TokenStore(store, texts)
+    return FeatureCache(stores, sum(map(len, encoded.values())), sum(sizes.values()), tuple(files), reused)
+
+
+def stored_rows(entry: StoreEntry, shape: tuple[int, int], parts: Callable[[], Iterable[Array]]) -> Stored:
+    """The float32 array `rows` of an entry, memory-mapped; computed by `parts` if it is not stored yet.
+
+    Raises UsageError if the file cannot be written. Using memory instead would fail later, as the rows do not fit there.
+    """
+    try:
+        return entry.get_mapped(
+            lambda: {"rows": RowStream(shape, parts())}, lambda arrays: has_shape(arrays.get("rows"), "<f4", *shape)
+        )
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {_size(shape) / 1e6:,.1f} MB of cached features to {entry.path.parent}: {error.strerror or error}; "
+            "free some space, keep more in memory with --cache-memory, or choose another folder with --out"
+        ) from None
+
+
+def _size(shape: tuple[int, int]) -> int:
+    """The number of bytes of a float32 array."""
+    return 4 * shape[0] * shape[1]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mtlkit.batch import Batch
 from mtlkit.data.batching import Rows
 from mtlkit.data.encoded import Encoded
+from mtlkit.inference.engine import Array
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.sampling.mixture import Piece
@@ -89,6 +91,19 @@ class MemoryStore:
 
     def take(self, rows: Rows) -> Tensor:
         return self.vectors[torch.from_numpy(rows).to(self.vectors.device)]
+
+
+class DiskStore:
+    """Holds vectors, (N, D), in a memory-mapped file. Reads only the requested rows, adjacent ones as one slice."""
+
+    def __init__(self, vectors: Array, device: torch.device) -> None:
+        self.vectors, self.device = np.asarray(vectors), device
+
+    def take(self, rows: Rows) -> Tensor:
+        edges = np.flatnonzero(np.diff(rows) != 1)
+        starts, ends = rows[np.append(0, edges + 1)].tolist(), rows[np.append(edges, -1)].tolist()
+        parts = [self.vectors[start : end + 1] for start, end in zip(starts, ends, strict=True)]
+        return torch.from_numpy(np.concatenate(parts)).to(self.device)
 
 
 class TokenStore:

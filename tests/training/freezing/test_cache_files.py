@@ -12,8 +12,9 @@ import torch
 
 from mtlkit.errors import UsageError
 from mtlkit.inference.engine import Array
-from mtlkit.runs.store import FEATURES, entry_in
-from mtlkit.training.freezing.cache_files import DiskRows, kept_rows
+from mtlkit.runs.store import FEATURES, StoreEntry, entry_in
+from mtlkit.training.freezing.cache import stored_rows
+from mtlkit.training.freezing.features import DiskStore
 
 ROWS = np.random.default_rng(0).standard_normal((500, 8)).astype(np.float32)
 CPU = torch.device("cpu")
@@ -23,29 +24,33 @@ def parts() -> Iterator[Array]:
     yield from np.array_split(ROWS, 3)
 
 
-def frozen_params() -> Iterator[Array]:
-    raise AssertionError("made anew, though it is there")
+def not_computed() -> Iterator[Array]:
+    raise AssertionError("computed again")
 
 
-def make(place: Path) -> Path:
-    rows, path, there = kept_rows(place, "key", ROWS.shape, parts)
-    assert not there
-    np.testing.assert_array_equal(rows, ROWS)
-    return path
+def entry(folder: Path, key: str = "key") -> StoreEntry:
+    return entry_in(folder / FEATURES, FEATURES, key)
 
 
-def found(place: Path) -> DiskRows:
-    rows, _, there = kept_rows(place, "key", ROWS.shape, frozen_params)
-    assert there
-    return DiskRows(rows, CPU)
+def make(folder: Path) -> Path:
+    stored = stored_rows(entry(folder), ROWS.shape, parts)
+    assert not stored.reused
+    np.testing.assert_array_equal(stored.arrays["rows"], ROWS)
+    return entry(folder).path
+
+
+def found(folder: Path) -> DiskStore:
+    stored = stored_rows(entry(folder), ROWS.shape, not_computed)
+    assert stored.reused
+    return DiskStore(stored.arrays["rows"], CPU)
 
 
 def test_a_file_is_made_once_and_then_found(tmp_path: Path) -> None:
     place = tmp_path / "runs" / ".cache"
     path = make(place)
     assert list(place.rglob("*.*")) == [path]
-    np.testing.assert_array_equal(found(place).rows, ROWS)
-    assert kept_rows(place, "other", ROWS.shape, parts)[1] != path
+    np.testing.assert_array_equal(found(place).vectors, ROWS)
+    assert not stored_rows(entry(place, "other"), ROWS.shape, parts).reused
 
 
 @pytest.mark.parametrize(
@@ -56,7 +61,7 @@ def test_rows_come_in_the_order_asked_for(rows: list[int], tmp_path: Path) -> No
     taken = found(tmp_path).take(np.array(rows))
     assert torch.equal(taken, torch.from_numpy(ROWS[rows]))
     taken += 1  # a copy of one's own: the file is not touched
-    np.testing.assert_array_equal(found(tmp_path).rows, ROWS)
+    np.testing.assert_array_equal(found(tmp_path).vectors, ROWS)
 
 
 @pytest.mark.parametrize("damage", ["first bit", "last bit", "cut", "empty", "NaN", "zeros"])
@@ -83,14 +88,15 @@ def test_a_damaged_file_is_named_and_made_anew(damage: str, tmp_path: Path, capl
 
 @pytest.mark.parametrize("rows", [ROWS[:400], ROWS.T, ROWS.astype(np.float16)], ids=["fewer", "turned", "half"])
 def test_rows_of_another_shape_or_type_are_not_used(rows: Array, tmp_path: Path) -> None:
-    entry_in(tmp_path / FEATURES, FEATURES, "key").write({"rows": rows})
+    entry(tmp_path).write({"rows": rows})
     make(tmp_path)
 
 
 def test_a_file_of_another_key_under_the_same_name_is_not_used(tmp_path: Path) -> None:
     path = make(tmp_path)
-    other = kept_rows(tmp_path, "other", ROWS.shape, lambda: [np.zeros_like(ROWS)])[1]
-    other.replace(path)
+    other = entry(tmp_path, "other")
+    stored_rows(other, ROWS.shape, lambda: [np.zeros_like(ROWS)])
+    other.path.replace(path)
     assert make(tmp_path) == path
 
 
@@ -105,21 +111,21 @@ def test_what_stops_half_way_leaves_nothing(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        kept_rows(tmp_path, "key", ROWS.shape, stops)
+        stored_rows(entry(tmp_path), ROWS.shape, stops)
     assert not list(tmp_path.rglob("*.*"))
 
 
 def test_a_place_that_is_a_file_is_named(tmp_path: Path) -> None:
     place = tmp_path / "cache"
     place.write_text("mine")
-    with pytest.raises(UsageError, match=r"cache cannot take the 0\.0 MB .* \(.*\); make room there, .*--cache-memory, .*--out"):
+    with pytest.raises(UsageError, match=r"cannot write 0\.0 MB .* to .*cache.*: .*; free some space, .*--cache-memory, .*--out"):
         make(place)
     assert place.read_text() == "mine"
 
 
 def test_too_little_room_is_known_before_anything_is_worked_out(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot take the 400,000,000,000\.0 MB .*not enough room on the disk"):
-        kept_rows(tmp_path, "key", (10**14, 1000), frozen_params)
+    with pytest.raises(UsageError, match=r"cannot write 400,000,000,000\.0 MB .*No space left on device"):
+        stored_rows(entry(tmp_path), (10**14, 1000), lambda: map(np.zeros_like, not_computed()))
     assert not list(tmp_path.rglob("*.*"))
 
 
@@ -130,7 +136,7 @@ def test_a_disk_that_fills_up_is_named_and_no_half_file_stays(tmp_path: Path) ->
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (ROWS.nbytes // 2, limits[1]))  # Python ignores the signal
     try:
-        with pytest.raises(UsageError, match=r"cannot take the 0\.0 MB .*\(File too large\)"):
+        with pytest.raises(UsageError, match=r"cannot write 0\.0 MB .*File too large"):
             make(tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
