@@ -1,4 +1,4 @@
-"""Metrics per task, what vectors are worth, or the perplexity of a base."""
+"""`mtlkit eval`: metrics of each task, quality of vectors, or perplexity of a base."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from mtlkit.recipes.evaluation.sts import StsResult, measure_sts
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `eval` found: tasks by name, how well the router tells these apart, a base's figures, or what was measured of
-    vectors; and what rows were skipped."""
+    """The results of `eval`: of each task's head and of the router, of a base, or of the vectors; and the skipped rows."""
 
     model: str
     split: str
@@ -38,14 +37,14 @@ class Evaluation:
     def records(self) -> Iterator[tuple[str, SourceRecord]]:
         """How each source was read, by the name of its task or, for similarity, of the source."""
         yield from ((name, task.record) for name, task in self.tasks.items() if task.record)
-        yield from ((found.source, found.record) for found in self.sts)
-        yield from ((name, found.record) for name, found in self.probes.items())
+        yield from ((result.source, result.record) for result in self.sts)
+        yield from ((name, result.record) for name, result in self.probes.items())
 
     def to_json(self) -> dict[str, Any]:
         document: dict[str, Any] = {"model": self.model, "split": self.split}
         if self.sts or self.probes:
-            probes = {name: found.to_json() for name, found in self.probes.items()}
-            return document | {"sts": [found.to_json() for found in self.sts], "probe": probes}
+            probes = {name: result.to_json() for name, result in self.probes.items()}
+            return document | {"sts": [result.to_json() for result in self.sts], "probe": probes}
         if self.base:
             document["base"] = self.base
         document["tasks"] = {
@@ -55,7 +54,8 @@ class Evaluation:
 
 
 def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
-    """Evaluates every head of a model on its own data or on the data given; with `sts` or `probe`, its vectors instead.
+    """Evaluates every head of a model on the given data or the data it was trained on; with `sts` or `probe`, its vectors
+    instead.
 
     Raises UsageError, DataError.
     """
@@ -84,7 +84,7 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
 
 
 def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, reading: ReadOptions) -> Evaluation:
-    """Similarity of sentences on every source of `sts`, then a probe of every task. All options are checked first."""
+    """Measures sentence similarity on each source of `--sts` and runs a probe for each task. All options are checked first."""
     if options.text:
         raise UsageError("--text measures a base, --sts and --probe vectors; leave one of them out")
     if options.task and not options.probe:
@@ -100,7 +100,7 @@ def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, reading: ReadOpt
 
 
 def probe_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, str]:
-    """Where the rows of each probe come from: what the command says, what the run's heads were trained on, else the samples."""
+    """The data of each probe: the given sources, else what the run's heads were trained on, else the samples in the package."""
     check_probe()
     if options.task:
         return named_sources(options.task)
@@ -108,18 +108,18 @@ def probe_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, str]:
 
 
 def evaluation_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, str]:
-    """Where each head's rows come from: what the command says, else what the run was trained on."""
+    """The data of each head: the given sources, else what the run was trained on."""
     if options.task:
         named = named_sources(options.task)
         for name in named:
             if name not in loaded.tasks:
-                there = f"it has {listed(loaded.tasks) or 'none'}{suggest(name, loaded.tasks)}"
-                raise UsageError(f"--task {name}: {loaded.name} has no such head; {there}")
+                heads = f"it has {listed(loaded.tasks) or 'none'}{suggest(name, loaded.tasks)}"
+                raise UsageError(f"--task {name}: {loaded.name} has no such head; {heads}")
         return named
     return trained_sources(loaded)
 
 
 def trained_sources(loaded: LoadedModel) -> dict[str, str]:
-    """What the heads of a run were trained on, as far as its record says."""
+    """The sources that the heads of a run were trained on, according to its record."""
     trained = loaded.record.sources if loaded.record else {}
     return {name: source for name, source in trained.items() if name in loaded.tasks}

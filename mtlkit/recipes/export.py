@@ -1,4 +1,4 @@
-"""Export a model for other tools, or as a smaller run. The formats are in `exporting/formats/`."""
+"""`mtlkit export`: writes a model for other tools, or as a smaller run. The formats are in `exporting/formats/`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Exported:
     """A finished export.
 
     difference   its largest difference from the model; None if the package that checks it is not installed
-    left_out     parts of the model that the format has no place for
+    left_out     parts of the model that the format cannot store
     from_source  the largest difference of our vectors from those of sentence-transformers for the exported Hugging Face folder;
                  None for a run, or if sentence-transformers is not installed
     note         settings of that folder that mtlkit ignores

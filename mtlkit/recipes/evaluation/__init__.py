@@ -1,1 +1,1 @@
-"""What `eval` measures besides heads: perplexity, similarity, probes."""
+"""The measurements of `eval`: heads, perplexity, sentence similarity, probes."""

@@ -1,4 +1,4 @@
-"""The perplexity of a base on the texts given, or on the held-out texts of its training."""
+"""Measures the perplexity of a base on given texts, or on the texts held out of its training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mtlkit.recipes.evaluation.perplexity import perplexity, read_held_out
 
 
 def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows) -> dict[str, float]:
-    """The perplexity of a base, which has no heads. Raises UsageError where that is not what the model is."""
+    """The perplexity of a base. Raises UsageError if the model is not a base or the options do not apply to one."""
     if not options.text and (loaded.record is None or loaded.record.stage != "base"):
         ways = f"measure its vectors with --sts SOURCE or --probe, or train heads with 'mtlkit train-mtl --init {loaded.name}'"
         raise UsageError(f"{loaded.without_heads} to evaluate; {ways}")
@@ -31,7 +31,7 @@ def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows)
 
 
 def evaluation_texts(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows) -> list[str]:
-    """Texts for a base's perplexity: those given, else the held-out texts of its training."""
+    """The texts to measure perplexity on: those of `--text`, else the texts held out of the base's training."""
     record = loaded.record
     if options.text or record is None:
         reading, records = ReadOptions(options.encoding, options.on_bad_row, tally), dict(loaded.checkpoint.sources)

@@ -18,7 +18,7 @@ Matrix = tuple[Sequence[str], Sequence[Sequence[int]]]  # labels, and a row of c
 
 
 def check_output(options: EvalOptions) -> None:
-    """Whether the matrices may be written, before any work. Raises UsageError."""
+    """Raises UsageError if the matrices must not or cannot be written. Call it before any work."""
     if options.output is None:
         if options.overwrite:
             raise UsageError("--overwrite needs an --output")
@@ -31,13 +31,14 @@ def check_output(options: EvalOptions) -> None:
 
 
 def write_matrices(options: EvalOptions, matrices: Mapping[str, Matrix]) -> None:
-    """Writes a block per task: its name and the predicted classes, then a row per true class. Blocks are separated by an empty
-    line. Raises UsageError where there is no matrix, SavingError."""
+    """Writes a block for each task: a header with its name and the predicted classes, then a row for each true class. An empty
+    line separates blocks. Raises UsageError if there is no matrix, SavingError.
+    """
     assert options.output is not None
     if not matrices:
         raise UsageError(f"--output {options.output}: nothing to write, as no task has a confusion matrix")
     with locked(options.output, command_line("eval", options), option="--output"):
-        check_output(options)  # as another command may have written it meanwhile
+        check_output(options)  # again, as another command may have written the file in the meantime
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\n").writerows(_rows(matrices))
         with saving(options.output), atomic_file(options.output.resolve()) as file:
@@ -45,8 +46,8 @@ def write_matrices(options: EvalOptions, matrices: Mapping[str, Matrix]) -> None
 
 
 def _rows(matrices: Mapping[str, Matrix]) -> Iterator[Sequence[object]]:
-    for place, (task, (labels, counts)) in enumerate(matrices.items()):
-        if place:
+    for index, (task, (labels, counts)) in enumerate(matrices.items()):
+        if index:
             yield []
         yield [task, *labels]
         for label, row in zip(labels, counts, strict=True):

@@ -1,4 +1,4 @@
-"""The heads of a model, and its router, on the rows of tasks."""
+"""Evaluates the heads of a model, and its router, on labelled rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.routing import score_router
 from mtlkit.progress import counting
 
-PAIRS = 5  # of the most confused classes
+PAIRS = 5  # most confused pairs of classes in a result
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class ConfusedPair:
 
 @dataclass(frozen=True)
 class TaskEvaluation:
-    """A task's metrics as returned by `metrics.score`, the evaluated split, its skipped and cut rows, and how it was read."""
+    """The metrics of a task, as returned by `task_metrics.score`, on a split. `unseen` counts rows with labels that the head
+    does not know, which are left out; `truncated` counts truncated texts; `record` says how the source was read.
+    """
 
     metrics: dict[str, Any]
     split: str
@@ -45,14 +47,14 @@ class TaskEvaluation:
 
 @dataclass(frozen=True)
 class RoutedTexts:
-    """The texts of a task, and what the router says of them, (N, tasks); None where it does not know the task."""
+    """The texts of a task, and the router's logits for them, (N, tasks); None if the router does not know the task."""
 
     texts: list[str]
     logits: Array | None
 
 
 def evaluate_task(loaded: LoadedModel, name: str, table: LabelledTable, split: str) -> tuple[TaskEvaluation, RoutedTexts]:
-    """One head on one table, and what the router says of the same texts."""
+    """Evaluates one head on a table, and runs the router on the same texts."""
     spec = loaded.specs[name]
     texts = prepare(spec, table, loaded.encoder)
     with counting(f"evaluating {name}", "encoded", len(texts)):
@@ -67,13 +69,13 @@ def evaluate_task(loaded: LoadedModel, name: str, table: LabelledTable, split: s
 
 
 def evaluate_router(tasks: tuple[str, ...], routed: Mapping[str, RoutedTexts], split: str) -> TaskEvaluation | None:
-    """How well a router of these tasks tells the texts of those apart that are evaluated; None without a router."""
-    known = {name: one for name, one in routed.items() if one.logits is not None}
+    """Evaluates a router of `tasks` on the texts of the evaluated tasks; None without a router."""
+    known = {name: texts for name, texts in routed.items() if texts.logits is not None}
     if not known:
         return None
-    logits = np.concatenate([one.logits for one in known.values() if one.logits is not None])
-    true = np.concatenate([np.full(len(one.texts), tasks.index(name)) for name, one in known.items()])
-    texts = [text for one in known.values() for text in one.texts]
+    logits = np.concatenate([own.logits for own in known.values() if own.logits is not None])
+    true = np.concatenate([np.full(len(own.texts), tasks.index(name)) for name, own in known.items()])
+    texts = [text for own in known.values() for text in own.texts]
     confused = most_confused(tasks, true, logits.argmax(1), texts)
     return TaskEvaluation(score_router(tasks, logits, true), split, {}, 0, confused)
 
@@ -84,10 +86,10 @@ def most_confused(labels: tuple[str, ...], true: NDArray[Any], predicted: NDArra
     pairs, first, counts = np.unique(true[wrong] * len(labels) + predicted[wrong], return_index=True, return_counts=True)
     return [
         ConfusedPair(
-            labels[pairs[place] // len(labels)],
-            labels[pairs[place] % len(labels)],
-            int(counts[place]),
-            texts[wrong[first[place]]],
+            labels[pairs[index] // len(labels)],
+            labels[pairs[index] % len(labels)],
+            int(counts[index]),
+            texts[wrong[first[index]]],
         )
-        for place in np.argsort(-counts, kind="stable")[:PAIRS]
+        for index in np.argsort(-counts, kind="stable")[:PAIRS]
     ]

@@ -1,4 +1,4 @@
-"""How well a base predicts text that it has not seen: every token of it is scored once."""
+"""Perplexity: how well a base predicts held-out text, with every token scored once."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import token_losses
 from mtlkit.training.pretraining import window_batch
 
-AT_ONCE = 16  # windows
+BATCH_WINDOWS = 16
 LARGEST_LOSS = math.log(sys.float_info.max)
 
 
 @dataclass(frozen=True)
 class HeldOutTexts:
-    """Held-out texts and their tokens, one text after another, (T,); `special` are the ids of tokens that are not text."""
+    """Held-out texts and their concatenated token ids, (T,). `special` are the ids of tokens that are not text."""
 
     texts: list[str]
     ids: NDArray[np.unsignedinteger]
@@ -37,18 +37,18 @@ class HeldOutTexts:
 
 
 def read_held_out(texts: list[str], encoder: TextEncoder) -> HeldOutTexts:
-    """Texts as tokens. Raises DataError when they are too short to measure anything on."""
+    """Tokenizes held-out texts. Raises DataError if they are too short."""
     special = {number for number, token in encoder.tokenizer.get_added_tokens_decoder().items() if token.special}
     return HeldOutTexts(texts, encode_cached(texts, encoder, whole=True).ids, special)
 
 
 @torch.no_grad()
 def perplexity(model: Encoder, held_out: HeldOutTexts, compute: Compute) -> dict[str, float]:
-    """Loss in nats a token, perplexity a token, and bits per byte of UTF-8, which does not depend on the tokenizer.
+    """Loss in nats per token, perplexity per token, and bits per byte of UTF-8, which do not depend on the tokenizer.
 
-    All tokens but the first are scored once, each with at least half a context before it where the text has that. The tokens
-    that begin and end a text have no bytes, and the one after an end is certain, so the figures leave them out; those of
-    `..._with_special` count them. Raises IntegrityError where the loss is not finite.
+    All tokens but the first are scored once, each with at least half a context before it if there is as much text. Tokens that
+    begin or end a text are only counted in the figures `..._with_special`, as they have no bytes and are often certain. Raises
+    DataError if the texts are too short, IntegrityError if the loss is not finite.
     """
     model.eval()
     losses = np.concatenate(list(_losses(model, held_out.ids, compute)))
@@ -70,22 +70,23 @@ def _figures(losses: NDArray[np.float64], size: int) -> dict[str, float]:
 
 
 def _losses(model: Encoder, ids: NDArray[np.unsignedinteger], compute: Compute) -> Iterator[NDArray[np.float64]]:
-    """The loss of each token but the first, in their order."""
+    """The losses of all tokens but the first, in order."""
     context = min(model.architecture.max_length, len(ids) - 1)
-    places = strides(len(ids) - 1, context)
-    for first in range(0, len(places), AT_ONCE):
-        some = places[first : first + AT_ONCE]
-        inside = np.concatenate([np.arange(start, start + context) for start, _ in some])
+    windows = strides(len(ids) - 1, context)
+    for first in range(0, len(windows), BATCH_WINDOWS):
+        group = windows[first : first + BATCH_WINDOWS]
+        inside = np.concatenate([np.arange(start, start + context) for start, _ in group])
         batch, targets = window_batch(ids[inside].astype(np.int64), ids[inside + 1].astype(np.int64), context, compute.device)
         with compute.autocast():
-            found = token_losses(model, batch, targets).double().cpu().numpy().reshape(len(some), context)
-        for row, (_, scored) in zip(found, some, strict=True):
+            losses = token_losses(model, batch, targets).double().cpu().numpy().reshape(len(group), context)
+        for row, (_, scored) in zip(losses, group, strict=True):
             yield row[context - scored :]
 
 
 def strides(targets: int, context: int) -> list[tuple[int, int]]:
-    """Windows over so many targets: where each starts, and how many of its last targets it scores. The first one scores all of
-    its own, the next ones half a context each, the last one what is left."""
+    """Overlapping windows over `targets` targets: the start of each, and how many of its last targets it scores. The first window
+    scores all of its targets, the others half a context each, the last one the remaining targets.
+    """
     step = max(1, context // 2)
     windows = [(0, context)]
     done = context

@@ -1,4 +1,4 @@
-"""What a plain classifier reads out of frozen vectors: logistic regression on each task, as SentEval and MTEB do it."""
+"""Probes: logistic regression on frozen vectors, for each task, as in SentEval and MTEB."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.similarity import truncate
 from mtlkit.progress import counting
 
-PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # scikit-learn's C: the larger, the weaker
+PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # values of scikit-learn's C, the inverse of the L2 penalty
 FOLDS = 5
 STEPS = 1000
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a probe of a task found.
+    """The result of a probe on a task.
 
-    `metrics` are those of the `split`, as `metrics.score` gives them; `cross_validated` is the mean accuracy over the folds of
-    the training rows at the chosen `c`; `unseen` counts rows left out for a label that training has not; `record`
-    is how the source was read.
+    `metrics` are those of `metrics.classification` on the `split`, with the `interval` of the accuracy. `cross_validated` is
+    the mean accuracy over the folds of the `train` training rows, at the chosen `c`. `unseen` counts rows with a label that is
+    not in the training rows, which are left out; `record` says how the source was read.
     """
 
     source: str
@@ -59,16 +59,16 @@ class ProbeResult:
 
 
 def check_probe() -> None:
-    """Raises UsageError where scikit-learn is not installed."""
+    """Raises UsageError if scikit-learn is not installed."""
     if find_spec("sklearn") is None:
         raise UsageError("--probe needs scikit-learn; install it with: pip install 'mtlkit[probe]'")
 
 
 def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, reading: ReadOptions) -> ProbeResult:
-    """Trains on the training rows of a source and scores on its `options.split`; a `limit` cuts the training rows alone.
+    """Trains on the training rows of a source and scores on its `options.split`. A `limit` applies only to the training rows.
 
-    Features are standardised. C is chosen by the accuracy of a stratified cross-validation on the training rows, so that
-    nothing is selected on test. Raises UsageError, DataError.
+    Vectors are standardised. C is chosen by stratified cross-validation on the training rows, so that nothing is selected on the
+    rows to score. Raises UsageError, DataError.
     """
     width = loaded.output_dim(options.dim)
     train_table, test_table = read_train_and_test(source, options.split, reading)
@@ -94,7 +94,9 @@ def features(loaded: LoadedModel, texts: LabelledTexts, dim: int) -> NDArray[np.
 
 
 def folds_of(name: str, table: LabelledTable) -> int:
-    """Five, or as many as keep two classes in the training rows of every fold. Raises DataError where two are too many."""
+    """The number of folds: FOLDS, or fewer so that every fold trains on two classes. Raises DataError if there are fewer than
+    two.
+    """
     counts = np.unique([parts_of(label)[0] for label in table.labels], return_counts=True)[1]
     folds = min(FOLDS, int(np.sort(counts)[-2]))
     if folds < 2:
@@ -103,7 +105,7 @@ def folds_of(name: str, table: LabelledTable) -> int:
 
 
 def fit_probe(vectors: NDArray[np.float32], labels: NDArray[np.int64], folds: int, seed: int) -> Any:
-    """scikit-learn's `GridSearchCV` over C, fitted: it predicts with the best one, trained on all rows."""
+    """A fitted `GridSearchCV` over C, which predicts with the best C, trained on all rows."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
     from sklearn.pipeline import make_pipeline
@@ -118,7 +120,7 @@ def fit_probe(vectors: NDArray[np.float32], labels: NDArray[np.int64], folds: in
 
 @contextmanager
 def expected_warnings() -> Iterator[None]:
-    """Rare classes miss in some folds, and a fit that has not converged after its steps is still a probe."""
+    """Ignores the warnings about classes that are missing in some folds, and about a fit that has not converged."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():

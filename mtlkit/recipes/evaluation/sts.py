@@ -1,4 +1,4 @@
-"""Semantic textual similarity: how well the similarity of two vectors follows what people say of two sentences."""
+"""Semantic textual similarity: correlation of the similarity of two vectors with human scores of two sentences."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ from mtlkit.inference.similarity import pair_similarities
 from mtlkit.progress import counting
 from mtlkit.seeding import generator
 
-FEWEST = 3  # pairs: two always lie on a line
+FEWEST = 3  # pairs; two always lie on a line
 UNKNOWN = Interval(nan, nan), Interval(nan, nan)
 
 
 @dataclass(frozen=True)
 class StsResult:
-    """Correlations of similarity and score over the pairs of a source, with their 95 % intervals; `dim` numbers of each vector;
-    `similarity` is the model's own function, the cosine unless it says otherwise. Where correlations are undefined they are None,
-    and `undefined` says why, by name. `record` is how the source was read."""
+    """Correlations of similarity and score over the pairs of a source, with their 95 % intervals.
+
+    `dim` is the length of the vectors, and `similarity` the model's similarity function. An undefined correlation is None, and
+    `undefined` maps its name to the reason. `record` says how the source was read.
+    """
 
     source: str
     split: str
@@ -45,13 +47,14 @@ class StsResult:
 
     def to_json(self) -> dict[str, Any]:
         intervals = {name: getattr(self, name).to_json() for name in ("spearman_interval", "pearson_interval")}
-        found = {name: value for name, value in vars(self).items() if name not in ("undefined", "record")}
-        return {**found, **intervals, **because(self.undefined)}
+        plain = {name: value for name, value in vars(self).items() if name not in ("undefined", "record")}
+        return {**plain, **intervals, **because(self.undefined)}
 
 
 def measure_sts(source: str, options: EvalOptions, loaded: LoadedModel, reading: ReadOptions) -> StsResult:
-    """Spearman's and Pearson's correlation of the similarity of each pair of sentences with its score, as SentEval and MTEB
-    measure. Raises UsageError, DataError."""
+    """Spearman's and Pearson's correlation of the similarities of sentence pairs with their scores, as in SentEval and MTEB.
+    Raises UsageError, DataError.
+    """
     width = loaded.output_dim(options.dim)
     table, split = read_scored_pairs(source, options.split, reading)
     if len(table) < FEWEST:

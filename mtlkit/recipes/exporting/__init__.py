@@ -1,1 +1,1 @@
-"""Formats of `export`, and the check of what was written."""
+"""The formats of `export`, and the comparison of an export with its model."""

@@ -26,7 +26,7 @@ from mtlkit.runs.record import GRAPH
 
 Outputs = dict[str, Array]  # by their names in an ONNX graph: `vector`, `head:NAME`, `router`
 
-TOLERANCE = 1e-5  # of the largest number, or of 1 where that is more
+TOLERANCE = 1e-5  # relative to the larger of 1 and the largest number
 FIXED = (
     "",
     "A",
@@ -69,7 +69,7 @@ def _outputs(engine: Engine, weights: LoadedWeights, texts: Sequence[str]) -> Ou
     encoded = weights.encoder.encode(texts)
     read = engine.outputs(encoded, weights.readers) if weights.readers else {}
     vectors = truncate(engine.vectors(encoded), weights.checkpoint.vectors.truncate_dim)
-    return {VECTOR: vectors, **{output_name(one): found for one, found in read.items()}}
+    return {VECTOR: vectors, **{output_name(head): outputs for head, outputs in read.items()}}
 
 
 def sentence_transformers_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
@@ -83,10 +83,10 @@ def sentence_transformers_outputs(folder: Path, weights: LoadedWeights, texts: S
             whole = library_vectors(model, texts)
     except UsageError:
         raise
-    except Exception as error:  # of whichever class, the export is not what it should be
+    except Exception as error:  # whatever its class, the export cannot be used
         raise IntegrityError(f"sentence-transformers cannot load the export ({error})") from error
     heads = apply_heads(str(folder), whole) if weights.model.tasks else {}
-    return {VECTOR: vectors.numpy(), **{HEAD_OUTPUT.format(task): found.numpy() for task, found in heads.items()}}
+    return {VECTOR: vectors.numpy(), **{HEAD_OUTPUT.format(task): outputs.numpy() for task, outputs in heads.items()}}
 
 
 def difference_from_source(folder: Path, weights: LoadedWeights) -> float:
@@ -99,13 +99,13 @@ def difference_from_source(folder: Path, weights: LoadedWeights) -> float:
     encoder = weights.encoder
     texts = check_texts(encoder, cut=encoder.encoding.truncate != "head-tail")
     if encoder.encoding.literal_special_tokens:
-        spoken = encoder.with_encoding(literal_special_tokens=False)
-        texts = [text for text in texts if np.array_equal(encoder.encode([text]).ids, spoken.encode([text]).ids)]
+        parsing = encoder.with_encoding(literal_special_tokens=False)
+        texts = [text for text in texts if np.array_equal(encoder.encode([text]).ids, parsing.encode([text]).ids)]
     try:
         theirs = library_vectors(load_library_model(folder), texts, alone=True).numpy()
     except UsageError:
         raise
-    except Exception as error:  # of whichever class
+    except Exception as error:  # whatever its class, the folder cannot be compared
         raise IntegrityError(f"{folder}: sentence-transformers cannot load it ({error}); nothing was written") from error
     ours = our_outputs(replace(weights, model=MultiTaskModel(weights.model.backbone)), texts)
     if ours[VECTOR].shape != theirs.shape:
@@ -115,7 +115,7 @@ def difference_from_source(folder: Path, weights: LoadedWeights) -> float:
 
 
 def load_library_model(folder: Path) -> Any:
-    """The SentenceTransformer of a folder, on the CPU in fp32. Raises UsageError where the library cannot be imported."""
+    """The SentenceTransformer of a folder, on the CPU in fp32. Raises UsageError if the library cannot be imported."""
     try:
         with silence():
             from sentence_transformers import SentenceTransformer
@@ -124,17 +124,17 @@ def load_library_model(folder: Path) -> Any:
             f"sentence-transformers, which checks the export, cannot be imported ({error}); reinstall it, or uninstall it"
         ) from error
     with silence():
-        # where the folder asks for a narrower type, its weights would be rounded to that first
+        # if the folder specifies a smaller type, the weights would be rounded to it first
         exact = {"torch_dtype": torch.float32}
         return SentenceTransformer(str(folder), device="cpu", local_files_only=True, model_kwargs=exact).float()
 
 
 def library_vectors(model: Any, texts: Sequence[str], *, alone: bool = False) -> torch.Tensor:
-    """What `encode` gives by default, (N, dim); `alone`: of each text by itself."""
+    """The default output of `encode`, (N, dim). `alone`: encodes each text in a batch of its own."""
     options = {"batch_size": 1} if alone else {}
     with silence():
-        found: torch.Tensor = model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False, **options)
-    return found.float()
+        vectors: torch.Tensor = model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False, **options)
+    return vectors.float()
 
 
 def largest_difference(
@@ -149,10 +149,10 @@ def largest_difference(
 
     Raises IntegrityError that names the output if it is above `tolerance`.
     """
-    found = {
+    differences = {
         name: float(np.abs(theirs[name] - output).max() / max(1.0, float(np.abs(output).max()))) for name, output in ours.items()
     }
-    worst = max(found, key=lambda name: np.inf if np.isnan(found[name]) else found[name])
-    if not found[worst] <= tolerance:
-        raise IntegrityError(f"{what} differs from {other} by {found[worst]:.1e} at '{worst}'; nothing was written")
-    return found[worst]
+    worst = max(differences, key=lambda name: np.inf if np.isnan(differences[name]) else differences[name])
+    if not differences[worst] <= tolerance:
+        raise IntegrityError(f"{what} differs from {other} by {differences[worst]:.1e} at '{worst}'; nothing was written")
+    return differences[worst]

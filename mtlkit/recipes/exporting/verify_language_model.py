@@ -24,12 +24,12 @@ LOSS, LOGITS = "loss", "logits"  # per text: mean loss in nats of its tokens and
 @torch.no_grad()
 def base_outputs(weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
     """Losses and next-token logits of the base: {"loss": (N,), "logits": (N, vocabulary)}."""
-    encoder, found = weights.model.backbone, []
+    encoder, outputs = weights.model.backbone, []
     for ids in _token_ids(weights, texts):
         batch, targets = window_batch(ids[:-1], ids[1:], len(ids) - 1, torch.device("cpu"))
         logits = encoder(batch)[-1] @ encoder.tokens.weight.T
-        found.append((next_token_loss(encoder, batch, targets), logits))
-    return _outputs(found)
+        outputs.append((next_token_loss(encoder, batch, targets), logits))
+    return _outputs(outputs)
 
 
 @torch.no_grad()
@@ -43,7 +43,7 @@ def transformers_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[s
         raise UsageError(
             f"transformers, which checks the export, cannot be imported ({error}); reinstall it, or uninstall it"
         ) from error
-    found = []
+    outputs = []
     try:
         with silence():
             loaded: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
@@ -54,12 +54,12 @@ def transformers_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[s
                     tokens = f"tokens {listed(map(str, prompt), 8)}, not {listed(map(str, ours), 8)}"
                     raise IntegrityError(f"transformers reads the prompt {shorten(text)!r} as {tokens}; nothing was written")
                 logits = model(torch.from_numpy(ids[None, :-1])).logits[0]
-                found.append((functional.cross_entropy(logits, torch.from_numpy(ids[1:])), logits[-1]))
+                outputs.append((functional.cross_entropy(logits, torch.from_numpy(ids[1:])), logits[-1]))
     except IntegrityError:
         raise
-    except Exception as error:  # of whichever class, the export is not what it should be
+    except Exception as error:  # whatever its class, the export cannot be used
         raise IntegrityError(f"transformers cannot load the export ({error})") from error
-    return _outputs(found)
+    return _outputs(outputs)
 
 
 def _token_ids(weights: LoadedWeights, texts: Sequence[str]) -> list[NDArray[np.int64]]:
@@ -68,6 +68,7 @@ def _token_ids(weights: LoadedWeights, texts: Sequence[str]) -> list[NDArray[np.
     return np.split(encoded.ids.astype(np.int64), encoded.offsets[1:-1])
 
 
-def _outputs(found: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> Outputs:
-    losses, logits = (torch.stack(values).numpy() for values in zip(*found, strict=True))
+def _outputs(outputs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> Outputs:
+    """Stacks the loss and the logits of each text."""
+    losses, logits = (torch.stack(values).numpy() for values in zip(*outputs, strict=True))
     return {LOSS: losses, LOGITS: logits}

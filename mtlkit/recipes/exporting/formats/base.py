@@ -1,4 +1,4 @@
-"""What an export format is."""
+"""The base class of export formats."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:  # all of these import torch
 class ExportFormat(ABC):
     """A format that `export` can write.
 
-    needs       the packages that it takes to write it
-    checked_by  the package that reads it back; without it, exports are not compared with the model
-    record      the name of the file with the record of the export
-    marks       the files by which an export of this format is known, so that it may be replaced
-    keeps_router  whether it has a place for the router
-    tolerance   the largest difference of its outputs from the model's, relative to the largest output or 1
-    stages      the runs that it is for; the newest run of the first stage that has one is the default
+    needs         the packages needed to write it
+    checked_by    the package that reads it back; without it, exports are not compared with the model
+    record        the name of the file with the record of the export
+    marks         the files that identify an export of this format, so that it may be replaced
+    keeps_router  whether the format can store the router
+    tolerance     the maximum difference of its outputs from the model's, relative to the larger of 1 and the largest output
+    stages        the stages of runs that it can store; the newest run of the first stage with any is the default
     """
 
     name: ClassVar[str]
@@ -46,40 +46,40 @@ class ExportFormat(ABC):
 
     @abstractmethod
     def outputs(self, folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
-        """What the export says of these texts, read back by `checked_by`. Raises IntegrityError, UsageError."""
+        """The outputs of the export, read back by `checked_by`, for these texts. Raises IntegrityError, UsageError."""
 
     def expected(self, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
-        """What the model says of these texts, under the same names."""
+        """The outputs of the model for these texts, under the same names."""
         from mtlkit.recipes.exporting.verify import our_outputs
 
         return our_outputs(weights, texts)
 
     @abstractmethod
     def use(self, weights: LoadedWeights) -> str:
-        """The section "Use" of its model card, in Markdown."""
+        """The usage section of its model card, in Markdown."""
 
     def front_matter(self) -> str:
-        """What stands at the top of its model card, for hubs."""
+        """The YAML front matter of its model card, for hubs."""
         return ""
 
     def cuts(self, weights: LoadedWeights) -> bool:
-        """Whether it cuts long texts as the model does."""
+        """Whether it truncates long texts in the same way as the model."""
         return True
 
     def tokenizer(self, weights: LoadedWeights) -> Tokenizer:
-        """What is written as `tokenizer.json`."""
+        """The tokenizer to write as `tokenizer.json`."""
         return weights.encoder.tokenizer
 
     def unfit(self, description: ModelDescription) -> str:
-        """Why a model cannot be exported in this format; empty where it can."""
+        """Why a model cannot be exported in this format; empty if it can."""
         return ""
 
     def summary(self, dim: int) -> str:
-        """What an export is, in a few words; `dim` is the length of its vectors."""
+        """A short description of the outputs; `dim` is the length of the vectors."""
         return f"vectors of {dim}"
 
     def next_command(self, out: Path) -> str:
-        """The command to try an export with; empty where mtlkit has none."""
+        """A command that tries an export; empty if mtlkit cannot run it."""
         return ""
 
 

@@ -1,4 +1,4 @@
-"""A run like any other, in a quarter of the bytes."""
+"""The format `compact`: a run in a quarter of the bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CompactFormat(ExportFormat):
     checked_by = "mtlkit"
     record = RECORD
     marks = (RECORD, WEIGHTS)
-    tolerance = 0.1  # rounding shows in the second digit
+    tolerance = 0.1  # rounding affects the second digit
 
     def write(self, folder: Path, weights: LoadedWeights) -> None:
         from mtlkit.model.checkpoint import save_model

@@ -1,4 +1,4 @@
-"""An ONNX graph with every head, which `embed` and `predict` run without torch."""
+"""The format `onnx`: a graph with every head, which `embed` and `predict` run without torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OnnxFormat(ExportFormat):
     marks = (RECORD, GRAPH)
 
     def write(self, folder: Path, weights: LoadedWeights) -> None:
-        """A run in all but its weights, which are in the graph."""
+        """Writes a run whose weights are in the graph."""
         from mtlkit.inference.onnx_engine import VECTOR, output_name
         from mtlkit.model.description import write_checkpoint
         from mtlkit.model.interop.onnx_graph import write_graph

@@ -1,4 +1,4 @@
-"""A folder that SentenceTransformer(DIR) loads without any code of ours, the heads beside it."""
+"""The format `sentence-transformers`: a folder that SentenceTransformer(DIR) loads without mtlkit, and files for the heads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SentenceTransformersFormat(ExportFormat):
     name = "sentence-transformers"
     help = "A folder that SentenceTransformer(DIR) loads, with the heads beside it."
     checked_by = "sentence_transformers"
-    record = EXPORT_RECORD  # a run.json would make it a run of ours
+    record = EXPORT_RECORD  # with a run.json, mtlkit would read it as a run
     marks = (EXPORT_RECORD, "modules.json")
     keeps_router = False
 
@@ -49,7 +49,7 @@ class SentenceTransformersFormat(ExportFormat):
         return FRONT
 
     def cuts(self, weights: LoadedWeights) -> bool:
-        return weights.checkpoint.encoding.truncate != "head-tail"  # the library cuts at one end
+        return weights.checkpoint.encoding.truncate != "head-tail"  # the library truncates at one end
 
 
 EXPORT_FORMATS.add(SentenceTransformersFormat())

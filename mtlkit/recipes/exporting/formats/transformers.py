@@ -1,4 +1,4 @@
-"""A causal base as a folder that AutoModelForCausalLM and a text-generation pipeline of transformers load."""
+"""The format `transformers`: a causal base as a folder for AutoModelForCausalLM and text-generation pipelines."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class TransformersFormat(ExportFormat):
         return GENERATION_FRONT
 
     def cuts(self, weights: LoadedWeights) -> bool:
-        return False  # prompts are not cut
+        return False  # prompts are not truncated
 
     def tokenizer(self, weights: LoadedWeights) -> Tokenizer:
         from mtlkit.model.interop.language_model import prompt_tokenizer
