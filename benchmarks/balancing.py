@@ -30,7 +30,7 @@ from train_ours import CLIP, LEARNING_RATE, WEIGHT_DECAY, described, read_tables
 from mtlkit.config.architecture import Encoding
 from mtlkit.config.registries.balancing import BALANCING, full_name, parse_balance
 from mtlkit.config.registries.methods import ordered
-from mtlkit.config.training import BalanceOn
+from mtlkit.config.task_training import BalanceOn
 from mtlkit.data.datasets.labels import infer_spec
 from mtlkit.data.datasets.task_data import TaskData, prepare
 from mtlkit.data.tokenization.tokenizer import TextEncoder

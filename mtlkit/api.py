@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mtlkit.config.check_data import CheckDataOptions
-from mtlkit.config.inference import CurvesOptions, EmbedOptions, EvalOptions, ExportOptions, InfoOptions, PredictOptions
-from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
+from mtlkit.config.inference import EmbedOptions, EvalOptions, PredictOptions
+from mtlkit.config.pretrain import PretrainOptions
+from mtlkit.config.run_commands import CurvesOptions, ExportOptions, InfoOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.errors import UsageError, suggest
 
 if TYPE_CHECKING:

@@ -24,7 +24,9 @@ from wrapped import SPECIAL, Wrap, write_plain, write_wrapped
 
 from mtlkit.cli import phase
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
-from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
+from mtlkit.config.pretrain import PretrainOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.marks import Label
 from mtlkit.data.datasets.task_data import TaskData, prepare_task

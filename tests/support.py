@@ -13,8 +13,11 @@ import torch
 from torch import nn
 
 from mtlkit.config.check_data import CheckDataOptions
-from mtlkit.config.inference import CurvesOptions, EmbedOptions, EvalOptions, ExportOptions, InfoOptions, PredictOptions
-from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
+from mtlkit.config.inference import EmbedOptions, EvalOptions, PredictOptions
+from mtlkit.config.pretrain import PretrainOptions
+from mtlkit.config.run_commands import CurvesOptions, ExportOptions, InfoOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel

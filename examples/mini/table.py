@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 
 import mtlkit
 from mtlkit.config.inference import EvalOptions
-from mtlkit.config.training import TrainMtlOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_test, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources.rows import SkippedRows

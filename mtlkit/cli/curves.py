@@ -8,7 +8,7 @@ import typer
 
 from mtlkit.cli.console import print_json, say, stdout
 from mtlkit.cli.options import add_command
-from mtlkit.config.inference import CurvesOptions
+from mtlkit.config.run_commands import CurvesOptions
 
 if TYPE_CHECKING:
     from pathlib import Path

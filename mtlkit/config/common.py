@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mtlkit.config.architecture import MOST_LAYERS, SIZES
 from mtlkit.config.checked import LARGEST, CheckedOptions
@@ -19,7 +19,19 @@ OnSpike = Literal["ignore", "skip", "stop"]
 Size = Literal["xs", "s", "m", "l"]
 ENCODINGS = ("utf-8", "latin-1", "utf-16", "cp1252")  # that completion offers
 
-DATA, MODEL, TRAINING, RUN, MACHINE = "Data", "Model", "Training", "Run", "Machine"
+# panels of --help
+OBJECTIVE, TRAINING, DATA, MODEL = "Objective", "Training", "Data", "Model"
+OUTPUT, RUN, MACHINE = "Output", "Run", "Machine"
+
+
+def run_argument(help: str) -> Any:
+    """The run that a command is about."""
+    return option(None, help, panel=COMMON, positional=True, metavar="RUN", default_text="the newest run", complete="run")
+
+
+def runs_folder() -> Any:
+    """The folder in which the newest run is found."""
+    return option(Path("runs"), "Folder with your runs.", panel=MODEL, metavar="DIR")
 
 
 @dataclass(frozen=True, kw_only=True)

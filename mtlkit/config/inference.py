@@ -1,30 +1,28 @@
-"""Options of the commands that use a model."""
+"""Options of the commands that run a model: embed, predict and eval."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from mtlkit.config.checked import CheckedOptions
-from mtlkit.config.common import DATA, ENCODINGS, MACHINE, MODEL, MachineOptions, OnBadRow, PromptOptions
+from mtlkit.config.common import (
+    DATA,
+    ENCODINGS,
+    MACHINE,
+    MODEL,
+    OBJECTIVE,
+    OUTPUT,
+    MachineOptions,
+    OnBadRow,
+    PromptOptions,
+    runs_folder,
+)
 from mtlkit.config.option import COMMON, option
-from mtlkit.config.registries.export_formats import EXPORT_FORMATS
-from mtlkit.config.training import OBJECTIVE
 
-OUTPUT = "Output"
 InferencePrecision = Literal["auto", "fp32", "bf16", "int8"]
 Backend = Literal["auto", "torch", "onnx"]
-
-
-def run_argument(help: str) -> Any:
-    """The run that a command looks at."""
-    return option(None, help, panel=COMMON, positional=True, metavar="RUN", default_text="the newest run", complete="run")
-
-
-def runs_folder() -> Any:
-    """Where the newest run is found."""
-    return option(Path("runs"), "Folder with your runs.", panel=MODEL, metavar="DIR")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,62 +175,3 @@ class EvalOptions(VectorOptions, ModelOptions):
     )
     on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA, rank=1)
     overwrite: bool = option(False, "Replace --output.", panel=OUTPUT)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportOptions(CheckedOptions):
-    """Options of `mtlkit export`."""
-
-    model: str | None = run_argument("Folder of a run or of a Hugging Face model, or a hub id.")
-    out: Path | None = option(
-        None,
-        "Folder to write the export to.",
-        panel=COMMON,
-        positional=True,
-        metavar="DIR",
-        default_text="in the run, named after the format",
-        rank=1,
-        complete="file",
-    )
-    format: str = option(
-        "sentence-transformers",
-        "sentence-transformers: for SentenceTransformer(DIR). transformers: a base for text generation. onnx: a graph with "
-        "every head. compact: a run in a quarter of the bytes.",
-        panel=COMMON,
-        rank=2,
-        choices=EXPORT_FORMATS,
-    )
-    runs: Path = runs_folder()
-    card: Path | None = option(None, "Markdown file to include in the model card.", metavar="FILE", panel=OUTPUT, complete="file")
-    overwrite: bool = option(False, "Replace an export of the same format in DIR.", panel=OUTPUT)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CurvesOptions(CheckedOptions):
-    """Options of `mtlkit curves`."""
-
-    run: Path | None = run_argument("Folder of a run, or a metrics.jsonl file.")
-    output: Path | None = option(
-        None, "Write the curves to an .svg or .png file.", metavar="FILE", panel=COMMON, short="-o", rank=1, complete="file"
-    )
-    smooth: int | None = option(
-        None,
-        "Average the loss over N steps (1 = no smoothing).",
-        panel=COMMON,
-        metavar="N",
-        minimum=1,
-        default_text="the square root of the number of steps",
-        rank=2,
-    )
-    runs: Path = runs_folder()
-    overwrite: bool = option(False, "Replace --output.", panel=OUTPUT)
-
-
-@dataclass(frozen=True, kw_only=True)
-class InfoOptions(CheckedOptions):
-    """Options of `mtlkit info`."""
-
-    run: Path | None = run_argument("Folder of a run, an export or an unfinished training; or mini.")
-    caches: bool = option(False, "List all caches and their sizes instead of a run.", panel=COMMON, rank=1)
-    clear_caches: bool = option(False, "Remove all caches that no running process uses.", panel=COMMON, rank=2)
-    runs: Path = runs_folder()

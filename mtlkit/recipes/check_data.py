@@ -8,7 +8,7 @@ from typing import Any
 
 from mtlkit.config.architecture import Kind
 from mtlkit.config.check_data import CheckDataOptions
-from mtlkit.config.training import ObjectiveName
+from mtlkit.config.task_training import ObjectiveName
 from mtlkit.data.datasets.labelled import read_test, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labels import codec_of, infer_kind

@@ -8,7 +8,7 @@ from typing import Any
 
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.config.training import TrainMtlOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.data.datasets.labelled import read_for_evaluation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources.rows import SkippedRows

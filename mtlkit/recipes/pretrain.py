@@ -11,8 +11,8 @@ import torch
 from tokenizers import Tokenizer
 
 from mtlkit.config.architecture import Architecture, Encoding
+from mtlkit.config.pretrain import PretrainOptions
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.config.training import PretrainOptions
 from mtlkit.data.batching import WindowSampler
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.datasets.corpus import read_corpus

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mtlkit.config.training import TrainSentenceOptions
+from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.recipes.training.run import train_tasks
 from mtlkit.recipes.training.validate import CommandSpec
 from mtlkit.training.events import Event, Finished, result

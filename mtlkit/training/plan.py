@@ -9,7 +9,8 @@ from fractions import Fraction
 from mtlkit.config.registries.balancing import BalanceChoice
 from mtlkit.config.registries.guards import GuardChoice
 from mtlkit.config.registries.schedules import EpochLength, ScheduleChoice
-from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.data.batching import Rows
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.sources.spec import named_sources

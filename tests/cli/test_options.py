@@ -13,7 +13,9 @@ from support import COMMANDS
 
 from mtlkit.cli.config_file import read_config
 from mtlkit.cli.options import PANELS, add_command, with_values
-from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
+from mtlkit.config.pretrain import PretrainOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes.inputs.command_line import command_line
 

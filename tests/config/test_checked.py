@@ -8,7 +8,8 @@ import pytest
 
 from mtlkit.config.check_data import CheckDataOptions
 from mtlkit.config.inference import EmbedOptions
-from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.errors import OptionError, UsageError
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mtlkit.config.training import PretrainOptions, TrainMtlOptions
+from mtlkit.config.pretrain import PretrainOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.pretrain import pretrain
 from mtlkit.recipes.train_mtl import train_mtl

@@ -9,7 +9,7 @@ import pytest
 from support import notes, options, rows_of, write
 
 from mtlkit.config.check_data import CheckDataOptions
-from mtlkit.config.training import TrainSentenceOptions
+from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.errors import DataError, UsageError
 from mtlkit.recipes.check_data import DataCheck, check_data

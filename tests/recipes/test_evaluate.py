@@ -52,7 +52,7 @@ def test_heads_without_data_of_their_own_are_evaluated_on_what_is_named(odd_run:
 
 
 def test_a_run_trained_on_a_lone_file_has_no_test_split(runs: Path, data: Path, tmp_path: Path) -> None:
-    from mtlkit.config.training import TrainMtlOptions
+    from mtlkit.config.train_mtl import TrainMtlOptions
     from mtlkit.recipes.train_mtl import train_mtl
 
     source = f"kind={data / 'kind' / 'train.csv'}"

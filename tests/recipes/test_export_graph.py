@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from exports import KINDS, TEXTS, Export, needs_onnx
 
-from mtlkit.config.inference import EvalOptions, ExportOptions
-from mtlkit.config.training import TrainMtlOptions
+from mtlkit.config.inference import EvalOptions
+from mtlkit.config.run_commands import ExportOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError
 from mtlkit.inference import backends
 from mtlkit.inference.loaded_model import load

@@ -9,7 +9,7 @@ import pytest
 import torch
 from exports import Export, needs_onnx
 
-from mtlkit.config.inference import InfoOptions
+from mtlkit.config.run_commands import InfoOptions
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.find_model import mini_folder
 from mtlkit.model.checkpoint import load_model

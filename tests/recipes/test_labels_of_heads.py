@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support import notes, options, rows_of, write
 
-from mtlkit.config.training import TrainMtlOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.recipes.train_mtl import stream, train_mtl

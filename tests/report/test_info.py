@@ -7,7 +7,7 @@ import pytest
 from drawing import HOSTILE, STYLE, drawn, widest
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
-from mtlkit.config.inference import InfoOptions
+from mtlkit.config.run_commands import InfoOptions
 from mtlkit.model.description import ModelDescription
 from mtlkit.recipes.info import info
 from mtlkit.report.info import data_rows, info_tables

@@ -16,7 +16,7 @@ from support import freezing_of
 from torch import Tensor
 
 from mtlkit.config.registries.schedules import parse_schedule
-from mtlkit.config.training import TrainMtlOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.encoded import Encoded
 from mtlkit.inference.compute import Compute

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from mtlkit.config.inference import TextOptions
-from mtlkit.config.training import ObjectiveName
+from mtlkit.config.task_training import ObjectiveName
 from mtlkit.data.datasets.labelled_rows import LabelledRows, ReadOptions
 from mtlkit.data.datasets.pairs import PairRows
 from mtlkit.data.sources import Source, existing_split, open_source

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtlkit.config.training import TrainMtlOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.data.cache import fingerprint
 from mtlkit.data.datasets.labelled import read_for_evaluation
 from mtlkit.data.datasets.labelled_rows import ReadOptions

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.config.training import ObjectiveName, TrainSentenceOptions
+from mtlkit.config.task_training import ObjectiveName
+from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.datasets.corpus import read_corpus
 from mtlkit.data.datasets.held_out import SPLIT_SEED

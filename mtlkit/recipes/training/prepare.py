@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.config.training import TrainSentenceOptions
+from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.data.datasets.labelled import cap_tables, holds_out, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labels import kind_for

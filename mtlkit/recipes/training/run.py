@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mtlkit.config.training import TrainMtlOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.data.cache import fingerprint
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.recipes.inputs.next_command import next_command

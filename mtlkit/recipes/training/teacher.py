@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.config.training import TrainSentenceOptions
+from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.data.cache import fingerprint
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError

@@ -11,7 +11,8 @@ from mtlkit.config.architecture import Stage, parse_head
 from mtlkit.config.registries.balancing import parse_balance
 from mtlkit.config.registries.guards import GuardChoice, parse_guards
 from mtlkit.config.registries.schedules import parse_epoch_length, parse_schedule
-from mtlkit.config.training import TrainMtlOptions, TrainSentenceOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.data.sources.spec import named_sources
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import choose_compute

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mtlkit.config.registries.balancing import BALANCING, BalanceChoice
 from mtlkit.config.registries.methods import ordered
 from mtlkit.config.registries.schedules import SCHEDULES, ScheduleChoice
-from mtlkit.config.training import BalanceOn
+from mtlkit.config.task_training import BalanceOn
 from mtlkit.errors import UsageError, listed
 from mtlkit.training.balancing.methods.base import BalanceContext
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.config.training import TrainMtlOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.marks import Label
 from mtlkit.data.datasets.task_data import prepare, prepare_task

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mtlkit.config.training import TrainMtlOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.data.sources.spec import Query, parse_source, parse_task
 from mtlkit.errors import UsageError
 from mtlkit.recipes.train_mtl import train_mtl

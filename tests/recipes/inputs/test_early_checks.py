@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support import write
 
-from mtlkit.config.training import ObjectiveName
+from mtlkit.config.task_training import ObjectiveName
 from mtlkit.errors import DataError
 from mtlkit.recipes.inputs.early_checks import check_objective, check_tasks
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from mtlkit.config.common import TrainingOptions
-from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
+from mtlkit.config.pretrain import PretrainOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.recipes.inputs.command_line import plain
 from mtlkit.recipes.training.resume_options import (

@@ -14,7 +14,9 @@ import torch
 from cutting import timeless
 from support import notes, options, rows_of, write
 
-from mtlkit.config.training import PretrainOptions, TrainMtlOptions, TrainSentenceOptions
+from mtlkit.config.pretrain import PretrainOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes import pretrain, train_mtl, train_sentence
 from mtlkit.recipes.training import checkpoint_meta, session

@@ -13,7 +13,7 @@ from support import notes, options, rows_of, write
 
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.registries.guards import GuardChoice, parse_guards
-from mtlkit.config.training import TrainMtlOptions
+from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.find_model import ModelRef

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mtlkit.config.registries.methods import Method
-from mtlkit.config.training import BalanceOn
+from mtlkit.config.task_training import BalanceOn
 
 if TYPE_CHECKING:
     import torch

@@ -1,0 +1,86 @@
+"""Options of `mtlkit train-sentence`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+from mtlkit.config.architecture import Architecture, Attention
+from mtlkit.config.common import MODEL, OBJECTIVE
+from mtlkit.config.option import COMMON, option, whole
+from mtlkit.config.task_training import BalanceOn, ObjectiveName, TaskTrainingOptions
+from mtlkit.errors import UsageError, shorten
+
+DistillLoss = Literal["vector", "matrix", "both"]
+TokenInit = Literal["random", "teacher"]
+TeacherPrecision = Literal["auto", "fp32", "bf16", "int8"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSentenceOptions(TaskTrainingOptions):
+    """Options of `mtlkit train-sentence`."""
+
+    task: str = option(
+        "topic=sample:topic",
+        "The task and its data.",
+        panel=COMMON,
+        metavar="NAME=SOURCE",
+        rank=1,
+        complete="source",
+    )
+    objective: ObjectiveName = option(
+        "classify",
+        "classify: labels. pairs: matching texts. distill: a teacher's vectors. similarity: scored pairs.",
+        panel=COMMON,
+        rank=1,
+    )
+    teacher: str | None = option(
+        None, "Model for distill to learn from: a folder or a hub id.", metavar="MODEL", panel=OBJECTIVE, complete="run"
+    )
+    teacher_precision: TeacherPrecision = option(
+        "auto", "Number format of the teacher; int8 is fastest on a CPU.", panel=OBJECTIVE, advanced=True
+    )
+    distill_loss: DistillLoss = option(
+        "vector", "Learn the teacher's vectors, the matrix of their cosines in a batch, or both.", panel=OBJECTIVE
+    )
+    token_init: TokenInit = option(
+        "random", "teacher: initialize new token embeddings with the teacher's vectors of the tokens.", panel=OBJECTIVE
+    )
+    temperature: float = option(
+        0.05, "Temperature of the contrastive loss of pairs; lower is stricter.", panel=OBJECTIVE, minimum=0.001
+    )
+    matryoshka: str | None = option(
+        None,
+        "Also train shorter vectors, such as 128,64, so that vectors can be cut; not for classify.",
+        panel=OBJECTIVE,
+        metavar="LENGTHS",
+    )
+    attention: Attention | None = option(
+        "bidirectional", "What a token sees: the whole text, or only what comes before it.", panel=MODEL, advanced=True
+    )
+    schedule: ClassVar[str] = "round-robin"  # these are options where there are several tasks
+    epoch_by: ClassVar[str] = "longest"
+    balance: ClassVar[str] = "sum"
+    balance_on: ClassVar[BalanceOn] = "vectors"
+    select: ClassVar[str] = "mean"
+    router: ClassVar[bool] = False
+    task_patience: ClassVar[int] = 0
+    keep_best_per_task: ClassVar[bool] = False
+    max_forgetting: ClassVar[float | None] = None
+
+    @property
+    def tasks(self) -> list[str]:
+        return [self.task]
+
+    def architecture(self, vocab_size: int | None = None) -> Architecture:
+        architecture = super().architecture(vocab_size)
+        return replace(architecture, pooling="weighted") if self.token_init == "teacher" else architecture
+
+    def widths(self, dim: int) -> list[int]:
+        """The lengths of a vector that `--matryoshka` trains, the whole one first. Raises UsageError."""
+        cuts = [part.strip() for part in (self.matryoshka or "").split(",") if part.strip()]
+        lengths = {whole(cut, 1) or dim + 1 for cut in cuts}
+        if max(lengths, default=0) > dim:
+            shown = shorten(self.matryoshka or "")
+            raise UsageError(f"--matryoshka {shown!r} is not a list of lengths; give numbers from 1 to {dim}, such as 128,64")
+        return sorted({dim, *lengths}, reverse=True)
