@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table
+from rich.text import Text
 
 from mtlkit.report.tables import new_table
-from mtlkit.report.text import one_line
+from mtlkit.report.text import literal, one_line
 
 LEAST_NAME = 16  # characters for the name of a task before stages are omitted
 
@@ -21,7 +22,7 @@ def compact_table() -> Table:
 
 def narrow(names: Mapping[str, Sequence[str]], figures: Sequence[Sequence[str]], width: int) -> Table:
     """A table of columns of names, by title, then columns of numbers, each list beginning with its title. Names share the width
-    that the numbers leave and are truncated if it is too small, the longest first."""
+    that the numbers leave and are shortened if it is too small, the longest first."""
     table = compact_table()
     available = width - taken(figures) - 2 * len(names)
     texts = {title: [one_line(cell) for cell in cells] for title, cells in names.items()}
@@ -30,6 +31,7 @@ def narrow(names: Mapping[str, Sequence[str]], figures: Sequence[Sequence[str]],
     for index, title in enumerate(sorted(longest, key=longest.__getitem__)):
         widths[title] = max(4, min(longest[title], available // (len(names) - index)))
         available -= widths[title]
+    texts = {title: distinct(cells, widths[title]) for title, cells in texts.items()}
     for title in names:
         table.add_column(title, max_width=widths[title], overflow="ellipsis", no_wrap=True)
     for title, *_ in figures:
@@ -37,6 +39,16 @@ def narrow(names: Mapping[str, Sequence[str]], figures: Sequence[Sequence[str]],
     for row in zip(*texts.values(), *(column[1:] for column in figures), strict=True):
         table.add_row(*row)
     return table
+
+
+def distinct(cells: list[Text], width: int) -> list[Text]:
+    """Cells that are wider than `width` cut in the middle, if cut at the end some would look alike."""
+    long = {cell.plain for cell in cells if cell.cell_len > width}
+    if len({name[: width - 1] for name in long}) == len(long):
+        return cells
+    tail = (width - 1) // 2
+    head = width - 1 - tail
+    return [literal(f"{cell.plain[:head]}…{cell.plain[-tail:]}") if cell.plain in long else cell for cell in cells]
 
 
 def taken(figures: Sequence[Sequence[str]]) -> int:

@@ -53,7 +53,7 @@ def worst_classes(task: str, labels: Sequence[str], matrix: NDArray[np.int64], w
         ["texts", *(f"{texts[place]:,}" for place in shown)],
         ["wrong", *(f"{errors[place]:,}" for place in shown)],
         ["recall", *(f"{right[place] / texts[place]:.1%}" for place in shown)],
-        ["as that", *(f"{wrong[place, other]:,}" for place, other in zip(shown, most, strict=True))],
+        ["times", *(f"{wrong[place, other]:,}" for place, other in zip(shown, most, strict=True))],
     ]
     names = {"class": [labels[place] for place in shown], "mostly predicted as": [labels[place] for place in most]}
     rest = [place for place in range(len(labels)) if place not in shown]

@@ -66,8 +66,7 @@ def plot(task: TaskCurves, width: int, span: int | None, ascii_only: bool) -> Te
     for low_and_high, limit, ticks in zip(ranges, (plotext.xlim, plotext.ylim), (plotext.xticks, plotext.yticks), strict=True):
         limit(*low_and_high)
         places = ticks_of(*low_and_high)
-        names = [f"{round(place):,}" if ticks is plotext.xticks else f"{place:8.3g}" for place in places]
-        ticks(places, names)
+        ticks(places, [f"{round(place):,}" for place in places] if ticks is plotext.xticks else loss_ticks(places))
     if train:
         plotext.plot(train.steps, train.values, marker=line)
     if task.validation:
@@ -86,6 +85,15 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
 
 def ticks_of(low: float, high: float) -> list[float]:
     return [low + (high - low) * place / (TICKS - 1) for place in range(TICKS)]
+
+
+def loss_ticks(places: Sequence[float]) -> list[str]:
+    """Losses with as few digits as tell them apart, 3 to 6."""
+    for digits in range(3, 7):
+        names = [f"{place:8.{digits}g}" for place in places]
+        if len(set(names)) == len(names):
+            break
+    return names
 
 
 def thinned(series: Series, most: int) -> Series:

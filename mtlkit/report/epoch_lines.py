@@ -102,6 +102,9 @@ def parts_in_words(parts: Sequence[Part]) -> str:
         same = [part.name for part in parts if part.after is not None and part.after == part.before]
         return f"frozen and unchanged (same SHA-256): {', '.join(same)}" if same else ""
     trainable, total = sum(part.trainable for part in parts), sum(part.parameters for part in parts)
-    frozen = [part.name if not part.trainable else f"some of {part.name}" for part in parts if part.trainable < part.parameters]
-    words = f"training {trainable:,} of {total:,} parameters"
-    return f"{words}; frozen: {', '.join(frozen)}" if frozen else words
+    words = [f"training {trainable:,} of {total:,} parameters"]
+    if frozen := [part.name for part in parts if not part.trainable and part.parameters]:
+        words.append(f"frozen: {', '.join(frozen)}")
+    if partly := [part.name for part in parts if 0 < part.trainable < part.parameters]:
+        words.append(f"partly frozen: {', '.join(partly)}")
+    return "; ".join(words)

@@ -69,7 +69,8 @@ def training_messages(event: Event) -> Iterator[Message]:
             yield Message(f"{fell}; stopped, keeping the weights of {weights}", warning=True)
         case Chosen(epoch, bests) if len(bests) > 1:
             best_of = (f"{best.task} {number(best.score)} in epoch {best.epoch}" for best in bests)
-            yield Message(f"best score of each task: {', '.join(best_of)}; keeping the weights of epoch {epoch.epoch}")
+            text = f"best score of each task: {', '.join(best_of)}; keeping the weights of epoch {epoch.epoch}"
+            yield Message(text, detail=all(best.epoch == epoch.epoch for best in bests))
         case RowsSeen():
             yield from coverage_messages(event)
 

@@ -18,6 +18,7 @@ from mtlkit.recipes.info import info
 from mtlkit.report.run_facts import RunFacts
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import RECORD, read_record
+from mtlkit.training.freezing.rules import parse_freeze
 
 
 @pytest.fixture
@@ -67,6 +68,8 @@ def test_parts_are_those_of_the_model(own: Path) -> None:
     block = model.backbone.blocks[1]
     assert facts.parts[2].parameters == sum(weight.numel() for weight in block.parameters())
     assert {part.stored for part in facts.parts} == {("F32",)}
+    names = [part.name for part in facts.parts]
+    assert parse_freeze(names, None, [name for name, _ in model.named_parameters()], ["kind", "state"], 2).always
 
 
 @pytest.mark.parametrize("kind", ["bidirectional", "bert", "weighted"])

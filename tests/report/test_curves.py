@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from drawing import HOSTILE, STYLE, drawn, widest
 
-from mtlkit.report.curves import HEIGHT, curve_text, thinned
+from mtlkit.report.curves import HEIGHT, curve_text, loss_ticks, thinned
 from mtlkit.report.log_reader import Curves, Series, TaskCurves, read_curves
 from mtlkit.runs.record import LOG
 
@@ -104,3 +104,8 @@ def test_thinned_keeps_the_ends() -> None:
     assert 90 <= len(found) <= 101
     assert thinned(falling(5), 100) == falling(5)
     assert thinned(Series(), 100) == Series()
+
+
+def test_ticks_of_close_losses_differ() -> None:
+    assert [name.strip() for name in loss_ticks([1.0981, 1.1013, 1.1052])] == ["1.098", "1.101", "1.105"]
+    assert [name.strip() for name in loss_ticks([0.5, 1.0, 1.5])] == ["0.5", "1", "1.5"]

@@ -69,7 +69,7 @@ def test_a_line_of_pretraining() -> None:
 
 def test_parts_in_words() -> None:
     parts = [Part("backbone", 1000, 0, "a"), Part("head:a", 60, 30), Part("head:b", 66, 66)]
-    assert parts_in_words(parts) == "training 96 of 1,126 parameters; frozen: backbone, some of head:a"
+    assert parts_in_words(parts) == "training 96 of 1,126 parameters; frozen: backbone; partly frozen: head:a"
     assert parts_in_words([Part("head:b", 66, 66)]) == "training 66 of 66 parameters"
     after = [replace(parts[0], after="a"), parts[1], replace(parts[2], before="b", after="c", trainable=0)]
     assert parts_in_words(after) == "frozen and unchanged (same SHA-256): backbone"
