@@ -12,6 +12,8 @@ from mtlkit.cli.options import add_command
 from mtlkit.cli.progress import followed, loading
 from mtlkit.config.inference import PredictOptions
 
+WIDEST = 23  # columns of a task's predictions that the texts leave room for
+
 
 def predict(options: PredictOptions, as_json: bool) -> None:
     """Predict labels and probabilities with every head.
@@ -54,17 +56,21 @@ def show(answers: Any, kinds: dict[str, str], routed: bool) -> None:
     from mtlkit.report.text import literal, one_line
 
     console = stdout()
-    table = new_table()
-    table.add_column("text", max_width=max(20, console.width - 26 * (len(kinds) + routed)), overflow="ellipsis", no_wrap=True)
-    if routed:
-        table.add_column("which task", overflow="fold")
-    for task in kinds:
-        table.add_column(literal(task), overflow="fold")
+    titles = [*(["which task"] if routed else []), *kinds]
+    rows: list[tuple[str, list[str]]] = []
     for answer in answers:
         found = answer["tasks"]
         cells = [likeliest(answer["router"])] if routed else []
         cells += [prediction_kind(kind).in_short(found[task]) if task in found else "" for task, kind in kinds.items()]
-        table.add_row(one_line(answer["text"]), *map(literal, cells))
+        rows.append((answer["text"], cells))
+    widths = [max(map(len, column)) for column in zip(titles, *(cells for _, cells in rows), strict=True)]
+    room = console.width - sum(min(width, WIDEST) + 3 for width in widths) - 2
+    table = new_table()
+    table.add_column("text", max_width=max(20, room), overflow="ellipsis", no_wrap=True)
+    for title in titles:
+        table.add_column(literal(title), overflow="fold")
+    for text, cells in rows:
+        table.add_row(one_line(text), *map(literal, cells))
     console.print(table)
 
 
