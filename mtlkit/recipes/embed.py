@@ -1,4 +1,4 @@
-"""Vectors for texts."""
+"""`mtlkit embed`: vectors of texts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Embedded:
 
 @dataclass(frozen=True)
 class Similarities:
-    """N texts and how alike every pair of them is, (N, N), by the model's similarity function."""
+    """N texts and the similarity of every pair, (N, N), according to the model's similarity function."""
 
     texts: list[str]
     values: NDArray[np.float32]
@@ -53,7 +53,7 @@ class Similarities:
 
 @dataclass(frozen=True)
 class EmbedPart:
-    """A part of the texts as tokens; None where its vectors are there already."""
+    """A part of the texts and their tokens; `encoded` is None if an earlier run has saved their vectors."""
 
     number: int
     texts: list[str]
@@ -62,8 +62,9 @@ class EmbedPart:
 
 @dataclass(frozen=True)
 class EmbedProgress:
-    """How many texts are through a stage, of how many where that is known; `kept` were done by an earlier run. `finished`: all
-    were, and nothing was written."""
+    """Progress in a stage: the number of `texts` done, of `total` (None: unknown); `kept` were done by an earlier run. The stage
+    `finished` means that an earlier run had finished the output, so nothing was written.
+    """
 
     stage: Literal["embedded", "written", "finished"]
     texts: int
@@ -87,7 +88,7 @@ def embed(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) ->
 
 
 def similarities(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Similarities:
-    """How alike every pair of the texts is, from two to 4,096 of them. Raises UsageError, DataError."""
+    """The similarity of every pair of 2 to MOST_COMPARED texts. Raises UsageError, DataError."""
     if options.output is not None:
         raise UsageError("--similarity writes no file, it prints; leave --output out")
     texts: list[str] = []
@@ -104,7 +105,7 @@ def similarities(options: EmbedOptions, loaded: LoadedModel, standard_input: Tex
 
 
 def check_output(options: EmbedOptions, model: ModelRef | None = None) -> None:
-    """Whether `options.output` may be written, before any work. Raises UsageError."""
+    """Raises UsageError if `options.output` must not or cannot be written. Call it before any work."""
     if options.output is None:
         raise UsageError("no --output to write to")
     if options.resume and options.overwrite:
@@ -114,7 +115,7 @@ def check_output(options: EmbedOptions, model: ModelRef | None = None) -> None:
 
 
 def embed_to_file(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[EmbedProgress]:
-    """Writes the vectors to `options.output`, part by part. What is done outlives any end but success: see `OutputParts`.
+    """Writes the vectors to `options.output`. They are saved in parts, so that an interrupted run can be resumed (`OutputParts`).
 
     Raises UsageError, DataError.
     """
@@ -122,7 +123,7 @@ def embed_to_file(options: EmbedOptions, loaded: LoadedModel, standard_input: Te
     check_output(options, model)
     assert options.output is not None
     with locked(options.output, command_line("embed", options), option="--output"):
-        check_output(options, model)  # as another command may have written it meanwhile
+        check_output(options, model)  # again, as another command may have written the file in the meantime
         done = OutputParts(options.output, _made_by(options, loaded))
         if options.resume and options.output.exists() and not done.any():
             count = check_finished(options.output, done.made_by, stream_texts(options, standard_input))
@@ -134,7 +135,7 @@ def embed_to_file(options: EmbedOptions, loaded: LoadedModel, standard_input: Te
 def _embed_parts(
     options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO, done: OutputParts
 ) -> Iterator[EmbedProgress]:
-    """Makes the parts that are not there, and the output of all."""
+    """Computes the parts that are missing, then assembles the output."""
     width = loaded.output_dim(options.dim)
     total = count_texts(options)
     done.open(options.resume, options.overwrite)
@@ -164,16 +165,16 @@ def _embed_parts(
 def _encoded(
     options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO, done: OutputParts | None = None
 ) -> Generator[EmbedPart, None, None]:
-    """The texts as tokens, part by part, read and made in a thread while the model runs the part before.
+    """Tokenizes texts in parts, in a thread, so that the next part is ready when the model has processed the current one.
 
-    Standard input is read without one: a thread that waits for a line cannot be stopped.
+    Standard input is read in the main thread, as a thread that waits for a line cannot be stopped.
     """
 
     def encode(number: int, texts: list[str]) -> EmbedPart:
         return EmbedPart(number, texts, None if done and done.holds(number, texts) else loaded.encode(texts))
 
-    made = starmap(encode, enumerate(parts(stream_texts(options, standard_input, loaded.recorded()))))
-    yield from made if options.input is None or reads_standard_input(options) else ahead(made)
+    encoded_parts = starmap(encode, enumerate(parts(stream_texts(options, standard_input, loaded.recorded()))))
+    yield from encoded_parts if options.input is None or reads_standard_input(options) else ahead(encoded_parts)
 
 
 def _vectors(options: EmbedOptions, loaded: LoadedModel, encoded: Encoded) -> NDArray[np.float32]:
@@ -182,7 +183,7 @@ def _vectors(options: EmbedOptions, loaded: LoadedModel, encoded: Encoded) -> ND
 
 
 def _made_by(options: EmbedOptions, loaded: LoadedModel) -> dict[str, str]:
-    """What vectors depend on, besides their texts. The size of batches is left out, so that it can be lowered on the way."""
+    """Everything but the texts that vectors depend on. Without the batch size, so that it can be lowered on resume."""
     return {
         "model": digest_of(loaded.path)[:16],
         "engine": type(loaded.engine).__name__,

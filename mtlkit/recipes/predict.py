@@ -1,4 +1,4 @@
-"""What each head says of texts."""
+"""`mtlkit predict`: predictions of each head for texts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from mtlkit.recipes.inputs.texts import count_texts, parts, stream_texts
 
 
 def predict(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[dict[str, Any]]:
-    """One dict a text: {"text", "tasks": {task: answer}}, as `LoadedModel.predict` answers, in the order of the texts; and
-    {"router": {task: likelihood}} where a router chose the heads."""
+    """Yields a dict per text, in order: {"text": ..., "tasks": {task: prediction}}, with the predictions of
+    `LoadedModel.predict`. If a router chose the heads, also {"router": {task: probability}}.
+    """
     done, total = 0, count_texts(options)
     for texts in parts(stream_texts(options, standard_input, loaded.recorded(options.task))):
         with rows_from(done), counting("predicting", "encoded", total, done=done):
-            answers = loaded.predict(texts, options.task)
+            predictions = loaded.predict(texts, options.task)
         done += len(texts)
-        for text, found in zip(texts, answers, strict=True):
-            yield {"text": text, "tasks": dict(found), **({"router": found.router} if found.router else {})}
+        for text, prediction in zip(texts, predictions, strict=True):
+            yield {"text": text, "tasks": dict(prediction), **({"router": prediction.router} if prediction.router else {})}

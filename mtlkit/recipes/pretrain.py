@@ -1,4 +1,4 @@
-"""Trains a tokenizer and a base by next-token prediction."""
+"""`mtlkit pretrain`: trains a tokenizer, and a base by next-token prediction."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def pretrain(options: PretrainOptions) -> Finished:
 
 
 def stream(options: PretrainOptions) -> Iterator[Event]:
-    """The same as events."""
+    """Like `pretrain`, but yields events."""
     started = time.monotonic()
     with open_session(options, "pretrain", "pretrain") as session:
         yield from session.take_notes()
@@ -85,8 +85,9 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
 
 @dataclass(frozen=True)
 class PretrainData:
-    """Training texts in windows of tokens, held-out texts, the tokenizer trained on the others, the fingerprints, and how each
-    source was read."""
+    """Windows of training tokens, held-out texts, the tokenizer (trained on the training texts), fingerprints, and how each
+    source was read.
+    """
 
     windows: WindowSampler
     held_out: HeldOutTexts
@@ -101,7 +102,7 @@ def _architecture(options: PretrainOptions, vocabulary: int, dropout: float = 0.
 
 
 def _fresh_model(options: PretrainOptions, vocabulary: int, compute: Compute) -> Encoder:
-    """Fresh weights on the compute device; they and all dropout draw from one generator."""
+    """An encoder with random weights, on the compute device. Weights and dropout draw from the same generator."""
     random = torch.Generator().manual_seed(options.seed)
     with drawing_from(random):
         model = Encoder(_architecture(options, vocabulary, options.dropout))
@@ -119,13 +120,13 @@ def _describe(model: Encoder, corpus: PretrainData, training: NextTokenTraining)
 
 
 def _texts_of(error: DivergedStep, options: PretrainOptions, corpus: PretrainData) -> dict[str, Any]:
-    """The texts of the windows of a step."""
+    """The texts of the windows in the step that diverged."""
     windows = [ids for piece in error.pieces for ids in piece.ids.reshape(-1, options.context).tolist()]
     return {"windows": [corpus.tokenizer.decode(ids) for ids in windows]}
 
 
 def _read(options: PretrainOptions) -> Generator[Event, None, PretrainData]:
-    """The texts, and the tokenizer that is trained on them."""
+    """Reads the texts and trains the tokenizer."""
     split = read_corpus(options.sources, ReadOptions(options.encoding, options.on_bad_row, SkippedRows()), options.seed)
     texts, held_out, tally = split.train, split.held_out, split.tally
     for name, record in split.records.items():

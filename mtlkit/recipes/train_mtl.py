@@ -1,4 +1,4 @@
-"""Trains one head a task on one backbone."""
+"""`mtlkit train-mtl`: trains a head for each task on one backbone."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def train_mtl(options: TrainMtlOptions) -> Finished:
 
 
 def stream(options: TrainMtlOptions) -> Iterator[Event]:
-    """The same, telling what happens."""
+    """Like `train_mtl`, but yields events."""
     return train_tasks(options, SPEC)

@@ -1,4 +1,4 @@
-"""Turns a base, or fresh weights, into a sentence encoder by fine-tuning it on one task."""
+"""`mtlkit train-sentence`: turns a base, or random weights, into a sentence encoder by training it on one task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SPEC = CommandSpec("train-sentence", "sentence", "sentence", ("base",), "mtlkit 
 
 
 def train_sentence(options: TrainSentenceOptions) -> Finished:
-    """Trains a sentence encoder with one head and writes the run.
+    """Trains a sentence encoder and writes the run.
 
     Raises UsageError, DataError, IntegrityError, DivergedError.
     """
@@ -21,5 +21,5 @@ def train_sentence(options: TrainSentenceOptions) -> Finished:
 
 
 def stream(options: TrainSentenceOptions) -> Iterator[Event]:
-    """The same, telling what happens."""
+    """Like `train_sentence`, but yields events."""
     return train_tasks(options, SPEC)

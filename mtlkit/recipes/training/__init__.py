@@ -1,1 +1,1 @@
-"""The parts of a training command: options, data, start, the run that is saved."""
+"""The steps of a training command: validating options, preparing data and model, training, saving the run."""

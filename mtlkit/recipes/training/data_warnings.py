@@ -1,4 +1,4 @@
-"""What of the data is worth a warning before a training: as much as costs next to nothing."""
+"""Warnings about the data before a training, from checks that take almost no time."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from mtlkit.report.check_data import finding_message
 
 
 def first_look(train: LabelledTable, validation: LabelledTable, task: str, kind: Kind) -> list[str]:
-    """A sentence on each thing that is wrong with the rows that a task is trained and validated on."""
+    """A message about each problem in the training and validation rows of a task."""
     splits = splits_of(task, {"train": train, "validation": validation}, TextNumbers())
     return [f"{finding_message(finding)}; mtlkit check-data says more" for finding in quick_findings(splits, kind)]
 
 
 def splits_of(task: str, tables: Mapping[str, LabelledTable], numbers: TextNumbers) -> list[CheckedSplit]:
-    """Splits by their names; the last one is what results are of."""
+    """The splits of a task for checks, train first. Results are reported on the last one."""
     last = list(tables)[-1]
     return [split_of(task, split, table, numbers, judged=split == last) for split, table in tables.items()]
 
 
 def quick_findings(splits: Sequence[CheckedSplit], kind: Kind) -> Iterator[Finding]:
-    """What can be found by a pass over the rows; the first of the splits is train."""
+    """Findings that need only a pass over the rows. The first split must be train."""
     train, *others = splits
     if codec_of(kind).classes != "none":
         yield from one_class(train)

@@ -1,4 +1,4 @@
-"""What a training starts from: an earlier run, or fresh weights; and the heads that its tasks need."""
+"""The model that a training starts from, an earlier run or random weights, and the heads for its tasks."""
 
 from __future__ import annotations
 
@@ -30,9 +30,12 @@ from mtlkit.training.freezing.rules import FreezeRules
 
 @dataclass(frozen=True)
 class InitialModel:
-    """A model to train, how it reads texts, where it came from (`origin` is None for fresh weights), how its vectors are made and
-    compared, what to tell the user of it, the generator that its fresh weights and its dropout draw from, and how the data of its
-    heads was read."""
+    """A model to train, with its tokenizer and encoding of texts.
+
+    `origin` is the model that it was loaded from (None: random weights). `vectors` are the settings for prompts and
+    similarity, `notes` are messages for the user, new weights and dropout draw from `random`, and `sources` say how the data
+    of existing heads was read.
+    """
 
     model: MultiTaskModel
     encoder: TextEncoder
@@ -44,35 +47,36 @@ class InitialModel:
 
     @property
     def parent(self) -> dict[str, str] | None:
+        """The path and digest of the origin, for records."""
         return {"path": str(self.origin), "digest": digest_of(self.origin.path)} if self.origin else None
 
 
 def choose_start(init: str | None, runs: Path, stages: Sequence[Stage]) -> ModelRef | None:
-    """The model to start from; None for `--init scratch`. Raises UsageError where the model is not found."""
+    """The model to start from; None for `--init scratch`. Raises UsageError if it is not found."""
     return None if init == "scratch" else find_model(init, runs, stages)
 
 
-def start_from(found: ModelRef, options: TaskTrainingOptions) -> InitialModel:
-    """An earlier run's model with the options of this one laid over it. Raises UsageError where they don't go together."""
-    loaded = load_weights(found.path)
+def start_from(origin: ModelRef, options: TaskTrainingOptions) -> InitialModel:
+    """Loads a model and applies the options to it. Raises UsageError if they do not fit together, IntegrityError."""
+    loaded = load_weights(origin.path)
     encoding = loaded.checkpoint.encoding
     positions = loaded.checkpoint.architecture.max_length
     length = options.max_length or encoding.max_length
     if length > positions:
-        raise UsageError(f"--max-length {length}: {found} has {positions} positions; give at most {positions}")
+        raise UsageError(f"--max-length {length}: {origin} has {positions} positions; give at most {positions}")
     encoder = loaded.encoder.with_encoding(max_length=length, truncate=options.truncate or encoding.truncate)
     if options.attention is not None:
         loaded.model.backbone.attend(options.attention)
     set_dropout(loaded.model, options.dropout)
-    given = loaded.checkpoint.vectors
-    encoder = with_prompt(encoder.with_literal(options.literal_special_tokens), given, options.prompt)
-    notes = tuple(filter(None, (loaded.note, prompt_note(encoder.prompt, given, options.prompt))))
-    vectors, random = given.with_default(options.prompt), torch.Generator().manual_seed(options.seed)
-    return InitialModel(loaded.model, encoder, found, vectors, notes, random, loaded.checkpoint.sources)
+    settings = loaded.checkpoint.vectors
+    encoder = with_prompt(encoder.with_literal(options.literal_special_tokens), settings, options.prompt)
+    notes = tuple(filter(None, (loaded.note, prompt_note(encoder.prompt, settings, options.prompt))))
+    vectors, random = settings.with_default(options.prompt), torch.Generator().manual_seed(options.seed)
+    return InitialModel(loaded.model, encoder, origin, vectors, notes, random, loaded.checkpoint.sources)
 
 
 def start_from_scratch(options: TaskTrainingOptions, texts: Sequence[str]) -> InitialModel:
-    """Fresh weights, and a tokenizer trained on the training texts."""
+    """A model with random weights, and a tokenizer trained on `texts`."""
     tokenizer = train_tokenizer(texts, options.vocab_size, options.lowercase)
     architecture = options.architecture(tokenizer.get_vocab_size())
     encoder = TextEncoder(tokenizer, Encoding(architecture.max_length, options.truncate or "head-tail"))
@@ -86,7 +90,7 @@ def start_from_scratch(options: TaskTrainingOptions, texts: Sequence[str]) -> In
 
 
 def set_dropout(model: MultiTaskModel, rate: float) -> None:
-    """Dropout is a choice of the training at hand, not of the one before."""
+    """Sets the dropout of all layers, which is an option of each training and not kept from the starting model."""
     model.backbone.architecture = replace(model.backbone.architecture, dropout=rate)
     for module in dropouts(model):
         module.p = rate
@@ -94,7 +98,7 @@ def set_dropout(model: MultiTaskModel, rate: float) -> None:
 
 @dataclass(frozen=True)
 class FittedHeads:
-    """What the head of each task predicts, and warnings for the user."""
+    """The specification of each task's head, and warnings for the user."""
 
     specs: dict[str, TaskSpec]
     warnings: list[str]
@@ -108,10 +112,11 @@ def fit_heads(
     freezing: FreezeRules,
     seed: int,
 ) -> FittedHeads:
-    """Gives every task a head: the starting model's where it knows all labels, else a fresh one.
+    """Gives each task a head: that of the starting model if it knows all labels of `tables`, otherwise a new one of form
+    `head`.
 
-    Raises UsageError when a frozen head does not know the labels of its data, DataError where labels allow no head or never
-    differ.
+    `kinds` are the kinds that sources specify (None: inferred). Raises UsageError if a frozen head does not know the labels of
+    its data, DataError if a head cannot be trained on the labels, for example because all are the same.
     """
     start.random.manual_seed(seed)
     specs, notes = {}, []

@@ -1,4 +1,4 @@
-"""Whether the weights of a training fit this machine, said before anything is allocated or read."""
+"""Checks that a model fits into the memory of the machine, before anything is allocated or read."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from pathlib import Path
 from mtlkit.config.architecture import Architecture, parse_head
 from mtlkit.errors import UsageError
 
-TRAINED_BYTES = 16  # of a float32 parameter: itself, its gradient and two moments of AdamW
+TRAINED_BYTES = 16  # per float32 parameter: its value, its gradient and the two moments of AdamW
 GIB = 2**30
 CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of containers, version 2 and 1
 
 
 def check_size(architecture: Architecture, heads: Iterable[str], *, fresh: bool = True) -> None:
-    """Raises UsageError where training fresh weights of this shape (else the heads alone, on a backbone that is loaded) takes
-    more than all memory of the machine. `heads` are as `--head` has them."""
+    """Raises UsageError if training needs more than the memory of the machine. `heads` are values of `--head`. `fresh`: counts
+    the backbone, too; one that is loaded is known to fit.
+    """
     widths = [(architecture.dim, *parse_head(head), 1) for head in heads]
     of_heads = sum(below * above for head in widths for below, above in pairwise(head))
     parameters = of_heads + (parameters_of(architecture) if fresh else 0)
-    needed, there = parameters * TRAINED_BYTES, machine_memory()
-    if there is not None and needed > there:
+    needed, memory = parameters * TRAINED_BYTES, machine_memory()
+    if memory is not None and needed > memory:
         shape = f"{architecture.layers} layers of width {architecture.dim}, {architecture.vocab_size:,} tokens"
         what = f"a model of {shape}" if fresh else f"a --head on vectors of {architecture.dim} numbers"
         way = "give smaller --layers, --dim, --head or --vocab-size" if fresh else "give smaller widths"
         raise UsageError(
             f"{what} has {parameters:,} parameters and takes {needed / GIB:,.0f} GiB to train, but this machine has "
-            f"{there / GIB:,.0f} GiB; {way}"
+            f"{memory / GIB:,.0f} GiB; {way}"
         )
 
 
@@ -47,11 +48,11 @@ def parameters_of(architecture: Architecture) -> int:
 
 
 def machine_memory() -> int | None:
-    """Bytes of memory of this machine, or of the container; None where the system does not tell."""
-    found: list[int] = []
+    """The memory of this machine, or of the container, in bytes; None if it is unknown."""
+    limits: list[int] = []
     with suppress(AttributeError, OSError, ValueError):  # Windows has no sysconf
-        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for name in CGROUPS:
         with suppress(OSError, ValueError):  # "max" where there is no limit
-            found.append(int(Path(name).read_text()))
-    return min((one for one in found if one > 0), default=None)
+            limits.append(int(Path(name).read_text()))
+    return min((limit for limit in limits if limit > 0), default=None)

@@ -1,4 +1,4 @@
-"""What `train-sentence` learns other than labels: the data of each objective, and the model that begins it."""
+"""The objectives of `train-sentence` without labels: checks, data, and the starting model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from mtlkit.training.objectives.token_init import rarity_weights, start_from_tok
 
 @dataclass(frozen=True)
 class ObjectiveSetup:
-    """A model to train, what it is to learn, the fingerprint of the data, and how it was read."""
+    """A model to train, its objective, the fingerprint of the data, and how the source was read."""
 
     start: InitialModel
     objective: Objective
@@ -38,50 +38,52 @@ class ObjectiveSetup:
     record: SourceRecord
 
 
-def check_objective(options: TrainSentenceOptions, found: ModelRef | None, freezing: FreezeRules, dim: int) -> None:
-    """Refuses options of one objective with another, and lengths beyond the `dim` of the model. Raises UsageError."""
+def check_objective(options: TrainSentenceOptions, origin: ModelRef | None, freezing: FreezeRules, dim: int) -> None:
+    """Raises UsageError if options do not fit the objective, or if vector lengths exceed the `dim` of the model. `origin` is
+    the model to start from.
+    """
     named = options.objective
     if named != "classify":
         _check_headless(options, freezing)
     distill_only = {"--teacher": options.teacher is not None, "--token-init teacher": options.token_init == "teacher"}
-    for option, given in distill_only.items():
-        if given and named != "distill":
+    for option, is_set in distill_only.items():
+        if is_set and named != "distill":
             raise UsageError(f"{option} is for --objective distill, and this is {named}; remove one of them")
     if named == "distill" and options.teacher is None:
         raise UsageError("--objective distill needs a --teacher, such as --teacher sentence-transformers/all-MiniLM-L6-v2")
     if named == "classify" and options.matryoshka:
         raise UsageError("--matryoshka shapes vectors, which --objective classify does only by way of a head; take another one")
     options.widths(dim)
-    if options.token_init == "teacher" and found is not None:
-        raise UsageError(f"--token-init teacher is for fresh weights, and {found} has its own; add --init scratch")
+    if options.token_init == "teacher" and origin is not None:
+        raise UsageError(f"--token-init teacher is for fresh weights, and {origin} has its own; add --init scratch")
 
 
 def _check_headless(options: TrainSentenceOptions, freezing: FreezeRules) -> None:
-    """Refuses what is for labels and heads, and a frozen backbone, which alone shapes vectors."""
+    """Raises UsageError for options that need labels or heads, and for a frozen backbone, which would leave nothing to train."""
     named = options.objective
     if any(freezing.wholly("backbone", state) for state in freezing.states):
         raise UsageError(f"--freeze backbone leaves nothing to train: --objective {named} has no head; remove one of them")
     heads = {f"--freeze {part}": True for part in parts_of(sorted(freezing.always)) if part.startswith("head:")}
-    for option, given in {**heads, f"--head {options.head}": options.head != "linear"}.items():
-        if given:
+    for option, is_set in {**heads, f"--head {options.head}": options.head != "linear"}.items():
+        if is_set:
             raise UsageError(f"{option} is for --objective classify, and {named} trains no head; remove one of them")
     if options.cap != "none":
         raise UsageError(f"--cap {options.cap} is for --objective classify; cut the data of {named} with ?limit=N in --task")
 
 
 def load_objective(
-    options: TrainSentenceOptions, found: ModelRef | None, source: str, reading: ReadOptions
+    options: TrainSentenceOptions, origin: ModelRef | None, source: str, reading: ReadOptions
 ) -> Generator[Event, None, ObjectiveSetup]:
-    """Reads the data of an objective, and the model that learns from it. Raises DataError, UsageError, IntegrityError."""
-    return (yield from LOADERS[options.objective](options, found, source, reading))
+    """Reads the data of an objective and the starting model. Raises DataError, UsageError, IntegrityError."""
+    return (yield from LOADERS[options.objective](options, origin, source, reading))
 
 
-def _start(options: TrainSentenceOptions, found: ModelRef | None, texts: Sequence[str]) -> InitialModel:
-    return start_from(found, options) if found else start_from_scratch(options, texts)
+def _start(options: TrainSentenceOptions, origin: ModelRef | None, texts: Sequence[str]) -> InitialModel:
+    return start_from(origin, options) if origin else start_from_scratch(options, texts)
 
 
 def _distill(
-    options: TrainSentenceOptions, found: ModelRef | None, source: str, reading: ReadOptions
+    options: TrainSentenceOptions, origin: ModelRef | None, source: str, reading: ReadOptions
 ) -> Generator[Event, None, ObjectiveSetup]:
     teacher = open_teacher(options)
     split = read_corpus([source], reading, SPLIT_SEED)
@@ -91,7 +93,7 @@ def _distill(
         f"teacher: {teacher.model.name}, vectors of {teacher.model.dim}; "
         f"{len(train):,} texts to train on, {len(held_out):,} held out{split.origin}"
     )
-    start = _start(options, found, train)
+    start = _start(options, origin, train)
     encoded = encode_cached(train, start.encoder)
     dim = start.model.dim
     widths = options.widths(dim)
@@ -109,33 +111,46 @@ def _distill(
 
 
 def _pairs(
-    options: TrainSentenceOptions, found: ModelRef | None, source: str, reading: ReadOptions
+    options: TrainSentenceOptions, origin: ModelRef | None, source: str, reading: ReadOptions
 ) -> Generator[Event, None, ObjectiveSetup]:
-    start, train, validation, data, table = yield from _read_pairs(options, found, source, reading, scored=False)
-    check_pairs(train, table.columns, source)
-    pairs = PairsObjective(train, validation, options.temperature, options.widths(start.model.dim))
-    return ObjectiveSetup(start, pairs, data, table.record)
+    pairs = yield from _read_pairs(options, origin, source, reading, scored=False)
+    check_pairs(pairs.train, pairs.table.columns, source)
+    widths = options.widths(pairs.start.model.dim)
+    objective = PairsObjective(pairs.train, pairs.validation, options.temperature, widths)
+    return ObjectiveSetup(pairs.start, objective, pairs.data, pairs.table.record)
 
 
 def _similarity(
-    options: TrainSentenceOptions, found: ModelRef | None, source: str, reading: ReadOptions
+    options: TrainSentenceOptions, origin: ModelRef | None, source: str, reading: ReadOptions
 ) -> Generator[Event, None, ObjectiveSetup]:
-    start, train, validation, data, table = yield from _read_pairs(options, found, source, reading, scored=True)
-    check_scored_pairs(train, table.columns, source)
-    return ObjectiveSetup(start, SimilarityObjective(train, validation, options.widths(start.model.dim)), data, table.record)
+    pairs = yield from _read_pairs(options, origin, source, reading, scored=True)
+    check_scored_pairs(pairs.train, pairs.table.columns, source)
+    objective = SimilarityObjective(pairs.train, pairs.validation, options.widths(pairs.start.model.dim))
+    return ObjectiveSetup(pairs.start, objective, pairs.data, pairs.table.record)
+
+
+@dataclass(frozen=True)
+class PreparedPairs:
+    """A model to train, tokenized pairs, the fingerprint of the data, and the table of training pairs."""
+
+    start: InitialModel
+    train: PairTexts
+    validation: PairTexts
+    data: dict[str, Any]
+    table: PairTable
 
 
 def _read_pairs(
-    options: TrainSentenceOptions, found: ModelRef | None, source: str, reading: ReadOptions, scored: bool
-) -> Generator[Event, None, tuple[InitialModel, PairTexts, PairTexts, dict[str, Any], PairTable]]:
+    options: TrainSentenceOptions, origin: ModelRef | None, source: str, reading: ReadOptions, scored: bool
+) -> Generator[Event, None, PreparedPairs]:
     tables = read_train_and_validation_pairs(source, reading, scored)
     yield from source_notes(tables[0].record, source)
     yield Note(f"{len(tables[0]):,} pairs to train on, {len(tables[1]):,} to validate")
-    start = _start(options, found, [*tables[0].firsts, *tables[0].seconds])
-    prepared = [prepare_pairs(table.firsts, table.seconds, table.scores, start.encoder) for table in tables]
-    values = [PairTable.all_values(table) for table in tables]
-    data = {"source": source, "train": _fingerprint(values[0]), "validation": _fingerprint(values[1])}
-    return start, prepared[0], prepared[1], data, tables[0]
+    start = _start(options, origin, [*tables[0].firsts, *tables[0].seconds])
+    train, validation = (prepare_pairs(table.firsts, table.seconds, table.scores, start.encoder) for table in tables)
+    train_values, validation_values = (table.all_values() for table in tables)
+    data = {"source": source, "train": _fingerprint(train_values), "validation": _fingerprint(validation_values)}
+    return PreparedPairs(start, train, validation, data, tables[0])
 
 
 def _fingerprint(texts: Sequence[str]) -> dict[str, Any]:

@@ -54,22 +54,22 @@ def prepare(plan: TrainPlan) -> Generator[Event, None, Prepared]:
 
 
 def _prepare_vectors(plan: TrainPlan, options: TrainSentenceOptions, reading: ReadOptions) -> Generator[Event, None, Prepared]:
-    """The data of an objective that shapes vectors, without a head."""
+    """The data of an objective without labels and heads."""
     ((name, source),) = plan.sources.items()
-    found = yield from load_objective(options, plan.start, source, reading)
-    if cut := cut_texts(found.objective.train.encoded, found.start):
+    setup = yield from load_objective(options, plan.start, source, reading)
+    if cut := cut_texts(setup.objective.train.encoded, setup.start):
         yield Note(f"{name}: {cut}")
-    return Prepared(found.start, TrainData({name: found.objective}), {name: found.data}, {name: found.record})
+    return Prepared(setup.start, TrainData({name: setup.objective}), {name: setup.data}, {name: setup.record})
 
 
 def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, None, Prepared]:
-    """Every task's rows as tokens and labels, and a head for each; watched tasks come last."""
+    """Tokens and labels of every task, and a head for each. Watched tasks come last."""
     options, sources = plan.options, plan.sources
     start = start_from(plan.start, options) if plan.start else None
     tables = {name: read_train_and_validation(source, reading) for name, source in sources.items()}
     train = cap_tables({name: both[0] for name, both in tables.items()}, options.cap_rows())
     start = start or start_from_scratch(options, [text for table in train.values() for text in table.texts])
-    brought = dict(start.model.tasks)
+    existing = dict(start.model.tasks)
     kinds = {name: parse_source(source)[1].kind for name, source in sources.items()}
     fitted = fit_heads(start, train, kinds, options.head, plan.freezing, options.seed)
     trained = {
@@ -88,7 +88,7 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
         focal=options.focal,
         smoothing=options.label_smoothing,
     )
-    known = frozenset(name for name, spec in brought.items() if start.model.tasks[name] is spec)
+    known = frozenset(name for name, spec in existing.items() if start.model.tasks[name] is spec)
     data = TrainData(
         head_objectives(start.model, tasks, losses),
         known,
@@ -100,7 +100,7 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
 
 
 def watched_task(start: InitialModel, name: str, source: str, reading: ReadOptions) -> TaskData:
-    """The data of a head that is only evaluated. Raises UsageError where it is of another kind."""
+    """The data of a task that is only evaluated. Raises UsageError if its labels do not fit the kind of its head."""
     spec = start.model.tasks[name]
     train, validation = read_train_and_validation(source, replace(reading, recorded=start.sources.get(name)))
     kind = kind_for(spec, validation.labels, validation.record.kind)
@@ -110,7 +110,7 @@ def watched_task(start: InitialModel, name: str, source: str, reading: ReadOptio
 
 
 def describe_tasks(tasks: dict[str, TaskData], start: InitialModel, plan: TrainPlan) -> Iterator[Note]:
-    """Rows, kind and truncated texts of each task."""
+    """Messages about the rows, kind and truncated texts of each task."""
     for name, task in tasks.items():
         what = f"{len(task.spec.labels)} classes" if task.spec.labels else task.spec.kind
         used = "rehearse" if name in plan.rehearsed else "train on"
@@ -124,14 +124,14 @@ def describe_tasks(tasks: dict[str, TaskData], start: InitialModel, plan: TrainP
 
 
 def held_out_share(task: TaskData) -> str:
-    """Which part of the rows is held out, where the source has no validation split."""
+    """The share of rows that is held out, as text; empty if the source has a validation split."""
     if not holds_out(task.record.source):
         return ""
     return f" ({len(task.validation) / (len(task.train) + len(task.validation)):.1%} held out)"
 
 
 def cut_texts(encoded: Encoded, start: InitialModel) -> str:
-    """How many texts were cut; nothing where none was."""
+    """The share of truncated texts, as text; empty if there are none."""
     encoding = start.encoder.encoding
     share = f"{encoded.truncated / len(encoded):.1%} of the texts cut to {encoding.max_length} tokens ({encoding.truncate})"
     return share if encoded.truncated else ""

@@ -1,4 +1,4 @@
-"""The options of a resumed training: those that it began with, compared with those that were typed."""
+"""The options of a resumed training: the saved ones, checked against those that were typed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mtlkit.training.state_dict import is_complete
 
 Options = TypeVar("Options", bound=TrainingOptions)
 
-# may differ from those that the training began with, as they change none of its numbers
+# options that may differ from the saved ones, as they do not affect results
 FREE = {"resume", "save_every", "keep_state", "extend", "overwrite", "out", "runs"} | {
     *("on_spike", "cache_memory", "device", "verbose"),
 }
@@ -26,8 +26,9 @@ FREE = {"resume", "save_every", "keep_state", "extend", "overwrite", "out", "run
 
 @dataclass(frozen=True)
 class SavedOptions:
-    """The command and options of a saved or finished training. `added` of its epochs came by --extend; `complete`: it has taken
-    its last step."""
+    """The command and options of a saved or finished training. `--extend` added `added` of its epochs; `complete`: its last
+    step is done.
+    """
 
     command: str
     options: Mapping[str, Any]
@@ -36,12 +37,13 @@ class SavedOptions:
 
     @classmethod
     def of_state(cls, plain: Mapping[str, Any]) -> SavedOptions:
+        """From the JSON part of a checkpoint."""
         about = plain["about"]
         return cls(about["command"], about["options"], about["added"], is_complete(plain["training"]))
 
     @classmethod
     def of_record(cls, record: RunRecord, folder: Path) -> SavedOptions:
-        """Raises IntegrityError where the record does not say which training wrote it."""
+        """From the record of a finished run. Raises IntegrityError if it does not name a training command."""
         words = record.command.split()
         if len(words) < 2 or type(record.options.get("epochs")) is not int:
             raise IntegrityError(f"{folder / RECORD}: damaged (names no training to resume)")
@@ -49,56 +51,60 @@ class SavedOptions:
 
     @property
     def typed(self) -> Mapping[str, Any]:
-        """The options as they were typed first, before any --extend."""
+        """The options as they were typed at first, before any `--extend`."""
         return {**self.options, "epochs": self.options["epochs"] - self.added}
 
-    def check(self, given: Mapping[str, Any], command: str, out: Path) -> None:
-        """Raises UsageError where the command or any option differs, naming them."""
+    def check(self, options: Mapping[str, Any], command: str, out: Path) -> None:
+        """Raises UsageError if the command or an option differs, unless the option may differ."""
         if self.command != command:
             resume = f"mtlkit {self.command} --resume {out}"
             raise UsageError(f"--resume {out}: this is a run of mtlkit {self.command}; resume with: {resume}")
         changed = [
             name
-            for name, value in given.items()
+            for name, value in options.items()
             if name not in FREE and spelled(name, self.options.get(name, value)) != spelled(name, value)
         ]
         if changed:
             names = {name: f"--{name.replace('_', '-')}" for name in changed}
-            words = (f"{names[name]} {shown(given[name])} (was {shown(self.options[name])})" for name in changed)
+            words = (f"{names[name]} {shown(options[name])} (was {shown(self.options[name])})" for name in changed)
             way = "keep the saved values, or train again with --overwrite"
             raise UsageError(f"--resume {out}: options differ from the saved training: {'; '.join(words)}; {way}")
 
 
 def spelled(name: str, value: Any) -> Any:
-    """The value of an option in its full spelling, so that an alias equals what it stands for."""
+    """The value of an option with aliases replaced by full names."""
     return full_name(value) if name == "balance" else value
 
 
 def saved_options(out: Path) -> SavedOptions | None:
-    """Those of the training in a folder; None where nothing was saved there. Raises IntegrityError where all is damaged."""
-    folder = CheckpointManager(out)
-    if found := folder.peek():
-        return SavedOptions.of_state(found)
+    """The options of the training in a folder; None if nothing was saved there. Raises IntegrityError if all checkpoints are
+    damaged.
+    """
+    checkpoints = CheckpointManager(out)
+    if values := checkpoints.peek():
+        return SavedOptions.of_state(values)
     if (out / RECORD).is_file():
         return SavedOptions.of_record(read_record(out), out)
-    folder.newest()  # raises where states are there, as none was sound
+    checkpoints.newest()  # raises IntegrityError if there are checkpoints, as all are damaged
     return None
 
 
 def load_options(options: Options, command: str, out: Path) -> Options:
-    """`--resume RUN`: the options of the training there, with those typed that may differ. Raises UsageError, IntegrityError."""
+    """The options for `--resume RUN`: those of the training there, except typed ones that may differ. Raises UsageError,
+    IntegrityError.
+    """
     saved = saved_options(out)
     if saved is None:
         raise UsageError(f"--resume {out}: no training was saved there; type the whole command with --resume at its end")
-    usual, now = plain(type(options)()), plain(options)
-    given = {name: value for name, value in now.items() if value != usual[name]}
-    SavedOptions(saved.command, saved.typed).check(given, command, out)
-    free = {name: getattr(options, name) for name in given if name in FREE}
+    defaults, now = plain(type(options)()), plain(options)
+    typed = {name: value for name, value in now.items() if value != defaults[name]}
+    SavedOptions(saved.command, saved.typed).check(typed, command, out)
+    free = {name: getattr(options, name) for name in typed if name in FREE}
     return replace(restored(type(options), saved.typed), **{**free, "out": out, "overwrite": False})
 
 
 def added_epochs(options: Options, saved: SavedOptions, out: Path) -> int:
-    """How many epochs --extend has added in all. Raises UsageError where the training cannot be extended."""
+    """The number of epochs that `--extend` has added in total. Raises UsageError if the training cannot be extended yet."""
     if options.extend and saved.complete:
         return saved.added + options.extend
     if options.extend and options.extend != saved.added:
@@ -107,18 +113,18 @@ def added_epochs(options: Options, saved: SavedOptions, out: Path) -> int:
 
 
 def merge_options(options: Options, command: str, saved: SavedOptions, out: Path) -> Options:
-    """The options to continue with. Raises UsageError where it is another training, or cannot be extended."""
+    """The options to continue with. Raises UsageError if they are of another training, or if it cannot be extended yet."""
     SavedOptions(saved.command, saved.typed).check(plain(options), command, out)
     epochs: dict[str, Any] = {"epochs": saved.typed["epochs"] + added_epochs(options, saved, out)}
     return replace(options, extend=None, **epochs)
 
 
 def restored(kind: type[Options], saved: Mapping[str, Any]) -> Options:
-    """Options from their plain form, the inverse of `plain`."""
+    """Options from JSON, the inverse of `plain`. Options that are not in `saved` have their defaults."""
     hints = typing.get_type_hints(kind)
-    there = {item.name: saved[item.name] for item in fields(kind) if item.name in saved}
-    paths = {name for name in there if Path in (hints[name], *typing.get_args(hints[name]))}
-    values: dict[str, Any] = {name: Path(value) if name in paths and value else value for name, value in there.items()}
+    known = {item.name: saved[item.name] for item in fields(kind) if item.name in saved}
+    paths = {name for name in known if Path in (hints[name], *typing.get_args(hints[name]))}
+    values: dict[str, Any] = {name: Path(value) if name in paths and value else value for name, value in known.items()}
     return kind(**values)
 
 

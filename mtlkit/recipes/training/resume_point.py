@@ -1,4 +1,4 @@
-"""Where a training resumes: the newest checkpoint in its folder, or the run that is finished there."""
+"""Finds the point at which a training resumes: the newest checkpoint in its folder, or the finished run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from mtlkit.training.events import Note
 
 @dataclass(frozen=True)
 class ResumePoint(Generic[Options]):
-    """The options to train with, of which `added` epochs were added to a finished run; the checkpoint to resume from (None:
-    from the start); the record of the run where nothing is left to train."""
+    """The options to train with, and the checkpoint to resume from (None: from the start). `--extend` added `added` of the
+    epochs. `finished` is the record of the run if nothing is left to train.
+    """
 
     options: Options
     added: int = 0
@@ -28,26 +29,28 @@ class ResumePoint(Generic[Options]):
 
     @property
     def meta(self) -> CheckpointMeta | None:
-        """What the checkpoint says of its training."""
+        """The description of the training in the checkpoint."""
         return CheckpointMeta.from_json(self.checkpoint.plain["about"]) if self.checkpoint else None
 
     @property
     def extends(self) -> bool:
-        """Whether it continues past what was the last epoch."""
+        """Whether the training continues past what was its last epoch."""
         return self.meta is not None and self.added > self.meta.added
 
     @property
     def init(self) -> str | None:
-        """The model that the training began with, by name; a newer run may be there by now."""
+        """The name of the model that the training started from. The default may be a newer run by now."""
         if self.finished and self.finished.parent:
             return self.finished.parent["path"]
-        asked: str | None = getattr(self.options, "init", None)
-        return self.meta.init if self.meta else asked
+        option: str | None = getattr(self.options, "init", None)
+        return self.meta.init if self.meta else option
 
 
 def find_resume_point(options: Options, command: str, checkpoints: CheckpointManager, *, replaces: bool) -> ResumePoint[Options]:
-    """The newest checkpoint, and the options that go with it. `replaces`: where there is none, the training had begun to replace
-    the run there. Raises UsageError where it is of another training, IntegrityError where all checkpoints are damaged."""
+    """Finds the newest checkpoint and merges its options with those given. `replaces`: the training was replacing a finished run,
+    so without a checkpoint it starts again. Raises UsageError if the checkpoint is of another training, IntegrityError if all
+    checkpoints are damaged.
+    """
     out = checkpoints.path.parent
     checkpoint, warnings = checkpoints.newest()
     notes = tuple(Note(text, warning=True) for text in warnings)
@@ -77,5 +80,5 @@ def _finished(out: Path) -> Note:
 
 
 def _is_result(run: Path, checkpoints: CheckpointManager) -> bool:
-    """Whether the finished run came from the checkpoint, and is not one that is still to be replaced."""
+    """Whether the finished run is the result of the checkpoint's training, rather than a run that it was to replace."""
     return (run / LOG).is_file() and file_digest(run / LOG) == file_digest(checkpoints.log)

@@ -1,4 +1,4 @@
-"""From options to a finished run: what `train-sentence` and `train-mtl` share."""
+"""Trains on tasks, from options to a finished run; shared by `train-sentence` and `train-mtl`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from mtlkit.training.trainer import Trainer
 
 
 def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
-    """Checks all options, reads the data, trains, and writes the run. No data is read before everything is checked."""
+    """Checks all options, then reads the data, trains and writes the run."""
     started = time.monotonic()
     with open_session(options, spec.command, spec.folder) as session:
         yield from session.take_notes()
@@ -45,7 +45,7 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
         prepared = yield from prepare(plan)
         yield from start_notes(plan, spec, prepared)
         cache, start = out.parent / CACHE, prepared.start
-        if record:  # only the comparison is left to do
+        if record:  # only the comparison with baselines is missing
             session.check_finished(prepared.fingerprints, start.parent)
             _load_finished(session, plan, start)
             metrics = record.metrics
@@ -73,7 +73,7 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
 
 
 def needs_comparison(options: Options, record: RunRecord) -> bool:
-    """Whether a finished run is still to be compared with its tasks alone."""
+    """Whether a finished run has yet to be compared with baselines."""
     return isinstance(options, TrainMtlOptions) and options.baselines and "sharing" not in record.metrics
 
 
@@ -82,9 +82,9 @@ def _next(session: RunSession[Any], spec: CommandSpec, sources: Iterable[str]) -
 
 
 def start_notes(plan: TrainPlan, spec: CommandSpec, prepared: Prepared) -> Iterator[Note]:
-    """What to know of the starting model."""
+    """Messages about the starting model."""
     yield from map(Note, prepared.start.notes)
-    trained = {one.head for one in prepared.data.objectives.values()}
+    trained = {objective.head for objective in prepared.data.objectives.values()}
     if unused := {f"head:{name}" for name in prepared.start.model.tasks} - trained:
         moves = not plan.freezing.keeps("backbone")
         hint = "; --watch NAME shows how one changes" if moves and spec.command == "train-mtl" else ""
@@ -92,7 +92,7 @@ def start_notes(plan: TrainPlan, spec: CommandSpec, prepared: Prepared) -> Itera
 
 
 def _load_finished(session: RunSession[Any], plan: TrainPlan, start: InitialModel) -> None:
-    """Gives the prepared model the weights of the finished run, all but a router."""
+    """Copies the weights of the finished run, except a router, into the prepared model."""
     weights = dict(start.model.to(plan.compute.device).named_parameters())
     trained = load_weights(session.out).model.named_parameters()
     copy_into(weights, {name: weight for name, weight in trained if name in weights})
@@ -100,19 +100,19 @@ def _load_finished(session: RunSession[Any], plan: TrainPlan, start: InitialMode
 
 def _make_saver(session: RunSession[Any], plan: TrainPlan, prepared: Prepared) -> FolderSaver:
     start = prepared.start
-    reads = [start.encoder.tokenizer.to_str(), *([start.encoder.prompt] if start.encoder.prompt else [])]
-    return session.saver(plan.compute, {**prepared.fingerprints, TOKENIZER: fingerprint(reads)}, plan.init, start.parent)
+    tokenizer = [start.encoder.tokenizer.to_str(), *([start.encoder.prompt] if start.encoder.prompt else [])]
+    return session.saver(plan.compute, {**prepared.fingerprints, TOKENIZER: fingerprint(tokenizer)}, plan.init, start.parent)
 
 
 def _save(session: RunSession[Any], spec: CommandSpec, prepared: Prepared, saver: FolderSaver, result: TrainResult) -> None:
-    """Writes the run."""
+    """Writes the run, and with `--keep-best-per-task` the best weights of each task."""
     start, options = prepared.start, session.options
     sources = {name: record for name, record in start.sources.items() if name in start.model.tasks} | dict(prepared.sources)
     trained = TrainedModel(start.model, start.encoder.tokenizer, spec.stage, start.encoder.encoding, sources, start.vectors)
-    made = Provenance(spec.command, options, prepared.fingerprints, start.parent)
+    provenance = Provenance(spec.command, options, prepared.fingerprints, start.parent)
     with session.saving(saver), staged(session.out) as folder:
         session.hand_over(folder)
         if options.keep_best_per_task:
-            save_bests(folder, trained, made, result.bests)
-        save_run(folder, session.out, trained, made, result.metrics())
+            save_bests(folder, trained, provenance, result.bests)
+        save_run(folder, session.out, trained, provenance, result.metrics())
     session.end()

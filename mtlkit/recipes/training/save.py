@@ -1,4 +1,4 @@
-"""The last act of every training recipe: its run on disk."""
+"""Writes the run at the end of every training."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from mtlkit.runs.staging import finish, staged
 from mtlkit.training.events import BestOfTask
 from mtlkit.training.state_dict import copy_into
 
-BEST = "best"  # in a run: the models of each task's best evaluation
+BEST = "best"  # the folder in a run with a model for the best evaluation of each task
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What a training made: a model of a stage, how it reads texts, how the data of each task was read, and how its vectors are
-    made and compared."""
+    """A trained model of a stage, with its tokenizer and encoding of texts. `sources` say how the data of each task was read;
+    `vectors` are the settings for prompts and similarity.
+    """
 
     model: MultiTaskModel
     tokenizer: Tokenizer
@@ -41,7 +42,7 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class Provenance:
-    """How it was made: by which command with which options, of which data, from which parent."""
+    """How a model was trained: the command with its options, fingerprints of the data, and the starting model."""
 
     command: str
     options: TrainingOptions
@@ -49,29 +50,29 @@ class Provenance:
     parent: dict[str, str] | None = None
 
 
-def save_run(folder: Path, out: Path, product: TrainedModel, made: Provenance, metrics: dict[str, Any]) -> None:
-    """Writes model, tokenizer, card and record into the staged folder and moves it to its place."""
+def save_run(folder: Path, out: Path, product: TrainedModel, provenance: Provenance, metrics: dict[str, Any]) -> None:
+    """Writes model, tokenizer, card and record into the staged `folder` and moves it to `out`. Raises OSError."""
     model = product.model
     save_model(model, folder, product.stage, product.encoding, sources=product.sources, vectors=product.vectors)
     disk.write(folder / TOKENIZER, product.tokenizer.to_str(pretty=True).encode())
-    options = replace(made.options, resume=None, verbose=False)  # what makes the run, not how it came about
-    command = command_line(made.command, options)
-    record = RunRecord(product.stage, command, plain(options), options.seed, made.data, metrics, made.parent)
+    options = replace(provenance.options, resume=None, verbose=False)  # they do not affect the result
+    command = command_line(provenance.command, options)
+    record = RunRecord(product.stage, command, plain(options), options.seed, provenance.data, metrics, provenance.parent)
     card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()))
     disk.write(folder / CARD, card.encode())
     finish(folder, out, record)
 
 
-def save_bests(folder: Path, product: TrainedModel, made: Provenance, best_weights: Sequence[BestOfTask]) -> None:
-    """Writes the weights of each task's best evaluation, each as a run under `best/` in the staged folder of a run."""
+def save_bests(folder: Path, product: TrainedModel, provenance: Provenance, best_weights: Sequence[BestOfTask]) -> None:
+    """Writes the weights of each task's best evaluation, as a run in `best/` in the staged folder of a run."""
     (folder / BEST).mkdir()
-    product.model.router, router = None, product.model.router  # which was taught the vectors of the chosen weights
+    product.model.router, router = None, product.model.router  # it was trained on the vectors of the chosen weights
     weights = dict(product.model.named_parameters())
     chosen = {name: weight.detach().clone() for name, weight in weights.items()}
     for best in best_weights:
         copy_into(weights, best.weights or {})
         metrics = {"task": best.task, "score": best.score, "best_epoch": best.epoch, "best_step": best.step}
-        with staged(folder / BEST / best.task) as place:
-            save_run(place, folder / BEST / best.task, product, made, metrics)
+        with staged(folder / BEST / best.task) as staged_folder:
+            save_run(staged_folder, folder / BEST / best.task, product, provenance, metrics)
     copy_into(weights, chosen)
     product.model.router = router

@@ -1,4 +1,6 @@
-"""A teacher's vectors of the training texts: worked out once, kept on disk, turned so that fewer numbers hold them."""
+"""Vectors of a teacher for distillation: computed once, cached, and rotated so that the first dimensions hold the most
+variance.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,14 @@ from mtlkit.progress import count, counting
 from mtlkit.recipes.inputs.texts import PART_TEXTS
 from mtlkit.runs.store import TEACHER, Arrays, Stored, StoreEntry, cache_key, has_shape, user_entry
 
-FORMAT = "2"  # raised when what is stored changes
-SAMPLE = 100_000  # vectors that tell the principal axes
+FORMAT = "2"  # incremented when the stored arrays change
+SAMPLE = 100_000  # vectors from which principal axes are computed
 Vectors = NDArray[np.float16]
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """A model that others learn from."""
+    """A model whose vectors a student learns."""
 
     model: LoadedModel
     digest: str
@@ -36,7 +38,7 @@ class Teacher:
 
     @property
     def record(self) -> dict[str, str]:
-        """What a run says of its teacher."""
+        """The description of the teacher in the record of a run."""
         return {"path": self.model.name, "digest": self.digest, "precision": self.precision}
 
     def entry(self, texts: Sequence[str]) -> StoreEntry:
@@ -69,16 +71,17 @@ def open_teacher(options: TrainSentenceOptions) -> Teacher:
     """The teacher that `--teacher` names. Raises UsageError, IntegrityError, NetworkError."""
     if options.teacher is None:
         raise UsageError("--objective distill needs a --teacher, such as --teacher sentence-transformers/all-MiniLM-L6-v2")
-    found = find_model(options.teacher, options.runs, ())
-    loaded = load(found.path, device=options.device, precision=options.teacher_precision)
+    model_ref = find_model(options.teacher, options.runs, ())
+    loaded = load(model_ref.path, device=options.device, precision=options.teacher_precision)
     precision = options.teacher_precision
-    exact = choose_compute(options.device, "auto").precision if precision == "auto" else precision
-    return Teacher(loaded, digest_of(found.path), exact)
+    resolved = choose_compute(options.device, "auto").precision if precision == "auto" else precision
+    return Teacher(loaded, digest_of(model_ref.path), resolved)
 
 
 def principal_axes(vectors: NDArray[np.floating], width: int) -> NDArray[np.float32]:
-    """(dim, width): the directions in which vectors are largest, the largest first, so that the first numbers of a vector turned
-    this way hold most of it (PCA without centring, which would change cosines). Wider than `dim`: zeros follow."""
+    """The principal axes of vectors, (N, dim), the largest first: (dim, width), with zeros beyond `dim`. This is PCA without
+    centring, which would change cosines.
+    """
     sample = vectors[:: math.ceil(len(vectors) / SAMPLE)].astype(np.float32)
     _, axes = np.linalg.eigh(sample.T @ sample)
     axes = axes[:, ::-1][:, :width]
@@ -89,13 +92,13 @@ def principal_axes(vectors: NDArray[np.floating], width: int) -> NDArray[np.floa
 
 
 def turned(vectors: NDArray[np.floating], axes: NDArray[np.float32]) -> NDArray[np.float16]:
-    """Vectors along the axes, (N, width)."""
+    """The coordinates of vectors, (N, dim), along axes, (dim, width): (N, width)."""
     parts = [vectors[start : start + PART_TEXTS].astype(np.float32) @ axes for start in range(0, len(vectors), PART_TEXTS)]
     return np.concatenate(parts).astype(np.float16)
 
 
 def teacher_tokens(teacher: Teacher, encoder: TextEncoder) -> Vectors:
-    """The teacher's vector of each token of a tokenizer, (vocabulary, dim): of what it spells, alone."""
+    """The teacher's vector of the text of each token of a tokenizer: (vocab_size, dim)."""
     tokenizer = encoder.tokenizer
     spelled = [tokenizer.decode([token], skip_special_tokens=True).strip() for token in range(tokenizer.get_vocab_size())]
     return teacher.vectors(spelled)

@@ -1,4 +1,4 @@
-"""From options to the plan of a training on tasks: everything that can be checked before data is read."""
+"""Validates the options of a training on tasks and makes its plan, before any data is read."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ from mtlkit.training.plan import Options, TrainPlan
 
 @dataclass(frozen=True)
 class CommandSpec:
-    """What tells one command from another: its name, what it makes and in which folder, what it starts from, what comes next."""
+    """What differs between training commands: the name, the stage of the run, its default folder, the stages to start from,
+    and the command that follows.
+    """
 
     command: str
     stage: Stage
@@ -43,8 +45,9 @@ class CommandSpec:
 
 
 def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPlan:
-    """Validates all options, and resolves those with a grammar. `init` names the starting model: --init, or what a checkpoint
-    says. Raises UsageError, IntegrityError."""
+    """Validates all options and parses those with a grammar. `init` is the name of the starting model, from `--init` or a
+    checkpoint (None: the default). Raises UsageError, IntegrityError.
+    """
     options.cap_rows()
     parse_head(options.head)
     sources = named_sources(options.tasks)

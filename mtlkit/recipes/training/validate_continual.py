@@ -1,4 +1,4 @@
-"""What `train-mtl` keeps of the starting model: watched and rehearsed tasks, guards, a limit on forgetting."""
+"""Checks the options against forgetting: watched and rehearsed tasks, guards, `--max-forgetting`."""
 
 from __future__ import annotations
 
@@ -11,33 +11,35 @@ from mtlkit.inference.find_model import ModelRef
 from mtlkit.runs.record import RECORD, read_record
 from mtlkit.training.plan import TrainPlan
 
-SHARE = Fraction(1, 5)  # of a rehearsed task without one
+SHARE = Fraction(1, 5)  # default share of a rehearsed task
 
 
 def check_continual(plan: TrainPlan, known: Collection[str]) -> None:
-    """Checks guards and the limit on forgetting. `known` are the tasks that the starting model has heads for. Raises
-    UsageError."""
+    """Raises UsageError if guards, rehearsed tasks or the limit on forgetting do not fit the other options. `known` are the
+    tasks for which the starting model has heads.
+    """
     sources, freezing = plan.sources, plan.freezing
     frozen = [name for name in sources if freezing.keeps(f"head:{name}")]
     watched = [*plan.watched, *frozen]
     _check_guards(plan, [name for name in known if name in frozen or name not in sources], watched)
     if plan.options.max_forgetting is not None and not watched:
         raise UsageError("--max-forgetting needs a task to watch; give its data with --watch NAME=SOURCE, or freeze its head")
-    asked = [f"--rehearse {name}" for name in plan.rehearsed] + [f"--guard {guard.name}" for guard in plan.guards]
-    if asked and freezing.keeps("backbone"):
-        raise UsageError(f"{asked[0]} protects the backbone, which --freeze keeps unchanged already; remove one of them")
+    options = [f"--rehearse {name}" for name in plan.rehearsed] + [f"--guard {guard.name}" for guard in plan.guards]
+    if options and freezing.keeps("backbone"):
+        raise UsageError(f"{options[0]} protects the backbone, which --freeze keeps unchanged already; remove one of them")
 
 
-def parse_watched(texts: list[str], found: ModelRef | None, known: Collection[str], sources: Mapping[str, str]) -> dict[str, str]:
-    """The sources of the tasks of --watch. `known` are the tasks that the starting model has heads for, `sources` those of
-    --task. Raises UsageError."""
+def parse_watched(texts: list[str], start: ModelRef | None, known: Collection[str], sources: Mapping[str, str]) -> dict[str, str]:
+    """The sources of the tasks of `--watch`. `start` is the starting model, `known` are the tasks that it has heads for, and
+    `sources` are those of `--task`. Raises UsageError.
+    """
     watched: dict[str, str] = {}
     for text in texts:
         name, source = parse_task(text, "--watch") if "=" in text else (text, "")
         if name not in known:
-            there = f"{found} has {listed(known) or 'no heads'}" if found else "fresh weights have no heads"
+            heads = f"{start} has {listed(known) or 'no heads'}" if start else "fresh weights have no heads"
             raise UsageError(
-                f"--watch {name}: no such head to watch; {there}; name a run that has it with --init{suggest(name, known)}"
+                f"--watch {name}: no such head to watch; {heads}; name a run that has it with --init{suggest(name, known)}"
             )
         if name in sources:
             raise UsageError(
@@ -45,26 +47,26 @@ def parse_watched(texts: list[str], found: ModelRef | None, known: Collection[st
             )
         if name in watched:
             raise UsageError(f"--watch {name} is given twice; remove one of them")
-        source = source or recorded_sources(found).get(name, "")
+        source = source or recorded_sources(start).get(name, "")
         if not source:
-            raise UsageError(f"--watch {name}: {found} does not say what it was trained on; give its data: --watch {name}=SOURCE")
+            raise UsageError(f"--watch {name}: {start} does not say what it was trained on; give its data: --watch {name}=SOURCE")
         parse_source(source)
         watched[name] = source
     return watched
 
 
-def recorded_sources(found: ModelRef | None) -> dict[str, str]:
-    """What a run's record says its heads were trained on."""
-    if found is None or not (found.path / RECORD).is_file():
+def recorded_sources(start: ModelRef | None) -> dict[str, str]:
+    """The sources that the heads of a run were trained on, according to its record."""
+    if start is None or not (start.path / RECORD).is_file():
         return {}
     try:
-        return read_record(found.path).sources
-    except MtlkitError:  # said better when the model is loaded
+        return read_record(start.path).sources
+    except MtlkitError:  # loading the model gives a better error
         return {}
 
 
 def parse_rehearsed(texts: list[str], watched: Collection[str], sources: Mapping[str, str]) -> dict[str, Fraction]:
-    """The shares of the tasks of --rehearse. Raises UsageError."""
+    """The shares of the tasks of `--rehearse`. Raises UsageError."""
     shares: dict[str, Fraction] = {}
     for text in texts:
         name, colon, number = text.partition(":")
@@ -84,12 +86,17 @@ def parse_rehearsed(texts: list[str], watched: Collection[str], sources: Mapping
 
 
 def _check_guards(plan: TrainPlan, old: list[str], watched: list[str]) -> None:
+    """Raises UsageError if a guard lacks what it needs. `old` are existing heads that do not train."""
     for guard in plan.guards:
         if plan.start is None:
-            raise UsageError(f"--guard {guard.name} keeps what the starting model learned, and fresh weights have not; remove it")
+            raise UsageError(
+                f"--guard {guard.name} needs a starting model, not fresh weights; remove it, or name one with --init"
+            )
         if guard.name == "lwf" and not old:
             raise UsageError(
-                f"--guard lwf keeps the outputs of old heads, and {plan.start} has none besides those that train; use l2sp"
+                f"--guard lwf keeps the outputs of existing heads, and all heads of {plan.start} train; use --guard l2sp"
             )
         if guard.name == "ewc" and not watched:
-            raise UsageError("--guard ewc needs data of an old task; give it with --watch NAME=SOURCE, or use lwf without any")
+            raise UsageError(
+                "--guard ewc needs the data of an existing task; give it with --watch NAME=SOURCE, or use --guard lwf"
+            )

@@ -1,4 +1,4 @@
-"""How several tasks share a training, checked before data is read."""
+"""Checks schedule, balancing and selection before data is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mtlkit.training.plan import TrainPlan
 
 
 def check_mixture(plan: TrainPlan, trained: Sequence[str]) -> None:
-    """Checks schedule, balancing and selection; `trained` are the tasks that learn. Raises UsageError."""
+    """Raises UsageError if schedule, balancing or `--select` do not fit the tasks; `trained` are the tasks that train."""
     check_epoch_length(plan.schedule, plan.epoch_by, len(trained) + len(plan.rehearsed))
     frozen = plan.freezing.keeps("backbone")
     check_balance(plan.balance, plan.schedule, trained, frozen, plan.options.balance_on)

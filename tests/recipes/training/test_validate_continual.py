@@ -87,7 +87,7 @@ def test_everything_asked_for_is_found(runs: Path) -> None:
         ({"watch": ["kind"], "rehearse": ["kind:0"]}, [], "--rehearse kind:0: write TASK:SHARE, with a share above 0"),
         ({"watch": ["kind"], "rehearse": ["kind:1.5"]}, [], "--rehearse kind:1.5: write TASK:SHARE"),
         ({"watch": ["kind"], "rehearse": ["kind:much"]}, [], "--rehearse kind:much: write TASK:SHARE"),
-        ({"guard": ["ewc"]}, [], "--guard ewc needs data of an old task; give it with --watch NAME=SOURCE"),
+        ({"guard": ["ewc"]}, [], "--guard ewc needs the data of an existing task; give it with --watch NAME=SOURCE"),
         ({"guard": ["ewk"]}, [], "--guard ewk: no such guard"),
         ({"max_forgetting": 1.0}, [], "--max-forgetting needs a task to watch"),
         ({"watch": ["kind"], "rehearse": ["kind"]}, ["backbone"], "--rehearse kind protects the backbone, which --freeze keeps"),
@@ -100,7 +100,7 @@ def test_what_cannot_be_kept_is_refused(asked: dict[str, Any], items: list[str],
 
 
 def test_fresh_weights_have_nothing_to_keep(runs: Path) -> None:
-    with pytest.raises(UsageError, match="--guard l2sp keeps what the starting model learned, and fresh weights have not"):
+    with pytest.raises(UsageError, match="--guard l2sp needs a starting model, not fresh weights"):
         checked(runs, found=False, guard=["l2sp"])
     with pytest.raises(UsageError, match="--watch kind: no such head to watch; fresh weights have no heads"):
         checked(runs, found=False, watch=["kind"])
@@ -110,7 +110,7 @@ def test_a_task_is_trained_or_watched_and_lwf_needs_an_old_head(runs: Path) -> N
     sources = {"kind": "kind.csv", "state": "state.csv"}
     with pytest.raises(UsageError, match=r"--watch kind: --task gives it, too; .* --freeze head:kind"):
         checked(runs, sources=sources, watch=["kind"])
-    with pytest.raises(UsageError, match=r"--guard lwf keeps the outputs of old heads, and .* has none besides those that train"):
+    with pytest.raises(UsageError, match=r"--guard lwf keeps the outputs of existing heads, and all heads of .* train"):
         checked(runs, sources=sources, guard=["lwf"])
 
 
