@@ -10,7 +10,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from mtlkit.cli.app import app
-from mtlkit.cli.help import Entry, Page
+from mtlkit.cli.options.help import Entry, Page
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = "reference/commands"

@@ -17,10 +17,11 @@ from typer.core import TyperGroup
 
 from mtlkit import __version__
 from mtlkit.cli import check_data, curves, embed, evaluate, export, info, predict, pretrain, train_mtl, train_sentence
-from mtlkit.cli.completion import VARIABLE, in_bash
 from mtlkit.cli.console import SHOWN, close_stdout, reader_left, say
-from mtlkit.cli.help import Entry, Page
-from mtlkit.cli.options import Command, drawn, shown, with_values
+from mtlkit.cli.options.arguments import with_values
+from mtlkit.cli.options.command import Command, drawn, shown
+from mtlkit.cli.options.completion import VARIABLE, in_bash
+from mtlkit.cli.options.help import Entry, Page
 from mtlkit.errors import DataError, MtlkitError, StoppedError, UsageError, shorten
 
 INTERRUPTED, TERMINATED = 130, 143

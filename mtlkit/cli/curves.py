@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mtlkit.cli.console import print_json, say, stdout
-from mtlkit.cli.options import add_command
+from mtlkit.cli.options.command import add_command
 from mtlkit.config.run_commands import CurvesOptions
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mtlkit.cli.console import print_json, say, say_notes, stdout
-from mtlkit.cli.options import add_command
+from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading, working
 from mtlkit.config.inference import EvalOptions
 from mtlkit.data.sources.spec import named_sources

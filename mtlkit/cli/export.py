@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from mtlkit.cli.console import print_json, say
-from mtlkit.cli.options import add_command
+from mtlkit.cli.options.command import add_command
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
 from mtlkit.config.run_commands import ExportOptions
 from mtlkit.errors import listed

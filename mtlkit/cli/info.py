@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from mtlkit.cli.console import print_json, say, stdout
-from mtlkit.cli.options import add_command
+from mtlkit.cli.options.command import add_command
 from mtlkit.config.run_commands import InfoOptions
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from mtlkit.cli.console import print_json, print_line, say, say_cut, say_notes, stdout
-from mtlkit.cli.options import add_command
+from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import followed, loading
 from mtlkit.config.inference import PredictOptions
 

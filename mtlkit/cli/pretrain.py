@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mtlkit.cli.options import add_command
+from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading
 from mtlkit.config.pretrain import PretrainOptions
 

@@ -17,7 +17,7 @@ from fuzz.folders import SIDECARS, write_sidecars
 from fuzz.mutations import damage
 
 import mtlkit
-from mtlkit.cli.options import add_command
+from mtlkit.cli.options.command import add_command
 from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.errors import MtlkitError
 from mtlkit.inference.load_weights import read_description

@@ -11,8 +11,10 @@ import pytest
 import typer
 from support import COMMANDS
 
-from mtlkit.cli.config_file import read_config
-from mtlkit.cli.options import PANELS, add_command, with_values
+from mtlkit.cli.options.arguments import with_values
+from mtlkit.cli.options.command import add_command
+from mtlkit.cli.options.config_file import read_config
+from mtlkit.cli.options.fields import PANELS
 from mtlkit.config.pretrain import PretrainOptions
 from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.config.train_sentence import TrainSentenceOptions
@@ -20,7 +22,7 @@ from mtlkit.errors import UsageError
 from mtlkit.recipes.inputs.command_line import command_line
 
 if TYPE_CHECKING:
-    from .conftest import Typed
+    from cli.conftest import Typed
 
 
 def parse(options: type[Any], *arguments: object) -> Any:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mtlkit.cli.completion import joined_words
+from mtlkit.cli.options.completion import joined_words
 
 if TYPE_CHECKING:
-    from .conftest import Typed
+    from cli.conftest import Typed
 
 Shell = Callable[..., list[str]]
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 from support import COMMANDS
 
-from mtlkit.cli.help import Entry, Page
+from mtlkit.cli.options.help import Entry, Page
 
 if TYPE_CHECKING:
-    from .conftest import Typed
+    from cli.conftest import Typed
 
 SCREENS = 120  # lines of two screens, with a little left over
 

@@ -1,0 +1,1 @@
+"""Makes commands of options dataclasses: parsing, help, TOML files, completion."""
