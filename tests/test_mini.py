@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shlex
@@ -22,6 +23,7 @@ from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.inference.find_model import mini_folder
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.similarity import similarities
+from mtlkit.model.digest import digest_of
 from mtlkit.runs.record import verify
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -43,6 +45,13 @@ def test_it_is_whole_and_small() -> None:
     files = [path for path in mini_folder().rglob("*") if path.is_file()]
     assert {path.name for path in files} == {*record.files, "run.json"}
     assert sum(path.stat().st_size for path in files) <= LARGEST
+
+
+def test_runs_from_before_its_card_was_revised_still_name_it() -> None:
+    record = json.loads((mini_folder() / "run.json").read_text(encoding="utf-8"))
+    record["files"]["README.md"] = "f48ec22d37c359f19ddc3d383b9a4e9c62cbeb57c7a60cb0281213262e3b4515"
+    before = hashlib.sha256((json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()).hexdigest()
+    assert digest_of(mini_folder()) == before
 
 
 def test_it_names_no_place_of_the_machine_that_made_it() -> None:

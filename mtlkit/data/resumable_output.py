@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mtlkit.config.from_json import parse_object
 from mtlkit.config.small_files import read_file
-from mtlkit.data.vector_files import Vectors, vector_file
+from mtlkit.data.vector_writers import Vectors, vector_file
 from mtlkit.errors import DataError, UsageError
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.store import PART, SUFFIX, Arrays, StoreEntry, cache_key, has_shape

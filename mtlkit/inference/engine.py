@@ -12,7 +12,7 @@ from mtlkit.data.encoded import Encoded
 
 Array = NDArray[np.float32]
 
-ROUTER = ":router"  # stands for the router in a list of tasks; task names contain no colon
+ROUTER = ":router"  # the name of the router in a list of tasks; task names contain no colon
 
 VECTOR = "vector"  # in error messages
 

@@ -1,6 +1,6 @@
 """The encoder as a CPU runs it fastest: weights in oneDNN's own layout, GELU and residual additions inside the products.
 
-The walk through the blocks stands here once; how a block computes its three products (fp32 here, int8 in `int8.py`) is the
+The walk through the blocks is written once, here; how a block computes its three products (fp32 here, int8 in `int8.py`) is the
 block's own. No gradients.
 """
 

@@ -20,8 +20,8 @@ from mtlkit.model.interop.model_kinds import dropped_head
 from mtlkit.model.interop.modules import MODULES, read_modules
 from mtlkit.model.interop.reading import describe_foreign, read_foreign
 from mtlkit.model.interop.stray_weights import weights_note
-from mtlkit.model.interop.tokenizer_settings import read_tokenizer_settings
-from mtlkit.model.interop.vector_files import check_prompt_end
+from mtlkit.model.interop.tokenizer_config import read_tokenizer_settings
+from mtlkit.model.interop.vector_settings import check_prompt_end
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs.record import TOKENIZER, RunRecord, is_export, verify
 

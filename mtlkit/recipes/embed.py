@@ -16,7 +16,7 @@ from mtlkit.config.vector_settings import Similarity
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.prefetch import ahead
 from mtlkit.data.resumable_output import OutputParts
-from mtlkit.data.vector_files import check_suffix
+from mtlkit.data.vector_writers import check_suffix
 from mtlkit.errors import UsageError, rows_from
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.inference.loaded_model import LoadedModel

@@ -46,7 +46,7 @@ def test_the_script_makes_a_model_of_the_same_kind(inputs: list[Path], tmp_path:
     assert record.data["texts"]["teacher"]["path"] == "teacher"
     assert str(tmp_path) not in (made / "run.json").read_text()
     assert mtlkit.load(made).embed(["a text"]).shape == (1, 32)
-    assert "## Licence" in (made / "README.md").read_text()
+    assert "## License" in (made / "README.md").read_text()
 
 
 def test_texts_are_the_same_every_time(inputs: list[Path], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from mtlkit.data.datasets.values import class_name, number_of, quoted
 from mtlkit.errors import DataError, listed
 
 FEW_NUMBERS, FEW_NAMES = 10, 20  # classes, up to which each row may have its own
-OWN_DECIMALS, OWN_NUMBERS, OWN_NAMES = 0.5, 0.8, 0.9  # of the rows, above which classes are no classes
+OWN_DECIMALS, OWN_NUMBERS, OWN_NAMES = 0.5, 0.8, 0.9  # shares of the rows above which labels are not classes
 MOST_SCORES, MOST_NUMBERS = 0.5, 0.8  # of the rows, from which numbers with a fraction, or any, are what labels are meant to be
 SHOWN = 5  # labels in a sentence
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
@@ -85,15 +85,15 @@ def number_remarks(labels: Sequence[Label], place: str) -> Iterator[str]:
         found = listed(map(class_name, sorted(decimals)), SHOWN)
         yield f"{place}: labels are whole numbers ({found}), read as classes; to learn them as numbers, specify kind=regression"
     elif others and (rows >= MOST_NUMBERS * len(labels) or any(number % 1 for number in numbers.values())):
-        said = f"{rows:,} of {len(labels):,} labels are numbers, and {quoted(map(_name, others))} are not"
+        summary = f"{rows:,} of {len(labels):,} labels are numbers, and {quoted(map(_name, others))} are not"
         yield (
-            f"{place}: {said}; all are read as classes; to learn numbers and leave the other rows out, specify kind=regression "
-            "and --on-bad-row skip"
+            f"{place}: {summary}; all are read as classes; to learn numbers and leave the other rows out, "
+            "specify kind=regression and --on-bad-row skip"
         )
 
 
 def _apart(counts: Counter[Label]) -> tuple[list[Label], dict[str | float, float]]:
-    """Labels that are no numbers, and those that are with what they are; a list is neither."""
+    """Labels that are not numbers, and those that are, with their values; a list is neither."""
     numbers = {label: number for label in counts if not isinstance(label, tuple) and (number := number_of(label)) is not None}
     return [label for label in counts if label not in numbers and not isinstance(label, tuple)], numbers
 

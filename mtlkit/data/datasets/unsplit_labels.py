@@ -17,8 +17,8 @@ def unsplit_remarks(labels: Sequence[Label], sep: str | None, place: str) -> Ite
     if written_marks(texts):
         yield f"{place}: labels such as {shown(texts[0])} are read as names; to read marks 0 and 1, specify kind=multi-label"
     elif written := [text for text in texts if text[:1] in ("[", "(", "{") and parse_written(text) is not None]:
-        said = f"{len(written):,} of {len(texts):,} different labels look like lists, such as {shown(written[0])}"
-        yield f"{place}: {said}, and are read as names; write all labels as lists, or none"
+        summary = f"{len(written):,} of {len(texts):,} different labels look like lists, such as {shown(written[0])}"
+        yield f"{place}: {summary}, and are read as names; write all labels as lists, or none"
 
 
 def separator_remarks(labels: Sequence[Label], sep: str | None, place: str) -> Iterator[str]:
@@ -30,7 +30,7 @@ def separator_remarks(labels: Sequence[Label], sep: str | None, place: str) -> I
 
 
 def _texts(labels: Sequence[Label]) -> list[str]:
-    """The different labels; none where some are no text."""
+    """The different labels; none if some are not text."""
     distinct = dict.fromkeys(labels)
     texts = [label for label in distinct if isinstance(label, str)]
     return texts if len(texts) == len(distinct) else []

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mtlkit.config.from_json import parse_json
+from mtlkit.config.from_json import json_type, parse_json
 from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.errors import IntegrityError
 from mtlkit.runs.record import diagnose
@@ -28,7 +28,7 @@ def read_object(path: Path) -> dict[str, Any]:
     """Reads a JSON file that contains an object. Raises IntegrityError."""
     value = read_json(path)
     if not isinstance(value, dict):
-        raise IntegrityError(f"{path}: damaged ({type(value).__name__} where an object belongs)")
+        raise IntegrityError(f"{path}: damaged (expected a JSON object, not {json_type(value)})")
     return value
 
 
@@ -40,5 +40,5 @@ def read_optional(path: Path) -> dict[str, Any]:
 def inside(folder: Path, name: str, listing: str) -> Path:
     """Resolves a path that a file of the folder refers to. Raises IntegrityError if it is outside the folder."""
     if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name or len(name) > LONGEST_NAME:
-        raise IntegrityError(f"{folder / listing}: names {name!r}, which is no place inside the folder")
+        raise IntegrityError(f"{folder / listing}: names {name!r}, which is outside the folder")
     return folder / name

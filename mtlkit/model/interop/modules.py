@@ -20,12 +20,10 @@ from mtlkit.model.interop.known_settings import (
     PROCESSOR_KEYS,
     SENTENCE_TRANSFORMERS,
     SENTENCE_TRANSFORMERS_KEYS,
-    SettingNotes,
-    check_files,
-    keys_read,
 )
+from mtlkit.model.interop.setting_checks import SettingNotes, check_files, keys_read
 from mtlkit.model.interop.text_length import KEYWORDS, length_settings, longest_text, stored_padding, truncation_of
-from mtlkit.model.interop.vector_files import read_vector_settings, write_vector_settings
+from mtlkit.model.interop.vector_settings import read_vector_settings, write_vector_settings
 from mtlkit.runs.record import TOKENIZER, write_json
 
 MODULES, TOKENIZER_CONFIG = "modules.json", "tokenizer_config.json"

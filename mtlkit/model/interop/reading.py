@@ -25,7 +25,7 @@ from mtlkit.model.interop.model_kinds import check_kind
 from mtlkit.model.interop.modules import SentenceTransformerModules, read_modules
 from mtlkit.model.interop.names import bare_names, check_shapes, ours_from
 from mtlkit.model.interop.stray_weights import check_adapters
-from mtlkit.model.interop.tokenizer_settings import literal_special_tokens
+from mtlkit.model.interop.tokenizer_config import literal_special_tokens
 from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.model.interop.word_weights import TOKEN_WEIGHTS, read_word_weights
 from mtlkit.model.multitask import MultiTaskModel
@@ -78,7 +78,7 @@ def _describe(folder: Path) -> tuple[SentenceTransformerModules, Family, int, Mo
     if pad_id is None and not family.shifted:
         pad_id = 0  # nothing depends on it
     if type(pad_id) is not int or not 0 <= pad_id < LARGEST:
-        raise IntegrityError(f"{place}: pad_token_id {pad_id!r} is no token, and positions begin after it")
+        raise IntegrityError(f"{place}: pad_token_id {pad_id!r} is not a token, and positions begin after it")
     architecture = _architecture(config, family, modules, pad_id)
     length = min(modules.max_length or architecture.max_length, architecture.max_length)
     tasks = read_tasks(folder)
@@ -116,8 +116,8 @@ def family_of(config: Mapping[str, Any], place: Path) -> Family:
 def _architecture(config: Mapping[str, Any], family: Family, modules: SentenceTransformerModules, pad_id: int) -> Architecture:
     place = modules.folder / CONFIG
     known = {one.name for one in fields(Architecture)}
-    said = {ours: family.setting(config, key) for ours, key in family.keys.items() if ours in known}
-    values = {ours: value for ours, value in said.items() if value is not None}
+    settings = {ours: family.setting(config, key) for ours, key in family.keys.items() if ours in known}
+    values = {ours: value for ours, value in settings.items() if value is not None}
     activation = values.get("activation", "gelu")
     if not isinstance(activation, str) or activation not in ACTIVATION_NAMES:
         raise IntegrityError(f"{place}: activation '{activation}' is not supported; supported: {listed(ACTIVATION_NAMES)}")

@@ -11,7 +11,8 @@ from mtlkit.config.from_json import parse_object
 from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.errors import IntegrityError, listed
 from mtlkit.model.interop.json_files import read_optional
-from mtlkit.model.interop.known_settings import LENGTH_FILES, PROCESSOR_KEYS, check_keys
+from mtlkit.model.interop.known_settings import LENGTH_FILES, PROCESSOR_KEYS
+from mtlkit.model.interop.setting_checks import check_keys
 
 UNLIMITED = 1_000_000  # tokenizers without a limit use a number far above this
 LARGEST = 2**28  # maximum bytes of a tokenizer.json
@@ -37,7 +38,7 @@ def longest_text(folder: Path, *, bare: bool = False) -> int | None:
     for name in KEYWORDS:
         arguments = settings.get(name) or {}
         if not isinstance(arguments, dict):
-            raise IntegrityError(f"{path}: damaged ({name} is no object)")
+            raise IntegrityError(f"{path}: damaged ({name} is not an object)")
         if unknown := check_keys(path, arguments, PROCESSOR_KEYS, f"{name}."):
             raise IntegrityError(f"{path}: {listed(unknown)} is not supported; remove it, or set it in {TOKENIZER_CONFIG}")
         found.append((path, f"{name}.model_max_length", arguments.get("model_max_length")))
@@ -49,7 +50,7 @@ def longest_text(folder: Path, *, bare: bool = False) -> int | None:
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-            raise IntegrityError(f"{file}: damaged ({key} is no number)")
+            raise IntegrityError(f"{file}: damaged ({key} is not a number)")
         return max(0, int(value)) if value < UNLIMITED else None
     return None
 

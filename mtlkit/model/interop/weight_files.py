@@ -32,7 +32,11 @@ def weight_files(folder: Path) -> list[Path]:
             check_file(path)
         except Unreadable as error:
             pickled = sorted(one.name for kind in PICKLES for one in folder.glob(kind))
-            reason = f"; {pickled[0]} is no replacement: mtlkit opens no pickle, as it can run any code" if pickled else ""
+            reason = (
+                f"; {pickled[0]} cannot be used instead: mtlkit does not open pickle files, which can run any code"
+                if pickled
+                else ""
+            )
             missing = not (path.exists() or path.is_symlink())
             way = "download or convert it to safetensors" if missing else "make it a file that you may read"
             raise IntegrityError(f"{path}: {error}{reason}; {way}") from None

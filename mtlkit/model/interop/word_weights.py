@@ -39,7 +39,7 @@ def read_word_weights(folder: Path, vocab_size: int) -> Tensor:
         vocabulary, entries, unknown = config["vocab"], config["word_weights"], config.get("unknown_word_weight", 1)
         found = [entries.get(token, entries.get(token.lower(), unknown)) for token in vocabulary]
         if not all(isinstance(weight, (int, float)) for weight in found):
-            raise TypeError("a weight is no number")
+            raise TypeError("a weight is not a number")
         weights = torch.tensor([float(weight) for weight in found], dtype=torch.float64)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise IntegrityError(f"{path}: damaged ({error!r})") from None

@@ -16,7 +16,7 @@ from mtlkit.config.architecture import Encoding
 from mtlkit.data.tokenization.pretrained import build_tokenizer
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError
-from mtlkit.model.interop.tokenizer_settings import literal_special_tokens, read_tokenizer_settings
+from mtlkit.model.interop.tokenizer_config import literal_special_tokens, read_tokenizer_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -171,8 +171,8 @@ def test_a_vocabulary_stands_in_for_tokenizer_json(kind: str, names: list[str], 
         ("bert", {"do_lower_case": "no"}, "do_lower_case is neither true nor false"),
         ("bert", {"split_special_tokens": 1}, "split_special_tokens is neither true nor false"),
         ("bert", {"cls_token": {"content": 3}}, "damaged.*cls_token"),
-        ("bert", {"added_tokens_decoder": ["[DOC]"]}, "added_tokens_decoder is no object"),
-        ("bert", {"extra_special_tokens": 5}, "extra_special_tokens is no list"),
+        ("bert", {"added_tokens_decoder": ["[DOC]"]}, "added_tokens_decoder is not an object"),
+        ("bert", {"extra_special_tokens": 5}, "extra_special_tokens is not a list"),
     ],
 )
 def test_what_cannot_be_followed_is_refused_by_name(kind: str, config: dict[str, Any], reason: str, tmp_path: Path) -> None:

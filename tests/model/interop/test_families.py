@@ -71,7 +71,7 @@ def test_a_config_without_its_usual_keys_gives_the_same_vectors(kind: str, tmp_p
 def test_positions_need_a_token_that_they_begin_after(value: Any, tmp_path: Path) -> None:
     write_peer("roberta", tmp_path, TEXTS * 10)
     without(tmp_path / "config.json", pad_token_id=value)
-    with pytest.raises(IntegrityError, match=r"pad_token_id .* is no token"):
+    with pytest.raises(IntegrityError, match=r"pad_token_id .* is not a token"):
         describe_foreign(tmp_path)
 
 

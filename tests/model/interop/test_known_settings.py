@@ -8,15 +8,8 @@ from typing import Any
 import pytest
 
 from mtlkit.errors import IntegrityError
-from mtlkit.model.interop.known_settings import (
-    FILES,
-    READ_BY_KEY,
-    KnownSetting,
-    SettingNotes,
-    check_files,
-    check_keys,
-    unknown_note,
-)
+from mtlkit.model.interop.known_settings import FILES, READ_BY_KEY, KnownSetting
+from mtlkit.model.interop.setting_checks import SettingNotes, check_files, check_keys, unknown_note
 
 KEYS = {
     "length": KnownSetting("obeyed"),

@@ -198,7 +198,7 @@ def test_the_end_that_stays(side: str | None, stored: str | None, wanted: str, t
         ({"sentence_bert_config": {"processing_kwargs": {"text": {"max_length": 4}}}}, "processing_kwargs"),
         ({"sentence_bert_config": {"processor_kwargs": {"do_lower_case": False}}}, "processor_kwargs.do_lower_case"),
         ({"sentence_bert_config": {"tokenizer_name_or_path": "other"}}, "tokenizer_name_or_path 'other'"),
-        ({"sentence_bert_config": {"max_seq_length": "16"}}, "max_seq_length is no number"),
+        ({"sentence_bert_config": {"max_seq_length": "16"}}, "max_seq_length is not a number"),
         ({"tokenizer_config": {"truncation_side": "middle"}}, "truncation_side 'middle'"),
         ({"2_Normalize/config": {"module_input_name": "token_embeddings"}}, "module_input_name 'token_embeddings'"),
         ({"adapter_config": {}}, "adapter_config.json"),

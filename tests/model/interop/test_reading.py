@@ -164,7 +164,8 @@ def test_pickled_weights_are_never_opened(make_peer: Make) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Trap()))
     with pytest.raises(
-        IntegrityError, match=r"model\.safetensors: missing; pytorch_model\.bin is no replacement: mtlkit opens no pickle"
+        IntegrityError,
+        match=r"model\.safetensors: missing; pytorch_model\.bin cannot be used instead: mtlkit does not open pickle files",
     ):
         load(folder)
 

@@ -110,7 +110,7 @@ def test_an_index_beside_whole_weights_is_not_followed(folder: Path, index: str)
     ("shard", "message"),
     [
         ("gone.safetensors", r"gone\.safetensors: missing"),
-        ("../outside.safetensors", "no place inside the folder"),
+        ("../outside.safetensors", "which is outside the folder"),
         ("1_Pooling", "1_Pooling: a folder, not a file"),
     ],
 )

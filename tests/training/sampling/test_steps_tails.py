@@ -46,7 +46,7 @@ def steps(table: StepSchedule, start: int = 0) -> Iterator[str]:
 def test_the_batches_left_are_the_same_from_every_step_on(schedule: str, accumulate: int, epoch_by: str) -> None:  # faults 9, 10
     whole = list(steps(step_schedule(schedule, accumulate, epoch_by)))
     assert len(whole) == step_schedule(schedule, accumulate, epoch_by).steps
-    assert len(set(whole)) > 3  # no digest of nothing
+    assert len(set(whole)) >= 3  # no digest of nothing
     for start in range(len(whole) + 1):
         assert list(steps(step_schedule(schedule, accumulate, epoch_by), start)) == whole[start:], start
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 from safetensors.numpy import load_file
 
-from mtlkit.data.vector_files import WRITERS, check_suffix, vector_file
+from mtlkit.data.vector_writers import WRITERS, check_suffix, vector_file
 from mtlkit.errors import SavingError, UsageError
 
 Vectors = NDArray[np.float32]

@@ -74,7 +74,7 @@ def read_tokenizer_settings(folder: Path, *, bare: bool = False) -> TokenizerSet
     elif kind == "camembert" and not extra:
         extra = list(CAMEMBERT_EXTRA)
     if not isinstance(extra, list):
-        raise IntegrityError(f"{place}: damaged (extra_special_tokens is no list)")
+        raise IntegrityError(f"{place}: damaged (extra_special_tokens is not a list)")
     extra = tuple(_token(place, "extra_special_tokens", token) for token in extra)
     if all_added:
         added = _decoder(place, values["added_tokens_decoder"])
@@ -141,7 +141,7 @@ def _named(place: Path, values: Mapping[str, Any]) -> dict[str, SpecialToken]:
     texts = {key: token for key, token in others.items() if isinstance(token, str)}
     models_own = values.get("model_specific_special_tokens") or {}
     if not isinstance(models_own, dict):
-        raise IntegrityError(f"{place}: damaged (model_specific_special_tokens is no object)")
+        raise IntegrityError(f"{place}: damaged (model_specific_special_tokens is not an object)")
     return {role: _token(place, role, token) for role, token in {**own, **texts, **models_own}.items()}
 
 
@@ -149,14 +149,14 @@ def _added_tokens(path: Path, special: set[str]) -> dict[int, SpecialToken]:
     found = {}
     for content, number in read_optional(path).items():
         if type(number) is not int:
-            raise IntegrityError(f"{path}: damaged (the id of {content!r} is no number)")
+            raise IntegrityError(f"{path}: damaged (the id of {content!r} is not a number)")
         found[number] = SpecialToken(content, content in special)
     return found
 
 
 def _decoder(place: Path, value: Any) -> dict[int, SpecialToken]:
     if not isinstance(value, dict) or not all(number.isdecimal() and len(number) < 10 for number in value):
-        raise IntegrityError(f"{place}: damaged (added_tokens_decoder is no object of tokens by id)")
+        raise IntegrityError(f"{place}: damaged (added_tokens_decoder is not an object of tokens by id)")
     return {int(number): _token(place, "added_tokens_decoder", token, special=False) for number, token in value.items()}
 
 

@@ -24,7 +24,7 @@ def read_vector_settings(folder: Path, pooling: Path) -> VectorSettings:
     config = read_optional(path)
     prompts = config.get("prompts", {})
     if not isinstance(prompts, dict) or not all(text is None or isinstance(text, str) for text in prompts.values()):
-        raise IntegrityError(f"{path}: damaged (prompts is no object of texts)")
+        raise IntegrityError(f"{path}: damaged (prompts is not an object of texts)")
     texts = {name: text or "" for name, text in prompts.items()}
     default = config.get("default_prompt_name")
     if default in ALWAYS_THERE and default not in texts:
