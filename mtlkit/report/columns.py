@@ -52,7 +52,7 @@ def distinct(cells: list[Text], width: int) -> list[Text]:
 
 
 def taken(figures: Sequence[Sequence[str]]) -> int:
-    """Width of columns of numbers in characters, with the gaps between them."""
+    """The width of columns of numbers in characters, including the gaps between them."""
     return sum(2 + max(len(line) for cell in column for line in cell.split("\n")) for column in figures)
 
 

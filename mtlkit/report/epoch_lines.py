@@ -1,4 +1,4 @@
-"""The usual output of a training: a line per epoch and task, aligned below one header. Nothing here prints."""
+"""The default output of a training: a line per epoch and task, aligned below one header."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ GAP = "  "
 
 
 class EpochLines:
-    """Turns evaluations into lines of at most `width` columns. The header is repeated when the columns change, as in a training
-    of other tasks."""
+    """Formats evaluations as lines of at most `width` columns. The header is repeated if the columns change."""
 
     def __init__(self, width: int) -> None:
         self.width = width
         self._columns: list[tuple[str, int]] = []
 
     def reset(self) -> None:
-        """Another training begins: the next line has a header again."""
+        """Makes the next lines start with a header, as another training begins."""
         self._columns = []
 
     def lines(self, epoch: Epoch) -> list[Text]:
-        """A line per task, then what needs attention."""
+        """A line per task, then warnings."""
         metrics = metric_names(epoch.tasks)
         several = sum(not state.watched for state in epoch.tasks) > 1
         titles = ["train loss", "val loss", *map(metric_title, metrics), *(["score"] if several else [])]
@@ -37,8 +36,8 @@ class EpochLines:
         if columns != self._columns:
             self._columns = columns
             lines.append(literal(_row(columns, [title for title, _ in columns]), "bold"))
-        for place, state in enumerate(epoch.tasks):
-            last = place == len(epoch.tasks) - 1
+        for index, state in enumerate(epoch.tasks):
+            last = index == len(epoch.tasks) - 1
             cells = [epoch_name(epoch), one_line(state.task).plain, *_figures(state, metrics)]
             cells += [number(epoch.score) if last else ""] if several else []
             lines.append(literal(_row(columns, cells)).append("  best" if last and epoch.best else "", "green"))
@@ -47,14 +46,14 @@ class EpochLines:
     def _laid_out(self, epoch: Epoch, titles: Sequence[str]) -> list[tuple[str, int]]:
         figures = [(title, max(len(title), 6)) for title in titles]
         first = max(len("epoch"), len(f"{epoch.epochs}/{epoch.epochs}"), len("start"))
-        taken = first + sum(len(GAP) + width for _, width in figures) + len("  best")
+        other_columns = first + sum(len(GAP) + width for _, width in figures) + len("  best")
         longest = max(one_line(state.task).cell_len for state in epoch.tasks)
-        room = max(LEAST_NAME, min(MOST_NAME, self.width - taken - len(GAP)))
-        return [("epoch", first), ("task", max(len("task"), min(longest, room))), *figures]
+        available = max(LEAST_NAME, min(MOST_NAME, self.width - other_columns - len(GAP)))
+        return [("epoch", first), ("task", max(len("task"), min(longest, available))), *figures]
 
 
 def _row(columns: Sequence[tuple[str, int]], cells: Sequence[str]) -> str:
-    """Names to the left, figures to the right; a name that is too long is cut, a figure never."""
+    """A line with names aligned left and figures aligned right. A name that is too long is truncated, figures never are."""
     (_, first), (_, name), *figures = columns
     task = Text(cells[1])
     task.truncate(name, overflow="ellipsis", pad=True)
@@ -75,7 +74,7 @@ def _figures(state: TaskState, metrics: Sequence[str]) -> list[str]:
 
 
 def attention(states: Sequence[TaskState]) -> list[Text]:
-    """What the figures of an epoch do not say by themselves."""
+    """Warnings about texts without negatives and undefined metrics."""
     lines = []
     for state in states:
         name = one_line(state.task).plain
@@ -86,18 +85,18 @@ def attention(states: Sequence[TaskState]) -> list[Text]:
 
 
 def pretraining_line(epoch: int, epochs: int, loss: float) -> str:
-    """An epoch of next-token training: its mean loss and perplexity."""
+    """A line for an epoch of pretraining, with its mean loss and perplexity."""
     width = len(str(epochs))
     return f"epoch {epoch:>{width}}/{epochs}  train loss {loss:.3f}  perplexity {exp(min(50.0, loss)):,.1f}"
 
 
 def loss_words(losses: Mapping[str, float]) -> list[str]:
-    """Losses by name, for a line of progress."""
+    """Each loss with its name, for a progress line."""
     return [f"{one_line(name).plain} loss {value:.3f}" for name, value in losses.items()]
 
 
 def parts_in_words(parts: Sequence[Part]) -> str:
-    """Before training: how much of the model trains. After it: which parts are proven unchanged; empty where none is."""
+    """Before training, how much of the model trains; after it, which parts are proven unchanged (empty if none)."""
     if any(part.after for part in parts):
         same = [part.name for part in parts if part.after is not None and part.after == part.before]
         return f"frozen and unchanged (same SHA-256): {', '.join(same)}" if same else ""

@@ -1,4 +1,4 @@
-"""The forgetting report as tables and in words. Nothing here prints."""
+"""The forgetting report as tables and messages."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ BAR = 24
 
 
 def forgetting_tables(report: ForgettingReport, width: int, *, whole: bool = True) -> list[RenderableType]:
-    """The effect on existing tasks and the classes that suffered most. The `whole` report also has the tasks at every stage and
-    the distance that each part moved. Where `width` is too small, names are cut and stages in the middle left out; never a
-    figure."""
+    """Tables of the effect on existing tasks, and of the classes whose recall fell most. The `whole` report also has the
+    scores at every stage and the distances of the weights. If `width` is too small, names are truncated and stages in the
+    middle omitted.
+    """
     tables: list[RenderableType] = [stage_table(report, width)] if whole else []
     if report.changes:
         tables.append(change_table(report.changes, width))
@@ -29,11 +30,11 @@ def forgetting_tables(report: ForgettingReport, width: int, *, whole: bool = Tru
 
 
 def stage_table(report: ForgettingReport, width: int) -> Group:
-    """A row a task, a column a stage."""
+    """A row per task and a column per stage."""
     names = {"task": list(report.matrix), "metric": [metric_title(metric) for metric in report.metrics.values()]}
     stages = [
-        [stage.replace(" ", "\n"), *(figure(values[place], report.metrics[task]) for task, values in report.matrix.items())]
-        for place, stage in enumerate(report.stages)
+        [stage.replace(" ", "\n"), *(figure(values[index], report.metrics[task]) for task, values in report.matrix.items())]
+        for index, stage in enumerate(report.stages)
     ]
     longest, metric = (max(map(len, [title, *cells])) for title, cells in names.items())
     stages = fitting(stages, width - min(longest, LEAST_NAME) - metric - 4)
@@ -43,7 +44,7 @@ def stage_table(report: ForgettingReport, width: int) -> Group:
 
 
 def change_table(changes: Sequence[TaskChange], width: int) -> Group:
-    """A row a known task: its main metric before, at its best and after, and the change with its interval in points."""
+    """A row per existing task: its main metric before, at its best and after, and the change with its interval in points."""
     rows = [change_figures(change) for change in changes]
     titles = ("before", "best", "after", "change", "95 % interval", "texts")
     figures = [list(column) for column in zip(titles, *rows, strict=True)]
@@ -57,7 +58,7 @@ def change_figures(change: TaskChange) -> list[str]:
 
 
 def fallen_table(changes: Sequence[TaskChange], width: int) -> Group:
-    """A row a task: the class whose recall fell most."""
+    """A row per task with the class whose recall fell most."""
     rows = [(change.task, change.fallen) for change in changes if change.fallen]
     names = {"task": [task for task, _ in rows], "class": [fall.label for _, fall in rows]}
     figures = [
@@ -69,7 +70,7 @@ def fallen_table(changes: Sequence[TaskChange], width: int) -> Group:
 
 
 def distance_table(distances: Mapping[str, float | None], width: int) -> Group:
-    """A row a part: the relative distance of its weights from the start, as a figure and as a bar."""
+    """A row per part: the relative distance of its weights from the starting model, as a number and as a bar."""
     most = max((value for value in distances.values() if value), default=1.0)
     bars = ["█" * round(BAR * (value or 0.0) / most) for value in distances.values()]
     figures = [["distance", *map(distance, distances.values())], ["", *bars]]
@@ -79,17 +80,17 @@ def distance_table(distances: Mapping[str, float | None], width: int) -> Group:
 
 
 def distance(value: float | None) -> str:
-    """Four decimals; of what is smaller its power of ten; nothing moved is 0, from all zeros there is no relative distance."""
+    """A distance with four decimals, or in scientific notation if it is smaller; "0" if nothing changed, a dash if undefined."""
     return number(value, 4) if value is None or value >= 0.00005 else f"{value:.0e}" if value else "0"
 
 
 def forgetting_messages(report: ForgettingReport) -> list[str]:
-    """A sentence a known task, one on all of them together where there are several, and one on the vectors."""
-    found = [task_words(change) for change in report.changes]
+    """A message per existing task, one on all of them if there are several, and one on the vectors."""
+    messages = [task_words(change) for change in report.changes]
     if len(report.changes) > 1 and report.backward_transfer is not None:
         mean = points(report.backward_transfer)
-        found.append(f"backward transfer, the mean change of the {len(report.changes)} known tasks: {mean} points")
-    return found + cosine_words(report)
+        messages.append(f"backward transfer, the mean change of the {len(report.changes)} known tasks: {mean} points")
+    return messages + cosine_words(report)
 
 
 def task_words(change: TaskChange) -> str:
@@ -106,7 +107,7 @@ def task_words(change: TaskChange) -> str:
 
 
 def pair_words(change: TaskChange) -> str:
-    """Where most of what turned wrong went."""
+    """The most frequent new confusion, as a part of a message; empty if there is none."""
     if change.pair is None:
         return ""
     true, predicted = (shorten(printable(label), 40) for label in (change.pair.true, change.pair.predicted))
@@ -115,7 +116,7 @@ def pair_words(change: TaskChange) -> str:
 
 
 def cosine_words(report: ForgettingReport) -> list[str]:
-    """The sentence on the vectors of the probe texts; none where there were no such texts."""
+    """The message on the vectors of the probe texts, if there are any."""
     if report.cosine_mean is None:
         return []
     mean, least = number(report.cosine_mean, 4), number(report.cosine_least, 4)

@@ -1,4 +1,4 @@
-"""The losses of a training, task by task, as its log tells them: every step as it was, and smoothed. Nothing here prints."""
+"""Reads the curves of a training from its log: losses and scores of each task, raw and smoothed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.training.events import GUARD
 
-NEXT_TOKEN = "next token"  # the one loss of a base
+NEXT_TOKEN = "next token"  # the only loss of a base
 
 
 @dataclass(frozen=True)
 class Series:
-    """Values by step, in the order of steps; what was not finite is left out."""
+    """Values by step, in the order of steps, without values that are not finite."""
 
     steps: tuple[int, ...] = ()
     values: tuple[float, ...] = ()
@@ -30,7 +30,7 @@ class Series:
         return len(self.steps)
 
     def smoothed(self, span: int | None = None) -> Series:
-        """The running mean over about `span` points (None: `usual_span`)."""
+        """The series smoothed over about `span` points (None: `usual_span`)."""
         return Series(self.steps, tuple(smooth(self.values, span or usual_span(len(self)))))
 
     def to_json(self) -> dict[str, list[Any]]:
@@ -39,8 +39,9 @@ class Series:
 
 @dataclass(frozen=True)
 class TaskCurves:
-    """A task: its train loss at every step that held it; its validation loss and its main metric at the step where each
-    evaluation was, 0 being before training."""
+    """The curves of a task: its training loss at every step that contains it, and validation loss and main metric at the step
+    of each evaluation (0: before training).
+    """
 
     task: str
     train: Series
@@ -56,7 +57,9 @@ class TaskCurves:
 
 @dataclass(frozen=True)
 class Curves:
-    """What a log holds. Guards by their names; `gradient_norm` is before clipping; `epochs` are the steps where these ended."""
+    """The curves in a log: of tasks, of guards by name, and the gradient norm before clipping. `epochs` are the steps at which
+    epochs ended.
+    """
 
     tasks: tuple[TaskCurves, ...]
     guards: dict[str, Series]
@@ -64,33 +67,35 @@ class Curves:
     epochs: tuple[int, ...]
 
     def to_json(self, span: int | None = None) -> dict[str, Any]:
-        guards = {name: {**one.to_json(), "smoothed": list(one.smoothed(span).values)} for name, one in self.guards.items()}
-        tasks = {one.task: one.to_json(span) for one in self.tasks}
+        guards = {
+            name: {**losses.to_json(), "smoothed": list(losses.smoothed(span).values)} for name, losses in self.guards.items()
+        }
+        tasks = {task.task: task.to_json(span) for task in self.tasks}
         return {"tasks": tasks, "guards": guards, "gradient_norm": self.gradient_norm.to_json(), "epochs": list(self.epochs)}
 
 
 def usual_span(points: int) -> int:
-    """How many points a smoothed one stands for: 10 of 100, 100 of 10,000."""
+    """The default span of smoothing: the square root of the number of points."""
     return max(1, round(sqrt(points)))
 
 
 def smooth(values: Sequence[float], span: int) -> list[float]:
-    """An exponential mean of about `span` values, without the bias of its start: m_t = b m_(t-1) + (1 - b) x_t from m_0 = 0,
-    with b = 1 - 1 / span, divided by 1 - b^t (Kingma & Ba 2015, "Adam", section 3). So the first is x_1 itself, the next ones
-    are nearly plain means, and later ones lag by about `span` values. A span of 1 gives the values back."""
-    kept, mean, weight, found = 1 - 1 / span, 0.0, 1.0, []
+    """The exponential moving average with bias correction (Kingma & Ba 2015, section 3): m_t / (1 - b^t), with m_t = b m_(t-1) +
+    (1 - b) x_t, m_0 = 0 and b = 1 - 1 / span. A span of 1 returns the values themselves.
+    """
+    decay, mean, weight, smoothed = 1 - 1 / span, 0.0, 1.0, []
     for value in values:
-        mean = kept * mean + (1 - kept) * value
-        weight *= kept
-        found.append(mean / (1 - weight))
-    return found
+        mean = decay * mean + (1 - decay) * value
+        weight *= decay
+        smoothed.append(mean / (1 - weight))
+    return smoothed
 
 
 def read_curves(path: Path) -> Curves:
-    """Reads a `metrics.jsonl`, also of a training that goes on or was killed: a last line that is cut off is left out, and so
-    are kinds of lines that are not known here.
+    """Reads a `metrics.jsonl`, which may belong to a training that is running or was killed: an incomplete last line and unknown
+    records are ignored.
 
-    Raises UsageError for a file that cannot be read, IntegrityError naming the line that is none of a log.
+    Raises UsageError if the file cannot be read, IntegrityError that names a damaged line.
     """
     log = _Log()
     try:
@@ -101,15 +106,15 @@ def read_curves(path: Path) -> Curves:
                     log.take(parse_json(text))
                 except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
                     if text.endswith(b"\n"):
-                        said = f"no {error}" if isinstance(error, KeyError) else error
-                        raise IntegrityError(f"{path}:{number}: not a line of a training's log ({said}); restore it") from None
+                        reason = f"no {error}" if isinstance(error, KeyError) else error
+                        raise IntegrityError(f"{path}:{number}: not a line of a training log ({reason}); restore it") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}; name the folder of a run that a training wrote") from None
     return log.curves()
 
 
 class _Log:
-    """Collects lines. A step that is repeated after a resume replaces the earlier one."""
+    """Collects the records of a log. A step that was repeated after a resume replaces the earlier one."""
 
     def __init__(self) -> None:
         self.step = 0
@@ -121,9 +126,10 @@ class _Log:
         self.epochs: set[int] = set()
 
     def take(self, line: Mapping[str, Any]) -> None:
-        """A step or an evaluation; other records are passed over. In logs of earlier versions (without a "type"), an evaluation
-        without a step is of the last one, only those at the end of an epoch name it, and those of a base have a form of their
-        own."""
+        """Takes a record: a step or an evaluation; others are ignored. In logs of earlier versions, without a "type", an
+        evaluation may have no step, which then is the last one; only those at the end of an epoch name it; and those of a base
+        have a different form.
+        """
         self.step = int(line.get("step", self.step))
         if "tasks" in line:
             ends_epoch = line["type"] == "epoch" if "type" in line else "epoch" in line
@@ -155,12 +161,12 @@ class _Log:
         return Curves(tuple(tasks), guards, series(self.norms), tuple(sorted(self.epochs)))
 
     def _task(self, name: str) -> TaskCurves:
-        train, validation, scores = (series(one[name]) for one in (self.train, self.validation, self.scores))
+        train, validation, scores = (series(values[name]) for values in (self.train, self.validation, self.scores))
         return TaskCurves(name, train, validation, self.metrics.get(name, ""), scores)
 
 
 def note(values: dict[int, float], step: int, value: float | None) -> None:
-    """Keeps what is a number and finite."""
+    """Stores a value if it is a finite number."""
     if value is not None and isfinite(value):
         values[step] = float(value)
 

@@ -1,4 +1,4 @@
-"""Curves as a picture, SVG or PNG, by matplotlib, which is an extra. Nothing here prints."""
+"""Curves as SVG or PNG pictures, drawn by matplotlib, which is an extra."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 Format = Literal["svg", "png"]
 Draw = Callable[["Axes"], None]
 
-WIDTH, HEIGHT, DOTS_PER_INCH = 6.0, 3.4, 150  # of a panel, in inches
+WIDTH, HEIGHT, DOTS_PER_INCH = 6.0, 3.4, 150  # a panel is 6 by 3.4 inches
 TRAIN, VALIDATION, OTHERS = "#0072b2", "#d55e00", ("#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")  # Okabe & Ito 2008
-MARKERS = "osD^v"  # of scores, once the colours are used up
+MARKERS = "osD^v"  # for scores; the next one is used when all colours are
 FAINT = 0.3
-MOST_EPOCHS = 30  # with a line at their ends
+MOST_EPOCHS = 30  # more are not marked by lines
 SETTINGS: Any = {
     "svg.hashsalt": "mtlkit",
     "text.parse_math": False,
@@ -31,9 +31,11 @@ SETTINGS: Any = {
 
 
 def curve_picture(curves: Curves, format: Format, title: str = "", span: int | None = None) -> bytes:
-    """A panel a task: the train loss of every step faint, smoothed over `span` points (None: `usual_span`) strong, the
-    validation loss as dots. Then one with the main metrics of all tasks, one of the guards, one of the gradient norm.
-    Equal curves give equal bytes."""
+    """The bytes of a picture; equal curves give equal bytes.
+
+    It has a panel for each task with the training loss, faint, and smoothed over `span` points (None: `usual_span`), and the
+    validation loss as dots. Further panels show the main metrics of all tasks, each guard, and the gradient norm.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -43,8 +45,8 @@ def curve_picture(curves: Curves, format: Format, title: str = "", span: int | N
     with rc_context(SETTINGS):
         figure = Figure(figsize=(WIDTH * columns, HEIGHT * rows + 0.4), layout="constrained")
         figure.suptitle(title)
-        for place, draw in enumerate(panels, 1):
-            axes = figure.add_subplot(rows, columns, place, sharex=figure.axes[0] if place > 1 else None)
+        for index, draw in enumerate(panels, 1):
+            axes = figure.add_subplot(rows, columns, index, sharex=figure.axes[0] if index > 1 else None)
             mark_epochs(axes, curves.epochs)
             draw(axes)
             axes.set_xlabel("step")
@@ -56,13 +58,13 @@ def curve_picture(curves: Curves, format: Format, title: str = "", span: int | N
 
 
 def panels_of(curves: Curves, span: int | None) -> list[Draw]:
-    """What each panel draws."""
+    """The functions that draw the panels."""
     panels: list[Draw] = [partial(draw_task, task=task, span=span) for task in curves.tasks]
     scored = [task for task in curves.tasks if task.scores]
     if scored:
         panels.append(partial(draw_scores, tasks=scored))
-    for name, one in curves.guards.items():
-        panels.append(partial(draw_series, series=one, span=span, title=f"guard {name}", unit="loss"))
+    for name, losses in curves.guards.items():
+        panels.append(partial(draw_series, series=losses, span=span, title=f"guard {name}", unit="loss"))
     if curves.gradient_norm:
         norm = "gradient norm before clipping"
         panels.append(partial(draw_series, series=curves.gradient_norm, span=span, title=norm, unit="L2 norm"))
@@ -76,7 +78,7 @@ def draw_task(axes: Axes, task: TaskCurves, span: int | None) -> None:
 
 
 def draw_series(axes: Axes, series: Series, span: int | None, title: str, unit: str, name: str = "every step") -> None:
-    """A line as it was, faint, and smoothed, strong."""
+    """Draws a series as a faint line, and smoothed as a strong one."""
     if series:
         axes.plot(series.steps, series.values, color=TRAIN, alpha=FAINT, linewidth=0.8, label=name)
         smoothed = series.smoothed(span)
@@ -86,10 +88,10 @@ def draw_series(axes: Axes, series: Series, span: int | None, title: str, unit: 
 
 
 def draw_scores(axes: Axes, tasks: Sequence[TaskCurves]) -> None:
-    """The main metric of each task, by which the best epoch is chosen."""
+    """Draws the main metric of each task, which selects the best epoch."""
     colours = (TRAIN, VALIDATION, *OTHERS)
-    for place, task in enumerate(tasks):
-        colour, marker = colours[place % len(colours)], MARKERS[place // len(colours) % len(MARKERS)]
+    for index, task in enumerate(tasks):
+        colour, marker = colours[index % len(colours)], MARKERS[index // len(colours) % len(MARKERS)]
         name = f"{task.task}: {metric_title(task.metric)}"
         axes.plot(task.scores.steps, task.scores.values, color=colour, marker=marker, label=name)
     axes.set_title("validation scores")
@@ -97,6 +99,6 @@ def draw_scores(axes: Axes, tasks: Sequence[TaskCurves]) -> None:
 
 
 def mark_epochs(axes: Axes, epochs: Sequence[int]) -> None:
-    """A thin line where each epoch ended, where these are few."""
+    """Draws a thin line at the end of each epoch, unless there are many."""
     for step in epochs if len(epochs) <= MOST_EPOCHS else ():
         axes.axvline(step, color="#cccccc", linewidth=0.6, zorder=0)

@@ -1,4 +1,4 @@
-"""The report on what sharing brought, as a table and in words. Nothing here prints."""
+"""The comparison of multi-task with single-task training, as a table and messages."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from mtlkit.report.columns import LEAST_NAME, narrow, taken
 from mtlkit.report.tables import figure, metric_title, points, titled, unit_of
 from mtlkit.report.text import literal, printable
 
-OVER_ROWS, OVER_SEEDS = "95 %\nof texts", "95 %\nof seeds"  # what an interval lets vary
+OVER_ROWS, OVER_SEEDS = "95 %\nof texts", "95 %\nof seeds"  # titles of intervals over texts and over seeds
 
 
 def sharing_tables(report: SharingReport, width: int) -> list[RenderableType]:
-    """A row a task, and what the last column means. Where `width` is too little, names are cut and the intervals over seeds left
-    to the words; no other figure is."""
+    """A table with a row per task, and an explanation of its last column. If `width` is too small, names are truncated and the
+    intervals over seeds omitted; the messages have them.
+    """
     names = {"task": [task.task for task in report.tasks], "metric": [metric_title(task.metric) for task in report.tasks]}
     needed = min(LEAST_NAME, max(map(len, ["task", *names["task"]]))) + max(map(len, ["metric", *names["metric"]])) + 4
     columns = figure_columns(report)
@@ -27,7 +28,7 @@ def sharing_tables(report: SharingReport, width: int) -> list[RenderableType]:
 
 
 def figure_columns(report: SharingReport) -> list[list[str]]:
-    """Each below its title."""
+    """The columns of numbers, each with its title first."""
     tasks = report.tasks
     columns = [
         ["together", *(figure(mean(task.together), task.metric) for task in tasks)],
@@ -46,21 +47,22 @@ def span(interval: Interval | None) -> str:
 
 
 def chance(p: float) -> str:
-    """A p of two digits, as tables have it."""
+    """A p value with two significant digits."""
     return "<0.001" if p < 0.001 else f"{p:.2g}"
 
 
 def tests_in_words(report: SharingReport) -> str:
-    """What the p of the table come from."""
-    exact = {bool(task.only_together) for task in report.tasks}
-    tests = [name for there, name in ((True, "McNemar's exact test"), (False, "a paired permutation test")) if there in exact]
+    """The tests behind the p values of the table."""
+    kinds = {bool(task.only_together) for task in report.tasks}
+    names = {True: "McNemar's exact test", False: "a paired permutation test"}
+    tests = [name for is_exact, name in names.items() if is_exact in kinds]
     several = f", raised for {len(report.tasks)} tasks (Holm)" if len(report.tasks) > 1 else ""
     seed = f" of the run itself, seed {report.seeds[0]}" if len(report.seeds) > 1 else ""
     return f"{' or '.join(tests)}{seed}{several}"
 
 
 def sharing_messages(report: SharingReport) -> list[str]:
-    """A sentence on all tasks together, one a task, and one on each thing to bear in mind."""
+    """A message on all tasks together, one per task, and reservations."""
     return [delta_words(report), *(task_words(task) for task in report.tasks), *reservations(report)]
 
 
@@ -71,10 +73,10 @@ def delta_words(report: SharingReport) -> str:
     if report.interval is None:
         return f"{delta}, with one seed: what training varies by is not known; --seeds 3 tells"
     low, high = map(signed, report.interval.ends)
-    found = f"{delta} (95 %: {low} to {high}, {len(report.seeds)} seeds)"
+    figures = f"{delta} (95 %: {low} to {high}, {len(report.seeds)} seeds)"
     if not report.beyond_noise:
-        return f"no effect of sharing beyond noise: {found}"
-    return f"sharing {'helped' if report.delta > 0 else 'cost'}: {found}"
+        return f"no effect of sharing beyond noise: {figures}"
+    return f"sharing {'helped' if report.delta > 0 else 'cost'}: {figures}"
 
 
 def task_words(task: TaskSharing) -> str:
@@ -92,16 +94,16 @@ def task_words(task: TaskSharing) -> str:
 
 
 def reservations(report: SharingReport) -> list[str]:
-    """What the reader should know of the figures."""
-    found = [
+    """Messages on what limits the validity of the figures."""
+    messages = [
         f"{printable(task.task)} has no test split: scored on its validation rows, which the best epoch was chosen by"
         for task in report.tasks
         if task.split != "test"
     ]
     if report.left_out and report.delta is not None:
         left_out = ", ".join(map(printable, report.left_out))
-        found.append(f"Delta leaves out {left_out}: alone it is at 0 or below for some seed, and of that there is no share")
-    return found
+        messages.append(f"Delta leaves out {left_out}: alone it is at 0 or below for some seed, and of that there is no share")
+    return messages
 
 
 def signed(value: float) -> str:

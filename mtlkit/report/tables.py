@@ -1,4 +1,4 @@
-"""Tables for the terminal, from events and metrics. Nothing here prints."""
+"""Tables of events and metrics for the terminal, and the formats of numbers in them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mtlkit.training.events import Epoch, Part, TaskState
 
 
 def metric_title(name: str) -> str:
-    """What users call a metric."""
+    """The name of a metric for users."""
     metric = all_metrics().get(name)
     return metric.title if metric else name
 
@@ -26,12 +26,12 @@ def new_table() -> Table:
 
 
 def titled(title: str, table: Table) -> Group:
-    """A table below its title, which may be wider than the table."""
+    """A table with a title above it, which may be wider than the table."""
     return Group(literal(title, "bold"), table)
 
 
 def parts_table(parts: Sequence[Part]) -> Group:
-    """Trainable and frozen parameters of each part; with digests where it is frozen."""
+    """A row per part of the model: the numbers of trainable and frozen parameters, and digests of frozen parts."""
     final = any(part.after for part in parts)
     staged = any(part.rate is not None for part in parts) and not final
     table = new_table()
@@ -55,12 +55,12 @@ def parts_table(parts: Sequence[Part]) -> Group:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A figure; a dash for one that is undefined."""
+    """A number with `digits` decimals; a dash if it is undefined."""
     return "-" if value is None or not isfinite(value) else f"{value:.{digits}f}"
 
 
 def reasons(metrics: Mapping[str, Any]) -> list[str]:
-    """Why figures of a task are undefined, a sentence each."""
+    """Messages on why metrics of a task are undefined."""
     names: dict[str, list[str]] = {}
     for name, reason in metrics.get("undefined", {}).items():
         names.setdefault(reason, []).append(metric_title(name))
@@ -68,7 +68,7 @@ def reasons(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def epoch_table(epoch: Epoch, width: int) -> Group:
-    """A row a task: losses, metrics, batches seen; below it, texts of each task and how often they were repeated."""
+    """A table with a row per task: losses, metrics and batches; below it, the numbers of texts and warnings."""
     name = epoch.place or (f"epoch {epoch.epoch}/{epoch.epochs}" if epoch.epoch else "before training")
     weights = "; loss weights: " + ", ".join(f"{task} {weight:.3g}" for task, weight in epoch.weights.items())
     title = f"{name}, mean score {number(epoch.score)}{', best so far' if epoch.best else ''}{weights if epoch.weights else ''}"
@@ -85,7 +85,7 @@ def epoch_table(epoch: Epoch, width: int) -> Group:
 
 
 def task_table(states: Sequence[TaskState], width: int) -> Table:
-    """The table of an epoch. Where it is too wide, the names of the tasks are cut, never a figure."""
+    """The table of an epoch. If it is too wide, the names of tasks are truncated, never numbers."""
     metrics = metric_names(states)
     titles = ["train loss", "val loss", *map(metric_title, metrics), "batches"]
     rows = [state_figures(state, metrics) for state in states]
@@ -100,7 +100,7 @@ def task_table(states: Sequence[TaskState], width: int) -> Table:
 
 
 def metric_names(states: Sequence[TaskState]) -> list[str]:
-    """The two metrics of the tasks' kind; where kinds mix, there is room for one of regression."""
+    """The metrics to show for these tasks. If there are tasks of several kinds, only one metric of regression is shown."""
     in_epochs = [metric.name for metric in all_metrics().values() if metric.in_epochs]
     names = [name for name in in_epochs if any(name in state.validation for state in states)]
     if not names:
@@ -115,7 +115,7 @@ def state_figures(state: TaskState, metrics: Sequence[str]) -> list[str]:
 
 
 def class_table(task: str, metrics: dict[str, Any]) -> Group:
-    """Precision, recall, F1 and support of each class."""
+    """A row per class: precision, recall, F1 and support."""
     table = new_table()
     table.add_column("class", overflow="fold")
     for column in ("precision", "recall", "F1", "support"):
@@ -129,18 +129,18 @@ def class_table(task: str, metrics: dict[str, Any]) -> Group:
 
 
 def headline(metrics: dict[str, Any]) -> str:
-    """The figures of a task in one line."""
+    """The metrics of a task in one line."""
     shown = [f"{metric.title} {number(metrics[name], 4)}" for name, metric in all_metrics().items() if name in metrics]
     return "; ".join([f"{', '.join(shown)} on {metrics['n']:,} texts", *reasons(metrics)])
 
 
 def unit_of(metric: str) -> str:
-    """What a change of a metric is in, times 100."""
+    """The unit of a change of a metric times 100."""
     return all_metrics()[metric].unit
 
 
 def figure(value: float | None, metric: str) -> str:
-    """A metric in a table: a share x 100 with one decimal, anything else with three."""
+    """The value of a metric in a table: a share in percent with one decimal, other metrics with three."""
     return number(100 * value, 1) if value is not None and all_metrics()[metric].share else number(value, 3)
 
 

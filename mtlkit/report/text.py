@@ -1,4 +1,4 @@
-"""Shows text from data literally on a terminal."""
+"""Formats text for the terminal: literally, in one line, or wrapped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import unicodedata
 from rich.cells import cell_len
 from rich.text import Text
 
-UNSEEN = {"Cc", "Cf", "Co", "Cs"}  # control, format (bidirectional overrides among them), private, surrogate
+UNSEEN = {"Cc", "Cf", "Co", "Cs"}  # control, format (such as bidirectional overrides), private use, surrogate
 
 
 def printable(text: str) -> str:
@@ -22,8 +22,9 @@ COMMAND = re.compile(r"(?<=: )(?:mtlkit|pip) .*", re.DOTALL)
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most `width` columns, broken between words; a longer word is never broken. Where the text ends in a command to
-    type and does not fit one line, the command is a line of its own, so that it can be copied."""
+    """Wraps text into lines of at most `width` columns, without breaking words. If text of several lines ends with a command, the
+    command gets a line of its own, so that it can be copied.
+    """
     if cell_len(text) <= width:
         return [text]
     command = COMMAND.search(text)

@@ -1,4 +1,4 @@
-"""Sentences for the events of a training. Nothing here prints."""
+"""Messages for the events of a training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mtlkit.training.incidents import (
 
 @dataclass(frozen=True)
 class Message:
-    """A sentence for the user. A warning needs attention; a detail is shown with `--verbose` only."""
+    """A message for the user. A `warning` needs attention; a `detail` is shown only with `--verbose`."""
 
     text: str
     warning: bool = False
@@ -33,7 +33,7 @@ class Message:
 
 
 def training_messages(event: Event) -> Iterator[Message]:
-    """The sentences for an event; none for those that are shown as tables or progress."""
+    """The messages for an event; none for events that are shown as tables or progress."""
     match event:
         case Note(text, warning, detail):
             yield Message(text, warning, detail)
@@ -76,18 +76,18 @@ def training_messages(event: Event) -> Iterator[Message]:
 
 
 def cache_message(event: FeaturesCached) -> str:
-    """What was encoded once, and where it is."""
+    """The message about cached outputs of frozen layers."""
     size = f"{event.size / 1e6:,.1f} MB"
     reused = f" ({event.reused:,} texts were cached already)" if event.reused else ""
-    place = f"{size}{', partly' if event.partly else ''} in {event.folder}{reused}" if event.folder else f"{size} in memory"
+    location = f"{size}{', partly' if event.partly else ''} in {event.folder}{reused}" if event.folder else f"{size} in memory"
     if event.depth is not None:
-        return f"ran the frozen layers up to layers:{event.depth - 1} once on {event.texts:,} texts; cached {place}"
-    kept = f"; cached {place}" if event.folder else ""
-    return f"encoded {event.texts:,} texts once, as the backbone is frozen; training heads on cached vectors{kept}"
+        return f"ran the frozen layers up to layers:{event.depth - 1} once on {event.texts:,} texts; cached {location}"
+    cached = f"; cached {location}" if event.folder else ""
+    return f"encoded {event.texts:,} texts once, as the backbone is frozen; training heads on cached vectors{cached}"
 
 
 def stop_message(reason: StopReason, epochs: int) -> Message:
-    """Why a training ends before its last epoch."""
+    """The message on why a training ends early."""
     if reason == "patience":
         return Message(f"stopped: no better score in {epochs} epochs")
     if reason == "no task left":
@@ -96,15 +96,15 @@ def stop_message(reason: StopReason, epochs: int) -> Message:
 
 
 def coverage_messages(event: RowsSeen) -> Iterator[Message]:
-    """How much was trained on; no row is left out without being counted."""
-    words = (f"{name} {one.texts:,} ({one.repeats:.1f} passes)" for name, one in event.tasks.items())
-    unseen = [f"{name} {one.unseen:,} of {one.rows:,}" for name, one in event.tasks.items() if one.unseen]
+    """Messages on how much of each task was trained on, including rows that were never seen."""
+    words = (f"{name} {seen.texts:,} ({seen.repeats:.1f} passes)" for name, seen in event.tasks.items())
+    unseen = [f"{name} {seen.unseen:,} of {seen.rows:,}" for name, seen in event.tasks.items() if seen.unseen]
     never = f"; rows never seen: {', '.join(unseen)}" if unseen else ""
     yield Message(f"texts trained on: {', '.join(words)}{never}", detail=not unseen)
-    for name, one in event.tasks.items():
-        if one.untaught:
+    for name, seen in event.tasks.items():
+        if seen.untaught:
             yield Message(
-                f"{name}: {one.untaught:,} of {one.texts:,} texts had no negative in their batch and taught nothing; larger "
+                f"{name}: {seen.untaught:,} of {seen.texts:,} texts had no negative in their batch and taught nothing; larger "
                 "batches (--batch-tokens) or fewer equal texts help",
                 warning=True,
             )

@@ -68,7 +68,7 @@ def test_errors_are_one_line(typed: Typed, mtl: Path, tmp_path: Path) -> None:
     lines = (tmp_path / LOG).read_text().count("\n")
     damaged = typed("curves", tmp_path)
     assert (damaged.code, damaged.out) == (4, "")
-    assert damaged.err.startswith(f"mtlkit: {tmp_path / LOG}:{lines}: not a line of a training's log")
+    assert damaged.err.startswith(f"mtlkit: {tmp_path / LOG}:{lines}: not a line of a training log")
     wrong = typed("curves", mtl, "-o", "curves.gif")
     assert (wrong.code, wrong.out) == (2, "")
     assert wrong.err.count("\n") == 1

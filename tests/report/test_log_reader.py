@@ -89,7 +89,7 @@ def test_lines_of_other_kinds_and_steps_that_come_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["{", "[1]", "3", '{"step": null}', '{"step": 2, "losses": 3}', '{"epoch": 1, "tasks": [{}]}'])
 def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
     path = log(tmp_path, step(1, 0.5), end=line + "\n")
-    with pytest.raises(IntegrityError, match=f"^{path}:2: not a line of a training's log"):
+    with pytest.raises(IntegrityError, match=f"^{path}:2: not a line of a training log"):
         read_curves(path)
 
 

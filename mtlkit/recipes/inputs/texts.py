@@ -1,4 +1,4 @@
-"""The texts that `embed` and `predict` are given: arguments, standard input, or a file, as a stream."""
+"""The texts for `embed` and `predict`, as a stream: from arguments, standard input or a file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from mtlkit.data.sources.text_files import count_rows, input_record, read_column
 from mtlkit.errors import DataError, UsageError
 from mtlkit.report.sources import source_line
 
-PART_TEXTS = 4096  # held at a time: enough for batches of like length, few enough that little is lost when one is
+PART_TEXTS = 4096  # processed at a time: enough for batches of similar length, few enough that an interruption costs little
 PART_LETTERS = 1 << 24
 
 
 def stream_texts(options: TextOptions, standard_input: TextIO, recorded: Sequence[SourceRecord] = ()) -> Iterator[str]:
-    """Texts one by one, blank ones too, so that rows keep their places; `recorded` is how the model's tasks read theirs.
+    """Yields all texts, including blank ones, so that outputs correspond to rows. `recorded` says how the model's tasks read
+    their data.
 
-    Raises UsageError when none or two origins are given.
+    Raises UsageError if there are no texts, or texts and an input; DataError.
     """
     if options.input is not None and options.texts:
         raise UsageError("texts and --input are given; use one of them")
@@ -38,7 +39,7 @@ def stream_texts(options: TextOptions, standard_input: TextIO, recorded: Sequenc
 
 
 def lines_of(standard_input: TextIO, encoding: str) -> Iterator[str]:
-    """A text a line, whatever ends it: `\\n`, `\\r\\n` or `\\r`, as in a file."""
+    """Yields a text per line, with any line ending: `\\n`, `\\r\\n` or `\\r`. Raises DataError."""
     lines = 0
     try:
         if isinstance(standard_input, TextIOWrapper):
@@ -51,22 +52,23 @@ def lines_of(standard_input: TextIO, encoding: str) -> Iterator[str]:
     except LookupError:
         raise DataError(f"encoding {encoding!r} is not known to Python; utf-8, latin-1, utf-16 are") from None
     except UnicodeError as error:
-        if isinstance(error, UnicodeDecodeError):  # by a reader that is ahead of the lines
+        if isinstance(error, UnicodeDecodeError):  # the reader decodes blocks, so it is ahead of the lines
             lines += error.object[: error.start].count(b"\n")
         hint = "specify the encoding, such as --encoding latin-1"
         raise DataError(f"standard input:{lines + 1}: not {encoding}; {hint}") from None
 
 
 def count_texts(options: TextOptions) -> int | None:
-    """How many texts there will be, where that is known beforehand."""
+    """The number of texts; None if it is not known in advance."""
     if reads_standard_input(options):
         return None
     return count_rows(options.input) if options.input is not None else len(options.texts)
 
 
 def input_notes(options: TextOptions, recorded: Sequence[SourceRecord] = ()) -> list[str]:
-    """What was decided on how `--input` is read, where that is not what its suffix promises; `recorded` is how the model's tasks
-    read their data."""
+    """Messages on how `--input` is read, if that does not follow from its suffix. `recorded` says how the model's tasks read
+    their data.
+    """
     if options.input is None or options.texts or reads_standard_input(options):
         return []
     record = input_record(options.input, options.column, options.encoding, recorded)
@@ -77,12 +79,12 @@ def input_notes(options: TextOptions, recorded: Sequence[SourceRecord] = ()) -> 
 
 
 def reads_standard_input(options: TextOptions) -> bool:
-    """Whether texts come from a pipe."""
+    """Whether texts come from standard input."""
     return options.texts == ["-"] or (options.input is not None and parse_source(str(options.input))[0] == "-")
 
 
 def parts(texts: Iterator[str], size: int = PART_TEXTS) -> Iterator[list[str]]:
-    """Lists of `size` texts, fewer where these are long: always the same ones for the same texts."""
+    """Splits texts into lists of `size` texts, or fewer if they are long. The same texts always give the same lists."""
     part: list[str] = []
     letters = 0
     for text in texts:

@@ -35,7 +35,7 @@ def stopped(data: Path, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         router=True,
     )
     with monkeypatch.context() as patch:
-        patch.setattr(baselines, "train_arm", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(baselines, "train_baseline", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             list(stream(asked))
     assert "sharing" not in verify(tmp_path / "run").metrics
