@@ -100,7 +100,7 @@ class Encoding:
 class TaskSpec:
     """Description of a task and its head.
 
-    `labels` are the class names in the order of the outputs; there are none where the head predicts a number. Then it predicts
+    `labels` are the class names in the order of the outputs. A head without labels predicts a number:
     (value - `center`) / `spread`, both from the training labels.
     """
 
@@ -113,7 +113,7 @@ class TaskSpec:
 
     @property
     def outputs(self) -> int:
-        """How many numbers a head gives for a text: one for each label; a single one where there are no labels."""
+        """The number of outputs of the head for a text: one per label, or a single one without labels."""
         return len(self.labels) or 1
 
     @classmethod

@@ -15,7 +15,7 @@ from mtlkit.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class CheckDataOptions(CheckedOptions):
-    """Options of `mtlkit check-data`: of the data, those of `train-sentence` and `train-mtl`."""
+    """Options of `mtlkit check-data`; those for data are the same as of `train-sentence` and `train-mtl`."""
 
     task: list[str] = option(
         [],
@@ -50,7 +50,7 @@ class CheckDataOptions(CheckedOptions):
 
     @property
     def tasks(self) -> list[str]:
-        """The tasks to check: the samples where neither tasks nor texts are given. Raises UsageError."""
+        """The tasks to check: the samples, if there are neither tasks nor texts. Raises UsageError."""
         if self.task or (self.text and self.objective == "classify"):
             return self.task
         if self.objective != "classify":

@@ -76,8 +76,8 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
 
 
 def _number(name: str, value: Any, hint: type[int] | type[float], declared: Declaration) -> int | float:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole and not (hint is float and isinstance(value, float)):
+    integer = isinstance(value, int) and not isinstance(value, bool)
+    if not integer and not (hint is float and isinstance(value, float)):
         raise OptionError(name, f"{_shown(value)} is not a {'whole number' if hint is int else 'number'}")
     largest = LARGEST if hint is int else sys.float_info.max
     least = -largest if declared.minimum is None else declared.minimum

@@ -1,4 +1,4 @@
-"""Options that several commands have: where to compute, how to train, the shape of fresh weights."""
+"""Options that several commands share: the device, training, the shape of fresh weights."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def run_argument(help: str) -> Any:
 
 
 def runs_folder() -> Any:
-    """The folder in which the newest run is found."""
+    """The folder in which to look for the newest run."""
     return option(Path("runs"), "Folder with your runs.", panel=MODEL, metavar="DIR")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MachineOptions(CheckedOptions):
-    """Every command that runs a model has these."""
+    """Options of every command that runs a model."""
 
     device: Device = option("auto", "Where to compute; auto uses a GPU if there is one.", panel=MACHINE)
     seed: int = option(0, "Random seed.", panel=MACHINE, minimum=0, maximum=LARGEST)
@@ -44,7 +44,7 @@ class MachineOptions(CheckedOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class PromptOptions(CheckedOptions):
-    """Every command that turns texts into vectors has these."""
+    """Options of every command that turns texts into vectors."""
 
     prompt: str | None = option(
         None,
@@ -65,7 +65,7 @@ class PromptOptions(CheckedOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions(MachineOptions):
-    """Every command that trains has these."""
+    """Options of every command that trains."""
 
     precision: Precision = option("auto", "Number format; auto is bf16 on CUDA and fp32 elsewhere.", panel=MACHINE)
     out: Path | None = option(

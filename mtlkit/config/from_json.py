@@ -56,7 +56,7 @@ def without_nan(value: Any) -> Any:
 def build(cls: type[T], value: Any) -> T:
     """Builds a dataclass from a JSON object. Each field must have the type of its annotation; numbers must be finite.
 
-    Raises ValueError, naming the field, for one that is unknown, missing or of the wrong type; also what `cls` raises.
+    Raises ValueError that names a field if it is unknown, missing or of the wrong type; also what `cls` raises.
     """
     if not isinstance(value, dict):
         raise ValueError(f"expected a JSON object, not {json_type(value)}")
@@ -109,7 +109,7 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
 
 
 def _expected(hint: Any) -> str:
-    """What JSON value an annotation stands for."""
+    """The JSON value of an annotation, for messages."""
     origin = typing.get_origin(hint)
     if origin is Literal:
         return "one of " + ", ".join(map(str, typing.get_args(hint)))

@@ -27,7 +27,7 @@ Backend = Literal["auto", "torch", "onnx"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions(PromptOptions, MachineOptions):
-    """Every command that reads a model has these."""
+    """Options of every command that reads a model."""
 
     model: str | None = option(
         None,
@@ -57,7 +57,7 @@ class ModelOptions(PromptOptions, MachineOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class TextOptions(ModelOptions):
-    """Where texts come from."""
+    """Options for the texts to read."""
 
     texts: list[str] = option(
         [], "Texts; a single '-' reads them from standard input, one per line.", panel=COMMON, positional=True
@@ -82,7 +82,7 @@ class TextOptions(ModelOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class VectorOptions(CheckedOptions):
-    """Which vectors are meant, wherever vectors are asked for."""
+    """Options of every command that computes vectors."""
 
     dim: int | None = option(
         None,
@@ -133,7 +133,7 @@ class PredictOptions(TextOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions(VectorOptions, ModelOptions):
-    """Options of `mtlkit eval`. `sts` and `probe` measure vectors, and leave heads alone."""
+    """Options of `mtlkit eval`. `sts` and `probe` evaluate vectors instead of heads."""
 
     task: list[str] = option(
         [],

@@ -1,6 +1,6 @@
-"""How an option is declared: one dataclass field carries its name, type, default, help and panel.
+"""Declares an option: a dataclass field with its name, type, default, help and panel.
 
-The command line, the TOML reader and Python callers all read the same fields.
+The command line, the TOML reader and Python callers read the same fields.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from mtlkit.config.registries.methods import described
 
 COMMON = "Common"  # the first panel of every command
 
-# What completion offers besides fixed choices: names of runs, of tasks and parts of the model at hand, of sources, and
-# files
+# What completion offers besides fixed choices: names of runs, tasks and parts of the model, sources, and files
 Completes = Literal["run", "init", "task", "watched", "part", "source", "file"]
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What the command line shows of a field besides its name, type and default; `default_text` says what None means. `parse`
-    reads a text that has a grammar, and raises UsageError for one that it cannot read. `choices` are the only values, such as the
-    names of a registry. An `advanced` option is shown by `--help-all` only; within a panel a higher `rank` comes later.
-    `complete` is what a shell offers for the value, where that is not `choices`. `methods` is a registry of what the value may
-    name; help and completion list them."""
+    """The properties of an option besides its name, type and default; `default_text` says what None means.
+
+    `parse` checks a text that has a grammar, and raises UsageError. `choices` are the only values, such as the names of a
+    registry. Only `--help-all` shows an `advanced` option; a higher `rank` comes later in its panel. `complete` is what a
+    shell offers for the value, if that is not `choices`. `methods` is a registry of names that it can have; help and completion
+    list them.
+    """
 
     help: str
     panel: str

@@ -1,4 +1,4 @@
-"""How often a training that runs is saved."""
+"""How often a training saves a checkpoint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SAVE_EVERY = "10m"
 
 @dataclass(frozen=True)
 class SaveEvery:
-    """So many steps, or where that is 0, so many minutes."""
+    """A number of steps or, if that is 0, of minutes."""
 
     steps: int = 0
     minutes: float = 0.0

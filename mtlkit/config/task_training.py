@@ -17,7 +17,7 @@ ClassWeights = Literal["none", "balanced"]
 Sampling = Literal["natural", "balanced"]
 
 MAX_LENGTH = 256  # tokens of a text, for a model from scratch
-TRACK_EVERY = 50  # steps: a look took the time of 1.1 of them under round-robin, 1.8 under joint, so 2 to 4 % of all
+TRACK_EVERY = 50  # steps: tracking takes the time of 1.1 steps with round-robin and 1.8 with joint, so 2 to 4 % of all
 FREEZING = "Freezing"
 
 
@@ -33,7 +33,7 @@ def parse_cap(text: str) -> int | Literal["shortest"] | None:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
-    """What training on tasks needs, with one task or several."""
+    """Options of training on tasks, with one task or several."""
 
     init: str | None = option(
         None,

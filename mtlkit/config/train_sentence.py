@@ -58,7 +58,7 @@ class TrainSentenceOptions(TaskTrainingOptions):
     attention: Attention | None = option(
         "bidirectional", "What a token sees: the whole text, or only what comes before it.", panel=MODEL, advanced=True
     )
-    schedule: ClassVar[str] = "round-robin"  # these are options where there are several tasks
+    schedule: ClassVar[str] = "round-robin"  # from here on: options of train-mtl, fixed for one task
     epoch_by: ClassVar[str] = "longest"
     balance: ClassVar[str] = "sum"
     balance_on: ClassVar[BalanceOn] = "vectors"
@@ -77,7 +77,7 @@ class TrainSentenceOptions(TaskTrainingOptions):
         return replace(architecture, pooling="weighted") if self.token_init == "teacher" else architecture
 
     def widths(self, dim: int) -> list[int]:
-        """The lengths of a vector that `--matryoshka` trains, the whole one first. Raises UsageError."""
+        """The vector lengths that `--matryoshka` trains, the longest first. Raises UsageError."""
         cuts = [part.strip() for part in (self.matryoshka or "").split(",") if part.strip()]
         lengths = {whole(cut, 1) or dim + 1 for cut in cuts}
         if max(lengths, default=0) > dim:

@@ -91,11 +91,11 @@ def shown(text: str) -> str:
     return ""
 
 
-def drawn(page: Page, *, whole: bool = False) -> str:
+def drawn(page: Page, *, all_options: bool = False) -> str:
     """A page of help for standard output, styled on a terminal."""
     console = stdout()
     with console.capture() as captured:
-        console.print(page.draw(console.width, whole=whole), soft_wrap=True, end="")
+        console.print(page.draw(console.width, all_options=all_options), soft_wrap=True, end="")
     return captured.get()
 
 
@@ -118,7 +118,7 @@ def _json() -> inspect.Parameter:
 def _help_all(page: Page) -> inspect.Parameter:
     def show(value: bool) -> None:
         if value:
-            typer.echo(shown(drawn(page, whole=True)))
+            typer.echo(shown(drawn(page, all_options=True)))
             raise typer.Exit
 
     annotation = Annotated[bool, typer.Option("--help-all", callback=show, is_eager=True)]

@@ -45,7 +45,7 @@ def completer(declared: Declaration) -> Complete | None:
 
 
 def typed_options(ctx: typer.Context) -> dict[str, Any]:
-    """What stands on the command line so far, without defaults."""
+    """The options on the command line so far, without defaults."""
     sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
     return {name: ctx.params[name] for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
@@ -71,10 +71,10 @@ def heads(_incomplete: str, options: Mapping[str, Any], _named: bool = False) ->
     from mtlkit.inference.find_model import find_model
     from mtlkit.model.description import is_foreign, read_checkpoint
 
-    asked = options.get("model") or options.get("init")
+    model = options.get("model") or options.get("init")
     known = list(dict.fromkeys(task.partition("=")[0] for task in _several(options.get("task")) if "=" in task))
-    if asked != "scratch" and (asked is None or asked == "mini" or Path(asked).is_dir()):
-        path = find_model(asked, Path(options.get("runs") or "runs"), STAGES).path
+    if model != "scratch" and (model is None or model == "mini" or Path(model).is_dir()):
+        path = find_model(model, Path(options.get("runs") or "runs"), STAGES).path
         if not is_foreign(path):
             known += [task.name for task in read_checkpoint(path).tasks if task.name not in known]
     yield from known
@@ -100,18 +100,18 @@ def watched(incomplete: str, options: Mapping[str, Any], named: bool) -> Iterato
 
 def sources(incomplete: str, options: Mapping[str, Any], named: bool) -> Iterator[str]:
     """Samples, tasks of the model, files and folders."""
-    name, equals, place = incomplete.rpartition("=") if named else ("", "", incomplete)
+    name, equals, address = incomplete.rpartition("=") if named else ("", "", incomplete)
     if named and not equals:
         yield from SAMPLES
         yield from (f"{task}=" for task in heads(incomplete, options))
         return
-    for path in ("sample:topic", "sample:sentiment", *files(place)):
+    for path in ("sample:topic", "sample:sentiment", *files(address)):
         yield name + equals + path
 
 
-def files(begun: str) -> Iterator[str]:
-    """Files and folders whose path begins so."""
-    folder, name = os.path.split(begun)
+def files(beginning: str) -> Iterator[str]:
+    """Files and folders whose path has this beginning."""
+    folder, name = os.path.split(beginning)
     for path in sorted(Path(folder or ".").iterdir()):
         if path.name.startswith(name) and (name.startswith(".") or not path.name.startswith(".")):
             yield os.path.join(folder, path.name) + ("/" if path.is_dir() else "")
@@ -128,10 +128,10 @@ KINDS: dict[Completes, Callable[[str, Mapping[str, Any], bool], Iterable[str]]] 
 
 
 def in_bash(run: Callable[[], object]) -> None:
-    """Answers bash, which splits a word such as `head:topic` at the colon and replaces only what follows it: the word is put
-    together for `run`, and what stands before its last break is taken from the answers."""
-    words, place = os.environ.get("COMP_WORDS", "").split("\n"), int(os.environ.get("COMP_CWORD") or 0)
-    joined, current = joined_words(words[: place + 1])
+    """Answers bash, which splits a word such as `head:topic` at the colon and replaces only the last part: joins the parts of the
+    word for `run`, and removes the earlier ones from its answers."""
+    words, index = os.environ.get("COMP_WORDS", "").split("\n"), int(os.environ.get("COMP_CWORD") or 0)
+    joined, current = joined_words(words[: index + 1])
     os.environ["COMP_WORDS"], os.environ["COMP_CWORD"] = "\n".join(joined), str(len(joined) - 1)
     before = current[: max(current.rfind(":"), current.rfind("=")) + 1]
     answers = io.StringIO()

@@ -16,21 +16,21 @@ else:
 
 
 def read_config(path: Path, known: list[str], lists: list[str]) -> dict[str, Any]:
-    """Options out of a TOML file; `batch-tokens` and `batch_tokens` are the same. An option of `lists` may have a single value.
+    """The options in a TOML file; `batch-tokens` and `batch_tokens` are the same. An option of `lists` may have a single value.
 
     Raises UsageError for an unknown key.
     """
     try:
         values = tomllib.loads(read_text(path))
     except Unreadable as error:
-        raise UsageError(f"--config {path}: {error}; give a file of TOML") from None
+        raise UsageError(f"--config {path}: {error}; give a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeError, RecursionError) as error:
         raise UsageError(f"--config {path}: not TOML ({error})") from None
-    found = {key.replace("-", "_"): value for key, value in values.items()}
-    for key in found:
+    options = {key.replace("-", "_"): value for key, value in values.items()}
+    for key in options:
         if key not in known:
             names = [name.replace("_", "-") for name in known]
             raise UsageError(
                 f"--config {path}: no option '{key}'; options: {listed(names, 40)}{suggest(key.replace('_', '-'), names)}"
             )
-    return {key: [value] if key in lists and not isinstance(value, list) else value for key, value in found.items()}
+    return {key: [value] if key in lists and not isinstance(value, list) else value for key, value in options.items()}

@@ -16,7 +16,7 @@ MOST_WIDTH = 100  # of a paragraph, so that it can be read on a wide terminal
 
 @dataclass(frozen=True)
 class Entry:
-    """An option, argument or command as help shows it: `names` with what stands for a value."""
+    """An option, argument or command as help shows it: `names` includes the placeholder of the value."""
 
     names: str
     help: str
@@ -34,14 +34,14 @@ class Page:
     entries: Sequence[Entry]
     examples: Sequence[str] = ()
 
-    def draw(self, width: int, *, whole: bool) -> Text:
-        """The page; `whole` with advanced options, too."""
+    def draw(self, width: int, *, all_options: bool) -> Text:
+        """The page; `all_options` includes advanced ones."""
         width = min(width, MOST_WIDTH)
         blocks = [Text.assemble(("Usage: ", "bold"), self.usage)]
         blocks += [Text("\n".join(textwrap.wrap(" ".join(part.split()), width))) for part in self.summary.split("\n\n")]
         if self.examples:
             blocks.append(Text.assemble(("Examples", "bold"), *(f"\n{line}" for line in _examples(self.examples, width))))
-        shown = [entry for entry in self.entries if whole or not entry.advanced]
+        shown = [entry for entry in self.entries if all_options or not entry.advanced]
         column = min(COLUMN, max((len(entry.names) for entry in shown), default=0) + 4)
         for panel in dict.fromkeys(entry.panel for entry in shown):
             lines = [line for entry in shown if entry.panel == panel for line in entry_lines(entry, width, column)]
@@ -55,7 +55,7 @@ WORD = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""")  # of a command, with its
 
 
 def _examples(examples: Iterable[str], width: int) -> Iterator[str]:
-    """A long one goes on in the next line behind a backslash, so that it can be copied."""
+    """A long example continues on the next line after a backslash, so that it can be copied."""
     for example in examples:
         lines: list[str] = []
         for word in WORD.findall(example):

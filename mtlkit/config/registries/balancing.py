@@ -28,8 +28,8 @@ def full_name(text: str) -> str:
 
 
 def split_balance(text: str) -> tuple[str, str | None]:
-    """The full name of the method, and its value (None: no value was given). Raises UsageError for an unknown method, or a value
-    that the method does not take."""
+    """The full name of the method, and its value (None: there is none). Raises UsageError for an unknown method, or a value that
+    the method does not take."""
     if (name := full_name(text)) in BALANCING:
         return name, None
     name, colon, value = text.partition(":")

@@ -24,20 +24,20 @@ class GuardChoice:
 
 def parse_guards(texts: Iterable[str]) -> tuple[GuardChoice, ...]:
     """Parses guards such as `["l2sp:0.1", "lwf"]`. Raises UsageError."""
-    found: dict[str, GuardChoice] = {}
+    choices: dict[str, GuardChoice] = {}
     for text in texts:
         choice = parse_guard(text)
-        if choice.name in found:
-            raise UsageError(f"--guard {choice.name} is given twice; remove one")
-        found[choice.name] = choice
-    return tuple(found.values())
+        if choice.name in choices:
+            raise UsageError(f"--guard {choice.name} is given twice; remove one of them")
+        choices[choice.name] = choice
+    return tuple(choices.values())
 
 
 def parse_guard(text: str) -> GuardChoice:
     """Parses a guard such as `l2sp:0.1`. Raises UsageError."""
     name, *numbers = text.split(":")
     if name not in GUARDS:
-        raise UsageError(f"--guard {shorten(text)}: no such guard; there are {listed(forms(GUARDS))}{suggest(name, GUARDS)}")
+        raise UsageError(f"--guard {shorten(text)}: no such guard; choose from {listed(forms(GUARDS))}{suggest(name, GUARDS)}")
     form = GUARDS[name].syntax
     if len(numbers) > form.count(":") or not all(map(_positive, numbers)):
         raise UsageError(f"--guard {shorten(text)}: write {form}, with numbers above 0")

@@ -1,7 +1,7 @@
-"""Methods that an option of the trainings takes by name, some with parameters, such as `temperature:T[:CAP]`.
+"""Items that an option accepts by name, some with parameters, such as `temperature:T[:CAP]`.
 
-Each is defined in a module of the package that its registry names. Help, completion, errors and validation read the registries,
-before torch is imported.
+Each is defined in a module of the package that its registry names. Help, completion, errors and validation read the registries
+without importing torch.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """What every method has. `form` is its syntax, if that is more than its name. Lists follow `rank`. The methods of a `group`
-    are shown together, without their own lines of help."""
+    """The fields of every method. `form` is its syntax, if that is more than its name. Lists are sorted by `rank`. Help names the
+    methods of a `group` together, without their own lines."""
 
     name: str
     help: str
@@ -34,7 +34,7 @@ class Method:
 
 
 def ordered(methods: Mapping[str, Any]) -> list[Any]:
-    """The methods as lists show them."""
+    """The methods in the order of lists."""
     return sorted(methods.values(), key=lambda method: (method.rank, method.name))
 
 

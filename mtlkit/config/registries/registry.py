@@ -1,4 +1,4 @@
-"""Registries: things of one sort by name, such as kinds of task or export formats, each defined in a module of its own.
+"""Registries: items of the same sort by name, such as kinds of task or export formats, each defined in its own module.
 
 The modules of a registry's package are imported when the registry is first read, and each adds what it defines. To add a kind of
 task, for example, a file in `tasks/` is enough. Lower layers read a registry without importing the layer that fills it.
@@ -16,7 +16,7 @@ from mtlkit.errors import UsageError, listed, shorten, suggest
 
 
 class Named(Protocol):
-    """What a registry holds. `help` is one line for users."""
+    """An item of a registry. `help` is one line for users."""
 
     @property
     def name(self) -> str: ...
@@ -29,9 +29,11 @@ Item = TypeVar("Item", bound=Named)
 
 
 class Registry(MutableMapping[str, Item]):
-    """Items by name, in the order of their names. `noun` is what messages call one, `package` the package whose modules define
-    them; without it items are only added by hand. As `--help` reads registries, those modules must be quick to import: torch and
-    the like belong inside their functions."""
+    """Items by name, in the order of their names.
+
+    `noun` is the word for an item in messages. The modules of `package` define the items; without it, items are only added by
+    hand. `--help` reads registries, so these modules must be quick to import: they import torch and the like inside functions.
+    """
 
     def __init__(self, noun: str, package: str = "") -> None:
         self.noun, self.package = noun, package
@@ -41,16 +43,16 @@ class Registry(MutableMapping[str, Item]):
         self._importing = False
 
     def add(self, item: Item) -> Item:
-        """Adds an item under its name and returns it. Raises ValueError where the name is taken."""
+        """Adds an item under its name and returns it. Raises ValueError if the name is taken."""
         if item.name in self._items:
             raise ValueError(f"there is already a {self.noun} called '{item.name}'")
         self._items[item.name] = item
         return item
 
-    def find(self, name: str, place: str) -> Item:
-        """The item of a name that a user gave. Raises UsageError that begins with `place`, the option or key."""
+    def find(self, name: str, where: str) -> Item:
+        """The item with this name, which a user typed. Raises UsageError that begins with `where`, the option or key."""
         if name not in self:
-            raise UsageError(f"{place}: no {self.noun} '{shorten(name)}'; choose one of {listed(self)}{suggest(name, self)}")
+            raise UsageError(f"{where}: no {self.noun} '{shorten(name)}'; choose one of {listed(self)}{suggest(name, self)}")
         return self[name]
 
     def __getitem__(self, name: str) -> Item:
@@ -72,7 +74,7 @@ class Registry(MutableMapping[str, Item]):
         """The items, once the modules that define them are imported."""
         if not self._imported:
             with self._lock:
-                if not self._imported and not self._importing:  # a module that is being imported may read what is there
+                if not self._imported and not self._importing:  # a module may read the registry while it is imported
                     self._importing = True
                     try:
                         for module in iter_modules(import_module(self.package).__path__):

@@ -149,7 +149,7 @@ def test_what_is_no_configuration_is_refused(tmp_path: Path, content: bytes, sai
 
 def test_a_configuration_that_is_not_there_is_refused(typed: Typed, tmp_path: Path) -> None:
     answer = typed("eval", "--config", tmp_path / "none.toml")
-    assert (answer.code, answer.err) == (2, f"mtlkit: --config {tmp_path / 'none.toml'}: missing; give a file of TOML\n")
+    assert (answer.code, answer.err) == (2, f"mtlkit: --config {tmp_path / 'none.toml'}: missing; give a TOML file\n")
 
 
 @pytest.mark.parametrize("line", ["epochs = 'three'", "epochs = 0", "schedule = 'random'", "overwrite = 'perhaps'"])

@@ -69,11 +69,11 @@ def test_an_option_shows_its_value_and_default(typed: Typed) -> None:
 def test_a_page() -> None:
     entries = [Entry("--a-very-long-name-of-an-option VALUE", "word " * 30, "One"), Entry("-b", "Short.", "Two", advanced=True)]
     page = Page("mtlkit x", "A paragraph\nof two lines.\n\nAnother.", entries, ["mtlkit x 'a quoted text' " + "--option 1 " * 9])
-    lines = page.draw(60, whole=False).plain.splitlines()
+    lines = page.draw(60, all_options=False).plain.splitlines()
     assert max(map(len, lines)) <= 60
     assert "A paragraph of two lines." in lines
     joined = " ".join(line.strip().removesuffix("\\").strip() for line in lines)
     assert "mtlkit x 'a quoted text' " + " ".join(["--option 1"] * 9) in joined
     assert "  --a-very-long-name-of-an-option VALUE" in lines
     assert "Two" not in lines
-    assert "  -b" in page.draw(60, whole=True).plain
+    assert "  -b" in page.draw(60, all_options=True).plain

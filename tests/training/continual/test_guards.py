@@ -198,7 +198,7 @@ def test_guards_are_read_with_their_numbers() -> None:
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
-        (["l2ps"], r"--guard l2ps: no such guard; there are l2sp\[:ALPHA\[:BETA\]\], ewc.*; did you mean 'l2sp'\?"),
+        (["l2ps"], r"--guard l2ps: no such guard; choose from l2sp\[:ALPHA\[:BETA\]\], ewc.*; did you mean 'l2sp'\?"),
         (["lwf", "lwf:2"], "--guard lwf is given twice"),
         (["ewc:1:2"], r"--guard ewc:1:2: write ewc\[:LAMBDA\], with numbers above 0"),
         (["l2sp:"], r"--guard l2sp:: write l2sp\[:ALPHA\[:BETA\]\], with numbers above 0"),
