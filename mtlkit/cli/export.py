@@ -23,32 +23,32 @@ def export(options: ExportOptions, as_json: bool) -> None:
     from mtlkit.recipes.exporting.formats.base import format_of
 
     choice = recipe.choose_export(options)
-    found, out = choice.found, choice.out
-    say(f"model: {found}, {found.reason}")
+    model_ref, out = choice.model, choice.out
+    say(f"model: {model_ref}, {model_ref.reason}")
     say(f"writing {out}")
     done = recipe.export(options, choice)
     if done.note:
         say(done.note)
-    foreign = is_foreign(found.path)
+    foreign = is_foreign(model_ref.path)
     if done.difference is None:
         say(f"not checked: {options.format} is not installed; to have it checked: {recipe.installation(options.format)}")
     elif foreign and done.from_source is None:
         say(
-            f"compared with mtlkit's own vectors of {found} only: sentence-transformers is not installed; "
+            f"compared with mtlkit's own vectors of {model_ref} only: sentence-transformers is not installed; "
             f"to compare with its vectors: {recipe.installation('sentence-transformers')}"
         )
     keeping = listed(name for name in EXPORT_FORMATS if format_of(name).keeps_router)
     for part in done.left_out:
         say(f"the {part} is left out: {options.format} has no place for it; {keeping} keep it", "yellow")
     if as_json:
-        document = {"model": str(found), "output": str(out), "format": options.format, "dim": done.dim}
+        document = {"model": str(model_ref), "output": str(out), "format": options.format, "dim": done.dim}
         source = {"largest_difference_from_source": done.from_source} if foreign else {}
         print_json({**document, "tasks": list(done.tasks), "largest_difference": done.difference, **source})
         return
     heads = f", heads {', '.join(done.tasks)}" if done.tasks else ""
     checked = "" if done.difference is None else f"; differs from the model by {done.difference:.0e} at most"
     if done.from_source is not None:
-        checked += f"; read as sentence-transformers reads {found}, to {done.from_source:.0e}"
+        checked += f"; read as sentence-transformers reads {model_ref}, to {done.from_source:.0e}"
     exported = format_of(options.format)
     print(f"{out}: {options.format}, {exported.summary(done.dim)}{heads}{checked}")
     if command := exported.next_command(out):

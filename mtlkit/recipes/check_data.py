@@ -60,15 +60,15 @@ class LabelledData:
 
     def check(self, measure: Measure) -> tuple[TaskSummary, list[Finding]]:
         """Its summary, and findings about this data alone."""
-        made = []
+        summaries = []
         for split in self.texts:
             classes = dict(count_classes(split.table.labels)) if codec_of(self.kind).classes != "none" else {}
             lengths = measure.lengths(measure.whole(split.table.texts))
-            made.append(SplitSummary(split.name, len(split), False, classes, lengths))
-        splits, absent = held_out(self.source, made)
+            summaries.append(SplitSummary(split.name, len(split), False, classes, lengths))
+        splits, absent = held_out(self.source, summaries)
         task = TaskSummary(self.name, self.source, self.kind, splits, absent, self.texts[0].table.record)
-        found = [*quick_findings(self.texts, self.kind), *thorough_findings(self.texts, self.kind, measure.numbers)]
-        return task, [*found, *cut_texts(task, measure.max_length)]
+        findings = [*quick_findings(self.texts, self.kind), *thorough_findings(self.texts, self.kind, measure.numbers)]
+        return task, [*findings, *cut_texts(task, measure.max_length)]
 
 
 def check_data(options: CheckDataOptions) -> DataCheck:
@@ -77,28 +77,28 @@ def check_data(options: CheckDataOptions) -> DataCheck:
     Raises UsageError, DataError, IntegrityError.
     """
     sources = named_sources(options.tasks) if options.tasks else {}
-    found = find_model(options.model, options.runs, ("mtl", "sentence", "base"))
-    encoder = read_encoder(found.path)
+    model_ref = find_model(options.model, options.runs, ("mtl", "sentence", "base"))
+    encoder = read_encoder(model_ref.path)
     tally, numbers = SkippedRows(), TextNumbers()
     measure = Measure(encoder, options.max_length or encoder.encoding.max_length, numbers)
     reading = ReadOptions(options.encoding, options.on_bad_row, tally, keep_places=True)
     data = list(READERS[options.objective](sources, reading, numbers))
     data += read_text_data(options.text, reading, numbers) if options.text else []
-    checked = [one.check(measure) for one in data]
+    checked = [entry.check(measure) for entry in data]
     findings = [finding for _, own in checked for finding in own]
-    findings += across_data([one.texts for one in data])
+    findings += across_data([entry.texts for entry in data])
     findings.sort(key=lambda finding: not finding.spoils)
     tasks = tuple(task for task, _ in checked)
-    return DataCheck(str(found), found.reason, measure.max_length, tasks, tuple(findings), tally)
+    return DataCheck(str(model_ref), model_ref.reason, measure.max_length, tasks, tuple(findings), tally)
 
 
 def read_labelled(sources: Mapping[str, str], reading: ReadOptions, numbers: TextNumbers) -> list[LabelledData]:
     """Labelled texts as a training reads them. Raises DataError."""
-    made = []
+    tasks = []
     for name, source in sources.items():
         splits = read_splits(name, source, reading, numbers)
-        made.append(LabelledData(name, source, kind_of(source, splits[0].table.labels), splits))
-    return made
+        tasks.append(LabelledData(name, source, kind_of(source, splits[0].table.labels), splits))
+    return tasks
 
 
 def read_splits(name: str, source: str, reading: ReadOptions, numbers: TextNumbers) -> list[CheckedSplit]:
@@ -131,9 +131,9 @@ def thorough_findings(splits: Sequence[CheckedSplit], kind: Kind, numbers: TextN
 
 def across_data(data: Sequence[Sequence[CheckedSplit]]) -> Iterator[Finding]:
     """Texts on which one task is evaluated and another is trained: the shared backbone has seen them."""
-    for place, (train, *_) in enumerate(data):
+    for index, (train, *_) in enumerate(data):
         for another, (own, *others) in enumerate(data):
-            if another != place:
+            if another != index:
                 for other in others:
                     yield from shared_texts(train, other, own)
 

@@ -31,7 +31,7 @@ LEFT_OUT = "\nThe {} of the run is not part of this export: the format has no pl
 class ExportJob:
     """The model to export, the folder to write, and text for the top of its model card."""
 
-    found: ModelRef
+    model: ModelRef
     out: Path
     card: str
 
@@ -62,25 +62,27 @@ def choose_export(options: ExportOptions) -> ExportJob:
     for package in exporter.needs:
         if find_spec(package) is None:
             raise UsageError(f"--format {options.format} needs {package}; install it with: {installation(options.format)}")
-    found = find_model(options.model, options.runs, exporter.stages)
-    if reason := exporter.unfit(read_description(found.path)):
-        raise UsageError(f"--format {options.format} cannot hold {found}, {reason}")
-    if options.out is None and (is_foreign(found.path) or found.name):
-        raise UsageError(f"{found} is not one of your runs, so nothing is written into it; name a folder for the export as DIR")
+    model_ref = find_model(options.model, options.runs, exporter.stages)
+    if reason := exporter.unfit(read_description(model_ref.path)):
+        raise UsageError(f"--format {options.format} cannot hold {model_ref}, {reason}")
+    if options.out is None and (is_foreign(model_ref.path) or model_ref.name):
+        raise UsageError(
+            f"{model_ref} is not one of your runs, so nothing is written into it; name a folder for the export as DIR"
+        )
     card = card_text(options)
-    out = options.out or found.path / options.format
-    choice = ExportJob(found, out, card)
+    out = options.out or model_ref.path / options.format
+    choice = ExportJob(model_ref, out, card)
     check_export(options, choice)
     return choice
 
 
 def check_export(options: ExportOptions, choice: ExportJob) -> None:
     """Checks that the export may be written to its folder. Raises UsageError."""
-    found, out = choice.found, choice.out
-    inside = found.path if out.name == options.format else None  # where exports go when no DIR is given
+    model_ref, out = choice.model, choice.out
+    inside = model_ref.path if out.name == options.format else None  # where exports go when no DIR is given
     what, marks = "export of this format", format_of(options.format).marks
     check_output_folder(
-        out, inputs_of(options, found), overwrite=options.overwrite, option="DIR", what=what, marks=marks, inside=inside
+        out, inputs_of(options, model_ref), overwrite=options.overwrite, option="DIR", what=what, marks=marks, inside=inside
     )
 
 
@@ -95,15 +97,15 @@ def export(options: ExportOptions, choice: ExportJob | None = None) -> Exported:
     Raises UsageError, and IntegrityError if they differ.
     """
     choice = choice or choose_export(options)
-    found, out = choice.found, choice.out
+    model_ref, out = choice.model, choice.out
     exporter = format_of(options.format)
-    weights = load_weights(found.path)
+    weights = load_weights(model_ref.path)
     model = weights.model
     left_out = ("router",) if model.router is not None and not exporter.keeps_router else ()
     if left_out:
         model.router = None
     checks_source = weights.record is None and find_spec("sentence_transformers") is not None
-    from_source = difference_from_source(found.path, weights) if checks_source else None
+    from_source = difference_from_source(model_ref.path, weights) if checks_source else None
     with locked(out, command_line("export", options), option="DIR"), disk.saving(out):
         check_export(options, choice)  # again, under the lock: another export may have finished in the meantime
         remove_staged(out)
@@ -126,7 +128,7 @@ def _write(
         texts = check_texts(weights.encoder, cut=exporter.cuts(weights))
         outputs = exporter.outputs(folder, weights, texts)
         difference = largest_difference(exporter.expected(weights, texts), outputs, exporter.tolerance)
-    record = _record(options, choice.found, weights)
+    record = _record(options, choice.model, weights)
     use = choice.card + exporter.use(weights) + "".join(LEFT_OUT.format(part) for part in left_out)
     card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()), use, exporter.front_matter(), "exported")
     disk.write(folder / CARD, card.encode())
@@ -144,7 +146,7 @@ def card_text(options: ExportOptions) -> str:
         raise UsageError(f"--card {options.card} cannot be read ({error}); give a file of Markdown in UTF-8") from None
 
 
-def _record(options: ExportOptions, found: ModelRef, weights: LoadedWeights) -> RunRecord:
+def _record(options: ExportOptions, model_ref: ModelRef, weights: LoadedWeights) -> RunRecord:
     """The record of the model, with the command of this export and the model as its parent."""
     source = weights.record
     return RunRecord(
@@ -154,5 +156,5 @@ def _record(options: ExportOptions, found: ModelRef, weights: LoadedWeights) -> 
         source.seed if source else 0,
         source.data if source else {},
         source.metrics if source else {},
-        {"path": str(found), "digest": digest_of(found.path)},
+        {"path": str(model_ref), "digest": digest_of(model_ref.path)},
     )

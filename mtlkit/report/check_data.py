@@ -48,8 +48,8 @@ def class_table(task: TaskSummary, width: int) -> Group:
     figures = []
     for split in task.splits:
         rows = [None if name == "…" and name not in classes else split.classes.get(name, 0) for name in names]
-        figures.append([split.name, *("" if one is None else f"{one:,}" for one in rows)])
-        figures.append(["%", *("" if one is None else number(100 * one / split.rows, 1) for one in rows)])
+        figures.append([split.name, *("" if count is None else f"{count:,}" for count in rows)])
+        figures.append(["%", *("" if count is None else number(100 * count / split.rows, 1) for count in rows)])
     train = list(task.splits[0].classes.values()) or [1]
     twins = {name: spelling for group in alike(classes) for name, spelling in zip(group, spellings(group), strict=True)}
     names = [twins.get(name, name) for name in names]

@@ -81,10 +81,10 @@ class CheckpointManager:
             write_checkpoint(temporary, step, tensors, plain, self.log)
             replace_folder(temporary, target)
         except OSError as error:
-            kept = f"the checkpoint of step {step_of(earlier[0])} is kept" if earlier else "no earlier checkpoint exists"
+            fallback = f"the checkpoint of step {step_of(earlier[0])} is kept" if earlier else "no earlier checkpoint exists"
             raise SavingError(
-                f"{self.path}: cannot save the checkpoint of step {step}: {error.strerror or error}; {kept}; free some space and "
-                "resume"
+                f"{self.path}: cannot save the checkpoint of step {step}: {error.strerror or error}; {fallback}; free some space "
+                "and resume"
             ) from None
         finally:
             if temporary is not None:

@@ -25,7 +25,6 @@ import platformdirs
 
 from mtlkit.errors import IntegrityError
 from mtlkit.runs import atomic as disk
-from mtlkit.runs.file_locks import lock_shared
 from mtlkit.runs.store_format import (
     DIGEST,
     FORMAT,
@@ -35,8 +34,8 @@ from mtlkit.runs.store_format import (
     hash_of_header,
     header_bytes,
     is_finite,
-    layout,
     make_header,
+    read_arrays,
     read_header,
 )
 
@@ -181,25 +180,7 @@ class StoreEntry:
             raise ValueError(f"was written by another version of mtlkit (format {metadata['format']!r:.20})")
         if (metadata["kind"], metadata["key"]) != (self.kind, self.key):
             raise ValueError("belongs to other inputs (its key differs)")
-        content_hash = hash_of_header(header)
-        arrays: Arrays = {}
-        for name, (dtype, shape, begin) in layout(header, os.fstat(file.fileno()).st_size - start).items():
-            if mapped and prod(shape) > 0:
-                lock_shared(file)
-                arrays[name] = np.memmap(file, dtype, "r", start + begin, shape)
-            else:
-                arrays[name] = np.empty(shape, dtype)
-            file.seek(start + begin)
-            for block in blocks(arrays[name]):
-                target = np.empty(block.shape, dtype) if mapped else block
-                if file.readinto(target.data) != target.nbytes:
-                    raise ValueError("is truncated")
-                content_hash.update(target.data)
-                if not is_finite(target):
-                    raise ValueError(f"contains NaN or infinity in '{name}'")
-        if (digest := content_hash.hexdigest()) != metadata[DIGEST]:
-            raise ValueError(f"is damaged (SHA-256 of its content is {digest}, recorded: {str(metadata[DIGEST])[:64]})")
-        return arrays
+        return read_arrays(file, header, start, mapped)
 
 
 def has_shape(array: Array | None, dtype: str, *shape: int | None) -> bool:

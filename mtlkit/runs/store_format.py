@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from io import BufferedReader
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.from_json import parse_object
+from mtlkit.runs.file_locks import lock_shared
 
 FORMAT = "1"  # incremented when the file format changes
 METADATA, DIGEST = "__metadata__", "sha256"
@@ -52,7 +54,7 @@ def header_bytes(header: dict[str, Any]) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def hash_of_header(header: dict[str, Any]) -> Any:
+def hash_of_header(header: Mapping[str, Any]) -> Any:
     """A SHA-256 object updated with the header, without the digest in it."""
     return sha256(json.dumps({**header, METADATA: {**header[METADATA], DIGEST: ""}}, sort_keys=True).encode())
 
@@ -98,3 +100,28 @@ def blocks(array: Array) -> Iterator[Array]:
 
 def is_finite(block: Array) -> bool:
     return block.dtype.kind != "f" or bool(np.isfinite(block).all())
+
+
+def read_arrays(file: BufferedReader, header: Mapping[str, Any], start: int, mapped: bool) -> dict[str, Array]:
+    """The arrays of a file whose data begins at `start`, memory-mapped with `mapped`. Raises ValueError if their digest is not
+    the recorded one, or if they contain NaN or infinity.
+    """
+    content_hash = hash_of_header(header)
+    arrays: dict[str, Array] = {}
+    for name, (dtype, shape, begin) in layout(header, os.fstat(file.fileno()).st_size - start).items():
+        if mapped and prod(shape) > 0:
+            lock_shared(file)
+            arrays[name] = np.memmap(file, dtype, "r", start + begin, shape)
+        else:
+            arrays[name] = np.empty(shape, dtype)
+        file.seek(start + begin)
+        for block in blocks(arrays[name]):
+            target = np.empty(block.shape, dtype) if mapped else block
+            if file.readinto(target.data) != target.nbytes:
+                raise ValueError("is truncated")
+            content_hash.update(target.data)
+            if not is_finite(target):
+                raise ValueError(f"contains NaN or infinity in '{name}'")
+    if (digest := content_hash.hexdigest()) != header[METADATA][DIGEST]:
+        raise ValueError(f"is damaged (SHA-256 of its content is {digest}, recorded: {str(header[METADATA][DIGEST])[:64]})")
+    return arrays

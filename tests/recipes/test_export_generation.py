@@ -127,7 +127,7 @@ def test_other_models_are_refused_with_a_format_that_holds_them(kind: str, sourc
 
 
 def test_the_newest_base_is_exported_by_default(runs: Path, tmp_path: Path) -> None:
-    assert choose_export(ExportOptions(runs=runs, out=tmp_path / "out", format="transformers")).found.path == runs / "pretrain"
+    assert choose_export(ExportOptions(runs=runs, out=tmp_path / "out", format="transformers")).model.path == runs / "pretrain"
     with pytest.raises(UsageError, match="cannot hold mini, a sentence encoder"):
         choose_export(ExportOptions(runs=tmp_path, out=tmp_path / "out", format="transformers"))
 

@@ -58,14 +58,14 @@ def evaluate_task(loaded: LoadedModel, name: str, table: LabelledTable, split: s
     spec = loaded.specs[name]
     texts = prepare(spec, table, loaded.encoder)
     with counting(f"evaluating {name}", "encoded", len(texts)):
-        found = loaded.engine.outputs(texts.encoded, [name, *([ROUTER] if name in loaded.router else [])])
-    outputs, strings = found[name], [table.texts[row] for row in texts.rows]
+        all_outputs = loaded.engine.outputs(texts.encoded, [name, *([ROUTER] if name in loaded.router else [])])
+    outputs, strings = all_outputs[name], [table.texts[row] for row in texts.rows]
     metrics = score(spec, outputs, texts.labels)
     decided = decisions_of(spec, outputs)
     confused = [] if decided is None else most_confused(spec.labels, texts.labels, decided, strings)
     record = replace(table.record, kind=spec.kind)
     evaluation = TaskEvaluation(metrics, split, dict(texts.unseen), texts.encoded.truncated, confused, record)
-    return evaluation, RoutedTexts(strings, found.get(ROUTER))
+    return evaluation, RoutedTexts(strings, all_outputs.get(ROUTER))
 
 
 def evaluate_router(tasks: tuple[str, ...], routed: Mapping[str, RoutedTexts], split: str) -> TaskEvaluation | None:

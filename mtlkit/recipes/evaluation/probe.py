@@ -83,9 +83,18 @@ def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, rea
     matrix = confusion(len(spec.labels), test.labels, fitted.predict(scored))
     metrics = {"kind": kind, "n": len(test), **classification(spec.labels, matrix)}
     interval = wilson(int(np.diag(matrix).sum()), len(test))
-    c = float(fitted.best_params_["logisticregression__C"])
-    found = (metrics, interval, float(fitted.best_score_), c, dict(test.unseen))
-    return ProbeResult(source, options.split, width, len(train), *found, replace(train_table.record, kind=kind))
+    return ProbeResult(
+        source=source,
+        split=options.split,
+        dim=width,
+        train=len(train),
+        metrics=metrics,
+        interval=interval,
+        cross_validated=float(fitted.best_score_),
+        c=float(fitted.best_params_["logisticregression__C"]),
+        unseen=dict(test.unseen),
+        record=replace(train_table.record, kind=kind),
+    )
 
 
 def features(loaded: LoadedModel, texts: LabelledTexts, dim: int) -> NDArray[np.float32]:

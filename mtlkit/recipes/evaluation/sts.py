@@ -69,8 +69,8 @@ def measure_sts(source: str, options: EvalOptions, loaded: LoadedModel, reading:
     with counting(f"encoding {source}", "encoded", 2 * len(table)):
         vectors = loaded.embed([*table.firsts, *table.seconds], dim=width)
     values = rounded(pair_similarities(vectors, similarity))
-    found = correlations(values, scores, "cosines" if similarity == "cosine" else "similarities", "scores")
-    undefined = found.get("undefined", {})
+    metrics = correlations(values, scores, "cosines" if similarity == "cosine" else "similarities", "scores")
+    undefined = metrics.get("undefined", {})
     pearson, spearman = UNKNOWN if undefined else bootstrap_correlations(values, scores, generator(options.seed, "sts"))
-    figures = found["spearman"], spearman, found["pearson"], pearson
+    figures = metrics["spearman"], spearman, metrics["pearson"], pearson
     return StsResult(source, split, len(table), width, *figures, similarity, undefined, table.record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -10,11 +10,11 @@ from pathlib import Path
 from mtlkit.config.architecture import Stage, parse_head
 from mtlkit.config.registries.balancing import parse_balance
 from mtlkit.config.registries.guards import GuardChoice, parse_guards
-from mtlkit.config.registries.schedules import parse_epoch_length, parse_schedule
+from mtlkit.config.registries.schedules import check_epoch_length, parse_epoch_length, parse_schedule
 from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.data.sources.spec import named_sources
-from mtlkit.errors import UsageError
+from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.load_weights import read_description
 from mtlkit.model.weight_names import weight_names
@@ -23,7 +23,7 @@ from mtlkit.recipes.training.model_size import check_size
 from mtlkit.recipes.training.objectives import check_objective
 from mtlkit.recipes.training.validate_baselines import check_baselines
 from mtlkit.recipes.training.validate_continual import check_continual, parse_rehearsed, parse_watched
-from mtlkit.recipes.training.validate_mixture import check_mixture
+from mtlkit.training.balancing.registry import check_balance
 from mtlkit.training.freezing.apply import prefix_depth
 from mtlkit.training.freezing.check import check_freeze
 from mtlkit.training.freezing.parse import parse_freeze
@@ -90,6 +90,16 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
     if isinstance(options, TrainMtlOptions):
         check_baselines(plan, options.out or options.runs / spec.folder, trained)
     return plan
+
+
+def check_mixture(plan: TrainPlan, trained: Sequence[str]) -> None:
+    """Raises UsageError if schedule, balancing or `--select` do not fit the tasks; `trained` are the tasks that train."""
+    check_epoch_length(plan.schedule, plan.epoch_by, len(trained) + len(plan.rehearsed))
+    frozen = plan.freezing.keeps("backbone")
+    check_balance(plan.balance, plan.schedule, trained, frozen, plan.options.balance_on)
+    known, select = ["mean", "min", *trained], plan.options.select
+    if select not in known:
+        raise UsageError(f"--select {select}: not one of {listed(known)}{suggest(select, known)}")
 
 
 def _check_output(plan: TrainPlan, out: Path) -> None:
