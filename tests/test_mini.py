@@ -40,21 +40,21 @@ def card() -> str:
     return (mini_folder() / "README.md").read_text(encoding="utf-8")
 
 
-def test_it_is_whole_and_small() -> None:
+def test_mini_is_intact_and_small() -> None:
     record = verify(mini_folder())  # every digest
     files = [path for path in mini_folder().rglob("*") if path.is_file()]
     assert {path.name for path in files} == {*record.files, "run.json"}
     assert sum(path.stat().st_size for path in files) <= LARGEST
 
 
-def test_runs_from_before_its_card_was_revised_still_name_it() -> None:
+def test_digest_is_unchanged_by_the_revised_card() -> None:
     record = json.loads((mini_folder() / "run.json").read_text(encoding="utf-8"))
     record["files"]["README.md"] = "f48ec22d37c359f19ddc3d383b9a4e9c62cbeb57c7a60cb0281213262e3b4515"
     before = hashlib.sha256((json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()).hexdigest()
     assert digest_of(mini_folder()) == before
 
 
-def test_it_names_no_place_of_the_machine_that_made_it() -> None:
+def test_mini_contains_no_local_paths() -> None:
     for name in ("run.json", "config.json", "README.md"):
         text = (mini_folder() / name).read_text(encoding="utf-8")
         assert not re.search(r"(?<![\w./])/(home|root|tmp|work|usr|opt|Users)/", text), name
@@ -71,13 +71,13 @@ def test_it_names_no_place_of_the_machine_that_made_it() -> None:
     ],
 )
 @pytest.mark.parametrize("dim", [None, 64])
-def test_what_means_the_same_is_nearer(mini: LoadedModel, text: str, like: str, unlike: str, dim: int | None) -> None:
+def test_similar_texts_are_closer(mini: LoadedModel, text: str, like: str, unlike: str, dim: int | None) -> None:
     first, second, third = mini.embed([text, like, unlike])[:, :dim]
     matrix = similarities(np.stack([first, second, third]))
     assert matrix[0, 1] > matrix[0, 2] + 0.15
 
 
-def test_case_does_not_matter(mini: LoadedModel) -> None:
+def test_mini_ignores_case(mini: LoadedModel) -> None:
     np.testing.assert_array_equal(*mini.embed(["The Nile is a river.", "the nile IS A RIVER."]))
 
 
@@ -91,7 +91,7 @@ def test_the_commands_of_the_card_parse() -> None:
         assert {word for word in words if word.startswith("--")} <= options
 
 
-def test_the_card_says_what_it_is_made_of() -> None:
+def test_card_names_its_sources() -> None:
     for said in ("CC BY-SA", "public domain", "Apache-2.0", "all-MiniLM-L6-v2", "STS-B", "AG News", "IMDB", "seed", "tokens"):
         assert said in card(), said
     digest = json.loads((mini_folder() / "run.json").read_text())["data"]["texts"]["train"]["sha256"]
@@ -105,7 +105,7 @@ def test_its_configuration_is_the_one_in_the_examples(forks: Forks, tmp_path: Pa
     assert f"model {tmp_path / 'none'}: no such folder" in done.err
 
 
-def test_an_empty_folder_is_enough(forked: Cli, forks: Forks, tmp_path: Path) -> None:
+def test_commands_work_in_an_empty_folder(forked: Cli, forks: Forks, tmp_path: Path) -> None:
     done = forked("embed", "some sentence", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == "model: mini, the bundled model; no compatible run in runs/\n"

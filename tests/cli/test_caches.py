@@ -163,7 +163,7 @@ def test_no_torch_is_loaded(home: Path) -> None:
     assert done.stdout.splitlines()[-1] == "0 False"
 
 
-def test_a_damaged_cache_is_said_on_stderr_and_the_answer_is_the_same(typed: Typed, mtl: Path, home: Path, data: Path) -> None:
+def test_damaged_cache_gives_a_warning_and_the_same_result(typed: Typed, mtl: Path, home: Path, data: Path) -> None:
     task = f"kind={data / 'kind'}"
     whole = typed("eval", "--model", mtl, "--task", task, "--json")
     assert whole.code == 0, whole.err

@@ -77,7 +77,7 @@ def test_as_one_document(typed: Typed, spoilt: Path) -> None:
     assert overlap["examples"][0]["text"] == "  \x1b[2Jtext [/] of both  "
 
 
-def test_skipped_rows_are_said(typed: Typed, tmp_path: Path) -> None:  # fault 19
+def test_skipped_rows_are_reported(typed: Typed, tmp_path: Path) -> None:  # fault 19
     path = write(tmp_path / "a.csv", [["text", "label"], ["a", "x"], ["b"], ["c", "y"], ["d", "x"], ["e", "y"]])
     refused = typed("check-data", "--task", f"t={path}")
     assert (refused.code, refused.out) == (3, "")

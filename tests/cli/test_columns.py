@@ -95,7 +95,7 @@ def test_delimiter_and_encoding_of_a_run_are_used_again(typed: Typed, western: P
     assert (named.code, texts_of(named.out)) == (3, [])  # a comma stands in the text, so that is one field too many
 
 
-def test_a_file_that_is_written_otherwise_is_said(typed: Typed, western: Path, tmp_path: Path) -> None:  # fault 54
+def test_file_with_another_layout_is_reported(typed: Typed, western: Path, tmp_path: Path) -> None:  # fault 54
     new = tmp_path / "new.csv"
     new.write_text("sentence,label\nun caf\xe9; deux,a\n", encoding="utf-8")
     for arguments in (("eval", "--task", f"t={new}"), ("predict", "--input", new), ("embed", "--input", new)):
@@ -145,7 +145,7 @@ def test_negatives_of_pairs_are_named_as_not_used(typed: Typed, tmp_path: Path) 
     assert "first=anchor, second=positive; not used: negative" in answer.err
 
 
-def test_labels_that_look_alike_are_told_apart(typed: Typed, tmp_path: Path) -> None:  # fault 54
+def test_labels_that_look_alike_stay_separate_and_are_reported(typed: Typed, tmp_path: Path) -> None:  # fault 54
     labels = ["ham", "spam", "Spam", "spam "]
     path = write(tmp_path / "a.csv", [["text", "label"], *([f"text {row}", labels[row % 4]] for row in range(40))])
     answer = typed("check-data", "--model", "mini", "--task", f"t={path}")

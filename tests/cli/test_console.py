@@ -99,7 +99,7 @@ def test_a_reader_that_left_is_no_error(  # fault 37
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_a_training_whose_progress_nobody_reads_goes_on(  # fault 37
+def test_training_continues_when_nobody_reads_its_progress(  # fault 37
     typed: Typed,
     monkeypatch: pytest.MonkeyPatch,
     unread: Callable[[], TextIO],
@@ -116,7 +116,7 @@ def test_a_training_whose_progress_nobody_reads_goes_on(  # fault 37
     assert verify(out).stage == "mtl"
 
 
-def test_an_error_that_nobody_reads_keeps_its_exit_code(
+def test_unread_error_keeps_its_exit_code(
     typed: Typed, monkeypatch: pytest.MonkeyPatch, unread: Callable[[], TextIO], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "stderr", unread())

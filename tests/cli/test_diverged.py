@@ -155,7 +155,7 @@ def test_an_infinite_gradient_skips_exactly_one_step(  # fault 17
 
 
 @pytest.mark.parametrize("named", ["train-mtl", "pretrain"])
-def test_skipped_steps_are_counted_also_where_one_goes_on(  # fault 17
+def test_skipped_steps_are_counted_across_a_resume(  # fault 17
     typed: Typed, monkeypatch: pytest.MonkeyPatch, spoil: Spoil, command: Command, base: Command, tmp_path: Path, named: str
 ) -> None:
     common = (*command, "--track-every", 0) if named == "train-mtl" else base

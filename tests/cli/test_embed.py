@@ -164,7 +164,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(typed: Typed, mtl: Pa
         (["a\udcffb"], 2, r"text 'a\udcffb' holds bytes that are no letters here"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(
+def test_impossible_requests_are_one_line(
     typed: Typed, monkeypatch: pytest.MonkeyPatch, mtl: Path, tmp_path: Path, arguments: list[str], code: int, said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -181,7 +181,7 @@ def test_a_wrong_column_lists_those_there_are(typed: Typed, mtl: Path, tmp_path:
     assert answer.err.endswith(f"mtlkit: column 'bdy' not found in {path}; columns: id, body; did you mean 'body'?\n")
 
 
-def test_an_unclear_column_says_which_option_tells(typed: Typed, mtl: Path, tmp_path: Path) -> None:
+def test_ambiguous_column_names_the_option_to_set(typed: Typed, mtl: Path, tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text("eins,zwei\na,b\n")
     answer = typed("embed", "--input", path, "--model", mtl)
@@ -253,7 +253,7 @@ def test_a_real_terminal(mtl: Path) -> None:  # fault 30
 
 
 @pytest.mark.parametrize("command", [["embed"], ["embed", "--output", "a.npy"], ["embed", "--json"], ["predict"]])
-def test_ten_megabytes_in_one_cell_are_cut_and_that_is_said(  # fault 29
+def test_ten_megabytes_in_one_cell_are_truncated_and_reported(  # fault 29
     typed: Typed, monkeypatch: pytest.MonkeyPatch, mtl: Path, tmp_path: Path, command: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -263,7 +263,7 @@ def test_ten_megabytes_in_one_cell_are_cut_and_that_is_said(  # fault 29
     assert answer.err == f"model: {mtl}, as specified\n2 texts were cut to 32 tokens (head-tail), as they did not fit\n"
 
 
-def test_a_base_is_not_used_as_a_sentence_encoder_unasked(typed: Typed, runs: Path, tmp_path: Path) -> None:
+def test_base_is_used_as_a_sentence_encoder_only_on_request(typed: Typed, runs: Path, tmp_path: Path) -> None:
     shutil.copytree(runs / "pretrain", tmp_path / "pretrain")
     first = typed("embed", "--runs", tmp_path, "a text").err.splitlines()[0]
     assert first.startswith("model: mini")

@@ -45,7 +45,7 @@ def test_piped_progress_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str
     assert {line.split("  ")[0] for line in lines[:-1]} >= {"embedding: 8 of 8 texts", "writing: 8 of 8 texts"}
 
 
-def test_a_terminal_has_a_line_that_goes_away(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_line_is_removed_from_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("FORCE_COLOR", "1"), ("TERM", "xterm-256color"), ("COLUMNS", "80")):
         monkeypatch.setenv(name, value)
     follow(steps(3))
@@ -54,7 +54,7 @@ def test_a_terminal_has_a_line_that_goes_away(capsys: pytest.CaptureFixture[str]
     assert said.count("\x1b[?25l") == said.count("\x1b[?25h") == 1
 
 
-def test_any_other_end_says_how_to_resume(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_early_end_prints_the_resume_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["mtlkit", "embed", "-", "-o", "v.npy"])
 
     def broken(count: int) -> Iterator[EmbedProgress]:

@@ -61,7 +61,7 @@ def test_confusions_of_a_probe(typed: Typed, mtl: Path) -> None:
     assert "a head kept from before" not in answer.err
 
 
-def test_unseen_labels_and_skipped_rows_are_said(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:
+def test_unseen_labels_and_skipped_rows_are_reported(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text((data / "kind" / "train.csv").read_text() + "too,many,fields\n")
     (tmp_path / "test.csv").write_text("text,label\nA cat,animal\nA fly,[insect]\n")
     answer = typed("eval", "--model", mtl, "--probe", "--task", f"kind={tmp_path}", "--on-bad-row", "skip", "--json")
@@ -71,7 +71,7 @@ def test_unseen_labels_and_skipped_rows_are_said(typed: Typed, data: Path, mtl: 
     assert "1 row skipped, such as " in answer.err
 
 
-def test_an_encoder_without_heads_says_what_can_be_measured(typed: Typed, runs: Path, data: Path, tmp_path: Path) -> None:
+def test_encoder_without_heads_is_refused_with_what_can_be_measured(typed: Typed, runs: Path, data: Path, tmp_path: Path) -> None:
     write(tmp_path / "train.csv", [HEADER[:2], *(row[:2] for row in PAIRS)])
     out = tmp_path / "run"
     trained = typed(

@@ -64,7 +64,7 @@ def test_a_graph_that_embed_and_predict_run(runs: Path, cli: Cli, forks: Forks, 
     assert len(json.loads(piped.stdout)["vector"]) == 32, piped.stderr
 
 
-def test_what_cannot_be_exported_is_said_in_one_line(forks: Forks, tmp_path: Path) -> None:
+def test_impossible_exports_are_one_line(forks: Forks, tmp_path: Path) -> None:
     done = forks.start("export", tmp_path / "none")
     assert done.wait() == 2
     assert done.err == f"mtlkit: model {tmp_path / 'none'}: no such folder\n"
@@ -75,7 +75,7 @@ def test_what_cannot_be_exported_is_said_in_one_line(forks: Forks, tmp_path: Pat
     assert empty.err.count("\n") == 1
 
 
-def test_an_unchecked_export_says_so(runs: Path, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchecked_export_is_reported(runs: Path, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipe, "find_spec", lambda _: None)
     done = typed("export", runs / "mtl", tmp_path / "out")
     assert (done.code, done.out) == (0, f"{tmp_path / 'out'}: sentence-transformers, vectors of 32, heads kind, state\n")

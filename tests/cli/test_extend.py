@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .conftest import Command, Typed
 
 
-def test_a_finished_run_goes_on_for_more_epochs(typed: Typed, forks: Forks, command: Command, tmp_path: Path) -> None:
+def test_extend_trains_a_finished_run_for_more_epochs(typed: Typed, forks: Forks, command: Command, tmp_path: Path) -> None:
     command = (*command, "--patience", 2, "--epochs", 2, "--keep-state")
     first = tmp_path / "first" / "run"
     assert typed(*command, "--out", first).code == 0
@@ -55,7 +55,7 @@ def test_a_finished_run_goes_on_for_more_epochs(typed: Typed, forks: Forks, comm
     assert "nothing to resume" in answer.err
 
 
-def test_a_base_goes_on_for_more_epochs(typed: Typed, forks: Forks, data: Path, tmp_path: Path) -> None:
+def test_extend_trains_a_base_for_more_epochs(typed: Typed, forks: Forks, data: Path, tmp_path: Path) -> None:
     command = ("pretrain", data / "kind" / "train.csv", "--context", 16, *TINY, "--epochs", 2, "--save-every", 1, "--keep-state")
     first = tmp_path / "first" / "run"
     assert typed(*command, "--out", first).code == 0
@@ -90,7 +90,7 @@ def test_an_extended_training_that_ended_early_is_not_extended_again(
     assert not list(differences(out, undisturbed))
 
 
-def test_what_cannot_be_extended_says_why(typed: Typed, command: Command, whole: Path, unfinished: Path) -> None:
+def test_extend_is_refused_with_the_reason(typed: Typed, command: Command, whole: Path, unfinished: Path) -> None:
     for typing, said in (
         (
             ("train-mtl", "--resume", whole, "--extend", 1),

@@ -60,7 +60,7 @@ def test_a_run_that_cannot_be_saved_leaves_a_checkpoint(  # fault 45
     assert not list(differences(out, whole))
 
 
-def test_where_there_is_no_room_for_a_checkpoint_either_that_is_said(  # fault 45
+def test_full_disk_at_the_last_checkpoint_is_reported(  # fault 45
     typed: Typed, limited: Limited, data: Path, mtl: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"

@@ -22,7 +22,7 @@ def odd_stars(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("stars") / "stars.csv", [["text", "label"], *numbers])
 
 
-def test_the_change_of_watched_tasks_is_shown_and_said(typed: Typed, odd_stars: Path, mtl: Path, tmp_path: Path) -> None:
+def test_change_of_watched_tasks_is_shown(typed: Typed, odd_stars: Path, mtl: Path, tmp_path: Path) -> None:
     common = ("train-mtl", "--init", mtl, "--task", f"stars={odd_stars}", "--epochs", 2, "--out", tmp_path / "run")
     keeping = ("--watch", "kind", "--watch", "state", "--rehearse", "kind:0.5", "--guard", "lwf", "--max-forgetting", 100)
     answer = typed(*common, *keeping, width=80)
@@ -50,7 +50,7 @@ def test_json_holds_the_report(typed: Typed, odd_stars: Path, mtl: Path, tmp_pat
     assert set(report["distances"]) == {"embeddings", "layers:0", "layers:1", "pooling", "head:kind"}
 
 
-def test_a_training_that_forgets_too_much_stops_and_says_what_it_kept(
+def test_training_that_forgets_too_much_stops_and_reports_the_kept_weights(
     typed: Typed, odd_stars: Path, mtl: Path, tmp_path: Path
 ) -> None:
     answer = typed(
@@ -72,7 +72,7 @@ def test_a_training_that_forgets_too_much_stops_and_says_what_it_kept(
         (["--cache-prefix"], "--freeze embeddings,layers:0-0"),
     ],
 )
-def test_mistakes_are_told_before_data_is_read(
+def test_mistakes_are_reported_before_data_is_read(
     options: list[str], said: str, typed: Typed, unread: Path, mtl: Path, tmp_path: Path
 ) -> None:
     answer = typed("train-mtl", "--init", mtl, "--task", f"stars={unread}", *options, "--out", tmp_path / "run")

@@ -50,9 +50,7 @@ def test_a_tokenizer_that_mtlkit_trained_reads_them_as_text(typed: Any, runs: Pa
 
 
 @pytest.mark.parametrize("option", [None, LITERAL])
-def test_a_run_keeps_what_was_in_force_and_so_does_its_export(
-    option: str | None, typed: Any, wrap: Wrap, data: Path, tmp_path: Path
-) -> None:
+def test_run_and_export_keep_the_active_settings(option: str | None, typed: Any, wrap: Wrap, data: Path, tmp_path: Path) -> None:
     run, out = tmp_path / "run", tmp_path / "export"
     given = [] if option is None else [option]
     folder = wrap()

@@ -49,7 +49,7 @@ def test_it_works(job: Job, name: str) -> None:
     assert "\x1b" not in job[name].stdout + job[name].stderr
 
 
-def test_each_stage_starts_from_the_newest_of_the_stage_before_and_says_so(job: Job, folder: Path) -> None:
+def test_each_stage_starts_from_the_newest_run_of_the_previous_stage(job: Job, folder: Path) -> None:
     first = {name: process.stderr.splitlines()[0] for name, process in job.items()}
     assert "818 texts to train on, 160 held out (validation split of sample:topic, sample:sentiment)" in job["pretrain"].stderr
     assert first["train-sentence"] == "starting from runs/pretrain, the newest compatible run in runs/"

@@ -100,7 +100,7 @@ def test_resuming_a_finished_output_does_nothing_where_it_is_the_same(  # fault 
 
 
 @pytest.mark.parametrize("command", ["embed", "curves", "export"])
-def test_a_second_writer_of_an_output_is_told_of_the_first(  # fault 42
+def test_second_writer_of_an_output_is_refused_and_the_first_named(  # fault 42
     typed: Typed, mtl: Path, tmp_path: Path, command: str
 ) -> None:
     words, name = {

@@ -69,7 +69,7 @@ def test_an_unknown_task_is_refused_with_the_nearest(typed: Typed, mtl: Path, te
     assert "has no head '[/]\N{REPLACEMENT CHARACTER}[31m'" in hostile.err  # fault 30
 
 
-def test_a_model_without_heads_says_how_to_get_some(typed: Typed, runs: Path) -> None:
+def test_model_without_heads_is_refused_with_advice(typed: Typed, runs: Path) -> None:
     answer = typed("predict", "a", "--model", runs / "pretrain")
     assert answer.code == 2
     assert f"{runs / 'pretrain'} has no heads to predict with" in answer.err

@@ -29,7 +29,7 @@ def vectors(answer: Any) -> Any:
     return np.array([row["vector"] for row in json.loads(answer.out)["vectors"]])
 
 
-def test_the_prompt_in_force_is_said_and_used(typed: Any, folder: Path) -> None:
+def test_active_prompt_is_shown_and_used(typed: Any, folder: Path) -> None:
     model = load(folder)
     for asked, words in (
         (None, "'query: ' (query, the model's default)"),
@@ -125,7 +125,7 @@ def test_a_training_records_its_prompt_and_later_commands_use_it(typed: Any, dat
     assert "--prompt" in resumed.err
 
 
-def test_without_the_library_it_is_said_what_was_compared(typed: Any, folder: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_missing_library_is_reported_with_what_was_compared(typed: Any, folder: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(recipe, "find_spec", lambda name: None if name == "sentence_transformers" else find_spec(name))
     answer = typed("export", folder, tmp_path / "out", "--format", "compact", "--json")
     assert answer.code == 0, answer.err
@@ -133,7 +133,7 @@ def test_without_the_library_it_is_said_what_was_compared(typed: Any, folder: Pa
     assert json.loads(answer.out)["largest_difference_from_source"] is None
 
 
-def test_settings_that_nobody_knows_are_mentioned_once(typed: Any, folder: Path) -> None:
+def test_unknown_settings_are_mentioned_once(typed: Any, folder: Path) -> None:
     path = folder / "config_sentence_transformers.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "flavour": 3}))
     answer = typed("embed", "guitar", "--model", folder)

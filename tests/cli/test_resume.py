@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .conftest import Command, Typed
 
 
-def test_the_name_of_a_run_brings_all_its_options(typed: Typed, unfinished: Path, whole: Path) -> None:
+def test_resume_restores_all_options(typed: Typed, unfinished: Path, whole: Path) -> None:
     step, kept = newest(unfinished), states(unfinished)
     assert len(kept) == 2  # the two newest
     answer = typed("train-mtl", "--resume", unfinished)
@@ -34,7 +34,7 @@ def test_the_name_of_a_run_brings_all_its_options(typed: Typed, unfinished: Path
     assert read_record(unfinished).command == read_record(whole).command.replace(str(whole), str(unfinished))
 
 
-def test_one_that_accumulates_goes_on_in_the_midst_of_an_epoch(  # faults 9, 10
+def test_accumulating_training_resumes_in_mid_epoch(  # faults 9, 10
     typed: Typed, forks: Forks, command: Command, tmp_path: Path
 ) -> None:
     command = (*command, "--accumulate", 4, "--schedule", "proportional", "--batch-tokens", 48, "--save-every", 1, "--epochs", 2)
@@ -49,7 +49,7 @@ def test_one_that_accumulates_goes_on_in_the_midst_of_an_epoch(  # faults 9, 10
     assert not list(differences(out, undisturbed))
 
 
-def test_another_machine_goes_on_and_says_that_bits_may_differ(  # fault 11
+def test_resume_on_another_machine_warns_that_bits_may_differ(  # fault 11
     typed: Typed, monkeypatch: pytest.MonkeyPatch, unfinished: Path
 ) -> None:
     monkeypatch.setattr(checkpoint_meta, "version", lambda _: "9.9")
@@ -62,14 +62,14 @@ def test_another_machine_goes_on_and_says_that_bits_may_differ(  # fault 11
     verify(unfinished)
 
 
-def test_other_threads_are_told(typed: Typed, unfinished: Path) -> None:  # fault 11
+def test_resume_reports_another_thread_count(typed: Typed, unfinished: Path) -> None:  # fault 11
     torch.set_num_threads(2)
     answer = typed("train-mtl", "--resume", unfinished)
     assert answer.code == 0, answer.err
     assert "not bit-for-bit reproducible: threads 2 (was 1)" in answer.err
 
 
-def test_other_options_are_refused_by_name(typed: Typed, command: Command, unfinished: Path) -> None:  # fault 12
+def test_resume_refuses_other_options(typed: Typed, command: Command, unfinished: Path) -> None:  # fault 12
     before = states(unfinished)
     for options, said in (
         (("--seed", 1), "--seed 1 (was 0)"),
@@ -88,7 +88,7 @@ def test_other_options_are_refused_by_name(typed: Typed, command: Command, unfin
     assert states(unfinished) == before
 
 
-def test_options_that_change_no_number_may_differ(typed: Typed, unfinished: Path, whole: Path) -> None:
+def test_resume_accepts_options_without_effect_on_results(typed: Typed, unfinished: Path, whole: Path) -> None:
     answer = typed("train-mtl", "--resume", unfinished, "--save-every", 5, "--keep-state", "--on-spike", "skip")
     assert answer.code == 0, answer.err
     assert not list(differences(unfinished, whole))
@@ -96,7 +96,7 @@ def test_options_that_change_no_number_may_differ(typed: Typed, unfinished: Path
     assert not any(name.startswith("state/") for name in verify(unfinished).files)
 
 
-def test_data_that_was_edited_is_refused_by_name(  # fault 12
+def test_resume_refuses_changed_data(  # fault 12
     typed: Typed, forks: Forks, command: Command, data: Path, tmp_path: Path
 ) -> None:
     own = Path(shutil.copytree(data, tmp_path / "data"))
@@ -112,7 +112,7 @@ def test_data_that_was_edited_is_refused_by_name(  # fault 12
     assert typed(*command, "--out", tmp_path / "run", "--resume").code == 0
 
 
-def test_a_start_that_was_trained_anew_is_refused(  # fault 12
+def test_resume_refuses_a_start_that_was_trained_again(  # fault 12
     typed: Typed, forks: Forks, data: Path, mtl: Path, tmp_path: Path
 ) -> None:
     start = Path(shutil.copytree(mtl, tmp_path / "start"))
@@ -125,7 +125,7 @@ def test_a_start_that_was_trained_anew_is_refused(  # fault 12
     assert "changed since the checkpoint was saved: the starting model; restore it" in answer.err
 
 
-def test_a_newer_run_does_not_become_the_start(typed: Typed, forks: Forks, data: Path, mtl: Path, tmp_path: Path) -> None:
+def test_resume_keeps_the_recorded_start(typed: Typed, forks: Forks, data: Path, mtl: Path, tmp_path: Path) -> None:
     """Without --init the newest run is the start; the training that goes on keeps that which it began with."""
     first = Path(shutil.copytree(mtl.parent / "sentence", tmp_path / "runs" / "first"))
     command = ("train-mtl", "--task", f"kind={data / 'kind'}", "--runs", tmp_path / "runs", "--batch-tokens", 128)
@@ -139,7 +139,7 @@ def test_a_newer_run_does_not_become_the_start(typed: Typed, forks: Forks, data:
     assert read_record(tmp_path / "runs" / "mtl").parent == {"path": str(first), "digest": file_digest(first / "run.json")}
 
 
-def test_a_run_of_another_command_is_named(typed: Typed, unfinished: Path, runs: Path) -> None:
+def test_resume_names_the_command_of_the_run(typed: Typed, unfinished: Path, runs: Path) -> None:
     answer = typed("train-sentence", "--resume", unfinished)
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == (
@@ -150,7 +150,7 @@ def test_a_run_of_another_command_is_named(typed: Typed, unfinished: Path, runs:
     assert "this is a run of mtlkit pretrain" in answer.err
 
 
-def test_where_nothing_was_saved_a_name_alone_is_not_enough(typed: Typed, command: Command, tmp_path: Path) -> None:
+def test_resume_by_name_needs_a_checkpoint(typed: Typed, command: Command, tmp_path: Path) -> None:
     out = tmp_path / "run"
     answer = typed("train-mtl", "--resume", out)
     assert (answer.code, answer.out) == (2, "")
@@ -163,7 +163,7 @@ def test_where_nothing_was_saved_a_name_alone_is_not_enough(typed: Typed, comman
     assert f"{out} has no checkpoint yet; training from the start" in answer.err
 
 
-def test_a_finished_run_has_nothing_left_to_do(typed: Typed, command: Command, whole: Path) -> None:
+def test_resume_of_a_finished_run_does_nothing(typed: Typed, command: Command, whole: Path) -> None:
     digest = file_digest(whole / "run.json")
     for typing in ((*command, "--out", whole, "--resume"), ("train-mtl", "--resume", whole)):
         answer = typed(*typing)

@@ -66,7 +66,7 @@ def test_eval_has_its_accuracy(typed: Typed, routed: Path) -> None:
     assert "which task: rows true" in typed("eval", "--model", routed, "--confusion", width=100).out
 
 
-def test_an_export_without_a_place_for_it_says_so(typed: Typed, routed: Path, tmp_path: Path) -> None:
+def test_export_that_cannot_store_a_setting_is_reported(typed: Typed, routed: Path, tmp_path: Path) -> None:
     if find_spec("sentence_transformers") is None:
         pytest.skip("sentence-transformers is not installed")
     answer = typed("export", routed, tmp_path / "out")

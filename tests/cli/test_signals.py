@@ -53,7 +53,7 @@ USUAL = {signal.SIGINT: PHASES, signal.SIGTERM: ("reading", "a step"), signal.SI
         for number, code in CODES.items()
     ],
 )
-def test_a_signal_stops_where_it_does_no_harm(  # faults 7, 8, 44
+def test_signal_stops_training_at_a_safe_point(  # faults 7, 8, 44
     typed: Typed, forks: Forks, command: Command, whole: Path, tmp_path: Path, phase: str, number: int, code: int
 ) -> None:
     hold, call, said = PHASES[phase]
@@ -84,7 +84,7 @@ def test_a_signal_stops_where_it_does_no_harm(  # faults 7, 8, 44
         ("mtlkit.recipes.pretrain:perplexity", 1, "OUT is finished and saved"),
     ],
 )
-def test_so_does_one_to_a_base(  # faults 7, 8
+def test_signal_stops_pretraining_at_a_safe_point(  # faults 7, 8
     typed: Typed, forks: Forks, data: Path, tmp_path: Path, hold: str, call: int, said: str
 ) -> None:
     out = tmp_path / "a place" / "run"
@@ -101,7 +101,7 @@ def test_so_does_one_to_a_base(  # faults 7, 8
     assert not list(differences(out, undisturbed))
 
 
-def test_before_its_first_step_one_that_goes_on_says_what_stands(forks: Forks, unfinished: Path) -> None:
+def test_ctrl_c_before_the_first_resumed_step_names_the_checkpoint(forks: Forks, unfinished: Path) -> None:
     kept, step = states(unfinished), newest(unfinished)
     child = forks.start("train-mtl", "--resume", unfinished, hold="mtlkit.training.trainer:Evaluator")
     assert stopped(child, signal.SIGINT) == 130

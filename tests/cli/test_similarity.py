@@ -66,7 +66,7 @@ def test_a_terminal_shows_the_matrix_alone(typed: Typed, mtl: Path, wanted: np.n
         (["a", "b", "--dim", "33"], "have 32 dimensions"),
     ],
 )
-def test_what_cannot_be_compared_is_said(
+def test_incomparable_trainings_are_reported(
     typed: Typed, monkeypatch: pytest.MonkeyPatch, mtl: Path, tmp_path: Path, arguments: list[str], said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -18,7 +18,7 @@ TINY = ("--init", "scratch", "--layers", 1, "--dim", 16, "--heads", 1, "--vocab-
 ROWS = "".join(f"a sentence of some words, number {n};{'ab'[n % 2]}\n" for n in range(40))
 
 
-def test_files_and_delimiter_are_said_and_kept_in_the_run(typed: Typed, tmp_path: Path) -> None:  # fault 54
+def test_files_and_delimiter_are_shown_and_recorded(typed: Typed, tmp_path: Path) -> None:  # fault 54
     for name in ("news_Train.csv", "news_Test.csv", "notes.csv"):
         (tmp_path / "data" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "data" / name).write_text("text;label\n" + ROWS)
@@ -44,14 +44,14 @@ def test_a_table_that_could_be_read_in_two_ways_is_not_embedded(typed: Typed, tm
     assert "specify delimiter=semicolon or delimiter=comma" in refused.err
 
 
-def test_what_was_found_of_an_input_is_said(typed: Typed, tmp_path: Path) -> None:
+def test_input_summary_is_shown(typed: Typed, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text;label\nhello;a\n")
     done = typed("embed", "--model", "mini", "--input", tmp_path / "a.csv")
     assert "delimiter ';'" in done.err
     assert json.loads(done.out)["text"] == "hello"
 
 
-def test_the_column_that_was_taken_is_said_where_there_was_a_choice(typed: Typed, tmp_path: Path) -> None:  # fault 54
+def test_chosen_column_is_shown_if_there_was_a_choice(typed: Typed, tmp_path: Path) -> None:  # fault 54
     (tmp_path / "a.csv").write_text("question,id,label\nwhy?,1,a\n")
     (tmp_path / "b.csv").write_text("text\nhello\n")
     said = typed("embed", "--model", "mini", "--input", tmp_path / "a.csv")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .conftest import Command, Typed
 
 
-def test_a_run_that_is_replaced_stands_until_then(
+def test_replaced_run_stays_until_the_new_one_is_finished(
     typed: Typed, forks: Forks, command: Command, whole: Path, tmp_path: Path
 ) -> None:
     out = Path(shutil.copytree(whole, tmp_path / "run"))
@@ -45,7 +45,7 @@ def test_a_run_that_is_replaced_stands_until_then(
     assert not list(differences(out, tmp_path / "whole" / "run"))
 
 
-def test_a_damaged_state_falls_back_to_the_one_before(typed: Typed, unfinished: Path, whole: Path) -> None:  # fault 3
+def test_damaged_checkpoint_falls_back_to_the_earlier_one(typed: Typed, unfinished: Path, whole: Path) -> None:  # fault 3
     before, last = (unfinished / "state" / name for name in states(unfinished))
     os.truncate(last / "tensors.safetensors", (last / "tensors.safetensors").stat().st_size // 2)
     answer = typed("train-mtl", "--resume", unfinished)
@@ -54,9 +54,7 @@ def test_a_damaged_state_falls_back_to_the_one_before(typed: Typed, unfinished: 
     assert not list(differences(unfinished, whole))
 
 
-def test_where_all_states_are_damaged_nothing_is_lost_silently(
-    typed: Typed, command: Command, unfinished: Path
-) -> None:  # fault 3
+def test_damaged_checkpoints_are_reported_if_none_is_left(typed: Typed, command: Command, unfinished: Path) -> None:  # fault 3
     for name in states(unfinished):
         os.truncate(unfinished / "state" / name / "tensors.safetensors", 100)
     for typing in ((*command, "--out", unfinished, "--resume"), ("train-mtl", "--resume", unfinished)):
@@ -68,7 +66,9 @@ def test_where_all_states_are_damaged_nothing_is_lost_silently(
     assert typed(*command, "--out", unfinished, "--overwrite").code == 0
 
 
-def test_the_same_command_names_both_ways_on(typed: Typed, command: Command, unfinished: Path, whole: Path) -> None:  # fault 14
+def test_repeated_command_offers_resume_and_overwrite(
+    typed: Typed, command: Command, unfinished: Path, whole: Path
+) -> None:  # fault 14
     answer = typed(*command, "--out", unfinished)
     assert (answer.code, answer.out) == (2, "")
     assert all(part in answer.err for part in (f"{unfinished} is not empty", "--resume", "--overwrite", "--out"))
@@ -96,7 +96,7 @@ def test_minutes_may_be_short(forks: Forks, command: Command, tmp_path: Path) ->
     assert newest(out) > 0
 
 
-def test_a_second_writer_is_refused_and_told_who_is_first(
+def test_second_writer_is_refused_and_the_first_named(
     forks: Forks, command: Command, whole: Path, tmp_path: Path
 ) -> None:  # fault 13
     out = tmp_path / "run"
@@ -119,7 +119,7 @@ def test_a_second_writer_is_refused_and_told_who_is_first(
 
 
 @pytest.mark.parametrize("wrong", [("--freeze", "bogus"), ("--task", "kind=nowhere.csv")])
-def test_what_was_saved_stands_until_another_training_begins(
+def test_saved_state_stays_until_another_training_starts(
     typed: Typed, command: Command, unfinished: Path, wrong: tuple[str, str]
 ) -> None:
     before = states(unfinished)
@@ -128,7 +128,7 @@ def test_what_was_saved_stands_until_another_training_begins(
     assert typed("train-mtl", "--resume", unfinished).code == 0
 
 
-def test_a_run_of_another_command_is_named(typed: Typed, unfinished: Path) -> None:
+def test_resume_names_the_command_of_the_run(typed: Typed, unfinished: Path) -> None:
     answer = typed("train-sentence", "--out", unfinished, "--resume")
     assert answer.code == 2
     assert answer.err.endswith(f"this is a run of mtlkit train-mtl; resume with: mtlkit train-mtl --resume {unfinished}\n")

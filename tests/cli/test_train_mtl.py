@@ -99,9 +99,7 @@ def test_random_weights_are_not_frozen_by_mistake(typed: Typed, data: Path, runs
     assert meant.code == 0, meant.err
 
 
-def test_a_run_that_stands_there_is_not_overwritten_unasked(
-    typed: Typed, data: Path, mtl: Path, tmp_path: Path
-) -> None:  # fault 14
+def test_existing_run_is_overwritten_only_on_request(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:  # fault 14
     out = tmp_path / "run"
     command = ("train-mtl", *tasks(data, "kind"), "--init", mtl, "--out", out, "--epochs", 1)
     assert typed(*command).code == 0
@@ -151,7 +149,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(typed: Typed, data: Path, 
     assert all(text for row in written["rows"]["kind"] for text in row["texts"])
 
 
-def test_one_infinite_gradient_skips_one_step_and_is_told(  # fault 17
+def test_one_infinite_gradient_skips_one_step_and_is_reported(  # fault 17
     typed: Typed, monkeypatch: pytest.MonkeyPatch, data: Path, mtl: Path, tmp_path: Path
 ) -> None:
     loss_of, calls = Head.loss, []
@@ -186,9 +184,7 @@ def test_a_task_name_never_becomes_a_path(typed: Typed, data: Path, mtl: Path, t
 
 
 @pytest.mark.parametrize("command", ["train-mtl", "train-sentence"])
-def test_without_any_run_it_starts_from_the_model_inside_the_package_and_says_so(
-    command: str, typed: Typed, unread: Path, tmp_path: Path
-) -> None:
+def test_without_runs_training_starts_from_mini(command: str, typed: Typed, unread: Path, tmp_path: Path) -> None:
     answer = typed(command, "--runs", tmp_path / "none", "--task", f"kind={unread}")
     assert (answer.code, answer.out) == (3, "")
     assert f"starting from mini, the bundled model; no compatible run in {tmp_path / 'none'}/" in answer.err

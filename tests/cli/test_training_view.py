@@ -167,7 +167,7 @@ def test_real_trainings_fit_eighty_columns(data: Path, mtl: Path, tmp_path: Path
 FINISHED = Finished(Path("runs/mtl"), {"score": 0.5}, 61.23456, "mtlkit eval --confusion")
 
 
-def test_the_last_line_says_where_the_run_is_and_what_comes_next(capsys: pytest.CaptureFixture[str]) -> None:
+def test_last_line_names_the_run_and_the_next_command(capsys: pytest.CaptureFixture[str]) -> None:
     consoles.stderr.cache_clear()
     follow([Note("a note with [/] and \x1b[31m"), FINISHED], as_json=False)
     captured = capsys.readouterr()

@@ -22,7 +22,7 @@ def test_steps_or_minutes(text: str, expected: SaveEvery) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "m", "0", "0m", "-1", "-1m", "1.5", "10s", "10 min", "nanm", "infm", "10mm", "ten"])
-def test_anything_else_is_refused_with_a_way_on(text: str) -> None:
+def test_anything_else_is_refused_with_advice(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_save_every(text)
     assert str(caught.value) == f"--save-every {text}: write a number of steps, such as 500, or of minutes, such as 10m"

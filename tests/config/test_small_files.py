@@ -66,7 +66,7 @@ def test_a_file_that_claims_to_be_empty_is_read_up_to_the_limit() -> None:
     assert "more than" in reason(path, lambda path: read_file(path, limit=10))
 
 
-def test_a_file_without_the_right_to_read_it_says_so(tmp_path: Path) -> None:
+def test_file_without_read_permission_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "closed.json"
     path.write_text("{}")
     path.chmod(0)

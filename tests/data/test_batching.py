@@ -173,7 +173,7 @@ def test_windows_are_packed_and_targets_are_shifted_by_one(
     assert bool(seen) == (tokens > length)
 
 
-def test_windows_are_cut_and_ordered_anew_each_epoch() -> None:
+def test_windows_are_cut_and_shuffled_again_each_epoch() -> None:
     windows = WindowSampler(np.arange(3000, dtype=np.uint16), 50)
     passes = [windows.epoch(epoch, 0, 4) for epoch in range(5)]
     assert len({shift for _, shift in passes}) > 1
@@ -190,7 +190,7 @@ def test_packed_text_holds_no_padding(text_encoder: TextEncoder) -> None:
     assert len(ids) / len(stream.ids) > 0.95
 
 
-def test_random_streams_are_told_apart_by_all_their_parts() -> None:
+def test_random_streams_depend_on_all_their_parts() -> None:
     keys: list[tuple[int | str, ...]] = [("a",), ("a", 1), (1, "a"), ("b",), ()]
     drawn = {generator(seed, *key).random() for seed in (0, 1) for key in keys}
     assert len(drawn) == 10

@@ -90,7 +90,7 @@ def test_cache_is_keyed_by_texts_tokenizer_and_options(folder: Path, text_encode
         assert len(list(folder.iterdir())) == before + 1
 
 
-def test_fingerprint_knows_the_borders_of_texts() -> None:
+def test_fingerprint_depends_on_the_boundaries_of_texts() -> None:
     prints = {fingerprint(texts) for texts in (["ab", "c"], ["a", "bc"], ["abc"], ["abc", ""], [], ["c", "ab"])}
     assert len(prints) == 6
 

@@ -34,7 +34,7 @@ def test_parts_become_the_file_and_go_away(parts: OutputParts) -> None:
     assert [path.name for path in parts.output.parent.iterdir()] == ["out.npy"]
 
 
-def test_work_that_was_done_is_neither_lost_nor_used_unasked(parts: OutputParts) -> None:  # fault 14
+def test_finished_work_is_neither_lost_nor_reused_without_request(parts: OutputParts) -> None:  # fault 14
     again = OutputParts(parts.output, MADE_BY)
     with pytest.raises(UsageError, match="continue with --resume, or start again with --overwrite"):
         again.open(resume=False, overwrite=False)
@@ -149,7 +149,7 @@ def test_a_damaged_state_is_replaced_and_sound_parts_are_used(
     assert not other.holds(0, TEXTS[:3])
 
 
-def test_parts_of_an_earlier_version_are_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_parts_of_an_earlier_version_are_computed_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     parts = OutputParts(tmp_path / "out.npy", MADE_BY)
     parts.folder.mkdir()
     (parts.folder / "state.json").write_text(json.dumps(MADE_BY))

@@ -62,7 +62,7 @@ def test_passages_are_of_two_or_three_sentences_and_of_many_lengths(corpus: Corp
     assert sorted(lengths)[len(lengths) * 9 // 10] >= 1.5 * sorted(lengths)[len(lengths) // 10]
 
 
-def test_no_text_stands_in_two_splits(corpus: Corpus) -> None:
+def test_no_text_is_in_two_splits(corpus: Corpus) -> None:
     texts = [" ".join(text.lower().split()) for text, _ in corpus.rows()]
     assert [text for text, count in Counter(texts).items() if count > 1] == []
 

@@ -69,7 +69,7 @@ def test_two_files_for_one_split_are_refused(tmp_path: Path) -> None:
         open_source(str(tmp_path), Query()).rows("train", "utf-8")
 
 
-def test_folder_without_data_says_what_is_looked_for(tmp_path: Path) -> None:
+def test_folder_without_data_lists_the_expected_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no .csv, .tsv, .*, .parquet.* file in this folder"):
         open_source(str(tmp_path), Query()).splits()
 

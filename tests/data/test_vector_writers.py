@@ -132,7 +132,7 @@ def test_file_is_replaced_and_readable_by_whom_the_system_lets(tmp_path: Path, s
     assert path.stat().st_mode & 0o777 == 0o644
 
 
-def test_a_folder_that_vanished_is_told(tmp_path: Path) -> None:
+def test_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SavingError, match=r"gone/vectors.npy: No such file or directory"):
         write(tmp_path / "gone" / "vectors.npy")
 

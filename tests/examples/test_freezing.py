@@ -69,7 +69,7 @@ def test_staged_thawing(place: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
-def test_each_says_in_few_lines_when_to_choose_it(path: Path) -> None:
+def test_each_method_explains_briefly_when_to_choose_it(path: Path) -> None:
     comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
     assert any("When: " in line for line in comments)
     assert len(comments) <= 4

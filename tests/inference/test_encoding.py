@@ -80,7 +80,7 @@ def test_threads_share_out_the_batches(tiny_model: MultiTaskModel, text_encoder:
     assert not shared.requires_grad
 
 
-def test_what_goes_wrong_in_a_thread_is_raised() -> None:
+def test_error_in_a_thread_is_raised() -> None:
     def work(rows: np.ndarray) -> None:
         if rows[0] == 2:
             raise ValueError("batch 2")

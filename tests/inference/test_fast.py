@@ -146,7 +146,7 @@ def test_ranges_are_measured_once(
 
 
 @pytest.mark.parametrize("damage", ["text", "cut", "bit", "nan", "inf", "zero"])
-def test_damaged_ranges_are_named_and_measured_anew(  # fault 43
+def test_damaged_ranges_are_named_and_measured_again(  # fault 43
     damage: str, measured: tuple[Encoder, StoreEntry], text_encoder: TextEncoder, caplog: pytest.LogCaptureFixture
 ) -> None:
     encoder, file = measured

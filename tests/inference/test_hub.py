@@ -37,7 +37,7 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path / "hub"
 
 
-def test_a_model_of_the_cache_is_used(cache: Path, forked: Cli, tmp_path: Path) -> None:
+def test_cached_hub_model_is_used(cache: Path, forked: Cli, tmp_path: Path) -> None:
     environment = {"HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": CLOSED}
     done = forked("embed", "--model", "someone/tiny-bert", TEXT, "--json", cwd=tmp_path, **environment)
     assert done.returncode == 0, done.stderr
@@ -48,7 +48,7 @@ def test_a_model_of_the_cache_is_used(cache: Path, forked: Cli, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("how", ["offline", "refused", "mute"])
-def test_what_the_cache_lacks_needs_a_network(how: str, cache: Path, forked: Cli, tmp_path: Path) -> None:  # fault 34
+def test_uncached_model_needs_a_network(how: str, cache: Path, forked: Cli, tmp_path: Path) -> None:  # fault 34
     more = {"HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1" if how == "offline" else ""}
     with mute() if how == "mute" else nullcontext(CLOSED) as address:
         done = forked("embed", "--model", "someone/other", TEXT, cwd=tmp_path, HF_ENDPOINT=address, **more)
@@ -77,7 +77,7 @@ for command in json.loads(sys.argv[1]):
 """
 
 
-def test_without_sockets_all_that_is_here_works(tmp_path: Path) -> None:  # fault 34
+def test_local_models_and_samples_work_without_network(tmp_path: Path) -> None:  # fault 34
     """Local files, the samples and the bundled model ask for no network; an id of the hub does, and says so."""
     asked, cache = tmp_path / "asked", str(tmp_path / "hub")
     more = {"ASKED": str(asked), "HF_HUB_OFFLINE": "", "HF_HUB_CACHE": cache, "HF_HOME": cache}
@@ -94,7 +94,7 @@ def test_without_sockets_all_that_is_here_works(tmp_path: Path) -> None:  # faul
 
 
 @pytest.mark.parametrize("cut", ["model.safetensors", pytest.param("modules.json", marks=pytest.mark.slow)])
-def test_of_a_download_that_breaks_off_nothing_is_used(cut: str, forked: Cli, tmp_path: Path) -> None:  # fault 35
+def test_interrupted_download_is_not_used(cut: str, forked: Cli, tmp_path: Path) -> None:  # fault 35
     folder = tmp_path / "there"
     write_peer("bert", folder, [TEXT] * 20)
     places = {"Transformer": "", "Pooling": "1_Pooling"}
@@ -124,5 +124,5 @@ def test_of_a_download_that_breaks_off_nothing_is_used(cut: str, forked: Cli, tm
 
 
 @pytest.mark.parametrize(("name", "is_one"), [("a/b", True), ("BAAI/bge-small-en-v1.5", True), ("a/b/c", False), ("../a", False)])
-def test_what_a_hub_id_looks_like(name: str, is_one: bool) -> None:
+def test_format_of_hub_ids(name: str, is_one: bool) -> None:
     assert bool(HUB_ID.fullmatch(name)) is is_one

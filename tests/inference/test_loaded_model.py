@@ -77,7 +77,7 @@ def test_normalized_vectors_have_length_one(runs: Path) -> None:
     np.testing.assert_allclose(np.linalg.norm(model.embed(TEXTS, normalize=True), axis=1), 1.0, atol=1e-5)
 
 
-def test_one_string_is_not_taken_for_its_letters(runs: Path) -> None:
+def test_string_is_not_split_into_letters(runs: Path) -> None:
     model = load(runs / "mtl")
     with pytest.raises(TypeError, match="a list of strings"):
         model.embed("some sentence")

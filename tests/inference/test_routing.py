@@ -43,7 +43,7 @@ def test_the_heads_answer_whose_task_fits(routed: Path) -> None:
     assert json.loads(json.dumps(animal)) == animal
 
 
-def test_a_named_head_is_asked_whatever_the_router_says(routed: Path) -> None:
+def test_named_head_is_used_regardless_of_the_router(routed: Path) -> None:
     (answer,) = load(routed).predict([MOOD], task="kind")
     assert list(answer) == ["kind"]
     assert answer.router == {}
@@ -82,7 +82,7 @@ def test_the_likeliest_always_fits_and_an_unknown_one_too(router: dict[str, floa
     assert [task for task in ("a", "b", "other") if is_answered(task, router)] == answering
 
 
-def test_answers_are_plain_dicts_beside_what_the_router_says() -> None:
+def test_predictions_are_plain_dicts_beside_the_routing() -> None:
     answer = Prediction({"a": {"value": 1.0}})
     assert answer == {"a": {"value": 1.0}}
     assert answer.router == {}
@@ -116,7 +116,7 @@ def test_it_is_evaluated_on_the_test_rows_of_all_tasks(routed: Path) -> None:
     assert errors == round((1 - metrics["accuracy"]) * 20)
 
 
-def test_of_one_task_its_own_share_is_told(routed: Path, data: Path) -> None:
+def test_share_of_a_single_task_is_reported(routed: Path, data: Path) -> None:
     model = load(routed)
     one = evaluate(EvalOptions(task=[f"kind={data / 'kind'}"]), model).router
     assert one is not None
@@ -144,7 +144,7 @@ def test_exports_keep_it(format: str, routed: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_format_without_a_place_for_it_says_so(routed: Path, tmp_path: Path) -> None:
+def test_format_that_cannot_store_a_setting_is_reported(routed: Path, tmp_path: Path) -> None:
     done = export(ExportOptions(model=str(routed), out=tmp_path / "out"))
     assert done.left_out == ("router",)
     assert "The router of the run is not part of this export" in (done.out / "README.md").read_text()

@@ -118,7 +118,7 @@ def test_a_configuration_that_makes_no_sense_is_an_integrity_error(run: Path, ch
         load_model(run)
 
 
-def test_a_model_of_a_newer_format_says_to_update(run: Path) -> None:
+def test_model_of_a_newer_format_asks_for_an_update(run: Path) -> None:
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps({**config, "format": FORMAT + 1}))
     with pytest.raises(IntegrityError, match=r"newer mtlkit.*update"):

@@ -135,7 +135,7 @@ def test_attend_turns_a_causal_encoder_into_the_bidirectional_one_and_back(make_
 
 @pytest.mark.parametrize("depth", [0, 1, 3])
 @pytest.mark.parametrize("pooling", ["mean", "weighted", "first"])
-def test_going_on_from_the_states_at_a_block_gives_the_vectors_of_the_whole(
+def test_cached_hidden_states_give_the_vectors_of_the_whole_model(
     pooling: Pooling, depth: int, passages: list[str], reader: TextEncoder, make_encoder: MakeEncoder
 ) -> None:
     encoder = make_encoder("bidirectional", pooling)

@@ -160,7 +160,7 @@ def test_every_operator_of_this_torch_passes_its_test(path: FastPath, caplog: py
 @needs_onednn
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", OPERATORS)
-def test_without_an_operator_public_ones_give_the_same_and_one_warning_tells(
+def test_missing_operator_falls_back_with_one_warning(
     name: str,
     fault: Callable[..., Tensor],
     expected: tuple[Tensor, Tensor, Tensor],

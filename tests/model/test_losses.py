@@ -28,7 +28,7 @@ def test_a_weighted_text_counts_by_the_weight_of_its_class() -> None:
     assert float(found) == pytest.approx((0.5 * LOG(2) + 3 * LOG(8)) / 2)  # a mean over texts, not over weights
 
 
-def test_focal_loss_lets_texts_told_rightly_count_less() -> None:
+def test_focal_loss_down_weights_easy_examples() -> None:
     found = loss_of(TOPIC, *CLASSES, LossOptions(focal=2.0))
     assert float(found) == pytest.approx(((1 / 2) ** 2 * LOG(2) + (7 / 8) ** 2 * LOG(8)) / 2)
 

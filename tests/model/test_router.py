@@ -36,7 +36,7 @@ def test_a_fresh_router_finds_all_tasks_alike_and_draws_no_random_numbers() -> N
     assert torch.equal(router(torch.rand(3, 16)), torch.zeros(3, 2))
 
 
-def test_vectors_are_brought_to_the_mean_and_the_spread_that_it_knows(routed: MultiTaskModel) -> None:
+def test_vectors_are_normalized_with_the_stored_mean_and_spread(routed: MultiTaskModel) -> None:
     router = routed.router
     assert router is not None
     vectors = torch.randn(5, routed.dim)
@@ -47,7 +47,7 @@ def test_vectors_are_brought_to_the_mean_and_the_spread_that_it_knows(routed: Mu
     assert router(vectors.bfloat16()).dtype == torch.float32
 
 
-def test_no_gradient_goes_down_to_the_vectors(routed: MultiTaskModel) -> None:
+def test_no_gradient_reaches_the_vectors(routed: MultiTaskModel) -> None:
     assert routed.router is not None
     vectors = torch.randn(5, routed.dim, requires_grad=True)
     routed.router(2 * vectors).sum().backward()

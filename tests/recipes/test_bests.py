@@ -88,7 +88,7 @@ def test_the_record_names_when_each_task_was_at_its_best(trained: tuple[Path, li
         assert best["score"] == max(scores.values()) == scores[best["step"]]
 
 
-def test_curves_have_a_point_at_each_look_and_epoch(trained: tuple[Path, list[Event]]) -> None:
+def test_curves_have_a_point_per_evaluation_and_epoch(trained: tuple[Path, list[Event]]) -> None:
     out, events = trained
     steps = max(event.step for event in events if isinstance(event, Progress))
     assert steps == 24
@@ -126,7 +126,7 @@ def test_one_task_alone_may_keep_its_best_too(data: Path, runs: Path, tmp_path: 
     assert_same_weights(best, found)
 
 
-def test_a_training_that_goes_on_keeps_the_best_of_before(data: Path, runs: Path, tmp_path: Path) -> None:
+def test_resumed_training_keeps_earlier_best_weights(data: Path, runs: Path, tmp_path: Path) -> None:
     """Cut after every step that is saved: the same runs within the run."""
     common: dict[str, Any] = {"keep_best_per_task": True, "eval_every": 3, "save_every": "1", "epochs": 1, "learning_rate": 2e-3}
     asked = options(data, tmp_path / "whole", *TASKS, init=str(runs / "sentence"), **common)

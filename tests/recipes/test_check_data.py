@@ -37,7 +37,7 @@ def problems(found: DataCheck) -> list[tuple[str, str, str, int]]:
     return [(one.task, one.problem, one.split, one.rows) for one in found.findings]
 
 
-def test_the_samples_have_nothing_worth_a_look() -> None:
+def test_samples_have_no_findings() -> None:
     found = check_data(CheckDataOptions(model="mini"))
     assert found.findings == ()
     assert [(task.name, task.kind, task.absent) for task in found.tasks] == [

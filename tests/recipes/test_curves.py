@@ -40,7 +40,7 @@ def test_a_run_that_is_still_training_has_curves(runs: Path, tmp_path: Path) -> 
         assert "finished" in shown.reason
 
 
-def test_what_has_no_curves_is_refused_with_a_way_on(runs: Path, tmp_path: Path) -> None:
+def test_run_without_curves_is_refused_with_advice(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"^no run in {tmp_path}/"):
         curves(CurvesOptions(runs=tmp_path))
     with pytest.raises(UsageError, match=rf"no such folder; runs: .*did you mean '{runs / 'mtl'}'\?"):

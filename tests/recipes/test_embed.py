@@ -116,7 +116,7 @@ def test_a_fault_of_the_model_ends_the_thread(
         ({"resume": True, "overwrite": True, "output": Path("a.npy")}, "use one of them"),
     ],
 )
-def test_going_on_needs_something_to_go_on_with(runs: Path, more: dict[str, Any], said: str) -> None:
+def test_resume_needs_a_checkpoint(runs: Path, more: dict[str, Any], said: str) -> None:
     options = EmbedOptions(model=str(runs / "mtl"), texts=["a"], **more)
     loaded, _ = open_model(options)
     with pytest.raises(UsageError, match=said):

@@ -144,7 +144,7 @@ def test_vectors_of_another_precision_are_not_mixed_in(half_done: EmbedOptions) 
     ("number", "code"),
     [pytest.param(signal.SIGINT, 130, marks=BY_HAND), pytest.param(signal.SIGTERM, 143, marks=BY_HAND), (signal.SIGHUP, 129)],
 )
-def test_an_interrupted_command_says_how_to_go_on(  # faults 7, 8, 44
+def test_interrupted_embed_prints_the_resume_command(  # faults 7, 8, 44
     runs: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
 ) -> None:
     out = tmp_path / "out.npy"

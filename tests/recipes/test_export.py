@@ -121,7 +121,7 @@ def test_nothing_is_written_into_the_folder_of_others(peer: Path) -> None:
     assert digest_of(peer) == before
 
 
-def test_a_foreign_model_goes_out_as_it_came_in(peer: Path, tmp_path: Path) -> None:
+def test_export_of_a_foreign_model_equals_the_original(peer: Path, tmp_path: Path) -> None:
     done = export(ExportOptions(model=str(peer), out=tmp_path / "out"))
     np.testing.assert_allclose(encode(done.out, TEXTS), load(peer).embed(TEXTS), atol=1e-5)
     assert not (done.out / "heads.json").exists()
@@ -139,7 +139,7 @@ def test_an_export_that_differs_is_not_kept(sources: dict[str, Path], tmp_path: 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_broken_sentence_transformers_is_not_taken_for_a_broken_export(
+def test_broken_sentence_transformers_is_not_reported_as_a_broken_export(
     sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recipe, "find_spec", lambda _: True)
@@ -154,7 +154,7 @@ def test_a_number_that_is_none_differs() -> None:
         checking.largest_difference(ours, {"vector": np.full((2, 3), np.nan, np.float32)})
 
 
-def test_what_is_not_installed_is_said_before_any_work(sources: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_reported_before_any_work(sources: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipe, "find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"--format onnx needs onnx; install it with: pip install 'mtlkit\[onnx\]'"):
         export(ExportOptions(model="no/such/run", format="onnx"))

@@ -41,7 +41,7 @@ def test_what_is_exported_again_stays_the_same(exported: Export, tmp_path: Path)
     np.testing.assert_allclose(load(again).embed(TEXTS), load(first).embed(TEXTS), atol=2e-3)
 
 
-def test_a_text_for_the_card_stands_in_it(sources: dict[str, Path], tmp_path: Path) -> None:
+def test_card_contains_the_given_text(sources: dict[str, Path], tmp_path: Path) -> None:
     note = tmp_path / "note.md"
     note.write_text("Made of public-domain novels.\n")
     done = export(ExportOptions(model=str(sources["weighted"]), out=tmp_path / "out", format="compact", card=note))

@@ -49,7 +49,7 @@ def test_onnxruntime_gives_vectors_and_outputs_of_the_run(kind: str, exported: E
 
 @needs_onnx
 @pytest.mark.slow
-def test_an_export_goes_into_its_run(sources: dict[str, Path], tmp_path: Path) -> None:
+def test_export_is_written_into_its_run(sources: dict[str, Path], tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(sources["bidirectional"], run)
     assert export(ExportOptions(model=str(run), format="onnx")).out == run / "onnx"
@@ -106,7 +106,7 @@ def test_a_graph_without_heads_is_not_evaluated(exported: Export) -> None:
 
 
 @needs_onnx
-def test_without_onnxruntime_a_graph_says_what_it_needs(
+def test_graph_without_onnxruntime_names_the_package_to_install(
     exported: Export, sources: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backends, "find_spec", lambda _: None)

@@ -189,7 +189,7 @@ def test_versions_of_then_and_now(own: Path) -> None:
     assert versions["numpy"]["recorded"] is None
 
 
-def test_what_is_no_run_is_refused_with_a_way_on(own: Path, tmp_path: Path) -> None:
+def test_folder_that_is_not_a_run_is_refused_with_advice(own: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=rf"no such folder; runs: .*did you mean '{own / 'mtl'}'\?"):
         info(InfoOptions(run=own / "mlt", runs=own))
     with pytest.raises(UsageError, match=r"^run someone/model: no such folder"):  # the hub is not asked

@@ -24,7 +24,7 @@ def test_the_order_of_labels_in_new_data_does_not_matter(data: Path, runs: Path,
     assert load_weights(tmp_path / "run").model.head("kind").spec.labels == ("animal", "tool")
 
 
-def test_the_labels_of_the_checkpoint_win_where_data_knows_fewer(data: Path, runs: Path, tmp_path: Path) -> None:  # fault 27
+def test_labels_of_the_model_are_kept_if_data_has_fewer(data: Path, runs: Path, tmp_path: Path) -> None:  # fault 27
     rows = rows_of(data / "kind" / "train.csv")
     write(tmp_path / "kind" / "train.csv", [rows[0], *(row for row in rows if row[1] == "tool")])
     train_mtl(options(tmp_path, tmp_path / "run", "kind", init=str(runs / "mtl"), freeze=["backbone"], epochs=1))
@@ -48,7 +48,7 @@ def test_other_labels_get_a_fresh_head_with_a_warning(data: Path, runs: Path, tm
     assert not (tmp_path / "other").exists()
 
 
-def test_a_label_that_only_validation_has_is_left_out_and_told(data: Path, runs: Path, tmp_path: Path) -> None:  # fault 26
+def test_label_only_in_validation_is_dropped_and_reported(data: Path, runs: Path, tmp_path: Path) -> None:  # fault 26
     folder = tmp_path / "kind"
     write(folder / "train.csv", rows_of(data / "kind" / "train.csv"))
     write(folder / "validation.csv", [*rows_of(data / "kind" / "test.csv"), ["A fern", "plant"], ["An oak", "plant"]])

@@ -74,7 +74,7 @@ def test_texts_too_few_for_a_window_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_what_cannot_be_built_or_written_is_said_before_texts_are_read(tmp_path: Path) -> None:  # faults 14 and 15
+def test_impossible_model_or_output_is_refused_before_texts_are_read(tmp_path: Path) -> None:  # faults 14 and 15
     absent = {"sources": [str(tmp_path / "none.csv")]}
     with pytest.raises(UsageError, match="--dim 30 is not a multiple of --heads 4"):
         pretrain(PretrainOptions(out=tmp_path / "run", dim=30, heads=4, **absent))

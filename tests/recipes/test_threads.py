@@ -47,7 +47,7 @@ def test_a_training_leaves_the_global_random_numbers_alone(data: Path, runs: Pat
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_half_read_stream_says_what_it_is_and_frees_its_place_when_dropped(data: Path, runs: Path, tmp_path: Path) -> None:
+def test_half_read_stream_is_named_and_releases_its_lock_when_dropped(data: Path, runs: Path, tmp_path: Path) -> None:
     how = options(data, runs, tmp_path / "run")  # fault 50
     events = stream(how)
     next(events)

@@ -19,7 +19,7 @@ from mtlkit.training.events import Epoch, Finished, Forgetting, Note, Parts, Pro
 from mtlkit.training.freezing.apply import digest
 
 
-def test_events_tell_the_whole_training(data: Path, runs: Path, tmp_path: Path) -> None:
+def test_events_describe_the_whole_training(data: Path, runs: Path, tmp_path: Path) -> None:
     events = list(stream(options(data, tmp_path / "run", "kind", "state", init=str(runs / "sentence"))))
     kinds = [type(event) for event in events]
     assert kinds[0] is Note
@@ -109,7 +109,7 @@ def test_heads_whose_data_is_not_given_are_kept_as_they_are(odd_run: Path, runs:
     assert list(verify(odd_run).data) == ["stars", "tags"]
 
 
-def test_kept_heads_are_told_of_and_predict_the_same_above_a_frozen_backbone(odd_data: Path, runs: Path, tmp_path: Path) -> None:
+def test_kept_heads_are_reported_and_unchanged_above_a_frozen_backbone(odd_data: Path, runs: Path, tmp_path: Path) -> None:
     asked = options(odd_data, tmp_path / "run", "stars", init=str(runs / "mtl"), freeze=["backbone"])
     events = list(stream(asked))
     assert "not trained (no data given): head:kind, head:state" in notes(events)

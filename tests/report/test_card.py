@@ -21,7 +21,7 @@ RECORD = RunRecord(
 ARCHITECTURE = Architecture(8192, 2, 128, 2, 256, "bidirectional")
 
 
-def test_the_card_tells_what_the_model_is_and_how_to_use_it() -> None:
+def test_card_describes_the_model_and_its_use() -> None:
     tasks = [TaskSpec("topic", "classification", ("World", "Sports")), TaskSpec("stars", "regression", ())]
     card = model_card(RECORD, ARCHITECTURE, tasks)
     assert card.startswith("# A sentence encoder with task heads, trained with mtlkit\n")
@@ -72,7 +72,7 @@ def test_heads_are_shown_with_whole_vectors_where_the_model_cuts_them() -> None:
     assert 'SentenceTransformer("this/folder", truncate_dim=8)' in use.partition("apply_heads")[2]
 
 
-def test_the_card_says_where_long_texts_are_cut_otherwise() -> None:
+def test_card_mentions_different_truncation() -> None:
     assert "Texts of more than 64 tokens are truncated" in sentence_transformers_use(checkpoint(truncate="head-tail"))
     assert "Texts of more" not in sentence_transformers_use(checkpoint())
 
@@ -86,7 +86,7 @@ def test_the_card_names_the_prompt_and_the_input_that_leaves_it_out() -> None:
     assert "`prompt_tokens`" not in onnx_use(checkpoint())
 
 
-def test_the_card_of_a_base_generates_and_says_how_texts_begin_and_end() -> None:
+def test_card_of_a_base_explains_generation() -> None:
     use = transformers_use(checkpoint(), "<bos>", "<eos>")
     assert 'pipeline("text-generation", model="this/folder")' in use
     assert "`<bos>`" in use

@@ -82,7 +82,7 @@ def test_numbers_have_no_table_of_classes() -> None:
     assert len(task_tables(task({}, kind="regression"), 80)) == 1
 
 
-def test_what_is_absent_is_said() -> None:
+def test_missing_parts_are_reported() -> None:
     both = TaskSummary("t", "a.csv", "classification", (), ("validation", "test"))
     validation, test = absences(both)
     assert "no validation split" in validation

@@ -93,7 +93,7 @@ def test_every_figure_is_there() -> None:
     assert "best epoch 3" in text
 
 
-def test_lineage_says_what_stands_where_and_whether_it_is_the_same() -> None:
+def test_lineage_shows_each_parent_and_whether_it_has_changed() -> None:
     text = shown(facts())
     assert [line.split() for line in text.splitlines() if line.rstrip().endswith("changed")] == [
         ["topic", "sentence", "2026-11-28", "c" * 12, "changed"]

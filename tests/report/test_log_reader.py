@@ -49,7 +49,7 @@ def test_a_base_has_the_loss_of_the_next_token(runs: Path) -> None:
     assert len(task.train) == len(found.gradient_norm) == last["step"]
 
 
-def test_guards_stand_apart_and_every_kind_has_its_metric(tmp_path: Path) -> None:
+def test_guards_are_separate_and_every_kind_has_its_metric(tmp_path: Path) -> None:
     stars = {"task": "stars", "kind": "regression", "validation": {"loss": 2.0, "pearson": 0.5, "spearman": 0.25}}
     pairs = {"task": "pairs", "kind": "pairs", "validation": {"loss": 3.0, "accuracy": 0.125}}
     losses = {"losses": {"topic": 1.5, "guard:l2sp": 0.25}, "gradient_norm": 1.0}

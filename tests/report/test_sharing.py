@@ -68,7 +68,7 @@ def test_the_words_of_several_seeds() -> None:
 
 
 @pytest.mark.parametrize(("gain", "word"), [(0.02, "helped: Delta +"), (-0.02, "cost: Delta -")])
-def test_what_is_beyond_noise_is_said_so(gain: float, word: str) -> None:
+def test_significant_changes_are_marked(gain: float, word: str) -> None:
     together = tuple(0.8 + gain + shift for shift in (0.0, 0.001, -0.001))
     task = replace(TOPIC, together=together, alone=(0.8,) * 3, p=(1e-5,) * 3, over_seeds=Interval(*sorted((gain / 2, 2 * gain))))
     task = replace(task, interval=task.over_seeds)
@@ -92,7 +92,7 @@ def test_where_tests_disagree_nothing_is_called_noise(task: TaskSharing) -> None
     assert not report.tasks[0].beyond_noise
 
 
-def test_what_to_bear_in_mind_is_said() -> None:
+def test_caveats_are_shown() -> None:
     words = sharing_messages(sharing_report([0], [replace(TOPIC, split="validation"), STARS]))
     assert words[-2:] == [
         "topic has no test split: scored on its validation rows, which the best epoch was chosen by",

@@ -37,7 +37,7 @@ def test_epoch_table() -> None:
     assert lines[3:] == [[task, "1.500", "0.750", "0.500", "0.250", "3/7"] for task in ("topic", "mood")]
 
 
-def test_texts_and_their_repeats_stand_below_an_epoch() -> None:
+def test_texts_and_repeats_are_shown_below_an_epoch() -> None:
     seen = (replace(state("topic"), texts=3840, repeats=1.0), replace(state("mood"), texts=640, repeats=2.5), state("watched"))
     text = drawn(epoch_table(Epoch(1, 8, seen, 0.5, True), 80))
     assert text.splitlines()[-1].rstrip() == "texts, and how often each row: topic 3,840 (1x), mood 640 (2.5x)"

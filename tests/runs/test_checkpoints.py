@@ -195,7 +195,7 @@ def test_when_all_are_damaged_the_newest_is_named_with_both_digests_and_nothing_
         assert caught.value.exit_code == 4
 
 
-def test_newer_checkpoint_format_says_to_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_newer_checkpoint_format_asks_for_an_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint_files, "FORMAT", 2)
         folder = save(tmp_path / "run", 10)

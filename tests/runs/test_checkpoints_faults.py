@@ -104,7 +104,7 @@ def test_kill_while_finishing_leaves_the_old_or_the_new_run(  # fault 2
 
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("scene", ["the first checkpoint", "the next checkpoint"])
-def test_error_in_a_save_keeps_the_earlier_checkpoint_and_says_so(  # faults 5, 6
+def test_error_in_a_save_keeps_and_names_the_earlier_checkpoint(  # faults 5, 6
     scene: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = "no earlier checkpoint" if scene == "the first checkpoint" else "step 20 is kept"

@@ -244,7 +244,7 @@ def test_record_that_lists_a_file_outside_the_run_is_damaged(name: str, tmp_path
         verify(out)
 
 
-def test_newer_record_format_says_to_update(tmp_path: Path) -> None:
+def test_newer_record_format_asks_for_an_update(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"format": 2, "what": "is new"}')
     with pytest.raises(IntegrityError, match=r"newer mtlkit \(format 2\)"):
         read_record(tmp_path)

@@ -42,7 +42,7 @@ def test_losses_of_a_step_are_added() -> None:
     assert together.values() == added.values()
 
 
-def test_a_step_tells_its_losses_and_the_norm_of_the_whole_gradient() -> None:
+def test_step_reports_losses_and_total_gradient_norm() -> None:
     model = Line()
     (step,) = run(model, [2.0], lambda x: {"a": 3 * (model.slope * x).sum() + 1, "b": 8 * model.shift.sum()}, clip=1.0)
     assert (step.index, step.work, step.losses) == (0, 2.0, {"a": 7.0, "b": 0.0})

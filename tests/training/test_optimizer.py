@@ -153,7 +153,7 @@ def moved(optimizer: torch.optim.AdamW, weights: dict[str, nn.Parameter], steps:
 
 
 @pytest.mark.parametrize("cut", [0, 1, 3, 4, 7])
-def test_a_state_goes_on_as_if_nothing_had_been_between(cut: int) -> None:
+def test_resumed_state_equals_an_uninterrupted_one(cut: int) -> None:
     """Before the first step, before and after a part thaws: moments, counts of steps, groups, warm-up of what thawed."""
     made = []
     for _ in range(2):

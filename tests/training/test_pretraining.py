@@ -55,7 +55,7 @@ def weights_of(training: NextTokenTraining) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("more", [{}, {"tokens": 6 * 8 * LENGTH}, {"on_spike": "skip"}])
-def test_a_training_goes_on_from_every_step(more: dict[str, Any], train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_resumes_from_every_step(more: dict[str, Any], train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loss_spikes, "LEAST", 3)
     monkeypatch.setattr(loss_spikes, "DEVIATIONS", 0.1)
     log = io.StringIO()

@@ -58,7 +58,7 @@ def test_the_best_weights_are_the_ones_kept(tiny_model: MultiTaskModel, tasks: d
     assert evaluated(tiny_model, topic)["loss"] == pytest.approx(state.validation["loss"], abs=1e-6)
 
 
-def test_equal_scores_are_told_apart_by_the_loss(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
+def test_loss_decides_between_equal_scores(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
     epochs = run(tiny_model, {"topic": tasks["topic"]}, epochs=12, learning_rate=5e-3).epochs
     top = [epoch for epoch in epochs if epoch.score == 1]
     assert len(top) > 1  # once it is learned, every row is right in most epochs, whatever dropout draws
@@ -133,7 +133,7 @@ def test_a_loss_that_is_not_a_number_names_the_task_and_its_rows(  # fault 16
     assert all(torch.equal(after[name], weight) for name, weight in before.items() if not name.startswith("heads.topic"))
 
 
-def test_a_skipped_step_is_told_and_training_goes_on(
+def test_skipped_step_is_reported_and_training_continues(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run
 ) -> None:  # fault 17
     calls: list[int] = []

@@ -65,7 +65,7 @@ def test_the_cache_of_a_frozen_backbone_changes_nothing(
         assert trained == (not torch.equal(cached[name], start[name])), name
 
 
-def test_a_frozen_backbone_is_said_to_be_encoded_once_and_is_not_run_again(
+def test_frozen_backbone_runs_once_and_is_reported(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokens: list[int] = []

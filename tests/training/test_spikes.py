@@ -38,7 +38,7 @@ def test_no_value_of_a_kind_is_a_spike_and_the_unit_does_not_matter(values: list
     assert highest([unit * value for value in values]) == pytest.approx(unit * highest(values))
 
 
-def test_a_jump_of_the_loss_or_of_the_gradient_is_told_with_its_figures() -> None:
+def test_jump_of_loss_or_gradient_is_reported_with_figures() -> None:
     assert steady().detect({"topic": 2.88}, 1.0) is None
     assert steady().detect({"topic": 2.9}, 1.0) == Spike("loss", 2.9, 2.0, pytest.approx(2 + 6 * 1.4826 * 0.1))
     assert str(steady().detect({"topic": 2.0}, 1.31)) == "gradient norm 1.31 is a spike (median 1, limit 1.3)"
@@ -96,7 +96,7 @@ def test_only_the_last_steps_count() -> None:
     assert len(spikes.history["topic", "loss"]) == REMEMBERED
 
 
-def test_a_state_goes_through_json_and_goes_on_the_same_way() -> None:
+def test_state_continues_identically_after_json() -> None:
     random = np.random.default_rng(0)
     spikes, again = steady(95), LossSpikes()
     spikes.add({"topic": 1.0, "stars": 2.0}, 3.0)

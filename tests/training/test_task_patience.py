@@ -99,7 +99,7 @@ def test_its_batches_end_with_the_epoch_and_those_of_others_go_on(
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_the_rate_goes_down_to_its_end_although_steps_fall_away(
+def test_rate_decays_to_its_end_although_steps_are_dropped(
     schedule: str, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run, scored: Callable[..., None]
 ) -> None:
     scored(topic=[0.5, 0.4, 0.4, 0.4], stars=[0.5, 0.6, 0.4, 0.4])
@@ -165,7 +165,7 @@ def test_balances_weigh_those_that_are_left(
 
 
 @pytest.mark.slow
-def test_a_look_within_an_epoch_changes_nothing_of_the_training(
+def test_evaluation_within_an_epoch_does_not_change_training(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run
 ) -> None:
     made = []
@@ -179,7 +179,7 @@ def test_a_look_within_an_epoch_changes_nothing_of_the_training(
 
 
 @pytest.mark.parametrize(("every", "schedule"), [(4, "joint"), (5, "round-robin"), (1000, "joint")])
-def test_where_it_looks(every: int, schedule: str, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
+def test_evaluation_steps(every: int, schedule: str, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
     done = run(tiny_model, tasks, schedule=schedule, epochs=2, eval_every=every)
     steps = len([line for line in done.log if "losses" in line])
     looks = [step for step in range(1, steps + 1) if step % every == 0 and step % (steps // 2)]
@@ -235,7 +235,7 @@ def test_the_best_of_each_task_is_what_it_was_then(tiny_model: MultiTaskModel, t
         assert best.weights.keys() == dict(tiny_model.named_parameters()).keys()
 
 
-def test_an_epoch_with_a_better_look_does_not_count_for_patience(
+def test_epoch_with_a_better_evaluation_within_it_resets_patience(
     tiny_model: MultiTaskModel, tiring: dict[str, TaskData], run: Run
 ) -> None:
     done = run(tiny_model, {"topic": tiring["topic"]}, epochs=9, eval_every=1, learning_rate=5e-3, patience=1)

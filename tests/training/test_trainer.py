@@ -67,7 +67,7 @@ def cut(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> Cut
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_every_schedule_goes_on_at_every_step(schedule: str, cut: Cut) -> None:
+def test_every_schedule_resumes_from_every_step(schedule: str, cut: Cut) -> None:
     done = cut(schedule=schedule, each=True)
     assert len([line for line in done.log if "losses" in line]) == 6
 
@@ -86,7 +86,7 @@ ALWAYS = {"uncertainty", "famo", "torchjd:pcgrad"}  # one with parameters, one w
         for name in names
     ],
 )
-def test_every_balance_goes_on_at_every_step(balance: str, on: str, cut: Cut, tasks: dict[str, TaskData]) -> None:
+def test_every_balance_resumes_from_every_step(balance: str, on: str, cut: Cut, tasks: dict[str, TaskData]) -> None:
     mixing = {"balance": parse_balance(balance, tasks), "balance_on": on}
     done = cut(schedule="joint", steps=2, epochs=3, mixing=mixing, eval_every=3, each=True)
     weights = [line["weights"] for line in done.log if "losses" in line and "weights" in line]
@@ -97,19 +97,19 @@ def test_accumulated_gradients(cut: Cut) -> None:
     cut(accumulate=2)
 
 
-def test_looks_within_an_epoch(cut: Cut) -> None:
+def test_evaluations_within_an_epoch(cut: Cut) -> None:
     done = cut(eval_every=3, steps=4)
     assert [line["step"] for line in done.log if line["type"] == "validation"] == [3, 6]
 
 
 @pytest.mark.parametrize("schedule", [pytest.param("round-robin", marks=pytest.mark.slow), "joint"])
-def test_tasks_that_left(schedule: str, cut: Cut, tasks: dict[str, TaskData], spoiled: dict[str, TaskData]) -> None:
+def test_stopped_tasks_resume(schedule: str, cut: Cut, tasks: dict[str, TaskData], spoiled: dict[str, TaskData]) -> None:
     tasks.update(spoiled)
     done = cut(schedule=schedule, epochs=4, mixing={"patience": 1}, learning_rate=5e-3)
     assert any(isinstance(event, TaskStopped) for event in done.events)
 
 
-def test_the_patience_of_all(cut: Cut, tasks: dict[str, TaskData], spoiled: dict[str, TaskData]) -> None:
+def test_patience_of_all_tasks_resumes(cut: Cut, tasks: dict[str, TaskData], spoiled: dict[str, TaskData]) -> None:
     tasks.clear()
     tasks.update(spoiled)
     done = cut(steps=2, epochs=9, patience=2, learning_rate=5e-3)
@@ -117,7 +117,7 @@ def test_the_patience_of_all(cut: Cut, tasks: dict[str, TaskData], spoiled: dict
 
 
 @pytest.mark.parametrize("frozen", [("backbone",), ("head:tags",), ("backbone@until=step:3",), ("embeddings@until=epoch:1",)])
-def test_parts_that_are_frozen_or_thaw(frozen: tuple[str, ...], cut: Cut) -> None:
+def test_frozen_and_thawing_parts_resume(frozen: tuple[str, ...], cut: Cut) -> None:
     cut(*frozen)
 
 
@@ -125,11 +125,11 @@ def test_gradual_unfreezing_with_slower_blocks(cut: Cut) -> None:
     cut(schedule="joint", unfreeze="top-down", steps=2, epochs=3, layer_lr_decay=2.0, head_rate=5.0)
 
 
-def test_what_lies_below_is_run_once(cut: Cut) -> None:
+def test_cached_prefix_resumes(cut: Cut) -> None:
     cut("embeddings,layers:0", cache_prefix=True)
 
 
-def test_what_is_kept_of_old_tasks(cut: Cut, text_encoder: TextEncoder) -> None:
+def test_guards_rehearsal_and_forgetting_resume(cut: Cut, text_encoder: TextEncoder) -> None:
     """Guards, rehearsal, and the books of what was forgotten."""
     guards = parse_guards(["l2sp", "lwf", "ewc"])
     terms = {"known": KNOWN, "watched": KNOWN, "rehearsed": {"stars": Fraction(1, 2)}, "guards": guards}
@@ -139,7 +139,7 @@ def test_what_is_kept_of_old_tasks(cut: Cut, text_encoder: TextEncoder) -> None:
 
 
 @pytest.mark.parametrize(("points", "epochs", "steps"), [(100.0, 1, 6), (2.0, 3, 4)])
-def test_a_bound_on_forgetting(points: float, epochs: int, steps: int, cut: Cut) -> None:
+def test_limit_on_forgetting_resumes(points: float, epochs: int, steps: int, cut: Cut) -> None:
     terms = {"known": KNOWN, "watched": KNOWN, "max_forgetting": points}
     done = cut(terms=terms, steps=6, epochs=epochs)
     assert len([line for line in done.log if "losses" in line]) == steps
@@ -154,7 +154,7 @@ def jumpy(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return {"schedule": "joint", "epochs": 2, "mixing": {"epoch_by": EpochLength("steps", 5)}, "track_every": 1}
 
 
-def test_spikes_are_told_by_the_same_history(cut: Cut, jumpy: dict[str, Any]) -> None:
+def test_spikes_are_detected_with_the_saved_history(cut: Cut, jumpy: dict[str, Any]) -> None:
     done = cut(on_spike="skip", steps=5, **{name: jumpy[name] for name in ("schedule", "track_every")})
     skipped = [line["step"] for line in done.log if line.get("skipped")]
     assert skipped
@@ -162,7 +162,7 @@ def test_spikes_are_told_by_the_same_history(cut: Cut, jumpy: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("balance", ["sum", "famo", if_installed("torchjd:nashmtl", slow=True)])
-def test_a_spike_that_stops_a_training_leaves_all_as_it_was_before_its_step(
+def test_spike_stop_keeps_the_state_before_its_step(
     balance: str, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run, jumpy: dict[str, Any]
 ) -> None:
     """So it may go on by taking the step: as a training does that ignores spikes."""
@@ -182,7 +182,7 @@ def test_a_spike_that_stops_a_training_leaves_all_as_it_was_before_its_step(
     assert timeless(done.log) == timeless(whole.log)[taken.lines[step] :]
 
 
-def test_steps_tell_what_the_log_holds(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
+def test_step_events_match_the_log(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
     done = run(tiny_model, tasks, (), log=io.StringIO(), epochs=1)
     steps = [event for event in done.events if isinstance(event, Progress)]
     logged = [line for line in timeless(done.log) if line["type"] == "step"]

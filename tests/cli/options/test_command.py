@@ -45,7 +45,7 @@ def test_no_arguments_give_the_defaults(options: type[Any]) -> None:
 
 
 @pytest.mark.parametrize("options", COMMANDS.values())
-def test_every_option_says_what_it_is(options: type[Any]) -> None:
+def test_every_option_has_a_description(options: type[Any]) -> None:
     declared = [field for field in fields(options) if "option" in field.metadata]
     assert len(declared) >= len(fields(options)) - 1
     for field in declared:
@@ -54,7 +54,7 @@ def test_every_option_says_what_it_is(options: type[Any]) -> None:
         assert option.panel in PANELS, field.name
 
 
-def test_every_option_stands_in_the_help(typed: Typed) -> None:
+def test_every_option_is_in_the_help(typed: Typed) -> None:
     for command, options in COMMANDS.items():
         text = typed(command, "--help-all", width=140).out
         for field in fields(options):
@@ -111,7 +111,7 @@ def test_a_configuration_sets_options_and_the_command_line_wins(typed: Typed, da
     assert options["warmup"] == TrainMtlOptions().warmup
 
 
-def test_one_value_is_enough_where_several_may_stand(tmp_path: Path) -> None:
+def test_single_value_is_accepted_for_a_list(tmp_path: Path) -> None:
     config = tmp_path / "one.toml"
     config.write_text('task = "a=x.csv"\nfreeze = "backbone"\n')
     found = parse(TrainMtlOptions, "--config", config)
@@ -175,5 +175,5 @@ def test_a_value_in_a_configuration_is_checked_like_an_argument(typed: Typed, tm
         ("", ""),
     ],
 )
-def test_an_option_may_stand_without_its_value(typed: str, expected: str) -> None:
+def test_option_value_may_be_left_out(typed: str, expected: str) -> None:
     assert with_values(typed.split()) == expected.split()

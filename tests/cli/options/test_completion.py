@@ -111,11 +111,11 @@ def test_completion_imports_nothing_heavy(folder: Path, words: tuple[str, ...], 
         (("che",), ["check-data"]),
     ],
 )
-def test_bash_gets_what_fits(bash: Shell, words: tuple[str, ...], offered: list[str]) -> None:
+def test_bash_completion(bash: Shell, words: tuple[str, ...], offered: list[str]) -> None:
     assert bash(*words) == offered
 
 
-def test_zsh_gets_whole_words(bash: Shell) -> None:
+def test_zsh_completion_keeps_whole_words(bash: Shell) -> None:
     (line,) = bash("train-mtl", "--freeze", "head:k", shell="zsh")
     assert "head" in line
     assert "kind" in line
@@ -131,5 +131,5 @@ def test_zsh_gets_whole_words(bash: Shell) -> None:
         (["--schedule", "=", "jo"], ["--schedule=jo"]),
     ],
 )
-def test_words_are_put_together_again(words: list[str], joined: list[str]) -> None:
+def test_split_words_are_joined(words: list[str], joined: list[str]) -> None:
     assert joined_words(words) == (joined, joined[-1])

@@ -58,7 +58,7 @@ def test_columns_can_be_chosen_and_joined(tmp_path: Path) -> None:
     assert read_table(f"{path}?text=title+body&label=stars") == LabelledTable(["one two"], ["5"])
 
 
-def test_label_column_is_never_taken_for_the_text(tmp_path: Path) -> None:
+def test_label_column_is_never_used_as_the_text(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "topic,words\nx,one\n")
     assert read_table(str(path)) == LabelledTable(["one"], ["x"])
 
@@ -71,7 +71,7 @@ def test_literal_na_none_and_null_are_kept_as_text_and_as_label(tmp_path: Path, 
     assert infer_spec("task", table.labels, "linear").labels == tuple(sorted(["yes", literal]))
 
 
-def test_a_class_for_nearly_every_row_is_no_class_unless_that_is_said(tmp_path: Path) -> None:  # fault 54
+def test_label_per_row_is_refused_as_classes_unless_requested(tmp_path: Path) -> None:  # fault 54
     path = written(tmp_path / "a.csv", "text,label\n" + "".join(f"text {row},{10 * row}.00\n" for row in range(60)))
     with pytest.raises(DataError, match=r"a.csv: 60 rows have 60 different labels \(0.00, 10.00, .*\?kind=regression"):
         read_train_and_validation(str(path), reading())
@@ -79,7 +79,7 @@ def test_a_class_for_nearly_every_row_is_no_class_unless_that_is_said(tmp_path: 
     assert (len(train), len(validation)) == (54, 6)
 
 
-def test_whole_numbers_that_are_read_as_classes_are_said(tmp_path: Path) -> None:  # fault 54
+def test_whole_numbers_read_as_classes_are_reported(tmp_path: Path) -> None:  # fault 54
     rows = "".join(f'{{"text": "t", "label": {row % 2}.0}}\n' for row in range(8))
     (remark,) = read_table(str(written(tmp_path / "a.jsonl", rows))).record.remarks
     assert "labels are whole numbers (0, 1), read as classes" in remark
@@ -115,14 +115,14 @@ def test_a_label_that_does_not_fit_the_others_is_named_by_its_row(tmp_path: Path
         (["(a)", "b"], ""),
     ],
 )
-def test_marks_and_lists_that_are_read_as_names_are_said(tmp_path: Path, labels: list[str], said: str) -> None:
+def test_marks_and_lists_read_as_names_are_reported(tmp_path: Path, labels: list[str], said: str) -> None:
     path = written(tmp_path / "a.csv", "text,label\n" + "".join(f"t,{label}\n" for label in labels))
     remarks = read_table(str(path)).record.remarks
     assert len(remarks) == bool(said)
     assert all(said in remark for remark in remarks)
 
 
-def test_labels_that_look_like_several_are_said_where_they_are_not_split(tmp_path: Path) -> None:  # fault 54
+def test_labels_that_look_like_several_are_reported_if_not_split(tmp_path: Path) -> None:  # fault 54
     path = written(tmp_path / "a.csv", "text,label\none,a|b\ntwo,a\n")
     (remark,) = read_table(f"{path}?kind=multi-label").record.remarks
     assert "each row has one label, such as 'a|b'; to split labels at '|', specify sep=|" in remark
@@ -195,7 +195,7 @@ def test_empty_or_header_only_file_is_one_line(tmp_path: Path, name: str) -> Non
     assert str(caught.value) == f"{path}: no rows in split 'train'; give a file with a header and rows"
 
 
-def test_file_whose_rows_are_all_bad_says_so(tmp_path: Path) -> None:  # fault 24
+def test_file_with_only_bad_rows_is_reported(tmp_path: Path) -> None:  # fault 24
     path = written(tmp_path / "a.csv", "text,label\none\ntwo\n")
     with pytest.raises(DataError, match=r"none of the rows in split 'train' can be read; 2 rows skipped, such as .*a.csv:2"):
         read_table(str(path), reading("skip"))
@@ -343,7 +343,7 @@ def test_a_text_that_is_all_of_its_class_is_split_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-def test_task_with_one_row_says_why_it_cannot_be_trained(rows: int) -> None:  # fault 38
+def test_task_with_one_row_is_refused_with_the_reason(rows: int) -> None:  # fault 38
     with pytest.raises(DataError, match=rf"^a\.csv: {rows} rows?; a task needs at least two"):
         hold_out(["a"] * rows, "a.csv")
 

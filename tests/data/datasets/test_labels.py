@@ -100,7 +100,7 @@ def test_booleans_and_numbers_have_one_spelling_to_a_head() -> None:
     assert unseen_labels(numbers, ["01", "1.5", "true"]) == {"01": 1, "1.5": 1, "true": 1}
 
 
-def test_a_regression_head_goes_on_with_whole_numbers() -> None:
+def test_regression_head_continues_with_whole_numbers() -> None:
     stars = TaskSpec("stars", "regression", ())
     assert fits(stars, ["4", "5"])
     assert fits(stars, [4.0, 4.0, 5.0, 5.0])
@@ -118,7 +118,7 @@ def test_lists_are_no_classes_of_a_head() -> None:
     assert encode_labels(ABC, [("b",)])[0].tolist() == [1]
 
 
-def test_regression_head_knows_the_scale_of_its_labels() -> None:
+def test_regression_head_keeps_the_scale_of_its_labels() -> None:
     spec = infer_spec("task", ["1.5", "2.5", "3.5"], "linear")
     assert (spec.kind, spec.labels, spec.outputs) == ("regression", (), 1)
     assert spec.center == pytest.approx(2.5)

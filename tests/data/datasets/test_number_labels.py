@@ -77,7 +77,7 @@ def test_scores_with_a_few_other_labels_are_refused_with_the_row(labels: list[An
         ([("1.0",), ()], ""),
     ],
 )
-def test_numbers_that_are_read_as_classes_are_said(labels: list[Any], said: str) -> None:  # fault 54
+def test_numbers_read_as_classes_are_reported(labels: list[Any], said: str) -> None:  # fault 54
     remarks = list(codec_of(infer_kind(labels)).remarks(labels, SourceRecord("a.csv"), "a.csv"))
     assert [bool(re.search(said, remark)) for remark in remarks] == [True] * bool(said)
     assert not list(codec_of("classification").remarks(labels, SourceRecord("a.csv", kind="classification"), "a.csv"))

@@ -12,7 +12,7 @@ FIRSTS = ["The cat sleeps.", "A saw", "The dog sleeps near the barn.", "The cat 
 SECONDS = ["The horse", "A lathe lies on the floor.", "A saw", "The cat sleeps."]
 
 
-def test_a_batch_of_pairs_holds_both_texts_of_each_and_says_which_they_are(text_encoder: TextEncoder) -> None:
+def test_batch_of_pairs_holds_both_texts_of_each_pair(text_encoder: TextEncoder) -> None:
     pairs = prepare_pairs(FIRSTS, SECONDS, [], text_encoder)
     assert len(pairs) == 4
     batch = pairs.batch(np.array([2, 0]))

@@ -54,7 +54,9 @@ def test_table_with_unseen_labels_only_is_explained(text_encoder: TextEncoder) -
         ([" A"], "specify strip=yes and fold=yes$"),
     ],
 )
-def test_labels_in_another_spelling_are_told_how_to_join(text_encoder: TextEncoder, labels: list[Label], way: str) -> None:
+def test_labels_in_another_spelling_are_reported_with_how_to_merge_them(
+    text_encoder: TextEncoder, labels: list[Label], way: str
+) -> None:
     texts = [f"text {label}" for label in labels]
     if not way:
         assert len(prepare(SPEC, LabelledTable(texts, labels), text_encoder)) == 1
@@ -76,7 +78,7 @@ def test_truncated_texts_are_counted(text_encoder: TextEncoder) -> None:  # faul
     assert task.name == "task"
 
 
-def test_fingerprint_tells_every_change_of_the_data(text_encoder: TextEncoder) -> None:
+def test_fingerprint_changes_with_the_data(text_encoder: TextEncoder) -> None:
     def fingerprint(texts: list[str], labels: list[Any]) -> str:
         task = prepare_task(SPEC, "a.csv", LabelledTable(texts, labels), LabelledTable(["x"], ["a"]), text_encoder)
         assert task.fingerprint["source"] == "a.csv"

@@ -42,7 +42,7 @@ from mtlkit.data.datasets.written_values import parse_written
         ("🐈", "🐈"),
     ],
 )
-def test_label_keeps_what_tells_its_kind(value: Any, label: Any) -> None:
+def test_label_keeps_what_determines_its_kind(value: Any, label: Any) -> None:
     assert label_value(value) == label
     assert type(label_value(value)) is type(label)
 
@@ -59,7 +59,7 @@ def test_label_keeps_what_tells_its_kind(value: Any, label: Any) -> None:
         (object(), "object .* instead of a label"),
     ],
 )
-def test_what_is_no_label_is_refused_with_the_way_on(value: Any, message: str) -> None:  # fault 54
+def test_non_labels_are_refused_with_advice(value: Any, message: str) -> None:  # fault 54
     with pytest.raises(ValueError, match=message):
         label_value(value)
 

@@ -86,7 +86,7 @@ def test_headers_that_can_be_headers_are_taken(tmp_path: Path, header: str) -> N
     assert [list(row) for row in read(path) if not isinstance(row, BadRow)] == [header.split(",")] * 3
 
 
-def test_columns_without_a_name_are_left_out_and_that_is_said(tmp_path: Path) -> None:  # fault 55
+def test_unnamed_columns_are_dropped_and_reported(tmp_path: Path) -> None:  # fault 55
     path = written(tmp_path / "a.csv", "v1,v2,, ,\na,b,c,,\n")
     assert list(read(path)) == [{"v1": "a", "v2": "b"}]
     assert describe(path)[1] == [f"{path}: ignored 3 columns without a name"]
@@ -108,7 +108,7 @@ def test_a_tsv_has_no_quotes_unless_they_are_asked_for(tmp_path: Path) -> None:
     assert list(read(quoted, "utf-8", Dialect(quoting=True))) == [{"text": 'a "b"\nc', "label": "x"}]
 
 
-def test_a_tsv_that_looks_quoted_is_said_or_refused(tmp_path: Path) -> None:  # fault 54
+def test_tsv_that_looks_quoted_is_reported_or_refused(tmp_path: Path) -> None:  # fault 54
     path = written(tmp_path / "a.tsv", 'text\tlabel\n"a ""b"" c"\tx\n')
     assert list(read(path)) == [{"text": '"a ""b"" c"', "label": "x"}]
     assert "look quoted" in describe(path)[1][0]

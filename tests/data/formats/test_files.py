@@ -66,7 +66,7 @@ def test_a_file_that_expands_out_of_all_proportion_is_refused(
     assert sum(1 for _ in read(path)) == 400_000
 
 
-def test_what_is_no_file_is_told_at_once(tmp_path: Path) -> None:  # fault 46
+def test_non_files_are_reported_at_once(tmp_path: Path) -> None:  # fault 46
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "zero.csv").symlink_to("/dev/zero")
     (tmp_path / "gone.csv").symlink_to("nowhere")
@@ -89,7 +89,7 @@ def test_what_is_no_file_is_told_at_once(tmp_path: Path) -> None:  # fault 46
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="root gives up its rights as Linux does it")
-def test_a_file_without_permission_is_told(tmp_path: Path) -> None:  # fault 46
+def test_file_without_permission_is_reported(tmp_path: Path) -> None:  # fault 46
     (tmp_path / "a.csv").touch(mode=0)
     with as_any_user(), pytest.raises(DataError, match="permission denied"):
         list(read(tmp_path / "a.csv"))

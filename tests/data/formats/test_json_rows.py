@@ -33,7 +33,7 @@ def test_an_empty_document_has_no_rows(tmp_path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.ndjson", "a.jsonlines"])
-def test_lines_are_read_whatever_the_suffix_says(tmp_path: Path, name: str) -> None:
+def test_lines_are_read_regardless_of_the_suffix(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("\n".join(map(json.dumps, ROWS)))
     assert list(read(tmp_path / name)) == ROWS
 

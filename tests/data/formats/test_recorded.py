@@ -56,7 +56,7 @@ def test_quoting_is_as_recorded(tmp_path: Path) -> None:  # fault 54
         ("sentence;grade\na,b;x\n", {"sentence": "a,b", "grade": "x"}, ""),
     ],
 )
-def test_a_file_that_is_written_otherwise_is_looked_at_anew(
+def test_file_with_another_layout_is_inspected_again(
     tmp_path: Path, content: str, row: dict[str, str], said: str
 ) -> None:  # fault 54
     path = tmp_path / "a.csv"
@@ -66,7 +66,7 @@ def test_a_file_that_is_written_otherwise_is_looked_at_anew(
     assert [remark.partition("; ")[2] for remark in remarks] == ([said] if said else [])
 
 
-def test_a_lone_column_that_looks_like_several_is_no_text(tmp_path: Path) -> None:  # fault 54
+def test_single_column_that_looks_like_several_is_not_the_text(tmp_path: Path) -> None:  # fault 54
     path = tmp_path / "a.csv"
     path.write_text("sentence;grade\na;x\n")
     assert rows_of(path, recorded(",")) == [{"sentence": "a", "grade": "x"}]
@@ -110,7 +110,7 @@ def test_the_encoding_is_as_recorded_unless_the_file_is_utf_8(
     assert rows_of(path, record, encoding=written) == [{"text": text, "label": "x"}]  # what the user says wins
 
 
-def test_a_format_that_was_said_is_that_of_other_files_with_the_suffix(tmp_path: Path) -> None:  # fault 54
+def test_specified_format_applies_to_files_with_the_same_suffix(tmp_path: Path) -> None:  # fault 54
     record = recorded(files={"train": ("train.txt",)})
     for name, found in (("a.txt", {"text": "a", "label": "x"}), ("a.jsonl", None)):
         (tmp_path / name).write_text("text;label\na;x\n")

@@ -104,7 +104,7 @@ def test_chunks_of_a_file_may_end_anywhere(tmp_path: Path, monkeypatch: pytest.M
         assert unclosed == BadRow(f"{path}:10: {module.UNCLOSED}")
 
 
-def test_after_an_unclosed_quote_reading_goes_on_at_the_next_line(tmp_path: Path) -> None:  # fault 19
+def test_reading_continues_on_the_next_line_after_an_unclosed_quote(tmp_path: Path) -> None:  # fault 19
     path = tmp_path / "a.csv"
     path.write_text('text,label\na,x\n"b,y\n' + "".join(f"row {number},z\n" for number in range(900)))
     tally = SkippedRows()

@@ -78,7 +78,7 @@ def test_unseen_classes_are_named_with_their_rows() -> None:
         ("a" * 1000 + "b", False),
     ],
 )
-def test_rows_that_stand_sorted_by_label(labels: str, sorted_by_label: bool) -> None:
+def test_rows_sorted_by_label(labels: str, sorted_by_label: bool) -> None:
     found: list[Finding] = list(sorted_labels(split(*labels)))
     assert [one.problem for one in found] == ["sorted"] * sorted_by_label
 

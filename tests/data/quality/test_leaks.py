@@ -34,7 +34,7 @@ def places(finding: Finding) -> list[tuple[str, ...]]:
     return [example.places for example in finding.examples]
 
 
-def test_a_text_of_test_that_stands_in_train() -> None:
+def test_test_text_found_in_train() -> None:
     numbers = TextNumbers()
     rows: Rows = [("A fox", "x"), (" a  CAT", "x"), ("", "x"), ("\t", "x")]
     train, test = splits([("A cat", "x"), ("A dog", "x"), ("", "x")], rows, numbers=numbers)

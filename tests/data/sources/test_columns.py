@@ -185,7 +185,7 @@ def test_columns_of_a_pair_are_those_asked_for_the_usual_ones_or_the_only_two(
         (["uno", "due"], ("uno", "du"), "column 'du' not found in a.csv; columns: uno, due; did you mean 'due'?"),
     ],
 )
-def test_columns_of_a_pair_that_cannot_be_told_are_asked_for(
+def test_ambiguous_columns_of_a_pair_are_an_error(
     columns: list[str], asked: tuple[str | None, str | None], message: str
 ) -> None:  # fault 25
     with pytest.raises(DataError) as caught:

@@ -96,7 +96,7 @@ def test_unknown_split_and_configuration_are_data_errors(folder: Path) -> None:
 @pytest.mark.parametrize(
     "server", [pytest.param(lambda: nullcontext(CLOSED), id="refused", marks=pytest.mark.slow), pytest.param(mute, id="mute")]
 )
-def test_hub_id_without_network_fails_and_says_what_to_do(  # fault 34
+def test_hub_id_without_network_fails_with_advice(  # fault 34
     tmp_path: Path, forked: Cli, server: Callable[[], AbstractContextManager[str]]
 ) -> None:
     more = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": ""}

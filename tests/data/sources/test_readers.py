@@ -38,7 +38,7 @@ def test_csv_values_stay_the_text_that_they_are(tmp_path: Path) -> None:  # faul
     assert list(read(path)) == [{"text": row, "label": row} for row in rows]
 
 
-def test_csv_knows_quotes_line_breaks_and_line_endings(tmp_path: Path) -> None:
+def test_csv_reads_quotes_line_breaks_and_line_endings(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", 'text,label\r\n"one, ""two""\nthree",x\r\n\r\nfour,y\r\n')
     assert list(read(path)) == [{"text": 'one, "two"\nthree', "label": "x"}, {"text": "four", "label": "y"}]
 
@@ -152,7 +152,7 @@ def test_malformed_row_ends_a_command_with_code_3_and_one_line(tmp_path: Path, f
     assert not list((tmp_path / "runs").glob("*"))
 
 
-def test_training_that_skips_rows_says_how_many_and_why(tmp_path: Path) -> None:  # fault 19
+def test_training_reports_skipped_rows_with_reasons(tmp_path: Path) -> None:  # fault 19
     rows = "".join(f"A sentence of some words, and {row * row}.\n" for row in range(40))
     path = written(tmp_path / "a.csv", f"text\n{rows.replace(',', ' -')}not,fine\nnot,fine\n")
     shape: dict[str, Any] = {"layers": 1, "dim": 16, "heads": 1, "vocab_size": 300, "context": 16, "epochs": 1}
@@ -162,7 +162,7 @@ def test_training_that_skips_rows_says_how_many_and_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".txt"])
-def test_latin_1_file_is_told_by_its_first_wrong_byte(tmp_path: Path, suffix: str) -> None:  # fault 23
+def test_latin_1_file_is_detected_by_its_first_invalid_byte(tmp_path: Path, suffix: str) -> None:  # fault 23
     texts = {".csv": "text\ncafé\n", ".tsv": "text\ncafé\n", ".jsonl": '{"text": "café"}\n', ".txt": "café\n"}
     content = texts[suffix].encode("latin-1")
     path = written(tmp_path / f"a{suffix}", content)
@@ -173,7 +173,7 @@ def test_latin_1_file_is_told_by_its_first_wrong_byte(tmp_path: Path, suffix: st
     assert [row["text"] for row in good_rows(read(path, "latin-1"), "error", SkippedRows())] == ["café"]
 
 
-def test_utf_16_file_is_told_by_its_byte_order_mark(tmp_path: Path) -> None:  # fault 23
+def test_utf_16_file_is_detected_by_its_byte_order_mark(tmp_path: Path) -> None:  # fault 23
     path = written(tmp_path / "a.csv", "text,label\ncafé,x\n".encode("utf-16"))
     with pytest.raises(DataError, match=r"byte 0 is not valid utf-8; .*--encoding utf-16$"):
         list(read(path))
@@ -283,7 +283,7 @@ def test_ten_megabytes_in_one_cell_are_read(tmp_path: Path, suffix: str) -> None
     assert row == {"text": cell}
 
 
-def test_a_row_knows_where_it_stands(tmp_path: Path) -> None:
+def test_row_knows_its_position(tmp_path: Path) -> None:
     """By its line in a text file, where it begins; by its number in a parquet file, whatever the group that it is in."""
     written(tmp_path / "a.csv", 'text,label\n"two\nlines",x\n\nlast,y\n')
     written(tmp_path / "a.jsonl", '{"text": "one"}\n\n{"text": "three"}\n')
@@ -295,7 +295,7 @@ def test_a_row_knows_where_it_stands(tmp_path: Path) -> None:
     assert place_of({"text": "of the hub"}, "some/name", 7) == "some/name: row 7"
 
 
-def test_a_tally_says_how_many_and_one_reason() -> None:
+def test_skipped_rows_are_counted_with_one_reason() -> None:
     tally = SkippedRows()
     assert str(tally) == "no row skipped"
     tally.add("a.csv:3: bad")

@@ -37,7 +37,7 @@ def test_files_folders_and_patterns_are_read(memory: fsspec.AbstractFileSystem) 
     assert open_source("memory://news", Query()).record("utf-8").delimiter == ","
 
 
-def test_what_is_not_there_is_told(memory: fsspec.AbstractFileSystem) -> None:
+def test_missing_items_are_reported(memory: fsspec.AbstractFileSystem) -> None:
     with pytest.raises(DataError, match=r"memory://nothing.*: no .*file"):
         open_source("memory://nothing/at/all.csv", Query()).splits()
 
@@ -73,7 +73,7 @@ def test_a_protocol_that_cannot_be_used_for_another_reason(monkeypatch: pytest.M
         open_source("pyscript://a/b.csv", Query()).splits()
 
 
-def test_an_unknown_protocol_is_told_with_the_known_ones() -> None:
+def test_unknown_protocol_is_refused_with_the_known_ones() -> None:
     with pytest.raises(DataError, match=r"foo://a.*unknown protocol.*known: .*ftp.*s3"):
         open_source("foo://a/b.csv", Query()).splits()
     with pytest.raises(DataError, match="did you mean 'sftp'"):

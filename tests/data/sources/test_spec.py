@@ -89,7 +89,7 @@ def test_task_is_a_name_and_a_source() -> None:
 
 
 @pytest.mark.parametrize("text", ["sample:topic", "a.csv?label=x", "a.csv:label=x", "=a.csv", "topic="])
-def test_task_without_name_or_source_says_how_to_write_it(text: str) -> None:
+def test_task_without_name_or_source_is_refused_with_the_syntax(text: str) -> None:
     with pytest.raises(UsageError, match=r"NAME=SOURCE|invalid task name"):
         parse_task(text)
 

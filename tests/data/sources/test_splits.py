@@ -48,7 +48,7 @@ def texts(source: Any, split: str) -> list[str]:
         ("restrain", None),
     ],
 )
-def test_a_split_is_told_by_a_word_of_the_name(name: str, split: str | None) -> None:
+def test_split_is_recognized_by_a_word_of_the_file_name(name: str, split: str | None) -> None:
     assert splits_named(name) == ([split] if split else [])
 
 
@@ -109,7 +109,7 @@ def test_a_pattern_is_read_as_a_folder_is(tmp_path: Path, pattern: str) -> None:
     assert (texts(source, "train"), texts(source, "test")) == (["news/train.csv"], ["news/test.csv"])
 
 
-def test_a_pattern_that_finds_nothing_is_told(tmp_path: Path) -> None:
+def test_pattern_without_matches_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no file matches"):
         open_source(f"{tmp_path}/*.csv", Query()).splits()
 

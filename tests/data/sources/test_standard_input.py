@@ -37,14 +37,14 @@ def test_tables_are_read_from_a_pipe_by_their_format(piped: int) -> None:
     assert list(source.rows("train", "utf-8")) == [{"text": "a", "label": "x"}]
 
 
-def test_bytes_of_another_encoding_are_told(piped: int) -> None:
+def test_bytes_of_another_encoding_are_reported(piped: int) -> None:
     os.write(piped, "café\n".encode("latin-1"))
     os.close(piped)
     with pytest.raises(DataError, match=r"standard input: not valid utf-8; .*--encoding latin-1"):
         list(open_source(*parse_source("-")).rows("train", "utf-8"))
 
 
-def test_without_standard_input_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_standard_input_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr("sys.stdin", closed)

@@ -54,5 +54,5 @@ def test_faults_of_parquet_files(tmp_path: Path) -> None:
         count_rows(tmp_path / "c.parquet")
 
 
-def test_only_parquet_says_how_many_rows_it_has(tmp_path: Path) -> None:
+def test_only_parquet_reports_its_number_of_rows(tmp_path: Path) -> None:
     assert count_rows(tmp_path / "a.csv") is None

@@ -151,7 +151,7 @@ def test_sentence_transformers_folds_case_before_all_else(normalizer: Any, tmp_p
 
 
 @pytest.mark.parametrize(("kind", "names"), [("bert", ["vocab.txt"]), ("roberta", ["vocab.json", "merges.txt"])])
-def test_a_vocabulary_stands_in_for_tokenizer_json(kind: str, names: list[str], tmp_path: Path) -> None:
+def test_vocabulary_file_replaces_tokenizer_json(kind: str, names: list[str], tmp_path: Path) -> None:
     write_folder(tmp_path, (kind, {}, {"do_lower_case": False, "add_prefix_space": True}, {}, {"new_tok": 900}))
     BASES[kind]().model.save(str(tmp_path))
     (tmp_path / "tokenizer.json").unlink()

@@ -121,7 +121,7 @@ def test_training_learns_the_words_and_is_repeatable() -> None:
     assert first.to_str() == train_tokenizer(tuple(texts), 300).to_str()
 
 
-def test_a_lowercase_tokenizer_folds_case_and_reads_a_word_alike_wherever_it_stands() -> None:
+def test_lowercase_tokenizer_ignores_case_and_word_position() -> None:
     texts = ["The Otter sleeps near an otter"] * 20
     folding = TextEncoder(train_tokenizer(texts, 300, lowercase=True), Encoding(32))
     (word,) = words_of(folding, "Otter")

@@ -67,7 +67,7 @@ def test_a_cross_encoder_is_refused(folder: Path, file: str, value: dict[str, An
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_an_adapter_is_refused_with_the_way_on(folder: Path, alone: bool) -> None:
+def test_adapter_is_refused_with_advice(folder: Path, alone: bool) -> None:
     lay(folder / "adapter_config.json", base_model_name_or_path="org/base", peft_type="LORA")
     if alone:
         (folder / "config.json").unlink()

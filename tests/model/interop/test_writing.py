@@ -66,7 +66,7 @@ def test_ours_are_a_gpt2_and_an_esm(
 
 
 @pytest.mark.parametrize("kind", PEERS)
-def test_a_family_goes_out_as_it_came_in(kind: str, make_peer: Make, passages: list[str], tmp_path: Path) -> None:
+def test_export_of_a_family_equals_its_import(kind: str, make_peer: Make, passages: list[str], tmp_path: Path) -> None:
     folder, peer = make_peer(kind)
     model, checkpoint = read_foreign(folder)
     tokenizer = peer_tokenizer(passages, PEERS[kind][1])
@@ -84,7 +84,7 @@ def test_a_family_goes_out_as_it_came_in(kind: str, make_peer: Make, passages: l
     assert all(torch.equal(weight, model.state_dict()[name]) for name, weight in again.state_dict().items())
 
 
-def test_pooling_scaling_and_cutting_are_told_to_sentence_transformers(tmp_path: Path) -> None:
+def test_pooling_scaling_and_truncation_are_exported(tmp_path: Path) -> None:
     architecture = Architecture(40, 1, 16, 2, 16, "bidirectional", pooling="first", normalize=True)
     write_foreign(tmp_path, Encoder(architecture), Encoding(12, "tail"), OURS)
     told = json.loads((tmp_path / "tokenizer_config.json").read_text())

@@ -35,7 +35,7 @@ def ignorant(model: Encoder) -> Encoder:
     return model
 
 
-def test_a_model_that_knows_nothing_is_as_perplexed_as_its_vocabulary_is_large(ignorant: Encoder) -> None:
+def test_perplexity_of_an_untrained_model_is_its_vocabulary_size(ignorant: Encoder) -> None:
     found = perplexity(ignorant, HeldOutTexts(["x" * 1200], random_ids(401), ()), CPU)
     assert found["loss"] == pytest.approx(math.log(50), rel=1e-5)
     assert found["perplexity"] == pytest.approx(50, rel=1e-4)

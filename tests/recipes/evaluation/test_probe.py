@@ -125,7 +125,7 @@ def test_rare_classes_are_probed_with_the_folds_there_can_be(model: LoadedModel,
     assert found.metrics["accuracy"] > 0.5
 
 
-def test_what_cannot_be_probed_is_said(
+def test_impossible_probes_are_reported(
     model: LoadedModel, task: Path, odd_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, kind in (("stars", "regression"), ("tags", "multi-label")):

@@ -68,7 +68,7 @@ def test_intervals_follow_from_the_seed(model: LoadedModel, pairs: Path) -> None
     assert first.spearman == other.spearman
 
 
-def test_what_cannot_be_measured_is_said(model: LoadedModel, pairs: Path, data: Path, tmp_path: Path) -> None:
+def test_unmeasurable_values_are_reported(model: LoadedModel, pairs: Path, data: Path, tmp_path: Path) -> None:
     few = write(tmp_path / "few.csv", [("sentence1", "sentence2", "score"), ("a", "b", "1"), ("a", "c", "2")])
     with pytest.raises(DataError, match="2 scored pairs are too few for a correlation; give 3 at least"):
         evaluate(EvalOptions(sts=[str(few)]), model)

@@ -42,7 +42,7 @@ def stopped(data: Path, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return replace(asked, resume="")
 
 
-def test_it_goes_on_with_the_run_as_it_is(stopped: TrainMtlOptions) -> None:
+def test_it_continues_with_the_run_unchanged(stopped: TrainMtlOptions) -> None:
     out = stopped.out
     assert out is not None
     before = file_digest(out / "model.safetensors")
@@ -62,7 +62,7 @@ def test_other_data_is_not_compared(stopped: TrainMtlOptions, tmp_path: Path) ->
     assert json.loads((tmp_path / "run" / "run.json").read_text())["metrics"].get("sharing") is None
 
 
-def test_a_task_alone_that_diverges_says_so(stopped: TrainMtlOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_diverging_baseline_names_its_task(stopped: TrainMtlOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     def diverges(*_: Any) -> Iterator[Any]:
         raise DivergedStep("loss of 'kind' is nan at step 2", 1, [], [])
         yield

@@ -61,7 +61,7 @@ def test_a_training_that_cannot_fit_is_refused_before_data_is_read(
     assert not (tmp_path / "run").exists()
 
 
-def test_the_size_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_size, "machine_memory", lambda: 8 * 2**30)
     architecture = Architecture(300, 12, 4096, 4, 128)
     with pytest.raises(UsageError, match=r"12 layers of width 4096, 300 tokens has 2,[\d,]{11} parameters and takes 36 GiB"):

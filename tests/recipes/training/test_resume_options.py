@@ -119,7 +119,7 @@ def test_what_is_not_finished_is_not_extended(added: int) -> None:
         merge_options(replace(options, extend=2), before.command, before, Path("runs/x"))
 
 
-def test_what_is_said_at_a_place(tmp_path: Path, runs: Path) -> None:
+def test_messages_at_each_point(tmp_path: Path, runs: Path) -> None:
     assert saved_options(tmp_path / "none") is None
     options = TrainMtlOptions(task=["a=a.csv"], epochs=7)
     found = saved_options(saved(tmp_path / "x", options, complete=True, added=4))

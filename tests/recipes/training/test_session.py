@@ -93,7 +93,7 @@ def test_what_comes_out_is_what_would_have_come_out(command: str, data: Path, ru
     assert not (out / "state").exists()
 
 
-def test_the_command_typed_again_goes_on_too(asked: TrainMtlOptions) -> None:
+def test_repeated_command_with_resume_continues(asked: TrainMtlOptions) -> None:
     assert asked.out
     stopped(train_mtl.stream, asked, 5)
     events = list(train_mtl.stream(replace(asked, resume="", save_every="3")))
@@ -101,7 +101,7 @@ def test_the_command_typed_again_goes_on_too(asked: TrainMtlOptions) -> None:
     assert verify(asked.out).options["epochs"] == 2
 
 
-def test_where_nothing_was_saved_it_begins_at_the_start_and_says_so(asked: TrainMtlOptions) -> None:
+def test_resume_without_checkpoint_starts_over_and_reports_it(asked: TrainMtlOptions) -> None:
     assert asked.out
     stopped(train_mtl.stream, asked, 2)
     assert not asked.out.exists()  # nothing was saved, so nothing is left
@@ -111,7 +111,7 @@ def test_where_nothing_was_saved_it_begins_at_the_start_and_says_so(asked: Train
     assert log_of(asked.out)[1]["epoch"] == 0  # a line of the first attempt would stand before
 
 
-def test_a_finished_run_has_nothing_left_to_do(asked: TrainMtlOptions) -> None:
+def test_resume_of_a_finished_run_does_nothing(asked: TrainMtlOptions) -> None:
     assert asked.out
     first = train_mtl.train_mtl(asked)
     before = {path: path.read_bytes() for path in asked.out.iterdir()}
@@ -167,7 +167,7 @@ def test_a_start_that_changed_is_refused(asked: TrainMtlOptions, runs: Path, tmp
         train_mtl.train_mtl(replace(asked, resume=""))
 
 
-def test_a_newer_run_beside_the_start_is_not_taken_for_it(asked: TrainMtlOptions, runs: Path, tmp_path: Path) -> None:
+def test_newer_run_does_not_replace_the_recorded_start(asked: TrainMtlOptions, runs: Path, tmp_path: Path) -> None:
     """Without --init a training starts from the newest run that fits: when it goes on, from the one that it began with."""
     shutil.copytree(runs / "sentence", tmp_path / "a" / "first")
     asked = replace(asked, init=None, runs=tmp_path / "a")
@@ -181,7 +181,7 @@ def test_a_newer_run_beside_the_start_is_not_taken_for_it(asked: TrainMtlOptions
     assert parent["path"] == str(tmp_path / "a" / "first")
 
 
-def test_on_another_machine_it_goes_on_and_says_what_differs(asked: TrainMtlOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resume_on_another_machine_reports_the_differences(asked: TrainMtlOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped(train_mtl.stream, asked, 5)
     machine_of = session.machine_of
     monkeypatch.setattr(session, "machine_of", lambda compute: {**machine_of(compute), "threads": 96, "torch": "9.9"})
@@ -222,7 +222,7 @@ def test_a_run_is_extended_from_the_state_that_it_kept(asked: TrainMtlOptions) -
     assert states_of(asked.out) == ["step-00000024"]  # so that it can be extended again
 
 
-def test_what_cannot_be_resumed_says_the_way_on(asked: TrainMtlOptions, runs: Path, tmp_path: Path) -> None:
+def test_resume_is_refused_with_advice(asked: TrainMtlOptions, runs: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--extend continues a finished run; name it with --resume RUN"):
         train_mtl.train_mtl(replace(asked, extend=1))
     with pytest.raises(UsageError, match=r"--extend: .*has no checkpoint to continue from; .* --keep-state"):

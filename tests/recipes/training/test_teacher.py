@@ -36,7 +36,7 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-def test_a_teacher_says_what_it_is(teacher: Teacher, runs: Path) -> None:
+def test_teacher_describes_itself(teacher: Teacher, runs: Path) -> None:
     assert teacher.record == {"path": str(runs / "sentence"), "digest": digest_of(runs / "sentence"), "precision": "fp32"}
     with pytest.raises(UsageError, match="--objective distill needs a --teacher, such as --teacher "):
         open_teacher(TrainSentenceOptions())

@@ -57,7 +57,7 @@ SLACK = {"torchjd:pcgrad": 1e-6, "torchjd:upgrad": 1e-3, "torchjd:dualproj": 1e-
 
 
 @pytest.mark.parametrize("method", [*map(if_installed, SLACK)])
-def test_nothing_that_is_applied_goes_against_a_task(
+def test_applied_gradient_never_opposes_a_task(
     method: str,
     tiny_model: MultiTaskModel,
     objectives: dict[str, Objective],
@@ -76,7 +76,7 @@ def test_nothing_that_is_applied_goes_against_a_task(
 
 
 @pytest.mark.parametrize("method", [*map(if_installed, SLACK)])
-def test_so_it_is_of_the_map_at_the_vectors(
+def test_aggregation_applies_to_gradients_at_the_vectors(
     method: str, tiny_model: MultiTaskModel, objectives: dict[str, Objective], compute: Compute
 ) -> None:
     conflicts = 0

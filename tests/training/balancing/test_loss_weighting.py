@@ -187,7 +187,7 @@ def test_famo_favours_what_falls_slowly() -> None:
 
 
 @pytest.mark.parametrize("name", ["sum", "uncertainty", "dwa", "famo", "torchjd:pcgrad", if_installed("torchjd:nashmtl")])
-def test_a_balance_goes_on_from_its_state(
+def test_balance_resumes_from_its_state(
     name: str, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
 ) -> None:
     losses = losses_of(tiny_model, head_objectives(tiny_model, tasks))

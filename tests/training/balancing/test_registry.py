@@ -83,7 +83,7 @@ def test_gradient_methods_go_with_joint_steps(name: str) -> None:
     check_balance(BalanceChoice(name), JOINT, TASKS, frozen=False, on="parameters")
 
 
-def test_without_torchjd_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_torchjd_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchjd", None)
     message = r"--balance torchjd:pcgrad needs torchjd, which is not installed; run: pip install 'mtlkit\[torchjd\]'"
     with pytest.raises(UsageError, match=message):

@@ -44,16 +44,14 @@ def bound(model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute, p
     return ForgettingLimit(model, watched, points, 10, frozen_params, Evaluator(model, watched, compute, False))
 
 
-def test_it_looks_some_times_in_an_epoch_and_at_its_end(
+def test_limit_is_checked_several_times_per_epoch_and_at_its_end(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
 ) -> None:
     made = bound(tiny_model, tasks, compute, 1.0)
     assert [place for place in range(10) if made.due(place)] == [0, 3, 6, 9]
 
 
-def test_weights_within_the_bound_are_remembered_and_no_others(
-    learned: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
-) -> None:
+def test_only_weights_within_the_limit_are_kept(learned: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute) -> None:
     made = bound(learned, tasks, compute, 5.0)
     with torch.no_grad():
         learned.backbone.norm.bias += 1e-4  # too little to change an answer
@@ -73,7 +71,7 @@ def test_weights_within_the_bound_are_remembered_and_no_others(
     assert "heads.topic.layers.1.weight" not in made.kept
 
 
-def test_training_stops_and_keeps_the_last_weights_within(
+def test_training_stops_and_keeps_the_last_weights_within_the_limit(
     learned: MultiTaskModel, tasks: dict[str, TaskData], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = {}
@@ -103,7 +101,7 @@ def test_training_stops_and_keeps_the_last_weights_within(
     assert f"keeping the weights of step {step}, the last within the limit" in warned
 
 
-def test_a_bound_that_never_breaks_changes_nothing(learned: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
+def test_limit_that_is_never_exceeded_changes_nothing(learned: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
     start = deepcopy(learned.state_dict())
     found = []
     for points in (None, 100.0):
@@ -114,7 +112,9 @@ def test_a_bound_that_never_breaks_changes_nothing(learned: MultiTaskModel, task
     assert all(torch.equal(found[0][name], found[1][name]) for name in start)
 
 
-def test_where_no_step_stays_within_the_start_is_kept(learned: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
+def test_initial_weights_are_kept_if_no_step_is_within_the_limit(
+    learned: MultiTaskModel, tasks: dict[str, TaskData], run: Run
+) -> None:
     start = deepcopy(learned.state_dict())
     terms = {"known": frozenset({"topic"}), "watched": frozenset({"topic"}), "max_forgetting": 0.0}
     done = run(learned, tasks, terms=terms, epochs=9, learning_rate=0.1, warmup=0.0)
@@ -122,7 +122,7 @@ def test_where_no_step_stays_within_the_start_is_kept(learned: MultiTaskModel, t
     assert all(torch.equal(weight, start[name]) for name, weight in learned.state_dict().items())
 
 
-def test_a_state_brings_back_the_weights_that_were_within(
+def test_state_restores_the_weights_within_the_limit(
     learned: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
 ) -> None:
     made, again = bound(learned, tasks, compute, 100.0), bound(learned, tasks, compute, 100.0)
@@ -138,7 +138,7 @@ def test_a_state_brings_back_the_weights_that_were_within(
     assert {name: weight.data_ptr() for name, weight in again.kept.items()} == places
 
 
-def test_no_evaluation_is_of_weights_that_it_has_not_seen(
+def test_limit_is_checked_before_every_evaluation(
     learned: MultiTaskModel, tasks: dict[str, TaskData], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or the best of them might be beyond the bound."""

@@ -213,7 +213,7 @@ def test_wrong_guards_are_refused(texts: list[str], said: str) -> None:
 
 
 @pytest.mark.parametrize(("guard", "decays"), [("l2sp", False), ("lwf", True)])
-def test_l2sp_stands_in_place_of_weight_decay(
+def test_l2sp_replaces_weight_decay(
     guard: str, decays: bool, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the optimizer that steps is told to do to each weight, guards that replace decay or not."""

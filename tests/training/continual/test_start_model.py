@@ -97,7 +97,7 @@ def test_before_and_after_are_the_shares_of_validation_rows_that_are_right(
     assert found.rows == len(labels) == 20
 
 
-def test_a_known_task_that_is_turned_is_told_with_its_best_stage(
+def test_task_with_reversed_labels_is_reported_with_its_best_stage(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], remember: Callable[..., StartModel]
 ) -> None:
     tools = int((tasks["topic"].validation.labels == 1).sum())
@@ -162,7 +162,7 @@ def test_a_distance_is_that_of_all_weights_of_a_part_together() -> None:
     assert distances(start, now) == {"pooling": pytest.approx(2 / 5)}
 
 
-def test_parts_stand_from_the_embeddings_upwards() -> None:
+def test_parts_are_listed_from_the_embeddings_upwards() -> None:
     names = ["token_weights", "tokens.weight", "blocks.0.out.bias", "blocks.1.out.bias", "norm.bias"]
     start = {"heads.a.layers.1.bias": torch.ones(1), **{f"backbone.{name}": torch.ones(1) for name in names}}
     assert list(distances(start, start)) == ["embeddings", "layers:0", "layers:1", "pooling", "head:a"]

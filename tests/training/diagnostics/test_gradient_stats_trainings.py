@@ -180,6 +180,6 @@ def test_a_backbone_that_is_wholly_frozen_leaves_the_heads(text_encoder: TextEnc
 
 
 @pytest.mark.parametrize("pooling", ["mean", "weighted"])
-def test_parts_stand_from_the_embeddings_upwards(pooling: str, text_encoder: TextEncoder, train: Train) -> None:
+def test_parts_are_listed_from_the_embeddings_upwards(pooling: str, text_encoder: TextEncoder, train: Train) -> None:
     found = train(fresh(text_encoder, pooling=pooling), steps=1)
     assert list(found.norms) == ["embeddings", "layers:0", "layers:1", "pooling", "head:topic", "head:sentiment"]

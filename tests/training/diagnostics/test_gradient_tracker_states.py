@@ -47,7 +47,7 @@ def take(tracker: GradientTracker[Any], model: Model, index: int) -> TrackedStep
 
 
 @pytest.mark.parametrize("every", [0, 1, 2, 5])
-def test_it_goes_on_from_its_state(every: int) -> None:
+def test_it_resumes_from_its_state(every: int) -> None:
     model = Model()
     tracker: GradientTracker[Any] = GradientTracker(model, TASKS, model.losses, Compute(torch.device("cpu"), "fp32"), every)
     states, found = [], []
@@ -75,7 +75,7 @@ def without_times(tracker: GradientTracker[Any]) -> str:
     return json.dumps({name: value for name, value in tracker.state_dict().items() if name not in ("seconds", "total")})
 
 
-def test_a_step_that_is_not_taken_was_never_begun() -> None:
+def test_skipped_step_leaves_no_trace() -> None:
     model = Model()
     tracker: GradientTracker[Any] = GradientTracker(model, TASKS, model.losses, Compute(torch.device("cpu"), "fp32"), 1)
     for index in range(5):

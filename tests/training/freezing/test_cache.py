@@ -166,7 +166,7 @@ def test_without_a_place_all_stays_in_memory(tiny_model: MultiTaskModel, texts: 
     assert (made.event(92).folder, made.files) == (None, ())
 
 
-def test_it_is_said_where_things_lie(tiny_model: MultiTaskModel, texts: dict[str, Encoded], tmp_path: Path) -> None:
+def test_locations_are_reported(tiny_model: MultiTaskModel, texts: dict[str, Encoded], tmp_path: Path) -> None:
     tokens = sum(len(each.ids) for each in texts.values())
     whole = cache_hidden_states(tiny_model, texts, CPU, tmp_path, 0, depth=1)
     assert whole.event(92, 1) == FeaturesCached(92, 4 * 32 * tokens, 1, str(tmp_path))
@@ -189,7 +189,7 @@ def test_a_place_that_cannot_be_written_is_named(tiny_model: MultiTaskModel, tex
         cache_vectors(tiny_model, texts, CPU, tmp_path / "file" / ".cache", 0)
 
 
-def test_a_damaged_file_is_made_anew_with_the_same_vectors(
+def test_damaged_file_is_computed_again_with_the_same_vectors(
     tiny_model: MultiTaskModel, texts: dict[str, Encoded], compute: Compute, tmp_path: Path
 ) -> None:
     topic = {"topic": texts["topic"]}

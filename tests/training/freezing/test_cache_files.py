@@ -65,7 +65,7 @@ def test_rows_come_in_the_order_asked_for(rows: list[int], tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("damage", ["first bit", "last bit", "cut", "empty", "NaN", "zeros"])
-def test_a_damaged_file_is_named_and_made_anew(damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_file_is_named_and_computed_again(damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = make(tmp_path)
     good = path.read_bytes()
     at = len(good) - ROWS.nbytes

@@ -113,7 +113,7 @@ def test_an_unknown_part_is_refused_with_the_nearest(item: str, nearest: str) ->
         (["re:nothing"], r"--freeze re:nothing: matches no weight; their names are such as backbone\.tokens\.weight"),
     ],
 )
-def test_what_means_nothing_is_said(items: list[str], said: str) -> None:
+def test_options_without_effect_are_reported(items: list[str], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         parse(*items)
 

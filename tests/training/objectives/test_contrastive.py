@@ -125,7 +125,7 @@ def test_pairs_learn_by_symmetric_cross_entropy_over_the_batch(widths: list[int]
     assert float(found) == pytest.approx(np.mean([by_hand(width) for width in widths]), rel=1e-5)
 
 
-def test_a_text_that_stands_twice_in_a_batch_is_no_negative(text_encoder: TextEncoder, numbers: Array) -> None:
+def test_repeated_text_in_a_batch_is_not_a_negative(text_encoder: TextEncoder, numbers: Array) -> None:
     double = prepare_pairs(["a", "b", "a"], ["x", "y", "z"], [], text_encoder)
     rows = np.array([0, 1, 2, 3, 4, 5])
     vectors = numbers[rows]
@@ -150,7 +150,7 @@ def test_pairs_are_judged_by_whose_partner_is_nearest(pairs: PairTexts, numbers:
     assert found["loss"] == pytest.approx((cross_entropy(logits) + cross_entropy(logits.T)) / 2, rel=1e-5)
 
 
-def test_a_text_that_stands_twice_is_not_judged_a_miss(text_encoder: TextEncoder, numbers: Array) -> None:
+def test_repeated_text_is_not_counted_as_a_miss(text_encoder: TextEncoder, numbers: Array) -> None:
     double = prepare_pairs(["a", "b", "a"], ["x", "y", "z"], [], text_encoder)
     vectors = numbers[[0, 1, 0, 0, 1, 0]]  # of all second texts, z is the nearest to a
     vectors[3] += 0.3 * numbers[2]
@@ -247,7 +247,7 @@ MAKERS: dict[str, Callable[[PairTexts, int], Objective]] = {
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_the_order_in_which_texts_stand_in_a_batch_changes_nothing(kind: str, pairs: PairTexts, numbers: Array) -> None:
+def test_order_of_texts_in_a_batch_changes_nothing(kind: str, pairs: PairTexts, numbers: Array) -> None:
     objective = MAKERS[kind](pairs, 6)
     chosen = np.array([8, 1, 5, 3])
     rows = np.concatenate([chosen, chosen + 10])

@@ -17,7 +17,7 @@ def test_every_batch_text_and_row_is_counted() -> None:
     assert coverage["stars"] == CoverageCounts(batches=1, texts=1, rows=2, unseen=1, least=0, most=1)
 
 
-def test_rows_left_out_are_said_and_nothing_is_said_without_any() -> None:
+def test_skipped_rows_are_reported_only_if_there_are_any() -> None:
     coverage = Coverage({"topic": 2000, "stars": 2})
     assert coverage.left_out() == "topic 2,000 of 2,000, stars 2 of 2"
     coverage.add({"topic": np.arange(900), "stars": np.array([0, 1])})
@@ -27,7 +27,7 @@ def test_rows_left_out_are_said_and_nothing_is_said_without_any() -> None:
     assert coverage["topic"].repeats == 1.0
 
 
-def test_a_state_goes_on_counting() -> None:
+def test_state_continues_counting() -> None:
     coverage, again = Coverage({"topic": 5, "stars": 2}), Coverage({"topic": 5, "stars": 2})
     coverage.add({"topic": np.array([0, 1, 1]), "stars": np.array([1])})
     saved = as_saved(coverage.state_dict())

@@ -145,14 +145,14 @@ def test_drawn_schedules_show_the_rows_of_the_largest_task_once_an_epoch() -> No
 
 
 @pytest.mark.parametrize(("schedule", "expected"), [("round-robin", 6), ("joint", 12), ("proportional", 9)])
-def test_so_many_steps_hold_as_many_pieces_as_they_accumulate(schedule: str, expected: int) -> None:
+def test_steps_hold_the_accumulated_number_of_batches(schedule: str, expected: int) -> None:
     plans = make_samplers({"large": np.full(30, 10), "small": np.full(10, 10)}, 50, seed=0)
     mix = TaskMixture(plans, schedule, epoch_by=EpochLength("steps", 4, accumulate=3))
     assert mix.steps == len(list(mix.work(1))) == 12
     assert mix.planned(0)["large"] == expected
 
 
-def test_classes_are_drawn_equally_often_where_a_plan_is_told_them() -> None:
+def test_known_classes_are_drawn_equally_often() -> None:
     classes = np.array([0] * 90 + [1] * 10)
     plans = make_samplers({"rare": np.full(100, 10), "even": np.full(100, 10)}, 50, seed=0, classes={"rare": classes})
     pieces = list(TaskMixture(plans, "joint").work(2))

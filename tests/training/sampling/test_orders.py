@@ -77,7 +77,7 @@ def test_batches_of_an_epoch_at_the_edges(
     assert counted(order_of(schedule, epoch_by, **terms)) == expected
 
 
-def test_turns_go_on_where_an_epoch_of_so_many_steps_ended() -> None:
+def test_turns_continue_after_an_epoch_of_fixed_length() -> None:
     orders = [order_of("round-robin", "steps:50", epoch) for epoch in range(6)]
     assert [counted(order) for order in orders[:3]] == [[17, 17, 16], [17, 16, 17], [16, 17, 17]]
     assert [name for order in orders for (name,) in order] == list(PASSES) * 100

@@ -132,7 +132,7 @@ def test_the_rate_follows_epochs_not_steps() -> None:
     assert [table.position(step) for step in range(table.steps)] == [*range(12), *range(12, 24, 2)]
 
 
-def test_a_training_that_nobody_takes_part_in_has_ended() -> None:
+def test_training_without_tasks_has_ended() -> None:
     table = made(equal_tasks("joint"), 3, 1, {"topic": 1, "stars": 1})
     assert (table.steps, table.locate(6)) == (6, (1, 0))
     assert (list(table.work(6)), list(table.takes(6))) == ([], [])

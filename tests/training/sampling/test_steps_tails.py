@@ -43,7 +43,7 @@ def steps(table: StepSchedule, start: int = 0) -> Iterator[str]:
 @pytest.mark.parametrize("accumulate", [1, 4])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("epoch_by", ["longest", "shortest", "steps:7"])
-def test_the_batches_left_are_the_same_from_every_step_on(schedule: str, accumulate: int, epoch_by: str) -> None:  # faults 9, 10
+def test_remaining_batches_are_the_same_from_every_step(schedule: str, accumulate: int, epoch_by: str) -> None:  # faults 9, 10
     whole = list(steps(step_schedule(schedule, accumulate, epoch_by)))
     assert len(whole) == step_schedule(schedule, accumulate, epoch_by).steps
     assert len(set(whole)) >= 3  # no digest of nothing
@@ -53,7 +53,7 @@ def test_the_batches_left_are_the_same_from_every_step_on(schedule: str, accumul
 
 @pytest.mark.parametrize("accumulate", [1, 4])
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_so_they_are_when_tasks_left_on_the_way(schedule: str, accumulate: int) -> None:  # faults 9, 10
+def test_remaining_batches_are_the_same_after_tasks_stopped(schedule: str, accumulate: int) -> None:  # faults 9, 10
     """The tasks leave while the work is under way, as they do in a training; who begins later knows it from the start."""
     table, whole = step_schedule(schedule, accumulate), []
     leaves = {1: "stars", 2: "topic"}
@@ -75,7 +75,7 @@ def test_so_they_are_when_tasks_left_on_the_way(schedule: str, accumulate: int) 
         assert tail == whole[start:], start
 
 
-def test_rows_drawn_by_class_are_the_same_from_every_step_on() -> None:  # fault 9
+def test_rows_drawn_by_class_are_the_same_from_every_step() -> None:  # fault 9
     classes = {"topic": np.arange(ROWS["topic"]) % 5 // 4}
     whole = list(steps(step_schedule("joint", 1, classes=classes)))
     assert whole != list(steps(step_schedule("joint", 1)))
