@@ -61,7 +61,7 @@ def assert_same_weights(found: Mapping[str, Tensor], expected: Mapping[str, Tens
 
 
 def assert_same_end(found: Iterable[Event], expected: Iterable[Event]) -> None:
-    """Two trainings told the same of their end, the second perhaps more of what was before."""
+    """Both trainings reported the same end; the second may have reported more before it."""
     for kind in (Chosen, Forgetting, RowsSeen):
         assert [one for one in found if isinstance(one, kind)] == [one for one in expected if isinstance(one, kind)]
     epochs, others = ([one for one in events if isinstance(one, Epoch)] for events in (found, expected))

@@ -54,16 +54,16 @@ class Child:
         return code
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Sends a signal. No other process can have the number yet: nobody waits for a child but `code`."""
+        """Sends a signal. No other process can have the number yet: only `code` waits for a child."""
         if self.code() is None:
             os.kill(self.pid, number)
 
     def held(self) -> None:
-        """Waits until it comes to the call that it was to hold at."""
+        """Waits until it reaches the call at which it is to be held."""
         assert self.until(self.name.with_suffix(".held").exists), f"ended before: {self.err}"
 
     def release(self) -> None:
-        """Lets it go on from there. What was sent to it before comes first."""
+        """Lets it continue. Signals that were sent before are handled first."""
         self.name.with_suffix(".go").touch()
 
     def type(self, keys: bytes) -> None:

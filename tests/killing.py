@@ -1,4 +1,4 @@
-"""Trainings that are killed again and again, and what they come to beside one that nobody disturbed."""
+"""Trainings that are killed repeatedly, compared with one that was not interrupted."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def log_of(out: Path) -> list[str]:
 
 
 def differences(found: Path, wanted: Path) -> Iterator[str]:
-    """In what a run is not the other."""
+    """The differences between two runs."""
     record = verify(found)
     assert record.files.keys() == read_record(wanted).files.keys()
     for name in record.files:

@@ -22,7 +22,7 @@ def sources() -> str:
 
 
 def spans(page: Path) -> list[str]:
-    """What stands in backticks."""
+    """The text in backticks."""
     return re.findall(
         r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     )

@@ -18,7 +18,7 @@ SPECIAL = {
 
 
 def write_plain(kind: str, folder: Path, texts: Sequence[str]) -> None:
-    """A folder of transformers, with a tokenizer that transformers reads as it stands."""
+    """A folder of transformers, with a tokenizer that transformers reads unchanged."""
     from peers import write_peer
 
     write_peer(kind, folder, texts)

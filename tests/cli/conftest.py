@@ -24,7 +24,7 @@ STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command gave back. Styles of a terminal are taken out of `out`; any other control character is still there."""
+    """The result of a command. Terminal styles are removed from `out`; other control characters are not."""
 
     code: int
     out: str
@@ -95,14 +95,14 @@ Command = tuple[object, ...]
 
 @pytest.fixture(scope="session")
 def command(data: Path) -> Command:
-    """A training of 54 steps that is saved every second one; where to, is not said."""
+    """A training of 54 steps, saved at every second one, without --out."""
     tasks = [part for name in ("kind", "state") for part in ("--task", f"{name}={data / name}")]
     return ("train-mtl", *tasks, "--init", "scratch", *TINY, "--epochs", 3, "--save-every", 2)
 
 
 @pytest.fixture(scope="session")
 def whole(forks: Forks, command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What comes of it when nothing happens."""
+    """The run of an uninterrupted training."""
     out = tmp_path_factory.mktemp("whole") / "run"
     child = forks.start(*command, "--out", out)
     assert child.wait() == 0, child.err
@@ -111,7 +111,7 @@ def whole(forks: Forks, command: Command, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def killed(forks: Forks, command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is left of it when it is killed in its 12th step; to be copied, not used."""
+    """The folder of the same training killed in its 12th step; to be copied, not changed."""
     out = tmp_path_factory.mktemp("killed") / "run"
     killed_in(12, forks, command, out)
     return out
@@ -119,5 +119,5 @@ def killed(forks: Forks, command: Command, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def unfinished(killed: Path, tmp_path: Path) -> Path:
-    """A copy of that."""
+    """A copy of the killed training."""
     return Path(shutil.copytree(killed, tmp_path / "run"))

@@ -1,4 +1,4 @@
-"""What is chosen of a table is said, kept in the run, and read again by the commands that use it, typed."""
+"""Choices made when reading a table are shown, recorded in the run and used again by its commands, typed."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_delimiter_and_encoding_of_a_run_are_used_again(typed: Typed, western: P
     assert (said.code, said.out) == (3, "")
     assert "is not valid utf-8" in said.err
     named = typed("predict", "--model", western, "--input", f"{new}:encoding=cp1252,delimiter=comma,text=text;label")
-    assert (named.code, texts_of(named.out)) == (3, [])  # a comma stands in the text, so that is one field too many
+    assert (named.code, texts_of(named.out)) == (3, [])  # the text contains a comma, so there is one field too many
 
 
 def test_file_with_another_layout_is_reported(typed: Typed, western: Path, tmp_path: Path) -> None:  # fault 54

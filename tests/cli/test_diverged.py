@@ -1,4 +1,4 @@
-"""Numbers that go wrong in the midst of a training: the step is not taken, what led to it is written down, nothing is lost."""
+"""Losses and gradients that are not finite: the step is not taken, its cause is recorded, and nothing is lost."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_extend_trains_a_finished_run_for_more_epochs(typed: Typed, forks: Forks
         assert child.until(lambda: lines_of(killed) >= begun + more)  # noqa: B023 (asked at once)
         child.kill()
         assert child.wait() == -9
-        verify(killed)  # the run before stands until then
+        verify(killed)  # the earlier run is kept until then
         assert read_record(killed).options["epochs"] == 2
     child = forks.start(
         *extend, hold="mtlkit.recipes.training.save:save_model"
@@ -82,7 +82,7 @@ def test_an_extended_training_that_ended_early_is_not_extended_again(
     assert typed("train-mtl", "--resume", undisturbed, "--extend", 4).code == 0
     complete = states(undisturbed)[-1]
     shutil.rmtree(out / "state")
-    shutil.copytree(undisturbed / "state", out / "state")  # the run from before beside the last state of what goes on from it
+    shutil.copytree(undisturbed / "state", out / "state")  # the earlier run with the last checkpoint of its extension
     answer = typed("train-mtl", "--resume", out)
     assert answer.code == 0, answer.err
     assert states(out) == [complete]

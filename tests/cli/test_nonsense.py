@@ -55,7 +55,7 @@ def options_of(command: str) -> Iterator[tuple[str, list[str]]]:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with a table, a pipe that nobody writes to, and the home folder elsewhere."""
+    """A folder to work in, with a table, a pipe without a writer, and another home folder."""
     write(tmp_path / "tiny.csv", [("text", "label"), *((f"text number {row}", "ab"[row % 2]) for row in range(24))])
     os.mkfifo(tmp_path / "pipe")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

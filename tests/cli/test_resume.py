@@ -1,4 +1,4 @@
-"""Going on from a saved state: what is taken from it, what is refused, what is said."""
+"""Resuming from a checkpoint: what is restored, what is refused, what is shown."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_resume_refuses_a_start_that_was_trained_again(  # fault 12
 
 
 def test_resume_keeps_the_recorded_start(typed: Typed, forks: Forks, data: Path, mtl: Path, tmp_path: Path) -> None:
-    """Without --init the newest run is the start; the training that goes on keeps that which it began with."""
+    """Without --init the newest run is the start; a resumed training keeps the start that it had."""
     first = Path(shutil.copytree(mtl.parent / "sentence", tmp_path / "runs" / "first"))
     command = ("train-mtl", "--task", f"kind={data / 'kind'}", "--runs", tmp_path / "runs", "--batch-tokens", 128)
     killed_in(4, forks, (*command, "--save-every", 1), tmp_path / "runs" / "mtl")

@@ -33,7 +33,7 @@ PHASES = {  # where it stops, at which of its calls, and what is said then
 
 
 def stopped(child: Child, *numbers: int) -> int:
-    """Waits for the call to hold at, sends signals and lets it go on: the exit code."""
+    """Waits until the process is held, sends signals and releases it; returns the exit code."""
     child.held()
     for number in numbers:
         child.kill(number)
@@ -202,7 +202,7 @@ def test_a_hangup_that_is_ignored_stays_ignored() -> None:
 
 
 def test_ctrl_c_after_the_run_was_saved_leaves_it_whole(typed: Typed, forks: Forks, command: Command, tmp_path: Path) -> None:
-    """--baselines train on once the run is there: a signal stops that at once, and nobody writes there meanwhile."""
+    """--baselines trains after the run is saved: a signal stops that at once, and no other process can write there meanwhile."""
     out = tmp_path / "run"
     child = forks.start(*command, "--baselines", "--out", out, hold="mtlkit.recipes.training.run:compare")
     child.held()

@@ -1,4 +1,4 @@
-"""Where a training works: what stands there while it runs, is killed, is replaced, is damaged, or is wanted by two."""
+"""The folder of a training: while it runs, is killed, replaced or damaged, and with two writers."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_a_file_of_a_model_that_cannot_be_read_is_one_line(typed: Typed, model: 
 
 @pytest.fixture
 def private(model: Path, tmp_path: Path) -> Iterator[Path]:
-    """A run inside a folder that nobody may enter."""
+    """A run inside a folder without permission to enter."""
     place = tmp_path / "private"
     shutil.copytree(model, place / "run")
     place.chmod(0o000)

@@ -1,4 +1,4 @@
-"""Tokenised texts kept on disk: equal to fresh ones, told apart by all that made them, rebuilt when damaged."""
+"""Tokenized texts cached on disk: equal to fresh ones, keyed by everything they depend on, rebuilt when damaged."""
 
 from __future__ import annotations
 

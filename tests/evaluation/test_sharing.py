@@ -17,7 +17,7 @@ TAGS = TaskSpec("tags", "multi-label", ("a", "b"))
 
 
 def saying(classes: np.ndarray) -> np.ndarray:
-    """Logits of the classes told."""
+    """Logits of the given classes."""
     return np.eye(2, dtype=np.float32)[classes]
 
 

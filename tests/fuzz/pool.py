@@ -52,7 +52,7 @@ class Outcome:
 
 
 class TooLongError(BaseException):
-    """Raised where the program stands when its time is over."""
+    """Raised in the program when its time is over."""
 
 
 def too_long(_number: int, _frame: FrameType | None) -> None:
@@ -204,7 +204,7 @@ def fuzz(count: int, seed: int, kinds: Sequence[str] | None, only: str | None, w
 
 
 def collect(pool: list[Worker], sound: Path, seed: int) -> Iterator[Outcome]:
-    """The results that are there, or after a while those of processes that ended or hang, which are begun anew."""
+    """The finished results, or after a while those of processes that ended or hang, which are started again."""
     busy = [worker for worker in pool if worker.task]
     ready = wait([worker.link for worker in busy], timeout=LONGEST + 30)
     for worker in busy:

@@ -152,14 +152,14 @@ def finished(folder: Path) -> Computed:
 
 
 def write_note(folder: Path) -> None:
-    """What a writer that was killed leaves: its lock, which nobody holds, and its note."""
+    """The remains of a killed writer: its lock, which no process holds, and its note."""
     (folder / ".run.lock").touch()
     note = {"pid": 1, "host": "another", "command": "mtlkit train-mtl", "since": "2026-01-01T00:00:00+00:00"}
     (folder / ".run.writer.json").write_text(json.dumps(note))
 
 
 def read_note(folder: Path) -> None:
-    """A second writer is told of the first, as far as its note can be read; once the first is gone, it comes in."""
+    """A second writer is told about the first, as far as the note can be read; it gets the lock once the first has ended."""
     try:
         with FileLock(folder / ".run.lock"), locked(folder / "run", "mtlkit embed"):
             raise DamageUsedError("two writers at once")

@@ -27,7 +27,7 @@ from mtlkit.runs.checkpoints import CheckpointManager
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of input: writes a sound one into a folder, and reads what stands there.
+    """A kind of input: writes an intact one into a folder, and reads it from there.
 
     `seal` makes the digests that it holds fit its files as they are, in a `share` of the inputs. `names` are the files that are
     damaged; all, where none are given.

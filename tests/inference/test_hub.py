@@ -19,7 +19,7 @@ from peers import write_peer
 from mtlkit.inference.find_model import HUB_ID
 from mtlkit.inference.loaded_model import load
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # what another library warns of is not ours to mend
+pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of other libraries are not ours to fix
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 CLOSED = "http://127.0.0.1:9"  # the discard port: refused at once
@@ -112,7 +112,7 @@ def test_interrupted_download_is_not_used(cut: str, forked: Cli, tmp_path: Path)
     assert (done.returncode, done.stdout) == (6, "")
     assert re.fullmatch(r"mtlkit: model someone/tiny: .*\(.+\); .*local folder\n", done.stderr)
     offline = forked(*command, cwd=tmp_path, **{**more, "HF_HUB_OFFLINE": "1"})
-    assert (offline.returncode, offline.stdout) == (6, "")  # what is there of it is not taken for a model
+    assert (offline.returncode, offline.stdout) == (6, "")  # the partial download is not used as a model
     with hub(folder, "someone/tiny") as address:
         again = forked(*command, cwd=tmp_path, HF_ENDPOINT=address, **more)
     assert again.returncode == 0, again.stderr

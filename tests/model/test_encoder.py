@@ -145,7 +145,7 @@ def test_cached_hidden_states_give_the_vectors_of_the_whole_model(
         whole, states = encoder.encode(batch), encoder.states(batch, depth)
         assert states.shape == (batch.tokens, 32)
         torch.testing.assert_close(encoder.encode_from(batch, states, depth), whole, atol=1e-6, rtol=0)
-        assert (encoder.encode_from(batch, states.flip(0), depth) - whole).abs().max() > 1e-2  # it does go on from them
+        assert (encoder.encode_from(batch, states.flip(0), depth) - whole).abs().max() > 1e-2  # it does start from them
 
 
 def test_the_states_at_a_block_are_what_it_reads(passages: list[str], reader: TextEncoder, make_encoder: MakeEncoder) -> None:

@@ -29,7 +29,7 @@ def lines_of(run: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def trained(data: Path, runs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
-    """A run with the best of each task, and what was told while it was trained: above frozen embeddings, with looks."""
+    """A run with the best weights of each task and the messages of its training, with frozen embeddings and extra evaluations."""
     out = tmp_path_factory.mktemp("bests") / "run"
     more = {"keep_best_per_task": True, "eval_every": 3, "freeze": ["embeddings"], "learning_rate": 2e-3, "epochs": 3}
     return out, list(stream(options(data, out, *TASKS, init=str(runs / "sentence"), **more)))

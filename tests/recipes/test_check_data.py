@@ -87,7 +87,7 @@ def test_all_that_can_be_wrong_with_a_folder(tmp_path: Path) -> None:
         *(("two labels", "train"), ("blank", "train")),
         *(("overlap", "test"), ("near", "test"), ("unseen", "test")),
     }
-    assert [one.spoils for one in found.findings] == [True] * 5 + [False] * 2  # what spoils stands first
+    assert [one.spoils for one in found.findings] == [True] * 5 + [False] * 2  # findings that spoil results come first
     assert [split.name for split in found.tasks[0].splits] == ["train", "validation", "test"]
 
 

@@ -57,7 +57,7 @@ def test_a_file_is_written_part_by_part(small_parts: None, runs: Path, source: P
     loaded, _ = open_model(options)
     steps = recipe.embed_to_file(options, loaded, NOTHING)
     assert next(steps) == EmbedProgress("embedded", 4, None, 0)
-    assert not out.exists()  # nothing stands there before it is whole
+    assert not out.exists()  # no file until it is complete
     later = [*((step.stage, step.texts) for step in steps)]
     assert later == [("embedded", 8), ("embedded", 11), ("written", 4), ("written", 8), ("written", 11)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", out.name]

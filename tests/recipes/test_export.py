@@ -23,7 +23,7 @@ from mtlkit.recipes.export import choose_export, export
 from mtlkit.recipes.exporting import verify as checking
 from mtlkit.recipes.exporting.formats.base import format_of
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # what another library warns of is not ours to mend
+pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of other libraries are not ours to fix
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -23,7 +23,7 @@ from mtlkit.recipes.exporting import verify as checking
 from mtlkit.recipes.train_mtl import train_mtl
 from mtlkit.runs.record import read_record
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # what another library warns of is not ours to mend
+pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of other libraries are not ours to fix
 
 
 @needs_onnx

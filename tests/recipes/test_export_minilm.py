@@ -20,7 +20,7 @@ from mtlkit.config.run_commands import ExportOptions
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.export import export
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # what another library warns of is not ours to mend
+pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of other libraries are not ours to fix
 
 
 @pytest.fixture(scope="session")

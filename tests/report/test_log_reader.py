@@ -79,7 +79,7 @@ def test_what_is_not_a_finite_number_is_left_out(tmp_path: Path) -> None:
 
 
 def test_lines_of_other_kinds_and_steps_that_come_again(tmp_path: Path) -> None:
-    """A training that goes on from step 1 writes step 2 anew; an evaluation may name the step that it is of."""
+    """A training resumed from step 1 writes step 2 again; an evaluation may name its step."""
     lines = [step(1, 1.0), step(2, 9.0), {"tracking": {"steps": 3}}, step(2, 0.5), {"step": 2, "tasks": [STATE]}, step(3, 0.25)]
     found = read_curves(log(tmp_path, *lines))
     assert found.tasks[0].train == Series((1, 2, 3), (1.0, 0.5, 0.25))

@@ -71,7 +71,7 @@ def test_every_so_many_minutes_from_the_last_on(make: Make, monkeypatch: pytest.
 
 
 def test_what_is_saved_already_is_not_saved_again(make: Make) -> None:
-    """A training that goes on asks before its first step, too."""
+    """A resumed training checks before its first step, too."""
     saver = make(steps=2)
     saver.begin(4)
     saver.after(4, lambda: pytest.fail("a snapshot was asked for"))

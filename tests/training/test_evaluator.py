@@ -102,7 +102,7 @@ def test_vectors_are_worked_out_once_until_the_weights_move(
     with torch.no_grad():
         for weight in tiny_model.backbone.parameters():
             weight.add_(0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
-    assert evaluator(["topic"]) == {"topic": before["topic"]}  # nobody said that they moved
+    assert evaluator(["topic"]) == {"topic": before["topic"]}  # `moved` was not called
     evaluator.moved()
     assert (evaluator()["topic"]["loss"] == before["topic"]["loss"]) == frozen
 

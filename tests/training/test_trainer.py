@@ -1,4 +1,4 @@
-"""A training cut at any step, and loaded into objects that were made anew, goes on as if nothing had been between."""
+"""A training that is interrupted at any step and loaded into new objects continues as if it had not been interrupted."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_spikes_are_detected_with_the_saved_history(cut: Cut, jumpy: dict[str, A
 def test_spike_stop_keeps_the_state_before_its_step(
     balance: str, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run, jumpy: dict[str, Any]
 ) -> None:
-    """So it may go on by taking the step: as a training does that ignores spikes."""
+    """So it can resume by taking the step, as a training does that ignores spikes."""
     jumpy["mixing"]["balance"] = parse_balance(balance, tasks)
     logs = [io.StringIO(), io.StringIO()]
     taken, stopped = map(Keeper, logs)

@@ -12,7 +12,7 @@ from mtlkit.data.sources.readers import read
 from mtlkit.errors import DataError
 
 
-@pytest.mark.parametrize("at", [4, 100])  # the length of the schema, and one in the midst of it
+@pytest.mark.parametrize("at", [4, 100])  # the length of the schema, and one in the middle of it
 def test_a_length_beyond_the_file_takes_no_memory(tmp_path: Path, at: int) -> None:  # fault 49
     path = tmp_path / "a.arrow"
     table = pyarrow.table({"text": ["a cat", "a saw"], "label": ["x", "y"]})

@@ -1,4 +1,4 @@
-"""Addresses of other machines, through fsspec; its memory file system stands for one."""
+"""Remote addresses through fsspec; its memory file system acts as one."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def test_ten_megabytes_in_one_cell_are_cut_in_bounded_time(  # fault 29
 
 def test_one_endless_word_does_not_hold_up_the_training_of_a_tokenizer() -> None:  # fault 29
     started = time.monotonic()
-    train_tokenizer(["x" * 400_000], 400)  # a word as it stands would take minutes: time grows with its square
+    train_tokenizer(["x" * 400_000], 400)  # a whole word of this length would take minutes: time grows with its square
     assert time.monotonic() - started < 20
 
 

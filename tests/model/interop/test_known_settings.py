@@ -1,4 +1,4 @@
-"""The table of known files and keys: what is refused is named, what nobody knows is mentioned."""
+"""The table of known files and keys: refused ones are named, unknown ones are mentioned."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from mtlkit.errors import IntegrityError
 from mtlkit.inference.loaded_model import load
 from mtlkit.model.interop.reading import read_foreign
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # what another library warns of is not ours to mend
+pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of other libraries are not ours to fix
 
 Make = Callable[[str], tuple[Path, Any]]
 

@@ -61,7 +61,7 @@ def test_a_prompt_as_long_as_the_model_reads(wrap: Wrap) -> None:
 
 
 def test_an_end_that_the_library_takes_for_a_token_of_the_prompt_is_refused(wrap: Wrap) -> None:
-    """A class without defaults, and nobody names its last token: the library would leave out a token of the text."""
+    """A class without defaults whose last token is not named: the library would drop a token of the text."""
     folder = wrap(prompts=PROMPTS, include_prompt=False)
     (folder / "special_tokens_map.json").unlink(missing_ok=True)
     path = folder / "tokenizer_config.json"

@@ -17,7 +17,7 @@ from mtlkit.inference.loaded_model import load
 from mtlkit.model.interop import silence
 from mtlkit.model.interop.word_weights import read_word_weights, word_weights
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # what another library warns of is not ours to mend
+pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of other libraries are not ours to fix
 
 Make = Callable[[str], tuple[Path, Any]]
 

@@ -94,8 +94,8 @@ def test_added_epochs_are_no_part_of_what_was_typed() -> None:
 @pytest.mark.parametrize(
     ("extend", "complete", "added", "expected"),
     [
-        (None, False, 0, (3, 0)),  # goes on
-        (None, False, 2, (5, 2)),  # goes on with what was added
+        (None, False, 0, (3, 0)),  # resumes
+        (None, False, 2, (5, 2)),  # resumes with the added epochs
         (None, True, 2, (5, 2)),  # nothing is left
         (2, True, 0, (5, 2)),
         (4, True, 2, (9, 6)),

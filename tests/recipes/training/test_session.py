@@ -1,4 +1,4 @@
-"""Trainings that stop on the way and go on, in one process; how they are killed is tested beside the command line."""
+"""Trainings that stop early and resume, in one process; kills are tested with the command line."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_a_start_that_changed_is_refused(asked: TrainMtlOptions, runs: Path, tmp
 
 
 def test_newer_run_does_not_replace_the_recorded_start(asked: TrainMtlOptions, runs: Path, tmp_path: Path) -> None:
-    """Without --init a training starts from the newest run that fits: when it goes on, from the one that it began with."""
+    """Without --init a training starts from the newest compatible run; a resumed one from the run that it started from."""
     shutil.copytree(runs / "sentence", tmp_path / "a" / "first")
     asked = replace(asked, init=None, runs=tmp_path / "a")
     stopped(train_mtl.stream, asked, 5)

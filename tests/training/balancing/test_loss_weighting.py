@@ -150,7 +150,7 @@ def test_the_first_step_has_the_gradient_of_the_weighed_sum(
 def test_famo_compares_the_same_texts_with_the_same_dropout(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
 ) -> None:
-    """A rate of 0 changes nothing, so neither may the losses; the random numbers of training go on undisturbed."""
+    """With a rate of 0 the losses do not change either, and the random numbers of training are not disturbed."""
     for module in tiny_model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.3

@@ -26,7 +26,7 @@ Run = Callable[..., Any]
 
 
 def beginning(model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute, trained: str = "topic") -> GuardContext:
-    """One task is new, the others have heads of old that stay."""
+    """One task is new; the others have trained heads that do not change."""
     objectives = head_objectives(model, tasks)
     old = {name: one for name, one in objectives.items() if name != trained}
     trainable = frozenset(name for name, _ in model.named_parameters() if name.startswith(("backbone.", f"heads.{trained}.")))
@@ -131,7 +131,7 @@ def test_ewc_pulls_each_weight_by_its_importance(
     assert total > 0
     move(tiny_model, 0.1)
     assert float(guard.loss({}).detach()) == pytest.approx(4.0 * 0.01 * total, rel=1e-4)
-    unused = importance["backbone.tokens.weight"].sum(1) == 0  # tokens that no text has matter to nobody
+    unused = importance["backbone.tokens.weight"].sum(1) == 0  # tokens that no text contains have no importance
     assert 0 < int(unused.sum()) < len(unused)
 
 
@@ -216,7 +216,7 @@ def test_wrong_guards_are_refused(texts: list[str], said: str) -> None:
 def test_l2sp_replaces_weight_decay(
     guard: str, decays: bool, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the optimizer that steps is told to do to each weight, guards that replace decay or not."""
+    """The weight decay of each weight in the optimizer, with guards that replace decay and guards that do not."""
     seen: set[float] = set()
     take = torch.optim.AdamW.step
 

@@ -124,7 +124,7 @@ def test_the_matrix_has_every_task_at_every_stage(tiny_model: MultiTaskModel, re
     report = memory.report(tiny_model, {"topic": 0.0, "tags": 0.5})
     (topic,) = report.changes
     assert report.stages == ("before", "epoch 1", "epoch 2", "after")
-    assert report.matrix == {  # after training a known task is measured anew; stars had no data
+    assert report.matrix == {  # after training a known task is measured again; stars had no data
         "topic": (topic.before, 0.125, 0.375, topic.before),
         "tags": (None, 0.25, 0.5, 0.5),
     }

@@ -1,4 +1,4 @@
-"""What looks at gradients, saved between any two steps and loaded into one that was made anew."""
+"""The gradient tracker, saved between any two steps and loaded into a new one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of rows: sound ones are used, others made anew, and a place that cannot take them is named."""
+"""Files of rows: intact ones are used, damaged ones are computed again, and a folder that cannot hold them is named."""
 
 from __future__ import annotations
 

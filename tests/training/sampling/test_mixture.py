@@ -51,7 +51,7 @@ def test_a_mix_does_what_it_plans_and_sees_the_rows_of_a_task_equally_often(
         coverage.add(piece)
     for name in lengths:
         assert coverage[name].batches == sum(mix.planned(epoch)[name] for epoch in range(epochs)) >= epochs
-        assert coverage[name].most - coverage[name].least <= 1  # a short task reshuffles and goes on
+        assert coverage[name].most - coverage[name].least <= 1  # a short task is reshuffled and continues
         assert epoch_by != "longest" or not coverage[name].unseen
     again = TaskMixture(make_samplers(lengths, batch_tokens, seed), schedule, epoch_by=epoch_by)
     assert as_lists(list(again.work(epochs))) == as_lists(pieces)
@@ -71,7 +71,7 @@ def test_round_robin_takes_the_tasks_in_turn() -> None:
     mix = TaskMixture(make_samplers(random_lengths(topic=40, sentiment=10), 100, seed=0), "round-robin")
     assert [list(piece) for piece in mix.work(1)] == [["topic"], ["sentiment"]] * mix.rounds
     assert mix.steps == 2 * mix.rounds
-    assert len(mix.plans["sentiment"].epoch(0)) < mix.rounds  # so the short task did begin anew
+    assert len(mix.plans["sentiment"].epoch(0)) < mix.rounds  # so the short task did start again
 
 
 def test_joint_holds_every_task_in_every_step() -> None:

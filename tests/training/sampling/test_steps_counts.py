@@ -70,7 +70,7 @@ def test_every_step_is_where_a_plain_count_has_it(mix: TaskMixture, epochs: int,
     assert [table.pieces(epoch) for epoch in range(epochs)] == [sum(map(len, steps)) for steps in found]
     assert [table.begin(epoch) for epoch in range(epochs + 1)] == np.cumsum([0, *map(len, found)]).tolist()
     assert table.steps == sum(map(len, found))
-    assert table.full == len(found[0])  # nobody leaves before the first epoch ends
+    assert table.full == len(found[0])  # no task stops before the first epoch ends
     places = [(epoch, place) for epoch, steps in enumerate(found) for place in range(len(steps))]
     assert [table.locate(step) for step in range(table.steps)] == places
     for step, (epoch, place) in enumerate(places):
