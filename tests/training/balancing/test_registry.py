@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
+from importlib import import_module
 from importlib.util import find_spec
 
 import pytest
@@ -106,6 +108,8 @@ def test_without_a_solver_the_error_names_it_and_its_extra(
     name: str, needed: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = f"torchjd:{name}"
+    with suppress(ImportError):
+        import_module("qpsolvers")  # before the solver is hidden: it looks for solvers only once
     monkeypatch.setitem(sys.modules, needed, None)
     monkeypatch.setattr(registry, "find_spec", lambda module: None if module == needed else find_spec("mtlkit"))
     message = rf"--balance {full} needs {needed}, which is not installed; run: pip install 'mtlkit\[{extra}\]'"
