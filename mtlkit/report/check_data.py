@@ -79,7 +79,7 @@ def absences(task: TaskSummary) -> list[str]:
         each = f"at most {HELD_OUT_MOST:,} pairs" if task.kind in PAIRS else "stratified by class"
         messages.append(f"no validation split: 10% of train is held out, {each}")
     if "test" in task.absent:
-        messages.append("no test split: only validation results are possible, and these are used to choose the best epoch")
+        messages.append("no test split: results on validation rows are optimistic, as these also choose the best epoch")
     return [f"{task.name} has {message}" for message in messages]
 
 

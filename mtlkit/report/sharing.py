@@ -56,7 +56,7 @@ def tests_in_words(report: SharingReport) -> str:
     kinds = {bool(task.only_together) for task in report.tasks}
     names = {True: "McNemar's exact test", False: "a paired permutation test"}
     tests = [name for is_exact, name in names.items() if is_exact in kinds]
-    several = f", raised for {len(report.tasks)} tasks (Holm)" if len(report.tasks) > 1 else ""
+    several = f", Holm-adjusted for {len(report.tasks)} tasks" if len(report.tasks) > 1 else ""
     seed = f" of the run itself, seed {report.seeds[0]}" if len(report.seeds) > 1 else ""
     return f"{' or '.join(tests)}{seed}{several}"
 
@@ -68,10 +68,10 @@ def sharing_messages(report: SharingReport) -> list[str]:
 
 def delta_words(report: SharingReport) -> str:
     if report.delta is None:
-        return "Delta is not known: alone, every task is at 0 or below for some seed"
+        return "Delta is undefined: trained alone, every task scores 0 or below with some seed"
     delta = f"Delta {signed(report.delta)} %"
     if report.interval is None:
-        return f"{delta}, with one seed: what training varies by is not known; --seeds 3 tells"
+        return f"{delta}, from one seed; --seeds 3 estimates how much seeds differ"
     low, high = map(signed, report.interval.ends)
     figures = f"{delta} (95 %: {low} to {high}, {len(report.seeds)} seeds)"
     if not report.beyond_noise:
@@ -96,13 +96,15 @@ def task_words(task: TaskSharing) -> str:
 def reservations(report: SharingReport) -> list[str]:
     """Messages on what limits the validity of the figures."""
     messages = [
-        f"{printable(task.task)} has no test split: scored on its validation rows, which the best epoch was chosen by"
+        f"{printable(task.task)} has no test split: scored on its validation rows, which also chose the best epoch"
         for task in report.tasks
         if task.split != "test"
     ]
     if report.left_out and report.delta is not None:
         left_out = ", ".join(map(printable, report.left_out))
-        messages.append(f"Delta leaves out {left_out}: alone it is at 0 or below for some seed, and of that there is no share")
+        messages.append(
+            f"Delta leaves out {left_out}: trained alone it scores 0 or below with some seed, so a relative change is undefined"
+        )
     return messages
 
 

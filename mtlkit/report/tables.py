@@ -75,7 +75,7 @@ def epoch_table(epoch: Epoch, width: int) -> Group:
     table = titled(title, task_table(epoch.tasks, width))
     seen = (f"{one_line(state.task).plain} {state.texts:,} ({state.repeats:.2g}x)" for state in epoch.tasks if state.texts)
     words = ", ".join(seen)
-    lines = [literal(f"texts, and how often each row: {words}", "dim")] if words else []
+    lines = [literal(f"texts seen, and passes over the rows: {words}", "dim")] if words else []
     for state in epoch.tasks:
         name = one_line(state.task).plain
         if state.untaught:

@@ -61,7 +61,7 @@ def pair_table(pairs: Sequence[PairSummary], width: int) -> Group:
     ]
     table = narrow({"tasks": [name for name, _, _ in rows], "part": [part for _, part, _ in rows]}, figures, width)
     table.columns[4].justify = "left"
-    return titled("Pairs of tasks: cosine of gradients, steps below 0, similarity of magnitudes", table)
+    return titled("Task pairs: gradient cosine, steps with a negative cosine, magnitude similarity", table)
 
 
 def bars(values: Sequence[float | None]) -> list[str]:

@@ -38,7 +38,7 @@ def training_messages(event: Event) -> Iterator[Message]:
         case Note(text, warning, detail):
             yield Message(text, warning, detail)
         case EpochPlanned(steps, batches, passes):
-            each = (f"{name} {count:,} batches ({passes[name]:.2g} passes)" for name, count in batches.items())
+            each = (f"{name} {count:,} batches ({passes_text(f'{passes[name]:.2g}')})" for name, count in batches.items())
             yield Message(f"{steps:,} steps per epoch: {', '.join(each)}", detail=True)
         case FeaturesCached():
             yield Message(cache_message(event))
@@ -95,9 +95,14 @@ def stop_message(reason: StopReason, epochs: int) -> Message:
     return Message("nothing to train: every task had stopped before", warning=True)
 
 
+def passes_text(number: str) -> str:
+    """`1 pass`, `1.0 passes`, `2.5 passes`."""
+    return f"{number} {'pass' if number == '1' else 'passes'}"
+
+
 def coverage_messages(event: RowsSeen) -> Iterator[Message]:
     """Messages on how much of each task was trained on, including rows that were never seen."""
-    words = (f"{name} {seen.texts:,} ({seen.repeats:.1f} passes)" for name, seen in event.tasks.items())
+    words = (f"{name} {seen.texts:,} ({passes_text(f'{seen.repeats:.1f}')})" for name, seen in event.tasks.items())
     unseen = [f"{name} {seen.unseen:,} of {seen.rows:,}" for name, seen in event.tasks.items() if seen.unseen]
     never = f"; rows never seen: {', '.join(unseen)}" if unseen else ""
     yield Message(f"texts trained on: {', '.join(words)}{never}", detail=not unseen)

@@ -11,6 +11,7 @@ from rich.text import Text
 from mtlkit.cli import phase
 from mtlkit.cli.phase import Pace, Sparse, clock
 from mtlkit.cli.progress import Display
+from mtlkit.progress import count, counting
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
@@ -105,3 +106,27 @@ def test_a_terminal_shows_a_phase_at_once_and_keeps_nothing_of_it() -> None:
     assert "\x1b[2K" in last  # both lines are erased
     assert last.count("\x1b[1A") >= 1
     assert written(console).count("\x1b[?25l") == written(console).count("\x1b[?25h") == 1
+
+
+def test_reported_work_is_shown_and_what_went_on_before_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mtlkit.progress.EVERY", 0.0)
+    console = terminal()
+    with Display(console) as display:
+        display.busy("preparing")
+        with counting("encoding", "encoded", 12_000):
+            count("encoded", 400)
+            display.refresh()
+        display.refresh()
+    text = CONTROL.sub("", written(console)).replace("\r", "\n")
+    assert "encoding: 400 of 12,000 texts" in text
+    assert text.index("preparing") < text.index("encoding") < text.rindex("preparing")
+
+
+def test_without_a_terminal_a_phase_is_written_with_its_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LEAST_WAIT", "MOST_WAIT"):
+        monkeypatch.setattr(phase, name, -1.0)
+    console = plain()
+    with Display(console), counting("encoding", "encoded", 12_000):
+        count("encoded", 400)
+    assert "encoding: 400 of 12,000 texts" in written(console)
+    count("encoded", 400)  # nobody listens any more

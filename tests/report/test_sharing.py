@@ -54,7 +54,7 @@ def several() -> SharingReport:
 
 def test_the_words_of_one_seed() -> None:
     assert sharing_messages(sharing_report([0], [TOPIC, SENTIMENT])) == [
-        "Delta +1.4 %, with one seed: what training varies by is not known; --seeds 3 tells",
+        "Delta +1.4 %, from one seed; --seeds 3 estimates how much seeds differ",
         "topic: no difference beyond noise (+0.3 points, 95 %: -0.4 to 1.0, p = 0.2)",
         "sentiment is better together by 2.1 points (95 %: 1.0 to 3.2, p = 0.002) on 800 test texts",
     ]
@@ -95,13 +95,13 @@ def test_where_tests_disagree_nothing_is_called_noise(task: TaskSharing) -> None
 def test_caveats_are_shown() -> None:
     words = sharing_messages(sharing_report([0], [replace(TOPIC, split="validation"), STARS]))
     assert words[-2:] == [
-        "topic has no test split: scored on its validation rows, which the best epoch was chosen by",
-        "Delta leaves out stars: alone it is at 0 or below for some seed, and of that there is no share",
+        "topic has no test split: scored on its validation rows, which also chose the best epoch",
+        "Delta leaves out stars: trained alone it scores 0 or below with some seed, so a relative change is undefined",
     ]
     assert "stars is worse together by 61.2 points of Spearman correlation x 100 (95 %: " in words[2]
     assert (
         sharing_messages(sharing_report([0], [STARS]))[0]
-        == "Delta is not known: alone, every task is at 0 or below for some seed"
+        == "Delta is undefined: trained alone, every task scores 0 or below with some seed"
     )
 
 
@@ -112,7 +112,7 @@ def test_the_table_has_all_figures() -> None:
     rows = [line.split() for line in lines]
     assert ["topic", "accuracy", "92.1", "91.8", "0.3", "-0.4..1.0", "0.2"] in rows
     assert ["stars", "Spearman", "-0.712", "-0.100", "-61.2", "-70.0..-50.0", "<0.001"] in rows
-    wanted = "p: McNemar's exact test or a paired permutation test, raised for 2 tasks (Holm)"
+    wanted = "p: McNemar's exact test or a paired permutation test, Holm-adjusted for 2 tasks"
     assert drawn(caption).strip() == wanted
 
 
@@ -122,7 +122,7 @@ def test_several_seeds_have_an_interval_of_their_own_where_there_is_room() -> No
         text = drawn(table, width)
         assert "-12.3..12.3" in text
         assert text.startswith("Multi-task vs. single-task, means over 3 seeds (gain in points)")
-        assert drawn(caption, width).startswith("p: McNemar's exact test of the run itself, seed 0, raised for 2 tasks (Holm)")
+        assert drawn(caption, width).startswith("p: McNemar's exact test of the run itself, seed 0, Holm-adjusted for 2 tasks")
     assert "-12.3..12.3" not in drawn(sharing_tables(several(), 70)[0], 70)
 
 

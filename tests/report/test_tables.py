@@ -40,7 +40,7 @@ def test_epoch_table() -> None:
 def test_texts_and_repeats_are_shown_below_an_epoch() -> None:
     seen = (replace(state("topic"), texts=3840, repeats=1.0), replace(state("mood"), texts=640, repeats=2.5), state("watched"))
     text = drawn(epoch_table(Epoch(1, 8, seen, 0.5, True), 80))
-    assert text.splitlines()[-1].rstrip() == "texts, and how often each row: topic 3,840 (1x), mood 640 (2.5x)"
+    assert text.splitlines()[-1].rstrip() == "texts seen, and passes over the rows: topic 3,840 (1x), mood 640 (2.5x)"
 
 
 def test_columns_follow_the_kinds_of_the_tasks() -> None:
