@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from mtlkit.config.calibration import Calibration
 from mtlkit.config.from_json import build
 from mtlkit.config.option import whole
 from mtlkit.config.registries.task_kinds import KINDS
@@ -101,7 +102,8 @@ class TaskSpec:
     """Description of a task and its head.
 
     `labels` are the class names in the order of the outputs. A head without labels predicts a number:
-    (value - `center`) / `spread`, both from the training labels.
+    (value - `center`) / `spread`, both from the training labels. Specs that differ only in `calibration`
+    are equal: their heads have the same weights and labels.
     """
 
     name: str
@@ -110,11 +112,32 @@ class TaskSpec:
     head: str = "linear"
     center: float = 0.0
     spread: float = 1.0
+    calibration: Calibration | None = field(default=None, compare=False)
 
     @property
     def outputs(self) -> int:
         """The number of outputs of the head for a text: one per label, or a single one without labels."""
         return len(self.labels) or 1
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by before the softmax; 1 without calibration."""
+        return self.calibration.temperature if self.calibration else 1.0
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """The probability of each label from which it is predicted; empty without such a calibration."""
+        return self.calibration.thresholds if self.calibration else ()
+
+    def uncalibrated(self) -> TaskSpec:
+        """The same task without calibration, for a head that is about to change."""
+        return replace(self, calibration=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """For `from_json`; a calibration is written only if there is one."""
+        value = asdict(self.uncalibrated())
+        del value["calibration"]
+        return value | ({"calibration": self.calibration.to_json()} if self.calibration else {})
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> TaskSpec:
@@ -124,6 +147,8 @@ class TaskSpec:
         if spec.kind not in KINDS:
             raise ValueError(f"task '{spec.name}' is of kind {shorten(spec.kind, 40)!r}; known kinds: {listed(KINDS)}")
         KINDS[spec.kind].check_spec(spec)
+        if spec.thresholds and len(spec.thresholds) != len(spec.labels):
+            raise ValueError(f"task '{spec.name}' has {len(spec.thresholds)} thresholds for {len(spec.labels)} labels")
         if len(set(spec.labels)) < len(spec.labels) or max(parse_head(spec.head), default=1) > LARGEST:
             raise ValueError(f"task '{spec.name}' has repeated labels or too large a head")
         return spec

@@ -6,7 +6,7 @@ import json
 import math
 import types
 import typing
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
@@ -75,7 +75,8 @@ def build(cls: type[T], value: Any) -> T:
 
 
 def _checked(name: str, value: Any, hint: Any) -> Any:
-    """A value converted to its annotation: int, float, bool, str, a Literal, an optional, tuple or dict of these, or Any.
+    """A value converted to its annotation: int, float, bool, str, a Literal, an optional, tuple or dict of these, a dataclass, or
+    Any.
 
     Raises ValueError that names the field.
     """
@@ -87,6 +88,8 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
             return None
         (hint,) = (argument for argument in arguments if argument is not type(None))
         return _checked(name, value, hint)
+    if is_dataclass(hint) and isinstance(value, dict):
+        return build(typing.cast(type, hint), value)
     if origin is dict:
         if isinstance(value, dict):
             return {key: _checked(f"{name}.{key}", item, arguments[1]) for key, item in value.items()}

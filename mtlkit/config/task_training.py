@@ -15,6 +15,7 @@ ObjectiveName = Literal["classify", "pairs", "distill", "similarity"]
 BalanceOn = Literal["vectors", "parameters"]
 ClassWeights = Literal["none", "balanced"]
 Sampling = Literal["natural", "balanced"]
+Calibrate = Literal["auto", "none"]
 
 MAX_LENGTH = 256  # tokens of a text, for a model from scratch
 TRACK_EVERY = 50  # steps: tracking takes the time of 1.1 steps with round-robin and 1.8 with joint, so 2 to 4 % of all
@@ -110,6 +111,11 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
     )
     label_smoothing: float = option(
         0.0, "Label smoothing, such as 0.1 (0 = off).", panel=TRAINING, minimum=0, maximum=1, advanced=True
+    )
+    calibrate: Calibrate = option(
+        "auto",
+        "auto: fit a temperature, or for multi-label tasks a threshold per label, on the validation rows after training.",
+        panel=TRAINING,
     )
     track_every: int = option(
         TRACK_EVERY,

@@ -48,6 +48,7 @@ class ModelDescription:
 
     def to_json(self) -> dict[str, Any]:
         value = {"format": FORMAT, **asdict(self), "sources": records_to_json(self.sources)}
+        value["tasks"] = tuple(task.to_json() for task in self.tasks)
         value["vectors"] = asdict(self.vectors) if self.vectors != VectorSettings() else {}
         return {key: entry for key, entry in value.items() if entry or key not in ("router", "sources", "vectors")}
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mtlkit.errors import listed
-from mtlkit.report.tables import number
+from mtlkit.report.tables import metric_title, number
 from mtlkit.training.events import Chosen, Event, Note
 from mtlkit.training.incidents import (
+    CalibrationFitted,
     EpochPlanned,
     FeaturesCached,
     FreezeChanged,
@@ -71,6 +72,8 @@ def training_messages(event: Event) -> Iterator[Message]:
             best_of = (f"{best.task} {number(best.score)} in epoch {best.epoch}" for best in bests)
             text = f"best score of each task: {', '.join(best_of)}; keeping the weights of epoch {epoch.epoch}"
             yield Message(text, detail=all(best.epoch == epoch.epoch for best in bests))
+        case CalibrationFitted():
+            yield Message(calibration_message(event))
         case RowsSeen():
             yield from coverage_messages(event)
 
@@ -84,6 +87,22 @@ def cache_message(event: FeaturesCached) -> str:
         return f"ran the frozen layers up to layers:{event.depth - 1} once on {event.texts:,} texts; cached {location}"
     cached = f"; cached {location}" if event.folder else ""
     return f"encoded {event.texts:,} texts once, as the backbone is frozen; training heads on cached vectors{cached}"
+
+
+def calibration_message(event: CalibrationFitted) -> str:
+    """What was fitted on which rows, and what it changed there."""
+    rows = f"{event.rows:,} validation rows" if event.fitted_on == "validation" else f"{event.rows:,} rows by cross-validation"
+    before, after = event.before, event.after
+    if event.method == "thresholds":
+        metric = next(iter(before))
+        values = f"thresholds {min(event.thresholds):.2f} to {max(event.thresholds):.2f}"
+        return (
+            f"{event.task}: {values} fitted on {rows}: {metric_title(metric)} {number(before[metric])} -> {number(after[metric])}"
+        )
+    errors = (100 * (figures["calibration_error"] or 0.0) for figures in (before, after))
+    error = "expected calibration error {:.1f} -> {:.1f} points".format(*errors)
+    losses = f"log-loss {number(before['log_loss'])} -> {number(after['log_loss'])}"
+    return f"{event.task}: calibrated on {rows}: temperature {event.temperature:.3g}, {losses}, {error}"
 
 
 def stop_message(reason: StopReason, epochs: int) -> Message:

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 from mtlkit.config.architecture import Kind, TaskSpec
+from mtlkit.config.calibration import Calibration
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.labels import LabelCodec
 from mtlkit.data.datasets.marks import Label, RawLabel
+from mtlkit.evaluation.calibration import Forecast
 from mtlkit.evaluation.metrics import Array
 from mtlkit.evaluation.task_metrics import TaskMetrics
 from mtlkit.inference.predictions import PredictionKind
@@ -91,6 +93,15 @@ class TaskKind(LabelCodec, TaskMetrics, PredictionKind, HeadLikelihood, ABC):
         """Mean loss of N texts, from outputs (N, outputs) in fp32 and their encoded labels."""
 
     def decisions(self, spec: TaskSpec, outputs: Array) -> Array | None:
+        return None
+
+    def fit_calibration(self, spec: TaskSpec, outputs: Array, labels: Array) -> Calibration | None:
+        """The calibration of a head, fitted on outputs (N, outputs) for rows that it was not trained on; None where the kind has
+        none."""
+        return None
+
+    def forecast(self, spec: TaskSpec, outputs: Array, labels: Array) -> Forecast | None:
+        """The probabilities of N rows and whether they were right; None for a kind without probabilities."""
         return None
 
     def class_weights(self, spec: TaskSpec, labels: Array) -> ClassWeights | None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.calibration import Calibration
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.class_labels import class_numbers, classes_in, label_codes, unknown_classes
@@ -18,6 +19,8 @@ from mtlkit.data.datasets.marks import Label
 from mtlkit.data.datasets.number_labels import check_classes, check_numbers, number_remarks
 from mtlkit.data.datasets.unsplit_labels import unsplit_remarks
 from mtlkit.errors import DataError, listed
+from mtlkit.evaluation.calibration import Forecast, forecast_of_classes
+from mtlkit.evaluation.calibration_fit import fit_temperature
 from mtlkit.evaluation.intervals import Measure, mean_of
 from mtlkit.evaluation.metric_names import ACCURACY, MACRO_F1, Metric
 from mtlkit.evaluation.metrics import Array, classification, confusion
@@ -98,7 +101,13 @@ class Classification(TaskKind):
         return decided
 
     def probabilities(self, spec: TaskSpec, outputs: Array) -> Array:
-        return softmax(outputs)
+        return softmax(outputs if spec.temperature == 1.0 else outputs / spec.temperature)
+
+    def fit_calibration(self, spec: TaskSpec, outputs: Array, labels: Array) -> Calibration | None:
+        return Calibration("temperature", fit_temperature(outputs, labels), rows=len(labels))
+
+    def forecast(self, spec: TaskSpec, outputs: Array, labels: Array) -> Forecast | None:
+        return forecast_of_classes(self.probabilities(spec, outputs), labels)
 
     def answer(self, spec: TaskSpec, row: list[float]) -> dict[str, Any]:
         """{"label", "probability", "probabilities"}: the likeliest class, how likely it is, and how likely each class is."""

@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.calibration import Calibration
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.class_labels import class_numbers, classes_in, label_codes, parts_of, unknown_classes
 from mtlkit.data.datasets.marks import Label
 from mtlkit.data.datasets.unsplit_labels import separator_remarks, unsplit_remarks
 from mtlkit.errors import DataError, listed
+from mtlkit.evaluation.calibration import Forecast, forecast_of_labels
+from mtlkit.evaluation.calibration_fit import fit_thresholds
 from mtlkit.evaluation.intervals import Measure, Values
 from mtlkit.evaluation.metric_names import ACCURACY, MACRO_F1, MICRO_F1, Metric
 from mtlkit.evaluation.metrics import Array, macro_f1, multi_label
@@ -81,10 +84,10 @@ class MultiLabel(TaskKind):
         return binary_cross_entropy(outputs, labels, options)
 
     def score(self, spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
-        return multi_label(spec.labels, outputs > 0, labels > 0.5)
+        return multi_label(spec.labels, self.predicted(spec, outputs), labels > 0.5)
 
     def measure(self, spec: TaskSpec, outputs: Array, labels: Array) -> Measure:
-        predicted, true = (side.astype(np.float64) for side in (outputs > 0, labels > 0.5))
+        predicted, true = (side.astype(np.float64) for side in (self.predicted(spec, outputs), labels > 0.5))
         hits = predicted * true
 
         def measure(counts: Values) -> Values:
@@ -93,13 +96,26 @@ class MultiLabel(TaskKind):
 
         return measure
 
+    def predicted(self, spec: TaskSpec, outputs: Array) -> Array:
+        """Which labels are predicted, (N, labels) bool: those above their threshold, or more likely than not without one."""
+        found: Array = self.probabilities(spec, outputs) > np.array(spec.thresholds) if spec.thresholds else outputs > 0
+        return found
+
     def probabilities(self, spec: TaskSpec, outputs: Array) -> Array:
         return sigmoid(outputs)
 
+    def fit_calibration(self, spec: TaskSpec, outputs: Array, labels: Array) -> Calibration | None:
+        thresholds = fit_thresholds(self.probabilities(spec, outputs), labels)
+        return Calibration("thresholds", thresholds=thresholds, rows=len(labels))
+
+    def forecast(self, spec: TaskSpec, outputs: Array, labels: Array) -> Forecast | None:
+        return forecast_of_labels(self.probabilities(spec, outputs), labels)
+
     def answer(self, spec: TaskSpec, row: list[float]) -> dict[str, Any]:
-        """{"labels", "probabilities"}: the labels that are more likely than not, and how likely each label is."""
+        """{"labels", "probabilities"}: the labels above their threshold (0.5 by default), and how likely each label is."""
         shares = dict(zip(spec.labels, row, strict=True))
-        return {"labels": [label for label, share in shares.items() if share > 0.5], "probabilities": shares}
+        least = dict(zip(spec.labels, spec.thresholds or [0.5] * len(row), strict=True))
+        return {"labels": [label for label, share in shares.items() if share > least[label]], "probabilities": shares}
 
     def in_short(self, answer: dict[str, Any]) -> str:
         return ", ".join(f"{label} {answer['probabilities'][label]:.0%}" for label in answer["labels"]) or "none"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from mtlkit.config.calibration import FittedOn, Method
 from mtlkit.training.spikes import Spike
 
 StopReason = Literal["patience", "no task left", "nothing to train"]
@@ -103,6 +104,20 @@ class LimitExceeded:
 
 
 @dataclass(frozen=True)
+class CalibrationFitted:
+    """A head was calibrated on `rows` rows of `fitted_on`; `before` and `after` have figures of the same rows by name."""
+
+    task: str
+    method: Method
+    fitted_on: FittedOn
+    rows: int
+    temperature: float
+    thresholds: tuple[float, ...]
+    before: Mapping[str, float | None]
+    after: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
 class TaskCoverage:
     """How much of a task was trained on: `texts` texts from `rows` rows, of which `unseen` were in no batch; `untaught` texts
     contributed no gradient.
@@ -136,5 +151,6 @@ Incident = (
     | TaskStopped
     | TrainingStopped
     | LimitExceeded
+    | CalibrationFitted
     | RowsSeen
 )

@@ -12,12 +12,19 @@ from typing import Any, TextIO
 
 from mtlkit.config.from_json import to_json
 from mtlkit.training.events import Epoch, Tracking
-from mtlkit.training.incidents import FreezeChanged, LimitExceeded, StepSkipped, TaskStopped, TrainingStopped
+from mtlkit.training.incidents import (
+    CalibrationFitted,
+    FreezeChanged,
+    LimitExceeded,
+    StepSkipped,
+    TaskStopped,
+    TrainingStopped,
+)
 from mtlkit.training.loop import Step
 from mtlkit.training.train_state import TrainState
 
 SCHEMA = 2  # incremented when a field changes its name or meaning; schema 1 had no "type"
-LOGGED = (StepSkipped, FreezeChanged, TaskStopped, TrainingStopped, LimitExceeded)
+LOGGED = (StepSkipped, FreezeChanged, TaskStopped, TrainingStopped, LimitExceeded, CalibrationFitted)
 
 
 def header(command: str) -> str:
@@ -70,7 +77,7 @@ class MetricsLog:
         self._write(record)
 
     def event(self, event: object, step: int) -> None:
-        """Logs an event after `step` steps if it is gradient tracking or changed the training; others are ignored."""
+        """Logs an event after `step` steps if it is gradient tracking or changed the training or a head; others are ignored."""
         if isinstance(event, Tracking):
             self._write({"type": "event", "event": "tracking", "step": step, "tracking": event.summary.to_json()})
         elif isinstance(event, LOGGED):

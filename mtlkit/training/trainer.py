@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.training.calibrate import calibrate_heads
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.components import TrainComponents, make_components, make_setup
 from mtlkit.training.evaluator import trained_weights
@@ -170,6 +171,11 @@ class Trainer:
         self.model.load_state_dict(best.best.weights, strict=False)
         self.model.eval()
         yield Parts(self.proof.parts(self.freezing.weights, final=True))
+        if best.chosen.step != components.state.step:  # else the vectors of the last evaluation are still valid
+            components.evaluator.moved()
+        for fitted in calibrate_heads(self.plan, self.model, self.setup.roles, components.evaluator.vectors):
+            components.log.event(fitted, components.state.step)
+            yield fitted
         if self.setup.router.wanted:
             yield teach_router(self.model, self.setup.roles.labelled, self.plan.compute, self.plan.options.seed)
         if components.start_model:

@@ -55,3 +55,13 @@ def test_label_only_in_validation_is_dropped_and_reported(data: Path, runs: Path
     events = list(stream(options(tmp_path, tmp_path / "run", "kind", init=str(runs / "mtl"), epochs=1)))
     assert "kind: 2 validation rows with a label unseen in training ('plant'); left out" in notes(events)
     assert verify(tmp_path / "run").data["kind"]["validation"]["rows"] == 18
+
+
+@pytest.mark.parametrize("freeze", ["backbone", "head:kind"])
+def test_a_head_keeps_its_calibration_only_where_it_does_not_train(freeze: str, data: Path, runs: Path, tmp_path: Path) -> None:
+    old = load_weights(runs / "mtl").model.head("kind").spec.calibration
+    assert old is not None
+    tasks = ("kind", "state") if freeze == "head:kind" else ("kind",)
+    train_mtl(options(data, tmp_path / "run", *tasks, init=str(runs / "mtl"), freeze=[freeze], epochs=1, calibrate="none"))
+    found = load_weights(tmp_path / "run").model.head("kind").spec.calibration
+    assert found == (old if freeze == "head:kind" else None)

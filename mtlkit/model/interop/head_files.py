@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ def write_heads(folder: Path, model: MultiTaskModel) -> None:
     weights: dict[str, torch.Tensor] = {}
     for name, spec in model.tasks.items():
         layers = _linear(model, name)
-        tasks.append({**asdict(spec), "layers": list(layers)})
+        tasks.append({**spec.to_json(), "layers": list(layers)})
         for layer_name, layer in layers.items():
             weights |= {f"{layer_name}.{kind}": tensor.detach().cpu().clone() for kind, tensor in layer.state_dict().items()}
     write_json(folder / HEADS, {"tasks": tasks})

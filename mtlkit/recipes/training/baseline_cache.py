@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,7 +29,7 @@ FORMAT = "2"  # incremented when the stored arrays change
 # options that do not affect the outputs, or only through the data, the starting model or the device, which are in the key
 NOT_IN_KEY = {"out", "overwrite", "runs", "cache_memory", "track_every", "router", "baselines", "seeds"} | {
     *("task", "watch", "cap", "encoding", "on_bad_row", "init", "device", "precision"),
-    *("resume", "save_every", "keep_state", "extend", "keep_best_per_task", "verbose"),
+    *("resume", "save_every", "keep_state", "extend", "keep_best_per_task", "verbose", "calibrate"),
 }
 
 Outputs = Mapping[str, Array]  # of the heads for the rows to score, by task, each (N, outputs)
@@ -69,7 +69,7 @@ def key_of(
         "tasks": list(tasks),
         "options": {name: value for name, value in plain(options).items() if name not in NOT_IN_KEY},
         "data": {name: {**data, "source": None} for name, data in prepared.fingerprints.items()},
-        "heads": {name: asdict(spec) for name, spec in model.tasks.items()},
+        "heads": {name: spec.uncalibrated().to_json() for name, spec in model.tasks.items()},
         "rows": {name: rows[name].sha256 for name in tasks},
         "start": parent["digest"] if parent else None,
         "compute": [compute.device.type, compute.precision],

@@ -55,7 +55,7 @@ def compare(run: ComparedRun) -> Generator[Event, None, SharingReport]:
         alone.append(outputs.alone)
     tasks = []
     for name, scored in rows.items():
-        spec = run.prepared.start.model.tasks[name]
+        spec = run.prepared.start.model.tasks[name].uncalibrated()  # like the models trained alone
         sides = ([outputs[name] for outputs in side] for side in (together, alone))
         tasks.append(task_sharing(spec, scored.split, scored.texts.labels, *sides))
     return sharing_report(seeds, tasks)
@@ -133,7 +133,7 @@ def baseline_scores_text(outputs: Outputs, rows: Mapping[str, ScoredRows], model
     texts = []
     for name, values in outputs.items():
         metric = main_metric(model.tasks[name])
-        figure = score(model.tasks[name], values, rows[name].texts.labels)[metric]
+        figure = score(model.tasks[name].uncalibrated(), values, rows[name].texts.labels)[metric]
         task = f"{name} " if len(outputs) > 1 else ""
         texts.append(f"{task}{metric} {figure:.4f} on {len(values):,} {rows[name].split} rows")
     return ", ".join(texts)

@@ -125,7 +125,8 @@ def fit_heads(
         kind = kinds[name]
         if known is not None and fits(known, table.labels, kind):
             check_varied(known, table.labels, "+".join(table.record.label))
-            specs[name] = known
+            specs[name] = known if freezing.keeps(f"head:{name}") else known.uncalibrated()
+            start.model.head(name).spec = specs[name]
             continue
         spec = infer_spec(name, table.labels, head, kind, table.record.names)
         check_varied(spec, table.labels, "+".join(table.record.label))

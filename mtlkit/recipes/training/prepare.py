@@ -69,7 +69,7 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
     tables = {name: read_train_and_validation(source, reading) for name, source in sources.items()}
     train = cap_tables({name: both[0] for name, both in tables.items()}, options.cap_rows())
     start = start or start_from_scratch(options, [text for table in train.values() for text in table.texts])
-    existing = dict(start.model.tasks)
+    existing = dict(start.model.heads.items())
     kinds = {name: parse_source(source)[1].kind for name, source in sources.items()}
     fitted = fit_heads(start, train, kinds, options.head, plan.freezing, options.seed)
     trained = {
@@ -88,7 +88,7 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
         focal=options.focal,
         smoothing=options.label_smoothing,
     )
-    known = frozenset(name for name, spec in existing.items() if start.model.tasks[name] is spec)
+    known = frozenset(name for name, head in existing.items() if start.model.heads[name] is head)
     data = TrainData(
         head_objectives(start.model, tasks, losses),
         known,

@@ -1,0 +1,60 @@
+"""Calibrates heads after a training, on rows that they were not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from torch import Tensor
+
+from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.calibration import FittedOn
+from mtlkit.evaluation.calibration import calibration_error
+from mtlkit.evaluation.metrics import Array
+from mtlkit.evaluation.task_metrics import main_metric, score
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.tasks.base import kind_of
+from mtlkit.training.incidents import CalibrationFitted
+from mtlkit.training.plan import TrainPlan
+from mtlkit.training.setup import TaskRoles
+
+
+def calibrate(model: MultiTaskModel, task: str, outputs: Array, labels: Array, fitted_on: FittedOn) -> CalibrationFitted | None:
+    """Calibrates the head of a task, so that the model is saved with its calibration. None for a kind of task without one.
+
+    outputs: (N, outputs) of the head for rows that it was not trained on; out of fold with "cross-validation". labels: of these
+    rows, as `encode_labels` gives them.
+    """
+    head = model.head(task)
+    plain = head.spec.uncalibrated()
+    found = kind_of(plain.kind).fit_calibration(plain, outputs, labels)
+    if found is None:
+        return None
+    found = replace(found, fitted_on=fitted_on)
+    head.spec = replace(plain, calibration=found)
+    before, after = (figures(spec, outputs, labels) for spec in (plain, head.spec))
+    return CalibrationFitted(task, found.method, fitted_on, found.rows, found.temperature, found.thresholds, before, after)
+
+
+def figures(spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, float | None]:
+    """The main metric, the log-loss and the expected calibration error of a head on N rows."""
+    metric = main_metric(spec)
+    found = {metric: score(spec, outputs, labels)[metric]}
+    forecast = kind_of(spec.kind).forecast(spec, outputs, labels)
+    if forecast is not None:
+        found |= {"log_loss": float(forecast.log_loss.mean()), "calibration_error": calibration_error(forecast)}
+    return found
+
+
+def calibrate_heads(
+    plan: TrainPlan, model: MultiTaskModel, roles: TaskRoles, vectors: Callable[[str], Tensor]
+) -> Iterator[CalibrationFitted]:
+    """Calibrates every trained head on its validation rows; `vectors` gives those of a task, (N, D). Nothing with `--calibrate
+    none`."""
+    if plan.options.calibrate == "none":
+        return
+    for name, objective in roles.labelled.items():
+        if name in roles.trained:
+            fitted = calibrate(model, name, objective.outputs(vectors(name)), objective.validation.labels, "validation")
+            if fitted is not None:
+                yield fitted
