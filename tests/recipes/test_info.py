@@ -18,7 +18,7 @@ from mtlkit.recipes.info import info
 from mtlkit.report.run_facts import RunFacts
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import RECORD, read_record
-from mtlkit.training.freezing.rules import parse_freeze
+from mtlkit.training.freezing.parse import parse_freeze
 
 
 @pytest.fixture
