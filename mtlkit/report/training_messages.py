@@ -45,7 +45,7 @@ def training_messages(event: Event) -> Iterator[Message]:
             yield Message(cache_message(event))
         case RouterDropped(old, new, replaced):
             known = (
-                f"the starting model's router tells {listed(old)} apart, and this training has {listed(new) or 'none of them'}"
+                f"the starting model's router distinguishes {listed(old)}, but this training has {listed(new) or 'none of them'}"
             )
             way = "training a new one" if replaced else "dropping it; --router trains a new one"
             yield Message(f"{known}; {way}", warning=True)

@@ -161,7 +161,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(typed: Typed, mtl: Pa
         (["a", "--output", "none/a.npy"], 2, "existing folder"),
         (["--input", "none.csv"], 3, "none.csv: no such file"),
         (["--input", "."], 3, "a folder; name a file"),
-        (["a\udcffb"], 2, r"text 'a\udcffb' holds bytes that are no letters here"),
+        (["a\udcffb"], 2, r"text 'a\udcffb' contains bytes that are not UTF-8"),
     ],
 )
 def test_impossible_requests_are_one_line(

@@ -33,7 +33,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"objective": "classify", "matryoshka": "16"},
-        "--matryoshka shapes vectors, which --objective classify does only by way of a head; take another one",
+        "--matryoshka does not apply to --objective classify, which trains a head; choose another objective",
     ),
     (
         {"objective": "pairs", "matryoshka": "64,16"},

@@ -57,4 +57,4 @@ def test_a_router_of_other_tasks_is_left_out(tiny_model: MultiTaskModel, tasks: 
     tiny_model.router = Router(tiny_model.dim, ("topic", "mood"))
     done = run(tiny_model, tasks, epochs=1)
     assert tiny_model.router is None
-    assert "router tells topic, mood apart" in notes(done.events)
+    assert "router distinguishes topic, mood" in notes(done.events)

@@ -34,7 +34,7 @@ def stream_texts(options: TextOptions, standard_input: TextIO, recorded: Sequenc
         raise UsageError("no texts; give some as arguments, '-' for standard input, or a file with --input")
     for text in options.texts:  # bytes that are not UTF-8 come from the shell as surrogates
         if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise UsageError(f"text {text!r} holds bytes that are no letters here; put it in a file and specify its --encoding")
+            raise UsageError(f"text {text!r} contains bytes that are not UTF-8; put it in a file and specify its --encoding")
     return iter(options.texts)
 
 

@@ -52,7 +52,7 @@ def check_objective(options: TrainSentenceOptions, origin: ModelRef | None, free
     if named == "distill" and options.teacher is None:
         raise UsageError("--objective distill needs a --teacher, such as --teacher sentence-transformers/all-MiniLM-L6-v2")
     if named == "classify" and options.matryoshka:
-        raise UsageError("--matryoshka shapes vectors, which --objective classify does only by way of a head; take another one")
+        raise UsageError("--matryoshka does not apply to --objective classify, which trains a head; choose another objective")
     options.widths(dim)
     if options.token_init == "teacher" and origin is not None:
         raise UsageError(f"--token-init teacher is for fresh weights, and {origin} has its own; add --init scratch")

@@ -35,7 +35,7 @@ def check_router(tasks: Sequence[str]) -> None:
     """Raises UsageError if `--router` has fewer than two tasks to distinguish. `tasks` have data; some may be only watched."""
     if len(tasks) < 2:
         raise UsageError(
-            f"--router tells tasks apart, and only '{listed(tasks)}' has data; add a --task or --watch, or remove it"
+            f"--router needs two tasks to distinguish, and only '{listed(tasks)}' has data; add a --task or --watch, or remove it"
         )
 
 

@@ -150,15 +150,17 @@ def test_a_router_of_other_tasks_makes_room(tiny_model: MultiTaskModel) -> None:
 
 def test_a_training_without_labelled_tasks_leaves_it_out(tiny_model: MultiTaskModel) -> None:
     tiny_model.router = Router(tiny_model.dim, NAMES)
-    assert take_router(tiny_model, [], asked=False) == RouterPlan(False, RouterDropped(tuple(NAMES), (), replaced=False))
+    assert take_router(tiny_model, [], requested=False) == RouterPlan(False, RouterDropped(tuple(NAMES), (), replaced=False))
 
 
 def test_a_model_without_one_gets_one_when_asked(tiny_model: MultiTaskModel) -> None:
-    assert take_router(tiny_model, NAMES, asked=False) == RouterPlan(False)
-    assert take_router(tiny_model, NAMES, asked=True) == RouterPlan(True)
+    assert take_router(tiny_model, NAMES, requested=False) == RouterPlan(False)
+    assert take_router(tiny_model, NAMES, requested=True) == RouterPlan(True)
 
 
 def test_one_task_alone_needs_no_router() -> None:
-    with pytest.raises(UsageError, match=r"--router tells tasks apart, and only 'topic' has data; add a --task or --watch"):
+    with pytest.raises(
+        UsageError, match=r"--router needs two tasks to distinguish, and only 'topic' has data; add a --task or --watch"
+    ):
         check_router(["topic"])
     check_router(NAMES)
