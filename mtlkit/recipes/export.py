@@ -13,6 +13,7 @@ from mtlkit.inference.find_model import ModelRef, find_model
 from mtlkit.inference.load_weights import LoadedWeights, load_weights, read_description
 from mtlkit.model.description import is_foreign
 from mtlkit.model.digest import digest_of
+from mtlkit.recipes.exporting.fold import fold_temperatures
 from mtlkit.recipes.exporting.formats.base import format_of
 from mtlkit.recipes.exporting.verify import check_texts, difference_from_source, largest_difference
 from mtlkit.recipes.inputs.command_line import command_line, plain
@@ -121,12 +122,13 @@ def _write(
     """Writes an export into a staged folder and moves it into place. Returns its largest difference from the model, None if it
     was not checked."""
     model, exporter = weights.model, format_of(options.format)
-    exporter.write(folder, weights)
+    written = fold_temperatures(weights) if exporter.folds_temperatures else weights
+    exporter.write(folder, written)
     disk.write(folder / TOKENIZER, exporter.tokenizer(weights).to_str().encode())
     difference = None
     if find_spec(exporter.checked_by) is not None:
         texts = check_texts(weights.encoder, cut=exporter.cuts(weights))
-        outputs = exporter.outputs(folder, weights, texts)
+        outputs = exporter.outputs(folder, written, texts)
         difference = largest_difference(exporter.expected(weights, texts), outputs, exporter.tolerance)
     record = _record(options, choice.model, weights)
     use = choice.card + exporter.use(weights) + "".join(LEFT_OUT.format(part) for part in left_out)

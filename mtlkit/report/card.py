@@ -123,6 +123,25 @@ outputs = apply_heads("this/folder", vectors)
 `outputs` maps each task to one row per text. `heads.json` lists the labels in column order. {outputs_help}
 """
 
+TEMPERATURES = """
+The outputs are already divided by the temperature that calibrates their head.
+"""
+
+THRESHOLDS = """
+A label is predicted if its probability exceeds its threshold in `heads.json`:
+
+```python
+for task in json.loads(Path("this/folder/heads.json").read_text(encoding="utf-8"))["tasks"]:
+    if thresholds := task.get("calibration", {}).get("thresholds"):
+        above = torch.sigmoid(outputs[task["name"]]) > torch.tensor(thresholds)
+        predicted = [[label for label, is_above in zip(task["labels"], row) if is_above] for row in above]
+```
+"""
+
+ONNX_THRESHOLDS = """
+A label of a multi-label task is predicted if its probability exceeds its threshold in `config.json` (`calibration`).
+"""
+
 CUT = """
 Texts of more than {length} tokens are truncated at the end here; mtlkit itself keeps their first quarter and their end.
 """
@@ -158,7 +177,7 @@ def sentence_transformers_use(checkpoint: ModelDescription) -> str:
     truncate_dim = f", truncate_dim={dim}" if vectors.truncate_dim else ""  # heads need the full vectors
     outputs_help = "\n".join(dict.fromkeys(kind_of(task.kind).outputs_help for task in checkpoint.tasks))
     heads = HEADS.format(source=inspect.getsource(apply_heads), truncate_dim=truncate_dim, outputs_help=outputs_help)
-    use = VECTORS + (heads if checkpoint.tasks else "")
+    use = VECTORS + (heads + _calibration(checkpoint, THRESHOLDS) if checkpoint.tasks else "")
     return use + _prompt(vectors) + (CUT.format(length=encoding.max_length) if encoding.truncate == "head-tail" else "")
 
 
@@ -169,7 +188,13 @@ def transformers_use(checkpoint: ModelDescription, first: str, last: str) -> str
 
 def onnx_use(checkpoint: ModelDescription) -> str:
     """How to load the model, and the inputs and outputs of its graph."""
-    return ONNX + ("" if checkpoint.vectors.include_prompt else PROMPT_INPUT) + _prompt(checkpoint.vectors)
+    prompt_input = "" if checkpoint.vectors.include_prompt else PROMPT_INPUT
+    return ONNX + _calibration(checkpoint, ONNX_THRESHOLDS) + prompt_input + _prompt(checkpoint.vectors)
+
+
+def _calibration(checkpoint: ModelDescription, thresholds: str) -> str:
+    methods = {task.calibration.method for task in checkpoint.tasks if task.calibration}
+    return (TEMPERATURES if "temperature" in methods else "") + (thresholds if "thresholds" in methods else "")
 
 
 def _prompt(vectors: VectorSettings) -> str:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec, Truncation
+from mtlkit.config.calibration import Calibration
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.model.description import ModelDescription
 from mtlkit.report.card import model_card, onnx_use, sentence_transformers_use, transformers_use
@@ -65,6 +66,14 @@ def test_the_card_shows_the_heads_where_there_are_some() -> None:
     assert "mtlkit" not in use
     assert 'outputs = apply_heads("this/folder", vectors)' in use
     assert 'SentenceTransformer("this/folder")' in use.partition("apply_heads")[2]
+
+
+def test_the_card_applies_thresholds() -> None:
+    assert "thresholds" not in sentence_transformers_use(checkpoint(HEAD)) + onnx_use(checkpoint(HEAD))
+    calibration = Calibration("thresholds", thresholds=(0.2, 0.5))
+    tags = checkpoint(TaskSpec("tags", "multi-label", ("a", "b"), calibration=calibration))
+    assert "> torch.tensor(thresholds)" in sentence_transformers_use(tags)
+    assert "threshold in `config.json`" in onnx_use(tags)
 
 
 def test_heads_are_shown_with_whole_vectors_where_the_model_cuts_them() -> None:

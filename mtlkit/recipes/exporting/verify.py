@@ -50,7 +50,7 @@ def check_texts(encoder: TextEncoder, *, cut: bool) -> list[str]:
 
 
 def our_outputs(weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
-    """Outputs of the model itself, in fp32 on the CPU."""
+    """Outputs of the model itself, in fp32 on the CPU; logits are divided by the temperature of their head."""
     return _outputs(TorchEngine(weights.model, Compute(torch.device("cpu"), "fp32")), weights, texts)
 
 
@@ -68,8 +68,10 @@ def compact_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str]) 
 def _outputs(engine: Engine, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
     encoded = weights.encoder.encode(texts)
     read = engine.outputs(encoded, weights.readers) if weights.readers else {}
+    temperatures = {task: spec.temperature for task, spec in weights.model.tasks.items()}
+    calibrated = {head: outputs / temperatures.get(head, 1.0) for head, outputs in read.items()}
     vectors = truncate(engine.vectors(encoded), weights.checkpoint.vectors.truncate_dim)
-    return {VECTOR: vectors, **{output_name(head): outputs for head, outputs in read.items()}}
+    return {VECTOR: vectors, **{output_name(head): outputs for head, outputs in calibrated.items()}}
 
 
 def sentence_transformers_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:

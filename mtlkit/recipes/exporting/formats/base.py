@@ -26,6 +26,7 @@ class ExportFormat(ABC):
     record        the name of the file with the record of the export
     marks         the files that identify an export of this format, so that it may be replaced
     keeps_router  whether the format can store the router
+    folds_temperatures  whether the layers of heads are divided by their temperature, as the format has no place for it
     tolerance     the maximum difference of its outputs from the model's, relative to the larger of 1 and the largest output
     stages        the stages of runs that it can store; the newest run of the first stage with any is the default
     """
@@ -37,6 +38,7 @@ class ExportFormat(ABC):
     record: ClassVar[str]
     marks: ClassVar[tuple[str, ...]]
     keeps_router: ClassVar[bool] = True
+    folds_temperatures: ClassVar[bool] = True
     tolerance: ClassVar[float] = 1e-5
     stages: ClassVar[tuple[Stage, ...]] = ("mtl", "sentence", "base")
 

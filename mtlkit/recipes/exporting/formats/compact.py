@@ -21,6 +21,7 @@ class CompactFormat(ExportFormat):
     checked_by = "mtlkit"
     record = RECORD
     marks = (RECORD, WEIGHTS)
+    folds_temperatures = False
     tolerance = 0.1  # rounding affects the second digit
 
     def write(self, folder: Path, weights: LoadedWeights) -> None:
