@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,6 +14,7 @@ from mtlkit.config.inference import EvalOptions
 from mtlkit.data.sources.spec import named_sources
 
 if TYPE_CHECKING:
+    from mtlkit.evaluation.reliability import Reliability
     from mtlkit.recipes.evaluate import Evaluation
     from mtlkit.recipes.evaluation.heads import TaskEvaluation
 
@@ -30,6 +32,7 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
 
     check_sources([*(named_sources(options.task).values() if options.task else ()), *options.sts, *options.text])
 
+    from mtlkit.recipes.evaluation.calibration_file import is_picture, write_picture
     from mtlkit.recipes.evaluation.confusion_file import check_output, write_matrices
 
     check_output(options)
@@ -56,14 +59,20 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     for name, task in (result.tasks | result.probes).items():
         if task.unseen:
             say(f"{name}: {unseen_line(task.unseen, 'row')}; not counted in the metrics", "yellow")
+    believed = {name: task.reliability for name, task in result.tasks.items() if task.reliability}
     if options.output is not None:
-        write_matrices(options, matrices_of(result))
-        say(f"confusion matrices written to {options.output}")
+        if is_picture(options.output):
+            write_picture(options, believed)
+            say(f"reliability diagram written to {options.output}")
+        else:
+            write_matrices(options, matrices_of(result))
+            say(f"confusion matrices written to {options.output}")
     if as_json:
         print_json(result.to_json())
         return
     for name, task in result.tasks.items():
         show(name, task, options.confusion)
+    show_calibration(believed, options.calibration)
     if result.router:
         show("which task", result.router, options.confusion)
     show_vectors(result, options.confusion)
@@ -101,6 +110,14 @@ def show(name: str, task: TaskEvaluation, confusion: bool) -> None:
     console.print(titled(f"{name}: most often confused", pairs))
 
 
+def show_calibration(believed: Mapping[str, Reliability], table: bool) -> None:
+    """How far the probabilities of each head can be believed."""
+    from mtlkit.report.calibration import reliability_line, reliability_table
+
+    for name, found in believed.items():
+        stdout().print(reliability_table(name, found) if table else reliability_line(name, found))
+
+
 def matrices_of(result: Evaluation) -> dict[str, tuple[list[str], list[list[int]]]]:
     """Labels and counts of every confusion matrix, by task."""
     found = {name: task.metrics for name, task in (result.tasks | result.probes).items()}
@@ -135,6 +152,7 @@ def register(app: typer.Typer, panel: str) -> None:
     examples = [
         "mtlkit eval --confusion",
         "mtlkit eval --confusion --output confusion.csv",
+        "mtlkit eval --calibration --output reliability.png",
         "mtlkit eval --model runs/mtl --task topic=held_out.csv --json",
         "mtlkit eval --model runs/sentence --sts stsb.csv --probe",
         'mtlkit eval --probe --task "topic=ag_news?limit=1000" --dim 128',

@@ -146,9 +146,12 @@ class EvalOptions(VectorOptions, ModelOptions):
     )
     split: Literal["test", "validation", "train"] = option("test", "Rows to evaluate on.", panel=COMMON, rank=2)
     confusion: bool = option(False, "Show confusion matrices and the most confused pairs.", panel=COMMON, rank=3)
+    calibration: bool = option(
+        False, "Show how often predictions of each confidence are right: a reliability table.", panel=COMMON, rank=3
+    )
     output: Path | None = option(
         None,
-        "With --confusion: write the whole matrices to a .csv file.",
+        "With --confusion: write the whole matrices to a .csv file. With --calibration: draw a .png, .svg or .pdf picture.",
         metavar="FILE",
         panel=COMMON,
         short="-o",

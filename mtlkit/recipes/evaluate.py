@@ -48,7 +48,12 @@ class Evaluation:
         if self.base:
             document["base"] = self.base
         document["tasks"] = {
-            name: {**task.metrics, **({"unseen_labels": task.unseen} if task.unseen else {})} for name, task in self.tasks.items()
+            name: {
+                **task.metrics,
+                **({"calibration": task.reliability.to_json()} if task.reliability else {}),
+                **({"unseen_labels": task.unseen} if task.unseen else {}),
+            }
+            for name, task in self.tasks.items()
         }
         return document | ({"router": self.router.metrics} if self.router else {})
 
@@ -61,6 +66,8 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
     """
     tally = SkippedRows()
     reading = ReadOptions(options.encoding, options.on_bad_row, tally)
+    if options.calibration and (options.sts or options.probe or not loaded.tasks):
+        raise UsageError(f"--calibration shows the probabilities of heads, and {needs_heads(options, loaded)}; remove it")
     if options.sts or options.probe:
         return evaluate_vectors(options, loaded, reading)
     if options.dim is not None:
@@ -81,6 +88,12 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
         base = evaluate_base(options, loaded, tally)
     router = evaluate_router(loaded.router, routed, options.split)
     return Evaluation(loaded.name, options.split, tasks, router, base, tally=tally)
+
+
+def needs_heads(options: EvalOptions, loaded: LoadedModel) -> str:
+    """Why no head is evaluated."""
+    vectors = [name for name, given in (("--sts", options.sts), ("--probe", options.probe)) if given]
+    return f"{' and '.join(vectors)} evaluate vectors" if vectors else f"{loaded.name} has none"
 
 
 def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, reading: ReadOptions) -> Evaluation:

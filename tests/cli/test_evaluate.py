@@ -47,7 +47,7 @@ def test_json_has_the_promised_shape(typed: Typed, mtl: Path) -> None:
     assert list(document["tasks"]) == ["kind", "state"]
     for task, labels in (("kind", ["animal", "tool"]), ("state", ["broken", "fine"])):
         found = document["tasks"][task]
-        assert list(found) == ["kind", "n", "accuracy", "macro_f1", "labels", "confusion", "per_class"]
+        assert list(found) == ["kind", "n", "accuracy", "macro_f1", "labels", "confusion", "per_class", "calibration"]
         assert (found["kind"], found["n"], found["labels"]) == ("classification", 16, labels)
         assert [sum(row) for row in found["confusion"]] == [8, 8]
         assert found["accuracy"] == sum(found["confusion"][place][place] for place in (0, 1)) / 16

@@ -1,4 +1,4 @@
-"""Writes confusion matrices as CSV."""
+"""Checks `--output`, and writes confusion matrices as CSV."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mtlkit.config.inference import EvalOptions
 from mtlkit.errors import UsageError
+from mtlkit.recipes.evaluation.calibration_file import check_picture, is_picture
 from mtlkit.recipes.inputs.command_line import command_line
 from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.runs.atomic import atomic_file, saving
@@ -23,9 +24,11 @@ def check_output(options: EvalOptions) -> None:
         if options.overwrite:
             raise UsageError("--overwrite needs an --output")
         return
-    if not options.confusion:
+    if is_picture(options.output) or (options.calibration and not options.confusion):
+        check_picture(options)
+    elif not options.confusion:
         raise UsageError(f"--output {options.output} is for confusion matrices; add --confusion")
-    if options.output.suffix.lower() != ".csv":
+    elif options.output.suffix.lower() != ".csv":
         raise UsageError(f"--output {options.output}: suffix {options.output.suffix!r} is not .csv")
     check_output_file(options.output, inputs_of(options), overwrite=options.overwrite)
 

@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.task_data import prepare
+from mtlkit.evaluation.reliability import Reliability, reliability
 from mtlkit.evaluation.task_metrics import decisions_of, score
 from mtlkit.inference.engine import ROUTER, Array
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.routing import score_router
 from mtlkit.progress import counting
+from mtlkit.seeding import generator
+from mtlkit.tasks.base import kind_of
 
 PAIRS = 5  # most confused pairs of classes in a result
 
@@ -43,6 +46,7 @@ class TaskEvaluation:
     truncated: int
     confused: list[ConfusedPair] = field(default_factory=list)
     record: SourceRecord | None = None
+    reliability: Reliability | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,9 @@ def evaluate_task(loaded: LoadedModel, name: str, table: LabelledTable, split: s
     decided = decisions_of(spec, outputs)
     confused = [] if decided is None else most_confused(spec.labels, texts.labels, decided, strings)
     record = replace(table.record, kind=spec.kind)
-    evaluation = TaskEvaluation(metrics, split, dict(texts.unseen), texts.encoded.truncated, confused, record)
+    forecast = kind_of(spec.kind).forecast(spec, outputs, texts.labels)
+    believed = None if forecast is None else reliability(forecast, generator(0, "calibration", name))
+    evaluation = TaskEvaluation(metrics, split, dict(texts.unseen), texts.encoded.truncated, confused, record, believed)
     return evaluation, RoutedTexts(strings, all_outputs.get(ROUTER))
 
 

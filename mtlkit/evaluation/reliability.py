@@ -1,0 +1,114 @@
+"""How far the probabilities of a head can be believed, with 95 % intervals. Imports no torch and prints nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.evaluation.calibration import BINS, Forecast, bin_of, calibration_error
+from mtlkit.evaluation.intervals import Interval, Measure, Values, bootstrap_change, mean_of, wilson
+
+
+@dataclass(frozen=True)
+class Bin:
+    """The forecasts with a confidence above `low`, up to `high`: their number, how many were right, and the mean confidence."""
+
+    low: float
+    high: float
+    count: int
+    right: int
+    confidence: float
+
+    @property
+    def accuracy(self) -> float:
+        return self.right / self.count
+
+    @property
+    def interval(self) -> Interval:
+        """Of the accuracy."""
+        return wilson(self.right, self.count)
+
+    @property
+    def gap(self) -> float:
+        """Confidence minus accuracy: positive if overconfident."""
+        return self.confidence - self.accuracy
+
+    def to_json(self) -> dict[str, Any]:
+        figures = {"confidence": self.confidence, "accuracy": self.accuracy, "interval": self.interval.to_json()}
+        return {"low": self.low, "high": self.high, "count": self.count, **figures}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its interval."""
+
+    value: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """The expected calibration error, Brier score and log-loss of a head, and the bins of its confidence that are not empty. With
+    several `labels` per row, the figures are means over labels and the bins contain the forecasts of all labels.
+    """
+
+    error: Estimate
+    brier: Estimate
+    log_loss: Estimate
+    bins: tuple[Bin, ...]
+    labels: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        named = {"expected_calibration_error": self.error, "brier": self.brier, "log_loss": self.log_loss}
+        figures = {name: one.value for name, one in named.items()}
+        intervals = {f"{name}_interval": one.interval.to_json() for name, one in named.items()}
+        return {**figures, **intervals, "bins": [one.to_json() for one in self.bins]}
+
+
+def reliability(forecast: Forecast, random: np.random.Generator) -> Reliability:
+    """Measures the forecasts of N rows. The interval of the calibration error is the basic bootstrap's (Davison & Hinkley 1997):
+    that of percentiles would be too high, because resampling adds noise to every bin.
+    """
+    value, rows = calibration_error(forecast), len(forecast.log_loss)
+    drawn = _interval(error_of(forecast), rows, random)
+    error = Estimate(value, Interval(max(0.0, 2 * value - drawn.high), max(0.0, 2 * value - drawn.low)))
+    brier, log_loss = (
+        Estimate(float(scores.mean()), _interval(mean_of(scores), rows, random)) for scores in (forecast.brier, forecast.log_loss)
+    )
+    return Reliability(error, brier, log_loss, bins_of(forecast), forecast.confidence.shape[1])
+
+
+def error_of(forecast: Forecast) -> Measure:
+    """The expected calibration error as a function of the resampled rows."""
+    gaps, places = forecast.confidence - forecast.right, bin_of(forecast.confidence)
+
+    def measure(counts: Values) -> Values:
+        found = np.zeros(len(counts))
+        for of_label, place in zip(gaps.T, places.T, strict=True):
+            binned = np.where(place[:, None] == np.arange(BINS), of_label[:, None], 0.0)
+            found += np.abs(counts @ binned).sum(1)
+        return found / gaps.size
+
+    return measure
+
+
+def bins_of(forecast: Forecast) -> tuple[Bin, ...]:
+    """The bins that are not empty, from the lowest confidence on."""
+    confidence, right = forecast.confidence.ravel(), forecast.right.ravel()
+    places = bin_of(confidence)
+    counts, hits, sums = (_sums(places, weights) for weights in (np.ones_like(confidence), right, confidence))
+    return tuple(
+        Bin(place / BINS, (place + 1) / BINS, int(counts[place]), int(hits[place]), float(sums[place] / counts[place]))
+        for place in np.flatnonzero(counts).tolist()
+    )
+
+
+def _sums(places: NDArray[np.int64], weights: NDArray[Any]) -> NDArray[np.float64]:
+    return np.bincount(places, weights=weights, minlength=BINS).astype(np.float64)
+
+
+def _interval(measure: Measure, rows: int, random: np.random.Generator) -> Interval:
+    return bootstrap_change(lambda counts: np.zeros(len(counts)), measure, rows, random)

@@ -1,0 +1,64 @@
+"""Reliability diagrams, by matplotlib, which is an extra."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mtlkit.evaluation.calibration import BINS
+from mtlkit.evaluation.reliability import Reliability
+from mtlkit.report.plots import DOTS_PER_INCH, SETTINGS, TRAIN
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SIDE, COUNTS = 3.8, 0.25  # of a panel in inches; height of the counts below it, relative to the diagram
+DIAGONAL = "#888888"
+METADATA: dict[str, dict[str, Any]] = {
+    "svg": {"Date": None, "Creator": "mtlkit"},
+    "pdf": {"CreationDate": None, "Creator": "mtlkit"},
+    "png": {"Software": "mtlkit"},
+}
+
+
+def reliability_picture(tasks: Mapping[str, Reliability], format: str) -> bytes:
+    """A panel per task: accuracy against confidence per bin, with Wilson's intervals and the diagonal of perfect calibration, and
+    below it how many forecasts are in each bin. Equal figures give equal bytes."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    columns = min(3, len(tasks))
+    rows = -(-len(tasks) // columns)
+    with rc_context(SETTINGS):
+        figure = Figure(figsize=(SIDE * columns, SIDE * (1 + COUNTS) * rows), layout="constrained")
+        grid = figure.add_gridspec(2 * rows, columns, height_ratios=[1, COUNTS] * rows)
+        for place, (task, found) in enumerate(tasks.items()):
+            row, column = divmod(place, columns)
+            axes = figure.add_subplot(grid[2 * row, column])
+            draw_diagram(axes, task, found)
+            draw_counts(figure.add_subplot(grid[2 * row + 1, column], sharex=axes), found)
+        file = io.BytesIO()
+        figure.savefig(file, format=format, dpi=DOTS_PER_INCH, metadata=METADATA[format])
+    return file.getvalue()
+
+
+def draw_diagram(axes: Axes, task: str, found: Reliability) -> None:
+    """Accuracy against confidence."""
+    axes.plot([0, 1], [0, 1], color=DIAGONAL, linestyle="--", linewidth=1, label="perfect")
+    confidence, accuracy = ([getattr(one, name) for one in found.bins] for name in ("confidence", "accuracy"))
+    below = [max(0.0, one.accuracy - one.interval.low) for one in found.bins]
+    above = [max(0.0, one.interval.high - one.accuracy) for one in found.bins]
+    axes.errorbar(confidence, accuracy, [below, above], color=TRAIN, fmt="o-", capsize=2, markersize=4, label="head, 95 %")
+    error = f"expected calibration error {100 * found.error.value:.1f} points"
+    axes.set_title(f"{task}\n{error}", fontsize="medium")
+    axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="share with the label" if found.labels > 1 else "accuracy")
+    axes.tick_params(labelbottom=False)
+    axes.legend(loc="best")
+
+
+def draw_counts(axes: Axes, found: Reliability) -> None:
+    """How many forecasts are in each bin."""
+    several = found.labels > 1
+    axes.bar([one.low for one in found.bins], [one.count for one in found.bins], 1 / BINS, align="edge", color=TRAIN, alpha=0.5)
+    axes.set(xlabel="probability" if several else "confidence", ylabel="forecasts" if several else "texts")
