@@ -16,7 +16,7 @@ EVERY = 0.1  # seconds between two reports to a listener
 ROWS_AT_ONCE = 256  # rows between two looks at the clock
 
 Item = TypeVar("Item")
-Kind = Literal["tokenized", "encoded", "compared"]  # what `count` counts texts of
+Kind = Literal["tokenized", "encoded", "compared", "fitted"]  # what `count` counts texts of
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,14 @@ def listen(listener: Listener | None) -> Listener | None:
 
 
 @contextmanager
-def counting(activity: str, kind: Kind, total: int | None = None, *, done: int = 0) -> Iterator[None]:
-    """Reports how far `activity` is while the block runs: `count(kind, ...)` in it adds to the `done` of `total` texts."""
+def counting(activity: str, kind: Kind, total: int | None = None, *, done: int = 0, unit: str = "texts") -> Iterator[None]:
+    """Reports how far `activity` is while the block runs: `count(kind, ...)` in it adds to the `done` of `total` units."""
     listener = _listener.get()
     if listener is None:
         yield
         return
     before = _counter.get()
-    counter = _Counter(listener, kind, Working(activity, done, total))
+    counter = _Counter(listener, kind, Working(activity, done, total, unit))
     _counter.set(counter)
     try:
         yield

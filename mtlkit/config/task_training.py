@@ -16,6 +16,7 @@ BalanceOn = Literal["vectors", "parameters"]
 ClassWeights = Literal["none", "balanced"]
 Sampling = Literal["natural", "balanced"]
 Calibrate = Literal["auto", "none"]
+Solver = Literal["auto", "lbfgs", "sgd"]
 
 MAX_LENGTH = 256  # tokens of a text, for a model from scratch
 TRACK_EVERY = 50  # steps: tracking takes the time of 1.1 steps with round-robin and 1.8 with joint, so 2 to 4 % of all
@@ -131,6 +132,12 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
         panel=FREEZING,
         metavar="top-down[:every=N]",
         complete=("top-down", "top-down:every="),
+    )
+    solver: Solver = option(
+        "auto",
+        "How heads on a frozen backbone train. lbfgs: solved to the optimum, with L2 regularization chosen by cross-validation. "
+        "sgd: gradient steps. auto: lbfgs where nothing needs steps.",
+        panel=FREEZING,
     )
     layer_lr_decay: float = option(
         1.0,

@@ -13,6 +13,7 @@ from mtlkit.training.incidents import (
     EpochPlanned,
     FeaturesCached,
     FreezeChanged,
+    HeadSolved,
     LimitExceeded,
     RouterDropped,
     RouterTrained,
@@ -57,6 +58,8 @@ def training_messages(event: Event) -> Iterator[Message]:
             for verb, parts in (("training", thawed), ("freezing", frozen)):
                 if parts:
                     yield Message(f"from step {step}: {verb} {listed(parts)}")
+        case HeadSolved():
+            yield from solved_messages(event)
         case StepSkipped(step, spike, total):
             so_far = f"; {total:,} steps skipped so far" if total > 1 else ""
             yield Message(f"skipped step {step}: {spike or 'gradient not finite'}{so_far}", warning=True)
@@ -103,6 +106,27 @@ def calibration_message(event: CalibrationFitted) -> str:
     error = "expected calibration error {:.1f} -> {:.1f} points".format(*errors)
     losses = f"log-loss {number(before['log_loss'])} -> {number(after['log_loss'])}"
     return f"{event.task}: calibrated on {rows}: temperature {event.temperature:.3g}, {losses}, {error}"
+
+
+def solved_messages(event: HeadSolved) -> Iterator[Message]:
+    """How a head was solved: the strength, what cross-validation says of it, and what it was fitted to."""
+    for trial in event.trials:
+        chosen = "  chosen" if trial.c == event.c else ""
+        yield Message(f"{event.task}: C {trial.c:.4g}  loss {trial.loss:.4f} ± {trial.error:.4f}{chosen}", detail=True)
+    fitted = f"fitted to all {event.rows:,} rows" if event.held_out else f"fitted to {event.rows:,} rows"
+    end = "" if event.converged else f", stopped after {event.iterations} iterations"
+    if not event.folds:
+        yield Message(f"{event.task}: C {event.c:.3g}, as there are too few rows for cross-validation; {fitted}{end}")
+        return
+    metric = metric_title(event.metric)
+    figure = number(event.metrics[event.metric], 4)
+    interval = f" (95 %: {number(event.interval[0])} to {number(event.interval[1])})" if event.interval else ""
+    rounds = f", {event.rounds} times" if event.rounds > 1 else ""
+    on = f" on {event.tested:,} rows" if event.tested < event.rows else ""
+    yield Message(
+        f"{event.task}: cross-validated {metric} {figure}{interval}, loss {number(event.metrics['loss'])} "
+        f"({event.folds} folds{rounds}{on}, C {event.c:.3g}); {fitted}{end}"
+    )
 
 
 def stop_message(reason: StopReason, epochs: int) -> Message:

@@ -6,6 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mtlkit.config.architecture import Kind, TaskSpec
 from mtlkit.config.calibration import Calibration
 from mtlkit.config.registries.task_kinds import KINDS
@@ -13,6 +16,7 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.labels import LabelCodec
 from mtlkit.data.datasets.marks import Label, RawLabel
 from mtlkit.evaluation.calibration import Forecast
+from mtlkit.evaluation.intervals import Values
 from mtlkit.evaluation.metrics import Array
 from mtlkit.evaluation.task_metrics import TaskMetrics
 from mtlkit.inference.predictions import PredictionKind
@@ -23,6 +27,7 @@ if TYPE_CHECKING:  # torch is imported where it is used, so that names of kinds 
 
     from mtlkit.model.heads import Head
     from mtlkit.model.losses import LossOptions
+    from mtlkit.tasks.convex import ConvexLoss
 
 ClassWeights = tuple[tuple[float, ...], ...]
 
@@ -91,6 +96,15 @@ class TaskKind(LabelCodec, TaskMetrics, PredictionKind, HeadLikelihood, ABC):
     @abstractmethod
     def loss(self, spec: TaskSpec, outputs: Tensor, labels: Tensor, options: LossOptions) -> Tensor:
         """Mean loss of N texts, from outputs (N, outputs) in fp32 and their encoded labels."""
+
+    def convex_loss(self, spec: TaskSpec, labels: Array, options: LossOptions, weights: Values) -> ConvexLoss | None:
+        """The training loss as a convex function of what the last linear layer gives, for N encoded labels with a weight each,
+        (N,); None where it is not convex, so that heads train by gradient steps alone."""
+        return None
+
+    def strata(self, spec: TaskSpec, labels: Array) -> NDArray[np.int64]:
+        """What cross-validation spreads evenly over its folds, as a number for each of N encoded labels."""
+        return np.zeros(len(labels), np.int64)
 
     def decisions(self, spec: TaskSpec, outputs: Array) -> Array | None:
         return None

@@ -21,11 +21,12 @@ from mtlkit.data.datasets.unsplit_labels import unsplit_remarks
 from mtlkit.errors import DataError, listed
 from mtlkit.evaluation.calibration import Forecast, forecast_of_classes
 from mtlkit.evaluation.calibration_fit import fit_temperature
-from mtlkit.evaluation.intervals import Measure, mean_of
+from mtlkit.evaluation.intervals import Measure, Values, mean_of
 from mtlkit.evaluation.metric_names import ACCURACY, MACRO_F1, Metric
 from mtlkit.evaluation.metrics import Array, classification, confusion
 from mtlkit.inference.predictions import softmax
 from mtlkit.tasks.base import ClassWeights, TaskKind, balanced_weights
+from mtlkit.tasks.convex import ConvexLoss, SoftmaxLoss
 
 if TYPE_CHECKING:
     import torch
@@ -89,6 +90,16 @@ class Classification(TaskKind):
         from mtlkit.model.losses import cross_entropy
 
         return cross_entropy(outputs, labels, options)
+
+    def convex_loss(self, spec: TaskSpec, labels: Array, options: LossOptions, weights: Values) -> ConvexLoss | None:
+        if options.focal:
+            return None
+        if options.class_weights is not None:
+            weights = weights * np.array(options.class_weights[0])[labels]
+        return SoftmaxLoss(labels, spec.outputs, weights, options.smoothing)
+
+    def strata(self, spec: TaskSpec, labels: Array) -> NDArray[np.int64]:
+        return labels
 
     def score(self, spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
         return classification(spec.labels, confusion(len(spec.labels), labels, outputs.argmax(1)))

@@ -25,6 +25,7 @@ from mtlkit.evaluation.metric_names import ACCURACY, MACRO_F1, MICRO_F1, Metric
 from mtlkit.evaluation.metrics import Array, macro_f1, multi_label
 from mtlkit.inference.predictions import sigmoid
 from mtlkit.tasks.base import ClassWeights, TaskKind, balanced_weights
+from mtlkit.tasks.convex import ConvexLoss, SigmoidLoss
 
 if TYPE_CHECKING:
     import torch
@@ -82,6 +83,19 @@ class MultiLabel(TaskKind):
         from mtlkit.model.losses import binary_cross_entropy
 
         return binary_cross_entropy(outputs, labels, options)
+
+    def convex_loss(self, spec: TaskSpec, labels: Array, options: LossOptions, weights: Values) -> ConvexLoss | None:
+        if options.focal:
+            return None
+        label_weights = None if options.class_weights is None else np.array(options.class_weights)
+        return SigmoidLoss(labels.astype(np.float64), weights, label_weights, options.smoothing)
+
+    def strata(self, spec: TaskSpec, labels: Array) -> NDArray[np.int64]:
+        """By the rarest label of each row; rows without one are a stratum of their own."""
+        rarity = np.argsort(np.argsort(labels.sum(0), kind="stable"), kind="stable")
+        ranked = np.where(labels > 0.5, rarity, len(rarity))
+        found: NDArray[np.int64] = ranked.min(1).astype(np.int64)
+        return found
 
     def score(self, spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
         return multi_label(spec.labels, self.predicted(spec, outputs), labels > 0.5)

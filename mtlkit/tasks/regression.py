@@ -15,10 +15,11 @@ from mtlkit.data.datasets.class_labels import comparable_numbers, is_number, loo
 from mtlkit.data.datasets.marks import Label, RawLabel
 from mtlkit.data.datasets.number_labels import check_numbers
 from mtlkit.data.datasets.values import number_or_none, shown
-from mtlkit.evaluation.intervals import Measure, spearman_of
+from mtlkit.evaluation.intervals import Measure, Values, spearman_of
 from mtlkit.evaluation.metric_names import MSE, PEARSON, SPEARMAN, Metric
 from mtlkit.evaluation.metrics import Array, regression
 from mtlkit.tasks.base import TaskKind
+from mtlkit.tasks.convex import ConvexLoss, SquaredLoss
 from mtlkit.tasks.multi_label import nothing_to_learn
 
 if TYPE_CHECKING:
@@ -80,6 +81,14 @@ class Regression(TaskKind):
         from mtlkit.model.losses import squared_error
 
         return squared_error(outputs, labels, spec.spread)
+
+    def convex_loss(self, spec: TaskSpec, labels: Array, options: LossOptions, weights: Values) -> ConvexLoss | None:
+        return SquaredLoss((labels.astype(np.float64) - spec.center) / spec.spread, weights)
+
+    def strata(self, spec: TaskSpec, labels: Array) -> NDArray[np.int64]:
+        """By tenths of the rows in the order of their numbers."""
+        ranks = np.argsort(np.argsort(labels, kind="stable"), kind="stable")
+        return ranks * 10 // max(1, len(labels))
 
     def score(self, spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
         return regression(outputs[:, 0], labels)

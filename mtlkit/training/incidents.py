@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from mtlkit.config.calibration import FittedOn, Method
 from mtlkit.training.spikes import Spike
@@ -71,6 +71,46 @@ class FreezeChanged:
     step: int
     thawed: tuple[str, ...]
     frozen: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StrengthTrial:
+    """A strength of L2 regularization (`c`: inverse, relative to the spread of the vectors), the mean cross-validated loss, and
+    its standard error."""
+
+    c: float
+    loss: float
+    error: float
+
+
+@dataclass(frozen=True)
+class HeadSolved:
+    """The head of a task was solved on `rows` rows, of which `held_out` had been held out for validation.
+
+    `c` was chosen of `trials` by cross-validation in `folds` folds, drawn `rounds` times, on `tested` rows. `metrics` are those
+    of the left-out rows, with a 95 % `interval` of `metric`. Without enough rows, `folds` is 0 and there are none."""
+
+    task: str
+    rows: int
+    held_out: int
+    c: float
+    trials: tuple[StrengthTrial, ...]
+    folds: int
+    rounds: int
+    tested: int
+    metric: str
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    interval: tuple[float, float] | None = None
+    iterations: int = 0
+    converged: bool = True
+    seconds: float = 0.0
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> HeadSolved:
+        """The inverse of `dataclasses.asdict`, after JSON."""
+        trials = tuple(StrengthTrial(**trial) for trial in plain["trials"])
+        interval = tuple(plain["interval"]) if plain["interval"] else None
+        return cls(**{**plain, "trials": trials, "interval": interval})
 
 
 @dataclass(frozen=True)
@@ -148,6 +188,7 @@ Incident = (
     | RouterTrained
     | StepSkipped
     | FreezeChanged
+    | HeadSolved
     | TaskStopped
     | TrainingStopped
     | LimitExceeded

@@ -15,6 +15,7 @@ from mtlkit.training.events import Epoch, Tracking
 from mtlkit.training.incidents import (
     CalibrationFitted,
     FreezeChanged,
+    HeadSolved,
     LimitExceeded,
     StepSkipped,
     TaskStopped,
@@ -24,7 +25,7 @@ from mtlkit.training.loop import Step
 from mtlkit.training.train_state import TrainState
 
 SCHEMA = 2  # incremented when a field changes its name or meaning; schema 1 had no "type"
-LOGGED = (StepSkipped, FreezeChanged, TaskStopped, TrainingStopped, LimitExceeded, CalibrationFitted)
+LOGGED = (StepSkipped, FreezeChanged, HeadSolved, TaskStopped, TrainingStopped, LimitExceeded, CalibrationFitted)
 
 
 def header(command: str) -> str:

@@ -46,13 +46,15 @@ class LabelledTexts:
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task with its training and validation rows, and how these were read."""
+    """A task with its training and validation rows, and how these were read. `held_out`: the validation rows are training rows of
+    the source that were left out, not a split of it."""
 
     spec: TaskSpec
     train: LabelledTexts
     validation: LabelledTexts
     fingerprint: dict[str, Any]
     record: SourceRecord
+    held_out: bool = False
 
     @property
     def name(self) -> str:
@@ -72,7 +74,14 @@ def prepare(spec: TaskSpec, table: LabelledTable, encoder: TextEncoder) -> Label
 
 
 def prepare_task(
-    spec: TaskSpec, source: str, train: LabelledTable, validation: LabelledTable, encoder: TextEncoder, *, watched: bool = False
+    spec: TaskSpec,
+    source: str,
+    train: LabelledTable,
+    validation: LabelledTable,
+    encoder: TextEncoder,
+    *,
+    watched: bool = False,
+    held_out: bool = False,
 ) -> TaskData:
     """Training and validation rows of a task, with the fingerprints for its run; `watched` is recorded with them."""
     data: dict[str, Any] = {
@@ -85,4 +94,4 @@ def prepare_task(
         **({"watched": True} if watched else {}),
     }
     record = replace(train.record, source=source, kind=spec.kind)
-    return TaskData(spec, prepare(spec, train, encoder), prepare(spec, validation, encoder), data, record)
+    return TaskData(spec, prepare(spec, train, encoder), prepare(spec, validation, encoder), data, record, held_out)

@@ -72,8 +72,9 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
     existing = dict(start.model.heads.items())
     kinds = {name: parse_source(source)[1].kind for name, source in sources.items()}
     fitted = fit_heads(start, train, kinds, options.head, plan.freezing, options.seed)
+    held_out = {name for name, source in sources.items() if options.cap_rows() is None and holds_out(source)}
     trained = {
-        name: prepare_task(spec, sources[name], train[name], tables[name][1], start.encoder)
+        name: prepare_task(spec, sources[name], train[name], tables[name][1], start.encoder, held_out=name in held_out)
         for name, spec in fitted.specs.items()
     }
     first_looks = (first_look(train[name], tables[name][1], name, spec.kind) for name, spec in fitted.specs.items())

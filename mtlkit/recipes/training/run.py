@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.data.cache import fingerprint
+from mtlkit.errors import listed
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.recipes.inputs.next_command import next_command
 from mtlkit.recipes.training.baseline_runs import ComparedRun
@@ -26,7 +27,9 @@ from mtlkit.runs.store import CACHE
 from mtlkit.training.checkpointing import FolderSaver
 from mtlkit.training.events import Event, Finished, Note, Sharing
 from mtlkit.training.plan import Options, TrainPlan
-from mtlkit.training.state_dict import copy_into
+from mtlkit.training.solver.choice import choose_solver, unused_options
+from mtlkit.training.solver.trainer import HeadSolver, is_solver_state
+from mtlkit.training.state_dict import StateDict, copy_into
 from mtlkit.training.trainer import Trainer
 
 
@@ -50,11 +53,12 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
             _load_finished(session, plan, start)
             metrics = record.metrics
         else:
+            chosen = yield from choose_trainer(plan, prepared, session.state)
             saver = _make_saver(session, plan, prepared)
             yield from session.take_notes()
             result = TrainResult()
             with session.log(saver, lambda error: texts_of(error.pieces, prepared)) as log:
-                trainer = Trainer(plan, start.model, prepared.data, cache)
+                trainer = chosen(plan, start.model, prepared.data, cache)
                 if session.state:
                     trainer.resume(session.state, extended=session.point.extends)
                 for event in trainer.events(log, saver):
@@ -70,6 +74,23 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
             yield Sharing(report)
         sources = [*plan.sources.values(), *plan.watched.values()]
         yield Finished(out, metrics, time.monotonic() - started, _next(session, spec, sources))
+
+
+def choose_trainer(
+    plan: TrainPlan, prepared: Prepared, state: StateDict | None
+) -> Generator[Note, None, type[Trainer] | type[HeadSolver]]:
+    """By steps, or solving heads; a resumed training does what it did before. Says which and why, where both could be."""
+    if state is not None:
+        return HeadSolver if is_solver_state(state) else Trainer
+    choice = choose_solver(plan, prepared.data)
+    frozen = plan.freezing.keeps("backbone")
+    name = {"lbfgs": "L-BFGS", "sgd": "gradient steps"}[choice.name]
+    yield Note(f"solver: {name}, as {choice.reason}", detail=not frozen)
+    if choice.name == "sgd":
+        return Trainer
+    if unused := unused_options(plan):
+        yield Note(f"not used by L-BFGS: {listed(unused)}; --solver sgd trains by steps", warning=True)
+    return HeadSolver
 
 
 def needs_comparison(options: Options, record: RunRecord) -> bool:

@@ -29,6 +29,7 @@ from mtlkit.training.freezing.check import check_freeze
 from mtlkit.training.freezing.parse import parse_freeze
 from mtlkit.training.objectives.router import check_router
 from mtlkit.training.plan import Options, TrainPlan
+from mtlkit.training.solver.choice import check_solver
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
     if isinstance(options, TrainSentenceOptions):
         check_objective(options, start, freezing, architecture.dim)
     check_mixture(plan, trained)
+    check_solver(plan)
     if options.router:
         check_router([*sources, *watched])
     if isinstance(options, TrainMtlOptions):

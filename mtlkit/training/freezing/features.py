@@ -82,6 +82,10 @@ class CachedVectors:
     def __call__(self, piece: Piece) -> Vectors:
         return {name: (self.stores[name].take(rows), rows) for name, rows in piece.items()}
 
+    def all_of(self, name: str, texts: int) -> Tensor:
+        """The vectors of all texts of a task, (N, D)."""
+        return self.stores[name].take(np.arange(texts))
+
 
 class MemoryStore:
     """Holds vectors as one tensor, (N, D), on the compute device."""

@@ -100,6 +100,10 @@ class HeadObjective:
     def evaluate(self, vectors: Tensor) -> dict[str, Any]:
         return evaluate(self.model, self.task.name, self.validation, vectors)
 
+    def plain_loss(self, outputs: Array, labels: NDArray[Any]) -> float:
+        """The validation loss of outputs (N, outputs) of the head."""
+        return self.model.head(self.task.name).loss(torch.from_numpy(outputs), torch.from_numpy(labels)).item()
+
     def outputs(self, vectors: Tensor) -> Array:
         """The outputs of the head for vectors, (N, D): float32, (N, outputs)."""
         return outputs_of_head(self.model, self.task.name, vectors)

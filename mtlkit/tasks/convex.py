@@ -1,0 +1,134 @@
+"""Losses of linear heads that are convex in the head's outputs, in numpy: what the L-BFGS solver minimises.
+
+All are means over rows with weights w_n, normalised by the number of rows, as in the losses of `model/losses.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.data.batching import Rows
+from mtlkit.evaluation.intervals import Values
+
+
+class ConvexLoss(Protocol):
+    """A loss of N rows with K outputs each, and its gradient."""
+
+    @property
+    def outputs(self) -> int:
+        """K."""
+        ...
+
+    @property
+    def weights(self) -> Values:
+        """The weight of each row, (N,)."""
+        ...
+
+    def take(self, rows: Rows) -> ConvexLoss:
+        """The loss of these rows alone."""
+        ...
+
+    def each(self, outputs_NK: Values) -> Values:
+        """The weighted loss of each row, (N,), without label smoothing: what strengths are compared by."""
+        ...
+
+    def gradient(self, outputs_NK: Values) -> tuple[float, Values]:
+        """The sum of the weighted losses, and its gradient by the outputs, (N, K)."""
+        ...
+
+
+@dataclass(frozen=True)
+class SoftmaxLoss:
+    """Cross-entropy of one class a row, (N,) int64, with label smoothing (Szegedy et al. 2016)."""
+
+    classes: NDArray[np.int64]
+    outputs: int
+    weights: Values
+    smoothing: float = 0.0
+
+    def take(self, rows: Rows) -> SoftmaxLoss:
+        return SoftmaxLoss(self.classes[rows], self.outputs, self.weights[rows], self.smoothing)
+
+    def each(self, outputs_NK: Values) -> Values:
+        shifted = outputs_NK - outputs_NK.max(1, keepdims=True)
+        right = shifted[np.arange(len(shifted)), self.classes]
+        losses: Values = self.weights * (np.log(np.exp(shifted).sum(1)) - right)
+        return losses
+
+    def gradient(self, outputs_NK: Values) -> tuple[float, Values]:
+        rows = np.arange(len(outputs_NK))
+        shifted = outputs_NK - outputs_NK.max(1, keepdims=True)
+        target = (1 - self.smoothing) * shifted[rows, self.classes] + self.smoothing * shifted.mean(1)
+        powers = np.exp(shifted, out=shifted)
+        totals = powers.sum(1)
+        loss = float(self.weights @ (np.log(totals) - target))
+        powers /= totals[:, None]
+        powers -= self.smoothing / self.outputs
+        powers[rows, self.classes] -= 1 - self.smoothing
+        powers *= self.weights[:, None]
+        return loss, powers
+
+
+@dataclass(frozen=True)
+class SigmoidLoss:
+    """Binary cross-entropy of K labels a row, 0 or 1, (N, K), summed over labels: K independent logistic regressions.
+
+    `label_weights`, (K, 2), weigh the absence and the presence of each label.
+    """
+
+    marks: Values
+    weights: Values
+    label_weights: Values | None = None
+    smoothing: float = 0.0
+
+    @property
+    def outputs(self) -> int:
+        return self.marks.shape[1]
+
+    def take(self, rows: Rows) -> SigmoidLoss:
+        return SigmoidLoss(self.marks[rows], self.weights[rows], self.label_weights, self.smoothing)
+
+    def _scales(self) -> Values:
+        """The weight of each row and label, (N, K)."""
+        if self.label_weights is None:
+            return np.broadcast_to(self.weights[:, None], self.marks.shape)
+        absent, present = self.label_weights.T
+        scales: Values = self.weights[:, None] * np.where(self.marks > 0.5, present, absent)
+        return scales
+
+    def _losses(self, outputs_NK: Values, targets: Values) -> Values:
+        losses: Values = np.logaddexp(0.0, outputs_NK) - targets * outputs_NK
+        return losses
+
+    def each(self, outputs_NK: Values) -> Values:
+        return (self._scales() * self._losses(outputs_NK, self.marks)).sum(1)
+
+    def gradient(self, outputs_NK: Values) -> tuple[float, Values]:
+        targets = (1 - self.smoothing) * self.marks + self.smoothing / 2
+        scales = self._scales()
+        loss = float((scales * self._losses(outputs_NK, targets)).sum())
+        return loss, scales * (np.exp(-np.logaddexp(0.0, -outputs_NK)) - targets)
+
+
+@dataclass(frozen=True)
+class SquaredLoss:
+    """Half the squared error of one number a row, (N,): ridge regression."""
+
+    numbers: Values
+    weights: Values
+    outputs: int = 1
+
+    def take(self, rows: Rows) -> SquaredLoss:
+        return SquaredLoss(self.numbers[rows], self.weights[rows])
+
+    def each(self, outputs_NK: Values) -> Values:
+        losses: Values = self.weights * np.square(outputs_NK[:, 0] - self.numbers) / 2
+        return losses
+
+    def gradient(self, outputs_NK: Values) -> tuple[float, Values]:
+        errors = outputs_NK[:, 0] - self.numbers
+        return float(self.weights @ np.square(errors)) / 2, (self.weights * errors)[:, None]

@@ -1,0 +1,153 @@
+"""Chooses the strength of L2 regularization by stratified cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.data.batching import Rows
+from mtlkit.evaluation.intervals import Values
+from mtlkit.seeding import generator
+from mtlkit.tasks.convex import ConvexLoss
+from mtlkit.training.solver.linear import Features, LinearFit, fit
+
+FOLDS = 5
+# inverse strengths relative to the spread of the vectors: with vectors of mean squared distance 1 from their mean, it is
+# scikit-learn's C. Steps of half a decade.
+GRID = tuple(float(c) for c in 10.0 ** np.arange(-1.0, 4.01, 0.5))
+FALLBACK = 10.0**1.5  # where there are too few rows to cross-validate on
+MORE_ROUNDS = 300  # rows below which the folds are drawn several times, as few rows make a noisy choice
+MOST_ROUNDS = 3
+PATIENCE = 2  # weaker strengths tried after the best one
+WORK = 600_000_000  # numbers (rows x D x K) that cross-validation works on at most; it takes fewer rows beyond
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A strength, the mean loss of held-out rows, and the standard error of that mean."""
+
+    c: float
+    loss: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The strength chosen: `c` of `trials`. `outputs`, (M, K), are those for the held-out `rows`, by models of the other folds
+    (mean of several rounds); empty without cross-validation."""
+
+    c: float
+    trials: tuple[Trial, ...]
+    rows: Rows
+    outputs: Values
+    folds: int
+    rounds: int
+    start: LinearFit | None = None
+
+
+def l2_of(c: float, variance: float, rows: int) -> float:
+    """The factor of the L2 term beside a mean loss over so many rows."""
+    return (variance or 1.0) / (c * rows)
+
+
+def stratified_folds(strata: NDArray[np.int64], folds: int, *name: str, seed: int) -> Rows:
+    """The fold of each row, (N,): rows of each stratum are dealt in turn. -1, which is no fold, for the only row of a stratum:
+    it is always trained on."""
+    random, found, dealt = generator(seed, *name), np.full(len(strata), -1, np.int64), 0
+    for stratum in np.unique(strata):
+        rows = random.permutation(np.flatnonzero(strata == stratum))
+        if len(rows) > 1:
+            found[rows] = (dealt + np.arange(len(rows))) % folds
+            dealt += len(rows)
+    return found
+
+
+def sample(strata: NDArray[np.int64], most: int, *name: str, seed: int) -> Rows:
+    """At most about `most` rows, of every stratum in proportion, two at least where there are two."""
+    if len(strata) <= most:
+        return np.arange(len(strata))
+    random, share = generator(seed, *name), most / len(strata)
+    drawn = []
+    for stratum in np.unique(strata):
+        rows = random.permutation(np.flatnonzero(strata == stratum))
+        drawn.append(rows[: max(2, round(share * len(rows)))])
+    return np.sort(np.concatenate(drawn))
+
+
+def choose_strength(
+    features: Features,
+    loss: ConvexLoss,
+    strata: NDArray[np.int64],
+    name: str,
+    seed: int,
+    count: Callable[[], object] = lambda: None,
+) -> Choice:
+    """The strongest regularization whose mean held-out loss is within one standard error of the lowest (Breiman et al. 1984).
+
+    `strata`, (N,), numbers what is spread evenly over the folds. `count` is called after each strength.
+    """
+    most = max(2 * FOLDS, WORK // (features.vectors.shape[1] * loss.outputs))
+    rows = sample(strata, most, "solver", name, seed=seed)
+    features, loss, strata = features.take(rows), loss.take(rows), strata[rows]
+    rounds = max(1, min(MOST_ROUNDS, MORE_ROUNDS // len(rows)))
+    splits = []
+    for number in range(rounds):
+        numbers = stratified_folds(strata, FOLDS, "solver", name, str(number), seed=seed)
+        pairs = [(np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)) for fold in range(FOLDS)]
+        splits += [_Split(features.take(train), loss.take(train), held) for train, held in pairs if len(held) and len(train)]
+    tested = np.unique(np.concatenate([split.held for split in splits])) if splits else np.array([], np.int64)
+    if len(tested) < 2:
+        return Choice(FALLBACK, (), rows[:0], np.zeros((0, loss.outputs)), 0, 0)
+    results: list[tuple[Trial, Values, LinearFit]] = []
+    for c in GRID:
+        outputs = np.zeros((len(rows), loss.outputs))
+        losses = np.zeros(len(rows))
+        for split in splits:
+            predicted = split.predict(c, features)
+            outputs[split.held] += predicted / rounds
+            losses[split.held] += loss.take(split.held).each(predicted) / rounds
+        losses = losses[tested]
+        trial = Trial(c, float(losses.mean()), float(losses.std(ddof=1) / np.sqrt(len(losses))))
+        results.append((trial, outputs[tested], splits[0].fit))
+        count()
+        if _past_the_best([trial.loss for trial, _, _ in results]):
+            break
+    trials = tuple(trial for trial, _, _ in results)
+    chosen = one_standard_error(trials)
+    _, outputs, start = results[chosen]
+    return Choice(trials[chosen].c, trials, rows[tested], outputs, FOLDS, rounds, start)
+
+
+def one_standard_error(trials: Sequence[Trial]) -> int:
+    """The first of trials, from the strongest to the weakest, whose loss is within one standard error of the lowest."""
+    best = min(trials, key=lambda trial: trial.loss)
+    return next(index for index, trial in enumerate(trials) if trial.loss <= best.loss + best.error)
+
+
+def _past_the_best(losses: Sequence[float]) -> bool:
+    return len(losses) > PATIENCE and min(losses[-PATIENCE:]) > min(losses)
+
+
+class _Split:
+    """Training rows of a fold, and the held-out ones. Fits begin where that of the strength before ended."""
+
+    def __init__(self, features: Features, loss: ConvexLoss, held: Rows) -> None:
+        self.held, self.loss = held, loss
+        self.variance, self.rows = features.variance, len(features)
+        self.features, self.basis = features.rotated()
+        self._rotated: LinearFit | None = None
+
+    @property
+    def fit(self) -> LinearFit:
+        """The last fit."""
+        assert self._rotated is not None
+        return LinearFit(self.basis @ self._rotated.weights, self._rotated.intercepts)
+
+    def predict(self, c: float, features: Features) -> Values:
+        """Outputs for the held-out rows of `features`, (M, K)."""
+        l2 = l2_of(c, self.variance, self.rows)
+        self._rotated = fit(self.features, self.loss, l2, self._rotated, tolerance=1e-4, most=100)
+        return self.fit.outputs(features.vectors[self.held])

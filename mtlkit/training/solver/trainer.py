@@ -1,0 +1,241 @@
+"""Trains linear heads on a frozen backbone without steps: each is solved to the optimum of its regularized loss."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from mtlkit.evaluation.intervals import Values, bootstrap_change
+from mtlkit.evaluation.task_metrics import main_metric, measure_of, score
+from mtlkit.inference.engine import Array
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.progress import count, counting
+from mtlkit.seeding import generator
+from mtlkit.tasks.base import kind_of
+from mtlkit.tasks.convex import ConvexLoss
+from mtlkit.training.checkpointing import Saver
+from mtlkit.training.continual.start_model import StartModel
+from mtlkit.training.evaluator import Evaluator, rank
+from mtlkit.training.events import Chosen, Epoch, Event, Forgetting, Parts, TaskState
+from mtlkit.training.freezing.apply import FreezeProof, lr_scales_of
+from mtlkit.training.freezing.features import CachedVectors
+from mtlkit.training.incidents import HeadSolved, StrengthTrial
+from mtlkit.training.metrics_log import MetricsLog
+from mtlkit.training.objectives.base import HeadObjective
+from mtlkit.training.objectives.router import take_router, teach_router
+from mtlkit.training.plan import TrainData, TrainPlan
+from mtlkit.training.setup import assign_roles, idle_heads, make_features
+from mtlkit.training.solver.linear import Features, LinearFit, fit
+from mtlkit.training.solver.strength import GRID, Choice, choose_strength, l2_of
+from mtlkit.training.state_dict import StateDict, copy_into
+from mtlkit.training.train_state import TrainState
+
+IN_FLOAT64 = 2**30  # bytes of vectors that are kept in float64; larger ones stay in float32
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that a head is solved on: vectors (N, D), encoded labels, and how many of them were held out for validation."""
+
+    vectors: NDArray[np.floating]
+    labels: NDArray[Any]
+    held_out: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class HeadSolver:
+    """Solves the head of each task in turn, with the interface of `Trainer`.
+
+    The strength of regularization is chosen by cross-validation on the training rows. The head is then fitted to all of them, and
+    to the rows that were held out for validation, unless they are a split of the source. A solver that `resume`s a saved state
+    continues with the next head; solving is deterministic, so that the heads are the same bit for bit.
+    """
+
+    def __init__(self, plan: TrainPlan, model: MultiTaskModel, data: TrainData, cache: Path | None = None) -> None:
+        options = plan.options
+        model.to(plan.compute.device)
+        self.plan, self.model, self.data, self.cache = plan, model, data, cache
+        self.roles = assign_roles(plan, data)
+        self.router = take_router(model, list(self.roles.labelled), options.router)
+        self.frozen_params = plan.freezing.always | idle_heads(model, self.roles.trained)
+        scales = lr_scales_of(model, options.head_rate, options.layer_lr_decay)
+        self.proof = FreezeProof(model, plan.freezing, self.frozen_params, options.learning_rate, scales)
+        self.state = TrainState()
+        self.solved: dict[str, HeadSolved] = {}
+        self._resumed: StateDict | None = None
+
+    def resume(self, state: StateDict, *, extended: bool = False) -> None:
+        """Continues from a saved state once `events` begins."""
+        self._resumed = state
+
+    def events(self, log: TextIO, saver: Saver | None = None) -> Iterator[Event]:
+        """Solves all heads. Raises StoppedError after a signal."""
+        began = time.monotonic()
+        yield Parts(self.proof.parts(self.frozen_params))
+        if self.router.dropped:
+            yield self.router.dropped
+        features = make_features(self.plan, self.model, self.roles, self.frozen_params, self.cache)
+        if features.cached:
+            yield features.cached
+        self.log = MetricsLog(log)
+        self.evaluator = Evaluator(self.model, self.roles.all, self.plan.compute, frozen=True)
+        start_model = None
+        if self.data.probe is not None:
+            start_model = StartModel(self.model, self.roles.known, self.data.probe, self.evaluator)
+        if self._resumed:
+            self.load_state_dict(self._resumed)
+        if saver:
+            saver.after(self.state.step, self.state_dict)
+        before = self.state.seconds
+        for name, objective in self.roles.trained.items():
+            if name in self.solved:
+                continue
+            assert isinstance(objective, HeadObjective)
+            assert isinstance(features.source, CachedVectors)
+            vectors = features.source.all_of(name, len(objective.task.train)).cpu().numpy()
+            solved = self._solve(objective, self._rows(objective, vectors))
+            self.solved[name] = solved
+            self.state.step, self.state.seconds = len(self.solved), before + time.monotonic() - began
+            self.log.event(solved, self.state.step)
+            yield solved
+            if saver:
+                saver.after(self.state.step, self.state_dict)
+        if saver:
+            saver.ended(self.state.step, self.state_dict)
+        yield from self._finish(start_model)
+
+    def _rows(self, objective: HeadObjective, vectors: NDArray[np.floating]) -> Rows:
+        task = objective.task
+        labels, held_out = task.train.labels, 0
+        if task.held_out and task.name not in self.roles.known:  # a known head is compared with what it was on these rows
+            held_out = len(task.validation)
+            vectors = np.concatenate([vectors, self.evaluator.vectors(task.name).cpu().numpy()])
+            labels = np.concatenate([labels, task.validation.labels])
+        if 8 * vectors.size <= IN_FLOAT64:
+            vectors = vectors.astype(np.float64)
+        return Rows(vectors, labels, held_out)
+
+    def _loss(self, objective: HeadObjective, labels: NDArray[Any]) -> ConvexLoss:
+        spec = objective.task.spec
+        kind, weights = kind_of(spec.kind), np.ones(len(labels))
+        if spec.name in self.data.classes and (balanced := kind.class_weights(spec, labels)):  # --sampling balanced
+            weights = np.array(balanced[0])[labels]
+        loss = kind.convex_loss(spec, labels, objective.options, weights)
+        assert loss is not None
+        return loss
+
+    def _solve(self, objective: HeadObjective, rows: Rows) -> HeadSolved:
+        """Chooses the strength, fits the head, and puts the fit into the model."""
+        spec, seed, began = objective.task.spec, self.plan.options.seed, time.monotonic()
+        features, loss = Features(rows.vectors), self._loss(objective, rows.labels)
+        strata = kind_of(spec.kind).strata(spec, rows.labels)
+        with counting(f"fitting head:{spec.name}", "fitted", len(GRID), unit="strengths"):
+            choice = choose_strength(features, loss, strata, spec.name, seed, lambda: count("fitted", 1))
+            compact, basis = features.rotated()
+            start = choice.start if compact is features else None
+            fitted = fit(compact, loss, l2_of(choice.c, features.variance, len(rows)), start)
+        self._install(spec.name, LinearFit(basis @ fitted.weights, fitted.intercepts))
+        metrics, interval = self._cross_validated(objective, rows, choice)
+        return HeadSolved(
+            task=spec.name,
+            rows=len(rows),
+            held_out=rows.held_out,
+            c=choice.c,
+            trials=tuple(StrengthTrial(trial.c, trial.loss, trial.error) for trial in choice.trials),
+            folds=choice.folds,
+            rounds=choice.rounds,
+            tested=len(choice.rows),
+            metric=main_metric(spec),
+            metrics=metrics,
+            interval=interval,
+            iterations=fitted.iterations,
+            converged=fitted.converged,
+            seconds=round(time.monotonic() - began, 3),
+        )
+
+    @torch.no_grad()
+    def _install(self, task: str, found: LinearFit) -> None:
+        layer = self.model.head(task).layers[-1]
+        assert isinstance(layer, nn.Linear)
+        layer.weight.copy_(torch.from_numpy(found.weights.T))
+        layer.bias.copy_(torch.from_numpy(found.intercepts))
+
+    def _cross_validated(
+        self, objective: HeadObjective, rows: Rows, choice: Choice
+    ) -> tuple[dict[str, Any], tuple[float, float] | None]:
+        """Metrics of the held-out rows of all folds, and the interval of the first; none without cross-validation."""
+        if not choice.folds:
+            return {}, None
+        spec, labels = objective.task.spec, rows.labels[choice.rows]
+        outputs = in_units(choice.outputs, spec.center, spec.spread)
+        metrics = {"loss": objective.plain_loss(outputs, labels), **shown(score(spec, outputs, labels))}
+        random = generator(self.plan.options.seed, "cross-validated", spec.name)
+        interval = bootstrap_change(_nothing, measure_of(spec, outputs, labels), len(labels), random)
+        return metrics, None if interval.to_json() is None else interval.ends
+
+    def _finish(self, start_model: StartModel | None) -> Iterator[Event]:
+        self.model.eval()
+        self.evaluator.moved()
+        yield Parts(self.proof.parts(self.frozen_params, final=True))
+        if self.router.wanted:
+            yield teach_router(self.model, self.roles.labelled, self.plan.compute, self.plan.options.seed)
+        states = tuple(self._state_of(name) for name in self.roles.all)
+        scores = {state.task: state.validation[self.roles.all[state.task].metric] for state in states}
+        ranked = rank(states, self.roles.trained, self.plan.options.select)
+        epoch = Epoch(1, 1, states, ranked.score, best=True, step=self.state.step)
+        self.log.evaluation(epoch, ends=True)
+        if start_model:
+            yield Forgetting(start_model.report(self.model, scores))
+        yield Chosen(epoch)
+
+    def _state_of(self, name: str) -> TaskState:
+        """The metrics of a task: cross-validated where its validation rows were trained on."""
+        objective, solved = self.roles.all[name], self.solved.get(name)
+        cross_validated = solved is not None and solved.held_out > 0
+        metrics = solved.metrics if solved and cross_validated else self.evaluator([name])[name]
+        marked = {**metrics, "cross_validated": True} if cross_validated else metrics
+        texts = solved.rows if solved else 0
+        return TaskState(name, objective.kind, None, marked, 0, 0, watched=solved is None, texts=texts, repeats=float(texts > 0))
+
+    def state_dict(self) -> StateDict:
+        """The heads that are solved, between two of them."""
+        weights = {name: weight for name, weight in self.model.named_parameters() if name not in self.frozen_params}
+        solved = {name: asdict(one) for name, one in self.solved.items()}
+        parts = {"trainer": self.state.state_dict(complete=False), "solver": StateDict(weights, {"solved": solved})}
+        return StateDict.join(parts)
+
+    def load_state_dict(self, state: StateDict) -> None:
+        self.state.load_state_dict(state.part("trainer"))
+        solver = state.part("solver")
+        self.solved = {name: HeadSolved.from_plain(one) for name, one in solver.plain["solved"].items()}
+        copy_into(dict(self.model.named_parameters()), solver.tensors)
+
+
+def is_solver_state(state: StateDict) -> bool:
+    """Whether a `HeadSolver` saved this state, not a `Trainer`."""
+    return "solver" in state.plain
+
+
+def in_units(outputs: Values, center: float, spread: float) -> Array:
+    """Outputs of a linear layer as the head gives them."""
+    found: Array = (outputs * spread + center).astype(np.float32)
+    return found
+
+
+def shown(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Single figures alone."""
+    return {name: value for name, value in metrics.items() if name == "undefined" or isinstance(value, float | None)}
+
+
+def _nothing(counts: Values) -> Values:
+    return np.zeros(len(counts))
