@@ -87,7 +87,7 @@ class SigmoidLoss:
 
     @property
     def outputs(self) -> int:
-        return self.marks.shape[1]
+        return int(self.marks.shape[1])
 
     def take(self, rows: Rows) -> SigmoidLoss:
         return SigmoidLoss(self.marks[rows], self.weights[rows], self.label_weights, self.smoothing)
@@ -105,7 +105,8 @@ class SigmoidLoss:
         return losses
 
     def each(self, outputs_NK: Values) -> Values:
-        return (self._scales() * self._losses(outputs_NK, self.marks)).sum(1)
+        losses: Values = (self._scales() * self._losses(outputs_NK, self.marks)).sum(1)
+        return losses
 
     def gradient(self, outputs_NK: Values) -> tuple[float, Values]:
         targets = (1 - self.smoothing) * self.marks + self.smoothing / 2

@@ -135,5 +135,5 @@ def ridge(features: Features, loss: SquaredLoss, l2: float) -> LinearFit:
         scaled = weights[rows, None] * (block - mean_D)
         products_DD += scaled.T @ (block - mean_D)
         targets_D += scaled.T @ (loss.numbers[rows] - mean)
-    found = np.linalg.solve(products_DD, targets_D)[:, None]
+    found: Values = np.linalg.solve(products_DD, targets_D)[:, None].astype(np.float64)
     return LinearFit(found, mean - mean_D @ found, 1)

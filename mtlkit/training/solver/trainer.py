@@ -202,7 +202,7 @@ class HeadSolver:
         """The metrics of a task: cross-validated where its validation rows were trained on."""
         objective, solved = self.roles.all[name], self.solved.get(name)
         cross_validated = solved is not None and solved.held_out > 0
-        metrics = solved.metrics if solved and cross_validated else self.evaluator([name])[name]
+        metrics = dict(solved.metrics) if solved and cross_validated else self.evaluator([name])[name]
         marked = {**metrics, "cross_validated": True} if cross_validated else metrics
         texts = solved.rows if solved else 0
         return TaskState(name, objective.kind, None, marked, 0, 0, watched=solved is None, texts=texts, repeats=float(texts > 0))
