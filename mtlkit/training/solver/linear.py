@@ -80,7 +80,7 @@ def fit(
     l2: float,
     start: LinearFit | None = None,
     *,
-    tolerance: float = 1e-12,
+    tolerance: float = 1e-14,
     most: int = 500,
 ) -> LinearFit:
     """Minimises mean loss + l2 / 2 * |weights|^2; intercepts are not regularized.

@@ -38,6 +38,7 @@ from mtlkit.training.solver.strength import GRID, Choice, choose_strength, l2_of
 from mtlkit.training.state_dict import StateDict, copy_into
 from mtlkit.training.train_state import TrainState
 
+LARGE = 200_000_000  # numbers (rows x D x K) beyond which an iteration takes long
 IN_FLOAT64 = 2**30  # bytes of vectors that are kept in float64; larger ones stay in float32
 
 
@@ -143,7 +144,8 @@ class HeadSolver:
             choice = choose_strength(features, loss, strata, spec.name, seed, lambda: count("fitted", 1))
             compact, basis = features.rotated()
             start = choice.start if compact is features else None
-            fitted = fit(compact, loss, l2_of(choice.c, features.variance, len(rows)), start)
+            tolerance = 1e-14 if rows.vectors.size * loss.outputs < LARGE else 1e-8  # the rest changes no decision
+            fitted = fit(compact, loss, l2_of(choice.c, features.variance, len(rows)), start, tolerance=tolerance)
         self._install(spec.name, LinearFit(basis @ fitted.weights, fitted.intercepts))
         metrics, interval = self._cross_validated(objective, rows, choice)
         return HeadSolved(
