@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from mtlkit.config.calibration import Calibration, FittedOn
 from mtlkit.evaluation.intervals import Values, bootstrap_change
 from mtlkit.evaluation.task_metrics import main_metric, measure_of, score
 from mtlkit.inference.engine import Array
@@ -21,13 +22,14 @@ from mtlkit.progress import count, counting
 from mtlkit.seeding import generator
 from mtlkit.tasks.base import kind_of
 from mtlkit.tasks.convex import ConvexLoss
+from mtlkit.training.calibrate import calibrate
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.continual.start_model import StartModel
 from mtlkit.training.evaluator import Evaluator, rank
 from mtlkit.training.events import Chosen, Epoch, Event, Forgetting, Parts, TaskState
 from mtlkit.training.freezing.apply import FreezeProof, lr_scales_of
 from mtlkit.training.freezing.features import CachedVectors
-from mtlkit.training.incidents import HeadSolved, StrengthTrial
+from mtlkit.training.incidents import CalibrationFitted, HeadSolved, StrengthTrial
 from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.base import HeadObjective
 from mtlkit.training.objectives.router import take_router, teach_router
@@ -73,6 +75,7 @@ class HeadSolver:
         self.proof = FreezeProof(model, plan.freezing, self.frozen_params, options.learning_rate, scales)
         self.state = TrainState()
         self.solved: dict[str, HeadSolved] = {}
+        self.calibrated: dict[str, CalibrationFitted] = {}
         self._resumed: StateDict | None = None
 
     def resume(self, state: StateDict, *, extended: bool = False) -> None:
@@ -109,6 +112,9 @@ class HeadSolver:
             self.state.step, self.state.seconds = len(self.solved), before + time.monotonic() - began
             self.log.event(solved, self.state.step)
             yield solved
+            if calibrated := self.calibrated.get(name):
+                self.log.event(calibrated, self.state.step)
+                yield calibrated
             if saver:
                 saver.after(self.state.step, self.state_dict)
         if saver:
@@ -147,7 +153,7 @@ class HeadSolver:
             tolerance = 1e-14 if rows.vectors.size * loss.outputs < LARGE else 1e-8  # the rest changes no decision
             fitted = fit(compact, loss, l2_of(choice.c, features.variance, len(rows)), start, tolerance=tolerance)
         self._install(spec.name, LinearFit(basis @ fitted.weights, fitted.intercepts))
-        metrics, interval = self._cross_validated(objective, rows, choice)
+        metrics, interval = self._left_out(objective, rows, choice)
         return HeadSolved(
             task=spec.name,
             rows=len(rows),
@@ -172,14 +178,21 @@ class HeadSolver:
         layer.weight.copy_(torch.from_numpy(found.weights.T))
         layer.bias.copy_(torch.from_numpy(found.intercepts))
 
-    def _cross_validated(
+    def _left_out(
         self, objective: HeadObjective, rows: Rows, choice: Choice
     ) -> tuple[dict[str, Any], tuple[float, float] | None]:
-        """Metrics of the held-out rows of all folds, and the interval of the first; none without cross-validation."""
+        """Calibrates the head on the rows that the folds left out. Their metrics, and the interval of the first; none without
+        cross-validation."""
+        spec, labels, validation = objective.task.spec.uncalibrated(), rows.labels[choice.rows], objective.validation
+        outputs = in_units(choice.outputs, spec.center, spec.spread)
+        if self.plan.options.calibrate != "none":
+            held_out: tuple[Array, NDArray[Any], FittedOn] = (outputs, labels, "cross-validation")
+            if not choice.folds:
+                held_out = (objective.outputs(self.evaluator.vectors(spec.name)), validation.labels, "validation")
+            if calibrated := calibrate(self.model, spec.name, *held_out):
+                self.calibrated[spec.name] = calibrated
         if not choice.folds:
             return {}, None
-        spec, labels = objective.task.spec, rows.labels[choice.rows]
-        outputs = in_units(choice.outputs, spec.center, spec.spread)
         metrics = {"loss": objective.plain_loss(outputs, labels), **shown(score(spec, outputs, labels))}
         random = generator(self.plan.options.seed, "cross-validated", spec.name)
         interval = bootstrap_change(_nothing, measure_of(spec, outputs, labels), len(labels), random)
@@ -213,14 +226,20 @@ class HeadSolver:
         """The heads that are solved, between two of them."""
         weights = {name: weight for name, weight in self.model.named_parameters() if name not in self.frozen_params}
         solved = {name: asdict(one) for name, one in self.solved.items()}
-        parts = {"trainer": self.state.state_dict(complete=False), "solver": StateDict(weights, {"solved": solved})}
-        return StateDict.join(parts)
+        found = {name: spec.calibration for name, spec in self.model.tasks.items() if name in self.solved}
+        calibrations = {name: asdict(calibration) if calibration else None for name, calibration in found.items()}
+        plain = {"solved": solved, "calibrations": calibrations}
+        return StateDict.join({"trainer": self.state.state_dict(complete=False), "solver": StateDict(weights, plain)})
 
     def load_state_dict(self, state: StateDict) -> None:
         self.state.load_state_dict(state.part("trainer"))
         solver = state.part("solver")
         self.solved = {name: HeadSolved.from_plain(one) for name, one in solver.plain["solved"].items()}
         copy_into(dict(self.model.named_parameters()), solver.tensors)
+        for name, plain in solver.plain["calibrations"].items():
+            head = self.model.head(name)
+            calibration = Calibration(**{**plain, "thresholds": tuple(plain["thresholds"])}) if plain else None
+            head.spec = replace(head.spec, calibration=calibration)
 
 
 def is_solver_state(state: StateDict) -> bool:

@@ -127,15 +127,19 @@ def test_a_resumed_solver_ends_in_the_same_bits(
 ) -> None:
     start, saver = deepcopy(tiny_model.state_dict()), States()
     solved(tiny_model, linear, compute, saver=saver)
-    end = deepcopy(tiny_model.state_dict())
+    end, specs = deepcopy(tiny_model.state_dict()), tiny_model.tasks
+    assert any(spec.calibration for spec in specs.values())
     assert len(saver.states) == len(linear) + 1
     for state in saver.states:
         assert is_solver_state(state)
         tiny_model.load_state_dict(start)
+        for name, spec in specs.items():
+            tiny_model.head(name).spec = spec.uncalibrated()
         events = solved(tiny_model, linear, compute, state)
         done = len(state.plain["solver"]["solved"])
         assert [event.task for event in events if isinstance(event, HeadSolved)] == list(linear)[done:]
         assert all(torch.equal(weight, end[name]) for name, weight in tiny_model.state_dict().items())
+        assert tiny_model.tasks == specs
 
 
 @pytest.mark.parametrize(
