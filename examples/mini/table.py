@@ -70,7 +70,7 @@ def probes(models: list[LoadedModel], data: Path) -> None:
     for name in PROBES:
         source = f"{data / name}?limit={ROWS}"
         found = [probe(name, source, EvalOptions(), model, READING) for model in models]
-        low, high = found[0].interval.low, found[0].interval.high
+        low, high = found[0].metrics["accuracy_interval"]
         shown = [f"{percent(found[0].metrics['accuracy'])} ({percent(low)}-{percent(high)})"]
         shown += [percent(one.metrics["accuracy"]) for one in found[1:]]
         row(

@@ -71,31 +71,32 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
         print_json(result.to_json())
         return
     for name, task in result.tasks.items():
-        show(name, task, options.confusion)
+        show(name, task, options)
     show_calibration(believed, options.calibration)
     if result.router:
-        show("which task", result.router, options.confusion)
+        show("which task", result.router, options)
     show_vectors(result, options.confusion)
     for title, value in result.base.items():
         shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
         stdout().print(f"{title.replace('_', ' ')}: {shown}")
 
 
-def show(name: str, task: TaskEvaluation, confusion: bool) -> None:
+def show(name: str, task: TaskEvaluation, options: EvalOptions) -> None:
     """A task's tables."""
     from mtlkit.errors import shorten
-    from mtlkit.report.tables import class_table, headline, new_table, titled
+    from mtlkit.report.evaluation import class_table, headline
+    from mtlkit.report.tables import new_table, titled
     from mtlkit.report.text import literal
 
     console = stdout()
     metrics = task.metrics
     if "per_class" not in metrics:
-        console.print(literal(f"{name}: {headline(metrics)}"))
+        console.print(literal(headline(name, metrics, console.width)))
         return
-    console.print(class_table(f"{name} ({task.split})", metrics))
+    console.print(class_table(f"{name} ({task.split})", metrics, console.width, worst_first=options.worst_first))
     if task.truncated:
         console.print(literal(f"{task.truncated / metrics['n']:.1%} of the texts did not fit and were cut"))
-    if not confusion or "confusion" not in metrics:
+    if not options.confusion or "confusion" not in metrics:
         return
     show_confusion(name, metrics)
     if not task.confused:

@@ -146,6 +146,7 @@ class EvalOptions(VectorOptions, ModelOptions):
     )
     split: Literal["test", "validation", "train"] = option("test", "Rows to evaluate on.", panel=COMMON, rank=2)
     confusion: bool = option(False, "Show confusion matrices and the most confused pairs.", panel=COMMON, rank=3)
+    worst_first: bool = option(False, "Show the classes with the lowest F1 first.", panel=COMMON, rank=3)
     calibration: bool = option(
         False, "Show how often predictions of each confidence are right: a reliability table.", panel=COMMON, rank=3
     )

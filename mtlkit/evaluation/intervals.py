@@ -53,10 +53,10 @@ def bootstrap_correlations(left: Values, right: Values, random: np.random.Genera
 
     Each resample draws N pairs with replacement. It is stored as counts of the pairs, so that no resample needs sorting.
     """
-    sides, ranked = (_standardised(left), _standardised(right)), spearman_of(left, right)
-    found = [(_correlations(*sides, counts), ranked(counts)) for counts in _resamples(len(left), random)]
+    plain, ranked = pearson_of(left, right), spearman_of(left, right)
+    found = [(plain(counts), ranked(counts)) for counts in resamples(len(left), random)]
     pearson, spearman = (np.concatenate(pieces) for pieces in zip(*found, strict=True))
-    return _percentiles(pearson), _percentiles(spearman)
+    return percentiles(pearson), percentiles(spearman)
 
 
 def bootstrap_change(before: Measure, after: Measure, rows: int, random: np.random.Generator) -> Interval:
@@ -66,8 +66,8 @@ def bootstrap_change(before: Measure, after: Measure, rows: int, random: np.rand
     Both are measured on the same resamples, which cancels out the shared difficulty of rows. With few rows the interval is too
     narrow.
     """
-    changes = [after(counts) - before(counts) for counts in _resamples(rows, random)]
-    return _percentiles(np.concatenate(changes))
+    changes = [after(counts) - before(counts) for counts in resamples(rows, random)]
+    return percentiles(np.concatenate(changes))
 
 
 def student(values: Sequence[float]) -> Interval | None:
@@ -125,18 +125,24 @@ def mean_of(values: NDArray[Any]) -> Measure:
     return lambda counts: counts @ numbers / len(numbers)
 
 
+def pearson_of(left: Values, right: Values) -> Measure:
+    """Pearson's correlation of two lists of N values; NaN in resamples in which one side is constant."""
+    sides = _standardised(left), _standardised(right)
+    return lambda counts: _correlations(*sides, counts)
+
+
 def spearman_of(left: NDArray[Any], right: NDArray[Any]) -> Measure:
     """Spearman's correlation of two lists of N values; NaN in resamples in which one side is constant."""
     return lambda counts: _correlations(_ranks(left, counts), _ranks(right, counts), counts)
 
 
-def _resamples(pairs: int, random: np.random.Generator) -> Iterator[Values]:
-    """Counts of each pair in each resample, in chunks (resamples, pairs)."""
-    step = max(1, AT_ONCE // pairs)
-    for start in range(0, RESAMPLES, step):
-        count = min(step, RESAMPLES - start)
-        drawn = random.integers(pairs, size=(count, pairs)) + pairs * np.arange(count)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=count * pairs).reshape(count, pairs).astype(np.float64)
+def resamples(rows: int, random: np.random.Generator, draws: int | None = None) -> Iterator[Values]:
+    """Counts of each row in each of `draws` resamples (by default RESAMPLES), in chunks (resamples, rows)."""
+    step, draws = max(1, AT_ONCE // rows), RESAMPLES if draws is None else draws
+    for start in range(0, draws, step):
+        count = min(step, draws - start)
+        drawn = random.integers(rows, size=(count, rows)) + rows * np.arange(count)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=count * rows).reshape(count, rows).astype(np.float64)
 
 
 def _ranks(values: NDArray[Any], counts: Values) -> Values:
@@ -165,8 +171,9 @@ def _standardised(values: Values) -> Values:
     return centred / centred.std() if np.ptp(values) else np.zeros_like(values)
 
 
-def _percentiles(values: Values) -> Interval:
-    values = values[~np.isnan(values)]  # resamples with an undefined metric
+def percentiles(values: Values) -> Interval:
+    """The interval of a metric from its values in all resamples, (R,), some of which may be undefined (NaN)."""
+    values = values[~np.isnan(values)]
     if not len(values):
         return Interval(float("nan"), float("nan"))
     low, high = np.percentile(values, [2.5, 97.5])

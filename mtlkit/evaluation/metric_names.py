@@ -27,7 +27,10 @@ MICRO_F1 = Metric("micro_f1", "micro-F1", "points of micro-F1")
 SPEARMAN = Metric("spearman", "Spearman", "points of Spearman correlation x 100", share=False, in_epochs=True)
 PEARSON = Metric("pearson", "Pearson", "points of Pearson correlation x 100", share=False, in_epochs=True)
 MSE = Metric("mse", "MSE", "", share=False)
-STANDARD = (BALANCED_ACCURACY, ACCURACY, MACRO_F1, MICRO_F1, SPEARMAN, PEARSON, MSE)
+AVERAGE_PRECISION = Metric("average_precision", "average precision", "points of average precision")
+AUROC = Metric("auroc", "AUROC", "points of AUROC")
+RANKING = (AVERAGE_PRECISION.name, AUROC.name)  # names of metrics of how well scores rank rows
+STANDARD = (BALANCED_ACCURACY, ACCURACY, MACRO_F1, MICRO_F1, AVERAGE_PRECISION, AUROC, SPEARMAN, PEARSON, MSE)
 
 
 def all_metrics() -> dict[str, Metric]:

@@ -17,6 +17,7 @@ from mtlkit.errors import NotFiniteError
 Array = NDArray[Any]
 
 ROUNDED_TO = 6  # digits of a float32 cosine
+NO_ROWS = "no rows"
 ROUNDING = 10.0**-ROUNDED_TO
 
 
@@ -39,13 +40,14 @@ def confusion(classes: int, true: Array, predicted: Array) -> NDArray[np.int64]:
 def classification(names: tuple[str, ...], matrix: NDArray[np.int64]) -> dict[str, Any]:
     """Accuracy, macro-F1 over classes that occur (true or predicted), metrics per class, and the confusion matrix."""
     hits, true, predicted = np.diag(matrix), matrix.sum(1), matrix.sum(0)
-    return {
-        "accuracy": float(hits.sum() / max(1, matrix.sum())),
-        "macro_f1": float(macro_f1(hits, true, predicted)),
+    found = {
+        "accuracy": share(hits.sum(), matrix.sum()),
+        "macro_f1": known(float(macro_f1(hits, true, predicted))),
         "labels": list(names),
         "confusion": matrix.tolist(),
         "per_class": _per_class(names, hits, true, predicted),
     }
+    return found if matrix.any() else found | because(dict.fromkeys(("accuracy", "macro_f1"), NO_ROWS))
 
 
 def multi_label(names: tuple[str, ...], predicted: Array, true: Array) -> dict[str, Any]:
@@ -54,14 +56,14 @@ def multi_label(names: tuple[str, ...], predicted: Array, true: Array) -> dict[s
     """
     hits = (predicted & true).sum(0)
     found = {
-        "accuracy": float((predicted == true).all(1).mean()),
+        "accuracy": share((predicted == true).all(1).sum(), len(true)),
         "macro_f1": known(float(macro_f1(hits, true.sum(0), predicted.sum(0)))),
         "micro_f1": share(2 * hits.sum(), true.sum() + predicted.sum()),
         "labels": list(names),
         "per_class": _per_class(names, hits, true.sum(0), predicted.sum(0)),
     }
-    reason = f"none of {len(true):,} rows has a label, true or predicted"
-    return found | because({name: reason for name in ("macro_f1", "micro_f1") if found[name] is None})
+    reason = f"none of {len(true):,} rows has a label, true or predicted" if len(true) else NO_ROWS
+    return found | because({name: reason for name in ("accuracy", "macro_f1", "micro_f1") if found[name] is None})
 
 
 def macro_f1(hits: Array, true: Array, predicted: Array) -> Array:
@@ -101,8 +103,8 @@ def regression(predicted: Array, true: Array) -> dict[str, Any]:
     """Pearson's and Spearman's correlation and the mean squared error."""
     predicted, true = predicted.astype(np.float64), true.astype(np.float64)  # squares of large values overflow float32
     found = correlations(predicted, true, "predictions", "labels")
-    undefined = because(found.pop("undefined", {}))
-    return {**found, "mse": float(np.mean((predicted - true) ** 2)), **undefined}
+    undefined = found.pop("undefined", {}) | ({} if len(true) else {"mse": NO_ROWS})
+    return {**found, "mse": share(((predicted - true) ** 2).sum(), len(true)), **because(undefined)}
 
 
 def correlations(left: Array, right: Array, left_name: str, right_name: str) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from mtlkit.config.architecture import Kind, TaskSpec
 from mtlkit.config.registries.task_kinds import KINDS
+from mtlkit.evaluation.figures import Figures, with_intervals
 from mtlkit.evaluation.intervals import Measure
 from mtlkit.evaluation.metric_names import Metric
 from mtlkit.evaluation.metrics import Array, check_finite
+from mtlkit.seeding import generator
 
 
 class TaskMetrics(Protocol):
@@ -25,6 +27,10 @@ class TaskMetrics(Protocol):
 
     def measure(self, spec: TaskSpec, outputs: Array, labels: Array) -> Measure:
         """The first metric as a function of the resampled rows."""
+        ...
+
+    def figures(self, spec: TaskSpec, outputs: Array, labels: Array) -> Figures:
+        """All metrics as functions of the resampled rows, for their intervals."""
         ...
 
     def decisions(self, spec: TaskSpec, outputs: Array) -> Array | None:
@@ -50,6 +56,19 @@ def score(spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
     """
     check_finite(outputs, f"output of '{spec.name}'")
     return {"kind": spec.kind, "n": len(labels), **metrics_of(spec.kind).score(spec, outputs, labels)}
+
+
+def estimate(spec: TaskSpec, outputs: Array, labels: Array, seed: int) -> dict[str, Any]:
+    """All metrics as `score` returns them, with average precision, AUROC and 95 % intervals: NAME_interval is [low, high]."""
+    found = score(spec, outputs, labels)
+    if not len(labels):
+        return found
+    return with_intervals(found, figures_of(spec, outputs, labels), generator(seed, "eval", spec.name))
+
+
+def figures_of(spec: TaskSpec, outputs: Array, labels: Array) -> Figures:
+    """All metrics of a task as functions of the resampled rows."""
+    return metrics_of(spec.kind).figures(spec, outputs, labels)
 
 
 def measure_of(spec: TaskSpec, outputs: Array, labels: Array) -> Measure:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from mtlkit.evaluation.class_figures import classification_figures
+from mtlkit.evaluation.figures import with_intervals
 from mtlkit.evaluation.metrics import check_finite, classification, confusion
 from mtlkit.inference.engine import ROUTER, Array, output_label
 from mtlkit.inference.predictions import softmax
+from mtlkit.seeding import generator
 
 MIN_PROBABILITY = 0.2  # a head predicts if the router gives its task at least this; the most probable always does
 
@@ -31,12 +36,16 @@ def is_answered(task: str, router: Mapping[str, float]) -> bool:
     return router.get(task, 1.0) >= min(MIN_PROBABILITY, max(router.values(), default=0.0))
 
 
-def score_router(tasks: Sequence[str], logits: Array, true: Array) -> dict[str, Any]:
+def score_router(tasks: Sequence[str], logits: Array, true: Array, seed: int = 0) -> dict[str, Any]:
     """The classification metrics of a router's logits (N, tasks), where `true` (N,) has the index of each text's task.
 
-    `balanced_accuracy` is the mean recall over the tasks that have texts.
+    `balanced_accuracy` is the mean recall over the tasks that have texts. Metrics are followed by their 95 % intervals, as
+    `estimate` returns them.
     """
     check_finite(logits, output_label(ROUTER))
-    found = classification(tuple(tasks), confusion(len(tasks), true, logits.argmax(1)))
+    predicted = logits.argmax(1)
+    found = classification(tuple(tasks), confusion(len(tasks), true, predicted))
     recalls = [row["recall"] for row in found["per_class"].values() if row["support"]]
-    return {"kind": "classification", "n": len(true), "balanced_accuracy": sum(recalls) / len(recalls), **found}
+    document = {"kind": "classification", "n": len(true), "balanced_accuracy": sum(recalls) / len(recalls), **found}
+    figures = classification_figures(tuple(tasks), true, predicted, softmax(logits.astype(np.float64)))
+    return with_intervals(document, figures, generator(seed, "eval", ROUTER))

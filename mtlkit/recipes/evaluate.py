@@ -83,10 +83,10 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
     for name, source in sources.items():
         recorded = replace(reading, recorded=loaded.checkpoint.sources.get(name))
         table, split = read_for_evaluation(source, options.split, recorded, named=bool(options.task))
-        tasks[name], routed[name] = evaluate_task(loaded, name, table, split)
+        tasks[name], routed[name] = evaluate_task(loaded, name, table, split, options.seed)
     if not loaded.tasks:
         base = evaluate_base(options, loaded, tally)
-    router = evaluate_router(loaded.router, routed, options.split)
+    router = evaluate_router(loaded.router, routed, options.split, options.seed)
     return Evaluation(loaded.name, options.split, tasks, router, base, tally=tally)
 
 

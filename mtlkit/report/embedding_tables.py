@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mtlkit.config.vector_settings import Similarity
-from mtlkit.report.columns import compact_table, narrow
+from mtlkit.report.columns import LEAST_NAME, compact_table, narrow, taken
 from mtlkit.report.confusion import heat
-from mtlkit.report.tables import new_table, number, reasons, titled
+from mtlkit.report.tables import estimate, new_table, number, reasons, titled
 from mtlkit.report.text import literal, one_line
 
 SIMILARITY_NAMES: dict[Similarity, str] = {
@@ -66,10 +66,12 @@ def sts_table(results: Sequence[Mapping[str, Any]]) -> Group:
 
 
 def probe_table(results: Mapping[str, Mapping[str, Any]], width: int) -> Group:
-    """One row per task, as `ProbeResult.to_json` returns it."""
-    titles = ("train", "scored", "accuracy", "95 % interval", "macro-F1", "CV", "C")
-    figures = zip(titles, *map(probe_figures, results.values()), strict=True)
-    table = narrow({"task": list(results)}, [list(column) for column in figures], width)
+    """One row per task, as `ProbeResult.to_json` returns it. Where `width` is too small, the interval of macro-F1 is left out."""
+    titles = ("train", "scored", "accuracy", "95 % interval", "macro-F1", "95 % interval", "CV", "C")
+    figures = [list(column) for column in zip(titles, *map(probe_figures, results.values()), strict=True)]
+    if taken(figures) + LEAST_NAME > width:
+        del figures[5]
+    table = narrow({"task": list(results)}, figures, width)
     first = next(iter(results.values()))
     headline = literal(f"Logistic regression on frozen {first['dim']}-dimensional vectors, evaluated on {first['split']}", "bold")
     return Group(headline, table, literal("CV: cross-validated accuracy on the training rows, used to choose C", "dim"))
@@ -77,13 +79,5 @@ def probe_table(results: Mapping[str, Mapping[str, Any]], width: int) -> Group:
 
 def probe_figures(row: Mapping[str, Any]) -> list[str]:
     sizes = [f"{row[name]:,}" for name in ("train", "n")]
-    accuracy = estimate(row["accuracy"], row["accuracy_interval"])
-    return [*sizes, *accuracy, number(row["macro_f1"], 4), number(row["cross_validated"], 4), f"{row['c']:g}"]
-
-
-def estimate(value: float | None, interval: Sequence[float] | None) -> tuple[str, str]:
-    """A value and its interval with four decimals, or dashes if undefined. Two dots, as a dash would look like a minus."""
-    if interval is None:
-        return number(value, 4), number(None)
-    low, high = interval
-    return number(value, 4), f"{number(low, 4)}..{number(high, 4)}"
+    metrics = [text for name in ("accuracy", "macro_f1") for text in estimate(row[name], row[f"{name}_interval"])]
+    return [*sizes, *metrics, number(row["cross_validated"], 4), f"{row['c']:g}"]

@@ -114,24 +114,10 @@ def state_figures(state: TaskState, metrics: Sequence[str]) -> list[str]:
     return [number(state.train_loss), *values, "watched" if state.watched and not state.planned else seen]
 
 
-def class_table(task: str, metrics: dict[str, Any]) -> Group:
-    """A row per class: precision, recall, F1 and support."""
-    table = new_table()
-    table.add_column("class", overflow="fold")
-    for column in ("precision", "recall", "F1", "support"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for name, row in metrics.get("per_class", {}).items():
-        table.add_row(literal(name), number(row["precision"]), number(row["recall"]), number(row["f1"]), f"{row['support']:,}")
-    group = titled(f"{task}: {headline(metrics)}", table)
-    if not any(row.get("undefined") for row in metrics.get("per_class", {}).values()):
-        return group
-    return Group(group, literal("-: undefined, as the class is never predicted or has no rows", "dim"))
-
-
-def headline(metrics: dict[str, Any]) -> str:
-    """The metrics of a task in one line."""
-    shown = [f"{metric.title} {number(metrics[name], 4)}" for name, metric in all_metrics().items() if name in metrics]
-    return "; ".join([f"{', '.join(shown)} on {metrics['n']:,} texts", *reasons(metrics)])
+def estimate(value: float | None, interval: Sequence[float] | None, digits: int = 4) -> tuple[str, str]:
+    """A value and its interval, or dashes if undefined. Two dots, as a dash would look like a minus."""
+    ends = number(None) if interval is None else "..".join(number(end, digits) for end in interval)
+    return number(value, digits), ends
 
 
 def unit_of(metric: str) -> str:

@@ -16,6 +16,7 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.labels import LabelCodec
 from mtlkit.data.datasets.marks import Label, RawLabel
 from mtlkit.evaluation.calibration import Forecast
+from mtlkit.evaluation.figures import Figures, Measured
 from mtlkit.evaluation.intervals import Values
 from mtlkit.evaluation.metrics import Array
 from mtlkit.evaluation.task_metrics import TaskMetrics
@@ -105,6 +106,11 @@ class TaskKind(LabelCodec, TaskMetrics, PredictionKind, HeadLikelihood, ABC):
     def strata(self, spec: TaskSpec, labels: Array) -> NDArray[np.int64]:
         """What cross-validation spreads evenly over its folds, as a number for each of N encoded labels."""
         return np.zeros(len(labels), np.int64)
+
+    def figures(self, spec: TaskSpec, outputs: Array, labels: Array) -> Figures:
+        """The first metric; a kind with more returns those, too."""
+        name, measure = self.metrics[0].name, self.measure(spec, outputs, labels)
+        return Figures(len(labels), lambda counts: Measured({name: measure(counts)}, {}))
 
     def decisions(self, spec: TaskSpec, outputs: Array) -> Array | None:
         return None

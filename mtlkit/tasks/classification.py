@@ -21,6 +21,8 @@ from mtlkit.data.datasets.unsplit_labels import unsplit_remarks
 from mtlkit.errors import DataError, listed
 from mtlkit.evaluation.calibration import Forecast, forecast_of_classes
 from mtlkit.evaluation.calibration_fit import fit_temperature
+from mtlkit.evaluation.class_figures import classification_figures
+from mtlkit.evaluation.figures import Figures, joined
 from mtlkit.evaluation.intervals import Measure, Values, mean_of
 from mtlkit.evaluation.metric_names import ACCURACY, MACRO_F1, Metric
 from mtlkit.evaluation.metrics import Array, classification, confusion
@@ -106,6 +108,11 @@ class Classification(TaskKind):
 
     def measure(self, spec: TaskSpec, outputs: Array, labels: Array) -> Measure:
         return mean_of(outputs.argmax(1) == labels)
+
+    def figures(self, spec: TaskSpec, outputs: Array, labels: Array) -> Figures:
+        probabilities = self.probabilities(spec, outputs.astype(np.float64))  # of which fewer are equal than in float32
+        figures = classification_figures(spec.labels, labels, outputs.argmax(1), probabilities)
+        return joined(super().figures(spec, outputs, labels), figures)
 
     def decisions(self, spec: TaskSpec, outputs: Array) -> Array | None:
         decided: Array = outputs.argmax(1)

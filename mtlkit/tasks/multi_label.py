@@ -20,6 +20,8 @@ from mtlkit.data.datasets.unsplit_labels import separator_remarks, unsplit_remar
 from mtlkit.errors import DataError, listed
 from mtlkit.evaluation.calibration import Forecast, forecast_of_labels
 from mtlkit.evaluation.calibration_fit import fit_thresholds
+from mtlkit.evaluation.class_figures import multi_label_figures
+from mtlkit.evaluation.figures import Figures
 from mtlkit.evaluation.intervals import Measure, Values
 from mtlkit.evaluation.metric_names import ACCURACY, MACRO_F1, MICRO_F1, Metric
 from mtlkit.evaluation.metrics import Array, macro_f1, multi_label
@@ -114,6 +116,10 @@ class MultiLabel(TaskKind):
         """Which labels are predicted, (N, labels) bool: those above their threshold, or more likely than not without one."""
         found: Array = self.probabilities(spec, outputs) > np.array(spec.thresholds) if spec.thresholds else outputs > 0
         return found
+
+    def figures(self, spec: TaskSpec, outputs: Array, labels: Array) -> Figures:
+        probabilities = self.probabilities(spec, outputs.astype(np.float64))
+        return multi_label_figures(spec.labels, labels > 0.5, self.predicted(spec, outputs), probabilities)
 
     def probabilities(self, spec: TaskSpec, outputs: Array) -> Array:
         return sigmoid(outputs)

@@ -15,7 +15,8 @@ from mtlkit.data.datasets.class_labels import comparable_numbers, is_number, loo
 from mtlkit.data.datasets.marks import Label, RawLabel
 from mtlkit.data.datasets.number_labels import check_numbers
 from mtlkit.data.datasets.values import number_or_none, shown
-from mtlkit.evaluation.intervals import Measure, Values, spearman_of
+from mtlkit.evaluation.figures import Figures, Measured
+from mtlkit.evaluation.intervals import Measure, Values, mean_of, pearson_of, spearman_of
 from mtlkit.evaluation.metric_names import MSE, PEARSON, SPEARMAN, Metric
 from mtlkit.evaluation.metrics import Array, regression
 from mtlkit.tasks.base import TaskKind
@@ -95,6 +96,19 @@ class Regression(TaskKind):
 
     def measure(self, spec: TaskSpec, outputs: Array, labels: Array) -> Measure:
         return spearman_of(outputs[:, 0], labels)
+
+    def figures(self, spec: TaskSpec, outputs: Array, labels: Array) -> Figures:
+        predicted, true = outputs[:, 0].astype(np.float64), labels.astype(np.float64)
+        measures = {
+            "spearman": spearman_of(predicted, true),
+            "pearson": pearson_of(predicted, true),
+            "mse": mean_of((predicted - true) ** 2),
+        }
+
+        def measure(counts: Values) -> Measured:
+            return Measured({name: figure(counts) for name, figure in measures.items()}, {})
+
+        return Figures(len(labels), measure)
 
     def probabilities(self, spec: TaskSpec, outputs: Array) -> Array:
         return outputs

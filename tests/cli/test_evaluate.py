@@ -47,14 +47,19 @@ def test_json_has_the_promised_shape(typed: Typed, mtl: Path) -> None:
     assert list(document["tasks"]) == ["kind", "state"]
     for task, labels in (("kind", ["animal", "tool"]), ("state", ["broken", "fine"])):
         found = document["tasks"][task]
-        assert list(found) == ["kind", "n", "accuracy", "macro_f1", "labels", "confusion", "per_class", "calibration"]
+        metrics = [key for name in ("accuracy", "macro_f1", "average_precision", "auroc") for key in (name, f"{name}_interval")]
+        assert list(found) == ["kind", "n", *metrics, "positive_class", "labels", "confusion", "per_class", "calibration"]
+        assert found["positive_class"] == labels[1]
         assert (found["kind"], found["n"], found["labels"]) == ("classification", 16, labels)
         assert [sum(row) for row in found["confusion"]] == [8, 8]
         assert found["accuracy"] == sum(found["confusion"][place][place] for place in (0, 1)) / 16
         assert found["accuracy"] > 0.7
         assert list(found["per_class"]) == labels
         for row in found["per_class"].values():
-            assert list(row) == ["precision", "recall", "f1", "support"]
+            names = ("precision", "recall", "f1", "average_precision", "auroc")
+            assert list(row) == [*(key for name in names for key in (name, f"{name}_interval")), "support"]
+            for low, high in (row["precision_interval"], row["f1_interval"]):
+                assert 0 <= low <= high <= 1
             assert row["support"] == 8
     assert answer.err.startswith(f"model: {mtl}, as specified\n")
     assert "kind: text=text, label=label" in answer.err
@@ -113,7 +118,9 @@ def test_the_order_of_labels_in_a_file_does_not_matter(typed: Typed, data: Path,
     rows = list(csv.reader((data / "kind" / "test.csv").read_text().splitlines()))[1:]
     first = json.loads(typed("eval", "--model", mtl, "--json").out)["tasks"]["kind"]
     tools_first = write(tmp_path / "tools.csv", [(text, label) for text, label in reversed(rows)])
-    assert json.loads(typed("eval", "--model", mtl, "--task", f"kind={tools_first}", "--json").out)["tasks"]["kind"] == first
+    found = json.loads(typed("eval", "--model", mtl, "--task", f"kind={tools_first}", "--json").out)["tasks"]["kind"]
+    names = ("n", "accuracy", "macro_f1", "labels", "confusion", "positive_class", "accuracy_interval")
+    assert [found[name] for name in names] == [first[name] for name in names]
     tools_only = write(tmp_path / "only.csv", [(text, label) for text, label in rows if label == "tool"])
     found = json.loads(typed("eval", "--model", mtl, "--task", f"kind={tools_only}", "--json").out)["tasks"]["kind"]
     assert found["labels"] == ["animal", "tool"]

@@ -18,7 +18,7 @@ from mtlkit.evaluation.forgetting import (
     measure_of,
     task_change,
 )
-from mtlkit.evaluation.intervals import Interval, _resamples
+from mtlkit.evaluation.intervals import Interval, resamples
 
 TOPIC = TaskSpec("topic", "classification", ("World", "Sports", "Business"))
 TAGS = TaskSpec("tags", "multi-label", ("a", "b", "c"))
@@ -72,7 +72,7 @@ def test_the_interval_of_macro_f1_is_that_of_the_rows_of_each_resample(monkeypat
     monkeypatch.setattr(intervals, "RESAMPLES", 40)
     random = np.random.default_rng(1)
     true, outputs = random.integers(2, size=(6, 3)), random.normal(size=(6, 3))  # so few that labels are missing at times
-    counts = next(_resamples(6, random))
+    counts = next(resamples(6, random))
     by_hand = []
     for row in counts.astype(int):
         rows = np.repeat(np.arange(6), row)

@@ -43,7 +43,7 @@ def test_each_resample_has_the_correlations_of_its_rows(monkeypatch: pytest.Monk
     monkeypatch.setattr(intervals, "RESAMPLES", 60)
     left, right = values(count)
     by_hand = []
-    for counts in next(intervals._resamples(count, np.random.default_rng(5))):
+    for counts in next(intervals.resamples(count, np.random.default_rng(5))):
         rows = np.repeat(np.arange(count), counts.astype(int))
         varies = np.ptp(left[rows]) and np.ptp(right[rows])
         if varies:  # of others it is undefined
@@ -54,7 +54,7 @@ def test_each_resample_has_the_correlations_of_its_rows(monkeypatch: pytest.Monk
 
 
 def test_a_resample_draws_as_many_pairs_as_there_are() -> None:
-    drawn = np.concatenate(list(intervals._resamples(7000, np.random.default_rng(0))))
+    drawn = np.concatenate(list(intervals.resamples(7000, np.random.default_rng(0))))
     assert drawn.shape == (intervals.RESAMPLES, 7000)
     assert (drawn.sum(1) == 7000).all()
     assert drawn.mean(0).std() < 0.1  # no place is favoured: 1 / sqrt(1000) is the deviation to expect
@@ -134,7 +134,7 @@ def test_a_change_of_spearman_is_that_of_the_rows_of_each_resample(monkeypatch: 
     before, true = values(40)
     after = before + np.random.default_rng(9).normal(size=40)
     by_hand = []
-    for counts in next(intervals._resamples(40, np.random.default_rng(5))):
+    for counts in next(intervals.resamples(40, np.random.default_rng(5))):
         rows = np.repeat(np.arange(40), counts.astype(int))
         by_hand.append(spearmanr(after[rows], true[rows]).statistic - spearmanr(before[rows], true[rows]).statistic)
     found = bootstrap_change(spearman_of(before, true), spearman_of(after, true), 40, np.random.default_rng(5))

@@ -61,6 +61,7 @@ def test_probes_fit_eighty_columns_with_every_figure() -> None:
         "accuracy": 0.9,
         "accuracy_interval": [0.85, 0.95],
         "macro_f1": 0.8,
+        "macro_f1_interval": [0.75, 0.85],
         "cross_validated": 0.7,
         "c": 0.003,
     }

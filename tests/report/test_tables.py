@@ -1,18 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
 import pytest
-from drawing import HOSTILE, STYLE, drawn, widest
+from drawing import drawn, widest
 
-from mtlkit.evaluation.metrics import classification
-from mtlkit.report.confusion import confusion_table
 from mtlkit.report.tables import (
-    class_table,
     epoch_table,
-    headline,
     number,
     parts_table,
     task_table,
@@ -79,32 +73,3 @@ def test_parts_table_after_training_shows_what_was_frozen_and_whether_it_changed
     assert f"{'a' * 16} = {'a' * 16}" in text
     assert f"{'b' * 16} became {'c' * 16}" in text
     assert "123,456,789" in text
-
-
-def metrics(labels: tuple[str, ...], matrix: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, Any]:
-    return {"kind": "classification", "n": int(matrix.sum()), **classification(labels, matrix)}
-
-
-def test_class_table() -> None:
-    text = drawn(class_table("topic (test)", metrics(("cat", "dog"), np.array([[3, 1], [0, 4]]))))
-    assert text.startswith("topic (test): accuracy 0.8750, macro-F1 0.8730 on 8 texts\n")
-    assert ["cat", "1.000", "0.750", "0.857", "4"] in [line.split() for line in text.splitlines()]
-
-
-def test_headline_of_each_kind() -> None:
-    assert headline({"n": 1234, "pearson": 0.5, "spearman": 0.25, "mse": 2.0}) == (
-        "Spearman 0.2500, Pearson 0.5000, MSE 2.0000 on 1,234 texts"
-    )
-    assert headline({"n": 1, "accuracy": 1.0, "macro_f1": 0.5, "micro_f1": 0.25}).startswith(
-        "accuracy 1.0000, macro-F1 0.5000, micro-F1 0.2500"
-    )
-
-
-def test_labels_are_shown_literally() -> None:  # fault 30
-    matrix = np.eye(len(HOSTILE), dtype=np.int64) * 9
-    for table in (class_table("t", metrics(HOSTILE, matrix)), confusion_table("t", HOSTILE, matrix, 200)):
-        text = drawn(table, 200, colour=True)
-        plain = STYLE.sub("", text)
-        assert "\x1b" not in plain  # no hyperlink, no movement of the cursor
-        for label in HOSTILE:
-            assert label.replace("\x1b", "\N{REPLACEMENT CHARACTER}") in plain

@@ -13,7 +13,7 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.task_data import prepare
 from mtlkit.evaluation.reliability import Reliability, reliability
-from mtlkit.evaluation.task_metrics import decisions_of, score
+from mtlkit.evaluation.task_metrics import decisions_of, estimate
 from mtlkit.inference.engine import ROUTER, Array
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.routing import score_router
@@ -36,7 +36,7 @@ class ConfusedPair:
 
 @dataclass(frozen=True)
 class TaskEvaluation:
-    """The metrics of a task, as returned by `task_metrics.score`, on a split. `unseen` counts rows with labels that the head
+    """The metrics of a task, as returned by `task_metrics.estimate`, on a split. `unseen` counts rows with labels that the head
     does not know, which are left out; `truncated` counts truncated texts; `record` says how the source was read.
     """
 
@@ -57,14 +57,16 @@ class RoutedTexts:
     logits: Array | None
 
 
-def evaluate_task(loaded: LoadedModel, name: str, table: LabelledTable, split: str) -> tuple[TaskEvaluation, RoutedTexts]:
+def evaluate_task(
+    loaded: LoadedModel, name: str, table: LabelledTable, split: str, seed: int
+) -> tuple[TaskEvaluation, RoutedTexts]:
     """Evaluates one head on a table, and runs the router on the same texts."""
     spec = loaded.specs[name]
     texts = prepare(spec, table, loaded.encoder)
     with counting(f"evaluating {name}", "encoded", len(texts)):
         all_outputs = loaded.engine.outputs(texts.encoded, [name, *([ROUTER] if name in loaded.router else [])])
     outputs, strings = all_outputs[name], [table.texts[row] for row in texts.rows]
-    metrics = score(spec, outputs, texts.labels)
+    metrics = estimate(spec, outputs, texts.labels, seed)
     decided = decisions_of(spec, outputs)
     confused = [] if decided is None else most_confused(spec.labels, texts.labels, decided, strings)
     record = replace(table.record, kind=spec.kind)
@@ -74,7 +76,7 @@ def evaluate_task(loaded: LoadedModel, name: str, table: LabelledTable, split: s
     return evaluation, RoutedTexts(strings, all_outputs.get(ROUTER))
 
 
-def evaluate_router(tasks: tuple[str, ...], routed: Mapping[str, RoutedTexts], split: str) -> TaskEvaluation | None:
+def evaluate_router(tasks: tuple[str, ...], routed: Mapping[str, RoutedTexts], split: str, seed: int) -> TaskEvaluation | None:
     """Evaluates a router of `tasks` on the texts of the evaluated tasks; None without a router."""
     known = {name: texts for name, texts in routed.items() if texts.logits is not None}
     if not known:
@@ -83,7 +85,7 @@ def evaluate_router(tasks: tuple[str, ...], routed: Mapping[str, RoutedTexts], s
     true = np.concatenate([np.full(len(own.texts), tasks.index(name)) for name, own in known.items()])
     texts = [text for own in known.values() for text in own.texts]
     confused = most_confused(tasks, true, logits.argmax(1), texts)
-    return TaskEvaluation(score_router(tasks, logits, true), split, {}, 0, confused)
+    return TaskEvaluation(score_router(tasks, logits, true, seed), split, {}, 0, confused)
 
 
 def most_confused(labels: tuple[str, ...], true: NDArray[Any], predicted: NDArray[Any], texts: list[str]) -> list[ConfusedPair]:

@@ -20,11 +20,13 @@ from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labels import codec_of, infer_kind, infer_spec
 from mtlkit.data.datasets.task_data import LabelledTexts, prepare
 from mtlkit.errors import DataError, UsageError
-from mtlkit.evaluation.intervals import Interval, wilson
+from mtlkit.evaluation.class_figures import classification_figures
+from mtlkit.evaluation.figures import with_intervals
 from mtlkit.evaluation.metrics import classification, confusion
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.similarity import truncate
 from mtlkit.progress import counting
+from mtlkit.seeding import generator
 
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # values of scikit-learn's C, the inverse of the L2 penalty
 FOLDS = 5
@@ -35,7 +37,7 @@ STEPS = 1000
 class ProbeResult:
     """The result of a probe on a task.
 
-    `metrics` are those of `metrics.classification` on the `split`, with the `interval` of the accuracy. `cross_validated` is
+    `metrics` are those of `metrics.classification` on the `split`, with 95 % intervals. `cross_validated` is
     the mean accuracy over the folds of the `train` training rows, at the chosen `c`. `unseen` counts rows with a label that is
     not in the training rows, which are left out; `record` says how the source was read.
     """
@@ -45,7 +47,6 @@ class ProbeResult:
     dim: int
     train: int
     metrics: dict[str, Any]
-    interval: Interval
     cross_validated: float
     c: float
     unseen: dict[str, int]
@@ -54,7 +55,7 @@ class ProbeResult:
     def to_json(self) -> dict[str, Any]:
         unseen = {"unseen_labels": self.unseen} if self.unseen else {}
         described = {"source": self.source, "split": self.split, "dim": self.dim, "train": self.train}
-        chosen = {"accuracy_interval": self.interval.to_json(), "cross_validated": self.cross_validated, "c": self.c}
+        chosen = {"cross_validated": self.cross_validated, "c": self.c}
         return {**described, **chosen, **self.metrics, **unseen}
 
 
@@ -80,16 +81,16 @@ def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, rea
     train, test = (prepare(spec, table, loaded.encoder) for table in (train_table, test_table))
     vectors, scored = (features(loaded, texts, width) for texts in (train, test))
     fitted = fit_probe(vectors, train.labels, folds, options.seed)
-    matrix = confusion(len(spec.labels), test.labels, fitted.predict(scored))
-    metrics = {"kind": kind, "n": len(test), **classification(spec.labels, matrix)}
-    interval = wilson(int(np.diag(matrix).sum()), len(test))
+    predicted = fitted.predict(scored)
+    plain = classification(spec.labels, confusion(len(spec.labels), test.labels, predicted))
+    figures = classification_figures(spec.labels, test.labels, predicted)
+    metrics = with_intervals({"kind": kind, "n": len(test), **plain}, figures, generator(options.seed, "probe", name))
     return ProbeResult(
         source=source,
         split=options.split,
         dim=width,
         train=len(train),
         metrics=metrics,
-        interval=interval,
         cross_validated=float(fitted.best_score_),
         c=float(fitted.best_params_["logisticregression__C"]),
         unseen=dict(test.unseen),

@@ -75,7 +75,7 @@ def test_a_probe_is_what_scikit_learn_makes_by_hand(model: LoadedModel, task: Pa
     assert (found.train, found.metrics["n"], found.dim, found.split) == (80, 30, dim or 32, "test")
     assert found.metrics["accuracy"] == pytest.approx(hits / 30)
     assert found.metrics["macro_f1"] == pytest.approx(f1_score(true, predicted, average="macro"))
-    assert found.interval == wilson(hits, 30)
+    assert found.metrics["accuracy_interval"] == wilson(hits, 30).to_json()
     assert len(set(scores.values())) > 1  # there was something to choose
 
 
