@@ -80,9 +80,22 @@ def tasks_table(checkpoint: ModelDescription) -> Table:
     table.add_column("kind", no_wrap=True)
     table.add_column("head", overflow="fold", min_width=6)
     table.add_column("labels", overflow="fold", min_width=12)
+    calibrated = any(task.calibration for task in checkpoint.tasks)
+    if calibrated:
+        table.add_column("calibration", overflow="fold", min_width=12)
     for task in checkpoint.tasks:
-        table.add_row(*(one_line(cell) for cell in (task.name, task.kind, task.head, labels(task))))
+        cells = (task.name, task.kind, task.head, labels(task), *([calibration(task)] if calibrated else []))
+        table.add_row(*map(one_line, cells))
     return table
+
+
+def calibration(task: TaskSpec) -> str:
+    """The temperature or the range of thresholds, and the number of rows that they were fitted on."""
+    found = task.calibration
+    if found is None:
+        return "-"
+    thresholds = f"thresholds {min(found.thresholds):.2f} to {max(found.thresholds):.2f}" if found.thresholds else ""
+    return f"{thresholds or f'temperature {found.temperature:.3g}'} ({found.rows:,} rows)"
 
 
 def labels(task: TaskSpec) -> str:

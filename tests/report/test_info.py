@@ -7,10 +7,12 @@ import pytest
 from drawing import HOSTILE, STYLE, drawn, widest
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
+from mtlkit.config.calibration import Calibration
 from mtlkit.config.run_commands import InfoOptions
 from mtlkit.model.description import ModelDescription
 from mtlkit.recipes.info import info
 from mtlkit.report.info import data_rows, info_tables
+from mtlkit.report.info_model import calibration
 from mtlkit.report.run_facts import FileFacts, ParentFacts, PartSize, RunFacts
 from mtlkit.report.text import printable
 from mtlkit.runs.record import RunRecord
@@ -162,3 +164,11 @@ def test_a_training_that_is_not_finished() -> None:
     assert "mtlkit train-mtl --resume runs/mtl" in words
     assert "losses" not in text
     assert "Files" not in text
+
+
+def test_calibrations_are_shown_where_there_are_some() -> None:
+    topic = TaskSpec("topic", "classification", ("a", "b"), calibration=Calibration("temperature", 1.825, rows=1400))
+    tags = TaskSpec("tags", "multi-label", ("a", "b"), calibration=Calibration("thresholds", thresholds=(0.2, 0.6), rows=9))
+    assert calibration(topic) == "temperature 1.82 (1,400 rows)"
+    assert calibration(tags) == "thresholds 0.20 to 0.60 (9 rows)"
+    assert calibration(topic.uncalibrated()) == "-"
