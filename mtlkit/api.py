@@ -165,9 +165,9 @@ def predict(options: PredictOptions) -> list[dict[str, Any]]:
 def evaluate(options: EvalOptions) -> Evaluation:
     """Measure a model on held-out data, as `mtlkit eval` does. `result.to_json()` is the document that `--json` prints."""
     from mtlkit.recipes.evaluate import evaluate as run
-    from mtlkit.recipes.inputs.open_model import open_model
+    from mtlkit.recipes.inputs.open_model import open_against, open_model
 
-    return run(options, open_model(options)[0])
+    return run(options, open_model(options)[0], open_against(options))
 
 
 @takes(CheckDataOptions)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mtlkit.cli.console import print_json, say, say_notes, stdout
+from mtlkit.cli.console import answer, print_json, say, say_notes, stdout
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading, working
 from mtlkit.config.inference import EvalOptions
@@ -16,6 +16,7 @@ from mtlkit.data.sources.spec import named_sources
 if TYPE_CHECKING:
     from mtlkit.evaluation.reliability import Reliability
     from mtlkit.recipes.evaluate import Evaluation
+    from mtlkit.recipes.evaluation.against import Comparison
     from mtlkit.recipes.evaluation.heads import TaskEvaluation
 
 
@@ -24,6 +25,8 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
 
     Per task: accuracy, macro-F1 and a table per class; correlations for regression. For a run with a router: how well it tells
     the tasks apart. For a base: perplexity on held-out text.
+
+    --against compares with another model on the same rows.
 
     --sts and --probe measure the vectors instead of the heads: how well cosines follow scores of sentence pairs, and how well a
     logistic regression works on frozen vectors.
@@ -38,14 +41,15 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     check_output(options)
     with loading():
         from mtlkit.recipes.evaluate import evaluate as measure
-        from mtlkit.recipes.inputs.open_model import open_model
+        from mtlkit.recipes.inputs.open_model import open_against, open_model
         from mtlkit.report.sources import source_line, unseen_line
 
         loaded, found = open_model(options)
+        against = open_against(options)
     say(f"model: {found}, {found.reason}")
     say_notes(loaded)
     with working("evaluating"):
-        result = measure(options, loaded)
+        result = measure(options, loaded, against)
     if result.tally.skipped:
         say(str(result.tally), "yellow")
     if not options.task and result.tasks:
@@ -69,6 +73,9 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
             say(f"confusion matrices written to {options.output}")
     if as_json:
         print_json(result.to_json())
+        return
+    if result.comparison:
+        show_comparison(result.comparison, result.model)
         return
     for name, task in result.tasks.items():
         show(name, task, options)
@@ -109,6 +116,18 @@ def show(name: str, task: TaskEvaluation, options: EvalOptions) -> None:
             literal(pair.true), literal(pair.predicted), str(pair.count), literal(shorten(pair.text, 2 * console.width))
         )
     console.print(titled(f"{name}: most often confused", pairs))
+
+
+def show_comparison(comparison: Comparison, model: str) -> None:
+    """A table and a sentence for each common task; the other tasks are named."""
+    from mtlkit.report.comparison import comparison_sentence, comparison_table
+
+    for task in comparison.tasks.values():
+        stdout().print(comparison_table(task, model, comparison.against, stdout().width))
+        answer(comparison_sentence(task, model, comparison.against))
+    for owner, names in ((model, comparison.only_model), (comparison.against, comparison.only_against)):
+        if names:
+            say(f"only in {owner}: {', '.join(names)}")
 
 
 def show_calibration(believed: Mapping[str, Reliability], table: bool) -> None:
@@ -153,6 +172,7 @@ def register(app: typer.Typer, panel: str) -> None:
     examples = [
         "mtlkit eval --confusion",
         "mtlkit eval --confusion --output confusion.csv",
+        "mtlkit eval runs/mtl --against runs/other",
         "mtlkit eval --calibration --output reliability.png",
         "mtlkit eval --model runs/mtl --task topic=held_out.csv --json",
         "mtlkit eval --model runs/sentence --sts stsb.csv --probe",

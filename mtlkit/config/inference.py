@@ -17,6 +17,7 @@ from mtlkit.config.common import (
     MachineOptions,
     OnBadRow,
     PromptOptions,
+    run_argument,
     runs_folder,
 )
 from mtlkit.config.option import COMMON, option
@@ -146,6 +147,15 @@ class EvalOptions(VectorOptions, ModelOptions):
     )
     split: Literal["test", "validation", "train"] = option("test", "Rows to evaluate on.", panel=COMMON, rank=2)
     confusion: bool = option(False, "Show confusion matrices and the most confused pairs.", panel=COMMON, rank=3)
+    run: str | None = run_argument("Folder of a run, or another model, as --model takes it.")
+    against: str | None = option(
+        None,
+        "Compare with another model on the same rows: intervals of the differences, McNemar's test.",
+        metavar="MODEL",
+        panel=COMMON,
+        rank=3,
+        complete="run",
+    )
     worst_first: bool = option(False, "Show the classes with the lowest F1 first.", panel=COMMON, rank=3)
     calibration: bool = option(
         False, "Show how often predictions of each confidence are right: a reliability table.", panel=COMMON, rank=3

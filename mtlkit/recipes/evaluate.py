@@ -9,12 +9,13 @@ from typing import Any
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.data.datasets.labelled import read_for_evaluation
+from mtlkit.data.datasets.labelled import LabelledTable, read_for_evaluation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import named_sources, parse_source
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.loaded_model import LoadedModel
+from mtlkit.recipes.evaluation.against import Comparison, check_against, compare
 from mtlkit.recipes.evaluation.base import evaluate_base
 from mtlkit.recipes.evaluation.heads import RoutedTexts, TaskEvaluation, evaluate_router, evaluate_task
 from mtlkit.recipes.evaluation.probe import ProbeResult, check_probe, probe
@@ -33,6 +34,7 @@ class Evaluation:
     sts: list[StsResult] = field(default_factory=list)
     probes: dict[str, ProbeResult] = field(default_factory=dict)
     tally: SkippedRows = field(default_factory=SkippedRows)
+    comparison: Comparison | None = None
 
     def records(self) -> Iterator[tuple[str, SourceRecord]]:
         """How each source was read, by the name of its task or, for similarity, of the source."""
@@ -55,12 +57,14 @@ class Evaluation:
             }
             for name, task in self.tasks.items()
         }
-        return document | ({"router": self.router.metrics} if self.router else {})
+        if self.router:
+            document["router"] = self.router.metrics
+        return document | ({"against": self.comparison.to_json()} if self.comparison else {})
 
 
-def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
+def evaluate(options: EvalOptions, loaded: LoadedModel, against: LoadedModel | None = None) -> Evaluation:
     """Evaluates every head of a model on the given data or the data it was trained on; with `sts` or `probe`, its vectors
-    instead.
+    instead. `against` is a model to compare with on the same rows.
 
     Raises UsageError, DataError.
     """
@@ -69,6 +73,7 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
     if options.calibration and (options.sts or options.probe or not loaded.tasks):
         raise UsageError(f"--calibration shows the probabilities of heads, and {needs_heads(options, loaded)}; remove it")
     if options.sts or options.probe:
+        check_against(options, loaded, against, ())
         return evaluate_vectors(options, loaded, reading)
     if options.dim is not None:
         raise UsageError(
@@ -77,17 +82,23 @@ def evaluate(options: EvalOptions, loaded: LoadedModel) -> Evaluation:
     if options.text and loaded.tasks:
         raise UsageError(f"--text measures a base; {loaded.name} has heads ({listed(loaded.tasks)}), give them data with --task")
     sources = evaluation_sources(options, loaded)
+    check_against(options, loaded, against, sources)
+    tables: dict[str, LabelledTable] = {}
     tasks: dict[str, TaskEvaluation] = {}
     routed: dict[str, RoutedTexts] = {}
     base: dict[str, float] = {}
     for name, source in sources.items():
         recorded = replace(reading, recorded=loaded.checkpoint.sources.get(name))
-        table, split = read_for_evaluation(source, options.split, recorded, named=bool(options.task))
-        tasks[name], routed[name] = evaluate_task(loaded, name, table, split, options.seed)
+        tables[name], split = read_for_evaluation(source, options.split, recorded, named=bool(options.task))
+        tasks[name], routed[name] = evaluate_task(loaded, name, tables[name], split, options.seed)
     if not loaded.tasks:
         base = evaluate_base(options, loaded, tally)
     router = evaluate_router(loaded.router, routed, options.split, options.seed)
-    return Evaluation(loaded.name, options.split, tasks, router, base, tally=tally)
+    comparison = None
+    if against is not None:
+        rows = {name: task.rows for name, task in tasks.items() if task.rows is not None}
+        comparison = compare(loaded, against, tables, rows, options.seed)
+    return Evaluation(loaded.name, options.split, tasks, router, base, tally=tally, comparison=comparison)
 
 
 def needs_heads(options: EvalOptions, loaded: LoadedModel) -> str:

@@ -177,3 +177,19 @@ def test_options_that_do_not_fit_the_model_are_refused(typed: Typed, data: Path,
     answer = typed("eval", "--model", runs / "pretrain", "--task", f"kind={data / 'kind'}")
     assert answer.code == 2
     assert "has no such head; it has none" in answer.err
+
+
+def test_two_models_on_the_same_rows(typed: Typed, mtl: Path, hostile: Path) -> None:
+    answer = typed("eval", mtl, "--against", mtl, "--json")
+    assert answer.code == 0, answer.err
+    document = json.loads(answer.out)
+    assert list(document) == ["model", "split", "tasks", "against"]
+    kind = document["against"]["tasks"]["kind"]
+    assert kind["metrics"]["accuracy"]["difference_interval"] == [0.0, 0.0]
+    assert (kind["n"], kind["mcnemar"]["p"]) == (16, 1.0)
+    shown = typed("eval", mtl, "--against", mtl)
+    assert "kind: no clear difference in accuracy" in shown.out
+    refused = typed("eval", mtl, "--against", hostile)
+    assert (refused.code, "no task in common; " in refused.err) == (2, True)
+    twice = typed("eval", mtl, "--model", hostile)
+    assert (twice.code, "--against" in twice.err) == (2, True)

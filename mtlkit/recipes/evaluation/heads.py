@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from mtlkit.inference.engine import ROUTER, Array
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.routing import score_router
 from mtlkit.progress import counting
+from mtlkit.recipes.evaluation.rows import EvaluatedRows, evaluated_rows
 from mtlkit.seeding import generator
 from mtlkit.tasks.base import kind_of
 
@@ -37,7 +38,8 @@ class ConfusedPair:
 @dataclass(frozen=True)
 class TaskEvaluation:
     """The metrics of a task, as returned by `task_metrics.estimate`, on a split. `unseen` counts rows with labels that the head
-    does not know, which are left out; `truncated` counts truncated texts; `record` says how the source was read.
+    does not know, which are left out; `truncated` counts truncated texts; `record` says how the source was read; `rows` are the
+    evaluated rows themselves.
     """
 
     metrics: dict[str, Any]
@@ -47,13 +49,14 @@ class TaskEvaluation:
     confused: list[ConfusedPair] = field(default_factory=list)
     record: SourceRecord | None = None
     reliability: Reliability | None = None
+    rows: EvaluatedRows | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
 class RoutedTexts:
     """The texts of a task, and the router's logits for them, (N, tasks); None if the router does not know the task."""
 
-    texts: list[str]
+    texts: Sequence[str]
     logits: Array | None
 
 
@@ -65,15 +68,15 @@ def evaluate_task(
     texts = prepare(spec, table, loaded.encoder)
     with counting(f"evaluating {name}", "encoded", len(texts)):
         all_outputs = loaded.engine.outputs(texts.encoded, [name, *([ROUTER] if name in loaded.router else [])])
-    outputs, strings = all_outputs[name], [table.texts[row] for row in texts.rows]
+    outputs, rows = all_outputs[name], evaluated_rows(spec, table, texts, all_outputs[name])
     metrics = estimate(spec, outputs, texts.labels, seed)
     decided = decisions_of(spec, outputs)
-    confused = [] if decided is None else most_confused(spec.labels, texts.labels, decided, strings)
+    confused = [] if decided is None else most_confused(spec.labels, texts.labels, decided, rows.texts)
     record = replace(table.record, kind=spec.kind)
     forecast = kind_of(spec.kind).forecast(spec, outputs, texts.labels)
     believed = None if forecast is None else reliability(forecast, generator(0, "calibration", name))
-    evaluation = TaskEvaluation(metrics, split, dict(texts.unseen), texts.encoded.truncated, confused, record, believed)
-    return evaluation, RoutedTexts(strings, all_outputs.get(ROUTER))
+    evaluation = TaskEvaluation(metrics, split, dict(texts.unseen), texts.encoded.truncated, confused, record, believed, rows)
+    return evaluation, RoutedTexts(rows.texts, all_outputs.get(ROUTER))
 
 
 def evaluate_router(tasks: tuple[str, ...], routed: Mapping[str, RoutedTexts], split: str, seed: int) -> TaskEvaluation | None:
@@ -88,7 +91,9 @@ def evaluate_router(tasks: tuple[str, ...], routed: Mapping[str, RoutedTexts], s
     return TaskEvaluation(score_router(tasks, logits, true, seed), split, {}, 0, confused)
 
 
-def most_confused(labels: tuple[str, ...], true: NDArray[Any], predicted: NDArray[Any], texts: list[str]) -> list[ConfusedPair]:
+def most_confused(
+    labels: tuple[str, ...], true: NDArray[Any], predicted: NDArray[Any], texts: Sequence[str]
+) -> list[ConfusedPair]:
     """The pairs (true, predicted) with the most texts, each with the first such text."""
     wrong = np.flatnonzero(true != predicted)
     pairs, first, counts = np.unique(true[wrong] * len(labels) + predicted[wrong], return_index=True, return_counts=True)

@@ -18,7 +18,7 @@ from mtlkit.runs.overlap import Input
 from mtlkit.runs.record import read_record, record_name
 
 FILES = {"card"}  # options that name a file
-MODELS = {"init", "model", "teacher", "run"}  # options that name a model or run
+MODELS = {"init", "model", "teacher", "run", "against"}  # options that name a model or run
 SOURCES = {"task", "watch", "sources", "sts", "text", "input"}  # options that name data, perhaps after NAME=
 STANDARD_INPUT = Path("/dev/stdin")
 

@@ -6,7 +6,8 @@ import shlex
 from dataclasses import replace
 
 from mtlkit.config.architecture import Stage
-from mtlkit.config.inference import EvalOptions, ModelOptions, TextOptions
+from mtlkit.config.inference import Backend, EvalOptions, ModelOptions, TextOptions
+from mtlkit.errors import UsageError
 from mtlkit.inference.find_model import MINI, ModelRef, find_model
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.runs.record import is_export, newest_run
@@ -21,10 +22,38 @@ def open_model(options: ModelOptions) -> tuple[LoadedModel, ModelRef]:
     """
     measures_base = isinstance(options, EvalOptions) and not options.sts and not options.probe
     stages: tuple[Stage, ...] = ("mtl", "sentence", "base") if measures_base else ("mtl", "sentence")
-    model_ref = find_model(options.model, options.runs, stages)
+    name = options.model
+    if isinstance(options, EvalOptions) and options.run is not None:
+        if name is not None:
+            raise UsageError(f"two models: {options.run} and --model {name}; remove one, or compare with: --against {name}")
+        name = options.run
+    model_ref = find_model(name, options.runs, stages)
     few = isinstance(options, TextOptions) and bool(options.texts) and options.texts != ["-"]
     backend = "torch" if options.backend == "auto" and not few and not is_export(model_ref.path) else options.backend
-    loaded = load(
+    loaded = _load(model_ref, options, backend)
+    if measures_base:
+        return loaded, model_ref
+    if loaded.record is not None and loaded.record.stage == "base":
+        command = shlex.join(["mtlkit", "train-sentence", "--init", str(model_ref)])
+        hint = f"a base, not a sentence encoder; train one with: {command}"
+        return loaded, replace(model_ref, reason=f"{model_ref.reason}: {hint}")
+    if name is None and model_ref.name == MINI and newest_run(options.runs, ("base",)):
+        hint = "there is only a base; train a sentence encoder with: mtlkit train-sentence"
+        return loaded, replace(model_ref, reason=f"{model_ref.reason} ({hint})")
+    return loaded, model_ref
+
+
+def open_against(options: EvalOptions) -> LoadedModel | None:
+    """Opens the model of `--against`, as `open_model` does; None without that option."""
+    if options.against is None:
+        return None
+    model_ref = find_model(options.against, options.runs, ("mtl", "sentence"))
+    backend = "torch" if options.backend == "auto" and not is_export(model_ref.path) else options.backend
+    return _load(model_ref, options, backend)
+
+
+def _load(model_ref: ModelRef, options: ModelOptions, backend: Backend) -> LoadedModel:
+    return load(
         model_ref.path,
         device=options.device,
         precision=options.precision,
@@ -32,13 +61,3 @@ def open_model(options: ModelOptions) -> tuple[LoadedModel, ModelRef]:
         prompt=options.prompt,
         literal_special_tokens=options.literal_special_tokens,
     )
-    if measures_base:
-        return loaded, model_ref
-    if loaded.record is not None and loaded.record.stage == "base":
-        command = shlex.join(["mtlkit", "train-sentence", "--init", str(model_ref)])
-        hint = f"a base, not a sentence encoder; train one with: {command}"
-        return loaded, replace(model_ref, reason=f"{model_ref.reason}: {hint}")
-    if options.model is None and model_ref.name == MINI and newest_run(options.runs, ("base",)):
-        hint = "there is only a base; train a sentence encoder with: mtlkit train-sentence"
-        return loaded, replace(model_ref, reason=f"{model_ref.reason} ({hint})")
-    return loaded, model_ref

@@ -1,0 +1,86 @@
+"""`eval --against`: two models on the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.inference import EvalOptions
+from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.task_data import prepare
+from mtlkit.errors import UsageError, listed
+from mtlkit.evaluation.comparison import Outputs, TaskComparison, compare_outputs
+from mtlkit.inference.loaded_model import LoadedModel
+from mtlkit.progress import counting
+from mtlkit.recipes.evaluation.rows import EvaluatedRows
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The model that another one is compared with, the tasks that both have, and those that only one has."""
+
+    against: str
+    tasks: Mapping[str, TaskComparison]
+    only_model: tuple[str, ...]
+    only_against: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        tasks = {name: task.to_json() for name, task in self.tasks.items()}
+        only = {"only_model": list(self.only_model), "only_against": list(self.only_against)}
+        return {"model": self.against, "tasks": tasks, **only}
+
+
+def check_against(options: EvalOptions, loaded: LoadedModel, against: LoadedModel | None, names: Iterable[str]) -> None:
+    """Raises UsageError if the models have no common task, or a task has other labels in one of them. Call it before work."""
+    if against is None:
+        return
+    if options.sts or options.probe or options.text or not loaded.tasks:
+        raise UsageError("--against compares heads of two models; remove --sts, --probe and --text, or specify models with heads")
+    shared = [name for name in names if name in against.specs]
+    if not shared:
+        heads = f"{loaded.name} has {listed(loaded.tasks)}, {against.name} {listed(against.tasks) or 'none'}"
+        raise UsageError(f"--against {against.name}: no task in common; {heads}")
+    for name in shared:
+        _check_labels(loaded.specs[name], against.specs[name], loaded.name, against.name)
+
+
+def _check_labels(spec: TaskSpec, other: TaskSpec, model: str, against: str) -> None:
+    if spec.kind != other.kind:
+        raise UsageError(f"--against {against}: task '{spec.name}' is {other.kind}, and {spec.kind} in {model}")
+    only = [sorted(set(one.labels) - set(two.labels)) for one, two in ((spec, other), (other, spec))]
+    if any(only):
+        parts = [f"only {name} has {listed(labels, 4)}" for name, labels in zip((model, against), only, strict=True) if labels]
+        raise UsageError(f"--against {against}: other labels for task '{spec.name}': {'; '.join(parts)}")
+
+
+def compare(
+    loaded: LoadedModel,
+    against: LoadedModel,
+    tables: Mapping[str, LabelledTable],
+    rows: Mapping[str, EvaluatedRows],
+    seed: int,
+) -> Comparison:
+    """Runs the other model on the rows that were evaluated, and compares the outputs of each common task."""
+    tasks = {}
+    for name, own in rows.items():
+        if name in against.specs:
+            other = against.specs[name]
+            order = [other.labels.index(label) for label in own.spec.labels]
+            texts = prepare(own.spec, tables[name], against.encoder)
+            with counting(f"evaluating {name} with {against.name}", "encoded", len(texts)):
+                outputs = against.engine.outputs(texts.encoded, [name])[name]
+            others = Outputs(aligned(other, order), outputs[:, order] if order else outputs)
+            tasks[name] = compare_outputs(Outputs(own.spec, own.outputs), others, own.labels, seed)
+    only_model = tuple(name for name in loaded.tasks if name not in against.specs)
+    only_against = tuple(name for name in against.tasks if name not in loaded.specs)
+    return Comparison(against.name, tasks, only_model, only_against)
+
+
+def aligned(spec: TaskSpec, order: list[int]) -> TaskSpec:
+    """The same task with its labels in another order, and their thresholds with them."""
+    calibration = spec.calibration
+    if calibration is not None and calibration.thresholds:
+        calibration = replace(calibration, thresholds=tuple(calibration.thresholds[place] for place in order))
+    return replace(spec, labels=tuple(spec.labels[place] for place in order), calibration=calibration)

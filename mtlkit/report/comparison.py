@@ -1,0 +1,64 @@
+"""A comparison of two models on the same rows, as a table and in a sentence. Nothing here prints."""
+
+from __future__ import annotations
+
+from rich.console import Group
+
+from mtlkit.evaluation.comparison import Difference, TaskComparison
+from mtlkit.evaluation.metric_names import ACCURACY, all_metrics
+from mtlkit.report.columns import narrow
+from mtlkit.report.tables import figure, metric_title, number, points, titled
+from mtlkit.report.text import printable
+
+
+def comparison_table(found: TaskComparison, model: str, against: str, width: int) -> Group:
+    """A row per metric: both models, the difference and its interval."""
+    rows = found.metrics
+    columns = [
+        ["model", *(figure(row.model, row.metric) for row in rows)],
+        ["against", *(figure(row.against, row.metric) for row in rows)],
+        ["difference", *(_amount(row.value, row.metric) for row in rows)],
+        ["95 %", *(_span(row) for row in rows)],
+    ]
+    title = f"{found.task}: {printable(model)} against {printable(against)} on the same {found.rows:,} texts"
+    return titled(title, narrow({"metric": [metric_title(row.metric) for row in rows]}, columns, width))
+
+
+def comparison_sentence(found: TaskComparison, model: str, against: str) -> str:
+    """The result for the main metric, in agreement with its interval."""
+    name, one, other = (printable(text) for text in (found.task, model, against))
+    row, metric = found.decisive, metric_title(found.main)
+    if found.verdict == "undefined":
+        return f"{name}: {metric} cannot be compared, as it is undefined or there are too few rows"
+    test = ""
+    if found.tested and found.p is not None:
+        p = "< 0.001" if found.p < 0.001 else f"= {found.p:.2g}"
+        test = f"; McNemar p {p}, {found.only_model:,} against {found.only_against:,} texts"
+    if found.verdict == "no clear difference" or row.value == 0:
+        change = _with_unit(row.value, found.main, sign=True)
+        return f"{name}: no clear difference in {metric}: {change} for {other} (95 %: {_span(row, ' to ')}{test})"
+    low, high = sorted(abs(end) for end in row.interval.ends) if not row.interval.holds_zero else row.interval.ends
+    interval = f"95 %: {_amount(low, found.main)} to {_amount(high, found.main)}"
+    amount = _with_unit(abs(row.value), found.main)
+    if found.main == ACCURACY.name:
+        claim = f"{other} is {amount} {'more' if row.value > 0 else 'less'} accurate than {one}"
+    else:
+        claim = f"{metric} of {other} is {amount} {'higher' if row.value > 0 else 'lower'} than of {one}"
+    if found.verdict == "tests disagree":
+        return f"{name}: unclear, as the interval and McNemar's test disagree: {claim} (95 %: {_span(row, ' to ')}{test})"
+    return f"{name}: {claim} ({interval}{test})"
+
+
+def _span(row: Difference, between: str = "..") -> str:
+    low, high = row.interval.ends
+    return number(None) if low != low else f"{_amount(low, row.metric)}{between}{_amount(high, row.metric)}"  # NaN
+
+
+def _amount(value: float, metric: str) -> str:
+    """A difference in points for shares, in the metric's own unit for others."""
+    return points(value) if all_metrics()[metric].share else number(value, 4)
+
+
+def _with_unit(value: float, metric: str, *, sign: bool = False) -> str:
+    plus = "+" if sign and value > 0 else ""
+    return f"{plus}{_amount(value, metric)}{' points' if all_metrics()[metric].share else ''}"
