@@ -163,11 +163,17 @@ def predict(options: PredictOptions) -> list[dict[str, Any]]:
 
 @takes(EvalOptions)
 def evaluate(options: EvalOptions) -> Evaluation:
-    """Measure a model on held-out data, as `mtlkit eval` does. `result.to_json()` is the document that `--json` prints."""
+    """Measure a model on held-out data, as `mtlkit eval` does. `result.to_json()` is the document that `--json` prints; with
+    `errors`, also write the misclassified rows to a file."""
     from mtlkit.recipes.evaluate import evaluate as run
+    from mtlkit.recipes.evaluation.errors_file import check_errors, write_errors
     from mtlkit.recipes.inputs.open_model import open_against, open_model
 
-    return run(options, open_model(options)[0], open_against(options))
+    check_errors(options)
+    result = run(options, open_model(options)[0], open_against(options))
+    if options.errors is not None:
+        write_errors(options, result.rows)
+    return result
 
 
 @takes(CheckDataOptions)

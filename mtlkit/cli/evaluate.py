@@ -37,8 +37,10 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
 
     from mtlkit.recipes.evaluation.calibration_file import is_picture, write_picture
     from mtlkit.recipes.evaluation.confusion_file import check_output, write_matrices
+    from mtlkit.recipes.evaluation.errors_file import check_errors, write_errors
 
     check_output(options)
+    check_errors(options)
     with loading():
         from mtlkit.recipes.evaluate import evaluate as measure
         from mtlkit.recipes.inputs.open_model import open_against, open_model
@@ -64,6 +66,9 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
         if task.unseen:
             say(f"{name}: {unseen_line(task.unseen, 'row')}; not counted in the metrics", "yellow")
     believed = {name: task.reliability for name, task in result.tasks.items() if task.reliability}
+    if options.errors is not None:
+        number = write_errors(options, result.rows)
+        say(f"{number:,} row{'' if number == 1 else 's'} written to {options.errors}")
     if options.output is not None:
         if is_picture(options.output):
             write_picture(options, believed)
@@ -172,6 +177,7 @@ def register(app: typer.Typer, panel: str) -> None:
     examples = [
         "mtlkit eval --confusion",
         "mtlkit eval --confusion --output confusion.csv",
+        "mtlkit eval --errors errors.csv",
         "mtlkit eval runs/mtl --against runs/other",
         "mtlkit eval --calibration --output reliability.png",
         "mtlkit eval --model runs/mtl --task topic=held_out.csv --json",

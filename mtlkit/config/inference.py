@@ -169,6 +169,14 @@ class EvalOptions(VectorOptions, ModelOptions):
         rank=4,
         complete="file",
     )
+    errors: Path | None = option(
+        None,
+        "Write the misclassified rows, with probabilities, to a .csv, .jsonl or .parquet file.",
+        metavar="FILE",
+        panel=COMMON,
+        rank=4,
+        complete="file",
+    )
     sts: list[str] = option(
         [],
         "Sentence pairs with scores: measure how well the similarity of their vectors follows the scores; repeatable.",
@@ -188,4 +196,4 @@ class EvalOptions(VectorOptions, ModelOptions):
         complete="source",
     )
     on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA, rank=1)
-    overwrite: bool = option(False, "Replace --output.", panel=OUTPUT)
+    overwrite: bool = option(False, "Replace --output and --errors.", panel=OUTPUT)

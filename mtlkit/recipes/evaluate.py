@@ -19,6 +19,7 @@ from mtlkit.recipes.evaluation.against import Comparison, check_against, compare
 from mtlkit.recipes.evaluation.base import evaluate_base
 from mtlkit.recipes.evaluation.heads import RoutedTexts, TaskEvaluation, evaluate_router, evaluate_task
 from mtlkit.recipes.evaluation.probe import ProbeResult, check_probe, probe
+from mtlkit.recipes.evaluation.rows import EvaluatedRows
 from mtlkit.recipes.evaluation.sts import StsResult, measure_sts
 
 
@@ -41,6 +42,11 @@ class Evaluation:
         yield from ((name, task.record) for name, task in self.tasks.items() if task.record)
         yield from ((result.source, result.record) for result in self.sts)
         yield from ((name, result.record) for name, result in self.probes.items())
+
+    @property
+    def rows(self) -> dict[str, EvaluatedRows]:
+        """The evaluated rows of each task with a head."""
+        return {name: task.rows for name, task in self.tasks.items() if task.rows is not None}
 
     def to_json(self) -> dict[str, Any]:
         document: dict[str, Any] = {"model": self.model, "split": self.split}
@@ -69,7 +75,7 @@ def evaluate(options: EvalOptions, loaded: LoadedModel, against: LoadedModel | N
     Raises UsageError, DataError.
     """
     tally = SkippedRows()
-    reading = ReadOptions(options.encoding, options.on_bad_row, tally)
+    reading = ReadOptions(options.encoding, options.on_bad_row, tally, keep_places=options.errors is not None)
     if options.calibration and (options.sts or options.probe or not loaded.tasks):
         raise UsageError(f"--calibration shows the probabilities of heads, and {needs_heads(options, loaded)}; remove it")
     if options.sts or options.probe:

@@ -193,3 +193,19 @@ def test_two_models_on_the_same_rows(typed: Typed, mtl: Path, hostile: Path) -> 
     assert (refused.code, "no task in common; " in refused.err) == (2, True)
     twice = typed("eval", mtl, "--model", hostile)
     assert (twice.code, "--against" in twice.err) == (2, True)
+
+
+def test_errors_are_written_with_their_places(typed: Typed, mtl: Path, tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "wrong.csv", [("The cat sleeps near the river.", "tool"), ("A saw lies broken on the shelf.", "tool")]
+    )
+    out = tmp_path / "errors.jsonl"
+    command = ("eval", mtl, "--task", f"kind={path}", "--errors", out)
+    answer = typed(*command)
+    assert answer.code == 0, answer.err
+    assert f"1 row written to {out}" in answer.err
+    (row,) = (json.loads(line) for line in out.read_text().splitlines())
+    assert (row["task"], row["place"], row["label"], row["predicted"]) == ("kind", f"{path}:2", "tool", "animal")
+    assert row["probability"] == max(row["probabilities"].values())
+    assert typed(*command).code == 2
+    assert typed(*command, "--overwrite").code == 0

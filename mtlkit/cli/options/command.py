@@ -21,7 +21,7 @@ from mtlkit.config.option import COMMON
 from mtlkit.errors import OptionError, UsageError
 
 Options = TypeVar("Options")
-OUTPUTS = ("out", "output")  # options that name what a command writes
+OUTPUTS = ("out", "output", "errors")  # options that name what a command writes
 
 
 def check_config(out: Path | None, config: Path | None, option: str) -> None:

@@ -21,8 +21,8 @@ Matrix = tuple[Sequence[str], Sequence[Sequence[int]]]  # labels, and a row of c
 def check_output(options: EvalOptions) -> None:
     """Raises UsageError if the matrices must not or cannot be written. Call it before any work."""
     if options.output is None:
-        if options.overwrite:
-            raise UsageError("--overwrite needs an --output")
+        if options.overwrite and options.errors is None:
+            raise UsageError("--overwrite needs an --output or --errors")
         return
     if is_picture(options.output) or (options.calibration and not options.confusion):
         check_picture(options)
