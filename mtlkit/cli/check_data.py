@@ -31,7 +31,7 @@ def check_data(options: CheckDataOptions, as_json: bool) -> None:
     check_texts(options.text, options.encoding)
 
     from mtlkit.recipes.check_data import check_data as look
-    from mtlkit.report.check_data import absences, conclusion, example_lines, finding_message, task_tables
+    from mtlkit.report.check_data import absences, baseline_message, conclusion, example_lines, finding_message, task_tables
     from mtlkit.report.sources import source_line
     from mtlkit.report.text import literal
 
@@ -58,6 +58,8 @@ def check_data(options: CheckDataOptions, as_json: bool) -> None:
             for example in finding.examples:
                 for line in example_lines(example, console.width - 2):
                     console.print(literal(f"  {line}", "dim"), no_wrap=True, overflow="ellipsis")
+        for name, baseline in (found.baselines or {}).items():
+            console.print(literal(baseline_message(name, baseline)))
         console.print(literal(conclusion(found.findings)))
     if options.strict and found.spoiling:
         raise DataError(f"--strict: {'; '.join(map(finding_message, found.spoiling))}")
@@ -67,6 +69,7 @@ def register(app: typer.Typer, panel: str) -> None:
     examples = [
         "mtlkit check-data",
         "mtlkit check-data --task topic=ag_news --task mood=reviews/ --strict",
+        "mtlkit check-data --task topic=ag_news --baseline",
         "mtlkit check-data --text articles.txt --text news/",
         'mtlkit check-data --objective pairs --task "faq=faq.csv?first=question&second=answer"',
         "mtlkit check-data --objective similarity --task sts=stsb",

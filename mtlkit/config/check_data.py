@@ -33,6 +33,13 @@ class CheckDataOptions(CheckedOptions):
         rank=2,
     )
     strict: bool = option(False, "Exit with code 3 if a finding would spoil a result.", panel=COMMON, rank=3)
+    baseline: bool = option(
+        False,
+        "Also measure what a bag of words reaches on each classification task: TF-IDF and logistic regression; needs "
+        "scikit-learn.",
+        panel=COMMON,
+        rank=4,
+    )
     encoding: str = option("utf-8", "Encoding of text files.", metavar="NAME", panel=DATA, complete=ENCODINGS)
     on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA)
     max_length: int | None = option(

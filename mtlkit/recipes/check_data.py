@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from mtlkit.config.architecture import Kind
 from mtlkit.config.check_data import CheckDataOptions
 from mtlkit.config.task_training import ObjectiveName
-from mtlkit.data.datasets.labelled import read_test, read_train_and_validation
+from mtlkit.data.datasets.labelled import holds_out, read_test, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labels import codec_of, infer_kind
 from mtlkit.data.datasets.marks import Label
@@ -19,8 +19,10 @@ from mtlkit.data.quality.leaks import near_texts, repeated_texts, shared_texts
 from mtlkit.data.quality.near_duplicates import TextNumbers
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import named_sources, parse_source
+from mtlkit.evaluation.bag_of_words import WordsBaseline
 from mtlkit.inference.find_model import find_model
 from mtlkit.inference.load_weights import read_encoder
+from mtlkit.recipes.checking.baseline import BaselineRows, check_baseline
 from mtlkit.recipes.checking.measures import CheckedData, Measure, cut_texts, held_out
 from mtlkit.recipes.checking.pairs import read_pair_tasks, read_scored_tasks
 from mtlkit.recipes.checking.texts import read_distilled, read_text_data
@@ -29,7 +31,9 @@ from mtlkit.recipes.training.data_warnings import quick_findings, splits_of
 
 @dataclass(frozen=True)
 class DataCheck:
-    """Task summaries, findings, skipped rows, and the tokenizer and length limit used to measure texts."""
+    """Task summaries, findings, skipped rows, and the tokenizer and length limit used to measure texts. With `--baseline`, what a
+    bag of words reaches on each task that has classes.
+    """
 
     model: str
     reason: str
@@ -37,6 +41,7 @@ class DataCheck:
     tasks: tuple[TaskSummary, ...]
     findings: tuple[Finding, ...]
     tally: SkippedRows
+    baselines: Mapping[str, WordsBaseline | None] | None = None
 
     @property
     def spoiling(self) -> list[Finding]:
@@ -44,9 +49,9 @@ class DataCheck:
 
     def to_json(self) -> dict[str, Any]:
         document = asdict(self)
-        tally = document.pop("tally")
+        tally, baselines = document.pop("tally"), document.pop("baselines")
         document["skipped"] = {"rows": tally["skipped"], "reasons": tally["reasons"]}
-        return document
+        return document if baselines is None else {**document, "baselines": baselines}
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ def check_data(options: CheckDataOptions) -> DataCheck:
 
     Raises UsageError, DataError, IntegrityError.
     """
+    if options.baseline:
+        check_baseline(options.objective)
     sources = named_sources(options.tasks) if options.tasks else {}
     model_ref = find_model(options.model, options.runs, ("mtl", "sentence", "base"))
     encoder = read_encoder(model_ref.path)
@@ -89,7 +96,16 @@ def check_data(options: CheckDataOptions) -> DataCheck:
     findings += across_data([entry.texts for entry in data])
     findings.sort(key=lambda finding: not finding.spoils)
     tasks = tuple(task for task, _ in checked)
-    return DataCheck(str(model_ref), model_ref.reason, measure.max_length, tasks, tuple(findings), tally)
+    baselines = dict(measured_baselines(data)) if options.baseline else None
+    return DataCheck(str(model_ref), model_ref.reason, measure.max_length, tasks, tuple(findings), tally, baselines)
+
+
+def measured_baselines(data: Iterable[CheckedData]) -> Iterator[tuple[str, WordsBaseline | None]]:
+    """What a bag of words reaches on each task; None where that cannot be measured."""
+    for entry in data:
+        if isinstance(entry, LabelledData):
+            train, validation = (split.table for split in entry.texts[:2])
+            yield entry.name, BaselineRows(train, validation, holds_out(entry.source)).measure()
 
 
 def read_labelled(sources: Mapping[str, str], reading: ReadOptions, numbers: TextNumbers) -> list[LabelledData]:

@@ -13,6 +13,7 @@ from mtlkit.data.datasets.pairs import HELD_OUT_MOST
 from mtlkit.data.quality.findings import MOST_TOKENS, Example, Finding, SplitSummary, TaskSummary
 from mtlkit.data.quality.near_duplicates import NEAR
 from mtlkit.errors import listed, shorten
+from mtlkit.evaluation.bag_of_words import WordsBaseline
 from mtlkit.report.columns import narrow
 from mtlkit.report.tables import number, titled
 
@@ -86,6 +87,18 @@ def absences(task: TaskSummary) -> list[str]:
 def finding_message(finding: Finding) -> str:
     """A finding in one sentence."""
     return f"{finding.task}: {WORDS[finding.problem](finding)}"
+
+
+def baseline_message(task: str, baseline: WordsBaseline | None) -> str:
+    """What a bag of words reaches on a task, and how that was measured."""
+    if baseline is None:
+        return f"{task}: no bag-of-words baseline; it needs one class per row, and two rows of each of two classes"
+    low, high = baseline.interval.ends
+    rows = f"cross-validated on {counted(baseline.train, 'row')}, {baseline.folds} folds"
+    if not baseline.folds:
+        rows = f"trained on {counted(baseline.train, 'row')}, scored on {counted(baseline.rows, 'validation row')}"
+    figures = f"accuracy {number(baseline.accuracy)} (95 %: {number(low)} to {number(high)})"
+    return f"{task}: a bag of words (TF-IDF, logistic regression) reaches {figures}; {rows}"
 
 
 def example_lines(example: Example, width: int) -> list[str]:

@@ -206,3 +206,27 @@ def test_a_training_warns_of_it(data: Path, runs: Path, tmp_path: Path) -> None:
 def test_of_real_data() -> None:
     found = [one for one in check(f"t={DATA}").findings if one.split == "test"]
     assert {(one.problem, one.rows) for one in found} == {("overlap", 5), ("near", 84), ("repeated", 1)}
+
+
+def test_the_baseline_is_scored_on_a_validation_split_or_cross_validated(tmp_path: Path) -> None:
+    several = write(tmp_path / "n.csv", [HEADER, *([text, str(place / 7)] for place, (text, _) in enumerate(rows(40)))])
+    alone = write(tmp_path / "a.csv", [HEADER, *rows(40)])
+    found = check("sample=sample:topic", f"alone={alone}", f"number={several}", baseline=True)
+    assert found.baselines is not None
+    sample, own = found.baselines["sample"], found.baselines["alone"]
+    assert sample is not None
+    assert own is not None
+    assert (sample.train, sample.rows, sample.folds) == (392, 80, 0)
+    assert sample.accuracy > 0.6
+    assert (own.rows, own.folds) == (40, 5)
+    assert found.baselines["number"] is None
+    assert found.to_json()["baselines"]["sample"]["accuracy"] == sample.accuracy
+    assert "baselines" not in check("sample=sample:topic").to_json()
+
+
+def test_the_baseline_needs_labels_and_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="--objective pairs has none"):
+        check("t=sample:topic", baseline=True, objective="pairs")
+    monkeypatch.setattr("mtlkit.recipes.checking.baseline.has_scikit_learn", lambda: False)
+    with pytest.raises(UsageError, match=r"mtlkit\[probe\]"):
+        check("t=sample:topic", baseline=True)

@@ -20,7 +20,8 @@ from mtlkit.data.quality.findings import (
     SplitSummary,
     TaskSummary,
 )
-from mtlkit.report.check_data import absences, conclusion, example_lines, finding_message, task_tables
+from mtlkit.evaluation.bag_of_words import WordsBaseline
+from mtlkit.report.check_data import absences, baseline_message, conclusion, example_lines, finding_message, task_tables
 
 
 def shown(tables: list[RenderableType], width: int) -> str:
@@ -215,3 +216,10 @@ def test_the_last_sentence() -> None:
     assert conclusion([finding("blank")]).startswith("1 finding, none")
     spoiling = Finding("blank", "t", "test", 1, 2, spoils=True)
     assert conclusion([spoiling, finding("cut")]).startswith("2 findings, 1 ")
+
+
+def test_the_baseline_in_words() -> None:
+    split, folds = (WordsBaseline.of(80, 100, 400, number) for number in (0, 5))
+    assert "accuracy 0.800 (95 %: 0.711 to 0.867); trained on 400 rows, scored on 100 val" in baseline_message("t", split)
+    assert baseline_message("t", folds).endswith("cross-validated on 400 rows, 5 folds")
+    assert "needs one class per row" in baseline_message("t", None)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -20,6 +16,8 @@ from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labels import codec_of, infer_kind, infer_spec
 from mtlkit.data.datasets.task_data import LabelledTexts, prepare
 from mtlkit.errors import DataError, UsageError
+from mtlkit.evaluation import bag_of_words
+from mtlkit.evaluation.bag_of_words import expected_warnings, has_scikit_learn
 from mtlkit.evaluation.class_figures import classification_figures
 from mtlkit.evaluation.figures import with_intervals
 from mtlkit.evaluation.metrics import classification, confusion
@@ -29,7 +27,6 @@ from mtlkit.progress import counting
 from mtlkit.seeding import generator
 
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # values of scikit-learn's C, the inverse of the L2 penalty
-FOLDS = 5
 STEPS = 1000
 
 
@@ -61,7 +58,7 @@ class ProbeResult:
 
 def check_probe() -> None:
     """Raises UsageError if scikit-learn is not installed."""
-    if find_spec("sklearn") is None:
+    if not has_scikit_learn():
         raise UsageError("--probe needs scikit-learn; install it with: pip install 'mtlkit[probe]'")
 
 
@@ -104,11 +101,8 @@ def features(loaded: LoadedModel, texts: LabelledTexts, dim: int) -> NDArray[np.
 
 
 def folds_of(name: str, table: LabelledTable) -> int:
-    """The number of folds: FOLDS, or fewer so that every fold trains on two classes. Raises DataError if there are fewer than
-    two.
-    """
-    counts = np.unique([parts_of(label)[0] for label in table.labels], return_counts=True)[1]
-    folds = min(FOLDS, int(np.sort(counts)[-2]))
+    """The number of folds of `bag_of_words.folds_of`. Raises DataError if there are fewer than two."""
+    folds = bag_of_words.folds_of(np.array([parts_of(label)[0] for label in table.labels]))
     if folds < 2:
         raise DataError(f"task '{name}': too few rows to cross-validate on; give two rows at least of two classes")
     return folds
@@ -126,14 +120,3 @@ def fit_probe(vectors: NDArray[np.float32], labels: NDArray[np.int64], folds: in
     split = StratifiedKFold(folds, shuffle=True, random_state=seed)
     with expected_warnings():
         return GridSearchCV(pipeline, grid, cv=split, scoring="accuracy", error_score="raise").fit(vectors, labels)
-
-
-@contextmanager
-def expected_warnings() -> Iterator[None]:
-    """Ignores the warnings about classes that are missing in some folds, and about a fit that has not converged."""
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=ConvergenceWarning)
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        yield
