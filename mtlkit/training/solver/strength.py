@@ -22,7 +22,8 @@ FALLBACK = 10.0**1.5  # where there are too few rows to cross-validate on
 MORE_ROUNDS = 300  # rows below which the folds are drawn several times, as few rows make a noisy choice
 MOST_ROUNDS = 3
 PATIENCE = 2  # weaker strengths tried after the best one
-WORK = 600_000_000  # numbers (rows x D x K) that cross-validation works on at most; it takes fewer rows beyond
+WORK = 500_000_000  # numbers (rows x D x K) that cross-validation works on at most; it takes fewer rows beyond
+HELD_OUT_ONCE = 2  # of the folds, where it takes fewer rows: they are enough then
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,13 @@ def choose_strength(
     """
     most = max(2 * FOLDS, WORK // (features.vectors.shape[1] * loss.outputs))
     rows = sample(strata, most, "solver", name, seed=seed)
-    features, loss, strata = features.take(rows), loss.take(rows), strata[rows]
-    rounds = max(1, min(MOST_ROUNDS, MORE_ROUNDS // len(rows)))
+    total, features, loss, strata = len(features), features.take(rows), loss.take(rows), strata[rows]
+    rounds = max(1, min(MOST_ROUNDS, MORE_ROUNDS // len(rows))) if len(rows) == total else 1
     splits = []
     for number in range(rounds):
         numbers = stratified_folds(strata, FOLDS, "solver", name, str(number), seed=seed)
         pairs = [(np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)) for fold in range(FOLDS)]
+        pairs = pairs[:HELD_OUT_ONCE] if len(rows) < total else pairs
         splits += [_Split(features.take(train), loss.take(train), held) for train, held in pairs if len(held) and len(train)]
     tested = np.unique(np.concatenate([split.held for split in splits])) if splits else np.array([], np.int64)
     if len(tested) < 2:

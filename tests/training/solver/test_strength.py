@@ -77,5 +77,5 @@ def test_large_sets_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = RANDOM.integers(0, 2, 500)
     vectors = RANDOM.normal(size=(500, 4)) + np.outer(labels, np.ones(4))
     choice = choose_strength(Features(vectors), SoftmaxLoss(labels, 2, np.ones(500)), labels, "task", 0)
-    assert 58 <= len(choice.rows) <= 62
+    assert 20 <= len(choice.rows) <= 28  # two of five folds of 60 rows
     np.testing.assert_array_equal(choice.rows, np.unique(choice.rows))
