@@ -14,9 +14,11 @@ def train_sentence(options: TrainSentenceOptions, as_json: bool) -> None:
 
     Starts from the newest base in --runs, else from the bundled model mini, or from random weights with --init scratch.
 
-    --objective classify learns labels through a head. pairs learns to tell matching texts (columns such as anchor and positive)
-    from all others in the batch. distill learns the vectors of a --teacher, computed once and cached. similarity learns scores of
-    text pairs (columns sentence1, sentence2, score) with the cosine of their vectors.
+    --objective classify learns labels through a head. labels learns them by contrast: texts with the same label get similar
+    vectors, which helps most with few texts per label; train-mtl --freeze backbone then adds the head. pairs learns to tell
+    matching texts (columns such as anchor and positive) from all others in the batch. distill learns the vectors of a --teacher,
+    computed once and cached. similarity learns scores of text pairs (columns sentence1, sentence2, score) with the cosine of
+    their vectors.
     """
     from mtlkit.recipes.inputs.early_checks import check_objective
 
@@ -35,6 +37,7 @@ def register(app: typer.Typer, panel: str) -> None:
         "mtlkit train-sentence",
         'mtlkit train-sentence --task "intent=tickets.csv?text=body" --init scratch --size m',
         'mtlkit train-sentence --objective pairs --task "faq=faq.csv?first=question&second=answer" --init mini',
+        "mtlkit train-sentence --objective labels --task intent=few.csv --init mini --learning-rate 1e-4",
         "mtlkit train-sentence --objective similarity --task sts=stsb --init mini",
         "mtlkit train-sentence --objective distill --teacher sentence-transformers/all-MiniLM-L6-v2 --task texts=texts.txt"
         " --init scratch --token-init teacher --matryoshka 64",

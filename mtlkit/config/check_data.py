@@ -8,7 +8,7 @@ from pathlib import Path
 from mtlkit.config.checked import CheckedOptions
 from mtlkit.config.common import DATA, ENCODINGS, MODEL, OnBadRow, runs_folder
 from mtlkit.config.option import COMMON, option
-from mtlkit.config.task_training import ObjectiveName
+from mtlkit.config.task_training import LABELLED, ObjectiveName
 from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError
 
@@ -28,7 +28,7 @@ class CheckDataOptions(CheckedOptions):
     text: list[str] = option([], "Texts for pretrain; repeatable.", panel=COMMON, metavar="SOURCE", rank=1, complete="source")
     objective: ObjectiveName = option(
         "classify",
-        "What the tasks are for: classify (labels), pairs (matching texts), distill (texts), similarity (scored pairs).",
+        "What the tasks are for: classify, labels (labels), pairs (matching texts), distill (texts), similarity (scored pairs).",
         panel=COMMON,
         rank=2,
     )
@@ -58,8 +58,8 @@ class CheckDataOptions(CheckedOptions):
     @property
     def tasks(self) -> list[str]:
         """The tasks to check: the samples, if there are neither tasks nor texts. Raises UsageError."""
-        if self.task or (self.text and self.objective == "classify"):
+        if self.task or (self.text and self.objective in LABELLED):
             return self.task
-        if self.objective != "classify":
+        if self.objective not in LABELLED:
             raise UsageError(f"--objective {self.objective} has no sample data; specify --task NAME=SOURCE")
         return TrainMtlOptions().task

@@ -15,6 +15,8 @@ DistillLoss = Literal["vector", "matrix", "both"]
 TokenInit = Literal["random", "teacher"]
 TeacherPrecision = Literal["auto", "fp32", "bf16", "int8"]
 
+MAX_PAIRS = 100_000  # of --objective labels, in an epoch: 201 batches of 32 texts
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSentenceOptions(TaskTrainingOptions):
@@ -30,7 +32,8 @@ class TrainSentenceOptions(TaskTrainingOptions):
     )
     objective: ObjectiveName = option(
         "classify",
-        "classify: labels. pairs: matching texts. distill: a teacher's vectors. similarity: scored pairs.",
+        "classify: labels, with a head. labels: the same labels, by contrast, for few texts per label. pairs: matching texts. "
+        "distill: a teacher's vectors. similarity: scored pairs.",
         panel=COMMON,
         rank=1,
     )
@@ -47,7 +50,14 @@ class TrainSentenceOptions(TaskTrainingOptions):
         "random", "teacher: initialize new token embeddings with the teacher's vectors of the tokens.", panel=OBJECTIVE
     )
     temperature: float = option(
-        0.05, "Temperature of the contrastive loss of pairs; lower is stricter.", panel=OBJECTIVE, minimum=0.001
+        0.05, "Temperature of the contrastive loss of pairs and labels; lower is stricter.", panel=OBJECTIVE, minimum=0.001
+    )
+    max_pairs: int = option(
+        MAX_PAIRS,
+        "Pairs of texts that labels compares per epoch, at most; each epoch draws others (0 = no limit).",
+        panel=OBJECTIVE,
+        metavar="N",
+        minimum=0,
     )
     matryoshka: str | None = option(
         None,

@@ -156,6 +156,7 @@ def across_data(data: Sequence[Sequence[CheckedSplit]]) -> Iterator[Finding]:
 
 READERS: dict[ObjectiveName, Callable[[Mapping[str, str], ReadOptions, TextNumbers], Sequence[CheckedData]]] = {
     "classify": read_labelled,
+    "labels": read_labelled,
     "pairs": read_pair_tasks,
     "similarity": read_scored_tasks,
     "distill": read_distilled,

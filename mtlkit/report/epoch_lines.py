@@ -79,7 +79,7 @@ def attention(states: Sequence[TaskState]) -> list[Text]:
     for state in states:
         name = one_line(state.task).plain
         if state.untaught:
-            lines.append(f"{name}: {state.untaught:,} of {state.texts:,} texts had no negatives in their batch")
+            lines.append(f"{name}: {state.untaught:,} of {state.texts:,} texts had nothing to compare with in their batch")
         lines += [f"{name}: {reason}" for reason in reasons(state.validation)]
     return [literal(line, "yellow") for line in lines]
 

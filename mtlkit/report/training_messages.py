@@ -152,7 +152,7 @@ def coverage_messages(event: RowsSeen) -> Iterator[Message]:
     for name, seen in event.tasks.items():
         if seen.untaught:
             yield Message(
-                f"{name}: {seen.untaught:,} of {seen.texts:,} texts had no negative in their batch and taught nothing; larger "
-                "batches (--batch-tokens) or fewer equal texts help",
+                f"{name}: {seen.untaught:,} of {seen.texts:,} texts had nothing to compare with in their batch and taught "
+                "nothing; larger batches (--batch-tokens) or fewer equal texts help",
                 warning=True,
             )

@@ -30,13 +30,23 @@ class BestWeights:
     """Ranks evaluations of `objectives` by `select` and keeps the weights of the best one; with `keep`, also those of each task's
     best one. `frozen_params` never change, so they are not copied.
 
+    With `last`, the latest evaluation counts as the best: there are too few validation rows to choose by their score.
+
     `worse` counts the epochs since the last improvement of the overall score, `each` those since the last improvement of a task.
     An improvement within an epoch sets a counter to -1.
     """
 
     def __init__(
-        self, model: MultiTaskModel, objectives: Mapping[str, Objective], select: str, frozen_params: frozenset[str], keep: bool
+        self,
+        model: MultiTaskModel,
+        objectives: Mapping[str, Objective],
+        select: str,
+        frozen_params: frozenset[str],
+        keep: bool,
+        *,
+        last: bool = False,
     ) -> None:
+        self.last = last
         self.model, self.objectives, self.select, self.frozen_params, self.keep = model, objectives, select, frozen_params, keep
         self.best: BestEpoch | None = None
         self.chosen: Epoch | None = None  # the event of the best evaluation
@@ -47,7 +57,7 @@ class BestWeights:
     def add(self, states: Sequence[TaskState], scores: Mapping[str, float | None], epoch: int, step: int, *, ends: bool) -> bool:
         """Adds an evaluation and returns whether it is the best so far. `ends`: the epoch ends with it."""
         overall = rank(states, self.objectives, self.select)
-        better = self.best is None or overall.beats(self.best.rank)
+        better = self.last or self.best is None or overall.beats(self.best.rank)
         weights = trained_weights(self.model, self.frozen_params) if better else None
         if weights is not None:
             self.best = BestEpoch(overall, weights, dict(scores))

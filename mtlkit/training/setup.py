@@ -18,6 +18,7 @@ from mtlkit.training.freezing.rules import prefix_of
 from mtlkit.training.incidents import FeaturesCached
 from mtlkit.training.objectives.base import HeadObjective, Objective
 from mtlkit.training.objectives.contrastive import PairsObjective
+from mtlkit.training.objectives.labels import LabelsObjective
 from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.rng import RandomState
@@ -55,6 +56,11 @@ def assign_roles(plan: TrainPlan, data: TrainData) -> TaskRoles:
     )
 
 
+def keeps_last(roles: TaskRoles) -> bool:
+    """Whether the last weights are kept, as no task has enough validation rows to choose an epoch by their score."""
+    return all(isinstance(objective, LabelsObjective) and objective.few for objective in roles.trained.values())
+
+
 def idle_heads(model: MultiTaskModel, trained: Mapping[str, Objective]) -> frozenset[str]:
     """The weights of heads that no objective trains."""
     used = {objective.head for objective in trained.values()}
@@ -68,7 +74,9 @@ def make_step_schedule(plan: TrainPlan, data: TrainData, mixed: Mapping[str, Obj
     lengths = {name: objective.train.lengths for name, objective in mixed.items()}
     texts = {name: objective.train.pairs for name, objective in mixed.items() if isinstance(objective, PairsObjective)}
     samplers = make_samplers(lengths, options.batch_tokens, options.seed, data.classes, texts)
-    mixture = TaskMixture(samplers, plan.schedule, plan.rehearsed, plan.epoch_by)
+    contrasts = {name: objective for name, objective in mixed.items() if isinstance(objective, LabelsObjective)}
+    by_label = {name: contrast.sampler(name, options.batch_tokens, options.seed) for name, contrast in contrasts.items()}
+    mixture = TaskMixture({**samplers, **by_label}, plan.schedule, plan.rehearsed, plan.epoch_by)
     return StepSchedule(mixture, options.epochs, options.accumulate)
 
 

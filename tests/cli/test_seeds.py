@@ -36,7 +36,12 @@ def rows_of(columns: str, count: int = 24) -> str:
 def small(tmp_path_factory: pytest.TempPathFactory, runs: Path) -> dict[str, Path]:
     """A table for each objective, and models to start from and to learn from."""
     folder = tmp_path_factory.mktemp("small")
-    for name, columns in (("classify", "text,label"), ("pairs", "first,second"), ("similarity", "first,second,score")):
+    for name, columns in (
+        ("classify", "text,label"),
+        ("labels", "text,label"),
+        ("pairs", "first,second"),
+        ("similarity", "first,second,score"),
+    ):
         (folder / f"{name}.csv").write_text(rows_of(columns))
     (folder / "distill.csv").write_text(rows_of("text"))
     return {"data": folder, "run": runs / "sentence", "teacher": runs / "mtl"}
@@ -84,6 +89,10 @@ def test_pairs(small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Pat
     check(typed, forks, sentence(small, "pairs", "run"), tmp_path)
 
 
+def test_labels(small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Path) -> None:
+    check(typed, forks, sentence(small, "labels", "run"), tmp_path)
+
+
 def test_several_tasks(small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Path) -> None:
     check(typed, forks, several(small, "--schedule", "joint", "--balance", "torchjd:pcgrad"), tmp_path)
 
@@ -103,7 +112,7 @@ def test_another_seed_gives_other_bytes(small: dict[str, Path], forks: Forks, tm
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("start", STARTS)
-@pytest.mark.parametrize("objective", ["classify", "pairs", "similarity", "distill"])
+@pytest.mark.parametrize("objective", ["classify", "labels", "pairs", "similarity", "distill"])
 def test_every_objective_from_every_start(
     objective: str, start: str, starts: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Path
 ) -> None:

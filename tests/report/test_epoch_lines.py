@@ -45,7 +45,7 @@ def test_what_needs_attention_comes_below() -> None:
     odd.validation["undefined"] = {"macro_f1": "a single class"}
     found = EpochLines(80).lines(Epoch(1, 2, (odd,), 0.5, False))
     assert [line.plain for line in found[2:]] == [
-        "topic: 7 of 30 texts had no negatives in their batch",
+        "topic: 7 of 30 texts had nothing to compare with in their batch",
         "topic: macro-F1 undefined: a single class",
     ]
     assert {str(line.style) for line in found[2:]} == {"yellow"}

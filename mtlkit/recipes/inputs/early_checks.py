@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from mtlkit.config.inference import TextOptions
-from mtlkit.config.task_training import ObjectiveName
+from mtlkit.config.task_training import LABELLED, ObjectiveName
 from mtlkit.data.datasets.labelled_rows import LabelledRows, ReadOptions
 from mtlkit.data.datasets.pairs import PairRows
 from mtlkit.data.sources import Source, existing_split, open_source
@@ -34,7 +34,7 @@ FOR_TEXTS: dict[CheckedCommand, str] = {
 
 def check_objective(objective: ObjectiveName, tasks: Iterable[str], encoding: str, command: CheckedCommand) -> None:
     """Opens the source of every task and finds the columns that an objective reads. Raises UsageError, DataError."""
-    if objective == "classify":
+    if objective in LABELLED:
         check_tasks(tasks, encoding, command)
     elif objective == "distill":
         check_texts(named_sources(list(tasks)).values(), encoding)

@@ -1,4 +1,4 @@
-"""The objectives of `train-sentence` without labels: checks, data, and the starting model."""
+"""The objectives of `train-sentence` without heads: checks, data, and the starting model."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.datasets.corpus import read_corpus
 from mtlkit.data.datasets.held_out import SPLIT_SEED
+from mtlkit.data.datasets.labelled import read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.datasets.labels import infer_spec
 from mtlkit.data.datasets.pair_data import PairTexts, TargetTexts, check_pairs, check_scored_pairs, check_texts, prepare_pairs
 from mtlkit.data.datasets.pairs import PairTable, read_train_and_validation_pairs
+from mtlkit.data.datasets.task_data import prepare_task
+from mtlkit.data.sources.spec import named_sources, parse_source
 from mtlkit.errors import UsageError
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.model.weight_names import parts_of
@@ -25,6 +29,7 @@ from mtlkit.training.events import Event, Note
 from mtlkit.training.freezing.rules import FreezeRules
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.objectives.contrastive import DistillObjective, PairsObjective, SimilarityObjective
+from mtlkit.training.objectives.labels import labels_objective
 from mtlkit.training.objectives.token_init import rarity_weights, start_from_tokens
 
 
@@ -153,12 +158,28 @@ def _read_pairs(
     return PreparedPairs(start, train, validation, data, tables[0])
 
 
+def _labels(
+    options: TrainSentenceOptions, origin: ModelRef | None, source: str, reading: ReadOptions
+) -> Generator[Event, None, ObjectiveSetup]:
+    (name,) = named_sources(options.tasks)
+    train, validation = read_train_and_validation(source, reading)
+    start = _start(options, origin, train.texts)
+    spec = infer_spec(name, train.labels, "linear", parse_source(source)[1].kind, train.record.names)
+    task = prepare_task(spec, source, train, validation, start.encoder)
+    yield from source_notes(task.record, source)
+    yield Note(f"{len(task.train):,} texts to train on, {len(task.validation):,} to validate; {len(spec.labels)} labels")
+    widths = options.widths(start.model.dim)
+    objective = labels_objective(task, options.temperature, widths, options.max_pairs)
+    return ObjectiveSetup(start, objective, task.fingerprint, task.record)
+
+
 def _fingerprint(texts: Sequence[str]) -> dict[str, Any]:
     return {"values": len(texts), "sha256": fingerprint(texts)}
 
 
 LOADERS: dict[ObjectiveName, Callable[..., Generator[Event, None, ObjectiveSetup]]] = {
     "distill": _distill,
+    "labels": _labels,
     "pairs": _pairs,
     "similarity": _similarity,
 }

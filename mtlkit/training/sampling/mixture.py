@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 
@@ -32,10 +33,24 @@ def from_lists(pieces: Mapping[str, Mapping[str, list[int]]]) -> dict[str, Piece
     return {key: {name: np.array(rows, np.int64) for name, rows in piece.items()} for key, piece in pieces.items()}
 
 
+class Sampler(Protocol):
+    """The batches of a data set for each epoch. `lengths` are the numbers of tokens of its rows, (N,)."""
+
+    @property
+    def lengths(self) -> Rows: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    def epoch(self, epoch: int) -> list[Rows]:
+        """The batches of an epoch, as a pure function of its number; every epoch has at least one."""
+        ...
+
+
 class TaskSampler:
     """The batches of one task over all epochs, starting at batch number `cursor`, which counts those already returned."""
 
-    def __init__(self, plan: BatchSampler, cursor: int = 0) -> None:
+    def __init__(self, plan: Sampler, cursor: int = 0) -> None:
         self.plan = plan
         self.cursor = self._place = cursor
         self._epoch = 0
@@ -85,7 +100,7 @@ class TaskMixture:
     sampled), but at least one per epoch. Raises UsageError if an epoch is too short for one batch of each task.
     """
 
-    plans: Mapping[str, BatchSampler]
+    plans: Mapping[str, Sampler]
     schedule: ScheduleChoice | str = "round-robin"
     shares: Mapping[str, Fraction] = field(default_factory=dict)
     epoch_by: EpochLength | str = "longest"

@@ -40,6 +40,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     second = [f"By the {PLACES[place]} there is a {NAMES[name]}" for name, place in both]
     write(folder / "texts.csv", [["text"], *([text] for text in first + second)])
     random = np.random.default_rng(0)
+    write(folder / "labels.csv", [["text", "label"], *zip(first + second, [name for name, _ in both] * 2, strict=True)])
     equal = [[first[row], second[row]] for row in random.permutation(40)]
     scored = [
         [first[row], second[other], str(len({*both[row]} & {*both[other]}))]
@@ -49,7 +50,12 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         write(folder / "pairs" / f"{split}.csv", [["anchor", "positive"], *equal[rows]])
     for split, rows in (("train", slice(0, 250)), ("validation", slice(250, 300))):
         write(folder / "scored" / f"{split}.csv", [["sentence1", "sentence2", "score"], *scored[rows]])
-    return {"distill": folder / "texts.csv", "pairs": folder / "pairs", "similarity": folder / "scored"}
+    return {
+        "distill": folder / "texts.csv",
+        "labels": folder / "labels.csv",
+        "pairs": folder / "pairs",
+        "similarity": folder / "scored",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +114,23 @@ def test_pairs_find_their_partners(texts: dict[str, Path], tmp_path: Path) -> No
     assert record.data["one"]["train"]["values"] == 60
     vectors = load(tmp_path / "run").embed(
         ["The cat lies near the river.", "By the stream there is a kitten", "By the tree there is a blade"]
+    )
+    for width in (32, 16):
+        first, second, other = vectors[:, :width]
+        assert cosine(first, second) > cosine(first, other) + 0.3
+
+
+def test_labels_bring_texts_of_a_class_together(texts: dict[str, Path], tmp_path: Path) -> None:
+    how = options(texts, "labels", tmp_path / "run", epochs=6, matryoshka="16", freeze=["embeddings"])
+    events = list(stream(how))
+    assert "72 texts to train on, 8 to validate; 8 labels" in notes(events)
+    epochs = [event for event in events if isinstance(event, Epoch)]
+    assert all(epoch.best for epoch in epochs)  # 8 rows choose no epoch: the last is kept
+    record = verify(tmp_path / "run")
+    assert (record.metrics["best_epoch"], record.stage) == (6, "sentence")
+    assert load_weights(tmp_path / "run").model.tasks == {}
+    vectors = load(tmp_path / "run").embed(
+        ["The cat lies near the river.", "The cat lies near the hill.", "The saw lies near the river."]
     )
     for width in (32, 16):
         first, second, other = vectors[:, :width]
