@@ -32,6 +32,7 @@ WORDS = 4  # of each of its texts
 LONG = [
     "README.md",
     "docs/concepts/balancing.md",
+    "docs/concepts/evaluation.md",
     *(f"docs/tutorials/{name}.md" for name in ("add-task", "distill", "freeze", "resume")),
 ]
 INSTALLING = ("python3.11", "pip", "pytest")  # `.ci/run` does as README and CONTRIBUTING say
