@@ -112,9 +112,12 @@ def check_saved(child: Child, out: Path) -> None:
         assert not out.exists() or not states(out), said
 
 
-def killed_in(step: int, forks: Forks, command: tuple[object, ...], out: Path) -> None:
-    """A training that was killed in its step number `step`, 1 the first."""
-    child = forks.start(*command, "--out", out, hold="torch.optim:AdamW.step", call=step)
+STEP, HEAD = "torch.optim:AdamW.step", "mtlkit.training.solver.trainer:choose_strength"
+
+
+def killed_in(step: int, forks: Forks, command: tuple[object, ...], out: Path, hold: str = STEP) -> None:
+    """A training that was killed in its step number `step`, 1 the first, or with `hold=HEAD` as it solves that head."""
+    child = forks.start(*command, "--out", out, hold=hold, call=step)
     child.held()
     child.kill()
     assert child.wait() == -9

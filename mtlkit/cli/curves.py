@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import typer
@@ -24,6 +25,7 @@ def curves(options: CurvesOptions, as_json: bool) -> None:
     """
     from mtlkit.recipes.curves import curves as read
     from mtlkit.report.curves import curve_text
+    from mtlkit.report.log_reader import solved_without_steps
 
     shown = read(options)
     say(f"curves of {shown.log}, {shown.reason}")
@@ -32,7 +34,9 @@ def curves(options: CurvesOptions, as_json: bool) -> None:
     elif options.output is None:
         console = stdout()
         text = curve_text(shown.curves, console.width, span=options.smooth, ascii_only=console.options.ascii_only)
-        if text is None:
+        if shown.curves.solved:
+            say(f"{solved_without_steps(shown.curves)}; mtlkit info {shlex.quote(str(shown.log.parent))} has the scores")
+        elif text is None:
             say("fewer than three steps or evaluations make no curve; --json gives them as numbers")
         else:
             console.print(text)

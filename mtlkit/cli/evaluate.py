@@ -12,6 +12,8 @@ from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading, working
 from mtlkit.config.inference import EvalOptions
 from mtlkit.data.sources.spec import named_sources
+from mtlkit.errors import listed
+from mtlkit.runs.record import cross_validated_tasks
 
 if TYPE_CHECKING:
     from mtlkit.evaluation.reliability import Reliability
@@ -55,6 +57,8 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     if result.tally.skipped:
         say(str(result.tally), "yellow")
     if not options.task and result.tasks:
+        if loaded.record and options.split == "validation" and (seen := cross_validated_tasks(loaded.record.metrics)):
+            say(f"{listed(seen)}: these rows were trained on, too; mtlkit info has cross-validated scores", "yellow")
         for name in loaded.tasks:
             if name not in result.tasks:
                 say(f"{name}: a head kept from before, its data is not known here; give some with --task {name}=SOURCE")

@@ -118,6 +118,7 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
         "auto",
         "auto: fit a temperature, or for multi-label tasks a threshold per label, on the validation rows after training.",
         panel=TRAINING,
+        advanced=True,
     )
     track_every: int = option(
         TRACK_EVERY,
@@ -139,6 +140,7 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
         "How heads on a frozen backbone train. lbfgs: solved to the optimum, with L2 regularization chosen by cross-validation. "
         "sgd: gradient steps. auto: lbfgs where nothing needs steps.",
         panel=FREEZING,
+        advanced=True,
     )
     layer_lr_decay: float = option(
         1.0,

@@ -10,7 +10,7 @@ from mtlkit.config.run_commands import CurvesOptions
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.recipes.inputs.command_line import command_line
 from mtlkit.recipes.inputs.input_files import inputs_of
-from mtlkit.report.log_reader import Curves, read_curves
+from mtlkit.report.log_reader import Curves, read_curves, solved_without_steps
 from mtlkit.runs.atomic import atomic_file, saving
 from mtlkit.runs.lock import locked
 from mtlkit.runs.outputs import check_output_file
@@ -38,9 +38,11 @@ def curves(options: CurvesOptions) -> ShownCurves:
     log, reason = find_log(options.run, options.runs)
     inputs.append(Input(log, "the log"))
     curves_read = read_curves(log)
-    if not curves_read.tasks:
+    if not curves_read.tasks and not curves_read.solved:
         raise UsageError(f"{log}: no steps logged yet")
     if options.output is not None:
+        if curves_read.solved:
+            raise UsageError(f"--output {options.output}: {solved_without_steps(curves_read)}; remove it")
         with locked(options.output, command_line("curves", options), option="--output"):
             check_output_file(options.output, inputs, overwrite=options.overwrite)
             write_picture(curves_read, options.output, log.resolve().parent.name, options.smooth)

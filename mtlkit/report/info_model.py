@@ -15,6 +15,7 @@ from mtlkit.report.columns import narrow
 from mtlkit.report.run_facts import PartSize, RunFacts
 from mtlkit.report.tables import metric_title, new_table, titled
 from mtlkit.report.text import literal, one_line
+from mtlkit.runs.record import cross_validated_tasks
 
 LABELS, LONGEST = 5, 40  # labels shown per task, and characters of each
 VALIDATION, WORDS = "validation", "words"
@@ -114,6 +115,8 @@ def metric_tables(metrics: Mapping[str, Any], width: int) -> Iterator[Renderable
     line = ", ".join(f"{name.replace('_', ' ')} {shown(value)}" for name, value in single.items())
     if tasks:
         yield titled("Validation", narrow({"task": list(tasks)}, score_columns(list(tasks.values())), width))
+    if crossed := cross_validated_tasks(metrics):
+        yield literal(f"cross-validated, as the heads were fitted to all rows, validation included: {', '.join(crossed)}")
     if line:
         yield literal(f"{line if tasks else f'Metrics: {line}'}\n")
     for name, report in metrics.items():

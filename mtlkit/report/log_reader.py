@@ -12,7 +12,7 @@ from typing import Any
 from mtlkit.config.from_json import parse_json
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.config.small_files import check_file
-from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.errors import IntegrityError, UsageError, listed
 from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.training.events import GUARD
 
@@ -58,13 +58,14 @@ class TaskCurves:
 @dataclass(frozen=True)
 class Curves:
     """The curves in a log: of tasks, of guards by name, and the gradient norm before clipping. `epochs` are the steps at which
-    epochs ended.
+    epochs ended, `solved` the tasks whose heads L-BFGS solved, without steps.
     """
 
     tasks: tuple[TaskCurves, ...]
     guards: dict[str, Series]
     gradient_norm: Series
     epochs: tuple[int, ...]
+    solved: tuple[str, ...] = ()
 
     def to_json(self, span: int | None = None) -> dict[str, Any]:
         guards = {
@@ -72,6 +73,11 @@ class Curves:
         }
         tasks = {task.task: task.to_json(span) for task in self.tasks}
         return {"tasks": tasks, "guards": guards, "gradient_norm": self.gradient_norm.to_json(), "epochs": list(self.epochs)}
+
+
+def solved_without_steps(curves: Curves) -> str:
+    """Why there is nothing to plot: heads were solved."""
+    return f"heads solved by L-BFGS, which takes no steps and has no curves ({listed(curves.solved)})"
 
 
 def usual_span(points: int) -> int:
@@ -124,6 +130,7 @@ class _Log:
         self.metrics: dict[str, str] = {}
         self.norms: dict[int, float] = {}
         self.epochs: set[int] = set()
+        self.solved: list[str] = []
 
     def take(self, line: Mapping[str, Any]) -> None:
         """Takes a record: a step or an evaluation; others are ignored. In logs of earlier versions, without a "type", an
@@ -137,6 +144,8 @@ class _Log:
                 self.epochs.add(self.step)
             for state in line["tasks"]:
                 self._evaluation(state["task"], state["kind"], state["validation"])
+        elif line.get("event") == "head_solved":
+            self.solved.append(line["task"])
         elif "validation" in line:
             self._evaluation(NEXT_TOKEN, "", line["validation"])
         elif "losses" in line or "loss" in line:
@@ -158,7 +167,7 @@ class _Log:
         names = dict.fromkeys([*self.validation, *self.train])  # in the order of the run's tasks, which evaluations keep
         tasks = [self._task(name) for name in names if not name.startswith(GUARD)]
         guards = {name.removeprefix(GUARD): series(self.train[name]) for name in names if name.startswith(GUARD)}
-        return Curves(tuple(tasks), guards, series(self.norms), tuple(sorted(self.epochs)))
+        return Curves(tuple(tasks), guards, series(self.norms), tuple(sorted(self.epochs)), tuple(self.solved))
 
     def _task(self, name: str) -> TaskCurves:
         train, validation, scores = (series(values[name]) for values in (self.train, self.validation, self.scores))

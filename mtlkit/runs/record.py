@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ DIVERGED = "diverged.json"  # in CHECKPOINTS: the batch at which a training dive
 TENSORS, VALUES, MANIFEST = CHECKPOINT_FILES = "tensors.safetensors", "state.json", "manifest.json"  # in each checkpoint
 CHECKPOINT_GLOB = "step-*"  # folders of checkpoints, including damaged ones
 CHECKPOINT_NAME = re.compile(r"step-\d{8,}")  # folders of checkpoints that can be resumed
+CROSS_VALIDATED = "cross_validated"  # marks the scores of a task whose validation rows were trained on, too
 PACKAGES = ("mtlkit", "torch", "tokenizers", "safetensors", "numpy")
 
 
@@ -59,6 +60,13 @@ class RunRecord:
             for name, data in self.data.items()
             if isinstance(data, dict) and isinstance(data.get("source"), str)
         }
+
+
+def cross_validated_tasks(metrics: Mapping[str, Any]) -> list[str]:
+    """The tasks of a run, by its metrics, whose validation rows were trained on, too: their scores are cross-validated."""
+    scores = metrics.get("validation")
+    rows = scores.items() if isinstance(scores, dict) else ()
+    return [name for name, row in rows if isinstance(row, dict) and row.get(CROSS_VALIDATED)]
 
 
 def file_digest(path: Path, size: int | None = None) -> str:

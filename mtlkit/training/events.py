@@ -91,7 +91,8 @@ class TaskState:
 
 @dataclass(frozen=True)
 class Epoch:
-    """An evaluation of all tasks, at the end of an epoch (0: before training) or within it.
+    """An evaluation of all tasks, at the end of an epoch (0: before training) or within it. `epochs` is 0 where heads were
+    solved, which takes no epochs.
 
     `best`: the score is the highest so far. `place` describes where within the epoch the evaluation is; empty at its end.
     `weights` are the tasks' loss weights if they change during training. `step` is the number of steps so far.

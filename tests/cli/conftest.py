@@ -110,6 +110,23 @@ def whole(forks: Forks, command: Command, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="session")
+def solving(data: Path, runs: Path) -> Command:
+    """Two heads that are solved on a frozen backbone, saved after each, without --out."""
+    tasks = [part for name in ("kind", "state") for part in ("--task", f"new-{name}={data / name / 'train.csv'}")]
+    return ("train-mtl", *tasks, "--init", runs / "sentence", "--freeze", "backbone", "--save-every", 1)
+
+
+@pytest.fixture(scope="session")
+def solved(forks: Forks, solving: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of two solved heads."""
+    out = tmp_path_factory.mktemp("solved") / "run"
+    child = forks.start(*solving, "--out", out)
+    assert child.wait() == 0, child.err
+    assert child.out.endswith(f"next: mtlkit predict --model {out} 'a text'\n")  # not eval, as no rows are held out
+    return out
+
+
+@pytest.fixture(scope="session")
 def killed(forks: Forks, command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the same training killed in its 12th step; to be copied, not changed."""
     out = tmp_path_factory.mktemp("killed") / "run"

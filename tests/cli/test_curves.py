@@ -33,6 +33,16 @@ def test_curves_of_a_run(typed: Typed, mtl: Path, width: int, terminal: bool) ->
     assert "\x1b" not in answer.out
 
 
+def test_solved_heads_have_none(typed: Typed, solved: Path, tmp_path: Path) -> None:
+    answer = typed("curves", solved)
+    assert (answer.code, answer.out) == (0, "")
+    assert answer.err.splitlines()[1:] == [
+        "heads solved by L-BFGS, which takes no steps and has no curves (new-kind, new-state); "
+        f"mtlkit info {solved} has the scores"
+    ]
+    assert typed("curves", solved, "--output", tmp_path / "curves.svg").code == 2
+
+
 def test_as_numbers(typed: Typed, mtl: Path) -> None:
     document = json.loads(typed("curves", mtl, "--json", "--smooth", 1).out)
     assert list(document) == ["log", "tasks", "guards", "gradient_norm", "epochs"]

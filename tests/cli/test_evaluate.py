@@ -82,6 +82,12 @@ def test_another_split(typed: Typed, mtl: Path) -> None:
     assert json.loads(typed("eval", "--model", mtl, "--split", "validation", "--json").out)["tasks"]["kind"]["n"] == 6
 
 
+def test_rows_that_heads_were_fitted_to_are_pointed_out(typed: Typed, solved: Path) -> None:
+    answer = typed("eval", "--model", solved, "--split", "validation")
+    assert answer.code == 0, answer.err
+    assert "new-kind, new-state: these rows were trained on, too" in answer.err
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_hostile_labels_and_texts_are_shown_literally(typed: Typed, hostile: Path, terminal: bool) -> None:  # fault 30
     answer = typed("eval", "--model", hostile, "--confusion", width=160, terminal=terminal)

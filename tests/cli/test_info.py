@@ -33,6 +33,12 @@ def test_a_run_that_is_whole(typed: Typed, mtl: Path, width: int, terminal: bool
     assert "\x1b" not in answer.out
 
 
+def test_solved_heads_have_cross_validated_scores_and_no_epoch(typed: Typed, solved: Path) -> None:
+    out = " ".join(typed("info", solved).out.split())
+    assert "cross-validated, as the heads were fitted to all rows, validation included: new-kind, new-state" in out
+    assert "epoch" not in out.partition("Validation")[2]
+
+
 def test_as_json(typed: Typed, mtl: Path) -> None:
     answer = typed("info", mtl, "--json")
     document = json.loads(answer.out)

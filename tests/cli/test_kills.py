@@ -5,11 +5,15 @@ from __future__ import annotations
 import random
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from forks import Forks
-from killing import TINY, Killer, differences
+from killing import HEAD, TINY, Killer, differences, killed_in, states
 from torchjd_methods import if_installed
+
+if TYPE_CHECKING:
+    from .conftest import Command, Typed
 
 FRESH = ("--init", "scratch", *TINY)
 KILLS = pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
@@ -61,6 +65,17 @@ def test_tasks_that_balance_themselves_above_a_backbone_that_thaws(  # fault 1
     check(forks, ("train-mtl", *tasks(data, "kind", "state"), *common, *mix), tmp_path, kills)
 
 
+def test_heads_that_are_solved(forks: Forks, typed: Typed, solving: Command, solved: Path, tmp_path: Path) -> None:  # fault 1
+    out = tmp_path / "run"
+    killed_in(2, forks, solving, out, HEAD)
+    assert states(out) == ["step-00000001"]
+    answer = typed("train-mtl", "--resume", out)
+    assert answer.code == 0, answer.err
+    assert "new-state: cross-validated" in answer.err
+    assert "new-kind: cross-validated" not in answer.err
+    assert not list(differences(out, solved))
+
+
 SHORT = ("--epochs", 3, "--save-every", 2, "--track-every", 4)
 WAYS = {
     "accumulation": ("--accumulate", 4, "--epochs", 8),
@@ -80,7 +95,8 @@ WAYS = {
     "bests": ("--keep-best-per-task", "--eval-every", 5),
     "drawn classes": ("--sampling", "balanced"),
     "a prefix that is kept": ("--cache-prefix", "--freeze", "embeddings,layers:0-0"),
-    "vectors that are kept": ("--freeze", "backbone"),
+    "vectors that are kept": ("--freeze", "backbone", "--solver", "sgd"),
+    "heads that are solved": ("--freeze", "backbone", "--save-every", 1),
     "a router": ("--router",),
     "patience": ("--patience", 1, "--epochs", 8),
     "spikes": ("--on-spike", "skip", "--epochs", 8),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from forks import Child, Forks
-from killing import TINY, differences, newest, states
+from killing import HEAD, TINY, differences, newest, states
 
 from mtlkit.cli.app import heed_signals
 from mtlkit.runs.record import verify
@@ -74,6 +74,17 @@ def test_signal_stops_training_at_a_safe_point(  # faults 7, 8, 44
         return
     assert not list(differences(out, whole))
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_signal_waits_until_the_head_is_solved(  # fault 7
+    typed: Typed, forks: Forks, solving: Command, solved: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    child = forks.start(*solving, "--save-every", 10, "--out", out, hold=HEAD)
+    assert stopped(child, signal.SIGTERM) == 143, child.err
+    assert child.err.endswith(f"mtlkit: saved after step 1; resume with: mtlkit train-mtl --resume {out}\n")
+    assert typed("train-mtl", "--resume", out).code == 0
+    assert not list(differences(out, solved))
 
 
 @pytest.mark.parametrize(

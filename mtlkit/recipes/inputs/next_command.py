@@ -14,16 +14,23 @@ from mtlkit.errors import MtlkitError
 DEFAULT_RUNS = Path("runs")
 
 
-def next_command(usual: str, out: Path, folder: str, options: TrainingOptions, sources: Iterable[str] = ()) -> str:
+def next_command(
+    usual: str, out: Path, folder: str, options: TrainingOptions, sources: Iterable[str] = (), *, held_out: bool = True
+) -> str:
     """`usual` with the options it needs to find the run at `out` and to read its data.
 
-    `folder` is the default name of the run. Unless all `sources` have a test split, `eval` uses the validation split.
+    `folder` is the default name of the run. Unless all `sources` have a test split, `eval` uses the validation split, and if
+    that was not `held_out` in the training, the command is `predict`.
     """
     words = shlex.split(usual)
     evaluates = words[1] == "eval"
+    model: list[str] = []
     if out != DEFAULT_RUNS / folder:
-        words += ["--model" if evaluates else "--init", f"./{out}" if str(out).startswith("-") else str(out)]
+        model = ["--model" if evaluates else "--init", f"./{out}" if str(out).startswith("-") else str(out)]
+    words += model
     if evaluates and not all(map(_has_test, sources)):
+        if not held_out:
+            return shlex.join(["mtlkit", "predict", *model, "a text"])
         words += ["--split", "validation"]
     if evaluates and options.encoding != "utf-8":
         words += ["--encoding", options.encoding]

@@ -34,8 +34,8 @@ class TrainResult:
         weights = {"loss_weights": dict(best.weights)} if best.weights else {}
         each = {own.task: {"score": own.score, "epoch": own.epoch, "step": own.step} for own in self.bests}
         tasks = {"best_per_task": each} if len(each) > 1 else {}
-        chosen = {"score": best.score, "best_epoch": best.epoch, "best_step": best.step}
-        return {"validation": scores, **chosen, **weights, **tasks, **self.forgotten}
+        moment = {"best_epoch": best.epoch, "best_step": best.step} if best.epochs else {}  # solved heads have none
+        return {"validation": scores, "score": best.score, **moment, **weights, **tasks, **self.forgotten}
 
 
 def check_unchanged(parts: Parts) -> None:

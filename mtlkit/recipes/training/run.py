@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 from mtlkit.config.train_mtl import TrainMtlOptions
@@ -21,7 +21,7 @@ from mtlkit.recipes.training.save import Provenance, TrainedModel, save_bests, s
 from mtlkit.recipes.training.session import RunSession, open_session
 from mtlkit.recipes.training.validate import CommandSpec, make_plan
 from mtlkit.report.sharing import sharing_messages
-from mtlkit.runs.record import TOKENIZER, RunRecord, replace_metrics
+from mtlkit.runs.record import TOKENIZER, RunRecord, cross_validated_tasks, replace_metrics
 from mtlkit.runs.staging import staged
 from mtlkit.runs.store import CACHE
 from mtlkit.training.checkpointing import FolderSaver
@@ -40,7 +40,7 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
         yield from session.take_notes()
         options, out, record = session.options, session.out, session.finished
         if record and not needs_comparison(options, record):
-            yield Finished(out, record.metrics, 0.0, _next(session, spec, record.sources.values()))
+            yield Finished(out, record.metrics, 0.0, _next(session, spec, record.sources.values(), record.metrics))
             return
         plan = make_plan(options, spec, session.point.init)
         session.check_start(plan.start)
@@ -73,7 +73,7 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
                 replace_metrics(out, metrics)
             yield Sharing(report)
         sources = [*plan.sources.values(), *plan.watched.values()]
-        yield Finished(out, metrics, time.monotonic() - started, _next(session, spec, sources))
+        yield Finished(out, metrics, time.monotonic() - started, _next(session, spec, sources, metrics))
 
 
 def choose_trainer(
@@ -98,8 +98,9 @@ def needs_comparison(options: Options, record: RunRecord) -> bool:
     return isinstance(options, TrainMtlOptions) and options.baselines and "sharing" not in record.metrics
 
 
-def _next(session: RunSession[Any], spec: CommandSpec, sources: Iterable[str]) -> str:
-    return next_command(spec.following, session.out, spec.folder, session.options, sources)
+def _next(session: RunSession[Any], spec: CommandSpec, sources: Iterable[str], metrics: Mapping[str, Any]) -> str:
+    held_out = not cross_validated_tasks(metrics)
+    return next_command(spec.following, session.out, spec.folder, session.options, sources, held_out=held_out)
 
 
 def start_notes(plan: TrainPlan, spec: CommandSpec, prepared: Prepared) -> Iterator[Note]:

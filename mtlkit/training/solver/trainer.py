@@ -19,6 +19,7 @@ from mtlkit.evaluation.task_metrics import main_metric, measure_of, score
 from mtlkit.inference.engine import Array
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.progress import count, counting
+from mtlkit.runs.record import CROSS_VALIDATED
 from mtlkit.seeding import generator
 from mtlkit.tasks.base import kind_of
 from mtlkit.tasks.convex import ConvexLoss
@@ -207,8 +208,8 @@ class HeadSolver:
         states = tuple(self._state_of(name) for name in self.roles.all)
         scores = {state.task: state.validation[self.roles.all[state.task].metric] for state in states}
         ranked = rank(states, self.roles.trained, self.plan.options.select)
-        epoch = Epoch(1, 1, states, ranked.score, best=True, step=self.state.step)
-        self.log.evaluation(epoch, ends=True)
+        epoch = Epoch(0, 0, states, ranked.score, best=True, step=self.state.step)
+        self.log.evaluation(epoch, ends=False)
         if start_model:
             yield Forgetting(start_model.report(self.model, scores))
         yield Chosen(epoch)
@@ -218,7 +219,7 @@ class HeadSolver:
         objective, solved = self.roles.all[name], self.solved.get(name)
         cross_validated = solved is not None and solved.held_out > 0
         metrics = dict(solved.metrics) if solved and cross_validated else self.evaluator([name])[name]
-        marked = {**metrics, "cross_validated": True} if cross_validated else metrics
+        marked = {**metrics, CROSS_VALIDATED: True} if cross_validated else metrics
         texts = solved.rows if solved else 0
         return TaskState(name, objective.kind, None, marked, 0, 0, watched=solved is None, texts=texts, repeats=float(texts > 0))
 

@@ -41,6 +41,13 @@ def test_a_split_that_exists_is_named(tmp_path: Path) -> None:
         assert next_command(EVAL, Path("runs/mtl"), "mtl", TrainMtlOptions(), sources) == EVAL + split
 
 
+def test_rows_that_were_trained_on_are_not_evaluated(tmp_path: Path) -> None:
+    lone = str(write(tmp_path / "lone.csv", ROWS))
+    found = next_command(EVAL, Path("my/run"), "mtl", TrainMtlOptions(encoding="latin-1"), [lone], held_out=False)
+    assert found == "mtlkit predict --model my/run 'a text'"
+    assert next_command(EVAL, Path("runs/mtl"), "mtl", TrainMtlOptions(), ["sample:topic"], held_out=False) == EVAL
+
+
 def test_what_the_rows_need_to_be_read_is_repeated(tmp_path: Path) -> None:
     options = TrainMtlOptions(encoding="latin-1", on_bad_row="skip")
     assert next_command(EVAL, Path("runs/mtl"), "mtl", options) == f"{EVAL} --encoding latin-1 --on-bad-row skip"
