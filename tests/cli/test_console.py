@@ -57,11 +57,11 @@ def test_a_large_stream_piped_to_head_ends_quietly(mtl: Path, many_lines: Path) 
     assert process.stderr is not None
     first = json.loads(process.stdout.readline())
     process.stdout.close()
-    said = process.stderr.read().removeprefix("loading PyTorch ...\n")  # on a busy machine
+    said = [line for line in process.stderr if not line.endswith((" ...\n", " texts/s\n"))]  # progress, on a busy machine
     process.stderr.close()
     assert process.wait(timeout=60) == 0
     assert first["text"] == "The cat number 0 sleeps."
-    assert said == f"model: {mtl}, as specified\n"
+    assert said == [f"model: {mtl}, as specified\n"]
 
 
 @pytest.mark.parametrize(

@@ -80,5 +80,8 @@ def _finished(out: Path) -> Note:
 
 
 def _is_result(run: Path, checkpoints: CheckpointManager) -> bool:
-    """Whether the finished run is the result of the checkpoint's training, rather than a run that it was to replace."""
-    return (run / LOG).is_file() and file_digest(run / LOG) == file_digest(checkpoints.log)
+    """Whether the finished run is the result of the checkpoint's training, rather than a run that it was to replace: its log
+    begins as that of the checkpoint does, and goes on with what came after the last step, such as calibration."""
+    if not (run / LOG).is_file():
+        return False
+    return file_digest(run / LOG, checkpoints.log.stat().st_size) == file_digest(checkpoints.log)
