@@ -25,7 +25,9 @@ def test_extend_trains_a_finished_run_for_more_epochs(typed: Typed, forks: Forks
     assert typed("train-mtl", "--resume", undisturbed, "--extend", 2).code == 0
     assert states(undisturbed) == ["step-00000056"]
     log = (undisturbed / "metrics.jsonl").read_text()
-    assert log.startswith((first / "metrics.jsonl").read_text())
+    steps, *fitted = (first / "metrics.jsonl").read_text().partition('{"type": "event", "event": "calibration_fitted"')
+    assert fitted[0]
+    assert log.startswith(steps)  # heads are calibrated anew
     assert [line["epoch"] for line in map(json.loads, log.splitlines()) if line["type"] == "epoch"] == [1, 2, 3, 4]
 
     extend = (*command, "--out", killed, "--resume", "--extend", 2)
