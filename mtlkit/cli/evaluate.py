@@ -28,14 +28,16 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     Per task: accuracy, macro-F1 and a table per class; correlations for regression. For a run with a router: how well it tells
     the tasks apart. For a base: perplexity on held-out text.
 
-    --against compares with another model on the same rows.
+    --against compares with another model on the same rows. --out-of-scope measures how well texts that fit no class are
+    recognized.
 
     --sts and --probe measure the vectors instead of the heads: how well cosines follow scores of sentence pairs, and how well a
     logistic regression works on frozen vectors.
     """
     from mtlkit.recipes.inputs.early_checks import check_sources
 
-    check_sources([*(named_sources(options.task).values() if options.task else ()), *options.sts, *options.text])
+    out_of_scope = [] if options.out_of_scope is None else [options.out_of_scope]
+    check_sources([*(named_sources(options.task).values() if options.task else ()), *options.sts, *options.text, *out_of_scope])
 
     from mtlkit.recipes.evaluation.calibration_file import is_picture, write_picture
     from mtlkit.recipes.evaluation.confusion_file import check_output, write_matrices
@@ -46,6 +48,7 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     with loading():
         from mtlkit.recipes.evaluate import evaluate as measure
         from mtlkit.recipes.inputs.open_model import open_against, open_model
+        from mtlkit.report.out_of_scope import separation_line
         from mtlkit.report.sources import source_line, unseen_line
 
         loaded, found = open_model(options)
@@ -89,6 +92,8 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     for name, task in result.tasks.items():
         show(name, task, options)
     show_calibration(believed, options.calibration)
+    for name, separation in result.out_of_scope.items():
+        stdout().print(separation_line(name, separation))
     if result.router:
         show("which task", result.router, options)
     show_vectors(result, options.confusion)
@@ -185,6 +190,7 @@ def register(app: typer.Typer, panel: str) -> None:
         "mtlkit eval runs/mtl --against runs/other",
         "mtlkit eval --calibration --output reliability.png",
         "mtlkit eval --model runs/mtl --task topic=held_out.csv --json",
+        "mtlkit eval --model runs/mtl --out-of-scope chatter.txt",
         "mtlkit eval --model runs/sentence --sts stsb.csv --probe",
         'mtlkit eval --probe --task "topic=ag_news?limit=1000" --dim 128',
     ]

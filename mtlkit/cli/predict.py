@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import typer
@@ -11,6 +12,7 @@ from mtlkit.cli.console import print_json, print_line, say, say_cut, say_notes, 
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import followed, loading
 from mtlkit.config.inference import PredictOptions
+from mtlkit.errors import listed
 
 WIDEST = 23  # columns of a task's predictions that the texts leave room for
 
@@ -20,6 +22,9 @@ def predict(options: PredictOptions, as_json: bool) -> None:
 
     The backbone runs once for all heads. If the run has a router, only the heads that fit a text predict. In a terminal, prints a
     table; in a pipe, one JSON object per line.
+
+    With --reject, classification heads may answer "none of these": for texts unlike those that they were trained on, and for
+    blank texts.
     """
     from mtlkit.recipes.inputs.early_checks import check_input
 
@@ -33,25 +38,48 @@ def predict(options: PredictOptions, as_json: bool) -> None:
         loaded, found = open_model(options)
     say(f"model: {found}, {found.reason}")
     say_notes(loaded)
+    tasks = loaded.tasks if options.task is None else (options.task,)
     for note in input_notes(options, loaded.recorded(options.task)):
         say(note)
-    answers = followed(answers_to(options, loaded, sys.stdin), "predicting")
+    if options.reject is not None:
+        scopes = loaded.scopes_for(tasks)
+        if without := [name for name in tasks if name not in scopes]:
+            say(f"only blank texts are rejected by {listed(without)}: {loaded.name} keeps no training vectors for that", "yellow")
+    blank = Blank()
+    answers = blank.counted(followed(answers_to(options, loaded, sys.stdin), "predicting"))
     if as_json:
         print_json({"model": str(found), "predictions": list(answers)})
     elif stdout().is_terminal:
-        tasks = loaded.tasks if options.task is None else (options.task,)
         kinds = {name: loaded.specs[name].kind for name in tasks if name in loaded.specs}
         show(answers, kinds, bool(loaded.router) and options.task is None)
     else:
         for answer in answers:
             print_line(answer)
     say_cut(loaded.encoder)
+    if blank.texts and options.reject is None:
+        say(
+            f"{blank.texts:,} blank text{'s' if blank.texts > 1 else ''}: predictions mean nothing; --reject rejects them",
+            "yellow",
+        )
+
+
+class Blank:
+    """Counts texts with nothing in them."""
+
+    def __init__(self) -> None:
+        self.texts = 0
+
+    def counted(self, answers: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        from mtlkit.inference.scope.rejection import is_blank
+
+        for answer in answers:
+            self.texts += is_blank(answer["text"])
+            yield answer
 
 
 def show(answers: Any, kinds: dict[str, str], routed: bool) -> None:
     """A row for each text, a column for each task, given with its kind; before them the likeliest task where a router chose the
     heads."""
-    from mtlkit.inference.predictions import prediction_kind
     from mtlkit.report.tables import new_table
     from mtlkit.report.text import literal, one_line
 
@@ -61,7 +89,7 @@ def show(answers: Any, kinds: dict[str, str], routed: bool) -> None:
     for answer in answers:
         found = answer["tasks"]
         cells = [likeliest(answer["router"])] if routed else []
-        cells += [prediction_kind(kind).in_short(found[task]) if task in found else "" for task, kind in kinds.items()]
+        cells += [in_short(kind, found[task]) if task in found else "" for task, kind in kinds.items()]
         rows.append((answer["text"], cells))
     widths = [max(map(len, column)) for column in zip(titles, *(cells for _, cells in rows), strict=True)]
     room = console.width - sum(min(width, WIDEST) + 3 for width in widths) - 2
@@ -74,6 +102,14 @@ def show(answers: Any, kinds: dict[str, str], routed: bool) -> None:
     console.print(table)
 
 
+def in_short(kind: str, answer: dict[str, Any]) -> str:
+    """The cell of an answer."""
+    from mtlkit.inference.predictions import prediction_kind
+    from mtlkit.inference.scope.rejection import NONE_OF_THESE
+
+    return NONE_OF_THESE if answer.get("rejected") else prediction_kind(kind).in_short(answer)
+
+
 def likeliest(router: dict[str, float]) -> str:
     """The task that a text most likely belongs to."""
     best = max(router, key=lambda task: router[task])
@@ -83,6 +119,7 @@ def likeliest(router: dict[str, float]) -> str:
 def register(app: typer.Typer, panel: str) -> None:
     examples = [
         'mtlkit predict "The striker scored twice before the interval."',
+        'mtlkit predict --reject auto "What is the capital of Peru?"',
         "mtlkit predict --input reviews.csv --task sentiment > out.jsonl",
     ]
     add_command(app, "predict", PredictOptions, predict, examples, panel)

@@ -20,10 +20,21 @@ from mtlkit.config.common import (
     run_argument,
     runs_folder,
 )
-from mtlkit.config.option import COMMON, option
+from mtlkit.config.option import COMMON, finite, option
+from mtlkit.errors import UsageError, shorten
 
 InferencePrecision = Literal["auto", "fp32", "bf16", "int8"]
 Backend = Literal["auto", "torch", "onnx"]
+
+
+def parse_reject(text: str) -> float | Literal["auto"]:
+    """The value of `--reject`. Raises UsageError."""
+    if text == "auto":
+        return "auto"
+    rate = finite(text)
+    if rate is None or not 0 <= rate < 1:
+        raise UsageError(f"--reject {shorten(text)!r} is not auto or a share of texts; use a number from 0 up to 1, such as 0.05")
+    return rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +141,15 @@ class PredictOptions(TextOptions):
         default_text="the heads that the router picks, else all",
         complete="task",
     )
+    reject: str | None = option(
+        None,
+        "Reject texts that fit no class: the share of fitting texts that may be lost, such as 0.05, or auto (0.05).",
+        panel=COMMON,
+        metavar="RATE|auto",
+        rank=3,
+        parse=parse_reject,
+        complete=("auto",),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +196,14 @@ class EvalOptions(VectorOptions, ModelOptions):
         panel=COMMON,
         rank=4,
         complete="file",
+    )
+    out_of_scope: str | None = option(
+        None,
+        "Texts that fit no class of any head: measure how well predict --reject recognizes them.",
+        metavar="SOURCE",
+        panel=COMMON,
+        rank=3,
+        complete="source",
     )
     sts: list[str] = option(
         [],

@@ -120,6 +120,14 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
         panel=TRAINING,
         advanced=True,
     )
+    prototypes: int = option(
+        200,
+        "Training vectors per class that the run keeps for predict --reject (0 = none).",
+        panel=TRAINING,
+        metavar="N",
+        minimum=0,
+        advanced=True,
+    )
     track_every: int = option(
         TRACK_EVERY,
         "Steps between measurements of gradients (0 = never).",

@@ -54,6 +54,12 @@ class Encoded:
         places: NDArray[np.int64] = np.arange(ends[-1]) + np.repeat(self.offsets[rows] - ends + lengths, lengths)
         return places
 
+    def take(self, rows: NDArray[np.int64]) -> Encoded:
+        """The texts of these rows, in their order."""
+        offsets = np.concatenate([[0], np.cumsum(self.lengths[rows])])
+        ids = self.ids[self.places(rows)] if len(rows) else self.ids[:0]
+        return Encoded(ids, offsets, skip=self.skip)
+
     def between(self, start: int, stop: int) -> Encoded:
         """The texts from row `start` up to `stop`."""
         offsets = self.offsets[start : stop + 1]

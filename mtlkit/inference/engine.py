@@ -12,13 +12,16 @@ from mtlkit.data.encoded import Encoded
 
 Array = NDArray[np.float32]
 
-ROUTER = ":router"  # the name of the router in a list of tasks; task names contain no colon
+# in a list of tasks, the router and the vectors themselves; task names contain no colon
+ROUTER, VECTORS = ":router", ":vectors"
 
 VECTOR = "vector"  # in error messages
 
 
 def output_label(task: str) -> str:
     """The output of a task's head, or of the router, in error messages."""
+    if task == VECTORS:
+        return VECTOR
     return "output of the router" if task == ROUTER else f"output of '{task}'"
 
 
@@ -40,5 +43,6 @@ class Engine(Protocol):
         ...
 
     def outputs(self, encoded: Encoded, tasks: Sequence[str]) -> dict[str, Array]:
-        """The outputs of each task's head, (N, outputs), and for ROUTER the router's, (N, tasks), in one pass of the backbone."""
+        """The outputs of each task's head, (N, outputs), for ROUTER the router's, (N, tasks), and for VECTORS the vectors,
+        (N, D), in one pass of the backbone."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import get_args
 
@@ -19,11 +20,14 @@ from mtlkit.data.encoded import Encoded
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError, listed, shorten, suggest
 from mtlkit.inference.backends import open_backend
-from mtlkit.inference.engine import ROUTER, Engine
+from mtlkit.inference.engine import ROUTER, VECTORS, Engine
 from mtlkit.inference.find_model import MINI, find_model, mini_folder
 from mtlkit.inference.predictions import answers
 from mtlkit.inference.prompts import prompt_note, with_prompt
 from mtlkit.inference.routing import Prediction, is_answered, task_probabilities
+from mtlkit.inference.scope.file import read_scopes
+from mtlkit.inference.scope.rejection import Rejection, can_reject
+from mtlkit.inference.scope.scope import Reject, Scope
 from mtlkit.inference.similarity import normalize_rows, truncate
 from mtlkit.model.description import ModelDescription
 from mtlkit.runs.record import RunRecord
@@ -120,7 +124,9 @@ class LoadedModel:
         vectors = truncate(self.vectors(self.encode(texts, prompt), batch_tokens=batch_tokens), dim or self.dim)
         return normalize_rows(vectors) if normalize else vectors
 
-    def predict(self, texts: Sequence[str], task: str | None = None, *, prompt: str | None = None) -> list[Prediction]:
+    def predict(
+        self, texts: Sequence[str], task: str | None = None, *, prompt: str | None = None, reject: Reject | None = None
+    ) -> list[Prediction]:
         """The predictions of all heads, or of the head of `task`, for each text. The backbone runs once for all heads.
 
         If the model has a router and no task is given, only the heads of tasks that match a text predict: those with a router
@@ -129,6 +135,11 @@ class LoadedModel:
 
         Returns one dict per text: task -> {"label", "probability", "probabilities"} for classification, {"labels",
         "probabilities"} for multi-label, {"value"} for regression. Raises UsageError for a task without a head.
+
+        With `reject`, each of them also has "rejected", "score" and "threshold". Rejected are texts that fit no class: those with
+        a score below the threshold, which rejects about the share `reject` of the texts that do fit, and blank texts. "auto" is a
+        share of 0.05. Heads of other kinds than classification reject only blank texts; their score is None. Raises UsageError if
+        no head can reject.
         """
         if not self.tasks:
             raise UsageError(f"{self.without_heads} to predict with; train heads with 'mtlkit train-mtl --init {self.name}'")
@@ -136,13 +147,35 @@ class LoadedModel:
             raise UsageError(f"{self.name} has no head '{task}'; it has {listed(self.tasks)}{suggest(task, self.tasks)}")
         names = self.tasks if task is None else (task,)
         routed = bool(self.router) and task is None
-        outputs = self.engine.outputs(self.encode(texts, prompt), [*names, *([ROUTER] if routed else [])])
+        rejection = None if reject is None else Rejection(reject, self.scopes_for(names))
+        also = [*([ROUTER] if routed else []), *([VECTORS] if rejection else [])]
+        outputs = self.engine.outputs(self.encode(texts, prompt), [*names, *also])
         predicted = {name: answers(self.specs[name], outputs[name]) for name in names}
+        if rejection:
+            for name, rows in predicted.items():
+                rejection.add_to(rows, self.specs[name], outputs[name], outputs[VECTORS], texts)
         routing = task_probabilities(self.router, outputs[ROUTER]) if routed else [{}] * len(texts)
         return [
             Prediction({name: rows[index] for name, rows in predicted.items() if is_answered(name, router)}, router)
             for index, router in enumerate(routing)
         ]
+
+    @cached_property
+    def scopes(self) -> dict[str, Scope]:
+        """What recognizes texts that fit no class, by task; empty for models without it. Raises IntegrityError."""
+        return read_scopes(self.path)
+
+    def scopes_for(self, names: Sequence[str]) -> dict[str, Scope]:
+        """The scopes of these heads. Raises UsageError if none of them has one."""
+        found = {name: self.scopes[name] for name in names if name in self.scopes}
+        if found or not names:
+            return found
+        if not any(can_reject(self.specs[name]) for name in names):
+            raise UsageError(f"reject: {listed(names)} predicts no classes; texts that fit no class are found by classification")
+        raise UsageError(
+            f"reject: {self.name} has kept no training vectors of {listed(names)}, which --reject needs; train again with "
+            "mtlkit train-mtl, without --prototypes 0"
+        )
 
     def encode(self, texts: Sequence[str], prompt: str | None = None) -> Encoded:
         """The tokens of texts, with the prompt as in `embed`. Raises UsageError, and TypeError for anything but strings."""

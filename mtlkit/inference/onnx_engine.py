@@ -14,7 +14,7 @@ from mtlkit.data.encoded import Encoded
 from mtlkit.errors import IntegrityError
 from mtlkit.evaluation.metrics import check_finite
 from mtlkit.inference import engine
-from mtlkit.inference.engine import BATCH_TOKENS, ROUTER, Array
+from mtlkit.inference.engine import BATCH_TOKENS, ROUTER, VECTORS, Array
 from mtlkit.progress import count
 
 VECTOR, HEAD_OUTPUT, ROUTER_OUTPUT = "vector", "head:{}", "router"  # names of a graph's outputs
@@ -22,7 +22,9 @@ SKIP = "prompt_tokens"  # an input of graphs that exclude the prompt from poolin
 
 
 def output_name(task: str) -> str:
-    """The name in a graph of the output of a task's head, or of the router."""
+    """The name in a graph of the output of a task's head, of the router, or of the vectors."""
+    if task == VECTORS:
+        return VECTOR
     return ROUTER_OUTPUT if task == ROUTER else HEAD_OUTPUT.format(task)
 
 

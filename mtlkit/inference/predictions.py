@@ -18,6 +18,10 @@ class PredictionKind(Protocol):
         """Probabilities, or predicted values, (N, outputs), from outputs of that shape."""
         ...
 
+    def class_probabilities(self, spec: TaskSpec, outputs: Array) -> Array | None:
+        """Calibrated probabilities, (N, C), of classes of which a text has exactly one; None for other kinds."""
+        ...
+
     def answer(self, spec: TaskSpec, row: list[float]) -> dict[str, Any]:
         """What `predict` gives for a text, from one row of `probabilities`."""
         ...

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from mtlkit.data.encoded import Encoded
 from mtlkit.evaluation.metrics import check_finite
 from mtlkit.inference.compute import Compute, check_fork
 from mtlkit.inference.encoding import encode_all, outputs_of_head
-from mtlkit.inference.engine import VECTOR, Array, output_label
+from mtlkit.inference.engine import VECTOR, VECTORS, Array, output_label
 from mtlkit.inference.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
 
@@ -36,5 +38,8 @@ class TorchEngine:
     def outputs(self, encoded: Encoded, tasks: Sequence[str]) -> dict[str, Array]:
         check_fork(self.compute.device, self.process)
         vectors = encode_all(self.fast, encoded, self.compute)
-        check_finite(vectors.cpu().numpy(), VECTOR)
-        return {task: check_finite(outputs_of_head(self.model, task, vectors), output_label(task)) for task in tasks}
+        checked = check_finite(vectors.cpu().numpy(), VECTOR)
+        return {task: checked if task == VECTORS else self._outputs_of(task, vectors) for task in tasks}
+
+    def _outputs_of(self, task: str, vectors: Tensor) -> Array:
+        return check_finite(outputs_of_head(self.model, task, vectors), output_label(task))

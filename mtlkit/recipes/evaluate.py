@@ -14,10 +14,12 @@ from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import named_sources, parse_source
 from mtlkit.errors import UsageError, listed, suggest
+from mtlkit.evaluation.out_of_scope import Separation
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.recipes.evaluation.against import Comparison, check_against, compare
 from mtlkit.recipes.evaluation.base import evaluate_base
 from mtlkit.recipes.evaluation.heads import RoutedTexts, TaskEvaluation, evaluate_router, evaluate_task
+from mtlkit.recipes.evaluation.out_of_scope import check_out_of_scope, measure_out_of_scope
 from mtlkit.recipes.evaluation.probe import ProbeResult, check_probe, probe
 from mtlkit.recipes.evaluation.rows import EvaluatedRows
 from mtlkit.recipes.evaluation.sts import StsResult, measure_sts
@@ -36,6 +38,7 @@ class Evaluation:
     probes: dict[str, ProbeResult] = field(default_factory=dict)
     tally: SkippedRows = field(default_factory=SkippedRows)
     comparison: Comparison | None = None
+    out_of_scope: dict[str, Separation] = field(default_factory=dict)
 
     def records(self) -> Iterator[tuple[str, SourceRecord]]:
         """How each source was read, by the name of its task or, for similarity, of the source."""
@@ -65,6 +68,8 @@ class Evaluation:
         }
         if self.router:
             document["router"] = self.router.metrics
+        if self.out_of_scope:
+            document["out_of_scope"] = {name: found.to_json() for name, found in self.out_of_scope.items()}
         return document | ({"against": self.comparison.to_json()} if self.comparison else {})
 
 
@@ -80,6 +85,7 @@ def evaluate(options: EvalOptions, loaded: LoadedModel, against: LoadedModel | N
         raise UsageError(f"--calibration shows the probabilities of heads, and {needs_heads(options, loaded)}; remove it")
     if options.sts or options.probe:
         check_against(options, loaded, against, ())
+        check_out_of_scope(options, loaded, ())
         return evaluate_vectors(options, loaded, reading)
     if options.dim is not None:
         raise UsageError(
@@ -89,6 +95,7 @@ def evaluate(options: EvalOptions, loaded: LoadedModel, against: LoadedModel | N
         raise UsageError(f"--text measures a base; {loaded.name} has heads ({listed(loaded.tasks)}), give them data with --task")
     sources = evaluation_sources(options, loaded)
     check_against(options, loaded, against, sources)
+    check_out_of_scope(options, loaded, list(sources))
     tables: dict[str, LabelledTable] = {}
     tasks: dict[str, TaskEvaluation] = {}
     routed: dict[str, RoutedTexts] = {}
@@ -104,7 +111,8 @@ def evaluate(options: EvalOptions, loaded: LoadedModel, against: LoadedModel | N
     if against is not None:
         rows = {name: task.rows for name, task in tasks.items() if task.rows is not None}
         comparison = compare(loaded, against, tables, rows, options.seed)
-    return Evaluation(loaded.name, options.split, tasks, router, base, tally=tally, comparison=comparison)
+    result = Evaluation(loaded.name, options.split, tasks, router, base, tally=tally, comparison=comparison)
+    return replace(result, out_of_scope=measure_out_of_scope(options, loaded, result.rows))
 
 
 def needs_heads(options: EvalOptions, loaded: LoadedModel) -> str:

@@ -11,6 +11,7 @@ from mtlkit.config.small_files import read_text
 from mtlkit.errors import UsageError
 from mtlkit.inference.find_model import ModelRef, find_model
 from mtlkit.inference.load_weights import LoadedWeights, load_weights, read_description
+from mtlkit.inference.scope.file import read_scopes, write_scopes
 from mtlkit.model.description import is_foreign
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.exporting.fold import fold_temperatures
@@ -124,6 +125,8 @@ def _write(
     model, exporter = weights.model, format_of(options.format)
     written = fold_temperatures(weights) if exporter.folds_temperatures else weights
     exporter.write(folder, written)
+    if exporter.keeps_scope:
+        write_scopes(folder, read_scopes(choice.model.path))
     disk.write(folder / TOKENIZER, exporter.tokenizer(weights).to_str().encode())
     difference = None
     if find_spec(exporter.checked_by) is not None:

@@ -18,6 +18,7 @@ from mtlkit.training.incidents import (
     RouterDropped,
     RouterTrained,
     RowsSeen,
+    ScopeFitted,
     StepSkipped,
     StopReason,
     TaskStopped,
@@ -75,6 +76,9 @@ def training_messages(event: Event) -> Iterator[Message]:
             best_of = (f"{best.task} {number(best.score)} in epoch {best.epoch}" for best in bests)
             text = f"best score of each task: {', '.join(best_of)}; keeping the weights of epoch {epoch.epoch}"
             yield Message(text, detail=all(best.epoch == epoch.epoch for best in bests))
+        case ScopeFitted():
+            kept = f"{event.prototypes:,} training vectors kept for predict --reject"
+            yield Message(f"{event.task}: {kept}, thresholds from {event.rows:,} rows", detail=True)
         case CalibrationFitted():
             yield Message(calibration_message(event))
         case RowsSeen():

@@ -115,6 +115,9 @@ class TaskKind(LabelCodec, TaskMetrics, PredictionKind, HeadLikelihood, ABC):
     def decisions(self, spec: TaskSpec, outputs: Array) -> Array | None:
         return None
 
+    def class_probabilities(self, spec: TaskSpec, outputs: Array) -> Array | None:
+        return None
+
     def fit_calibration(self, spec: TaskSpec, outputs: Array, labels: Array) -> Calibration | None:
         """The calibration of a head, fitted on outputs (N, outputs) for rows that it was not trained on; None where the kind has
         none."""

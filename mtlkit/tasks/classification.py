@@ -121,6 +121,9 @@ class Classification(TaskKind):
     def probabilities(self, spec: TaskSpec, outputs: Array) -> Array:
         return softmax(outputs if spec.temperature == 1.0 else outputs / spec.temperature)
 
+    def class_probabilities(self, spec: TaskSpec, outputs: Array) -> Array | None:
+        return self.probabilities(spec, outputs)
+
     def fit_calibration(self, spec: TaskSpec, outputs: Array, labels: Array) -> Calibration | None:
         return Calibration("temperature", fit_temperature(outputs, labels), rows=len(labels))
 

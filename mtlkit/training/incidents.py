@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mtlkit.config.calibration import FittedOn, Method
+from mtlkit.inference.scope.scope import Scope
 from mtlkit.training.spikes import Spike
 
 StopReason = Literal["patience", "no task left", "nothing to train"]
@@ -158,6 +159,16 @@ class CalibrationFitted:
 
 
 @dataclass(frozen=True)
+class ScopeFitted:
+    """Training vectors of a task are kept to recognize texts that fit none of its classes; `rows` texts gave the threshold."""
+
+    task: str
+    prototypes: int
+    rows: int
+    scope: Scope = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class TaskCoverage:
     """How much of a task was trained on: `texts` texts from `rows` rows, of which `unseen` were in no batch; `untaught` texts
     contributed no gradient.
@@ -193,5 +204,6 @@ Incident = (
     | TrainingStopped
     | LimitExceeded
     | CalibrationFitted
+    | ScopeFitted
     | RowsSeen
 )

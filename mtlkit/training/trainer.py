@@ -20,6 +20,7 @@ from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.router import teach_router
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.sampling.mixture import Piece
+from mtlkit.training.scope import fit_scopes
 from mtlkit.training.setup import make_features
 from mtlkit.training.state_dict import StateDict, copy_into
 
@@ -176,6 +177,7 @@ class Trainer:
         for fitted in calibrate_heads(self.plan, self.model, self.setup.roles, components.evaluator.vectors):
             components.log.event(fitted, components.state.step)
             yield fitted
+        yield from fit_scopes(self.plan, self.setup.roles, components.evaluator, components.losses.vectors_of)
         if self.setup.router.wanted:
             yield teach_router(self.model, self.setup.roles.labelled, self.plan.compute, self.plan.options.seed)
         if components.start_model:

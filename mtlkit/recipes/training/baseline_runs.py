@@ -52,7 +52,8 @@ def baselines_of(run: ComparedRun, seed: int) -> list[BaselineRun]:
     and an optimizer step as many as it has on average together.
     """
     options = replace(run.options, seed=seed, out=None, overwrite=False, baselines=False, seeds=1)
-    options = replace(options, track_every=0, router=False, keep_best_per_task=False, calibrate="none")  # these change no result
+    options = replace(options, track_every=0, router=False, keep_best_per_task=False)
+    options = replace(options, calibrate="none", prototypes=0)  # like those above, these change no result
     names, plan, data = run.trained, run.plan, run.prepared.data
     lengths = {name: data.objectives[name].train.lengths for name in names}
     plans = make_samplers(lengths, options.batch_tokens, seed, data.classes)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from mtlkit.errors import MtlkitError, listed
+from mtlkit.inference.scope.scope import Scope
 from mtlkit.report.forgetting import forgetting_messages
 from mtlkit.training.events import BestOfTask, Chosen, Epoch, Event, Forgetting, Parts
+from mtlkit.training.incidents import ScopeFitted
 
 
 class TrainResult:
-    """Collects the best evaluation, the best of each task, and the forgetting report."""
+    """Collects the best evaluation, the best of each task, the forgetting report and the scopes of heads."""
 
     def __init__(self) -> None:
         self.chosen: Epoch | None = None
         self.bests: tuple[BestOfTask, ...] = ()
         self.forgotten: dict[str, Any] = {}
+        self.scopes: dict[str, Scope] = {}
 
     def add(self, event: Event) -> None:
         """Takes an event of the training. Raises MtlkitError if a frozen part has changed."""
@@ -23,6 +26,8 @@ class TrainResult:
             self.chosen, self.bests = event.epoch, event.bests
         elif isinstance(event, Parts):
             check_unchanged(event)
+        elif isinstance(event, ScopeFitted):
+            self.scopes[event.task] = event.scope
         elif isinstance(event, Forgetting):
             self.forgotten = {"forgetting": {**event.report.to_json(), "words": forgetting_messages(event.report)}}
 

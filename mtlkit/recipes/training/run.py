@@ -10,6 +10,7 @@ from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.data.cache import fingerprint
 from mtlkit.errors import listed
 from mtlkit.inference.load_weights import load_weights
+from mtlkit.inference.scope.scope import Scope
 from mtlkit.recipes.inputs.next_command import next_command
 from mtlkit.recipes.training.baseline_runs import ComparedRun
 from mtlkit.recipes.training.baselines import compare
@@ -18,6 +19,7 @@ from mtlkit.recipes.training.initial_model import InitialModel
 from mtlkit.recipes.training.prepare import Prepared, prepare
 from mtlkit.recipes.training.result import TrainResult
 from mtlkit.recipes.training.save import Provenance, TrainedModel, save_bests, save_run
+from mtlkit.recipes.training.scopes import scopes_to_save
 from mtlkit.recipes.training.session import RunSession, open_session
 from mtlkit.recipes.training.validate import CommandSpec, make_plan
 from mtlkit.report.sharing import sharing_messages
@@ -64,8 +66,10 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
                 for event in trainer.events(log, saver):
                     result.add(event)
                     yield event
-            metrics = result.metrics()
-            _save(session, spec, prepared, saver, result)
+            metrics, trained = result.metrics(), plan.trained(prepared.data.objectives)
+            scopes, notes = scopes_to_save(start, result.scopes, trained, frozen=plan.freezing.keeps("backbone"))
+            yield from notes
+            _save(session, spec, prepared, saver, result, scopes)
         if isinstance(options, TrainMtlOptions) and options.baselines:
             with session.comparing():
                 report = yield from compare(ComparedRun(plan, prepared, cache))
@@ -126,11 +130,20 @@ def _make_saver(session: RunSession[Any], plan: TrainPlan, prepared: Prepared) -
     return session.saver(plan.compute, {**prepared.fingerprints, TOKENIZER: fingerprint(tokenizer)}, plan.init, start.parent)
 
 
-def _save(session: RunSession[Any], spec: CommandSpec, prepared: Prepared, saver: FolderSaver, result: TrainResult) -> None:
+def _save(
+    session: RunSession[Any],
+    spec: CommandSpec,
+    prepared: Prepared,
+    saver: FolderSaver,
+    result: TrainResult,
+    scopes: Mapping[str, Scope],
+) -> None:
     """Writes the run, and with `--keep-best-per-task` the best weights of each task."""
     start, options = prepared.start, session.options
     sources = {name: record for name, record in start.sources.items() if name in start.model.tasks} | dict(prepared.sources)
-    trained = TrainedModel(start.model, start.encoder.tokenizer, spec.stage, start.encoder.encoding, sources, start.vectors)
+    trained = TrainedModel(
+        start.model, start.encoder.tokenizer, spec.stage, start.encoder.encoding, sources, start.vectors, scopes
+    )
     provenance = Provenance(spec.command, options, prepared.fingerprints, start.parent)
     with session.saving(saver), staged(session.out) as folder:
         session.hand_over(folder)

@@ -13,6 +13,8 @@ from mtlkit.config.architecture import Encoding, Stage
 from mtlkit.config.common import TrainingOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.vector_settings import VectorSettings
+from mtlkit.inference.scope.file import write_scopes
+from mtlkit.inference.scope.scope import Scope
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.inputs.command_line import command_line, plain
@@ -29,7 +31,7 @@ BEST = "best"  # the folder in a run with a model for the best evaluation of eac
 @dataclass(frozen=True)
 class TrainedModel:
     """A trained model of a stage, with its tokenizer and encoding of texts. `sources` say how the data of each task was read;
-    `vectors` are the settings for prompts and similarity.
+    `vectors` are the settings for prompts and similarity; `scopes` recognize texts that fit no class of a head.
     """
 
     model: MultiTaskModel
@@ -38,6 +40,7 @@ class TrainedModel:
     encoding: Encoding
     sources: Mapping[str, SourceRecord] = field(default_factory=dict)
     vectors: VectorSettings = field(default_factory=VectorSettings)
+    scopes: Mapping[str, Scope] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ def save_run(folder: Path, out: Path, product: TrainedModel, provenance: Provena
     """Writes model, tokenizer, card and record into the staged `folder` and moves it to `out`. Raises OSError."""
     model = product.model
     save_model(model, folder, product.stage, product.encoding, sources=product.sources, vectors=product.vectors)
+    write_scopes(folder, product.scopes)
     disk.write(folder / TOKENIZER, product.tokenizer.to_str(pretty=True).encode())
     options = replace(provenance.options, resume=None, verbose=False)  # they do not affect the result
     command = command_line(provenance.command, options)
@@ -65,9 +69,10 @@ def save_run(folder: Path, out: Path, product: TrainedModel, provenance: Provena
 
 def save_bests(folder: Path, product: TrainedModel, provenance: Provenance, best_weights: Sequence[BestOfTask]) -> None:
     """Writes the weights of each task's best evaluation, as a run in `best/` in the staged folder of a run. Trained heads are not
-    calibrated there, as their calibration was fitted to the chosen weights.
+    calibrated there and have no scope, as these were fitted to the chosen weights.
     """
     (folder / BEST).mkdir()
+    product = replace(product, scopes={})
     specs = product.model.tasks
     product.model.router, router = None, product.model.router  # it was trained on the vectors of the chosen weights
     weights = dict(product.model.named_parameters())

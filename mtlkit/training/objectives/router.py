@@ -83,8 +83,7 @@ def some_of(encoded: Encoded, name: str, seed: int) -> Encoded:
     if len(encoded) <= TEXTS:
         return encoded
     rows = np.sort(generator(seed, "router", name).permutation(len(encoded))[:TEXTS])
-    offsets = np.concatenate([[0], np.cumsum(encoded.lengths[rows])])
-    return Encoded(encoded.ids[encoded.places(rows)], offsets, skip=encoded.skip)
+    return encoded.take(rows)
 
 
 def fit_router(vectors: Mapping[str, Tensor]) -> Router:

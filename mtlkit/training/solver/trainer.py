@@ -30,11 +30,12 @@ from mtlkit.training.evaluator import Evaluator, rank
 from mtlkit.training.events import Chosen, Epoch, Event, Forgetting, Parts, TaskState
 from mtlkit.training.freezing.apply import FreezeProof, lr_scales_of
 from mtlkit.training.freezing.features import CachedVectors
-from mtlkit.training.incidents import CalibrationFitted, HeadSolved, StrengthTrial
+from mtlkit.training.incidents import CalibrationFitted, HeadSolved, ScopeFitted, StrengthTrial
 from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.base import HeadObjective
 from mtlkit.training.objectives.router import take_router, teach_router
 from mtlkit.training.plan import TrainData, TrainPlan
+from mtlkit.training.scope import SCOPES, Prototypes, draw_prototypes, scope_fitted, scoped, scopes_from, scopes_state
 from mtlkit.training.setup import assign_roles, idle_heads, make_features
 from mtlkit.training.solver.linear import Features, LinearFit, fit
 from mtlkit.training.solver.strength import GRID, Choice, choose_strength, l2_of
@@ -77,6 +78,7 @@ class HeadSolver:
         self.state = TrainState()
         self.solved: dict[str, HeadSolved] = {}
         self.calibrated: dict[str, CalibrationFitted] = {}
+        self.scopes: dict[str, ScopeFitted] = {}
         self._resumed: StateDict | None = None
 
     def resume(self, state: StateDict, *, extended: bool = False) -> None:
@@ -192,6 +194,8 @@ class HeadSolver:
                 held_out = (objective.outputs(self.evaluator.vectors(spec.name)), validation.labels, "validation")
             if calibrated := calibrate(self.model, spec.name, *held_out):
                 self.calibrated[spec.name] = calibrated
+        if spec.name in scoped(self.plan, self.roles):
+            self.scopes[spec.name] = self._scope(objective, rows, choice, outputs)
         if not choice.folds:
             return {}, None
         metrics = {"loss": objective.plain_loss(outputs, labels), **shown(score(spec, outputs, labels))}
@@ -199,10 +203,23 @@ class HeadSolver:
         interval = bootstrap_change(_nothing, measure_of(spec, outputs, labels), len(labels), random)
         return metrics, None if interval.to_json() is None else interval.ends
 
+    def _scope(self, objective: HeadObjective, rows: Rows, choice: Choice, outputs: Array) -> ScopeFitted:
+        """Prototypes of all rows; scores of the rows that the folds left out, or without folds, of the validation rows."""
+        drawn = draw_prototypes(self.plan, self.roles, objective, rows.labels)
+        prototypes = Prototypes(rows.vectors[drawn], rows.labels[drawn])
+        own = np.full(len(rows), -1)
+        own[drawn] = np.arange(len(drawn))
+        if not choice.folds:
+            vectors = self.evaluator.vectors(objective.task.name)
+            held_out = own[len(rows) - rows.held_out :] if rows.held_out else None
+            return scope_fitted(objective, prototypes, objective.outputs(vectors), vectors.cpu().numpy(), held_out)
+        return scope_fitted(objective, prototypes, outputs, rows.vectors[choice.rows], own[choice.rows])
+
     def _finish(self, start_model: StartModel | None) -> Iterator[Event]:
         self.model.eval()
         self.evaluator.moved()
         yield Parts(self.proof.parts(self.frozen_params, final=True))
+        yield from self.scopes.values()
         if self.router.wanted:
             yield teach_router(self.model, self.roles.labelled, self.plan.compute, self.plan.options.seed)
         states = tuple(self._state_of(name) for name in self.roles.all)
@@ -230,13 +247,16 @@ class HeadSolver:
         found = {name: spec.calibration for name, spec in self.model.tasks.items() if name in self.solved}
         calibrations = {name: asdict(calibration) if calibration else None for name, calibration in found.items()}
         plain = {"solved": solved, "calibrations": calibrations}
-        return StateDict.join({"trainer": self.state.state_dict(complete=False), "solver": StateDict(weights, plain)})
+        parts = {"trainer": self.state.state_dict(complete=False), "solver": StateDict(weights, plain)}
+        return StateDict.join({**parts, SCOPES: scopes_state(self.scopes)})
 
     def load_state_dict(self, state: StateDict) -> None:
         self.state.load_state_dict(state.part("trainer"))
         solver = state.part("solver")
         self.solved = {name: HeadSolved.from_plain(one) for name, one in solver.plain["solved"].items()}
         copy_into(dict(self.model.named_parameters()), solver.tensors)
+        if SCOPES in state.plain:  # not in earlier checkpoints
+            self.scopes = scopes_from(state.part(SCOPES))
         for name, plain in solver.plain["calibrations"].items():
             head = self.model.head(name)
             calibration = Calibration(**{**plain, "thresholds": tuple(plain["thresholds"])}) if plain else None

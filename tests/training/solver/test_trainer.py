@@ -19,9 +19,10 @@ from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import fastest
+from mtlkit.inference.scope.file import arrays_of
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Chosen, Event, Parts
-from mtlkit.training.incidents import HeadSolved
+from mtlkit.training.incidents import HeadSolved, ScopeFitted
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.solver.choice import choose_solver
@@ -69,6 +70,10 @@ def solved(
     if state:
         solver.resume(state)
     return list(solver.events(io.StringIO(), saver))
+
+
+def scopes_in(events: list[Event]) -> dict[str, ScopeFitted]:
+    return {event.task: event for event in events if isinstance(event, ScopeFitted)}
 
 
 def test_heads_are_solved_and_the_backbone_is_unchanged(
@@ -126,7 +131,8 @@ def test_a_resumed_solver_ends_in_the_same_bits(
     tiny_model: MultiTaskModel, linear: dict[str, TaskData], compute: Compute
 ) -> None:
     start, saver = deepcopy(tiny_model.state_dict()), States()
-    solved(tiny_model, linear, compute, saver=saver)
+    scopes = scopes_in(solved(tiny_model, linear, compute, saver=saver))
+    assert list(scopes) == ["topic"]  # the only one of which a text has exactly one class
     end, specs = deepcopy(tiny_model.state_dict()), tiny_model.tasks
     assert any(spec.calibration for spec in specs.values())
     assert len(saver.states) == len(linear) + 1
@@ -140,6 +146,8 @@ def test_a_resumed_solver_ends_in_the_same_bits(
         assert [event.task for event in events if isinstance(event, HeadSolved)] == list(linear)[done:]
         assert all(torch.equal(weight, end[name]) for name, weight in tiny_model.state_dict().items())
         assert tiny_model.tasks == specs
+        again = scopes_in(events)["topic"].scope
+        assert all(np.array_equal(getattr(again, name), array) for name, array in arrays_of(scopes["topic"].scope).items())
 
 
 @pytest.mark.parametrize(

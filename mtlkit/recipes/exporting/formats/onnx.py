@@ -22,6 +22,7 @@ class OnnxFormat(ExportFormat):
     needs = ("onnx", "onnxscript", "onnxruntime")
     checked_by = "onnxruntime"
     record = RECORD
+    keeps_scope = True
     marks = (RECORD, GRAPH)
 
     def write(self, folder: Path, weights: LoadedWeights) -> None:

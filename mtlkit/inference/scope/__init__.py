@@ -1,0 +1,1 @@
+"""Tells texts that fit none of a head's classes. Imports no torch."""

@@ -1,0 +1,48 @@
+"""`eval --out-of-scope`: how well heads recognize texts that fit none of their classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mtlkit.config.inference import EvalOptions
+from mtlkit.data.sources.text_files import read_column
+from mtlkit.errors import DataError, UsageError
+from mtlkit.evaluation.out_of_scope import Separation, separation
+from mtlkit.inference.engine import VECTORS
+from mtlkit.inference.loaded_model import LoadedModel
+from mtlkit.inference.scope.rejection import is_blank, predicted
+from mtlkit.inference.scope.scope import Values
+from mtlkit.progress import counting
+from mtlkit.recipes.evaluation.rows import EvaluatedRows
+from mtlkit.seeding import generator
+
+
+def check_out_of_scope(options: EvalOptions, loaded: LoadedModel, names: Sequence[str]) -> None:
+    """Raises UsageError if no head of these tasks can reject. Call it before any work."""
+    if options.out_of_scope is None:
+        return
+    if options.sts or options.probe or options.text or not names:
+        raise UsageError("--out-of-scope measures heads; remove --sts, --probe and --text, or specify a model with heads")
+    loaded.scopes_for(names)
+
+
+def measure_out_of_scope(options: EvalOptions, loaded: LoadedModel, rows: Mapping[str, EvaluatedRows]) -> dict[str, Separation]:
+    """Compares the scores of the evaluated rows with those of foreign texts, by task. Raises DataError, UsageError."""
+    if options.out_of_scope is None:
+        return {}
+    texts = [text for text in read_column(options.out_of_scope, None, options.encoding) if not is_blank(text)]
+    if not texts:
+        raise DataError(f"--out-of-scope {options.out_of_scope}: no texts but blank ones, which are always rejected")
+    found = {}
+    for name in loaded.scopes_for(list(rows)):
+        fitting, foreign = (scores_of(loaded, name, some) for some in (rows[name].texts, texts))
+        found[name] = separation(fitting, foreign, generator(options.seed, "out of scope", name))
+    return found
+
+
+def scores_of(loaded: LoadedModel, task: str, texts: Sequence[str]) -> Values:
+    """The scores of N texts, (N,); higher ones fit the classes of a head better."""
+    encoded = loaded.encode(texts)
+    with counting(f"scoring texts for {task}", "encoded", len(encoded)):
+        outputs = loaded.engine.outputs(encoded, [task, VECTORS])
+    return loaded.scopes[task].score(predicted(loaded.specs[task], outputs[task], outputs[VECTORS]))

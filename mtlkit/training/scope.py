@@ -1,0 +1,120 @@
+"""Keeps what recognizes texts that fit none of a head's classes: vectors of training texts, and scores of texts that do fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtlkit.data.batching import Rows
+from mtlkit.evaluation.metrics import Array
+from mtlkit.inference.scope.file import ARRAYS, arrays_of, scope_of
+from mtlkit.inference.scope.rejection import can_reject, predicted
+from mtlkit.inference.scope.scope import fit_scope
+from mtlkit.seeding import generator
+from mtlkit.training.evaluator import Evaluator
+from mtlkit.training.freezing.features import CachedVectors, FeatureSource
+from mtlkit.training.incidents import ScopeFitted
+from mtlkit.training.objectives.base import HeadObjective
+from mtlkit.training.plan import TrainPlan
+from mtlkit.training.setup import TaskRoles
+from mtlkit.training.state_dict import StateDict
+
+SCOPES = "scopes"  # in the state of a solver
+MOST_BYTES = 10_000_000  # of all prototypes of a run, two bytes a number
+ENCODED = 1000  # where vectors are not cached, prototypes are at most so many or half of the rows: 2 % of the time of six epochs
+
+
+@dataclass(frozen=True)
+class Prototypes:
+    """Vectors of training rows, (P, D), and their classes, (P,)."""
+
+    vectors: NDArray[Any]
+    labels: NDArray[Any]
+
+
+def fit_scopes(plan: TrainPlan, roles: TaskRoles, evaluator: Evaluator, source: FeatureSource) -> Iterator[ScopeFitted]:
+    """Fits the scope of every head with data after the training: prototypes from its training rows, scores from its validation
+    rows. Heads that were not trained keep theirs if the backbone is frozen."""
+    for name, objective in scoped(plan, roles).items():
+        if plan.freezing.keeps("backbone") and name not in roles.trained:
+            continue
+        task = objective.task
+        cached = isinstance(source, CachedVectors)
+        most = len(task.train) if cached else max(ENCODED, len(task.train) // 2)
+        drawn = draw_prototypes(plan, roles, objective, task.train.labels, most)
+        vectors = evaluator.vectors(name)
+        prototypes = Prototypes(_numpy(vectors_of(objective, evaluator, source)(drawn)), task.train.labels[drawn])
+        yield scope_fitted(objective, prototypes, objective.outputs(vectors), _numpy(vectors))
+
+
+def scoped(plan: TrainPlan, roles: TaskRoles) -> dict[str, HeadObjective]:
+    """The objectives whose heads get a scope: of kinds that predict one of several classes, as a text may fit none of them."""
+    if not plan.options.prototypes:
+        return {}
+    return {name: objective for name, objective in roles.labelled.items() if can_reject(objective.task.spec)}
+
+
+def draw_prototypes(
+    plan: TrainPlan, roles: TaskRoles, objective: HeadObjective, labels: NDArray[Any], most: int | None = None
+) -> Rows:
+    """The rows, of those with these labels, (N,), whose vectors become prototypes: at most `most`, and what fits the file."""
+    spec = objective.task.spec
+    fits = MOST_BYTES // (2 * objective.model.dim * len(scoped(plan, roles)))
+    return draw(labels, plan.options.prototypes, min(fits, most or fits), spec.name, plan.options.seed)
+
+
+def draw(classes: NDArray[Any], per_class: int, most: int, task: str, seed: int) -> Rows:
+    """Rows drawn at random, ascending: at most `per_class` of each class, and fewer, but one at least, if all are over `most`."""
+    random = generator(seed, "prototypes", task)
+    order = [random.permutation(np.flatnonzero(classes == number)) for number in np.unique(classes)]
+    counts = np.array([len(rows) for rows in order])
+    while per_class > 1 and (over := int(np.minimum(counts, per_class).sum()) - most) > 0:
+        per_class = max(1, per_class - max(1, over // len(counts)))
+    return np.sort(np.concatenate([rows[:per_class] for rows in order]))
+
+
+def scope_fitted(
+    objective: HeadObjective, prototypes: Prototypes, outputs: Array, vectors: NDArray[Any], own: Rows | None = None
+) -> ScopeFitted:
+    """The scope of a head, calibrated before. outputs and vectors of rows, (M, outputs) and (M, D), for which the head was not
+    trained; `own`, (M,), is the prototype that is the row itself, or -1.
+    """
+    spec = objective.model.head(objective.task.name).spec
+    scope = fit_scope(prototypes.vectors, prototypes.labels, spec.outputs, predicted(spec, outputs, vectors), own)
+    return ScopeFitted(spec.name, len(prototypes.labels), scope.rows, scope)
+
+
+def scopes_state(scopes: Mapping[str, ScopeFitted]) -> StateDict:
+    """The state of scopes, for `scopes_from`."""
+    tensors = {
+        f"{task}.{name}": torch.from_numpy(array)
+        for task, fitted in scopes.items()
+        for name, array in arrays_of(fitted.scope).items()
+    }
+    return StateDict(tensors, {task: fitted.rows for task, fitted in scopes.items()})
+
+
+def scopes_from(state: StateDict) -> dict[str, ScopeFitted]:
+    found = {}
+    for task, rows in state.plain.items():
+        scope = scope_of({name: state.tensors[f"{task}.{name}"].numpy() for name in ARRAYS}, rows)
+        found[task] = ScopeFitted(task, len(scope.prototypes), rows, scope)
+    return found
+
+
+def vectors_of(objective: HeadObjective, evaluator: Evaluator, source: FeatureSource) -> Callable[[Rows], Tensor]:
+    """What gives the vectors of a task's training rows, (N, D): the cache, or the backbone."""
+    name, encoded = objective.task.name, objective.task.train.encoded
+    if isinstance(source, CachedVectors) and name in source.stores:
+        return source.stores[name].take
+    return lambda rows: evaluator.encode(encoded.take(rows))
+
+
+def _numpy(vectors: Tensor) -> NDArray[np.float32]:
+    return vectors.float().cpu().numpy()
