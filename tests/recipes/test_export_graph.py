@@ -16,6 +16,7 @@ from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError
 from mtlkit.inference import backends
 from mtlkit.inference.loaded_model import load
+from mtlkit.inference.scope.file import SCOPE
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.export import export
@@ -44,7 +45,11 @@ def test_onnxruntime_gives_vectors_and_outputs_of_the_run(kind: str, exported: E
     record = read_record(done.out)
     assert record.parent == {"path": str(sources[kind]), "digest": digest_of(sources[kind])}
     assert record.stage == read_record(sources[kind]).stage
-    assert set(record.files) == {"README.md", "config.json", "model.onnx", "tokenizer.json"}
+    assert set(record.files) - {SCOPE} == {"README.md", "config.json", "model.onnx", "tokenizer.json"}
+    assert (SCOPE in record.files) == bool(ours.scopes)
+    for task in ours.scopes:
+        scores = [[row[task]["score"] for row in model.predict(texts, task, reject="auto")] for model in (ours, theirs)]
+        np.testing.assert_allclose(*scores, atol=1e-2)
 
 
 @needs_onnx

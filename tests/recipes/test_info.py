@@ -12,6 +12,7 @@ from exports import Export, needs_onnx
 from mtlkit.config.run_commands import InfoOptions
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.find_model import mini_folder
+from mtlkit.inference.scope.file import SCOPE
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.info import info
@@ -111,7 +112,7 @@ def test_files_that_are_not_what_was_written(own: Path) -> None:
     (run / "config.json").write_text("<!DOCTYPE html>")
     facts = of(run)
     found = {file.name: file.condition for file in facts.files}
-    assert {name for name, condition in found.items() if condition == "ok"} == {"README.md", "metrics.jsonl"}
+    assert {name for name, condition in found.items() if condition == "ok"} == {"README.md", "metrics.jsonl", SCOPE}
     assert (found["model.safetensors"], found["tokenizer.json"], found["config.json"]) == ("damaged", "missing", "damaged")
     assert len(facts.problems) == 3
     assert any(text.startswith(f"{run / 'tokenizer.json'}: missing") for text in facts.problems)
