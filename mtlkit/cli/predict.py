@@ -42,8 +42,9 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     for note in input_notes(options, loaded.recorded(options.task)):
         say(note)
     if options.reject is not None:
-        scopes = loaded.scopes_for(tasks)
-        if without := [name for name in tasks if name not in scopes]:
+        known = [name for name in tasks if name in loaded.tasks]
+        scopes = loaded.scopes_for(known)
+        if without := [name for name in known if name not in scopes]:
             say(f"only blank texts are rejected by {listed(without)}: {loaded.name} keeps no training vectors for that", "yellow")
     blank = Blank()
     answers = blank.counted(followed(answers_to(options, loaded, sys.stdin), "predicting"))

@@ -172,9 +172,13 @@ class LoadedModel:
             return found
         if not any(can_reject(self.specs[name]) for name in names):
             raise UsageError(f"reject: {listed(names)} predicts no classes; texts that fit no class are found by classification")
+        if self.record is None:
+            raise UsageError(
+                f"reject: {self.name} is not a run of mtlkit, so it has no training vectors to compare with; use a run"
+            )
         raise UsageError(
-            f"reject: {self.name} has kept no training vectors of {listed(names)}, which --reject needs; train again with "
-            "mtlkit train-mtl, without --prototypes 0"
+            f"reject: {self.name} has no training vectors of {listed(names)} to compare with, as it was trained with an earlier "
+            "version or --prototypes 0; train again"
         )
 
     def encode(self, texts: Sequence[str], prompt: str | None = None) -> Encoded:

@@ -77,8 +77,8 @@ def training_messages(event: Event) -> Iterator[Message]:
             text = f"best score of each task: {', '.join(best_of)}; keeping the weights of epoch {epoch.epoch}"
             yield Message(text, detail=all(best.epoch == epoch.epoch for best in bests))
         case ScopeFitted():
-            kept = f"{event.prototypes:,} training vectors kept for predict --reject"
-            yield Message(f"{event.task}: {kept}, thresholds from {event.rows:,} rows", detail=True)
+            vectors = f"{event.prototypes:,} training vectors kept for predict --reject"
+            yield Message(f"{event.task}: {vectors}, thresholds from {event.rows:,} rows", detail=True)
         case CalibrationFitted():
             yield Message(calibration_message(event))
         case RowsSeen():

@@ -74,6 +74,7 @@ def draw(classes: NDArray[Any], per_class: int, most: int, task: str, seed: int)
     random = generator(seed, "prototypes", task)
     order = [random.permutation(np.flatnonzero(classes == number)) for number in np.unique(classes)]
     counts = np.array([len(rows) for rows in order])
+    per_class = min(per_class, int(counts.max()))
     while per_class > 1 and (over := int(np.minimum(counts, per_class).sum()) - most) > 0:
         per_class = max(1, per_class - max(1, over // len(counts)))
     return np.sort(np.concatenate([rows[:per_class] for rows in order]))

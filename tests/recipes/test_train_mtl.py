@@ -11,6 +11,7 @@ from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.loaded_model import load
+from mtlkit.inference.scope.file import SCOPE
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.inputs.command_line import plain
 from mtlkit.recipes.train_mtl import stream, train_mtl
@@ -54,7 +55,7 @@ def test_the_record_holds_what_it_takes_to_repeat_the_run(data: Path, runs: Path
     assert {"python", "torch", "mtlkit"} <= record.versions.keys()
     files = {path.name for path in finished.run.iterdir()} - {"run.json"}
     assert record.files == {name: file_digest(finished.run / name) for name in files}
-    assert files == {"README.md", "config.json", "metrics.jsonl", "model.safetensors", "tokenizer.json"}  # no pickle
+    assert files == {"README.md", "config.json", "metrics.jsonl", "model.safetensors", "tokenizer.json", SCOPE}  # no pickle
     assert list(record.data) == ["kind", "state"]
     for name, found in record.data.items():
         assert found["source"] == str(data / name)
