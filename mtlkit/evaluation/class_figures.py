@@ -34,13 +34,13 @@ def classification_figures(names: tuple[str, ...], true: Array, predicted: Array
 
     def measure(counts: Values) -> Measured:
         of_cells = np.add.reduceat(counts[:, order], starts, axis=1)
-        right, there, chosen = (of_cells @ matrix for matrix in (hits, trues, predictions))
+        right, actual, chosen = (of_cells @ matrix for matrix in (hits, trues, predictions))
         overall = {
             "accuracy": right.sum(1) / counts.sum(1),
-            "balanced_accuracy": mean_of_defined(_ratio(right, there)),
-            "macro_f1": macro_f1(right, there, chosen),
+            "balanced_accuracy": mean_of_defined(_ratio(right, actual)),
+            "macro_f1": macro_f1(right, actual, chosen),
         }
-        return _measured(overall, _ratio(2 * right, there + chosen), ranking, counts, positive)
+        return _measured(overall, _ratio(2 * right, actual + chosen), ranking, counts, positive)
 
     right, support, chosen = (np.bincount(rows, minlength=classes) for rows in (true[true == predicted], true, predicted))
     return Figures(
@@ -62,13 +62,13 @@ def multi_label_figures(names: tuple[str, ...], true: Bools, predicted: Bools, p
     hits, ranking = trues * predictions, Ranking(probabilities, true)
 
     def measure(counts: Values) -> Measured:
-        right, there, chosen = (counts @ matrix for matrix in (hits, trues, predictions))
+        right, actual, chosen = (counts @ matrix for matrix in (hits, trues, predictions))
         overall = {
             "accuracy": counts @ exact / counts.sum(1),
-            "macro_f1": macro_f1(right, there, chosen),
-            "micro_f1": _ratio(2 * right.sum(1), (there + chosen).sum(1)),
+            "macro_f1": macro_f1(right, actual, chosen),
+            "micro_f1": _ratio(2 * right.sum(1), (actual + chosen).sum(1)),
         }
-        return _measured(overall, _ratio(2 * right, there + chosen), ranking, counts, None)
+        return _measured(overall, _ratio(2 * right, actual + chosen), ranking, counts, None)
 
     right, support, chosen = ((rows).sum(0) for rows in (true & predicted, true, predicted))
     return Figures(

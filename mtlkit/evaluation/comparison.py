@@ -98,30 +98,30 @@ def compare_outputs(model: Outputs, against: Outputs, labels: Array, seed: int) 
     sides = [figures_of(side.spec, side.values, labels) for side in (model, against)]
 
     def measure(counts: Values) -> Measured:
-        one, other = (figures.measure(counts) for figures in sides)
-        return Measured(_change(one.overall, other.overall), _change(one.per_class, other.per_class))
+        left, right = (figures.measure(counts) for figures in sides)
+        return Measured(_change(left.overall, right.overall), _change(left.per_class, right.per_class))
 
     intervals = bootstrap(measure, len(labels), sides[0].draws, generator(seed, "against", spec.name))
-    one, other = (figures.values() for figures in sides)
-    names = [name for name in all_metrics() if name in one.overall and name != "balanced_accuracy"]
+    left, right = (figures.values() for figures in sides)
+    names = [name for name in all_metrics() if name in left.overall and name != "balanced_accuracy"]
     scores = [score(side.spec, side.values, labels) for side in (model, against)]
     metrics = []
     for name in names:
-        undefined = any(name in found and found[name] is None for found in scores)  # also where values differ only by rounding
-        before, after = (nan if undefined else float(side.overall[name][0]) for side in (one, other))
+        undefined = any(name in side and side[name] is None for side in scores)  # also where values differ only by rounding
+        before, after = (nan if undefined else float(side.overall[name][0]) for side in (left, right))
         metrics.append(Difference(name, before, after, UNDEFINED if undefined else intervals.overall.get(name, UNDEFINED)))
     classes = []
-    for place, label in enumerate(spec.labels):
-        before, after = (float(side.per_class["f1"][0, place]) for side in (one, other))
-        ends = intervals.per_class["f1"][place] if intervals.per_class else UNDEFINED
+    for index, label in enumerate(spec.labels):
+        before, after = (float(side.per_class["f1"][0, index]) for side in (left, right))
+        ends = intervals.per_class["f1"][index] if intervals.per_class else UNDEFINED
         classes.append((label, Difference("f1", before, after, ends)))
     hits = [hits_of(side.spec, side.values, labels) for side in (model, against)]
-    found = TaskComparison(spec.name, spec.kind, len(labels), main_metric(spec), tuple(metrics), tuple(classes))
+    comparison = TaskComparison(spec.name, spec.kind, len(labels), main_metric(spec), tuple(metrics), tuple(classes))
     if hits[0] is None or hits[1] is None:
-        return found
+        return comparison
     only = [int(np.sum(own & ~others)) for own, others in ((hits[0], hits[1]), (hits[1], hits[0]))]
     test = {"p": mcnemar(*only), "only_model": only[0], "only_against": only[1]}
-    return TaskComparison(**{**vars(found), **test})
+    return TaskComparison(**{**vars(comparison), **test})
 
 
 def _change(before: Mapping[str, Values], after: Mapping[str, Values]) -> dict[str, Values]:

@@ -74,9 +74,9 @@ def bootstrap(measure: Callable[[Values], Measured], rows: int, draws: int, rand
     """Percentile intervals (Efron 1979) of all metrics on the same resamples of the rows; none for fewer than two rows."""
     if rows < 2:
         return Intervals({}, {})
-    found = [measure(counts) for counts in resamples(rows, random, draws)]
-    overall = {name: percentiles(np.concatenate([each.overall[name] for each in found])) for name in found[0].overall}
-    per_class = {name: np.concatenate([each.per_class[name] for each in found]) for name in found[0].per_class}
+    samples = [measure(counts) for counts in resamples(rows, random, draws)]
+    overall = {name: percentiles(np.concatenate([sample.overall[name] for sample in samples])) for name in samples[0].overall}
+    per_class = {name: np.concatenate([sample.per_class[name] for sample in samples]) for name in samples[0].per_class}
     return Intervals(overall, {name: [percentiles(column) for column in values.T] for name, values in per_class.items()})
 
 
@@ -100,33 +100,33 @@ def with_intervals(document: Mapping[str, Any], figures: Figures, random: np.ran
     values, intervals = figures.values(), figures.intervals(random)
     metrics = {name: value for name, value in document.items() if name not in DETAILS}
     metrics |= {name: _value(values.overall[name][0]) for name in RANKING if name in values.overall}
-    found = _beside(metrics, intervals.overall, {name for name in (*values.overall, *figures.shares) if name in metrics})
+    result = _beside(metrics, intervals.overall, {name for name in (*values.overall, *figures.shares) if name in metrics})
     if figures.positive is not None:
-        found["positive_class"] = figures.positive
-    missing = {name: why for name, why in figures.reasons.items() if name in found and found[name] is None}
-    found |= {name: document[name] for name in ("labels", "confusion") if name in document}
+        result["positive_class"] = figures.positive
+    missing = {name: why for name, why in figures.reasons.items() if name in result and result[name] is None}
+    result |= {name: document[name] for name in ("labels", "confusion") if name in document}
     if "per_class" in document:
         rows = enumerate(document["per_class"].items())
-        found["per_class"] = {label: _class_row(place, row, values, intervals, figures) for place, (label, row) in rows}
-    return found | because({**document.get("undefined", {}), **missing})
+        result["per_class"] = {label: _class_row(index, row, values, intervals, figures) for index, (label, row) in rows}
+    return result | because({**document.get("undefined", {}), **missing})
 
 
-def _class_row(place: int, row: Mapping[str, Any], values: Measured, intervals: Intervals, figures: Figures) -> dict[str, Any]:
+def _class_row(index: int, row: Mapping[str, Any], values: Measured, intervals: Intervals, figures: Figures) -> dict[str, Any]:
     own = {name: value for name, value in row.items() if name not in ("support", "undefined")}
-    own |= {name: _value(values.per_class[name][0, place]) for name in RANKING if name in values.per_class}
-    found = _beside(own, {name: column[place] for name, column in intervals.per_class.items()}, set(own))
-    reasons = figures.class_reasons[place] if figures.class_reasons else {}
-    return found | {"support": row["support"]} | because({**row.get("undefined", {}), **reasons})
+    own |= {name: _value(values.per_class[name][0, index]) for name in RANKING if name in values.per_class}
+    result = _beside(own, {name: column[index] for name, column in intervals.per_class.items()}, set(own))
+    reasons = figures.class_reasons[index] if figures.class_reasons else {}
+    return result | {"support": row["support"]} | because({**row.get("undefined", {}), **reasons})
 
 
 def _beside(metrics: Mapping[str, Any], intervals: Mapping[str, Interval], names: set[str]) -> dict[str, Any]:
     """Metrics, those in `names` followed by their intervals; an undefined metric has none."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for name, value in metrics.items():
-        found[name] = value
+        result[name] = value
         if name in names:
-            found[f"{name}{ENDING}"] = None if value is None else intervals.get(name, UNDEFINED).to_json()
-    return found
+            result[f"{name}{ENDING}"] = None if value is None else intervals.get(name, UNDEFINED).to_json()
+    return result
 
 
 def _value(value: Any) -> float | None:

@@ -85,8 +85,8 @@ class ForgettingReport:
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; NaN and infinity become null."""
-        found = {**vars(self), "changes": [change.to_json() for change in self.changes]}
-        return {name: without_nan(value) for name, value in found.items()}
+        values = {**vars(self), "changes": [change.to_json() for change in self.changes]}
+        return {name: without_nan(value) for name, value in values.items()}
 
 
 def task_change(spec: TaskSpec, labels: Array, before: Array, after: Array, best: float | None) -> TaskChange:
@@ -96,8 +96,8 @@ def task_change(spec: TaskSpec, labels: Array, before: Array, after: Array, best
     metric = main_metric(spec)
     decided = decisions_of(spec, before), decisions_of(spec, after)
     old, new = score(spec, before, labels), score(spec, after, labels)
-    first, last = (nan if one[metric] is None else one[metric] for one in (old, new))
-    best = max((one for one in (best, first, last) if one is not None and not isnan(one)), default=nan)
+    first, last = (nan if metrics[metric] is None else metrics[metric] for metrics in (old, new))
+    best = max((value for value in (best, first, last) if value is not None and not isnan(value)), default=nan)
     measures = measure_of(spec, before, labels), measure_of(spec, after, labels)
     interval = bootstrap_change(*measures, len(labels), generator(0, "forgetting", spec.name))
     return TaskChange(
@@ -138,5 +138,5 @@ def _pair(spec: TaskSpec, labels: Array, before: Array, after: Array) -> Confusi
 
 def backward_transfer(changes: tuple[TaskChange, ...]) -> float | None:
     """Mean of after - before over the existing tasks for which it is defined; None if there are none."""
-    found = [change.change for change in changes if not isnan(change.change)]
-    return sum(found) / len(found) if found else None
+    defined = [change.change for change in changes if not isnan(change.change)]
+    return sum(defined) / len(defined) if defined else None

@@ -54,8 +54,8 @@ def bootstrap_correlations(left: Values, right: Values, random: np.random.Genera
     Each resample draws N pairs with replacement. It is stored as counts of the pairs, so that no resample needs sorting.
     """
     plain, ranked = pearson_of(left, right), spearman_of(left, right)
-    found = [(plain(counts), ranked(counts)) for counts in resamples(len(left), random)]
-    pearson, spearman = (np.concatenate(pieces) for pieces in zip(*found, strict=True))
+    samples = [(plain(counts), ranked(counts)) for counts in resamples(len(left), random)]
+    pearson, spearman = (np.concatenate(pieces) for pieces in zip(*samples, strict=True))
     return percentiles(pearson), percentiles(spearman)
 
 
@@ -93,30 +93,30 @@ def mcnemar(only_one: int, only_other: int) -> float:
 
 
 def permutation_p(
-    figure: Callable[[NDArray[Any]], float], one: NDArray[Any], other: NDArray[Any], random: np.random.Generator
+    figure: Callable[[NDArray[Any]], float], left: NDArray[Any], right: NDArray[Any], random: np.random.Generator
 ) -> float:
     """p-value for two models having the same metric, by a two-sided paired permutation test (Noreen 1989).
 
-    `one` and `other` are their outputs on N rows, (N, ...), and `figure` computes the metric. Under the null hypothesis, swapping
-    their outputs on random rows does not change the distribution of the difference.
+    `left` and `right` are their outputs on N rows, (N, ...), and `figure` computes the metric. Under the null hypothesis,
+    swapping their outputs on random rows does not change the distribution of the difference.
     """
-    wanted = abs(figure(one) - figure(other)) - LEAST_VARIANCE  # ignores rounding errors
+    wanted = abs(figure(left) - figure(right)) - LEAST_VARIANCE  # ignores rounding errors
     if isnan(wanted):  # the metric of a model is undefined
         return 1.0
     reached = 0
     for _ in range(RESAMPLES):
-        swapped = (random.random(len(one)) < 0.5).reshape(-1, *[1] * (one.ndim - 1))
-        reached += abs(figure(np.where(swapped, other, one)) - figure(np.where(swapped, one, other))) >= wanted
+        swapped = (random.random(len(left)) < 0.5).reshape(-1, *[1] * (left.ndim - 1))
+        reached += abs(figure(np.where(swapped, right, left)) - figure(np.where(swapped, left, right))) >= wanted
     return (1 + reached) / (1 + RESAMPLES)
 
 
 def holm(chances: Sequence[float]) -> list[float]:
     """Adjusts the p-values of several tests to control the family-wise error rate (Holm 1979)."""
-    found, least = [0.0] * len(chances), 0.0
-    for rank, place in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
-        least = max(least, min(1.0, (len(chances) - rank) * chances[place]))
-        found[place] = least
-    return found
+    adjusted, largest = [0.0] * len(chances), 0.0
+    for rank, index in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
+        largest = max(largest, min(1.0, (len(chances) - rank) * chances[index]))
+        adjusted[index] = largest
+    return adjusted
 
 
 def mean_of(values: NDArray[Any]) -> Measure:

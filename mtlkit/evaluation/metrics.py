@@ -40,14 +40,14 @@ def confusion(classes: int, true: Array, predicted: Array) -> NDArray[np.int64]:
 def classification(names: tuple[str, ...], matrix: NDArray[np.int64]) -> dict[str, Any]:
     """Accuracy, macro-F1 over classes that occur (true or predicted), metrics per class, and the confusion matrix."""
     hits, true, predicted = np.diag(matrix), matrix.sum(1), matrix.sum(0)
-    found = {
+    metrics = {
         "accuracy": share(hits.sum(), matrix.sum()),
         "macro_f1": known(float(macro_f1(hits, true, predicted))),
         "labels": list(names),
         "confusion": matrix.tolist(),
         "per_class": _per_class(names, hits, true, predicted),
     }
-    return found if matrix.any() else found | because(dict.fromkeys(("accuracy", "macro_f1"), NO_ROWS))
+    return metrics if matrix.any() else metrics | because(dict.fromkeys(("accuracy", "macro_f1"), NO_ROWS))
 
 
 def multi_label(names: tuple[str, ...], predicted: Array, true: Array) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def multi_label(names: tuple[str, ...], predicted: Array, true: Array) -> dict[s
     bool.
     """
     hits = (predicted & true).sum(0)
-    found = {
+    metrics = {
         "accuracy": share((predicted == true).all(1).sum(), len(true)),
         "macro_f1": known(float(macro_f1(hits, true.sum(0), predicted.sum(0)))),
         "micro_f1": share(2 * hits.sum(), true.sum() + predicted.sum()),
@@ -63,24 +63,24 @@ def multi_label(names: tuple[str, ...], predicted: Array, true: Array) -> dict[s
         "per_class": _per_class(names, hits, true.sum(0), predicted.sum(0)),
     }
     reason = f"none of {len(true):,} rows has a label, true or predicted" if len(true) else NO_ROWS
-    return found | because({name: reason for name in ("accuracy", "macro_f1", "micro_f1") if found[name] is None})
+    return metrics | because({name: reason for name in ("accuracy", "macro_f1", "micro_f1") if metrics[name] is None})
 
 
 def macro_f1(hits: Array, true: Array, predicted: Array) -> Array:
     """Mean F1 of the classes that occur (true or predicted), from counts (..., classes); NaN if none does."""
-    there = true + predicted
-    occurring = (there > 0).sum(-1)
-    found: Array = (2 * hits / np.maximum(1, there)).sum(-1) / np.maximum(1, occurring)
-    return np.where(occurring > 0, found, np.nan)
+    occurrences = true + predicted
+    occurring = (occurrences > 0).sum(-1)
+    mean: Array = (2 * hits / np.maximum(1, occurrences)).sum(-1) / np.maximum(1, occurring)
+    return np.where(occurring > 0, mean, np.nan)
 
 
 def _per_class(names: tuple[str, ...], hits: Array, true: Array, predicted: Array) -> dict[str, dict[str, Any]]:
     rows = {}
-    for name, hit, there, chosen in zip(names, hits, true, predicted, strict=True):
-        figures = {"precision": share(hit, chosen), "recall": share(hit, there), "f1": share(2 * hit, there + chosen)}
+    for name, hit, support, chosen in zip(names, hits, true, predicted, strict=True):
+        figures = {"precision": share(hit, chosen), "recall": share(hit, support), "f1": share(2 * hit, support + chosen)}
         reasons = {"precision": "never predicted", "recall": "no rows", "f1": "no rows, and never predicted"}
         missing = {key: reason for key, reason in reasons.items() if figures[key] is None}
-        rows[name] = {**figures, "support": int(there), **because(missing)}
+        rows[name] = {**figures, "support": int(support), **because(missing)}
     return rows
 
 
@@ -102,9 +102,9 @@ def because(reasons: Mapping[str, str]) -> dict[str, dict[str, str]]:
 def regression(predicted: Array, true: Array) -> dict[str, Any]:
     """Pearson's and Spearman's correlation and the mean squared error."""
     predicted, true = predicted.astype(np.float64), true.astype(np.float64)  # squares of large values overflow float32
-    found = correlations(predicted, true, "predictions", "labels")
-    undefined = found.pop("undefined", {}) | ({} if len(true) else {"mse": NO_ROWS})
-    return {**found, "mse": share(((predicted - true) ** 2).sum(), len(true)), **because(undefined)}
+    metrics = correlations(predicted, true, "predictions", "labels")
+    undefined = metrics.pop("undefined", {}) | ({} if len(true) else {"mse": NO_ROWS})
+    return {**metrics, "mse": share(((predicted - true) ** 2).sum(), len(true)), **because(undefined)}
 
 
 def correlations(left: Array, right: Array, left_name: str, right_name: str) -> dict[str, Any]:
@@ -130,8 +130,8 @@ def undefined_because(left: Array, right: Array, left_name: str, right_name: str
 def rounded(similarities: Array) -> Array:
     """Cosines rounded to six decimals, larger numbers to fewer, so that rounding errors of float32 do not change ranks."""
     largest = float(np.abs(similarities).max(initial=1.0))
-    found: Array = np.round(similarities.astype(np.float64), ROUNDED_TO - ceil(log10(max(1.0, largest))))
-    return found
+    values: Array = np.round(similarities.astype(np.float64), ROUNDED_TO - ceil(log10(max(1.0, largest))))
+    return values
 
 
 def correlation_of_ranks(left: Array, right: Array) -> float:

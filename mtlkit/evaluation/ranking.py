@@ -31,12 +31,12 @@ class _ClassRanking:
         """Average precision and AUROC in each resample, (R,) each, from counts (N, R); NaN where one side has no rows."""
         run, hits = (matrix @ counts for matrix in (self.runs, self.hits))
         size, total = run[self.last], run.cumsum(0)[self.last]  # of each group, and of all rows up to its end
-        found = hits.cumsum(0)
-        positives, rows = found[-1], counts.sum(0)
+        hits_so_far = hits.cumsum(0)
+        positives, rows = hits_so_far[-1], counts.sum(0)
         negatives = rows - positives
-        behind = negatives - total + found  # other rows with lower scores
+        behind = negatives - total + hits_so_far  # other rows with lower scores
         pairs = np.einsum("gr,gr->r", hits, behind + (size - hits) / 2, dtype=np.float64)
-        precision = np.einsum("gr,gr->r", hits, found / np.maximum(total, 1), dtype=np.float64)
+        precision = np.einsum("gr,gr->r", hits, hits_so_far / np.maximum(total, 1), dtype=np.float64)
         undefined = (positives == 0) | (negatives == 0)
         for figure, largest in ((precision, positives), (pairs, positives * negatives.astype(np.float64))):
             figure /= np.where(undefined, 1, largest)
@@ -76,14 +76,14 @@ class Ranking:
         is the probability that a row of the class has a higher score than another row, ties counting half. Both are NaN in
         resamples where all rows or none belong to the class.
         """
-        found = np.full((2, len(counts), len(self.classes)), np.nan)
+        figures = np.full((2, len(counts), len(self.classes)), np.nan)
         for start in range(0, len(counts), BLOCK):
             some = slice(start, start + BLOCK)
             block = np.ascontiguousarray(counts[some].T, np.float32)
-            for place, ranked in enumerate(self.classes):
+            for index, ranked in enumerate(self.classes):
                 if ranked is not None:
-                    found[:, some, place] = ranked.measure(block)
-        return found[0], found[1]
+                    figures[:, some, index] = ranked.measure(block)
+        return figures[0], figures[1]
 
 
 def mean_of_defined(values: Values) -> Values:

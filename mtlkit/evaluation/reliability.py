@@ -63,9 +63,9 @@ class Reliability:
 
     def to_json(self) -> dict[str, Any]:
         named = {"expected_calibration_error": self.error, "brier": self.brier, "log_loss": self.log_loss}
-        figures = {name: one.value for name, one in named.items()}
-        intervals = {f"{name}_interval": one.interval.to_json() for name, one in named.items()}
-        return {**figures, **intervals, "bins": [one.to_json() for one in self.bins]}
+        figures = {name: estimate.value for name, estimate in named.items()}
+        intervals = {f"{name}_interval": estimate.interval.to_json() for name, estimate in named.items()}
+        return {**figures, **intervals, "bins": [bucket.to_json() for bucket in self.bins]}
 
 
 def reliability(forecast: Forecast, random: np.random.Generator) -> Reliability:
@@ -83,14 +83,14 @@ def reliability(forecast: Forecast, random: np.random.Generator) -> Reliability:
 
 def error_of(forecast: Forecast) -> Measure:
     """The expected calibration error as a function of the resampled rows."""
-    gaps, places = forecast.confidence - forecast.right, bin_of(forecast.confidence)
+    gaps, bins = forecast.confidence - forecast.right, bin_of(forecast.confidence)
 
     def measure(counts: Values) -> Values:
-        found = np.zeros(len(counts))
-        for of_label, place in zip(gaps.T, places.T, strict=True):
-            binned = np.where(place[:, None] == np.arange(BINS), of_label[:, None], 0.0)
-            found += np.abs(counts @ binned).sum(1)
-        return found / gaps.size
+        errors = np.zeros(len(counts))
+        for label_gaps, label_bins in zip(gaps.T, bins.T, strict=True):
+            binned = np.where(label_bins[:, None] == np.arange(BINS), label_gaps[:, None], 0.0)
+            errors += np.abs(counts @ binned).sum(1)
+        return errors / gaps.size
 
     return measure
 

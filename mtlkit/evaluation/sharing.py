@@ -47,7 +47,7 @@ class TaskSharing:
 
     @property
     def differences(self) -> list[float]:
-        return [one - other for one, other in zip(self.together, self.alone, strict=True)]
+        return [together - alone for together, alone in zip(self.together, self.alone, strict=True)]
 
     @property
     def difference(self) -> float:
@@ -70,8 +70,8 @@ class TaskSharing:
 
     def to_json(self) -> dict[str, Any]:
         seeds = self.over_seeds.to_json() if self.over_seeds else None
-        found = {"difference": self.difference, "interval": self.interval.to_json(), "over_seeds": seeds}
-        plain: dict[str, Any] = without_nan(asdict(self) | found)
+        nested = {"difference": self.difference, "interval": self.interval.to_json(), "over_seeds": seeds}
+        plain: dict[str, Any] = without_nan(asdict(self) | nested)
         return plain | {"beyond_noise": self.beyond_noise}
 
 
@@ -132,7 +132,7 @@ def task_sharing(spec: TaskSpec, split: str, labels: Array, together: Sequence[A
     metric = main_metric(spec)
     figures = [tuple(_figure(spec, outputs, labels) for outputs in side) for side in (together, alone)]
     measures = [_mean_measure([measure_of(spec, outputs, labels) for outputs in side]) for side in (alone, together)]
-    found = TaskSharing(
+    result = TaskSharing(
         task=spec.name,
         kind=spec.kind,
         metric=metric,
@@ -141,34 +141,34 @@ def task_sharing(spec: TaskSpec, split: str, labels: Array, together: Sequence[A
         together=figures[0],
         alone=figures[1],
         interval=bootstrap_change(measures[0], measures[1], len(labels), generator(0, "sharing", spec.name)),
-        over_seeds=student([one - other for one, other in zip(*figures, strict=True)]),
+        over_seeds=student([shared - single for shared, single in zip(*figures, strict=True)]),
         p=(),
     )
     pairs = list(zip(together, alone, strict=True))
-    hits = [(hits_of(spec, one, labels), hits_of(spec, other, labels)) for one, other in pairs]
-    counts = [(one & ~other, other & ~one) for one, other in hits if one is not None and other is not None]
+    hits = [(hits_of(spec, shared, labels), hits_of(spec, single, labels)) for shared, single in pairs]
+    counts = [(shared & ~single, single & ~shared) for shared, single in hits if shared is not None and single is not None]
     if counts:
         gained, lost = (tuple(int(rows.sum()) for rows in side) for side in zip(*counts, strict=True))
-        return replace(found, p=tuple(map(mcnemar, gained, lost)), only_together=gained, only_alone=lost)
-    return replace(found, p=tuple(_permuted(spec, labels, *pair) for pair in pairs))
+        return replace(result, p=tuple(map(mcnemar, gained, lost)), only_together=gained, only_alone=lost)
+    return replace(result, p=tuple(_permuted(spec, labels, *pair) for pair in pairs))
 
 
 def _figure(spec: TaskSpec, outputs: Array, labels: Array) -> float:
-    found: float | None = score(spec, outputs, labels)[main_metric(spec)]
-    return nan if found is None else found
+    value: float | None = score(spec, outputs, labels)[main_metric(spec)]
+    return nan if value is None else value
 
 
-def _permuted(spec: TaskSpec, labels: Array, one: Array, other: Array) -> float:
+def _permuted(spec: TaskSpec, labels: Array, together: Array, alone: Array) -> float:
     random = generator(0, "exchange", spec.name)
-    return permutation_p(lambda outputs: _figure(spec, outputs, labels), one, other, random)
+    return permutation_p(lambda outputs: _figure(spec, outputs, labels), together, alone, random)
 
 
 def _mean_measure(measures: Sequence[Measure]) -> Measure:
     """The mean of several metrics on the same rows."""
 
     def measure(counts: Values) -> Values:
-        found: Values = np.mean([one(counts) for one in measures], axis=0)
-        return found
+        mean: Values = np.mean([metric(counts) for metric in measures], axis=0)
+        return mean
 
     return measure
 

@@ -60,10 +60,10 @@ def score(spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
 
 def estimate(spec: TaskSpec, outputs: Array, labels: Array, seed: int) -> dict[str, Any]:
     """All metrics as `score` returns them, with average precision, AUROC and 95 % intervals: NAME_interval is [low, high]."""
-    found = score(spec, outputs, labels)
+    metrics = score(spec, outputs, labels)
     if not len(labels):
-        return found
-    return with_intervals(found, figures_of(spec, outputs, labels), generator(seed, "eval", spec.name))
+        return metrics
+    return with_intervals(metrics, figures_of(spec, outputs, labels), generator(seed, "eval", spec.name))
 
 
 def figures_of(spec: TaskSpec, outputs: Array, labels: Array) -> Figures:

@@ -82,10 +82,10 @@ class TaskKind(LabelCodec, TaskMetrics, PredictionKind, HeadLikelihood, ABC):
     def check_label(self, label: RawLabel, value: object) -> None:
         return None
 
-    def check_inferred(self, labels: Sequence[Label], place: str) -> None:
+    def check_inferred(self, labels: Sequence[Label], location: str) -> None:
         return None
 
-    def remarks(self, labels: Sequence[Label], record: SourceRecord, place: str) -> Iterator[str]:
+    def remarks(self, labels: Sequence[Label], record: SourceRecord, location: str) -> Iterator[str]:
         yield from ()
 
     def build_head(self, spec: TaskSpec, dim: int, dropout: float) -> Head:

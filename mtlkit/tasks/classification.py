@@ -50,14 +50,14 @@ class Classification(TaskKind):
     def recognizes(self, labels: Sequence[Label]) -> bool:
         return True
 
-    def check_inferred(self, labels: Sequence[Label], place: str) -> None:
-        check_numbers(labels, place)
-        check_classes(labels, place)
+    def check_inferred(self, labels: Sequence[Label], location: str) -> None:
+        check_numbers(labels, location)
+        check_classes(labels, location)
 
-    def remarks(self, labels: Sequence[Label], record: SourceRecord, place: str) -> Iterator[str]:
+    def remarks(self, labels: Sequence[Label], record: SourceRecord, location: str) -> Iterator[str]:
         if record.kind is None:
-            yield from number_remarks(labels, place)
-            yield from unsplit_remarks(labels, record.sep, place)
+            yield from number_remarks(labels, location)
+            yield from unsplit_remarks(labels, record.sep, location)
 
     def make_spec(self, task: str, labels: Sequence[Label], head: str, names: Sequence[str]) -> TaskSpec:
         if any(isinstance(label, tuple) for label in labels):
@@ -65,8 +65,8 @@ class Classification(TaskKind):
         classes = classes_in(labels)
         if len(classes) < 2:
             rows = f"all {len(labels)} rows have" if len(labels) > 1 else "the only row to train on has"
-            found = f"{rows} the label '{listed(classes)}'" if classes else "no row has a label"
-            raise DataError(f"task '{task}': {found}; a head needs two classes to tell apart")
+            problem = f"{rows} the label '{listed(classes)}'" if classes else "no row has a label"
+            raise DataError(f"task '{task}': {problem}; a head needs two classes to tell apart")
         return TaskSpec(task, self.name, classes, head)
 
     def check_spec(self, spec: TaskSpec) -> None:

@@ -49,9 +49,9 @@ class MultiLabel(TaskKind):
     def recognizes(self, labels: Sequence[Label]) -> bool:
         return any(isinstance(label, tuple) for label in labels)
 
-    def remarks(self, labels: Sequence[Label], record: SourceRecord, place: str) -> Iterator[str]:
+    def remarks(self, labels: Sequence[Label], record: SourceRecord, location: str) -> Iterator[str]:
         if record.kind is not None:
-            yield from list(unsplit_remarks(labels, record.sep, place)) or separator_remarks(labels, record.sep, place)
+            yield from list(unsplit_remarks(labels, record.sep, location)) or separator_remarks(labels, record.sep, location)
 
     def make_spec(self, task: str, labels: Sequence[Label], head: str, names: Sequence[str]) -> TaskSpec:
         classes = classes_in(labels, first=names)
@@ -96,8 +96,8 @@ class MultiLabel(TaskKind):
         """By the rarest label of each row; rows without one are a stratum of their own."""
         rarity = np.argsort(np.argsort(labels.sum(0), kind="stable"), kind="stable")
         ranked = np.where(labels > 0.5, rarity, len(rarity))
-        found: NDArray[np.int64] = ranked.min(1).astype(np.int64)
-        return found
+        rarest: NDArray[np.int64] = ranked.min(1).astype(np.int64)
+        return rarest
 
     def score(self, spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
         return multi_label(spec.labels, self.predicted(spec, outputs), labels > 0.5)
@@ -107,15 +107,15 @@ class MultiLabel(TaskKind):
         hits = predicted * true
 
         def measure(counts: Values) -> Values:
-            found: Values = macro_f1(counts @ hits, counts @ true, counts @ predicted)
-            return found
+            scores: Values = macro_f1(counts @ hits, counts @ true, counts @ predicted)
+            return scores
 
         return measure
 
     def predicted(self, spec: TaskSpec, outputs: Array) -> Array:
         """Which labels are predicted, (N, labels) bool: those above their threshold, or more likely than not without one."""
-        found: Array = self.probabilities(spec, outputs) > np.array(spec.thresholds) if spec.thresholds else outputs > 0
-        return found
+        chosen: Array = self.probabilities(spec, outputs) > np.array(spec.thresholds) if spec.thresholds else outputs > 0
+        return chosen
 
     def figures(self, spec: TaskSpec, outputs: Array, labels: Array) -> Figures:
         probabilities = self.probabilities(spec, outputs.astype(np.float64))

@@ -53,8 +53,8 @@ class Regression(TaskKind):
         if number_or_none(label) is None:
             raise ValueError(f"{shown(value)}, which is not a finite number, as regression needs")
 
-    def check_inferred(self, labels: Sequence[Label], place: str) -> None:
-        check_numbers(labels, place)
+    def check_inferred(self, labels: Sequence[Label], location: str) -> None:
+        check_numbers(labels, location)
 
     def make_spec(self, task: str, labels: Sequence[Label], head: str, names: Sequence[str]) -> TaskSpec:
         values = numbers_of(task, labels)

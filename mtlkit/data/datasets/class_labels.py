@@ -52,7 +52,7 @@ def class_numbers(known: Sequence[str], labels: Sequence[Label]) -> tuple[list[l
     known is left out."""
     names = KnownLabels(known)
     numbers = [[names.number(part) for part in parts_of(label)] for label in labels]
-    rows = np.array([row for row, found in enumerate(numbers) if None not in found], np.int64)
+    rows = np.array([row for row, row_numbers in enumerate(numbers) if None not in row_numbers], np.int64)
     return [[number for number in numbers[row] if number is not None] for row in rows], rows
 
 

@@ -83,8 +83,8 @@ def _rows(source: str, origin: Source, split: str, query: Query, reading: ReadOp
                 record = replace(record, source=source, text=columns.text, unused=columns.unused, remarks=remarks)
                 records.setdefault(source, record)
             text = join_text(row, columns.text, origin.name, number)
-            place = place_of(row, origin.name, number) if reading.keep_places else ""
-            yield text if isinstance(text, BadRow) else {"text": text, "place": place}
+            location = place_of(row, origin.name, number) if reading.keep_places else ""
+            yield text if isinstance(text, BadRow) else {"text": text, "place": location}
 
     yield from good_rows(counted(checked(), f"reading {origin.name}"), reading.on_bad_row, reading.tally)
 

@@ -116,53 +116,53 @@ class LabelReader:
             raise DataError(f"names={','.join(names)} gives {len(names)} names, and there are {len(self.columns)} label columns")
         return names
 
-    def finish(self, labels: Sequence[RawLabel], place: str) -> tuple[list[Label], tuple[str, ...]]:
+    def finish(self, labels: Sequence[RawLabel], location: str) -> tuple[list[Label], tuple[str, ...]]:
         """The labels of all rows, and the names of all marks where these are known apart from the rows.
 
         Raises RowError, DataError.
         """
-        found = self._written(labels, place)
-        if self.of_names and not any(isinstance(label, MultiHotLabels) and repeats(label) for label in found):
-            found = [label.classes if isinstance(label, MultiHotLabels) else label for label in found]
-        if any(isinstance(label, MultiHotLabels) for label in found):
-            return marked_labels(found, self._classes == "one", self.options.names, f"column '{self.columns[0]}'", place)
-        plain = [label for label in found if not isinstance(label, MultiHotLabels)]
+        written = self._written(labels, location)
+        if self.of_names and not any(isinstance(label, MultiHotLabels) and repeats(label) for label in written):
+            written = [label.classes if isinstance(label, MultiHotLabels) else label for label in written]
+        if any(isinstance(label, MultiHotLabels) for label in written):
+            return marked_labels(written, self._classes == "one", self.options.names, f"column '{self.columns[0]}'", location)
+        plain = [label for label in written if not isinstance(label, MultiHotLabels)]
         if len(self.columns) > 1:
             return plain, self.names()
         if self.named:
-            raise DataError(f"{place}: names= names marks 0 and 1, and column '{self.columns[0]}' has none; remove it")
-        if self._classes == "one" and plain and all(isinstance(one, tuple) and len(one) == 1 for one in plain):
-            return [one[0] for one in plain if isinstance(one, tuple)], ()
+            raise DataError(f"{location}: names= names marks 0 and 1, and column '{self.columns[0]}' has none; remove it")
+        if self._classes == "one" and plain and all(isinstance(classes, tuple) and len(classes) == 1 for classes in plain):
+            return [classes[0] for classes in plain if isinstance(classes, tuple)], ()
         return plain, tuple(self.keys)
 
-    def _written(self, labels: Sequence[RawLabel], place: str) -> Sequence[RawLabel]:
+    def _written(self, labels: Sequence[RawLabel], location: str) -> Sequence[RawLabel]:
         """Text that is a list, a set or a dictionary in every row, or in any where several labels are expected, as what it is;
         where they are, text that is marks in every row, too."""
         several = self._classes == "several"
         if self._classes == "none" or self.options.sep is not None:
             return labels
-        if not several and not all(isinstance(one, str) and one.lstrip()[:1] in BRACKETS for one in labels):
+        if not several and not all(isinstance(label, str) and label.lstrip()[:1] in BRACKETS for label in labels):
             return labels
         if several and (marks := written_marks(labels)):
             return marks
-        values = [parse_written(one) if isinstance(one, str) else None for one in labels]
-        if not several and any(one is None for one in values):
+        values = [parse_written(label) if isinstance(label, str) else None for label in labels]
+        if not several and any(value is None for value in values):
             return labels
-        found: list[RawLabel] = []
+        labels_read: list[RawLabel] = []
         for row, (label, value) in enumerate(zip(labels, values, strict=True)):
             if isinstance(value, dict):
                 self.keys.update(dict.fromkeys(map(self.options.clean, value)))
             try:
                 read = self._cleaned(label_value(value, self.columns[0])) if value is not None else label
             except ValueError as error:
-                said = f"{shown(label)}, whose values are not all 0 and 1; write the names of the labels instead"
+                problem = f"{shown(label)}, whose values are not all 0 and 1; write the names of the labels instead"
                 raise RowError(
-                    row, place, f"column '{self.columns[0]}' holds {said if isinstance(value, dict) else error}"
+                    row, location, f"column '{self.columns[0]}' holds {problem if isinstance(value, dict) else error}"
                 ) from None
             if read is None:
-                raise RowError(row, place, f"label {shown(label)} has a missing part; complete it, or remove the row")
-            found.append(read)
-        return found
+                raise RowError(row, location, f"label {shown(label)} has a missing part; complete it, or remove the row")
+            labels_read.append(read)
+        return labels_read
 
 
 def label_reader(columns: tuple[str, ...], query: Query, recorded: SourceRecord | None) -> LabelReader:

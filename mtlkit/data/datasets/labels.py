@@ -38,11 +38,11 @@ class LabelCodec(Protocol):
         """Raises ValueError for a label that cannot be of this kind; `value` is how the row has it."""
         ...
 
-    def check_inferred(self, labels: Sequence[Label], place: str) -> None:
+    def check_inferred(self, labels: Sequence[Label], location: str) -> None:
         """Raises DataError or RowError where labels that look like this kind are hardly meant as such."""
         ...
 
-    def remarks(self, labels: Sequence[Label], record: SourceRecord, place: str) -> Iterator[str]:
+    def remarks(self, labels: Sequence[Label], record: SourceRecord, location: str) -> Iterator[str]:
         """What users should know of labels that were read as this kind."""
         ...
 

@@ -17,8 +17,8 @@ WRITTEN_MARKS = re.compile(r"\s*[01](?:[ ,;|\t]*[01])*\s*")
 class RowError(DataError):
     """A label that does not fit the others. `row` is the index of the row that was read; `reason` is the message only."""
 
-    def __init__(self, row: int, place: str, reason: str) -> None:
-        super().__init__(f"{place}: {reason}")
+    def __init__(self, row: int, location: str, reason: str) -> None:
+        super().__init__(f"{location}: {reason}")
         self.row, self.reason = row, reason
 
 
@@ -39,7 +39,7 @@ def written_marks(labels: Sequence[RawLabel]) -> list[MultiHotLabels]:
 
 
 def marked_labels(
-    labels: Sequence[RawLabel], one_class: bool, names: tuple[str, ...], column: str, place: str
+    labels: Sequence[RawLabel], one_class: bool, names: tuple[str, ...], column: str, location: str
 ) -> tuple[list[Label], tuple[str, ...]]:
     """Interprets lists of 0 and 1: multi-hot labels if all have the same length, else lists of class numbers. With `one_class` a
     list with one item is the class of its row.
@@ -55,7 +55,7 @@ def marked_labels(
             )
             values = odd.classes if isinstance(odd, MultiHotLabels) else odd if isinstance(odd, tuple) else (str(odd),)
             problem = f"contains [{listed(values)}], but other rows have lists of {width} values 0 or 1"
-            raise RowError(row, place, f"{column} {problem}; give a 0 or 1 for each label, or remove this row")
+            raise RowError(row, location, f"{column} {problem}; give a 0 or 1 for each label, or remove this row")
         return [label.classes if isinstance(label, MultiHotLabels) else label for label in labels], ()
     width = len(marks[0])
     if one_class and width == 1:
@@ -64,10 +64,10 @@ def marked_labels(
         return [label.classes for label in marks], ()  # one name per row
     if width == 1 and not names:
         raise DataError(
-            f"{place}: {column} contains lists of a single 0 or 1; specify ?kind=classification to read them as classes, "
+            f"{location}: {column} contains lists of a single 0 or 1; specify ?kind=classification to read them as classes, "
             "or ?names=NAME to read them as multi-hot labels"
         )
     if names and len(names) != width:
-        raise DataError(f"{place}: {column} has {width} values per row, but {len(names)} names are given ({listed(names)})")
+        raise DataError(f"{location}: {column} has {width} values per row, but {len(names)} names are given ({listed(names)})")
     names = names or tuple(map(str, range(width)))
     return [tuple(name for name, mark in zip(names, label.marks, strict=True) if mark) for label in marks], names

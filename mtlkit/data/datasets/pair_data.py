@@ -140,19 +140,19 @@ def scored_pairs_fault(pairs: PairTexts, columns: Sequence[str]) -> PairFault | 
     return None
 
 
-def check_pairs(pairs: PairTexts, columns: Sequence[str], place: str) -> None:
+def check_pairs(pairs: PairTexts, columns: Sequence[str], location: str) -> None:
     """Raises DataError if no pair has a negative among the others."""
     if fault := pairs_fault(pairs, columns):
-        raise DataError(f"{place}: {fault.reason}{fault.consequence}")
+        raise DataError(f"{location}: {fault.reason}{fault.consequence}")
 
 
-def check_scored_pairs(pairs: PairTexts, columns: Sequence[str], place: str) -> None:
+def check_scored_pairs(pairs: PairTexts, columns: Sequence[str], location: str) -> None:
     """Raises DataError if scores or cosines cannot differ."""
     if fault := scored_pairs_fault(pairs, columns):
-        raise DataError(f"{place}: {fault.reason}{fault.consequence}")
+        raise DataError(f"{location}: {fault.reason}{fault.consequence}")
 
 
-def check_texts(texts: TargetTexts, place: str) -> None:
+def check_texts(texts: TargetTexts, location: str) -> None:
     """Raises DataError if there are several texts and all have the same tokens."""
     if len(texts) > 1 and not number_texts(texts.encoded).any():
-        raise DataError(f"{place}: all {len(texts):,} texts have the same tokens; use different texts")
+        raise DataError(f"{location}: all {len(texts):,} texts have the same tokens; use different texts")

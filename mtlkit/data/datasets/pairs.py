@@ -90,11 +90,11 @@ class PairRows:
             if isinstance(bad := next((text for text in texts if isinstance(text, BadRow)), None), BadRow):
                 yield bad
             elif (value := _number(row.get(score)) if self.scored else 0.0) is None:
-                place = place_of(row, name, number)
-                yield BadRow(f"{place}: column '{score}' is not a finite number: {shown(row.get(score))}")
+                location = place_of(row, name, number)
+                yield BadRow(f"{location}: column '{score}' is not a finite number: {shown(row.get(score))}")
             else:
-                place = place_of(row, name, number) if self.reading.keep_places else ""
-                yield {"first": texts[0], "second": texts[1], "score": value, "place": place}
+                location = place_of(row, name, number) if self.reading.keep_places else ""
+                yield {"first": texts[0], "second": texts[1], "score": value, "place": location}
 
     def _choose(self, columns: list[str]) -> tuple[str, str, str]:
         query, name = self.query, self.source.name

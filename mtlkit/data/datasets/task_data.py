@@ -63,14 +63,14 @@ class TaskData:
 
 def prepare(spec: TaskSpec, table: LabelledTable, encoder: TextEncoder) -> LabelledTexts:
     """A table as token ids and label arrays. Raises DataError if no row has a label that the head knows."""
-    labels, kept = encode_labels(spec, table.labels)
+    labels, rows = encode_labels(spec, table.labels)
     unseen = unseen_labels(spec, table.labels)
-    if not len(kept):
+    if not len(rows):
         labels_of_both = f"data: {quoted(unseen)}; head: {quoted(spec.labels)}"
         hint = joining_key(unseen, spec.labels)
         raise DataError(f"task '{spec.name}': no row has a label that the head knows; {labels_of_both}{hint}")
-    encoded = encode_cached(table.select(kept).texts, encoder)
-    return LabelledTexts(encoded, labels, kept, unseen)
+    encoded = encode_cached(table.select(rows).texts, encoder)
+    return LabelledTexts(encoded, labels, rows, unseen)
 
 
 def prepare_task(

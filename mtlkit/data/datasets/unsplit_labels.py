@@ -9,23 +9,23 @@ from mtlkit.data.datasets.values import shown
 from mtlkit.data.datasets.written_values import parse_written
 
 
-def unsplit_remarks(labels: Sequence[Label], sep: str | None, place: str) -> Iterator[str]:
+def unsplit_remarks(labels: Sequence[Label], sep: str | None, location: str) -> Iterator[str]:
     """That labels look like marks, or some like lists; nothing where they are lists, or split at `sep`."""
     texts = _texts(labels)
     if sep is not None or not texts:
         return
     if written_marks(texts):
-        yield f"{place}: labels such as {shown(texts[0])} are read as names; to read marks 0 and 1, specify kind=multi-label"
+        yield f"{location}: labels such as {shown(texts[0])} are read as names; to read marks 0 and 1, specify kind=multi-label"
     elif written := [text for text in texts if text[:1] in ("[", "(", "{") and parse_written(text) is not None]:
         summary = f"{len(written):,} of {len(texts):,} different labels look like lists, such as {shown(written[0])}"
-        yield f"{place}: {summary}, and are read as names; write all labels as lists, or none"
+        yield f"{location}: {summary}, and are read as names; write all labels as lists, or none"
 
 
-def separator_remarks(labels: Sequence[Label], sep: str | None, place: str) -> Iterator[str]:
+def separator_remarks(labels: Sequence[Label], sep: str | None, location: str) -> Iterator[str]:
     """That each row has one label where several could be, and some hold what may separate several."""
     for mark in "|;," if sep is None else "":
         if label := next((text for text in _texts(labels) if mark in text), None):
-            yield f"{place}: each row has one label, such as {shown(label)}; to split labels at '{mark}', specify sep={mark}"
+            yield f"{location}: each row has one label, such as {shown(label)}; to split labels at '{mark}', specify sep={mark}"
             return
 
 

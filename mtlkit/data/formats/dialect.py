@@ -142,18 +142,20 @@ def fits(sample: list[str | None], delimiter: str, quoting: bool, cut: bool) -> 
     return all(isinstance(fields, list) and len(fields) in (len(rows[0]), len(rows[0]) + (not fields[-1])) for fields in rows)
 
 
-def _check_header(first: list[str], rows: Iterable[list[str]], place: str, dialect: Dialect, quoting: bool) -> None:
+def _check_header(first: list[str], rows: Iterable[list[str]], location: str, dialect: Dialect, quoting: bool) -> None:
     """Raises DataError if the first row is not a header, or if it is unclear whether it is one."""
     if "\0" in "".join(first):
-        raise DataError(f"{place}: NUL characters in the header; if the file is UTF-16, specify encoding=utf-16-le")
+        raise DataError(f"{location}: NUL characters in the header; if the file is UTF-16, specify encoding=utf-16-le")
     if dialect.quoting is None and not quoting and all(len(name) > 1 and name[0] == name[-1] == '"' for name in first):
-        raise DataError(f"{place}: the header is quoted; specify quoting=yes, or quoting=no if the quotes are part of the names")
+        raise DataError(
+            f"{location}: the header is quoted; specify quoting=yes, or quoting=no if the quotes are part of the names"
+        )
     if dialect.header is None and (evidence := _data_in_header(first, rows)):
         advice = "specify header=no (columns are then named 1, 2, ...) or header=yes"
-        raise DataError(f"{place}: the first row looks like data, not like column names ({evidence}); {advice}")
+        raise DataError(f"{location}: the first row looks like data, not like column names ({evidence}); {advice}")
 
 
-def _check_title(title: str, sample: list[str | None], place: str, dialect: Dialect, quoting: bool) -> None:
+def _check_title(title: str, sample: list[str | None], location: str, dialect: Dialect, quoting: bool) -> None:
     """Raises DataError if the first line has one field, and all lines below have the same larger number."""
     below = [line for line in sample if line != ""][1:]
     for delimiter in [dialect.delimiter] if dialect.delimiter else DELIMITERS:
@@ -163,7 +165,7 @@ def _check_title(title: str, sample: list[str | None], place: str, dialect: Dial
                 mark = DELIMITERS.get(delimiter, delimiter)
                 shape = f"has one field, but the lines below have {len(fields)}, separated by {mark}"
                 advice = "remove lines before the header, or specify header=yes if it is the header"
-                raise DataError(f"{place}: the first line, '{title[:60]}', {shape}; {advice}")
+                raise DataError(f"{location}: the first line, '{title[:60]}', {shape}; {advice}")
 
 
 def _data_in_header(first: list[str], rows: Iterable[list[str]]) -> str:

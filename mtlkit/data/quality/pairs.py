@@ -74,7 +74,7 @@ def pair_findings(splits: Sequence[CheckedPairSplit], numbers: tuple[TextNumbers
         yield from near_pairs_and_texts(train, other, numbers)
     if train.scores:
         pairs = [split.pairs for split in splits]
-        yield from two_values(pairs, *comparable_numbers(train.pairs.task, [one.table.labels for one in pairs]))
+        yield from two_values(pairs, *comparable_numbers(train.pairs.task, [split.table.labels for split in pairs]))
         for other in others:
             yield from scores_outside(train, other)
 

@@ -28,7 +28,7 @@ class Columns:
 
 
 def choose_columns(
-    columns: Sequence[str], text: str | None, label: str | None, place: str, recorded: SourceRecord | None = None
+    columns: Sequence[str], text: str | None, label: str | None, location: str, recorded: SourceRecord | None = None
 ) -> Columns:
     """The named columns (`title+body`), else the columns `recorded` by the model, else columns with a usual name.
 
@@ -36,29 +36,29 @@ def choose_columns(
     """
     ask_text, ask_label = "specify ?text=NAME", "specify ?label=NAME"
     known = recorded or SourceRecord("")
-    texts = named_columns("text", columns, text, place)
-    labels = named_columns("label", columns, label, place)
+    texts = named_columns("text", columns, text, location)
+    labels = named_columns("label", columns, label, location)
     remarks: tuple[str, ...] = ()
     if not texts:
         others = [name for name in columns if name not in (labels or known.label)]
-        texts, remarks = recorded_texts(columns, others, [known.text] if known.text else [], place, ask_text)
-    labels = labels or recorded_columns("label", columns, known.label, place, ask_label)
+        texts, remarks = recorded_texts(columns, others, [known.text] if known.text else [], location, ask_text)
+    labels = labels or recorded_columns("label", columns, known.label, location, ask_label)
     if both := [name for name in texts if name in labels]:
-        raise DataError(f"{place}: column '{both[0]}' is named both as text and as label; columns: {column_list(columns)}")
-    texts = texts or usual_columns("text", TEXT_NAMES, [name for name in columns if name not in labels], place, ask_text)
-    labels = labels or usual_columns("label", LABEL_NAMES, [name for name in columns if name not in texts], place, ask_label)
+        raise DataError(f"{location}: column '{both[0]}' is named both as text and as label; columns: {column_list(columns)}")
+    texts = texts or usual_columns("text", TEXT_NAMES, [name for name in columns if name not in labels], location, ask_text)
+    labels = labels or usual_columns("label", LABEL_NAMES, [name for name in columns if name not in texts], location, ask_label)
     rest = [name for name in columns if name not in texts and name not in labels]
     if not texts:
-        texts = only_column("text", rest if labels else [], columns, place, ask_text)
+        texts = only_column("text", rest if labels else [], columns, location, ask_text)
     if not labels:
-        labels = only_column("label", rest, columns, place, ask_label)
+        labels = only_column("label", rest, columns, location, ask_label)
     return Columns(texts, labels, tuple(name for name in columns if name not in texts and name not in labels), remarks)
 
 
 def text_columns(
     columns: Sequence[str],
     named: str | None,
-    place: str,
+    location: str,
     advice: str = "specify ?text=NAME",
     recorded: Iterable[SourceRecord] = (),
 ) -> Columns:
@@ -67,18 +67,18 @@ def text_columns(
     `recorded` are the records of all tasks of a model; `advice` says how to name a column. Raises DataError.
     """
     known = list(dict.fromkeys(record.text for record in recorded if record.text))
-    texts = named_columns("text", columns, named, place)
+    texts = named_columns("text", columns, named, location)
     remarks: tuple[str, ...] = ()
     if not texts:
-        texts, remarks = recorded_texts(columns, columns, known, place, advice)
-    texts = texts or usual_columns("text", TEXT_NAMES, columns, place, advice)
+        texts, remarks = recorded_texts(columns, columns, known, location, advice)
+    texts = texts or usual_columns("text", TEXT_NAMES, columns, location, advice)
     rest = [name for name in columns if name.lower() not in LABEL_NAMES]
-    texts = texts or only_column("text", rest, columns, place, advice)
+    texts = texts or only_column("text", rest, columns, location, advice)
     return Columns(texts, (), tuple(name for name in columns if name not in texts), remarks)
 
 
 def recorded_texts(
-    columns: Sequence[str], others: Sequence[str], known: Sequence[tuple[str, ...]], place: str, advice: str
+    columns: Sequence[str], others: Sequence[str], known: Sequence[tuple[str, ...]], location: str, advice: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The text columns `known` by a model's tasks that exist in the data, and remarks on the choice.
 
@@ -89,7 +89,7 @@ def recorded_texts(
     if len(fitting) > 1:
         choices = listed(("'" + "+".join(texts) + "'" for texts in fitting), SHOWN)
         raise DataError(
-            f"{place}: the model's tasks read their texts from different columns, {choices}; {advice}; "
+            f"{location}: the model's tasks read their texts from different columns, {choices}; {advice}; "
             f"columns: {column_list(columns)}"
         )
     if fitting or not known:
@@ -98,23 +98,23 @@ def recorded_texts(
     usual = [name for name in others if name.lower() in TEXT_NAMES]
     replacements = usual or [name for name in others if name.lower() not in LABEL_NAMES]
     if len(replacements) != 1 or len(missing) < len(known):
-        return recorded_columns("text", columns, known[0], place, advice), ()
+        return recorded_columns("text", columns, known[0], location, advice), ()
     subject = f"column {missing[0]!r}" if len(known) == 1 else f"columns {listed(map(repr, missing))}"
-    return (replacements[0],), (f"{subject} of the model's data not found in {place}; using '{replacements[0]}'",)
+    return (replacements[0],), (f"{subject} of the model's data not found in {location}; using '{replacements[0]}'",)
 
 
-def recorded_columns(role: str, columns: Sequence[str], recorded: tuple[str, ...], place: str, advice: str) -> tuple[str, ...]:
+def recorded_columns(role: str, columns: Sequence[str], recorded: tuple[str, ...], location: str, advice: str) -> tuple[str, ...]:
     """The columns that a model reads. Raises DataError if one is missing."""
     for name in recorded:
         if name not in columns:
             raise DataError(
-                f"column '{name}' not found in {place}; the model reads its {role} from '{'+'.join(recorded)}'; "
+                f"column '{name}' not found in {location}; the model reads its {role} from '{'+'.join(recorded)}'; "
                 f"columns: {column_list(columns)}; {advice} to read another one"
             )
     return recorded
 
 
-def split_names(text: str, columns: Sequence[str], place: str) -> tuple[str, ...]:
+def split_names(text: str, columns: Sequence[str], location: str) -> tuple[str, ...]:
     """Splits `title+body` into columns, unless a column has this name. Raises DataError for a missing column."""
     parts = text.split("+")
     names: list[str] = []
@@ -122,42 +122,42 @@ def split_names(text: str, columns: Sequence[str], place: str) -> tuple[str, ...
         for count in range(len(parts), 0, -1):
             if (name := "+".join(parts[:count])) in columns:
                 break
-        names.append(existing_column(name, columns, place))
+        names.append(existing_column(name, columns, location))
         parts = parts[count:]
     return tuple(names)
 
 
-def named_columns(role: str, columns: Sequence[str], named: str | None, place: str) -> tuple[str, ...]:
+def named_columns(role: str, columns: Sequence[str], named: str | None, location: str) -> tuple[str, ...]:
     """The columns that the user named, if any. Raises DataError if one is missing, or a label column is repeated."""
     if named is None:
         return ()
-    names = split_names(named, columns, place)
+    names = split_names(named, columns, location)
     if role != "text" and len(set(names)) < len(names):
-        raise DataError(f"{place}: column '{next(name for name in names if names.count(name) > 1)}' is repeated in '{named}'")
+        raise DataError(f"{location}: column '{next(name for name in names if names.count(name) > 1)}' is repeated in '{named}'")
     return names
 
 
-def usual_columns(role: str, names: Iterable[str], columns: Sequence[str], place: str, advice: str) -> tuple[str, ...]:
+def usual_columns(role: str, names: Iterable[str], columns: Sequence[str], location: str, advice: str) -> tuple[str, ...]:
     """The column with one of these names, if any. Raises DataError if there are several."""
     usual = set(names)
     matching = [column for column in columns if column.lower() in usual]
     if len(matching) > 1:
         join = f", or join several with '+', such as {'+'.join(matching[:2])}" if role == "text" else ""
-        raise DataError(f"{place}: columns {listed(map(repr, matching), SHOWN)} could each be the {role}; {advice}{join}")
+        raise DataError(f"{location}: columns {listed(map(repr, matching), SHOWN)} could each be the {role}; {advice}{join}")
     return tuple(matching)
 
 
-def only_column(role: str, rest: Sequence[str], columns: Sequence[str], place: str, advice: str) -> tuple[str, ...]:
+def only_column(role: str, rest: Sequence[str], columns: Sequence[str], location: str, advice: str) -> tuple[str, ...]:
     """The only column that has no role yet. Raises DataError if there are none or several."""
     if len(rest) == 1:
         return (rest[0],)
-    raise DataError(f"{place}: cannot tell which column is the {role}; columns: {column_list(columns)}; {advice}")
+    raise DataError(f"{location}: cannot tell which column is the {role}; columns: {column_list(columns)}; {advice}")
 
 
-def existing_column(name: str, columns: Sequence[str], place: str) -> str:
+def existing_column(name: str, columns: Sequence[str], location: str) -> str:
     """The name, if there is such a column. Raises DataError that suggests the nearest one."""
     if name not in columns:
-        raise DataError(f"column '{name}' not found in {place}; columns: {column_list(columns)}{suggest(name, columns)}")
+        raise DataError(f"column '{name}' not found in {location}; columns: {column_list(columns)}{suggest(name, columns)}")
     return name
 
 

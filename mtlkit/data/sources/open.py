@@ -16,27 +16,27 @@ SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:(?![/\\]).*", re.DOTALL)  # "sampel:topi
 
 def source_types() -> list[SourceType]:
     """All types of source, in the order in which an address is held against them."""
-    return sorted(SOURCES.values(), key=lambda one: one.rank)
+    return sorted(SOURCES.values(), key=lambda source_type: source_type.rank)
 
 
 def type_of(address: str) -> SourceType | None:
     """The type of source that an address belongs to; None where there is none."""
-    return next((one for one in source_types() if one.matches(address)), None)
+    return next((source_type for source_type in source_types() if source_type.matches(address)), None)
 
 
 def open_source(address: str, query: Query, recorded: Sequence[SourceRecord] = ()) -> Source:
     """The source at an address; what exists as a file or a folder is that. Where the query says nothing, its files are read as
     those of a model were, if `recorded` says how. Raises DataError when there is nothing there."""
-    found = type_of(address)
-    if found is None:
+    source_type = type_of(address)
+    if source_type is None:
         raise DataError(_missing(address))
-    return found.open(address, query, recorded)
+    return source_type.open(address, query, recorded)
 
 
 def local_paths(address: str) -> list[str]:
     """The files and folders of this machine that an address means, there or not; none where it is remote or a sample."""
-    found = type_of(address) if address else None
-    return found.files(address) if found else [address] if address else []
+    source_type = type_of(address) if address else None
+    return source_type.files(address) if source_type else [address] if address else []
 
 
 def _missing(address: str) -> str:
@@ -46,7 +46,7 @@ def _missing(address: str) -> str:
         near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         path.lstat()
     except FileNotFoundError:
-        forms = f"; sources: {listed(one.form for one in source_types())}" if SCHEME.fullmatch(address) else ""
+        forms = f"; sources: {listed(known.form for known in source_types())}" if SCHEME.fullmatch(address) else ""
         return f"{address}: no such file{suggest(path.name, near) or forms}"
     except (OSError, ValueError) as error:
         return f"{address}: {getattr(error, 'strerror', None) or error}"

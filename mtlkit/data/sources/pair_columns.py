@@ -33,30 +33,30 @@ def pair_objective(columns: Sequence[str]) -> str:
     return "similarity" if lowered & set(SCORE_NAMES) else "pairs"
 
 
-def score_column(columns: Sequence[str], named: str | None, place: str) -> str:
+def score_column(columns: Sequence[str], named: str | None, location: str) -> str:
     """The column with the similarity score: the named one, or one with a usual name. Raises DataError."""
     advice = "specify ?label=NAME"
-    chosen = named_columns("score", columns, named, place) or usual_columns("score", SCORE_NAMES, columns, place, advice)
-    chosen = chosen or usual_columns("score", ("label",), columns, place, advice)
-    return (chosen or only_column("score", [], columns, place, advice))[0]
+    chosen = named_columns("score", columns, named, location) or usual_columns("score", SCORE_NAMES, columns, location, advice)
+    chosen = chosen or usual_columns("score", ("label",), columns, location, advice)
+    return (chosen or only_column("score", [], columns, location, advice))[0]
 
 
-def pair_columns(columns: Sequence[str], first: str | None, second: str | None, place: str) -> tuple[str, str]:
+def pair_columns(columns: Sequence[str], first: str | None, second: str | None, location: str) -> tuple[str, str]:
     """The two columns of a pair: the named ones, two usual names, or the only two columns. Raises DataError."""
     if first is not None or second is not None:
         if first is None or second is None:
-            raise DataError(f"{place}: only one column of the pair is named; specify both: ?first=NAME&second=NAME")
+            raise DataError(f"{location}: only one column of the pair is named; specify both: ?first=NAME&second=NAME")
         if first == second:
-            raise DataError(f"{place}: column '{first}' is named for both texts of the pair; specify ?first=NAME&second=NAME")
-        return existing_column(first, columns, place), existing_column(second, columns, place)
+            raise DataError(f"{location}: column '{first}' is named for both texts of the pair; specify ?first=NAME&second=NAME")
+        return existing_column(first, columns, location), existing_column(second, columns, location)
     lowered = {column.lower(): column for column in reversed(columns)}
     matching = [(lowered[left], lowered[right]) for left, right in PAIR_NAMES if left in lowered and right in lowered]
     if len(matching) > 1:
         choices = " or ".join(f"?first={left}&second={right}" for left, right in matching)
-        raise DataError(f"{place}: several columns could be the pair; specify {choices}")
+        raise DataError(f"{location}: several columns could be the pair; specify {choices}")
     if matching:
         return matching[0]
     if len(columns) == 2 and not set(lowered) & set(LABEL_NAMES):
         return columns[0], columns[1]
     shown = column_list(columns)
-    raise DataError(f"{place}: cannot tell which columns are the pair; columns: {shown}; specify ?first=NAME&second=NAME")
+    raise DataError(f"{location}: cannot tell which columns are the pair; columns: {shown}; specify ?first=NAME&second=NAME")

@@ -21,7 +21,7 @@ def sample_source(address: str) -> FolderSource:
     known = sorted(path.name for path in folder.iterdir() if path.is_dir())
     name = address.removeprefix(PREFIX)
     if name not in known:
-        addresses = [f"{PREFIX}{one}" for one in known]
+        addresses = [f"{PREFIX}{sample}" for sample in known]
         raise DataError(f"{address}: no such sample; samples: {listed(addresses)}{suggest(address, addresses)}")
     return FolderSource(path=folder / name, name=address)
 

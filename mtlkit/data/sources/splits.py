@@ -72,7 +72,7 @@ def _split_of(names: tuple[str, ...], file: DataFile) -> str | None:
     return None
 
 
-def check_formats(files: Sequence[DataFile], place: str) -> None:
+def check_formats(files: Sequence[DataFile], location: str) -> None:
     """Raises DataError for files with the same stem in two formats, which are probably the same rows."""
     suffixes: dict[str, set[str]] = {}
     for file in files:
@@ -82,4 +82,4 @@ def check_formats(files: Sequence[DataFile], place: str) -> None:
     for stem, formats in suffixes.items():
         if len(formats) > 1:
             names = [file.file_name for file in files if str(file).startswith(stem)]
-            raise DataError(f"{place}: {listed(names)} seem to be the same data; keep one of them")
+            raise DataError(f"{location}: {listed(names)} seem to be the same data; keep one of them")

@@ -44,7 +44,7 @@ def test_numbers_with_a_decimal_comma_are_no_classes() -> None:  # fault 54
     ],
 )
 def test_numbers_in_another_spelling_are_no_classes(labels: list[Any], odd: str) -> None:  # fault 54
-    with pytest.raises(DataError, match=rf"look like numbers .*{odd}.* as 1250.5 is written, or specify \?kind=classification"):
+    with pytest.raises(DataError, match=rf"look like numbers .*{odd}.* like 1250.5, or specify \?kind=classification"):
         check_numbers(labels, "a.csv")
     check_numbers([*labels, "cheap"], "a.csv")
 
