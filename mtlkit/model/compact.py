@@ -17,26 +17,26 @@ def narrow(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Raises UsageError for numbers that half precision cannot represent.
     """
-    found: dict[str, Tensor] = {}
+    stored: dict[str, Tensor] = {}
     for name, weight in weights.items():
         if weight.ndim < 2:
-            found[name] = _half(name, weight)
+            stored[name] = _half(name, weight)
             continue
         scale = (weight.abs().amax(1, keepdim=True) / 127).clamp(min=1e-12)
-        found[name] = (weight / scale).round().to(torch.int8)
-        found[name + SCALE] = scale
-    return found
+        stored[name] = (weight / scale).round().to(torch.int8)
+        stored[name + SCALE] = scale
+    return stored
 
 
 def _half(name: str, weight: Tensor) -> Tensor:
-    made = weight.half()
-    if not made.isfinite().all():
+    half = weight.half()
+    if not half.isfinite().all():
         largest = float(weight.abs().max())
         raise UsageError(
             f"weight '{name}' reaches {largest:.4g}, and the half precision of --format compact holds numbers up to "
             f"{torch.finfo(torch.half).max:,.0f}; export in another format"
         )
-    return made
+    return half
 
 
 def widen(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -45,13 +45,13 @@ def widen(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises KeyError for int8 weights without a scale, UnusableWeight for other dtypes and numbers that are not finite, ValueError
     for scales of the wrong shape.
     """
-    found: dict[str, Tensor] = {}
+    widened: dict[str, Tensor] = {}
     for name, weight in weights.items():
         if weight.dtype == torch.int8:
             scale = weights[name + SCALE]
             if weight.ndim != 2 or scale.shape != (len(weight), 1) or not scale.is_floating_point():
                 raise ValueError(f"{name} of shape {tuple(weight.shape)} has scales of shape {tuple(scale.shape)}")
-            found[name] = finite(name, weight.float() * usable(name + SCALE, scale))
+            widened[name] = finite(name, weight.float() * usable(name + SCALE, scale))
         elif not name.endswith(SCALE):
-            found[name] = usable(name, weight)
-    return found
+            widened[name] = usable(name, weight)
+    return widened

@@ -62,9 +62,9 @@ def is_digest_of(folder: Path, recorded: str) -> bool:
 def model_files(folder: Path) -> list[Path]:
     """The files that are loaded from a Hugging Face folder. Raises IntegrityError."""
     inner = read_modules(folder).folder
-    files = {*weight_files(inner), *(place / CONFIG for place in module_folders(folder))}
-    for place in (folder, inner):
-        files |= {place / name for name in SETTINGS} | set(place.glob(LENGTH_FILES))
+    files = {*weight_files(inner), *(inner_folder / CONFIG for inner_folder in module_folders(folder))}
+    for searched in (folder, inner):
+        files |= {searched / name for name in SETTINGS} | set(searched.glob(LENGTH_FILES))
     return sorted(path for path in files if _readable(path))
 
 

@@ -56,8 +56,8 @@ class GroupedLayout:
         mixed = []
         for part, (texts, length) in zip(torch.split(qkv, self.sizes), self.groups, strict=True):
             query, key, value = part.view(texts, length, 3, heads, -1).permute(2, 0, 3, 1, 4)  # each (texts, H, L, E)
-            one = functional.scaled_dot_product_attention(query, key, value, is_causal=causal)
-            mixed.append(one.transpose(1, 2).flatten(2).flatten(0, 1))
+            attended = functional.scaled_dot_product_attention(query, key, value, is_causal=causal)
+            mixed.append(attended.transpose(1, 2).flatten(2).flatten(0, 1))
         return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
 
     def mean(self, states_TD: Tensor) -> Tensor:

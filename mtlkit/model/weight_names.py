@@ -30,7 +30,7 @@ def weight_names(architecture: Architecture, heads: Mapping[str, str]) -> tuple[
 
 def head_weights(task: str, head: str) -> list[str]:
     """The weights of one head: dropout comes before each linear layer, an activation after each except the last."""
-    return [name for place in range(len(parse_head(head)) + 1) for name in both(f"heads.{task}.layers.{3 * place + 1}")]
+    return [name for index in range(len(parse_head(head)) + 1) for name in both(f"heads.{task}.layers.{3 * index + 1}")]
 
 
 def both(module: str) -> list[str]:
@@ -53,10 +53,10 @@ def part_of(weight: str) -> str:
 
 def parts_of(weights: Iterable[str]) -> dict[str, list[str]]:
     """Groups weights by part, in the order of the weights."""
-    found: dict[str, list[str]] = {}
+    parts: dict[str, list[str]] = {}
     for weight in weights:
-        found.setdefault(part_of(weight), []).append(weight)
-    return found
+        parts.setdefault(part_of(weight), []).append(weight)
+    return parts
 
 
 UPWARDS = ("embeddings", "layers", "pooling", "head")

@@ -64,24 +64,24 @@ def read_heads(folder: Path, model: MultiTaskModel, tasks: Sequence[TaskSpec]) -
     except UnusableWeight as error:
         raise IntegrityError(f"{folder / HEAD_WEIGHTS}: {error}") from None
     except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
-        found = diagnose(folder / HEAD_WEIGHTS)
-        raise IntegrityError(f"{folder / HEAD_WEIGHTS}: {found or f'missing, or not the heads of {HEADS} ({error})'}") from None
+        damage = diagnose(folder / HEAD_WEIGHTS)
+        raise IntegrityError(f"{folder / HEAD_WEIGHTS}: {damage or f'missing, or not the heads of {HEADS} ({error})'}") from None
 
 
 def _linear(model: MultiTaskModel, task: str) -> dict[str, nn.Linear]:
     """The linear layers of a head, by their names in its file."""
     linear = [layer for layer in model.head(task).layers if isinstance(layer, nn.Linear)]
-    return {f"{task}.{place}": layer for place, layer in enumerate(linear)}
+    return {f"{task}.{index}": layer for index, layer in enumerate(linear)}
 
 
 # The model card of an export includes this source, so it uses only json, pathlib, torch and safetensors.
 def apply_heads(folder: str, vectors: torch.Tensor) -> dict[str, torch.Tensor]:
     weights = load_file(Path(folder) / "heads.safetensors")
-    found = {}
+    results = {}
     for task in json.loads((Path(folder) / "heads.json").read_text(encoding="utf-8"))["tasks"]:
         outputs = vectors
-        for place, name in enumerate(task["layers"]):
-            outputs = torch.nn.functional.gelu(outputs) if place else outputs
+        for index, name in enumerate(task["layers"]):
+            outputs = torch.nn.functional.gelu(outputs) if index else outputs
             outputs = torch.nn.functional.linear(outputs, weights[f"{name}.weight"], weights[f"{name}.bias"])
-        found[task["name"]] = outputs * task["spread"] + task["center"]
-    return found
+        results[task["name"]] = outputs * task["spread"] + task["center"]
+    return results

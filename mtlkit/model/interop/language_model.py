@@ -34,8 +34,8 @@ def write_language_model(folder: Path, encoder: Encoder, encoding: Encoding, mar
     """
     architecture = encoder.architecture
     family = family_for(architecture)
-    model_class, place = family.language_model
-    weights = {f"{place}.{name}": weight for name, weight in their_weights(encoder, family, marks).items()}
+    model_class, prefix = family.language_model
+    weights = {f"{prefix}.{name}": weight for name, weight in their_weights(encoder, family, marks).items()}
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
     config = model_config(family, architecture, marks)
     dropout = {"embd_pdrop": architecture.dropout, "attn_pdrop": 0.0}  # as in pretraining, for continued training

@@ -91,11 +91,11 @@ def read_modules(folder: Path) -> SentenceTransformerModules:
 
 def _listed(folder: Path) -> list[tuple[str, Path]]:
     """Kind and folder of each module in modules.json."""
-    modules, found = read_json(folder / MODULES), []
+    entries, modules = read_json(folder / MODULES), []
     names: set[str] = set()
-    for module in modules if isinstance(modules, list) else [modules]:
-        kind, place = (module.get("type"), module.get("path", "")) if isinstance(module, dict) else (None, None)
-        if not isinstance(kind, str) or not isinstance(place, str):
+    for module in entries if isinstance(entries, list) else [entries]:
+        kind, path = (module.get("type"), module.get("path", "")) if isinstance(module, dict) else (None, None)
+        if not isinstance(kind, str) or not isinstance(path, str):
             raise IntegrityError(f"{folder / MODULES}: damaged (no list of modules with a type and a path)")
         name = kind.rpartition(".")[2]
         if name not in SUPPORTED or not kind.startswith(LIBRARY):
@@ -105,13 +105,13 @@ def _listed(folder: Path) -> list[tuple[str, Path]]:
         if key is not None and repr(key) in names:  # the library keeps only the last module of that name
             raise IntegrityError(f"{folder / MODULES}: two modules have the name {key!r}; give each a name of its own")
         names.add(repr(key))
-        found.append((name, inside(folder, place, MODULES)))
-    return found
+        modules.append((name, inside(folder, path, MODULES)))
+    return modules
 
 
 def module_folders(folder: Path) -> list[Path]:
     """The folders listed in modules.json; empty if there is no such file. Raises IntegrityError."""
-    return [place for _, place in _listed(folder)] if (folder / MODULES).is_file() else []
+    return [module_folder for _, module_folder in _listed(folder)] if (folder / MODULES).is_file() else []
 
 
 def _check_order(path: Path, kinds: list[str]) -> None:
@@ -161,8 +161,8 @@ def _pooling(path: Path, word_weights: Path | None) -> Pooling:
     if "pooling_mode" not in config:
         modes = [mode for flag, mode in FLAGS.items() if config.get(flag)] or ["mean"]
     if not isinstance(modes, list) or len(modes) != 1 or not isinstance(modes[0], str) or modes[0] not in POOLINGS:
-        found = listed(map(str, modes)) if isinstance(modes, list) else modes
-        raise IntegrityError(f"{path}: pooling {found} is not supported; supported: {listed(POOLINGS)}")
+        stated = listed(map(str, modes)) if isinstance(modes, list) else modes
+        raise IntegrityError(f"{path}: pooling {stated} is not supported; supported: {listed(POOLINGS)}")
     pooling = POOLINGS[modes[0]]
     if word_weights is not None and pooling != "mean":
         raise IntegrityError(f"{path}: pooling {modes[0]} after WordWeights is not supported; supported: mean")
@@ -183,13 +183,13 @@ def write_modules(
         "include_prompt": vectors.include_prompt,
     }
     modules = {**weighting, "Pooling": pooling, **({"Normalize": {}} if architecture.normalize else {})}
-    paths = {"Transformer": "", **{kind: f"{place}_{kind}" for place, kind in enumerate(modules, 1)}}
+    paths = {"Transformer": "", **{kind: f"{index}_{kind}" for index, kind in enumerate(modules, 1)}}
     for kind, config in modules.items():
         (folder / paths[kind]).mkdir()
         write_json(folder / paths[kind] / CONFIG, config)
     listing = [
-        {"idx": place, "name": str(place), "path": path, "type": THEIR_MODULES + kind}
-        for place, (kind, path) in enumerate(paths.items())
+        {"idx": index, "name": str(index), "path": path, "type": THEIR_MODULES + kind}
+        for index, (kind, path) in enumerate(paths.items())
     ]
     write_json(folder / MODULES, listing)
     write_json(folder / LENGTH_FILES[0], {"max_seq_length": encoding.max_length, "do_lower_case": False})

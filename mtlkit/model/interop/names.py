@@ -19,9 +19,9 @@ def their_names(family: Family, name: str) -> list[str]:
     module, _, kind = name.rpartition(".")
     if not module.startswith("blocks."):
         return [f"{family.names[module]}.{kind}"]
-    _, place, part = module.split(".", 2)
+    _, index, part = module.split(".", 2)
     parts = family.qkv if part == "attention.qkv" else (family.inner[part],)
-    return [f"{family.block.format(place)}.{one}.{kind}" for one in parts]
+    return [f"{family.block.format(index)}.{inner}.{kind}" for inner in parts]
 
 
 def bare_names(family: Family, stored: Iterable[str]) -> dict[str, str]:
@@ -42,10 +42,10 @@ def check_shapes(family: Family, shapes: Mapping[str, torch.Size], theirs: Mappi
     message uses the file's names and shapes.
     """
     for name, shape in shapes.items():
-        for one, wanted in theirs_from(family, name, torch.empty(shape, device="meta"), pad_id).items():
-            if one in theirs and theirs[one].shape != wanted.shape and one != f"{family.token_types}.weight":
-                sizes = [" x ".join(map(str, tensor.shape)) or "a single number" for tensor in (theirs[one], wanted)]
-                raise ValueError(f"{one} is {sizes[0]}, and by {CONFIG} it is {sizes[1]}")
+        for their_name, wanted in theirs_from(family, name, torch.empty(shape, device="meta"), pad_id).items():
+            if their_name in theirs and theirs[their_name].shape != wanted.shape and their_name != f"{family.token_types}.weight":
+                sizes = [" x ".join(map(str, tensor.shape)) or "a single number" for tensor in (theirs[their_name], wanted)]
+                raise ValueError(f"{their_name} is {sizes[0]}, and by {CONFIG} it is {sizes[1]}")
 
 
 def ours_from(family: Family, name: str, theirs: Mapping[str, Tensor], pad_id: int) -> Tensor:
@@ -54,7 +54,7 @@ def ours_from(family: Family, name: str, theirs: Mapping[str, Tensor], pad_id: i
     Raises KeyError with the name of a missing tensor, UnusableWeight, and ValueError, IndexError or RuntimeError for an
     impossible shape.
     """
-    pieces = [usable(one, theirs[one]) for one in their_names(family, name)]
+    pieces = [usable(their_name, theirs[their_name]) for their_name in their_names(family, name)]
     weight = torch.cat([piece.T if _turned(family, name, piece) else piece for piece in pieces])
     if name == "positions.weight":
         weight = weight[pad_id + 1 :] if family.shifted else weight
@@ -72,10 +72,10 @@ def theirs_from(family: Family, name: str, weight: Tensor, pad_id: int) -> dict[
     if name == "positions.weight" and family.shifted:
         weight = torch.cat([weight.new_zeros(pad_id + 1, weight.shape[1]), weight])
     pieces = weight.chunk(len(names))
-    made = dict(zip(names, [piece.T if _turned(family, name, piece) else piece for piece in pieces], strict=True))
+    tensors = dict(zip(names, [piece.T if _turned(family, name, piece) else piece for piece in pieces], strict=True))
     if name == "positions.weight" and family.token_types:
-        made[f"{family.token_types}.weight"] = weight.new_zeros(1, weight.shape[1])
-    return {one: piece.contiguous().clone() for one, piece in made.items()}
+        tensors[f"{family.token_types}.weight"] = weight.new_zeros(1, weight.shape[1])
+    return {their_name: piece.contiguous().clone() for their_name, piece in tensors.items()}
 
 
 def _turned(family: Family, name: str, weight: Tensor) -> bool:

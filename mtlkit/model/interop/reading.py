@@ -71,14 +71,14 @@ def describe_foreign(folder: Path) -> ModelDescription:
 def _describe(folder: Path) -> tuple[SentenceTransformerModules, Family, int, ModelDescription]:
     check_kind(folder)
     modules = read_modules(folder)
-    place = modules.folder / CONFIG
-    config = read_object(place)
-    family = family_of(config, place)
+    path = modules.folder / CONFIG
+    config = read_object(path)
+    family = family_of(config, path)
     pad_id = config.get("pad_token_id", family.defaults["pad_token_id"])
     if pad_id is None and not family.shifted:
         pad_id = 0  # nothing depends on it
     if type(pad_id) is not int or not 0 <= pad_id < LARGEST:
-        raise IntegrityError(f"{place}: pad_token_id {pad_id!r} is not a token, and positions begin after it")
+        raise IntegrityError(f"{path}: pad_token_id {pad_id!r} is not a token, and positions begin after it")
     architecture = _architecture(config, family, modules, pad_id)
     length = min(modules.max_length or architecture.max_length, architecture.max_length)
     tasks = read_tasks(folder)
@@ -87,11 +87,11 @@ def _describe(folder: Path) -> tuple[SentenceTransformerModules, Family, int, Mo
         stage: Stage = "mtl" if tasks else "sentence"
         checkpoint = ModelDescription(stage, architecture, encoding, tasks, vectors=modules.vectors)
     except ValueError as error:
-        raise IntegrityError(f"{place}: damaged ({error})") from None
+        raise IntegrityError(f"{path}: damaged ({error})") from None
     return modules, family, pad_id, checkpoint
 
 
-def family_of(config: Mapping[str, Any], place: Path) -> Family:
+def family_of(config: Mapping[str, Any], path: Path) -> Family:
     """The family of a config.json. Raises IntegrityError that lists the supported ones."""
     kind = str(config.get("model_type") or "")
     if not kind:
@@ -99,28 +99,28 @@ def family_of(config: Mapping[str, Any], place: Path) -> Family:
         classes = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
         fitting = (kind for kind, family in FAMILIES.items() if family.model_class in classes)
         way = next((f'add "model_type": "{kind}"' for kind in fitting), f"supported: {listed(FAMILIES)}")
-        raise IntegrityError(f"{place}: model_type is missing, so the architecture is not known; {way}")
+        raise IntegrityError(f"{path}: model_type is missing, so the architecture is not known; {way}")
     if kind not in FAMILIES:
-        raise IntegrityError(f"{place}: architecture '{kind}' is not supported; supported: {listed(FAMILIES)}")
+        raise IntegrityError(f"{path}: architecture '{kind}' is not supported; supported: {listed(FAMILIES)}")
     family = FAMILIES[kind]
     for key, wanted in family.demands.items():
-        found = config.get(key, family.defaults[key])
-        if found != wanted and not (found is None and wanted is False):
-            raise IntegrityError(f"{place}: {kind} with {key} {found!r} is not supported, only with {wanted!r}")
+        value = config.get(key, family.defaults[key])
+        if value != wanted and not (value is None and wanted is False):
+            raise IntegrityError(f"{path}: {kind} with {key} {value!r} is not supported, only with {wanted!r}")
     causal = config.get("is_causal")  # transformers 5 applies it to every family
     if causal is not None and bool(causal) is not family.causal:
-        raise IntegrityError(f"{place}: {kind} with is_causal {causal!r} is not supported, only with {family.causal}")
+        raise IntegrityError(f"{path}: {kind} with is_causal {causal!r} is not supported, only with {family.causal}")
     return family
 
 
 def _architecture(config: Mapping[str, Any], family: Family, modules: SentenceTransformerModules, pad_id: int) -> Architecture:
-    place = modules.folder / CONFIG
-    known = {one.name for one in fields(Architecture)}
+    path = modules.folder / CONFIG
+    known = {field.name for field in fields(Architecture)}
     settings = {ours: family.setting(config, key) for ours, key in family.keys.items() if ours in known}
     values = {ours: value for ours, value in settings.items() if value is not None}
     activation = values.get("activation", "gelu")
     if not isinstance(activation, str) or activation not in ACTIVATION_NAMES:
-        raise IntegrityError(f"{place}: activation '{activation}' is not supported; supported: {listed(ACTIVATION_NAMES)}")
+        raise IntegrityError(f"{path}: activation '{activation}' is not supported; supported: {listed(ACTIVATION_NAMES)}")
     try:
         values["activation"] = ACTIVATION_NAMES[activation]
         values["max_length"] -= pad_id + 1 if family.shifted else 0
@@ -139,16 +139,16 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: SentenceTr
         }
         return build(Architecture, {"epsilon": 1e-12, **values, **ours})
     except (KeyError, TypeError, ValueError, UsageError) as error:
-        raise IntegrityError(f"{place}: incomplete or damaged ({error})") from None
+        raise IntegrityError(f"{path}: incomplete or damaged ({error})") from None
 
 
 def _weights(folder: Path, family: Family) -> dict[str, Tensor]:
     """All tensors of a folder, sharded or not, by their names in the bare model."""
-    found: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = {}
     for path in weight_files(folder):
         try:
-            found |= load_file(path)
+            weights |= load_file(path)
         except (OSError, SafetensorError, KeyError) as error:  # KeyError: a dtype that this torch does not support
             raise IntegrityError(f"{path}: {diagnose(path) or f'not safetensors that can be read ({error})'}") from None
-    check_adapters(folder, found)
-    return {bare: found[name] for name, bare in bare_names(family, found).items()}
+    check_adapters(folder, weights)
+    return {bare: weights[name] for name, bare in bare_names(family, weights).items()}

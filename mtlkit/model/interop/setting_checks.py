@@ -54,7 +54,7 @@ def check_files(folder: Path) -> list[str]:
 
 def unknown_note(folder: Path, unknown: Mapping[str, Iterable[str]]) -> str:
     """One line about unknown keys (by file) and unknown files (under ""); empty if there are none."""
-    named = [f"{file} ({listed(found, 6)})" if file else listed(found, 6) for file, found in unknown.items() if found]
+    named = [f"{file} ({listed(entries, 6)})" if file else listed(entries, 6) for file, entries in unknown.items() if entries]
     return f"{folder}: not known to mtlkit, ignored: {'; '.join(named)}" if named else ""
 
 

@@ -24,10 +24,10 @@ NARROW = ("F16", "BF16")
 
 def check_adapters(folder: Path, names: Iterable[str]) -> None:
     """Raises IntegrityError if any of a folder's tensors belongs to an adapter."""
-    found = [name for name in names if ADAPTER_TENSOR.search(name)]
-    if found:
+    adapters = [name for name in names if ADAPTER_TENSOR.search(name)]
+    if adapters:
         raise IntegrityError(
-            f"{folder}: the weights hold an adapter that is not merged ({listed(found, 2)}); merge it with peft's "
+            f"{folder}: the weights hold an adapter that is not merged ({listed(adapters, 2)}); merge it with peft's "
             "merge_and_unload(), save the result with save_pretrained(), and name that folder"
         )
 

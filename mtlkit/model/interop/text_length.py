@@ -24,8 +24,8 @@ SIDES: dict[str, Truncation] = {"right": "head", "left": "tail"}
 def length_settings(folder: Path) -> tuple[Path, dict[str, Any]]:
     """The first non-empty file of a transformer's folder that sets the maximum length, and its content."""
     for name in LENGTH_FILES:
-        if found := read_optional(folder / name):
-            return folder / name, found
+        if settings := read_optional(folder / name):
+            return folder / name, settings
     return folder / LENGTH_FILES[0], {}
 
 
@@ -34,19 +34,19 @@ def longest_text(folder: Path, *, bare: bool = False) -> int | None:
     tokenizer sets the length. Raises IntegrityError.
     """
     path, settings = length_settings(folder) if not bare else (folder, {})
-    found: list[tuple[Path, str, Any]] = []
+    candidates: list[tuple[Path, str, Any]] = []
     for name in KEYWORDS:
         arguments = settings.get(name) or {}
         if not isinstance(arguments, dict):
             raise IntegrityError(f"{path}: damaged ({name} is not an object)")
         if unknown := check_keys(path, arguments, PROCESSOR_KEYS, f"{name}."):
             raise IntegrityError(f"{path}: {listed(unknown)} is not supported; remove it, or set it in {TOKENIZER_CONFIG}")
-        found.append((path, f"{name}.model_max_length", arguments.get("model_max_length")))
-    found.append((path, "max_seq_length", settings.get("max_seq_length")))
+        candidates.append((path, f"{name}.model_max_length", arguments.get("model_max_length")))
+    candidates.append((path, "max_seq_length", settings.get("max_seq_length")))
     config = read_optional(folder / TOKENIZER_CONFIG)
     key = "model_max_length" if "model_max_length" in config else "max_len"
-    found.append((folder / TOKENIZER_CONFIG, key, config.get(key)))
-    for file, key, value in found:
+    candidates.append((folder / TOKENIZER_CONFIG, key, config.get(key)))
+    for file, key, value in candidates:
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:

@@ -60,28 +60,28 @@ def read_tokenizer_settings(folder: Path, *, bare: bool = False) -> TokenizerSet
     """Reads the settings of a transformer's folder; `bare` if it has no files of sentence-transformers. Raises IntegrityError."""
     values = read_optional(folder / TOKENIZER_CONFIG)
     name, kind = _class(folder, values)
-    place = folder / TOKENIZER_CONFIG
+    path = folder / TOKENIZER_CONFIG
     if not values.get("extra_special_tokens") and "additional_special_tokens" in values:
         values["extra_special_tokens"] = values.pop("additional_special_tokens")
     all_added = "added_tokens_decoder" in values
     if not all_added:
         values |= _special_tokens(folder, values)
-    named = _ordered({**_default_roles(kind), **_named(place, values)})
+    named = _ordered({**_default_roles(kind), **_named(path, values)})
     extra = values.get("extra_special_tokens", values.get("additional_special_tokens")) or []
     if isinstance(extra, dict):
-        named |= {role: _token(place, role, token) for role, token in extra.items()}
+        named |= {role: _token(path, role, token) for role, token in extra.items()}
         extra = []
     elif kind == "camembert" and not extra:
         extra = list(CAMEMBERT_EXTRA)
     if not isinstance(extra, list):
-        raise IntegrityError(f"{place}: damaged (extra_special_tokens is not a list)")
-    extra = tuple(_token(place, "extra_special_tokens", token) for token in extra)
+        raise IntegrityError(f"{path}: damaged (extra_special_tokens is not a list)")
+    extra = tuple(_token(path, "extra_special_tokens", token) for token in extra)
     if all_added:
-        added = _decoder(place, values["added_tokens_decoder"])
+        added = _decoder(path, values["added_tokens_decoder"])
     else:
         added = _added_tokens(folder / ADDED_TOKENS, {token.content for token in (*named.values(), *extra)})
     lower_first = False if bare else _switch(*_lower_first(folder))
-    switches = {switch: _switch(place, switch, values[switch]) for switch in SWITCHES if values.get(switch) is not None}
+    switches = {switch: _switch(path, switch, values[switch]) for switch in SWITCHES if values.get(switch) is not None}
     return TokenizerSettings(folder, kind, name, named, added, extra, all_added, bool(lower_first), **switches)
 
 
@@ -94,7 +94,7 @@ def literal_special_tokens(folder: Path) -> bool:
 def _class(folder: Path, values: Mapping[str, Any]) -> tuple[str, TokenizerKind]:
     """The class that transformers would use, and how it builds a tokenizer."""
     config = read_optional(folder / CONFIG)
-    place = TOKENIZER_CONFIG if values.get("tokenizer_class") else CONFIG
+    file_name = TOKENIZER_CONFIG if values.get("tokenizer_class") else CONFIG
     name = values.get("tokenizer_class") or config.get("tokenizer_class")
     family = FAMILIES.get(str(config.get("model_type")))
     name = name or f"{family.tokenizer if family else 'PreTrained'}Tokenizer"
@@ -102,7 +102,7 @@ def _class(folder: Path, values: Mapping[str, Any]) -> tuple[str, TokenizerKind]
     if short not in CLASSES:
         known = [f"{known}Tokenizer" for known in CLASSES if known != "TokenizersBackend"]
         raise IntegrityError(
-            f"{folder / place}: tokenizer_class '{name}' is not supported; "
+            f"{folder / file_name}: tokenizer_class '{name}' is not supported; "
             f"supported: {listed(known, 20)}{suggest(str(name), known)}"
         )
     return str(name), CLASSES[short]
@@ -123,44 +123,44 @@ def _ordered(named: Mapping[str, SpecialToken]) -> dict[str, SpecialToken]:
 
 def _special_tokens(folder: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """The entries of special_tokens_map.json that override tokenizer_config.json."""
-    found = read_optional(folder / SPECIAL_TOKENS)
-    for key, token in found.items():
+    entries = read_optional(folder / SPECIAL_TOKENS)
+    for key, token in entries.items():
         if isinstance(token, dict) and key != "extra_special_tokens":
-            found[key] = {**token, "special": True}
+            entries[key] = {**token, "special": True}
         elif key == "extra_special_tokens" and isinstance(token, list):
             before = values.get(key)
             before = before if isinstance(before, list) else []
-            found[key] = [*before, *(one for one in token if one not in before)]
-    return found
+            entries[key] = [*before, *(added for added in token if added not in before)]
+    return entries
 
 
-def _named(place: Path, values: Mapping[str, Any]) -> dict[str, SpecialToken]:
+def _named(path: Path, values: Mapping[str, Any]) -> dict[str, SpecialToken]:
     """Special tokens by role: the standard roles first, then any other key that ends in _token and has a string value."""
     own = {role: values[role] for role in ROLES if values.get(role) is not None}
     others = {key: token for key, token in values.items() if key.endswith("_token") and key not in ROLES}
     texts = {key: token for key, token in others.items() if isinstance(token, str)}
     models_own = values.get("model_specific_special_tokens") or {}
     if not isinstance(models_own, dict):
-        raise IntegrityError(f"{place}: damaged (model_specific_special_tokens is not an object)")
-    return {role: _token(place, role, token) for role, token in {**own, **texts, **models_own}.items()}
+        raise IntegrityError(f"{path}: damaged (model_specific_special_tokens is not an object)")
+    return {role: _token(path, role, token) for role, token in {**own, **texts, **models_own}.items()}
 
 
 def _added_tokens(path: Path, special: set[str]) -> dict[int, SpecialToken]:
-    found = {}
+    tokens = {}
     for content, number in read_optional(path).items():
         if type(number) is not int:
             raise IntegrityError(f"{path}: damaged (the id of {content!r} is not a number)")
-        found[number] = SpecialToken(content, content in special)
-    return found
+        tokens[number] = SpecialToken(content, content in special)
+    return tokens
 
 
-def _decoder(place: Path, value: Any) -> dict[int, SpecialToken]:
+def _decoder(path: Path, value: Any) -> dict[int, SpecialToken]:
     if not isinstance(value, dict) or not all(number.isdecimal() and len(number) < 10 for number in value):
-        raise IntegrityError(f"{place}: damaged (added_tokens_decoder is not an object of tokens by id)")
-    return {int(number): _token(place, "added_tokens_decoder", token, special=False) for number, token in value.items()}
+        raise IntegrityError(f"{path}: damaged (added_tokens_decoder is not an object of tokens by id)")
+    return {int(number): _token(path, "added_tokens_decoder", token, special=False) for number, token in value.items()}
 
 
-def _token(place: Path, key: str, value: Any, *, special: bool = True) -> SpecialToken:
+def _token(path: Path, key: str, value: Any, *, special: bool = True) -> SpecialToken:
     """Parses a token given as a string or an object."""
     if isinstance(value, str):
         return SpecialToken(value)
@@ -168,7 +168,7 @@ def _token(place: Path, key: str, value: Any, *, special: bool = True) -> Specia
         fields = {name: entry for name, entry in value.items() if name not in ("__type", "id")}
         return build(SpecialToken, {"special": special, "normalized": True, **fields})
     except (AttributeError, ValueError) as error:
-        raise IntegrityError(f"{place}: damaged ({key}: {error})") from None
+        raise IntegrityError(f"{path}: damaged ({key}: {error})") from None
 
 
 def _lower_first(folder: Path) -> tuple[Path, str, Any]:
@@ -176,7 +176,7 @@ def _lower_first(folder: Path) -> tuple[Path, str, Any]:
     return path, "do_lower_case", settings.get("do_lower_case") or False
 
 
-def _switch(place: Path, key: str, value: Any) -> bool:
+def _switch(path: Path, key: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise IntegrityError(f"{place}: damaged ({key} is neither true nor false)")
+        raise IntegrityError(f"{path}: damaged ({key} is neither true nor false)")
     return value

@@ -42,10 +42,10 @@ def read_vector_settings(folder: Path, pooling: Path) -> VectorSettings:
 
 
 def _includes_prompt(path: Path) -> bool:
-    found = read_optional(path).get("include_prompt", True)
-    if not isinstance(found, bool):
+    included = read_optional(path).get("include_prompt", True)
+    if not isinstance(included, bool):
         raise IntegrityError(f"{path}: damaged (include_prompt is neither true nor false)")
-    return found
+    return included
 
 
 def check_prompt_end(folder: Path, last: str) -> None:

@@ -31,7 +31,7 @@ def weight_files(folder: Path) -> list[Path]:
         try:
             check_file(path)
         except Unreadable as error:
-            pickled = sorted(one.name for kind in PICKLES for one in folder.glob(kind))
+            pickled = sorted(file.name for kind in PICKLES for file in folder.glob(kind))
             reason = (
                 f"; {pickled[0]} cannot be used instead: mtlkit does not open pickle files, which can run any code"
                 if pickled
@@ -48,11 +48,11 @@ def stored_types(folder: Path) -> dict[str, str]:
 
     Raises IntegrityError.
     """
-    found: dict[str, str] = {}
+    types: dict[str, str] = {}
     for path in weight_files(folder):
         try:
             with safe_open(path, "numpy") as file:
-                found |= {name: str(file.get_slice(name).get_dtype()) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+                types |= {name: str(file.get_slice(name).get_dtype()) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
         except (OSError, SafetensorError) as error:
             raise IntegrityError(f"{path}: {diagnose(path) or f'not safetensors that can be read ({error})'}") from None
-    return found
+    return types

@@ -37,14 +37,14 @@ def read_word_weights(folder: Path, vocab_size: int) -> Tensor:
     config = read_object(path)
     try:
         vocabulary, entries, unknown = config["vocab"], config["word_weights"], config.get("unknown_word_weight", 1)
-        found = [entries.get(token, entries.get(token.lower(), unknown)) for token in vocabulary]
-        if not all(isinstance(weight, (int, float)) for weight in found):
+        raw = [entries.get(token, entries.get(token.lower(), unknown)) for token in vocabulary]
+        if not all(isinstance(weight, (int, float)) for weight in raw):
             raise TypeError("a weight is not a number")
-        weights = torch.tensor([float(weight) for weight in found], dtype=torch.float64)
+        weights = torch.tensor([float(weight) for weight in raw], dtype=torch.float64)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise IntegrityError(f"{path}: damaged ({error!r})") from None
     refused = (~((weights > 0) & weights.isfinite())).nonzero().flatten().tolist()
     if refused:
-        token, weight = vocabulary[refused[0]], found[refused[0]]
+        token, weight = vocabulary[refused[0]], raw[refused[0]]
         raise IntegrityError(f"{path}: token {token!r} has the weight {weight}; only weights above 0 are supported")
     return functional.pad(weights.log().float(), (0, max(0, vocab_size - len(weights))))

@@ -55,7 +55,7 @@ def family_for(architecture: Architecture) -> Family:
     """The model type of transformers that computes the same. Raises UsageError with the reason if there is none."""
     causal = architecture.attention == "causal"
     if architecture.norm == "pre":
-        family = next((one for one in FAMILIES.values() if one.native and one.causal is causal), None)
+        family = next((family for family in FAMILIES.values() if family.native and family.causal is causal), None)
     else:
         family = FAMILIES.get(str(architecture.family))
     reasons = {"its norms stand after each addition, and it came from no known model": family is None}
