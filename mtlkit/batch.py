@@ -88,5 +88,5 @@ class Batch:
         if device.type == "cpu":
             return self
         move = {"device": device, "non_blocking": True}
-        ids, positions = (each.to(**move) for each in (self.ids, self.positions))  # type: ignore[call-overload]
+        ids, positions = (tensor.to(**move) for tensor in (self.ids, self.positions))  # type: ignore[call-overload]
         return Batch(ids, positions, self.groups, self.rows, self.skip)

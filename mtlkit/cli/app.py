@@ -41,7 +41,11 @@ class Commands(TyperGroup):
 
     def get_help(self, ctx: Any) -> str:
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
-        entries = [Entry(name, one.get_short_help_str(200), one.panel) for name, one in commands if isinstance(one, Command)]
+        entries = [
+            Entry(name, command.get_short_help_str(200), command.panel)
+            for name, command in commands
+            if isinstance(command, Command)
+        ]
         page = Page("mtlkit COMMAND [OPTIONS]", f"{SUMMARY}\n\n{MORE}", [*entries, *OWN], EXAMPLES)
         return shown(drawn(page))
 

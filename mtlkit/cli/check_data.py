@@ -36,33 +36,33 @@ def check_data(options: CheckDataOptions, as_json: bool) -> None:
     from mtlkit.report.text import literal
 
     with working("reading and comparing"):
-        found = look(options)
-    say(f"tokens by {found.model}, {found.reason}")
-    for task in found.tasks:
+        result = look(options)
+    say(f"tokens by {result.model}, {result.reason}")
+    for task in result.tasks:
         say(source_line(task.record, task.name))
         for remark in task.record.remarks:
             say(remark, "yellow")
-    if found.tally.skipped:
-        say(str(found.tally), "yellow")
+    if result.tally.skipped:
+        say(str(result.tally), "yellow")
     if as_json:
-        print_json(found.to_json())
+        print_json(result.to_json())
     else:
         console = stdout()
-        for task in found.tasks:
+        for task in result.tasks:
             for table in task_tables(task, console.width):
                 console.print(table)
             for sentence in absences(task):
                 console.print(literal(sentence))
-        for finding in found.findings:
+        for finding in result.findings:
             console.print(literal(finding_message(finding), "red" if finding.spoils else "yellow"))
             for example in finding.examples:
                 for line in example_lines(example, console.width - 2):
                     console.print(literal(f"  {line}", "dim"), no_wrap=True, overflow="ellipsis")
-        for name, baseline in (found.baselines or {}).items():
+        for name, baseline in (result.baselines or {}).items():
             console.print(literal(baseline_message(name, baseline)))
-        console.print(literal(conclusion(found.findings)))
-    if options.strict and found.spoiling:
-        raise DataError(f"--strict: {'; '.join(map(finding_message, found.spoiling))}")
+        console.print(literal(conclusion(result.findings)))
+    if options.strict and result.spoiling:
+        raise DataError(f"--strict: {'; '.join(map(finding_message, result.spoiling))}")
 
 
 def register(app: typer.Typer, panel: str) -> None:

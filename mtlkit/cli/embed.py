@@ -42,17 +42,17 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
 
         if options.output is not None:
             recipe.check_output(options)
-        loaded, found = open_model(options)
-    say(f"model: {found}, {found.reason}")
+        loaded, ref = open_model(options)
+    say(f"model: {ref}, {ref.reason}")
     say_notes(loaded)
     for note in input_notes(options, loaded.recorded()):
         say(note)
     if options.similarity:
-        give_similarities(recipe.similarities(options, loaded, sys.stdin), str(found), as_json)
+        give_similarities(recipe.similarities(options, loaded, sys.stdin), str(ref), as_json)
     elif options.output is not None:
-        write(options, options.output, loaded, str(found), as_json)
+        write(options, options.output, loaded, str(ref), as_json)
     else:
-        give_vectors(options, loaded, str(found), as_json)
+        give_vectors(options, loaded, str(ref), as_json)
     say_cut(loaded.encoder)
 
 
@@ -93,22 +93,23 @@ def give_vectors(options: EmbedOptions, loaded: LoadedModel, model: str, as_json
                 print_line({"text": text, "vector": vector.tolist()})
 
 
-def give_similarities(found: Similarities, model: str, as_json: bool) -> None:
+def give_similarities(similarities: Similarities, model: str, as_json: bool) -> None:
     """The matrix of `--similarity`."""
     from mtlkit.report.embedding_tables import cosine_table
 
-    console, rows = stdout(), zip(found.texts, found.values, strict=True)
-    named = {} if found.kind == "cosine" else {"similarity": found.kind}
+    console, rows = stdout(), zip(similarities.texts, similarities.values, strict=True)
+    named = {} if similarities.kind == "cosine" else {"similarity": similarities.kind}
     key = "similarities" if named else "cosines"
     if as_json:
-        print_json({"model": model, **named, "texts": found.texts, key: found.values.tolist()})
+        print_json({"model": model, **named, "texts": similarities.texts, key: similarities.values.tolist()})
     elif not console.is_terminal:
         for text, row in rows:
             print_line({"text": text, key: row.tolist()})
-    elif (matrix := cosine_table(found.texts, found.values, console.width, found.kind)) is not None:
+    elif (matrix := cosine_table(similarities.texts, similarities.values, console.width, similarities.kind)) is not None:
         console.print(matrix)
     else:
-        say(f"a matrix of {len(found.texts)} texts does not fit {console.width} columns; --json has it whole, and so has a pipe")
+        size = f"a matrix of {len(similarities.texts)} texts"
+        say(f"{size} does not fit in {console.width} columns; use --json or a pipe to get all of it")
 
 
 def show(part: Embedded, kind: Similarity) -> None:

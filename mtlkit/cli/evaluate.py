@@ -51,9 +51,9 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
         from mtlkit.report.out_of_scope import separation_line
         from mtlkit.report.sources import source_line, unseen_line
 
-        loaded, found = open_model(options)
+        loaded, ref = open_model(options)
         against = open_against(options)
-    say(f"model: {found}, {found.reason}")
+    say(f"model: {ref}, {ref.reason}")
     say_notes(loaded)
     with working("evaluating"):
         result = measure(options, loaded, against)
@@ -148,16 +148,16 @@ def show_calibration(believed: Mapping[str, Reliability], table: bool) -> None:
     """How far the probabilities of each head can be believed."""
     from mtlkit.report.calibration import reliability_line, reliability_table
 
-    for name, found in believed.items():
-        stdout().print(reliability_table(name, found) if table else reliability_line(name, found))
+    for name, reliability in believed.items():
+        stdout().print(reliability_table(name, reliability) if table else reliability_line(name, reliability))
 
 
 def matrices_of(result: Evaluation) -> dict[str, tuple[list[str], list[list[int]]]]:
     """Labels and counts of every confusion matrix, by task."""
-    found = {name: task.metrics for name, task in (result.tasks | result.probes).items()}
+    evaluated = {name: task.metrics for name, task in (result.tasks | result.probes).items()}
     if result.router:
-        found["which task"] = result.router.metrics
-    return {name: (metrics["labels"], metrics["confusion"]) for name, metrics in found.items() if "confusion" in metrics}
+        evaluated["which task"] = result.router.metrics
+    return {name: (metrics["labels"], metrics["confusion"]) for name, metrics in evaluated.items() if "confusion" in metrics}
 
 
 def show_confusion(name: str, metrics: dict[str, Any]) -> None:
@@ -175,11 +175,11 @@ def show_vectors(result: Evaluation, confusion: bool) -> None:
 
     console = stdout()
     if result.sts:
-        console.print(sts_table([found.to_json() for found in result.sts]))
+        console.print(sts_table([score.to_json() for score in result.sts]))
     if result.probes:
-        console.print(probe_table({name: found.to_json() for name, found in result.probes.items()}, console.width))
-    for name, found in result.probes.items() if confusion else ():
-        show_confusion(name, found.metrics)
+        console.print(probe_table({name: probe.to_json() for name, probe in result.probes.items()}, console.width))
+    for name, probe in result.probes.items() if confusion else ():
+        show_confusion(name, probe.metrics)
 
 
 def register(app: typer.Typer, panel: str) -> None:

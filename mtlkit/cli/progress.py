@@ -133,5 +133,5 @@ class Display:
     def _render(self) -> RenderableType:
         phase = self._phase  # which another thread may end
         shown = phase.drawn(self.console.width) if phase else self._content
-        lines = [one for one in (shown, literal(self.notice, "yellow") if self.notice else None) if one is not None]
+        lines = [line for line in (shown, literal(self.notice, "yellow") if self.notice else None) if line is not None]
         return Group(*lines) if lines else Text("")

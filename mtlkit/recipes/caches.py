@@ -67,7 +67,7 @@ def find_caches(runs: Path) -> Iterator[CacheFolder]:
 def clear(caches: list[CacheFolder]) -> CacheReport:
     """Removes the files that no process uses, then empty folders."""
     removed: list[CacheFacts] = []
-    kept: list[tuple[Path, str]] = []
+    not_removed: list[tuple[Path, str]] = []
     for cache in caches:
         count, size = 0, 0
         try:
@@ -75,17 +75,17 @@ def clear(caches: list[CacheFolder]) -> CacheReport:
                 for path in cache.files:
                     bytes_of = size_of([path])
                     if reason := _remove(path):
-                        kept.append((path, reason))
+                        not_removed.append((path, reason))
                     else:
                         count, size = count + 1, size + bytes_of
                 for folder in sorted({cache.folder, *(path.parent for path in cache.files)}, reverse=True):
                     with suppress(OSError):  # not empty
                         folder.rmdir()
         except UsageError as error:
-            kept.append((cache.folder, str(error)))
+            not_removed.append((cache.folder, str(error)))
         if count:
             removed.append(CacheFacts(cache.kind, cache.folder, count, size))
-    return CacheReport(tuple(removed), True, tuple(kept))
+    return CacheReport(tuple(removed), True, tuple(not_removed))
 
 
 def size_of(files: list[Path] | tuple[Path, ...]) -> int:

@@ -57,8 +57,8 @@ def cache_table(report: CacheReport) -> Group:
         table.add_row(literal(cache.kind), literal(str(cache.path)), f"{cache.files:,}", _megabytes(cache.size))
     files = sum(cache.files for cache in report.caches)
     total = f"{files:,} files, {_megabytes(report.size)} MB{' freed' if report.cleared else ''}"
-    kept = [literal(f"not removed: {path}: {reason}", "yellow") for path, reason in report.kept]
-    return Group(*([titled("Caches", table)] if report.caches else []), Text(total), *kept)
+    not_removed = [literal(f"not removed: {path}: {reason}", "yellow") for path, reason in report.kept]
+    return Group(*([titled("Caches", table)] if report.caches else []), Text(total), *not_removed)
 
 
 def _megabytes(size: int) -> str:

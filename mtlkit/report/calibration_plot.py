@@ -33,32 +33,33 @@ def reliability_picture(tasks: Mapping[str, Reliability], format: str) -> bytes:
     with rc_context(SETTINGS):
         figure = Figure(figsize=(SIDE * columns, SIDE * (1 + COUNTS) * rows), layout="constrained")
         grid = figure.add_gridspec(2 * rows, columns, height_ratios=[1, COUNTS] * rows)
-        for place, (task, found) in enumerate(tasks.items()):
-            row, column = divmod(place, columns)
+        for index, (task, reliability) in enumerate(tasks.items()):
+            row, column = divmod(index, columns)
             axes = figure.add_subplot(grid[2 * row, column])
-            draw_diagram(axes, task, found)
-            draw_counts(figure.add_subplot(grid[2 * row + 1, column], sharex=axes), found)
+            draw_diagram(axes, task, reliability)
+            draw_counts(figure.add_subplot(grid[2 * row + 1, column], sharex=axes), reliability)
         file = io.BytesIO()
         figure.savefig(file, format=format, dpi=DOTS_PER_INCH, metadata=METADATA[format])
     return file.getvalue()
 
 
-def draw_diagram(axes: Axes, task: str, found: Reliability) -> None:
+def draw_diagram(axes: Axes, task: str, reliability: Reliability) -> None:
     """Accuracy against confidence."""
     axes.plot([0, 1], [0, 1], color=DIAGONAL, linestyle="--", linewidth=1, label="perfect")
-    confidence, accuracy = ([getattr(one, name) for one in found.bins] for name in ("confidence", "accuracy"))
-    below = [max(0.0, one.accuracy - one.interval.low) for one in found.bins]
-    above = [max(0.0, one.interval.high - one.accuracy) for one in found.bins]
+    confidence, accuracy = ([getattr(bucket, name) for bucket in reliability.bins] for name in ("confidence", "accuracy"))
+    below = [max(0.0, bucket.accuracy - bucket.interval.low) for bucket in reliability.bins]
+    above = [max(0.0, bucket.interval.high - bucket.accuracy) for bucket in reliability.bins]
     axes.errorbar(confidence, accuracy, [below, above], color=TRAIN, fmt="o-", capsize=2, markersize=4, label="head, 95 %")
-    error = f"expected calibration error {100 * found.error.value:.1f} points"
+    error = f"expected calibration error {100 * reliability.error.value:.1f} points"
     axes.set_title(f"{task}\n{error}", fontsize="medium")
-    axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="share with the label" if found.labels > 1 else "accuracy")
+    axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="share with the label" if reliability.labels > 1 else "accuracy")
     axes.tick_params(labelbottom=False)
     axes.legend(loc="best")
 
 
-def draw_counts(axes: Axes, found: Reliability) -> None:
+def draw_counts(axes: Axes, reliability: Reliability) -> None:
     """How many forecasts are in each bin."""
-    several = found.labels > 1
-    axes.bar([one.low for one in found.bins], [one.count for one in found.bins], 1 / BINS, align="edge", color=TRAIN, alpha=0.5)
+    several = reliability.labels > 1
+    lows, counts = ([getattr(bucket, name) for bucket in reliability.bins] for name in ("low", "count"))
+    axes.bar(lows, counts, 1 / BINS, align="edge", color=TRAIN, alpha=0.5)
     axes.set(xlabel="probability" if several else "confidence", ylabel="forecasts" if several else "texts")

@@ -77,8 +77,8 @@ def absences(task: TaskSummary) -> list[str]:
     if task.kind in ("text", "distill"):
         return [f"{task.name} has no validation split: 5% of all texts are held out"] if task.absent else []
     if "validation" in task.absent:
-        each = f"at most {HELD_OUT_MOST:,} pairs" if task.kind in PAIRS else "stratified by class"
-        messages.append(f"no validation split: 10% of train is held out, {each}")
+        rows = f"at most {HELD_OUT_MOST:,} pairs" if task.kind in PAIRS else "stratified by class"
+        messages.append(f"no validation split: 10% of train is held out, {rows}")
     if "test" in task.absent:
         messages.append("no test split: results on validation rows are optimistic, as these also choose the best epoch")
     return [f"{task.name} has {message}" for message in messages]
@@ -104,8 +104,8 @@ def baseline_message(task: str, baseline: WordsBaseline | None) -> str:
 def example_lines(example: Example, width: int) -> list[str]:
     """The location of rows, their labels if these differ, and their text: one line, or one per row if the texts differ."""
     labels = [f" {quoted([label])}" if len(set(example.labels)) > 1 else "" for label in example.labels]
-    places = [place_name(place) for place in example.places] or [""] * len(labels)
-    heads = [f"{place}{label}" for place, label in zip(places, labels, strict=True)]
+    places = [place_name(location) for location in example.places] or [""] * len(labels)
+    heads = [f"{location}{label}" for location, label in zip(places, labels, strict=True)]
     if example.resemblance is None:
         lines = [(" and ".join(dict.fromkeys(heads)), (example.text, example.partner))]
     else:
@@ -120,9 +120,9 @@ def row_text(text: str, partner: str, width: int) -> str:
     return f"{shorten(text, half)} | {shorten(partner, half)}" if partner else shorten(text, width)
 
 
-def place_name(place: str) -> str:
+def place_name(location: str) -> str:
     """The location of a row with its file name only: `train.csv:12`."""
-    return PurePath(place).name
+    return PurePath(location).name
 
 
 def conclusion(findings: Sequence[Finding]) -> str:
@@ -146,8 +146,8 @@ def some(finding: Finding, noun: str) -> str:
     return f"{finding.rows:,} of {finding.of:,} {finding.split} {noun}"
 
 
-def verb(finding: Finding, one: str, several: str) -> str:
-    return one if finding.rows == 1 else several
+def verb(finding: Finding, singular: str, plural: str) -> str:
+    return singular if finding.rows == 1 else plural
 
 
 def spellings(labels: Sequence[str]) -> list[str]:
@@ -162,44 +162,62 @@ def spelled(labels: Sequence[str]) -> str:
 
 LABEL_NOUNS = {"text": "label", "pair": "score"}
 WORDS = {
-    "blank": lambda one: f"{some(one, 'texts')} {verb(one, 'is', 'are')} blank",
-    "one class": lambda one: (
-        f"all {one.of:,} {one.split} rows have {f'the label {quoted(one.labels)}' if one.labels else 'no label'}"
+    "blank": lambda finding: f"{some(finding, 'texts')} {verb(finding, 'is', 'are')} blank",
+    "one class": lambda finding: (
+        f"all {finding.of:,} {finding.split} rows have {f'the label {quoted(finding.labels)}' if finding.labels else 'no label'}"
     ),
-    "alike": lambda one: (
-        f"labels {'; '.join(map(spelled, alike(one.labels)[:LABELS]))} differ only in case, blanks or Unicode form; "
+    "alike": lambda finding: (
+        f"labels {'; '.join(map(spelled, alike(finding.labels)[:LABELS]))} differ only in case, blanks or Unicode form; "
         "join them with ?strip=yes (blanks) or ?fold=yes (case, form)"
     ),
-    "rare": lambda one: f"{counted(one.rows, 'class has', 'classes have')} a single row of {one.split} ({quoted(one.labels)})",
-    "skew": lambda one: (
-        f"the class {quoted(one.labels[:1])} has {one.figure:,.0f} times the rows of {quoted(one.labels[1:])} in {one.split}"
+    "rare": lambda finding: (
+        f"{counted(finding.rows, 'class has', 'classes have')} a single row of {finding.split} ({quoted(finding.labels)})"
     ),
-    "sorted": lambda one: (
-        f"the rows of {one.split} are sorted by label ({one.figure:,} runs in {one.of:,} rows): "
+    "skew": lambda finding: (
+        f"the class {quoted(finding.labels[:1])} has {finding.figure:,.0f} times the rows of {quoted(finding.labels[1:])} "
+        f"in {finding.split}"
+    ),
+    "sorted": lambda finding: (
+        f"the rows of {finding.split} are sorted by label ({finding.figure:,} runs in {finding.of:,} rows): "
         "mtlkit shuffles them, also with limit=, but the first rows of the file are not a random sample"
     ),
-    "unseen": lambda one: f"{some(one, 'rows')} {verb(one, 'has', 'have')} a label that is not in train ({quoted(one.labels)})",
-    "cut": lambda one: f"{some(one, 'texts')} {verb(one, 'is', 'are')} longer than {one.figure:,} tokens and will be truncated",
-    "repeated": lambda one: f"{some(one, 'rows')} {verb(one, 'repeats', 'repeat')} the {one.noun} of an earlier row",
-    "two labels": lambda one: (
-        f"{counted(one.rows, one.noun)} of {one.split} {verb(one, 'has', 'have')} two {LABEL_NOUNS[one.noun]}s"
-        if one.against == one.split
-        else f"{counted(one.rows, one.noun)} of {one.split} {verb(one, 'has', 'have')} another {LABEL_NOUNS[one.noun]} "
-        f"in {one.against}"
+    "unseen": lambda finding: (
+        f"{some(finding, 'rows')} {verb(finding, 'has', 'have')} a label that is not in train ({quoted(finding.labels)})"
     ),
-    "overlap": lambda one: f"{some(one, f'{one.noun}s')} {verb(one, 'is', 'are')} also in {one.against}",
-    "near": lambda one: (
-        f"{some(one, f'{one.noun}s')} {verb(one, 'is', 'are')} nearly identical to one in {one.against} "
+    "cut": lambda finding: (
+        f"{some(finding, 'texts')} {verb(finding, 'is', 'are')} longer than {finding.figure:,} tokens and will be truncated"
+    ),
+    "repeated": lambda finding: (
+        f"{some(finding, 'rows')} {verb(finding, 'repeats', 'repeat')} the {finding.noun} of an earlier row"
+    ),
+    "two labels": lambda finding: (
+        f"{counted(finding.rows, finding.noun)} of {finding.split} {verb(finding, 'has', 'have')} "
+        + (
+            f"two {LABEL_NOUNS[finding.noun]}s"
+            if finding.against == finding.split
+            else f"another {LABEL_NOUNS[finding.noun]} in {finding.against}"
+        )
+    ),
+    "overlap": lambda finding: f"{some(finding, f'{finding.noun}s')} {verb(finding, 'is', 'are')} also in {finding.against}",
+    "near": lambda finding: (
+        f"{some(finding, f'{finding.noun}s')} {verb(finding, 'is', 'are')} nearly identical to one in {finding.against} "
         f"(similarity of at least {NEAR})"
     ),
-    "shared": lambda one: f"{some(one, f'{one.noun}s')} {verb(one, 'is', 'are')} also in {one.against} of {one.another}",
-    "unusable": lambda one: f"{'cannot train on' if one.split == 'train' else 'cannot evaluate on'} {one.split}: {one.reason}",
-    "same sides": lambda one: f"{some(one, 'pairs')} {verb(one, 'has', 'have')} the same text on both sides (after tokenization)",
-    "few negatives": lambda one: (
-        f"{some(one, 'pairs')} {verb(one, 'shares', 'share')} a text with more than {one.figure:.0%} of the others, "
+    "shared": lambda finding: (
+        f"{some(finding, f'{finding.noun}s')} {verb(finding, 'is', 'are')} also in {finding.against} of {finding.another}"
+    ),
+    "unusable": lambda finding: (
+        f"{'cannot train on' if finding.split == 'train' else 'cannot evaluate on'} {finding.split}: {finding.reason}"
+    ),
+    "same sides": lambda finding: (
+        f"{some(finding, 'pairs')} {verb(finding, 'has', 'have')} the same text on both sides (after tokenization)"
+    ),
+    "few negatives": lambda finding: (
+        f"{some(finding, 'pairs')} {verb(finding, 'shares', 'share')} a text with more than {finding.figure:.0%} of the others, "
         "which therefore cannot be used as negatives"
     ),
-    "outside": lambda one: (
-        f"{some(one, 'scores')} {verb(one, 'is', 'are')} outside the range of {one.against} ({' to '.join(one.labels)})"
+    "outside": lambda finding: (
+        f"{some(finding, 'scores')} {verb(finding, 'is', 'are')} outside the range of {finding.against} "
+        f"({' to '.join(finding.labels)})"
     ),
 }

@@ -11,40 +11,40 @@ from mtlkit.report.tables import figure, metric_title, number, points, titled
 from mtlkit.report.text import printable
 
 
-def comparison_table(found: TaskComparison, model: str, against: str, width: int) -> Group:
+def comparison_table(comparison: TaskComparison, model: str, against: str, width: int) -> Group:
     """A row per metric: both models, the difference and its interval."""
-    rows = found.metrics
+    rows = comparison.metrics
     columns = [
         ["model", *(figure(row.model, row.metric) for row in rows)],
         ["against", *(figure(row.against, row.metric) for row in rows)],
         ["difference", *(_amount(row.value, row.metric) for row in rows)],
         ["95 %", *(_span(row) for row in rows)],
     ]
-    title = f"{found.task}: {printable(model)} against {printable(against)} on the same {found.rows:,} texts"
+    title = f"{comparison.task}: {printable(model)} against {printable(against)} on the same {comparison.rows:,} texts"
     return titled(title, narrow({"metric": [metric_title(row.metric) for row in rows]}, columns, width))
 
 
-def comparison_sentence(found: TaskComparison, model: str, against: str) -> str:
+def comparison_sentence(comparison: TaskComparison, model: str, against: str) -> str:
     """The result for the main metric, in agreement with its interval."""
-    name, one, other = (printable(text) for text in (found.task, model, against))
-    row, metric = found.decisive, metric_title(found.main)
-    if found.verdict == "undefined":
+    name, first, second = (printable(text) for text in (comparison.task, model, against))
+    row, metric = comparison.decisive, metric_title(comparison.main)
+    if comparison.verdict == "undefined":
         return f"{name}: {metric} cannot be compared, as it is undefined or there are too few rows"
     test = ""
-    if found.tested and found.p is not None:
-        p = "< 0.001" if found.p < 0.001 else f"= {found.p:.2g}"
-        test = f"; McNemar p {p}, {found.only_model:,} against {found.only_against:,} texts"
-    if found.verdict == "no clear difference" or row.value == 0:
-        change = _with_unit(row.value, found.main, sign=True)
-        return f"{name}: no clear difference in {metric}: {change} for {other} (95 %: {_span(row, ' to ')}{test})"
+    if comparison.tested and comparison.p is not None:
+        p = "< 0.001" if comparison.p < 0.001 else f"= {comparison.p:.2g}"
+        test = f"; McNemar p {p}, {comparison.only_model:,} against {comparison.only_against:,} texts"
+    if comparison.verdict == "no clear difference" or row.value == 0:
+        change = _with_unit(row.value, comparison.main, sign=True)
+        return f"{name}: no clear difference in {metric}: {change} for {second} (95 %: {_span(row, ' to ')}{test})"
     low, high = sorted(abs(end) for end in row.interval.ends) if not row.interval.holds_zero else row.interval.ends
-    interval = f"95 %: {_amount(low, found.main)} to {_amount(high, found.main)}"
-    amount = _with_unit(abs(row.value), found.main)
-    if found.main == ACCURACY.name:
-        claim = f"{other} is {amount} {'more' if row.value > 0 else 'less'} accurate than {one}"
+    interval = f"95 %: {_amount(low, comparison.main)} to {_amount(high, comparison.main)}"
+    amount = _with_unit(abs(row.value), comparison.main)
+    if comparison.main == ACCURACY.name:
+        claim = f"{second} is {amount} {'more' if row.value > 0 else 'less'} accurate than {first}"
     else:
-        claim = f"{metric} of {other} is {amount} {'higher' if row.value > 0 else 'lower'} than of {one}"
-    if found.verdict == "tests disagree":
+        claim = f"{metric} of {second} is {amount} {'higher' if row.value > 0 else 'lower'} than of {first}"
+    if comparison.verdict == "tests disagree":
         return f"{name}: unclear, as the interval and McNemar's test disagree: {claim} (95 %: {_span(row, ' to ')}{test})"
     return f"{name}: {claim} ({interval}{test})"
 

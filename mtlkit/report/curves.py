@@ -29,9 +29,9 @@ def curve_text(curves: Curves, width: int, *, span: int | None = None, ascii_onl
     if not shown:
         return None
     columns = max(1, min(len(shown), (width + GAP) // (LEAST_WIDTH + GAP)))
-    each = min(MOST_WIDTH, (width - GAP * (columns - 1)) // columns)
+    plot_width = min(MOST_WIDTH, (width - GAP * (columns - 1)) // columns)
     grid = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
-    plots = [Group(*captions(task, each, span), plot(task, each, span, ascii_only)) for task in shown]
+    plots = [Group(*captions(task, plot_width, span), plot(task, plot_width, span, ascii_only)) for task in shown]
     for first in range(0, len(plots), columns):
         grid.add_row(*plots[first : first + columns])
     dot = MARKS[ascii_only][1]
@@ -89,10 +89,10 @@ def ticks_of(low: float, high: float) -> list[float]:
     return [low + (high - low) * index / (TICKS - 1) for index in range(TICKS)]
 
 
-def loss_ticks(places: Sequence[float]) -> list[str]:
+def loss_ticks(losses: Sequence[float]) -> list[str]:
     """Losses with as few digits as tell them apart, 3 to 6."""
     for digits in range(3, 7):
-        names = [f"{place:8.{digits}g}" for place in places]
+        names = [f"{loss:8.{digits}g}" for loss in losses]
         if len(set(names)) == len(names):
             break
     return names

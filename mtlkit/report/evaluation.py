@@ -42,9 +42,9 @@ def _with_intervals(metrics: Mapping[str, Any]) -> Iterator[str]:
 def packed(start: str, pieces: Sequence[str], end: str, width: int) -> list[str]:
     """Lines of whole pieces, separated by commas, after `start` and before `end`; a longer piece has a line of its own."""
     lines = [start]
-    for place, piece in enumerate(pieces):
-        text = f"{piece} {end}" if place == len(pieces) - 1 else f"{piece}, "
-        if lines[-1].strip() and place and cell_len(lines[-1] + text.rstrip()) > width:
+    for index, piece in enumerate(pieces):
+        text = f"{piece} {end}" if index == len(pieces) - 1 else f"{piece}, "
+        if lines[-1].strip() and index and cell_len(lines[-1] + text.rstrip()) > width:
             lines[-1] = lines[-1].rstrip()
             lines.append("  ")
         lines[-1] += text

@@ -92,11 +92,11 @@ def tasks_table(checkpoint: ModelDescription) -> Table:
 
 def calibration(task: TaskSpec) -> str:
     """The temperature or the range of thresholds, and the number of rows that they were fitted on."""
-    found = task.calibration
-    if found is None:
+    fitted = task.calibration
+    if fitted is None:
         return "-"
-    thresholds = f"thresholds {min(found.thresholds):.2f} to {max(found.thresholds):.2f}" if found.thresholds else ""
-    return f"{thresholds or f'temperature {found.temperature:.3g}'} ({found.rows:,} rows)"
+    thresholds = f"thresholds {min(fitted.thresholds):.2f} to {max(fitted.thresholds):.2f}" if fitted.thresholds else ""
+    return f"{thresholds or f'temperature {fitted.temperature:.3g}'} ({fitted.rows:,} rows)"
 
 
 def labels(task: TaskSpec) -> str:

@@ -64,7 +64,7 @@ def reasons(metrics: Mapping[str, Any]) -> list[str]:
     names: dict[str, list[str]] = {}
     for name, reason in metrics.get("undefined", {}).items():
         names.setdefault(reason, []).append(metric_title(name))
-    return [f"{' and '.join(each)} undefined: {reason}" for reason, each in names.items()]
+    return [f"{' and '.join(titles)} undefined: {reason}" for reason, titles in names.items()]
 
 
 def epoch_table(epoch: Epoch, width: int) -> Group:

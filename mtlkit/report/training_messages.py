@@ -41,8 +41,8 @@ def training_messages(event: Event) -> Iterator[Message]:
         case Note(text, warning, detail):
             yield Message(text, warning, detail)
         case EpochPlanned(steps, batches, passes):
-            each = (f"{name} {count:,} batches ({passes_text(f'{passes[name]:.2g}')})" for name, count in batches.items())
-            yield Message(f"{steps:,} steps per epoch: {', '.join(each)}", detail=True)
+            tasks = (f"{name} {count:,} batches ({passes_text(f'{passes[name]:.2g}')})" for name, count in batches.items())
+            yield Message(f"{steps:,} steps per epoch: {', '.join(tasks)}", detail=True)
         case FeaturesCached():
             yield Message(cache_message(event))
         case RouterDropped(old, new, replaced):

@@ -27,23 +27,23 @@ def calibrate(model: MultiTaskModel, task: str, outputs: Array, labels: Array, f
     """
     head = model.head(task)
     plain = head.spec.uncalibrated()
-    found = kind_of(plain.kind).fit_calibration(plain, outputs, labels)
-    if found is None:
+    fitted = kind_of(plain.kind).fit_calibration(plain, outputs, labels)
+    if fitted is None:
         return None
-    found = replace(found, fitted_on=fitted_on)
-    head.spec = replace(plain, calibration=found)
+    fitted = replace(fitted, fitted_on=fitted_on)
+    head.spec = replace(plain, calibration=fitted)
     before, after = (figures(spec, outputs, labels) for spec in (plain, head.spec))
-    return CalibrationFitted(task, found.method, fitted_on, found.rows, found.temperature, found.thresholds, before, after)
+    return CalibrationFitted(task, fitted.method, fitted_on, fitted.rows, fitted.temperature, fitted.thresholds, before, after)
 
 
 def figures(spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, float | None]:
     """The main metric, the log-loss and the expected calibration error of a head on N rows."""
     metric = main_metric(spec)
-    found = {metric: score(spec, outputs, labels)[metric]}
+    values = {metric: score(spec, outputs, labels)[metric]}
     forecast = kind_of(spec.kind).forecast(spec, outputs, labels)
     if forecast is not None:
-        found |= {"log_loss": float(forecast.log_loss.mean()), "calibration_error": calibration_error(forecast)}
-    return found
+        values |= {"log_loss": float(forecast.log_loss.mean()), "calibration_error": calibration_error(forecast)}
+    return values
 
 
 def calibrate_heads(

@@ -110,9 +110,9 @@ def train(
         if tracker:
             tracker.norms(applied)
         norm = optimizer.clip_gradients()
-        *each, used, total = numbers([*recorded, applied, {"norm": norm}])
-        means, skipped, spike = mean_of(each), not math.isfinite(total["norm"]), None
-        problem = _not_finite(each, pieces, index, describe)
+        *losses_of_pieces, used, total = numbers([*recorded, applied, {"norm": norm}])
+        means, skipped, spike = mean_of(losses_of_pieces), not math.isfinite(total["norm"]), None
+        problem = _not_finite(losses_of_pieces, pieces, index, describe)
         if spikes and not problem and not skipped:
             spike = spikes.detect(means, total["norm"])
             problem = f"step {index + 1} was not taken: {spike}" if spike and updater.stops_on_spike else ""
@@ -123,7 +123,7 @@ def train(
                 weighting.load_state_dict(weighting_state)
             if tracker:
                 tracker.undo()
-            raise DivergedStep(problem, index, pieces, each)
+            raise DivergedStep(problem, index, pieces, losses_of_pieces)
         if spikes and not skipped:
             spikes.add(means, total["norm"])
             skipped = bool(spike)
@@ -138,7 +138,7 @@ def train(
             weighting.learn(of_tasks(means), of_tasks(mean_of(numbers(after))), used)
         tracked = tracker.end(skipped) if tracker else None
         weights = {} if skipped else used
-        yield Step(index, pieces, tuple(each), means, total["norm"], optimizer.rate, skipped, weights, tracked, spike)
+        yield Step(index, pieces, tuple(losses_of_pieces), means, total["norm"], optimizer.rate, skipped, weights, tracked, spike)
 
 
 def _losses(losses_of: LossesOf[Work], piece: Work, compute: Compute) -> Mapping[str, Tensor]:
@@ -152,9 +152,11 @@ def _losses_again(losses_of: LossesOf[Work], piece: Work, compute: Compute) -> M
     return _losses(losses_of, piece, compute)
 
 
-def _not_finite(each: Sequence[Mapping[str, float]], pieces: Sequence[Work], index: int, describe: Callable[[Work], str]) -> str:
+def _not_finite(
+    losses_of_pieces: Sequence[Mapping[str, float]], pieces: Sequence[Work], index: int, describe: Callable[[Work], str]
+) -> str:
     """An error message if a loss is not finite; empty otherwise."""
-    for losses, piece in zip(each, pieces, strict=True):
+    for losses, piece in zip(losses_of_pieces, pieces, strict=True):
         for name, value in losses.items():
             if not math.isfinite(value):
                 return f"loss of '{name}' is {value} at step {index + 1} ({describe(piece)}); lower --learning-rate"

@@ -55,9 +55,9 @@ class NextTokenTraining:
         self.model, self.windows, self.options, self.compute = model, windows, options, compute
         self.per_batch = max(1, options.batch_tokens // options.context)
         self.batch_tokens = self.per_batch * options.context
-        each = math.ceil(len(windows) / self.per_batch)
-        self.steps = options.epochs * each if options.tokens is None else max(1, options.tokens // self.batch_tokens)
-        self.epochs = math.ceil(self.steps / each)
+        steps_per_epoch = math.ceil(len(windows) / self.per_batch)
+        self.steps = options.epochs * steps_per_epoch if options.tokens is None else max(1, options.tokens // self.batch_tokens)
+        self.epochs = math.ceil(self.steps / steps_per_epoch)
         random = RandomState(model, compute.device, options.seed)
         rate = LearningRate(options.learning_rate, self.steps, options.warmup)
         weights = dict(model.named_parameters())

@@ -53,7 +53,7 @@ def test_a_terminal_shows_the_matrix_alone(typed: Typed, mtl: Path, wanted: np.n
     assert "\x1b[" in answer.raw
     wide = typed("embed", "--similarity", *TEXTS * 10, "--model", mtl, terminal=True, width=80)
     assert (wide.code, wide.out) == (0, "")
-    assert "a matrix of 30 texts does not fit 80 columns; --json has it whole, and so has a pipe" in " ".join(wide.err.split())
+    assert "a matrix of 30 texts does not fit in 80 columns; use --json" in " ".join(wide.err.split())
 
 
 @pytest.mark.parametrize(

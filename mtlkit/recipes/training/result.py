@@ -37,8 +37,8 @@ class TrainResult:
         assert best is not None
         scores = {state.task: state.validation for state in best.tasks}
         weights = {"loss_weights": dict(best.weights)} if best.weights else {}
-        each = {own.task: {"score": own.score, "epoch": own.epoch, "step": own.step} for own in self.bests}
-        tasks = {"best_per_task": each} if len(each) > 1 else {}
+        per_task = {own.task: {"score": own.score, "epoch": own.epoch, "step": own.step} for own in self.bests}
+        tasks = {"best_per_task": per_task} if len(per_task) > 1 else {}
         moment = {"best_epoch": best.epoch, "best_step": best.step} if best.epochs else {}  # solved heads have none
         return {"validation": scores, "score": best.score, **moment, **weights, **tasks, **self.forgotten}
 

@@ -73,7 +73,7 @@ class FreezeProof:
             if part.startswith("head:") or self.staged or (partly and frozen_params.intersection(weights)):
                 self.rows[part] = weights
         self.before = self._digests()
-        self.each = self._tensors(self.frozen_params)  # digests per tensor, to find which one changed
+        self.tensor_digests = self._tensors(self.frozen_params)  # digests per tensor, to find which one changed
 
     def _digests(self) -> dict[str, str]:
         """Digests of the frozen weights by part; none for a backbone that trains partly."""
@@ -92,7 +92,7 @@ class FreezeProof:
     def _changed(self, part: str) -> tuple[str, ...]:
         """The tensors of a part that are frozen but have changed."""
         now = self._tensors(self.frozen_params.intersection(self.rows[part]))
-        return tuple(sorted(name for name, sha256 in now.items() if sha256 != self.each[name]))
+        return tuple(sorted(name for name, sha256 in now.items() if sha256 != self.tensor_digests[name]))
 
     def parts(self, frozen: frozenset[str], *, final: bool = False) -> tuple[Part, ...]:
         """The parts of the model while the weights in `frozen` are frozen. `final`: after training, with digests to compare.

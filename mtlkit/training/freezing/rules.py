@@ -71,7 +71,7 @@ class FreezeRules:
         """When the first of these weights starts training, such as `epoch 2` or `step 101`; empty if at the start."""
         names = set(weights)
         ends = [rule.until for rule in self.rules if rule.until]
-        for until in [None, *sorted(ends, key=lambda one: (one.unit, one.number))]:
+        for until in [None, *sorted(ends, key=lambda end: (end.unit, end.number))]:
             epochs, steps = (until.number if until and until.unit == unit else 0 for unit in ("epoch", "step"))
             if not names <= self.at(epochs, steps):
                 return f"{until.unit} {until.number + 1}" if until else ""

@@ -45,7 +45,7 @@ class LabelSampler:
 
     def _batch(self, labels: _Turns, turns: Sequence[_Turns], random: np.random.Generator) -> Rows:
         chosen = labels.take(min(len(self.groups), max(1, self.size // 2)))
-        counts = [self.size // len(chosen) + (place < self.size % len(chosen)) for place in range(len(chosen))]
+        counts = [self.size // len(chosen) + (index < self.size % len(chosen)) for index in range(len(chosen))]
         rows = [turns[label].take(count) for label, count in zip(chosen.tolist(), counts, strict=True)]
         return random.permutation(np.unique(np.concatenate(rows)))  # a row with two labels may be drawn twice
 
