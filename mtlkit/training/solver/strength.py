@@ -21,7 +21,7 @@ GRID = tuple(float(c) for c in 10.0 ** np.arange(-1.0, 4.01, 0.5))
 FALLBACK = 10.0**1.5  # where there are too few rows to cross-validate on
 MORE_ROUNDS = 300  # rows below which the folds are drawn several times, as few rows make a noisy choice
 MOST_ROUNDS = 3
-PATIENCE = 2  # weaker strengths tried after the best one
+PATIENCE = 1  # weaker strengths tried after the best one: they take the longest
 WORK = 500_000_000  # numbers (rows x D x K) that cross-validation works on at most; it takes fewer rows beyond
 HELD_OUT_ONCE = 2  # of the folds, where it takes fewer rows: they are enough then
 

@@ -153,7 +153,7 @@ class HeadSolver:
             choice = choose_strength(features, loss, strata, spec.name, seed, lambda: count("fitted", 1))
             compact, basis = features.rotated()
             start = choice.start if compact is features else None
-            tolerance = 1e-14 if rows.vectors.size * loss.outputs < LARGE else 1e-8  # the rest changes no decision
+            tolerance = 1e-12 if rows.vectors.size * loss.outputs < LARGE else 1e-8  # the rest changes no decision
             fitted = fit(compact, loss, l2_of(choice.c, features.variance, len(rows)), start, tolerance=tolerance)
         self._install(spec.name, LinearFit(basis @ fitted.weights, fitted.intercepts))
         metrics, interval = self._left_out(objective, rows, choice)
