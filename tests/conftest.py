@@ -37,6 +37,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.pretrain import pretrain
 from mtlkit.recipes.train_mtl import train_mtl
 from mtlkit.recipes.train_sentence import train_sentence
+from mtlkit.training import best_weights
 
 ANIMALS = ["cat", "dog", "horse", "sparrow", "trout", "lizard", "otter", "beetle"]
 TOOLS = ["hammer", "saw", "drill", "chisel", "spanner", "pliers", "file", "lathe"]
@@ -54,6 +55,14 @@ def pytest_collection_finish() -> None:
     """Modules and collected tests stay to the end: a garbage collector that looks at them again and again doubles the time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def scores_choose_epochs() -> Iterator[None]:
+    """Scores choose the best epoch of the tiny tasks of tests, too, which have few validation rows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(best_weights, "FEW", 0)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

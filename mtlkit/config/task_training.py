@@ -21,6 +21,7 @@ Solver = Literal["auto", "lbfgs", "sgd"]
 
 MAX_LENGTH = 256  # tokens of a text, for a model from scratch
 TRACK_EVERY = 50  # steps: tracking takes the time of 1.1 steps with round-robin and 1.8 with joint, so 2 to 4 % of all
+EPOCHS, LEAST_STEPS = 6, 60
 FREEZING = "Freezing"
 
 
@@ -47,7 +48,15 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
         default_text="the newest run that fits, else mini",
         complete="init",
     )
-    epochs: int = option(6, "Passes over the largest task.", panel=COMMON, minimum=1, rank=4)
+    epochs: int = option(EPOCHS, "Passes over the largest task.", panel=COMMON, minimum=1, rank=4)
+    min_steps: int | None = option(
+        None,
+        "Least number of optimizer steps: on small data, each epoch has several passes.",
+        panel=TRAINING,
+        metavar="STEPS",
+        minimum=0,
+        default_text=f"{LEAST_STEPS} for classify unless --epochs or --epoch-by is given, else 0",
+    )
     freeze: list[str] = option(
         ["none"],
         "Parts to freeze, separated by commas, or none. A '-' before a part thaws it; '@until=epoch:K' or '@until=step:K' after "

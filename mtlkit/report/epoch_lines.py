@@ -40,7 +40,7 @@ class EpochLines:
             last = index == len(epoch.tasks) - 1
             cells = [epoch_name(epoch), one_line(state.task).plain, *_figures(state, metrics)]
             cells += [number(epoch.score) if last else ""] if several else []
-            lines.append(literal(_row(columns, cells)).append("  best" if last and epoch.best else "", "green"))
+            lines.append(literal(_row(columns, cells)).append(mark(epoch) if last else "", "green"))
         return [*lines, *attention(epoch.tasks)]
 
     def _laid_out(self, epoch: Epoch, titles: Sequence[str]) -> list[tuple[str, int]]:
@@ -59,6 +59,13 @@ def _row(columns: Sequence[tuple[str, int]], cells: Sequence[str]) -> str:
     task.truncate(name, overflow="ellipsis", pad=True)
     rest = (f"{cell:>{width}}" for cell, (_, width) in zip(cells[2:], figures, strict=True))
     return GAP.join([f"{cells[0]:<{first}}", task.plain, *rest]).rstrip()
+
+
+def mark(epoch: Epoch) -> str:
+    """Whether the weights of an epoch are the best ones, or kept because they are the last."""
+    if epoch.keeps_last:
+        return "  kept" if epoch.epoch == epoch.epochs and not epoch.place else ""
+    return "  best" if epoch.best else ""
 
 
 def epoch_name(epoch: Epoch) -> str:

@@ -71,7 +71,8 @@ def epoch_table(epoch: Epoch, width: int) -> Group:
     """A table with a row per task: losses, metrics and batches; below it, the numbers of texts and warnings."""
     name = epoch.place or (f"epoch {epoch.epoch}/{epoch.epochs}" if epoch.epoch else "before training")
     weights = "; loss weights: " + ", ".join(f"{task} {weight:.3g}" for task, weight in epoch.weights.items())
-    title = f"{name}, mean score {number(epoch.score)}{', best so far' if epoch.best else ''}{weights if epoch.weights else ''}"
+    best = ", best so far" if epoch.best and not epoch.keeps_last else ""
+    title = f"{name}, mean score {number(epoch.score)}{best}{weights if epoch.weights else ''}"
     table = titled(title, task_table(epoch.tasks, width))
     seen = (f"{one_line(state.task).plain} {state.texts:,} ({state.repeats:.2g}x)" for state in epoch.tasks if state.texts)
     words = ", ".join(seen)

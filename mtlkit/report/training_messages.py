@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mtlkit.errors import listed
+from mtlkit.report.small_data import small_data_message
 from mtlkit.report.tables import metric_title, number
 from mtlkit.training.events import Chosen, Event, Note
 from mtlkit.training.incidents import (
@@ -24,6 +25,7 @@ from mtlkit.training.incidents import (
     TaskStopped,
     TrainingStopped,
 )
+from mtlkit.training.small_data import EpochsLengthened, FewValidationRows, Overfitted, StillLearning
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ def training_messages(event: Event) -> Iterator[Message]:
             for verb, parts in (("training", thawed), ("freezing", frozen)):
                 if parts:
                     yield Message(f"from step {step}: {verb} {listed(parts)}")
+        case FewValidationRows() | EpochsLengthened() | StillLearning() | Overfitted():
+            yield Message(small_data_message(event), warning=isinstance(event, StillLearning | Overfitted))
         case HeadSolved():
             yield from solved_messages(event)
         case StepSkipped(step, spike, total):

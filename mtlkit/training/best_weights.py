@@ -1,4 +1,7 @@
-"""Keeps the best weights: those with the best score over all tasks, and optionally those with the best score of each task."""
+"""Keeps the best weights: those with the best score over all tasks, and optionally those with the best score of each task.
+
+A score on few validation rows is mostly noise, so it chooses nothing: the last weights are kept instead.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +16,31 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.evaluator import BestEpoch, Score, rank, trained_weights
 from mtlkit.training.events import BestOfTask, Epoch, TaskState
 from mtlkit.training.objectives.base import Objective
+from mtlkit.training.small_data import FewValidationRows
 from mtlkit.training.state_dict import StateDict
+
+FEW = 50  # validation rows of a task below which its score chooses no epoch
 
 
 @dataclass(frozen=True)
 class BestOfTaskWeights:
-    """The best evaluation of a task; `weights` are those at that step, if they are kept."""
+    """The best evaluation of a task, or the last one if it has few validation rows; `weights` are those at that step, if they are
+    kept. `top` is the highest rank of all evaluations.
+    """
 
     rank: Score
     epoch: int
     step: int
     weights: Mapping[str, Tensor] | None = None
+    top: Score | None = None
 
 
 class BestWeights:
     """Ranks evaluations of `objectives` by `select` and keeps the weights of the best one; with `keep`, also those of each task's
     best one. `frozen_params` never change, so they are not copied.
 
-    With `last`, the latest evaluation counts as the best: there are too few validation rows to choose by their score.
+    Tasks with `few` validation rows do not count. If no other task does, `keeps_last`: the last evaluation is kept, and ranks
+    only decide when patience is exhausted.
 
     `worse` counts the epochs since the last improvement of the overall score, `each` those since the last improvement of a task.
     An improvement within an epoch sets a counter to -1.
@@ -43,42 +53,64 @@ class BestWeights:
         select: str,
         frozen_params: frozenset[str],
         keep: bool,
-        *,
-        last: bool = False,
     ) -> None:
-        self.last = last
         self.model, self.objectives, self.select, self.frozen_params, self.keep = model, objectives, select, frozen_params, keep
+        self.few = frozenset(name for name, objective in objectives.items() if len(objective.validation.lengths) < FEW)
         self.best: BestEpoch | None = None
+        self.top: Score | None = None  # the highest rank so far
         self.chosen: Epoch | None = None  # the event of the best evaluation
         self.tasks: dict[str, BestOfTaskWeights] = {}
         self.worse = 0
         self.each: dict[str, int] = defaultdict(int)
 
+    @property
+    def ranked(self) -> dict[str, Objective]:
+        """The tasks that evaluations are ranked by."""
+        names = self.objectives if self.select in ("mean", "min") else [self.select]
+        reliable = [name for name in names if name not in self.few]
+        return {name: self.objectives[name] for name in reliable or names}
+
+    @property
+    def keeps_last(self) -> bool:
+        return self.few >= self.ranked.keys()
+
+    @property
+    def few_rows(self) -> FewValidationRows | None:
+        """The event that says what is kept instead of the best epoch; None if all tasks have enough rows."""
+        names = self.objectives if self.select in ("mean", "min") else [self.select]
+        rows = {name: len(self.objectives[name].validation.lengths) for name in names if name in self.few}
+        return FewValidationRows(rows, () if self.keeps_last else tuple(self.ranked)) if rows else None
+
     def add(self, states: Sequence[TaskState], scores: Mapping[str, float | None], epoch: int, step: int, *, ends: bool) -> bool:
         """Adds an evaluation and returns whether it is the best so far. `ends`: the epoch ends with it."""
-        overall = rank(states, self.objectives, self.select)
-        better = self.last or self.best is None or overall.beats(self.best.rank)
+        overall = rank(states, self.ranked, self.select)
+        improved = self.top is None or self.best is None or overall.beats(self.top)
+        better = improved or self.keeps_last
         weights = trained_weights(self.model, self.frozen_params) if better else None
         if weights is not None:
             self.best = BestEpoch(overall, weights, dict(scores))
+        if improved:
+            self.top = overall
         since = 0 if ends else -1
-        self.worse = since if better else self.worse + ends
+        self.worse = since if improved else self.worse + ends
         for state in states:
             if state.task in self.objectives:
                 self.each[state.task] += ends
-                own = Score(scores[state.task], state.validation["loss"])
-                if state.task not in self.tasks or own.beats(self.tasks[state.task].rank):
+                own, known = Score(scores[state.task], state.validation["loss"]), self.tasks.get(state.task)
+                top = own if known is None or own.beats(known.top or known.rank) else known.top or known.rank
+                if top is own:
                     self.each[state.task] = since
+                if top is own or state.task in self.few:
                     copies = (weights or trained_weights(self.model, self.frozen_params)) if self.keep else None
-                    self.tasks[state.task] = BestOfTaskWeights(own, epoch, step, copies)
+                    self.tasks[state.task] = BestOfTaskWeights(own, epoch, step, copies, top)
         return better
 
     def score(self, states: Sequence[TaskState]) -> float | None:
         """The overall score of an evaluation; None if it is undefined."""
-        return rank(states, self.objectives, self.select).score
+        return rank(states, self.ranked, self.select).score
 
     def per_task(self) -> tuple[BestOfTask, ...]:
-        """The best evaluation of each task."""
+        """The best evaluation of each task, or the last one of a task with few validation rows."""
         return tuple(BestOfTask(name, best.rank.score, best.epoch, best.step, best.weights) for name, best in self.tasks.items())
 
     def state_dict(self) -> StateDict:
@@ -86,7 +118,12 @@ class BestWeights:
         weights = {"": best.weights if best else {}, **{task: own.weights or {} for task, own in self.tasks.items()}}
         plain: dict[str, Any] = {
             "best": {"rank": asdict(best.rank), "scores": best.scores} if best else None,
-            "tasks": {task: {"rank": asdict(own.rank), "epoch": own.epoch, "step": own.step} for task, own in self.tasks.items()},
+            "tasks": {
+                task: {"rank": asdict(own.rank), "epoch": own.epoch, "step": own.step, "top": asdict(own.top or own.rank)}
+                for task, own in self.tasks.items()
+            },
+            "few": sorted(self.few),
+            "top": asdict(self.top) if self.top else None,
             "chosen": asdict(self.chosen) if self.chosen else None,
             "worse": self.worse,
             "each": dict(self.each),
@@ -95,13 +132,20 @@ class BestWeights:
 
     def load_state_dict(self, state: StateDict) -> None:
         best = state.plain["best"]
+        self.few = frozenset(state.plain.get("few", ()))  # earlier versions ranked by all tasks
+        top = state.plain.get("top", best and best["rank"])
+        self.top = Score(**top) if top else None
         self.best = BestEpoch(Score(**best["rank"]), self._weights(state, ""), best["scores"]) if best else None
         chosen = state.plain["chosen"]
         if chosen:
             self.chosen = Epoch(**{**chosen, "tasks": tuple(TaskState(**task) for task in chosen["tasks"])})
         self.tasks = {
             task: BestOfTaskWeights(
-                Score(**own["rank"]), own["epoch"], own["step"], self._weights(state, task) if self.keep else None
+                Score(**own["rank"]),
+                own["epoch"],
+                own["step"],
+                self._weights(state, task) if self.keep else None,
+                Score(**own.get("top", own["rank"])),
             )
             for task, own in state.plain["tasks"].items()
         }

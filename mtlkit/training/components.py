@@ -28,12 +28,12 @@ from mtlkit.training.setup import (
     TaskRoles,
     assign_roles,
     idle_heads,
-    keeps_last,
     make_guards,
     make_limit,
     make_step_schedule,
     make_updater,
 )
+from mtlkit.training.small_data import EpochsLengthened
 from mtlkit.training.state_dict import StateDict, upgraded
 from mtlkit.training.task_losses import TaskLosses
 from mtlkit.training.train_state import ModelUpdater, TrainState
@@ -55,6 +55,7 @@ class TrainSetup:
     router: RouterPlan
     frozen_params: frozenset[str]
     schedule: StepSchedule
+    lengthened: EpochsLengthened | None
     weighting: LossWeighting
     guards: Mapping[str, Guard]
     freezing: FreezeSchedule
@@ -70,7 +71,7 @@ def make_setup(plan: TrainPlan, model: MultiTaskModel, data: TrainData) -> Train
     router = take_router(model, list(roles.labelled), options.router)
     idle = idle_heads(model, roles.trained)
     frozen_params = plan.freezing.always | idle
-    schedule = make_step_schedule(plan, data, roles.mixed)
+    schedule, longer = make_step_schedule(plan, data, roles.mixed)
     context = BalanceContext(model, list(roles.mixed), plan.balance.weights, options.balance_on, random.cpu)
     weighting = make_balance(plan.balance, context)
     guards = make_guards(plan, model, data, roles, frozen_params)
@@ -78,7 +79,7 @@ def make_setup(plan: TrainPlan, model: MultiTaskModel, data: TrainData) -> Train
     freezing.go_to(model, 0, 0)
     lr_scales = lr_scales_of(model, options.head_rate, options.layer_lr_decay)
     return TrainSetup(
-        plan, model, data, random, roles, router, frozen_params, schedule, weighting, guards, freezing, lr_scales
+        plan, model, data, random, roles, router, frozen_params, schedule, longer, weighting, guards, freezing, lr_scales
     )  # fmt: skip
 
 
@@ -136,8 +137,7 @@ def make_components(setup: TrainSetup, log: MetricsLog, features: FeatureSource)
     options, probe = plan.options, setup.data.probe
     evaluator = Evaluator(model, roles.all, plan.compute, plan.freezing.keeps("backbone"))
     start_model = StartModel(model, roles.known, probe, evaluator) if probe is not None else None
-    keep, last = options.keep_best_per_task, keeps_last(roles)
-    best_weights = BestWeights(model, roles.trained, options.select, frozen_params, keep, last=last)
+    best_weights = BestWeights(model, roles.trained, options.select, frozen_params, options.keep_best_per_task)
     losses = TaskLosses(roles.mixed, features, setup.guards)
     limit = make_limit(plan, model, roles, schedule.full, frozen_params, evaluator)
     weight_decay = 0.0 if any(guard.replaces_decay for guard in setup.guards.values()) else options.weight_decay

@@ -94,8 +94,9 @@ class Epoch:
     """An evaluation of all tasks, at the end of an epoch (0: before training) or within it. `epochs` is 0 where heads were
     solved, which takes no epochs.
 
-    `best`: the score is the highest so far. `place` describes where within the epoch the evaluation is; empty at its end.
-    `weights` are the tasks' loss weights if they change during training. `step` is the number of steps so far.
+    `best`: the score is the highest so far, or with `keeps_last`, as a score on few rows chooses nothing, the evaluation is the
+    last. `place` describes where within the epoch the evaluation is; empty at its end. `weights` are the tasks' loss weights if
+    they change during training. `step` is the number of steps so far.
     """
 
     epoch: int
@@ -106,6 +107,7 @@ class Epoch:
     place: str = ""
     weights: Mapping[str, float] = field(default_factory=dict)
     step: int = 0
+    keeps_last: bool = False
 
 
 @dataclass(frozen=True)

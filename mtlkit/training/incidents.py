@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from mtlkit.config.calibration import FittedOn, Method
 from mtlkit.inference.scope.scope import Scope
+from mtlkit.training.small_data import SmallData
 from mtlkit.training.spikes import Spike
 
 StopReason = Literal["patience", "no task left", "nothing to train"]
@@ -198,6 +199,7 @@ Incident = (
     | RouterDropped
     | RouterTrained
     | StepSkipped
+    | SmallData
     | FreezeChanged
     | HeadSolved
     | TaskStopped

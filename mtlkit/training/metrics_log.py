@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from typing import Any, TextIO
+from typing import Any, TextIO, get_args
 
 from mtlkit.config.from_json import to_json
 from mtlkit.training.events import Epoch, Tracking
@@ -22,10 +22,20 @@ from mtlkit.training.incidents import (
     TrainingStopped,
 )
 from mtlkit.training.loop import Step
+from mtlkit.training.small_data import SmallData
 from mtlkit.training.train_state import TrainState
 
 SCHEMA = 2  # incremented when a field changes its name or meaning; schema 1 had no "type"
-LOGGED = (StepSkipped, FreezeChanged, HeadSolved, TaskStopped, TrainingStopped, LimitExceeded, CalibrationFitted)
+LOGGED = (
+    StepSkipped,
+    FreezeChanged,
+    HeadSolved,
+    TaskStopped,
+    TrainingStopped,
+    LimitExceeded,
+    CalibrationFitted,
+    *get_args(SmallData),
+)
 
 
 def header(command: str) -> str:

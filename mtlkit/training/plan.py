@@ -27,7 +27,8 @@ class TrainPlan:
     """Validated options, and the parsed values of those with a grammar.
 
     `start` is the model to start from (None: fresh weights). `watched` are the sources of tasks that are only evaluated; so are
-    tasks whose heads are frozen. `rehearsed` are the shares of watched tasks whose rows are still trained on.
+    tasks whose heads are frozen. `rehearsed` are the shares of watched tasks whose rows are still trained on. `epoch_steps` is
+    the length of an epoch in the checkpoint from which the training resumes.
     """
 
     options: Options
@@ -40,6 +41,7 @@ class TrainPlan:
     watched: Mapping[str, str] = field(default_factory=dict)
     rehearsed: Mapping[str, Fraction] = field(default_factory=dict)
     guards: tuple[GuardChoice, ...] = ()
+    epoch_steps: int | None = None
 
     @property
     def sources(self) -> dict[str, str]:

@@ -22,8 +22,10 @@ from mtlkit.training.objectives.labels import LabelsObjective
 from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.rng import RandomState
+from mtlkit.training.sampling.floor import lengthened, lengthening
 from mtlkit.training.sampling.mixture import TaskMixture, make_samplers
 from mtlkit.training.sampling.steps import StepSchedule
+from mtlkit.training.small_data import EpochsLengthened
 from mtlkit.training.train_state import ModelUpdater
 
 
@@ -56,11 +58,6 @@ def assign_roles(plan: TrainPlan, data: TrainData) -> TaskRoles:
     )
 
 
-def keeps_last(roles: TaskRoles) -> bool:
-    """Whether the last weights are kept, as no task has enough validation rows to choose an epoch by their score."""
-    return all(isinstance(objective, LabelsObjective) and objective.few for objective in roles.trained.values())
-
-
 def idle_heads(model: MultiTaskModel, trained: Mapping[str, Objective]) -> frozenset[str]:
     """The weights of heads that no objective trains."""
     used = {objective.head for objective in trained.values()}
@@ -68,8 +65,10 @@ def idle_heads(model: MultiTaskModel, trained: Mapping[str, Objective]) -> froze
     return frozenset(name for name, _ in model.named_parameters() if name.startswith(idle))
 
 
-def make_step_schedule(plan: TrainPlan, data: TrainData, mixed: Mapping[str, Objective]) -> StepSchedule:
-    """The tasks and rows of every step."""
+def make_step_schedule(
+    plan: TrainPlan, data: TrainData, mixed: Mapping[str, Objective]
+) -> tuple[StepSchedule, EpochsLengthened | None]:
+    """The tasks and rows of every step, and the event about longer epochs."""
     options = plan.options
     lengths = {name: objective.train.lengths for name, objective in mixed.items()}
     texts = {name: objective.train.pairs for name, objective in mixed.items() if isinstance(objective, PairsObjective)}
@@ -77,7 +76,8 @@ def make_step_schedule(plan: TrainPlan, data: TrainData, mixed: Mapping[str, Obj
     contrasts = {name: objective for name, objective in mixed.items() if isinstance(objective, LabelsObjective)}
     by_label = {name: contrast.sampler(name, options.batch_tokens, options.seed) for name, contrast in contrasts.items()}
     mixture = TaskMixture({**samplers, **by_label}, plan.schedule, plan.rehearsed, plan.epoch_by)
-    return StepSchedule(mixture, options.epochs, options.accumulate)
+    longer = lengthened(mixture, plan)
+    return StepSchedule(longer, options.epochs, options.accumulate), lengthening(mixture, longer, options)
 
 
 def make_guards(

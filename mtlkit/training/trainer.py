@@ -60,10 +60,13 @@ class Trainer:
         if self._resumed:
             components.load_state_dict(self._resumed, extended=self._extended)
         else:
+            yield from self._logged(components, setup.lengthened)
             if len(setup.roles.mixed) > 1:
                 yield self.schedule.plan_of_epoch()
             if setup.roles.watched or setup.roles.known:
                 yield components.validation.epoch(0, 0)
+            if self.plan.options.epochs > 1 or self.plan.options.eval_every:
+                yield from self._logged(components, components.best_weights.few_rows)
         if saver:
             saver.after(state.step, components.state_dict)
         if not state.ended and components.stopping.all_stopped:
@@ -86,6 +89,13 @@ class Trainer:
         if saver:
             self._keep_last(saver)
         yield from self._finish()
+
+    def _logged(self, components: TrainComponents, *events: Event | None) -> Iterator[Event]:
+        """Logs and yields those events that are not None."""
+        for event in events:
+            if event is not None:
+                components.log.event(event, components.state.step)
+                yield event
 
     def _steps(self, components: TrainComponents) -> Iterator[Step[Piece]]:
         """The remaining steps."""
@@ -183,4 +193,6 @@ class Trainer:
         if components.start_model:
             yield Forgetting(components.start_model.report(self.model, best.best.scores))
         yield Chosen(best.chosen, best.per_task())
+        if not components.state.ended:
+            yield from self._logged(components, *components.validation.trends.events(self.plan.options.epochs))
         yield components.validation.rows_seen()

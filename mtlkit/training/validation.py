@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtlkit.training.balancing.loss_weighting import LossWeighting
@@ -19,6 +19,7 @@ from mtlkit.training.plan import Options
 from mtlkit.training.sampling.mixture import Piece
 from mtlkit.training.sampling.steps import StepSchedule
 from mtlkit.training.state_dict import StateDict
+from mtlkit.training.trends import EpochLosses, LossTrends
 
 
 class LossAverages:
@@ -63,7 +64,7 @@ class ValidationLoop:
     ) -> None:
         self.evaluator, self.best_weights, self.schedule = evaluator, best_weights, schedule
         self.weighting, self.log, self.start_model = weighting, log, start_model
-        self.averages = LossAverages()
+        self.averages, self.trends = LossAverages(), LossTrends()
         self.untaught = Counter[str]()  # in all epochs before the current one
         self.coverage = schedule.mix.coverage()
 
@@ -98,11 +99,20 @@ class ValidationLoop:
                 self.start_model.add(place.partition(",")[0] or f"epoch {number}", scores)
         better = number > 0 and self.best_weights.add(states, scores, number, steps, ends=ends)
         score = self.best_weights.score(states)
-        evaluation = Epoch(number, self.schedule.epochs, states, score, better, place, weights, steps)
+        last = self.best_weights.keeps_last
+        evaluation = Epoch(number, self.schedule.epochs, states, score, better, place, weights, steps, last)
         if better:
             self.best_weights.chosen = evaluation
+        if number and ends:
+            self._add_trends(states)
         self.log.evaluation(evaluation, ends=ends)
         return evaluation
+
+    def _add_trends(self, states: Sequence[TaskState]) -> None:
+        for state in states:
+            if not state.watched and state.train_loss is not None:
+                score = state.validation[self.evaluator.objectives[state.task].metric]
+                self.trends.add(state.task, EpochLosses(state.train_loss, state.validation["loss"], score))
 
     def _task(self, name: str, metrics: dict[str, Any], planned: int) -> TaskState:
         averages, objective = self.averages, self.evaluator.objectives[name]
@@ -131,14 +141,14 @@ class ValidationLoop:
     def state_dict(self) -> StateDict:
         """The state for `load_state_dict`, without the log, which checkpoints save separately."""
         columns = self.start_model.columns if self.start_model else None
-        own = {"averages": vars(self.averages), "untaught": self.untaught, "scores": columns}
+        own = {"averages": vars(self.averages), "untaught": self.untaught, "scores": columns, "trends": self.trends.epochs}
         best, coverage = self.best_weights.state_dict(), self.coverage.state_dict()
         return StateDict.join({"own": StateDict(plain=own), "best_weights": best, "coverage": coverage})
 
     def load_state_dict(self, state: StateDict) -> None:
         own = state.part("own").plain
         self.averages = LossAverages(own["averages"])
-        self.untaught = Counter(own["untaught"])
+        self.untaught, self.trends = Counter(own["untaught"]), LossTrends(own.get("trends"))
         if self.start_model:
             self.start_model.columns = dict(own["scores"])
         self.best_weights.load_state_dict(state.part("best_weights"))

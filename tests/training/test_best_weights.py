@@ -13,6 +13,7 @@ from mtlkit.training.best_weights import BestWeights
 from mtlkit.training.evaluator import Score, trained_weights
 from mtlkit.training.events import Epoch, TaskState
 from mtlkit.training.objectives.base import head_objectives
+from mtlkit.training.small_data import FewValidationRows
 
 NEVER = frozenset({"backbone.tokens.weight"})
 
@@ -91,6 +92,47 @@ def test_of_equal_scores_the_lower_loss_is_better_and_an_equal_one_is_not(make: 
         "topic": (3, 0.9),
         "stars": (3, 0.9),
     }
+
+
+def test_a_score_on_few_rows_chooses_no_epoch(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mtlkit.training.best_weights.FEW", 1000)
+    best_weights = make()
+    assert best_weights.keeps_last
+    assert [add(best_weights, epoch, topic, 0.5) for epoch, topic in enumerate([0.9, 0.5, 0.6], 1)] == [True] * 3
+    assert (best_weights.best.rank.score, value_of(best_weights.best.weights)) == (0.55, 3.0)
+    assert value_of(best_weights.tasks["topic"].weights) == 3.0
+    assert (best_weights.worse, best_weights.each["topic"]) == (2, 2)  # patience still counts what did not improve
+    rows = {name: len(objective.validation.lengths) for name, objective in best_weights.objectives.items()}
+    assert best_weights.few_rows == FewValidationRows(rows, ())
+
+
+def test_tasks_with_enough_rows_choose_the_epoch_for_the_others(make: Any) -> None:
+    best_weights = make()
+    best_weights.few = frozenset({"stars"})
+    for epoch, (topic, stars) in enumerate([(0.9, 0.1), (0.8, 0.9)], 1):
+        add(best_weights, epoch, topic, stars)
+    assert value_of(best_weights.best.weights) == 1.0
+    assert best_weights.score(states(0.9, 0.1)) == 0.9
+    assert {name: value_of(own.weights) for name, own in best_weights.tasks.items()} == {"topic": 1.0, "stars": 2.0}
+    assert best_weights.few_rows == FewValidationRows(
+        {"stars": len(best_weights.objectives["stars"].validation.lengths)}, ("topic",)
+    )
+
+
+def test_a_state_of_an_earlier_version_chooses_by_score(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = make()
+    add(saved, 1, 0.9, 0.5)
+    state = saved.state_dict()
+    for name in ("few", "top"):
+        del state.plain[name]
+    for own in state.plain["tasks"].values():
+        del own["top"]
+    monkeypatch.setattr("mtlkit.training.best_weights.FEW", 1000)
+    loaded = make()
+    loaded.load_state_dict(as_saved(state))
+    assert not loaded.keeps_last
+    assert not add(loaded, 2, 0.1, 0.1)
+    assert value_of(loaded.best.weights) == 1.0
 
 
 def test_weights_of_tasks_are_kept_only_when_they_are_wanted(make: Any) -> None:

@@ -11,6 +11,7 @@ from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.recipes.training.prepare import Prepared
 from mtlkit.recipes.training.validate_baselines import options_of
 from mtlkit.training.plan import TrainPlan
+from mtlkit.training.sampling.floor import lengthened
 from mtlkit.training.sampling.mixture import TaskMixture, make_samplers
 
 
@@ -57,7 +58,7 @@ def baselines_of(run: ComparedRun, seed: int) -> list[BaselineRun]:
     names, plan, data = run.trained, run.plan, run.prepared.data
     lengths = {name: data.objectives[name].train.lengths for name in names}
     plans = make_samplers(lengths, options.batch_tokens, seed, data.classes)
-    mix = TaskMixture(plans, plan.schedule, epoch_by=plan.epoch_by)
+    mix = lengthened(TaskMixture(plans, plan.schedule, epoch_by=plan.epoch_by), plan)
     together = BaselineRun(tuple(names), replace(plan, options=options), data.known, f"together, seed {seed}")
     arms = [] if seed == run.options.seed else [together]
     for name in names:
@@ -73,8 +74,9 @@ def baselines_of(run: ComparedRun, seed: int) -> list[BaselineRun]:
             balance="sum",
             select="mean",
             batch_tokens=plans[name].budget,
+            min_steps=0,
         )
         known = data.known - {other for other in names if other != name}  # guards do not protect the heads of other tasks
-        own = replace(plan, options=alone, schedule=ScheduleChoice(), epoch_by=length, balance=BalanceChoice())
+        own = replace(plan, options=alone, epoch_steps=None, schedule=ScheduleChoice(), epoch_by=length, balance=BalanceChoice())
         arms.append(BaselineRun((name,), own, known, f"{name} alone, seed {seed}"))
     return arms

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from mtlkit.config.train_mtl import TrainMtlOptions
@@ -31,7 +32,7 @@ from mtlkit.training.events import Event, Finished, Note, Sharing
 from mtlkit.training.plan import Options, TrainPlan
 from mtlkit.training.solver.choice import choose_solver, unused_options
 from mtlkit.training.solver.trainer import HeadSolver, is_solver_state
-from mtlkit.training.state_dict import StateDict, copy_into
+from mtlkit.training.state_dict import StateDict, copy_into, upgraded
 from mtlkit.training.trainer import Trainer
 
 
@@ -44,7 +45,7 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
         if record and not needs_comparison(options, record):
             yield Finished(out, record.metrics, 0.0, _next(session, spec, record.sources.values(), record.metrics))
             return
-        plan = make_plan(options, spec, session.point.init)
+        plan = with_resumed_length(make_plan(options, spec, session.point.init), session)
         session.check_start(plan.start)
         yield Note(f"starting from {plan.start}, {plan.start.reason}" if plan.start else "starting from fresh weights")
         prepared = yield from prepare(plan)
@@ -78,6 +79,15 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
             yield Sharing(report)
         sources = [*plan.sources.values(), *plan.watched.values()]
         yield Finished(out, metrics, time.monotonic() - started, _next(session, spec, sources, metrics))
+
+
+def with_resumed_length(plan: TrainPlan, session: RunSession[Any]) -> TrainPlan:
+    """The plan with epochs as long as they were before resuming. Earlier versions had no `--min-steps`."""
+    schedule = upgraded(session.state).plain.get("schedule") if session.state else None
+    if schedule and "epoch_steps" in schedule:
+        return replace(plan, epoch_steps=schedule["epoch_steps"])
+    is_older = schedule or (session.finished and "min_steps" not in session.finished.options)
+    return replace(plan, options=replace(plan.options, min_steps=0)) if is_older else plan
 
 
 def choose_trainer(

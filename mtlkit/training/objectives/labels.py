@@ -20,7 +20,6 @@ from mtlkit.training.sampling.label_batches import LabelSampler
 
 COMPARED = 2000  # validation texts that are compared with each other at once
 BATCH_TEXTS = 32
-FEW = 50  # with fewer validation texts, chance decides which epoch has the best score
 
 
 class LabelsObjective:
@@ -44,11 +43,6 @@ class LabelsObjective:
     ) -> None:
         self.train, self.validation, self.temperature, self.widths = train, validation, temperature, widths
         self.batch_texts, self.max_pairs = batch_texts, max_pairs
-
-    @property
-    def few(self) -> bool:
-        """Whether there are too few validation texts to choose an epoch by their score."""
-        return len(self.validation) < FEW
 
     def sampler(self, name: str, budget: int, seed: int) -> LabelSampler:
         """Batches of `batch_texts` texts, fewer if those had more than `budget` tokens on average."""

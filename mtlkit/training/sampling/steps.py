@@ -123,7 +123,7 @@ class StepSchedule:
         return EpochPlanned(self.full, {name: batches[name] for name in plans}, passes)
 
     def state_dict(self) -> StateDict:
-        return StateDict(plain={"left": self.left})
+        return StateDict(plain={"left": self.left, "epoch_steps": self.full})
 
     def load_state_dict(self, state: StateDict) -> None:
         self.left = dict(state.plain["left"])

@@ -15,7 +15,10 @@ from mtlkit.training.objectives.base import HeadObjective
 from mtlkit.training.plan import TrainData, TrainPlan
 
 # options of gradient steps that L-BFGS has no use for; others ask for steps
-UNUSED = ("epochs", "learning_rate", "head_rate", "warmup", "weight_decay", "clip", "batch_tokens", "accumulate", "schedule")
+UNUSED = (
+    *("epochs", "min_steps", "learning_rate", "head_rate", "warmup", "weight_decay", "clip", "batch_tokens", "accumulate"),
+    "schedule",
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,52 @@
+"""Events about few rows and few steps, and about what the losses say at the end. `report/training_messages` has the messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FewValidationRows:
+    """Tasks with too few validation `rows` for their scores to choose an epoch. It is chosen `by` the other tasks, or is the last
+    one if there are none.
+    """
+
+    rows: Mapping[str, int]
+    by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EpochsLengthened:
+    """`epochs` epochs would be only `planned` steps, so each has `passes` times as many batches: `steps` steps in total."""
+
+    epochs: int
+    planned: int
+    passes: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class StillLearning:
+    """The training and the validation loss of a task were still falling in the last of `epochs` epochs; the latter from the first
+    to the second of `losses`.
+    """
+
+    task: str
+    epochs: int
+    losses: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Overfitted:
+    """The validation loss of a task rose after `epoch` while its training loss fell and its score did not improve. `losses` on
+    validation rows are those of that epoch and of the `last` one.
+    """
+
+    task: str
+    epoch: int
+    last: int
+    losses: tuple[float, float]
+
+
+SmallData = FewValidationRows | EpochsLengthened | StillLearning | Overfitted
