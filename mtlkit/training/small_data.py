@@ -29,24 +29,24 @@ class EpochsLengthened:
 @dataclass(frozen=True)
 class StillLearning:
     """The training and the validation loss of a task were still falling in the last of `epochs` epochs; the latter from the first
-    to the second of `losses`.
+    to the second of `validation_losses`.
     """
 
     task: str
     epochs: int
-    losses: tuple[float, float]
+    validation_losses: tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Overfitted:
-    """The validation loss of a task rose after `epoch` while its training loss fell and its score did not improve. `losses` on
-    validation rows are those of that epoch and of the `last` one.
+    """The validation loss of a task rose after `epoch` while its training loss fell and its score did not improve. `validation_losses`
+    are those of that epoch and of the `last` one.
     """
 
     task: str
     epoch: int
     last: int
-    losses: tuple[float, float]
+    validation_losses: tuple[float, float]
 
 
 SmallData = FewValidationRows | EpochsLengthened | StillLearning | Overfitted
