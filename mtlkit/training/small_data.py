@@ -39,8 +39,8 @@ class StillLearning:
 
 @dataclass(frozen=True)
 class Overfitted:
-    """The validation loss of a task rose after `epoch` while its training loss fell and its score did not improve. `validation_losses`
-    are those of that epoch and of the `last` one.
+    """The validation loss of a task rose after `epoch` while its training loss fell and its score did not improve.
+    `validation_losses` are those of that epoch and of the `last` one.
     """
 
     task: str
