@@ -31,7 +31,7 @@ def _jsonl(file: BinaryIO, columns: Sequence[str], rows: Sequence[Record]) -> No
 
 
 def _parquet(file: BinaryIO, columns: Sequence[str], rows: Sequence[Record]) -> None:
-    """A column is of numbers where all its values are, and else of text, as csv has it."""
+    """Writes a column as numbers if all its values are, else as text, as in csv."""
     import pyarrow
     from pyarrow import parquet
 
@@ -62,6 +62,6 @@ def check_suffix(path: Path, option: str) -> None:
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Record]) -> None:
-    """Writes rows in the format of the suffix, beside `path` and then renamed. Raises SavingError."""
+    """Writes rows in the format of the suffix, to a temporary file that replaces `path`. Raises SavingError."""
     with saving(path), atomic_file(path.resolve()) as file:
         WRITERS[path.suffix.lower()](file, columns, rows)

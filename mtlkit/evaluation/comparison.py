@@ -74,7 +74,7 @@ class TaskComparison:
 
     @property
     def verdict(self) -> Verdict:
-        """What the interval of the main metric and, where it is about the same metric, McNemar's test say together."""
+        """The joint verdict of the interval of the main metric and, if it is about the same metric, McNemar's test."""
         if isnan(self.decisive.interval.low):
             return "undefined"
         clear = not self.decisive.interval.holds_zero

@@ -147,11 +147,11 @@ def resamples(rows: int, random: np.random.Generator, draws: int | None = None) 
 
 def _ranks(values: NDArray[Any], counts: Values) -> Values:
     """Rank of each value in each resample as a fraction of N, (resamples, N); ties get their mean rank."""
-    unique, place = np.unique(values, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    starts = np.searchsorted(place[order], np.arange(len(unique)))
+    unique, group = np.unique(values, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(len(unique)))
     copies = np.add.reduceat(counts[:, order], starts, axis=1)
-    ranks: Values = ((copies.cumsum(1) - (copies - 1) / 2) / len(values))[:, place]
+    ranks: Values = ((copies.cumsum(1) - (copies - 1) / 2) / len(values))[:, group]
     return ranks
 
 

@@ -45,7 +45,7 @@ class _ClassRanking:
 
 
 def _ranked(scores: Array, true: NDArray[np.bool_]) -> _ClassRanking | None:
-    """None where all rows or none belong to the class."""
+    """The ranking of one class; None if all rows or none belong to it."""
     from scipy.sparse import csr_array  # an import that most commands do not need
 
     rows = len(true)
@@ -67,7 +67,7 @@ class Ranking:
     """Ranks N rows by their scores for each of C classes. scores: (N, C), the higher the likelier. true: (N, C), bool."""
 
     def __init__(self, scores: Array, true: NDArray[np.bool_]) -> None:
-        self.classes = [_ranked(scores[:, place], true[:, place]) for place in range(true.shape[1])]
+        self.classes = [_ranked(scores[:, index], true[:, index]) for index in range(true.shape[1])]
 
     def measure(self, counts: Values) -> tuple[Values, Values]:
         """Average precision and AUROC of each class in each resample of the rows, (R, C) each, from counts (R, N).
@@ -87,7 +87,7 @@ class Ranking:
 
 
 def mean_of_defined(values: Values) -> Values:
-    """Mean over classes, (R, C) to (R,), of those where the metric is defined; NaN where it is for none."""
+    """Mean over the classes for which the metric is defined, (R, C) to (R,); NaN if there are none."""
     defined = ~np.isnan(values)
     total = np.where(defined, values, 0.0).sum(1)
     return np.where(defined.any(1), total / np.maximum(1, defined.sum(1)), np.nan)

@@ -98,16 +98,16 @@ def error_of(forecast: Forecast) -> Measure:
 def bins_of(forecast: Forecast) -> tuple[Bin, ...]:
     """The bins that are not empty, from the lowest confidence on."""
     confidence, right = forecast.confidence.ravel(), forecast.right.ravel()
-    places = bin_of(confidence)
-    counts, hits, sums = (_sums(places, weights) for weights in (np.ones_like(confidence), right, confidence))
+    bins = bin_of(confidence)
+    counts, hits, sums = (_sums(bins, weights) for weights in (np.ones_like(confidence), right, confidence))
     return tuple(
-        Bin(place / BINS, (place + 1) / BINS, int(counts[place]), int(hits[place]), float(sums[place] / counts[place]))
-        for place in np.flatnonzero(counts).tolist()
+        Bin(number / BINS, (number + 1) / BINS, int(counts[number]), int(hits[number]), float(sums[number] / counts[number]))
+        for number in np.flatnonzero(counts).tolist()
     )
 
 
-def _sums(places: NDArray[np.int64], weights: NDArray[Any]) -> NDArray[np.float64]:
-    return np.bincount(places, weights=weights, minlength=BINS).astype(np.float64)
+def _sums(bins: NDArray[np.int64], weights: NDArray[Any]) -> NDArray[np.float64]:
+    return np.bincount(bins, weights=weights, minlength=BINS).astype(np.float64)
 
 
 def _interval(measure: Measure, rows: int, random: np.random.Generator) -> Interval:

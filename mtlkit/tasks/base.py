@@ -1,4 +1,4 @@
-"""What a kind of task is: everything about its labels, its head and its figures that the rest of mtlkit asks."""
+"""The base class of kinds of task: everything that depends on the kind, about labels, heads and metrics."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ ClassWeights = tuple[tuple[float, ...], ...]
 
 
 class HeadLikelihood(Protocol):
-    """What a head says, as a distribution of labels. Methods that keep old heads, balance losses or weigh classes need it."""
+    """The predictions of a head as a distribution over labels, for methods that preserve old heads, balance losses or weight
+    classes."""
 
     loss_factor: ClassVar[float]
 
@@ -47,7 +48,7 @@ class HeadLikelihood(Protocol):
         ...
 
     def divergence(self, spec: TaskSpec, now: Tensor, before: Tensor, temperature: float) -> Tensor:
-        """How far outputs are from those of the same texts before, both (N, outputs); 0 where they agree."""
+        """The distance of outputs from earlier ones of the same texts, both (N, outputs); 0 if they agree."""
         ...
 
     def chance_loss(self, spec: TaskSpec) -> float:
@@ -99,12 +100,12 @@ class TaskKind(LabelCodec, TaskMetrics, PredictionKind, HeadLikelihood, ABC):
         """Mean loss of N texts, from outputs (N, outputs) in fp32 and their encoded labels."""
 
     def convex_loss(self, spec: TaskSpec, labels: Array, options: LossOptions, weights: Values) -> ConvexLoss | None:
-        """The training loss as a convex function of what the last linear layer gives, for N encoded labels with a weight each,
-        (N,); None where it is not convex, so that heads train by gradient steps alone."""
+        """The training loss as a convex function of the outputs of the last linear layer, for N encoded labels with a weight
+        each, (N,); None if it is not convex, so that heads train by gradient steps only."""
         return None
 
     def strata(self, spec: TaskSpec, labels: Array) -> NDArray[np.int64]:
-        """What cross-validation spreads evenly over its folds, as a number for each of N encoded labels."""
+        """The strata that cross-validation spreads evenly over its folds, as a number for each of N encoded labels."""
         return np.zeros(len(labels), np.int64)
 
     def figures(self, spec: TaskSpec, outputs: Array, labels: Array) -> Figures:
@@ -119,7 +120,7 @@ class TaskKind(LabelCodec, TaskMetrics, PredictionKind, HeadLikelihood, ABC):
         return None
 
     def fit_calibration(self, spec: TaskSpec, outputs: Array, labels: Array) -> Calibration | None:
-        """The calibration of a head, fitted on outputs (N, outputs) for rows that it was not trained on; None where the kind has
+        """The calibration of a head, fitted on outputs (N, outputs) for rows that it was not trained on; None if the kind has
         none."""
         return None
 
@@ -137,8 +138,8 @@ def kind_of(name: Kind) -> TaskKind:
 
 
 def balanced_weights(counts: Array) -> tuple[float, ...]:
-    """Weights N / (C N_c) of classes with N_c texts each, C those that occur (King & Zeng 2001; scikit-learn's "balanced"). Their
-    mean over the texts is 1, so that the learning rate keeps its meaning. A class without a text has weight 1, which nothing
-    uses."""
+    """Weights N / (C N_c) of classes with N_c texts each, for the C classes that occur (King & Zeng 2001; scikit-learn's
+    "balanced"). Their mean over the texts is 1, which leaves the effective learning rate unchanged. A class without texts has
+    weight 1, which is not used."""
     occurring = int((counts > 0).sum())
     return tuple(float(counts.sum() / (occurring * count)) if count else 1.0 for count in counts)

@@ -1,4 +1,4 @@
-"""Labels as class names and as numbers, whatever kind of task they are for."""
+"""Labels as class names and numbers, for every kind of task with classes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtlkit.errors import DataError
 
 
 class KnownLabels:
-    """The labels that a head knows, by any spelling: `True` is `true`, and `1.0` is `1`, where one label alone has it."""
+    """The labels that a head knows. Other spellings match too, if unambiguous: `True` matches `true`, and `1.0` matches `1`."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self.exact = {label: number for number, label in enumerate(labels)}
@@ -26,7 +26,7 @@ class KnownLabels:
         return self.number(name) is not None
 
     def number(self, name: str) -> int | None:
-        """The place of a label among the head's; None where it has none."""
+        """The index of a label among the head's; None if it is unknown."""
         number = self.exact.get(name)
         return self.spelled.get(canonical(name)) if number is None else number
 
@@ -42,14 +42,14 @@ def classes_in(labels: Iterable[Label], first: Iterable[str] = ()) -> tuple[str,
 
 
 def unknown_classes(known: Sequence[str], labels: Sequence[Label]) -> Counter[str]:
-    """Classes that are not among the known ones, with how many rows have them."""
+    """Unknown classes, with the number of rows that have them."""
     names = KnownLabels(known)
     return Counter(part for label in labels for part in parts_of(label) if part not in names)
 
 
 def class_numbers(known: Sequence[str], labels: Sequence[Label]) -> tuple[list[list[int]], NDArray[np.int64]]:
-    """The places of each row's classes among the known ones, and the rows that these are of: a row with a class that is not
-    known is left out."""
+    """The indices of each row's classes among the known ones, and the numbers of these rows. A row with an unknown class is left
+    out."""
     names = KnownLabels(known)
     numbers = [[names.number(part) for part in parts_of(label)] for label in labels]
     rows = np.array([row for row, row_numbers in enumerate(numbers) if None not in row_numbers], np.int64)

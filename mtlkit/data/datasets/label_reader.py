@@ -1,4 +1,4 @@
-"""The labels of a source: what each row holds, and what that means once all rows are known."""
+"""Reads the labels of a source: first row by row, then as a whole, as lists can mean different things."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LabelOptions:
 
     @classmethod
     def of(cls, query: Query, recorded: SourceRecord | None) -> LabelOptions:
-        """What the source says, else what the model was trained with."""
+        """The options of the source, else those that the model was trained with."""
         known = recorded or SourceRecord("")
         return cls(
             query.kind or known.kind,
@@ -52,7 +52,7 @@ class LabelOptions:
 
 @dataclass
 class LabelReader:
-    """Reads the labels of one split, row by row; `finish` then decides what lists mean."""
+    """Reads the labels of one split, row by row; `finish` then interprets lists."""
 
     columns: tuple[str, ...]
     options: LabelOptions
@@ -68,11 +68,11 @@ class LabelReader:
 
     @property
     def _classes(self) -> str:
-        """How many classes a row has, where the kind of the task is known."""
+        """How many classes a row has, if the kind of the task is known."""
         return "" if self._codec is None else self._codec.classes
 
     def read(self, row: Row) -> RawLabel | None:
-        """The label of a row, None where it is missing. Raises ValueError saying what is there instead."""
+        """The label of a row; None if it is missing. Raises ValueError that describes an invalid value."""
         if len(self.columns) > 1:
             return self._several_columns(row)
         value = row.get(self.columns[0])
@@ -117,7 +117,7 @@ class LabelReader:
         return names
 
     def finish(self, labels: Sequence[RawLabel], location: str) -> tuple[list[Label], tuple[str, ...]]:
-        """The labels of all rows, and the names of all marks where these are known apart from the rows.
+        """The labels of all rows, and the names of all multi-hot labels if they are known independently of the rows.
 
         Raises RowError, DataError.
         """
@@ -136,8 +136,8 @@ class LabelReader:
         return plain, tuple(self.keys)
 
     def _written(self, labels: Sequence[RawLabel], location: str) -> Sequence[RawLabel]:
-        """Text that is a list, a set or a dictionary in every row, or in any where several labels are expected, as what it is;
-        where they are, text that is marks in every row, too."""
+        """Parses labels written as a list, a set or a dictionary: if all rows are, or, where several labels are expected, in each
+        row that is. If several labels are expected, 0-or-1 marks in every row are parsed as well."""
         several = self._classes == "several"
         if self._classes == "none" or self.options.sep is not None:
             return labels

@@ -1,4 +1,5 @@
-"""From labels to a kind of task, a label map, and arrays. What a label is, its kind knows: see `mtlkit/tasks/`."""
+"""Infers the kind of a task from its labels, and encodes labels as arrays. Each kind defines what a label is: see
+`mtlkit/tasks/`."""
 
 from __future__ import annotations
 
@@ -27,47 +28,47 @@ class LabelCodec(Protocol):
     checks_labels: ClassVar[bool]
 
     def recognizes(self, labels: Sequence[Label]) -> bool:
-        """Whether labels look like this kind, where nobody says which kind they are."""
+        """Whether labels look like this kind, if the kind is not specified."""
         ...
 
     def claims(self, labels: Sequence[Label]) -> bool:
-        """Whether labels belong to this kind where a head of it exists, even if they look like another kind."""
+        """Whether labels fit an existing head of this kind, even if they look like another kind."""
         ...
 
     def check_label(self, label: RawLabel, value: object) -> None:
-        """Raises ValueError for a label that cannot be of this kind; `value` is how the row has it."""
+        """Raises ValueError for a label that cannot be of this kind; `value` is the label as written in the row."""
         ...
 
     def check_inferred(self, labels: Sequence[Label], location: str) -> None:
-        """Raises DataError or RowError where labels that look like this kind are hardly meant as such."""
+        """Raises DataError or RowError if labels look like this kind but are probably meant as another."""
         ...
 
     def remarks(self, labels: Sequence[Label], record: SourceRecord, location: str) -> Iterator[str]:
-        """What users should know of labels that were read as this kind."""
+        """Remarks for users on labels that were read as this kind."""
         ...
 
     def make_spec(self, task: str, labels: Sequence[Label], head: str, names: Sequence[str]) -> TaskSpec:
-        """What a fresh head predicts; `names` are classes known apart from the rows. Raises DataError."""
+        """The specification of a new head; `names` are classes known independently of the rows. Raises DataError."""
         ...
 
     def check_spec(self, spec: TaskSpec) -> None:
-        """Raises ValueError for a task out of a file that cannot be of this kind."""
+        """Raises ValueError for a task, read from a file, that cannot be of this kind."""
         ...
 
     def check_varied(self, spec: TaskSpec, labels: Sequence[Label], column: str) -> None:
-        """Raises DataError where all labels are the same, so that there is nothing to learn."""
+        """Raises DataError if all labels are the same, so that there is nothing to learn."""
         ...
 
     def unseen(self, spec: TaskSpec, labels: Sequence[Label]) -> Counter[str]:
-        """Labels that the head has no output for, with how many rows have them."""
+        """Labels that the head has no output for, with the number of rows that have them."""
         ...
 
     def encode(self, spec: TaskSpec, labels: Sequence[Label]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Labels as an array with a row for each label, and the rows that it is of. Raises DataError."""
+        """Labels as an array with one row per label, and the numbers of the rows that have them. Raises DataError."""
         ...
 
     def comparable(self, task: str, splits: Sequence[Sequence[Label]]) -> tuple[list[NDArray[np.float64]], float]:
-        """The labels of each split as numbers, (rows,), and how far apart two labels of one text may be."""
+        """The labels of each split as numbers, (rows,), and the largest difference at which two labels agree."""
         ...
 
 
@@ -83,20 +84,20 @@ def infer_kind(labels: Sequence[Label]) -> Kind:
 
 
 def kind_for(known: TaskSpec | None, labels: Sequence[Label], kind: Kind | None) -> Kind:
-    """The kind of a task's labels: the one asked for, that of its head where it claims them, else as they look."""
+    """The kind of a task's labels: the requested one, else that of its head if it accepts them, else the inferred one."""
     if kind is None and known is not None and codec_of(known.kind).claims(labels):
         return known.kind
     return kind or infer_kind(labels)
 
 
 def infer_spec(name: str, labels: Sequence[Label], head: str, kind: Kind | None = None, names: Sequence[str] = ()) -> TaskSpec:
-    """What a fresh head must predict; `names` are classes known apart from the rows. Raises DataError when the labels allow no
-    head."""
+    """The specification of a new head; `names` are classes known independently of the rows. Raises DataError if no head can be
+    trained on the labels."""
     return codec_of(kind or infer_kind(labels)).make_spec(name, labels, head, names)
 
 
 def check_varied(spec: TaskSpec, labels: Sequence[Label], column: str) -> None:
-    """Raises DataError where every row has the same label, so that there is nothing to learn."""
+    """Raises DataError if every row has the same label, so that there is nothing to learn."""
     codec_of(spec.kind).check_varied(spec, labels, column)
 
 
@@ -106,11 +107,10 @@ def fits(spec: TaskSpec, labels: Sequence[Label], kind: Kind | None = None) -> b
 
 
 def unseen_labels(spec: TaskSpec, labels: Sequence[Label]) -> Counter[str]:
-    """Labels that the head has no output for, with how many rows carry them."""
+    """Labels that the head has no output for, with the number of rows that have them."""
     return codec_of(spec.kind).unseen(spec, labels)
 
 
 def encode_labels(spec: TaskSpec, labels: Sequence[Label]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Labels as an array with a row for each label, in the form that the task's loss and metrics take, and the rows it speaks of:
-    rows with a label unseen in training are left out. Raises DataError for labels that cannot be of the task's kind."""
+    """Labels as an array with one row per label, and the numbers of the rows that have them. Raises DataError."""
     return codec_of(spec.kind).encode(spec, labels)

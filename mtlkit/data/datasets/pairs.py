@@ -69,7 +69,7 @@ def read_pairs(source: Source, query: Query, split: str, reading: ReadOptions, s
 
 
 class PairRows:
-    """Reads the rows of a split as pairs; `record` says how, once the first row has been read."""
+    """Reads the rows of a split as pairs; `record` describes how, once the first row has been read."""
 
     def __init__(self, source: Source, query: Query, split: str, reading: ReadOptions, scored: bool) -> None:
         self.source, self.query, self.split, self.reading, self.scored = source, query, split, reading, scored

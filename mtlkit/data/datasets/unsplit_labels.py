@@ -10,7 +10,7 @@ from mtlkit.data.datasets.written_values import parse_written
 
 
 def unsplit_remarks(labels: Sequence[Label], sep: str | None, location: str) -> Iterator[str]:
-    """That labels look like marks, or some like lists; nothing where they are lists, or split at `sep`."""
+    """Remarks on labels that look like 0-or-1 marks or lists; none if they are lists, or split at `sep`."""
     texts = _texts(labels)
     if sep is not None or not texts:
         return
@@ -22,7 +22,7 @@ def unsplit_remarks(labels: Sequence[Label], sep: str | None, location: str) -> 
 
 
 def separator_remarks(labels: Sequence[Label], sep: str | None, location: str) -> Iterator[str]:
-    """That each row has one label where several could be, and some hold what may separate several."""
+    """A remark if every row has a single label although several are possible, and some labels contain what may be a separator."""
     for mark in "|;," if sep is None else "":
         if label := next((text for text in _texts(labels) if mark in text), None):
             yield f"{location}: each row has one label, such as {shown(label)}; to split labels at '{mark}', specify sep={mark}"

@@ -36,5 +36,5 @@ def table_in_text(lines: Sequence[str | None], usual: set[str]) -> Iterator[str]
 
 
 def _escaped(mark: str) -> str:
-    """The character as it has to be written in a source's keys."""
+    """The character as it is written in a source's keys."""
     return mark if mark.isprintable() and mark not in "&#" else f"%{ord(mark):02X}"

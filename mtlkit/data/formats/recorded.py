@@ -162,7 +162,7 @@ def _check_first_row(detected: TableLayout | None, recorded: Dialect, user: Dial
 
 
 def _differences(layout: TableLayout, record: SourceRecord, user: Dialect) -> Iterator[str]:
-    """Where a layout differs from the record without the user having asked for it."""
+    """The differences of a layout from the record, except those that the user specified."""
     if layout.delimiter != record.delimiter and user.delimiter is None:
         expected = DELIMITERS.get(record.delimiter or "", repr(record.delimiter))
         yield f"delimiter {DELIMITERS.get(layout.delimiter, repr(layout.delimiter))}, not {expected}"

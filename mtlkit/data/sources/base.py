@@ -28,7 +28,7 @@ class Source:
 
     @property
     def single_file(self) -> str | None:
-        """The name of the file where the source is one without splits, which `eval` then takes whole; else None."""
+        """The file name of a source that is one file without splits, which `eval` uses whole; else None."""
         return None
 
     def splits(self) -> list[str]:
@@ -82,8 +82,8 @@ class FilesSource(Source):
 
 
 class SourceType(ABC):
-    """A way to write where rows come from, such as sample:NAME. An address belongs to the first type that `matches` it, in the
-    order of `rank`. `form` shows users how such an address looks."""
+    """A kind of address, such as sample:NAME. An address belongs to the first type that `matches` it, in the order of `rank`.
+    `form` shows users such an address."""
 
     name: ClassVar[str]
     form: ClassVar[str]
@@ -95,11 +95,11 @@ class SourceType(ABC):
 
     @abstractmethod
     def open(self, address: str, query: Query, recorded: Sequence[SourceRecord]) -> Source:
-        """The source at an address. Where the query says nothing, it is read as the data of a model was, if `recorded` says how.
-        Raises DataError and UsageError."""
+        """The source at an address. Options that the query leaves open are those of a model's data, if `recorded`. Raises
+        DataError and UsageError."""
 
     def files(self, address: str) -> list[str]:
-        """The files and folders of this machine that an address names, there or not."""
+        """The local files and folders that an address names, whether they exist or not."""
         return []
 
 

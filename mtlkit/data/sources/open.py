@@ -1,4 +1,4 @@
-"""From an address to its source, by the first type of source that the address belongs to."""
+"""Opens the source at an address, by the first type of source that matches the address."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:(?![/\\]).*", re.DOTALL)  # "sampel:topi
 
 
 def source_types() -> list[SourceType]:
-    """All types of source, in the order in which an address is held against them."""
+    """All types of source, in the order in which they are tried."""
     return sorted(SOURCES.values(), key=lambda source_type: source_type.rank)
 
 
 def type_of(address: str) -> SourceType | None:
-    """The type of source that an address belongs to; None where there is none."""
+    """The type of source that an address belongs to; None if there is none."""
     return next((source_type for source_type in source_types() if source_type.matches(address)), None)
 
 
 def open_source(address: str, query: Query, recorded: Sequence[SourceRecord] = ()) -> Source:
-    """The source at an address; what exists as a file or a folder is that. Where the query says nothing, its files are read as
-    those of a model were, if `recorded` says how. Raises DataError when there is nothing there."""
+    """The source at an address; an existing file or folder takes precedence over other forms. Options that the query leaves open
+    are those of a model's data, if `recorded`. Raises DataError if nothing is found."""
     source_type = type_of(address)
     if source_type is None:
         raise DataError(_missing(address))
@@ -34,13 +34,13 @@ def open_source(address: str, query: Query, recorded: Sequence[SourceRecord] = (
 
 
 def local_paths(address: str) -> list[str]:
-    """The files and folders of this machine that an address means, there or not; none where it is remote or a sample."""
+    """The local files and folders that an address names, whether they exist or not; none if it is remote or a sample."""
     source_type = type_of(address) if address else None
     return source_type.files(address) if source_type else [address] if address else []
 
 
 def _missing(address: str) -> str:
-    """That there is no such file, with the nearest name beside it."""
+    """The error message for a missing file, with the nearest existing name."""
     path = Path(address)
     try:
         near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []

@@ -26,7 +26,7 @@ PAIR_NAMES = (
 
 
 def pair_objective(columns: Sequence[str]) -> str:
-    """The objective that pairs with these columns are for, `pairs` or `similarity`; "" where no columns have usual names."""
+    """The objective that pairs with these columns are for, `pairs` or `similarity`; "" if no columns have usual names."""
     lowered = {column.lower() for column in columns}
     if not any({left, right} <= lowered for left, right in PAIR_NAMES):
         return ""

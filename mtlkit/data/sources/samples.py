@@ -16,7 +16,7 @@ PREFIX = "sample:"
 
 
 def sample_source(address: str) -> FolderSource:
-    """A sample by its address. Raises DataError where there is none of that name."""
+    """The sample at an address. Raises DataError if there is no such sample."""
     folder = Path(str(resources.files("mtlkit.data"))) / "sample"
     known = sorted(path.name for path in folder.iterdir() if path.is_dir())
     name = address.removeprefix(PREFIX)
