@@ -24,8 +24,8 @@ def main() -> NoReturn:
 
 
 def wait_idly() -> None:
-    """Lets threads that wait for work sleep, unless the user chose otherwise. By default OpenMP's threads spin, which on a shared
-    machine takes the processor from those that work. OpenMP reads this once, when torch loads it."""
+    """Lets idle threads sleep, unless the user set a policy. By default OpenMP's threads spin, which slows other processes on a
+    shared machine. OpenMP reads the setting once, when torch loads it."""
     if not any(name in os.environ for name in WAITING):
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 

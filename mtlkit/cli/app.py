@@ -1,4 +1,4 @@
-"""The command `mtlkit`: its subcommands, and what becomes of errors and signals."""
+"""The command `mtlkit`: its subcommands, and the handling of errors and signals."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def root(
 
 
 class Terminated(BaseException):
-    """SIGTERM or SIGHUP, raised where the program stands so that what was begun is cleaned up."""
+    """SIGTERM or SIGHUP as an exception, so that cleanup code runs."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ def terminate(number: int, _frame: FrameType | None) -> None:
 
 
 def heed_signals() -> None:
-    """SIGTERM and SIGHUP end the program in good order. A SIGHUP that is ignored, as under nohup, stays ignored."""
+    """Makes SIGTERM and SIGHUP end the program cleanly. A SIGHUP that is ignored, as under nohup, stays ignored."""
     signal.signal(signal.SIGTERM, terminate)
     hangup = getattr(signal, "SIGHUP", None)  # Windows has none
     if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
@@ -161,14 +161,14 @@ def main() -> NoReturn:
 
 
 def was_interrupted(error: BaseException | None) -> bool:
-    """Whether an error came of Ctrl-C."""
+    """Whether an error was caused by Ctrl-C."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """One line on stderr, whatever the message holds: what a user typed may be of any length."""
+    """One line on stderr, shortened: a message may contain long user input."""
     words = " ".join(shorten(word, LONGEST_WORD) for word in message.split())
     with suppress(OSError):  # nobody reads it, or its terminal was closed
         say(f"mtlkit: {shorten(words, LONGEST_MESSAGE)}")

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def reader_left(console: Console) -> None:
-    """In place of rich's own answer, which is to exit with 1: where nobody reads the progress, the work goes on in silence."""
+    """Replaces rich's reaction to a closed pipe, which is to exit with 1: training continues when nobody reads its progress."""
     if not console.stderr:
         raise BrokenPipeError
     console.quiet = True
 
 
 class StandardError:
-    """sys.stderr; a terminal that was closed counts as a reader that left, so that a training still saves and stops well."""
+    """sys.stderr; a closed terminal is treated like a closed pipe, so that a training still saves and stops cleanly."""
 
     def _stream(self) -> TextIO:
         stream: TextIO = getattr(sys.stderr, "rich_proxied_file", sys.stderr)  # rich's live view takes its place
@@ -63,8 +63,8 @@ def stderr() -> Console:
 
 
 def say(text: str, style: str | None = None, console: Console | None = None) -> None:
-    """A sentence on stderr, its brackets and control characters shown as they are. A terminal gets it wrapped between words, a
-    command to type on a line of its own if it does not fit; elsewhere it is one line."""
+    """Writes a sentence to stderr, with brackets and control characters as plain text. On a terminal it is wrapped between words,
+    and a command gets a line of its own if it does not fit; elsewhere it is one line."""
     from mtlkit.report.text import literal, wrapped
 
     console = console or stderr()
@@ -73,18 +73,18 @@ def say(text: str, style: str | None = None, console: Console | None = None) -> 
 
 
 def answer(text: str) -> None:
-    """A sentence on stdout, wrapped as `say` does."""
+    """Writes a sentence to stdout, wrapped as by `say`."""
     say(text, console=stdout())
 
 
 def say_notes(loaded: LoadedModel) -> None:
-    """What there is to tell of a model: the prompt in force, settings of its folder that are not known."""
+    """Notes on a model: its active prompt, and unknown settings in its folder."""
     for note in loaded.notes:
         say(note)
 
 
 class ShownWarnings(logging.Handler):
-    """Shows what the library logs, such as a damaged cache file, among the other sentences on stderr."""
+    """Shows log messages of the library, such as on a damaged cache file, on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -115,10 +115,10 @@ def print_line(value: Any) -> None:
 
 
 def _unicode() -> bool:
-    """Whether stdout can take any letter; where not, JSON spells it as \\uXXXX."""
+    """Whether stdout can encode all characters; if not, JSON uses \\uXXXX escapes."""
     return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def close_stdout() -> None:
-    """After the reader (head, less) has left, what is still buffered goes nowhere."""
+    """Discards buffered output after the reader (head, less) has left."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -45,7 +45,7 @@ def curves(options: CurvesOptions, as_json: bool) -> None:
 
 
 def print_curves(run: Path, console: Console) -> None:
-    """The curves of a run that a training has just written; nothing where there is no log, or too little in it."""
+    """The curves of a run that has just been trained; nothing if its log is missing or too short."""
     from mtlkit.report.curves import curve_text
     from mtlkit.report.log_reader import read_curves
     from mtlkit.runs.record import LOG

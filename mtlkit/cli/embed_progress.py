@@ -1,4 +1,4 @@
-"""Shows how far `embed --output` is. Always on stderr."""
+"""Shows the progress of `embed --output`. Always on stderr."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ACTIVITIES = {"embedded": "embedding", "written": "writing"}
 
 
 def follow(steps: Iterator[EmbedProgress]) -> int:
-    """Shows progress to the end; returns how many vectors were written. On any other end, says how to resume."""
+    """Shows progress to the end; returns the number of vectors written. If interrupted, prints how to resume."""
     embedded: EmbedProgress | None = None
     texts = 0
     try:

@@ -145,7 +145,7 @@ def show_comparison(comparison: Comparison, model: str) -> None:
 
 
 def show_calibration(believed: Mapping[str, Reliability], table: bool) -> None:
-    """How far the probabilities of each head can be believed."""
+    """How well the probabilities of each head are calibrated."""
     from mtlkit.report.calibration import reliability_line, reliability_table
 
     for name, reliability in believed.items():
@@ -170,7 +170,7 @@ def show_confusion(name: str, metrics: dict[str, Any]) -> None:
 
 
 def show_vectors(result: Evaluation, confusion: bool) -> None:
-    """What `--sts` and `--probe` found."""
+    """The results of `--sts` and `--probe`."""
     from mtlkit.report.embedding_tables import probe_table, sts_table
 
     console = stdout()

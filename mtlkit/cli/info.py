@@ -36,7 +36,7 @@ def show_caches(options: InfoOptions, as_json: bool) -> None:
 
 
 def show_run(options: InfoOptions, as_json: bool) -> None:
-    """Shows what a run is. Raises IntegrityError where it is damaged."""
+    """Describes a run. Raises IntegrityError if it is damaged."""
     from mtlkit.errors import IntegrityError
     from mtlkit.recipes.info import info as read
     from mtlkit.report.info import info_tables

@@ -1,4 +1,4 @@
-"""A phase of long work: how far it is, how fast, and when to say so where there is no terminal."""
+"""The progress of a long phase: position, speed and time left, and when to print a line without a terminal."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def clock(seconds: float) -> str:
 
 
 class Pace:
-    """The speed of recent work: neither a slow start nor what was done before a resume counts."""
+    """The speed of recent work: excludes a slow start and work done before a resume."""
 
     def __init__(self, window: float = WINDOW) -> None:
         self.window = window
         self._points: deque[tuple[float, float]] = deque()
 
     def add(self, seconds: float, done: float) -> None:
-        """Notes that `done` units were finished after so many seconds, both counted from any start."""
+        """Records that `done` units were finished after `seconds`, both from any starting point."""
         self._points.append((seconds, done))
         while len(self._points) > 2 and self._points[1][0] <= seconds - self.window:
             self._points.popleft()
 
     @property
     def rate(self) -> float | None:
-        """Units per second; None while it is not known."""
+        """Units per second; None while unknown."""
         if len(self._points) < 2:
             return None
         (start, before), (end, after) = self._points[0], self._points[-1]
@@ -65,13 +65,13 @@ class Sparse:
         return True
 
     def wrote(self) -> None:
-        """A line was written: the next one can wait."""
+        """Notes that a line was written, which delays the next one."""
         self.last = time.monotonic()
 
 
 class Phase:
-    """Work that has no steps of its own. Without a terminal, `say` writes how far it is after a second, then now and then;
-    where the same was `named` before, only if it lasts longer."""
+    """The progress of a phase. Without a terminal, `say` prints it after a second, then occasionally; if the same phase was
+    `named` before, only if it lasts longer."""
 
     def __init__(self, working: Working, say: Callable[[str], None] | None, *, named: bool = False) -> None:
         self.started, self.pace, self.kept = time.monotonic(), Pace(), 0
@@ -93,7 +93,7 @@ class Phase:
             self._timer.cancel()
 
     def update(self, working: Working, kept: int | None = None) -> None:
-        """How far it is now; `kept` units were done before it began (None: as many as said before)."""
+        """Updates the progress; `kept` units were done before it began (None: unchanged)."""
         self.working, self.kept = working, self.kept if kept is None else kept
         self.pace.add(time.monotonic() - self.started, max(0, working.done - self.kept))
         if self._say and working.done and self._sparse.due():

@@ -1,4 +1,4 @@
-"""Progress of long work on stderr: a live line on a terminal, elsewhere a plain line now and then."""
+"""Progress on stderr: a live line on a terminal, occasional plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ Item = TypeVar("Item")
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Around the imports of a command that runs a model: torch takes seconds."""
+    """Shows progress while PyTorch is imported, which takes seconds."""
     with working("loading PyTorch"):
         yield
 
 
 @contextmanager
 def working(activity: str) -> Iterator[Display]:
-    """Shows on stderr that something is being done, until it is, and the progress that it reports."""
+    """Shows an activity and its progress on stderr until the block ends."""
     with Display(stderr()) as display:
         display.busy(activity)
         yield display
 
 
 def followed(items: Iterable[Item], activity: str) -> Iterator[Item]:
-    """The items; shows on stderr the progress that is reported while they are made."""
+    """Yields the items, and shows the progress of producing them on stderr."""
     with working(activity):
         yield from items
 
 
 class Display:
-    """One place on stderr that shows what is going on: whatever `show` is given, or a phase of work, such as those that
-    `mtlkit.progress` reports. Nothing of it stays on a terminal once it is left."""
+    """The live display on stderr: the content given to `show`, or the progress of a phase, as reported by `mtlkit.progress`. It
+    is removed from the terminal at the end."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -60,7 +60,7 @@ class Display:
 
     @property
     def live(self) -> bool:
-        """Whether there is a terminal that shows it."""
+        """Whether stderr is a terminal."""
         return self._live is not None
 
     def __enter__(self) -> Display:
@@ -76,12 +76,12 @@ class Display:
             self._live.stop()
 
     def busy(self, activity: str, done: int = 0, total: int | None = None, unit: str = "texts", *, kept: int = 0) -> None:
-        """Shows a phase of work at once, and how far it is where that is known. `kept` units were done before it began."""
+        """Shows a phase at once, with its progress if known. `kept` units were done before it began."""
         self._activity = activity
         self._work(Working(activity, done, total, unit), kept)
 
     def _heard(self, working: Working | None) -> None:
-        """Shows what is reported, and once that is over (None), what went on before."""
+        """Shows reported progress; when it ends (None), shows the previous activity again."""
         if working is not None:
             self._work(working)
         elif not self._activity:
@@ -101,7 +101,7 @@ class Display:
         self.refresh()
 
     def show(self, content: RenderableType, line: Callable[[], str] | None = None, *, last: bool = False) -> None:
-        """Shows `content` on a terminal; elsewhere `line` where one is due, or always the `last`."""
+        """Shows `content` on a terminal; elsewhere prints `line` if one is due, and always the `last`."""
         self._end_phase()
         self._activity, self._content = "", content
         if not self._live and line is not None and (self._sparse.due() or last):
@@ -119,11 +119,11 @@ class Display:
         self._phase = None
 
     def spoke(self) -> None:
-        """Something was written elsewhere: the next plain line can wait."""
+        """Notes that other output was written, which delays the next plain line."""
         self._sparse.wrote()
 
     def refresh(self) -> None:
-        """Draws it now: what comes next may keep the interpreter busy for seconds, as an import of torch does."""
+        """Draws at once, as the code that follows may keep the interpreter busy for seconds, as an import of torch does."""
         if self._live and self._live.is_started:
             self._live.refresh()
 

@@ -27,7 +27,7 @@ STOPPING = "stopping as soon as the checkpoint is saved; press Ctrl-C again to s
 
 
 class TrainingView:
-    """Consumes events, one at a time. Without `verbose`: a line per epoch and task, and what needs attention."""
+    """Consumes events, one at a time. Without `verbose`, prints a line per epoch and task, and warnings."""
 
     def __init__(self, console: Console, *, verbose: bool = False) -> None:
         self.console, self.verbose, self.display = console, verbose, Display(console)
@@ -118,7 +118,7 @@ class TrainingView:
             self._pretraining(event)
 
     def _pretraining(self, event: Progress) -> None:
-        """A line per epoch for a training that is not evaluated on the way."""
+        """A line per epoch, for a training without evaluation in between."""
         epoch, losses = self.pretraining
         if losses and event.epoch != epoch:
             self._say(pretraining_line(epoch, event.epochs, sum(losses) / len(losses)))
@@ -169,8 +169,8 @@ def follow(events: Iterable[Event], as_json: bool, *, verbose: bool = False) -> 
 
 
 def stopping(display: Display) -> None:
-    """Says that a stop is to come. A signal may come in the middle of a line, so no console can be asked to write: a live view
-    draws it with its next refresh."""
+    """Announces the stop. A signal may arrive in the middle of a line, so the console cannot be used: a live view draws the
+    message at its next refresh."""
     if display.live:
         display.notice = STOPPING
         return

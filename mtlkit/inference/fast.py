@@ -26,7 +26,7 @@ LAYOUT_TOKENS = 3072  # the batch that weights are laid out for
 
 
 class SupportsEncode(Protocol):
-    """Whatever turns a batch into vectors: a model, or a faster form of it."""
+    """Anything that turns a batch into vectors: a model, or a faster form of it."""
 
     @property
     def dim(self) -> int: ...
@@ -36,7 +36,7 @@ class SupportsEncode(Protocol):
         ...
 
     def states(self, batch: Batch, depth: int) -> Tensor:
-        """What block `depth` reads of every token, (T, D)."""
+        """The input of block `depth` for every token, (T, D)."""
         ...
 
 
@@ -44,11 +44,11 @@ class FastBlock(Protocol):
     """The products of a block, each (T, ...)."""
 
     def attend(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
-        """What attention mixes of the states, before it is projected."""
+        """The output of attention before its projection."""
         ...
 
     def project(self, mixed_TD: Tensor, residual_TD: Tensor) -> Tensor:
-        """The projection of what attention mixed, added to the residual."""
+        """The projection of attention's output, added to the residual."""
         ...
 
     def mlp(self, states_TD: Tensor, residual_TD: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class FastEncoder:
         return self.encoder.pool(layout, self.encoder.norm(self._lower(layout, len(self.blocks))))[: len(batch)]
 
     def states(self, batch: Batch, depth: int) -> Tensor:
-        """What block `depth` reads of every token, (T, D)."""
+        """The input of block `depth` for every token, (T, D)."""
         return self._lower(layout_of(batch.rounded()), depth)[: batch.tokens]
 
     def _lower(self, layout: TokenLayout, depth: int) -> Tensor:

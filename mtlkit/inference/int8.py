@@ -74,7 +74,7 @@ def weight_units() -> int:
 
 
 def rounded_linear(weight: Tensor, bias: Tensor, steps: Tensor, zero: int) -> PublicByteLinear:
-    """Bytes in, a product out. `steps` is what one unit of each input channel is worth, `zero` the byte that means 0."""
+    """A matrix product of bytes. `steps` is the value of one unit of each input channel, `zero` the byte that means 0."""
     weight = weight * steps
     scale = weight.abs().amax(1).clamp(min=1e-12) / weight_units()
     return byte_linear((weight / scale[:, None]).round().to(torch.int8), scale, bias, zero, LAYOUT_TOKENS)
@@ -123,7 +123,7 @@ def to_bytes(states: Tensor, inverse: Tensor | None = None) -> Tensor:
 
 
 def steps_of(peak: Tensor, weight: Tensor) -> Tensor:
-    """What one unit of each channel is worth, so that the smoothed channels all fit into 127 units."""
+    """The value of one unit of each channel, chosen so that the smoothed channels all fit into 127 units."""
     peak = peak.clamp(min=1e-4)
     factor = peak**SHARE / weight.abs().amax(0).clamp(min=1e-4) ** (1 - SHARE)
     return factor * (peak / factor).max() / 127

@@ -72,7 +72,7 @@ def score_table(task: TaskSummary, width: int) -> Group:
 
 
 def absences(task: TaskSummary) -> list[str]:
-    """Messages about missing splits and what replaces them."""
+    """Messages about missing splits and their replacements."""
     messages = []
     if task.kind in ("text", "distill"):
         return [f"{task.name} has no validation split: 5% of all texts are held out"] if task.absent else []
@@ -90,7 +90,7 @@ def finding_message(finding: Finding) -> str:
 
 
 def baseline_message(task: str, baseline: WordsBaseline | None) -> str:
-    """What a bag of words reaches on a task, and how that was measured."""
+    """The score of a bag-of-words model on a task, and how it was measured."""
     if baseline is None:
         return f"{task}: no bag-of-words baseline; it needs one class per row, and two rows of each of two classes"
     low, high = baseline.interval.ends

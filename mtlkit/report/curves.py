@@ -90,7 +90,7 @@ def ticks_of(low: float, high: float) -> list[float]:
 
 
 def loss_ticks(losses: Sequence[float]) -> list[str]:
-    """Losses with as few digits as tell them apart, 3 to 6."""
+    """Formats losses with the fewest digits, 3 to 6, that keep them distinct."""
     for digits in range(3, 7):
         names = [f"{loss:8.{digits}g}" for loss in losses]
         if len(set(names)) == len(names):

@@ -26,7 +26,7 @@ def headline(name: str, metrics: Mapping[str, Any], width: int) -> str:
 
 
 def _with_intervals(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """Each metric with its interval; the first says what the interval is."""
+    """Each metric with its interval; the first names the confidence level."""
     sign = f"{INTERVAL}: "
     for metric in all_metrics().values():
         if metric.name not in metrics:

@@ -101,7 +101,7 @@ def cache_message(event: FeaturesCached) -> str:
 
 
 def calibration_message(event: CalibrationFitted) -> str:
-    """What was fitted on which rows, and what it changed there."""
+    """The calibration of a head: the method, the rows it was fitted on, and the change of the metrics on these."""
     rows = f"{event.rows:,} validation rows" if event.fitted_on == "validation" else f"{event.rows:,} rows by cross-validation"
     before, after = event.before, event.after
     if event.method == "thresholds":

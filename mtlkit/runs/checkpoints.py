@@ -155,7 +155,7 @@ class CheckpointManager:
         restore_replaced(self.path)
 
     def _remove_partial(self) -> None:
-        """Removes what a killed save left partly written or partly removed."""
+        """Removes partly written or partly removed files of a killed save."""
         for path in self._folders(f".{CHECKPOINT_GLOB}"):
             shutil.rmtree(path, ignore_errors=True)
 

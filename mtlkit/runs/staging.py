@@ -100,7 +100,7 @@ def foreign_files(folder: Path) -> list[str]:
 
 
 def _foreign_in(folder: Path, name: str, parents: set[str]) -> list[str] | None:
-    """What is foreign in a subfolder that counts as a whole; None for one whose files are checked one by one."""
+    """The foreign files in a subfolder that counts as a whole; None for one whose files are checked individually."""
     path = folder / name
     if path.is_symlink():
         return [name]

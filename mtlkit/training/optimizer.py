@@ -121,7 +121,7 @@ def load_optimizer(optimizer: AdamW, weights: Weights, state: StateDict) -> None
 
 
 class ScheduledOptimizer:
-    """AdamW with a learning rate schedule and gradient clipping. Adds weights that start training later by itself.
+    """AdamW with a learning rate schedule and gradient clipping. Adds weights when they start training.
 
     `lr_scales` are learning rates by weight name, relative to the schedule's (1 if missing). `clip` is the maximum gradient
     norm; 0 turns clipping off.

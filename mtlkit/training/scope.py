@@ -102,15 +102,15 @@ def scopes_state(scopes: Mapping[str, ScopeFitted]) -> StateDict:
 
 
 def scopes_from(state: StateDict) -> dict[str, ScopeFitted]:
-    found = {}
+    scopes = {}
     for task, rows in state.plain.items():
         scope = scope_of({name: state.tensors[f"{task}.{name}"].numpy() for name in ARRAYS}, rows)
-        found[task] = ScopeFitted(task, len(scope.prototypes), rows, scope)
-    return found
+        scopes[task] = ScopeFitted(task, len(scope.prototypes), rows, scope)
+    return scopes
 
 
 def vectors_of(objective: HeadObjective, evaluator: Evaluator, source: FeatureSource) -> Callable[[Rows], Tensor]:
-    """What gives the vectors of a task's training rows, (N, D): the cache, or the backbone."""
+    """A function that returns the vectors of a task's training rows, (N, D), from the cache or the backbone."""
     name, encoded = objective.task.name, objective.task.train.encoded
     if isinstance(source, CachedVectors) and name in source.stores:
         return source.stores[name].take

@@ -1,4 +1,4 @@
-"""Arguments as they were typed, before Typer reads them."""
+"""Prepares the arguments before Typer reads them."""
 
 from __future__ import annotations
 

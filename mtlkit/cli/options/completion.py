@@ -1,4 +1,4 @@
-"""What a shell offers for the value of an option. It must be quick: torch is never imported here."""
+"""Shell completion for values of options. It must be quick: torch is never imported here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Complete = Callable[[typer.Context, str], list[str]]
 
 
 def completer(declared: Declaration) -> Complete | None:
-    """The function that Typer asks for the values of an option; None where the shell's own files do."""
+    """The completion function that Typer calls for an option; None if the shell completes files by itself."""
     offered = declared.complete if declared.choices is None else tuple(declared.choices)
     if declared.methods is not None and offered is None:
         offered = tuple(method.fixed_part for method in ordered(declared.methods))
@@ -67,7 +67,7 @@ def starts(incomplete: str, options: Mapping[str, Any], named: bool) -> Iterator
 
 
 def heads(_incomplete: str, options: Mapping[str, Any], _named: bool = False) -> Iterator[str]:
-    """The tasks of the model at hand, and those that are about to be trained."""
+    """The tasks of the selected model, and those to be trained."""
     from mtlkit.inference.find_model import find_model
     from mtlkit.model.description import is_foreign, read_checkpoint
 
@@ -128,8 +128,8 @@ KINDS: dict[Completes, Callable[[str, Mapping[str, Any], bool], Iterable[str]]] 
 
 
 def in_bash(run: Callable[[], object]) -> None:
-    """Answers bash, which splits a word such as `head:topic` at the colon and replaces only the last part: joins the parts of the
-    word for `run`, and removes the earlier ones from its answers."""
+    """Completes for bash, which splits a word such as `head:topic` at the colon and replaces only the last part: joins the parts
+    of the word for `run`, and removes the earlier ones from its answers."""
     words, index = os.environ.get("COMP_WORDS", "").split("\n"), int(os.environ.get("COMP_CWORD") or 0)
     joined, current = joined_words(words[: index + 1])
     os.environ["COMP_WORDS"], os.environ["COMP_CWORD"] = "\n".join(joined), str(len(joined) - 1)
@@ -145,7 +145,7 @@ def in_bash(run: Callable[[], object]) -> None:
 
 
 def joined_words(words: list[str]) -> tuple[list[str], str]:
-    """The words as they were typed, and the last of them."""
+    """The words as typed, and the last of them."""
     joined: list[str] = []
     glue = False
     for word in words:

@@ -1,4 +1,4 @@
-"""Fields of an options dataclass, as help shows them and as Typer reads them."""
+"""The fields of an options dataclass, for help and for Typer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def in_order(options: type[Any]) -> list[Field[Any]]:
 
 
 def entry_of(item: Field[Any], hint: Any) -> Entry:
-    """A field as help shows it."""
+    """The help entry of a field."""
     declared: Declaration = item.metadata["option"]
     value = metavar(item, hint)
     names = value if declared.positional else ", ".join([*flags(item, hint), *([declared.short] if declared.short else [])])
@@ -82,7 +82,7 @@ def default_text(item: Field[Any]) -> str:
 
 
 def parameter_of(item: Field[Any], hint: Any) -> inspect.Parameter:
-    """A field as Typer reads it: a keyword parameter with an annotation."""
+    """A field as a keyword parameter with an annotation for Typer."""
     declared: Declaration = item.metadata["option"]
     common: dict[str, Any] = {"help": declared.full_help, "autocompletion": completer(declared)}
     if declared.metavar:

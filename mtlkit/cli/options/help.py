@@ -1,4 +1,4 @@
-"""Draws `--help`: usage, what a command does, examples, then its options by panel, each on as few lines as it takes."""
+"""Draws `--help`: usage, description, examples, then the options by panel, as compactly as possible."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _examples(examples: Iterable[str], width: int) -> Iterator[str]:
 
 
 def entry_lines(entry: Entry, width: int, column: int) -> list[Text]:
-    """An option with its help beside it; below it where its names take the room."""
+    """An option with its help beside it, or below it if its names are too long."""
     names = Text(f"  {entry.names}", "cyan")
     text = f"{entry.help} [default: {entry.default}]" if entry.default else entry.help
     lines = textwrap.wrap(text, max(LEAST_HELP, width - column), break_long_words=False, break_on_hyphens=False) or [""]

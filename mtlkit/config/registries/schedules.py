@@ -28,7 +28,7 @@ class ScheduleChoice:
 
     @property
     def definition(self) -> Any:
-        """What the registry has under this name."""
+        """The registry's entry with this name."""
         return SCHEDULES[self.name]
 
 

@@ -1,4 +1,4 @@
-"""The next command after a training, as it has to be typed."""
+"""The next command after a training, ready to type."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class ResumePoint(Generic[Options]):
 
     @property
     def extends(self) -> bool:
-        """Whether the training continues past what was its last epoch."""
+        """Whether the training continues past its former last epoch."""
         return self.meta is not None and self.added > self.meta.added
 
     @property
@@ -80,8 +80,8 @@ def _finished(out: Path) -> Note:
 
 
 def _is_result(run: Path, checkpoints: CheckpointManager) -> bool:
-    """Whether the finished run is the result of the checkpoint's training, rather than a run that it was to replace: its log
-    begins as that of the checkpoint does, and goes on with what came after the last step, such as calibration."""
+    """Whether the finished run is the result of the checkpoint's training, not an older run to be replaced: its log begins like
+    that of the checkpoint, and may continue with records after the last step, such as calibration."""
     if not (run / LOG).is_file():
         return False
     return file_digest(run / LOG, checkpoints.log.stat().st_size) == file_digest(checkpoints.log)

@@ -22,12 +22,12 @@ def scopes_to_save(
     A head that was not trained keeps the scope of the starting model, unless the vectors of texts have changed.
     """
     old = read_scopes(start.origin.path) if start.origin else {}
-    kept = {name: scope for name, scope in old.items() if name in start.model.tasks and name not in {*fitted, *trained}}
-    if not kept or not start.origin:
+    untrained = {name: scope for name, scope in old.items() if name in start.model.tasks and name not in {*fitted, *trained}}
+    if not untrained or not start.origin:
         return dict(fitted), []
     if frozen and same_vectors(start, read_description(start.origin.path)):
-        return {**kept, **fitted}, []
-    heads = listed(f"head:{name}" for name in sorted(kept))
+        return {**untrained, **fitted}, []
+    heads = listed(f"head:{name}" for name in sorted(untrained))
     reason = "the vectors that texts had are gone, and no data for new ones was given"
     return dict(fitted), [Note(f"predict --reject no longer works for {heads}: {reason}; --watch NAME gives some", warning=True)]
 
