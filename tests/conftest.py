@@ -67,8 +67,7 @@ def scores_choose_epochs() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Token caches of the tests go to a folder of their own, one thread keeps numbers and times steady, and on a busy machine no
-    phase is named just because it takes a second."""
+    """Sets a separate cache for the tests, one thread for reproducible results, and no messages about slow phases."""
     torch.set_num_threads(1)
     patch = pytest.MonkeyPatch()
     patch.setattr(phase, "FIRST_LINE", 3600.0)
@@ -119,13 +118,13 @@ def tasks(tiny_model: MultiTaskModel, text_encoder: TextEncoder) -> dict[str, Ta
         labels["tags"].append(tuple(mark for mark, name in zip("abc", PLACES, strict=False) if name == place))
         labels["stars"].append(float(len(texts[-1].split())) / 2)
     rows = {"topic": 60, "tags": 20, "stars": 12}
-    made = {}
+    tasks = {}
     for name, spec in tiny_model.tasks.items():
         table = LabelledTable(texts, labels[name])
         train = np.array([row for row in range(len(table)) if row % 4 != 3][: rows[name]])
         validation = np.arange(3, len(table), 4)  # words and places that training knows, in other pairs
-        made[name] = prepare_task(spec, "tests", table.select(train), table.select(validation), text_encoder)
-    return made
+        tasks[name] = prepare_task(spec, "tests", table.select(train), table.select(validation), text_encoder)
+    return tasks
 
 
 def write_csv(path: Path, rows: list[tuple[str, str]], header: tuple[str, str] = ("text", "label")) -> Path:
@@ -170,8 +169,8 @@ Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def cli() -> Cli:
-    """Runs `python -m mtlkit ...` as a process of its own and returns it, with text of stdout and stderr. Lines that name a slow
-    phase, such as "loading PyTorch ...", are left out: whether there are any depends on the machine."""
+    """Runs `python -m mtlkit ...` as a process and returns it, with stdout and stderr as text. Messages about slow phases, such
+    as "loading PyTorch ...", are removed, as they depend on the machine."""
 
     def run(
         *arguments: object, cwd: Path | None = None, input: str | None = None, **environment: str
@@ -194,15 +193,15 @@ def cli() -> Cli:
 @pytest.fixture(scope="session")
 def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
     """Starts commands as processes that begin at once and can be killed."""
-    made = Forks(tmp_path_factory.mktemp("forks"))
-    yield made
-    made.close()
+    server = Forks(tmp_path_factory.mktemp("forks"))
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")
 def forked(forks: Forks) -> Cli:
-    """`cli` by a process that has imported everything already, which is ten times quicker. Where the start of a process is the
-    point, use `cli`; where the process is not, `typed`."""
+    """Like `cli`, but forked from a process that has imported everything, which is ten times faster. Use `cli` to test how a
+    process starts, and `typed` if no process is needed."""
 
     def run(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         child = forks.start(*arguments, cwd=cwd, environment=environment)
@@ -213,7 +212,7 @@ def forked(forks: Forks) -> Cli:
 
 @pytest.fixture(scope="session")
 def plain_peers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A folder of transformers a kind, "bert" and "roberta"."""
+    """A folder of transformers for each kind, "bert" and "roberta"."""
     folders = {}
     for kind in SPECIAL:
         folders[kind] = tmp_path_factory.mktemp("plain") / kind

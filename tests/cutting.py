@@ -1,4 +1,4 @@
-"""Trainings that are cut: a saver that keeps every state in memory, as its files would hold it."""
+"""Interrupted trainings: a saver that keeps every checkpoint in memory, as its files would store it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ TIMES = ("seconds", "total", "cost")  # in the log; they differ from training to
 
 
 def as_saved(snapshot: StateDict) -> StateDict:
-    """What files would give back of it."""
+    """The state as it would be read from files."""
     tensors = {name: value.detach().clone() for name, value in snapshot.tensors.items()}
     return StateDict(tensors, json.loads(json.dumps(snapshot.plain)))
 
 
 class Keeper:
-    """Saves after every step; `lines` counts those that the log had then."""
+    """Saves after every step; `lines` counts the lines of the log at that time."""
 
     def __init__(self, log: io.StringIO) -> None:
         self.log = log
@@ -44,29 +44,29 @@ class Keeper:
 
 
 def timeless(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Lines of a log without the times in them."""
-    found = []
+    """Records of a log without times."""
+    records = []
     for line in lines:
         tracked = {name: value for name, value in line.get("tracking", {}).items() if name not in TIMES}
         rest = {name: value for name, value in line.items() if name != "seconds"}
-        found.append({**rest, **({"tracking": tracked} if tracked else {})})
-    return found
+        records.append({**rest, **({"tracking": tracked} if tracked else {})})
+    return records
 
 
-def assert_same_weights(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """To the last bit."""
-    assert found.keys() == expected.keys()
-    different = [name for name, weight in found.items() if not torch.equal(weight, expected[name])]
+def assert_same_weights(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Asserts that weights are bitwise equal."""
+    assert actual.keys() == expected.keys()
+    different = [name for name, weight in actual.items() if not torch.equal(weight, expected[name])]
     assert not different
 
 
-def assert_same_end(found: Iterable[Event], expected: Iterable[Event]) -> None:
+def assert_same_end(actual: Iterable[Event], expected: Iterable[Event]) -> None:
     """Both trainings reported the same end; the second may have reported more before it."""
     for kind in (Chosen, Forgetting, RowsSeen):
-        assert [one for one in found if isinstance(one, kind)] == [one for one in expected if isinstance(one, kind)]
-    epochs, others = ([one for one in events if isinstance(one, Epoch)] for events in (found, expected))
+        assert [event for event in actual if isinstance(event, kind)] == [event for event in expected if isinstance(event, kind)]
+    epochs, others = ([event for event in events if isinstance(event, Epoch)] for events in (actual, expected))
     assert epochs == others[len(others) - len(epochs) :]
-    bests, other_bests = (next(one for one in events if isinstance(one, Chosen)).bests for events in (found, expected))
-    for one, other in zip(bests, other_bests, strict=True):
-        assert (one.weights is None) == (other.weights is None)
-        assert_same_weights(one.weights or {}, other.weights or {})
+    bests, other_bests = (next(event for event in events if isinstance(event, Chosen)).bests for events in (actual, expected))
+    for best, other_best in zip(bests, other_bests, strict=True):
+        assert (best.weights is None) == (other_best.weights is None)
+        assert_same_weights(best.weights or {}, other_best.weights or {})

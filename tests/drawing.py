@@ -1,4 +1,4 @@
-"""What tests of tables do: draw them as a terminal gets them, with hostile texts inside."""
+"""Draws tables as on a terminal, with hostile texts in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of exports share."""
+"""Helpers for the tests of exports."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Export = Callable[[str, str], Exported]
 
 
 def encode(folder: Path, texts: list[str]) -> NDArray[np.float32]:
-    """What a user of sentence-transformers gets."""
+    """The vectors that a user of sentence-transformers gets."""
     sentence_transformers: Any = pytest.importorskip("sentence_transformers")
     with silence.silence():
         model = sentence_transformers.SentenceTransformer(str(folder), device="cpu")

@@ -70,7 +70,7 @@ def killed_at_each(root: Path, cases: Iterable[Case]) -> dict[Case, list[Path]]:
     code = "from faults import die_at_each; " + "; ".join(f"die_at_each({str(roots[case])!r}, *{case!r})" for case in roots)
     paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": paths}, timeout=120)
-    return {case: sorted(place.iterdir()) for case, place in roots.items()}
+    return {case: sorted(folder.iterdir()) for case, folder in roots.items()}
 
 
 def die_at_each(root: str, name: str, exchanges: bool) -> None:
@@ -78,12 +78,12 @@ def die_at_each(root: str, name: str, exchanges: bool) -> None:
     from scenes import SCENES
 
     act = SCENES[name][1]
-    for place in places(SCENES[name][0], Path(root)):
-        number = int(place.parent.name)
+    for run in places(SCENES[name][0], Path(root)):
+        number = int(run.parent.name)
         if (child := os.fork()) == 0:
             watch(pytest.MonkeyPatch(), dying_at(number), exchanges)
             try:
-                act(place)
+                act(run)
             finally:
                 os._exit(0 if sys.exc_info()[0] is None else 1)
         ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

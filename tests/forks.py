@@ -1,4 +1,4 @@
-"""The command line as processes that start at once: one that has imported everything already forks a child for each command."""
+"""Commands as processes that start at once: a server that has imported everything forks a child for each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST = 120.0  # seconds that anything may take before a test fails
 
 
 class Child:
-    """A command that runs. Its output is in files, or comes from a terminal of its own."""
+    """A running command. Its output is in files, or comes from its own terminal."""
 
     def __init__(self, forks: Forks, pid: int, name: Path, terminal: int | None) -> None:
         self.forks, self.pid, self.name, self.terminal = forks, pid, name, terminal
@@ -28,11 +28,11 @@ class Child:
     def code(self) -> int | None:
         """The exit code, negative after a signal that killed it; None while it runs."""
         self._drain()
-        found: int | None = self.forks.ask(["code", self.pid])
-        return found
+        code: int | None = self.forks.ask(["code", self.pid])
+        return code
 
     def until(self, happens: Callable[[], bool]) -> bool:
-        """Waits for something. False if the command ended before."""
+        """Waits until `happens()`. False if the command ended first."""
         last = time.monotonic() + LONGEST
         while not happens():
             if self.code() is not None:
@@ -42,12 +42,12 @@ class Child:
         return True
 
     def lasts(self, seconds: float) -> bool:
-        """Waits so long. False if the command ended before."""
+        """Waits for some seconds. False if the command ended first."""
         end = time.monotonic() + seconds
         return self.until(lambda: time.monotonic() >= end)
 
     def wait(self) -> int:
-        """Waits for the end: the exit code."""
+        """Waits for the end and returns the exit code."""
         self.until(lambda: False)
         code = self.code()
         assert code is not None
@@ -124,22 +124,23 @@ class Forks:
         cwd: Path | None = None,
         environment: dict[str, str] | None = None,
     ) -> Child:
-        """`mtlkit` with these arguments. It is to `hold` before the call of so many of a function, `package.module:function`.
-        The `environment` is set before the command runs, which is too late for what PyTorch reads as it is imported."""
-        place = str(cwd or Path.cwd())
+        """Starts `mtlkit` with these arguments. `hold` is a function, `package.module:function`, whose call number `call` waits
+        to be released. The `environment` is set before the command runs, which is too late for variables that PyTorch reads when
+        imported."""
+        folder = str(cwd or Path.cwd())
         self.count += 1
         name = self.folder / str(self.count)
         words = list(map(str, arguments))
         if not terminal:
-            return Child(self, self.ask(["start", words, str(name), None, hold, call, place, environment or {}]), name, None)
+            return Child(self, self.ask(["start", words, str(name), None, hold, call, folder, environment or {}]), name, None)
         master, slave = pty.openpty()
         os.set_blocking(master, False)
-        pid = self.ask(["start", words, str(name), os.ttyname(slave), hold, call, place, environment or {}])
+        pid = self.ask(["start", words, str(name), os.ttyname(slave), hold, call, folder, environment or {}])
         os.close(slave)
         return Child(self, pid, name, master)
 
     def close(self) -> None:
-        """Ends what still runs."""
+        """Ends the server and the commands that still run."""
         assert self.server.stdin is not None
         assert self.server.stdout is not None
         self.server.stdin.close()
@@ -148,7 +149,7 @@ class Forks:
 
 
 def serve() -> None:
-    """Answers requests, a line each, until there are no more."""
+    """Answers requests, one per line, until the input ends."""
 
     import torch._dynamo  # noqa: F401 (what any optimizer of PyTorch imports: most of the time that a small training takes)
 
@@ -180,8 +181,8 @@ codes: dict[int, int] = {}
 
 def _code(pid: int, running: set[int]) -> int | None:
     if pid in running:
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
             running.remove(pid)
             codes[pid] = os.waitstatus_to_exitcode(status)
     return codes.get(pid)
@@ -192,8 +193,8 @@ def _hold(name: str, function: str, call: int) -> None:
     module, _, path = function.partition(":")
     *owners, last = path.split(".")
     owner: Any = importlib.import_module(module)
-    for one in owners:
-        owner = getattr(owner, one)
+    for name_of_owner in owners:
+        owner = getattr(owner, name_of_owner)
     real, calls = getattr(owner, last), 0
 
     def held(*arguments: Any, **named: Any) -> Any:
@@ -214,14 +215,14 @@ def _be(
     terminal: str | None,
     hold: str | None,
     call: int,
-    place: str,
+    folder: str,
     environment: dict[str, str],
 ) -> NoReturn:
-    """What the child is: a leader of its own session, so that a terminal becomes its own."""
+    """Runs a command in the child, as leader of its own session, so that a terminal becomes its own."""
     code = 1
     try:
         os.setsid()
-        os.chdir(place)
+        os.chdir(folder)
         for number, path in enumerate([terminal] * 3 if terminal else [os.devnull, f"{name}.out", f"{name}.err"]):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             os.dup2(descriptor, number)

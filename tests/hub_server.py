@@ -23,7 +23,7 @@ def hub(folder: Path, name: str, cut: str = "") -> Iterator[str]:
         protocol_version = "HTTP/1.1"
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Says nothing."""
+            """Logs nothing."""
 
         def do_HEAD(self) -> None:
             self.answer(body=False)
@@ -33,17 +33,17 @@ def hub(folder: Path, name: str, cut: str = "") -> Iterator[str]:
 
         def answer(self, *, body: bool) -> None:
             path = self.path.partition("?")[0]
-            asked = path.partition("/resolve/")[2].partition("/")[2]
+            file_name = path.partition("/resolve/")[2].partition("/")[2]
             if path.startswith(f"/api/models/{name}"):
-                files = sorted(one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file())
+                files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
                 if "/tree/" in path:
-                    listing: Any = [self.entry(folder, one) for one in files]
+                    listing: Any = [self.entry(folder, file) for file in files]
                 else:
-                    siblings = [{"rfilename": one} for one in files]
+                    siblings = [{"rfilename": file} for file in files]
                     listing = {"id": name, "modelId": name, "sha": REVISION, "private": False, "tags": [], "siblings": siblings}
                 self.send(json.dumps(listing).encode(), "application/json", body=body)
-            elif path.startswith(f"/{name}/resolve/") and (folder / asked).is_file():
-                self.send((folder / asked).read_bytes(), "application/octet-stream", body=body, half=asked == cut)
+            elif path.startswith(f"/{name}/resolve/") and (folder / file_name).is_file():
+                self.send((folder / file_name).read_bytes(), "application/octet-stream", body=body, half=file_name == cut)
             else:
                 self.send_response(404)
                 self.send_header("X-Error-Code", "RepoNotFound" if name not in path else "EntryNotFound")
@@ -51,9 +51,9 @@ def hub(folder: Path, name: str, cut: str = "") -> Iterator[str]:
                 self.end_headers()
 
         @staticmethod
-        def entry(folder: Path, one: str) -> dict[str, Any]:
-            content = (folder / one).read_bytes()
-            return {"type": "file", "path": one, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
+        def entry(folder: Path, file: str) -> dict[str, Any]:
+            content = (folder / file).read_bytes()
+            return {"type": "file", "path": file, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
 
         def send(self, content: bytes, kind: str, *, body: bool, half: bool = False) -> None:
             start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0] or 0)
@@ -86,6 +86,6 @@ def hub(folder: Path, name: str, cut: str = "") -> Iterator[str]:
 
 @contextmanager
 def mute() -> Iterator[str]:
-    """The address of a server that takes connections and never says a word."""
+    """The address of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"

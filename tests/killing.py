@@ -40,14 +40,15 @@ def hidden(folder: Path, pattern: str) -> set[Path]:
 
 
 class Killer:
-    """Kills or hangs up on a training at moments that follow from a seed; `hits` counts what hit, by moment and signal."""
+    """Kills a training, or sends it SIGHUP, at moments that follow from a seed; `hits` counts the successful ones, by moment and
+    signal."""
 
     def __init__(self, forks: Forks, seed: int) -> None:
         self.forks, self.draw, self.hits = forks, random.Random(seed), Counter[str]()
         self.moments = {"start": self._start, "step": self._step, "save": self._save, "end": self._end}
 
     def train(self, command: tuple[object, ...], out: Path, kills: int) -> None:
-        """Trains at `out`: killed so often, the last two times while the run is saved, and gone on with until it ends."""
+        """Trains at `out`: killed that many times, the last two while the run is saved, and resumed until it ends."""
         plan = [*self.draw.choices(["start", "step", "save"], [1, 4, 3], k=kills - 2), "end", "end"]
         resumed: tuple[object, ...] = ()
         for moment in plan:
@@ -90,33 +91,33 @@ class Killer:
         return child.until(grown) and child.lasts(self.draw.uniform(0, 0.03))
 
     def _save(self, child: Child, out: Path, before: set[Path]) -> bool:
-        """While a state is written."""
+        """While a checkpoint is written."""
         earlier = hidden(out / "state", ".step-*")
         return child.until(lambda: bool(hidden(out / "state", ".step-*") - earlier)) and child.lasts(self.draw.uniform(0, 0.03))
 
     def _end(self, child: Child, out: Path, before: set[Path]) -> bool:
-        """While the run is written, moved to its place, and its states are removed."""
+        """While the run is written and moved to its path, and its checkpoints are removed."""
         begun = child.until(lambda: any((path / LOG).exists() for path in hidden(out.parent, f".{out.name}.*") - before))
         return begun and child.lasts(self.draw.uniform(0, 0.03))
 
 
 def check_saved(child: Child, out: Path) -> None:
-    """What a training says that was hung up on is what is there."""
-    said = child.err.splitlines()[-1]
-    if saved := re.search(r"(?:saved after|the state of) step (\d+)", said):
-        assert newest(out) == int(saved[1]), said
-    elif "is finished and saved" in said or (said.endswith("the terminal was closed (SIGHUP)") and (out / RECORD).exists()):
+    """The last message of a training that received SIGHUP agrees with what is saved."""
+    line = child.err.splitlines()[-1]
+    if saved := re.search(r"(?:saved after|the state of) step (\d+)", line):
+        assert newest(out) == int(saved[1]), line
+    elif "is finished and saved" in line or (line.endswith("the terminal was closed (SIGHUP)") and (out / RECORD).exists()):
         verify(out)  # the latter: it was about to leave
     else:
-        assert "nothing was saved yet" in said, child.err
-        assert not out.exists() or not states(out), said
+        assert "nothing was saved yet" in line, child.err
+        assert not out.exists() or not states(out), line
 
 
 STEP, HEAD = "torch.optim:AdamW.step", "mtlkit.training.solver.trainer:choose_strength"
 
 
 def killed_in(step: int, forks: Forks, command: tuple[object, ...], out: Path, hold: str = STEP) -> None:
-    """A training that was killed in its step number `step`, 1 the first, or with `hold=HEAD` as it solves that head."""
+    """Kills a training in its step number `step`, from 1, or with `hold=HEAD` while it solves that head."""
     child = forks.start(*command, "--out", out, hold=hold, call=step)
     child.held()
     child.kill()
@@ -124,28 +125,28 @@ def killed_in(step: int, forks: Forks, command: tuple[object, ...], out: Path, h
 
 
 def stripped(value: Any) -> Any:
-    """A value without what was measured by a clock."""
+    """A value without measured times."""
     if isinstance(value, dict):
-        return {name: stripped(one) for name, one in value.items() if name not in MEASURED}
-    return [stripped(one) for one in value] if isinstance(value, list) else value
+        return {name: stripped(item) for name, item in value.items() if name not in MEASURED}
+    return [stripped(item) for item in value] if isinstance(value, list) else value
 
 
 def log_of(out: Path) -> list[str]:
-    """The lines of a finished run's log, to the last bit."""
+    """The records of a finished run's log."""
     return [json.dumps(stripped(json.loads(line))) for line in (out / LOG).read_text().splitlines()]
 
 
-def differences(found: Path, wanted: Path) -> Iterator[str]:
+def differences(actual: Path, wanted: Path) -> Iterator[str]:
     """The differences between two runs."""
-    record = verify(found)
+    record = verify(actual)
     assert record.files.keys() == read_record(wanted).files.keys()
     for name in record.files:
-        same = name.endswith(("run.json", "README.md", LOG)) or file_digest(found / name) == file_digest(wanted / name)
+        same = name.endswith(("run.json", "README.md", LOG)) or file_digest(actual / name) == file_digest(wanted / name)
         if not same:
             yield f"{name} is another"
     if json.dumps(stripped(record.metrics)) != json.dumps(stripped(read_record(wanted).metrics)):
         yield f"metrics {record.metrics} and not {read_record(wanted).metrics}"
-    lines, others = log_of(found), log_of(wanted)
+    lines, others = log_of(actual), log_of(wanted)
     for number, (line, other) in enumerate(zip(lines, others, strict=False), 1):
         if line != other:
             yield f"line {number} of the log is {line} and not {other}"

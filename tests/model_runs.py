@@ -22,17 +22,17 @@ PLACES = ["river", "barn", "hill", "shelf"]
 
 
 def odd_rows() -> list[tuple[str, float, list[str]]]:
-    """Texts, a number for each (animals above 3), and its labels: what it is, where, and `[/]` for some."""
+    """Texts, a number for each (above 3 for animals), and its labels: "animal", "far" or neither, and `[/]` for some."""
     rows = []
     for number, word in enumerate(WORDS * 13):
-        place = PLACES[(number * 7) % 4]
+        spot = PLACES[(number * 7) % 4]
         animal = word in WORDS[:3]
         labels = [
             *(["animal"] if animal else []),
-            *(["far"] if place in ("hill", "river") else []),
+            *(["far"] if spot in ("hill", "river") else []),
             *(["[/]"] if number % 4 == 0 else []),
         ]
-        text = f"The {word} sleeps near the {place}." if animal else f"A {word} lies broken on the {place}."
+        text = f"The {word} sleeps near the {spot}." if animal else f"A {word} lies broken on the {spot}."
         rows.append((text, (4.5 if animal else 1.5) + number % 3 / 4, labels))
     return rows
 
@@ -42,16 +42,16 @@ def odd_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tasks `stars` (floats) and `tags` (lists) as folders of jsonl files."""
     folder = tmp_path_factory.mktemp("odd")
     for split, rows in (("train", odd_rows()[:60]), ("test", odd_rows()[60:])):
-        for place, task in ((1, "stars"), (2, "tags")):
+        for column, task in ((1, "stars"), (2, "tags")):
             (folder / task).mkdir(exist_ok=True)
-            lines = [json.dumps({"text": row[0], "label": row[place]}) for row in rows]
+            lines = [json.dumps({"text": row[0], "label": row[column]}) for row in rows]
             (folder / task / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
     return folder
 
 
 @pytest.fixture(scope="session")
 def odd_run(runs: Path, odd_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Started from the run with heads `kind` and `state`, whose data is not given."""
+    """A run that starts from the run with heads `kind` and `state`, without data for these."""
     options = TrainMtlOptions(
         task=[f"{name}={odd_data / name}" for name in ("stars", "tags")],
         init=str(runs / "mtl"),
@@ -101,14 +101,14 @@ def sources(runs: Path, data: Path, peer: Path, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(scope="session")
 def exported(sources: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Export:
-    """`exported("bert", "onnx")`, made once."""
-    made: dict[tuple[str, str], Exported] = {}
+    """Exports a model once: `exported("bert", "onnx")`."""
+    exports: dict[tuple[str, str], Exported] = {}
     folder = tmp_path_factory.mktemp("exports")
 
     def make(kind: str, format: str) -> Exported:
-        if (kind, format) not in made:
+        if (kind, format) not in exports:
             options = ExportOptions(model=str(sources[kind]), out=folder / f"{kind}-{format}", format=format)  # type: ignore[arg-type]
-            made[kind, format] = export(options)
-        return made[kind, format]
+            exports[kind, format] = export(options)
+        return exports[kind, format]
 
     return make

@@ -59,16 +59,16 @@ def statements(script: str) -> Iterator[str]:
 
 
 def commands(statement: str) -> list[list[str]]:
-    """The commands that a statement runs one after another, as words; without a here-document."""
+    """The commands of a statement, in order, as words; without a here-document."""
     words = shlex.shlex(statement.partition("\n")[0], posix=True, punctuation_chars="();<>|&")
     words.whitespace_split = True
-    found: list[list[str]] = [[]]
+    runs: list[list[str]] = [[]]
     for word in words:
         if word in BETWEEN:
-            found.append([])
+            runs.append([])
         else:
-            found[-1].append(word)
-    return [command for command in found if command]
+            runs[-1].append(word)
+    return [command for command in runs if command]
 
 
 def mtlkit_commands(page: Path) -> list[list[str]]:

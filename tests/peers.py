@@ -93,12 +93,12 @@ def write_peer(kind: str, folder: Path, texts: Sequence[str]) -> Any:
 
 @torch.no_grad()
 def peer_vectors(model: Any, tokenizer: Tokenizer, texts: Sequence[str], length: int = LENGTH) -> Tensor:
-    """The mean of the last states over each text's own tokens: what sentence-transformers makes of a bare model."""
+    """The mean of the last hidden states over each text's own tokens, as sentence-transformers computes it for a bare model."""
     tokenizer.enable_truncation(length)
     pad = model.config.pad_token_id
     tokenizer.enable_padding(pad_id=pad, pad_token=tokenizer.id_to_token(pad))
     encodings = tokenizer.encode_batch(list(texts))
-    ids, mask = (torch.tensor([getattr(one, name) for one in encodings]) for name in ("ids", "attention_mask"))
+    ids, mask = (torch.tensor([getattr(encoding, name) for encoding in encodings]) for name in ("ids", "attention_mask"))
     states = model(input_ids=ids, attention_mask=mask).last_hidden_state
     means: Tensor = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
     return means

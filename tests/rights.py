@@ -1,4 +1,4 @@
-"""What root may do and other users may not, given up for a while, so that tests of permissions run as any user."""
+"""Drops root's file permissions temporarily, so that tests of permissions run as any user."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Data(ctypes.Structure):
 
 @contextmanager
 def as_any_user() -> Iterator[None]:
-    """Within, permissions of files hold for root too. Linux only, and for this thread alone."""
+    """Within the context, file permissions apply to root too. Linux only, and only for this thread."""
     if os.geteuid() != 0:
         yield
         return

@@ -1,4 +1,4 @@
-"""A run with a router, for the tests of what reads one."""
+"""A run with a router, for tests of commands that read one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of several recipes do: options, notes, csv files."""
+"""Helpers for the tests of several recipes: options, notes, csv files."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def options(data: Path, out: Path, *names: str, **more: Any) -> TrainMtlOptions:
 
 
 def notes(events: Iterable[Event]) -> str:
-    """All sentences of a training, a line each."""
+    """All messages of a training, one per line."""
     return "\n".join(message.text for event in events for message in training_messages(event))
 
 
@@ -73,7 +73,7 @@ def write(path: Path, rows: Sequence[Sequence[str]]) -> Path:
 
 
 def freezing_of(model: MultiTaskModel, items: Iterable[str], unfreeze: str | None = None) -> FreezeRules:
-    """What `--freeze` and `--unfreeze` mean for a model."""
+    """The rules of `--freeze` and `--unfreeze` for a model."""
     architecture = model.backbone.architecture
     heads = {name: spec.head for name, spec in model.tasks.items()}
     return parse_freeze(list(items), unfreeze, weight_names(architecture, heads), list(heads), architecture.layers)
@@ -89,7 +89,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 
 def reshaped(model: MultiTaskModel, shape: str) -> MultiTaskModel:
-    """A model of three blocks with the tasks of another, whose attention does something, which fresh weights hide."""
+    """A model of three blocks with the tasks of another. Its attention has an effect, unlike with fresh weights."""
     torch.manual_seed(1)
     architecture = replace(model.backbone.architecture, layers=3, **SHAPES[shape])
     made = MultiTaskModel(Encoder(architecture), model.tasks.values())
@@ -100,14 +100,14 @@ def reshaped(model: MultiTaskModel, shape: str) -> MultiTaskModel:
 
 @torch.no_grad()
 def spoil(model: MultiTaskModel, depth: int) -> None:
-    """Makes the embeddings and the blocks below `depth` useless: were they run, it would show."""
+    """Makes the embeddings and the blocks below `depth` useless, which shows if they are run."""
     for part in (model.backbone.embeddings(), *list(model.backbone.blocks)[:depth]):
         for weight in part.parameters():
             weight.fill_(float("nan"))
 
 
 def losses_of(model: MultiTaskModel, objectives: Mapping[str, Objective]) -> TaskLosses:
-    """The losses of a training whose backbone is run at every step."""
+    """The losses of a training that runs the backbone at every step."""
     return TaskLosses(objectives, WholeBackbone(model, objectives, torch.device("cpu")))
 
 
@@ -124,6 +124,6 @@ def train_steps(
     takes: Iterable[int] = repeat(1),
     **more: Any,
 ) -> Iterator[Step[Any]]:
-    """The steps of the training loop; `takes` says how many pieces of work each step takes."""
+    """The steps of the training loop; `takes` is the number of micro-batches of each step."""
     optimizer = ScheduledOptimizer(dict(model.named_parameters()), rate, weight_decay=weight_decay, clip=clip)
     return train(groups(work, takes), losses_of, ModelUpdater(model, optimizer, compute), balance, **more)

@@ -15,7 +15,7 @@ OWN = [method.name for method in ordered(BALANCING) if not method.on_gradients]
 
 
 def if_installed(name: str, *more: object, slow: bool = False) -> Any:
-    """A parameter (or several, with `more`) that is skipped where the method cannot run; a slow one is run with `-m slow`."""
+    """A parameter (or several, with `more`) that is skipped if the method cannot run; slow ones run with `-m slow`."""
     missing = missing_module(name) if name in BALANCING else None
     marks = [pytest.mark.skipif(missing is not None, reason=f"{name} needs {missing}")]
     return pytest.param(name, *more, marks=[*marks, pytest.mark.slow] if slow else marks)

@@ -1,4 +1,4 @@
-"""Commands typed in this process: as real as a process of their own from the arguments on, and a hundred times quicker."""
+"""Commands run in this process: like real ones from the arguments on, and a hundred times faster."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def mtl(runs: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def unread(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table that begins well and cannot be read to its end: what is refused before data is read does not name it."""
+    """A table with an unreadable end, for errors that must be reported before data is read."""
     path = tmp_path_factory.mktemp("unread") / "unread.csv"
     path.write_text("text,label\n" + "".join(f"text {row},{'ab'[row % 2]}\n" for row in range(150)) + "a,row,too,long\n")
     return path
@@ -95,7 +95,7 @@ Command = tuple[object, ...]
 
 @pytest.fixture(scope="session")
 def command(data: Path) -> Command:
-    """A training of 54 steps, saved at every second one, without --out."""
+    """A training of 54 steps that is saved at every second step, without --out."""
     tasks = [part for name in ("kind", "state") for part in ("--task", f"{name}={data / name}")]
     return ("train-mtl", *tasks, "--init", "scratch", *TINY, "--epochs", 3, "--save-every", 2)
 

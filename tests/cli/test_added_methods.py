@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def train(typed: Typed, runs: Path, data: Path, out: Path, *more: object) -> str:
-    """Trains the tasks `kind` and `state` for one epoch, and returns what the command said."""
+    """Trains the tasks `kind` and `state` for one epoch, and returns the output."""
     tasks = [text for name in ("kind", "state") for text in ("--task", f"{name}={data / name}")]
     settings = TRAINED | {"epochs": 1, "init": runs / "mtl", "out": out}
     options = [text for name, value in settings.items() for text in (f"--{name.replace('_', '-')}", str(value))]
@@ -49,13 +49,13 @@ def train(typed: Typed, runs: Path, data: Path, out: Path, *more: object) -> str
 
 
 def steps(run: Path) -> list[dict[str, Any]]:
-    """What the log says of each step."""
+    """The log record of each step."""
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [record for record in records if record["type"] == "step"]
 
 
 def offered(option: str, begun: str = "") -> list[str]:
-    """What completion offers for the value of an option."""
+    """The completions of an option's value."""
     fresh = Typer()
     register(fresh, "Train")
     command = get_command(fresh)

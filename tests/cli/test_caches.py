@@ -1,4 +1,4 @@
-"""`mtlkit info --caches` and `--clear-caches`: they find what mtlkit keeps, and touch nothing else."""
+"""`mtlkit info --caches` and `--clear-caches` find the caches of mtlkit and touch nothing else."""
 
 from __future__ import annotations
 

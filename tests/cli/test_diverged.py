@@ -41,7 +41,7 @@ def tenthousandfold(loss: Tensor) -> Tensor:
 
 @pytest.fixture
 def spoil(monkeypatch: pytest.MonkeyPatch) -> Spoil:
-    """`spoil(not_a_number, 7)`: what the seventh loss that trains becomes."""
+    """`spoil(not_a_number, 7)` replaces the seventh training loss."""
     of_head, of_text = Head.loss, next_token.next_token_loss
 
     def spoil(wrong: Wrong, *places: int) -> None:

@@ -94,7 +94,7 @@ def test_the_readme_shows_what_the_quick_start_shows() -> None:
 
 
 def run(statement: str, typed: Callable[..., Any]) -> str:
-    """Runs a statement; what its commands print."""
+    """Runs a statement and returns the output of its commands."""
     said = ""
     parts = commands(statement)
     if parts[0][0] in INSTALLING:
@@ -111,7 +111,7 @@ def run(statement: str, typed: Callable[..., Any]) -> str:
 
 
 def assert_shown(excerpt: str, said: str) -> None:
-    """Every line of an excerpt is a line that was printed, whatever its blanks."""
+    """Asserts that every line of an excerpt was printed, except for white space."""
     printed = {" ".join(line.split()) for line in said.splitlines()}
     for line in excerpt.splitlines():
         assert " ".join(line.split()) in printed

@@ -1,4 +1,4 @@
-"""`eval --sts` and `eval --probe`: what they show."""
+"""The output of `eval --sts` and `eval --probe`."""
 
 from __future__ import annotations
 

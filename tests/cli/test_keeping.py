@@ -1,4 +1,4 @@
-"""What a user sees of the old tasks before, while and after a new one is added."""
+"""The output about old tasks before, while and after a new one is added."""
 
 from __future__ import annotations
 

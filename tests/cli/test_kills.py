@@ -24,7 +24,7 @@ def tasks(data: Path, *names: str) -> list[str]:
 
 
 def check(forks: Forks, command: tuple[object, ...], folder: Path, kills: int) -> None:
-    """Trains undisturbed, then with at least so many kills. Fails where anything differs."""
+    """Trains without interruption, then with at least that many kills. Fails if anything differs."""
     seed = random.SystemRandom().randrange(1 << 32)
     child = forks.start(*command, "--out", folder / "whole" / "run")
     assert child.wait() == 0, child.err

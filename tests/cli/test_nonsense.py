@@ -1,4 +1,4 @@
-"""Every option of every command, given nonsense: one line and a documented exit code, or it works all the same."""
+"""Every option of every command with invalid values: one line and a documented exit code, or success."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def usual(runs: Path) -> dict[str, list[object]]:
-    """What makes a command work, quickly."""
+    """Arguments with which a command works, quickly."""
     shape = ["--layers", 1, "--dim", 8, "--heads", 1, "--vocab-size", 300, "--epochs", 1, "--out", "run", "--overwrite"]
     fresh = [*shape, "--init", "scratch", "--max-length", 16, "--task", "t=tiny.csv"]
     model = ["--model", runs / "mtl"]

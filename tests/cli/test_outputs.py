@@ -1,4 +1,4 @@
-"""What a command must not write over: refused with exit 2, nothing touched, whatever --overwrite says."""
+"""Files that a command must not overwrite: refused with exit code 2, unchanged, even with --overwrite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resuming from a checkpoint: what is restored, what is refused, what is shown."""
+"""Resuming from a checkpoint: restored state, errors and output."""
 
 from __future__ import annotations
 

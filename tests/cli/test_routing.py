@@ -1,4 +1,4 @@
-"""What the commands show of a router."""
+"""The output of commands about a router."""
 
 from __future__ import annotations
 

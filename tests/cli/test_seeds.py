@@ -49,7 +49,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, runs: Path) -> dict[str, Pat
 
 @pytest.fixture(scope="session")
 def starts(small: dict[str, Path]) -> dict[str, Path]:
-    """The same with a model of transformers beside them."""
+    """The same, also for a model of transformers."""
     from peers import write_peer  # seconds of import that the quick tests need not pay
 
     write_peer("bert", small["data"] / "bert", WORDS * 20)

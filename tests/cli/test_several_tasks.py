@@ -31,7 +31,7 @@ def lines_of(run: Path) -> list[dict[str, Any]]:
 
 
 def train(typed: Typed, data: Path, mtl: Path, out: Path, *options: object) -> Answer:
-    """Two tasks of 18 and 9 rows, every text a batch of its own."""
+    """Trains two tasks of 18 and 9 rows, with one text per batch."""
     tasks = ("--task", f"kind={data / 'kind'}?limit=20", "--task", f"state={data / 'state'}?limit=10", "--batch-tokens", 8)
     return typed("train-mtl", *tasks, "--init", mtl, "--out", out, "--track-every", 0, "--verbose", *options)
 

@@ -1,4 +1,4 @@
-"""Sources as a user types them: what is decided is said, kept in the run, and refused where it is not certain."""
+"""Sources as a user types them: decisions are reported and saved in the run; ambiguous ones are refused."""
 
 from __future__ import annotations
 

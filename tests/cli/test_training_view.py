@@ -47,7 +47,7 @@ def events(figures: dict[str, float]) -> list[Event]:
 
 
 def shown(told: Iterable[Event], *, terminal: bool, width: int = 80, verbose: bool = False) -> str:
-    """What a view writes."""
+    """The output of a view."""
     console = Console(file=io.StringIO(), width=width, force_terminal=terminal, legacy_windows=False, color_system=None)
     with TrainingView(console, verbose=verbose) as view:
         for event in told:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def parse(options: type[Any], *arguments: object) -> Any:
-    """What the command line makes of these arguments."""
+    """The options that the command line parses from these arguments."""
     found: list[Any] = []
 
     def take(values: Any, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Completion as a shell asks for it: with what was typed in the environment."""
+"""Completion as a shell requests it, with the words in the environment."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def folder(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment_of(words: tuple[str, ...], shell: str = "bash") -> dict[str, str]:
-    """What a shell sets to ask for completions of the last word."""
+    """The environment that a shell sets to complete the last word."""
     typed = ["mtlkit", *words]
     asked = {"_MTLKIT_COMPLETE": f"complete_{shell}", "COMP_WORDS": "\n".join(typed)}
     return asked | {"COMP_CWORD": str(len(words)), "_TYPER_COMPLETE_ARGS": " ".join(typed)}
@@ -53,7 +53,7 @@ def environment_of(words: tuple[str, ...], shell: str = "bash") -> dict[str, str
 
 @pytest.fixture
 def bash(folder: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    """`bash("train-mtl", "--freeze", "head", ":", "k")` gives what bash is offered for the last word, as bash splits words."""
+    """`bash("train-mtl", "--freeze", "head", ":", "k")` returns the completions of the last word, as bash splits words."""
 
     def complete(*words: str, shell: str = "bash") -> list[str]:
         monkeypatch.chdir(folder)

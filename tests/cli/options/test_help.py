@@ -15,7 +15,7 @@ SCREENS = 120  # lines of two screens, with a little left over
 
 
 def panels(text: str) -> list[str]:
-    """The headings of a page, and what else begins a line after an empty one."""
+    """The headings of a page, and other lines after an empty one."""
     lines = text.splitlines()
     return [line for before, line in pairwise(lines) if not before and not line.startswith(" ")]
 

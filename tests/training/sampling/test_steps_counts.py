@@ -1,4 +1,4 @@
-"""Where each step of a training is and what it takes, held against a plain count of pieces one after the other."""
+"""The position and the micro-batches of each step, compared with a plain count."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ leaving = st.dictionaries(st.sampled_from(NAMES), st.integers(1, 5))
 examples = settings(deadline=None, max_examples=80, derandomize=True)
 
 
-def made(mix: TaskMixture, epochs: int, accumulate: int, left: dict[str, int]) -> StepSchedule:
-    """A timetable whose tasks left as it is said."""
+def schedule_of(mix: TaskMixture, epochs: int, accumulate: int, left: dict[str, int]) -> StepSchedule:
+    """A schedule whose tasks leave at the given epochs."""
     table = StepSchedule(mix, epochs, accumulate)
     table.left = {name: since for name, since in left.items() if name in mix.plans}
     return table
@@ -63,7 +63,7 @@ def plain(piece: Piece) -> dict[str, list[int]]:
 @examples
 @given(mixes, st.integers(1, 5), st.integers(1, 3), leaving)
 def test_every_step_is_where_a_plain_count_has_it(mix: TaskMixture, epochs: int, accumulate: int, left: dict[str, int]) -> None:
-    table = made(mix, epochs, accumulate, left)
+    table = schedule_of(mix, epochs, accumulate, left)
     found = counted(table)
     assert [table.length(epoch) for epoch in range(epochs)] == [*map(len, found)]
     assert [table.sizes(epoch) for epoch in range(epochs)] == [[len(step) for step in steps] for steps in found]
@@ -87,7 +87,7 @@ def test_every_step_is_where_a_plain_count_has_it(mix: TaskMixture, epochs: int,
 def test_from_any_step_on_the_work_is_the_rest_of_the_whole(
     mix: TaskMixture, epochs: int, accumulate: int, left: dict[str, int], data: st.DataObject
 ) -> None:
-    table = made(mix, epochs, accumulate, left)
+    table = schedule_of(mix, epochs, accumulate, left)
     streams = {name: TaskSampler(plan) for name, plan in mix.plans.items()}
     steps = [step for steps in counted(table) for step in steps]
     rows = [[{name: streams[name].next().tolist() for name in piece} for piece in step] for step in steps]
@@ -101,8 +101,8 @@ def test_from_any_step_on_the_work_is_the_rest_of_the_whole(
 def test_a_task_may_leave_while_the_work_is_under_way(
     mix: TaskMixture, epochs: int, accumulate: int, name: str, since: int
 ) -> None:
-    """Work that was asked for before, drawn step by step as a training does, is that of a task that was to leave."""
-    table, told = made(mix, epochs, accumulate, {}), made(mix, epochs, accumulate, {name: since})
+    """Micro-batches that are requested before a task leaves, step by step as in a training, no longer contain it afterwards."""
+    table, with_leaving = schedule_of(mix, epochs, accumulate, {}), schedule_of(mix, epochs, accumulate, {name: since})
     work = table.work()
     found, steps = [], []
     for size in table.takes():
@@ -110,8 +110,8 @@ def test_a_task_may_leave_while_the_work_is_under_way(
         steps.append(size)
         if name in mix.plans and table.locate(len(steps)) == (since, 0):
             table.left[name] = since
-    assert found == [plain(piece) for piece in told.work()]
-    assert steps == list(told.takes())
+    assert found == [plain(piece) for piece in with_leaving.work()]
+    assert steps == list(with_leaving.takes())
 
 
 def equal_tasks(schedule: str) -> TaskMixture:
@@ -121,25 +121,25 @@ def equal_tasks(schedule: str) -> TaskMixture:
 
 @pytest.mark.parametrize(("schedule", "first"), [("round-robin", 12), ("sequential", 12), ("proportional", 12), ("joint", 6)])
 def test_an_epoch_without_a_task_is_shorter_unless_all_share_each_step(schedule: str, first: int) -> None:
-    table = made(equal_tasks(schedule), 2, 1, {"stars": 1})
+    table = schedule_of(equal_tasks(schedule), 2, 1, {"stars": 1})
     assert [table.length(epoch) for epoch in range(2)] == [first, 6]
     assert [table.planned(epoch) for epoch in range(2)] == [{"topic": 6, "stars": 6}, {"topic": 6}]
 
 
 def test_the_rate_follows_epochs_not_steps() -> None:
-    """Half of the steps fall away, and the second epoch goes the same way in half as many."""
-    table = made(equal_tasks("round-robin"), 2, 1, {"stars": 1})
+    """The second epoch has half as many steps, and the rate falls twice as fast."""
+    table = schedule_of(equal_tasks("round-robin"), 2, 1, {"stars": 1})
     assert [table.position(step) for step in range(table.steps)] == [*range(12), *range(12, 24, 2)]
 
 
 def test_training_without_tasks_has_ended() -> None:
-    table = made(equal_tasks("joint"), 3, 1, {"topic": 1, "stars": 1})
+    table = schedule_of(equal_tasks("joint"), 3, 1, {"topic": 1, "stars": 1})
     assert (table.steps, table.locate(6)) == (6, (1, 0))
     assert (list(table.work(6)), list(table.takes(6))) == ([], [])
 
 
 def test_what_is_known_of_an_epoch_changes_when_another_task_leaves() -> None:
-    table = made(equal_tasks("round-robin"), 4, 1, {})
+    table = schedule_of(equal_tasks("round-robin"), 4, 1, {})
     found = [table.steps]
     for left in ({"stars": 2}, {"stars": 2, "topic": 3}, {"stars": 1}):
         table.left = left

@@ -1,4 +1,4 @@
-"""What is left to do from any step on is the tail of what there was to do: batches, and how many each step takes."""
+"""The remaining batches and steps, from any step on, are the tail of all."""
 
 from __future__ import annotations
 
