@@ -112,7 +112,7 @@ def evaluate(options: EvalOptions, loaded: LoadedModel, against: LoadedModel | N
         rows = {name: task.rows for name, task in tasks.items() if task.rows is not None}
         comparison = compare(loaded, against, tables, rows, options.seed)
     result = Evaluation(loaded.name, options.split, tasks, router, base, tally=tally, comparison=comparison)
-    return replace(result, out_of_scope=measure_out_of_scope(options, loaded, result.rows))
+    return replace(result, out_of_scope=measure_out_of_scope(options, loaded, result.rows, tally))
 
 
 def needs_heads(options: EvalOptions, loaded: LoadedModel) -> str:

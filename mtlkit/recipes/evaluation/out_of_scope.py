@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mtlkit.config.inference import EvalOptions
-from mtlkit.data.sources.text_files import read_column
+from mtlkit.data.datasets.corpus import read_texts
+from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import DataError, UsageError
 from mtlkit.evaluation.out_of_scope import Separation, separation
 from mtlkit.inference.engine import VECTORS
 from mtlkit.inference.loaded_model import LoadedModel
-from mtlkit.inference.scope.rejection import is_blank, predicted
+from mtlkit.inference.scope.rejection import predicted
 from mtlkit.inference.scope.scope import Values
 from mtlkit.progress import counting
 from mtlkit.recipes.evaluation.rows import EvaluatedRows
@@ -26,11 +28,14 @@ def check_out_of_scope(options: EvalOptions, loaded: LoadedModel, names: Sequenc
     loaded.scopes_for(names)
 
 
-def measure_out_of_scope(options: EvalOptions, loaded: LoadedModel, rows: Mapping[str, EvaluatedRows]) -> dict[str, Separation]:
+def measure_out_of_scope(
+    options: EvalOptions, loaded: LoadedModel, rows: Mapping[str, EvaluatedRows], tally: SkippedRows
+) -> dict[str, Separation]:
     """Compares the scores of the evaluated rows with those of foreign texts, by task. Raises DataError, UsageError."""
     if options.out_of_scope is None:
         return {}
-    texts = [text for text in read_column(options.out_of_scope, None, options.encoding) if not is_blank(text)]
+    reading = ReadOptions(options.encoding, options.on_bad_row, tally)
+    texts = list(read_texts(options.out_of_scope, reading, dict(loaded.checkpoint.sources)))
     if not texts:
         raise DataError(f"--out-of-scope {options.out_of_scope}: no texts but blank ones, which are always rejected")
     found = {}
