@@ -54,8 +54,8 @@ def options_of(command: str) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with a table, a pipe without a writer, and another home folder."""
+def work_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with a table, a pipe without a writer, and another home folder."""
     write(tmp_path / "tiny.csv", [("text", "label"), *((f"text number {row}", "ab"[row % 2]) for row in range(24))])
     os.mkfifo(tmp_path / "pipe")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -97,8 +97,8 @@ def check(typed: Typed, arguments: list[object]) -> None:
         assert len(line) < LONGEST_MESSAGE, f"mtlkit {shown}: {len(line)} letters"
 
 
-def given(command: str, option: str, value: str, usual: dict[str, list[object]]) -> list[object]:
-    """The usual arguments with one more; a positional one takes the place of theirs."""
+def arguments_with(command: str, option: str, value: str, usual: dict[str, list[object]]) -> list[object]:
+    """The usual arguments with one more; a positional one replaces theirs."""
     arguments = usual[command]
     if option:
         return [command, *arguments, f"{option}={value}"]
@@ -112,21 +112,21 @@ def given(command: str, option: str, value: str, usual: dict[str, list[object]])
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_some_nonsense_is_one_line(typed: Typed, place: Path, usual: dict[str, list[object]], command: str) -> None:
+def test_some_nonsense_is_one_line(typed: Typed, work_folder: Path, usual: dict[str, list[object]], command: str) -> None:
     """A value for each option, always the same ones; all values are tried by the slow test below."""
     for option, values in options_of(command):
         value = Random(f"{command} {option}").choice(values)
-        check(typed, given(command, option, value, usual))
+        check(typed, arguments_with(command, option, value, usual))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_all_nonsense_is_one_line(typed: Typed, place: Path, usual: dict[str, list[object]], command: str) -> None:
+def test_all_nonsense_is_one_line(typed: Typed, work_folder: Path, usual: dict[str, list[object]], command: str) -> None:
     wrong = []
     for option, values in options_of(command):
         for value in values:
             try:
-                check(typed, given(command, option, value, usual))
+                check(typed, arguments_with(command, option, value, usual))
             except AssertionError as error:
                 wrong.append(str(error))
     assert not wrong, "\n".join(wrong)

@@ -1,4 +1,4 @@
-"""Parts of unfinished work: what may be gone on with, and what may not."""
+"""Parts of an unfinished output: which may be resumed, and which may not."""
 
 from __future__ import annotations
 

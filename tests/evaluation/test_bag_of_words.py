@@ -1,4 +1,4 @@
-"""What a bag of words reaches."""
+"""The bag-of-words baseline."""
 
 from __future__ import annotations
 

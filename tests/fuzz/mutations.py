@@ -40,8 +40,8 @@ def flip(content: bytes, random: Random) -> bytes:
 
 
 def cut(content: bytes, random: Random) -> bytes:
-    place = random.choice((0, 1, 7, 8, len(content) // 2, len(content) - 1, random.randint(0, len(content))))
-    return content[:place] if random.random() < 0.8 else content[place:]
+    offset = random.choice((0, 1, 7, 8, len(content) // 2, len(content) - 1, random.randint(0, len(content))))
+    return content[:offset] if random.random() < 0.8 else content[offset:]
 
 
 def remove(content: bytes, random: Random) -> bytes:
@@ -63,15 +63,15 @@ def swap(content: bytes, random: Random) -> bytes:
 
 
 def insert(content: bytes, random: Random) -> bytes:
-    place = random.choice((0, len(content), random.randint(0, len(content))))
-    return content[:place] + random.choice((*SNIPPETS, random.randbytes(random.randint(1, 40)))) + content[place:]
+    offset = random.choice((0, len(content), random.randint(0, len(content))))
+    return content[:offset] + random.choice((*SNIPPETS, random.randbytes(random.randint(1, 40)))) + content[offset:]
 
 
 def number(content: bytes, random: Random) -> bytes:
-    """Writes a number as a length or an offset would stand, over what is there."""
-    width, place = random.choice((1, 2, 4, 8)), random.choice((0, 8, max(0, len(content) - 8), random.randint(0, len(content))))
+    """Overwrites bytes with a number, as a length or an offset is stored."""
+    width, offset = random.choice((1, 2, 4, 8)), random.choice((0, 8, max(0, len(content) - 8), random.randint(0, len(content))))
     value = random.choice((*NUMBERS, len(content), random.randrange(2**16))) % 2 ** (8 * width)
-    return content[:place] + value.to_bytes(width, random.choice(("little", "big"))) + content[place + width :]
+    return content[:offset] + value.to_bytes(width, random.choice(("little", "big"))) + content[offset + width :]
 
 
 def recode(content: bytes, random: Random) -> bytes:
@@ -119,7 +119,7 @@ def changed(value: Any, random: Random) -> Any:
 
 
 def nearby(value: Any, random: Random) -> Any:
-    """Another value in place of this one."""
+    """Another value instead of this one."""
     if isinstance(value, int) and not isinstance(value, bool) and random.random() < 0.5:
         return random.choice((value + 1, value - 1, value * 2, -value, float(value), str(value), value * 10**6))
     return deepcopy(random.choice(VALUES))  # as what is put in may be changed next
@@ -148,7 +148,7 @@ def damage(name: str, content: bytes, random: Random) -> bytes:
         return damaged_safetensors(content, random)
     if name.endswith(".jsonl") and not plain:
         lines = content.splitlines()
-        place = random.randrange(len(lines))
-        lines[place] = damaged_json(lines[place], random)
+        index = random.randrange(len(lines))
+        lines[index] = damaged_json(lines[index], random)
         return b"\n".join(lines) + b"\n"
     return damaged(content, random)

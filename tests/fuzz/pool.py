@@ -25,7 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # an arena a thread would take address space, which is what is bounded here
 
 import torch
-from fuzz.targets import TARGETS, place
+from fuzz.targets import TARGETS, damaged_copy
 
 from mtlkit.errors import MtlkitError
 
@@ -37,7 +37,7 @@ FORK = multiprocessing.get_context("fork")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an input; `said` is the traceback of a finding."""
+    """The result of an input; `said` is the traceback of a finding."""
 
     kind: str
     number: int
@@ -95,7 +95,7 @@ def work(link: Connection, sound: Path, place_of: Path, seed: int, kinds: Sequen
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         try:
-            place(kind, sound / kind, folder, Random(f"{seed}:{kind}:{number}"))
+            damaged_copy(kind, sound / kind, folder, Random(f"{seed}:{kind}:{number}"))
         except Exception:  # this program's own fault
             link.send(Outcome(kind, number, "crash", traceback.format_exc()))
             continue
@@ -195,7 +195,7 @@ def fuzz(count: int, seed: int, kinds: Sequence[str] | None, only: str | None, w
                         kept = keep / f"{one.kind}-{seed}-{one.number}"
                         shutil.rmtree(kept, ignore_errors=True)
                         kept.mkdir(parents=True)
-                        place(one.kind, sound / one.kind, kept, Random(f"{seed}:{one.kind}:{one.number}"))
+                        damaged_copy(one.kind, sound / one.kind, kept, Random(f"{seed}:{one.kind}:{one.number}"))
                         (kept / "said.txt").write_text(one.said, errors="backslashreplace")
                     yield one
         finally:

@@ -114,9 +114,9 @@ def seal_run(folder: Path) -> None:
 
 def seal_state(folder: Path) -> None:
     """The same for the manifests of saved states."""
-    for place in (folder / "state").glob("step-*"):
-        manifest = _manifest(step_of(place), [place / TENSORS, place / VALUES], folder / "state" / LOG)
-        (place / MANIFEST).write_text(json.dumps(manifest))
+    for checkpoint in (folder / "state").glob("step-*"):
+        manifest = _manifest(step_of(checkpoint), [checkpoint / TENSORS, checkpoint / VALUES], folder / "state" / LOG)
+        (checkpoint / MANIFEST).write_text(json.dumps(manifest))
 
 
 def write_graph(folder: Path) -> None:
@@ -135,8 +135,8 @@ def write_graph(folder: Path) -> None:
     for name, width in list(outputs.items())[1:]:
         weights.append(numpy_helper.from_array(table[: table.shape[1], :width].copy(), f"weight of {name}"))
         nodes.append(helper.make_node("MatMul", ["vector", f"weight of {name}"], [name]))
-    given = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width]) for name, width in outputs.items()]
-    graph = helper.make_graph(nodes, "export", [ids, mask], given, weights)
+    outputs_info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width]) for name, width in outputs.items()]
+    graph = helper.make_graph(nodes, "export", [ids, mask], outputs_info, weights)
     inside = folder.with_name("staged")
     inside.mkdir()
     write_checkpoint(inside, ModelDescription("mtl", model.backbone.architecture, encoder.encoding, tuple(model.tasks.values())))

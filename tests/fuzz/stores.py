@@ -46,7 +46,7 @@ KEY = "0123456789abcdef" * 4
 
 
 class CacheIgnoredError(MtlkitError):
-    """A file of the cache was set aside with a warning: what is refused of a model."""
+    """A cache file was ignored with a warning; the counterpart of a model that is refused."""
 
 
 class DamageUsedError(Exception):
@@ -80,8 +80,8 @@ def teacher_vectors(folder: Path) -> Computed:
 
 def ranges(folder: Path) -> Computed:
     model, encoder = model_and_encoder()
-    found = activation_ranges(model.backbone, encoder, "digest")  # type: ignore[arg-type]
-    return {f"{block}.{name}": peak.numpy() for block, peaks in enumerate(found) for name, peak in peaks.items()}
+    ranges = activation_ranges(model.backbone, encoder, "digest")  # type: ignore[arg-type]
+    return {f"{block}.{name}": peak.numpy() for block, peaks in enumerate(ranges) for name, peak in peaks.items()}
 
 
 def features(folder: Path) -> Computed:
@@ -95,12 +95,12 @@ def baselines(folder: Path) -> Computed:
     table = LabelledTable(TEXTS, ["animal", "tool", "animal", "tool", "tool"])
     rows = {"topic": ScoredRows("test", prepare(model.tasks["topic"], table, encoder), "sha")}
     file = baseline_entry(folder / "runs", KEY)
-    found = read_outputs(file, rows)
-    if found is None:
+    stored = read_outputs(file, rows)
+    if stored is None:
         outputs = {"topic": np.arange(10, dtype=np.float32).reshape(5, 2)}
         keep_outputs(file, outputs, TrainMtlOptions(task=["topic=rows.csv"]), '{"step": 1}\n')
-        found = outputs
-    return dict(found)
+        stored = outputs
+    return dict(stored)
 
 
 SETTINGS = {"model": "0123456789abcdef", "engine": "TorchEngine", "precision": "fp32", "normalize": "false", "dim": "4"}
@@ -112,7 +112,7 @@ def vectors_of(number: int) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def write_parts(folder: Path) -> None:
-    """What a killed `embed` leaves: all parts, not joined yet."""
+    """Writes the parts of a killed `embed`: all of them, not joined yet."""
     parts = OutputParts(folder / "out.npy", SETTINGS)
     parts.open(resume=False, overwrite=False)
     for number, texts in enumerate(PIECES):
@@ -120,7 +120,7 @@ def write_parts(folder: Path) -> None:
 
 
 def parts(folder: Path) -> Computed:
-    """What `embed --resume` does: takes the parts that are sound, makes the others, and joins them."""
+    """Resumes as `embed --resume` does: uses the intact parts, computes the others, and joins them."""
     done = OutputParts(folder / "out.npy", SETTINGS)
     done.open(resume=True, overwrite=False)
     for number, texts in enumerate(PIECES):
@@ -143,7 +143,7 @@ def write_finished(folder: Path) -> None:
 
 
 def finished(folder: Path) -> Computed:
-    """What `embed --resume` does where the output is finished. Its note is found by the path of the output, and by its time."""
+    """Resumes as `embed --resume` does if the output is finished. Its record is found by the path of the output and its time."""
     output, notes = folder / "out.npy", folder / "cache" / "outputs"
     os.utime(output, ns=(0, 0))
     for note in list(notes.glob("*.json")):
@@ -184,7 +184,7 @@ COMPUTED: dict[str, Callable[[Path], Computed]] = {
 
 @contextlib.contextmanager
 def cache_in(folder: Path) -> Iterator[list[str]]:
-    """Puts the user's cache into a folder; gives the warnings said meanwhile."""
+    """Sets the user's cache folder; yields the warnings logged meanwhile."""
     said: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
@@ -202,9 +202,9 @@ def cache_in(folder: Path) -> Iterator[list[str]]:
 
 @lru_cache
 def expected(kind: str) -> Computed:
-    """What a kind computes where nothing is kept."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    """The result of a kind with empty caches."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         if kind in WRITERS:
             WRITERS[kind](folder)
         with cache_in(folder):
@@ -222,8 +222,8 @@ def write(kind: str, folder: Path) -> None:
 def read(kind: str, folder: Path) -> None:
     """Computes with what is kept. Raises CacheIgnoredError where it was set aside, DamageUsedError where it should have been."""
     with cache_in(folder) as said:
-        found = COMPUTED[kind](folder)
-    if not (folder / SEALED).exists() and not same(found, expected(kind)):
+        computed = COMPUTED[kind](folder)
+    if not (folder / SEALED).exists() and not same(computed, expected(kind)):
         raise DamageUsedError(f"{kind}: what is damaged was used")
     if not said:
         return
@@ -235,12 +235,12 @@ def read(kind: str, folder: Path) -> None:
     raise CacheIgnoredError(said[0])
 
 
-def same(found: Computed, wanted: Computed) -> bool:
-    return found.keys() == wanted.keys() and all(np.array_equal(found[name], wanted[name]) for name in wanted)
+def same(computed: Computed, wanted: Computed) -> bool:
+    return computed.keys() == wanted.keys() and all(np.array_equal(computed[name], wanted[name]) for name in wanted)
 
 
 def seal(folder: Path) -> None:
-    """Makes the digests in files of the store fit their content, and says so beside them."""
+    """Updates the digests in files of the store to match their content, and marks the folder as sealed."""
     for path in folder.rglob(f"*{store.SUFFIX}"):
         with contextlib.suppress(ValueError, TypeError, RecursionError), path.open("rb") as file:
             header, _ = read_header(file)

@@ -91,7 +91,7 @@ def _binary(suffix: str) -> bytes:
 
 
 def read_rows(folder: Path) -> None:
-    """What training does with a file, and what `embed --input` does; refused is what is refused by all of them."""
+    """Reads a file as training and `embed --input` do; it counts as refused if all of them refuse it."""
     (path,) = folder.iterdir()
     ways = [
         lambda encoding=encoding, on_bad_row=on_bad_row, way=way: way(path, encoding, on_bad_row)
@@ -142,7 +142,7 @@ def seal_sources(folder: Path) -> None:
 
 
 def read_sources(folder: Path) -> None:
-    """What `eval`, `embed --input` and `info` do with the records of a run's sources."""
+    """Reads the records of a run's sources as `eval`, `embed --input` and `info` do."""
     recorded = read_description(folder / "run").sources
     read_record(folder / "run")
     path = folder / "rows.csv"

@@ -1,4 +1,4 @@
-"""What is fuzzed: what reads each kind of input, and inputs with something damaged in them."""
+"""The readers to fuzz, one per kind of input, and damaged inputs for them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Target:
 
 
 def read_model(folder: Path) -> None:
-    """What `embed` and `predict` do."""
+    """Reads a model as `embed` and `predict` do."""
     read_description(folder)
     model = mtlkit.load(folder, backend="auto" if (folder / "model.onnx").is_file() else "torch")
     model.embed(inputs.TEXTS)
@@ -49,14 +49,14 @@ def read_model(folder: Path) -> None:
         model.predict(inputs.TEXTS)
 
 
-def given(options: TrainMtlOptions, as_json: bool) -> None:
-    """Takes options as a command does."""
+def command(options: TrainMtlOptions, as_json: bool) -> None:
+    """Accepts options like a command."""
 
 
 def read_toml(folder: Path) -> None:
     app = typer.Typer()
     app.callback()(lambda: None)
-    add_command(app, "train-mtl", TrainMtlOptions, given, [])
+    add_command(app, "train-mtl", TrainMtlOptions, command, [])
     try:
         app(["train-mtl", "--config", str(folder / "options.toml")], standalone_mode=False)
     except Exception as error:
@@ -66,12 +66,12 @@ def read_toml(folder: Path) -> None:
 
 
 def read_log(folder: Path) -> None:
-    """What `curves` does."""
+    """Reads a log as `curves` does."""
     read_curves(folder / "metrics.jsonl").to_json()
 
 
 def read_state(folder: Path) -> None:
-    """What going on with a training does."""
+    """Reads a checkpoint as resuming a training does."""
     states = CheckpointManager(folder)
     states.peek()
     state, _ = states.newest()
@@ -110,8 +110,9 @@ TARGETS: dict[str, Target] = {
 }
 
 
-def place(kind: str, sound: Path, folder: Path, random: Random) -> None:
-    """A copy of a sound input in `folder` with one or two files damaged, the digests of a record made to fit in most cases."""
+def damaged_copy(kind: str, sound: Path, folder: Path, random: Random) -> None:
+    """Copies an intact input to `folder` with one or two files damaged. In most cases the digests of a record are updated to
+    match."""
     target = TARGETS[kind]
     names = sorted(path.relative_to(sound).as_posix() for path in sound.rglob("*") if path.is_file())
     damaged = [name for name in names if name in target.names] or names

@@ -1,4 +1,4 @@
-"""What a GPU does otherwise. Skipped where there is none."""
+"""Behaviour on a GPU. Skipped without one."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ BAD = 2
 
 @pytest.fixture
 def spoilt(tiny_model: MultiTaskModel, text_encoder: TextEncoder) -> MultiTaskModel:
-    """A model that gives NaN for the text that has a token of its own: `zebra`."""
+    """A model that outputs NaN for the text with the token `zebra`."""
     own = set(text_encoder.encode(["zebra"]).ids) - set(text_encoder.encode(TEXTS[:BAD]).ids)
     with torch.no_grad():
         tiny_model.backbone.tokens.weight[[int(token) for token in own]] = float("nan")

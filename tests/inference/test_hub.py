@@ -1,4 +1,4 @@
-"""Hub ids: what the cache holds is used, and without a network the rest is one line."""
+"""Hub ids: cached files are used; without a network, others fail with a one-line error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Graphs that are not what an export writes are refused when they are asked, in one line."""
+"""Graphs that do not match what an export writes are refused in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A router chooses the heads that answer, is evaluated, and goes along into exports."""
+"""A router chooses the heads that predict, is evaluated, and is part of exports."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ MakeEncoder = Callable[..., Encoder]
 
 @torch.no_grad()
 def alone(encoder: Encoder, encoded: Encoded) -> Tensor:
-    """The vector of every text from a batch of its own, (N, D)."""
+    """The vector of every text from its own batch, (N, D)."""
     return torch.cat([encoder.encode(encoded.batch([row])) for row in range(len(encoded))])
 
 

@@ -49,12 +49,12 @@ def test_all_three_together() -> None:
 
 
 def test_each_label_of_several_is_a_question_of_two_classes() -> None:
-    def found(**options: float) -> float:
+    def tags_loss(**options: float) -> float:
         return float(loss_of(TAGS, *MARKS, LossOptions(**options)))  # type: ignore[arg-type]
 
-    assert found(focal=2.0) == pytest.approx(((1 / 4) ** 2 * LOG(4 / 3) + (4 / 5) ** 2 * LOG(5)) / 2)
+    assert tags_loss(focal=2.0) == pytest.approx(((1 / 4) ** 2 * LOG(4 / 3) + (4 / 5) ** 2 * LOG(5)) / 2)
     smoothed = 0.9 * LOG(4 / 3) + 0.1 * LOG(4), 0.9 * LOG(5) + 0.1 * LOG(5 / 4)
-    assert found(smoothing=0.2) == pytest.approx(sum(smoothed) / 2)
+    assert tags_loss(smoothing=0.2) == pytest.approx(sum(smoothed) / 2)
     weights = ((9.0, 2.0), (9.0, 5.0))  # of absence, of presence
     weighted = loss_of(TAGS, *MARKS, LossOptions(weights))
     assert float(weighted) == pytest.approx((2 * LOG(4 / 3) + 5 * LOG(5)) / 2)

@@ -1,4 +1,5 @@
-"""The best of each task as a run of its own, tasks that leave, evaluations within an epoch: in the run and its curves."""
+"""The best weights of each task as separate runs, tasks that stop early, and evaluations within an epoch: in the run and its
+curves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be wrong with data, from files to findings."""
+"""Problems with data, from files to findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that embeds a file and dies at any point: what it did is kept, and the file ends as if nothing had happened."""
+"""A killed process that embeds a file: its results are kept, and the resumed output is the same as without interruption."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_file_is_the_same_after_a_kill(  # fault 1
 
 @pytest.fixture
 def half_done(runs: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmbedOptions:
-    """What was stopped when half of its parts were done."""
+    """An output that was interrupted with half of its parts done."""
     monkeypatch.setattr(recipe, "parts", partial(parts, size=4))
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=tmp_path / "out.npy")
     loaded, _ = open_model(options)

@@ -1,4 +1,4 @@
-"""An export says what the run says: to sentence-transformers, to onnxruntime, and to our own reader."""
+"""An export predicts what the run does: in sentence-transformers, onnxruntime, and our own reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `check-data` found, as tables and in words."""
+"""The findings of `check-data`, as tables and sentences."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def newest(out: Path) -> tuple[int, str] | None:
 
 
 def content_of(out: Path) -> str:
-    """What a run folder contains, in a word, after checking that it is intact."""
+    """The content of a run folder, in a word, after verifying it."""
     if has_checkpoint(out):
         assert newest(out) == (20, "")
         return "checkpoints"

@@ -39,7 +39,7 @@ def states(topic: float, stars: float, tags: float = 0.0, loss: float = 1.0) -> 
 def add(
     best_weights: BestWeights, epoch: int, topic: float, stars: float, *, step: int = 0, ends: bool = True, loss: float = 1.0
 ) -> bool:
-    """Moves all weights to a value of their own, then takes an evaluation of them."""
+    """Sets all weights to a value, then adds an evaluation of them."""
     with torch.no_grad():
         for weight in best_weights.model.parameters():
             weight.fill_(epoch + step / 100)

@@ -139,7 +139,7 @@ def test_thawed_weights_come_in_with_fresh_moments_and_a_warm_up() -> None:
 
 
 def moved(optimizer: torch.optim.AdamW, weights: dict[str, nn.Parameter], steps: range, thaws: int | None = None) -> None:
-    """Takes steps with gradients that their numbers decide; what is frozen trains from step `thaws` on."""
+    """Takes steps with gradients that depend on their numbers; frozen weights train from step `thaws` on."""
     for step in steps:
         if step == thaws:
             for weight in weights.values():

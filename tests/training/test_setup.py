@@ -25,7 +25,7 @@ SCHEDULES: list[str] = ["round-robin", "joint"]
 
 
 def with_wrong_validation(task: TaskData) -> TaskData:
-    """What training teaches is false on the validation rows, so that the first epoch is the best."""
+    """Validation rows whose labels contradict training, so that the first epoch is the best."""
     return replace(task, validation=replace(task.validation, labels=1 - task.validation.labels))
 
 

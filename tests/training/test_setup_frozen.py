@@ -1,4 +1,4 @@
-"""What stays as it is, and what that saves."""
+"""Frozen weights stay unchanged, and training skips work for them."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ METRICS = {"topic": "accuracy", "tags": "macro_f1", "stars": "spearman"}
 
 @pytest.fixture
 def tiring(tasks: dict[str, TaskData]) -> dict[str, TaskData]:
-    """What training teaches of `topic` is false on its validation rows, so that its first epoch is its best."""
+    """`topic` with validation labels that contradict training, so that its first epoch is its best."""
     topic = tasks["topic"]
     return {**tasks, "topic": replace(topic, validation=replace(topic.validation, labels=1 - topic.validation.labels))}
 

@@ -1,4 +1,4 @@
-"""Splits as tables of texts and labels: what is read, held out, cut, and refused."""
+"""Splits as tables of texts and labels: rows that are read, held out, limited or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels that look like numbers, and what is said of them or refused."""
+"""Labels that look like numbers: remarks and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pairs of texts out of files: columns, scores, bad rows, what is held out."""
+"""Pairs of texts from files: columns, scores, bad rows, held-out rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a value of a table is: a label, marks, a list in text, or nothing."""
+"""Values of a table as labels: a class, 0-or-1 marks, a list written as text, or missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the first bytes of a text file tell, by file, by compressed file, and by pipe."""
+"""Detection by the first bytes of a text file: plain, compressed, or from a pipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Delimiters, headers and quotes: found, said, or refused with what to specify."""
+"""Delimiters, headers and quotes: detected and reported, or refused with what to specify."""
 
 from __future__ import annotations
 

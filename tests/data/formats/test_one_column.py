@@ -1,4 +1,4 @@
-"""Lines that look as if they held several columns: mentioned, with what to specify."""
+"""Lines that look like several columns: reported, with what to specify."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be wrong with the texts and labels of a split by themselves."""
+"""Problems within the texts and labels of a single split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that stand where they should not."""
+"""Texts of one split or task that also occur in another."""
 
 from __future__ import annotations
 

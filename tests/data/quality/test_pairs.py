@@ -1,4 +1,4 @@
-"""What may be wrong with pairs of texts, from tables to findings."""
+"""Problems with pairs of texts, from tables to findings."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ def table(pairs: str | list[tuple[str, str]], scores: list[float] | None = None)
     return PairTable([first for first, _ in both], [second for _, second in both], values, record, places)
 
 
-def found(train: PairTable, *others: PairTable) -> list[Finding]:
+def findings_of(train: PairTable, *others: PairTable) -> list[Finding]:
     numbers = TextNumbers(), PairNumbers()
     tables = dict(zip(("train", "validation", "test"), (train, *others), strict=False))
     last = list(tables)[-1]
-    splits = [pair_split("t", name, one, numbers, judged=name == last) for name, one in tables.items()]
+    splits = [pair_split("t", name, split, numbers, judged=name == last) for name, split in tables.items()]
     return list(pair_findings(splits, numbers))
 
 
 def problems(findings: list[Finding]) -> list[tuple[str, str, str, int, int, bool]]:
-    return [(one.problem, one.noun, one.split, one.rows, one.of, one.spoils) for one in findings]
+    return [(finding.problem, finding.noun, finding.split, finding.rows, finding.of, finding.spoils) for finding in findings]
 
 
 def test_a_pair_that_repeats_another_in_either_order() -> None:
-    (finding,) = found(table([("a", "b"), ("c", "d"), (" B", "A "), ("a", "d")]))
+    (finding,) = findings_of(table([("a", "b"), ("c", "d"), (" B", "A "), ("a", "d")]))
     assert problems([finding]) == [("repeated", "pair", "train", 1, 4, False)]
     assert finding.examples[0].places == ("2", "0")
     assert (finding.examples[0].text, finding.examples[0].partner) == (" B", "A ")
 
 
 def test_pairs_of_train_spoil_only_what_is_judged() -> None:
-    findings = found(table("ab cd ef"), table("ba gh"), table("ij ef ef"))
+    findings = findings_of(table("ab cd ef"), table("ba gh"), table("ij ef ef"))
     assert problems(findings) == [
         ("repeated", "pair", "test", 1, 3, False),
         ("overlap", "pair", "validation", 1, 2, False),
@@ -58,13 +58,13 @@ def test_pairs_of_train_spoil_only_what_is_judged() -> None:
 
 
 def test_a_text_of_train_in_another_pair_spoils_nothing() -> None:
-    (finding,) = found(table("ab cd"), table("ad ex yb"))
+    (finding,) = findings_of(table("ab cd"), table("ad ex yb"))
     assert problems([finding]) == [("overlap", "text", "validation", 3, 6, False)]
     assert [example.places for example in finding.examples] == [("0", "0"), ("0", "1"), ("2", "0")]
 
 
 def test_texts_of_leaked_pairs_are_not_counted_again() -> None:
-    assert problems(found(table("ab cd"), table("ab ax xy"))) == [
+    assert problems(findings_of(table("ab cd"), table("ab ax xy"))) == [
         ("overlap", "pair", "validation", 1, 3, True),
         ("overlap", "text", "validation", 1, 6, False),
     ]
@@ -72,21 +72,21 @@ def test_texts_of_leaked_pairs_are_not_counted_again() -> None:
 
 def test_a_pair_is_near_only_where_both_of_its_texts_are() -> None:
     train = table([(LONG, "a"), ("b", OTHER), (LONG, OTHER)])
-    findings = found(train, table([(NEAR_LONG, "a"), ("c", NEAR_LONG), (NEAR_OTHER, NEAR_LONG)]))
+    findings = findings_of(train, table([(NEAR_LONG, "a"), ("c", NEAR_LONG), (NEAR_OTHER, NEAR_LONG)]))
     assert problems(findings) == [
         ("near", "pair", "validation", 2, 3, True),
         ("near", "text", "validation", 1, 6, False),
     ]
-    one, both = findings[0].examples
-    assert (one.text, one.partner, one.other, one.other_partner) == (NEAR_LONG, "a", LONG, "a")
+    one_side, both = findings[0].examples
+    assert (one_side.text, one_side.partner, one_side.other, one_side.other_partner) == (NEAR_LONG, "a", LONG, "a")
     assert (both.text, both.partner, both.other, both.other_partner) == (NEAR_OTHER, NEAR_LONG, LONG, OTHER)
-    assert (both.places, one.places) == (("2", "2"), ("0", "0"))
-    assert all(0.8 <= (example.resemblance or 0) < 1 for example in (one, both))
+    assert (both.places, one_side.places) == (("2", "2"), ("0", "0"))
+    assert all(0.8 <= (example.resemblance or 0) < 1 for example in (one_side, both))
 
 
 def test_two_scores_of_a_pair_are_further_apart_than_a_standard_deviation() -> None:
     train = table("ab cd ef gh ba dc", [0, 1, 4, 5, 5, 1.5])
-    findings = found(train, table("fe hg", [4.5, 0]))
+    findings = findings_of(train, table("fe hg", [4.5, 0]))
     assert problems(findings)[-2:] == [
         ("two labels", "pair", "train", 1, 6, True),
         ("two labels", "pair", "validation", 1, 2, True),
@@ -95,10 +95,10 @@ def test_two_scores_of_a_pair_are_further_apart_than_a_standard_deviation() -> N
 
 
 def test_scores_on_another_scale_than_those_of_train() -> None:
-    findings = found(table("ab cd ef", [0, 2, 5]), table("gh ij kl mn", [-1, 5.4, 100, 3]))
+    findings = findings_of(table("ab cd ef", [0, 2, 5]), table("gh ij kl mn", [-1, 5.4, 100, 3]))
     assert problems(findings) == [("outside", "pair", "validation", 2, 4, False)]
     assert findings[0].labels == ("0", "5")
-    assert found(table("ab cd", [3, 3]), table("gh ij", [0, 9])) == []  # said otherwise
+    assert findings_of(table("ab cd", [3, 3]), table("gh ij", [0, 9])) == []  # said otherwise
 
 
 def test_the_range_of_scores() -> None:

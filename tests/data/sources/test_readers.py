@@ -1,4 +1,4 @@
-"""Rows out of real files in every format, and what is said of those that are not as they should be."""
+"""Rows from real files in every format, and error messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_broken_parquet_is_one_line(tmp_path: Path, content: bytes) -> None:
 
 
 def described(names: Any) -> dict[str, str]:
-    """What `datasets` stores in the schema for a column of classes."""
+    """The schema metadata that `datasets` stores for a column of classes."""
     return {"huggingface": json.dumps({"info": {"features": {"label": {"names": names, "_type": "ClassLabel"}}}})}
 
 

@@ -1,4 +1,4 @@
-"""Tokenizers of Hugging Face folders: the ids are those of transformers, whatever the files beside them say."""
+"""Tokenizers of Hugging Face folders give the ids of transformers, for all settings in other files."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_blank_and_missing_texts(text_encoder: TextEncoder) -> None:
 
 
 def cut(ids: list[int], room: int, truncate: Truncation) -> list[int]:
-    """What is kept of a text with more tokens than `room`."""
+    """The remaining tokens of a text with more tokens than `room`."""
     first = {"head": room, "tail": 0, "head-tail": room // 4}[truncate]
     return ids[:first] + ids[len(ids) - (room - first) :]
 

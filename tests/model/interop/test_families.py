@@ -1,4 +1,4 @@
-"""Keys that a config.json leaves out mean what the configuration class of the family says."""
+"""Keys missing in a config.json have the defaults of the family's configuration class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What sentence-transformers puts around a transformer: obeyed as the library reads it, or refused by name."""
+"""Modules of sentence-transformers around a transformer: applied as the library does, or refused by name."""
 
 from __future__ import annotations
 

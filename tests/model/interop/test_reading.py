@@ -1,4 +1,4 @@
-"""Folders of Hugging Face: each family gives the vectors of transformers, and what cannot be read is refused by name."""
+"""Hugging Face folders: each family gives the vectors of transformers; unsupported ones are refused by name."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_weights_in_half_precision_are_widened(make_peer: Make, passages: list[s
 
 
 def sentence_transformer(folder: Path, *modules: str, **pooling: Any) -> None:
-    """What sentence-transformers puts around a transformer."""
+    """The modules of sentence-transformers around a transformer."""
     paths = ["", *(f"{place}_{kind}" for place, kind in enumerate(modules, 1))]
     kinds = ["Transformer", *modules]
     listing = [{"path": path, "type": f"sentence_transformers.models.{kind}"} for path, kind in zip(paths, kinds, strict=True)]

@@ -1,4 +1,4 @@
-"""Tensors that a model has no use for: mentioned, or refused where they are an adapter that is not merged."""
+"""Tensors that a model does not use: reported, or refused if they are an unmerged adapter."""
 
 from __future__ import annotations
 

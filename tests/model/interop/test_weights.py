@@ -1,4 +1,4 @@
-"""Weights that are no finite floating-point numbers are refused by name; an index beside whole weights is not followed."""
+"""Weights that are not finite floating-point numbers are refused by name; an index beside a single weights file is ignored."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def folder(peer: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(peer, tmp_path / "model"))
 
 
-def change(path: Path, name: str, made: Callable[[Tensor], Tensor], **more: Tensor) -> None:
+def change(path: Path, name: str, changed: Callable[[Tensor], Tensor], **more: Tensor) -> None:
     weights = load_file(path)
-    save_file({**weights, name: made(weights[name]).contiguous(), **more}, path)
+    save_file({**weights, name: changed(weights[name]).contiguous(), **more}, path)
 
 
 def spoil(value: float) -> Callable[[Tensor], Tensor]:
-    def made(weight: Tensor) -> Tensor:
+    def changed(weight: Tensor) -> Tensor:
         weight.flatten()[-1] = value
         return weight
 
-    return made
+    return changed
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.bool, torch.uint8, torch.float8_e4m3fn, torch.float8_e5m2])

@@ -1,4 +1,4 @@
-"""Weights of tokens: to sentence-transformers and back, its own files, and what has no place in our pooling."""
+"""Weights of tokens: exported to sentence-transformers and read back, read from its own files, or unsupported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What we write is what transformers computes, every tensor of it, and what we read again."""
+"""An exported model computes the same in transformers, with the same tensors, and can be read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be wrong with pairs of texts, from files to findings."""
+"""Problems with pairs of texts, from files to findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be wrong with texts for pretraining."""
+"""Problems with texts for pretraining."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The note of a finished output: whatever became of it, `--resume` says in one line that it does not know the file."""
+"""The record of a finished output: if it is damaged, `--resume` reports in one line that the file is unknown."""
 
 from __future__ import annotations
 

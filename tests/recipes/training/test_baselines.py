@@ -1,4 +1,4 @@
-"""What sharing brought: real trainings of two tasks, together and each alone."""
+"""Multi-task vs. single-task: real trainings of two tasks, together and alone."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ from mtlkit.runs.record import newest_run, verify
 from mtlkit.training.events import BaselineEvent, Event, Finished, Progress, Sharing
 
 
-def compared(asked: TrainMtlOptions) -> tuple[list[Event], SharingReport]:
-    events = list(stream(asked))
+def compared(base_options: TrainMtlOptions) -> tuple[list[Event], SharingReport]:
+    events = list(stream(base_options))
     (report,) = [event.report for event in events if isinstance(event, Sharing)]
     return events, report
 
 
-def kept(folder: Path) -> dict[str, dict[str, Any]]:
-    """The options of what comparisons kept beside runs, by the name of its file."""
+def cached_options(folder: Path) -> dict[str, dict[str, Any]]:
+    """The options of the cached trainings beside a run, by file name."""
     return {path.name: options_of(path) for path in (folder / ".cache" / "baselines").iterdir()}
 
 
 def options_of(path: Path) -> dict[str, Any]:
-    """The options of a training that is kept."""
+    """The options of a cached training."""
     found: dict[str, Any] = json.loads(load_file(path)["record"].tobytes())["options"]
     return found
 
 
 def log_of(path: Path) -> list[dict[str, Any]]:
-    """The lines of its log."""
+    """The log records of a cached training."""
     return [json.loads(line) for line in load_file(path)["log"].tobytes().splitlines()]
 
 
 def place_of(folder: Path, seed: int, *tasks: str) -> Path:
-    """The file in which the training of these tasks is kept."""
+    """The cache file of the training of these tasks."""
     (name,) = [
         name
-        for name, one in kept(folder).items()
+        for name, one in cached_options(folder).items()
         if one["seed"] == seed and tuple(text.partition("=")[0] for text in one["task"]) == tasks
     ]
     return folder / ".cache" / "baselines" / name
 
 
 @pytest.fixture(scope="module")
-def asked(data: Path, runs: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainMtlOptions:
-    """Two seeds of tasks of unlike length; the start has a head for the first."""
+def base_options(data: Path, runs: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainMtlOptions:
+    """Options for two seeds of tasks of different size; the starting model has a head for the first."""
     out = tmp_path_factory.mktemp("sharing") / "run"
     tasks = [f"kind={data / 'kind'}?limit=40", f"state={data / 'state'}"]
     more: dict[str, Any] = {"epochs": 2, "batch_tokens": 128, "dropout": 0.0, "learning_rate": 2e-3, "head_rate": 10.0}
@@ -68,18 +68,18 @@ def asked(data: Path, runs: Path, tmp_path_factory: pytest.TempPathFactory) -> T
 
 
 @pytest.fixture(scope="module")
-def first(asked: TrainMtlOptions) -> tuple[list[Event], SharingReport]:
-    return compared(asked)
+def first(base_options: TrainMtlOptions) -> tuple[list[Event], SharingReport]:
+    return compared(base_options)
 
 
-def out_of(asked: TrainMtlOptions) -> Path:
-    assert asked.out is not None
-    return asked.out
+def out_of(base_options: TrainMtlOptions) -> Path:
+    assert base_options.out is not None
+    return base_options.out
 
 
-def test_the_run_is_scored_on_its_test_rows(asked: TrainMtlOptions, first: tuple[list[Event], SharingReport]) -> None:
+def test_the_run_is_scored_on_its_test_rows(base_options: TrainMtlOptions, first: tuple[list[Event], SharingReport]) -> None:
     events, report = first
-    found = evaluate(EvalOptions(), load(out_of(asked)))
+    found = evaluate(EvalOptions(), load(out_of(base_options)))
     assert report.seeds == (0, 1)
     for task in report.tasks:
         assert task.together[0] == found.tasks[task.task].metrics["accuracy"]
@@ -87,15 +87,17 @@ def test_the_run_is_scored_on_its_test_rows(asked: TrainMtlOptions, first: tuple
     finished = events[-1]
     assert isinstance(finished, Finished)
     assert finished.metrics["sharing"] | report.to_json() == finished.metrics["sharing"]
-    assert verify(out_of(asked)).metrics == json.loads(json.dumps(finished.metrics))
+    assert verify(out_of(base_options)).metrics == json.loads(json.dumps(finished.metrics))
 
 
 def test_each_training_alone_is_the_one_that_its_options_name(
-    asked: TrainMtlOptions, first: tuple[list[Event], SharingReport], tmp_path: Path
+    base_options: TrainMtlOptions, first: tuple[list[Event], SharingReport], tmp_path: Path
 ) -> None:
-    place = place_of(out_of(asked).parent, 0, "kind")
+    place = place_of(out_of(base_options).parent, 0, "kind")
     recorded = options_of(place)
-    again = replace(asked, **{name: recorded[name] for name in ("task", "batch_tokens", "epoch_by")}, seeds=1, baselines=False)
+    again = replace(
+        base_options, **{name: recorded[name] for name in ("task", "batch_tokens", "epoch_by")}, seeds=1, baselines=False
+    )
     run = train_mtl(replace(again, out=tmp_path / "alone")).run
     (task,) = [task for task in first[1].tasks if task.task == "kind"]
     assert task.alone[0] == evaluate(EvalOptions(), load(run)).tasks["kind"].metrics["accuracy"]
@@ -109,25 +111,25 @@ def test_each_training_alone_is_the_one_that_its_options_name(
 
 
 def test_other_seeds_together_are_the_runs_of_those_seeds(
-    asked: TrainMtlOptions, first: tuple[list[Event], SharingReport], tmp_path: Path
+    base_options: TrainMtlOptions, first: tuple[list[Event], SharingReport], tmp_path: Path
 ) -> None:
-    run = train_mtl(replace(asked, seed=1, seeds=1, baselines=False, out=tmp_path / "run")).run
+    run = train_mtl(replace(base_options, seed=1, seeds=1, baselines=False, out=tmp_path / "run")).run
     found = evaluate(EvalOptions(), load(run)).tasks
     assert {task.task: task.together[1] for task in first[1].tasks} == {
         name: one.metrics["accuracy"] for name, one in found.items()
     }
     own = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    logs = [own, log_of(place_of(out_of(asked).parent, 1, "kind", "state"))]
+    logs = [own, log_of(place_of(out_of(base_options).parent, 1, "kind", "state"))]
     steps = [[line["losses"] for line in log if line["type"] == "step"] for log in logs]
     assert steps[0] == steps[1]
 
 
 def test_what_was_trained_once_is_found_again(
-    asked: TrainMtlOptions, first: tuple[list[Event], SharingReport], tmp_path: Path
+    base_options: TrainMtlOptions, first: tuple[list[Event], SharingReport], tmp_path: Path
 ) -> None:
-    folder = out_of(asked).parent
+    folder = out_of(base_options).parent
     before = {path: path.stat().st_mtime_ns for path in folder.glob(".cache/baselines/*")}
-    events, report = compared(replace(asked, overwrite=True))
+    events, report = compared(replace(base_options, overwrite=True))
     assert report == first[1]
     assert notes(events).count(", cached in ") == 5
     assert not [line for line in notes(events).splitlines() if line.endswith(": training")]
@@ -146,18 +148,18 @@ def test_what_was_trained_once_is_found_again(
     ]
     assert not [event for event in events if isinstance(event, BaselineEvent)]
     assert {path: path.stat().st_mtime_ns for path in folder.glob(".cache/baselines/*")} == before
-    assert newest_run(folder, ["mtl"]) == asked.out  # what is kept is no run to start from
+    assert newest_run(folder, ["mtl"]) == base_options.out  # what is kept is no run to start from
 
 
 def test_a_damaged_baseline_is_trained_again(
-    asked: TrainMtlOptions, first: tuple[list[Event], SharingReport], caplog: pytest.LogCaptureFixture
+    base_options: TrainMtlOptions, first: tuple[list[Event], SharingReport], caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = place_of(out_of(asked).parent, 0, "state")
+    place = place_of(out_of(base_options).parent, 0, "state")
     whole = place.read_bytes()
     outputs = load_file(place)[f"{OUTPUTS}state"]
     at = whole.index(outputs.tobytes())
     place.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-    events, report = compared(replace(asked, overwrite=True))
+    events, report = compared(replace(base_options, overwrite=True))
     assert report == first[1]
     assert [line for line in notes(events).splitlines() if line.endswith(": training")] == ["state alone, seed 0: training"]
     np.testing.assert_array_equal(load_file(place)[f"{OUTPUTS}state"], outputs)
@@ -171,23 +173,23 @@ def test_a_damaged_baseline_is_trained_again(
     ids=str,  # `first` has two seeds
 )
 def test_other_options_data_or_starts_are_other_trainings(
-    asked: TrainMtlOptions, first: tuple[list[Event], SharingReport], change: dict[str, Any], tmp_path: Path
+    base_options: TrainMtlOptions, first: tuple[list[Event], SharingReport], change: dict[str, Any], tmp_path: Path
 ) -> None:
     if "task" in change:
-        change = {"task": [asked.task[0].replace("limit=40", change["task"][0]), asked.task[1]]}
+        change = {"task": [base_options.task[0].replace("limit=40", change["task"][0]), base_options.task[1]]}
     shape = {"layers": 1, "dim": 16, "heads": 2, "vocab_size": 300} if "init" in change else {}
-    copytree(out_of(asked).parent / ".cache", tmp_path / ".cache")
-    before = set(kept(tmp_path))
-    events, _ = compared(replace(asked, **change, **shape, seeds=1, out=tmp_path / "run"))
+    copytree(out_of(base_options).parent / ".cache", tmp_path / ".cache")
+    before = set(cached_options(tmp_path))
+    events, _ = compared(replace(base_options, **change, **shape, seeds=1, out=tmp_path / "run"))
     assert ", cached in " not in notes(events)
-    assert len(set(kept(tmp_path)) - before) == 2
+    assert len(set(cached_options(tmp_path)) - before) == 2
 
 
 def test_where_it_is_written_and_shown_is_no_other_training(
-    asked: TrainMtlOptions, first: tuple[list[Event], SharingReport], tmp_path: Path
+    base_options: TrainMtlOptions, first: tuple[list[Event], SharingReport], tmp_path: Path
 ) -> None:
-    copytree(out_of(asked).parent / ".cache", tmp_path / ".cache")
-    moved = replace(asked, seeds=1, out=tmp_path / "moved", track_every=1, router=True, cache_memory=0.5)
+    copytree(out_of(base_options).parent / ".cache", tmp_path / ".cache")
+    moved = replace(base_options, seeds=1, out=tmp_path / "moved", track_every=1, router=True, cache_memory=0.5)
     events, report = compared(moved)
     assert notes(events).count(", cached in ") == 2
     assert [task.alone for task in report.tasks] == [task.alone[:1] for task in first[1].tasks]
@@ -210,9 +212,9 @@ def batches_of(lines: list[dict[str, Any]]) -> tuple[int, int]:
     ids=str,
 )
 def test_alone_a_task_has_the_batches_that_it_has_together(
-    asked: TrainMtlOptions, mixing: dict[str, Any], tmp_path: Path
+    base_options: TrainMtlOptions, mixing: dict[str, Any], tmp_path: Path
 ) -> None:
-    compared(replace(asked, **mixing, seeds=1, out=tmp_path / "run"))
+    compared(replace(base_options, **mixing, seeds=1, out=tmp_path / "run"))
     lines = list(map(json.loads, (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()))
     for name in ("kind", "state"):
         together = sum(
@@ -221,8 +223,8 @@ def test_alone_a_task_has_the_batches_that_it_has_together(
         steps, batches = batches_of(log_of(place_of(tmp_path, 0, name)))
         recorded = options_of(place_of(tmp_path, 0, name))
         assert batches == steps * recorded["accumulate"]
-        assert abs(batches - together) <= asked.epochs * recorded["accumulate"] / 2
-        assert recorded["batch_tokens"] <= asked.batch_tokens
+        assert abs(batches - together) <= base_options.epochs * recorded["accumulate"] / 2
+        assert recorded["batch_tokens"] <= base_options.batch_tokens
         assert (recorded["schedule"], recorded["balance"]) == ("round-robin", "sum")
 
 
@@ -239,8 +241,8 @@ def test_other_kinds_of_tasks_are_compared(odd_data: Path, runs: Path, tmp_path:
 def test_without_test_rows_those_of_validation_are_scored(data: Path, runs: Path, tmp_path: Path) -> None:
     alone = write(tmp_path / "kind.csv", rows_of(data / "kind" / "train.csv"))
     tasks = [f"kind={alone}", f"state={data / 'state'}"]
-    asked = options(data, tmp_path / "run", init=str(runs / "sentence"), baselines=True, epochs=1)
-    events, report = compared(replace(asked, task=tasks))
+    base_options = options(data, tmp_path / "run", init=str(runs / "sentence"), baselines=True, epochs=1)
+    events, report = compared(replace(base_options, task=tasks))
     assert [(task.split, task.rows) for task in report.tasks] == [("validation", 6), ("test", 16)]
     finished = events[-1]
     assert isinstance(finished, Finished)
@@ -256,27 +258,29 @@ def test_guards_hold_alone_what_they_hold_together(odd_data: Path, data: Path, r
     assert set(first["losses"]) == {"stars", f"guard:{guard}"}
 
 
-def refused(asked: TrainMtlOptions, what: str, **change: Any) -> None:
+def refused(base_options: TrainMtlOptions, what: str, **change: Any) -> None:
     with pytest.raises(UsageError, match=what):
-        train_mtl(replace(asked, **change))
+        train_mtl(replace(base_options, **change))
 
 
-def test_what_cannot_be_compared_is_refused(asked: TrainMtlOptions, data: Path, runs: Path, tmp_path: Path) -> None:
-    asked = replace(asked, out=tmp_path / "run")
-    refused(asked, "--seeds 2 repeats what --baselines trains; add --baselines", baselines=False)
-    refused(asked, "--baselines trains each of several tasks alone, and only one trains here", task=asked.task[:1])
-    refused(asked, "a frozen one is not shared; remove one of them", freeze=["backbone"])
+def test_what_cannot_be_compared_is_refused(base_options: TrainMtlOptions, data: Path, runs: Path, tmp_path: Path) -> None:
+    base_options = replace(base_options, out=tmp_path / "run")
+    refused(base_options, "--seeds 2 repeats what --baselines trains; add --baselines", baselines=False)
+    refused(base_options, "--baselines trains each of several tasks alone, and only one trains here", task=base_options.task[:1])
+    refused(base_options, "a frozen one is not shared; remove one of them", freeze=["backbone"])
     common: dict[str, Sequence[str] | str] = {"init": str(runs / "mtl"), "watch": [f"kind={data / 'kind'}"]}
     others = [f"{name}={data / 'state'}" for name in ("a", "b")]
-    refused(asked, "and --rehearse kind gives it company; remove one of them", rehearse=["kind"], task=others, **common)
-    refused(asked, "and --max-forgetting may stop one training before the other", max_forgetting=1.0, task=others, **common)
+    refused(base_options, "and --rehearse kind gives it company; remove one of them", rehearse=["kind"], task=others, **common)
+    refused(
+        base_options, "and --max-forgetting may stop one training before the other", max_forgetting=1.0, task=others, **common
+    )
     place = str(runs / "sentence")
-    refused(asked, r"is the same as --init .*sentence|starts from .*sentence again", out=Path(place), overwrite=True)
+    refused(base_options, r"is the same as --init .*sentence|starts from .*sentence again", out=Path(place), overwrite=True)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_frozen_head_is_not_among_those_compared(data: Path, odd_data: Path, runs: Path, tmp_path: Path) -> None:
     tasks = [f"kind={data / 'kind'}", *(f"{name}={odd_data / name}" for name in ("stars", "tags"))]
-    asked = options(data, tmp_path / "run", init=str(runs / "mtl"), freeze=["head:kind"], baselines=True, epochs=1)
-    _, report = compared(replace(asked, task=tasks))
+    base_options = options(data, tmp_path / "run", init=str(runs / "mtl"), freeze=["head:kind"], baselines=True, epochs=1)
+    _, report = compared(replace(base_options, task=tasks))
     assert [task.task for task in report.tasks] == ["stars", "tags"]

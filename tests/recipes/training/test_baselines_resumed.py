@@ -1,4 +1,4 @@
-"""Comparing with each task alone, where that was stopped or went wrong after the run was saved."""
+"""Comparing with each task alone after the comparison was stopped or failed once the run was saved."""
 
 from __future__ import annotations
 

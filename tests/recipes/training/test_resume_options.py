@@ -34,12 +34,12 @@ TYPED: list[TrainingOptions] = [
 ]
 
 
-def said(options: TrainingOptions, **more: Any) -> SavedOptions:
+def saved_from(options: TrainingOptions, **more: Any) -> SavedOptions:
     return SavedOptions("train-mtl", json.loads(json.dumps(plain(options))), **more)
 
 
 def saved(out: Path, options: TrainingOptions, *, complete: bool = False, added: int = 0, command: str = "train-mtl") -> Path:
-    """A place with a saved state of these options."""
+    """A folder with a checkpoint of these options."""
     folder = CheckpointManager(out)
     about = {"command": command, "options": plain(options), "added": added}
     with folder.lock("mtlkit"):
@@ -68,7 +68,7 @@ def test_every_free_option_is_one() -> None:
 
 def test_options_that_change_no_number_may_differ_and_others_are_named() -> None:
     options = TrainMtlOptions(task=["a=a.csv"], epochs=3)
-    before = said(options)
+    before = saved_from(options)
     free = replace(options, save_every="5", keep_state=True, overwrite=True, out=Path("y"), on_spike="skip", cache_memory=0.5)
     before.check(plain(free), before.command, Path("x"))
     with pytest.raises(UsageError) as caught:
@@ -83,7 +83,7 @@ def test_options_that_change_no_number_may_differ_and_others_are_named() -> None
 
 def test_added_epochs_are_no_part_of_what_was_typed() -> None:
     options = TrainMtlOptions(task=["a=a.csv"], epochs=3)
-    longer = said(replace(options, epochs=5), added=2)
+    longer = saved_from(replace(options, epochs=5), added=2)
     assert longer.typed["epochs"] == 3
     longer_check = SavedOptions(longer.command, longer.typed)
     longer_check.check(plain(options), longer_check.command, Path("x"))
@@ -104,7 +104,7 @@ def test_added_epochs_are_no_part_of_what_was_typed() -> None:
 )
 def test_how_many_epochs_there_are_in_all(extend: int | None, complete: bool, added: int, expected: tuple[int, int]) -> None:
     options = TrainMtlOptions(task=["a=a.csv"], epochs=3)
-    before = said(replace(options, epochs=3 + added), added=added, complete=complete)
+    before = saved_from(replace(options, epochs=3 + added), added=added, complete=complete)
     asked = replace(options, extend=extend)
     found = merge_options(asked, before.command, before, Path("x"))
     assert (found.epochs, added_epochs(asked, before, Path("x"))) == expected
@@ -114,7 +114,7 @@ def test_how_many_epochs_there_are_in_all(extend: int | None, complete: bool, ad
 @pytest.mark.parametrize("added", [0, 1])
 def test_what_is_not_finished_is_not_extended(added: int) -> None:
     options = TrainMtlOptions(task=["a=a.csv"], epochs=3)
-    before = said(replace(options, epochs=3 + added), added=added)
+    before = saved_from(replace(options, epochs=3 + added), added=added)
     with pytest.raises(UsageError, match="--extend: runs/x is not finished yet; resume it without --extend first"):
         merge_options(replace(options, extend=2), before.command, before, Path("runs/x"))
 

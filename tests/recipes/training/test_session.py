@@ -29,9 +29,9 @@ Stream = Callable[[Any], Iterator[Event]]
 SHAPE: dict[str, Any] = {"layers": 1, "dim": 16, "heads": 1, "vocab_size": 300}
 
 
-def stopped(stream: Stream, asked: Any, steps: int) -> list[Event]:
+def stopped(stream: Stream, base_options: Any, steps: int) -> list[Event]:
     """The events of a training that is left after so many steps, as by an error of who reads them."""
-    found, events = [], stream(asked)
+    found, events = [], stream(base_options)
     for event in events:
         found.append(event)
         if isinstance(event, Progress) and event.step == steps:
@@ -53,8 +53,8 @@ def states_of(out: Path) -> list[str]:
 
 
 @pytest.fixture
-def asked(data: Path, runs: Path, tmp_path: Path) -> TrainMtlOptions:
-    """Two epochs of 8 steps, saved after each fourth."""
+def base_options(data: Path, runs: Path, tmp_path: Path) -> TrainMtlOptions:
+    """Two epochs of 8 steps, saved every 4 steps."""
     return options(data, tmp_path / "run", "kind", "state", init=str(runs / "sentence"), save_every="4")
 
 
@@ -69,17 +69,17 @@ COMMANDS: dict[str, tuple[Stream, int]] = {
 def test_what_comes_out_is_what_would_have_come_out(command: str, data: Path, runs: Path, tmp_path: Path) -> None:
     stream, steps = COMMANDS[command]
     common: dict[str, Any] = {"save_every": "4", "batch_tokens": 128, "epochs": 2}
-    asked: Any = {
+    base_options: Any = {
         "pretrain": PretrainOptions(sources=[str(data / "kind" / "train.csv")], context=16, **SHAPE, **common),
         "train-sentence": TrainSentenceOptions(task=f"kind={data / 'kind'}", init=str(runs / "pretrain"), **common),
         "train-mtl": options(data, tmp_path, "kind", "state", init=str(runs / "sentence"), balance="uncertainty", **common),
     }[command]
-    (*_, whole) = stream(replace(asked, out=tmp_path / "whole"))
+    (*_, whole) = stream(replace(base_options, out=tmp_path / "whole"))
     out = tmp_path / "cut"
-    stopped(stream, replace(asked, out=out), steps)
+    stopped(stream, replace(base_options, out=out), steps)
     assert states_of(out) == ["step-00000004", "step-00000008"]
     assert not (out / "run.json").exists()
-    events = list(stream(type(asked)(resume=str(out))))  # all other options are those of the state
+    events = list(stream(type(base_options)(resume=str(out))))  # all other options are those of the state
     assert f"resuming from step 8, saved in {out}/state/step-00000008" in notes(events)
     seen = [event.step for event in events if isinstance(event, Progress)]
     assert seen == list(range(9, seen[-1] + 1))
@@ -93,35 +93,35 @@ def test_what_comes_out_is_what_would_have_come_out(command: str, data: Path, ru
     assert not (out / "state").exists()
 
 
-def test_repeated_command_with_resume_continues(asked: TrainMtlOptions) -> None:
-    assert asked.out
-    stopped(train_mtl.stream, asked, 5)
-    events = list(train_mtl.stream(replace(asked, resume="", save_every="3")))
+def test_repeated_command_with_resume_continues(base_options: TrainMtlOptions) -> None:
+    assert base_options.out
+    stopped(train_mtl.stream, base_options, 5)
+    events = list(train_mtl.stream(replace(base_options, resume="", save_every="3")))
     assert "resuming from step 4" in notes(events)
-    assert verify(asked.out).options["epochs"] == 2
+    assert verify(base_options.out).options["epochs"] == 2
 
 
-def test_resume_without_checkpoint_starts_over_and_reports_it(asked: TrainMtlOptions) -> None:
-    assert asked.out
-    stopped(train_mtl.stream, asked, 2)
-    assert not asked.out.exists()  # nothing was saved, so nothing is left
-    events = list(train_mtl.stream(replace(asked, resume="")))
-    assert f"{asked.out} has no checkpoint yet; training from the start" in notes(events)
+def test_resume_without_checkpoint_starts_over_and_reports_it(base_options: TrainMtlOptions) -> None:
+    assert base_options.out
+    stopped(train_mtl.stream, base_options, 2)
+    assert not base_options.out.exists()  # nothing was saved, so nothing is left
+    events = list(train_mtl.stream(replace(base_options, resume="")))
+    assert f"{base_options.out} has no checkpoint yet; training from the start" in notes(events)
     assert next(event.step for event in events if isinstance(event, Progress)) == 1
-    assert log_of(asked.out)[1]["epoch"] == 0  # a line of the first attempt would stand before
+    assert log_of(base_options.out)[1]["epoch"] == 0  # a line of the first attempt would stand before
 
 
-def test_resume_of_a_finished_run_does_nothing(asked: TrainMtlOptions) -> None:
-    assert asked.out
-    first = train_mtl.train_mtl(asked)
-    before = {path: path.read_bytes() for path in asked.out.iterdir()}
-    for again in (replace(asked, resume=""), TrainMtlOptions(resume=str(asked.out))):
+def test_resume_of_a_finished_run_does_nothing(base_options: TrainMtlOptions) -> None:
+    assert base_options.out
+    first = train_mtl.train_mtl(base_options)
+    before = {path: path.read_bytes() for path in base_options.out.iterdir()}
+    for again in (replace(base_options, resume=""), TrainMtlOptions(resume=str(base_options.out))):
         events = list(train_mtl.stream(again))
-        assert f"{asked.out} is finished; nothing to resume" in notes(events)
+        assert f"{base_options.out} is finished; nothing to resume" in notes(events)
         assert isinstance(events[-1], Finished)
         assert events[-1].metrics == json.loads(json.dumps(first.metrics))
         assert not any(isinstance(event, Progress) for event in events)
-    assert {path: path.read_bytes() for path in asked.out.iterdir()} == before
+    assert {path: path.read_bytes() for path in base_options.out.iterdir()} == before
 
 
 @pytest.mark.parametrize(
@@ -135,96 +135,98 @@ def test_resume_of_a_finished_run_does_nothing(asked: TrainMtlOptions) -> None:
         ({"freeze": ["backbone"]}, "--freeze backbone .was none."),
     ],
 )
-def test_other_options_are_another_training(changed: dict[str, Any], said: str, asked: TrainMtlOptions) -> None:
-    assert asked.out
-    stopped(train_mtl.stream, asked, 5)
-    for again in (replace(asked, resume="", **changed), TrainMtlOptions(resume=str(asked.out), **changed)):
-        with pytest.raises(UsageError, match=f"--resume {asked.out}: options differ from the saved training: {said}"):
+def test_other_options_are_another_training(changed: dict[str, Any], said: str, base_options: TrainMtlOptions) -> None:
+    assert base_options.out
+    stopped(train_mtl.stream, base_options, 5)
+    for again in (replace(base_options, resume="", **changed), TrainMtlOptions(resume=str(base_options.out), **changed)):
+        with pytest.raises(UsageError, match=f"--resume {base_options.out}: options differ from the saved training: {said}"):
             train_mtl.train_mtl(again)
-    assert states_of(asked.out) == ["step-00000004"]
+    assert states_of(base_options.out) == ["step-00000004"]
 
 
-def test_data_that_changed_is_refused_by_name(asked: TrainMtlOptions, data: Path, tmp_path: Path) -> None:
+def test_data_that_changed_is_refused_by_name(base_options: TrainMtlOptions, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "kind"
     shutil.copytree(data / "kind", folder)
-    asked = replace(asked, task=[f"kind={folder}", asked.task[1]])
-    stopped(train_mtl.stream, asked, 5)
+    base_options = replace(base_options, task=[f"kind={folder}", base_options.task[1]])
+    stopped(train_mtl.stream, base_options, 5)
     rows = rows_of(folder / "train.csv")
     write(folder / "train.csv", [*rows[:-1], ["Another text.", rows[-1][1]]])
     with pytest.raises(UsageError, match="changed since the checkpoint was saved: the data of kind; restore it"):
-        train_mtl.train_mtl(replace(asked, resume=""))
+        train_mtl.train_mtl(replace(base_options, resume=""))
     write(folder / "train.csv", rows)
-    train_mtl.train_mtl(replace(asked, resume=""))
+    train_mtl.train_mtl(replace(base_options, resume=""))
 
 
-def test_a_start_that_changed_is_refused(asked: TrainMtlOptions, runs: Path, tmp_path: Path) -> None:
+def test_a_start_that_changed_is_refused(base_options: TrainMtlOptions, runs: Path, tmp_path: Path) -> None:
     shutil.copytree(runs / "sentence", tmp_path / "start")
-    asked = replace(asked, init=str(tmp_path / "start"))
-    stopped(train_mtl.stream, asked, 5)
+    base_options = replace(base_options, init=str(tmp_path / "start"))
+    stopped(train_mtl.stream, base_options, 5)
     shutil.rmtree(tmp_path / "start")
     shutil.copytree(runs / "mtl", tmp_path / "start")
     with pytest.raises(UsageError, match=r"changed since the checkpoint was saved: .*the starting model"):
-        train_mtl.train_mtl(replace(asked, resume=""))
+        train_mtl.train_mtl(replace(base_options, resume=""))
 
 
-def test_newer_run_does_not_replace_the_recorded_start(asked: TrainMtlOptions, runs: Path, tmp_path: Path) -> None:
+def test_newer_run_does_not_replace_the_recorded_start(base_options: TrainMtlOptions, runs: Path, tmp_path: Path) -> None:
     """Without --init a training starts from the newest compatible run; a resumed one from the run that it started from."""
     shutil.copytree(runs / "sentence", tmp_path / "a" / "first")
-    asked = replace(asked, init=None, runs=tmp_path / "a")
-    stopped(train_mtl.stream, asked, 5)
+    base_options = replace(base_options, init=None, runs=tmp_path / "a")
+    stopped(train_mtl.stream, base_options, 5)
     shutil.copytree(runs / "pretrain", tmp_path / "a" / "second")
     record = json.loads((tmp_path / "a" / "second" / "run.json").read_text())
     (tmp_path / "a" / "second" / "run.json").write_text(json.dumps({**record, "finished": "2999-01-01T00:00:00+00:00"}))
-    run = train_mtl.train_mtl(replace(asked, resume="")).run
+    run = train_mtl.train_mtl(replace(base_options, resume="")).run
     parent = verify(run).parent
     assert parent
     assert parent["path"] == str(tmp_path / "a" / "first")
 
 
-def test_resume_on_another_machine_reports_the_differences(asked: TrainMtlOptions, monkeypatch: pytest.MonkeyPatch) -> None:
-    stopped(train_mtl.stream, asked, 5)
+def test_resume_on_another_machine_reports_the_differences(
+    base_options: TrainMtlOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped(train_mtl.stream, base_options, 5)
     machine_of = session.machine_of
     monkeypatch.setattr(session, "machine_of", lambda compute: {**machine_of(compute), "threads": 96, "torch": "9.9"})
-    said = notes(list(train_mtl.stream(replace(asked, resume=""))))
+    said = notes(list(train_mtl.stream(replace(base_options, resume=""))))
     assert "not bit-for-bit reproducible: torch 9.9 (was " in said
     assert f"threads 96 (was {torch.get_num_threads()})" in said
 
 
 def test_a_checkpoint_of_an_earlier_version_is_resumed_or_refused_in_its_own_words(
-    asked: TrainMtlOptions, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base_options: TrainMtlOptions, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = Path(shutil.copytree(data / "kind", tmp_path / "own"))
-    asked = replace(asked, task=[f"kind={folder}"])
+    base_options = replace(base_options, task=[f"kind={folder}"])
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint_meta, "REVISION", 1)
-        stopped(train_mtl.stream, asked, 5)
+        stopped(train_mtl.stream, base_options, 5)
     rows = (folder / "train.csv").read_text()
     (folder / "train.csv").write_text(rows + "One more cat.,animal\n")
     with pytest.raises(UsageError, match=r"the data of kind differs from the checkpoint's: .* the earlier version of mtlkit"):
-        train_mtl.train_mtl(replace(asked, resume=""))
+        train_mtl.train_mtl(replace(base_options, resume=""))
     (folder / "train.csv").write_text(rows)
-    said = notes(list(train_mtl.stream(replace(asked, resume=""))))
+    said = notes(list(train_mtl.stream(replace(base_options, resume=""))))
     assert "perhaps not bit-for-bit reproducible: an earlier version of mtlkit" in said
 
 
-def test_a_run_is_extended_from_the_state_that_it_kept(asked: TrainMtlOptions) -> None:
-    assert asked.out
-    train_mtl.train_mtl(replace(asked, keep_state=True))
-    assert states_of(asked.out) == ["step-00000016"]
-    first, before = verify(asked.out), log_of(asked.out)
+def test_a_run_is_extended_from_the_state_that_it_kept(base_options: TrainMtlOptions) -> None:
+    assert base_options.out
+    train_mtl.train_mtl(replace(base_options, keep_state=True))
+    assert states_of(base_options.out) == ["step-00000016"]
+    first, before = verify(base_options.out), log_of(base_options.out)
     assert not any(name.startswith("state") for name in first.files)
-    events = list(train_mtl.stream(TrainMtlOptions(resume=str(asked.out), extend=1)))
+    events = list(train_mtl.stream(TrainMtlOptions(resume=str(base_options.out), extend=1)))
     assert [event.step for event in events if isinstance(event, Progress)] == list(range(17, 25))
-    longer = verify(asked.out)
+    longer = verify(base_options.out)
     assert (longer.options["epochs"], longer.parent, longer.data) == (3, first.parent, first.data)
-    assert log_of(asked.out)[: len(before)] == before
-    assert [line["epoch"] for line in log_of(asked.out) if line["type"] == "epoch"] == [0, 1, 2, 3]
-    assert states_of(asked.out) == ["step-00000024"]  # so that it can be extended again
+    assert log_of(base_options.out)[: len(before)] == before
+    assert [line["epoch"] for line in log_of(base_options.out) if line["type"] == "epoch"] == [0, 1, 2, 3]
+    assert states_of(base_options.out) == ["step-00000024"]  # so that it can be extended again
 
 
-def test_resume_is_refused_with_advice(asked: TrainMtlOptions, runs: Path, tmp_path: Path) -> None:
+def test_resume_is_refused_with_advice(base_options: TrainMtlOptions, runs: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--extend continues a finished run; name it with --resume RUN"):
-        train_mtl.train_mtl(replace(asked, extend=1))
+        train_mtl.train_mtl(replace(base_options, extend=1))
     with pytest.raises(UsageError, match=r"--extend: .*has no checkpoint to continue from; .* --keep-state"):
         train_sentence.train_sentence(TrainSentenceOptions(resume=str(runs / "sentence"), extend=1))
     with pytest.raises(UsageError, match="no training was saved there; type the whole command with --resume at its end"):
@@ -232,21 +234,21 @@ def test_resume_is_refused_with_advice(asked: TrainMtlOptions, runs: Path, tmp_p
     with pytest.raises(UsageError, match=r"this is a run of mtlkit train-sentence; resume with: mtlkit train-sentence --resume"):
         train_mtl.train_mtl(TrainMtlOptions(resume=str(runs / "sentence")))
     with pytest.raises(UsageError, match="--save-every soon: write a number of steps"):
-        train_mtl.train_mtl(replace(asked, save_every="soon"))
-    stopped(train_mtl.stream, asked, 5)
+        train_mtl.train_mtl(replace(base_options, save_every="soon"))
+    stopped(train_mtl.stream, base_options, 5)
     with pytest.raises(UsageError, match="is not finished yet; resume it without --extend first"):
-        train_mtl.train_mtl(replace(asked, resume="", extend=1))
+        train_mtl.train_mtl(replace(base_options, resume="", extend=1))
 
 
-def test_without_resume_saved_states_are_not_lost_by_mistake(asked: TrainMtlOptions) -> None:
-    assert asked.out
-    stopped(train_mtl.stream, asked, 5)
+def test_without_resume_saved_states_are_not_lost_by_mistake(base_options: TrainMtlOptions) -> None:
+    assert base_options.out
+    stopped(train_mtl.stream, base_options, 5)
     with pytest.raises(UsageError, match=r"--resume"):
-        train_mtl.train_mtl(asked)
-    assert CheckpointManager(asked.out).peek()
-    events = list(train_mtl.stream(replace(asked, overwrite=True)))
+        train_mtl.train_mtl(base_options)
+    assert CheckpointManager(base_options.out).peek()
+    events = list(train_mtl.stream(replace(base_options, overwrite=True)))
     assert next(event.step for event in events if isinstance(event, Progress)) == 1
-    verify(asked.out)
+    verify(base_options.out)
 
 
 def test_a_digest_of_an_older_version_is_that_of_the_same_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

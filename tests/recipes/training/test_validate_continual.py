@@ -1,4 +1,4 @@
-"""What `train-mtl` is asked to keep of its start, checked before data is read; and that it is kept."""
+"""Options of `train-mtl` that protect existing tasks: checked before data is read, and effective."""
 
 from __future__ import annotations
 

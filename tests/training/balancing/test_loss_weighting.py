@@ -197,10 +197,10 @@ def test_balance_resumes_from_its_state(
         torch.manual_seed(len(pieces))  # PCGrad projects in random order
         return list(train_steps(tiny_model, pieces, losses, rate, weight_decay=0.0, clip=0.0, compute=compute, balance=balance))
 
-    def made() -> LossWeighting:
+    def fresh() -> LossWeighting:
         return make_balance(BalanceChoice(name), BalanceContext(tiny_model, list(tasks)))
 
-    whole, first, second = made(), made(), made()
+    whole, first, second = fresh(), fresh(), fresh()
     go(whole, JOINT[:2])
     whole.end_epoch()
     go(first, JOINT[:2])

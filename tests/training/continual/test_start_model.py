@@ -32,7 +32,7 @@ def probes(text_encoder: TextEncoder) -> Encoded:
 def remember(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute, probes: Encoded
 ) -> Callable[..., StartModel]:
-    """A memory of the model as it is, with these tasks known."""
+    """The start model of a model as it is, with these existing tasks."""
 
     def remember(*known: str) -> StartModel:
         objectives = head_objectives(tiny_model, tasks)

@@ -48,20 +48,20 @@ def test_gradients_that_never_met_are_none_and_json_holds_null() -> None:
     found = summarise([step(None, None)], 0.0, 0.0)
     assert found.pairs[0].whole is None
     assert found.pairs[0].worst is None
-    made = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    assert made["pairs"] == [{"tasks": list(PAIR), "parts": {WHOLE: None, "layers:0": None}}]
-    assert (made["norms"], made["cost"]) == ({"layers:0": None}, 0.0)
+    document = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert document["pairs"] == [{"tasks": list(PAIR), "parts": {WHOLE: None, "layers:0": None}}]
+    assert (document["norms"], document["cost"]) == ({"layers:0": None}, 0.0)
 
 
 def test_the_worst_part_is_the_one_with_most_conflict_then_the_lower_cosine() -> None:
-    def made(**cosines: float) -> TrackedStep:
+    def step_with(**cosines: float) -> TrackedStep:
         return TrackedStep(
             {}, {}, (TrackedPair(PAIR, {part: GradientAgreement(one, 1.0, 1.0) for part, one in cosines.items()}),)
         )
 
-    (pair,) = summarise([made(backbone=-0.9, a=-0.9, b=-0.1), made(backbone=-0.9, a=0.1, b=-0.1)], 0.0, 1.0).pairs
+    (pair,) = summarise([step_with(backbone=-0.9, a=-0.9, b=-0.1), step_with(backbone=-0.9, a=0.1, b=-0.1)], 0.0, 1.0).pairs
     assert pair.worst == "b"
-    (pair,) = summarise([made(backbone=-0.9, a=-0.1, b=-0.2)], 0.0, 1.0).pairs
+    (pair,) = summarise([step_with(backbone=-0.9, a=-0.1, b=-0.2)], 0.0, 1.0).pairs
     assert pair.worst == "b"
-    (pair,) = summarise([made(backbone=-0.9, a=-0.1)], 0.0, 1.0).pairs
+    (pair,) = summarise([step_with(backbone=-0.9, a=-0.1)], 0.0, 1.0).pairs
     assert pair.worst is None  # there is but one

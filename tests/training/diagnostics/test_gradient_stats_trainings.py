@@ -1,4 +1,4 @@
-"""What tracking says of trainings that go well and of such that go wrong."""
+"""Gradient statistics of trainings that go well and of ones that go wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients, the optimizer, dropout, the table of parts and the digests agree on what is frozen, whatever was typed."""
+"""Gradients, optimizer, dropout, the table of parts and the digests agree on what is frozen, for all options."""
 
 from __future__ import annotations
 

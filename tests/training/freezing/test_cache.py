@@ -1,4 +1,4 @@
-"""What is kept of a frozen backbone is what it gives, wherever it lies, and is found again by what decides it."""
+"""Cached outputs of a frozen backbone equal its outputs, in memory and on disk, and are found by their key."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def texts(tasks: dict[str, TaskData]) -> dict[str, Encoded]:
 
 
 def all_of(kept: FeatureCache, texts: dict[str, Encoded]) -> dict[str, Tensor]:
-    """What each store gives for all texts, the last first."""
+    """The values of each store for all texts, the last first."""
     return {name: store.take(np.arange(len(texts[name]))[::-1].copy()) for name, store in kept.stores.items()}
 
 

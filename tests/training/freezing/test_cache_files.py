@@ -39,7 +39,7 @@ def make(folder: Path) -> Path:
     return entry(folder).path
 
 
-def found(folder: Path) -> DiskStore:
+def reused(folder: Path) -> DiskStore:
     stored = stored_rows(entry(folder), ROWS.shape, not_computed)
     assert stored.reused
     return DiskStore(stored.arrays["rows"], CPU)
@@ -49,7 +49,7 @@ def test_a_file_is_made_once_and_then_found(tmp_path: Path) -> None:
     place = tmp_path / "runs" / ".cache"
     path = make(place)
     assert list(place.rglob("*.*")) == [path]
-    np.testing.assert_array_equal(found(place).vectors, ROWS)
+    np.testing.assert_array_equal(reused(place).vectors, ROWS)
     assert not stored_rows(entry(place, "other"), ROWS.shape, parts).reused
 
 
@@ -58,10 +58,10 @@ def test_a_file_is_made_once_and_then_found(tmp_path: Path) -> None:
 )
 def test_rows_come_in_the_order_asked_for(rows: list[int], tmp_path: Path) -> None:
     make(tmp_path)
-    taken = found(tmp_path).take(np.array(rows))
+    taken = reused(tmp_path).take(np.array(rows))
     assert torch.equal(taken, torch.from_numpy(ROWS[rows]))
     taken += 1  # a copy of one's own: the file is not touched
-    np.testing.assert_array_equal(found(tmp_path).vectors, ROWS)
+    np.testing.assert_array_equal(reused(tmp_path).vectors, ROWS)
 
 
 @pytest.mark.parametrize("damage", ["first bit", "last bit", "cut", "empty", "NaN", "zeros"])
@@ -83,7 +83,7 @@ def test_damaged_file_is_named_and_computed_again(damage: str, tmp_path: Path, c
     assert path.read_bytes() == good
     (warning,) = caplog.messages
     assert warning.startswith(f"{path} ")
-    found(tmp_path)
+    reused(tmp_path)
 
 
 @pytest.mark.parametrize("rows", [ROWS[:400], ROWS.T, ROWS.astype(np.float16)], ids=["fewer", "turned", "half"])

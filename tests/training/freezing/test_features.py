@@ -1,4 +1,4 @@
-"""Kept vectors and kept states give what the whole backbone gives, and the same gradients above them."""
+"""Cached vectors and hidden states give the outputs of the whole backbone, and the same gradients above them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grammar of `--freeze` and `--unfreeze`: what an item means, what is refused, and in which words."""
+"""The grammar of `--freeze` and `--unfreeze`: meanings and error messages."""
 
 from __future__ import annotations
 
