@@ -20,9 +20,10 @@ def small_data_message(event: SmallData) -> str:
                 f"{usual}; each epoch has {passes} times as many batches ({steps:,} steps in total); "
                 "--min-steps 0 trains exactly --epochs"
             )
-        case StillLearning(task, epochs, (before, after)):
+        case StillLearning(task, epochs, (before, after), steps):
+            longer = f"--min-steps {2 * steps}" if steps else f"--epochs {2 * epochs}"
             fell = f"validation loss {number(before)} to {number(after)} in the last epoch"
-            return f"{task}: the loss was still falling ({fell}); train longer with --epochs {2 * epochs}"
+            return f"{task}: the loss was still falling ({fell}); train longer with {longer}"
         case Overfitted(task, epoch, last, (low, high)):
             rose = f"validation loss rose from {number(low)} in epoch {epoch} to {number(high)} in epoch {last}"
             return f"{task}: {rose} while training loss fell (overfitting); more rows, fewer --epochs or --freeze can help"

@@ -29,12 +29,13 @@ class EpochsLengthened:
 @dataclass(frozen=True)
 class StillLearning:
     """The training and the validation loss of a task were still falling in the last of `epochs` epochs; the latter from the first
-    to the second of `validation_losses`.
+    to the second of `validation_losses`. `steps` is the total number of steps if epochs have several passes, else 0.
     """
 
     task: str
     epochs: int
     validation_losses: tuple[float, float]
+    steps: int = 0
 
 
 @dataclass(frozen=True)

@@ -194,5 +194,6 @@ class Trainer:
             yield Forgetting(components.start_model.report(self.model, best.best.scores))
         yield Chosen(best.chosen, best.per_task())
         if not components.state.ended:
-            yield from self._logged(components, *components.validation.trends.events(self.plan.options.epochs))
+            steps = self.schedule.steps if self.setup.lengthened else 0
+            yield from self._logged(components, *components.validation.trends.events(self.plan.options.epochs, steps))
         yield components.validation.rows_seen()

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from mtlkit.training.small_data import Overfitted, StillLearning
 
 FALLS = 0.98  # of the loss of the epoch before: less is a change that more epochs continue
+LEAST = 0.01  # fall of a validation loss: below, there is little left to learn
 RISES = 1.05  # of the lowest validation loss
 LATER = 2  # epochs with a higher validation loss than the lowest one
 
@@ -29,19 +30,22 @@ class LossTrends:
     def add(self, task: str, losses: EpochLosses) -> None:
         self.epochs.setdefault(task, []).append(losses)
 
-    def events(self, epochs: int) -> Iterator[StillLearning | Overfitted]:
-        """What to say after a training that had `epochs` epochs: nothing of tasks that left it earlier."""
+    def events(self, epochs: int, lengthened: int = 0) -> Iterator[StillLearning | Overfitted]:
+        """What to say after a training that had `epochs` epochs: nothing of tasks that left it earlier. `lengthened` is the total
+        number of steps if epochs have several passes.
+        """
         for task, rows in self.epochs.items():
-            if len(rows) == epochs and epochs > 1 and (event := _trend(task, rows)):
+            if len(rows) == epochs and epochs > 1 and (event := _trend(task, rows, lengthened)):
                 yield event
 
 
-def _trend(task: str, rows: Sequence[EpochLosses]) -> StillLearning | Overfitted | None:
+def _trend(task: str, rows: Sequence[EpochLosses], lengthened: int) -> StillLearning | Overfitted | None:
     before, last = rows[-2:]
     epoch = min(range(len(rows)), key=lambda index: rows[index].validation)
     low, later = rows[epoch], len(rows) - 1 - epoch
-    if not later and last.train < FALLS * before.train and last.validation < FALLS * before.validation:
-        return StillLearning(task, len(rows), (before.validation, last.validation))
+    fell = last.train < FALLS * before.train and last.validation < FALLS * before.validation
+    if not later and fell and before.validation - last.validation > LEAST:
+        return StillLearning(task, len(rows), (before.validation, last.validation), lengthened)
     rose = later >= LATER and last.validation > RISES * low.validation
     if rose and last.train < low.train and (last.score or 0.0) <= (low.score or 0.0):
         return Overfitted(task, epoch + 1, len(rows), (low.validation, last.validation))

@@ -30,6 +30,7 @@ def test_both_losses_falling_in_the_last_epoch() -> None:
         ([3.0, 2.0, 1.0], [3.0, 2.0, 1.99]),  # almost flat
         ([3.0, 1.0, 0.99], [3.0, 2.5, 2.0]),
         ([3.0, 2.0, 1.0], [1.95, 2.5, 2.0]),  # falling, but not below the first epoch
+        ([3.0, 2.0, 1.0], [0.03, 0.02, 0.015]),  # little is left to learn
         ([3.0], [3.0]),  # one epoch says nothing
         ([3.0, 2.0, 1.0], [2.0, 1.9, 2.2]),  # rose in a single epoch
         ([3.0, 2.0, 1.0, 0.9], [2.0, 1.9, 1.95, 1.98]),  # by less than noise
@@ -55,6 +56,7 @@ def test_a_task_that_left_the_training_says_nothing() -> None:
     [
         (StillLearning("t", 6, (0.5, 0.4)), "still falling (validation loss 0.500 to 0.400"),
         (StillLearning("t", 6, (0.5, 0.4)), "train longer with --epochs 12"),
+        (StillLearning("t", 6, (0.5, 0.4), 60), "train longer with --min-steps 120"),
         (
             Overfitted("t", 2, 6, (0.5, 0.9)),
             "rose from 0.500 in epoch 2 to 0.900 in epoch 6 while training loss fell (over",
