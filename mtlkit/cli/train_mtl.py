@@ -31,6 +31,7 @@ def register(app: typer.Typer, panel: str) -> None:
     examples = [
         "mtlkit train-mtl",
         "mtlkit train-mtl --freeze backbone --out runs/frozen",
+        "mtlkit train-mtl --few-shot --task intent=few.csv --init mini --out runs/few",
         "mtlkit train-mtl --freeze head:topic --init runs/mtl --out runs/kept",
         "mtlkit train-mtl --unfreeze top-down --layer-lr-decay 2.6 --out runs/thawed",
         "mtlkit train-mtl --task topic=ag_news --task sentiment=imdb --cap shortest --schedule joint",

@@ -26,6 +26,13 @@ class TrainMtlOptions(TaskTrainingOptions):
         complete="source",
     )
     objective: ObjectiveName = "classify"
+    few_shot: bool = option(
+        False,
+        "For few rows per label: first bring texts with the same label together by contrast, then solve the heads on the frozen "
+        "backbone.",
+        panel=COMMON,
+        rank=6,
+    )
     schedule: str = option(
         "round-robin",
         "Order of batches.",

@@ -8,14 +8,12 @@ from typing import ClassVar, Literal
 from mtlkit.config.architecture import Architecture, Attention
 from mtlkit.config.common import MODEL, OBJECTIVE
 from mtlkit.config.option import COMMON, option, whole
-from mtlkit.config.task_training import BalanceOn, ObjectiveName, TaskTrainingOptions
+from mtlkit.config.task_training import MAX_PAIRS, BalanceOn, ObjectiveName, TaskTrainingOptions
 from mtlkit.errors import UsageError, shorten
 
 DistillLoss = Literal["vector", "matrix", "both"]
 TokenInit = Literal["random", "teacher"]
 TeacherPrecision = Literal["auto", "fp32", "bf16", "int8"]
-
-MAX_PAIRS = 100_000  # of --objective labels, in an epoch: 201 batches of 32 texts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,12 @@ class Encoded:
     truncated: int = 0
     skip: int = 0
 
+    @classmethod
+    def join(cls, first: Encoded, second: Encoded) -> Encoded:
+        """The texts of both, with the same prompt."""
+        offsets = np.concatenate([first.offsets, first.offsets[-1] + second.offsets[1:]])
+        return cls(np.concatenate([first.ids, second.ids]), offsets, first.truncated + second.truncated, first.skip)
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

@@ -124,7 +124,7 @@ def solved_messages(event: HeadSolved) -> Iterator[Message]:
     fitted = f"fitted to all {event.rows:,} rows" if event.held_out else f"fitted to {event.rows:,} rows"
     end = "" if event.converged else f", stopped after {event.iterations} iterations"
     if not event.folds:
-        yield Message(f"{event.task}: C {event.c:.3g}, as there are too few rows for cross-validation; {fitted}{end}")
+        yield Message(f"{event.task}: C {event.c:.3g}, not cross-validated; {fitted}{end}")
         return
     metric = metric_title(event.metric)
     figure = number(event.metrics[event.metric], 4)

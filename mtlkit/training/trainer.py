@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -17,6 +17,7 @@ from mtlkit.training.freezing.apply import FreezeProof, training_mode
 from mtlkit.training.incidents import LimitExceeded, StepSkipped, TrainingStopped
 from mtlkit.training.loop import DivergedStep, Step, train
 from mtlkit.training.metrics_log import MetricsLog
+from mtlkit.training.objectives.base import Objective
 from mtlkit.training.objectives.router import teach_router
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.sampling.mixture import Piece
@@ -41,6 +42,10 @@ class Trainer:
         self.lengths = {name: objective.train.lengths for name, objective in setup.roles.mixed.items()}
         self._resumed: StateDict | None = None
         self._extended = False
+
+    @property
+    def objectives(self) -> Mapping[str, Objective]:
+        return self.setup.data.objectives
 
     def resume(self, state: StateDict, *, extended: bool = False) -> None:
         """Makes `events` continue from a saved state. `extended`: past what was the last epoch."""

@@ -33,7 +33,7 @@ LONG = [
     "README.md",
     "docs/concepts/balancing.md",
     "docs/concepts/evaluation.md",
-    *(f"docs/tutorials/{name}.md" for name in ("add-task", "distill", "freeze", "resume")),
+    *(f"docs/tutorials/{name}.md" for name in ("add-task", "distill", "few-labels", "freeze", "resume")),
 ]
 INSTALLING = ("python3.11", "pip", "pytest")  # `.ci/run` does as README and CONTRIBUTING say
 

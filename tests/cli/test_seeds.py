@@ -93,6 +93,10 @@ def test_labels(small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Pa
     check(typed, forks, sentence(small, "labels", "run"), tmp_path)
 
 
+def test_few_shot(small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Path) -> None:
+    check(typed, forks, several(small, "--few-shot"), tmp_path)
+
+
 def test_several_tasks(small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Path) -> None:
     check(typed, forks, several(small, "--schedule", "joint", "--balance", "torchjd:pcgrad"), tmp_path)
 

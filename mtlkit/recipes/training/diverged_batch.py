@@ -6,17 +6,16 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 
 from mtlkit.runs import atomic as disk
 from mtlkit.training.loop import DivergedStep
+from mtlkit.training.objectives.base import Objective
 from mtlkit.training.sampling.mixture import Piece
-
-if TYPE_CHECKING:
-    from mtlkit.recipes.training.prepare import Prepared
 
 
 def write_diverged(path: Path, error: DivergedStep, texts: Mapping[str, Any], resume_command: str) -> DivergedStep:
@@ -34,15 +33,16 @@ def write_diverged(path: Path, error: DivergedStep, texts: Mapping[str, Any], re
     return DivergedStep(f"{error}; the texts of the batch are in {path}{skip}", error.index, error.pieces, error.losses)
 
 
-def texts_of(pieces: Sequence[Piece], prepared: Prepared) -> dict[str, list[dict[str, Any]]]:
+def texts_of(
+    pieces: Sequence[Piece], tokenizer: Tokenizer, objectives: Mapping[str, Objective]
+) -> dict[str, list[dict[str, Any]]]:
     """The rows of micro-batches, by task: their numbers among the training rows, from 0, and their texts as the model reads
     them.
     """
-    tokenizer = prepared.start.encoder.tokenizer
     rows_by_task: dict[str, list[dict[str, Any]]] = {}
     for piece in pieces:
         for name, rows in piece.items():
-            train = prepared.data.objectives[name].train
+            train = objectives[name].train
             for row in rows.tolist():
                 batch = train.batch(np.array([row]))
                 lengths = [length for texts, length in batch.groups for _ in range(texts)]

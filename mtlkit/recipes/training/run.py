@@ -29,6 +29,7 @@ from mtlkit.runs.staging import staged
 from mtlkit.runs.store import CACHE
 from mtlkit.training.checkpointing import FolderSaver
 from mtlkit.training.events import Event, Finished, Note, Sharing
+from mtlkit.training.few_shot import FewShotTrainer
 from mtlkit.training.plan import Options, TrainPlan
 from mtlkit.training.solver.choice import choose_solver, unused_options
 from mtlkit.training.solver.trainer import HeadSolver, is_solver_state
@@ -60,7 +61,8 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
             saver = _make_saver(session, plan, prepared)
             yield from session.take_notes()
             result = TrainResult()
-            with session.log(saver, lambda error: texts_of(error.pieces, prepared)) as log:
+            tokenizer = start.encoder.tokenizer
+            with session.log(saver, lambda error: texts_of(error.pieces, tokenizer, trainer.objectives)) as log:
                 trainer = chosen(plan, start.model, prepared.data, cache)
                 if session.state:
                     trainer.resume(session.state, extended=session.point.extends)
@@ -92,8 +94,10 @@ def with_resumed_length(plan: TrainPlan, session: RunSession[Any]) -> TrainPlan:
 
 def choose_trainer(
     plan: TrainPlan, prepared: Prepared, state: StateDict | None
-) -> Generator[Note, None, type[Trainer] | type[HeadSolver]]:
+) -> Generator[Note, None, type[Trainer] | type[HeadSolver] | type[FewShotTrainer]]:
     """By steps, or solving heads; a resumed training does what it did before. Says which and why, where both could be."""
+    if isinstance(plan.options, TrainMtlOptions) and plan.options.few_shot:
+        return FewShotTrainer
     if state is not None:
         return HeadSolver if is_solver_state(state) else Trainer
     choice = choose_solver(plan, prepared.data)

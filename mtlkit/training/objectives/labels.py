@@ -86,17 +86,21 @@ class LabelsObjective:
             loss, counted = loss + float(self._loss(part, same)) * texts, counted + texts
         if not counted:
             reason = f"no two of the {len(vectors):,} validation texts have the same label"
-            return {"loss": 0.0, "accuracy": None, "undefined": {"accuracy": reason}}
+            return {"loss": 0.0, "accuracy": None, **({} if self.few else {"undefined": {"accuracy": reason}})}
         return {"loss": loss / counted, "accuracy": hits / counted}
 
 
-def labels_objective(task: TaskData, temperature: float, widths: Sequence[int], max_pairs: int) -> LabelsObjective:
-    """The objective of a task. Raises UsageError if its labels are not classes, DataError if none has two texts."""
+def labels_objective(
+    task: TaskData, temperature: float, widths: Sequence[int], max_pairs: int, option: str = "--objective labels"
+) -> LabelsObjective:
+    """The objective of a task; `option` asks for it. Raises UsageError if its labels are not classes, DataError if none has two
+    texts.
+    """
     spec, train = task.spec, task.train
     if kind_of(spec.kind).classes == "none":
         raise UsageError(
-            f"--objective labels compares texts by their classes, and the labels of task '{task.name}' are {spec.kind}; use "
-            "--objective classify, or specify ?kind=classification"
+            f"{option} compares texts by their classes, and the labels of task '{task.name}' are {spec.kind}; omit "
+            "it, or specify ?kind=classification"
         )
     if max(map(len, rows_of_labels(train.labels))) < 2:
         raise DataError(

@@ -40,7 +40,7 @@ def choose_solver(plan: TrainPlan, data: TrainData) -> SolverChoice:
     asked = plan.options.solver
     if asked == "sgd":
         return SolverChoice("sgd", "--solver sgd")
-    reason = next(needs_steps(plan), None) or next(_without_optimum(plan, data), None)
+    reason = next(needs_steps(plan), None) or next(without_optimum(plan, data), None)
     if reason is None:
         return SolverChoice("lbfgs", "the backbone is frozen and heads are linear" if asked == "auto" else "--solver lbfgs")
     if asked == "lbfgs":
@@ -83,7 +83,7 @@ def needs_steps(plan: TrainPlan) -> Iterator[str]:
         yield "--baselines compares trainings"
 
 
-def _without_optimum(plan: TrainPlan, data: TrainData) -> Iterator[str]:
+def without_optimum(plan: TrainPlan, data: TrainData) -> Iterator[str]:
     """Heads whose loss is not convex."""
     for name, objective in plan.trained(data.objectives).items():
         assert isinstance(objective, HeadObjective)

@@ -102,7 +102,7 @@ def choose_strength(
         splits += [_Split(features.take(train), loss.take(train), held) for train, held in pairs if len(held) and len(train)]
     tested = np.unique(np.concatenate([split.held for split in splits])) if splits else np.array([], np.int64)
     if len(tested) < 2:
-        return Choice(FALLBACK, (), rows[:0], np.zeros((0, loss.outputs)), 0, 0)
+        return not_cross_validated(loss, FALLBACK)
     results: list[tuple[Trial, Values, LinearFit]] = []
     for c in GRID:
         outputs = np.zeros((len(rows), loss.outputs))
@@ -121,6 +121,11 @@ def choose_strength(
     chosen = one_standard_error(trials)
     _, outputs, start = results[chosen]
     return Choice(trials[chosen].c, trials, rows[tested], outputs, FOLDS, rounds, start)
+
+
+def not_cross_validated(loss: ConvexLoss, c: float) -> Choice:
+    """A given strength."""
+    return Choice(c, (), np.array([], np.int64), np.zeros((0, loss.outputs)), 0, 0)
 
 
 def one_standard_error(trials: Sequence[Trial]) -> int:

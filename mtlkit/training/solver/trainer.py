@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -32,13 +32,13 @@ from mtlkit.training.freezing.apply import FreezeProof, lr_scales_of
 from mtlkit.training.freezing.features import CachedVectors
 from mtlkit.training.incidents import CalibrationFitted, HeadSolved, ScopeFitted, StrengthTrial
 from mtlkit.training.metrics_log import MetricsLog
-from mtlkit.training.objectives.base import HeadObjective
+from mtlkit.training.objectives.base import HeadObjective, Objective
 from mtlkit.training.objectives.router import take_router, teach_router
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.scope import SCOPES, Prototypes, draw_prototypes, scope_fitted, scoped, scopes_from, scopes_state
 from mtlkit.training.setup import assign_roles, idle_heads, make_features
 from mtlkit.training.solver.linear import Features, LinearFit, fit
-from mtlkit.training.solver.strength import GRID, Choice, choose_strength, l2_of
+from mtlkit.training.solver.strength import GRID, Choice, choose_strength, l2_of, not_cross_validated
 from mtlkit.training.state_dict import StateDict, copy_into
 from mtlkit.training.train_state import TrainState
 
@@ -63,10 +63,21 @@ class HeadSolver:
 
     The strength of regularization is chosen by cross-validation on the training rows. The head is then fitted to all of them, and
     to the rows that were held out for validation, unless they are a split of the source. A solver that `resume`s a saved state
-    continues with the next head; solving is deterministic, so that the heads are the same bit for bit.
+    continues with the next head; solving is deterministic, so that the heads are the same bit for bit. `steps` are those of a
+    training of the backbone before it, after which its own are counted. With `strength`, that one is used, without
+    cross-validation: for vectors that were trained on the labels of the rows, so that no row would be left out for real.
     """
 
-    def __init__(self, plan: TrainPlan, model: MultiTaskModel, data: TrainData, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        plan: TrainPlan,
+        model: MultiTaskModel,
+        data: TrainData,
+        cache: Path | None = None,
+        *,
+        steps: int = 0,
+        strength: float | None = None,
+    ) -> None:
         options = plan.options
         model.to(plan.compute.device)
         self.plan, self.model, self.data, self.cache = plan, model, data, cache
@@ -75,11 +86,16 @@ class HeadSolver:
         self.frozen_params = plan.freezing.always | idle_heads(model, self.roles.trained)
         scales = lr_scales_of(model, options.head_rate, options.layer_lr_decay)
         self.proof = FreezeProof(model, plan.freezing, self.frozen_params, options.learning_rate, scales)
-        self.state = TrainState()
+        self.steps, self.strength = steps, strength
+        self.state = TrainState(step=steps)
         self.solved: dict[str, HeadSolved] = {}
         self.calibrated: dict[str, CalibrationFitted] = {}
         self.scopes: dict[str, ScopeFitted] = {}
         self._resumed: StateDict | None = None
+
+    @property
+    def objectives(self) -> Mapping[str, Objective]:
+        return self.data.objectives
 
     def resume(self, state: StateDict, *, extended: bool = False) -> None:
         """Continues from a saved state once `events` begins."""
@@ -112,7 +128,7 @@ class HeadSolver:
             vectors = features.source.all_of(name, len(objective.task.train)).cpu().numpy()
             solved = self._solve(objective, self._rows(objective, vectors))
             self.solved[name] = solved
-            self.state.step, self.state.seconds = len(self.solved), before + time.monotonic() - began
+            self.state.step, self.state.seconds = self.steps + len(self.solved), before + time.monotonic() - began
             self.log.event(solved, self.state.step)
             yield solved
             if calibrated := self.calibrated.get(name):
@@ -150,7 +166,10 @@ class HeadSolver:
         features, loss = Features(rows.vectors), self._loss(objective, rows.labels)
         strata = kind_of(spec.kind).strata(spec, rows.labels)
         with counting(f"fitting head:{spec.name}", "fitted", len(GRID), unit="strengths"):
-            choice = choose_strength(features, loss, strata, spec.name, seed, lambda: count("fitted", 1))
+            if self.strength is None:
+                choice = choose_strength(features, loss, strata, spec.name, seed, lambda: count("fitted", 1))
+            else:
+                choice = not_cross_validated(loss, self.strength)
             compact, basis = features.rotated()
             start = choice.start if compact is features else None
             tolerance = 1e-12 if rows.vectors.size * loss.outputs < LARGE else 1e-8  # the rest changes no decision
@@ -234,7 +253,7 @@ class HeadSolver:
     def _state_of(self, name: str) -> TaskState:
         """The metrics of a task: cross-validated where its validation rows were trained on."""
         objective, solved = self.roles.all[name], self.solved.get(name)
-        cross_validated = solved is not None and solved.held_out > 0
+        cross_validated = solved is not None and solved.held_out > 0 and solved.folds > 0
         metrics = dict(solved.metrics) if solved and cross_validated else self.evaluator([name])[name]
         marked = {**metrics, CROSS_VALIDATED: True} if cross_validated else metrics
         texts = solved.rows if solved else 0

@@ -8,12 +8,9 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import MtlkitError
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.training.diverged_batch import texts_of
-from mtlkit.recipes.training.initial_model import InitialModel
-from mtlkit.recipes.training.prepare import Prepared
 from mtlkit.recipes.training.result import TrainResult, check_unchanged
 from mtlkit.training.events import BestOfTask, Chosen, Epoch, Note, Part, Parts, TaskState
 from mtlkit.training.objectives.base import head_objectives
-from mtlkit.training.plan import TrainData
 
 
 def chosen(*bests: BestOfTask, **weights: float) -> Chosen:
@@ -51,8 +48,9 @@ def test_texts_of_rows_are_as_the_model_reads_them(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], text_encoder: TextEncoder
 ) -> None:
     objectives = head_objectives(tiny_model, tasks)
-    prepared = Prepared(InitialModel(tiny_model, text_encoder, None), TrainData(objectives), {})
-    found = texts_of([{"topic": np.array([1, 0])}, {"topic": np.array([1]), "stars": np.array([2])}], prepared)
+    found = texts_of(
+        [{"topic": np.array([1, 0])}, {"topic": np.array([1]), "stars": np.array([2])}], text_encoder.tokenizer, objectives
+    )
     texts = ["The cat lies near the river.", "The cat lies near the barn."]
     assert found["topic"] == [{"row": row, "texts": [texts[row]]} for row in (1, 0, 1)]
     assert found["stars"] == [{"row": 2, "texts": ["The cat lies near the hill."]}]
