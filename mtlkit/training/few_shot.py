@@ -16,11 +16,12 @@ from mtlkit.data.datasets.task_data import LabelledTexts
 from mtlkit.data.encoded import Encoded
 from mtlkit.errors import UsageError, listed
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.training.best_weights import FEW
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.events import Chosen, Event, Note
 from mtlkit.training.freezing.parse import parse_freeze
 from mtlkit.training.objectives.base import HeadObjective, Objective
-from mtlkit.training.objectives.labels import FEW, LabelsObjective, labels_objective, rows_of_labels
+from mtlkit.training.objectives.labels import LabelsObjective, labels_objective, rows_of_labels
 from mtlkit.training.objectives.router import take_router
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.solver.choice import without_optimum

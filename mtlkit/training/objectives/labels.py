@@ -15,6 +15,7 @@ from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.task_data import LabelledTexts, TaskData
 from mtlkit.errors import DataError, UsageError
 from mtlkit.tasks.base import kind_of
+from mtlkit.training.best_weights import FEW
 from mtlkit.training.objectives.contrastive import cosines_of, over_widths
 from mtlkit.training.sampling.label_batches import LabelSampler
 
@@ -86,7 +87,7 @@ class LabelsObjective:
             loss, counted = loss + float(self._loss(part, same)) * texts, counted + texts
         if not counted:
             reason = f"no two of the {len(vectors):,} validation texts have the same label"
-            return {"loss": 0.0, "accuracy": None, **({} if self.few else {"undefined": {"accuracy": reason}})}
+            return {"loss": 0.0, "accuracy": None, **({} if len(vectors) < FEW else {"undefined": {"accuracy": reason}})}
         return {"loss": loss / counted, "accuracy": hits / counted}
 
 
