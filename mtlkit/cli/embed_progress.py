@@ -26,14 +26,14 @@ def follow(steps: Iterator[EmbedProgress]) -> int:
                 if step.stage == "finished":
                     say("the output is already complete, with the same model and texts; nothing left to resume")
                 else:
-                    kept = step.kept if step.stage == "embedded" else 0
-                    display.busy(ACTIVITIES[step.stage], step.texts, step.total, kept=kept)
+                    reused = step.reused if step.stage == "embedded" else 0
+                    display.busy(ACTIVITIES[step.stage], step.texts, step.total, earlier=reused)
     except BaseException:
         if embedded:
             say(f"{embedded.texts:,} vectors are kept; resume with: {resume_command(sys.argv[1:])}")
         raise
-    if embedded and embedded.kept:
-        say(f"{embedded.kept:,} vectors were already there")
+    if embedded and embedded.reused:
+        say(f"{embedded.reused:,} vectors reused from an interrupted run")
     return texts
 
 

@@ -64,7 +64,7 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
             say(f"{listed(seen)}: these rows were trained on, too; mtlkit info has cross-validated scores", "yellow")
         for name in loaded.tasks:
             if name not in result.tasks:
-                say(f"{name}: a head kept from before, its data is not known here; give some with --task {name}=SOURCE")
+                say(f"{name}: not evaluated, as its data is not recorded; specify it with --task {name}=SOURCE")
     for name, record in result.records():
         say(source_line(record, name))
         for remark in record.remarks:

@@ -74,7 +74,7 @@ class Phase:
     `named` before, only if it lasts longer."""
 
     def __init__(self, working: Working, say: Callable[[str], None] | None, *, named: bool = False) -> None:
-        self.started, self.pace, self.kept = time.monotonic(), Pace(), 0
+        self.started, self.pace, self.earlier = time.monotonic(), Pace(), 0
         self.working = working
         self.spinner = Spinner("dots")
         self._say, self._sparse, self._timer = say, Sparse(), None
@@ -92,10 +92,10 @@ class Phase:
         if self._timer:
             self._timer.cancel()
 
-    def update(self, working: Working, kept: int | None = None) -> None:
-        """Updates the progress; `kept` units were done before it began (None: unchanged)."""
-        self.working, self.kept = working, self.kept if kept is None else kept
-        self.pace.add(time.monotonic() - self.started, max(0, working.done - self.kept))
+    def update(self, working: Working, earlier: int | None = None) -> None:
+        """Updates the progress; `earlier` units were done before it began (None: unchanged)."""
+        self.working, self.earlier = working, self.earlier if earlier is None else earlier
+        self.pace.add(time.monotonic() - self.started, max(0, working.done - self.earlier))
         if self._say and working.done and self._sparse.due():
             self._say(self.line())
 

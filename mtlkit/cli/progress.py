@@ -75,10 +75,10 @@ class Display:
         if self._live:
             self._live.stop()
 
-    def busy(self, activity: str, done: int = 0, total: int | None = None, unit: str = "texts", *, kept: int = 0) -> None:
-        """Shows a phase at once, with its progress if known. `kept` units were done before it began."""
+    def busy(self, activity: str, done: int = 0, total: int | None = None, unit: str = "texts", *, earlier: int = 0) -> None:
+        """Shows a phase at once, with its progress if known. `earlier` units were done before it began."""
         self._activity = activity
-        self._work(Working(activity, done, total, unit), kept)
+        self._work(Working(activity, done, total, unit), earlier)
 
     def _heard(self, working: Working | None) -> None:
         """Shows reported progress; when it ends (None), shows the previous activity again."""
@@ -89,15 +89,15 @@ class Display:
         elif self._phase is None or self._phase.working.activity != self._activity:
             self._work(Working(self._activity))
 
-    def _work(self, working: Working, kept: int | None = None) -> None:
+    def _work(self, working: Working, earlier: int | None = None) -> None:
         phase = self._phase
         if phase is not None and phase.working.activity == working.activity:
-            phase.update(working, kept)
+            phase.update(working, earlier)
             return
         self._end_phase()
         phase = self._phase = Phase(working, None if self._live else self._say, named=working.activity in self._named)
         self._named.add(working.activity)
-        phase.update(working, kept)
+        phase.update(working, earlier)
         self.refresh()
 
     def show(self, content: RenderableType, line: Callable[[], str] | None = None, *, last: bool = False) -> None:

@@ -62,14 +62,14 @@ class EmbedPart:
 
 @dataclass(frozen=True)
 class EmbedProgress:
-    """Progress in a stage: the number of `texts` done, of `total` (None: unknown); `kept` were done by an earlier run. The stage
+    """Progress in a stage: the number of `texts` done, of `total` (None: unknown); `reused` are from an earlier run. The stage
     `finished` means that an earlier run had finished the output, so nothing was written.
     """
 
     stage: Literal["embedded", "written", "finished"]
     texts: int
     total: int | None
-    kept: int
+    reused: int
 
 
 def embed(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[Embedded]:
@@ -139,23 +139,23 @@ def _embed_parts(
     width = loaded.output_dim(options.dim)
     total = count_texts(options)
     done.open(options.resume, options.overwrite)
-    texts, kept, count = TextsDigest(), 0, 0
+    texts, reused, count = TextsDigest(), 0, 0
     try:
         with closing(_encoded(options, loaded, standard_input, done)) as stream:
             for part in stream:
                 if part.encoded is None:
-                    kept += len(part.texts)
+                    reused += len(part.texts)
                 else:
                     with rows_from(texts.count), counting("embedding", "encoded", total, done=texts.count):
                         vectors = _vectors(options, loaded, part.encoded)
                     done.write(part.number, part.texts, vectors)
                 texts.add(part.texts)
                 count += 1
-                yield EmbedProgress("embedded", texts.count, total, kept)
+                yield EmbedProgress("embedded", texts.count, total, reused)
         written = 0
         for more in done.assemble(count, width):
             written += more
-            yield EmbedProgress("written", written, texts.count, kept)
+            yield EmbedProgress("written", written, texts.count, reused)
         note_finished(done.output, done.made_by, texts)
     finally:
         if not done.any():

@@ -37,7 +37,7 @@ def fresh_console() -> Iterator[None]:
 
 def test_piped_progress_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert follow(steps(50)) == 200
-    assert capsys.readouterr().err == "4 vectors were already there\n"
+    assert capsys.readouterr().err == "4 vectors reused from an interrupted run\n"
     for name in ("LEAST_WAIT", "MOST_WAIT"):
         monkeypatch.setattr(phase, name, -1.0)
     follow(steps(2))

@@ -98,7 +98,7 @@ def test_a_file_is_the_same_after_a_kill(  # fault 1
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out)
     with pytest.raises(UsageError, match="continue with --resume, or start again with --overwrite"):
         here(options)
-    assert here(replace(options, resume=True))[-1].kept == 4 * (len(found) - 1)
+    assert here(replace(options, resume=True))[-1].reused == 4 * (len(found) - 1)
     here(replace(options, output=whole))
     assert out.read_bytes() == whole.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.txt", out.name, whole.name])
@@ -125,7 +125,7 @@ def test_a_bit_flipped_in_a_part_is_computed_again(  # fault 43
     content = bytearray(path.read_bytes())
     content[-1] ^= 64
     path.write_bytes(content)
-    assert here(half_done)[-1].kept == 4 * (PARTS // 2 - 1)
+    assert here(half_done)[-1].reused == 4 * (PARTS // 2 - 1)
     (warning,) = caplog.messages
     assert warning.startswith(f"{path} is damaged")
     whole = replace(half_done, output=tmp_path / "whole.npy", resume=False)

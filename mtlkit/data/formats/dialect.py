@@ -43,7 +43,7 @@ class Dialect:
 class TableLayout:
     """The detected layout.
 
-    `columns` are the names of the fields with the indices `kept`, out of `width` fields per row; the other fields have no name.
+    `columns` are the names of the fields with the indices `named`, out of `width` fields per row; the other fields have no name.
     `warnings` describe what might have been intended differently.
     """
 
@@ -51,13 +51,13 @@ class TableLayout:
     quoting: bool
     header: bool
     columns: tuple[str, ...]
-    kept: tuple[int, ...]
+    named: tuple[int, ...]
     width: int
     warnings: tuple[str, ...] = ()
 
     def remarks(self, file: str) -> list[str]:
         """Notes for the user about this layout."""
-        unnamed = self.width - len(self.kept)
+        unnamed = self.width - len(self.named)
         notes = [f"{file}: ignored {unnamed} {'column' if unnamed == 1 else 'columns'} without a name"] if unnamed else []
         return notes + [f"{file}: {warning}" for warning in self.warnings]
 
@@ -92,11 +92,11 @@ def find_layout(lines: NumberedLines, file: DataFile, dialect: Dialect, default:
     _check_header(first, _rows(sample, delimiter, quoting), f"{file}:{number}", dialect, quoting)
     if _end_in_delimiters(_rows(sample, delimiter, quoting), len(first)):
         first = [*first, ""]  # every row ends in a delimiter, but the header does not
-    kept = tuple(index for index, name in enumerate(first) if name.strip())
-    names = tuple(first[index] for index in kept)
+    named = tuple(index for index, name in enumerate(first) if name.strip())
+    names = tuple(first[index] for index in named)
     if repeated := repeated_names(names):
         raise DataError(f"{file}:{number}: column {listed(repeated)} appears twice in the header")
-    return TableLayout(delimiter, quoting, True, names, kept, len(first), warnings)
+    return TableLayout(delimiter, quoting, True, names, named, len(first), warnings)
 
 
 def is_cut(sample: list[str | None]) -> bool:

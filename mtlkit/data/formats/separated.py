@@ -18,11 +18,11 @@ def read_separated(file: DataFile, encoding: str, dialect: Dialect, delimiter: s
         layout = layout_of(lines, file, dialect, delimiter)
         if layout is None:
             return
-        names, kept, width = layout.columns, layout.kept, layout.width
-        all_named = len(kept) == width
+        names, named, width = layout.columns, layout.named, layout.width
+        all_named = len(named) == width
         for number, fields in records(lines, layout.delimiter, layout.quoting):
             if len(fields) == width and not isinstance(fields, str):
-                row = PlacedRow(zip(names, fields if all_named else [fields[index] for index in kept]))  # noqa: B905 (too slow)
+                row = PlacedRow(zip(names, fields if all_named else [fields[index] for index in named]))  # noqa: B905 (too slow)
                 row.file = file
                 row.number = number
                 yield row
