@@ -79,7 +79,7 @@ class Phase:
         self.spinner = Spinner("dots")
         self._say, self._sparse, self._timer = say, Sparse(), None
         if say:
-            self._timer = threading.Timer(LEAST_WAIT if named else FIRST_LINE, self._write)
+            self._timer = threading.Timer(max(LEAST_WAIT, FIRST_LINE) if named else FIRST_LINE, self._write)
             self._timer.daemon = True
             self._timer.start()
 

@@ -123,7 +123,15 @@ class CheckpointManager:
     def cut_log(self, checkpoint: Checkpoint | None) -> None:
         """Truncates the log to its length at a checkpoint, or to nothing for None."""
         if self.log.exists():
-            os.truncate(self.log, 0 if checkpoint is None else read_manifest(checkpoint.path)["log"]["size"])
+            self.truncate_log(0 if checkpoint is None else read_manifest(checkpoint.path)["log"]["size"])
+
+    def log_size(self) -> int:
+        """The length of the log in bytes; 0 without one."""
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def truncate_log(self, size: int) -> None:
+        if self.log.exists():
+            os.truncate(self.log, size)
             disk.sync(self.log)
 
     def carry(self, folder: Path) -> None:

@@ -92,10 +92,10 @@ class FolderSaver:
     ) -> None:
         self.checkpoints, self.every, self.interrupts, self.about, self.command = checkpoints, every, interrupts, about, command
         self.saved, self.saved_at = -1, time.monotonic()
-        self.final: tuple[int, Callable[[], StateDict]] | None = None
+        self.final: tuple[int, Callable[[], StateDict], int] | None = None
 
     def ended(self, step: int, state: Callable[[], StateDict]) -> None:
-        self.final = (step, state)
+        self.final = (step, state, self.checkpoints.log_size())
 
     def rescue(self) -> str:
         """Tries to save a checkpoint after the last step. Returns, for an error message, which checkpoint exists and what the
@@ -103,9 +103,11 @@ class FolderSaver:
         """
         full = False
         if self.final and self.final[0] != self.saved:
+            step, state, logged = self.final
             try:
-                self.save(self.final[0], self.final[1]())
-            except SavingError:
+                self.checkpoints.truncate_log(logged)  # a resumed training logs again what came after the last step
+                self.save(step, state())
+            except (SavingError, OSError):
                 full = True
         newest = self.checkpoints.newest_step()
         if newest is None:

@@ -37,10 +37,10 @@ def limited() -> Limited:
     return limit
 
 
-@pytest.fixture
-def frozen(data: Path, mtl: Path) -> tuple[object, ...]:
+@pytest.fixture(params=[("--solver", "lbfgs"), ("--solver", "sgd", "--epochs", 2)], ids=["solved", "by steps"])
+def frozen(data: Path, mtl: Path, request: pytest.FixtureRequest) -> tuple[object, ...]:
     """A training whose checkpoint is small and whose run is large."""
-    return ("train-mtl", "--init", mtl, "--task", f"kind={data / 'kind'}", "--freeze", "backbone", "--epochs", 2)
+    return ("train-mtl", "--init", mtl, "--task", f"kind={data / 'kind'}", "--freeze", "backbone", *request.param)
 
 
 def test_a_run_that_cannot_be_saved_leaves_a_checkpoint(  # fault 45

@@ -16,7 +16,7 @@ from mtlkit.training.events import Epoch, Note
 def test_the_order_of_labels_in_new_data_does_not_matter(data: Path, runs: Path, tmp_path: Path) -> None:  # fault 27
     rows = rows_of(data / "kind" / "train.csv")
     write(tmp_path / "kind" / "train.csv", [rows[0], *reversed(rows[1:])])
-    asked = options(tmp_path, tmp_path / "run", "kind", init=str(runs / "mtl"), freeze=["backbone"])
+    asked = options(tmp_path, tmp_path / "run", "kind", init=str(runs / "mtl"), freeze=["backbone"], solver="sgd")
     events = list(stream(asked))
     assert "a fresh one takes its place" not in notes(events)
     start = next(event for event in events if isinstance(event, Epoch))
