@@ -54,6 +54,7 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
         None,
         "Least number of optimizer steps: on small data, each epoch has several passes.",
         panel=TRAINING,
+        advanced=True,
         metavar="STEPS",
         minimum=0,
         default_text=f"{LEAST_STEPS} for classify unless --epochs or --epoch-by is given, else 0",

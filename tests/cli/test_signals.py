@@ -22,7 +22,7 @@ EARLY = "stopped before the first step; nothing was saved yet"
 PHASES = {  # where it stops, at which of its calls, and what is said then
     "reading": ("mtlkit.recipes.training.prepare:read_train_and_validation", 2, EARLY),
     "making a tokenizer": ("mtlkit.recipes.training.initial_model:train_tokenizer", 1, EARLY),
-    "before the first step": ("mtlkit.training.trainer:Evaluator", 1, EARLY),
+    "before the first step": ("mtlkit.training.components:Evaluator", 1, EARLY),
     "the first step": ("torch.optim:AdamW.step", 1, "saved after step 1; resume with: {}"),
     "a step": ("torch.optim:AdamW.step", 7, "saved after step 7; resume with: {}"),
     "evaluation": ("mtlkit.training.evaluator:Evaluator.__call__", 2, "saved after step 28; resume with: {}"),
@@ -114,7 +114,7 @@ def test_signal_stops_pretraining_at_a_safe_point(  # faults 7, 8
 
 def test_ctrl_c_before_the_first_resumed_step_names_the_checkpoint(forks: Forks, unfinished: Path) -> None:
     kept, step = states(unfinished), newest(unfinished)
-    child = forks.start("train-mtl", "--resume", unfinished, hold="mtlkit.training.trainer:Evaluator")
+    child = forks.start("train-mtl", "--resume", unfinished, hold="mtlkit.training.components:Evaluator")
     assert stopped(child, signal.SIGINT) == 130
     go_on = f"the checkpoint of step {step} is kept; resume with: mtlkit train-mtl --resume {unfinished}"
     assert child.err.endswith(f"mtlkit: stopped before the first step; {go_on}\n")

@@ -25,7 +25,7 @@ from mtlkit.recipes.training.prepare import Prepared
 from mtlkit.runs.store import BASELINES, Arrays, StoreEntry, cache_key, entry_in, has_shape
 
 OUTPUTS = "outputs."  # prefix of the name of an array, before that of its task
-FORMAT = "2"  # incremented when the stored arrays change
+FORMAT = "3"  # incremented when the stored arrays change, or what a training makes of the same options
 # options that do not affect the outputs, or only through the data, the starting model or the device, which are in the key
 NOT_IN_KEY = {"out", "overwrite", "runs", "cache_memory", "track_every", "router", "baselines", "seeds"} | {
     *("task", "watch", "cap", "encoding", "on_bad_row", "init", "device", "precision"),
