@@ -37,7 +37,7 @@ def register(app: typer.Typer, panel: str) -> None:
         "mtlkit train-sentence",
         'mtlkit train-sentence --task "intent=tickets.csv?text=body" --init scratch --size m',
         'mtlkit train-sentence --objective pairs --task "faq=faq.csv?first=question&second=answer" --init mini',
-        "mtlkit train-sentence --objective labels --task intent=few.csv --init mini --learning-rate 1e-4 --epochs 10",
+        "mtlkit train-sentence --objective labels --task intent=few.csv --init mini --learning-rate 5e-5 --epochs 10",
         "mtlkit train-sentence --objective similarity --task sts=stsb --init mini",
         "mtlkit train-sentence --objective distill --teacher sentence-transformers/all-MiniLM-L6-v2 --task texts=texts.txt"
         " --init scratch --token-init teacher --matryoshka 64",

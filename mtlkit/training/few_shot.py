@@ -31,7 +31,7 @@ from mtlkit.training.trainer import Trainer
 
 TEMPERATURE = 0.1
 STRENGTH = 1.0  # of the regularization of heads, as in `training/solver/strength.py`
-EPOCHS, LEARNING_RATE = 10, 1e-4  # of the contrast, instead of the defaults of other trainings
+EPOCHS, LEARNING_RATE = 10, 5e-5  # of the contrast, instead of the defaults of other trainings
 MANY = 100  # rows per label from which on training the backbone with its heads usually does better
 
 

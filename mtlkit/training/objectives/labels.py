@@ -20,7 +20,7 @@ from mtlkit.training.objectives.contrastive import cosines_of, over_widths
 from mtlkit.training.sampling.label_batches import LabelSampler
 
 COMPARED = 2000  # validation texts that are compared with each other at once
-BATCH_TEXTS = 32
+BATCH_TEXTS = 16
 
 
 class LabelsObjective:
