@@ -23,6 +23,8 @@ from mtlkit.inference.compute import Compute
 from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.training.prepare import Prepared
 from mtlkit.runs.store import BASELINES, Arrays, StoreEntry, cache_key, entry_in, has_shape
+from mtlkit.training.best_weights import FEW
+from mtlkit.training.sampling.floor import least_steps
 
 OUTPUTS = "outputs."  # prefix of the name of an array, before that of its task
 FORMAT = "3"  # incremented when the stored arrays change, or what a training makes of the same options
@@ -65,9 +67,11 @@ def key_of(
     initial weights of heads and the run's own tokenizer depend on them.
     """
     model, parent = prepared.start.model, prepared.start.parent
+    few = any(len(prepared.data.objectives[name].validation.lengths) < FEW for name in tasks)
+    unchanged = set() if few or least_steps(options) else {"min_steps"}  # trains as before there was this option
     content = {
         "tasks": list(tasks),
-        "options": {name: value for name, value in plain(options).items() if name not in NOT_IN_KEY},
+        "options": {name: value for name, value in plain(options).items() if name not in NOT_IN_KEY | unchanged},
         "data": {name: {**data, "source": None} for name, data in prepared.fingerprints.items()},
         "heads": {name: spec.uncalibrated().to_json() for name, spec in model.tasks.items()},
         "rows": {name: rows[name].sha256 for name in tasks},

@@ -74,7 +74,7 @@ def baselines_of(run: ComparedRun, seed: int) -> list[BaselineRun]:
             balance="sum",
             select="mean",
             batch_tokens=plans[name].budget,
-            min_steps=0,
+            min_steps=None,  # as long as the epochs above
         )
         known = data.known - {other for other in names if other != name}  # guards do not protect the heads of other tasks
         own = replace(plan, options=alone, epoch_steps=None, schedule=ScheduleChoice(), epoch_by=length, balance=BalanceChoice())
