@@ -1,0 +1,151 @@
+"""Solves one linear head: the strength of its regularization, its weights, and what left-out rows say of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from mtlkit.evaluation.intervals import Values, bootstrap_change
+from mtlkit.evaluation.task_metrics import main_metric, measure_of, score
+from mtlkit.inference.engine import Array
+from mtlkit.progress import count, counting
+from mtlkit.seeding import generator
+from mtlkit.tasks.base import kind_of
+from mtlkit.tasks.convex import ConvexLoss
+from mtlkit.training.incidents import HeadSolved, StrengthTrial
+from mtlkit.training.objectives.base import HeadObjective
+from mtlkit.training.solver.linear import Features, LinearFit, fit
+from mtlkit.training.solver.strength import GRID, Choice, choose_strength, l2_of, not_cross_validated
+
+LARGE = 200_000_000  # numbers (rows x D x K) beyond which an iteration takes long
+IN_FLOAT64 = 2**30  # bytes of vectors that are kept in float64; larger ones stay in float32
+
+
+@dataclass(frozen=True)
+class HeadRows:
+    """The rows that a head is solved on: vectors (N, D), encoded labels, and how many of them, the last ones, were held out for
+    validation."""
+
+    vectors: NDArray[np.floating]
+    labels: NDArray[Any]
+    held_out: int = 0
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class SolvedHead:
+    """What was solved: the event; the outputs (M, K) of the head for `left_out` rows by fits without them, both empty where there
+    are none."""
+
+    event: HeadSolved
+    left_out: NDArray[np.int64]
+    outputs: Array
+
+    @property
+    def cross_validated(self) -> bool:
+        return self.event.folds > 0
+
+
+def join_rows(objective: HeadObjective, vectors: NDArray[np.floating], held_out: NDArray[np.floating] | None) -> HeadRows:
+    """The training rows of a task, and its validation rows where their vectors are given (`held_out`)."""
+    labels = objective.task.train.labels
+    if held_out is not None:
+        vectors = np.concatenate([vectors, held_out])
+        labels = np.concatenate([labels, objective.task.validation.labels])
+    if 8 * vectors.size <= IN_FLOAT64:
+        vectors = vectors.astype(np.float64)
+    return HeadRows(vectors, labels, 0 if held_out is None else len(held_out))
+
+
+def solve_head(
+    objective: HeadObjective, rows: HeadRows, seed: int, *, balanced: bool = False, strength: float | None = None
+) -> SolvedHead:
+    """Chooses the strength of a head, fits it to all rows, and puts the fit into the model.
+
+    `balanced`: all classes count alike. With `strength`, that one is used, without cross-validation; the rows that were held out
+    for validation are left out once, by a fit to the others.
+    """
+    spec, began = objective.task.spec, time.monotonic()
+    features, loss = Features(rows.vectors), _loss_of(objective, rows.labels, balanced)
+    with counting(f"fitting head:{spec.name}", "fitted", len(GRID), unit="strengths"):
+        if strength is None:
+            strata = kind_of(spec.kind).strata(spec, rows.labels)
+            choice = choose_strength(features, loss, strata, spec.name, seed, lambda: count("fitted", 1))
+        else:
+            choice = not_cross_validated(loss, strength)
+        fitted = _fit(features, loss, choice)
+    _install(objective, fitted)
+    left_out, outputs = choice.rows, choice.outputs
+    if not choice.folds and rows.held_out:
+        train, left_out = np.split(np.arange(len(rows)), [len(rows) - rows.held_out])
+        outputs = _fit(features.take(train), loss.take(train), choice).outputs(rows.vectors[left_out])
+    in_units = (outputs * spec.spread + spec.center).astype(np.float32)
+    metrics, interval = _figures(objective, in_units, rows.labels[left_out], seed) if choice.folds else ({}, None)
+    event = HeadSolved(
+        task=spec.name,
+        rows=len(rows),
+        held_out=rows.held_out,
+        c=choice.c,
+        trials=tuple(StrengthTrial(trial.c, trial.loss, trial.error) for trial in choice.trials),
+        folds=choice.folds,
+        rounds=choice.rounds,
+        tested=len(choice.rows),
+        metric=main_metric(spec),
+        metrics=metrics,
+        interval=interval,
+        iterations=fitted.iterations,
+        converged=fitted.converged,
+        seconds=round(time.monotonic() - began, 3),
+    )
+    return SolvedHead(event, left_out, in_units)
+
+
+def _loss_of(objective: HeadObjective, labels: NDArray[Any], balanced: bool) -> ConvexLoss:
+    spec = objective.task.spec
+    kind, weights = kind_of(spec.kind), np.ones(len(labels))
+    if balanced and (classes := kind.class_weights(spec, labels)):
+        weights = np.array(classes[0])[labels]
+    loss = kind.convex_loss(spec, labels, objective.options, weights)
+    assert loss is not None
+    return loss
+
+
+def _fit(features: Features, loss: ConvexLoss, choice: Choice) -> LinearFit:
+    compact, basis = features.rotated()
+    start = choice.start if compact is features else None
+    tolerance = 1e-12 if features.vectors.size * loss.outputs < LARGE else 1e-8  # the rest changes no decision
+    fitted = fit(compact, loss, l2_of(choice.c, features.variance, len(features)), start, tolerance=tolerance)
+    return LinearFit(basis @ fitted.weights, fitted.intercepts, fitted.iterations, fitted.converged)
+
+
+@torch.no_grad()
+def _install(objective: HeadObjective, fitted: LinearFit) -> None:
+    layer = objective.model.head(objective.task.name).layers[-1]
+    assert isinstance(layer, nn.Linear)
+    layer.weight.copy_(torch.from_numpy(fitted.weights.T))
+    layer.bias.copy_(torch.from_numpy(fitted.intercepts))
+
+
+def _figures(
+    objective: HeadObjective, outputs: Array, labels: NDArray[Any], seed: int
+) -> tuple[dict[str, Any], tuple[float, float] | None]:
+    """The loss and the metrics of left-out rows, and the 95 % interval of the main metric."""
+    spec = objective.task.spec.uncalibrated()
+    scores = score(spec, outputs, labels)
+    single = {name: value for name, value in scores.items() if name == "undefined" or isinstance(value, float | None)}
+    random = generator(seed, "cross-validated", spec.name)
+    interval = bootstrap_change(_zeros, measure_of(spec, outputs, labels), len(labels), random)
+    ends = None if interval.to_json() is None else interval.ends
+    return {"loss": objective.plain_loss(outputs, labels), **single}, ends
+
+
+def _zeros(counts: Values) -> Values:
+    return np.zeros(len(counts))
