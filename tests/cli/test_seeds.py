@@ -90,11 +90,11 @@ def test_pairs(small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Pat
 
 
 def test_labels(small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Path) -> None:
-    check(typed, forks, sentence(small, "labels", "run"), tmp_path)
+    check(typed, forks, (*sentence(small, "labels", "run"), "--epochs", 1), tmp_path)
 
 
 def test_few_shot(small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Path) -> None:
-    check(typed, forks, several(small, "--few-shot"), tmp_path)
+    check(typed, forks, several(small, "--few-shot", "--epochs", 1), tmp_path)
 
 
 def test_several_tasks(small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.train_sentence import stream, train_sentence
 from mtlkit.runs.record import verify
+from mtlkit.training import best_weights
 from mtlkit.training.events import Epoch, Event
 from mtlkit.training.freezing.apply import digest
 
@@ -120,7 +121,8 @@ def test_pairs_find_their_partners(texts: dict[str, Path], tmp_path: Path) -> No
         assert cosine(first, second) > cosine(first, other) + 0.3
 
 
-def test_labels_bring_texts_of_a_class_together(texts: dict[str, Path], tmp_path: Path) -> None:
+def test_labels_bring_texts_of_a_class_together(texts: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(best_weights, "FEW", 50)  # as outside of tests
     how = options(texts, "labels", tmp_path / "run", epochs=6, matryoshka="16", freeze=["embeddings"])
     events = list(stream(how))
     assert "72 texts to train on, 8 to validate; 8 labels" in notes(events)
