@@ -165,6 +165,7 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
         1.0,
         "Divide the learning rate by this factor from each block to the one below, such as 2.6.",
         panel=FREEZING,
+        advanced=True,
         minimum=1,
     )
     cache_prefix: bool = option(

@@ -110,6 +110,7 @@ class TrainMtlOptions(TaskTrainingOptions):
         panel=KEEPING,
         metavar="TASK[:SHARE]",
         complete="task",
+        advanced=True,
     )
     guard: list[str] = option(
         [],
