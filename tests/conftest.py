@@ -37,7 +37,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.pretrain import pretrain
 from mtlkit.recipes.train_mtl import train_mtl
 from mtlkit.recipes.train_sentence import train_sentence
-from mtlkit.training import best_weights
+from mtlkit.training.validation import best_weights
 
 ANIMALS = ["cat", "dog", "horse", "sparrow", "trout", "lizard", "otter", "beetle"]
 TOOLS = ["hammer", "saw", "drill", "chisel", "spanner", "pliers", "file", "lathe"]

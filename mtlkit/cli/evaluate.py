@@ -105,7 +105,7 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
 def show(name: str, task: TaskEvaluation, options: EvalOptions) -> None:
     """A task's tables."""
     from mtlkit.errors import shorten
-    from mtlkit.report.evaluation import class_table, headline
+    from mtlkit.report.evaluation.figures import class_table, headline
     from mtlkit.report.tables import new_table, titled
     from mtlkit.report.text import literal
 
@@ -134,7 +134,7 @@ def show(name: str, task: TaskEvaluation, options: EvalOptions) -> None:
 
 def show_comparison(comparison: Comparison, model: str) -> None:
     """A table and a sentence for each common task; the other tasks are named."""
-    from mtlkit.report.comparison import comparison_sentence, comparison_table
+    from mtlkit.report.evaluation.comparison import comparison_sentence, comparison_table
 
     for task in comparison.tasks.values():
         stdout().print(comparison_table(task, model, comparison.against, stdout().width))
@@ -146,7 +146,7 @@ def show_comparison(comparison: Comparison, model: str) -> None:
 
 def show_calibration(believed: Mapping[str, Reliability], table: bool) -> None:
     """How well the probabilities of each head are calibrated."""
-    from mtlkit.report.calibration import reliability_line, reliability_table
+    from mtlkit.report.evaluation.calibration import reliability_line, reliability_table
 
     for name, reliability in believed.items():
         stdout().print(reliability_table(name, reliability) if table else reliability_line(name, reliability))
@@ -163,7 +163,7 @@ def matrices_of(result: Evaluation) -> dict[str, tuple[list[str], list[list[int]
 def show_confusion(name: str, metrics: dict[str, Any]) -> None:
     import numpy as np
 
-    from mtlkit.report.confusion import confusion_view
+    from mtlkit.report.evaluation.confusion import confusion_view
 
     console = stdout()
     console.print(confusion_view(name, metrics["labels"], np.array(metrics["confusion"]), console.width))

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from mtlkit.config.vector_settings import Similarity
 from mtlkit.report.columns import LEAST_NAME, compact_table, narrow, taken
-from mtlkit.report.confusion import heat
+from mtlkit.report.evaluation.confusion import heat
 from mtlkit.report.tables import estimate, new_table, number, reasons, titled
 from mtlkit.report.text import literal, one_line
 

@@ -9,12 +9,10 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.balancing.loss_weighting import LossWeighting
 from mtlkit.training.balancing.methods.base import BalanceContext
 from mtlkit.training.balancing.registry import make_balance
-from mtlkit.training.best_weights import BestWeights
 from mtlkit.training.continual.forgetting_limit import ForgettingLimit
 from mtlkit.training.continual.guards import Guard
 from mtlkit.training.continual.start_model import StartModel
 from mtlkit.training.diagnostics.gradient_tracker import GradientTracker
-from mtlkit.training.evaluator import Evaluator
 from mtlkit.training.freezing.apply import lr_scales_of
 from mtlkit.training.freezing.features import FeatureSource
 from mtlkit.training.freezing.schedule import FreezeSchedule
@@ -37,7 +35,9 @@ from mtlkit.training.small_data import EpochsLengthened
 from mtlkit.training.state_dict import StateDict, upgraded
 from mtlkit.training.task_losses import TaskLosses
 from mtlkit.training.train_state import ModelUpdater, TrainState
-from mtlkit.training.validation import EarlyStopping, ValidationLoop
+from mtlkit.training.validation.best_weights import BestWeights
+from mtlkit.training.validation.evaluator import Evaluator
+from mtlkit.training.validation.loop import EarlyStopping, ValidationLoop
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from mtlkit.data.datasets.task_data import LabelledTexts
 from mtlkit.data.encoded import Encoded
 from mtlkit.errors import UsageError, listed
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.best_weights import FEW
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.events import Chosen, Event, Note
 from mtlkit.training.freezing.parse import parse_freeze
@@ -28,6 +27,7 @@ from mtlkit.training.solver.choice import without_optimum
 from mtlkit.training.solver.trainer import HeadSolver, is_solver_state
 from mtlkit.training.state_dict import StateDict, copy_into
 from mtlkit.training.trainer import Trainer
+from mtlkit.training.validation.best_weights import FEW
 
 TEMPERATURE = 0.1
 STRENGTH = 1.0  # of the regularization of heads, as in `training/solver/strength.py`

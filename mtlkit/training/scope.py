@@ -17,13 +17,13 @@ from mtlkit.inference.scope.file import ARRAYS, arrays_of, scope_of
 from mtlkit.inference.scope.rejection import can_reject, predicted
 from mtlkit.inference.scope.scope import fit_scope
 from mtlkit.seeding import generator
-from mtlkit.training.evaluator import Evaluator
 from mtlkit.training.freezing.features import CachedVectors, FeatureSource
 from mtlkit.training.incidents import ScopeFitted
 from mtlkit.training.objectives.base import HeadObjective
 from mtlkit.training.plan import TrainPlan
 from mtlkit.training.setup import TaskRoles
 from mtlkit.training.state_dict import StateDict
+from mtlkit.training.validation.evaluator import Evaluator
 
 SCOPES = "scopes"  # in the state of a solver
 MOST_BYTES = 10_000_000  # of all prototypes of a run, two bytes a number

@@ -10,7 +10,6 @@ from mtlkit.config.registries.guards import GUARDS
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.continual.forgetting_limit import ForgettingLimit
 from mtlkit.training.continual.guards import Guard, GuardContext
-from mtlkit.training.evaluator import Evaluator
 from mtlkit.training.freezing.apply import apply_freeze, prefix_depth
 from mtlkit.training.freezing.cache import cache_hidden_states, cache_vectors
 from mtlkit.training.freezing.features import CachedVectors, FeatureSource, UpperBackbone, WholeBackbone
@@ -27,6 +26,7 @@ from mtlkit.training.sampling.mixture import TaskMixture, make_samplers
 from mtlkit.training.sampling.steps import StepSchedule
 from mtlkit.training.small_data import EpochsLengthened
 from mtlkit.training.train_state import ModelUpdater
+from mtlkit.training.validation.evaluator import Evaluator
 
 
 @dataclass(frozen=True)

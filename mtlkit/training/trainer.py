@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import TextIO
 
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.calibrate import calibrate_heads
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.components import TrainComponents, make_components, make_setup
-from mtlkit.training.evaluator import trained_weights
 from mtlkit.training.events import Chosen, Event, Forgetting, Parts, Progress, Tracking
 from mtlkit.training.freezing.apply import FreezeProof, training_mode
 from mtlkit.training.incidents import LimitExceeded, StepSkipped, TrainingStopped
@@ -24,6 +22,8 @@ from mtlkit.training.sampling.mixture import Piece
 from mtlkit.training.scope import fit_scopes
 from mtlkit.training.setup import make_features
 from mtlkit.training.state_dict import StateDict, copy_into
+from mtlkit.training.validation.calibrate import calibrate_heads
+from mtlkit.training.validation.evaluator import trained_weights
 
 
 class Trainer:

@@ -25,7 +25,7 @@ PHASES = {  # where it stops, at which of its calls, and what is said then
     "before the first step": ("mtlkit.training.components:Evaluator", 1, EARLY),
     "the first step": ("torch.optim:AdamW.step", 1, "saved after step 1; resume with: {}"),
     "a step": ("torch.optim:AdamW.step", 7, "saved after step 7; resume with: {}"),
-    "evaluation": ("mtlkit.training.evaluator:Evaluator.__call__", 2, "saved after step 28; resume with: {}"),
+    "evaluation": ("mtlkit.training.validation.evaluator:Evaluator.__call__", 2, "saved after step 28; resume with: {}"),
     "saving a state": ("mtlkit.runs.checkpoints:write_checkpoint", 2, "saved after step 20; resume with: {}"),
     "saving the run": ("mtlkit.recipes.training.save:save_model", 1, "OUT is finished and saved"),
     "moving the run": ("mtlkit.runs.replace_folder:exchange", 1, "OUT is finished and saved"),
@@ -125,7 +125,7 @@ def test_ctrl_c_before_the_first_resumed_step_names_the_checkpoint(forks: Forks,
     ("hold", "call"),
     [
         ("torch.optim:AdamW.step", 9),
-        ("mtlkit.training.evaluator:Evaluator.__call__", 1),
+        ("mtlkit.training.validation.evaluator:Evaluator.__call__", 1),
         ("mtlkit.runs.checkpoints:write_checkpoint", 2),
         ("mtlkit.recipes.training.save:save_model", 1),
     ],
@@ -176,7 +176,7 @@ def test_ctrl_c_on_a_terminal(typed: Typed, forks: Forks, command: Command, whol
 
 def test_sigterm_while_the_live_view_is_on(forks: Forks, command: Command, tmp_path: Path) -> None:  # fault 7
     out = tmp_path / "run"
-    child = forks.start(*command, "--out", out, terminal=True, hold="mtlkit.training.evaluator:Evaluator.__call__")
+    child = forks.start(*command, "--out", out, terminal=True, hold="mtlkit.training.validation.evaluator:Evaluator.__call__")
     assert stopped(child, signal.SIGTERM) == 143
     assert re.search(r"mtlkit: saved after step 14; resume with:\s+mtlkit train-mtl --resume \S+\r\n$", child.err)
     assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") > 0

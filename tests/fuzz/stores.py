@@ -32,7 +32,7 @@ from mtlkit.inference.calibration import activation_ranges
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.embedding.finished_output import TextsDigest, check_finished, note_finished
-from mtlkit.recipes.training.baseline_cache import ScoredRows, baseline_entry, keep_outputs, read_outputs
+from mtlkit.recipes.training.baselines.cache import ScoredRows, baseline_entry, keep_outputs, read_outputs
 from mtlkit.recipes.training.teacher import Teacher
 from mtlkit.runs import store
 from mtlkit.runs.lock import locked

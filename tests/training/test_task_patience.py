@@ -20,9 +20,9 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, evaluate
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.evaluator import Evaluator
 from mtlkit.training.events import BestOfTask, Chosen
 from mtlkit.training.optimizer import LearningRate
+from mtlkit.training.validation.evaluator import Evaluator
 
 Run = Callable[..., Any]
 BY_HAND = [pytest.param(name, marks=pytest.mark.slow) for name in ("sequential", "proportional")]

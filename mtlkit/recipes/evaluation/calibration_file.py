@@ -36,7 +36,7 @@ def check_picture(options: EvalOptions) -> None:
 
 def write_picture(options: EvalOptions, tasks: Mapping[str, Reliability]) -> None:
     """Draws a panel per task. Raises UsageError if no task has probabilities, SavingError."""
-    from mtlkit.report.calibration_plot import reliability_picture
+    from mtlkit.report.evaluation.calibration_plot import reliability_picture
 
     assert options.output is not None
     if not tasks:

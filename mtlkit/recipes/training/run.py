@@ -13,8 +13,8 @@ from mtlkit.errors import listed
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.scope.scope import Scope
 from mtlkit.recipes.inputs.next_command import next_command
-from mtlkit.recipes.training.baseline_runs import ComparedRun
-from mtlkit.recipes.training.baselines import compare
+from mtlkit.recipes.training.baselines.compare import compare
+from mtlkit.recipes.training.baselines.runs import ComparedRun
 from mtlkit.recipes.training.diverged_batch import texts_of
 from mtlkit.recipes.training.initial_model import InitialModel
 from mtlkit.recipes.training.prepare import Prepared, prepare

@@ -18,10 +18,10 @@ from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.load_weights import read_description
 from mtlkit.model.weight_names import weight_names
+from mtlkit.recipes.training.baselines.validate import check_baselines
 from mtlkit.recipes.training.initial_model import choose_start
 from mtlkit.recipes.training.model_size import check_size
 from mtlkit.recipes.training.objectives import check_objective
-from mtlkit.recipes.training.validate_baselines import check_baselines
 from mtlkit.recipes.training.validate_continual import check_continual, parse_rehearsed, parse_watched
 from mtlkit.recipes.training.validate_few_shot import check_few_shot
 from mtlkit.training.balancing.registry import check_balance

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from math import ceil
 
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.evaluator import Evaluator, trained_weights
 from mtlkit.training.incidents import LimitExceeded
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.state_dict import StateDict, copy_into
+from mtlkit.training.validation.evaluator import Evaluator, trained_weights
 
 CHECKS = 4  # per epoch, as the first epoch alone may exceed the limit
 

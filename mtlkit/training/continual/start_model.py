@@ -16,8 +16,8 @@ from mtlkit.evaluation.forgetting import ForgettingReport, TaskChange, backward_
 from mtlkit.evaluation.task_metrics import main_metric, score
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import level, parts_of
-from mtlkit.training.evaluator import Evaluator
 from mtlkit.training.objectives.base import HeadObjective
+from mtlkit.training.validation.evaluator import Evaluator
 
 PROBES = 100
 

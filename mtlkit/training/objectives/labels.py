@@ -15,9 +15,9 @@ from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.task_data import LabelledTexts, TaskData
 from mtlkit.errors import DataError, UsageError
 from mtlkit.tasks.base import kind_of
-from mtlkit.training.best_weights import FEW
 from mtlkit.training.objectives.contrastive import cosines_of, over_widths
 from mtlkit.training.sampling.label_batches import LabelSampler
+from mtlkit.training.validation.best_weights import FEW
 
 COMPARED = 2000  # validation texts that are compared with each other at once
 BATCH_TEXTS = 16

@@ -15,10 +15,8 @@ from mtlkit.config.calibration import Calibration, FittedOn
 from mtlkit.inference.engine import Array
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs.record import CROSS_VALIDATED
-from mtlkit.training.calibrate import calibrate
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.continual.start_model import StartModel
-from mtlkit.training.evaluator import Evaluator, rank
 from mtlkit.training.events import Chosen, Epoch, Event, Forgetting, Parts, TaskState
 from mtlkit.training.freezing.apply import FreezeProof, lr_scales_of
 from mtlkit.training.freezing.features import CachedVectors
@@ -32,6 +30,8 @@ from mtlkit.training.setup import assign_roles, idle_heads, make_features
 from mtlkit.training.solver.head import HeadRows, join_rows, solve_head
 from mtlkit.training.state_dict import StateDict, copy_into
 from mtlkit.training.train_state import TrainState
+from mtlkit.training.validation.calibrate import calibrate
+from mtlkit.training.validation.evaluator import Evaluator, rank
 
 
 class HeadSolver:

@@ -19,9 +19,9 @@ from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.train_sentence import stream, train_sentence
 from mtlkit.runs.record import verify
-from mtlkit.training import best_weights
 from mtlkit.training.events import Epoch, Event
 from mtlkit.training.freezing.apply import digest
+from mtlkit.training.validation import best_weights
 
 NAMES = {  # what the other text of a pair calls it
     "cat": "kitten", "dog": "puppy", "horse": "pony", "sparrow": "bird", "hammer": "mallet", "saw": "blade", "drill": "borer",

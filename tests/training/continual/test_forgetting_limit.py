@@ -17,10 +17,10 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.continual.forgetting_limit import ForgettingLimit
-from mtlkit.training.evaluator import Evaluator
 from mtlkit.training.events import Epoch
 from mtlkit.training.incidents import LimitExceeded
 from mtlkit.training.objectives.base import head_objectives
+from mtlkit.training.validation.evaluator import Evaluator
 
 Run = Callable[..., Any]
 

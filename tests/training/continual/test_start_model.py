@@ -17,8 +17,8 @@ from mtlkit.evaluation.intervals import Interval
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.continual.start_model import StartModel, cosines_of, distances, probe_texts
-from mtlkit.training.evaluator import Evaluator
 from mtlkit.training.objectives.base import head_objectives
+from mtlkit.training.validation.evaluator import Evaluator
 
 SCORES = {"topic": 0.75, "tags": 0.5, "stars": 0.25}
 

@@ -7,7 +7,7 @@ from drawing import drawn, widest
 
 from mtlkit.evaluation.comparison import Difference, TaskComparison
 from mtlkit.evaluation.intervals import Interval
-from mtlkit.report.comparison import comparison_sentence, comparison_table
+from mtlkit.report.evaluation.comparison import comparison_sentence, comparison_table
 
 LESS = Difference("accuracy", 0.9, 0.881, Interval(-0.03, -0.008))
 TOPIC = TaskComparison("topic", "classification", 2000, "accuracy", (LESS,), p=0.001, only_model=57, only_against=19)

@@ -10,9 +10,9 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import dropouts
-from mtlkit.training.evaluator import Evaluator, Score, rank, trained_weights
 from mtlkit.training.events import TaskState
 from mtlkit.training.objectives.base import head_objectives
+from mtlkit.training.validation.evaluator import Evaluator, Score, rank, trained_weights
 
 
 def state(task: str, kind: str, **validation: float) -> TaskState:

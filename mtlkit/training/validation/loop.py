@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtlkit.training.balancing.loss_weighting import LossWeighting
-from mtlkit.training.best_weights import BestWeights
 from mtlkit.training.continual.start_model import StartModel
-from mtlkit.training.evaluator import Evaluator
 from mtlkit.training.events import Epoch, TaskState
 from mtlkit.training.incidents import RowsSeen, TaskCoverage, TaskStopped, TrainingStopped
 from mtlkit.training.loop import Step
@@ -20,6 +18,8 @@ from mtlkit.training.sampling.mixture import Piece
 from mtlkit.training.sampling.steps import StepSchedule
 from mtlkit.training.state_dict import StateDict
 from mtlkit.training.trends import EpochLosses, LossTrends
+from mtlkit.training.validation.best_weights import BestWeights
+from mtlkit.training.validation.evaluator import Evaluator
 
 
 class LossAverages:

@@ -9,8 +9,8 @@ from drawing import HOSTILE, STYLE, drawn, widest
 from mtlkit.evaluation.class_figures import classification_figures
 from mtlkit.evaluation.figures import with_intervals
 from mtlkit.evaluation.metrics import classification
-from mtlkit.report.confusion import confusion_table
-from mtlkit.report.evaluation import class_table, headline, packed
+from mtlkit.report.evaluation.confusion import confusion_table
+from mtlkit.report.evaluation.figures import class_table, headline, packed
 
 
 def metrics(labels: tuple[str, ...], matrix: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, Any]:

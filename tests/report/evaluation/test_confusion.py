@@ -7,7 +7,7 @@ import pytest
 from drawing import drawn, widest
 from rich.console import Console
 
-from mtlkit.report.confusion import confusion_table, confusion_view, heat, heat_cell
+from mtlkit.report.evaluation.confusion import confusion_table, confusion_view, heat, heat_cell
 
 
 @pytest.mark.parametrize("count", [2, 4, 5])

@@ -8,8 +8,8 @@ from pathlib import Path
 from mtlkit.config.registries.balancing import BalanceChoice
 from mtlkit.config.registries.schedules import EpochLength, ScheduleChoice
 from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.recipes.training.baselines.validate import options_of
 from mtlkit.recipes.training.prepare import Prepared
-from mtlkit.recipes.training.validate_baselines import options_of
 from mtlkit.training.plan import TrainPlan
 from mtlkit.training.sampling.floor import lengthened
 from mtlkit.training.sampling.mixture import TaskMixture, make_samplers

@@ -14,7 +14,7 @@ from support import notes, write
 from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.errors import DivergedError, UsageError
 from mtlkit.recipes.train_mtl import stream
-from mtlkit.recipes.training import baselines
+from mtlkit.recipes.training.baselines import compare as baselines
 from mtlkit.runs.record import file_digest, read_record, verify
 from mtlkit.training.events import Sharing
 from mtlkit.training.loop import DivergedStep

@@ -17,8 +17,8 @@ from mtlkit.inference.predictions import answers, probabilities
 from mtlkit.model.checkpoint import load_model, save_model
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.report.training_messages import training_messages
-from mtlkit.training.calibrate import calibrate
 from mtlkit.training.incidents import CalibrationFitted
+from mtlkit.training.validation.calibrate import calibrate
 
 Run = Callable[..., Any]
 

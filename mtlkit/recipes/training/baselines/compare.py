@@ -19,7 +19,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, outputs_of_head
 from mtlkit.inference.fast import fastest
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.recipes.training.baseline_cache import (
+from mtlkit.recipes.training.baselines.cache import (
     Outputs,
     ScoredRows,
     baseline_entry,
@@ -28,7 +28,7 @@ from mtlkit.recipes.training.baseline_cache import (
     read_outputs,
     rows_to_score,
 )
-from mtlkit.recipes.training.baseline_runs import BaselineRun, ComparedRun, baselines_of
+from mtlkit.recipes.training.baselines.runs import BaselineRun, ComparedRun, baselines_of
 from mtlkit.recipes.training.prepare import Prepared, prepare
 from mtlkit.training.events import BaselineEvent, Event, Note, Progress
 from mtlkit.training.incidents import StepSkipped

@@ -9,11 +9,11 @@ from cutting import as_saved, assert_same_weights
 
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.best_weights import BestWeights
-from mtlkit.training.evaluator import Score, trained_weights
 from mtlkit.training.events import Epoch, TaskState
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.small_data import FewValidationRows
+from mtlkit.training.validation.best_weights import BestWeights
+from mtlkit.training.validation.evaluator import Score, trained_weights
 
 NEVER = frozenset({"backbone.tokens.weight"})
 
@@ -95,7 +95,7 @@ def test_of_equal_scores_the_lower_loss_is_better_and_an_equal_one_is_not(make: 
 
 
 def test_a_score_on_few_rows_chooses_no_epoch(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mtlkit.training.best_weights.FEW", 1000)
+    monkeypatch.setattr("mtlkit.training.validation.best_weights.FEW", 1000)
     best_weights = make()
     assert best_weights.keeps_last
     assert [add(best_weights, epoch, topic, 0.5) for epoch, topic in enumerate([0.9, 0.5, 0.6], 1)] == [True] * 3
@@ -127,7 +127,7 @@ def test_a_state_of_an_earlier_version_chooses_by_score(make: Any, monkeypatch: 
         del state.plain[name]
     for own in state.plain["tasks"].values():
         del own["top"]
-    monkeypatch.setattr("mtlkit.training.best_weights.FEW", 1000)
+    monkeypatch.setattr("mtlkit.training.validation.best_weights.FEW", 1000)
     loaded = make()
     loaded.load_state_dict(as_saved(state))
     assert not loaded.keeps_last

@@ -21,7 +21,7 @@ from mtlkit.evaluation.sharing import SharingReport
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.train_mtl import stream, train_mtl
-from mtlkit.recipes.training.baseline_cache import OUTPUTS
+from mtlkit.recipes.training.baselines.cache import OUTPUTS
 from mtlkit.runs.record import newest_run, verify
 from mtlkit.training.events import BaselineEvent, Event, Finished, Progress, Sharing
 

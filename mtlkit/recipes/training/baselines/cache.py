@@ -23,8 +23,8 @@ from mtlkit.inference.compute import Compute
 from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.training.prepare import Prepared
 from mtlkit.runs.store import BASELINES, Arrays, StoreEntry, cache_key, entry_in, has_shape
-from mtlkit.training.best_weights import FEW
 from mtlkit.training.sampling.floor import least_steps
+from mtlkit.training.validation.best_weights import FEW
 
 OUTPUTS = "outputs."  # prefix of the name of an array, before that of its task
 FORMAT = "3"  # incremented when the stored arrays change, or what a training makes of the same options
