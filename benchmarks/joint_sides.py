@@ -7,13 +7,13 @@ from train_sides import prepared
 from workers import serve
 
 from mtlkit.training.freezing.features import Vectors, WholeBackbone
-from mtlkit.training.sampling.mixture import Piece
+from mtlkit.training.sampling.mixture import MicroBatch
 
 
 class PassATask(WholeBackbone):
     """The backbone runs once for each task of the step."""
 
-    def __call__(self, piece: Piece) -> Vectors:
+    def __call__(self, piece: MicroBatch) -> Vectors:
         vectors: Vectors = {}
         for name, rows in piece.items():
             vectors |= super().__call__({name: rows})

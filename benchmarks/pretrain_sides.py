@@ -34,8 +34,8 @@ from mtlkit.training.train_state import ModelUpdater
 LAYERS, DIM, HEADS, CONTEXT = 4, 256, 4, 256
 DEFAULTS = PretrainOptions()
 
-Piece = tuple[np.ndarray, np.ndarray]
-Losses = Callable[[Namespace, Iterator[Piece]], Iterator[float]]
+MicroBatch = tuple[np.ndarray, np.ndarray]
+Losses = Callable[[Namespace, Iterator[MicroBatch]], Iterator[float]]
 
 
 def read_windows(options: Namespace) -> WindowSampler:
@@ -46,7 +46,7 @@ def read_windows(options: Namespace) -> WindowSampler:
     return WindowSampler(encoder.stream(texts).ids, CONTEXT)
 
 
-def pieces(windows: WindowSampler, per_step: int) -> Iterator[Piece]:
+def pieces(windows: WindowSampler, per_step: int) -> Iterator[MicroBatch]:
     """Ids and targets of full steps, epoch after epoch, without end."""
     if len(windows) <= per_step:
         raise SystemExit(f"{len(windows)} windows of {CONTEXT} tokens are too few for steps of {per_step}; give more text")
@@ -61,12 +61,12 @@ def rate_of(options: Namespace) -> LearningRate:
     return LearningRate(DEFAULTS.learning_rate, options.total, DEFAULTS.warmup)
 
 
-def ours(options: Namespace, work: Iterator[Piece]) -> Iterator[float]:
+def ours(options: Namespace, work: Iterator[MicroBatch]) -> Iterator[float]:
     """As `mtlkit pretrain` does it."""
     compute = choose_compute("cpu", "fp32")
     model = Encoder(Architecture(options.vocabulary, LAYERS, DIM, HEADS, CONTEXT, dropout=options.dropout)).train()
 
-    def loss(piece: Piece) -> dict[str, Tensor]:
+    def loss(piece: MicroBatch) -> dict[str, Tensor]:
         batch, targets = window_batch(*piece, CONTEXT, compute.device)
         return {"next token": next_token_loss(model, batch, targets)}
 
@@ -76,7 +76,7 @@ def ours(options: Namespace, work: Iterator[Piece]) -> Iterator[float]:
         yield step.losses["next token"]
 
 
-def gpt2(options: Namespace, work: Iterator[Piece]) -> Iterator[float]:
+def gpt2(options: Namespace, work: Iterator[MicroBatch]) -> Iterator[float]:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     config = GPT2Config(
@@ -89,7 +89,7 @@ def gpt2(options: Namespace, work: Iterator[Piece]) -> Iterator[float]:
     return by_hand(model, optimizer, lambda ids, _: model(input_ids=ids, labels=ids).loss, options, work)
 
 
-def nanogpt(options: Namespace, work: Iterator[Piece]) -> Iterator[float]:
+def nanogpt(options: Namespace, work: Iterator[MicroBatch]) -> Iterator[float]:
     theirs = import_file("nanogpt_model", Path(options.nanogpt) / "model.py")
     config = theirs.GPTConfig(
         block_size=CONTEXT, vocab_size=options.vocabulary, n_layer=LAYERS, n_head=HEADS, n_embd=DIM, dropout=0.0
@@ -104,7 +104,7 @@ def by_hand(
     optimizer: torch.optim.Optimizer,
     loss_of: Callable[[Tensor, Tensor], Tensor],
     options: Namespace,
-    work: Iterator[Piece],
+    work: Iterator[MicroBatch],
 ) -> Iterator[float]:
     """The loop that one writes around such a model, with the same learning rates; yields the loss of each step."""
     rate = rate_of(options)

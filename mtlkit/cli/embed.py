@@ -95,7 +95,7 @@ def give_vectors(options: EmbedOptions, loaded: LoadedModel, model: str, as_json
 
 def give_similarities(similarities: Similarities, model: str, as_json: bool) -> None:
     """The matrix of `--similarity`."""
-    from mtlkit.report.embedding_tables import cosine_table
+    from mtlkit.report.evaluation.embedding_tables import cosine_table
 
     console, rows = stdout(), zip(similarities.texts, similarities.values, strict=True)
     named = {} if similarities.kind == "cosine" else {"similarity": similarities.kind}
@@ -117,7 +117,7 @@ def show(part: Embedded, kind: Similarity) -> None:
     import numpy as np
 
     from mtlkit.inference.similarity import similarities
-    from mtlkit.report.embedding_tables import cosine_table
+    from mtlkit.report.evaluation.embedding_tables import cosine_table
     from mtlkit.report.tables import new_table
     from mtlkit.report.text import one_line
 

@@ -48,7 +48,7 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     with loading():
         from mtlkit.recipes.evaluate import evaluate as measure
         from mtlkit.recipes.inputs.open_model import open_against, open_model
-        from mtlkit.report.out_of_scope import separation_line
+        from mtlkit.report.evaluation.out_of_scope import separation_line
         from mtlkit.report.sources import source_line, unseen_line
 
         loaded, ref = open_model(options)
@@ -171,7 +171,7 @@ def show_confusion(name: str, metrics: dict[str, Any]) -> None:
 
 def show_vectors(result: Evaluation, confusion: bool) -> None:
     """The results of `--sts` and `--probe`."""
-    from mtlkit.report.embedding_tables import probe_table, sts_table
+    from mtlkit.report.evaluation.embedding_tables import probe_table, sts_table
 
     console = stdout()
     if result.sts:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from mtlkit.errors import listed
 from mtlkit.report.tables import number
-from mtlkit.training.small_data import EpochsLengthened, FewValidationRows, Overfitted, SmallData, StillLearning
+from mtlkit.training.validation.small_data import EpochsLengthened, FewValidationRows, Overfitted, SmallData, StillLearning
 
 
 def small_data_message(event: SmallData) -> str:

@@ -25,7 +25,7 @@ from mtlkit.training.incidents import (
     TaskStopped,
     TrainingStopped,
 )
-from mtlkit.training.small_data import EpochsLengthened, FewValidationRows, Overfitted, StillLearning
+from mtlkit.training.validation.small_data import EpochsLengthened, FewValidationRows, Overfitted, StillLearning
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.router import RouterPlan, take_router
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.rng import RandomState
-from mtlkit.training.sampling.mixture import Piece, from_lists, to_lists
+from mtlkit.training.sampling.mixture import MicroBatch, from_lists, to_lists
 from mtlkit.training.sampling.steps import StepSchedule
 from mtlkit.training.setup import (
     TaskRoles,
@@ -31,13 +31,13 @@ from mtlkit.training.setup import (
     make_step_schedule,
     make_updater,
 )
-from mtlkit.training.small_data import EpochsLengthened
 from mtlkit.training.state_dict import StateDict, upgraded
 from mtlkit.training.task_losses import TaskLosses
 from mtlkit.training.train_state import ModelUpdater, TrainState
 from mtlkit.training.validation.best_weights import BestWeights
 from mtlkit.training.validation.evaluator import Evaluator
 from mtlkit.training.validation.loop import EarlyStopping, ValidationLoop
+from mtlkit.training.validation.small_data import EpochsLengthened
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class TrainComponents:
     stopping: EarlyStopping
     losses: TaskLosses
     updater: ModelUpdater
-    tracker: GradientTracker[Piece]
+    tracker: GradientTracker[MicroBatch]
     start_model: StartModel | None = None
     limit: ForgettingLimit | None = None
     state: TrainState = field(default_factory=TrainState)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from mtlkit.config.calibration import FittedOn, Method
 from mtlkit.inference.scope.scope import Scope
-from mtlkit.training.small_data import SmallData
 from mtlkit.training.spikes import Spike
+from mtlkit.training.validation.small_data import SmallData
 
 StopReason = Literal["patience", "no task left", "nothing to train"]
 

@@ -22,8 +22,8 @@ from mtlkit.training.incidents import (
     TrainingStopped,
 )
 from mtlkit.training.loop import Step
-from mtlkit.training.small_data import SmallData
 from mtlkit.training.train_state import TrainState
+from mtlkit.training.validation.small_data import SmallData
 
 SCHEMA = 2  # incremented when a field changes its name or meaning; schema 1 had no "type"
 LOGGED = (

@@ -24,9 +24,9 @@ from mtlkit.training.rng import RandomState
 from mtlkit.training.sampling.floor import lengthened, lengthening
 from mtlkit.training.sampling.mixture import TaskMixture, make_samplers
 from mtlkit.training.sampling.steps import StepSchedule
-from mtlkit.training.small_data import EpochsLengthened
 from mtlkit.training.train_state import ModelUpdater
 from mtlkit.training.validation.evaluator import Evaluator
+from mtlkit.training.validation.small_data import EpochsLengthened
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from mtlkit.training.events import GUARD
 from mtlkit.training.freezing.features import FeatureSource
 from mtlkit.training.losses import Losses
 from mtlkit.training.objectives.base import Objective
-from mtlkit.training.sampling.mixture import Piece
+from mtlkit.training.sampling.mixture import MicroBatch
 
 
 class TaskLosses:
@@ -23,12 +23,12 @@ class TaskLosses:
     ) -> None:
         self.objectives, self.vectors_of, self.guards = objectives, vectors_of, guards or {}
 
-    def __call__(self, piece: Piece) -> Losses:
+    def __call__(self, piece: MicroBatch) -> Losses:
         vectors = self.vectors_of(piece)
         losses = {name: self.objectives[name].loss(texts, rows) for name, (texts, rows) in vectors.items()}
         losses |= {f"{GUARD}{name}": guard.loss(vectors) for name, guard in self.guards.items()}
         return Losses(losses, {name: texts for name, (texts, _) in vectors.items()})
 
-    def describe(self, piece: Piece) -> str:
+    def describe(self, piece: MicroBatch) -> str:
         """Names the rows of a micro-batch, for the error message about a loss that is not finite."""
         return "; ".join(f"rows {', '.join(map(str, rows))} of '{name}'" for name, rows in piece.items())

@@ -18,12 +18,12 @@ from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.objectives.router import teach_router
 from mtlkit.training.plan import TrainData, TrainPlan
-from mtlkit.training.sampling.mixture import Piece
-from mtlkit.training.scope import fit_scopes
+from mtlkit.training.sampling.mixture import MicroBatch
 from mtlkit.training.setup import make_features
 from mtlkit.training.state_dict import StateDict, copy_into
 from mtlkit.training.validation.calibrate import calibrate_heads
 from mtlkit.training.validation.evaluator import trained_weights
+from mtlkit.training.validation.scope import fit_scopes
 
 
 class Trainer:
@@ -102,7 +102,7 @@ class Trainer:
                 components.log.event(event, components.state.step)
                 yield event
 
-    def _steps(self, components: TrainComponents) -> Iterator[Step[Piece]]:
+    def _steps(self, components: TrainComponents) -> Iterator[Step[MicroBatch]]:
         """The remaining steps."""
         state = components.state
         if state.ended or components.stopping.all_stopped:
@@ -120,7 +120,7 @@ class Trainer:
             describe=components.losses.describe,
         )
 
-    def _progress(self, step: Step[Piece]) -> Progress:
+    def _progress(self, step: Step[MicroBatch]) -> Progress:
         """Counts and logs a step, and returns its event."""
         components, state = self.components, self.components.state
         tokens = sum(int(self.lengths[name][rows].sum()) for piece in step.pieces for name, rows in piece.items())
@@ -130,7 +130,7 @@ class Trainer:
         components.log.step(step, state, epoch, weights=self.setup.weighting.changes)
         return Progress(state.step, self.schedule.steps, epoch, epochs, state.seconds, state.seen, step.losses, step.figures)
 
-    def _after(self, step: Step[Piece]) -> list[Event]:
+    def _after(self, step: Step[MicroBatch]) -> list[Event]:
         """What follows a step: changes of freezing, evaluation, the end of an epoch or of the training."""
         components, limit = self.components, self.components.limit
         done, epoch = step.index + 1, self.schedule.locate(step.index)[0] + 1

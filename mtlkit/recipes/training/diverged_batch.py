@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from mtlkit.runs import atomic as disk
 from mtlkit.training.loop import DivergedStep
 from mtlkit.training.objectives.base import Objective
-from mtlkit.training.sampling.mixture import Piece
+from mtlkit.training.sampling.mixture import MicroBatch
 
 
 def write_diverged(path: Path, error: DivergedStep, texts: Mapping[str, Any], resume_command: str) -> DivergedStep:
@@ -34,7 +34,7 @@ def write_diverged(path: Path, error: DivergedStep, texts: Mapping[str, Any], re
 
 
 def texts_of(
-    pieces: Sequence[Piece], tokenizer: Tokenizer, objectives: Mapping[str, Objective]
+    pieces: Sequence[MicroBatch], tokenizer: Tokenizer, objectives: Mapping[str, Objective]
 ) -> dict[str, list[dict[str, Any]]]:
     """The rows of micro-batches, by task: their numbers among the training rows, from 0, and their texts as the model reads
     them.

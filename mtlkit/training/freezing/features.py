@@ -15,7 +15,7 @@ from mtlkit.data.encoded import Encoded
 from mtlkit.inference.engine import Array
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.objectives.base import Objective
-from mtlkit.training.sampling.mixture import Piece
+from mtlkit.training.sampling.mixture import MicroBatch
 
 Vectors = dict[str, tuple[Tensor, Rows]]  # by task: the vectors of its texts, (N, D), and their row numbers
 
@@ -23,7 +23,7 @@ Vectors = dict[str, tuple[Tensor, Rows]]  # by task: the vectors of its texts, (
 class FeatureSource(Protocol):
     """Computes or loads the vectors of a micro-batch."""
 
-    def __call__(self, piece: Piece) -> Vectors: ...
+    def __call__(self, piece: MicroBatch) -> Vectors: ...
 
 
 class FeatureStore(Protocol):
@@ -40,7 +40,7 @@ class WholeBackbone:
     def __init__(self, model: MultiTaskModel, objectives: Mapping[str, Objective], device: torch.device) -> None:
         self.model, self.objectives, self.device = model, objectives, device
 
-    def __call__(self, piece: Piece) -> Vectors:
+    def __call__(self, piece: MicroBatch) -> Vectors:
         batches = {name: self.objectives[name].train.batch(rows) for name, rows in piece.items()}
         joined = self.encode(batches, Batch.join(list(batches.values())).to(self.device))
         parts = torch.split(joined, [len(batch) for batch in batches.values()])
@@ -79,7 +79,7 @@ class CachedVectors:
     def __init__(self, stores: Mapping[str, FeatureStore]) -> None:
         self.stores = stores
 
-    def __call__(self, piece: Piece) -> Vectors:
+    def __call__(self, piece: MicroBatch) -> Vectors:
         return {name: (self.stores[name].take(rows), rows) for name, rows in piece.items()}
 
     def all_of(self, name: str, texts: int) -> Tensor:

@@ -9,7 +9,7 @@ from mtlkit.config.registries.schedules import EpochLength
 from mtlkit.config.task_training import EPOCHS, LEAST_STEPS
 from mtlkit.training.plan import Options, TrainPlan
 from mtlkit.training.sampling.mixture import TaskMixture
-from mtlkit.training.small_data import EpochsLengthened
+from mtlkit.training.validation.small_data import EpochsLengthened
 
 
 def least_steps(options: Options) -> int:

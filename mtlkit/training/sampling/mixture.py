@@ -21,15 +21,15 @@ from mtlkit.data.batching import BatchSampler, Rows
 from mtlkit.training.sampling.coverage import Coverage
 from mtlkit.training.sampling.orders import BatchOrder, Order, OrderContext, make_order
 
-Piece = dict[str, Rows]
+MicroBatch = dict[str, Rows]
 
 
-def to_lists(pieces: Mapping[str, Piece]) -> dict[str, dict[str, list[int]]]:
+def to_lists(pieces: Mapping[str, MicroBatch]) -> dict[str, dict[str, list[int]]]:
     """Converts named micro-batches to plain JSON."""
     return {key: {name: rows.tolist() for name, rows in piece.items()} for key, piece in pieces.items()}
 
 
-def from_lists(pieces: Mapping[str, Mapping[str, list[int]]]) -> dict[str, Piece]:
+def from_lists(pieces: Mapping[str, Mapping[str, list[int]]]) -> dict[str, MicroBatch]:
     return {key: {name: np.array(rows, np.int64) for name, rows in piece.items()} for key, piece in pieces.items()}
 
 
@@ -147,7 +147,7 @@ class TaskMixture:
         """Batches of each task in the first epoch."""
         return self.planned(0)
 
-    def work(self, epochs: int, start: int = 0, order: BatchOrder | None = None) -> Iterator[Piece]:
+    def work(self, epochs: int, start: int = 0, order: BatchOrder | None = None) -> Iterator[MicroBatch]:
         """The micro-batches of `epochs` epochs, without the first `start`. `order` replaces the mixture's own order; it is called
         at the start of each epoch.
         """

@@ -9,7 +9,7 @@ from math import ceil
 from typing import TypeVar
 
 from mtlkit.training.incidents import EpochPlanned
-from mtlkit.training.sampling.mixture import Piece, TaskMixture
+from mtlkit.training.sampling.mixture import MicroBatch, TaskMixture
 from mtlkit.training.sampling.orders import Order
 from mtlkit.training.state_dict import StateDict
 
@@ -106,13 +106,13 @@ class StepSchedule:
         epoch, index = self.locate(step)
         return (epoch + index / self.length(epoch)) * self.full
 
-    def work(self, start: int = 0) -> Iterator[Piece]:
+    def work(self, start: int = 0) -> Iterator[MicroBatch]:
         """The micro-batches from step `start` on."""
         epoch, index = self.locate(start)
         first = sum(self.pieces(earlier) for earlier in range(epoch)) + sum(self.sizes(epoch)[:index])
         return self.mix.work(self.epochs, first, self.order)
 
-    def micro_batches(self, start: int = 0) -> Iterator[tuple[Piece, ...]]:
+    def micro_batches(self, start: int = 0) -> Iterator[tuple[MicroBatch, ...]]:
         """The micro-batches of each step from `start` on. Batches are built lazily."""
         return groups(self.work(start), self.takes(start))
 

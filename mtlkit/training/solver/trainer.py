@@ -25,13 +25,13 @@ from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.base import HeadObjective, Objective
 from mtlkit.training.objectives.router import take_router, teach_router
 from mtlkit.training.plan import TrainData, TrainPlan
-from mtlkit.training.scope import SCOPES, Prototypes, draw_prototypes, scope_fitted, scoped, scopes_from, scopes_state
 from mtlkit.training.setup import assign_roles, idle_heads, make_features
 from mtlkit.training.solver.head import HeadRows, join_rows, solve_head
 from mtlkit.training.state_dict import StateDict, copy_into
 from mtlkit.training.train_state import TrainState
 from mtlkit.training.validation.calibrate import calibrate
 from mtlkit.training.validation.evaluator import Evaluator, rank
+from mtlkit.training.validation.scope import SCOPES, Prototypes, draw_prototypes, scope_fitted, scoped, scopes_from, scopes_state
 
 
 class HeadSolver:

@@ -15,9 +15,9 @@ from torch import Tensor
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import BestOfTask, Epoch, TaskState
 from mtlkit.training.objectives.base import Objective
-from mtlkit.training.small_data import FewValidationRows
 from mtlkit.training.state_dict import StateDict
 from mtlkit.training.validation.evaluator import BestEpoch, Score, rank, trained_weights
+from mtlkit.training.validation.small_data import FewValidationRows
 
 FEW = 50  # validation rows of a task below which its score chooses no epoch
 

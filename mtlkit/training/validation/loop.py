@@ -14,12 +14,12 @@ from mtlkit.training.loop import Step
 from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.plan import Options
-from mtlkit.training.sampling.mixture import Piece
+from mtlkit.training.sampling.mixture import MicroBatch
 from mtlkit.training.sampling.steps import StepSchedule
 from mtlkit.training.state_dict import StateDict
-from mtlkit.training.trends import EpochLosses, LossTrends
 from mtlkit.training.validation.best_weights import BestWeights
 from mtlkit.training.validation.evaluator import Evaluator
+from mtlkit.training.validation.trends import EpochLosses, LossTrends
 
 
 class LossAverages:
@@ -34,7 +34,7 @@ class LossAverages:
         self.batches: dict[str, int] = defaultdict(int, state.get("batches", {}))
         self.untaught: dict[str, int] = defaultdict(int, state.get("untaught", {}))
 
-    def add(self, step: Step[Piece], objectives: Mapping[str, Objective]) -> None:
+    def add(self, step: Step[MicroBatch], objectives: Mapping[str, Objective]) -> None:
         for piece, losses in zip(step.pieces, step.each, strict=True):
             for name, rows in piece.items():
                 self.loss[name] += losses[name] * len(rows)
@@ -68,7 +68,7 @@ class ValidationLoop:
         self.untaught = Counter[str]()  # in all epochs before the current one
         self.coverage = schedule.mix.coverage()
 
-    def add(self, step: Step[Piece]) -> None:
+    def add(self, step: Step[MicroBatch]) -> None:
         """Counts a step that has been taken."""
         self.averages.add(step, self.evaluator.objectives)
         for piece in step.pieces:

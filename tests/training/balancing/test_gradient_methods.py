@@ -22,9 +22,9 @@ from mtlkit.training.loop import Step
 from mtlkit.training.losses import Losses
 from mtlkit.training.objectives.base import HeadObjective, Objective, head_objectives
 from mtlkit.training.optimizer import LearningRate
-from mtlkit.training.sampling.mixture import Piece
+from mtlkit.training.sampling.mixture import MicroBatch
 
-PIECES: list[Piece] = [{"topic": np.arange(row, row + 3), "stars": np.array([row, row + 1])} for row in range(8)]
+PIECES: list[MicroBatch] = [{"topic": np.arange(row, row + 3), "stars": np.array([row, row + 1])} for row in range(8)]
 
 
 def backbone(gradients: dict[str, Tensor]) -> Tensor:
@@ -42,8 +42,8 @@ def objectives(tiny_model: MultiTaskModel, tasks: dict[str, TaskData]) -> dict[s
 
 
 def balanced(
-    model: MultiTaskModel, objectives: dict[str, Objective], method: str, on: Any, pieces: list[Piece], compute: Compute
-) -> list[Step[Piece]]:
+    model: MultiTaskModel, objectives: dict[str, Objective], method: str, on: Any, pieces: list[MicroBatch], compute: Compute
+) -> list[Step[MicroBatch]]:
     """Steps at a rate of 0, so that the model stays as it is."""
     torch.manual_seed(0)
     balance = make_balance(BalanceChoice(method), BalanceContext(model, list(objectives), on=on))
@@ -126,7 +126,7 @@ def test_over_several_pieces_the_gradients_of_the_weights_are_balanced_together(
     tiny_model: MultiTaskModel, objectives: dict[str, Objective], compute: Compute, applied: list[dict[str, Tensor]]
 ) -> None:
     losses = losses_of(tiny_model, objectives)
-    pieces: list[Piece] = [*PIECES[:2], {"topic": np.array([30, 31])}]
+    pieces: list[MicroBatch] = [*PIECES[:2], {"topic": np.array([30, 31])}]
     (step,) = train_steps(
         tiny_model, pieces, losses, LearningRate(0.0, 1), weight_decay=0.0, clip=0.0, compute=compute,
         balance=make_balance(BalanceChoice("torchjd:mgda"), BalanceContext(tiny_model, list(objectives), on="parameters")),
@@ -151,7 +151,7 @@ def test_a_guard_is_added_beside_the_balanced_tasks(
     pull = AnchorPenalty({"norm": weight}, 3.0)
     pull.anchors["norm"] += 1.0
 
-    def losses(piece: Piece) -> Losses:
+    def losses(piece: MicroBatch) -> Losses:
         found = plain(piece)
         guards = {"guard:l2sp": pull.loss(), "guard:lwf": found.vectors["topic"].square().sum()}
         return Losses({**found, **guards}, found.vectors)
@@ -196,7 +196,7 @@ def test_a_gradient_that_is_not_finite_skips_the_step(
 ) -> None:  # fault 17
     plain = losses_of(tiny_model, objectives)
 
-    def losses(piece: Piece) -> Losses:
+    def losses(piece: MicroBatch) -> Losses:
         """A root has an infinite slope at 0, where its value is finite."""
         found = plain(piece)
         vectors = found.vectors["topic"]
@@ -242,7 +242,7 @@ def test_mgda_by_hand() -> None:
 
 
 def test_three_tasks_of_every_kind(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute) -> None:
-    pieces: list[Piece] = [{name: np.array([row, row + 1]) for name in tasks} for row in range(3)]
+    pieces: list[MicroBatch] = [{name: np.array([row, row + 1]) for name in tasks} for row in range(3)]
     for on in ("vectors", "parameters"):
         found = balanced(tiny_model, dict(head_objectives(tiny_model, tasks)), "torchjd:mgda", on, pieces, compute)
         assert all(step.weights.keys() == tasks.keys() and not step.skipped for step in found)

@@ -24,11 +24,11 @@ from mtlkit.training.balancing.registry import make_balance
 from mtlkit.training.loop import Step
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.optimizer import LearningRate
-from mtlkit.training.sampling.mixture import Piece
+from mtlkit.training.sampling.mixture import MicroBatch
 
 TWO = {"a": torch.tensor(1.0), "b": torch.tensor(4.0)}
 STEADY = LearningRate(1e-3, 10, warmup=0.0, floor=1.0)
-JOINT: list[Piece] = [
+JOINT: list[MicroBatch] = [
     {"topic": np.arange(first, first + 4), "tags": np.array([first]), "stars": np.array([first, first + 1])} for first in range(6)
 ]
 
@@ -192,7 +192,7 @@ def test_balance_resumes_from_its_state(
 ) -> None:
     losses = losses_of(tiny_model, head_objectives(tiny_model, tasks))
 
-    def go(balance: LossWeighting, pieces: list[Piece]) -> list[Step[Piece]]:
+    def go(balance: LossWeighting, pieces: list[MicroBatch]) -> list[Step[MicroBatch]]:
         rate = LearningRate(0.0, 10)  # the model stays, so that what differs is the balance's
         torch.manual_seed(len(pieces))  # PCGrad projects in random order
         return list(train_steps(tiny_model, pieces, losses, rate, weight_decay=0.0, clip=0.0, compute=compute, balance=balance))

@@ -25,7 +25,7 @@ from mtlkit.training.diagnostics.gradient_stats import TrackingSummary
 from mtlkit.training.diagnostics.gradient_tracker import GradientTracker
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.optimizer import LearningRate, make_optimizer, set_rate
-from mtlkit.training.sampling.mixture import Piece, TaskMixture, make_samplers
+from mtlkit.training.sampling.mixture import MicroBatch, TaskMixture, make_samplers
 from mtlkit.training.task_losses import TaskLosses
 
 CPU = Compute(torch.device("cpu"), "fp32")
@@ -84,7 +84,12 @@ def train(text_encoder: TextEncoder) -> Train:
 
 
 def run(
-    model: MultiTaskModel, losses_of: TaskLosses, tracker: GradientTracker[Piece], work: Iterator[Piece], rate: float, steps: int
+    model: MultiTaskModel,
+    losses_of: TaskLosses,
+    tracker: GradientTracker[MicroBatch],
+    work: Iterator[MicroBatch],
+    rate: float,
+    steps: int,
 ) -> None:
     weights = dict(model.named_parameters())
     optimizer = make_optimizer(weights, 0.01)

@@ -20,16 +20,16 @@ from mtlkit.training.freezing.apply import apply_freeze, prefix_depth, training_
 from mtlkit.training.freezing.features import CachedVectors, FeatureSource, MemoryStore, TokenStore, UpperBackbone, WholeBackbone
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.objectives.contrastive import PairsObjective
-from mtlkit.training.sampling.mixture import Piece
+from mtlkit.training.sampling.mixture import MicroBatch
 from mtlkit.training.task_losses import TaskLosses
 
-ROUND_ROBIN: list[Piece] = [{"topic": np.array([40, 3, 17])}, {"tags": np.array([9, 0])}, {"stars": np.array([11])}]
-JOINT: list[Piece] = [{"topic": np.array([40, 3, 17]), "tags": np.array([9, 0]), "stars": np.array([11, 11])}]
+ROUND_ROBIN: list[MicroBatch] = [{"topic": np.array([40, 3, 17])}, {"tags": np.array([9, 0])}, {"stars": np.array([11])}]
+JOINT: list[MicroBatch] = [{"topic": np.array([40, 3, 17]), "tags": np.array([9, 0]), "stars": np.array([11, 11])}]
 CPU = torch.device("cpu")
 
 
 def outcomes(
-    model: MultiTaskModel, tasks: dict[str, TaskData], vectors_of: FeatureSource, pieces: list[Piece]
+    model: MultiTaskModel, tasks: dict[str, TaskData], vectors_of: FeatureSource, pieces: list[MicroBatch]
 ) -> Iterator[Tensor]:
     """Losses of some pieces of work, then the gradient of everything that has one."""
     model.zero_grad()
@@ -51,7 +51,7 @@ def assert_same(left: Iterator[Tensor], right: list[Tensor]) -> None:
 @pytest.mark.parametrize("pieces", [ROUND_ROBIN, JOINT], ids=["round-robin", "joint"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_kept_vectors_give_losses_and_gradients_of_the_backbone(
-    shape: str, pieces: list[Piece], tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
+    shape: str, pieces: list[MicroBatch], tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
 ) -> None:
     model = reshaped(tiny_model, shape)
     frozen = freezing_of(model, ["backbone"]).always
@@ -67,7 +67,7 @@ def test_kept_vectors_give_losses_and_gradients_of_the_backbone(
 @pytest.mark.parametrize("depth", [1, 3])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_kept_states_give_losses_and_gradients_of_the_whole_backbone(
-    shape: str, depth: int, pieces: list[Piece], tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
+    shape: str, depth: int, pieces: list[MicroBatch], tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
 ) -> None:
     """Dropout is on in the blocks above; idle tokens that round a batch up must not be dropped differently."""
     model = reshaped(tiny_model, shape)

@@ -14,11 +14,11 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.loop import Step
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.optimizer import LearningRate
-from mtlkit.training.sampling.mixture import Piece
+from mtlkit.training.sampling.mixture import MicroBatch
 from mtlkit.training.sampling.steps import group_sizes, groups
 
 STEADY = LearningRate(1e-3, 10, warmup=0.0, floor=1.0)
-PIECES: list[Piece] = [
+PIECES: list[MicroBatch] = [
     {"topic": np.array([0, 1, 2])},
     {"stars": np.array([3, 4])},
     {"topic": np.array([5])},
@@ -46,7 +46,7 @@ def test_pieces_are_asked_for_with_their_step() -> None:
     assert list(found) == [(2, 3), (4,)]
 
 
-def gradients(model: MultiTaskModel, pieces: list[Piece], tasks: dict[str, TaskData]) -> dict[str, torch.Tensor]:
+def gradients(model: MultiTaskModel, pieces: list[MicroBatch], tasks: dict[str, TaskData]) -> dict[str, torch.Tensor]:
     """Of the sum over tasks of the mean over a task's pieces."""
     losses = losses_of(model, head_objectives(model, tasks))
     found = [losses(piece) for piece in pieces]
@@ -99,7 +99,7 @@ def test_the_rows_of_the_piece_that_is_not_finite_are_named(
     with torch.no_grad():
         next(iter(tiny_model.head("stars").parameters())).fill_(float("nan"))
     before = {name: weight.clone() for name, weight in tiny_model.named_parameters()}
-    steps: list[Step[Piece]] = []
+    steps: list[Step[MicroBatch]] = []
     with pytest.raises(DivergedError, match=r"loss of 'stars' is nan at step 1 \(rows 3, 4 of 'stars'\)"):
         steps += train_steps(
             tiny_model, PIECES, losses, STEADY, weight_decay=0.0, clip=0.0, compute=compute,

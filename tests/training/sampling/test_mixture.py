@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mtlkit.config.registries.schedules import EpochLength
 from mtlkit.errors import UsageError
-from mtlkit.training.sampling.mixture import Piece, TaskMixture, TaskSampler, make_samplers
+from mtlkit.training.sampling.mixture import MicroBatch, TaskMixture, TaskSampler, make_samplers
 
 Lengths = Mapping[str, NDArray[np.int64]]
 BY_ROUNDS = ["round-robin", "joint"]
@@ -30,7 +30,7 @@ def random_lengths(**rows: int) -> dict[str, NDArray[np.int64]]:
     return {name: random.integers(5, 60, size=count) for name, count in rows.items()}
 
 
-def as_lists(pieces: list[Piece]) -> list[dict[str, list[int]]]:
+def as_lists(pieces: list[MicroBatch]) -> list[dict[str, list[int]]]:
     return [{name: rows.tolist() for name, rows in piece.items()} for piece in pieces]
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtlkit.training.sampling.mixture import Piece, TaskMixture, TaskSampler, make_samplers
+from mtlkit.training.sampling.mixture import MicroBatch, TaskMixture, TaskSampler, make_samplers
 from mtlkit.training.sampling.orders import Order
 from mtlkit.training.sampling.steps import StepSchedule
 
@@ -56,7 +56,7 @@ def counted(table: StepSchedule) -> list[list[Order]]:
     return epochs
 
 
-def plain(piece: Piece) -> dict[str, list[int]]:
+def plain(piece: MicroBatch) -> dict[str, list[int]]:
     return {name: rows.tolist() for name, rows in piece.items()}
 
 

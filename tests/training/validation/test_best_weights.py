@@ -11,9 +11,9 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Epoch, TaskState
 from mtlkit.training.objectives.base import head_objectives
-from mtlkit.training.small_data import FewValidationRows
 from mtlkit.training.validation.best_weights import BestWeights
 from mtlkit.training.validation.evaluator import Score, trained_weights
+from mtlkit.training.validation.small_data import FewValidationRows
 
 NEVER = frozenset({"backbone.tokens.weight"})
 

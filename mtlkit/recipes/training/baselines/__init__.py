@@ -1,0 +1,1 @@
+"""Comparison of a run with training each task alone."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from drawing import HOSTILE, STYLE, drawn, widest
 
-from mtlkit.report.embedding_tables import cosine_cell, cosine_table, probe_table, sts_table
+from mtlkit.report.evaluation.embedding_tables import cosine_cell, cosine_table, probe_table, sts_table
 
 
 @pytest.mark.parametrize("count", range(2, 13))

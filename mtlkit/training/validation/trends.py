@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from mtlkit.training.small_data import Overfitted, StillLearning
+from mtlkit.training.validation.small_data import Overfitted, StillLearning
 
 FALLS = 0.98  # of the loss of the epoch before: less is a change that more epochs continue
 LEAST = 0.01  # fall of a validation loss: below, there is little left to learn

@@ -12,7 +12,7 @@ from mtlkit.inference.fast import fastest
 from mtlkit.inference.scope.scope import unit
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.incidents import ScopeFitted
-from mtlkit.training.scope import draw
+from mtlkit.training.validation.scope import draw
 
 Run = Callable[..., Any]
 
