@@ -151,7 +151,6 @@ class Forks:
 def serve() -> None:
     """Answers requests, one per line, until the input ends."""
 
-    import mtlkit.training.best_weights
     import torch._dynamo  # noqa: F401 (what any optimizer of PyTorch imports: most of the time that a small training takes)
 
     import mtlkit.cli.app
@@ -159,9 +158,10 @@ def serve() -> None:
     import mtlkit.recipes.pretrain
     import mtlkit.recipes.train_mtl
     import mtlkit.recipes.train_sentence  # or each child would import them all again
+    import mtlkit.training.validation.best_weights
 
     mtlkit.cli.phase.FIRST_LINE = 3600.0  # no phase is named just because the machine is busy
-    mtlkit.training.best_weights.FEW = 0  # scores choose the best epoch, as in the tests' own process
+    mtlkit.training.validation.best_weights.FEW = 0  # scores choose the best epoch, as in the tests' own process
     running: set[int] = set()
     for line in sys.stdin:
         name, *rest = json.loads(line)
