@@ -17,6 +17,7 @@ from mtlkit.runs.record import cross_validated_tasks
 
 if TYPE_CHECKING:
     from mtlkit.evaluation.reliability import Reliability
+    from mtlkit.inference.loaded_model import LoadedModel
     from mtlkit.recipes.evaluate import Evaluation
     from mtlkit.recipes.evaluation.against import Comparison
     from mtlkit.recipes.evaluation.heads import TaskEvaluation
@@ -39,9 +40,8 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     out_of_scope = [] if options.out_of_scope is None else [options.out_of_scope]
     check_sources([*(named_sources(options.task).values() if options.task else ()), *options.sts, *options.text, *out_of_scope])
 
-    from mtlkit.recipes.evaluation.calibration_file import is_picture, write_picture
-    from mtlkit.recipes.evaluation.confusion_file import check_output, write_matrices
-    from mtlkit.recipes.evaluation.errors_file import check_errors, write_errors
+    from mtlkit.recipes.evaluation.confusion_file import check_output
+    from mtlkit.recipes.evaluation.errors_file import check_errors
 
     check_output(options)
     check_errors(options)
@@ -49,7 +49,6 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
         from mtlkit.recipes.evaluate import evaluate as measure
         from mtlkit.recipes.inputs.open_model import open_against, open_model
         from mtlkit.report.evaluation.out_of_scope import separation_line
-        from mtlkit.report.sources import source_line, unseen_line
 
         loaded, ref = open_model(options)
         against = open_against(options)
@@ -57,32 +56,9 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     say_notes(loaded)
     with working("evaluating"):
         result = measure(options, loaded, against)
-    if result.tally.skipped:
-        say(str(result.tally), "yellow")
-    if not options.task and result.tasks:
-        if loaded.record and options.split == "validation" and (seen := cross_validated_tasks(loaded.record.metrics)):
-            say(f"{listed(seen)}: these rows were trained on, too; mtlkit info has cross-validated scores", "yellow")
-        for name in loaded.tasks:
-            if name not in result.tasks:
-                say(f"{name}: not evaluated, as its data is not recorded; specify it with --task {name}=SOURCE")
-    for name, record in result.records():
-        say(source_line(record, name))
-        for remark in record.remarks:
-            say(remark, "yellow")
-    for name, task in (result.tasks | result.probes).items():
-        if task.unseen:
-            say(f"{name}: {unseen_line(task.unseen, 'row')}; not counted in the metrics", "yellow")
+    say_reading(options, loaded, result)
     believed = {name: task.reliability for name, task in result.tasks.items() if task.reliability}
-    if options.errors is not None:
-        number = write_errors(options, result.rows)
-        say(f"{number:,} row{'' if number == 1 else 's'} written to {options.errors}")
-    if options.output is not None:
-        if is_picture(options.output):
-            write_picture(options, believed)
-            say(f"reliability diagram written to {options.output}")
-        else:
-            write_matrices(options, matrices_of(result))
-            say(f"confusion matrices written to {options.output}")
+    write_files(options, result, believed)
     if as_json:
         print_json(result.to_json())
         return
@@ -100,6 +76,45 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     for title, value in result.base.items():
         shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
         stdout().print(f"{title.replace('_', ' ')}: {shown}")
+
+
+def say_reading(options: EvalOptions, loaded: LoadedModel, result: Evaluation) -> None:
+    """How the data was read, and what is not evaluated."""
+    from mtlkit.report.sources import source_line, unseen_line
+
+    if result.tally.skipped:
+        say(str(result.tally), "yellow")
+    if not options.task and result.tasks:
+        if loaded.record and options.split == "validation" and (seen := cross_validated_tasks(loaded.record.metrics)):
+            say(f"{listed(seen)}: these rows were trained on, too; mtlkit info has cross-validated scores", "yellow")
+        for name in loaded.tasks:
+            if name not in result.tasks:
+                say(f"{name}: not evaluated, as its data is not recorded; specify it with --task {name}=SOURCE")
+    for name, record in result.records():
+        say(source_line(record, name))
+        for remark in record.remarks:
+            say(remark, "yellow")
+    for name, task in (result.tasks | result.probes).items():
+        if task.unseen:
+            say(f"{name}: {unseen_line(task.unseen, 'row')}; not counted in the metrics", "yellow")
+
+
+def write_files(options: EvalOptions, result: Evaluation, believed: Mapping[str, Reliability]) -> None:
+    """Writes what `--errors` and `--output` ask for."""
+    from mtlkit.recipes.evaluation.calibration_file import is_picture, write_picture
+    from mtlkit.recipes.evaluation.confusion_file import write_matrices
+    from mtlkit.recipes.evaluation.errors_file import write_errors
+
+    if options.errors is not None:
+        number = write_errors(options, result.rows)
+        say(f"{number:,} row{'' if number == 1 else 's'} written to {options.errors}")
+    if options.output is not None:
+        if is_picture(options.output):
+            write_picture(options, believed)
+            say(f"reliability diagram written to {options.output}")
+        else:
+            write_matrices(options, matrices_of(result))
+            say(f"confusion matrices written to {options.output}")
 
 
 def show(name: str, task: TaskEvaluation, options: EvalOptions) -> None:
