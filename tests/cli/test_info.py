@@ -29,7 +29,7 @@ def test_a_run_that_is_whole(typed: Typed, mtl: Path, width: int, terminal: bool
     assert answer.code == 0, answer.err
     assert answer.err.splitlines()[0].startswith("run: ")
     assert answer.widest <= width
-    assert answer.out.rstrip().endswith("all 5 files verified")
+    assert answer.out.rstrip().endswith("all 6 files verified")
     assert "\x1b" not in answer.out
 
 

@@ -75,7 +75,7 @@ def test_a_real_run_fits_the_terminal(runs: Path, width: int) -> None:
     titles = ("Run", "Architecture", "Model parts", "Tasks", "Lineage", "Data", "Validation", "Versions", "Files")
     lines = [line.strip() for line in text.splitlines()]
     assert [line for line in lines if line in titles] == list(titles)
-    assert lines[-1] == "all 5 files verified"
+    assert lines[-1] == "all 6 files verified"
     assert "A sentence encoder with task heads" in lines[3]
 
 

@@ -138,6 +138,6 @@ def test_impossible_probes_are_reported(
     write(tmp_path / "few" / "test.csv", [("text", "label"), ("a", "x")])
     with pytest.raises(DataError, match="too few rows to cross-validate on; give two rows at least of two classes"):
         evaluate(EvalOptions(probe=True, task=[f"what={tmp_path / 'few'}"]), model)
-    monkeypatch.setattr(recipe, "find_spec", lambda _: None)
+    monkeypatch.setattr(recipe, "has_scikit_learn", lambda: False)
     with pytest.raises(UsageError, match=r"--probe needs scikit-learn; install it with: pip install 'mtlkit\[probe\]'"):
         evaluate(EvalOptions(probe=True, task=[f"what={task}"]), model)
