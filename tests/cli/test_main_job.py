@@ -116,15 +116,16 @@ def test_every_run_is_whole_and_names_its_parent(job: Job, folder: Path) -> None
             json.loads(line)
 
 
-def test_the_next_command_works_as_typed(job: Job, folder: Path, forked: Cli) -> None:
-    """A run elsewhere, on a file without a test split."""
+@pytest.mark.parametrize(("solver", "command", "said"), [("sgd", "eval", "own (validation)"), ("lbfgs", "predict", "own")])
+def test_the_next_command_works_as_typed(solver: str, command: str, said: str, job: Job, folder: Path, forked: Cli) -> None:
+    """A run elsewhere, on a file without a test split; L-BFGS has trained on the rows that were held out."""
     rows = [("text", "label"), *((f"The {word} number {row}", word) for row in range(15) for word in ("cat", "saw"))]
     write(folder / "data" / "own.csv", rows)
-    options = ("--init", "runs/sentence", "--epochs", 1, "--freeze", "backbone")
-    done = forked("train-mtl", "--task", "own=data/own.csv", "--out", "else where", *options, cwd=folder)
+    options = ("--init", "runs/sentence", "--epochs", 1, "--freeze", "backbone", "--solver", solver)
+    done = forked("train-mtl", "--task", "own=data/own.csv", "--out", f"else where {solver}", *options, cwd=folder)
     assert done.returncode == 0, done.stderr
-    command = shlex.split(done.stdout.partition("next: ")[2])
-    assert command[:2] == ["mtlkit", "eval"]
-    evaluated = forked(*command[1:], cwd=folder)
-    assert evaluated.returncode == 0, evaluated.stderr
-    assert "own (validation)" in evaluated.stdout
+    proposed = shlex.split(done.stdout.partition("next: ")[2])
+    assert proposed[:2] == ["mtlkit", command]
+    answered = forked(*proposed[1:], cwd=folder)
+    assert answered.returncode == 0, answered.stderr
+    assert said in answered.stdout
