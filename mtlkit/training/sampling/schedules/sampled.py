@@ -57,7 +57,7 @@ class Sampled:
 
 def apportion(weights: Mapping[str, Fraction], seats: int) -> Counter[str]:
     """Integers that add up to `seats`, proportional to the weights by the largest remainder method (Hamilton), each at least 1:
-    a name with 0 takes one from the largest. Needs at least one seat per name.
+    a name with 0 takes one from the largest, of equal ones from the one with the least weight. Needs at least one seat per name.
     """
     total = sum(weights.values())
     quotas = {name: seats * weight / total for name, weight in weights.items()}
@@ -66,7 +66,7 @@ def apportion(weights: Mapping[str, Fraction], seats: int) -> Counter[str]:
     counts.update(by_remainder[: seats - counts.total()])
     for name in weights:
         if not counts[name]:
-            counts[max(counts, key=lambda other: counts[other])] -= 1
+            counts[min(counts, key=lambda other: (-counts[other], weights[other]))] -= 1
             counts[name] = 1
     return counts
 
