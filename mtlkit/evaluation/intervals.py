@@ -59,6 +59,11 @@ def bootstrap_correlations(left: Values, right: Values, random: np.random.Genera
     return percentiles(pearson), percentiles(spearman)
 
 
+def bootstrap_interval(measure: Measure, rows: int, random: np.random.Generator) -> Interval:
+    """Interval of a metric of N rows: percentile bootstrap (Efron 1979)."""
+    return percentiles(np.concatenate([measure(counts) for counts in resamples(rows, random)]))
+
+
 def bootstrap_change(before: Measure, after: Measure, rows: int, random: np.random.Generator) -> Interval:
     """Interval of `after` - `before`, metrics of two models on the same rows: paired percentile bootstrap (Efron 1979; Koehn
     2004).
@@ -66,8 +71,7 @@ def bootstrap_change(before: Measure, after: Measure, rows: int, random: np.rand
     Both are measured on the same resamples, which cancels out the shared difficulty of rows. With few rows the interval is too
     narrow.
     """
-    changes = [after(counts) - before(counts) for counts in resamples(rows, random)]
-    return percentiles(np.concatenate(changes))
+    return bootstrap_interval(lambda counts: after(counts) - before(counts), rows, random)
 
 
 def student(values: Sequence[float]) -> Interval | None:

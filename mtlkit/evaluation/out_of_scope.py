@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.evaluation.intervals import Interval, Values, bootstrap_change, wilson
+from mtlkit.evaluation.intervals import Interval, Values, bootstrap_interval, wilson
 from mtlkit.evaluation.ranking import Ranking
 
 KEPT = 0.95  # share of fitting texts above the threshold
@@ -47,10 +47,7 @@ def separation(fitting: NDArray[Any], foreign: NDArray[Any], random: np.random.G
     def auroc(counts: Values) -> Values:
         return ranking.measure(counts)[1][:, 0]
 
-    def nothing(counts: Values) -> Values:
-        return np.zeros(len(counts))
-
-    interval = bootstrap_change(nothing, auroc, len(scores), random)
+    interval = bootstrap_interval(auroc, len(scores), random)
     value = float(auroc(np.ones((1, len(scores))))[0])
     rejected = int((foreign < np.quantile(fitting, 1 - KEPT)).sum())
     share = wilson(rejected, len(foreign))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.evaluation.calibration import BINS, Forecast, bin_of, calibration_error
-from mtlkit.evaluation.intervals import Interval, Measure, Values, bootstrap_change, mean_of, wilson
+from mtlkit.evaluation.intervals import Interval, Measure, Values, bootstrap_interval, mean_of, wilson
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,11 @@ def reliability(forecast: Forecast, random: np.random.Generator) -> Reliability:
     that of percentiles would be too high, because resampling adds noise to every bin.
     """
     value, rows = calibration_error(forecast), len(forecast.log_loss)
-    drawn = _interval(error_of(forecast), rows, random)
+    drawn = bootstrap_interval(error_of(forecast), rows, random)
     error = Estimate(value, Interval(max(0.0, 2 * value - drawn.high), max(0.0, 2 * value - drawn.low)))
     brier, log_loss = (
-        Estimate(float(scores.mean()), _interval(mean_of(scores), rows, random)) for scores in (forecast.brier, forecast.log_loss)
+        Estimate(float(scores.mean()), bootstrap_interval(mean_of(scores), rows, random))
+        for scores in (forecast.brier, forecast.log_loss)
     )
     return Reliability(error, brier, log_loss, bins_of(forecast), forecast.confidence.shape[1])
 
@@ -108,7 +109,3 @@ def bins_of(forecast: Forecast) -> tuple[Bin, ...]:
 
 def _sums(bins: NDArray[np.int64], weights: NDArray[Any]) -> NDArray[np.float64]:
     return np.bincount(bins, weights=weights, minlength=BINS).astype(np.float64)
-
-
-def _interval(measure: Measure, rows: int, random: np.random.Generator) -> Interval:
-    return bootstrap_change(lambda counts: np.zeros(len(counts)), measure, rows, random)

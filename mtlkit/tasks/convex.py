@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mtlkit.data.batching import Rows
 from mtlkit.evaluation.intervals import Values
+from mtlkit.inference.predictions import sigmoid
 
 
 class ConvexLoss(Protocol):
@@ -112,7 +113,7 @@ class SigmoidLoss:
         targets = (1 - self.smoothing) * self.marks + self.smoothing / 2
         scales = self._scales()
         loss = float((scales * self._losses(outputs_NK, targets)).sum())
-        return loss, scales * (np.exp(-np.logaddexp(0.0, -outputs_NK)) - targets)
+        return loss, scales * (sigmoid(outputs_NK) - targets)
 
 
 @dataclass(frozen=True)

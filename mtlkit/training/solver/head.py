@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from mtlkit.evaluation.intervals import Values, bootstrap_change
+from mtlkit.evaluation.intervals import bootstrap_interval
 from mtlkit.evaluation.task_metrics import main_metric, measure_of, score
 from mtlkit.inference.engine import Array
 from mtlkit.progress import count, counting
@@ -142,10 +142,6 @@ def _figures(
     scores = score(spec, outputs, labels)
     single = {name: value for name, value in scores.items() if name == "undefined" or isinstance(value, float | None)}
     random = generator(seed, "cross-validated", spec.name)
-    interval = bootstrap_change(_zeros, measure_of(spec, outputs, labels), len(labels), random)
+    interval = bootstrap_interval(measure_of(spec, outputs, labels), len(labels), random)
     ends = None if interval.to_json() is None else interval.ends
     return {"loss": objective.plain_loss(outputs, labels), **single}, ends
-
-
-def _zeros(counts: Values) -> Values:
-    return np.zeros(len(counts))
