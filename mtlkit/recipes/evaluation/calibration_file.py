@@ -9,11 +9,7 @@ from pathlib import Path
 from mtlkit.config.inference import EvalOptions
 from mtlkit.errors import UsageError, listed
 from mtlkit.evaluation.reliability import Reliability
-from mtlkit.recipes.inputs.command_line import command_line
-from mtlkit.recipes.inputs.input_files import inputs_of
-from mtlkit.runs.atomic import atomic_file, saving
-from mtlkit.runs.lock import locked
-from mtlkit.runs.outputs import check_output_file
+from mtlkit.recipes.evaluation.output_file import write_output
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -41,8 +37,4 @@ def write_picture(options: EvalOptions, tasks: Mapping[str, Reliability]) -> Non
     assert options.output is not None
     if not tasks:
         raise UsageError(f"--output {options.output}: nothing to draw, as no task has probabilities")
-    picture = reliability_picture(tasks, options.output.suffix.lower().removeprefix("."))
-    with locked(options.output, command_line("eval", options), option="--output"):
-        check_output_file(options.output, inputs_of(options), overwrite=options.overwrite)
-        with saving(options.output), atomic_file(options.output.resolve()) as file:
-            file.write(picture)
+    write_output(options, reliability_picture(tasks, options.output.suffix.lower().removeprefix(".")))

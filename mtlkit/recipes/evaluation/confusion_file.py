@@ -9,11 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from mtlkit.config.inference import EvalOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes.evaluation.calibration_file import check_picture, is_picture
-from mtlkit.recipes.inputs.command_line import command_line
-from mtlkit.recipes.inputs.input_files import inputs_of
-from mtlkit.runs.atomic import atomic_file, saving
-from mtlkit.runs.lock import locked
-from mtlkit.runs.outputs import check_output_file
+from mtlkit.recipes.evaluation.output_file import check_path, write_output
 
 Matrix = tuple[Sequence[str], Sequence[Sequence[int]]]  # labels, and a row of counts per true class
 
@@ -30,7 +26,7 @@ def check_output(options: EvalOptions) -> None:
         raise UsageError(f"--output {options.output} is for confusion matrices; add --confusion")
     elif options.output.suffix.lower() != ".csv":
         raise UsageError(f"--output {options.output}: suffix {options.output.suffix!r} is not .csv")
-    check_output_file(options.output, inputs_of(options), overwrite=options.overwrite)
+    check_path(options)
 
 
 def write_matrices(options: EvalOptions, matrices: Mapping[str, Matrix]) -> None:
@@ -40,12 +36,9 @@ def write_matrices(options: EvalOptions, matrices: Mapping[str, Matrix]) -> None
     assert options.output is not None
     if not matrices:
         raise UsageError(f"--output {options.output}: nothing to write, as no task has a confusion matrix")
-    with locked(options.output, command_line("eval", options), option="--output"):
-        check_output(options)  # again, as another command may have written the file in the meantime
-        text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows(_rows(matrices))
-        with saving(options.output), atomic_file(options.output.resolve()) as file:
-            file.write(text.getvalue().encode("utf-8", "backslashreplace"))
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(_rows(matrices))
+    write_output(options, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
 def _rows(matrices: Mapping[str, Matrix]) -> Iterator[Sequence[object]]:
