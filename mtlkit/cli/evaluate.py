@@ -10,7 +10,7 @@ import typer
 from mtlkit.cli.console import answer, print_json, say, say_notes, stdout
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading, working
-from mtlkit.config.inference import EvalOptions
+from mtlkit.config.inference import EvalOptions, parse_retrieval
 from mtlkit.data.sources.spec import named_sources
 from mtlkit.errors import listed
 from mtlkit.runs.record import cross_validated_tasks
@@ -32,13 +32,14 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     --against compares with another model on the same rows. --out-of-scope measures how well texts that fit no class are
     recognized.
 
-    --sts and --probe measure the vectors instead of the heads: how well cosines follow scores of sentence pairs, and how well a
-    logistic regression works on frozen vectors.
+    --sts, --probe and --retrieval measure the vectors instead of the heads: how well cosines follow scores of sentence pairs, how
+    well a logistic regression works on frozen vectors, and how well queries find their documents.
     """
     from mtlkit.recipes.inputs.early_checks import check_sources
 
     out_of_scope = [] if options.out_of_scope is None else [options.out_of_scope]
     check_sources([*(named_sources(options.task).values() if options.task else ()), *options.sts, *options.text, *out_of_scope])
+    check_sources([source for text in options.retrieval for source in parse_retrieval(text)])
 
     from mtlkit.recipes.evaluation.confusion_file import check_output
     from mtlkit.recipes.evaluation.errors_file import check_errors
@@ -94,6 +95,9 @@ def say_reading(options: EvalOptions, loaded: LoadedModel, result: Evaluation) -
         say(source_line(record, name))
         for remark in record.remarks:
             say(remark, "yellow")
+    for retrieval in result.retrieval:
+        for remark in retrieval.remarks:
+            say(f"{retrieval.source}: {remark}", "yellow")
     for name, task in (result.tasks | result.probes).items():
         if task.unseen:
             say(f"{name}: {unseen_line(task.unseen, 'row')}; not counted in the metrics", "yellow")
@@ -185,14 +189,16 @@ def show_confusion(name: str, metrics: dict[str, Any]) -> None:
 
 
 def show_vectors(result: Evaluation, confusion: bool) -> None:
-    """The results of `--sts` and `--probe`."""
-    from mtlkit.report.evaluation.embedding_tables import probe_table, sts_table
+    """The results of `--sts`, `--probe` and `--retrieval`."""
+    from mtlkit.report.evaluation.embedding_tables import probe_table, retrieval_table, sts_table
 
     console = stdout()
     if result.sts:
         console.print(sts_table([score.to_json() for score in result.sts]))
     if result.probes:
         console.print(probe_table({name: probe.to_json() for name, probe in result.probes.items()}, console.width))
+    for retrieval in result.retrieval:
+        console.print(retrieval_table(retrieval.to_json()))
     for name, probe in result.probes.items() if confusion else ():
         show_confusion(name, probe.metrics)
 
@@ -207,6 +213,7 @@ def register(app: typer.Typer, panel: str) -> None:
         "mtlkit eval --model runs/mtl --task topic=held_out.csv --json",
         "mtlkit eval --model runs/mtl --out-of-scope chatter.txt",
         "mtlkit eval --model runs/sentence --sts stsb.csv --probe",
+        "mtlkit eval --model runs/sentence --retrieval queries.jsonl,corpus.jsonl,qrels.tsv",
         'mtlkit eval --probe --task "topic=ag_news?limit=1000" --dim 128',
     ]
     add_command(app, "eval", EvalOptions, evaluate, examples, panel)

@@ -27,6 +27,17 @@ InferencePrecision = Literal["auto", "fp32", "bf16", "int8"]
 Backend = Literal["auto", "torch", "onnx"]
 
 
+def parse_retrieval(text: str) -> tuple[str, str, str]:
+    """The sources in a value of `--retrieval`: queries, corpus, relevance judgements. Raises UsageError."""
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.strip() for part in parts):
+        raise UsageError(
+            f"--retrieval {shorten(text)!r} is not three files; give queries, corpus and relevance judgements, such as "
+            "queries.jsonl,corpus.jsonl,qrels.tsv"
+        )
+    return parts[0], parts[1], parts[2]
+
+
 def parse_reject(text: str) -> float | Literal["auto"]:
     """The value of `--reject`. Raises UsageError."""
     if text == "auto":
@@ -154,7 +165,7 @@ class PredictOptions(TextOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions(VectorOptions, ModelOptions):
-    """Options of `mtlkit eval`. `sts` and `probe` evaluate vectors instead of heads."""
+    """Options of `mtlkit eval`. `sts`, `probe` and `retrieval` evaluate vectors instead of heads."""
 
     task: list[str] = option(
         [],
@@ -215,6 +226,15 @@ class EvalOptions(VectorOptions, ModelOptions):
     probe: bool = option(
         False, "Train a logistic regression on frozen vectors of each task and score that instead of heads.", panel=OBJECTIVE
     )
+    retrieval: list[str] = option(
+        [],
+        "Queries, documents and relevance judgements in BEIR's layout: measure how well the vectors of queries find relevant "
+        "documents (nDCG@10, MRR@10, recall); repeatable.",
+        panel=OBJECTIVE,
+        metavar="QUERIES,CORPUS,QRELS",
+        parse=parse_retrieval,
+        complete="file",
+    )
     text: list[str] = option(
         [],
         "Texts to measure a base's perplexity on; repeatable.",
@@ -225,3 +245,9 @@ class EvalOptions(VectorOptions, ModelOptions):
     )
     on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA, rank=1)
     overwrite: bool = option(False, "Replace --output and --errors.", panel=OUTPUT)
+
+    @property
+    def of_vectors(self) -> list[str]:
+        """The given options that evaluate vectors instead of heads."""
+        named = {"--sts": self.sts, "--probe": self.probe, "--retrieval": self.retrieval}
+        return [name for name, value in named.items() if value]

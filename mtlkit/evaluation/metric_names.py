@@ -29,8 +29,13 @@ PEARSON = Metric("pearson", "Pearson", "points of Pearson correlation x 100", sh
 MSE = Metric("mse", "MSE", "", share=False)
 AVERAGE_PRECISION = Metric("average_precision", "average precision", "points of average precision")
 AUROC = Metric("auroc", "AUROC", "points of AUROC")
+NDCG = Metric("ndcg@10", "nDCG@10", "points of nDCG@10")
+GRADED_NDCG = Metric("graded_ndcg@10", "graded nDCG@10", "points of graded nDCG@10")
+MRR = Metric("mrr@10", "MRR@10", "points of MRR@10")
+RECALLS = {k: Metric(f"recall@{k}", f"recall@{k}", f"points of recall@{k}") for k in (1, 10, 100)}
+RETRIEVAL = (NDCG, GRADED_NDCG, MRR, *RECALLS.values())
 RANKING = (AVERAGE_PRECISION.name, AUROC.name)  # names of metrics of how well scores rank rows
-STANDARD = (BALANCED_ACCURACY, ACCURACY, MACRO_F1, MICRO_F1, AVERAGE_PRECISION, AUROC, SPEARMAN, PEARSON, MSE)
+STANDARD = (BALANCED_ACCURACY, ACCURACY, MACRO_F1, MICRO_F1, AVERAGE_PRECISION, AUROC, SPEARMAN, PEARSON, MSE, *RETRIEVAL)
 
 
 def all_metrics() -> dict[str, Metric]:

@@ -29,13 +29,24 @@ def normalize_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 def similarities(vectors: NDArray[np.float32], kind: Similarity = "cosine") -> NDArray[np.float32]:
     """The similarity of every pair of N vectors, (N, N): cosine (clipped to [-1, 1]), dot product, or negative distance, as in
     sentence-transformers."""
+    scaled = scaled_for(vectors, kind)
+    matrix = similarities_of_scaled(scaled, scaled, kind)
+    return np.clip(matrix, -1.0, 1.0) if kind == "cosine" else matrix
+
+
+def scaled_for(vectors: NDArray[np.float32], kind: Similarity) -> NDArray[np.float32]:
+    """Vectors as `similarities_of_scaled` takes them: of length 1 for cosines, else unchanged."""
+    return normalize_rows(vectors) if kind == "cosine" else vectors
+
+
+def similarities_of_scaled(left: NDArray[np.float32], right: NDArray[np.float32], kind: Similarity) -> NDArray[np.float32]:
+    """The similarity of each of M vectors with each of N, (M, N); both from `scaled_for`."""
     if kind in ("cosine", "dot"):
-        scaled = normalize_rows(vectors) if kind == "cosine" else vectors
-        matrix: NDArray[np.float32] = scaled @ scaled.T
-        return np.clip(matrix, -1.0, 1.0) if kind == "cosine" else matrix
+        products: NDArray[np.float32] = left @ right.T
+        return products
     from scipy.spatial.distance import cdist
 
-    distances: NDArray[np.float32] = -cdist(vectors, vectors, METRICS[kind]).astype(np.float32)
+    distances: NDArray[np.float32] = -cdist(left, right, METRICS[kind]).astype(np.float32)
     return distances
 
 

@@ -21,6 +21,7 @@ from mtlkit.recipes.evaluation.base import evaluate_base
 from mtlkit.recipes.evaluation.heads import RoutedTexts, TaskEvaluation, evaluate_router, evaluate_task
 from mtlkit.recipes.evaluation.out_of_scope import check_out_of_scope, measure_out_of_scope
 from mtlkit.recipes.evaluation.probe import ProbeResult, check_probe, probe
+from mtlkit.recipes.evaluation.retrieval import RetrievalResult, measure_retrieval
 from mtlkit.recipes.evaluation.rows import EvaluatedRows
 from mtlkit.recipes.evaluation.sts import StsResult, measure_sts
 
@@ -36,6 +37,7 @@ class Evaluation:
     base: dict[str, float] = field(default_factory=dict)
     sts: list[StsResult] = field(default_factory=list)
     probes: dict[str, ProbeResult] = field(default_factory=dict)
+    retrieval: list[RetrievalResult] = field(default_factory=list)
     tally: SkippedRows = field(default_factory=SkippedRows)
     comparison: Comparison | None = None
     out_of_scope: dict[str, Separation] = field(default_factory=dict)
@@ -53,9 +55,12 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         document: dict[str, Any] = {"model": self.model, "split": self.split}
-        if self.sts or self.probes:
+        if self.sts or self.probes or self.retrieval:
             probes = {name: result.to_json() for name, result in self.probes.items()}
-            return document | {"sts": [result.to_json() for result in self.sts], "probe": probes}
+            document |= {"sts": [result.to_json() for result in self.sts], "probe": probes}
+            if self.retrieval:
+                document["retrieval"] = [result.to_json() for result in self.retrieval]
+            return document | ({"against": self.comparison.to_json()} if self.comparison else {})
         if self.base:
             document["base"] = self.base
         document["tasks"] = {
@@ -74,22 +79,23 @@ class Evaluation:
 
 
 def evaluate(options: EvalOptions, loaded: LoadedModel, against: LoadedModel | None = None) -> Evaluation:
-    """Evaluates every head of a model on the given data or the data it was trained on; with `sts` or `probe`, its vectors
-    instead. `against` is a model to compare with on the same rows.
+    """Evaluates every head of a model on the given data or the data it was trained on; with `sts`, `probe` or `retrieval`, its
+    vectors instead. `against` is a model to compare with on the same rows.
 
     Raises UsageError, DataError.
     """
     tally = SkippedRows()
     reading = ReadOptions(options.encoding, options.on_bad_row, tally, keep_places=options.errors is not None)
-    if options.calibration and (options.sts or options.probe or not loaded.tasks):
+    if options.calibration and (options.of_vectors or not loaded.tasks):
         raise UsageError(f"--calibration shows the probabilities of heads, and {needs_heads(options, loaded)}; remove it")
-    if options.sts or options.probe:
+    if options.of_vectors:
         check_against(options, loaded, against, ())
         check_out_of_scope(options, loaded, ())
-        return evaluate_vectors(options, loaded, reading)
+        return evaluate_vectors(options, loaded, against, reading)
     if options.dim is not None:
         raise UsageError(
-            "--dim truncates vectors for --sts and --probe, but heads need full vectors; remove it, or add one of those"
+            "--dim truncates vectors for --sts, --probe and --retrieval, but heads need full vectors; remove it, or add one of "
+            "those"
         )
     if options.text and loaded.tasks:
         raise UsageError(f"--text measures a base; {loaded.name} has heads ({listed(loaded.tasks)}), give them data with --task")
@@ -117,16 +123,18 @@ def evaluate(options: EvalOptions, loaded: LoadedModel, against: LoadedModel | N
 
 def needs_heads(options: EvalOptions, loaded: LoadedModel) -> str:
     """Why no head is evaluated."""
-    vectors = [name for name, given in (("--sts", options.sts), ("--probe", options.probe)) if given]
-    return f"{' and '.join(vectors)} evaluate vectors" if vectors else f"{loaded.name} has none"
+    vectors = " and ".join(options.of_vectors)
+    return f"{vectors} evaluate vectors" if vectors else f"{loaded.name} has none"
 
 
-def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, reading: ReadOptions) -> Evaluation:
-    """Measures sentence similarity on each source of `--sts` and runs a probe for each task. All options are checked first."""
+def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, against: LoadedModel | None, reading: ReadOptions) -> Evaluation:
+    """Measures sentence similarity on each source of `--sts`, retrieval on each of `--retrieval`, and runs a probe for each task.
+    All options are checked first."""
+    vectors = " and ".join(options.of_vectors)
     if options.text:
-        raise UsageError("--text measures a base, --sts and --probe vectors; leave one of them out")
+        raise UsageError(f"--text measures a base, {vectors} vectors; leave one of them out")
     if options.task and not options.probe:
-        raise UsageError("--task names data of heads or of --probe, and --sts evaluates no heads; add --probe, or remove it")
+        raise UsageError(f"--task names data of heads or of --probe, and {vectors} evaluates no heads; add --probe, or remove it")
     loaded.output_dim(options.dim)
     for source in options.sts:
         parse_source(source)
@@ -134,7 +142,18 @@ def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, reading: ReadOpt
     sts = [measure_sts(source, options, loaded, reading) for source in options.sts]
     recorded = {name: replace(reading, recorded=loaded.checkpoint.sources.get(name)) for name in sources}
     probes = {name: probe(name, source, options, loaded, recorded[name]) for name, source in sources.items()}
-    return Evaluation(loaded.name, options.split, sts=sts, probes=probes, tally=reading.tally)
+    retrieval = [measure_retrieval(text, options, loaded, against, reading) for text in options.retrieval]
+    compared = {result.source: result.comparison for result in retrieval if result.comparison}
+    comparison = Comparison(against.name, compared, (), ()) if against else None
+    return Evaluation(
+        loaded.name,
+        options.split,
+        sts=sts,
+        probes=probes,
+        retrieval=retrieval,
+        tally=reading.tally,
+        comparison=comparison,
+    )
 
 
 def probe_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, str]:

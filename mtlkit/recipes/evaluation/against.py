@@ -36,8 +36,14 @@ def check_against(options: EvalOptions, loaded: LoadedModel, against: LoadedMode
     """Raises UsageError if the models have no common task, or a task has other labels in one of them. Call it before work."""
     if against is None:
         return
-    if options.sts or options.probe or options.text or not loaded.tasks:
-        raise UsageError("--against compares heads of two models; remove --sts, --probe and --text, or specify models with heads")
+    if options.of_vectors == ["--retrieval"] and not options.text:
+        against.output_dim(options.dim)
+        return
+    if options.of_vectors or options.text or not loaded.tasks:
+        raise UsageError(
+            "--against compares heads of two models, or their vectors with --retrieval; remove --sts, --probe and --text, or "
+            "specify models with heads"
+        )
     shared = [name for name in names if name in against.specs]
     if not shared:
         heads = f"{loaded.name} has {listed(loaded.tasks)}, {against.name} {listed(against.tasks) or 'none'}"

@@ -8,6 +8,7 @@ from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from mtlkit.config.inference import parse_retrieval
 from mtlkit.config.paths import expand
 from mtlkit.data.sources import local_paths
 from mtlkit.data.sources.spec import parse_source
@@ -37,6 +38,8 @@ def inputs_of(options: Any, *models: ModelRef | None) -> list[Input]:
             inputs.append(Input(mini_folder() if value == MINI else expand(value), flag))
         elif item.name in SOURCES:
             inputs += _sources([str(value)] if isinstance(value, (str, Path)) else value, flag)
+        elif item.name == "retrieval":
+            inputs += _sources([source for text in value for source in parse_retrieval(text)], flag)
     if getattr(options, "texts", None) == ["-"]:
         inputs.append(Input(STANDARD_INPUT, "standard input"))
     for model in filter(None, models):

@@ -20,7 +20,7 @@ def open_model(options: ModelOptions) -> tuple[LoadedModel, ModelRef]:
 
     An exported graph answers a few texts soonest; torch takes longer to import but is faster for many.
     """
-    measures_base = isinstance(options, EvalOptions) and not options.sts and not options.probe
+    measures_base = isinstance(options, EvalOptions) and not options.of_vectors
     stages: tuple[Stage, ...] = ("mtl", "sentence", "base") if measures_base else ("mtl", "sentence")
     name = options.model
     if isinstance(options, EvalOptions) and options.run is not None:

@@ -20,7 +20,8 @@ def comparison_table(comparison: TaskComparison, model: str, against: str, width
         ["difference", *(_amount(row.value, row.metric) for row in rows)],
         ["95 %", *(_span(row) for row in rows)],
     ]
-    title = f"{comparison.task}: {printable(model)} against {printable(against)} on the same {comparison.rows:,} texts"
+    rows_are = "queries" if comparison.kind == "retrieval" else "texts"
+    title = f"{comparison.task}: {printable(model)} against {printable(against)} on the same {comparison.rows:,} {rows_are}"
     return titled(title, narrow({"metric": [metric_title(row.metric) for row in rows]}, columns, width))
 
 

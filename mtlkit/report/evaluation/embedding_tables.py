@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mtlkit.config.vector_settings import Similarity
+from mtlkit.evaluation.metric_names import RETRIEVAL
 from mtlkit.report.columns import LEAST_NAME, compact_table, narrow, taken
 from mtlkit.report.evaluation.confusion import heat
 from mtlkit.report.tables import estimate, new_table, number, reasons, titled
@@ -63,6 +64,18 @@ def sts_table(results: Sequence[Mapping[str, Any]]) -> Group:
     group = titled(f"Semantic textual similarity: {name} of {results[0]['dim']}-dimensional vectors", table)
     lines = [literal(f"{row['source']}: {reason}", "yellow") for row in results for reason in reasons(row)]
     return Group(group, *lines) if lines else group
+
+
+def retrieval_table(result: Mapping[str, Any]) -> Group:
+    """A row per metric, with its interval; `result` is as `RetrievalResult.to_json` returns it."""
+    table = compact_table()
+    for title in ("retrieval", "mean", "95 % interval"):
+        table.add_column(title, justify="left" if title == "retrieval" else "right", no_wrap=True)
+    for metric in RETRIEVAL:
+        if metric.name in result:
+            table.add_row(metric.title, *estimate(result[metric.name], result[f"{metric.name}_interval"]))
+    sizes = f"{result['queries']:,} queries, {result['documents']:,} documents, {result['dim']}-dimensional vectors"
+    return titled(f"Retrieval: {sizes} ({one_line(result['source']).plain})", table)
 
 
 def probe_table(results: Mapping[str, Mapping[str, Any]], width: int) -> Group:

@@ -78,9 +78,9 @@ def test_unmeasurable_values_are_reported(model: LoadedModel, pairs: Path, data:
         evaluate(EvalOptions(sts=["none.csv"], dim=33), model)
     with pytest.raises(UsageError, match="--task names data of heads or of --probe"):
         evaluate(EvalOptions(sts=[str(pairs)], task=[f"kind={data / 'kind'}"]), model)
-    with pytest.raises(UsageError, match="--text measures a base, --sts and --probe vectors"):
+    with pytest.raises(UsageError, match="--text measures a base, --sts vectors"):
         evaluate(EvalOptions(sts=[str(pairs)], text=["sample:topic"]), model)
-    with pytest.raises(UsageError, match="--dim truncates vectors for --sts and --probe"):
+    with pytest.raises(UsageError, match="--dim truncates vectors for --sts, --probe and --retrieval"):
         evaluate(EvalOptions(dim=4), model)
     with pytest.raises(UsageError, match="key 'lim'"):
         evaluate(EvalOptions(sts=[str(pairs), f"{pairs}?lim=3"]), model)
