@@ -13,7 +13,7 @@ from mtlkit.cli.progress import loading, working
 from mtlkit.config.inference import EvalOptions, parse_retrieval
 from mtlkit.data.sources.spec import named_sources
 from mtlkit.errors import listed
-from mtlkit.runs.record import cross_validated_tasks
+from mtlkit.runs.record import NOT_MEASURED, marked_tasks
 
 if TYPE_CHECKING:
     from mtlkit.evaluation.reliability import Reliability
@@ -86,8 +86,8 @@ def say_reading(options: EvalOptions, loaded: LoadedModel, result: Evaluation) -
     if result.tally.skipped:
         say(str(result.tally), "yellow")
     if not options.task and result.tasks:
-        if loaded.record and options.split == "validation" and (seen := cross_validated_tasks(loaded.record.metrics)):
-            say(f"{listed(seen)}: these rows were trained on, too; mtlkit info has cross-validated scores", "yellow")
+        if loaded.record and options.split == "validation" and (seen := trained_on(loaded.record.metrics)):
+            say(f"{listed(seen)}: these rows were trained on, too; mtlkit info says what was measured in the training", "yellow")
         for name in loaded.tasks:
             if name not in result.tasks:
                 say(f"{name}: not evaluated, as its data is not recorded; specify it with --task {name}=SOURCE")
@@ -101,6 +101,11 @@ def say_reading(options: EvalOptions, loaded: LoadedModel, result: Evaluation) -
     for name, task in (result.tasks | result.probes).items():
         if task.unseen:
             say(f"{name}: {unseen_line(task.unseen, 'row')}; not counted in the metrics", "yellow")
+
+
+def trained_on(metrics: Mapping[str, Any]) -> list[str]:
+    """The tasks of a run whose validation rows were trained on."""
+    return [name for name in marked_tasks(metrics) if name not in marked_tasks(metrics, NOT_MEASURED)]
 
 
 def write_files(options: EvalOptions, result: Evaluation, believed: Mapping[str, Reliability]) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from mtlkit.config.architecture import Architecture, Attention, Truncation, parse_head
 from mtlkit.config.common import DATA, MODEL, TRAINING, PromptOptions, ShapeOptions, TrainingOptions
+from mtlkit.config.held_out import HeldOutOptions
 from mtlkit.config.option import COMMON, option, whole
 from mtlkit.config.registries.freeze_targets import FREEZE_TARGETS
 from mtlkit.errors import UsageError, shorten
@@ -37,7 +38,7 @@ def parse_cap(text: str) -> int | Literal["shortest"] | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskTrainingOptions(PromptOptions, ShapeOptions, TrainingOptions):
+class TaskTrainingOptions(PromptOptions, ShapeOptions, HeldOutOptions, TrainingOptions):
     """Options of training on tasks, with one task or several."""
 
     init: str | None = option(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mtlkit.config.held_out import HOLDOUT, holdout_of
 from mtlkit.config.inference import EvalOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.train_mtl import TrainMtlOptions
@@ -85,7 +86,8 @@ def evaluate(options: EvalOptions, loaded: LoadedModel, against: LoadedModel | N
     Raises UsageError, DataError.
     """
     tally = SkippedRows()
-    reading = ReadOptions(options.encoding, options.on_bad_row, tally, keep_places=options.errors is not None)
+    holdout = holdout_of(loaded.record.options) if loaded.record else HOLDOUT
+    reading = ReadOptions(options.encoding, options.on_bad_row, tally, keep_places=options.errors is not None, holdout=holdout)
     if options.calibration and (options.of_vectors or not loaded.tasks):
         raise UsageError(f"--calibration shows the probabilities of heads, and {needs_heads(options, loaded)}; remove it")
     if options.of_vectors:

@@ -15,7 +15,7 @@ from mtlkit.report.columns import narrow
 from mtlkit.report.run_facts import PartSize, RunFacts
 from mtlkit.report.tables import metric_title, new_table, titled
 from mtlkit.report.text import literal, one_line
-from mtlkit.runs.record import cross_validated_tasks
+from mtlkit.runs.record import BEFORE_REFIT, CROSS_VALIDATED, NOT_MEASURED, TRAINED_ON, marked_tasks
 
 LABELS, LONGEST = 5, 40  # labels shown per task, and characters of each
 VALIDATION, WORDS = "validation", "words"
@@ -107,6 +107,14 @@ def labels(task: TaskSpec) -> str:
     return f"{len(task.labels):,}: {first}{', ...' if len(task.labels) > LABELS else ''}"
 
 
+MEANINGS = {
+    CROSS_VALIDATED: "cross-validated, as the heads were fitted to all rows, validation included",
+    BEFORE_REFIT: "measured before the model was trained again on all rows, validation included",
+    TRAINED_ON: "of rows that were trained on, so probably too good",
+    NOT_MEASURED: "not measured, as no rows were held out",
+}
+
+
 def metric_tables(metrics: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     """One row of validation scores per task, one line of single figures, and the sentences of each stored report."""
     scores = metrics.get(VALIDATION)
@@ -115,8 +123,9 @@ def metric_tables(metrics: Mapping[str, Any], width: int) -> Iterator[Renderable
     line = ", ".join(f"{name.replace('_', ' ')} {shown(value)}" for name, value in single.items())
     if tasks:
         yield titled("Validation", narrow({"task": list(tasks)}, score_columns(list(tasks.values())), width))
-    if crossed := cross_validated_tasks(metrics):
-        yield literal(f"cross-validated, as the heads were fitted to all rows, validation included: {', '.join(crossed)}")
+    for mark, meaning in MEANINGS.items():
+        if marked := marked_tasks(metrics, mark):
+            yield literal(f"{meaning}: {', '.join(marked)}")
     if line:
         yield literal(f"{line if tasks else f'Metrics: {line}'}\n")
     for name, report in metrics.items():

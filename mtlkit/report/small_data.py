@@ -6,7 +6,14 @@ from collections.abc import Mapping
 
 from mtlkit.errors import listed
 from mtlkit.report.tables import number
-from mtlkit.training.validation.small_data import EpochsLengthened, FewValidationRows, Overfitted, SmallData, StillLearning
+from mtlkit.training.validation.small_data import (
+    EpochsLengthened,
+    FewValidationRows,
+    NotMeasured,
+    Overfitted,
+    SmallData,
+    StillLearning,
+)
 
 
 def small_data_message(event: SmallData) -> str:
@@ -14,6 +21,11 @@ def small_data_message(event: SmallData) -> str:
     match event:
         case FewValidationRows(rows, by):
             return few_rows_message(rows, by)
+        case NotMeasured(names, keeps_last):
+            kept = "the last epoch is kept, and " if keeps_last else ""
+            missing = "there is no score, no calibration and no threshold for predict --reject"
+            measure = "measure with mtlkit eval on other rows"
+            return f"{listed(names)}: trained on all rows (--holdout 0), so {kept}{missing}; {measure}"
         case EpochsLengthened(epochs, planned, passes, steps):
             usual = f"{counted(epochs, 'epoch')} of one pass would be {counted(planned, 'step')}"
             return (

@@ -25,7 +25,7 @@ from mtlkit.training.incidents import (
     TaskStopped,
     TrainingStopped,
 )
-from mtlkit.training.validation.small_data import EpochsLengthened, FewValidationRows, Overfitted, StillLearning
+from mtlkit.training.validation.small_data import EpochsLengthened, FewValidationRows, NotMeasured, Overfitted, StillLearning
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ def training_messages(event: Event) -> Iterator[Message]:
             )
             way = "training a new one" if replaced else "dropping it; --router trains a new one"
             yield Message(f"{known}; {way}", warning=True)
+        case RouterTrained(accuracy) if not accuracy:
+            yield Message("trained a router; its accuracy is unknown, as no rows are held out")
         case RouterTrained(accuracy):
             mean = sum(accuracy.values()) / len(accuracy)
             shares = listed(f"{name} {share:.1%}" for name, share in accuracy.items())
@@ -61,8 +63,8 @@ def training_messages(event: Event) -> Iterator[Message]:
             for verb, parts in (("training", thawed), ("freezing", frozen)):
                 if parts:
                     yield Message(f"from step {step}: {verb} {listed(parts)}")
-        case FewValidationRows() | EpochsLengthened() | StillLearning() | Overfitted():
-            yield Message(small_data_message(event), warning=isinstance(event, StillLearning | Overfitted))
+        case FewValidationRows() | NotMeasured() | EpochsLengthened() | StillLearning() | Overfitted():
+            yield Message(small_data_message(event), warning=isinstance(event, StillLearning | Overfitted | NotMeasured))
         case HeadSolved():
             yield from solved_messages(event)
         case StepSkipped(step, spike, total):

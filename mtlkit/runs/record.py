@@ -28,7 +28,10 @@ DIVERGED = "diverged.json"  # in CHECKPOINTS: the batch at which a training dive
 TENSORS, VALUES, MANIFEST = CHECKPOINT_FILES = "tensors.safetensors", "state.json", "manifest.json"  # in each checkpoint
 CHECKPOINT_GLOB = "step-*"  # folders of checkpoints, including damaged ones
 CHECKPOINT_NAME = re.compile(r"step-\d{8,}")  # folders of checkpoints that can be resumed
-CROSS_VALIDATED = "cross_validated"  # marks the scores of a task whose validation rows were trained on, too
+# marks of the scores of a task that has no rows left that it was not trained on: cross-validated on the training rows, of a model
+# before it was trained on the validation rows, of rows that were trained on, or not measured at all
+CROSS_VALIDATED, BEFORE_REFIT, TRAINED_ON, NOT_MEASURED = "cross_validated", "before_refit", "trained_on", "not_measured"
+MARKS = (CROSS_VALIDATED, BEFORE_REFIT, TRAINED_ON, NOT_MEASURED)
 PACKAGES = ("mtlkit", "torch", "tokenizers", "safetensors", "numpy")
 
 
@@ -62,11 +65,11 @@ class RunRecord:
         }
 
 
-def cross_validated_tasks(metrics: Mapping[str, Any]) -> list[str]:
-    """The tasks of a run, by its metrics, whose validation rows were trained on, too: their scores are cross-validated."""
+def marked_tasks(metrics: Mapping[str, Any], *marks: str) -> list[str]:
+    """The tasks of a run, by its metrics, whose scores have one of these marks; by default, any: no row is held out of them."""
     scores = metrics.get("validation")
     rows = scores.items() if isinstance(scores, dict) else ()
-    return [name for name, row in rows if isinstance(row, dict) and row.get(CROSS_VALIDATED)]
+    return [name for name, row in rows if isinstance(row, dict) and any(row.get(mark) for mark in marks or MARKS)]
 
 
 def file_digest(path: Path, size: int | None = None) -> str:

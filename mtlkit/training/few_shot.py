@@ -28,6 +28,7 @@ from mtlkit.training.solver.trainer import HeadSolver, is_solver_state
 from mtlkit.training.state_dict import StateDict, copy_into
 from mtlkit.training.trainer import Trainer
 from mtlkit.training.validation.best_weights import FEW
+from mtlkit.training.validation.small_data import NotMeasured
 
 TEMPERATURE = 0.1
 STRENGTH = 1.0  # of the regularization of heads, as in `training/solver/strength.py`
@@ -93,7 +94,7 @@ class FewShotTrainer:
         if not solving:
             yield Note(f"phase 1 of 2: contrast, {self._steps()}: texts with the same label get similar vectors")
             for event in self.contrast.events(log, ContrastSaver(saver) if saver else None):
-                if not isinstance(event, Chosen):
+                if not isinstance(event, Chosen | NotMeasured):
                     yield event
         yield Note("phase 2 of 2: heads, solved on the vectors of the frozen backbone")
         trained = self._trained_weights()

@@ -50,7 +50,7 @@ class RouterDropped:
 
 @dataclass(frozen=True)
 class RouterTrained:
-    """The router's accuracy on the validation texts of each task."""
+    """The router's accuracy on the validation texts of each task that has any."""
 
     accuracy: Mapping[str, float]
 

@@ -201,4 +201,5 @@ class Trainer:
         if not components.state.ended:
             steps = self.schedule.steps if self.setup.lengthened else 0
             yield from self._logged(components, *components.validation.trends.events(self.plan.options.epochs, steps))
+        yield from self._logged(components, best.not_measured)
         yield components.validation.rows_seen()

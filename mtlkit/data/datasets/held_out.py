@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.architecture import Kind
+from mtlkit.config.held_out import HOLDOUT
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.class_labels import parts_of
 from mtlkit.data.datasets.labels import codec_of, infer_kind
@@ -18,43 +20,62 @@ from mtlkit.data.quality.near_duplicates import TextNumbers, near_pairs
 from mtlkit.errors import DataError
 from mtlkit.seeding import generator
 
-ONE_IN = 10  # rows
 SPLIT_SEED = 0  # independent of the training seed, so that runs with different seeds can be compared
 LETTERS_COMPARED = 20_000_000  # characters of all texts: about ten seconds; larger corpora are only checked for equal texts
 
 
 def hold_out(
-    labels: Sequence[Label], place: str, kind: Kind | None = None, texts: Sequence[str] | None = None
+    labels: Sequence[Label],
+    place: str,
+    kind: Kind | None = None,
+    texts: Sequence[str] | None = None,
+    share: float = HOLDOUT,
 ) -> NDArray[np.bool_]:
-    """Marks a random tenth of the rows, stratified by class; every class keeps at least one row for training.
+    """Marks a random `share` of the rows (0: none), stratified by class; every class keeps at least one row for training.
 
     Rows whose `texts` are equal up to case and white space stay together if possible. Raises DataError, naming `place`, if there
-    are fewer than two rows or none can be held out.
+    are fewer than two rows, or the share leaves none on one of the sides.
     """
+    if not share:
+        return np.zeros(len(labels), bool)
     if len(labels) < 2:
         count = "1 row" if len(labels) == 1 else f"{len(labels)} rows"
         raise DataError(f"{place}: {count}; a task needs at least two, as one is held out for validation")
+    exact = Fraction(str(share))  # 0.1 is a tenth
+    _check_share(exact, len(labels), place)
     classes = codec_of(kind or infer_kind(labels)).classes
     parts = [() if classes == "none" else parts_of(label) for label in labels]
     one_class = classes == "one"
     ungrouped = np.arange(len(labels))
-    held = _hold_out_groups(parts, one_class, ungrouped if texts is None else TextNumbers().of(texts))
+    held = _hold_out_groups(parts, one_class, ungrouped if texts is None else TextNumbers().of(texts), exact)
     if not held.any() and texts is not None:
-        held = _hold_out_groups(parts, one_class, ungrouped)
+        held = _hold_out_groups(parts, one_class, ungrouped, exact)
     if not held.any():
         raise DataError(f"{place}: every class has only one row, so none can be held out for validation; add rows to a class")
     return held
 
 
-def _hold_out_groups(parts: Sequence[tuple[str, ...]], one_class: bool, groups: Rows) -> NDArray[np.bool_]:
-    """Marks about a tenth of the rows in whole groups; none if every group is all of a class. `parts` are the classes of each
+def _check_share(share: Fraction, rows: int, place: str) -> None:
+    """Raises DataError if the share of `--holdout` leaves no row on one of the sides. The default holds out at least one."""
+    held = round(share * rows)
+    if held >= rows:
+        raise DataError(f"{place}: --holdout {float(share):g} leaves none of {rows:,} rows to train on; give a smaller share")
+    if not held and share < Fraction(str(HOLDOUT)):
+        raise DataError(
+            f"{place}: --holdout {float(share):g} of {rows:,} rows is none; give {1 / rows:.2g} or more, or 0 to train without "
+            "validation"
+        )
+
+
+def _hold_out_groups(parts: Sequence[tuple[str, ...]], one_class: bool, groups: Rows, share: Fraction) -> NDArray[np.bool_]:
+    """Marks about this share of the rows in whole groups; none if every group is all of a class. `parts` are the classes of each
     row; rows are stratified by class if each row has one class."""
     strata: dict[str, list[int]] = {}
     for row, classes in enumerate(parts):
         strata.setdefault(classes[0] if one_class and classes else "", []).append(row)
     random = generator(SPLIT_SEED, "validation")
     shuffled = [random.permutation(np.array(rows)).tolist() for rows in strata.values()]
-    counts = _tenth_of([len(rows) for rows in shuffled], spare=1 if one_class else 0)
+    counts = _share_of([len(rows) for rows in shuffled], share, spare=1 if one_class else 0)
     members: dict[int, list[int]] = {}
     numbers: list[int] = groups.tolist()
     for row, number in enumerate(numbers):
@@ -95,11 +116,11 @@ class _Selection:
             self.spare -= len(rows)
 
 
-def _tenth_of(sizes: Sequence[int], spare: int) -> list[int]:
-    """A tenth of all rows, at least one, as counts by class: largest remainders first, `spare` rows of each class remain."""
-    counts = [min(size // ONE_IN, size - spare) for size in sizes]
-    missing = max(1, round(sum(sizes) / ONE_IN)) - sum(counts)
-    for index in sorted(range(len(sizes)), key=lambda index: (-(sizes[index] % ONE_IN), -sizes[index])):
+def _share_of(sizes: Sequence[int], share: Fraction, spare: int) -> list[int]:
+    """A share of all rows, at least one, as counts by class: largest remainders first, `spare` rows of each class remain."""
+    counts = [min(int(size * share), size - spare) for size in sizes]
+    missing = max(1, round(sum(sizes) * share)) - sum(counts)
+    for index in sorted(range(len(sizes)), key=lambda index: (-(sizes[index] * share % 1), -sizes[index])):
         if missing > 0 and counts[index] < sizes[index] - spare:
             counts[index] += 1
             missing -= 1

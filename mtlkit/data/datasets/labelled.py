@@ -88,8 +88,8 @@ def _opened(address: str, reading: ReadOptions) -> tuple[Source, Query]:
 
 
 def read_train_and_validation(address: str, reading: ReadOptions) -> tuple[LabelledTable, LabelledTable]:
-    """The training rows of a source and its validation rows; without a validation split, a stratified tenth of train,
-    no text of which is in the rest, too."""
+    """The training rows of a source and its validation rows; without a validation split, a stratified share of train,
+    no text of which is in the rest, too: a tenth, or as many as `--holdout` says."""
     source, query = _opened(address, reading)
     split = existing_split(source, query.split)
     train = read_split(source, query, split, reading, training=True)
@@ -98,7 +98,7 @@ def read_train_and_validation(address: str, reading: ReadOptions) -> tuple[Label
         if train.record.kind is None and codec_of(kind := infer_kind(train.labels)).checks_labels:
             query = replace(query, kind=kind)  # so that a label that cannot be of this kind is a bad row
         return train, read_split(source, query, validation, reading)
-    held = hold_out(train.labels, source.name, train.record.kind, train.texts)
+    held = hold_out(train.labels, source.name, train.record.kind, train.texts, reading.holdout)
     return train.select(np.flatnonzero(~held)), train.select(np.flatnonzero(held))
 
 
@@ -133,15 +133,18 @@ def read_for_evaluation(address: str, split: str, reading: ReadOptions, *, named
     """The rows to evaluate on, and what to call them.
 
     A lone file that was `named` for the evaluation is evaluated whole; one that was trained on is not. Where a split is
-    missing, `validation` falls back to the tenth that training holds out. Raises DataError when there is nothing to take.
+    missing, `validation` falls back to the share that training holds out. Raises DataError when there is nothing to take.
     """
     source, query = _opened(address, reading)
     if find_split(source, split) is None:
         if named and source.single_file:
             return read_split(source, query, "train", reading), source.single_file
         if split == "validation":
+            if not reading.holdout:
+                raise DataError(f"{source.name}: all rows were trained on (--holdout 0); name others with --task NAME=FILE")
             return read_train_and_validation(address, reading)[1], "validation"
-    found = existing_split(source, split, "; use --split validation (held-out rows), or --task NAME=FILE")
+    validation = "--split validation (held-out rows), or " if reading.holdout else ""
+    found = existing_split(source, split, f"; use {validation}--task NAME=FILE")
     return read_split(source, query, found, reading), split
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from mtlkit.config.held_out import HOLDOUT
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.label_reader import LabelOptions, LabelReader, label_reader
 from mtlkit.data.sources import Source
@@ -16,13 +17,15 @@ from mtlkit.data.sources.spec import Query
 @dataclass(frozen=True)
 class ReadOptions:
     """How rows are read: the encoding of text files (None: UTF-8, or as recorded), what to do with bad rows, where those are
-    counted, whether to keep the place of each row, and how the model at hand was trained to read this task (None: it was not)."""
+    counted, whether to keep the place of each row, how the model at hand was trained to read this task (None: it was not), and
+    the share of rows held out for validation where a source has no split for it."""
 
     encoding: str | None
     on_bad_row: OnBadRow
     tally: SkippedRows
     keep_places: bool = False
     recorded: SourceRecord | None = None
+    holdout: float = HOLDOUT
 
 
 class LabelledRows:

@@ -62,10 +62,10 @@ class TaskData:
 
 
 def prepare(spec: TaskSpec, table: LabelledTable, encoder: TextEncoder) -> LabelledTexts:
-    """A table as token ids and label arrays. Raises DataError if no row has a label that the head knows."""
+    """A table as token ids and label arrays. Raises DataError if it has rows, and none has a label that the head knows."""
     labels, rows = encode_labels(spec, table.labels)
     unseen = unseen_labels(spec, table.labels)
-    if not len(rows):
+    if not len(rows) and len(table):
         labels_of_both = f"data: {quoted(unseen)}; head: {quoted(spec.labels)}"
         hint = joining_key(unseen, spec.labels)
         raise DataError(f"task '{spec.name}': no row has a label that the head knows; {labels_of_both}{hint}")

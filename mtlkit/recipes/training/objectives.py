@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mtlkit.config.held_out import HOLDOUT
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.task_training import ObjectiveName
 from mtlkit.config.train_sentence import TrainSentenceOptions
@@ -69,7 +70,9 @@ def _check_headless(options: TrainSentenceOptions, freezing: FreezeRules) -> Non
     if any(freezing.wholly("backbone", state) for state in freezing.states):
         raise UsageError(f"--freeze backbone leaves nothing to train: --objective {named} has no head; remove one of them")
     heads = {f"--freeze {part}": True for part in parts_of(sorted(freezing.always)) if part.startswith("head:")}
-    for option, is_set in {**heads, f"--head {options.head}": options.head != "linear"}.items():
+    others = {f"--head {options.head}": options.head != "linear", "--refit": options.refit}
+    others[f"--holdout {options.holdout:g}"] = options.holdout != HOLDOUT
+    for option, is_set in {**heads, **others}.items():
         if is_set:
             raise UsageError(f"{option} is for --objective classify, and {named} trains no head; remove one of them")
     if options.cap != "none":

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mtlkit.config.held_out import HOLDOUT
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.data.datasets.labelled import cap_tables, holds_out, read_train_and_validation
@@ -21,6 +22,7 @@ from mtlkit.recipes.inputs.source_notes import source_notes
 from mtlkit.recipes.training.data_warnings import first_look
 from mtlkit.recipes.training.initial_model import InitialModel, fit_heads, start_from, start_from_scratch
 from mtlkit.recipes.training.objectives import load_objective
+from mtlkit.recipes.training.validate_held_out import check_held_out, recorded_holdout
 from mtlkit.report.sources import unseen_line
 from mtlkit.training.continual.start_model import probe_texts
 from mtlkit.training.events import Event, Note
@@ -42,7 +44,7 @@ class Prepared:
 def prepare(plan: TrainPlan) -> Generator[Event, None, Prepared]:
     """Reads the model to train and all data. Raises DataError, UsageError, IntegrityError."""
     options = plan.options
-    reading = ReadOptions(options.encoding, options.on_bad_row, SkippedRows())
+    reading = ReadOptions(options.encoding, options.on_bad_row, SkippedRows(), holdout=options.holdout)
     if isinstance(options, TrainSentenceOptions) and options.objective != "classify":
         prepared = yield from _prepare_vectors(plan, options, reading)
     else:
@@ -65,6 +67,8 @@ def _prepare_vectors(plan: TrainPlan, options: TrainSentenceOptions, reading: Re
 def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, None, Prepared]:
     """Tokens and labels of every task, and a head for each. Watched tasks come last."""
     options, sources = plan.options, plan.sources
+    unsplit = {name for name, source in sources.items() if holds_out(source)}
+    check_held_out(plan, unsplit)
     start = start_from(plan.start, options) if plan.start else None
     tables = {name: read_train_and_validation(source, reading) for name, source in sources.items()}
     train = cap_tables({name: both[0] for name, both in tables.items()}, options.cap_rows())
@@ -72,7 +76,7 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
     existing = dict(start.model.heads.items())
     kinds = {name: parse_source(source)[1].kind for name, source in sources.items()}
     fitted = fit_heads(start, train, kinds, options.head, plan.freezing, options.seed)
-    held_out = {name for name, source in sources.items() if options.cap_rows() is None and holds_out(source)}
+    held_out = unsplit if options.holdout and options.cap_rows() is None else set()
     trained = {
         name: prepare_task(spec, sources[name], train[name], tables[name][1], start.encoder, held_out=name in held_out)
         for name, spec in fitted.specs.items()
@@ -103,7 +107,8 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
 def watched_task(start: InitialModel, name: str, source: str, reading: ReadOptions) -> TaskData:
     """The data of a task that is only evaluated. Raises UsageError if its labels do not fit the kind of its head."""
     spec = start.model.tasks[name]
-    train, validation = read_train_and_validation(source, replace(reading, recorded=start.sources.get(name)))
+    reading = replace(reading, recorded=start.sources.get(name), holdout=recorded_holdout(start.origin) or HOLDOUT)
+    train, validation = read_train_and_validation(source, reading)
     kind = kind_for(spec, validation.labels, validation.record.kind)
     if kind != spec.kind:
         raise UsageError(f"--watch {name}: its labels are of {kind}, and the head is for {spec.kind}; give its own data")
@@ -115,7 +120,8 @@ def describe_tasks(tasks: dict[str, TaskData], start: InitialModel, plan: TrainP
     for name, task in tasks.items():
         what = f"{len(task.spec.labels)} classes" if task.spec.labels else task.spec.kind
         used = "rehearse" if name in plan.rehearsed else "train on"
-        counts = f"{len(task.train):,} rows to {used}, {len(task.validation):,} to validate{held_out_share(task)}"
+        validated = f"{len(task.validation):,} to validate{held_out_share(task)}" if len(task.validation) else "none held out"
+        counts = f"{len(task.train):,} rows to {used}, {validated}"
         if name in plan.watched and name not in plan.rehearsed:
             counts = f"watched on {len(task.validation):,} rows"
         yield from source_notes(task.record, name)

@@ -24,7 +24,7 @@ from mtlkit.recipes.training.scopes import scopes_to_save
 from mtlkit.recipes.training.session import RunSession, open_session
 from mtlkit.recipes.training.validate import CommandSpec, make_plan
 from mtlkit.report.sharing import sharing_messages
-from mtlkit.runs.record import TOKENIZER, RunRecord, cross_validated_tasks, replace_metrics
+from mtlkit.runs.record import TOKENIZER, RunRecord, marked_tasks, replace_metrics
 from mtlkit.runs.staging import staged
 from mtlkit.runs.store import CACHE
 from mtlkit.training.checkpointing import FolderSaver
@@ -117,7 +117,7 @@ def needs_comparison(options: Options, record: RunRecord) -> bool:
 
 
 def _next(session: RunSession[Any], spec: CommandSpec, sources: Iterable[str], metrics: Mapping[str, Any]) -> str:
-    held_out = not cross_validated_tasks(metrics)
+    held_out = not marked_tasks(metrics)
     return next_command(spec.following, session.out, spec.folder, session.options, sources, held_out=held_out)
 
 

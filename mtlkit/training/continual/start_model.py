@@ -17,7 +17,7 @@ from mtlkit.evaluation.task_metrics import main_metric, score
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import level, parts_of
 from mtlkit.training.objectives.base import HeadObjective
-from mtlkit.training.validation.evaluator import Evaluator
+from mtlkit.training.validation.evaluator import Evaluator, has_validation
 
 PROBES = 100
 
@@ -31,13 +31,15 @@ def probe_texts() -> list[str]:
 class StartModel:
     """Compares a model with what it was before the training.
 
-    Records the outputs of every existing head on its validation rows, the vectors of the probe texts, a copy of the weights on
-    the CPU (without new heads), and the scores at every stage. `known` are the tasks whose heads come from the starting model.
+    Records the outputs of every existing head on its validation rows, if it has any, the vectors of the probe texts, a copy of
+    the weights on the CPU (without new heads), and the scores at every stage. `known` are the tasks whose heads come from the
+    starting model.
     Create it before the first step, from a model on the compute device. Leaves the model in eval mode, as does `report`.
     """
 
     def __init__(self, model: MultiTaskModel, known: Mapping[str, HeadObjective], probes: Encoded, evaluator: Evaluator) -> None:
-        self.known, self.probes, self.evaluator = known, probes, evaluator
+        self.known = {name: objective for name, objective in known.items() if has_validation(objective)}
+        self.probes, self.evaluator = probes, evaluator
         self.outputs = self._outputs()
         self.vectors = self._vectors()
         self.weights = {

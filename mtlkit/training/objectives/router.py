@@ -60,8 +60,8 @@ def take_router(model: MultiTaskModel, tasks: Sequence[str], requested: bool) ->
 def teach_router(model: MultiTaskModel, objectives: Mapping[str, Objective], compute: Compute, seed: int) -> RouterTrained:
     """Trains a router for the tasks of these objectives and adds it to the model, which is left in eval mode.
 
-    Uses at most TEXTS training texts per task, sampled with the seed. Returns its accuracy on at most TEXTS validation texts per
-    task.
+    Uses at most TEXTS training texts per task, sampled with the seed. Returns its accuracy on at most TEXTS validation texts of
+    each task that has any.
     """
     fast = fastest(model.eval(), compute)
 
@@ -72,6 +72,8 @@ def teach_router(model: MultiTaskModel, objectives: Mapping[str, Objective], com
     model.router = fit_router(train).eval()
     accuracy = {}
     for index, (name, objective) in enumerate(objectives.items()):
+        if not len(objective.validation.lengths):
+            continue
         with torch.no_grad():
             predicted = model.router(vectors(name, objective.validation.encoded)).argmax(1)
         accuracy[name] = float((predicted == index).float().mean())

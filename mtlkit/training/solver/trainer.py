@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mtlkit.config.calibration import Calibration, FittedOn
 from mtlkit.inference.engine import Array
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.runs.record import CROSS_VALIDATED
+from mtlkit.runs.record import CROSS_VALIDATED, NOT_MEASURED, TRAINED_ON
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.continual.start_model import StartModel
 from mtlkit.training.events import Chosen, Epoch, Event, Forgetting, Parts, TaskState
@@ -30,8 +30,9 @@ from mtlkit.training.solver.head import HeadRows, join_rows, solve_head
 from mtlkit.training.state_dict import StateDict, copy_into
 from mtlkit.training.train_state import TrainState
 from mtlkit.training.validation.calibrate import calibrate
-from mtlkit.training.validation.evaluator import Evaluator, rank
+from mtlkit.training.validation.evaluator import Evaluator, has_validation, rank
 from mtlkit.training.validation.scope import SCOPES, Prototypes, draw_prototypes, scope_fitted, scoped, scopes_from, scopes_state
+from mtlkit.training.validation.small_data import NotMeasured
 
 
 class HeadSolver:
@@ -90,7 +91,7 @@ class HeadSolver:
         self.evaluator = Evaluator(self.model, self.roles.all, self.plan.compute, frozen=True)
         start_model = None
         if self.data.probe is not None:
-            start_model = StartModel(self.model, self.roles.known, self.data.probe, self.evaluator)
+            start_model = StartModel(self.model, self._compared(), self.data.probe, self.evaluator)
         if self._resumed:
             self.load_state_dict(self._resumed)
         if saver:
@@ -116,19 +117,26 @@ class HeadSolver:
             saver.ended(self.state.step, self.state_dict)
         yield from self._finish(start_model)
 
+    def _compared(self) -> dict[str, HeadObjective]:
+        """The existing heads that are compared with what they were: not those that are fitted to all rows."""
+        refitted = {name for name in self.roles.trained if self.plan.options.refit and self.roles.labelled[name].task.held_out}
+        return {name: objective for name, objective in self.roles.known.items() if name not in refitted}
+
     def _solve(self, objective: HeadObjective, vectors: NDArray[np.floating]) -> HeadSolved:
         """Solves a head from the vectors of its training rows, (N, D); calibrates it and fits its scope on left-out rows."""
         task, options = objective.task, self.plan.options
-        # a known head is compared with what it was on the validation rows, so that it cannot be fitted to them
-        joins = task.held_out and task.name not in self.roles.known
+        # a known head is compared with what it was on the validation rows, so that it is fitted to them only if asked for
+        joins = task.held_out and has_validation(objective) and (task.name not in self.roles.known or options.refit)
         held_out = self.evaluator.vectors(task.name).cpu().numpy() if joins else None
         rows = join_rows(objective, vectors, held_out)
         balanced = task.name in self.data.classes
         solved = solve_head(objective, rows, options.seed, balanced=balanced, strength=self.strength)
         outputs, labels = solved.outputs, rows.labels[solved.left_out]
         fitted_on: FittedOn = "cross-validation" if solved.cross_validated else "validation"
-        if not len(labels):
+        if not len(labels) and has_validation(objective):
             outputs, labels = objective.outputs(self.evaluator.vectors(task.name)), objective.validation.labels
+        if not len(labels):
+            return solved.event
         if options.calibrate != "none" and (calibrated := calibrate(self.model, task.name, outputs, labels, fitted_on)):
             self.calibrated[task.name] = calibrated
         if task.name in scoped(self.plan, self.roles):
@@ -160,13 +168,16 @@ class HeadSolver:
         if start_model:
             yield Forgetting(start_model.report(self.model, scores))
         yield Chosen(epoch)
+        if names := tuple(state.task for state in states if state.validation.get(NOT_MEASURED)):
+            yield NotMeasured(names, keeps_last=False)
 
     def _state_of(self, name: str) -> TaskState:
-        """The metrics of a task: cross-validated where its validation rows were trained on."""
+        """The metrics of a task: cross-validated where its validation rows were trained on, or it has none."""
         objective, solved = self.roles.all[name], self.solved.get(name)
-        cross_validated = solved is not None and solved.held_out > 0 and solved.folds > 0
-        metrics = dict(solved.metrics) if solved and cross_validated else self.evaluator([name])[name]
-        marked = {**metrics, CROSS_VALIDATED: True} if cross_validated else metrics
+        if solved and solved.folds and (solved.held_out or not has_validation(objective)):
+            marked = {**solved.metrics, CROSS_VALIDATED: True}
+        else:
+            marked = self.evaluator([name])[name] | ({TRAINED_ON: True} if solved and solved.held_out else {})
         texts = solved.rows if solved else 0
         return TaskState(name, objective.kind, None, marked, 0, 0, watched=solved is None, texts=texts, repeats=float(texts > 0))
 

@@ -16,8 +16,8 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import BestOfTask, Epoch, TaskState
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.state_dict import StateDict
-from mtlkit.training.validation.evaluator import BestEpoch, Score, rank, trained_weights
-from mtlkit.training.validation.small_data import FewValidationRows
+from mtlkit.training.validation.evaluator import BestEpoch, Score, has_validation, rank, trained_weights
+from mtlkit.training.validation.small_data import FewValidationRows, NotMeasured
 
 FEW = 50  # validation rows of a task below which its score chooses no epoch
 
@@ -39,8 +39,8 @@ class BestWeights:
     """Ranks evaluations of `objectives` by `select` and keeps the weights of the best one; with `keep`, also those of each task's
     best one. `frozen_params` never change, so they are not copied.
 
-    Tasks with `few` validation rows do not count. If no other task does, `keeps_last`: the last evaluation is kept, and ranks
-    only decide when patience is exhausted.
+    Tasks with `few` validation rows, or none, do not count. If no other task does, `keeps_last`: the last evaluation is kept, and
+    ranks only decide when patience is exhausted.
 
     `worse` counts the epochs since the last improvement of the overall score, `each` those since the last improvement of a task.
     An improvement within an epoch sets a counter to -1.
@@ -55,7 +55,8 @@ class BestWeights:
         keep: bool,
     ) -> None:
         self.model, self.objectives, self.select, self.frozen_params, self.keep = model, objectives, select, frozen_params, keep
-        self.few = frozenset(name for name, objective in objectives.items() if len(objective.validation.lengths) < FEW)
+        rows = {name: len(objective.validation.lengths) for name, objective in objectives.items()}
+        self.few = frozenset(name for name, count in rows.items() if count < max(1, FEW))
         self.best: BestEpoch | None = None
         self.top: Score | None = None  # the highest rank so far
         self.chosen: Epoch | None = None  # the event of the best evaluation
@@ -66,9 +67,10 @@ class BestWeights:
     @property
     def ranked(self) -> dict[str, Objective]:
         """The tasks that evaluations are ranked by."""
-        names = self.objectives if self.select in ("mean", "min") else [self.select]
-        reliable = [name for name in names if name not in self.few]
-        return {name: self.objectives[name] for name in reliable or names}
+        names = list(self.objectives) if self.select in ("mean", "min") else [self.select]
+        measured = [name for name in names if has_validation(self.objectives[name])]
+        reliable = [name for name in measured if name not in self.few]
+        return {name: self.objectives[name] for name in reliable or measured or names}
 
     @property
     def keeps_last(self) -> bool:
@@ -78,8 +80,15 @@ class BestWeights:
     def few_rows(self) -> FewValidationRows | None:
         """The event that says what is kept instead of the best epoch; None if all tasks have enough rows."""
         names = self.objectives if self.select in ("mean", "min") else [self.select]
-        rows = {name: len(self.objectives[name].validation.lengths) for name in names if name in self.few}
+        few = [name for name in names if name in self.few and has_validation(self.objectives[name])]
+        rows = {name: len(self.objectives[name].validation.lengths) for name in few}
         return FewValidationRows(rows, () if self.keeps_last else tuple(self.ranked)) if rows else None
+
+    @property
+    def not_measured(self) -> NotMeasured | None:
+        """The event about tasks without validation rows; None if all have some."""
+        names = tuple(name for name, objective in self.objectives.items() if not has_validation(objective))
+        return NotMeasured(names, self.keeps_last) if names else None
 
     def add(self, states: Sequence[TaskState], scores: Mapping[str, float | None], epoch: int, step: int, *, ends: bool) -> bool:
         """Adds an evaluation and returns whether it is the best so far. `ends`: the epoch ends with it."""
@@ -96,7 +105,7 @@ class BestWeights:
         for state in states:
             if state.task in self.objectives:
                 self.each[state.task] += ends
-                own, known = Score(scores[state.task], state.validation["loss"]), self.tasks.get(state.task)
+                own, known = Score(scores[state.task], state.validation["loss"] or 0.0), self.tasks.get(state.task)
                 top = own if known is None or own.beats(known.top or known.rank) else known.top or known.rank
                 if top is own:
                     self.each[state.task] = since

@@ -17,6 +17,7 @@ from mtlkit.tasks.base import kind_of
 from mtlkit.training.incidents import CalibrationFitted
 from mtlkit.training.plan import TrainPlan
 from mtlkit.training.setup import TaskRoles
+from mtlkit.training.validation.evaluator import has_validation
 
 
 def calibrate(model: MultiTaskModel, task: str, outputs: Array, labels: Array, fitted_on: FittedOn) -> CalibrationFitted | None:
@@ -54,7 +55,7 @@ def calibrate_heads(
     if plan.options.calibrate == "none":
         return
     for name, objective in roles.labelled.items():
-        if name in roles.trained:
+        if name in roles.trained and has_validation(objective):
             fitted = calibrate(model, name, objective.outputs(vectors(name)), objective.validation.labels, "validation")
             if fitted is not None:
                 yield fitted

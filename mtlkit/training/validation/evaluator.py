@@ -17,6 +17,7 @@ from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.progress import counting
+from mtlkit.runs.record import NOT_MEASURED
 from mtlkit.training.events import TaskState
 from mtlkit.training.objectives.base import Objective
 
@@ -55,15 +56,18 @@ class Evaluator:
     def __call__(self, names: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
         """The loss and metrics of the objectives in `names` (None: all), by objective.
 
-        An undefined metric is None, and the entry `undefined` maps its name to the reason. Raises DivergedError if a value is not
-        finite.
+        An undefined metric is None, and the entry `undefined` maps its name to the reason. Loss and main metric of a task without
+        validation rows are None. Raises DivergedError if a value is not finite.
         """
         self.model.eval()
         return {name: self._metrics(name) for name in (self.objectives if names is None else names)}
 
     def _metrics(self, name: str) -> dict[str, Any]:
+        objective = self.objectives[name]
+        if not has_validation(objective):
+            return {"loss": None, objective.metric: None, NOT_MEASURED: True}
         try:
-            metrics = self.objectives[name].evaluate(self.vectors(name))
+            metrics = objective.evaluate(self.vectors(name))
         except NotFiniteError as error:
             raise DivergedError(f"validation of '{name}': the {error.what} is not finite; lower --learning-rate") from None
         shown = {key: metrics[key] for key in ("undefined", "loss", *all_metrics()) if key in metrics}
@@ -71,6 +75,11 @@ class Evaluator:
             if isinstance(value, float) and not math.isfinite(value):
                 raise DivergedError(f"validation of '{name}': {key} is {value}; lower --learning-rate")
         return shown
+
+
+def has_validation(objective: Objective) -> bool:
+    """Whether an objective has validation rows: none are held out with `--holdout 0`."""
+    return len(objective.validation.lengths) > 0
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ def rank(states: Sequence[TaskState], objectives: Mapping[str, Objective], selec
     scores = [metric or 0.0 for metric in metrics]
     score = min(scores) if select == "min" else sum(scores) / len(scores)
     undefined = all(metric is None for metric in metrics)
-    return Score(None if undefined else score, sum(state.validation["loss"] for state in counted))
+    return Score(None if undefined else score, sum(state.validation["loss"] or 0.0 for state in counted))
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ class ValidationLoop:
 
     def _add_trends(self, states: Sequence[TaskState]) -> None:
         for state in states:
-            if not state.watched and state.train_loss is not None:
+            if not state.watched and state.train_loss is not None and state.validation["loss"] is not None:
                 score = state.validation[self.evaluator.objectives[state.task].metric]
                 self.trends.add(state.task, EpochLosses(state.train_loss, state.validation["loss"], score))
 

@@ -23,7 +23,7 @@ from mtlkit.training.objectives.base import HeadObjective
 from mtlkit.training.plan import TrainPlan
 from mtlkit.training.setup import TaskRoles
 from mtlkit.training.state_dict import StateDict
-from mtlkit.training.validation.evaluator import Evaluator
+from mtlkit.training.validation.evaluator import Evaluator, has_validation
 
 SCOPES = "scopes"  # in the state of a solver
 MOST_BYTES = 10_000_000  # of all prototypes of a run, two bytes a number
@@ -42,7 +42,7 @@ def fit_scopes(plan: TrainPlan, roles: TaskRoles, evaluator: Evaluator, source: 
     """Fits the scope of every head with data after the training: prototypes from its training rows, scores from its validation
     rows. Heads that were not trained keep theirs if the backbone is frozen."""
     for name, objective in scoped(plan, roles).items():
-        if plan.freezing.keeps("backbone") and name not in roles.trained:
+        if (plan.freezing.keeps("backbone") and name not in roles.trained) or not has_validation(objective):
             continue
         task = objective.task
         cached = isinstance(source, CachedVectors)

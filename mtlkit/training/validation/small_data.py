@@ -17,6 +17,16 @@ class FewValidationRows:
 
 
 @dataclass(frozen=True)
+class NotMeasured:
+    """The `names` of tasks without validation rows, at the end of a training: they have no score, calibration or scope.
+    `keeps_last`: nothing chose an epoch, so the last one is kept.
+    """
+
+    names: tuple[str, ...]
+    keeps_last: bool = True
+
+
+@dataclass(frozen=True)
 class EpochsLengthened:
     """`epochs` epochs would be only `planned` steps, so each has `passes` times as many batches: `steps` steps in total."""
 
@@ -50,4 +60,4 @@ class Overfitted:
     validation_losses: tuple[float, float]
 
 
-SmallData = FewValidationRows | EpochsLengthened | StillLearning | Overfitted
+SmallData = FewValidationRows | NotMeasured | EpochsLengthened | StillLearning | Overfitted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -340,6 +341,34 @@ def test_different_texts_do_not_change_what_is_held_out(labels: list[Any]) -> No
 def test_a_text_that_is_all_of_its_class_is_split_all_the_same() -> None:
     labels = ["a", "b"] * 20
     assert hold_out(labels, "a.csv", texts=labels).sum() == 4
+
+
+@pytest.mark.parametrize(("share", "held"), [(0.0, 0), (0.02, 2), (0.3, 30), (0.5, 50), (0.97, 97)])
+def test_another_share_is_held_out_by_class(share: float, held: int) -> None:
+    labels = ["a", "b"] * 50
+    marks = hold_out(labels, "a.csv", share=share)
+    assert marks.sum() == held
+    assert abs(marks[::2].sum() - marks[1::2].sum()) <= 1
+    assert {label for label, out in zip(labels, marks, strict=True) if not out} == {"a", "b"}
+
+
+def test_a_share_that_leaves_no_row_on_a_side_is_refused() -> None:
+    with pytest.raises(DataError, match=r"^a\.csv: --holdout 0\.99 leaves none of 20 rows to train on"):
+        hold_out(["a", "b"] * 10, "a.csv", share=0.99)
+    with pytest.raises(DataError, match=r"^a\.csv: --holdout 0\.01 of 20 rows is none; give 0\.05 or more"):
+        hold_out(["a", "b"] * 10, "a.csv", share=0.01)
+    assert hold_out(["a", "b"] * 2, "a.csv").sum() == 1  # the default share holds out one at least
+
+
+def test_validation_rows_of_a_run_are_those_of_its_share(tmp_path: Path) -> None:
+    path = written(tmp_path / "lone.csv", "text,label\n" + "".join(f"text {row},{'ab'[row % 2]}\n" for row in range(40)))
+    third, none = replace(reading(), holdout=0.3), replace(reading(), holdout=0)
+    train, validation = read_train_and_validation(str(path), third)
+    assert (len(train), len(validation)) == (28, 12)
+    assert read_for_evaluation(str(path), "validation", third, named=False)[0] == validation
+    assert [len(table) for table in read_train_and_validation(str(path), none)] == [40, 0]
+    with pytest.raises(DataError, match=r"--holdout 0"):
+        read_for_evaluation(str(path), "validation", none, named=False)
 
 
 @pytest.mark.parametrize("rows", [0, 1])

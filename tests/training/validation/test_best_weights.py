@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from mtlkit.training.events import Epoch, TaskState
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.validation.best_weights import BestWeights
 from mtlkit.training.validation.evaluator import Score, trained_weights
-from mtlkit.training.validation.small_data import FewValidationRows
+from mtlkit.training.validation.small_data import FewValidationRows, NotMeasured
 
 NEVER = frozenset({"backbone.tokens.weight"})
 
@@ -211,3 +212,21 @@ def test_before_any_evaluation_there_is_nothing(make: Any) -> None:
     again.load_state_dict(as_saved(best_weights.state_dict()))
     assert (again.best, again.chosen, again.tasks, again.worse, dict(again.each)) == (None, None, {}, 0, {})
     assert add(again, 1, 0.0, 0.0)
+
+
+def test_a_task_without_validation_rows_neither_counts_nor_hides_the_others(make: Any) -> None:
+    best_weights = make()
+    topic = best_weights.objectives["topic"]
+    topic.validation = replace(topic.validation, encoded=topic.validation.encoded.between(0, 0))
+    best_weights = BestWeights(best_weights.model, best_weights.objectives, "mean", NEVER, keep=False)
+    assert (best_weights.few, best_weights.keeps_last) == ({"topic"}, False)
+    assert best_weights.few_rows is None
+    assert best_weights.not_measured == NotMeasured(("topic",), keeps_last=False)
+    scores = {"topic": None, "stars": 0.5, "tags": 1.0}
+    undefined = [replace(state, validation={"loss": None, "accuracy": None}) for state in states(0.0, 0.5)[:1]]
+    assert best_weights.add([*undefined, *states(0.0, 0.5)[1:]], scores, 1, 10, ends=True)
+    assert best_weights.best.rank == Score(0.5, 1.0)
+    alone = BestWeights(best_weights.model, {"topic": topic}, "mean", NEVER, keep=False)
+    assert alone.keeps_last
+    for epoch in (1, 2):
+        assert alone.add(undefined, {"topic": None}, epoch, epoch, ends=True)

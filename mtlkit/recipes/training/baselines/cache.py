@@ -32,6 +32,7 @@ FORMAT = "3"  # incremented when the stored arrays change, or what a training ma
 NOT_IN_KEY = {"out", "overwrite", "runs", "cache_memory", "track_every", "router", "baselines", "seeds"} | {
     *("task", "watch", "cap", "encoding", "on_bad_row", "init", "device", "precision"),
     *("resume", "save_every", "keep_state", "extend", "keep_best_per_task", "verbose", "calibrate", "solver", "prototypes"),
+    *("holdout", "refit"),
 }
 
 Outputs = Mapping[str, Array]  # of the heads for the rows to score, by task, each (N, outputs)
@@ -50,7 +51,8 @@ def rows_to_score(options: TrainMtlOptions, sources: Mapping[str, str], prepared
     """The rows to score each task on, read from its source. Raises DataError."""
     rows = {}
     for name, source in sources.items():
-        reading = ReadOptions(options.encoding, options.on_bad_row, SkippedRows(), recorded=prepared.sources.get(name))
+        recorded = prepared.sources.get(name)
+        reading = ReadOptions(options.encoding, options.on_bad_row, SkippedRows(), recorded=recorded, holdout=options.holdout)
         path, query = parse_source(source)
         opened = open_source(path, query)
         unseen = find_split(opened, "test") not in (None, existing_split(opened, query.split))
