@@ -28,7 +28,8 @@ class CheckDataOptions(CheckedOptions):
     text: list[str] = option([], "Texts for pretrain; repeatable.", panel=COMMON, metavar="SOURCE", rank=1, complete="source")
     objective: ObjectiveName = option(
         "classify",
-        "What the tasks are for: classify, labels (labels), pairs (matching texts), distill (texts), similarity (scored pairs).",
+        "What the tasks are for: classify, labels (labels), pairs, triplets (matching texts), distill (texts), similarity "
+        "(scored pairs).",
         panel=COMMON,
         rank=2,
     )

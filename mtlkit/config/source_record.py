@@ -18,8 +18,9 @@ class SourceRecord:
     """The choices with which one source was read; `eval`, `predict` and `embed` read other files of the task in the same way.
 
     `files` lists the file names of each split. `delimiter`, `quoting` and `header` are None for formats without them.
-    `text` and `label` are columns, `first` and `second` the columns of a pair, `unused` the remaining columns. `sep`, `names`,
-    `strip` and `fold` are the keys of a source with these names. `remarks` point out choices that the user may not want.
+    `text` and `label` are columns, `first` and `second` the columns of a pair, `negatives` those of its hard negatives, `unused`
+    the remaining columns. `sep`, `names`, `strip` and `fold` are the keys of a source with these names. `remarks` point out
+    choices that the user may not want.
     """
 
     source: str
@@ -33,6 +34,7 @@ class SourceRecord:
     label: tuple[str, ...] = ()
     first: str | None = None
     second: str | None = None
+    negatives: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     kind: Kind | None = None
     sep: str | None = None

@@ -12,7 +12,7 @@ from mtlkit.config.option import COMMON, option, whole
 from mtlkit.config.registries.freeze_targets import FREEZE_TARGETS
 from mtlkit.errors import UsageError, shorten
 
-ObjectiveName = Literal["classify", "pairs", "distill", "similarity", "labels"]
+ObjectiveName = Literal["classify", "pairs", "triplets", "distill", "similarity", "labels"]
 LABELLED: tuple[ObjectiveName, ...] = ("classify", "labels")  # objectives that read labels
 BalanceOn = Literal["vectors", "parameters"]
 ClassWeights = Literal["none", "balanced"]

@@ -12,6 +12,7 @@ from mtlkit.config.task_training import MAX_PAIRS, BalanceOn, ObjectiveName, Tas
 from mtlkit.errors import UsageError, shorten
 
 DistillLoss = Literal["vector", "matrix", "both"]
+Distance = Literal["cosine", "euclidean", "manhattan"]
 TokenInit = Literal["random", "teacher"]
 TeacherPrecision = Literal["auto", "fp32", "bf16", "int8"]
 
@@ -31,7 +32,7 @@ class TrainSentenceOptions(TaskTrainingOptions):
     objective: ObjectiveName = option(
         "classify",
         "classify: labels, with a head. labels: the same labels, by contrast, for few texts per label. pairs: matching texts. "
-        "distill: a teacher's vectors. similarity: scored pairs.",
+        "triplets: matching texts and one that does not match. distill: a teacher's vectors. similarity: scored pairs.",
         panel=COMMON,
         rank=1,
     )
@@ -50,6 +51,10 @@ class TrainSentenceOptions(TaskTrainingOptions):
     temperature: float = option(
         0.05, "Temperature of the contrastive loss of pairs and labels; lower is stricter.", panel=OBJECTIVE, minimum=0.001
     )
+    margin: float = option(
+        0.2, "How much nearer than the negative triplets want the positive, at least.", panel=OBJECTIVE, minimum=0
+    )
+    distance: Distance = option("cosine", "Distance of triplets; cosine is 1 - the cosine.", panel=OBJECTIVE, advanced=True)
     max_pairs: int = option(
         MAX_PAIRS,
         "Pairs of texts that labels compares per epoch, at most; each epoch draws others (0 = no limit).",

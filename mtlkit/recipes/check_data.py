@@ -24,7 +24,7 @@ from mtlkit.inference.find_model import find_model
 from mtlkit.inference.load_weights import read_encoder
 from mtlkit.recipes.checking.baseline import BaselineRows, check_baseline
 from mtlkit.recipes.checking.measures import CheckedData, Measure, cut_texts, held_out
-from mtlkit.recipes.checking.pairs import read_pair_tasks, read_scored_tasks
+from mtlkit.recipes.checking.pairs import read_pair_tasks, read_scored_tasks, read_triplet_tasks
 from mtlkit.recipes.checking.texts import read_distilled, read_text_data
 from mtlkit.recipes.training.data_warnings import quick_findings, splits_of
 
@@ -158,6 +158,7 @@ READERS: dict[ObjectiveName, Callable[[Mapping[str, str], ReadOptions, TextNumbe
     "classify": read_labelled,
     "labels": read_labelled,
     "pairs": read_pair_tasks,
+    "triplets": read_triplet_tasks,
     "similarity": read_scored_tasks,
     "distill": read_distilled,
 }

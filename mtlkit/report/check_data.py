@@ -19,7 +19,7 @@ from mtlkit.report.tables import number, titled
 
 LABELS, LABEL = 5, 40  # labels per message, and characters of each
 MOST_CLASSES = 10  # in a table
-PAIRS = ("pairs", "similarity")
+PAIRS = ("pairs", "triplets", "similarity")
 
 
 def task_tables(task: TaskSummary, width: int) -> list[Group]:

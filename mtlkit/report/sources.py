@@ -37,7 +37,7 @@ def _lone_file(record: SourceRecord) -> bool:
 
 def _roles(record: SourceRecord) -> list[tuple[str, tuple[str, ...]]]:
     pair = [(role, (name,) if name else ()) for role, name in (("first", record.first), ("second", record.second))]
-    return [("text", record.text), *pair, ("label", record.label)]
+    return [("text", record.text), *pair, ("negatives", record.negatives), ("label", record.label)]
 
 
 def _labels(record: SourceRecord) -> str:

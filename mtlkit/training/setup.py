@@ -16,8 +16,8 @@ from mtlkit.training.freezing.features import CachedVectors, FeatureSource, Uppe
 from mtlkit.training.freezing.rules import prefix_of
 from mtlkit.training.incidents import FeaturesCached
 from mtlkit.training.objectives.base import HeadObjective, Objective
-from mtlkit.training.objectives.contrastive import PairsObjective
 from mtlkit.training.objectives.labels import LabelsObjective
+from mtlkit.training.objectives.pairs import PairsObjective
 from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.rng import RandomState

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -37,32 +39,59 @@ class TargetTexts:
 
 @dataclass(frozen=True)
 class PairTexts:
-    """N pairs of texts.
+    """N pairs of texts, each with M hard negatives: texts that do not match its first text.
 
-    `encoded` holds 2N texts: all first texts, then all second texts. `texts`, (2N,), numbers them; the number is the same
-    for the same tokens. `scores`, (N,) float32, are the similarities of the pairs; empty if there are none.
+    `encoded` holds (2 + M) N texts: all first texts, all second texts, then the first negative of each pair, and so on. `texts`,
+    ((2 + M) N,), numbers them; the number is the same for the same tokens. `scores`, (N,) float32, are the similarities of the
+    pairs; empty if there are none. `negatives` is M.
     """
 
     encoded: Encoded
     texts: NDArray[np.int64]
     scores: NDArray[np.float32]
+    negatives: int = 0
+
+    @property
+    def columns(self) -> int:
+        """The number of texts of a row, 2 + M."""
+        return 2 + self.negatives
 
     def __len__(self) -> int:
-        return len(self.encoded) // 2
+        return len(self.encoded) // self.columns
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of both texts of each pair, (N,)."""
-        lengths: NDArray[np.int64] = self.encoded.lengths.reshape(2, -1).sum(0)
+        """Tokens of all texts of each row, (N,)."""
+        lengths: NDArray[np.int64] = self.encoded.lengths.reshape(self.columns, -1).sum(0)
         return lengths
 
     @property
     def pairs(self) -> NDArray[np.int64]:
         """The numbers of the two texts of each pair, (2, N)."""
-        return self.texts.reshape(2, -1)
+        return self.texts.reshape(self.columns, -1)[:2]
+
+    @property
+    def hard(self) -> NDArray[np.int64]:
+        """The numbers of the hard negatives, (M, N)."""
+        return self.texts.reshape(self.columns, -1)[2:]
 
     def batch(self, rows: Rows) -> Batch:
-        return self.encoded.batch(np.concatenate([rows, rows + len(self)]))
+        return self.encoded.batch(np.concatenate([rows + column * len(self) for column in range(self.columns)]))
+
+    @cached_property
+    def _matching(self) -> NDArray[np.int64]:
+        """Each pair as one number, sorted."""
+        first, second = self.pairs
+        return np.unique(first * len(self.texts) + second)
+
+    def matches(self, rows: Rows) -> NDArray[np.bool_]:
+        """(n, M n): whether a hard negative of these rows, in the order of `hard`, is a text of the pair, or belongs to its first
+        text in another pair, so that it is no negative of it."""
+        (first, second), hard = self.pairs[:, rows], self.hard[:, rows].ravel()
+        keys = first[:, None] * len(self.texts) + hard
+        places = np.minimum(np.searchsorted(self._matching, keys), len(self._matching) - 1)
+        found: NDArray[np.bool_] = (first[:, None] == hard) | (second[:, None] == hard) | (self._matching[places] == keys)
+        return found
 
     def same(self, rows: Rows) -> NDArray[np.bool_]:
         """(n, n): whether two different pairs have a text in common, so that neither is a negative of the other."""
@@ -74,20 +103,30 @@ class PairTexts:
 
     def alone(self, rows: Rows) -> NDArray[np.bool_]:
         """(n,): which of these pairs have no negative among these rows."""
+        if self.negatives:
+            none: NDArray[np.bool_] = self.matches(rows).all(1) & (self.same(rows).sum(1) == len(rows) - 1)
+            return none
         if len(np.unique(self.pairs[:, rows])) == 2 * len(rows):
             return np.full(len(rows), len(rows) == 1)
         alone: NDArray[np.bool_] = self.same(rows).sum(1) == len(rows) - 1
         return alone
 
 
-def prepare_pairs(firsts: Sequence[str], seconds: Sequence[str], scores: Sequence[float], encoder: TextEncoder) -> PairTexts:
-    """Tokenizes pairs."""
-    return encoded_pairs(encode_cached([*firsts, *seconds], encoder), scores)
+def prepare_pairs(
+    firsts: Sequence[str],
+    seconds: Sequence[str],
+    scores: Sequence[float],
+    encoder: TextEncoder,
+    negatives: Sequence[Sequence[str]] = (),
+) -> PairTexts:
+    """Tokenizes pairs. `negatives` has M columns of hard negatives."""
+    texts = [*firsts, *seconds, *chain.from_iterable(negatives)]
+    return encoded_pairs(encode_cached(texts, encoder), scores, len(negatives))
 
 
-def encoded_pairs(encoded: Encoded, scores: Sequence[float]) -> PairTexts:
-    """Pairs from tokenized texts: all first texts, then all second texts."""
-    return PairTexts(encoded, number_texts(encoded), np.array(scores, np.float32))
+def encoded_pairs(encoded: Encoded, scores: Sequence[float], negatives: int = 0) -> PairTexts:
+    """Pairs from tokenized texts: all first texts, all second texts, then `negatives` columns of hard negatives."""
+    return PairTexts(encoded, number_texts(encoded), np.array(scores, np.float32), negatives)
 
 
 def number_texts(encoded: Encoded) -> NDArray[np.int64]:
@@ -107,6 +146,8 @@ class PairFault(NamedTuple):
 
 def pairs_fault(pairs: PairTexts, columns: Sequence[str]) -> PairFault | None:
     """Why no pair has a negative among the others, so that nothing can be learned or measured; None if some have."""
+    if pairs.negatives:
+        return None
     no_negatives = ", so no pair has negatives"
     for column, texts in zip(columns, pairs.pairs, strict=False):
         if (texts == texts[0]).all():

@@ -1,9 +1,9 @@
-"""Reads pairs of texts, with or without a score, from a source."""
+"""Reads pairs of texts, with or without hard negatives or a score, from a source."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
@@ -12,12 +12,10 @@ from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.held_out import SPLIT_SEED, held_out_groups
 from mtlkit.data.datasets.labelled import limited
 from mtlkit.data.datasets.labelled_rows import ReadOptions
-from mtlkit.data.datasets.values import label_value, shown
+from mtlkit.data.datasets.pair_rows import PairRows
 from mtlkit.data.quality.near_duplicates import PairNumbers, TextNumbers
 from mtlkit.data.sources import Source, existing_split, find_split, open_source
-from mtlkit.data.sources.columns import join_text, with_columns
-from mtlkit.data.sources.pair_columns import pair_columns, score_column
-from mtlkit.data.sources.rows import BadRow, Row, good_rows, place_of
+from mtlkit.data.sources.rows import good_rows
 from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.errors import DataError
 from mtlkit.progress import counted
@@ -28,14 +26,15 @@ HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 2000
 
 @dataclass(frozen=True)
 class PairTable:
-    """First texts, second texts and scores (empty unless requested) by row, how they were read, and the place of each row
-    (`train.csv:12`) if places were requested."""
+    """First texts, second texts and scores (empty unless requested) by row, how they were read, the place of each row
+    (`train.csv:12`) if places were requested, and each column of hard negatives by row."""
 
     firsts: list[str] = field(default_factory=list)
     seconds: list[str] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     record: SourceRecord = field(default_factory=lambda: SourceRecord(""), compare=False)
     places: list[str] = field(default_factory=list, compare=False)
+    negatives: list[list[str]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.firsts)
@@ -43,7 +42,9 @@ class PairTable:
     def select(self, rows: Rows) -> PairTable:
         scores = [self.scores[row] for row in rows] if self.scores else []
         places = [self.places[row] for row in rows] if self.places else []
-        return PairTable([self.firsts[row] for row in rows], [self.seconds[row] for row in rows], scores, self.record, places)
+        negatives = [[column[row] for row in rows] for column in self.negatives]
+        firsts, seconds = ([column[row] for row in rows] for column in (self.firsts, self.seconds))
+        return PairTable(firsts, seconds, scores, self.record, places, negatives)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -52,7 +53,11 @@ class PairTable:
 
     def all_values(self) -> list[str]:
         """All values as strings, for the fingerprint."""
-        return [*self.firsts, *self.seconds, *map(str, self.scores)]
+        return [*self.texts(), *map(str, self.scores)]
+
+    def texts(self) -> list[str]:
+        """All first texts, then all second texts, then each column of hard negatives."""
+        return [*self.firsts, *self.seconds, *chain.from_iterable(self.negatives)]
 
 
 def read_pairs(source: Source, query: Query, split: str, reading: ReadOptions, scored: bool) -> PairTable:
@@ -63,67 +68,10 @@ def read_pairs(source: Source, query: Query, split: str, reading: ReadOptions, s
         raise DataError(f"{source.name}: no pairs in split '{split}'; give a file with a header and rows")
     scores = [row["score"] for row in rows] if scored else []
     table = PairTable([row["first"] for row in rows], [row["second"] for row in rows], scores, pairs.record)
+    table.negatives.extend([row["negatives"][index] for row in rows] for index in range(len(pairs.record.negatives)))
     if reading.keep_places:
         table.places.extend(row["place"] for row in rows)
     return table.select(limited(len(table), query.limit)) if query.limit is not None else table
-
-
-class PairRows:
-    """Reads the rows of a split as pairs; `record` describes how, once the first row has been read."""
-
-    def __init__(self, source: Source, query: Query, split: str, reading: ReadOptions, scored: bool) -> None:
-        self.source, self.query, self.split, self.reading, self.scored = source, query, split, reading, scored
-        self.record = SourceRecord(source.name)
-
-    def rows(self) -> Iterator[Row | BadRow]:
-        """Yields {"first", "second", "score", "place"} per row."""
-        name = self.source.name
-        columns, rows = with_columns(self.source.rows(self.split, self.query.encoding or self.reading.encoding))
-        first, second, score = self._choose(columns) if columns else ("", "", "")
-        for number, row in enumerate(rows, 1):
-            if isinstance(row, BadRow):
-                yield row
-                continue
-            if not first:
-                first, second, score = self._choose(list(row))
-            texts = [_text(row, column, name, number) for column in (first, second)]
-            if isinstance(bad := next((text for text in texts if isinstance(text, BadRow)), None), BadRow):
-                yield bad
-            elif (value := _number(row.get(score)) if self.scored else 0.0) is None:
-                location = place_of(row, name, number)
-                yield BadRow(f"{location}: column '{score}' is not a finite number: {shown(row.get(score))}")
-            else:
-                location = place_of(row, name, number) if self.reading.keep_places else ""
-                yield {"first": texts[0], "second": texts[1], "score": value, "place": location}
-
-    def _choose(self, columns: list[str]) -> tuple[str, str, str]:
-        query, name = self.query, self.source.name
-        first, second = pair_columns(columns, query.first, query.second, name)
-        score = score_column(columns, query.label, name) if self.scored else ""
-        used = (first, second, *([score] if score else []))
-        self.record = replace(
-            self.source.record(query.encoding or self.reading.encoding),
-            first=first,
-            second=second,
-            label=(score,) if score else (),
-            unused=tuple(column for column in columns if column not in used),
-        )
-        return first, second, score
-
-
-def _text(row: Row, column: str, name: str, number: int) -> str | BadRow:
-    """One text of a pair; a BadRow if it is blank, as blank texts would count as equal."""
-    text = join_text(row, [column], name, number)
-    blank = isinstance(text, str) and not text.strip()
-    return BadRow(f"{place_of(row, name, number)}: no text in column '{column}'") if blank else text
-
-
-def _number(value: object) -> float | None:
-    try:
-        number = float(label_value(value))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-    return number if np.isfinite(number) else None
 
 
 def read_train_and_validation_pairs(address: str, reading: ReadOptions, scored: bool) -> tuple[PairTable, PairTable]:

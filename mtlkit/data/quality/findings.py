@@ -120,7 +120,7 @@ class TaskSummary:
 
     name: str
     source: str
-    kind: Kind | Literal["text", "pairs", "similarity", "distill"]
+    kind: Kind | Literal["text", "pairs", "triplets", "similarity", "distill"]
     splits: tuple[SplitSummary, ...]
     absent: tuple[str, ...]
     record: SourceRecord = SourceRecord("")

@@ -108,7 +108,8 @@ SOURCES: Registry[SourceType] = Registry("source", "mtlkit.data.sources")
 
 def query_columns(query: Query) -> tuple[str, ...]:
     """The column names in a query, including those joined by '+'."""
-    return tuple(name for name in (query.text, query.label, query.first, query.second) if name)
+    negatives = (query.negatives or "").split(",")
+    return tuple(name for name in (query.text, query.label, query.first, query.second, *negatives) if name)
 
 
 def query_dialect(query: Query, recorded: Sequence[SourceRecord] = ()) -> Dialect:

@@ -30,7 +30,8 @@ KEYS = re.compile(r"[?:](?=[A-Za-z_]+=)")  # where the keys of a source may star
 class Query:
     """The keys of a source.
 
-    `text` may join columns with `+`; `first` and `second` are the columns of a pair; `split` is the split to train on;
+    `text` may join columns with `+`; `first` and `second` are the columns of a pair, `negatives` those of its hard negatives,
+    joined with `,`; `split` is the split to train on;
     `config` is the configuration of a hub data set; `kind` overrides the kind inferred from the labels. `sep` separates the
     labels of a row, `names` are the labels of 0/1 lists; `strip` merges labels that differ only in white space, `fold` those that
     differ only in case or Unicode form.
@@ -40,6 +41,7 @@ class Query:
     label: str | None = None
     first: str | None = None
     second: str | None = None
+    negatives: str | None = None
     split: str = "train"
     config: str | None = None
     limit: int | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pair_data import encoded_pairs
@@ -11,16 +12,17 @@ from mtlkit.data.datasets.pairs import read_test_pairs, read_train_and_validatio
 from mtlkit.data.quality.findings import CheckedSplit, Finding, SplitSummary, TaskSummary
 from mtlkit.data.quality.near_duplicates import PairNumbers, TextNumbers
 from mtlkit.data.quality.pairs import CheckedPairSplit, pair_findings, pair_split, read_findings, score_range
+from mtlkit.data.sources.pair_columns import check_negatives
 from mtlkit.recipes.checking.measures import Measure, cut_texts, held_out
 
 
 @dataclass(frozen=True)
 class PairData:
-    """Text pairs, with or without scores."""
+    """Text pairs, and the objective that they are for."""
 
     name: str
     source: str
-    scored: bool
+    kind: Literal["pairs", "triplets", "similarity"]
     splits: list[CheckedPairSplit]
     numbers: PairNumbers
 
@@ -42,7 +44,7 @@ class PairData:
             findings += read_findings(split, encoded_pairs(read, split.scores))
         splits, absent = held_out(self.source, summaries)
         record = self.splits[0].pairs.table.record
-        task = TaskSummary(self.name, self.source, "similarity" if self.scored else "pairs", splits, absent, record)
+        task = TaskSummary(self.name, self.source, self.kind, splits, absent, record)
         return task, [
             *findings,
             *pair_findings(self.splits, (measure.numbers, self.numbers)),
@@ -53,6 +55,15 @@ class PairData:
 def read_pair_tasks(sources: Mapping[str, str], reading: ReadOptions, numbers: TextNumbers) -> list[PairData]:
     """Pairs as `mtlkit train-sentence --objective pairs` reads them, and test pairs. Raises DataError."""
     return [_read(name, source, reading, numbers, scored=False) for name, source in sources.items()]
+
+
+def read_triplet_tasks(sources: Mapping[str, str], reading: ReadOptions, numbers: TextNumbers) -> list[PairData]:
+    """Pairs as `mtlkit train-sentence --objective triplets` reads them; each row needs a negative. Raises DataError."""
+    tasks = read_pair_tasks(sources, reading, numbers)
+    for task in tasks:
+        for split in task.splits:
+            check_negatives(split.pairs.table.record)
+    return [replace(task, kind="triplets") for task in tasks]
 
 
 def read_scored_tasks(sources: Mapping[str, str], reading: ReadOptions, numbers: TextNumbers) -> list[PairData]:
@@ -66,4 +77,4 @@ def _read(name: str, source: str, reading: ReadOptions, numbers: TextNumbers, *,
     tables = {"train": train, "validation": validation, **({"test": test} if test else {})}
     last, pairs = list(tables)[-1], PairNumbers()
     splits = [pair_split(name, split, table, (numbers, pairs), judged=split == last) for split, table in tables.items()]
-    return PairData(name, source, scored, splits, pairs)
+    return PairData(name, source, "similarity" if scored else "pairs", splits, pairs)

@@ -9,10 +9,10 @@ from typing import Literal
 from mtlkit.config.inference import TextOptions
 from mtlkit.config.task_training import LABELLED, ObjectiveName
 from mtlkit.data.datasets.labelled_rows import LabelledRows, ReadOptions
-from mtlkit.data.datasets.pairs import PairRows
+from mtlkit.data.datasets.pair_rows import PairRows
 from mtlkit.data.sources import Source, existing_split, open_source
 from mtlkit.data.sources.columns import column_list, text_columns, with_columns
-from mtlkit.data.sources.pair_columns import pair_objective
+from mtlkit.data.sources.pair_columns import check_negatives, pair_objective
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import Query, named_sources, parse_source
 from mtlkit.data.sources.text_files import open_input
@@ -39,7 +39,7 @@ def check_objective(objective: ObjectiveName, tasks: Iterable[str], encoding: st
     elif objective == "distill":
         check_texts(named_sources(list(tasks)).values(), encoding)
     else:
-        check_pairs(named_sources(list(tasks)).values(), encoding, scored=objective == "similarity")
+        check_pairs(named_sources(list(tasks)).values(), encoding, objective)
 
 
 def check_tasks(tasks: Iterable[str], encoding: str, command: CheckedCommand) -> None:
@@ -80,11 +80,15 @@ def check_texts(sources: Iterable[str], encoding: str) -> None:
         _check(address, find_column)
 
 
-def check_pairs(sources: Iterable[str], encoding: str, *, scored: bool) -> None:
-    """Opens every source of pairs and finds the columns of its texts and scores. Raises UsageError, DataError."""
+def check_pairs(sources: Iterable[str], encoding: str, objective: ObjectiveName) -> None:
+    """Opens every source of pairs and finds the columns of its texts, negatives and scores. Raises UsageError, DataError."""
 
     def find_columns(source: Source, query: Query, split: str) -> None:
-        next(PairRows(source, query, split, ReadOptions(encoding, "skip", SkippedRows()), scored).rows(), None)
+        reading = ReadOptions(encoding, "skip", SkippedRows())
+        pairs = PairRows(source, query, split, reading, scored=objective == "similarity")
+        next(pairs.rows(), None)
+        if objective == "triplets" and pairs.record.first:
+            check_negatives(pairs.record)
 
     for address in sources:
         _check(address, find_columns)

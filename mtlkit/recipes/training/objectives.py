@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Generator
 
 from mtlkit.config.held_out import HOLDOUT
-from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.task_training import ObjectiveName
 from mtlkit.config.train_sentence import TrainSentenceOptions
-from mtlkit.data.cache import encode_cached, fingerprint
+from mtlkit.data.cache import encode_cached
 from mtlkit.data.datasets.corpus import read_corpus
 from mtlkit.data.datasets.held_out import SPLIT_SEED
 from mtlkit.data.datasets.labelled import read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labels import infer_spec
-from mtlkit.data.datasets.pair_data import PairTexts, TargetTexts, check_pairs, check_scored_pairs, check_texts, prepare_pairs
-from mtlkit.data.datasets.pairs import PairTable, read_train_and_validation_pairs
+from mtlkit.data.datasets.pair_data import TargetTexts, check_texts
 from mtlkit.data.datasets.task_data import prepare_task
 from mtlkit.data.sources.spec import named_sources, parse_source
 from mtlkit.errors import UsageError
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.model.weight_names import parts_of
 from mtlkit.recipes.inputs.source_notes import source_notes
-from mtlkit.recipes.training.initial_model import InitialModel, start_from, start_from_scratch
+from mtlkit.recipes.training.objective_setup import ObjectiveSetup, start_model, texts_record
+from mtlkit.recipes.training.pair_objectives import load_pairs, load_similarity, load_triplets
 from mtlkit.recipes.training.teacher import open_teacher, principal_axes, teacher_tokens, turned
 from mtlkit.training.events import Event, Note
 from mtlkit.training.freezing.rules import FreezeRules
-from mtlkit.training.objectives.base import Objective
-from mtlkit.training.objectives.contrastive import DistillObjective, PairsObjective, SimilarityObjective
+from mtlkit.training.objectives.contrastive import DistillObjective
 from mtlkit.training.objectives.labels import labels_objective
 from mtlkit.training.objectives.token_init import rarity_weights, start_from_tokens
-
-
-@dataclass(frozen=True)
-class ObjectiveSetup:
-    """A model to train, its objective, the fingerprint of the data, and how the source was read."""
-
-    start: InitialModel
-    objective: Objective
-    data: dict[str, Any]
-    record: SourceRecord
 
 
 def check_objective(options: TrainSentenceOptions, origin: ModelRef | None, freezing: FreezeRules, dim: int) -> None:
@@ -86,10 +72,6 @@ def load_objective(
     return (yield from LOADERS[options.objective](options, origin, source, reading))
 
 
-def _start(options: TrainSentenceOptions, origin: ModelRef | None, texts: Sequence[str]) -> InitialModel:
-    return start_from(origin, options) if origin else start_from_scratch(options, texts)
-
-
 def _distill(
     options: TrainSentenceOptions, origin: ModelRef | None, source: str, reading: ReadOptions
 ) -> Generator[Event, None, ObjectiveSetup]:
@@ -101,7 +83,7 @@ def _distill(
         f"teacher: {teacher.model.name}, vectors of {teacher.model.dim}; "
         f"{len(train):,} texts to train on, {len(held_out):,} held out{split.origin}"
     )
-    start = _start(options, origin, train)
+    start = start_model(options, origin, train)
     encoded = encode_cached(train, start.encoder)
     dim = start.model.dim
     widths = options.widths(dim)
@@ -114,51 +96,8 @@ def _distill(
     check_texts(examples, source)
     held_out_vectors = teacher.vectors(held_out)
     validation = TargetTexts(encode_cached(held_out, start.encoder), turned(held_out_vectors, axes))
-    data = {"source": source, "train": _fingerprint(train), "validation": _fingerprint(held_out), "teacher": teacher.record}
+    data = {"source": source, "train": texts_record(train), "validation": texts_record(held_out), "teacher": teacher.record}
     return ObjectiveSetup(start, DistillObjective(examples, validation, options.distill_loss, widths), data, records[source])
-
-
-def _pairs(
-    options: TrainSentenceOptions, origin: ModelRef | None, source: str, reading: ReadOptions
-) -> Generator[Event, None, ObjectiveSetup]:
-    pairs = yield from _read_pairs(options, origin, source, reading, scored=False)
-    check_pairs(pairs.train, pairs.table.columns, source)
-    widths = options.widths(pairs.start.model.dim)
-    objective = PairsObjective(pairs.train, pairs.validation, options.temperature, widths)
-    return ObjectiveSetup(pairs.start, objective, pairs.data, pairs.table.record)
-
-
-def _similarity(
-    options: TrainSentenceOptions, origin: ModelRef | None, source: str, reading: ReadOptions
-) -> Generator[Event, None, ObjectiveSetup]:
-    pairs = yield from _read_pairs(options, origin, source, reading, scored=True)
-    check_scored_pairs(pairs.train, pairs.table.columns, source)
-    objective = SimilarityObjective(pairs.train, pairs.validation, options.widths(pairs.start.model.dim))
-    return ObjectiveSetup(pairs.start, objective, pairs.data, pairs.table.record)
-
-
-@dataclass(frozen=True)
-class PreparedPairs:
-    """A model to train, tokenized pairs, the fingerprint of the data, and the table of training pairs."""
-
-    start: InitialModel
-    train: PairTexts
-    validation: PairTexts
-    data: dict[str, Any]
-    table: PairTable
-
-
-def _read_pairs(
-    options: TrainSentenceOptions, origin: ModelRef | None, source: str, reading: ReadOptions, scored: bool
-) -> Generator[Event, None, PreparedPairs]:
-    tables = read_train_and_validation_pairs(source, reading, scored)
-    yield from source_notes(tables[0].record, source)
-    yield Note(f"{len(tables[0]):,} pairs to train on, {len(tables[1]):,} to validate")
-    start = _start(options, origin, [*tables[0].firsts, *tables[0].seconds])
-    train, validation = (prepare_pairs(table.firsts, table.seconds, table.scores, start.encoder) for table in tables)
-    train_values, validation_values = (table.all_values() for table in tables)
-    data = {"source": source, "train": _fingerprint(train_values), "validation": _fingerprint(validation_values)}
-    return PreparedPairs(start, train, validation, data, tables[0])
 
 
 def _labels(
@@ -166,7 +105,7 @@ def _labels(
 ) -> Generator[Event, None, ObjectiveSetup]:
     (name,) = named_sources(options.tasks)
     train, validation = read_train_and_validation(source, reading)
-    start = _start(options, origin, train.texts)
+    start = start_model(options, origin, train.texts)
     spec = infer_spec(name, train.labels, "linear", parse_source(source)[1].kind, train.record.names)
     task = prepare_task(spec, source, train, validation, start.encoder)
     yield from source_notes(task.record, source)
@@ -176,13 +115,10 @@ def _labels(
     return ObjectiveSetup(start, objective, task.fingerprint, task.record)
 
 
-def _fingerprint(texts: Sequence[str]) -> dict[str, Any]:
-    return {"values": len(texts), "sha256": fingerprint(texts)}
-
-
 LOADERS: dict[ObjectiveName, Callable[..., Generator[Event, None, ObjectiveSetup]]] = {
     "distill": _distill,
     "labels": _labels,
-    "pairs": _pairs,
-    "similarity": _similarity,
+    "pairs": load_pairs,
+    "similarity": load_similarity,
+    "triplets": load_triplets,
 }

@@ -1,4 +1,4 @@
-"""Objectives on the vectors themselves, without a head: distillation, pairs, similarity.
+"""Objectives on the vectors themselves, without a head: distillation, similarity; `pairs.py` has those on matching pairs.
 
 The loss of each is the mean over `widths`: the lengths to which vectors may be truncated later, including the full length
 (Matryoshka representation learning, Kusupati et al. 2022).
@@ -88,49 +88,6 @@ class DistillObjective:
         return {"loss": loss, "spearman": metrics["spearman"], **undefined}
 
 
-class PairsObjective:
-    """Pairs of related texts, with the other texts of the batch as negatives (in-batch negatives: Henderson et al. 2017).
-
-    The loss is the cross-entropy over the cosines of a batch divided by `temperature`, in both directions as in CLIP (Radford et
-    al. 2021). Texts equal to one of the pair are not used as its negatives.
-    """
-
-    kind, metric, head = "pairs", "accuracy", None
-
-    def __init__(self, train: PairTexts, validation: PairTexts, temperature: float, widths: Sequence[int]) -> None:
-        self.train, self.validation, self.temperature, self.widths = train, validation, temperature, widths
-
-    def loss(self, vectors: Tensor, rows: Rows) -> Tensor:
-        first, second, pairs = halves(vectors, rows)
-        same = torch.from_numpy(self.train.same(pairs)).to(vectors.device)
-        return over_widths(self.widths, lambda width: self._loss(first[:, :width], second[:, :width], same))
-
-    def _loss(self, first: Tensor, second: Tensor, same: Tensor) -> Tensor:
-        logits = (cosines_of(first, second) / self.temperature).masked_fill(same, float("-inf"))
-        right = torch.arange(len(logits), device=logits.device)
-        return (functional.cross_entropy(logits, right) + functional.cross_entropy(logits.T, right)) / 2
-
-    def untaught(self, rows: Rows) -> int:
-        return int(self.train.alone(rows).sum())
-
-    @torch.no_grad()
-    def evaluate(self, vectors: Tensor) -> dict[str, Any]:
-        """The loss, and `accuracy`: how often the nearest second text is the partner of a first text, among pairs with a
-        negative.
-        """
-        rows = np.arange(len(self.validation))
-        first, second = vectors[: len(rows)], vectors[len(rows) :]
-        same = torch.from_numpy(self.validation.same(rows)).to(vectors.device)
-        cosines = cosines_of(first, second).masked_fill(same, float("-inf"))
-        hits = (cosines.argmax(1) == torch.arange(len(rows), device=vectors.device)).cpu().numpy()
-        counted = hits[~self.validation.alone(rows)]
-        loss = float(self._loss(first, second, same))
-        if not len(counted):
-            reason = f"no two of the {len(rows):,} validation pairs are without a text in common"
-            return {"loss": loss, "accuracy": None, "undefined": {"accuracy": reason}}
-        return {"loss": loss, "accuracy": float(counted.mean(dtype=np.float32))}
-
-
 class SimilarityObjective:
     """Similarity scores of text pairs, predicted by the cosine of their vectors.
 
@@ -171,7 +128,14 @@ def halves(vectors: Tensor, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Ro
     """Splits the vectors of a batch, (2 * N, D), with their text numbers `rows`: the vectors of the first texts, (N, D), those of
     the second texts, and the pair numbers, (N,), all in the same order.
     """
-    order = np.argsort(rows)  # all first texts come before all second ones
-    count = len(rows) // 2
-    sorted_vectors = vectors[torch.from_numpy(order).to(vectors.device)]
-    return sorted_vectors[:count], sorted_vectors[count:], rows[order[:count]]
+    (first, second), pairs = by_column(vectors, rows, 2)
+    return first, second, pairs
+
+
+def by_column(vectors: Tensor, rows: NDArray[np.int64], columns: int) -> tuple[Sequence[Tensor], Rows]:
+    """Splits the vectors of a batch, (columns * N, D), with their text numbers `rows`: the vectors of each column of texts,
+    (N, D), and the row numbers of the data, (N,), all in the same order.
+    """
+    order = np.argsort(rows)  # all texts of a column come before those of the next
+    count = len(rows) // columns
+    return torch.split(vectors[torch.from_numpy(order).to(vectors.device)], count), rows[order[:count]]

@@ -44,10 +44,55 @@ def test_columns_can_be_asked_for(tmp_path: Path) -> None:
     assert read(f"{path}?first=q&second=r&label=likeness", scored=True) == PairTable(["a"], ["7"], [3.0])
 
 
+def test_negatives(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "anchor,positive,negative_1,negative_2\na,b,x,y\nc,d,y,z\n")
+    table = read(str(path))
+    assert (table.firsts, table.seconds, table.negatives) == (["a", "c"], ["b", "d"], [["x", "y"], ["y", "z"]])
+    assert table.record.negatives == ("negative_1", "negative_2")
+    assert table.select([1]).negatives == [["y"], ["z"]]  # type: ignore[arg-type]
+    assert table.all_values() == ["a", "c", "b", "d", "x", "y", "y", "z"]
+    assert read(f"{path}?negatives=negative_2").negatives == [["y", "z"]]
+    assert read(f"{path}:first=anchor,second=positive,negatives=negative_2,negative_1").negatives == [["y", "z"], ["x", "y"]]
+    none = read(f"{path}?negatives=none")
+    assert (none.negatives, none.record.unused) == ([], ("negative_1", "negative_2"))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a,b,b ", "3: column 'negative' has the same text as column 'positive'; a negative must differ"),
+        ("a,b,a", "3: column 'negative' has the same text as column 'anchor'"),
+        ("a,b,", "3: no text in column 'negative'"),
+        ("a,b", "3: "),
+        ("a,b,x,y", "3: "),
+    ],
+)
+def test_a_bad_negative_is_named_or_skipped(row: str, message: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", f"anchor,positive,negative\na,b,x\n{row}\n")
+    with pytest.raises(DataError) as caught:
+        read(str(path))
+    assert f"{path}:{message}" in str(caught.value)
+    how = reading("skip")
+    assert len(read(str(path), how=how)) == 1
+    assert how.tally.skipped == 1
+
+
+def test_scored_pairs_have_no_negatives(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "anchor,positive,negative,score\na,b,x,1\n")
+    assert read(str(path), scored=True).negatives == []
+    with pytest.raises(DataError, match="scored pairs have no negatives; remove negatives=negative"):
+        read(f"{path}?negatives=negative", scored=True)
+
+
 @pytest.mark.parametrize(
     ("query", "scored", "message"),
     [
-        ("", False, "cannot tell which columns are the pair; columns: q, r, likeness; specify ?first=NAME&second=NAME"),
+        (
+            "",
+            False,
+            "cannot tell which columns are the pair; columns: q, r, likeness; specify ?first=NAME&second=NAME, and "
+            "&negatives=NAME for a hard negative",
+        ),
         ("?first=q&second=s", False, "column 's' not found in {path}; columns: q, r, likeness"),
         ("?first=q&second=r", True, "cannot tell which column is the score; columns: q, r, likeness; specify ?label=NAME"),
         ("?first=q&second=r&label=likenes", True, "columns: q, r, likeness; did you mean 'likeness'?"),

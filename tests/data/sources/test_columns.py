@@ -8,7 +8,7 @@ import pytest
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.sources.columns import Columns, choose_columns, join_text, text_columns, with_columns
-from mtlkit.data.sources.pair_columns import pair_columns, score_column
+from mtlkit.data.sources.pair_columns import negative_columns, pair_columns, score_column
 from mtlkit.data.sources.rows import BadRow, Row
 from mtlkit.errors import DataError
 
@@ -190,6 +190,38 @@ def test_ambiguous_columns_of_a_pair_are_an_error(
 ) -> None:  # fault 25
     with pytest.raises(DataError) as caught:
         pair_columns(columns, *asked, "a.csv")
+    assert str(caught.value).startswith(message)
+
+
+def test_three_unnamed_columns_may_be_a_pair_with_a_negative() -> None:
+    with pytest.raises(DataError, match=r"specify \?first=NAME&second=NAME, and &negatives=NAME for a hard negative"):
+        pair_columns(["uno", "due", "tre"], None, None, "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("columns", "named", "found"),
+    [
+        (["a", "b", "negative_1", "id", "Negative_2"], None, ("negative_1", "Negative_2")),
+        (["a", "b", "negatives", "non-negative"], None, ()),
+        (["a", "b", "negative"], "none", ()),
+        (["a", "b", "c", "d"], "d,c", ("d", "c")),
+    ],
+)
+def test_columns_of_negatives(columns: list[str], named: str | None, found: tuple[str, ...]) -> None:
+    assert negative_columns(columns, ("a", "b"), named, "a.csv") == found
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("c,e", "column 'e' not found in a.csv; columns: a, b, c"),
+        ("c,c", "a.csv: column 'c' is named twice for negatives"),
+        ("b", "a.csv: column 'b' is named both for a text of the pair and for negatives"),
+    ],
+)
+def test_wrong_columns_of_negatives_are_an_error(named: str, message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        negative_columns(["a", "b", "c"], ("a", "b"), named, "a.csv")
     assert str(caught.value).startswith(message)
 
 

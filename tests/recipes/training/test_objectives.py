@@ -121,6 +121,33 @@ def test_pairs_find_their_partners(texts: dict[str, Path], tmp_path: Path) -> No
         assert cosine(first, second) > cosine(first, other) + 0.3
 
 
+@pytest.mark.parametrize("objective", ["pairs", "triplets"])
+def test_hard_negatives_are_pushed_away(objective: str, texts: dict[str, Path], tmp_path: Path) -> None:
+    rows = [
+        [
+            f"The {name} lies near the {place}.",
+            f"By the {PLACES[place]} there is a {NAMES[name]}",
+            f"A {other} sings on the {place}",
+        ]
+        for (name, place), other in zip(product(NAMES, PLACES), [*NAMES][::-1] * 5, strict=True)
+        if name != other
+    ]
+    path = write(tmp_path / "triplets.csv", [["anchor", "positive", "negative"], *rows])
+    how = options({objective: path}, objective, tmp_path / "run", epochs=8, matryoshka="16")
+    events = list(stream(how))
+    assert "first=anchor, second=positive, negatives=negative" in notes(events)
+    record = verify(tmp_path / "run")
+    assert record.metrics["validation"]["one"].keys() == {"loss", "accuracy"}
+    assert record.data["one"]["train"]["values"] % 3 == 0
+    first, second, negative = load(tmp_path / "run").embed(rows[0])
+    assert cosine(first, second) > cosine(first, negative) + 0.2
+
+
+def test_triplets_without_negatives_are_refused(texts: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="triplets need a column of negatives; columns: anchor, positive; specify"):
+        train_sentence(options({"triplets": texts["pairs"]}, "triplets", tmp_path / "run"))
+
+
 def test_labels_bring_texts_of_a_class_together(texts: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(best_weights, "FEW", 50)  # as outside of tests
     how = options(texts, "labels", tmp_path / "run", epochs=6, matryoshka="16", freeze=["embeddings"])

@@ -19,7 +19,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.freezing.apply import apply_freeze, prefix_depth, training_mode
 from mtlkit.training.freezing.features import CachedVectors, FeatureSource, MemoryStore, TokenStore, UpperBackbone, WholeBackbone
 from mtlkit.training.objectives.base import head_objectives
-from mtlkit.training.objectives.contrastive import PairsObjective
+from mtlkit.training.objectives.pairs import PairsObjective
 from mtlkit.training.sampling.mixture import MicroBatch
 from mtlkit.training.task_losses import TaskLosses
 

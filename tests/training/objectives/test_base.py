@@ -9,7 +9,8 @@ from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.objectives.base import head_objectives
-from mtlkit.training.objectives.contrastive import DistillObjective, PairsObjective, SimilarityObjective
+from mtlkit.training.objectives.contrastive import DistillObjective, SimilarityObjective
+from mtlkit.training.objectives.pairs import PairsObjective
 
 
 def test_a_task_is_an_objective_with_the_metric_of_its_kind(tiny_model: MultiTaskModel, tasks: dict[str, TaskData]) -> None:

@@ -21,7 +21,8 @@ from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.objectives import contrastive as module
 from mtlkit.training.objectives.base import Objective
-from mtlkit.training.objectives.contrastive import DistillObjective, PairsObjective, SimilarityObjective
+from mtlkit.training.objectives.contrastive import DistillObjective, SimilarityObjective
+from mtlkit.training.objectives.pairs import PairsObjective
 
 WORDS = ["cat", "dog", "horse", "trout", "otter", "saw", "drill", "lathe", "file", "chisel"]
 FIRSTS = [f"The {word} sleeps{' near the barn' * (place % 3)}." for place, word in enumerate(WORDS)]
