@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
 from support import losses_of
-from torch import Tensor
+from torch import Tensor, nn
 
 from mtlkit.config.architecture import Encoding
 from mtlkit.config.train_sentence import DistillLoss
 from mtlkit.data.datasets.pair_data import PairTexts, TargetTexts, prepare_pairs
 from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.inference.compute import Compute
+from mtlkit.model.interop import silence
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.objectives import contrastive as module
 from mtlkit.training.objectives.base import Objective
@@ -216,6 +218,20 @@ def test_similarity_learns_the_order_of_scores(widths: list[int], pairs: PairTex
 
     found = SimilarityObjective(pairs, pairs, widths).loss(floats(numbers[rows]), rows)
     assert float(found) == pytest.approx(np.mean([by_hand(width) for width in widths]), rel=1e-4)
+
+
+def test_loss_and_gradients_of_similarity_are_those_of_sentence_transformers(pairs: PairTexts, numbers: Array) -> None:
+    with silence.silence():
+        theirs: Any = pytest.importorskip("sentence_transformers.losses").CoSENTLoss(nn.Identity())
+    ours, rows = floats(numbers).requires_grad_(), np.arange(20)
+    loss = SimilarityObjective(pairs, pairs, [6]).loss(ours, rows)
+    loss.backward()  # type: ignore[no-untyped-call]
+    vectors = floats(numbers).requires_grad_()
+    features = [{"sentence_embedding": part} for part in vectors.split(10)]
+    expected = theirs(features, torch.tensor(SCORES))
+    expected.backward()
+    torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ours.grad, vectors.grad, atol=1e-5, rtol=1e-5)
 
 
 def test_a_similarity_batch_without_order_has_no_loss_and_a_gradient_of_zero(pairs: PairTexts, numbers: Array) -> None:
