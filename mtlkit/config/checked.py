@@ -33,6 +33,11 @@ class CheckedOptions:
                 value = check_value(item.name, getattr(self, item.name), hints[item.name], declared)
                 object.__setattr__(self, item.name, value)
 
+    @property
+    def derived_defaults(self) -> dict[str, Any]:
+        """The defaults of options that are None, where they depend on other options."""
+        return {}
+
 
 @cache
 def hints_of(kind: Hashable) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from mtlkit.config.architecture import Architecture, Attention
-from mtlkit.config.common import MODEL, OBJECTIVE
+from mtlkit.config.common import MODEL, OBJECTIVE, TRAINING
 from mtlkit.config.option import COMMON, option, whole
 from mtlkit.config.task_training import MAX_PAIRS, BalanceOn, ObjectiveName, TaskTrainingOptions
 from mtlkit.errors import UsageError, shorten
@@ -14,6 +14,7 @@ from mtlkit.errors import UsageError, shorten
 DistillLoss = Literal["vector", "matrix", "both"]
 Distance = Literal["cosine", "euclidean", "manhattan"]
 TokenInit = Literal["random", "teacher"]
+BATCH_SIZES: dict[ObjectiveName, int] = {"labels": 16, "similarity": 16}  # defaults; other objectives have no limit
 TeacherPrecision = Literal["auto", "fp32", "bf16", "int8"]
 
 
@@ -68,6 +69,14 @@ class TrainSentenceOptions(TaskTrainingOptions):
         panel=OBJECTIVE,
         metavar="LENGTHS",
     )
+    batch_size: int | None = option(
+        None,
+        "Texts or pairs per batch, at most, in addition to --batch-tokens (0 = no limit).",
+        panel=TRAINING,
+        metavar="N",
+        minimum=0,
+        default_text="16 for labels and similarity, else 0",
+    )
     attention: Attention | None = option(
         "bidirectional", "What a token sees: the whole text, or only what comes before it.", panel=MODEL, advanced=True
     )
@@ -84,6 +93,16 @@ class TrainSentenceOptions(TaskTrainingOptions):
     @property
     def tasks(self) -> list[str]:
         return [self.task]
+
+    @property
+    def most_examples(self) -> int:
+        """The most texts or pairs in a batch; 0 for no limit."""
+        size: int = self.derived_defaults["batch_size"] if self.batch_size is None else self.batch_size
+        return size
+
+    @property
+    def derived_defaults(self) -> dict[str, Any]:
+        return {"batch_size": BATCH_SIZES.get(self.objective, 0)}
 
     def architecture(self, vocab_size: int | None = None) -> Architecture:
         architecture = super().architecture(vocab_size)

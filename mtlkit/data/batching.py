@@ -14,12 +14,12 @@ Rows = NDArray[np.int64]
 WINDOW = 50  # batches to sort by length together: enough for similar lengths in a batch, few enough to stay random
 
 
-def cut_by_tokens(rows: Rows, lengths: NDArray[np.int64], budget: int) -> list[Rows]:
-    """Cuts rows, in order, into batches of at most `budget` tokens (but at least one row)."""
+def cut_by_tokens(rows: Rows, lengths: NDArray[np.int64], budget: int, most: int = 0) -> list[Rows]:
+    """Cuts rows, in order, into batches of at most `budget` tokens (but at least one row) and `most` rows (0: no limit)."""
     batches: list[Rows] = []
     start = used = 0
     for index, length in enumerate(lengths[rows].tolist()):
-        if used + length > budget and index > start:
+        if (used + length > budget and index > start) or index - start == (most or len(rows)):
             batches.append(rows[start:index])
             start, used = index, 0
         used += length
@@ -28,12 +28,12 @@ def cut_by_tokens(rows: Rows, lengths: NDArray[np.int64], budget: int) -> list[R
     return batches
 
 
-def spread_batches(rows: Rows, lengths: NDArray[np.int64], budget: int, texts: NDArray[np.int64]) -> list[Rows]:
+def spread_batches(rows: Rows, lengths: NDArray[np.int64], budget: int, texts: NDArray[np.int64], most: int = 0) -> list[Rows]:
     """`cut_by_tokens` for pairs of texts that spreads pairs with a common text evenly, as they are not negatives of each other.
 
     `texts`, (2, all rows), numbers the two texts of each row. Without common texts the result is that of `cut_by_tokens`.
     """
-    batches = cut_by_tokens(rows, lengths, budget)
+    batches = cut_by_tokens(rows, lengths, budget, most)
     own = texts[:, rows]
     _, inverse, counts = np.unique(own, return_inverse=True, return_counts=True)
     inverse = inverse.reshape(own.shape)
@@ -47,12 +47,12 @@ def spread_batches(rows: Rows, lengths: NDArray[np.int64], budget: int, texts: N
     count, spread = 0, batches
     while len(spread) > count:  # repeat with more batches: the overflow would consist of rows with the same text
         count = len(spread)
-        spread = _distribute(rows[order[repeated[order]]], rows[~repeated], lengths, budget, count)
+        spread = _distribute(rows[order[repeated[order]]], rows[~repeated], lengths, budget, count, most or len(rows))
     return spread
 
 
-def _distribute(repeated: Rows, others: Rows, lengths: NDArray[np.int64], budget: int, count: int) -> list[Rows]:
-    """Distributes `repeated` rows round-robin over `count` batches, or more if they exceed the budget, then adds `others`."""
+def _distribute(repeated: Rows, others: Rows, lengths: NDArray[np.int64], budget: int, count: int, most: int) -> list[Rows]:
+    """Distributes `repeated` rows round-robin over `count` batches, or more if they exceed a limit, then adds `others`."""
     batches: list[list[int]] = [[] for _ in range(count)]
     used = [0] * count
 
@@ -64,7 +64,7 @@ def _distribute(repeated: Rows, others: Rows, lengths: NDArray[np.int64], budget
         used[batch] += length
 
     def fits(batch: int, length: int) -> bool:
-        return not batches[batch] or used[batch] + length <= budget
+        return not batches[batch] or (used[batch] + length <= budget and len(batches[batch]) < most)
 
     turn = 0
     for row, length in zip(repeated.tolist(), lengths[repeated].tolist(), strict=True):
@@ -93,7 +93,8 @@ class BatchSampler:
     Rows are shuffled, sorted by length within windows of WINDOW batches and cut by the token budget; then the batches are
     shuffled. `epoch(k)` depends only on seed, name and k, so that training can resume at any point.
     With `classes`, the class of each row, an epoch has the same number of rows, but equally many of each class (`balanced`).
-    With `texts`, (2, N), the numbers of the texts of pairs, pairs that share a text are spread over the batches.
+    With `texts`, (2, N), the numbers of the texts of pairs, pairs that share a text are spread over the batches. A batch has at
+    most `most` rows (0: no limit).
     """
 
     lengths: NDArray[np.int64]
@@ -102,6 +103,7 @@ class BatchSampler:
     name: str
     classes: NDArray[np.int64] | None = None
     texts: NDArray[np.int64] | None = None
+    most: int = 0
 
     def epoch(self, epoch: int) -> list[Rows]:
         random = generator(self.seed, self.name, epoch)
@@ -109,15 +111,15 @@ class BatchSampler:
         if self.classes is not None:
             order = balanced(self.classes, epoch, self.seed, self.name)[order]
         per_batch = max(1, int(self.budget / max(1.0, float(self.lengths.mean()))))
-        window = WINDOW * per_batch
+        window = WINDOW * min(per_batch, self.most or per_batch)
         batches: list[Rows] = []
         for start in range(0, len(order), window):
             part = order[start : start + window]
             part = part[np.argsort(self.lengths[part], kind="stable")]
             if self.texts is None:
-                batches += cut_by_tokens(part, self.lengths, self.budget)
+                batches += cut_by_tokens(part, self.lengths, self.budget, self.most)
             else:
-                batches += spread_batches(part, self.lengths, self.budget, self.texts)
+                batches += spread_batches(part, self.lengths, self.budget, self.texts, self.most)
         return [batches[index] for index in random.permutation(len(batches))]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtlkit.config.registries.guards import GUARDS
+from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.continual.forgetting_limit import ForgettingLimit
 from mtlkit.training.continual.guards import Guard, GuardContext
@@ -72,7 +73,8 @@ def make_step_schedule(
     options = plan.options
     lengths = {name: objective.train.lengths for name, objective in mixed.items()}
     texts = {name: objective.train.pairs for name, objective in mixed.items() if isinstance(objective, PairsObjective)}
-    samplers = make_samplers(lengths, options.batch_tokens, options.seed, data.classes, texts)
+    most = options.most_examples if isinstance(options, TrainSentenceOptions) else 0
+    samplers = make_samplers(lengths, options.batch_tokens, options.seed, data.classes, texts, most)
     contrasts = {name: objective for name, objective in mixed.items() if isinstance(objective, LabelsObjective)}
     by_label = {name: contrast.sampler(name, options.batch_tokens, options.seed) for name, contrast in contrasts.items()}
     mixture = TaskMixture({**samplers, **by_label}, plan.schedule, plan.rehearsed, plan.epoch_by)

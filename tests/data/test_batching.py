@@ -32,17 +32,28 @@ def flat(batches: list[np.ndarray[tuple[int], np.dtype[np.int64]]]) -> list[list
     return [batch.tolist() for batch in batches]
 
 
-@given(lengths=lengths_of_texts, budget=budgets, seed=numbers, epoch=st.integers(0, 1000), name=st.text(max_size=5))
+@given(
+    lengths=lengths_of_texts,
+    budget=budgets,
+    seed=numbers,
+    epoch=st.integers(0, 1000),
+    name=st.text(max_size=5),
+    most=st.integers(0, 20),
+    common=st.booleans(),
+)
 @settings(max_examples=60, deadline=None)
 def test_plan_covers_every_row_once_within_the_budget(
-    lengths: np.ndarray[tuple[int], np.dtype[np.int64]], budget: int, seed: int, epoch: int, name: str
+    lengths: np.ndarray[tuple[int], np.dtype[np.int64]], budget: int, seed: int, epoch: int, name: str, most: int, common: bool
 ) -> None:
-    plan = BatchSampler(lengths, budget, seed, name)
+    texts = np.stack([np.arange(len(lengths)) // 3, 1000 + np.arange(len(lengths))]) if common else None
+    plan = BatchSampler(lengths, budget, seed, name, texts=texts, most=most)
     batches = plan.epoch(epoch)
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     assert all(lengths[batch].sum() <= budget or len(batch) == 1 for batch in batches)
+    assert all(len(batch) <= (most or len(lengths)) for batch in batches)
     assert flat(plan.epoch(epoch)) == flat(batches)
-    assert flat(BatchSampler(lengths.copy(), budget, seed, name).epoch(epoch)) == flat(batches)
+    again = BatchSampler(lengths.copy(), budget, seed, name, texts=texts, most=most)
+    assert flat(again.epoch(epoch)) == flat(batches)
 
 
 def test_plan_differs_by_seed_name_and_epoch_alone() -> None:
@@ -125,6 +136,8 @@ def test_evaluation_takes_every_row_once_shortest_first(lengths: np.ndarray[tupl
 def test_batches_are_filled() -> None:
     assert flat(cut_by_tokens(np.arange(5), np.array([4, 4, 4, 20, 3]), 8)) == [[0, 1], [2], [3], [4]]
     assert cut_by_tokens(np.arange(0), np.array([4]), 8) == []
+    assert flat(cut_by_tokens(np.arange(5), np.array([1, 1, 1, 8, 1]), 8, most=2)) == [[0, 1], [2], [3], [4]]
+    assert flat(cut_by_tokens(np.arange(5), np.full(5, 1), 8, most=2)) == [[0, 1], [2, 3], [4]]
 
 
 @given(texts=st.lists(st.text(max_size=80), min_size=1, max_size=30), budget=st.integers(8, 200), epoch=st.integers(0, 9))

@@ -7,19 +7,21 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from mtlkit.config.checked import CheckedOptions
+
 
 def plain(options: Any) -> dict[str, Any]:
     """Options as JSON values."""
     return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()}
 
 
-def command_line(command: str, options: Any) -> str:
+def command_line(command: str, options: CheckedOptions) -> str:
     """The command line of these options, without defaults and without --resume."""
     words = ["mtlkit", command]
     positional = {item.name for item in fields(options) if "option" in item.metadata and item.metadata["option"].positional}
     defaults = plain(type(options)())
     for name, value in plain(options).items():
-        if value == defaults[name] or value is None or name == "resume":
+        if value in (None, defaults[name], options.derived_defaults.get(name)) or name == "resume":
             continue
         flag = f"--{name.replace('_', '-')}"
         if name in positional:

@@ -111,7 +111,7 @@ def _labels(
     yield from source_notes(task.record, source)
     yield Note(f"{len(task.train):,} texts to train on, {len(task.validation):,} to validate; {len(spec.labels)} labels")
     widths = options.widths(start.model.dim)
-    objective = labels_objective(task, options.temperature, widths, options.max_pairs)
+    objective = labels_objective(task, options.temperature, widths, options.max_pairs, batch_texts=options.most_examples)
     return ObjectiveSetup(start, objective, task.fingerprint, task.record)
 
 

@@ -16,6 +16,9 @@ from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import RECORD, RunRecord, read_record
 from mtlkit.training.state_dict import is_complete
 
+# options that are recorded with the default of their objective, so that None is whatever was recorded
+DERIVED = ("batch_size",)
+
 Options = TypeVar("Options", bound=TrainingOptions)
 
 # options that may differ from the saved ones, as they do not affect results
@@ -39,7 +42,7 @@ class SavedOptions:
     def of_state(cls, plain: Mapping[str, Any]) -> SavedOptions:
         """From the JSON part of a checkpoint."""
         about = plain["about"]
-        return cls(about["command"], about["options"], about["added"], is_complete(plain["training"]))
+        return cls(about["command"], upgraded(about["options"]), about["added"], is_complete(plain["training"]))
 
     @classmethod
     def of_record(cls, record: RunRecord, folder: Path) -> SavedOptions:
@@ -47,7 +50,7 @@ class SavedOptions:
         words = record.command.split()
         if len(words) < 2 or type(record.options.get("epochs")) is not int:
             raise IntegrityError(f"{folder / RECORD}: damaged (names no training to resume)")
-        return cls(words[1], record.options, complete=True)
+        return cls(words[1], upgraded(record.options), complete=True)
 
     @property
     def typed(self) -> Mapping[str, Any]:
@@ -62,13 +65,21 @@ class SavedOptions:
         changed = [
             name
             for name, value in options.items()
-            if name not in FREE and spelled(name, self.options.get(name, value)) != spelled(name, value)
+            if name not in FREE
+            and not (value is None and name in DERIVED)
+            and spelled(name, self.options.get(name, value)) != spelled(name, value)
         ]
         if changed:
             names = {name: f"--{name.replace('_', '-')}" for name in changed}
             words = (f"{names[name]} {shown(options[name])} (was {shown(self.options[name])})" for name in changed)
             way = "keep the saved values, or train again with --overwrite"
             raise UsageError(f"--resume {out}: options differ from the saved training: {'; '.join(words)}; {way}")
+
+
+def upgraded(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Recorded options with the values of those that did not exist then, where they differ from today's defaults."""
+    had_no_limit = options.get("objective") == "similarity" and "batch_size" not in options
+    return {**options, "batch_size": 0} if had_no_limit else options
 
 
 def spelled(name: str, value: Any) -> Any:
@@ -115,8 +126,15 @@ def added_epochs(options: Options, saved: SavedOptions, out: Path) -> int:
 def merge_options(options: Options, command: str, saved: SavedOptions, out: Path) -> Options:
     """The options to continue with. Raises UsageError if they are of another training, or if it cannot be extended yet."""
     SavedOptions(saved.command, saved.typed).check(plain(options), command, out)
-    epochs: dict[str, Any] = {"epochs": saved.typed["epochs"] + added_epochs(options, saved, out)}
-    return replace(options, extend=None, **epochs)
+    recorded = {name: saved.typed[name] for name in DERIVED if name in saved.typed}
+    epochs = saved.typed["epochs"] + added_epochs(options, saved, out)
+    return replace(options, extend=None, **{**recorded, "epochs": epochs})
+
+
+def resolved(options: Options) -> Options:
+    """The options with the defaults that depend on other options in place of None."""
+    unset = {name: value for name, value in options.derived_defaults.items() if getattr(options, name) is None}
+    return replace(options, **unset)
 
 
 def restored(kind: type[Options], saved: Mapping[str, Any]) -> Options:

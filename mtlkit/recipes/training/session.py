@@ -6,7 +6,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TextIO
 
@@ -19,7 +19,7 @@ from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.recipes.training.checkpoint_meta import CheckpointMeta, TrainInputs, machine_of
 from mtlkit.recipes.training.diverged_batch import write_diverged
-from mtlkit.recipes.training.resume_options import Options, load_options
+from mtlkit.recipes.training.resume_options import Options, load_options, resolved
 from mtlkit.recipes.training.resume_point import ResumePoint, find_resume_point
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.checkpoints import CheckpointManager
@@ -182,6 +182,7 @@ def open_session(options: Options, command: str, folder: str) -> Iterator[RunSes
         point = ResumePoint(options)
         if resumes:
             point = find_resume_point(options, command, checkpoints, replaces=options.overwrite and begun)
+        point = replace(point, options=resolved(point.options))
         session = RunSession(command, out, checkpoints, point, notes=list(point.notes))
         if point.checkpoint:
             way = f"the checkpoint of step {point.checkpoint.step} is kept; resume with: {session.resume_command}"

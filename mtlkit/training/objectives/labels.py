@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mtlkit.config.train_sentence import BATCH_SIZES
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.task_data import LabelledTexts, TaskData
 from mtlkit.errors import DataError, UsageError
@@ -20,7 +21,6 @@ from mtlkit.training.sampling.label_batches import LabelSampler
 from mtlkit.training.validation.best_weights import FEW
 
 COMPARED = 2000  # validation texts that are compared with each other at once
-BATCH_TEXTS = 16
 
 
 class LabelsObjective:
@@ -46,8 +46,9 @@ class LabelsObjective:
         self.batch_texts, self.max_pairs = batch_texts, max_pairs
 
     def sampler(self, name: str, budget: int, seed: int) -> LabelSampler:
-        """Batches of `batch_texts` texts, fewer if those had more than `budget` tokens on average."""
-        size = min(self.batch_texts, max(2, int(budget / self.train.lengths.mean())))
+        """Batches of `batch_texts` texts (0: no limit), fewer if those had more than `budget` tokens on average."""
+        fitting = max(2, int(budget / self.train.lengths.mean()))
+        size = min(self.batch_texts or fitting, fitting)
         return LabelSampler(self.train.lengths, size, seed, name, rows_of_labels(self.train.labels), self.max_pairs)
 
     def loss(self, vectors: Tensor, rows: Rows) -> Tensor:
@@ -92,7 +93,12 @@ class LabelsObjective:
 
 
 def labels_objective(
-    task: TaskData, temperature: float, widths: Sequence[int], max_pairs: int, option: str = "--objective labels"
+    task: TaskData,
+    temperature: float,
+    widths: Sequence[int],
+    max_pairs: int,
+    option: str = "--objective labels",
+    batch_texts: int = BATCH_SIZES["labels"],
 ) -> LabelsObjective:
     """The objective of a task; `option` asks for it. Raises UsageError if its labels are not classes, DataError if none has two
     texts.
@@ -108,7 +114,7 @@ def labels_objective(
             f"task '{task.name}': each of the {len(train):,} texts to train on has a label of its own, so none has a text to be "
             "close to; give several texts per label"
         )
-    return LabelsObjective(train, task.validation, temperature, widths, BATCH_TEXTS, max_pairs)
+    return LabelsObjective(train, task.validation, temperature, widths, batch_texts, max_pairs)
 
 
 def positives(labels: NDArray[Any]) -> NDArray[np.bool_]:

@@ -76,18 +76,20 @@ def make_samplers(
     seed: int,
     classes: Mapping[str, Rows] | None = None,
     texts: Mapping[str, Rows] | None = None,
+    most: int = 0,
 ) -> dict[str, BatchSampler]:
     """Builds one sampler per task.
 
     The task with the longest texts gets the full token budget; the budgets of the others are reduced to give batches of the same
     number of texts, as short texts would otherwise be seen several times as often. Tasks in `classes`, which gives the class of
     each row, sample all classes equally often. For pairs, `texts`, (2, N), gives the text numbers of each row.
+    A batch has at most `most` rows of a task (0: no limit).
     """
     means = {name: float(values.mean()) for name, values in lengths.items()}
     longest = max(means.values())
     budgets = {name: max(1, round(batch_tokens * mean / longest)) for name, mean in means.items()}
     return {
-        name: BatchSampler(values, budgets[name], seed, name, (classes or {}).get(name), (texts or {}).get(name))
+        name: BatchSampler(values, budgets[name], seed, name, (classes or {}).get(name), (texts or {}).get(name), most)
         for name, values in lengths.items()
     }
 

@@ -167,11 +167,13 @@ def test_labels_bring_texts_of_a_class_together(texts: dict[str, Path], tmp_path
 
 
 def test_similarity_follows_the_scores(texts: dict[str, Path], tmp_path: Path) -> None:
-    how = options(texts, "similarity", tmp_path / "run", epochs=20)
+    how = options(texts, "similarity", tmp_path / "run", epochs=20, batch_tokens=10_000)
     events = list(stream(how))
     found = scores(events)
     assert max(found) > found[0] + 0.3
     record = verify(tmp_path / "run")
+    assert record.options["batch_size"] == 16
+    assert max(event.step for event in events if isinstance(event, Epoch)) == 20 * 16  # of 250 pairs
     assert record.metrics["validation"]["one"].keys() == {"loss", "pearson", "spearman"}
     one, same, other = load(tmp_path / "run").embed(
         ["The cat lies near the river.", "By the stream there is a kitten", "By the tree there is a blade"]

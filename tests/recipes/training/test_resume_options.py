@@ -13,13 +13,15 @@ from mtlkit.config.pretrain import PretrainOptions
 from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.errors import IntegrityError, UsageError
-from mtlkit.recipes.inputs.command_line import plain
+from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.training.resume_options import (
+    DERIVED,
     FREE,
     SavedOptions,
     added_epochs,
     load_options,
     merge_options,
+    resolved,
     restored,
     saved_options,
     shown,
@@ -59,6 +61,28 @@ def test_options_come_back_from_json_as_they_were(options: TrainingOptions) -> N
 def test_an_option_that_a_state_does_not_know_yet_has_its_default() -> None:
     kept = {name: value for name, value in plain(TYPED[2]).items() if name != "task_patience"}
     assert restored(TrainMtlOptions, {**kept, "long_gone": 3}) == TYPED[2]
+
+
+def test_the_default_of_an_objective_is_recorded_and_kept() -> None:
+    """Also where a later version has another default, or an earlier one had none."""
+    typed = TrainSentenceOptions(objective="similarity")
+    recorded = resolved(typed)
+    assert (typed.batch_size, recorded.batch_size, recorded.most_examples) == (None, 16, 16)
+    assert command_line("train-sentence", recorded) == "mtlkit train-sentence --objective similarity"
+    assert "--batch-size 9" in command_line("train-sentence", resolved(replace(typed, batch_size=9)))
+    for size in (16, 9, None):
+        about = {name: value for name, value in plain(replace(recorded, batch_size=size)).items() if value is not None}
+        saved = SavedOptions.of_state(
+            {"about": {"command": "x", "options": about, "added": 0}, "training": {"trainer": {"complete": False}}}
+        )
+        assert resolved(merge_options(typed, "x", saved, Path("x"))).batch_size == (size or 0)
+        with pytest.raises(UsageError, match=f"--batch-size 5 .was {size or 0}."):
+            merge_options(replace(typed, batch_size=5), "x", saved, Path("x"))
+
+
+@pytest.mark.parametrize("objective", ["classify", "distill", "labels", "pairs", "similarity"])
+def test_options_with_the_default_of_an_objective_are_known(objective: Any) -> None:
+    assert set(TrainSentenceOptions(objective=objective).derived_defaults) == set(DERIVED)
 
 
 def test_every_free_option_is_one() -> None:
