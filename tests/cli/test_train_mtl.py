@@ -197,3 +197,13 @@ def test_a_terminal_gets_a_live_view_on_stderr(typed: Typed, data: Path, mtl: Pa
     assert re.search(r"1/1 +kind +[\d.]+", answer.err)
     assert answer.err.count("\x1b[?25l") == answer.err.count("\x1b[?25h") > 0  # the cursor is hidden while the view lives
     assert re.fullmatch(rf"{out} is ready \([0-9:]+\); next:\smtlkit eval --confusion --model {out}\n", answer.raw)
+
+
+def test_scores_of_rows_that_few_shot_trained_on_are_marked(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:
+    out = tmp_path / "few"
+    source = f"kind={next((data / 'kind').glob('train.*'))}"
+    answer = typed("train-mtl", "--few-shot", "--epochs", 1, "--task", source, "--init", mtl, "--out", out)
+    assert answer.code == 0, answer.err
+    assert answer.out.endswith(f"next: mtlkit predict --model {out} 'a text'\n")
+    assert "kind: these rows were trained on, too" in typed("eval", "--model", out, "--split", "validation").err
+    assert "of rows that were trained on" in " ".join(typed("info", out).out.split())

@@ -98,6 +98,8 @@ def test_few_held_out_rows_are_trained_on_in_both_phases(
     events = run(few_shot)
     assert all(event.held_out and not event.folds for event in events if isinstance(event, HeadSolved))
     assert "trains on all rows" in notes(events)
+    (chosen,) = [event for event in events if isinstance(event, Chosen)]
+    assert all(state.validation["trained_on"] for state in chosen.epoch.tasks)
     own_split = trainer(tiny_model, classes, compute)
     assert all(len(own_split.objectives[name].train.lengths) == len(task.train) for name, task in classes.items())
 
