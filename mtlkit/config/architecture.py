@@ -116,8 +116,9 @@ class TaskSpec:
 
     @property
     def outputs(self) -> int:
-        """The number of outputs of the head for a text: one per label, or a single one without labels."""
-        return len(self.labels) or 1
+        """The number of outputs of the head for a text, which depends on the kind."""
+        outputs: int = KINDS[self.kind].outputs(self)
+        return outputs
 
     @property
     def temperature(self) -> float:

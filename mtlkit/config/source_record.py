@@ -19,8 +19,8 @@ class SourceRecord:
 
     `files` lists the file names of each split. `delimiter`, `quoting` and `header` are None for formats without them.
     `text` and `label` are columns, `first` and `second` the columns of a pair, `negatives` those of its hard negatives, `unused`
-    the remaining columns. `sep`, `names`, `strip` and `fold` are the keys of a source with these names. `remarks` point out
-    choices that the user may not want.
+    the remaining columns. `sep`, `names`, `order`, `strip` and `fold` are the keys of a source with these names. `remarks` point
+    out choices that the user may not want.
     """
 
     source: str
@@ -39,9 +39,15 @@ class SourceRecord:
     kind: Kind | None = None
     sep: str | None = None
     names: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
     strip: bool = False
     fold: bool = False
     remarks: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that are known independently of the rows; empty if there are none."""
+        return self.order or self.names
 
     def to_json(self) -> dict[str, Any]:
         """The source, and the fields that differ from their defaults."""

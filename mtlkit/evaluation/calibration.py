@@ -26,13 +26,13 @@ class Forecast:
     brier: NDArray[np.float64]
 
 
-def forecast_of_classes(probabilities: Array, labels: Array) -> Forecast:
-    """The forecast of one class per row, from probabilities (N, C) and classes (N,). The Brier score is the squared distance
-    from the true class as a one-hot vector, from 0 to 2 (Brier 1950).
+def forecast_of_classes(probabilities: Array, labels: Array, predicted: Array | None = None) -> Forecast:
+    """The forecast of one class per row, from probabilities (N, C) and classes (N,); `predicted`, (N,), are the likeliest ones
+    unless given. The Brier score is the squared distance from the true class as a one-hot vector, from 0 to 2 (Brier 1950).
     """
     shares = probabilities.astype(np.float64)
     rows = np.arange(len(shares))
-    chosen, true = shares.argmax(1), shares[rows, labels]
+    chosen, true = shares.argmax(1) if predicted is None else predicted, shares[rows, labels]
     brier = (shares**2).sum(1) - 2 * true + 1
     confidence, right = shares[rows, chosen, None], (chosen == labels)[:, None]
     return Forecast(confidence, right, -np.log(np.maximum(true, SMALLEST)), brier)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,19 +18,52 @@ ENOUGH = 20_000  # rows for one number; of more, evenly spaced ones are used
 AT_ONCE = 1 << 17  # maximum logits in one chunk
 
 
-def fit_temperature(logits: Array, labels: Array) -> float:
-    """The temperature T with the least log-loss of softmax(logits / T), from logits (N, C) and classes (N,) (Guo et al. 2017).
+class Derivatives(NamedTuple):
+    """First and second derivative of a log-loss by 1 / temperature: that of each row for its true class, summed over rows, and
+    for the mean over all classes."""
+
+    slope: float
+    curvature: float
+    uniform_slope: float
+    uniform_curvature: float
+
+    @classmethod
+    def of(cls, slopes: Array, curvatures: Array, classes: Array) -> Derivatives:
+        """From the derivatives for each class, (N, C), and the true classes, (N,)."""
+        rows = np.arange(len(classes))
+        slope, curvature = (float(values[rows, classes].sum()) for values in (slopes, curvatures))
+        return cls(slope, curvature, float(slopes.mean(1).sum()), float(curvatures.mean(1).sum()))
+
+
+Differentiate = Callable[[Array, Array, float], Derivatives]  # of outputs (N, outputs) and classes (N,), at 1 / temperature
+
+
+def softmax_derivatives(logits: Array, classes: Array, inverse: float) -> Derivatives:
+    """Of -log softmax(inverse * logits), (N, C)."""
+    logits = logits.astype(np.float64)
+    logits -= logits.max(1, keepdims=True)
+    shares = np.exp(logits * inverse)
+    shares /= shares.sum(1, keepdims=True)
+    mean = (shares * logits).sum(1)
+    variance = float(((shares * logits**2).sum(1) - mean**2).sum())
+    slope = float((mean - logits[np.arange(len(logits)), classes]).sum())
+    return Derivatives(slope, variance, float((mean - logits.mean(1)).sum()), variance)
+
+
+def fit_temperature(outputs: Array, labels: Array, differentiate: Differentiate = softmax_derivatives) -> float:
+    """The temperature T with the least log-loss of outputs / T, (N, outputs), for classes (N,): logits of a softmax by default
+    (Guo et al. 2017).
 
     One more row counts, which is like the average row but equally likely of every class. As in Platt (1999), it keeps T within
     reason if all rows are right, or if there are few; with hundreds of rows, it hardly matters. The loss is convex in 1 / T, so
     that Newton's method with bisection finds its minimum. T is 1 where it makes no difference, as all logits of a row are equal.
     """
-    step = -(-len(logits) // ENOUGH)
-    logits, labels = logits[::step], labels[::step]
+    step = -(-len(outputs) // ENOUGH)
+    outputs, labels = outputs[::step], labels[::step]
     low, high = 1 / HIGHEST, 1 / LOWEST
     inverse, tried = 1.0, {1.0}
     for _ in range(ITERATIONS):
-        slope, curvature = _derivatives(logits, labels, inverse)
+        slope, curvature = _derivatives(outputs, labels, inverse, differentiate)
         if slope == 0:
             break
         low, high = (inverse, high) if slope < 0 else (low, inverse)
@@ -42,20 +78,15 @@ def fit_temperature(logits: Array, labels: Array) -> float:
     return float(np.clip(1 / inverse, LOWEST, HIGHEST))
 
 
-def _derivatives(logits: Array, labels: Array, inverse: float) -> tuple[float, float]:
+def _derivatives(outputs: Array, labels: Array, inverse: float, differentiate: Differentiate) -> tuple[float, float]:
     """First and second derivative of the log-loss by 1 / T, both summed over rows."""
     slope, curvature = 0.0, 0.0
-    rows = max(1, AT_ONCE // logits.shape[1])
-    for start in range(0, len(logits), rows):
-        chunk, classes = logits[start : start + rows].astype(np.float64), labels[start : start + rows]
-        chunk -= chunk.max(1, keepdims=True)
-        shares = np.exp(chunk * inverse)
-        shares /= shares.sum(1, keepdims=True)
-        mean = (shares * chunk).sum(1)
-        variance = (shares * chunk**2).sum(1) - mean**2
-        uniform = mean - chunk.mean(1)
-        slope += float((mean - chunk[np.arange(len(chunk)), classes]).sum() + uniform.sum() / len(logits))
-        curvature += float(variance.sum() * (1 + 1 / len(logits)))
+    rows = max(1, AT_ONCE // outputs.shape[1])
+    for start in range(0, len(outputs), rows):
+        some = slice(start, start + rows)
+        found = differentiate(outputs[some], labels[some], inverse)
+        slope += found.slope + found.uniform_slope / len(outputs)
+        curvature += found.curvature + found.uniform_curvature / len(outputs)
     return slope, curvature
 
 

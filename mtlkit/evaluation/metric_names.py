@@ -27,6 +27,8 @@ MICRO_F1 = Metric("micro_f1", "micro-F1", "points of micro-F1")
 SPEARMAN = Metric("spearman", "Spearman", "points of Spearman correlation x 100", share=False, in_epochs=True)
 PEARSON = Metric("pearson", "Pearson", "points of Pearson correlation x 100", share=False, in_epochs=True)
 MSE = Metric("mse", "MSE", "", share=False)
+QUADRATIC_KAPPA = Metric("quadratic_kappa", "quadratic kappa", "points of kappa x 100", share=False, in_epochs=True)
+MAE = Metric("mae", "MAE", "", share=False, in_epochs=True)
 AVERAGE_PRECISION = Metric("average_precision", "average precision", "points of average precision")
 AUROC = Metric("auroc", "AUROC", "points of AUROC")
 NDCG = Metric("ndcg@10", "nDCG@10", "points of nDCG@10")
@@ -35,7 +37,10 @@ MRR = Metric("mrr@10", "MRR@10", "points of MRR@10")
 RECALLS = {k: Metric(f"recall@{k}", f"recall@{k}", f"points of recall@{k}") for k in (1, 10, 100)}
 RETRIEVAL = (NDCG, GRADED_NDCG, MRR, *RECALLS.values())
 RANKING = (AVERAGE_PRECISION.name, AUROC.name)  # names of metrics of how well scores rank rows
-STANDARD = (BALANCED_ACCURACY, ACCURACY, MACRO_F1, MICRO_F1, AVERAGE_PRECISION, AUROC, SPEARMAN, PEARSON, MSE, *RETRIEVAL)
+STANDARD = (
+    *(QUADRATIC_KAPPA, MAE, BALANCED_ACCURACY, ACCURACY, MACRO_F1, MICRO_F1),
+    *(AVERAGE_PRECISION, AUROC, SPEARMAN, PEARSON, MSE, *RETRIEVAL),
+)
 
 
 def all_metrics() -> dict[str, Metric]:

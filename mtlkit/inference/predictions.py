@@ -15,7 +15,7 @@ class PredictionKind(Protocol):
     """How outputs of one kind of task are read."""
 
     def probabilities(self, spec: TaskSpec, outputs: Array) -> Array:
-        """Probabilities, or predicted values, (N, outputs), from outputs of that shape."""
+        """Probabilities of labels, (N, labels), or predicted values, (N, 1), from outputs, (N, outputs)."""
         ...
 
     def class_probabilities(self, spec: TaskSpec, outputs: Array) -> Array | None:
@@ -37,7 +37,7 @@ def prediction_kind(kind: Kind) -> PredictionKind:
 
 
 def probabilities(spec: TaskSpec, outputs: Array) -> Array:
-    """Class probabilities, label probabilities, or the predicted value, each (N, outputs)."""
+    """Class or label probabilities, (N, labels), or the predicted value, (N, 1)."""
     return prediction_kind(spec.kind).probabilities(spec, outputs)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
+import torch
 from torch import Tensor, nn
 
 from mtlkit.config.architecture import Kind, TaskSpec, parse_head
@@ -24,6 +25,41 @@ class HeadKind(Protocol):
         ...
 
 
+class Affine(NamedTuple):
+    """Outputs are inputs @ weight.T + bias. weight: (outputs, D); bias: (outputs)."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+class HeadLayer(nn.Linear):
+    """A linear layer of a head. Subclasses may store it in another form than `affine`, the one that all libraries have."""
+
+    def reset(self) -> None:
+        """Initialises the layer, in place."""
+        nn.init.normal_(self.weight, std=0.02)
+        nn.init.zeros_(self.bias)
+
+    @property
+    def affine(self) -> Affine:
+        return Affine(self.weight.detach(), self.bias.detach())
+
+    def set_affine(self, affine: Affine) -> None:
+        """Gives the layer these weights, in place. Raises ValueError if their shapes differ."""
+        self.check_shape(affine)
+        with torch.no_grad():
+            self._store(affine)
+
+    def check_shape(self, affine: Affine) -> None:
+        """Raises ValueError if weights do not fit the layer."""
+        if [part.shape for part in affine] != [part.shape for part in self.affine]:
+            raise ValueError(f"a layer of shape {tuple(affine.weight.shape)}, not {tuple(self.affine.weight.shape)}")
+
+    def _store(self, affine: Affine) -> None:
+        self.weight.copy_(affine.weight)
+        self.bias.copy_(affine.bias)
+
+
 class Head(nn.Module):
     """Linear layers: (N, D) -> (N, outputs). The kind of task determines the loss and what the outputs mean."""
 
@@ -32,13 +68,19 @@ class Head(nn.Module):
         self.spec = spec
         layers: list[nn.Module] = []
         for width in parse_head(spec.head):
-            layers += [Dropout(dropout), nn.Linear(dim, width), nn.GELU()]
+            layers += [Dropout(dropout), HeadLayer(dim, width), nn.GELU()]
             dim = width
-        self.layers = nn.Sequential(*layers, Dropout(dropout), nn.Linear(dim, spec.outputs))
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=0.02)
-                nn.init.zeros_(module.bias)
+        self.layers = nn.Sequential(*layers, Dropout(dropout), self.last_layer(dim))
+        for layer in self.linear_layers():
+            layer.reset()
+
+    def last_layer(self, dim: int) -> HeadLayer:
+        """The layer that gives the outputs, from `dim` numbers."""
+        return HeadLayer(dim, self.spec.outputs)
+
+    def linear_layers(self) -> list[HeadLayer]:
+        """The linear layers, the last of which gives the outputs."""
+        return [layer for layer in self.layers if isinstance(layer, HeadLayer)]
 
     def forward(self, vectors_ND: Tensor) -> Tensor:
         outputs = cast(Tensor, self.layers(vectors_ND))

@@ -34,7 +34,7 @@ def cross_entropy(logits: Tensor, classes: Tensor, options: LossOptions = PLAIN)
     """Mean over N texts, from logits (N, C) and class indices (N,)."""
     if options == PLAIN:
         return functional.cross_entropy(logits, classes)
-    return _of_classes(functional.log_softmax(logits, -1)[:, None], classes[:, None], options)
+    return class_loss(functional.log_softmax(logits, -1)[:, None], classes[:, None], options)
 
 
 def binary_cross_entropy(logits: Tensor, marks: Tensor, options: LossOptions = PLAIN) -> Tensor:
@@ -42,7 +42,7 @@ def binary_cross_entropy(logits: Tensor, marks: Tensor, options: LossOptions = P
     if options == PLAIN:
         return functional.binary_cross_entropy_with_logits(logits, marks.float())
     both = torch.stack([functional.logsigmoid(-logits), functional.logsigmoid(logits)], -1)  # each label is a two-class problem
-    return _of_classes(both, marks.long(), options)
+    return class_loss(both, marks.long(), options)
 
 
 def squared_error(values: Tensor, numbers: Tensor, spread: float) -> Tensor:
@@ -50,7 +50,7 @@ def squared_error(values: Tensor, numbers: Tensor, spread: float) -> Tensor:
     return functional.mse_loss(values.squeeze(-1) / spread, numbers.float() / spread)
 
 
-def _of_classes(logs_NQC: Tensor, targets_NQ: Tensor, options: LossOptions) -> Tensor:
+def class_loss(logs_NQC: Tensor, targets_NQ: Tensor, options: LossOptions) -> Tensor:
     """Mean over N texts and Q questions with C classes, from log-probabilities (N, Q, C) and correct classes (N, Q):
 
         w_y * sum_c q_c (1 - p_c)^gamma (-log p_c),    q_c = (1 - smoothing) [c = y] + smoothing / C

@@ -44,6 +44,7 @@ def _labels(record: SourceRecord) -> str:
     """How labels were read, if not by default."""
     parts = [f"sep={record.sep!r}"] if record.sep else []
     parts += [f"marks: {listed(map(_short, record.names), NAMES)}"] if record.names else []
+    parts += [f"order: {listed(map(_short, record.order), NAMES)}"] if record.order else []
     parts += [f"{name}=yes" for name in ("strip", "fold") if getattr(record, name)]
     return ", ".join(parts)
 

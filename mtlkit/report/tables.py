@@ -14,6 +14,8 @@ from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.report.text import literal, one_line
 from mtlkit.training.events import Epoch, Part, TaskState
 
+SECOND = ("pearson", "mae")  # metrics of kinds that have a better one
+
 
 def metric_title(name: str) -> str:
     """The name of a metric for users."""
@@ -101,12 +103,12 @@ def task_table(states: Sequence[TaskState], width: int) -> Table:
 
 
 def metric_names(states: Sequence[TaskState]) -> list[str]:
-    """The metrics to show for these tasks. If there are tasks of several kinds, only one metric of regression is shown."""
+    """The metrics to show for these tasks. If there are tasks of several kinds, the second one of some is left out."""
     in_epochs = [metric.name for metric in all_metrics().values() if metric.in_epochs]
     names = [name for name in in_epochs if any(name in state.validation for state in states)]
     if not names:
         return ["accuracy", "macro_f1"]
-    return [name for name in names if name != "pearson" or "accuracy" not in names]
+    return [name for name in names if name not in SECOND or all(name in state.validation for state in states)]
 
 
 def state_figures(state: TaskState, metrics: Sequence[str]) -> list[str]:

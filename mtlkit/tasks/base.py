@@ -72,6 +72,7 @@ class TaskKind(LabelCodec, TaskMetrics, PredictionKind, HeadLikelihood, ABC):
     rank: ClassVar[int]
     outputs_help: ClassVar[str]
     checks_labels: ClassVar[bool] = False
+    ordered: ClassVar[bool] = False
     loss_factor: ClassVar[float] = 1.0
 
     def recognizes(self, labels: Sequence[Label]) -> bool:
@@ -88,6 +89,10 @@ class TaskKind(LabelCodec, TaskMetrics, PredictionKind, HeadLikelihood, ABC):
 
     def remarks(self, labels: Sequence[Label], record: SourceRecord, location: str) -> Iterator[str]:
         yield from ()
+
+    def outputs(self, spec: TaskSpec) -> int:
+        """The number of outputs of a head for a text."""
+        return len(spec.labels) or 1
 
     def build_head(self, spec: TaskSpec, dim: int, dropout: float) -> Head:
         """A fresh head on vectors of length `dim`: linear layers, as `spec.head` says."""

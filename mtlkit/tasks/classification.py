@@ -79,9 +79,13 @@ class Classification(TaskKind):
     def unseen(self, spec: TaskSpec, labels: Sequence[Label]) -> Counter[str]:
         return unknown_classes(spec.labels, labels)
 
-    def encode(self, spec: TaskSpec, labels: Sequence[Label]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    def check_single(self, spec: TaskSpec, labels: Sequence[Label]) -> None:
+        """Raises DataError if a label is a list of several."""
         if any(isinstance(label, tuple) and len(label) != 1 for label in labels):
             raise DataError(f"task '{spec.name}': some labels are lists, and its head predicts one class; give one label per row")
+
+    def encode(self, spec: TaskSpec, labels: Sequence[Label]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        self.check_single(spec, labels)
         numbers, rows = class_numbers(spec.labels, labels)
         return np.array([classes[0] for classes in numbers], np.int64), rows
 
@@ -98,6 +102,10 @@ class Classification(TaskKind):
             return None
         if options.class_weights is not None:
             weights = weights * np.array(options.class_weights[0])[labels]
+        return self.class_loss(spec, labels, options, weights)
+
+    def class_loss(self, spec: TaskSpec, labels: Array, options: LossOptions, weights: Values) -> ConvexLoss:
+        """The convex loss of rows with these weights, (N,), which class weights are part of."""
         return SoftmaxLoss(labels, spec.outputs, weights, options.smoothing)
 
     def strata(self, spec: TaskSpec, labels: Array) -> NDArray[np.int64]:

@@ -17,11 +17,30 @@ from mtlkit.inference.predictions import sigmoid
 
 
 class ConvexLoss(Protocol):
-    """A loss of N rows with K outputs each, and its gradient."""
+    """A loss of N rows with K outputs each, and its gradient.
+
+    Intercepts may be constrained. They are functions of `free` numbers, K of them, of which `first` are those to begin with.
+    """
 
     @property
     def outputs(self) -> int:
         """K."""
+        ...
+
+    @property
+    def columns(self) -> int:
+        """The number of columns of the weights: K, or 1 if all outputs share them."""
+        ...
+
+    @property
+    def first(self) -> Values: ...
+
+    def free(self, intercepts: Values) -> Values: ...
+
+    def intercepts(self, free: Values) -> Values: ...
+
+    def pulled_back(self, free: Values, gradient: Values) -> Values:
+        """The gradient by the free numbers, from that by the intercepts, (K,)."""
         ...
 
     @property
@@ -42,8 +61,34 @@ class ConvexLoss(Protocol):
         ...
 
 
+class HasOutputs(Protocol):
+    @property
+    def outputs(self) -> int: ...
+
+
+class Unconstrained:
+    """Intercepts that may have any value."""
+
+    @property
+    def columns(self: HasOutputs) -> int:
+        return self.outputs
+
+    @property
+    def first(self: HasOutputs) -> Values:
+        return np.zeros(self.outputs)
+
+    def free(self, intercepts: Values) -> Values:
+        return intercepts
+
+    def intercepts(self, free: Values) -> Values:
+        return free
+
+    def pulled_back(self, free: Values, gradient: Values) -> Values:
+        return gradient
+
+
 @dataclass(frozen=True)
-class SoftmaxLoss:
+class SoftmaxLoss(Unconstrained):
     """Cross-entropy of one class a row, (N,) int64, with label smoothing (Szegedy et al. 2016)."""
 
     classes: NDArray[np.int64]
@@ -75,7 +120,7 @@ class SoftmaxLoss:
 
 
 @dataclass(frozen=True)
-class SigmoidLoss:
+class SigmoidLoss(Unconstrained):
     """Binary cross-entropy of K labels a row, 0 or 1, (N, K), summed over labels: K independent logistic regressions.
 
     `label_weights`, (K, 2), weigh the absence and the presence of each label.
@@ -117,7 +162,7 @@ class SigmoidLoss:
 
 
 @dataclass(frozen=True)
-class SquaredLoss:
+class SquaredLoss(Unconstrained):
     """Half the squared error of one number a row, (N,): ridge regression."""
 
     numbers: Values

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import TRAINED
-from ordinal import Ordinal
+from graded import Graded
 
 from mtlkit.config.registries.task_kinds import KINDS
 
@@ -18,8 +18,8 @@ PLACES = ["hall", "garden", "kitchen", "stairs", "attic", "cellar"]
 
 
 @pytest.fixture
-def ordinal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KINDS, "ordinal", Ordinal())
+def graded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "graded", Graded())
 
 
 @pytest.fixture
@@ -37,46 +37,46 @@ def flags(**options: Any) -> list[str]:
     return [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", str(value))]
 
 
-def test_every_command_works_with_it(ordinal: None, grades: Path, runs: Path, tmp_path: Path, typed: Callable[..., Any]) -> None:
-    source, out = f"grade={grades}?kind=ordinal", tmp_path / "run"
+def test_every_command_works_with_it(graded: None, grades: Path, runs: Path, tmp_path: Path, typed: Callable[..., Any]) -> None:
+    source, out = f"grade={grades}?kind=graded", tmp_path / "run"
     checked = typed("check-data", "--task", source, "--model", runs / "mtl")
-    assert (checked.code, "ordinal" in checked.out) == (0, True)
+    assert (checked.code, "graded" in checked.out) == (0, True)
     trained = typed(
         "train-mtl", "--task", source, "--init", runs / "mtl", "--out", out, *flags(**TRAINED, class_weights="balanced")
     )
     assert trained.code == 0, trained.err
     assert "within one" in trained.out + trained.err
     spec = next(task for task in json.loads((out / "config.json").read_text())["tasks"] if task["name"] == "grade")
-    assert (spec["kind"], spec["labels"]) == ("ordinal", ["1", "2", "3", "4", "5"])
+    assert (spec["kind"], spec["labels"]) == ("graded", ["1", "2", "3", "4", "5"])
 
     evaluated = typed("eval", "--model", out, "--json")
     assert evaluated.code == 0, evaluated.err
     metrics = json.loads(evaluated.out)["tasks"]["grade"]
-    assert metrics["kind"] == "ordinal"
+    assert metrics["kind"] == "graded"
     assert metrics["near"] >= metrics["accuracy"]
     assert "within one" in typed("eval", "--model", out, "--task", f"grade={grades}").out
 
     assert "grade " in typed("predict", "The hall is superb today.", "--model", out, "--task", "grade", terminal=True).out
     answer = json.loads(typed("predict", "The hall is superb today.", "--model", out, "--task", "grade").out)
     assert set(answer["tasks"]["grade"]) == {"label", "probability", "probabilities"}
-    assert "ordinal" in typed("info", out).out
+    assert "graded" in typed("info", out).out
     exported = typed("export", out, tmp_path / "export")
     assert exported.code == 0, exported.err
     assert "largest column is the grade" in (tmp_path / "export" / "README.md").read_text()
 
 
-def test_its_own_check_of_labels_makes_bad_rows(ordinal: None, grades: Path, runs: Path, typed: Callable[..., Any]) -> None:
+def test_its_own_check_of_labels_makes_bad_rows(graded: None, grades: Path, runs: Path, typed: Callable[..., Any]) -> None:
     file = grades / "train.csv"
     file.write_text(file.read_text() + "\nThe barn is odd.,great\n")
-    wrong = typed("check-data", "--task", f"grade={grades}?kind=ordinal", "--model", runs / "mtl")
+    wrong = typed("check-data", "--task", f"grade={grades}?kind=graded", "--model", runs / "mtl")
     assert (wrong.code, "no grade" in wrong.err) == (3, True)
 
 
 def test_it_is_known_only_while_it_is_registered(
     grades: Path, typed: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unknown = typed("check-data", "--task", f"grade={grades}?kind=ordinl")
-    assert (unknown.code, "classification, multi-label, regression" in unknown.err) == (2, True)
-    monkeypatch.setitem(KINDS, "ordinal", Ordinal())
-    near = typed("check-data", "--task", f"grade={grades}?kind=ordinl")
-    assert "classification, multi-label, ordinal, regression; did you mean 'ordinal'?" in near.err
+    unknown = typed("check-data", "--task", f"grade={grades}?kind=gradd")
+    assert (unknown.code, "classification, multi-label, ordinal, regression" in unknown.err) == (2, True)
+    monkeypatch.setitem(KINDS, "graded", Graded())
+    near = typed("check-data", "--task", f"grade={grades}?kind=gradd")
+    assert "classification, graded, multi-label, ordinal, regression; did you mean 'graded'?" in near.err

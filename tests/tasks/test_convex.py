@@ -16,6 +16,8 @@ from mtlkit.tasks.convex import ConvexLoss
 ROWS = 7
 CLASSES = TaskSpec("task", "classification", ("a", "b", "c"))
 LABELS = TaskSpec("task", "multi-label", ("a", "b", "c"))
+GRADES = TaskSpec("task", "ordinal", ("1", "2", "3", "4"))
+EACH_GRADE = np.array([0, 3, 1, 2, 2, 0, 3])
 NUMBERS = TaskSpec("task", "regression", (), center=2.0, spread=3.0)
 RANDOM = np.random.default_rng(0)
 CASES: dict[str, tuple[TaskSpec, Any, LossOptions]] = {
@@ -28,6 +30,8 @@ CASES: dict[str, tuple[TaskSpec, Any, LossOptions]] = {
         RANDOM.integers(0, 2, (ROWS, 3)).astype(np.float32),
         LossOptions(((0.5, 2.0),) * 3, smoothing=0.1),
     ),
+    "grades": (GRADES, EACH_GRADE, LossOptions()),
+    "weighted grades": (GRADES, EACH_GRADE, LossOptions(((0.5, 1.0, 2.0, 1.0),), smoothing=0.1)),
     "numbers": (NUMBERS, RANDOM.normal(size=ROWS).astype(np.float32), LossOptions()),
 }
 
@@ -36,7 +40,8 @@ def loss_and_outputs(name: str) -> tuple[ConvexLoss, np.ndarray[Any, np.dtype[np
     spec, labels, options = CASES[name]
     loss = kind_of(spec.kind).convex_loss(spec, labels, options, np.ones(ROWS))
     assert loss is not None
-    return loss, np.random.default_rng(1).normal(size=(ROWS, spec.outputs))
+    outputs = np.random.default_rng(1).normal(size=(ROWS, spec.outputs))
+    return loss, np.sort(outputs, axis=1) if kind_of(spec.kind).ordered else outputs
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -73,7 +78,7 @@ def test_the_losses_of_rows_add_up_without_smoothing(name: str) -> None:
     np.testing.assert_allclose(loss.take(part).each(outputs[part]), loss.each(outputs)[part])
 
 
-@pytest.mark.parametrize("spec", [CLASSES, LABELS], ids=["classification", "multi-label"])
+@pytest.mark.parametrize("spec", [CLASSES, LABELS, GRADES], ids=["classification", "multi-label", "ordinal"])
 def test_the_focal_loss_is_not_convex(spec: TaskSpec) -> None:
     labels = np.zeros((2, 3), np.float32) if spec is LABELS else np.zeros(2, np.int64)
     assert kind_of(spec.kind).convex_loss(spec, labels, LossOptions(focal=2.0), np.ones(2)) is None

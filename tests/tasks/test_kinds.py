@@ -18,6 +18,7 @@ from mtlkit.tasks.base import kind_of
 LABELS: dict[str, list[Label]] = {
     "classification": ["cat", "dog", "cat", "owl"],
     "multi-label": [("a", "b"), (), ("b",), ("a",)],
+    "ordinal": ["1", "3", "1", "10"],
     "regression": [0.5, 2.5, 1.25, 4.0],
 }
 DIM = 8
@@ -43,7 +44,7 @@ def test_names_of_kinds_are_read_without_torch() -> None:
 def test_a_spec_survives_a_file(spec: TaskSpec) -> None:
     stored = {"name": spec.name, "kind": spec.kind, "labels": list(spec.labels), "center": spec.center, "spread": spec.spread}
     assert TaskSpec.from_json(stored) == spec
-    with pytest.raises(ValueError, match="known kinds: classification, multi-label, regression"):
+    with pytest.raises(ValueError, match="known kinds: classification, multi-label, ordinal, regression"):
         TaskSpec.from_json({**stored, "kind": "colour"})
     with pytest.raises(ValueError, match="labels"):
         TaskSpec.from_json({**stored, "labels": [] if spec.labels else ["a"]})
@@ -53,7 +54,9 @@ def test_outputs_that_are_right_score_best(spec: TaskSpec) -> None:
     kind, rows = kind_of(spec.kind), LABELS[spec.kind]
     labels, kept = kind.encode(spec, rows)
     assert len(labels) == len(kept) == len(rows)
-    if kind.classes == "one":
+    if kind.ordered:
+        outputs = np.where(labels[:, None] <= np.arange(spec.outputs), 9, -9).astype(np.float32)
+    elif kind.classes == "one":
         outputs = np.eye(spec.outputs, dtype=np.float32)[labels] * 9
     else:
         outputs = (labels.reshape(len(rows), -1) - (0.5 if kind.classes == "several" else 0.0)).astype(np.float32) * 9

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.data.datasets.marks import Label
-from mtlkit.data.datasets.values import canonical, class_name, number_of, shown
+from mtlkit.data.datasets.marks import Label, RawLabel
+from mtlkit.data.datasets.values import canonical, class_name, number_of, number_or_none, shown
 from mtlkit.errors import DataError
 
 
@@ -31,6 +31,24 @@ class KnownLabels:
         return self.spelled.get(canonical(name)) if number is None else number
 
 
+class OrderedLabels(KnownLabels):
+    """Labels of an order, from low to high. If all are numbers, others match by their value: `2.50` matches `2.5`."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        super().__init__(labels)
+        values = [number_or_none(label) for label in labels]
+        self.numbers = {} if None in values else {value: index for index, value in enumerate(values)}
+
+    def number(self, name: str) -> int | None:
+        number = super().number(name)
+        return self.numbers.get(number_or_none(name)) if number is None else number
+
+    def check(self, label: RawLabel, value: object) -> None:
+        """Raises ValueError for a label that is not in the order; `value` is the label as written."""
+        if not isinstance(label, str | float) or class_name(label) not in self:
+            raise ValueError(f"{shown(value)}, which is not in order={','.join(self.exact)}")
+
+
 def parts_of(label: Label) -> tuple[str, ...]:
     """The classes that a label names."""
     return label if isinstance(label, tuple) else (class_name(label),)
@@ -41,16 +59,16 @@ def classes_in(labels: Iterable[Label], first: Iterable[str] = ()) -> tuple[str,
     return tuple(dict.fromkeys([*first, *sorted({part for label in labels for part in parts_of(label)}, key=_natural)]))
 
 
-def unknown_classes(known: Sequence[str], labels: Sequence[Label]) -> Counter[str]:
+def unknown_classes(known: Sequence[str] | KnownLabels, labels: Sequence[Label]) -> Counter[str]:
     """Unknown classes, with the number of rows that have them."""
-    names = KnownLabels(known)
+    names = known if isinstance(known, KnownLabels) else KnownLabels(known)
     return Counter(part for label in labels for part in parts_of(label) if part not in names)
 
 
-def class_numbers(known: Sequence[str], labels: Sequence[Label]) -> tuple[list[list[int]], NDArray[np.int64]]:
+def class_numbers(known: Sequence[str] | KnownLabels, labels: Sequence[Label]) -> tuple[list[list[int]], NDArray[np.int64]]:
     """The indices of each row's classes among the known ones, and the numbers of these rows. A row with an unknown class is left
     out."""
-    names = KnownLabels(known)
+    names = known if isinstance(known, KnownLabels) else KnownLabels(known)
     numbers = [[names.number(part) for part in parts_of(label)] for label in labels]
     rows = np.array([row for row, row_numbers in enumerate(numbers) if None not in row_numbers], np.int64)
     return [[number for number in numbers[row] if number is not None] for row in rows], rows

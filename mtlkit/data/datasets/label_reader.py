@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from mtlkit.config.architecture import Kind
 from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.datasets.class_labels import OrderedLabels
 from mtlkit.data.datasets.labels import codec_of
 from mtlkit.data.datasets.marks import Label, RawLabel, RowError, marked_labels, repeats, written_marks
 from mtlkit.data.datasets.values import MultiHotLabels, label_value, mark_of, shown, split_marks
@@ -22,12 +23,13 @@ INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff"))  # blanks without widt
 
 @dataclass(frozen=True)
 class LabelOptions:
-    """How labels are written: `sep` between the names of one row, `names` of marks by their places; `strip` and `fold` join
-    names that differ only in blanks, or in case and Unicode form."""
+    """How labels are written: `sep` between the names of one row, `names` of marks by their places, `order` of ordinal
+    labels; `strip` and `fold` join names that differ only in blanks, or in case and Unicode form."""
 
     kind: Kind | None = None
     sep: str | None = None
     names: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
     strip: bool = False
     fold: bool = False
 
@@ -39,6 +41,7 @@ class LabelOptions:
             query.kind or known.kind,
             query.sep or known.sep,
             query.names or known.names,
+            query.order or (known.order if query.kind in (None, known.kind) else ()),
             known.strip if query.strip is None else query.strip,
             known.fold if query.fold is None else query.fold,
         )
@@ -64,6 +67,7 @@ class LabelReader:
         options = self.options
         self._codec = None if options.kind is None else codec_of(options.kind)
         self._checks = self._codec is not None and self._codec.checks_labels
+        self._order = OrderedLabels(options.order) if options.order else None
         self._plain = not (options.sep is not None or options.strip or options.fold or self._checks)
 
     @property
@@ -83,7 +87,11 @@ class LabelReader:
         elif isinstance(value, str) and self.options.sep is not None:
             value = split_marks([part.strip() for part in value.split(self.options.sep) if part.strip()])
         label = self._cleaned(value if isinstance(value, MultiHotLabels) else label_value(value, self.columns[0]))
-        if self._checks and self._codec is not None and label is not None:
+        if label is None:
+            return None
+        if self._order is not None:
+            self._order.check(label, value)
+        elif self._checks and self._codec is not None:
             self._codec.check_label(label, value)
         return label
 
@@ -169,7 +177,8 @@ def label_reader(columns: tuple[str, ...], query: Query, recorded: SourceRecord 
     """The reader of the labels in these columns."""
     options = LabelOptions.of(query, recorded)
     if options.strip or options.fold:
-        options = replace(options, names=tuple(map(options.clean, options.names)))
+        names, order = (tuple(map(options.clean, labels)) for labels in (options.names, options.order))
+        options = replace(options, names=names, order=tuple(dict.fromkeys(order)))
     several = recorded is not None and recorded.kind is not None and codec_of(recorded.kind).classes == "several"
     of_names = several and not options.names
     return LabelReader(columns, options, named=query.names is not None, of_names=of_names)

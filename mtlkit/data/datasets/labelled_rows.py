@@ -78,6 +78,7 @@ class LabelledRows:
             unused=columns.unused,
             kind=options.kind,
             sep=options.sep,
+            order=options.order,
             strip=options.strip,
             fold=options.fold,
             remarks=(*record.remarks, *columns.remarks),

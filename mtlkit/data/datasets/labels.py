@@ -21,11 +21,13 @@ class LabelCodec(Protocol):
 
     classes        how many classes a row has: one, several (or none of them), or none at all, as its label is a number
     checks_labels  whether `check_label` can refuse a label, so that such a row is a bad row
+    ordered        whether classes have an order, which a source may name by `order=`
     """
 
     name: ClassVar[str]
     classes: ClassVar[Literal["one", "several", "none"]]
     checks_labels: ClassVar[bool]
+    ordered: ClassVar[bool]
 
     def recognizes(self, labels: Sequence[Label]) -> bool:
         """Whether labels look like this kind, if the kind is not specified."""

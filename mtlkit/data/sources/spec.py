@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -33,8 +34,8 @@ class Query:
     `text` may join columns with `+`; `first` and `second` are the columns of a pair, `negatives` those of its hard negatives,
     joined with `,`; `split` is the split to train on;
     `config` is the configuration of a hub data set; `kind` overrides the kind inferred from the labels. `sep` separates the
-    labels of a row, `names` are the labels of 0/1 lists; `strip` merges labels that differ only in white space, `fold` those that
-    differ only in case or Unicode form.
+    labels of a row, `names` are the labels of 0/1 lists, `order` is that of ordinal labels, low to high; `strip` merges labels
+    that differ only in white space, `fold` those that differ only in case or Unicode form.
     """
 
     text: str | None = None
@@ -49,6 +50,7 @@ class Query:
     kind: Kind | None = None
     sep: str | None = None
     names: tuple[str, ...] | None = None
+    order: tuple[str, ...] | None = None
     strip: bool | None = None
     fold: bool | None = None
     format: str | None = None
@@ -89,11 +91,24 @@ def parse_source(text: str) -> tuple[str, Query]:
         values["sep"] = DELIMITERS.get(values["sep"], values["sep"])
         if not values["sep"]:
             raise UsageError(f"sep= in {text!r} is empty; give the separator between labels, such as sep=| or sep=pipe")
-    if "names" in values:
-        values["names"] = tuple(values["names"].split("," if "," in values["names"] else "+"))
-        if "" in values["names"] or len(set(values["names"])) < len(values["names"]):
-            raise UsageError(f"names= in {text!r} has an empty or repeated name; use names=a,b,c")
+    for key in {"names", "order"} & set(values):
+        values[key] = parse_names(values[key], key, text)
+    if "order" in values:
+        ordered = [name for name, kind in KINDS.items() if kind.ordered]
+        if values.setdefault("kind", ordered[0]) not in ordered:
+            raise UsageError(f"order= in {text!r} is for kind={ordered[0]}, not {values['kind']}; remove one of them")
+        if len(values["order"]) < 2:
+            raise UsageError(f"order= in {text!r} has a single label; list all labels from low to high: order=low,mid,high")
     return address, Query(**values)
+
+
+def parse_names(value: str, key: str, text: str) -> tuple[str, ...]:
+    """Names joined by commas, or without any by plus signs. Raises UsageError for an empty or repeated one."""
+    names = tuple(value.split("," if "," in value else "+"))
+    if repeated := [name for name, count in Counter(names).items() if count > 1 or not name]:
+        problem = f"repeats {repeated[0]!r}" if repeated[0] else "has an empty name"
+        raise UsageError(f"{key}= in {text!r} {problem}; name each label once: {key}=a,b,c")
+    return names
 
 
 def split_source(text: str) -> tuple[str, list[tuple[str, str]]]:

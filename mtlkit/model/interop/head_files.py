@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.small_files import check_file
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.model.checkpoint import Uninitialised
 from mtlkit.model.description import HEAD_WEIGHTS, HEADS
+from mtlkit.model.heads import Affine, HeadLayer
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_checks import UnusableWeight, usable
@@ -31,7 +31,10 @@ def write_heads(folder: Path, model: MultiTaskModel) -> None:
         layers = _linear(model, name)
         tasks.append({**spec.to_json(), "layers": list(layers)})
         for layer_name, layer in layers.items():
-            weights |= {f"{layer_name}.{kind}": tensor.detach().cpu().clone() for kind, tensor in layer.state_dict().items()}
+            stored = layer.affine._asdict().items()
+            weights |= {
+                f"{layer_name}.{kind}": tensor.cpu().clone(memory_format=torch.contiguous_format) for kind, tensor in stored
+            }
     write_json(folder / HEADS, {"tasks": tasks})
     save_file(weights, folder / HEAD_WEIGHTS)
 
@@ -59,8 +62,9 @@ def read_heads(folder: Path, model: MultiTaskModel, tasks: Sequence[TaskSpec]) -
             with torch.device("meta"), Uninitialised():  # a wrong width allocates no memory
                 model.add_task(spec)
             for name, layer in _linear(model, spec.name).items():
-                own = {f"{name}.{kind}": kind for kind in ("weight", "bias")}
-                layer.load_state_dict({kind: usable(full, weights[full]) for full, kind in own.items()}, assign=True)
+                stored = Affine(*(usable(full, weights[full]) for full in (f"{name}.weight", f"{name}.bias")))
+                layer.check_shape(stored)
+                layer.to_empty(device="cpu").set_affine(stored)
     except UnusableWeight as error:
         raise IntegrityError(f"{folder / HEAD_WEIGHTS}: {error}") from None
     except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
@@ -68,10 +72,9 @@ def read_heads(folder: Path, model: MultiTaskModel, tasks: Sequence[TaskSpec]) -
         raise IntegrityError(f"{folder / HEAD_WEIGHTS}: {damage or f'missing, or not the heads of {HEADS} ({error})'}") from None
 
 
-def _linear(model: MultiTaskModel, task: str) -> dict[str, nn.Linear]:
+def _linear(model: MultiTaskModel, task: str) -> dict[str, HeadLayer]:
     """The linear layers of a head, by their names in its file."""
-    linear = [layer for layer in model.head(task).layers if isinstance(layer, nn.Linear)]
-    return {f"{task}.{index}": layer for index, layer in enumerate(linear)}
+    return {f"{task}.{index}": layer for index, layer in enumerate(model.head(task).linear_layers())}
 
 
 # The model card of an export includes this source, so it uses only json, pathlib, torch and safetensors.

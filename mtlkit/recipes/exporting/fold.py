@@ -5,12 +5,9 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import replace
 
-import torch
-from torch import nn
-
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.inference.load_weights import LoadedWeights
-from mtlkit.model.heads import Head
+from mtlkit.model.heads import Affine, Head
 from mtlkit.model.multitask import MultiTaskModel
 
 
@@ -31,10 +28,8 @@ def fold_temperatures(weights: LoadedWeights) -> LoadedWeights:
 def fold_temperature(head: Head) -> Head:
     """A head whose last layer is divided by the temperature of the given one."""
     folded = deepcopy(head)
-    last = [layer for layer in folded.modules() if isinstance(layer, nn.Linear)][-1]
-    with torch.no_grad():
-        for parameter in last.parameters():
-            parameter.div_(head.spec.temperature)
+    last = folded.linear_layers()[-1]
+    last.set_affine(Affine(*(weights / head.spec.temperature for weights in last.affine)))
     folded.spec = folded_spec(head.spec)
     return folded
 

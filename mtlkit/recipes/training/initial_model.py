@@ -128,7 +128,7 @@ def fit_heads(
             specs[name] = known if freezing.keeps(f"head:{name}") else known.uncalibrated()
             start.model.head(name).spec = specs[name]
             continue
-        spec = infer_spec(name, table.labels, head, kind, table.record.names)
+        spec = infer_spec(name, table.labels, head, kind, table.record.classes)
         check_varied(spec, table.labels, "+".join(table.record.label))
         if known is not None:
             reason = f"head '{name}' of {start.origin} was trained for other labels ({quoted(known.labels) or known.kind})"

@@ -106,7 +106,7 @@ def _labels(
     (name,) = named_sources(options.tasks)
     train, validation = read_train_and_validation(source, reading)
     start = start_model(options, origin, train.texts)
-    spec = infer_spec(name, train.labels, "linear", parse_source(source)[1].kind, train.record.names)
+    spec = infer_spec(name, train.labels, "linear", parse_source(source)[1].kind, train.record.classes)
     task = prepare_task(spec, source, train, validation, start.encoder)
     yield from source_notes(task.record, source)
     yield Note(f"{len(task.train):,} texts to train on, {len(task.validation):,} to validate; {len(spec.labels)} labels")

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from mtlkit.evaluation.intervals import bootstrap_interval
 from mtlkit.evaluation.task_metrics import main_metric, measure_of, score
 from mtlkit.inference.engine import Array
+from mtlkit.model.heads import Affine
 from mtlkit.progress import count, counting
 from mtlkit.seeding import generator
 from mtlkit.tasks.base import kind_of
@@ -126,12 +126,10 @@ def _fit(features: Features, loss: ConvexLoss, choice: Choice) -> LinearFit:
     return LinearFit(basis @ fitted.weights, fitted.intercepts, fitted.iterations, fitted.converged)
 
 
-@torch.no_grad()
 def _install(objective: HeadObjective, fitted: LinearFit) -> None:
-    layer = objective.model.head(objective.task.name).layers[-1]
-    assert isinstance(layer, nn.Linear)
-    layer.weight.copy_(torch.from_numpy(fitted.weights.T))
-    layer.bias.copy_(torch.from_numpy(fitted.intercepts))
+    layer = objective.model.head(objective.task.name).linear_layers()[-1]
+    weights, intercepts = torch.from_numpy(fitted.weights.T), torch.from_numpy(fitted.intercepts)
+    layer.set_affine(Affine(weights.expand(len(intercepts), -1), intercepts))  # outputs may share their weights
 
 
 def _figures(

@@ -19,8 +19,8 @@ HISTORY = 10  # pairs that L-BFGS remembers
 
 @dataclass(frozen=True)
 class LinearFit:
-    """Weights (D, K) and intercepts (K,): outputs are `vectors @ weights + intercepts`. `iterations` were taken; `converged`:
-    until the gradient was small enough."""
+    """Weights (D, K), or (D, 1) if all outputs share them, and intercepts (K,): outputs are `vectors @ weights + intercepts`.
+    `iterations` were taken; `converged`: until the gradient was small enough."""
 
     weights: Values
     intercepts: Values
@@ -92,8 +92,8 @@ def fit(
         return ridge(features, loss, l2)
     from scipy.optimize import minimize  # the import takes time that most commands do not need
 
-    rows, dim, outputs = len(features), features.vectors.shape[1], loss.outputs
-    size, mean = dim * outputs, features.mean
+    rows, dim, columns = len(features), features.vectors.shape[1], loss.columns
+    size, mean = dim * columns, features.mean
     # weights are in units in which a step of 1 changes outputs by about 1, so that L-BFGS begins with a sensible step
     unit = 1.0 / np.sqrt(features.variance) if features.variance else 1.0
     # centered, so that intercepts do not depend on weights; kept where it is one block
@@ -103,25 +103,25 @@ def fit(
         yield from blocks or ((block - mean, loss.take(np.arange(rows)[part])) for part, block in features.blocks())
 
     def objective(point: Values) -> tuple[float, Values]:
-        weights = unit * point[:size].reshape(dim, outputs)
-        total, slope, sums = 0.0, np.zeros((dim, outputs)), np.zeros(outputs)
+        weights, intercepts = unit * point[:size].reshape(dim, columns), loss.intercepts(point[size:])
+        total, slope, sums = 0.0, np.zeros((dim, columns)), np.zeros(loss.outputs)
         for block, part in centered():
-            value, gradient = part.gradient(block @ weights + point[size:])
+            value, gradient = part.gradient(block @ weights + intercepts)
             total += value
-            slope += block.T @ gradient
+            slope += block.T @ (gradient if columns == loss.outputs else gradient.sum(1, keepdims=True))
             sums += gradient.sum(0)
         slope = unit * (slope / rows + l2 * weights)
         value = total / rows + l2 / 2 * float(weights.ravel() @ weights.ravel())
-        return value, np.concatenate([slope.ravel(), sums / rows])
+        return value, np.concatenate([slope.ravel(), loss.pulled_back(point[size:], sums / rows)])
 
-    begin = np.zeros(size + outputs)
-    if start is not None:
-        begin[:size] = start.weights.ravel() / unit
-        begin[size:] = start.intercepts + mean @ start.weights
+    if start is None:
+        begin = np.concatenate([np.zeros(size), loss.first])
+    else:
+        begin = np.concatenate([start.weights.ravel() / unit, loss.free(start.intercepts + mean @ start.weights)])
     limits = {"maxiter": most, "maxcor": HISTORY, "ftol": tolerance, "gtol": 1e-8}
     found = minimize(objective, begin, jac=True, method="L-BFGS-B", options=limits)
-    weights = unit * found.x[:size].reshape(dim, outputs)
-    return LinearFit(weights, found.x[size:] - mean @ weights, int(found.nit), bool(found.success))
+    weights = unit * found.x[:size].reshape(dim, columns)
+    return LinearFit(weights, loss.intercepts(found.x[size:]) - mean @ weights, int(found.nit), bool(found.success))
 
 
 def ridge(features: Features, loss: SquaredLoss, l2: float) -> LinearFit:

@@ -87,7 +87,7 @@ def scope_fitted(
     trained; `own`, (M,), is the prototype that is the row itself, or -1.
     """
     spec = objective.model.head(objective.task.name).spec
-    scope = fit_scope(prototypes.vectors, prototypes.labels, spec.outputs, predicted(spec, outputs, vectors), own)
+    scope = fit_scope(prototypes.vectors, prototypes.labels, len(spec.labels), predicted(spec, outputs, vectors), own)
     return ScopeFitted(spec.name, len(prototypes.labels), scope.rows, scope)
 
 

@@ -21,6 +21,24 @@ def test_query_is_parted_from_the_address() -> None:
     assert parse_source("ag_news") == ("ag_news", Query())
 
 
+def test_an_order_makes_labels_ordinal() -> None:
+    assert parse_source("a.csv:order=low,mid,high,limit=5")[1] == Query(order=("low", "mid", "high"), limit=5, kind="ordinal")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("order=a,b,a", "repeats 'a'"),
+        ("order=a,,b", "empty name"),
+        ("order=a", "single label"),
+        ("order=a,b&kind=regression", "kind=ordinal, not regression"),
+    ],
+)
+def test_an_order_that_is_none_is_refused(keys: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_source(f"a.csv?{keys}")
+
+
 def test_keys_need_no_quoting_in_a_shell() -> None:
     address, query = parse_source("reviews.csv:label=stars,text=title+body,limit=100,delimiter=semicolon,header=no,quoting=yes")
     assert address == "reviews.csv"
@@ -75,7 +93,7 @@ def test_query_values_may_be_percent_encoded() -> None:
         ("a.csv:header=none", "header='none' .* is not one of yes, no"),
         ("a.csv:delimiter=;;", "delimiter=';;' .* is invalid; use a single character"),
         ("a.csv:delimiter=", "delimiter='' .* is invalid; use a single character"),
-        ("a.csv?kind=class", "'kind' .* 'class'; choose one of classification, multi-label, regression"),
+        ("a.csv?kind=class", "'kind' .* 'class'; choose one of classification, multi-label, ordinal, regression"),
     ],
 )
 def test_wrong_query_is_a_usage_error(source: str, message: str) -> None:

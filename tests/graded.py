@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 NEAR = Metric("near", "within one", "points within one", in_epochs=True)
 
 
-class Ordinal(Classification):
+class Graded(Classification):
     """Grades from 1 up. Grades are predicted as classes, and a grade next to the right one counts as near."""
 
-    name: ClassVar[str] = "ordinal"
+    name: ClassVar[str] = "graded"
     help: ClassVar[str] = "A grade for each row: 1, 2, 3, ..."
     rank: ClassVar[int] = 200
     metrics: ClassVar[tuple[Metric, ...]] = (NEAR, ACCURACY)
-    outputs_help: ClassVar[str] = "For ordinal tasks, the largest column is the grade."
+    outputs_help: ClassVar[str] = "For graded tasks, the largest column is the grade."
     checks_labels: ClassVar[bool] = True
 
     def recognizes(self, labels: Sequence[Label]) -> bool:
