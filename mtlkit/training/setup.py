@@ -79,6 +79,8 @@ def make_step_schedule(
     by_label = {name: contrast.sampler(name, options.batch_tokens, options.seed) for name, contrast in contrasts.items()}
     mixture = TaskMixture({**samplers, **by_label}, plan.schedule, plan.rehearsed, plan.epoch_by)
     longer = lengthened(mixture, plan)
+    if stop := plan.stop:
+        return StepSchedule(longer, stop.epoch, options.accumulate, left=stop.left, share=stop.share), None
     return StepSchedule(longer, options.epochs, options.accumulate), lengthening(mixture, longer, options)
 
 
