@@ -67,7 +67,7 @@ class Trainer:
         yield Parts(self.proof.parts(self.freezing.weights))
         if setup.router.dropped:
             yield setup.router.dropped
-        features = make_features(self.plan, self.model, setup.roles, setup.frozen_params, self.cache)
+        features = make_features(self.plan, self.model, setup.roles, setup.frozen_params, self.cache, setup.random)
         if features.cached:
             yield features.cached
         self.components = components = make_components(setup, MetricsLog(log, **self.before), features.source)
