@@ -23,6 +23,8 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     The backbone runs once for all heads. If the run has a router, only the heads that fit a text predict. In a terminal, prints a
     table; in a pipe, one JSON object per line.
 
+    Heads that read pairs of texts predict with --pair: for two texts, or two columns of --input.
+
     With --reject, classification heads may answer "none of these": for texts unlike those that they were trained on, and for
     blank texts.
     """
@@ -31,16 +33,22 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     check_input(options)
 
     with loading():
+        from mtlkit.inference.predictions import heads_for
         from mtlkit.recipes.inputs.open_model import open_model
+        from mtlkit.recipes.inputs.pairs import predicts_pairs
         from mtlkit.recipes.inputs.texts import input_notes
         from mtlkit.recipes.predict import predict as answers_to
 
         loaded, found = open_model(options)
     say(f"model: {found}, {found.reason}")
     say_notes(loaded)
-    tasks = loaded.tasks if options.task is None else (options.task,)
-    for note in input_notes(options, loaded.recorded(options.task)):
+    of_pairs = predicts_pairs(options, loaded.specs)
+    tasks = heads_for(loaded.specs, options.task, loaded.name, pairs=of_pairs) if loaded.tasks else ()
+    for note in [] if of_pairs else input_notes(options, loaded.recorded(options.task)):
         say(note)
+    if options.task is None and (others := [name for name in loaded.tasks if name not in tasks]):
+        what = "read single texts, without --pair" if of_pairs else "read pairs of texts, given with --pair FIRST SECOND"
+        say(f"heads that do not predict, as they {what}: {listed(others)}")
     if options.reject is not None:
         known = [name for name in tasks if name in loaded.tasks]
         scopes = loaded.scopes_for(known)
@@ -52,7 +60,7 @@ def predict(options: PredictOptions, as_json: bool) -> None:
         print_json({"model": str(found), "predictions": list(answers)})
     elif stdout().is_terminal:
         kinds = {name: loaded.specs[name].kind for name in tasks if name in loaded.specs}
-        show(answers, kinds, bool(loaded.router) and options.task is None)
+        show(answers, kinds, bool(loaded.router) and options.task is None and not of_pairs)
     else:
         for answer in answers:
             print_line(answer)
@@ -74,7 +82,7 @@ class Blank:
         from mtlkit.inference.scope.rejection import is_blank
 
         for answer in answers:
-            self.texts += is_blank(answer["text"])
+            self.texts += is_blank(answer["pair"] if "pair" in answer else answer["text"])
             yield answer
 
 
@@ -91,7 +99,7 @@ def show(answers: Any, kinds: dict[str, str], routed: bool) -> None:
         found = answer["tasks"]
         cells = [likeliest(answer["router"])] if routed else []
         cells += [in_short(kind, found[task]) if task in found else "" for task, kind in kinds.items()]
-        rows.append((answer["text"], cells))
+        rows.append((" | ".join(answer["pair"]) if "pair" in answer else answer["text"], cells))
     widths = [max(map(len, column)) for column in zip(titles, *(cells for _, cells in rows), strict=True)]
     room = console.width - sum(min(width, WIDEST) + 3 for width in widths) - 2
     table = new_table()
@@ -122,5 +130,7 @@ def register(app: typer.Typer, panel: str) -> None:
         'mtlkit predict "The striker scored twice before the interval."',
         'mtlkit predict --reject auto "What is the capital of Peru?"',
         "mtlkit predict --input reviews.csv --task sentiment > out.jsonl",
+        'mtlkit predict --model runs/nli --pair "A man is eating." "Somebody eats."',
+        "mtlkit predict --model runs/nli --input pairs.csv --pair premise,hypothesis",
     ]
     add_command(app, "predict", PredictOptions, predict, examples, panel)

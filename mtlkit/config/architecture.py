@@ -14,6 +14,7 @@ from mtlkit.errors import UsageError, listed, shorten
 
 Attention = Literal["bidirectional", "causal"]
 Truncation = Literal["head", "tail", "head-tail"]
+PairHead = Literal["vectors"]
 Kind = str  # the name of a kind of task in `task_kinds.KINDS`
 Stage = Literal["base", "sentence", "mtl"]
 Norm = Literal["pre", "post"]
@@ -30,6 +31,7 @@ SIZES: dict[str, tuple[int, int, int]] = {
 
 LARGEST = 2**31 - 1  # upper limit of every size
 MOST_LAYERS = 1000  # of a transformer or a head: far deeper than useful, but still built in seconds
+PAIR_PARTS = 4  # of the input of a head for pairs of vectors u and v: u, v, |u - v|, u * v
 TASK_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 
@@ -103,7 +105,8 @@ class TaskSpec:
 
     `labels` are the class names in the order of the outputs. A head without labels predicts a number:
     (value - `center`) / `spread`, both from the training labels. Specs that differ only in `calibration`
-    are equal: their heads have the same weights and labels.
+    are equal: their heads have the same weights and labels. `pair` says how the head of a task of text pairs reads both texts,
+    None that an example is one text: with `vectors`, from the vectors of the two.
     """
 
     name: str
@@ -113,6 +116,11 @@ class TaskSpec:
     center: float = 0.0
     spread: float = 1.0
     calibration: Calibration | None = field(default=None, compare=False)
+    pair: PairHead | None = None
+
+    def width(self, dim: int) -> int:
+        """The length of the input of the head, for text vectors of length `dim`."""
+        return PAIR_PARTS * dim if self.pair == "vectors" else dim
 
     @property
     def outputs(self) -> int:
@@ -135,9 +143,11 @@ class TaskSpec:
         return replace(self, calibration=None)
 
     def to_json(self) -> dict[str, Any]:
-        """For `from_json`; a calibration is written only if there is one."""
+        """For `from_json`; a calibration, and how pairs are read, are written only if there are."""
         value = asdict(self.uncalibrated())
         del value["calibration"]
+        if self.pair is None:
+            del value["pair"]
         return value | ({"calibration": self.calibration.to_json()} if self.calibration else {})
 
     @classmethod

@@ -152,6 +152,14 @@ class PredictOptions(TextOptions):
         default_text="the heads that the router picks, else all",
         complete="task",
     )
+    pair: str | None = option(
+        None,
+        "For heads that read pairs of texts: the first text, before the second; with --input, its two columns.",
+        metavar="FIRST SECOND|COLUMN,COLUMN",
+        panel=COMMON,
+        rank=2,
+        default_text="with --input, the columns of the training data",
+    )
     reject: str | None = option(
         None,
         "Reject texts that fit no class: the share of fitting texts that may be lost, such as 0.05, or auto (0.05).",

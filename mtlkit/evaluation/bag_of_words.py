@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mtlkit.evaluation.intervals import Interval, wilson
 
 Classes = NDArray[np.int64]
+Example = str | tuple[str, str]  # a text, or a pair of texts
 
 C = 10.0  # the inverse of the L2 penalty: the best of 1, 10 and 30 on most of trec and banking77
 FOLDS = 5
@@ -43,7 +44,9 @@ def has_scikit_learn() -> bool:
     return find_spec("sklearn") is not None
 
 
-def scored_on(texts: Sequence[str], classes: Classes, other_texts: Sequence[str], other_classes: Classes) -> WordsBaseline | None:
+def scored_on(
+    texts: Sequence[Example], classes: Classes, other_texts: Sequence[Example], other_classes: Classes
+) -> WordsBaseline | None:
     """Trains on N texts with their classes, (N,), and scores on others. None if all training texts are of one class, or have no
     words. A class that training has not seen counts as wrong.
     """
@@ -53,7 +56,7 @@ def scored_on(texts: Sequence[str], classes: Classes, other_texts: Sequence[str]
     return WordsBaseline.of(int((predicted == other_classes).sum()), len(other_classes), len(texts), 0)
 
 
-def cross_validated(texts: Sequence[str], classes: Classes, seed: int = 0) -> WordsBaseline | None:
+def cross_validated(texts: Sequence[Example], classes: Classes, seed: int = 0) -> WordsBaseline | None:
     """Scores each of N texts with a model trained on the other folds, stratified by class. None if there are too few rows for
     two folds, or no words.
     """
@@ -80,7 +83,7 @@ def folds_of(classes: NDArray[Any]) -> int:
     return min(FOLDS, int(np.sort(counts)[-2])) if len(counts) > 1 else 0
 
 
-def _predicted(texts: Sequence[str], classes: Classes, others: Sequence[str]) -> Classes | None:
+def _predicted(texts: Sequence[Example], classes: Classes, others: Sequence[Example]) -> Classes | None:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
@@ -88,13 +91,29 @@ def _predicted(texts: Sequence[str], classes: Classes, others: Sequence[str]) ->
         return None
     vectorizer = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD)
     try:
-        vectors = vectorizer.fit_transform(texts)
+        vectorizer.fit(list(all_texts(texts)))
     except ValueError:  # no text has a word
         return None
     with expected_warnings():
-        fitted = LogisticRegression(C=C, max_iter=STEPS, tol=1e-3).fit(vectors, classes)
-    predicted: Classes = fitted.predict(vectorizer.transform(others))
+        fitted = LogisticRegression(C=C, max_iter=STEPS, tol=1e-3).fit(_features(vectorizer, texts), classes)
+    predicted: Classes = fitted.predict(_features(vectorizer, others))
     return predicted
+
+
+def all_texts(examples: Sequence[Example]) -> Iterator[str]:
+    """Every text, of a pair both."""
+    for example in examples:
+        yield from [example] if isinstance(example, str) else example
+
+
+def _features(vectorizer: Any, examples: Sequence[Example]) -> Any:
+    """TF-IDF vectors of texts, a sparse matrix; for pairs u and v, [u, v, |u - v|, u * v] as for a head."""
+    if not examples or isinstance(examples[0], str):
+        return vectorizer.transform(examples)
+    from scipy.sparse import hstack
+
+    first, second = (vectorizer.transform([pair[side] for pair in examples]) for side in (0, 1))
+    return hstack([first, second, abs(first - second), first.multiply(second)], format="csr")
 
 
 @contextmanager

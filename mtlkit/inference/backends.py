@@ -16,7 +16,7 @@ from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.engine import Engine
 from mtlkit.model.description import ModelDescription, read_checkpoint
 from mtlkit.model.digest import digest_of, is_digest_of
-from mtlkit.runs.record import GRAPH, TOKENIZER, RunRecord, is_export, read_record, verify
+from mtlkit.runs.record import GRAPH, PAIR_GRAPH, TOKENIZER, RunRecord, is_export, read_record, verify
 
 if TYPE_CHECKING:  # it imports torch, which an ONNX graph does not need
     from mtlkit.inference.load_weights import LoadedWeights
@@ -104,7 +104,8 @@ def _open_onnx(path: Path, precision: InferencePrecision) -> OpenedModel:
 
     with ThreadPoolExecutor(2) as threads:  # digests are computed while the graph is read
         record = threads.submit(verify, folder)
-        checked = threads.submit(check_weights, folder / GRAPH)
+        graphs = [folder / GRAPH, *filter(Path.is_file, [folder / PAIR_GRAPH])]
+        checked = [threads.submit(check_weights, graph) for graph in graphs]
         try:
             checkpoint = read_checkpoint(folder)
             vocab_size = checkpoint.architecture.vocab_size
@@ -114,7 +115,8 @@ def _open_onnx(path: Path, precision: InferencePrecision) -> OpenedModel:
             record.result()  # if a file is damaged, this error is more precise
             raise
         verified = record.result()
-        checked.result()
+        for result in checked:
+            result.result()
         return OpenedModel(checkpoint, verified, encoder, engine)
 
 

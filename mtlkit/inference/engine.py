@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mtlkit.data.encoded import Encoded
 
 Array = NDArray[np.float32]
+Pairs = NDArray[np.int64]
 
 # in a list of tasks, the router and the vectors themselves; task names contain no colon
 ROUTER, VECTORS = ":router", ":vectors"
@@ -42,7 +43,10 @@ class Engine(Protocol):
         """The vectors of N texts, (N, D). With None, the engine chooses the batch size."""
         ...
 
-    def outputs(self, encoded: Encoded, tasks: Sequence[str]) -> dict[str, Array]:
+    def outputs(self, encoded: Encoded, tasks: Sequence[str], pairs: Pairs | None = None) -> dict[str, Array]:
         """The outputs of each task's head, (N, outputs), for ROUTER the router's, (N, tasks), and for VECTORS the vectors,
-        (N, D), in one pass of the backbone."""
+        (N, D), in one pass of the backbone.
+
+        For heads that read pairs of texts, `encoded` are the texts, each once, and `pairs`, (2, N), the numbers of the texts of
+        each pair; outputs and vectors, (N, 4 D), are those of the pairs."""
         ...

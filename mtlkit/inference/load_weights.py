@@ -41,8 +41,14 @@ class LoadedWeights:
 
     @property
     def readers(self) -> list[str]:
-        """The names of an engine's outputs: all tasks, then the router if there is one."""
-        return [*self.model.tasks, *([ROUTER] if self.model.router is not None else [])]
+        """The names of an engine's outputs for single texts: their tasks, then the router if there is one."""
+        single = [name for name, spec in self.model.tasks.items() if spec.pair is None]
+        return [*single, *([ROUTER] if self.model.router is not None else [])]
+
+    @property
+    def pair_heads(self) -> list[str]:
+        """The tasks whose heads read the vectors of two texts."""
+        return [name for name, spec in self.model.tasks.items() if spec.pair == "vectors"]
 
 
 def read_description(path: Path) -> ModelDescription:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,14 @@ from mtlkit.config.checked import check_choice
 from mtlkit.config.common import Device
 from mtlkit.config.inference import Backend, InferencePrecision
 from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.datasets.task_data import number_pairs
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.tokenization.tokenizer import TextEncoder
-from mtlkit.errors import UsageError, listed, shorten, suggest
+from mtlkit.errors import UsageError, listed, shorten
 from mtlkit.inference.backends import open_backend
 from mtlkit.inference.engine import ROUTER, VECTORS, Engine
 from mtlkit.inference.find_model import MINI, find_model, mini_folder
-from mtlkit.inference.predictions import answers
+from mtlkit.inference.predictions import TextPairs, answers, are_pairs, heads_for
 from mtlkit.inference.prompts import prompt_note, with_prompt
 from mtlkit.inference.routing import Prediction, is_answered, task_probabilities
 from mtlkit.inference.scope.file import read_scopes
@@ -125,9 +126,16 @@ class LoadedModel:
         return normalize_rows(vectors) if normalize else vectors
 
     def predict(
-        self, texts: Sequence[str], task: str | None = None, *, prompt: str | None = None, reject: Reject | None = None
+        self,
+        texts: Sequence[str] | TextPairs,
+        task: str | None = None,
+        *,
+        prompt: str | None = None,
+        reject: Reject | None = None,
     ) -> list[Prediction]:
         """The predictions of all heads, or of the head of `task`, for each text. The backbone runs once for all heads.
+
+        Heads of tasks whose rows are pairs of texts predict for pairs only: `texts` are then tuples of two strings.
 
         If the model has a router and no task is given, only the heads of tasks that match a text predict: those with a router
         probability of at least `routing.MIN_PROBABILITY`, the most probable one, and those that the router was not trained on.
@@ -143,13 +151,13 @@ class LoadedModel:
         """
         if not self.tasks:
             raise UsageError(f"{self.without_heads} to predict with; train heads with 'mtlkit train-mtl --init {self.name}'")
-        if task is not None and task not in self.tasks:
-            raise UsageError(f"{self.name} has no head '{task}'; it has {listed(self.tasks)}{suggest(task, self.tasks)}")
-        names = self.tasks if task is None else (task,)
-        routed = bool(self.router) and task is None
+        of_pairs = are_pairs(texts)
+        names = heads_for(self.specs, task, self.name, pairs=of_pairs)
+        routed = bool(self.router) and task is None and not of_pairs
         rejection = None if reject is None else Rejection(reject, self.scopes_for(names))
         also = [*([ROUTER] if routed else []), *([VECTORS] if rejection else [])]
-        outputs = self.engine.outputs(self.encode(texts, prompt), [*names, *also])
+        single, numbers = number_pairs(texts) if are_pairs(texts) else (cast(Sequence[str], texts), None)
+        outputs = self.engine.outputs(self.encode(single, prompt), [*names, *also], numbers)
         predicted = {name: answers(self.specs[name], outputs[name]) for name in names}
         if rejection:
             for name, rows in predicted.items():

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeGuard, cast
 
 import numpy as np
 
 from mtlkit.config.architecture import Kind, TaskSpec
 from mtlkit.config.registries.task_kinds import KINDS
+from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.evaluation.metrics import Array
+
+TextPairs = Sequence[tuple[str, str]]
 
 
 class PredictionKind(Protocol):
@@ -59,3 +63,30 @@ def sigmoid(outputs: Array) -> Array:
     """Probabilities of labels that are there or not, from logits of the same shape."""
     found: Array = np.exp(-np.logaddexp(np.float32(0), -outputs))  # 1 / (1 + exp(-x)) without its overflow
     return found
+
+
+def are_pairs(texts: Sequence[str] | TextPairs) -> TypeGuard[TextPairs]:
+    """Whether the texts are pairs, judging by the first. Raises TypeError for pairs of which one does not have two texts."""
+    if not len(texts) or isinstance(texts, str) or not isinstance(texts[0], (tuple, list)):
+        return False
+    for index, pair in enumerate(texts):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"texts[{index}] is not a pair of texts, and texts[0] is; pass tuples of two strings")
+    return True
+
+
+def heads_for(specs: Mapping[str, TaskSpec], task: str | None, model: str, *, pairs: bool) -> tuple[str, ...]:
+    """The heads that predict for pairs of texts, or for single texts: all of them, or that of `task`. Raises UsageError if there
+    is none."""
+    if task is not None and task not in specs:
+        raise UsageError(f"{model} has no head '{task}'; it has {listed(specs)}{suggest(task, specs)}")
+    asked = tuple(specs) if task is None else (task,)
+    fitting = tuple(name for name in asked if (specs[name].pair is not None) == pairs)
+    if fitting:
+        return fitting
+    heads = f"head '{asked[0]}' of {model} reads" if len(asked) == 1 else f"the heads of {model} ({listed(asked)}) read"
+    if pairs:
+        raise UsageError(f"{heads} single texts, and these are pairs; give one text each, without --pair")
+    raise UsageError(
+        f"{heads} pairs of texts; give two texts with --pair FIRST SECOND, or a file with --input FILE --pair COLUMN,COLUMN"
+    )

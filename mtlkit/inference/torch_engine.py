@@ -11,9 +11,10 @@ from mtlkit.data.encoded import Encoded
 from mtlkit.evaluation.metrics import check_finite
 from mtlkit.inference.compute import Compute, check_fork
 from mtlkit.inference.encoding import encode_all, outputs_of_head
-from mtlkit.inference.engine import VECTOR, VECTORS, Array, output_label
+from mtlkit.inference.engine import VECTOR, VECTORS, Array, Pairs, output_label
 from mtlkit.inference.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.pair_vectors import head_inputs
 
 
 class TorchEngine:
@@ -35,11 +36,12 @@ class TorchEngine:
         check_fork(self.compute.device, self.process)
         return check_finite(encode_all(self.fast, encoded, self.compute, batch_tokens).cpu().numpy(), VECTOR)
 
-    def outputs(self, encoded: Encoded, tasks: Sequence[str]) -> dict[str, Array]:
+    def outputs(self, encoded: Encoded, tasks: Sequence[str], pairs: Pairs | None = None) -> dict[str, Array]:
         check_fork(self.compute.device, self.process)
         vectors = encode_all(self.fast, encoded, self.compute)
-        checked = check_finite(vectors.cpu().numpy(), VECTOR)
-        return {task: checked if task == VECTORS else self._outputs_of(task, vectors) for task in tasks}
+        inputs = head_inputs(vectors, pairs)
+        checked = check_finite(inputs.cpu().numpy(), VECTOR)
+        return {task: checked if task == VECTORS else self._outputs_of(task, inputs) for task in tasks}
 
-    def _outputs_of(self, task: str, vectors: Tensor) -> Array:
-        return check_finite(outputs_of_head(self.model, task, vectors), output_label(task))
+    def _outputs_of(self, task: str, inputs: Tensor) -> Array:
+        return check_finite(outputs_of_head(self.model, task, inputs), output_label(task))

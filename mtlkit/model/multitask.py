@@ -41,7 +41,7 @@ class MultiTaskModel(nn.Module):
     def add_task(self, spec: TaskSpec) -> None:
         """Adds a task with a new head, replacing any head of the same name."""
         architecture = self.backbone.architecture
-        self.heads[spec.name] = build_head(spec, architecture.dim, architecture.dropout)
+        self.heads[spec.name] = build_head(spec, spec.width(architecture.dim), architecture.dropout)
 
     def head(self, task: str) -> Head:
         return cast(Head, self.heads[task])
@@ -64,7 +64,7 @@ class MultiTaskModel(nn.Module):
         return self.backbone.states(batch, depth)
 
     def forward(self, batch: Batch, task: str) -> Tensor:
-        """Outputs of one task's head, (N, outputs)."""
+        """Outputs of the head of a task that reads single texts, (N, outputs)."""
         return cast(Tensor, self.head(task)(self.encode(batch)))
 
     def parts(self) -> Iterator[tuple[str, nn.Module]]:

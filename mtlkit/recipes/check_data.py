@@ -68,7 +68,7 @@ class LabelledData:
         summaries = []
         for split in self.texts:
             classes = dict(count_classes(split.table.labels)) if codec_of(self.kind).classes != "none" else {}
-            lengths = measure.lengths(measure.whole(split.table.texts))
+            lengths = measure.lengths(measure.whole(split.table.all_texts))
             summaries.append(SplitSummary(split.name, len(split), False, classes, lengths))
         splits, absent = held_out(self.source, summaries)
         task = TaskSummary(self.name, self.source, self.kind, splits, absent, self.texts[0].table.record)

@@ -9,18 +9,29 @@ from mtlkit.config.inference import PredictOptions, parse_reject
 from mtlkit.errors import rows_from
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.progress import counting
+from mtlkit.recipes.inputs.pairs import predicts_pairs, stream_pairs
 from mtlkit.recipes.inputs.texts import count_texts, parts, stream_texts
 
 
 def predict(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[dict[str, Any]]:
     """Yields a dict per text, in order: {"text": ..., "tasks": {task: prediction}}, with the predictions of
-    `LoadedModel.predict`. If a router chose the heads, also {"router": {task: probability}}.
+    `LoadedModel.predict`, and {"pair": [first, second], "tasks": ...} per pair of texts. If a router chose the heads, also
+    {"router": {task: probability}}.
     """
     done, total = 0, count_texts(options)
     reject = None if options.reject is None else parse_reject(options.reject)
-    for texts in parts(stream_texts(options, standard_input, loaded.recorded(options.task))):
+    for texts in parts(examples(options, loaded, standard_input)):
         with rows_from(done), counting("predicting", "encoded", total, done=done):
             predictions = loaded.predict(texts, options.task, reject=reject)
         done += len(texts)
         for text, prediction in zip(texts, predictions, strict=True):
-            yield {"text": text, "tasks": dict(prediction), **({"router": prediction.router} if prediction.router else {})}
+            what = {"text": text} if isinstance(text, str) else {"pair": list(text)}
+            yield {**what, "tasks": dict(prediction), **({"router": prediction.router} if prediction.router else {})}
+
+
+def examples(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[Any]:
+    """The texts, or the pairs of texts for heads that read these. Raises UsageError, DataError."""
+    records = loaded.recorded(options.task)
+    if predicts_pairs(options, loaded.specs):
+        return stream_pairs(options, standard_input, records)
+    return stream_texts(options, standard_input, records)

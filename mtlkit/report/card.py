@@ -49,7 +49,7 @@ def model_card(
     ]
     if tasks:
         lines += ["| task | kind | labels |", "|---|---|---|"]
-        lines += [f"| {task.name} | {task.kind} | {', '.join(map(cell, task.labels)) or '-'} |" for task in tasks]
+        lines += [f"| {task.name} | {kind_title(task)} | {', '.join(map(cell, task.labels)) or '-'} |" for task in tasks]
         lines.append("")
     if record.parent:
         lines += [f"Initialized from `{record.parent['path']}` ({record.parent['digest'][:12]}).", ""]
@@ -58,6 +58,11 @@ def model_card(
             lines += [f"## {title}", "", "```json", json.dumps(values, indent=2, ensure_ascii=False), "```", ""]
     lines += ["## Usage", "", use]
     return "\n".join(lines)
+
+
+def kind_title(task: TaskSpec) -> str:
+    """The kind of a task, and whether its head reads pairs of texts."""
+    return task.kind if task.pair is None else f"{task.kind} of text pairs ({task.pair})"
 
 
 def cell(label: str) -> str:
@@ -120,7 +125,22 @@ vectors = model.encode(["some sentence"], convert_to_tensor=True).cpu()
 outputs = apply_heads("this/folder", vectors)
 ```
 
-`outputs` maps each task to one row per text. `heads.json` lists the labels in column order. {outputs_help}
+{pairs}`outputs` maps each task to one row per text. `heads.json` lists the labels in column order. {outputs_help}
+"""
+
+PAIRS = """The heads {names} read pairs of texts; give the vectors of both:
+
+```python
+first = model.encode(["a first text"], convert_to_tensor=True).cpu()
+second = model.encode(["its second text"], convert_to_tensor=True).cpu()
+outputs = apply_heads("this/folder", first, second)
+```
+
+"""
+
+ONNX_PAIRS = """
+The heads {names} read pairs of texts and are in `pairs.onnx`: it takes `first` and `second`, the vectors of both texts, each
+(pairs, dim), and returns `head:NAME` for each of them. With mtlkit: `model.predict([("a first text", "its second text")])`.
 """
 
 TEMPERATURES = """
@@ -176,7 +196,12 @@ def sentence_transformers_use(checkpoint: ModelDescription) -> str:
     encoding, vectors, dim = checkpoint.encoding, checkpoint.vectors, checkpoint.architecture.dim
     truncate_dim = f", truncate_dim={dim}" if vectors.truncate_dim else ""  # heads need the full vectors
     outputs_help = "\n".join(dict.fromkeys(kind_of(task.kind).outputs_help for task in checkpoint.tasks))
-    heads = HEADS.format(source=inspect.getsource(apply_heads), truncate_dim=truncate_dim, outputs_help=outputs_help)
+    heads = HEADS.format(
+        source=inspect.getsource(apply_heads),
+        truncate_dim=truncate_dim,
+        outputs_help=outputs_help,
+        pairs=_pairs(checkpoint, PAIRS),
+    )
     use = VECTORS + (heads + _calibration(checkpoint, THRESHOLDS) if checkpoint.tasks else "")
     return use + _prompt(vectors) + (CUT.format(length=encoding.max_length) if encoding.truncate == "head-tail" else "")
 
@@ -189,12 +214,23 @@ def transformers_use(checkpoint: ModelDescription, first: str, last: str) -> str
 def onnx_use(checkpoint: ModelDescription) -> str:
     """How to load the model, and the inputs and outputs of its graph."""
     prompt_input = "" if checkpoint.vectors.include_prompt else PROMPT_INPUT
-    return ONNX + _calibration(checkpoint, ONNX_THRESHOLDS) + prompt_input + _prompt(checkpoint.vectors)
+    return (
+        ONNX
+        + _pairs(checkpoint, ONNX_PAIRS)
+        + _calibration(checkpoint, ONNX_THRESHOLDS)
+        + prompt_input
+        + _prompt(checkpoint.vectors)
+    )
 
 
 def _calibration(checkpoint: ModelDescription, thresholds: str) -> str:
     methods = {task.calibration.method for task in checkpoint.tasks if task.calibration}
     return (TEMPERATURES if "temperature" in methods else "") + (thresholds if "thresholds" in methods else "")
+
+
+def _pairs(checkpoint: ModelDescription, text: str) -> str:
+    names = [f"`{task.name}`" for task in checkpoint.tasks if task.pair is not None]
+    return text.format(names=", ".join(names)) if names else ""
 
 
 def _prompt(vectors: VectorSettings) -> str:

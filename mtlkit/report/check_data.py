@@ -160,7 +160,6 @@ def spelled(labels: Sequence[str]) -> str:
     return listed(spellings(labels), LABELS)
 
 
-LABEL_NOUNS = {"text": "label", "pair": "score"}
 WORDS = {
     "blank": lambda finding: f"{some(finding, 'texts')} {verb(finding, 'is', 'are')} blank",
     "one class": lambda finding: (
@@ -192,11 +191,7 @@ WORDS = {
     ),
     "two labels": lambda finding: (
         f"{counted(finding.rows, finding.noun)} of {finding.split} {verb(finding, 'has', 'have')} "
-        + (
-            f"two {LABEL_NOUNS[finding.noun]}s"
-            if finding.against == finding.split
-            else f"another {LABEL_NOUNS[finding.noun]} in {finding.against}"
-        )
+        + (f"two {finding.value}s" if finding.against == finding.split else f"another {finding.value} in {finding.against}")
     ),
     "overlap": lambda finding: f"{some(finding, f'{finding.noun}s')} {verb(finding, 'is', 'are')} also in {finding.against}",
     "near": lambda finding: (

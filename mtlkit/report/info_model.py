@@ -11,6 +11,7 @@ from rich.table import Table
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.errors import shorten
 from mtlkit.model.description import ModelDescription
+from mtlkit.report.card import kind_title
 from mtlkit.report.columns import narrow
 from mtlkit.report.run_facts import PartSize, RunFacts
 from mtlkit.report.tables import metric_title, new_table, titled
@@ -85,7 +86,7 @@ def tasks_table(checkpoint: ModelDescription) -> Table:
     if calibrated:
         table.add_column("calibration", overflow="fold", min_width=12)
     for task in checkpoint.tasks:
-        cells = (task.name, task.kind, task.head, labels(task), *([calibration(task)] if calibrated else []))
+        cells = (task.name, kind_title(task), task.head, labels(task), *([calibration(task)] if calibrated else []))
         table.add_row(*map(one_line, cells))
     return table
 

@@ -20,7 +20,7 @@ from mtlkit.runs.replace_folder import restore_replaced
 FORMAT = 1
 RECORD, LOG, WEIGHTS, TOKENIZER = "run.json", "metrics.jsonl", "model.safetensors", "tokenizer.json"
 EXPORT_RECORD = "export.json"  # the record of an export in the format of another tool
-GRAPH, CARD = "model.onnx", "README.md"
+GRAPH, PAIR_GRAPH, CARD = "model.onnx", "pairs.onnx", "README.md"
 CHECKPOINTS = "state"  # the folder with the checkpoints of an unfinished training
 OLD_LOCK, OLD_WRITER = "lock", "writer.json"  # in CHECKPOINTS, from versions that kept the lock there
 STAGING = "staged."  # follows the name of a run in the name of its temporary folder

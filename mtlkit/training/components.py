@@ -17,7 +17,7 @@ from mtlkit.training.freezing.apply import lr_scales_of
 from mtlkit.training.freezing.features import FeatureSource
 from mtlkit.training.freezing.schedule import FreezeSchedule
 from mtlkit.training.metrics_log import MetricsLog
-from mtlkit.training.objectives.router import RouterPlan, take_router
+from mtlkit.training.objectives.router import RouterPlan, routed, take_router
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.rng import RandomState
 from mtlkit.training.sampling.mixture import MicroBatch, from_lists, to_lists
@@ -68,7 +68,7 @@ def make_setup(plan: TrainPlan, model: MultiTaskModel, data: TrainData) -> Train
     model.to(plan.compute.device)
     random = RandomState(model, plan.compute.device, options.seed)
     roles = assign_roles(plan, data)
-    router = take_router(model, list(roles.labelled), options.router)
+    router = take_router(model, list(routed(roles.labelled)), options.router)
     idle = idle_heads(model, roles.trained)
     frozen_params = plan.freezing.always | idle
     schedule, longer = make_step_schedule(plan, data, roles.mixed)
@@ -137,8 +137,7 @@ def make_components(setup: TrainSetup, log: MetricsLog, features: FeatureSource)
     options, probe = plan.options, setup.data.probe
     evaluator = Evaluator(model, roles.all, plan.compute, plan.freezing.keeps("backbone"))
     start_model = StartModel(model, roles.known, probe, evaluator) if probe is not None else None
-    keep, last = options.keep_best_per_task, plan.stop is not None
-    best_weights = BestWeights(model, roles.trained, options.select, frozen_params, keep, last=last)
+    best_weights = BestWeights(model, roles.trained, options.select, frozen_params, options.keep_best_per_task)
     losses = TaskLosses(roles.mixed, features, setup.guards)
     limit = make_limit(plan, model, roles, schedule.full, frozen_params, evaluator)
     weight_decay = 0.0 if any(guard.replaces_decay for guard in setup.guards.values()) else options.weight_decay

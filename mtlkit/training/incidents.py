@@ -116,17 +116,6 @@ class HeadSolved:
 
 
 @dataclass(frozen=True)
-class Refitted:
-    """The model was trained again from the start, for `steps` steps to the chosen epoch, on all `rows` of each task; `given_back`
-    of them had been held out for validation."""
-
-    rows: Mapping[str, int]
-    given_back: Mapping[str, int]
-    epoch: int
-    steps: int
-
-
-@dataclass(frozen=True)
 class TaskStopped:
     """A task stopped training after `epoch`; its best score was in `best_epoch`."""
 
@@ -213,7 +202,6 @@ Incident = (
     | SmallData
     | FreezeChanged
     | HeadSolved
-    | Refitted
     | TaskStopped
     | TrainingStopped
     | LimitExceeded

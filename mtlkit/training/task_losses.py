@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from torch import Tensor
+
+from mtlkit.data.batching import Rows
 from mtlkit.training.continual.guards import Guard
 from mtlkit.training.events import GUARD
 from mtlkit.training.freezing.features import FeatureSource
 from mtlkit.training.losses import Losses
-from mtlkit.training.objectives.base import Objective
+from mtlkit.training.objectives.base import Objective, inputs_of_batch
 from mtlkit.training.sampling.mixture import MicroBatch
 
 
@@ -25,9 +28,13 @@ class TaskLosses:
 
     def __call__(self, piece: MicroBatch) -> Losses:
         vectors = self.vectors_of(piece)
-        losses = {name: self.objectives[name].loss(texts, rows) for name, (texts, rows) in vectors.items()}
-        losses |= {f"{GUARD}{name}": guard.loss(vectors) for name, guard in self.guards.items()}
+        losses = {name: self._loss(name, texts, numbers, piece[name]) for name, (texts, numbers) in vectors.items()}
+        losses |= {f"{GUARD}{name}": guard.loss(vectors, piece) for name, guard in self.guards.items()}
         return Losses(losses, {name: texts for name, (texts, _) in vectors.items()})
+
+    def _loss(self, name: str, vectors: Tensor, texts: Rows, rows: Rows) -> Tensor:
+        objective = self.objectives[name]
+        return objective.loss(*inputs_of_batch(objective.train, vectors, texts, rows))
 
     def describe(self, piece: MicroBatch) -> str:
         """Names the rows of a micro-batch, for the error message about a loss that is not finite."""

@@ -37,12 +37,13 @@ def test_each_text_meets_its_own_label(name: str, tiny_model: MultiTaskModel, ta
 def test_cached_vectors_give_the_same_losses_without_running_the_backbone(
     tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute
 ) -> None:
-    expected = losses_of(tiny_model, head_objectives(tiny_model, tasks))(PIECE)
+    objectives = head_objectives(tiny_model, tasks)
+    expected = losses_of(tiny_model, objectives)(PIECE)
     stores = {name: MemoryStore(encode_all(tiny_model, task.train.encoded, compute)) for name, task in tasks.items()}
     with torch.no_grad():
         for weight in tiny_model.backbone.parameters():
             weight.fill_(float("nan"))  # were it run, it would show
-    for name, loss in TaskLosses(head_objectives(tiny_model, tasks), CachedVectors(stores))(PIECE).items():
+    for name, loss in TaskLosses(objectives, CachedVectors(stores, objectives))(PIECE).items():
         torch.testing.assert_close(loss, expected[name], atol=1e-6, rtol=1e-5)
 
 

@@ -23,30 +23,51 @@ from mtlkit.seeding import generator
 
 @dataclass(frozen=True)
 class LabelledTable:
-    """Texts and their labels, row by row; the place of each (`train.csv:12`) where that is kept; and how they were read."""
+    """Texts and their labels, row by row; the place of each (`train.csv:12`) where that is kept; and how they were read. For
+    pairs of texts, `texts` are the first ones, and `seconds` the second ones."""
 
     texts: list[str]
     labels: list[Label]
     places: list[str] = field(default_factory=list)
     record: SourceRecord = field(default_factory=lambda: SourceRecord(""), compare=False)
+    seconds: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def examples(self) -> list[str]:
+        """A string for each row that is equal for equal texts or pairs of texts, and that no text is equal to if it is a pair."""
+        return [f"{first} \0 {second}" for first, second in self.pairs] if self.seconds else self.texts
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Both texts of each row, for pairs of texts."""
+        return list(zip(self.texts, self.seconds, strict=True))
+
+    @property
+    def all_texts(self) -> list[str]:
+        """All texts: for pairs, the first ones, then the second ones."""
+        return [*self.texts, *self.seconds]
+
     def select(self, rows: Rows) -> LabelledTable:
         places = [self.places[row] for row in rows] if self.places else []
-        return LabelledTable([self.texts[row] for row in rows], [self.labels[row] for row in rows], places, self.record)
+        seconds = [self.seconds[row] for row in rows] if self.seconds else []
+        return LabelledTable([self.texts[row] for row in rows], [self.labels[row] for row in rows], places, self.record, seconds)
 
 
 def read_split(source: Source, query: Query, split: str, reading: ReadOptions, *, training: bool = False) -> LabelledTable:
     """All rows of one split. Raises DataError when it has none, or a column is not there; of rows for training, also where labels
     are hardly meant as the classes that they would be."""
     texts: list[str] = []
+    seconds: list[str] = []
     raw: list[RawLabel] = []
     places: list[str] = []
     labelled = LabelledRows(source, query, split, reading)
     for row in good_rows(counted(labelled.rows(), f"reading {source.name}"), reading.on_bad_row, reading.tally):
         texts.append(row["text"])
+        if "second" in row:
+            seconds.append(row["second"])
         raw.append(row["label"])
         if reading.keep_places:
             places.append(row["place"])
@@ -63,7 +84,7 @@ def read_split(source: Source, query: Query, split: str, reading: ReadOptions, *
         raise DataError(f"{place_of_row(source, query, split, reading, error.row)}: {error.reason}") from None
     record = labelled.record()
     remarks = (*record.remarks, *codec_of(kind).remarks(labels, record, source.name))
-    table = LabelledTable(texts, labels, places, replace(record, names=names, remarks=remarks))
+    table = LabelledTable(texts, labels, places, replace(record, names=names, remarks=remarks), seconds)
     return table.select(limited(len(table), query.limit)) if query.limit is not None else table
 
 
@@ -98,7 +119,7 @@ def read_train_and_validation(address: str, reading: ReadOptions) -> tuple[Label
         if train.record.kind is None and codec_of(kind := infer_kind(train.labels)).checks_labels:
             query = replace(query, kind=kind)  # so that a label that cannot be of this kind is a bad row
         return train, read_split(source, query, validation, reading)
-    held = hold_out(train.labels, source.name, train.record.kind, train.texts, reading.holdout)
+    held = hold_out(train.labels, source.name, train.record.kind, train.examples, reading.holdout)
     return train.select(np.flatnonzero(~held)), train.select(np.flatnonzero(held))
 
 

@@ -10,6 +10,7 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.label_reader import LabelOptions, LabelReader, label_reader
 from mtlkit.data.sources import Source
 from mtlkit.data.sources.columns import Columns, choose_columns, join_text, with_columns
+from mtlkit.data.sources.pair_columns import is_labelled_pair, labelled_pair_columns
 from mtlkit.data.sources.rows import BadRow, OnBadRow, Row, SkippedRows, place_of
 from mtlkit.data.sources.spec import Query
 
@@ -34,10 +35,11 @@ class LabelledRows:
     def __init__(self, source: Source, query: Query, split: str, reading: ReadOptions) -> None:
         self.source, self.query, self.split, self.reading = source, query, split, reading
         self.columns = Columns((), ())
+        self.second: tuple[str, ...] = ()  # the columns of the second text of a pair
         self.reader = LabelReader((), LabelOptions())
 
     def rows(self) -> Iterator[Row | BadRow]:
-        """{"text", "label", "place"} a row."""
+        """{"text", "label", "place"} a row, and "second" for pairs of texts."""
         name, keep_places = self.source.name, self.reading.keep_places
         columns, rows = with_columns(self.source.rows(self.split, self.query.encoding or self.reading.encoding))
         if columns:
@@ -48,9 +50,9 @@ class LabelledRows:
                 continue
             if not self.columns.text:
                 self._choose(list(row))
-            text = join_text(row, self.columns.text, name, number)
-            if isinstance(text, BadRow):
-                yield text
+            texts = self._texts(row, number)
+            if isinstance(texts, BadRow):
+                yield texts
                 continue
             try:
                 label = self.reader.read(row)
@@ -60,20 +62,42 @@ class LabelledRows:
             if label is None:
                 yield BadRow(f"{place_of(row, name, number)}: no label in column '{'+'.join(self.columns.label)}'")
             else:
-                yield {"text": text, "label": label, "place": place_of(row, name, number) if keep_places else ""}
+                yield {**texts, "label": label, "place": place_of(row, name, number) if keep_places else ""}
+
+    def _texts(self, row: Row, number: int) -> Row | BadRow:
+        """The text of a row, or the two of a pair, neither of which may be blank."""
+        name = self.source.name
+        text = join_text(row, self.columns.text, name, number)
+        if not self.second:
+            return text if isinstance(text, BadRow) else {"text": text}
+        second = join_text(row, self.second, name, number)
+        for value, columns in ((text, self.columns.text), (second, self.second)):
+            if isinstance(value, BadRow):
+                return value
+            if not value.strip():
+                return BadRow(f"{place_of(row, name, number)}: no text in column '{'+'.join(columns)}'")
+        return {"text": text, "second": second}
 
     def _choose(self, columns: list[str]) -> None:
-        query, recorded = self.query, self.reading.recorded
-        self.columns = choose_columns(columns, query.text, query.label, self.source.name, recorded)
+        query, recorded, name = self.query, self.reading.recorded, self.source.name
+        if is_labelled_pair(query, recorded):
+            first, self.second = labelled_pair_columns(columns, query, name, recorded)
+            chosen = choose_columns(columns, "+".join((*first, *self.second)), query.label, name, recorded)
+            self.columns = replace(chosen, text=first)
+        else:
+            self.columns = choose_columns(columns, query.text, query.label, name, recorded)
         self.reader = label_reader(self.columns.label, query, recorded)
 
     def record(self) -> SourceRecord:
         """How the rows were read, once they were."""
         options, columns = self.reader.options, self.columns
         record = self.source.record(self.query.encoding or self.reading.encoding)
+        is_pair = bool(self.second)
         return replace(
             record,
-            text=columns.text,
+            text=() if is_pair else columns.text,
+            first="+".join(columns.text) if is_pair else None,
+            second="+".join(self.second) if is_pair else None,
             label=columns.label,
             unused=columns.unused,
             kind=options.kind,

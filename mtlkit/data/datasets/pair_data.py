@@ -33,6 +33,9 @@ class TargetTexts:
     def lengths(self) -> NDArray[np.int64]:
         return self.encoded.lengths
 
+    def texts_of(self, rows: Rows) -> Rows:
+        return rows
+
     def batch(self, rows: Rows) -> Batch:
         return self.encoded.batch(rows)
 
@@ -75,8 +78,11 @@ class PairTexts:
         """The numbers of the hard negatives, (M, N)."""
         return self.texts.reshape(self.columns, -1)[2:]
 
+    def texts_of(self, rows: Rows) -> Rows:
+        return np.concatenate([rows + column * len(self) for column in range(self.columns)])
+
     def batch(self, rows: Rows) -> Batch:
-        return self.encoded.batch(np.concatenate([rows + column * len(self) for column in range(self.columns)]))
+        return self.encoded.batch(self.texts_of(rows))
 
     @cached_property
     def _matching(self) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,29 +20,47 @@ from mtlkit.data.datasets.labels import encode_labels, unseen_labels
 from mtlkit.data.datasets.values import quoted
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.tokenization.tokenizer import TextEncoder
-from mtlkit.errors import DataError
+from mtlkit.errors import DataError, UsageError
 
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """Rows with a label that the head knows. `rows` are their indices in the table; `unseen` counts the dropped rows by label."""
+    """Rows with a label that the head knows. `rows` are their indices in the table; `unseen` counts the dropped rows by label.
+
+    `encoded` are the texts of the rows; for N pairs of texts, every different text once, and `pairs`, (2, N), has the numbers of
+    the two texts of each row among them.
+    """
 
     encoded: Encoded
     labels: NDArray[Any]
     rows: NDArray[np.int64]
     unseen: Counter[str]
+    pairs: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each text, (N,)."""
-        return self.encoded.lengths
+        """Tokens of each row, (N,): of its text, or of both texts of a pair."""
+        lengths: NDArray[np.int64] = self.encoded.lengths
+        return lengths if self.pairs is None else lengths[self.pairs].sum(0)
+
+    def texts_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The numbers of the texts of these rows among `encoded`, each once."""
+        return rows if self.pairs is None else np.unique(self.pairs[:, rows])
+
+    def places(self, texts: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Where in a list of text numbers, (M,), the two texts of each of these rows are, (2, n); None for single texts."""
+        if self.pairs is None:
+            return None
+        order = np.argsort(texts)
+        places: NDArray[np.int64] = order[np.searchsorted(texts, self.pairs[:, rows], sorter=order)]
+        return places
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
         """The texts of these rows as one flat batch."""
-        return self.encoded.batch(rows)
+        return self.encoded.batch(self.texts_of(rows))
 
 
 @dataclass(frozen=True)
@@ -62,15 +81,39 @@ class TaskData:
 
 
 def prepare(spec: TaskSpec, table: LabelledTable, encoder: TextEncoder) -> LabelledTexts:
-    """A table as token ids and label arrays. Raises DataError if it has rows, and none has a label that the head knows."""
+    """A table as token ids and label arrays. Raises DataError if it has rows, and none has a label that the head knows, and
+    UsageError if rows are pairs of texts and the head reads one text, or the other way round."""
+    if len(table):
+        check_pairs(spec, table)
     labels, rows = encode_labels(spec, table.labels)
     unseen = unseen_labels(spec, table.labels)
     if not len(rows) and len(table):
         labels_of_both = f"data: {quoted(unseen)}; head: {quoted(spec.labels)}"
         hint = joining_key(unseen, spec.labels)
         raise DataError(f"task '{spec.name}': no row has a label that the head knows; {labels_of_both}{hint}")
-    encoded = encode_cached(table.select(rows).texts, encoder)
-    return LabelledTexts(encoded, labels, rows, unseen)
+    known = table.select(rows)
+    if spec.pair is None:
+        return LabelledTexts(encode_cached(known.texts, encoder), labels, rows, unseen)
+    texts, pairs = number_pairs(known.pairs)
+    return LabelledTexts(encode_cached(texts, encoder), labels, rows, unseen, pairs)
+
+
+def check_pairs(spec: TaskSpec, table: LabelledTable) -> None:
+    """Raises UsageError if a head reads pairs of texts and the rows are single texts, or the other way round."""
+    if spec.pair is None and table.seconds:
+        raise UsageError(f"task '{spec.name}': its head reads one text, and rows of {table.record.source} are pairs of texts")
+    if spec.pair is not None and not table.seconds:
+        raise UsageError(
+            f"task '{spec.name}': its head reads pairs of texts; specify the two columns of {table.record.source}: "
+            "?pair=FIRST,SECOND"
+        )
+
+
+def number_pairs(pairs: Sequence[tuple[str, str]]) -> tuple[list[str], NDArray[np.int64]]:
+    """The different texts of N pairs, and the numbers of the two texts of each pair among them, (2, N)."""
+    numbers: dict[str, int] = {}
+    sides = [[numbers.setdefault(pair[side], len(numbers)) for pair in pairs] for side in (0, 1)]
+    return list(numbers), np.array(sides, np.int64).reshape(2, -1)
 
 
 def prepare_task(
@@ -86,10 +129,10 @@ def prepare_task(
     """Training and validation rows of a task, with the fingerprints for its run; `watched` is recorded with them."""
     data: dict[str, Any] = {
         "source": source,
-        "train": {"rows": len(train), "sha256": fingerprint([*train.texts, *map(str, train.labels)])},
+        "train": {"rows": len(train), "sha256": fingerprint([*train.all_texts, *map(str, train.labels)])},
         "validation": {
             "rows": len(validation),
-            "sha256": fingerprint([*validation.texts, *map(str, validation.labels)]),
+            "sha256": fingerprint([*validation.all_texts, *map(str, validation.labels)]),
         },
         **({"watched": True} if watched else {}),
     }

@@ -60,7 +60,7 @@ class Finding:
     `against` is the split that also contains the rows, `another` the task of that split; `labels` are the labels concerned.
     `figure` depends on the problem: the ratio of the largest class to the smallest ("skew"), the number of runs of equal labels
     ("sorted"), the maximum number of tokens ("cut"), or the share of other pairs with a common text ("few negatives").
-    `reason` is why a split is "unusable"; `noun` says whether rows are texts or pairs.
+    `reason` is why a split is "unusable"; `noun` says whether rows are texts or pairs, `value` whether these have scores.
     """
 
     problem: Problem
@@ -76,6 +76,7 @@ class Finding:
     examples: tuple[Example, ...] = ()
     reason: str = ""
     noun: Literal["text", "pair"] = "text"
+    value: Literal["label", "score"] = "label"
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,9 @@ class CheckedSplit:
     def finding(self, problem: Problem, rows: Rows, **more: Any) -> Finding:
         """A finding about these rows, with the first few as examples."""
         examples = tuple(self.example(row) for row in rows[:EXAMPLES].tolist())
-        values = {"rows": len(rows), "of": len(self), "examples": examples, "noun": self.noun, **more}
+        scored = bool(self.partners) and isinstance(self.table.labels[0], float)
+        value = "score" if scored else "label"
+        values = {"rows": len(rows), "of": len(self), "examples": examples, "noun": self.noun, "value": value, **more}
         return Finding(problem, self.task, self.name, **values)
 
     def example(
@@ -178,10 +181,10 @@ class CheckedSplit:
 
 
 def split_of(task: str, name: str, table: LabelledTable, numbers: TextNumbers, *, judged: bool = False) -> CheckedSplit:
-    """A split with its texts numbered."""
-    text_numbers = numbers.of(table.texts)
-    blank = np.fromiter((not text or text.isspace() for text in table.texts), bool, len(table))
-    return CheckedSplit(task, name, table, np.where(blank, -1, text_numbers), judged)
+    """A split with its texts, or pairs of texts, numbered."""
+    text_numbers = numbers.of(table.examples)
+    blank = np.fromiter((not text or text.isspace() for text in table.examples), bool, len(table))
+    return CheckedSplit(task, name, table, np.where(blank, -1, text_numbers), judged, table.seconds)
 
 
 def label_name(label: Label) -> str:

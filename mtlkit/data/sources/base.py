@@ -108,8 +108,8 @@ SOURCES: Registry[SourceType] = Registry("source", "mtlkit.data.sources")
 
 def query_columns(query: Query) -> tuple[str, ...]:
     """The column names in a query, including those joined by '+'."""
-    negatives = (query.negatives or "").split(",")
-    return tuple(name for name in (query.text, query.label, query.first, query.second, *negatives) if name)
+    several = [*(query.negatives or "").split(","), *(query.pair or "").split(",")]
+    return tuple(name for name in (query.text, query.label, query.first, query.second, *several) if name)
 
 
 def query_dialect(query: Query, recorded: Sequence[SourceRecord] = ()) -> Dialect:

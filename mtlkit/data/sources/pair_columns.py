@@ -5,13 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from mtlkit.config.architecture import PairHead
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.sources.columns import LABEL_NAMES, column_list, existing_column, named_columns, only_column, usual_columns
+from mtlkit.data.sources.columns import (
+    LABEL_NAMES,
+    column_list,
+    existing_column,
+    named_columns,
+    only_column,
+    split_names,
+    usual_columns,
+)
+from mtlkit.data.sources.spec import Query
 from mtlkit.errors import DataError
 
 SCORE_NAMES = ("score", "similarity_score", "similarity", "relatedness_score")
 NEGATIVE = re.compile(r"(hard[ _-]?)?negative[ _-]?[0-9]*", re.IGNORECASE)  # negative, negative_1, hard_negative
 NO_NEGATIVES = "none"
+PairColumns = tuple[tuple[str, ...], tuple[str, ...]]  # of the first texts and of the second ones; several are joined
 PAIR_NAMES = (
     ("sentence1", "sentence2"),
     ("text1", "text2"),
@@ -88,3 +99,60 @@ def check_negatives(record: SourceRecord) -> None:
         shown = column_list([*filter(None, (record.first, record.second)), *record.unused])
         way = "specify ?negatives=NAME, or use --objective pairs"
         raise DataError(f"{record.source}: triplets need a column of negatives; columns: {shown}; {way}")
+
+
+def is_labelled_pair(query: Query, recorded: SourceRecord | None) -> bool:
+    """Whether the examples of a labelled source are pairs of texts: as it says, else as the model's data was."""
+    named = (query.pair, query.first, query.second)
+    return any(named) or (query.text is None and recorded is not None and recorded.first is not None)
+
+
+def pair_head_of(query: Query) -> PairHead | None:
+    """How a new head for this data reads pairs of texts; None for single texts."""
+    return (query.pair_head or "vectors") if is_labelled_pair(query, None) else None
+
+
+def labelled_pair_columns(columns: Sequence[str], query: Query, location: str, recorded: SourceRecord | None) -> PairColumns:
+    """The columns of each text of a labelled pair, which may be joined with `+`: the named ones, else those that the model was
+    trained on. Raises DataError."""
+    if query.pair is not None:
+        sides = named_sides(columns, query.pair, location)
+    elif query.first is not None or query.second is not None:
+        first, second = pair_columns(columns, query.first, query.second, location)
+        sides = (first,), (second,)
+    else:
+        assert recorded is not None
+        sides = recorded_sides(columns, recorded, location)
+    if sides[0] == sides[1]:
+        raise DataError(
+            f"{location}: column '{'+'.join(sides[0])}' is named for both texts of the pair; specify ?pair=FIRST,SECOND; "
+            f"columns: {column_list(columns)}"
+        )
+    return sides
+
+
+def named_sides(columns: Sequence[str], pair: str, location: str) -> PairColumns:
+    """Splits `premise,hypothesis` into the columns of either text; names of columns may contain commas. Raises DataError."""
+    parts = pair.split(",")
+    if len(parts) == 2:
+        return split_names(parts[0], columns, location), split_names(parts[1], columns, location)
+    for count in range(1, len(parts)):
+        try:
+            first, second = ",".join(parts[:count]), ",".join(parts[count:])
+            return split_names(first, columns, location), split_names(second, columns, location)
+        except DataError:
+            continue
+    raise DataError(
+        f"{location}: pair={pair} names {len(parts)} columns, and a pair has two; join columns of one text with '+'; "
+        f"columns: {column_list(columns)}"
+    )
+
+
+def recorded_sides(columns: Sequence[str], recorded: SourceRecord, location: str) -> PairColumns:
+    """The columns that a model reads pairs from. Raises DataError if one is missing."""
+    try:
+        first, second = (split_names(name or "", columns, location) for name in (recorded.first, recorded.second))
+    except DataError as error:
+        trained = f"the model reads its pairs from '{recorded.first}' and '{recorded.second}'"
+        raise DataError(f"{error}; {trained}; specify ?pair=FIRST,SECOND to read others") from None
+    return first, second

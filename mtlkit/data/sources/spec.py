@@ -10,10 +10,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import unquote
 
-from mtlkit.config.architecture import Kind, check_task_name
+from mtlkit.config.architecture import Kind, PairHead, check_task_name
 from mtlkit.config.option import whole
 from mtlkit.config.paths import expand
 from mtlkit.config.registries.task_kinds import KINDS
+from mtlkit.data.sources.pair_keys import check_pair
 from mtlkit.errors import UsageError, listed, shorten, suggest
 
 DELIMITERS = {
@@ -24,7 +25,8 @@ DELIMITERS = {
     "pipe": "|",
     "space": " ",
 }  # names that need no quoting in a shell
-KEYS = re.compile(r"[?:](?=[A-Za-z_]+=)")  # where the keys of a source may start
+KEY = r"(?:[A-Za-z_]+|pair-head)="
+KEYS = re.compile(rf"[?:](?={KEY})")  # where the keys of a source may start
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,16 @@ class Query:
     joined with `,`; `split` is the split to train on;
     `config` is the configuration of a hub data set; `kind` overrides the kind inferred from the labels. `sep` separates the
     labels of a row, `names` are the labels of 0/1 lists, `order` is that of ordinal labels, low to high; `strip` merges labels
-    that differ only in white space, `fold` those that differ only in case or Unicode form.
+    that differ only in white space, `fold` those that differ only in case or Unicode form. `pair` are the columns of the two
+    texts of a labelled pair, joined with `,`; `pair_head` is how the head reads them.
     """
 
     text: str | None = None
     label: str | None = None
     first: str | None = None
     second: str | None = None
+    pair: str | None = None
+    pair_head: PairHead | None = None
     negatives: str | None = None
     split: str = "train"
     config: str | None = None
@@ -62,14 +67,15 @@ class Query:
 def parse_source(text: str) -> tuple[str, Query]:
     """`data/train.csv:label=stars,limit=100` -> address and keys. Raises UsageError for an unknown key or an invalid value."""
     address, pairs = split_source(text)
-    known = [field.name for field in fields(Query)]
+    known = [field.name.replace("_", "-") for field in fields(Query)]
     values: dict[str, Any] = {}
     for key, value in pairs:
+        name = key.replace("-", "_")
         if key not in known:
             raise UsageError(f"unknown key {key!r} in {text!r}; keys: {listed(known)}{suggest(key, known)}")
-        if key in values:
+        if name in values:
             raise UsageError(f"key {key!r} is repeated in {text!r}; remove one")
-        values[key] = value
+        values[name] = value
     if "limit" in values:
         limit = whole(values["limit"], 1)
         if limit is None:
@@ -99,6 +105,7 @@ def parse_source(text: str) -> tuple[str, Query]:
             raise UsageError(f"order= in {text!r} is for kind={ordered[0]}, not {values['kind']}; remove one of them")
         if len(values["order"]) < 2:
             raise UsageError(f"order= in {text!r} has a single label; list all labels from low to high: order=low,mid,high")
+    check_pair(values, text)
     return address, Query(**values)
 
 
@@ -126,7 +133,7 @@ def split_source(text: str) -> tuple[str, list[tuple[str, str]]]:
         pairs = [pair.partition("=") for pair in filter(None, keys.split("&"))]
         return address, [(key, unquote(value)) for key, _, value in pairs]
     # a comma that is not followed by a key is part of the value
-    pairs = [pair.partition("=") for pair in re.split(r",(?=[A-Za-z_]+=)", keys) if pair]
+    pairs = [pair.partition("=") for pair in re.split(rf",(?={KEY})", keys) if pair]
     return address, [(key, unquote(value)) for key, _, value in pairs]
 
 

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.errors import UsageError
 from mtlkit.evaluation.metrics import Array
-from mtlkit.inference.predictions import prediction_kind
+from mtlkit.inference.predictions import TextPairs, prediction_kind
 from mtlkit.inference.scope.scope import Predicted, Reject, Scope
 
 NONE_OF_THESE = "none of these"
 
 
-def is_blank(text: str) -> bool:
-    """Whether a text has nothing but white space."""
-    return not text.strip()
+def is_blank(text: str | Sequence[str]) -> bool:
+    """Whether a text, or one of a pair of texts, has nothing but white space."""
+    return not text.strip() if isinstance(text, str) else any(map(is_blank, text))
 
 
 def can_reject(spec: TaskSpec) -> bool:
@@ -41,7 +41,9 @@ class Rejection:
     def __init__(self, rate: Reject, scopes: Mapping[str, Scope]) -> None:
         self.scopes, self.thresholds = scopes, {name: scope.threshold(checked(rate)) for name, scope in scopes.items()}
 
-    def add_to(self, rows: list[dict[str, Any]], spec: TaskSpec, outputs: Array, vectors: Array, texts: Sequence[str]) -> None:
+    def add_to(
+        self, rows: list[dict[str, Any]], spec: TaskSpec, outputs: Array, vectors: Array, texts: Sequence[str] | TextPairs
+    ) -> None:
         """Adds "rejected", "score" and "threshold" to the answers of a head."""
         scope, threshold = self.scopes.get(spec.name), self.thresholds.get(spec.name)
         scores = [None] * len(rows) if scope is None else scope.score(predicted(spec, outputs, vectors)).tolist()

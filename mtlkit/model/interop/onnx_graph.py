@@ -13,15 +13,18 @@ from mtlkit.errors import UsageError
 from mtlkit.model.interop.silence import silence
 from mtlkit.model.layouts import PaddedLayout
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.pair_vectors import joined
 
 INPUTS = ("input_ids", "attention_mask")
+PAIR_INPUTS = ("first", "second")
 SKIP = "prompt_tokens"  # third input of a model whose pooling excludes the prompt
 OPSET = 20  # the first with GELU as one operation
 LARGEST = 2**31 - 2**20  # maximum bytes of a protobuf file, minus a margin for the graph itself
 
 
 class Graph(nn.Module):
-    """The model as a module for export: padded texts in; the vector, the output of each head, then the router's out.
+    """The model as a module for export: padded texts in; the vector, the output of each head that reads one text, then the
+    router's out.
 
     `prompt_tokens`, a 0-d tensor, is the number of first tokens that pooling excludes.
     """
@@ -33,7 +36,7 @@ class Graph(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor, prompt_tokens: Tensor | None = None) -> tuple[Tensor, ...]:
         skip = 0 if prompt_tokens is None else prompt_tokens
         vectors = self.model.backbone.encode(PaddedLayout(input_ids, attention_mask, skip))
-        readers = [self.model.head(task) for task in self.model.tasks]
+        readers = [self.model.head(task) for task, spec in self.model.tasks.items() if spec.pair is None]
         return (vectors, *(reader(vectors) for reader in (*readers, self.model.router) if reader is not None))
 
 
@@ -52,11 +55,42 @@ def write_graph(model: MultiTaskModel, path: Path, outputs: Sequence[str], *, po
     names = list(INPUTS)
     if not pools_prompt:
         example, shapes, names = (*example, torch.tensor(1)), (*shapes, {}), [*names, SKIP]
+    _export(Graph(model), path, example, shapes, names, outputs)
+
+
+class PairGraph(nn.Module):
+    """The heads that read pairs as a module for export: the vectors of both texts in, each (N, D); what the heads read,
+    (N, 4 D), then the output of each head out."""
+
+    def __init__(self, model: MultiTaskModel) -> None:
+        super().__init__()
+        self.readers = nn.ModuleList(model.head(task) for task, spec in model.tasks.items() if spec.pair == "vectors")
+
+    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, ...]:
+        inputs = joined(first, second)
+        return (inputs, *(reader(inputs) for reader in self.readers))
+
+
+def write_pair_graph(model: MultiTaskModel, path: Path, outputs: Sequence[str]) -> None:
+    """Writes the graph of the heads that read pairs of vectors. `outputs` names what they read, then the heads in order."""
+    example = tuple(torch.ones(2, model.dim) for _ in PAIR_INPUTS)
+    shapes = ({0: torch.export.Dim("pairs")},) * 2
+    _export(PairGraph(model), path, example, shapes, PAIR_INPUTS, outputs)
+
+
+def _export(
+    module: nn.Module,
+    path: Path,
+    example: tuple[Tensor, ...],
+    shapes: tuple[dict[int, Any], ...],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+) -> None:
     with silence(), torch.no_grad():
         program = torch.onnx.export(
-            Graph(model).eval(),
+            module.eval(),
             example,
-            input_names=names,
+            input_names=list(inputs),
             output_names=list(outputs),
             dynamic_shapes=shapes,
             opset_version=OPSET,

@@ -10,7 +10,7 @@ from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.labelled import LabelledTable, limited
 from mtlkit.data.datasets.labels import codec_of, infer_kind
 from mtlkit.errors import UsageError
-from mtlkit.evaluation.bag_of_words import Classes, WordsBaseline, cross_validated, has_scikit_learn, scored_on
+from mtlkit.evaluation.bag_of_words import Classes, Example, WordsBaseline, cross_validated, has_scikit_learn, scored_on
 
 MOST_TRAINED = 5_000  # rows of the training split, and
 MOST_CROSS_VALIDATED = 2_000  # rows of cross-validation: a few seconds
@@ -36,7 +36,8 @@ class BaselineRows:
         """
         if not self.has_classes:
             return None
-        texts = [*self.train.texts, *self.validation.texts]
+        texts: list[Example] = [*self.train.pairs, *self.validation.pairs] if self.train.seconds else []
+        texts = texts or [*self.train.texts, *self.validation.texts]
         classes: Classes = np.unique([*map(str, self.train.labels), *map(str, self.validation.labels)], return_inverse=True)[1]
         split = len(self.train)
         if self.held_out:
@@ -46,7 +47,7 @@ class BaselineRows:
         return scored_on(_of(texts, rows), classes[rows], texts[split:], classes[split:])
 
 
-def _of(texts: list[str], rows: Rows) -> list[str]:
+def _of(texts: list[Example], rows: Rows) -> list[Example]:
     return [texts[row] for row in rows]
 
 

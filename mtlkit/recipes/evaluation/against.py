@@ -53,6 +53,11 @@ def check_against(options: EvalOptions, loaded: LoadedModel, against: LoadedMode
 
 
 def _check_labels(spec: TaskSpec, other: TaskSpec, model: str, against: str) -> None:
+    if spec.pair != other.pair and None in (spec.pair, other.pair):
+        single = model if spec.pair is None else against
+        raise UsageError(
+            f"--against {against}: task '{spec.name}' reads single texts in {single} only, and pairs in the other model"
+        )
     if spec.kind != other.kind:
         raise UsageError(f"--against {against}: task '{spec.name}' is {other.kind}, and {spec.kind} in {model}")
     only = [sorted(set(one.labels) - set(two.labels)) for one, two in ((spec, other), (other, spec))]
@@ -76,7 +81,7 @@ def compare(
             order = [other.labels.index(label) for label in own.spec.labels]
             texts = prepare(own.spec, tables[name], against.encoder)
             with counting(f"evaluating {name} with {against.name}", "encoded", len(texts)):
-                outputs = against.engine.outputs(texts.encoded, [name])[name]
+                outputs = against.engine.outputs(texts.encoded, [name], texts.pairs)[name]
             others = Outputs(aligned(other, order), outputs[:, order] if order else outputs)
             tasks[name] = compare_outputs(Outputs(own.spec, own.outputs), others, own.labels, seed)
     only_model = tuple(name for name in loaded.tasks if name not in against.specs)

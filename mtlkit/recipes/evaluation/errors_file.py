@@ -20,15 +20,26 @@ from mtlkit.runs.outputs import check_output_file
 from mtlkit.tasks.base import kind_of
 
 MOST = 5  # classes in `probabilities`, the likeliest ones
-COLUMNS = ("task", "place", "text", "label", "predicted", "probability", "label_probability", "probabilities", "error")
+COLUMNS = (
+    "task",
+    "place",
+    "text",
+    "second_text",
+    "label",
+    "predicted",
+    "probability",
+    "label_probability",
+    "probabilities",
+    "error",
+)
 
 
 def check_errors(options: EvalOptions) -> None:
     """Raises UsageError if the file must not or cannot be written. Call it before any work."""
     if options.errors is None:
         return
-    if options.of_vectors or options.text:
-        raise UsageError(f"--errors {options.errors} is for the rows of heads; remove --sts, --probe, --retrieval and --text")
+    if options.sts or options.probe or options.text:
+        raise UsageError(f"--errors {options.errors} is for the rows of heads; remove --sts, --probe and --text")
     check_suffix(options.errors, "--errors")
     if options.output is not None and options.errors.resolve() == options.output.resolve():
         raise UsageError(f"--errors and --output are the same file, {options.errors}; specify two files")
@@ -40,7 +51,7 @@ def write_errors(options: EvalOptions, tasks: Mapping[str, EvaluatedRows]) -> in
     SavingError."""
     assert options.errors is not None
     rows = [row for task in tasks.values() for row in errors_of(task)]
-    names = {name for row in rows for name in row} if rows else set(COLUMNS[:5])
+    names = {name for row in rows for name in row} if rows else {"task", "place", "text", "label", "predicted"}
     with locked(options.errors, command_line("eval", options), option="--errors"):
         check_errors(options)  # again, as another command may have written the file in the meantime
         write_rows(options.errors, [name for name in COLUMNS if name in names], rows)
@@ -53,7 +64,8 @@ def errors_of(task: EvaluatedRows) -> Iterator[Record]:
     classes = kind_of(task.spec.kind).classes
     find = {"one": _wrong_classes, "several": _wrong_labels, "none": _wrong_numbers}[classes]
     for row, found in find(task):
-        yield {"task": task.spec.name, "place": task.places[row], "text": task.texts[row], **found}
+        second = {"second_text": task.seconds[row]} if task.seconds else {}
+        yield {"task": task.spec.name, "place": task.places[row], "text": task.texts[row], **second, **found}
 
 
 def _wrong_classes(task: EvaluatedRows) -> Iterator[tuple[int, Record]]:

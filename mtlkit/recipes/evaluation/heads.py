@@ -67,11 +67,11 @@ def evaluate_task(
     spec = loaded.specs[name]
     texts = prepare(spec, table, loaded.encoder)
     with counting(f"evaluating {name}", "encoded", len(texts)):
-        all_outputs = loaded.engine.outputs(texts.encoded, [name, *([ROUTER] if name in loaded.router else [])])
+        all_outputs = loaded.engine.outputs(texts.encoded, [name, *([ROUTER] if name in loaded.router else [])], texts.pairs)
     outputs, rows = all_outputs[name], evaluated_rows(spec, table, texts, all_outputs[name])
     metrics = estimate(spec, outputs, texts.labels, seed)
     decided = decisions_of(spec, outputs)
-    confused = [] if decided is None else most_confused(spec.labels, texts.labels, decided, rows.texts)
+    confused = [] if decided is None else most_confused(spec.labels, texts.labels, decided, rows.shown)
     record = replace(table.record, kind=spec.kind)
     forecast = kind_of(spec.kind).forecast(spec, outputs, texts.labels)
     believed = None if forecast is None else reliability(forecast, generator(0, "calibration", name))

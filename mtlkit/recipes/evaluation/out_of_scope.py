@@ -8,7 +8,7 @@ from mtlkit.config.inference import EvalOptions
 from mtlkit.data.datasets.corpus import read_texts
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.errors import DataError, UsageError
+from mtlkit.errors import DataError, UsageError, listed
 from mtlkit.evaluation.out_of_scope import Separation, separation
 from mtlkit.inference.engine import VECTORS
 from mtlkit.inference.loaded_model import LoadedModel
@@ -23,9 +23,17 @@ def check_out_of_scope(options: EvalOptions, loaded: LoadedModel, names: Sequenc
     """Raises UsageError if no head of these tasks can reject. Call it before any work."""
     if options.out_of_scope is None:
         return
-    if options.of_vectors or options.text or not names:
+    if options.sts or options.probe or options.text or not names:
         raise UsageError("--out-of-scope measures heads; remove --sts, --probe and --text, or specify a model with heads")
-    loaded.scopes_for(names)
+    loaded.scopes_for(of_single_texts(loaded, names))
+
+
+def of_single_texts(loaded: LoadedModel, names: Sequence[str]) -> list[str]:
+    """The heads that read single texts. Raises UsageError if there are none."""
+    single = [name for name in names if loaded.specs[name].pair is None]
+    if not single:
+        raise UsageError(f"--out-of-scope has single texts, and {listed(names)} reads pairs of texts; remove it")
+    return single
 
 
 def measure_out_of_scope(
@@ -39,7 +47,7 @@ def measure_out_of_scope(
     if not texts:
         raise DataError(f"--out-of-scope {options.out_of_scope}: no texts but blank ones, which are always rejected")
     found = {}
-    for name in loaded.scopes_for(list(rows)):
+    for name in loaded.scopes_for(of_single_texts(loaded, list(rows))):
         fitting, foreign = (scores_of(loaded, name, some) for some in (rows[name].texts, texts))
         found[name] = separation(fitting, foreign, generator(options.seed, "out of scope", name))
     return found

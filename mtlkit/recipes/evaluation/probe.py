@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mtlkit.config.inference import EvalOptions
@@ -23,6 +24,7 @@ from mtlkit.evaluation.figures import with_intervals
 from mtlkit.evaluation.metrics import classification, confusion
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.similarity import truncate
+from mtlkit.model.pair_vectors import head_inputs
 from mtlkit.progress import counting
 from mtlkit.seeding import generator
 
@@ -73,7 +75,7 @@ def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, rea
     kind = train_table.record.kind or infer_kind(train_table.labels)
     if codec_of(kind).classes != "one":
         raise UsageError(f"--probe needs one class per row, and task '{name}' is {kind}; name others with --task NAME=SOURCE")
-    spec = infer_spec(name, train_table.labels, "linear", kind)
+    spec = replace(infer_spec(name, train_table.labels, "linear", kind), pair="vectors" if train_table.seconds else None)
     folds = folds_of(name, train_table)
     train, test = (prepare(spec, table, loaded.encoder) for table in (train_table, test_table))
     vectors, scored = (features(loaded, texts, width) for texts in (train, test))
@@ -97,7 +99,9 @@ def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, rea
 
 def features(loaded: LoadedModel, texts: LabelledTexts, dim: int) -> NDArray[np.float32]:
     with counting("encoding", "encoded", len(texts)):
-        return truncate(loaded.vectors(texts.encoded), dim)
+        vectors = torch.from_numpy(truncate(loaded.vectors(texts.encoded), dim))
+        inputs: NDArray[np.float32] = head_inputs(vectors, texts.pairs).numpy()
+        return inputs
 
 
 def folds_of(name: str, table: LabelledTable) -> int:

@@ -13,17 +13,23 @@ from mtlkit.evaluation.metrics import Array
 
 @dataclass(frozen=True)
 class EvaluatedRows:
-    """N rows of a task: outputs of its head, (N, outputs), encoded labels, texts, and where each row is in its source (empty
-    unless places were kept)."""
+    """N rows of a task: outputs of its head, (N, outputs), encoded labels, texts, where each row is in its source (empty unless
+    places were kept), and for pairs the second texts."""
 
     spec: TaskSpec
     outputs: Array
     labels: Array
     texts: Sequence[str]
     places: Sequence[str]
+    seconds: Sequence[str] = ()
+
+    @property
+    def shown(self) -> Sequence[str]:
+        """The text of each row, for display; of a pair, both."""
+        return [" | ".join(pair) for pair in zip(self.texts, self.seconds, strict=True)] if self.seconds else self.texts
 
 
 def evaluated_rows(spec: TaskSpec, table: LabelledTable, prepared: LabelledTexts, outputs: Array) -> EvaluatedRows:
     """The rows of a table that were evaluated."""
-    places = [table.places[row] for row in prepared.rows] if table.places else []
-    return EvaluatedRows(spec, outputs, prepared.labels, [table.texts[row] for row in prepared.rows], places)
+    known = table.select(prepared.rows)
+    return EvaluatedRows(spec, outputs, prepared.labels, known.texts, known.places, known.seconds)

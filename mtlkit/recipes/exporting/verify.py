@@ -13,7 +13,7 @@ import torch
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.engine import Array, Engine
+from mtlkit.inference.engine import Array, Engine, Pairs
 from mtlkit.inference.load_weights import LoadedWeights
 from mtlkit.inference.onnx_engine import HEAD_OUTPUT, VECTOR, OnnxEngine, output_name
 from mtlkit.inference.similarity import truncate
@@ -68,10 +68,18 @@ def compact_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str]) 
 def _outputs(engine: Engine, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
     encoded = weights.encoder.encode(texts)
     read = engine.outputs(encoded, weights.readers) if weights.readers else {}
+    if weights.pair_heads:
+        read |= engine.outputs(encoded, weights.pair_heads, neighbours(len(encoded)))
     temperatures = {task: spec.temperature for task, spec in weights.model.tasks.items()}
     calibrated = {head: outputs / temperatures.get(head, 1.0) for head, outputs in read.items()}
     vectors = truncate(engine.vectors(encoded), weights.checkpoint.vectors.truncate_dim)
     return {VECTOR: vectors, **{output_name(head): outputs for head, outputs in calibrated.items()}}
+
+
+def neighbours(texts: int) -> Pairs:
+    """Each of N texts with the next one, and the last with the first, (2, N)."""
+    order = np.arange(texts)
+    return np.stack([order, np.roll(order, -1)])
 
 
 def sentence_transformers_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
@@ -88,6 +96,9 @@ def sentence_transformers_outputs(folder: Path, weights: LoadedWeights, texts: S
     except Exception as error:  # whatever its class, the export cannot be used
         raise IntegrityError(f"sentence-transformers cannot load the export ({error})") from error
     heads = apply_heads(str(folder), whole) if weights.model.tasks else {}
+    if weights.pair_heads:
+        first, second = torch.from_numpy(neighbours(len(whole)))
+        heads |= apply_heads(str(folder), whole[first], whole[second])
     return {VECTOR: vectors.numpy(), **{HEAD_OUTPUT.format(task): outputs.numpy() for task, outputs in heads.items()}}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from mtlkit.config.inference import TextOptions
 from mtlkit.config.source_record import SourceRecord
@@ -14,6 +14,7 @@ from mtlkit.data.sources.text_files import count_rows, input_record, read_column
 from mtlkit.errors import DataError, UsageError
 from mtlkit.report.sources import source_line
 
+Example = TypeVar("Example", str, tuple[str, str])
 PART_TEXTS = 4096  # processed at a time: enough for batches of similar length, few enough that an interruption costs little
 PART_LETTERS = 1 << 24
 
@@ -32,10 +33,15 @@ def stream_texts(options: TextOptions, standard_input: TextIO, recorded: Sequenc
         return read_column(options.input, options.column, options.encoding, recorded)
     if not options.texts:
         raise UsageError("no texts; give some as arguments, '-' for standard input, or a file with --input")
-    for text in options.texts:  # bytes that are not UTF-8 come from the shell as surrogates
-        if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise UsageError(f"text {text!r} contains bytes that are not UTF-8; put it in a file and specify its --encoding")
+    for text in options.texts:
+        check_typed(text)
     return iter(options.texts)
+
+
+def check_typed(text: str) -> None:
+    """Raises UsageError for bytes that are not UTF-8, which come from the shell as surrogates."""
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise UsageError(f"text {text!r} contains bytes that are not UTF-8; put it in a file and specify its --encoding")
 
 
 def lines_of(standard_input: TextIO, encoding: str) -> Iterator[str]:
@@ -83,13 +89,14 @@ def reads_standard_input(options: TextOptions) -> bool:
     return options.texts == ["-"] or (options.input is not None and parse_source(str(options.input))[0] == "-")
 
 
-def parts(texts: Iterator[str], size: int = PART_TEXTS) -> Iterator[list[str]]:
-    """Splits texts into lists of `size` texts, or fewer if they are long. The same texts always give the same lists."""
-    part: list[str] = []
+def parts(texts: Iterator[Example], size: int = PART_TEXTS) -> Iterator[list[Example]]:
+    """Splits texts or pairs of texts into lists of `size`, or fewer if they are long. The same texts always give the same
+    lists."""
+    part: list[Example] = []
     letters = 0
     for text in texts:
         part.append(text)
-        letters += len(text)
+        letters += len(text) if isinstance(text, str) else sum(map(len, text))
         if len(part) >= size or letters >= PART_LETTERS:
             yield part
             part, letters = [], 0

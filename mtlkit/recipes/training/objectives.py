@@ -15,6 +15,7 @@ from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labels import infer_spec
 from mtlkit.data.datasets.pair_data import TargetTexts, check_texts
 from mtlkit.data.datasets.task_data import prepare_task
+from mtlkit.data.sources.pair_columns import pair_head_of
 from mtlkit.data.sources.spec import named_sources, parse_source
 from mtlkit.errors import UsageError
 from mtlkit.inference.find_model import ModelRef
@@ -26,7 +27,7 @@ from mtlkit.recipes.training.teacher import open_teacher, principal_axes, teache
 from mtlkit.training.events import Event, Note
 from mtlkit.training.freezing.rules import FreezeRules
 from mtlkit.training.objectives.contrastive import DistillObjective
-from mtlkit.training.objectives.labels import labels_objective
+from mtlkit.training.objectives.labels import check_single_texts, labels_objective
 from mtlkit.training.objectives.token_init import rarity_weights, start_from_tokens
 
 
@@ -104,9 +105,11 @@ def _labels(
     options: TrainSentenceOptions, origin: ModelRef | None, source: str, reading: ReadOptions
 ) -> Generator[Event, None, ObjectiveSetup]:
     (name,) = named_sources(options.tasks)
+    query = parse_source(source)[1]
+    check_single_texts(name, pair_head_of(query), "--objective labels")
     train, validation = read_train_and_validation(source, reading)
     start = start_model(options, origin, train.texts)
-    spec = infer_spec(name, train.labels, "linear", parse_source(source)[1].kind, train.record.classes)
+    spec = infer_spec(name, train.labels, "linear", query.kind, train.record.classes)
     task = prepare_task(spec, source, train, validation, start.encoder)
     yield from source_notes(task.record, source)
     yield Note(f"{len(task.train):,} texts to train on, {len(task.validation):,} to validate; {len(spec.labels)} labels")

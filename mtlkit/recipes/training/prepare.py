@@ -28,7 +28,7 @@ from mtlkit.training.continual.start_model import probe_texts
 from mtlkit.training.events import Event, Note
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.plan import TrainData, TrainPlan
-from mtlkit.training.sampling.class_balance import drawn_classes, options_of_losses
+from mtlkit.training.sampling.class_balance import drawn_classes, loss_options
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
     start = start_from(plan.start, options) if plan.start else None
     tables = {name: read_train_and_validation(source, reading) for name, source in sources.items()}
     train = cap_tables({name: both[0] for name, both in tables.items()}, options.cap_rows())
-    start = start or start_from_scratch(options, [text for table in train.values() for text in table.texts])
+    start = start or start_from_scratch(options, [text for table in train.values() for text in table.all_texts])
     existing = dict(start.model.heads.items())
-    kinds = {name: parse_source(source)[1].kind for name, source in sources.items()}
-    fitted = fit_heads(start, train, kinds, options.head, plan.freezing, options.seed)
+    queries = {name: parse_source(source)[1] for name, source in sources.items()}
+    fitted = fit_heads(start, train, queries, options.head, plan.freezing, options.seed)
     held_out = unsplit if options.holdout and options.cap_rows() is None else set()
     trained = {
         name: prepare_task(spec, sources[name], train[name], tables[name][1], start.encoder, held_out=name in held_out)
@@ -87,7 +87,12 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
     yield from (Note(text, warning=True) for text in warnings)
     tasks = trained | watched
     yield from describe_tasks(tasks, start, plan)
-    losses = options_of_losses(trained, options)
+    losses = loss_options(
+        trained,
+        balanced=options.class_weights == "balanced",
+        focal=options.focal,
+        smoothing=options.label_smoothing,
+    )
     known = frozenset(name for name, head in existing.items() if start.model.heads[name] is head)
     data = TrainData(
         head_objectives(start.model, tasks, losses),

@@ -13,7 +13,8 @@ from mtlkit.config.registries.guards import GuardChoice, parse_guards
 from mtlkit.config.registries.schedules import check_epoch_length, parse_epoch_length, parse_schedule
 from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.config.train_sentence import TrainSentenceOptions
-from mtlkit.data.sources.spec import named_sources
+from mtlkit.data.sources.pair_columns import pair_head_of
+from mtlkit.data.sources.spec import named_sources, parse_source
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.load_weights import read_description
@@ -24,7 +25,6 @@ from mtlkit.recipes.training.model_size import check_size
 from mtlkit.recipes.training.objectives import check_objective
 from mtlkit.recipes.training.validate_continual import check_continual, parse_rehearsed, parse_watched
 from mtlkit.recipes.training.validate_few_shot import check_few_shot
-from mtlkit.recipes.training.validate_held_out import check_refit
 from mtlkit.training.balancing.registry import check_balance
 from mtlkit.training.freezing.apply import prefix_depth
 from mtlkit.training.freezing.check import check_freeze
@@ -88,13 +88,14 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
     if isinstance(options, TrainSentenceOptions):
         check_objective(options, start, freezing, architecture.dim)
     check_mixture(plan, trained)
-    check_refit(plan)
     if isinstance(options, TrainMtlOptions) and options.few_shot:
         check_few_shot(plan)
     else:
         check_solver(plan)
     if options.router:
-        check_router([*sources, *watched])
+        of_pairs = {name for name, source in sources.items() if pair_head_of(parse_source(source)[1])}
+        of_pairs |= {task.name for task in described.tasks if task.pair and task.name in watched} if described else set()
+        check_router([*sources, *watched], of_pairs)
     if isinstance(options, TrainMtlOptions):
         check_baselines(plan, options.out or options.runs / spec.folder, trained)
     return plan

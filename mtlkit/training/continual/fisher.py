@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mtlkit.inference.compute import Compute
 from mtlkit.seeding import generator
 from mtlkit.tasks.base import kind_of
-from mtlkit.training.objectives.base import HeadObjective
+from mtlkit.training.objectives.base import HeadObjective, inputs_of_batch
 
 TEXTS = 400  # per task; one backward pass per text
 
@@ -38,9 +38,11 @@ def add_fisher(
     head = model.head(task.name)
     kind = kind_of(head.spec.kind)
     for index in range(len(rows)):
-        batch = task.train.batch(rows[index : index + 1]).to(compute.device)
+        row = rows[index : index + 1]
+        batch = task.train.batch(row).to(compute.device)
         with torch.enable_grad(), compute.autocast():
-            outputs = head(model.encode(batch)).float()
+            inputs, _ = inputs_of_batch(task.train, model.encode(batch), batch.rows, row)
+            outputs = head(inputs).float()
             labels = kind.sample(head.spec, outputs.detach().cpu(), noise).to(outputs.device)
             loss = -kind.log_likelihood(head.spec, outputs, labels)
         gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)

@@ -9,18 +9,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mtlkit.data.batching import Rows
+from mtlkit.data.datasets.task_data import LabelledTexts
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import fastest
 from mtlkit.model.heads import Head
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.pair_vectors import head_inputs
 from mtlkit.tasks.base import kind_of
 from mtlkit.training.continual.fisher import add_fisher
 from mtlkit.training.freezing.features import Vectors
-from mtlkit.training.objectives.base import HeadObjective, Objective
+from mtlkit.training.objectives.base import ExampleSet, HeadObjective, Objective
+from mtlkit.training.sampling.mixture import MicroBatch
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,8 @@ class Guard(Protocol):
 
     replaces_decay: ClassVar[bool]
 
-    def loss(self, vectors: Vectors) -> Tensor:
-        """The penalty, a scalar, for the current model and the vectors of a micro-batch."""
+    def loss(self, vectors: Vectors, piece: MicroBatch) -> Tensor:
+        """The penalty, a scalar, for the current model, from a micro-batch and the vectors of its texts."""
         ...
 
 
@@ -94,7 +99,7 @@ class L2SP:
         self.penalty, self.beta = AnchorPenalty(started, alpha), beta
         self.fresh = [weight for name, weight in context.trainable_weights().items() if name not in started]
 
-    def loss(self, vectors: Vectors) -> Tensor:
+    def loss(self, vectors: Vectors, piece: MicroBatch) -> Tensor:
         total = self.penalty.loss()
         for weight in self.fresh:
             total = total + self.beta / 2 * weight.square().sum()
@@ -106,7 +111,8 @@ class LwF:
     alpha * sum over old heads of KL(softmax(z0 / T) | softmax(z / T)), whose gradient is that of their cross-entropy.
 
     For multi-label heads, the divergence is that of each label's sigmoid; for regression, the squared error in units of the
-    labels' standard deviation. Old heads are frozen, so the penalty only affects the backbone. Needs no old data.
+    labels' standard deviation. Old heads are frozen, so the penalty only affects the backbone. Needs no old data. An old head for
+    pairs of texts gets the pairs of the new task, or of single texts each one with the next of the batch.
     """
 
     replaces_decay: ClassVar[bool] = False
@@ -115,26 +121,47 @@ class LwF:
         self.model, self.alpha, self.temperature = context.model, alpha, temperature
         model, compute = context.model.eval(), context.compute
         fast = fastest(model, compute)
-        self.initial: dict[str, dict[str, Tensor]] = {}  # outputs by task and old head, (N, outputs)
+        self.trained, old = context.trained, {name: model.head(name) for name in context.old_heads}
+        self.initial: dict[str, dict[str, Tensor]] = {}  # outputs for texts by task and old head, (M, outputs)
+        self.vectors: dict[str, Tensor] = {}  # of texts by task, (M, D), if there are old heads for pairs
+        self.of_pairs = [name for name, head in old.items() if head.spec.pair is not None]
         for name, objective in context.trained.items():
             vectors = encode_all(fast, objective.train.encoded, compute)
             with torch.no_grad():
-                self.initial[name] = {head: model.head(head)(vectors).float() for head in context.old_heads}
+                self.initial[name] = {head: model.head(head)(vectors).float() for head in old if head not in self.of_pairs}
+            if self.of_pairs:
+                self.vectors[name] = vectors
 
-    def loss(self, vectors: Vectors) -> Tensor:
-        terms = [
-            len(rows) * drift(self.model.head(head), before[torch.from_numpy(rows).to(texts.device)], texts, self.temperature)
-            for name, (texts, rows) in vectors.items()
-            for head, before in self.initial.get(name, {}).items()
-        ]
-        texts = sum(len(rows) for name, (_, rows) in vectors.items() if name in self.initial)
+    def loss(self, vectors: Vectors, piece: MicroBatch) -> Tensor:
+        terms = []
+        for name, (texts, numbers) in vectors.items():
+            if name not in self.initial:  # rehearsed
+                continue
+            where = torch.from_numpy(numbers).to(texts.device)
+            for head, outputs in self.initial[name].items():
+                terms.append(len(numbers) * drift(self.model.head(head), outputs[where], texts, self.temperature))
+            for head in self.of_pairs:
+                places = pairs_in(self.trained[name].train, numbers, piece[name])
+                with torch.no_grad():
+                    before = self.model.head(head)(head_inputs(self.vectors[name][where], places)).float()
+                now = head_inputs(texts, places)
+                terms.append(len(numbers) * drift(self.model.head(head), before, now, self.temperature))
+        texts_seen = sum(len(numbers) for name, (_, numbers) in vectors.items() if name in self.initial)
         if not terms:  # all tasks of the micro-batch are rehearsed
             return next(iter(vectors.values()))[0].new_zeros(())
-        return self.alpha * torch.stack(terms).sum() / texts
+        return self.alpha * torch.stack(terms).sum() / texts_seen
+
+
+def pairs_in(examples: ExampleSet, texts: Rows, rows: Rows) -> Rows:
+    """Where in a batch with the texts of these numbers, (M,), the pairs of the examples `rows` are, (2, n); if examples are no
+    pairs, each text with the next one."""
+    places = examples.places(texts, rows) if isinstance(examples, LabelledTexts) else None
+    order = np.arange(len(texts))
+    return np.stack([order, np.roll(order, -1)]) if places is None else places
 
 
 def drift(head: Head, before: Tensor, vectors: Tensor, temperature: float) -> Tensor:
-    """The mean divergence of a head's outputs for vectors, (N, D), from earlier outputs, (N, outputs); 0 if they are equal."""
+    """The mean divergence of a head's outputs for inputs, (N, width), from earlier outputs, (N, outputs); 0 if they are equal."""
     now = head(vectors).float()
     return kind_of(head.spec.kind).divergence(head.spec, now, before, temperature)
 
@@ -153,5 +180,5 @@ class EWC:
             add_fisher(importance, started, objective, context.compute, context.seed)
         self.penalty = AnchorPenalty(started, strength, importance)
 
-    def loss(self, vectors: Vectors) -> Tensor:
+    def loss(self, vectors: Vectors, piece: MicroBatch) -> Tensor:
         return self.penalty.loss()

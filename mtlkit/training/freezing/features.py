@@ -14,7 +14,7 @@ from mtlkit.data.batching import Rows
 from mtlkit.data.encoded import Encoded
 from mtlkit.inference.engine import Array
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.objectives.base import Objective
+from mtlkit.training.objectives.base import Objective, all_inputs
 from mtlkit.training.sampling.mixture import MicroBatch
 
 Vectors = dict[str, tuple[Tensor, Rows]]  # by task: the vectors of its texts, (N, D), and their row numbers
@@ -76,15 +76,17 @@ class UpperBackbone(WholeBackbone):
 class CachedVectors:
     """Takes vectors from the cache; for a backbone that is completely frozen."""
 
-    def __init__(self, stores: Mapping[str, FeatureStore]) -> None:
-        self.stores = stores
+    def __init__(self, stores: Mapping[str, FeatureStore], objectives: Mapping[str, Objective]) -> None:
+        self.stores, self.objectives = stores, objectives
 
     def __call__(self, piece: MicroBatch) -> Vectors:
-        return {name: (self.stores[name].take(rows), rows) for name, rows in piece.items()}
+        texts = {name: self.objectives[name].train.texts_of(rows) for name, rows in piece.items()}
+        return {name: (self.stores[name].take(numbers), numbers) for name, numbers in texts.items()}
 
-    def all_of(self, name: str, texts: int) -> Tensor:
-        """The vectors of all texts of a task, (N, D)."""
-        return self.stores[name].take(np.arange(texts))
+    def all_of(self, name: str) -> Tensor:
+        """What the head of a task reads for all its examples, (N, width)."""
+        train = self.objectives[name].train
+        return all_inputs(train, self.stores[name].take(np.arange(len(train.encoded))))
 
 
 class MemoryStore:

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from mtlkit.batch import Batch
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.task_data import TaskData
+from mtlkit.data.datasets.task_data import LabelledTexts, TaskData
 from mtlkit.data.encoded import Encoded
 from mtlkit.evaluation.task_metrics import main_metric
 from mtlkit.inference.encoding import evaluate, outputs_of_head
 from mtlkit.inference.engine import Array
 from mtlkit.model.losses import PLAIN, LossOptions
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.pair_vectors import head_inputs
 
 
 class ExampleSet(Protocol):
@@ -30,6 +31,10 @@ class ExampleSet(Protocol):
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Number of tokens of each example, (N,)."""
+        ...
+
+    def texts_of(self, rows: Rows) -> Rows:
+        """The indices of the texts of these examples among the encoded ones, each once."""
         ...
 
     def batch(self, rows: Rows) -> Batch:
@@ -61,7 +66,7 @@ class Objective(Protocol):
 
     def loss(self, vectors: Tensor, rows: Rows) -> Tensor:
         """The mean loss of a batch, from the vectors of its texts, (N, D), and their indices among the encoded training texts,
-        (N,).
+        (N,). For the head of a task, from what `inputs_of_batch` gives.
         """
         ...
 
@@ -70,10 +75,24 @@ class Objective(Protocol):
         ...
 
     def evaluate(self, vectors: Tensor) -> dict[str, Any]:
-        """The loss and metrics, from the vectors of all encoded validation texts, (N, D). An undefined metric is None, and the
-        entry `undefined` maps its name to the reason.
+        """The loss and metrics, from `all_inputs` of the vectors of all encoded validation texts. An undefined metric is None,
+        and the entry `undefined` maps its name to the reason.
         """
         ...
+
+
+def inputs_of_batch(examples: ExampleSet, vectors: Tensor, texts: Rows, rows: Rows) -> tuple[Tensor, Rows]:
+    """What an objective reads for the examples `rows`, and its indices: the vectors of their texts, (N, D), whose numbers are
+    `texts`; for examples that are a pair of texts for a head, what it combines them to, (N, width), in the order of `rows`.
+    """
+    if isinstance(examples, LabelledTexts) and examples.pairs is not None:
+        return head_inputs(vectors, examples.places(texts, rows)), rows
+    return vectors, texts
+
+
+def all_inputs(examples: ExampleSet, vectors: Tensor) -> Tensor:
+    """What an objective reads for all examples, from the vectors of all encoded texts, (M, D)."""
+    return head_inputs(vectors, examples.pairs) if isinstance(examples, LabelledTexts) else vectors
 
 
 class HeadObjective:
@@ -105,7 +124,7 @@ class HeadObjective:
         return self.model.head(self.task.name).loss(torch.from_numpy(outputs), torch.from_numpy(labels)).item()
 
     def outputs(self, vectors: Tensor) -> Array:
-        """The outputs of the head for vectors, (N, D): float32, (N, outputs)."""
+        """The outputs of the head for inputs, (N, width): float32, (N, outputs)."""
         return outputs_of_head(self.model, self.task.name, vectors)
 
 

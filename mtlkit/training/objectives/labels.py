@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mtlkit.config.architecture import PairHead
 from mtlkit.config.train_sentence import BATCH_SIZES
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.task_data import LabelledTexts, TaskData
@@ -104,6 +105,7 @@ def labels_objective(
     texts.
     """
     spec, train = task.spec, task.train
+    check_single_texts(task.name, spec.pair, option)
     if kind_of(spec.kind).classes == "none":
         raise UsageError(
             f"{option} compares texts by their classes, and the labels of task '{task.name}' are {spec.kind}; omit "
@@ -115,6 +117,13 @@ def labels_objective(
             "close to; give several texts per label"
         )
     return LabelsObjective(train, task.validation, temperature, widths, batch_texts, max_pairs)
+
+
+def check_single_texts(task: str, pair: PairHead | None, option: str) -> None:
+    """Raises UsageError for a task of text pairs, which have no vector of their own that could be compared; `option` asks for
+    the comparison."""
+    if pair is not None:
+        raise UsageError(f"{option} compares the vectors of single texts, and rows of task '{task}' are pairs; omit it")
 
 
 def positives(labels: NDArray[Any]) -> NDArray[np.bool_]:

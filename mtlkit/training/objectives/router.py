@@ -7,7 +7,7 @@ outdated vectors, and with a round-robin schedule might distinguish newer from o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,15 +24,22 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.router import Router
 from mtlkit.seeding import generator
 from mtlkit.training.incidents import RouterDropped, RouterTrained
-from mtlkit.training.objectives.base import Objective
+from mtlkit.training.objectives.base import HeadObjective
 
 TEXTS = 1024  # per task; twice as many do not improve the accuracy on real tasks
 L2 = 1e-3  # regularisation, stronger if there are few texts; makes confidences about as high as the accuracy
 SMALLEST = 1e-4  # standard deviation below which a dimension of the vectors is ignored
 
 
-def check_router(tasks: Sequence[str]) -> None:
-    """Raises UsageError if `--router` has fewer than two tasks to distinguish. `tasks` have data; some may be only watched."""
+def check_router(tasks: Sequence[str], of_pairs: Collection[str] = ()) -> None:
+    """Raises UsageError if `--router` has fewer than two tasks to distinguish. `tasks` have data; some may be only watched. Those
+    `of_pairs` are not routed.
+    """
+    if len(tasks) - len(of_pairs) < 2 and of_pairs:
+        raise UsageError(
+            f"--router tells single texts of several tasks apart, and rows of {listed(map(repr, sorted(of_pairs)))} are pairs of "
+            "texts; add a --task of single texts, or remove it"
+        )
     if len(tasks) < 2:
         raise UsageError(
             f"--router needs two tasks to distinguish, and only '{listed(tasks)}' has data; add a --task or --watch, or remove it"
@@ -47,6 +54,11 @@ class RouterPlan:
     dropped: RouterDropped | None = None
 
 
+def routed(objectives: Mapping[str, HeadObjective]) -> dict[str, HeadObjective]:
+    """The tasks that a router tells apart: those of single texts."""
+    return {name: objective for name, objective in objectives.items() if objective.task.spec.pair is None}
+
+
 def take_router(model: MultiTaskModel, tasks: Sequence[str], requested: bool) -> RouterPlan:
     """Removes the router of a model before training, because the vectors will change. A new one for `tasks` is planned if
     `requested`, or if the old one distinguished the same tasks.
@@ -57,13 +69,13 @@ def take_router(model: MultiTaskModel, tasks: Sequence[str], requested: bool) ->
     return RouterPlan(requested, RouterDropped(tuple(old.tasks), tuple(tasks), replaced=requested))
 
 
-def teach_router(model: MultiTaskModel, objectives: Mapping[str, Objective], compute: Compute, seed: int) -> RouterTrained:
-    """Trains a router for the tasks of these objectives and adds it to the model, which is left in eval mode.
+def teach_router(model: MultiTaskModel, objectives: Mapping[str, HeadObjective], compute: Compute, seed: int) -> RouterTrained:
+    """Trains a router for the tasks of single texts and adds it to the model, which is left in eval mode.
 
     Uses at most TEXTS training texts per task, sampled with the seed. Returns its accuracy on at most TEXTS validation texts of
     each task that has any.
     """
-    fast = fastest(model.eval(), compute)
+    fast, objectives = fastest(model.eval(), compute), routed(objectives)
 
     def vectors(name: str, encoded: Encoded) -> Tensor:
         return encode_all(fast, some_of(encoded, name, seed), compute)

@@ -23,7 +23,7 @@ from mtlkit.training.freezing.features import CachedVectors
 from mtlkit.training.incidents import CalibrationFitted, HeadSolved, ScopeFitted
 from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.base import HeadObjective, Objective
-from mtlkit.training.objectives.router import take_router, teach_router
+from mtlkit.training.objectives.router import routed, take_router, teach_router
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.setup import assign_roles, idle_heads, make_features
 from mtlkit.training.solver.head import HeadRows, join_rows, solve_head
@@ -59,7 +59,7 @@ class HeadSolver:
         model.to(plan.compute.device)
         self.plan, self.model, self.data, self.cache = plan, model, data, cache
         self.roles = assign_roles(plan, data)
-        self.router = take_router(model, list(self.roles.labelled), options.router)
+        self.router = take_router(model, list(routed(self.roles.labelled)), options.router)
         self.frozen_params = plan.freezing.always | idle_heads(model, self.roles.trained)
         scales = lr_scales_of(model, options.head_rate, options.layer_lr_decay)
         self.proof = FreezeProof(model, plan.freezing, self.frozen_params, options.learning_rate, scales)
@@ -102,7 +102,7 @@ class HeadSolver:
                 continue
             assert isinstance(objective, HeadObjective)
             assert isinstance(features.source, CachedVectors)
-            vectors = features.source.all_of(name, len(objective.task.train)).cpu().numpy()
+            vectors = features.source.all_of(name).cpu().numpy()
             solved = self._solve(objective, vectors)
             self.solved[name] = solved
             self.state.step, self.state.seconds = self.steps + len(self.solved), before + time.monotonic() - began

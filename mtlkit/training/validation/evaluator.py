@@ -19,7 +19,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.progress import counting
 from mtlkit.runs.record import NOT_MEASURED
 from mtlkit.training.events import TaskState
-from mtlkit.training.objectives.base import Objective
+from mtlkit.training.objectives.base import Objective, all_inputs
 
 
 class Evaluator:
@@ -46,11 +46,11 @@ class Evaluator:
         return encode_all(self._fast, encoded, self.compute)
 
     def vectors(self, name: str) -> Tensor:
-        """The vectors of an objective's validation texts, (N, D)."""
+        """What an objective reads for its validation examples: the vectors of their texts, or what a head combines them to."""
         if name not in self._vectors:
-            encoded = self.objectives[name].validation.encoded
-            with counting(f"evaluating {name}", "encoded", len(encoded)):
-                self._vectors[name] = self.encode(encoded)
+            validation = self.objectives[name].validation
+            with counting(f"evaluating {name}", "encoded", len(validation.encoded)):
+                self._vectors[name] = all_inputs(validation, self.encode(validation.encoded))
         return self._vectors[name]
 
     def __call__(self, names: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,7 @@ from mtlkit.inference.scope.scope import fit_scope
 from mtlkit.seeding import generator
 from mtlkit.training.freezing.features import CachedVectors, FeatureSource
 from mtlkit.training.incidents import ScopeFitted
-from mtlkit.training.objectives.base import HeadObjective
+from mtlkit.training.objectives.base import HeadObjective, inputs_of_batch
 from mtlkit.training.plan import TrainPlan
 from mtlkit.training.setup import TaskRoles
 from mtlkit.training.state_dict import StateDict
@@ -44,19 +44,13 @@ def fit_scopes(plan: TrainPlan, roles: TaskRoles, evaluator: Evaluator, source: 
     for name, objective in scoped(plan, roles).items():
         if (plan.freezing.keeps("backbone") and name not in roles.trained) or not has_validation(objective):
             continue
+        task = objective.task
+        cached = isinstance(source, CachedVectors)
+        most = len(task.train) if cached else max(ENCODED, len(task.train) // 2)
+        drawn = draw_prototypes(plan, roles, objective, task.train.labels, most)
         vectors = evaluator.vectors(name)
-        prototypes = prototypes_of(plan, roles, objective, evaluator, source)
+        prototypes = Prototypes(_numpy(vectors_of(objective, evaluator, source)(drawn)), task.train.labels[drawn])
         yield scope_fitted(objective, prototypes, objective.outputs(vectors), _numpy(vectors))
-
-
-def prototypes_of(
-    plan: TrainPlan, roles: TaskRoles, objective: HeadObjective, evaluator: Evaluator, source: FeatureSource
-) -> Prototypes:
-    """The prototypes of a head: vectors of its training rows after the training."""
-    train = objective.task.train
-    most = len(train) if isinstance(source, CachedVectors) else max(ENCODED, len(train) // 2)
-    drawn = draw_prototypes(plan, roles, objective, train.labels, most)
-    return Prototypes(_numpy(vectors_of(objective, evaluator, source)(drawn)), train.labels[drawn])
 
 
 def scoped(plan: TrainPlan, roles: TaskRoles) -> dict[str, HeadObjective]:
@@ -71,7 +65,7 @@ def draw_prototypes(
 ) -> Rows:
     """The rows, of those with these labels, (N,), whose vectors become prototypes: at most `most`, and what fits the file."""
     spec = objective.task.spec
-    fits = MOST_BYTES // (2 * objective.model.dim * len(scoped(plan, roles)))
+    fits = MOST_BYTES // (2 * spec.width(objective.model.dim) * len(scoped(plan, roles)))
     return draw(labels, plan.options.prototypes, min(fits, most or fits), spec.name, plan.options.seed)
 
 
@@ -97,12 +91,6 @@ def scope_fitted(
     return ScopeFitted(spec.name, len(prototypes.labels), scope.rows, scope)
 
 
-def scope_moved(objective: HeadObjective, prototypes: Prototypes, before: ScopeFitted) -> ScopeFitted:
-    """The scope of a head that was trained again on more rows, with the scores that rows had when they were held out."""
-    scope = before.scope.moved(prototypes.vectors, prototypes.labels, objective.task.spec.outputs)
-    return ScopeFitted(before.task, len(prototypes.labels), scope.rows, scope)
-
-
 def scopes_state(scopes: Mapping[str, ScopeFitted]) -> StateDict:
     """The state of scopes, for `scopes_from`."""
     tensors = {
@@ -122,11 +110,19 @@ def scopes_from(state: StateDict) -> dict[str, ScopeFitted]:
 
 
 def vectors_of(objective: HeadObjective, evaluator: Evaluator, source: FeatureSource) -> Callable[[Rows], Tensor]:
-    """A function that returns the vectors of a task's training rows, (N, D), from the cache or the backbone."""
-    name, encoded = objective.task.name, objective.task.train.encoded
-    if isinstance(source, CachedVectors) and name in source.stores:
-        return source.stores[name].take
-    return lambda rows: evaluator.encode(encoded.take(rows))
+    """A function that returns what the head of a task reads for training rows, (N, width), from the cache or the backbone."""
+    name, train = objective.task.name, objective.task.train
+    cached = isinstance(source, CachedVectors) and name in source.stores
+
+    def vectors(rows: Rows) -> Tensor:
+        texts = train.texts_of(rows)
+        if isinstance(source, CachedVectors) and cached:
+            encoded = source.stores[name].take(texts)
+        else:
+            encoded = evaluator.encode(train.encoded.take(texts))
+        return inputs_of_batch(train, encoded, texts, rows)[0]
+
+    return vectors
 
 
 def _numpy(vectors: Tensor) -> NDArray[np.float32]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mtlkit.config.architecture import TaskSpec
@@ -13,7 +15,7 @@ from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.marks import Label
 from mtlkit.data.datasets.task_data import prepare, prepare_task
 from mtlkit.data.tokenization.tokenizer import TextEncoder
-from mtlkit.errors import DataError
+from mtlkit.errors import DataError, UsageError
 from mtlkit.recipes.train_mtl import train_mtl
 
 LONG = "The otter sleeps near the barn. " * 20
@@ -121,3 +123,33 @@ def test_single_class_is_explained(tmp_path: Path) -> None:  # fault 38
 def test_task_with_one_row_is_explained(tmp_path: Path) -> None:  # fault 38
     with pytest.raises(DataError, match="1 row; a task needs at least two"):
         trained(tmp_path, [("one", "a")])
+
+
+PAIR = TaskSpec("same", "classification", ("no", "yes"), pair="vectors")
+PAIRS = LabelledTable(["one", "two", "one"], ["yes", "no", "yes"], seconds=["two words", "one", "three words here"])
+
+
+def test_each_text_of_pairs_is_encoded_once(text_encoder: TextEncoder) -> None:
+    prepared = prepare(PAIR, PAIRS, text_encoder)
+    assert (len(prepared), len(prepared.encoded)) == (3, 4)
+    assert prepared.pairs is not None
+    assert prepared.pairs.tolist() == [[0, 1, 0], [2, 0, 3]]
+    lengths = prepared.encoded.lengths
+    assert prepared.lengths.tolist() == [lengths[0] + lengths[2], lengths[0] + lengths[1], lengths[0] + lengths[3]]
+
+
+def test_a_batch_of_pairs_has_each_text_once_and_says_where(text_encoder: TextEncoder) -> None:
+    prepared = prepare(PAIR, PAIRS, text_encoder)
+    rows = np.array([2, 0])
+    batch = prepared.batch(rows)
+    assert sorted(batch.rows) == [0, 2, 3]
+    places = prepared.places(batch.rows, rows)
+    assert places is not None
+    assert batch.rows[places].tolist() == [[0, 0], [3, 2]]
+
+
+def test_pairs_for_a_head_of_single_texts_are_refused_and_the_other_way_round(text_encoder: TextEncoder) -> None:
+    with pytest.raises(UsageError, match="'same': its head reads one text"):
+        prepare(replace(PAIR, pair=None), PAIRS, text_encoder)
+    with pytest.raises(UsageError, match=r"'same': its head reads pairs of texts; specify .*pair=FIRST,SECOND"):
+        prepare(PAIR, LabelledTable(["one", "two"], ["yes", "no"]), text_encoder)

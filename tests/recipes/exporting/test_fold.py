@@ -6,15 +6,18 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.calibration import Calibration
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.load_weights import LoadedWeights
 from mtlkit.model.checkpoint import load_model, save_model
 from mtlkit.model.interop.head_files import apply_heads, read_tasks, write_heads
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.pair_vectors import head_inputs
 from mtlkit.recipes.exporting.fold import fold_temperatures
 from mtlkit.recipes.exporting.verify import largest_difference, our_outputs
 
@@ -60,3 +63,16 @@ def test_heads_beside_vectors_are_calibrated(weights: LoadedWeights, tmp_path: P
 def test_a_model_without_calibration_is_not_copied(tiny_model: MultiTaskModel, weights: LoadedWeights) -> None:
     plain = fold_temperatures(weights)
     assert fold_temperatures(plain) is plain
+
+
+def test_heads_of_a_folder_read_either_single_texts_or_pairs(tiny_model: MultiTaskModel, tmp_path: Path) -> None:
+    tiny_model.add_task(TaskSpec("nli", "classification", ("no", "yes"), pair="vectors"))
+    write_heads(tmp_path, tiny_model.eval())
+    assert read_tasks(tmp_path)[-1].pair == "vectors"
+    vectors = torch.randn(4, tiny_model.dim)
+    assert list(apply_heads(str(tmp_path), vectors)) == ["topic", "tags", "stars"]
+    outputs = apply_heads(str(tmp_path), vectors[:2], vectors[2:])
+    with torch.no_grad():
+        expected = tiny_model.head("nli")(head_inputs(vectors, np.array([[0, 1], [2, 3]])))
+    assert list(outputs) == ["nli"]
+    torch.testing.assert_close(outputs["nli"], expected)

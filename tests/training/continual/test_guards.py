@@ -46,10 +46,10 @@ def test_l2sp_pulls_what_started_trained_to_its_start_and_new_heads_to_zero(
 ) -> None:
     guard = L2SP(beginning(tiny_model, tasks, compute), 0.3, 0.02)
     head = sum(weight.square().sum() for weight in tiny_model.head("topic").parameters())
-    torch.testing.assert_close(guard.loss({}), 0.01 * head)  # nothing has moved
+    torch.testing.assert_close(guard.loss({}, {}), 0.01 * head)  # nothing has moved
     before = {name: weight.clone() for name, weight in tiny_model.named_parameters()}
     count = move(tiny_model, 0.1)
-    loss = guard.loss({})
+    loss = guard.loss({}, {})
     torch.testing.assert_close(loss, torch.tensor(0.15 * count * 0.01) + 0.01 * head, rtol=1e-4, atol=0)
     loss.backward()
     for name, weight in tiny_model.named_parameters():
@@ -68,7 +68,7 @@ def test_a_weight_that_is_frozen_for_a_while_costs_nothing(
     for weight in tiny_model.parameters():
         weight.requires_grad_(False)
     tiny_model.backbone.norm.weight.requires_grad_(True)
-    loss = guard.loss({}) - sum(weight.square().sum() for weight in tiny_model.head("topic").parameters()) / 2
+    loss = guard.loss({}, {}) - sum(weight.square().sum() for weight in tiny_model.head("topic").parameters()) / 2
     assert float(loss.detach()) == pytest.approx(0.0, abs=1e-6)
     loss.backward()
     assert [name for name, weight in tiny_model.named_parameters() if weight.grad is not None] == ["backbone.norm.weight"]
@@ -83,12 +83,12 @@ def test_lwf_is_nothing_at_the_start_and_grows_with_what_old_heads_say_otherwise
     assert not replace(start, known=frozenset()).old_heads  # a head of random weights says nothing to hold on to
     guard, source = LwF(start, 1.5, 2.0), WholeBackbone(tiny_model, start.trained, compute.device)
     piece = {trained: np.array([9, 0, 4])}
-    assert float(guard.loss(source(piece)).detach()) == pytest.approx(0.0, abs=1e-6)
+    assert float(guard.loss(source(piece), piece).detach()) == pytest.approx(0.0, abs=1e-6)
     before = encode_all(tiny_model, tasks[trained].train.encoded, compute)
     with torch.no_grad():
         for weight in tiny_model.backbone.parameters():
             weight += 0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0))
-    loss = guard.loss(source(piece))
+    loss = guard.loss(source(piece), piece)
     after = encode_all(tiny_model, tasks[trained].train.encoded, compute)
     expected = torch.tensor(0.0)
     for name in start.old_heads:
@@ -113,8 +113,9 @@ def test_lwf_is_nothing_at_the_start_and_grows_with_what_old_heads_say_otherwise
 def test_lwf_lets_a_step_of_rehearsal_pass(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute) -> None:
     start = beginning(tiny_model, tasks, compute)
     guard = LwF(start)
-    vectors = WholeBackbone(tiny_model, start.watched, compute.device)({"tags": np.array([1, 2])})
-    assert float(guard.loss(vectors)) == 0.0
+    piece = {"tags": np.array([1, 2])}
+    vectors = WholeBackbone(tiny_model, start.watched, compute.device)(piece)
+    assert float(guard.loss(vectors, piece)) == 0.0
 
 
 def test_ewc_pulls_each_weight_by_its_importance(
@@ -122,7 +123,7 @@ def test_ewc_pulls_each_weight_by_its_importance(
 ) -> None:
     start = beginning(tiny_model, tasks, compute)
     guard = EWC(start, 8.0)
-    assert float(guard.loss({}).detach()) == 0.0
+    assert float(guard.loss({}, {}).detach()) == 0.0
     importance = {name: torch.zeros_like(weight) for name, weight in start.started().items()}
     for objective in start.watched.values():
         add_fisher(importance, start.started(), objective, compute, 0)
@@ -130,7 +131,7 @@ def test_ewc_pulls_each_weight_by_its_importance(
     total = sum(float(each.sum()) for each in importance.values())
     assert total > 0
     move(tiny_model, 0.1)
-    assert float(guard.loss({}).detach()) == pytest.approx(4.0 * 0.01 * total, rel=1e-4)
+    assert float(guard.loss({}, {}).detach()) == pytest.approx(4.0 * 0.01 * total, rel=1e-4)
     unused = importance["backbone.tokens.weight"].sum(1) == 0  # tokens that no text contains have no importance
     assert 0 < int(unused.sum()) < len(unused)
 

@@ -60,7 +60,7 @@ def test_kept_vectors_give_losses_and_gradients_of_the_backbone(
     expected = list(outcomes(model, tasks, WholeBackbone(model, head_objectives(model, tasks), CPU), pieces))
     stores = {name: MemoryStore(encode_all(model, task.train.encoded, compute)) for name, task in tasks.items()}
     spoil(model, 3)
-    assert_same(outcomes(model, tasks, CachedVectors(stores), pieces), expected)
+    assert_same(outcomes(model, tasks, CachedVectors(stores, head_objectives(model, tasks)), pieces), expected)
 
 
 @pytest.mark.parametrize("pieces", [ROUND_ROBIN, JOINT], ids=["round-robin", "joint"])

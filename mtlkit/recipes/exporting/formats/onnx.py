@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
 from mtlkit.recipes.exporting.formats.base import ExportFormat
-from mtlkit.runs.record import GRAPH, RECORD
+from mtlkit.runs.record import GRAPH, PAIR_GRAPH, RECORD
 
 if TYPE_CHECKING:
     from mtlkit.inference.load_weights import LoadedWeights
@@ -29,11 +29,14 @@ class OnnxFormat(ExportFormat):
         """Writes a run whose weights are in the graph."""
         from mtlkit.inference.onnx_engine import VECTOR, output_name
         from mtlkit.model.description import write_checkpoint
-        from mtlkit.model.interop.onnx_graph import write_graph
+        from mtlkit.model.interop.onnx_graph import write_graph, write_pair_graph
 
         write_checkpoint(folder, weights.checkpoint)
         names = [VECTOR, *map(output_name, weights.readers)]
         write_graph(weights.model, folder / GRAPH, names, pools_prompt=weights.encoder.pools_prompt)
+        if weights.pair_heads:
+            names = [VECTOR, *map(output_name, weights.pair_heads)]
+            write_pair_graph(weights.model, folder / PAIR_GRAPH, names)
 
     def outputs(self, folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
         from mtlkit.recipes.exporting.verify import onnx_outputs

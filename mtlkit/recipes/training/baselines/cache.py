@@ -58,7 +58,7 @@ def rows_to_score(options: TrainMtlOptions, sources: Mapping[str, str], prepared
         unseen = find_split(opened, "test") not in (None, existing_split(opened, query.split))
         table, split = read_for_evaluation(source, "test" if unseen else "validation", reading, named=False)
         texts = prepare(prepared.start.model.tasks[name], table, prepared.start.encoder)
-        rows[name] = ScoredRows(split, texts, fingerprint([*table.texts, *map(str, table.labels)]))
+        rows[name] = ScoredRows(split, texts, fingerprint([*table.all_texts, *map(str, table.labels)]))
     return rows
 
 
@@ -91,7 +91,7 @@ def baseline_entry(folder: Path, key: str) -> StoreEntry:
 
 def read_outputs(entry: StoreEntry, rows: Mapping[str, ScoredRows]) -> Outputs | None:
     """The cached outputs of a training for these rows; None if there are none or, with a warning, if the file is damaged."""
-    shapes = {f"{OUTPUTS}{name}": (len(scored.texts.encoded), None) for name, scored in rows.items()}
+    shapes = {f"{OUTPUTS}{name}": (len(scored.texts), None) for name, scored in rows.items()}
     stored = entry.read(lambda arrays: all(has_shape(arrays.get(name), "<f4", *shape) for name, shape in shapes.items()))
     return stored and {name: stored[f"{OUTPUTS}{name}"] for name in rows}
 

@@ -32,7 +32,7 @@ from mtlkit.recipes.training.baselines.runs import BaselineRun, ComparedRun, bas
 from mtlkit.recipes.training.prepare import Prepared, prepare
 from mtlkit.training.events import BaselineEvent, Event, Note, Progress
 from mtlkit.training.incidents import StepSkipped
-from mtlkit.training.objectives.base import HeadObjective
+from mtlkit.training.objectives.base import HeadObjective, all_inputs
 from mtlkit.training.plan import TrainData
 from mtlkit.training.trainer import Trainer
 
@@ -125,7 +125,8 @@ def train_baseline(
 def head_outputs(model: MultiTaskModel, rows: Mapping[str, ScoredRows], compute: Compute) -> Outputs:
     """The outputs of each task's head for the rows that it is scored on, (N, outputs)."""
     fast = fastest(model.eval(), compute)
-    return {name: outputs_of_head(model, name, encode_all(fast, scored.texts.encoded, compute)) for name, scored in rows.items()}
+    inputs = {name: all_inputs(scored.texts, encode_all(fast, scored.texts.encoded, compute)) for name, scored in rows.items()}
+    return {name: outputs_of_head(model, name, vectors) for name, vectors in inputs.items()}
 
 
 def baseline_scores_text(outputs: Outputs, rows: Mapping[str, ScoredRows], model: MultiTaskModel) -> str:
