@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mtlkit.api import evaluate as evaluate
     from mtlkit.api import export as export
     from mtlkit.api import info as info
+    from mtlkit.api import mine as mine
     from mtlkit.api import predict as predict
     from mtlkit.api import pretrain as pretrain
     from mtlkit.api import train_mtl as train_mtl
@@ -31,6 +32,7 @@ __all__ = [
     "export",
     "info",
     "load",
+    "mine",
     "predict",
     "pretrain",
     "train_mtl",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mtlkit.config.check_data import CheckDataOptions
 from mtlkit.config.inference import EmbedOptions, EvalOptions, PredictOptions
+from mtlkit.config.mine import MineOptions
 from mtlkit.config.pretrain import PretrainOptions
 from mtlkit.config.run_commands import CurvesOptions, ExportOptions, InfoOptions
 from mtlkit.config.train_mtl import TrainMtlOptions
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from mtlkit.recipes.curves import ShownCurves
     from mtlkit.recipes.evaluate import Evaluation
     from mtlkit.recipes.export import Exported
+    from mtlkit.recipes.mine import Mined
     from mtlkit.report.run_facts import RunFacts
     from mtlkit.training.events import Finished
 
@@ -174,6 +176,17 @@ def evaluate(options: EvalOptions) -> Evaluation:
     if options.errors is not None:
         write_errors(options, result.rows)
     return result
+
+
+@takes(MineOptions)
+def mine(options: MineOptions) -> Mined:
+    """Find hard negatives for pairs of texts and write them to `output`, as `mtlkit mine` does."""
+    from mtlkit.recipes.inputs.open_model import open_model
+    from mtlkit.recipes.mine import check_output
+    from mtlkit.recipes.mine import mine as run
+
+    check_output(options)
+    return run(options, open_model(options)[0])
 
 
 @takes(CheckDataOptions)

@@ -14,6 +14,7 @@ from torch import nn
 
 from mtlkit.config.check_data import CheckDataOptions
 from mtlkit.config.inference import EmbedOptions, EvalOptions, PredictOptions
+from mtlkit.config.mine import MineOptions
 from mtlkit.config.pretrain import PretrainOptions
 from mtlkit.config.run_commands import CurvesOptions, ExportOptions, InfoOptions
 from mtlkit.config.train_mtl import TrainMtlOptions
@@ -40,6 +41,7 @@ COMMANDS: dict[str, type[Any]] = {
     "pretrain": PretrainOptions,
     "train-sentence": TrainSentenceOptions,
     "train-mtl": TrainMtlOptions,
+    "mine": MineOptions,
     "embed": EmbedOptions,
     "eval": EvalOptions,
     "predict": PredictOptions,

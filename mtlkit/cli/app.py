@@ -16,7 +16,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from mtlkit import __version__
-from mtlkit.cli import check_data, curves, embed, evaluate, export, info, predict, pretrain, train_mtl, train_sentence
+from mtlkit.cli import check_data, curves, embed, evaluate, export, info, mine, predict, pretrain, train_mtl, train_sentence
 from mtlkit.cli.console import SHOWN, close_stdout, reader_left, say
 from mtlkit.cli.options.arguments import with_values
 from mtlkit.cli.options.command import Command, drawn, shown
@@ -30,7 +30,7 @@ LONGEST_WORD, LONGEST_MESSAGE = 400, 2000  # letters of an error that are shown
 SUMMARY = "From raw text to a small sentence encoder with several task heads."
 TRAIN, USE, LOOK = "Train", "Use a model", "Inspect data and runs"
 PANELS_OF = {
-    TRAIN: (pretrain, train_sentence, train_mtl),
+    TRAIN: (pretrain, train_sentence, train_mtl, mine),
     USE: (embed, predict, export),
     LOOK: (check_data, evaluate, curves, info),
 }

@@ -115,6 +115,16 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, HeldOutOptions, TrainingO
     eval_every: int = option(
         0, "Steps between evaluations within an epoch (0 = none).", panel=TRAINING, metavar="STEPS", minimum=0, advanced=True
     )
+    micro_batch_tokens: int | None = option(
+        None,
+        "Tokens that pass through the backbone at once. Larger batches are cut and encoded twice: the same gradient in less "
+        "memory (gradient caching).",
+        panel=TRAINING,
+        metavar="TOKENS",
+        minimum=8,
+        default_text="the whole batch",
+        advanced=True,
+    )
     accumulate: int = option(1, "Batches per optimizer step.", panel=TRAINING, metavar="BATCHES", minimum=1, advanced=True)
     class_weights: ClassWeights = option(
         "none", "balanced: give all classes of a task the same weight in the loss.", panel=TRAINING

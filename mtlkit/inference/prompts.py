@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mtlkit.config.vector_settings import NO_PROMPT, VectorSettings
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError, suggest
 
+QUERY_PROMPTS, DOCUMENT_PROMPTS = ("query",), ("document", "passage", "corpus")  # names, as in sentence-transformers
 MAX_SHOWN = 60  # characters of a prompt in a message
 
 
@@ -21,6 +24,11 @@ def with_prompt(encoder: TextEncoder, vectors: VectorSettings, name_or_text: str
     if length >= max_length:
         raise UsageError(f"--prompt {_quoted(prompt)}: fills the maximum length of {max_length} tokens; use a shorter prompt")
     return prompted
+
+
+def role_prompt(vectors: VectorSettings, names: Sequence[str]) -> str | None:
+    """The name of the model's prompt for a role such as that of queries; None for its default."""
+    return next((name for name in names if name in vectors.prompts), None)
 
 
 def prompt_note(prompt: str, vectors: VectorSettings, name_or_text: str | None) -> str:

@@ -16,6 +16,7 @@ from mtlkit.training.incidents import (
     FreezeChanged,
     HeadSolved,
     LimitExceeded,
+    Refitted,
     RouterDropped,
     RouterTrained,
     RowsSeen,
@@ -67,6 +68,13 @@ def training_messages(event: Event) -> Iterator[Message]:
             yield Message(small_data_message(event), warning=isinstance(event, StillLearning | Overfitted | NotMeasured))
         case HeadSolved():
             yield from solved_messages(event)
+        case Refitted():
+            counts = ((name, count, event.given_back[name]) for name, count in event.rows.items())
+            rows = listed(f"{name} {count:,} ({given_back:,} held out before)" for name, count, given_back in counts)
+            yield Message(
+                f"trained again on all rows: {rows}, to epoch {event.epoch} in {event.steps:,} steps; scores and calibration are "
+                "those measured on held-out rows before"
+            )
         case StepSkipped(step, spike, total):
             so_far = f"; {total:,} steps skipped so far" if total > 1 else ""
             yield Message(f"skipped step {step}: {spike or 'gradient not finite'}{so_far}", warning=True)

@@ -137,7 +137,8 @@ def make_components(setup: TrainSetup, log: MetricsLog, features: FeatureSource)
     options, probe = plan.options, setup.data.probe
     evaluator = Evaluator(model, roles.all, plan.compute, plan.freezing.keeps("backbone"))
     start_model = StartModel(model, roles.known, probe, evaluator) if probe is not None else None
-    best_weights = BestWeights(model, roles.trained, options.select, frozen_params, options.keep_best_per_task)
+    keep, last = options.keep_best_per_task, plan.stop is not None
+    best_weights = BestWeights(model, roles.trained, options.select, frozen_params, keep, last=last)
     losses = TaskLosses(roles.mixed, features, setup.guards)
     limit = make_limit(plan, model, roles, schedule.full, frozen_params, evaluator)
     weight_decay = 0.0 if any(guard.replaces_decay for guard in setup.guards.values()) else options.weight_decay

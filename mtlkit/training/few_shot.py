@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -12,8 +12,6 @@ from torch import Tensor
 
 from mtlkit.config.task_training import MAX_PAIRS
 from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.data.datasets.task_data import LabelledTexts
-from mtlkit.data.encoded import Encoded
 from mtlkit.errors import UsageError, listed
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.checkpointing import Saver
@@ -22,6 +20,7 @@ from mtlkit.training.freezing.parse import parse_freeze
 from mtlkit.training.objectives.base import HeadObjective, Objective
 from mtlkit.training.objectives.labels import LabelsObjective, labels_objective, rows_of_labels
 from mtlkit.training.objectives.router import routed, take_router
+from mtlkit.training.phases import FirstPhaseSaver, SecondPhaseSaver, joined
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.solver.choice import without_optimum
 from mtlkit.training.solver.trainer import HeadSolver, is_solver_state
@@ -33,6 +32,7 @@ from mtlkit.training.validation.small_data import NotMeasured
 TEMPERATURE = 0.1
 STRENGTH = 1.0  # of the regularization of heads, as in `training/solver/strength.py`
 EPOCHS, LEARNING_RATE = 10, 5e-5  # of the contrast, instead of the defaults of other trainings
+CONTRAST = "contrast"  # in the state of the second phase: the weights that the first one trained
 MANY = 100  # rows per label from which on training the backbone with its heads usually does better
 
 
@@ -93,20 +93,20 @@ class FewShotTrainer:
             self.contrast.resume(self._resumed)
         if not solving:
             yield Note(f"phase 1 of 2: contrast, {self._steps()}: texts with the same label get similar vectors")
-            for event in self.contrast.events(log, ContrastSaver(saver) if saver else None):
+            for event in self.contrast.events(log, FirstPhaseSaver(saver) if saver else None):
                 if not isinstance(event, Chosen | NotMeasured):
                     yield event
         yield Note("phase 2 of 2: heads, solved on the vectors of the frozen backbone")
         trained = self._trained_weights()
         if self._resumed and solving:
-            copy_into(trained, self._resumed.tensors_of("contrast"))
+            copy_into(trained, self._resumed.tensors_of(CONTRAST))
         solver = HeadSolver(
             self.plan, self.model, TrainData(self.heads, classes=self.classes), self.cache,
             steps=self.contrast.schedule.steps, strength=STRENGTH,
         )  # fmt: skip
         if self._resumed and solving:
             solver.resume(self._resumed)
-        yield from solver.events(log, HeadsSaver(saver, StateDict(trained)) if saver else None)
+        yield from solver.events(log, SecondPhaseSaver(saver, CONTRAST, StateDict(trained)) if saver else None)
 
     def _steps(self) -> str:
         schedule = self.contrast.schedule
@@ -144,15 +144,8 @@ def contrast_of(objective: HeadObjective, dim: int) -> LabelsObjective:
     """The contrastive objective of a task. Raises UsageError, DataError."""
     task = objective.task
     if gives_back(objective):
-        task = replace(task, train=_joined(task.train, task.validation))
+        task = replace(task, train=joined(task.train, task.validation))
     return labels_objective(task, TEMPERATURE, [dim], MAX_PAIRS, "--few-shot")
-
-
-def _joined(first: LabelledTexts, second: LabelledTexts) -> LabelledTexts:
-    """The rows of both, which are of the same task."""
-    encoded = Encoded.join(first.encoded, second.encoded)
-    labels = np.concatenate([first.labels, second.labels])
-    return LabelledTexts(encoded, labels, np.arange(len(labels)), first.unseen + second.unseen)
 
 
 def _head(objective: Objective) -> HeadObjective:
@@ -162,40 +155,3 @@ def _head(objective: Objective) -> HeadObjective:
 
 def _with_held_out(objective: HeadObjective, held_out: bool) -> HeadObjective:
     return HeadObjective(objective.model, replace(objective.task, held_out=held_out), objective.options)
-
-
-@dataclass(frozen=True)
-class ContrastSaver:
-    """Saves the first phase. Its end is not that of the training."""
-
-    saver: Saver
-
-    def after(self, step: int, state: Callable[[], StateDict]) -> None:
-        self.saver.after(step, state)
-
-    def save(self, step: int, state: StateDict) -> None:
-        self.saver.save(step, state)
-
-    def ended(self, step: int, state: Callable[[], StateDict]) -> None:
-        return None
-
-
-@dataclass(frozen=True)
-class HeadsSaver:
-    """Saves the second phase, with the weights that the first one trained."""
-
-    saver: Saver
-    trained: StateDict
-
-    def whole(self, state: StateDict) -> StateDict:
-        tensors = {f"contrast:{name}": weight for name, weight in self.trained.tensors.items()}
-        return StateDict({**state.tensors, **tensors}, {**state.plain, "contrast": {}})
-
-    def after(self, step: int, state: Callable[[], StateDict]) -> None:
-        self.saver.after(step, lambda: self.whole(state()))
-
-    def save(self, step: int, state: StateDict) -> None:
-        self.saver.save(step, self.whole(state))
-
-    def ended(self, step: int, state: Callable[[], StateDict]) -> None:
-        self.saver.ended(step, lambda: self.whole(state()))

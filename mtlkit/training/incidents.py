@@ -116,6 +116,17 @@ class HeadSolved:
 
 
 @dataclass(frozen=True)
+class Refitted:
+    """The model was trained again from the start, for `steps` steps to the chosen epoch, on all `rows` of each task; `given_back`
+    of them had been held out for validation."""
+
+    rows: Mapping[str, int]
+    given_back: Mapping[str, int]
+    epoch: int
+    steps: int
+
+
+@dataclass(frozen=True)
 class TaskStopped:
     """A task stopped training after `epoch`; its best score was in `best_epoch`."""
 
@@ -202,6 +213,7 @@ Incident = (
     | SmallData
     | FreezeChanged
     | HeadSolved
+    | Refitted
     | TaskStopped
     | TrainingStopped
     | LimitExceeded

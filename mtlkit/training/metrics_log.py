@@ -17,6 +17,7 @@ from mtlkit.training.incidents import (
     FreezeChanged,
     HeadSolved,
     LimitExceeded,
+    Refitted,
     StepSkipped,
     TaskStopped,
     TrainingStopped,
@@ -34,6 +35,7 @@ LOGGED = (
     TrainingStopped,
     LimitExceeded,
     CalibrationFitted,
+    Refitted,
     *get_args(SmallData),
 )
 
@@ -44,10 +46,11 @@ def header(command: str) -> str:
 
 
 class MetricsLog:
-    """Writes records to a text file, one per line."""
+    """Writes records to a text file, one per line. `steps` and `epochs` are those of a training before this one, after which its
+    own are counted."""
 
-    def __init__(self, file: TextIO) -> None:
-        self.file = file
+    def __init__(self, file: TextIO, *, steps: int = 0, epochs: int = 0) -> None:
+        self.file, self.steps, self.epochs = file, steps, epochs
 
     def step(self, step: Step[Any], state: TrainState, epoch: int, *, weights: bool = False) -> None:
         """Logs a step of an epoch (from 1), and the progress of the training after it. `weights`: also logs the tasks' loss
@@ -55,8 +58,8 @@ class MetricsLog:
         """
         record: dict[str, Any] = {
             "type": "step",
-            "step": step.index + 1,
-            "epoch": epoch,
+            "step": self.steps + step.index + 1,
+            "epoch": self.epochs + epoch,
             "losses": step.losses,
             "learning_rate": step.rate,
             "gradient_norm": step.gradient_norm,
@@ -77,8 +80,8 @@ class MetricsLog:
         """Logs an evaluation. `ends`: it is at the end of an epoch, or before training (epoch 0)."""
         record: dict[str, Any] = {
             "type": "epoch" if ends else "validation",
-            "step": epoch.step,
-            "epoch": epoch.epoch,
+            "step": self.steps + epoch.step,
+            "epoch": self.epochs + epoch.epoch,
             "score": epoch.score,
             "best": epoch.best,
             "tasks": [asdict(state) for state in epoch.tasks],
@@ -89,6 +92,7 @@ class MetricsLog:
 
     def event(self, event: object, step: int) -> None:
         """Logs an event after `step` steps if it is gradient tracking or changed the training or a head; others are ignored."""
+        step += self.steps
         if isinstance(event, Tracking):
             self._write({"type": "event", "event": "tracking", "step": step, "tracking": event.summary.to_json()})
         elif isinstance(event, LOGGED):

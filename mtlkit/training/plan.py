@@ -22,13 +22,27 @@ from mtlkit.training.objectives.base import Objective
 Options = TrainMtlOptions | TrainSentenceOptions
 
 
+@dataclass(frozen=True)
+class Stop:
+    """Where a training ends before the last epoch that its learning rate is planned for: after this `share` of epoch `epoch`.
+
+    `passes` are those of an epoch over the rows. Tasks in `left` have no batches from an epoch (from 0) on.
+    """
+
+    epoch: int
+    share: float
+    passes: int
+    left: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainPlan:
     """Validated options, and the parsed values of those with a grammar.
 
     `start` is the model to start from (None: fresh weights). `watched` are the sources of tasks that are only evaluated; so are
     tasks whose heads are frozen. `rehearsed` are the shares of watched tasks whose rows are still trained on. `epoch_steps` is
-    the length of an epoch in the checkpoint from which the training resumes.
+    the length of an epoch in the checkpoint from which the training resumes. With `stop`, the training ends there, and no score
+    chooses an epoch.
     """
 
     options: Options
@@ -42,6 +56,7 @@ class TrainPlan:
     rehearsed: Mapping[str, Fraction] = field(default_factory=dict)
     guards: tuple[GuardChoice, ...] = ()
     epoch_steps: int | None = None
+    stop: Stop | None = None
 
     @property
     def sources(self) -> dict[str, str]:

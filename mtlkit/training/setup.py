@@ -15,6 +15,7 @@ from mtlkit.training.freezing.apply import apply_freeze, prefix_depth
 from mtlkit.training.freezing.cache import cache_hidden_states, cache_vectors
 from mtlkit.training.freezing.features import CachedVectors, FeatureSource, UpperBackbone, WholeBackbone
 from mtlkit.training.freezing.rules import prefix_of
+from mtlkit.training.gradient_cache import GradientCache
 from mtlkit.training.incidents import FeaturesCached
 from mtlkit.training.objectives.base import HeadObjective, Objective
 from mtlkit.training.objectives.labels import LabelsObjective
@@ -79,6 +80,8 @@ def make_step_schedule(
     by_label = {name: contrast.sampler(name, options.batch_tokens, options.seed) for name, contrast in contrasts.items()}
     mixture = TaskMixture({**samplers, **by_label}, plan.schedule, plan.rehearsed, plan.epoch_by)
     longer = lengthened(mixture, plan)
+    if stop := plan.stop:
+        return StepSchedule(longer, stop.epoch, options.accumulate, left=stop.left, share=stop.share), None
     return StepSchedule(longer, options.epochs, options.accumulate), lengthening(mixture, longer, options)
 
 
@@ -144,13 +147,18 @@ class FeatureSetup:
 
 
 def make_features(
-    plan: TrainPlan, model: MultiTaskModel, roles: TaskRoles, frozen_params: frozenset[str], folder: Path | None
+    plan: TrainPlan,
+    model: MultiTaskModel,
+    roles: TaskRoles,
+    frozen_params: frozenset[str],
+    folder: Path | None,
+    random: RandomState | None = None,
 ) -> FeatureSetup:
     """Chooses where vectors come from, and fills the cache if there is one.
 
     A frozen backbone encodes every training text once, and heads train on cached vectors. With `--cache-prefix`, the frozen
     blocks at the bottom run once. Otherwise, the whole backbone runs in every step. Caches that exceed `--cache-memory` are in
-    `folder`.
+    `folder`. With `--micro-batch-tokens`, what runs in every step does so in micro-batches, whose dropout draws from `random`.
     """
     encoded = {name: objective.train.encoded for name, objective in roles.mixed.items()}
     limit = int(plan.options.cache_memory * 2**30)
@@ -163,5 +171,11 @@ def make_features(
     if depth:
         cache = cache_hidden_states(model, encoded, plan.compute, folder, limit, depth)
         source = UpperBackbone(model, roles.mixed, device, cache.stores, depth)
-        return FeatureSetup(source, cache.event(texts=cache.texts, depth=depth))
-    return FeatureSetup(WholeBackbone(model, roles.mixed, device))
+        return FeatureSetup(_in_micro_batches(source, plan, random), cache.event(texts=cache.texts, depth=depth))
+    return FeatureSetup(_in_micro_batches(WholeBackbone(model, roles.mixed, device), plan, random))
+
+
+def _in_micro_batches(backbone: WholeBackbone, plan: TrainPlan, random: RandomState | None) -> FeatureSource:
+    """The backbone, with `--micro-batch-tokens` in micro-batches."""
+    tokens = plan.options.micro_batch_tokens
+    return backbone if tokens is None or random is None else GradientCache(backbone, random, tokens)

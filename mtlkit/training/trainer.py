@@ -31,10 +31,20 @@ class Trainer:
 
     `events` runs the training; it can be iterated once. A trainer of the same plan, model and data that `resume`s a saved
     state continues from there, bit for bit. `cache` is a folder for cached features that do not fit in memory (None: all stay
-    in memory). Raises UsageError.
+    in memory). `steps` and `epochs` are those of a training before it, after which the log counts its own. Raises UsageError.
     """
 
-    def __init__(self, plan: TrainPlan, model: MultiTaskModel, data: TrainData, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        plan: TrainPlan,
+        model: MultiTaskModel,
+        data: TrainData,
+        cache: Path | None = None,
+        *,
+        steps: int = 0,
+        epochs: int = 0,
+    ) -> None:
+        self.before = {"steps": steps, "epochs": epochs}
         self.plan, self.model, self.cache = plan, model, cache
         self.setup = setup = make_setup(plan, model, data)
         self.schedule, self.freezing = setup.schedule, setup.freezing
@@ -57,10 +67,10 @@ class Trainer:
         yield Parts(self.proof.parts(self.freezing.weights))
         if setup.router.dropped:
             yield setup.router.dropped
-        features = make_features(self.plan, self.model, setup.roles, setup.frozen_params, self.cache)
+        features = make_features(self.plan, self.model, setup.roles, setup.frozen_params, self.cache, setup.random)
         if features.cached:
             yield features.cached
-        self.components = components = make_components(setup, MetricsLog(log), features.source)
+        self.components = components = make_components(setup, MetricsLog(log, **self.before), features.source)
         state = components.state
         if self._resumed:
             components.load_state_dict(self._resumed, extended=self._extended)
@@ -126,7 +136,7 @@ class Trainer:
         tokens = sum(int(self.lengths[name][rows].sum()) for piece in step.pieces for name, rows in piece.items())
         state.add(tokens=tokens, seconds=time.monotonic() - self._started, skipped=step.skipped)
         components.validation.add(step)
-        epoch, epochs = self.schedule.locate(step.index)[0] + 1, self.plan.options.epochs
+        epoch, epochs = self.schedule.locate(step.index)[0] + 1, self.schedule.epochs
         components.log.step(step, state, epoch, weights=self.setup.weighting.changes)
         return Progress(state.step, self.schedule.steps, epoch, epochs, state.seconds, state.seen, step.losses, step.figures)
 
@@ -145,6 +155,8 @@ class Trainer:
             return [*events, exceeded, self._end_exceeded(exceeded, epoch)]
         if steps_in_epoch == 0:
             events += self._end_epoch(epoch, done)
+        elif done == self.schedule.steps:
+            events.append(components.validation.epoch(epoch, done, f"step {done} of epoch {epoch}"))
         elif evaluates:
             events.append(components.validation.within_epoch(epoch, done))
         return events

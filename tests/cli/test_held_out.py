@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtlkit.runs.record import NOT_MEASURED, marked_tasks, verify
+from mtlkit.runs.record import BEFORE_REFIT, NOT_MEASURED, marked_tasks, verify
 
 if TYPE_CHECKING:
     from .conftest import Typed
@@ -38,3 +38,18 @@ def test_solved_heads_are_scored_without_held_out_rows(typed: Typed, data: Path,
     assert "--holdout 0)" not in answer.err
     assert "its accuracy is unknown" in answer.err  # of the router
     assert answer.out.endswith(f"next: mtlkit predict --model {out} 'a text'\n")
+
+
+def test_a_refit_gives_the_held_out_rows_back(typed: Typed, data: Path, mtl: Path, tmp_path: Path) -> None:
+    out, source = tmp_path / "run", data / "kind" / "train.csv"
+    options = ("--init", mtl, "--out", out, "--epochs", 2, "--holdout", 0.25, "--refit")
+    answer = typed("train-mtl", "--task", f"kind={source}", *options)
+    assert answer.code == 0, answer.err
+    assert "trained again on all rows: kind 64 (16 held out before)" in answer.err
+    assert answer.out.endswith(f"next: mtlkit predict --model {out} 'a text'\n")
+    record = verify(out)
+    assert marked_tasks(record.metrics, BEFORE_REFIT) == ["kind"]
+    assert (record.metrics["refit"]["rows"], record.options["refit"]) == ({"kind": 64}, True)
+    assert "before the model was trained again" in typed("info", out).out
+    assert "kind: these rows were trained on, too" in typed("eval", out, "--split", "validation").err
+    assert typed("curves", out).code == 0

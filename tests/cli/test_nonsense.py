@@ -57,6 +57,7 @@ def options_of(command: str) -> Iterator[tuple[str, list[str]]]:
 def work_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, with a table, a pipe without a writer, and another home folder."""
     write(tmp_path / "tiny.csv", [("text", "label"), *((f"text number {row}", "ab"[row % 2]) for row in range(24))])
+    write(tmp_path / "pairs.csv", [("anchor", "positive"), *((f"text {row}", f"number {row}") for row in range(8))])
     os.mkfifo(tmp_path / "pipe")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
@@ -74,6 +75,7 @@ def usual(runs: Path) -> dict[str, list[object]]:
         "pretrain": ["tiny.csv", *shape, "--context", 8],
         "train-sentence": fresh,
         "train-mtl": fresh,
+        "mine": ["pairs.csv", *model, "--output", "mined.csv", "--overwrite", "--margin", 0],
         "embed": [*model, "a text"],
         "eval": [*model, "--task", "kind=tiny.csv"],
         "predict": [*model, "a text"],

@@ -97,6 +97,11 @@ def test_accumulated_gradients(cut: Cut) -> None:
     cut(accumulate=2)
 
 
+def test_micro_batches_with_dropout(cut: Cut, tiny_model: MultiTaskModel) -> None:
+    assert tiny_model.backbone.architecture.dropout > 0
+    cut(schedule="joint", steps=1, micro_batch_tokens=40)
+
+
 def test_evaluations_within_an_epoch(cut: Cut) -> None:
     done = cut(eval_every=3, steps=4)
     assert [line["step"] for line in done.log if line["type"] == "validation"] == [3, 6]

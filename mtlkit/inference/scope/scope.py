@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -54,6 +54,12 @@ class Scope:
     def threshold(self, rate: Reject) -> float:
         """The score below which a text is rejected, so that this share of the texts that fit is."""
         return float(np.quantile(self.scores, AUTO if rate == "auto" else rate))
+
+    def moved(self, vectors: NDArray[Any], classes: NDArray[Any], count: int) -> Scope:
+        """The same scores with other prototypes, (P, D), of these classes: of a model that was trained again on more rows."""
+        kept, classes = unit(vectors).astype(np.float16), classes.astype(np.int32)
+        usual = usual_nearness(kept.astype(np.float32), classes, count)
+        return replace(self, prototypes=kept, classes=classes, usual=usual)
 
     @cached_property
     def _prototypes(self) -> NDArray[np.float32]:

@@ -38,8 +38,8 @@ def check_errors(options: EvalOptions) -> None:
     """Raises UsageError if the file must not or cannot be written. Call it before any work."""
     if options.errors is None:
         return
-    if options.sts or options.probe or options.text:
-        raise UsageError(f"--errors {options.errors} is for the rows of heads; remove --sts, --probe and --text")
+    if options.of_vectors or options.text:
+        raise UsageError(f"--errors {options.errors} is for the rows of heads; remove --sts, --probe, --retrieval and --text")
     check_suffix(options.errors, "--errors")
     if options.output is not None and options.errors.resolve() == options.output.resolve():
         raise UsageError(f"--errors and --output are the same file, {options.errors}; specify two files")

@@ -23,7 +23,7 @@ def check_out_of_scope(options: EvalOptions, loaded: LoadedModel, names: Sequenc
     """Raises UsageError if no head of these tasks can reject. Call it before any work."""
     if options.out_of_scope is None:
         return
-    if options.sts or options.probe or options.text or not names:
+    if options.of_vectors or options.text or not names:
         raise UsageError("--out-of-scope measures heads; remove --sts, --probe and --text, or specify a model with heads")
     loaded.scopes_for(of_single_texts(loaded, names))
 

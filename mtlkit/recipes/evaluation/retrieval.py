@@ -6,7 +6,6 @@ the vectors of the queries and of one block, and the ids of all documents.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +20,13 @@ from mtlkit.evaluation.comparison import TaskComparison
 from mtlkit.evaluation.retrieval import DEEPEST, compare_queries, query_metrics, with_query_intervals
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.nearest import Nearest
+from mtlkit.inference.prompts import DOCUMENT_PROMPTS, QUERY_PROMPTS, role_prompt
 from mtlkit.inference.similarity import scaled_for, similarities_of_scaled
 from mtlkit.progress import counting
 from mtlkit.recipes.inputs.texts import parts
 from mtlkit.seeding import generator
 
 QUERIES_AT_ONCE = 1024
-QUERY_PROMPTS, DOCUMENT_PROMPTS = ("query",), ("document", "passage", "corpus")  # names, as in sentence-transformers
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,8 @@ def measure_retrieval(
 def metrics_by_query(data: RetrievalData, options: EvalOptions, loaded: LoadedModel) -> dict[str, NDArray[np.float64]]:
     """The metrics of each query by name, (Q,) each."""
     kind, width = loaded.checkpoint.vectors.similarity, loaded.output_dim(options.dim)
-    prompts = [None if options.prompt is not None else role_prompt(loaded, names) for names in (QUERY_PROMPTS, DOCUMENT_PROMPTS)]
+    roles, settings = (QUERY_PROMPTS, DOCUMENT_PROMPTS), loaded.checkpoint.vectors
+    prompts = [None if options.prompt is not None else role_prompt(settings, names) for names in roles]
     with counting("encoding queries", "encoded", len(data.queries)):
         queries = scaled_for(loaded.embed(data.queries, prompt=prompts[0], dim=width), kind)
     nearest, start = Nearest(len(queries), min(DEEPEST, len(data.ids))), 0
@@ -81,11 +81,6 @@ def metrics_by_query(data: RetrievalData, options: EvalOptions, loaded: LoadedMo
             start += len(part)
     found, _ = nearest.best()
     return query_metrics(data.grades(found), [list(own.values()) for own in data.relevant])
-
-
-def role_prompt(loaded: LoadedModel, names: Sequence[str]) -> str | None:
-    """The name of the model's prompt for queries or documents; None for its default."""
-    return next((name for name in names if name in loaded.checkpoint.vectors.prompts), None)
 
 
 def remarks_on(data: RetrievalData) -> list[str]:

@@ -28,7 +28,7 @@ from mtlkit.training.continual.start_model import probe_texts
 from mtlkit.training.events import Event, Note
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.plan import TrainData, TrainPlan
-from mtlkit.training.sampling.class_balance import drawn_classes, loss_options
+from mtlkit.training.sampling.class_balance import drawn_classes, options_of_losses
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,7 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
     yield from (Note(text, warning=True) for text in warnings)
     tasks = trained | watched
     yield from describe_tasks(tasks, start, plan)
-    losses = loss_options(
-        trained,
-        balanced=options.class_weights == "balanced",
-        focal=options.focal,
-        smoothing=options.label_smoothing,
-    )
+    losses = options_of_losses(trained, options)
     known = frozenset(name for name, head in existing.items() if start.model.heads[name] is head)
     data = TrainData(
         head_objectives(start.model, tasks, losses),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from mtlkit.errors import MtlkitError, listed
 from mtlkit.inference.scope.scope import Scope
 from mtlkit.report.forgetting import forgetting_messages
 from mtlkit.training.events import BestOfTask, Chosen, Epoch, Event, Forgetting, Parts
-from mtlkit.training.incidents import ScopeFitted
+from mtlkit.training.incidents import Refitted, ScopeFitted
 
 
 class TrainResult:
@@ -19,6 +20,7 @@ class TrainResult:
         self.bests: tuple[BestOfTask, ...] = ()
         self.forgotten: dict[str, Any] = {}
         self.scopes: dict[str, Scope] = {}
+        self.refit: dict[str, Any] = {}
 
     def add(self, event: Event) -> None:
         """Takes an event of the training. Raises MtlkitError if a frozen part has changed."""
@@ -26,6 +28,8 @@ class TrainResult:
             self.chosen, self.bests = event.epoch, event.bests
         elif isinstance(event, Parts):
             check_unchanged(event)
+        elif isinstance(event, Refitted):
+            self.refit = {"refit": asdict(event)}
         elif isinstance(event, ScopeFitted):
             self.scopes[event.task] = event.scope
         elif isinstance(event, Forgetting):
@@ -40,7 +44,7 @@ class TrainResult:
         per_task = {own.task: {"score": own.score, "epoch": own.epoch, "step": own.step} for own in self.bests}
         tasks = {"best_per_task": per_task} if len(per_task) > 1 else {}
         moment = {"best_epoch": best.epoch, "best_step": best.step} if best.epochs else {}  # solved heads have none
-        return {"validation": scores, "score": best.score, **moment, **weights, **tasks, **self.forgotten}
+        return {"validation": scores, "score": best.score, **moment, **weights, **tasks, **self.refit, **self.forgotten}
 
 
 def check_unchanged(parts: Parts) -> None:

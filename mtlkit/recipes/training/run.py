@@ -31,6 +31,7 @@ from mtlkit.training.checkpointing import FolderSaver
 from mtlkit.training.events import Event, Finished, Note, Sharing
 from mtlkit.training.few_shot import FewShotTrainer
 from mtlkit.training.plan import Options, TrainPlan
+from mtlkit.training.refit.trainer import RefitTrainer
 from mtlkit.training.solver.choice import choose_solver, unused_options
 from mtlkit.training.solver.trainer import HeadSolver, is_solver_state
 from mtlkit.training.state_dict import StateDict, copy_into, upgraded
@@ -94,18 +95,20 @@ def with_resumed_length(plan: TrainPlan, session: RunSession[Any]) -> TrainPlan:
 
 def choose_trainer(
     plan: TrainPlan, prepared: Prepared, state: StateDict | None
-) -> Generator[Note, None, type[Trainer] | type[HeadSolver] | type[FewShotTrainer]]:
-    """By steps, or solving heads; a resumed training does what it did before. Says which and why, where both could be."""
+) -> Generator[Note, None, type[Trainer | HeadSolver | FewShotTrainer | RefitTrainer]]:
+    """By steps, once or twice, or solving heads; a resumed training does what it did before. Says which and why, where both could
+    be."""
     if isinstance(plan.options, TrainMtlOptions) and plan.options.few_shot:
         return FewShotTrainer
+    by_steps = RefitTrainer if plan.options.refit else Trainer
     if state is not None:
-        return HeadSolver if is_solver_state(state) else Trainer
+        return HeadSolver if is_solver_state(state) else by_steps
     choice = choose_solver(plan, prepared.data)
     frozen = plan.freezing.keeps("backbone")
     name = {"lbfgs": "L-BFGS", "sgd": "gradient steps"}[choice.name]
     yield Note(f"solver: {name}, as {choice.reason}", detail=not frozen)
     if choice.name == "sgd":
-        return Trainer
+        return by_steps
     if unused := unused_options(plan):
         yield Note(f"not used by L-BFGS: {listed(unused)}; --solver sgd trains by steps", warning=True)
     return HeadSolver

@@ -25,6 +25,7 @@ from mtlkit.recipes.training.model_size import check_size
 from mtlkit.recipes.training.objectives import check_objective
 from mtlkit.recipes.training.validate_continual import check_continual, parse_rehearsed, parse_watched
 from mtlkit.recipes.training.validate_few_shot import check_few_shot
+from mtlkit.recipes.training.validate_held_out import check_refit
 from mtlkit.training.balancing.registry import check_balance
 from mtlkit.training.freezing.apply import prefix_depth
 from mtlkit.training.freezing.check import check_freeze
@@ -88,6 +89,7 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
     if isinstance(options, TrainSentenceOptions):
         check_objective(options, start, freezing, architecture.dim)
     check_mixture(plan, trained)
+    check_refit(plan)
     if isinstance(options, TrainMtlOptions) and options.few_shot:
         check_few_shot(plan)
     else:

@@ -16,6 +16,8 @@ def check_held_out(plan: TrainPlan, unsplit: Collection[str]) -> None:
     """Raises UsageError if options need validation rows, and none are held out of the tasks whose sources are `unsplit`."""
     options, sources = plan.options, plan.sources
     trained = [name for name in sources if not plan.freezing.keeps(f"head:{name}")]
+    if options.refit and not any(name in unsplit for name in trained):
+        raise UsageError(f"--refit: nothing is held out of {listed(trained)}, as there are validation splits; remove it")
     without = [name for name in trained if name in unsplit] if not options.holdout else []
     if not without:
         return
@@ -30,6 +32,23 @@ def check_held_out(plan: TrainPlan, unsplit: Collection[str]) -> None:
     ):
         if given:
             raise UsageError(f"{given} {needs}, and --holdout 0 leaves {listed(without)} none; remove one of them")
+
+
+def check_refit(plan: TrainPlan) -> None:
+    """Raises UsageError if `--refit` does not fit the other options."""
+    options = plan.options
+    mtl = options if isinstance(options, TrainMtlOptions) else TrainMtlOptions()
+    for given, why in (
+        (not options.holdout, "--holdout 0 holds out none"),
+        (mtl.few_shot, "--few-shot trains on few held-out rows anyway (--holdout 0: on all)"),
+        (options.cap != "none", f"--cap {options.cap} leaves rows out"),
+        (options.keep_state, "--keep-state is for training on with --extend"),
+        (mtl.keep_best_per_task, "--keep-best-per-task keeps weights that were trained without them"),
+        (mtl.baselines, "--baselines compares scores on them"),
+        (mtl.max_forgetting is not None, "--max-forgetting stops where it was measured"),
+    ):
+        if given and options.refit:
+            raise UsageError(f"--refit trains on the held-out rows in the end, and {why}; remove one of them")
 
 
 def recorded_holdout(start: ModelRef | None) -> float:

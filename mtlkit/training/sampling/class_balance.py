@@ -9,6 +9,7 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.errors import UsageError
 from mtlkit.model.losses import LossOptions
 from mtlkit.tasks.base import ClassWeights, kind_of
+from mtlkit.training.plan import Options
 
 
 def drawn_classes(tasks: Mapping[str, TaskData]) -> dict[str, Rows]:
@@ -38,6 +39,12 @@ def loss_options(
         raise UsageError(f"{option} is for tasks with classes, and there are only {kinds}; omit it")
     weights = {name: class_weights(task) if balanced else None for name, task in with_classes.items()}
     return {name: LossOptions(weights[name], focal, smoothing) for name in with_classes}
+
+
+def options_of_losses(tasks: Mapping[str, TaskData], options: Options) -> dict[str, LossOptions]:
+    """The loss options of each task that the options of a training ask for. Raises UsageError."""
+    balanced = options.class_weights == "balanced"
+    return loss_options(tasks, balanced=balanced, focal=options.focal, smoothing=options.label_smoothing)
 
 
 def class_weights(task: TaskData) -> ClassWeights | None:

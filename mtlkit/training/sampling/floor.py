@@ -25,7 +25,8 @@ def lengthened(mix: TaskMixture, plan: TrainPlan) -> TaskMixture:
     options, pieces = plan.options, mix.steps
     steps = plan.epoch_steps
     if steps is None:
-        steps = ceil(pieces * passes(pieces, options) / options.accumulate)
+        repeats = passes(pieces, options) if plan.stop is None else plan.stop.passes
+        steps = ceil(pieces * repeats / options.accumulate)
     if steps == ceil(pieces / options.accumulate):
         return mix
     return replace(mix, epoch_by=EpochLength("steps", steps, options.accumulate))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from math import ceil
 from typing import TypeVar
@@ -34,12 +34,15 @@ class StepSchedule:
     """The steps of `epochs` epochs of a mixture, with `accumulate` micro-batches each.
 
     `left` maps tasks that have left the mixture to the first epoch (from 0) without their batches. Their turns are dropped, so
-    epochs become shorter. Values for future epochs are valid unless another task leaves.
+    epochs become shorter. Values for future epochs are valid unless another task leaves. `share` is the part of the last epoch
+    that is trained.
     """
 
-    def __init__(self, mix: TaskMixture, epochs: int, accumulate: int) -> None:
-        self.mix, self.epochs, self.accumulate = mix, epochs, accumulate
-        self.left: dict[str, int] = {}
+    def __init__(
+        self, mix: TaskMixture, epochs: int, accumulate: int, *, left: Mapping[str, int] | None = None, share: float = 1.0
+    ) -> None:
+        self.mix, self.epochs, self.accumulate, self.share = mix, epochs, accumulate, share
+        self.left: dict[str, int] = dict(left or {})
         self._whole = mix.steps
         self._pieces: dict[tuple[int, frozenset[str]], int] = {}
 
@@ -84,7 +87,12 @@ class StepSchedule:
     @property
     def steps(self) -> int:
         """Steps of the whole training."""
-        return self.begin(self.epochs)
+        last = self.epochs - 1
+        return self.begin(last) + self._share_of(self.length(last))
+
+    def _share_of(self, steps: int) -> int:
+        """Steps of the last epoch that are trained."""
+        return steps if self.share == 1.0 else max(1, round(self.share * steps))
 
     def begin(self, epoch: int) -> int:
         """The step at which an epoch begins (both start at 0)."""
@@ -132,4 +140,6 @@ class StepSchedule:
         """The number of micro-batches of each step from `start` on."""
         first, index = self.locate(start)
         for epoch in range(first, self.epochs):
-            yield from self.sizes(epoch)[index:] if epoch == first else self.sizes(epoch)
+            sizes = self.sizes(epoch)
+            end = self._share_of(len(sizes)) if epoch == self.epochs - 1 else len(sizes)
+            yield from sizes[index if epoch == first else 0 : end]

@@ -17,7 +17,7 @@ from mtlkit.training.plan import TrainData, TrainPlan
 # options of gradient steps that L-BFGS has no use for; others ask for steps
 UNUSED = (
     *("epochs", "min_steps", "learning_rate", "head_rate", "warmup", "weight_decay", "clip", "batch_tokens", "accumulate"),
-    "schedule",
+    *("micro_batch_tokens", "schedule"),
 )
 
 

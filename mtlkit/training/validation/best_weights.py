@@ -39,8 +39,8 @@ class BestWeights:
     """Ranks evaluations of `objectives` by `select` and keeps the weights of the best one; with `keep`, also those of each task's
     best one. `frozen_params` never change, so they are not copied.
 
-    Tasks with `few` validation rows, or none, do not count. If no other task does, `keeps_last`: the last evaluation is kept, and
-    ranks only decide when patience is exhausted.
+    Tasks with `few` validation rows, or none, do not count. If no other task does, or with `last`, `keeps_last`: the last
+    evaluation is kept, and ranks only decide when patience is exhausted.
 
     `worse` counts the epochs since the last improvement of the overall score, `each` those since the last improvement of a task.
     An improvement within an epoch sets a counter to -1.
@@ -53,7 +53,10 @@ class BestWeights:
         select: str,
         frozen_params: frozenset[str],
         keep: bool,
+        *,
+        last: bool = False,
     ) -> None:
+        self.last = last
         self.model, self.objectives, self.select, self.frozen_params, self.keep = model, objectives, select, frozen_params, keep
         rows = {name: len(objective.validation.lengths) for name, objective in objectives.items()}
         self.few = frozenset(name for name, count in rows.items() if count < max(1, FEW))
@@ -74,7 +77,7 @@ class BestWeights:
 
     @property
     def keeps_last(self) -> bool:
-        return self.few >= self.ranked.keys()
+        return self.last or self.few >= self.ranked.keys()
 
     @property
     def few_rows(self) -> FewValidationRows | None:
@@ -82,13 +85,14 @@ class BestWeights:
         names = self.objectives if self.select in ("mean", "min") else [self.select]
         few = [name for name in names if name in self.few and has_validation(self.objectives[name])]
         rows = {name: len(self.objectives[name].validation.lengths) for name in few}
-        return FewValidationRows(rows, () if self.keeps_last else tuple(self.ranked)) if rows else None
+        by = () if self.keeps_last else tuple(self.ranked)
+        return FewValidationRows(rows, by) if rows and not self.last else None
 
     @property
     def not_measured(self) -> NotMeasured | None:
         """The event about tasks without validation rows; None if all have some."""
         names = tuple(name for name, objective in self.objectives.items() if not has_validation(objective))
-        return NotMeasured(names, self.keeps_last) if names else None
+        return NotMeasured(names, self.keeps_last) if names and not self.last else None
 
     def add(self, states: Sequence[TaskState], scores: Mapping[str, float | None], epoch: int, step: int, *, ends: bool) -> bool:
         """Adds an evaluation and returns whether it is the best so far. `ends`: the epoch ends with it."""

@@ -165,8 +165,8 @@ class EarlyStopping:
 
     @property
     def all_stopped(self) -> bool:
-        """Whether all tasks have stopped training."""
-        return self.schedule.left.keys() >= self.best_weights.objectives.keys()
+        """Whether all tasks have stopped training for want of progress."""
+        return self.options.task_patience > 0 and self.schedule.left.keys() >= self.best_weights.objectives.keys()
 
     def after_epoch(self, epoch: int) -> list[TaskStopped | TrainingStopped]:
         """The events of what stops after an epoch, called after its evaluation. Tasks that stop leave the schedule."""

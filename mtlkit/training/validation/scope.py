@@ -44,13 +44,19 @@ def fit_scopes(plan: TrainPlan, roles: TaskRoles, evaluator: Evaluator, source: 
     for name, objective in scoped(plan, roles).items():
         if (plan.freezing.keeps("backbone") and name not in roles.trained) or not has_validation(objective):
             continue
-        task = objective.task
-        cached = isinstance(source, CachedVectors)
-        most = len(task.train) if cached else max(ENCODED, len(task.train) // 2)
-        drawn = draw_prototypes(plan, roles, objective, task.train.labels, most)
         vectors = evaluator.vectors(name)
-        prototypes = Prototypes(_numpy(vectors_of(objective, evaluator, source)(drawn)), task.train.labels[drawn])
+        prototypes = prototypes_of(plan, roles, objective, evaluator, source)
         yield scope_fitted(objective, prototypes, objective.outputs(vectors), _numpy(vectors))
+
+
+def prototypes_of(
+    plan: TrainPlan, roles: TaskRoles, objective: HeadObjective, evaluator: Evaluator, source: FeatureSource
+) -> Prototypes:
+    """The prototypes of a head: vectors of its training rows after the training."""
+    train = objective.task.train
+    most = len(train) if isinstance(source, CachedVectors) else max(ENCODED, len(train) // 2)
+    drawn = draw_prototypes(plan, roles, objective, train.labels, most)
+    return Prototypes(_numpy(vectors_of(objective, evaluator, source)(drawn)), train.labels[drawn])
 
 
 def scoped(plan: TrainPlan, roles: TaskRoles) -> dict[str, HeadObjective]:
@@ -89,6 +95,12 @@ def scope_fitted(
     spec = objective.model.head(objective.task.name).spec
     scope = fit_scope(prototypes.vectors, prototypes.labels, len(spec.labels), predicted(spec, outputs, vectors), own)
     return ScopeFitted(spec.name, len(prototypes.labels), scope.rows, scope)
+
+
+def scope_moved(objective: HeadObjective, prototypes: Prototypes, before: ScopeFitted) -> ScopeFitted:
+    """The scope of a head that was trained again on more rows, with the scores that rows had when they were held out."""
+    scope = before.scope.moved(prototypes.vectors, prototypes.labels, objective.task.spec.outputs)
+    return ScopeFitted(before.task, len(prototypes.labels), scope.rows, scope)
 
 
 def scopes_state(scopes: Mapping[str, ScopeFitted]) -> StateDict:

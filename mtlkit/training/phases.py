@@ -1,0 +1,63 @@
+"""What trainings in two phases share: rows that are given back to training, and checkpoints that tell the phases apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtlkit.data.datasets.task_data import LabelledTexts
+from mtlkit.data.encoded import Encoded
+from mtlkit.training.checkpointing import Saver
+from mtlkit.training.state_dict import StateDict
+
+
+def joined(first: LabelledTexts, second: LabelledTexts) -> LabelledTexts:
+    """The rows of both, which are of the same task."""
+    encoded = Encoded.join(first.encoded, second.encoded)
+    labels = np.concatenate([first.labels, second.labels])
+    pairs = None
+    if first.pairs is not None and second.pairs is not None:
+        pairs = np.concatenate([first.pairs, second.pairs + len(first.encoded)], 1)
+    return LabelledTexts(encoded, labels, np.arange(len(labels)), first.unseen + second.unseen, pairs)
+
+
+@dataclass(frozen=True)
+class FirstPhaseSaver:
+    """Saves the first phase. Its end is not that of the training."""
+
+    saver: Saver
+
+    def after(self, step: int, state: Callable[[], StateDict]) -> None:
+        self.saver.after(step, state)
+
+    def save(self, step: int, state: StateDict) -> None:
+        self.saver.save(step, state)
+
+    def ended(self, step: int, state: Callable[[], StateDict]) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class SecondPhaseSaver:
+    """Saves the second phase, with what it needs of the `first` one as a component called `name`. `steps` are those of the first
+    phase, after which its own are counted."""
+
+    saver: Saver
+    name: str
+    first: StateDict
+    steps: int = 0
+
+    def whole(self, state: StateDict) -> StateDict:
+        tensors = {f"{self.name}:{key}": tensor for key, tensor in self.first.tensors.items()}
+        return StateDict({**state.tensors, **tensors}, {**state.plain, self.name: self.first.plain})
+
+    def after(self, step: int, state: Callable[[], StateDict]) -> None:
+        self.saver.after(self.steps + step, lambda: self.whole(state()))
+
+    def save(self, step: int, state: StateDict) -> None:
+        self.saver.save(self.steps + step, self.whole(state))
+
+    def ended(self, step: int, state: Callable[[], StateDict]) -> None:
+        self.saver.ended(self.steps + step, lambda: self.whole(state()))
