@@ -20,7 +20,7 @@ from mtlkit.training.freezing.parse import parse_freeze
 from mtlkit.training.objectives.base import HeadObjective, Objective
 from mtlkit.training.objectives.labels import LabelsObjective, labels_objective, rows_of_labels
 from mtlkit.training.objectives.router import routed, take_router
-from mtlkit.training.phases import FirstPhaseSaver, SecondPhaseSaver, joined
+from mtlkit.training.phases import FirstPhaseSaver, SecondPhaseSaver, joined, none_of
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.solver.choice import without_optimum
 from mtlkit.training.solver.trainer import HeadSolver, is_solver_state
@@ -144,7 +144,7 @@ def contrast_of(objective: HeadObjective, dim: int) -> LabelsObjective:
     """The contrastive objective of a task. Raises UsageError, DataError."""
     task = objective.task
     if gives_back(objective):
-        task = replace(task, train=joined(task.train, task.validation))
+        task = replace(task, train=joined(task.train, task.validation), validation=none_of(task.validation))
     return labels_objective(task, TEMPERATURE, [dim], MAX_PAIRS, "--few-shot")
 
 

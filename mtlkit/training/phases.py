@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +22,13 @@ def joined(first: LabelledTexts, second: LabelledTexts) -> LabelledTexts:
     if first.pairs is not None and second.pairs is not None:
         pairs = np.concatenate([first.pairs, second.pairs + len(first.encoded)], 1)
     return LabelledTexts(encoded, labels, np.arange(len(labels)), first.unseen + second.unseen, pairs)
+
+
+def none_of(rows: LabelledTexts) -> LabelledTexts:
+    """No rows, of the same task."""
+    none = np.arange(0)
+    pairs = None if rows.pairs is None else rows.pairs[:, none]
+    return LabelledTexts(rows.encoded.take(none), rows.labels[none], none, Counter(), pairs)
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,8 @@ def test_few_held_out_rows_are_trained_on_in_both_phases(
     for name, task in classes.items():
         assert len(few_shot.objectives[name].train.lengths) == len(task.train) + len(task.validation)
     events = run(few_shot)
+    epoch = next(event for event in events if isinstance(event, Epoch))
+    assert all(state.validation["loss"] is None for state in epoch.tasks)  # they are no validation rows of the contrast
     assert all(event.held_out and not event.folds for event in events if isinstance(event, HeadSolved))
     assert "trains on all rows" in notes(events)
     (chosen,) = [event for event in events if isinstance(event, Chosen)]
