@@ -56,6 +56,14 @@ def test_two_equal_texts_and_an_opposite_one(encoder: TextEncoder) -> None:
     assert float(loss) == pytest.approx(math.log(1 + math.exp(-4)), abs=1e-6)
 
 
+@pytest.mark.parametrize(("batch_texts", "budget", "size"), [(6, 10_000, 6), (0, 50, 10), (6, 20, 4), (0, 1, 2)])
+def test_texts_and_tokens_limit_a_batch(encoder: TextEncoder, batch_texts: int, budget: int, size: int) -> None:
+    encoded = encoder.encode(["saw"] * 20)
+    texts = LabelledTexts(encoded, np.arange(20) % 2, np.arange(20), Counter())
+    tokens = budget * int(encoded.lengths[0]) // 5  # as if a text had 5
+    assert LabelsObjective(texts, texts, 0.5, (4,), batch_texts).sampler("task", tokens, 0).size == size
+
+
 @pytest.mark.parametrize("labels", [[0, 1, 0, 2, 1, 0, 2, 3], [[1, 0], [1, 1], [0, 1], [0, 0], [0, 1], [1, 0], [0, 0], [1, 1]]])
 def test_the_loss_is_that_of_loops_over_all_widths(encoder: TextEncoder, labels: list[Any]) -> None:
     vectors = np.random.default_rng(0).normal(size=(8, 4))
