@@ -30,8 +30,8 @@ LONGEST_WORD, LONGEST_MESSAGE = 400, 2000  # letters of an error that are shown
 SUMMARY = "From raw text to a small sentence encoder with several task heads."
 TRAIN, USE, LOOK = "Train", "Use a model", "Inspect data and runs"
 PANELS_OF = {
-    TRAIN: (pretrain, train_sentence, train_mtl, mine),
-    USE: (embed, predict, export),
+    TRAIN: (pretrain, train_sentence, train_mtl),
+    USE: (embed, predict, mine, export),
     LOOK: (check_data, evaluate, curves, info),
 }
 

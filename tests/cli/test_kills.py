@@ -131,12 +131,13 @@ def test_every_way_to_keep(forks: Forks, data: Path, mtl: Path, tmp_path: Path, 
 @pytest.mark.parametrize("objective", ["pairs", "distill"])
 def test_every_way_to_learn_vectors(forks: Forks, data: Path, mtl: Path, tmp_path: Path, objective: str) -> None:  # fault 1
     texts = [line.rpartition(",")[0] for line in (data / "kind" / "train.csv").read_text().splitlines()[1:]]
-    rows = [f"{text},{text.replace('The', 'A')}" for text in texts]
+    rows = [f"{text},{text.replace('The', 'A')},{other}" for text, other in zip(texts, texts[1:] + texts[:1], strict=True)]
     pairs = tmp_path / "pairs.csv"
-    pairs.write_text("\n".join(["anchor,positive", *rows]) + "\n")
+    pairs.write_text("\n".join(["anchor,positive,negative", *rows]) + "\n")
     plain = tmp_path / "texts.txt"
     plain.write_text("\n".join(texts) + "\n")
-    more = ("--task", f"twins={pairs}") if objective == "pairs" else ("--task", f"texts={plain}", "--teacher", mtl)
+    cut = ("--micro-batch-tokens", 32)
+    more = ("--task", f"twins={pairs}", *cut) if objective == "pairs" else ("--task", f"texts={plain}", "--teacher", mtl)
     check(forks, ("train-sentence", "--objective", objective, *more, *FRESH, *SHORT, "--epochs", 8), tmp_path, 10)
 
 

@@ -18,6 +18,8 @@ from mtlkit.data.encoded import Encoded
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import DataError
 
+ROWS_AT_ONCE = 256  # pairs to compare with all hard negatives at once
+
 
 @dataclass(frozen=True)
 class TargetTexts:
@@ -93,10 +95,14 @@ class PairTexts:
     def matches(self, rows: Rows) -> NDArray[np.bool_]:
         """(n, M n): whether a hard negative of these rows, in the order of `hard`, is a text of the pair, or belongs to its first
         text in another pair, so that it is no negative of it."""
-        (first, second), hard = self.pairs[:, rows], self.hard[:, rows].ravel()
-        keys = first[:, None] * len(self.texts) + hard
-        places = np.minimum(np.searchsorted(self._matching, keys), len(self._matching) - 1)
-        found: NDArray[np.bool_] = (first[:, None] == hard) | (second[:, None] == hard) | (self._matching[places] == keys)
+        hard = self.hard[:, rows].ravel()
+        found = np.zeros((len(rows), len(hard)), np.bool_)
+        for start in range(0, len(rows) if len(hard) else 0, ROWS_AT_ONCE):
+            some = slice(start, start + ROWS_AT_ONCE)
+            first, second = self.pairs[:, rows[some], None]
+            keys = first * len(self.texts) + hard
+            places = np.minimum(np.searchsorted(self._matching, keys), len(self._matching) - 1)
+            found[some] = (first == hard) | (second == hard) | (self._matching[places] == keys)
         return found
 
     def same(self, rows: Rows) -> NDArray[np.bool_]:
