@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mtlkit.evaluation.intervals import Interval, wilson
 
 Classes = NDArray[np.int64]
+Hits = NDArray[np.bool_]
 Example = str | tuple[str, str]  # a text, or a pair of texts
 
 C = 10.0  # the inverse of the L2 penalty: the best of 1, 10 and 30 on most of trec and banking77
@@ -36,8 +37,9 @@ class WordsBaseline:
     folds: int
 
     @classmethod
-    def of(cls, hits: int, rows: int, train: int, folds: int) -> WordsBaseline:
-        return cls(hits / rows, wilson(hits, rows), rows, train, folds)
+    def of(cls, hits: Hits, train: int, folds: int) -> WordsBaseline:
+        right, rows = int(hits.sum()), len(hits)
+        return cls(right / rows, wilson(right, rows), rows, train, folds)
 
 
 def has_scikit_learn() -> bool:
@@ -50,29 +52,39 @@ def scored_on(
     """Trains on N texts with their classes, (N,), and scores on others. None if all training texts are of one class, or have no
     words. A class that training has not seen counts as wrong.
     """
+    hits = hits_on(texts, classes, other_texts, other_classes)
+    return None if hits is None else WordsBaseline.of(hits, len(texts), 0)
+
+
+def hits_on(texts: Sequence[Example], classes: Classes, other_texts: Sequence[Example], other_classes: Classes) -> Hits | None:
+    """Which of the other texts are classified correctly, as in `scored_on`."""
     predicted = _predicted(texts, classes, other_texts)
-    if predicted is None:
-        return None
-    return WordsBaseline.of(int((predicted == other_classes).sum()), len(other_classes), len(texts), 0)
+    return None if predicted is None else np.equal(predicted, other_classes)
 
 
 def cross_validated(texts: Sequence[Example], classes: Classes, seed: int = 0) -> WordsBaseline | None:
     """Scores each of N texts with a model trained on the other folds, stratified by class. None if there are too few rows for
     two folds, or no words.
     """
+    hits = cross_validated_hits(texts, classes, seed)
+    return None if hits is None else WordsBaseline.of(hits, len(classes), folds_of(classes))
+
+
+def cross_validated_hits(texts: Sequence[Example], classes: Classes, seed: int = 0) -> Hits | None:
+    """Which of N texts are classified correctly, as in `cross_validated`."""
     from sklearn.model_selection import StratifiedKFold
 
     folds = folds_of(classes)
     if folds < 2:
         return None
-    hits = 0
+    hits = np.zeros(len(classes), bool)
     with expected_warnings():
         for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(np.zeros(len(classes)), classes):
-            predicted = _predicted([texts[row] for row in train], classes[train], [texts[row] for row in test])
-            if predicted is None:
+            found = hits_on([texts[row] for row in train], classes[train], [texts[row] for row in test], classes[test])
+            if found is None:
                 return None
-            hits += int((predicted == classes[test]).sum())
-    return WordsBaseline.of(hits, len(classes), len(classes), folds)
+            hits[test] = found
+    return hits
 
 
 def folds_of(classes: NDArray[Any]) -> int:

@@ -25,6 +25,7 @@ from mtlkit.training.incidents import (
     StopReason,
     TaskStopped,
     TrainingStopped,
+    WordsCompared,
 )
 from mtlkit.training.validation.small_data import EpochsLengthened, FewValidationRows, NotMeasured, Overfitted, StillLearning
 
@@ -68,6 +69,8 @@ def training_messages(event: Event) -> Iterator[Message]:
             yield Message(small_data_message(event), warning=isinstance(event, StillLearning | Overfitted | NotMeasured))
         case HeadSolved():
             yield from solved_messages(event)
+        case WordsCompared():
+            yield Message(words_message(event), warning=event.better, detail=not event.better)
         case Refitted():
             counts = ((name, count, event.given_back[name]) for name, count in event.rows.items())
             rows = listed(f"{name} {count:,} ({given_back:,} held out before)" for name, count, given_back in counts)
@@ -145,6 +148,17 @@ def solved_messages(event: HeadSolved) -> Iterator[Message]:
         f"{event.task}: cross-validated {metric} {figure}{interval}, loss {number(event.metrics['loss'])} "
         f"({event.folds} folds{rounds}{on}, C {event.c:.3g}); {fitted}{end}"
     )
+
+
+def words_message(event: WordsCompared) -> str:
+    """The accuracies of a head and of a bag of words, and what their difference says."""
+    low, high = event.interval
+    rows = f"{event.rows:,} {'rows by cross-validation' if event.cross_validated else 'validation rows'}"
+    figures = f"{number(event.words)} against {number(event.head)} on {rows} (difference 95 %: {number(low)} to {number(high)})"
+    words = f"{event.task}: a bag of words (TF-IDF and logistic regression)"
+    if event.better:
+        return f"{words} does better: accuracy {figures}; another --init, --few-shot or more rows can help"
+    return f"{words} {'does worse' if high < 0 else 'is not distinguishable from the head'}: accuracy {figures}"
 
 
 def stop_message(reason: StopReason, epochs: int) -> Message:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mtlkit.config.calibration import FittedOn, Method
 from mtlkit.inference.scope.scope import Scope
 from mtlkit.training.spikes import Spike
@@ -116,6 +119,31 @@ class HeadSolved:
 
 
 @dataclass(frozen=True)
+class RowsJudged:
+    """Which rows a head of one class per row got right, `hits`, (N,): rows that it was not trained on. `rows`, (N,), are their
+    places among the training rows of the task followed by its validation rows. `cross_validated`: by models of other folds."""
+
+    task: str
+    rows: NDArray[np.int64] = field(compare=False, repr=False)
+    hits: NDArray[np.bool_] = field(compare=False, repr=False)
+    cross_validated: bool = False
+
+
+@dataclass(frozen=True)
+class WordsCompared:
+    """The accuracy of a head and of a bag of words on the same `rows` rows. `interval`: 95 %, of `words` - `head`. `better`: the
+    bag of words is, by this interval and McNemar's test."""
+
+    task: str
+    rows: int
+    head: float
+    words: float
+    interval: tuple[float, float]
+    better: bool
+    cross_validated: bool
+
+
+@dataclass(frozen=True)
 class Refitted:
     """The model was trained again from the start, for `steps` steps to the chosen epoch, on all `rows` of each task; `given_back`
     of them had been held out for validation."""
@@ -213,6 +241,8 @@ Incident = (
     | SmallData
     | FreezeChanged
     | HeadSolved
+    | RowsJudged
+    | WordsCompared
     | Refitted
     | TaskStopped
     | TrainingStopped

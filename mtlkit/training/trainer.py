@@ -22,7 +22,7 @@ from mtlkit.training.sampling.mixture import MicroBatch
 from mtlkit.training.setup import make_features
 from mtlkit.training.state_dict import StateDict, copy_into
 from mtlkit.training.validation.calibrate import calibrate_heads
-from mtlkit.training.validation.evaluator import trained_weights
+from mtlkit.training.validation.evaluator import has_validation, judged, trained_weights
 from mtlkit.training.validation.scope import fit_scopes
 
 
@@ -204,6 +204,9 @@ class Trainer:
         for fitted in calibrate_heads(self.plan, self.model, self.setup.roles, components.evaluator.vectors):
             components.log.event(fitted, components.state.step)
             yield fitted
+        for name, objective in self.setup.roles.labelled.items():
+            if name in self.setup.roles.trained and has_validation(objective):
+                yield from judged(objective, objective.outputs(components.evaluator.vectors(name)))
         yield from fit_scopes(self.plan, self.setup.roles, components.evaluator, components.losses.vectors_of)
         if self.setup.router.wanted:
             yield teach_router(self.model, self.setup.roles.labelled, self.plan.compute, self.plan.options.seed)

@@ -23,6 +23,7 @@ from mtlkit.recipes.training.data_warnings import first_look
 from mtlkit.recipes.training.initial_model import InitialModel, fit_heads, start_from, start_from_scratch
 from mtlkit.recipes.training.objectives import load_objective
 from mtlkit.recipes.training.validate_held_out import check_held_out, recorded_holdout
+from mtlkit.recipes.training.words import Tables, small_tables
 from mtlkit.report.sources import unseen_line
 from mtlkit.training.continual.start_model import probe_texts
 from mtlkit.training.events import Event, Note
@@ -33,12 +34,14 @@ from mtlkit.training.sampling.class_balance import drawn_classes, options_of_los
 
 @dataclass(frozen=True)
 class Prepared:
-    """The model to train and its data; the fingerprint of each task's data, and how it was read, for the record of the run."""
+    """The model to train and its data; the fingerprint of each task's data, and how it was read, for the record of the run; the
+    tables of small tasks."""
 
     start: InitialModel
     data: TrainData
     fingerprints: dict[str, Any]
     sources: Mapping[str, SourceRecord] = field(default_factory=dict)
+    tables: Mapping[str, Tables] = field(default_factory=dict)
 
 
 def prepare(plan: TrainPlan) -> Generator[Event, None, Prepared]:
@@ -96,7 +99,8 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
         start.encoder.encode(probe_texts()) if known else None,
     )
     fingerprints = {name: task.fingerprint for name, task in tasks.items()}
-    return Prepared(start, data, fingerprints, {name: task.record for name, task in tasks.items()})
+    small = small_tables({name: (train[name], tables[name][1]) for name in trained})
+    return Prepared(start, data, fingerprints, {name: task.record for name, task in tasks.items()}, small)
 
 
 def watched_task(start: InitialModel, name: str, source: str, reading: ReadOptions) -> TaskData:

@@ -9,7 +9,7 @@ from mtlkit.errors import MtlkitError, listed
 from mtlkit.inference.scope.scope import Scope
 from mtlkit.report.forgetting import forgetting_messages
 from mtlkit.training.events import BestOfTask, Chosen, Epoch, Event, Forgetting, Parts
-from mtlkit.training.incidents import Refitted, ScopeFitted
+from mtlkit.training.incidents import Refitted, RowsJudged, ScopeFitted, WordsCompared
 
 
 class TrainResult:
@@ -21,6 +21,8 @@ class TrainResult:
         self.forgotten: dict[str, Any] = {}
         self.scopes: dict[str, Scope] = {}
         self.refit: dict[str, Any] = {}
+        self.judged: dict[str, RowsJudged] = {}
+        self.words: dict[str, WordsCompared] = {}
 
     def add(self, event: Event) -> None:
         """Takes an event of the training. Raises MtlkitError if a frozen part has changed."""
@@ -28,6 +30,10 @@ class TrainResult:
             self.chosen, self.bests = event.epoch, event.bests
         elif isinstance(event, Parts):
             check_unchanged(event)
+        elif isinstance(event, RowsJudged):
+            self.judged[event.task] = event
+        elif isinstance(event, WordsCompared):
+            self.words[event.task] = event
         elif isinstance(event, Refitted):
             self.refit = {"refit": asdict(event)}
         elif isinstance(event, ScopeFitted):
@@ -42,9 +48,11 @@ class TrainResult:
         scores = {state.task: state.validation for state in best.tasks}
         weights = {"loss_weights": dict(best.weights)} if best.weights else {}
         per_task = {own.task: {"score": own.score, "epoch": own.epoch, "step": own.step} for own in self.bests}
+        compared = {name: asdict(event) for name, event in self.words.items()}
+        words = {"bag_of_words": compared} if compared else {}
         tasks = {"best_per_task": per_task} if len(per_task) > 1 else {}
         moment = {"best_epoch": best.epoch, "best_step": best.step} if best.epochs else {}  # solved heads have none
-        return {"validation": scores, "score": best.score, **moment, **weights, **tasks, **self.refit, **self.forgotten}
+        return {"validation": scores, "score": best.score, **moment, **weights, **tasks, **words, **self.refit, **self.forgotten}
 
 
 def check_unchanged(parts: Parts) -> None:

@@ -23,6 +23,7 @@ from mtlkit.recipes.training.save import Provenance, TrainedModel, save_bests, s
 from mtlkit.recipes.training.scopes import scopes_to_save
 from mtlkit.recipes.training.session import RunSession, open_session
 from mtlkit.recipes.training.validate import CommandSpec, make_plan
+from mtlkit.recipes.training.words import compare_words
 from mtlkit.report.sharing import sharing_messages
 from mtlkit.runs.record import TOKENIZER, RunRecord, marked_tasks, replace_metrics
 from mtlkit.runs.staging import staged
@@ -70,6 +71,9 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
                 for event in trainer.events(log, saver):
                     result.add(event)
                     yield event
+            for compared in compare_words(result.judged, prepared.tables, prepared.data.objectives):
+                result.add(compared)
+                yield compared
             metrics, trained = result.metrics(), plan.trained(prepared.data.objectives)
             scopes, notes = scopes_to_save(start, result.scopes, trained, frozen=plan.freezing.keeps("backbone"))
             yield from notes

@@ -14,7 +14,7 @@ from mtlkit.training.events import Chosen, Epoch, Event, Note
 from mtlkit.training.incidents import Refitted, RouterTrained, ScopeFitted
 from mtlkit.training.objectives.base import Objective, head_objectives
 from mtlkit.training.objectives.router import routed, take_router
-from mtlkit.training.phases import FirstPhaseSaver, SecondPhaseSaver, joined
+from mtlkit.training.phases import FirstPhaseSaver, SecondPhaseSaver, joined, none_of
 from mtlkit.training.plan import Options, TrainData, TrainPlan
 from mtlkit.training.refit.selection import Selection, stop_at
 from mtlkit.training.rng import RandomState
@@ -135,13 +135,8 @@ class RefitTrainer:
         tasks = {name: objective.task for name, objective in self.roles.labelled.items()}
         for name in self.given_back:
             task = tasks[name]
-            none = replace(
-                task.validation,
-                encoded=task.validation.encoded.between(0, 0),
-                labels=task.validation.labels[:0],
-                rows=task.validation.rows[:0],
-            )
-            tasks[name] = replace(task, train=joined(task.train, task.validation), validation=none, held_out=False)
+            train, none = joined(task.train, task.validation), none_of(task.validation)
+            tasks[name] = replace(task, train=train, validation=none, held_out=False)
         trained = {name: task for name, task in tasks.items() if name not in self.plan.watched}
         classes = drawn_classes(trained) if self.data.classes else {}
         losses = options_of_losses(trained, self.plan.options)

@@ -20,7 +20,7 @@ from mtlkit.training.continual.start_model import StartModel
 from mtlkit.training.events import Chosen, Epoch, Event, Forgetting, Parts, TaskState
 from mtlkit.training.freezing.apply import FreezeProof, lr_scales_of
 from mtlkit.training.freezing.features import CachedVectors
-from mtlkit.training.incidents import CalibrationFitted, HeadSolved, ScopeFitted
+from mtlkit.training.incidents import CalibrationFitted, HeadSolved, RowsJudged, ScopeFitted
 from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.base import HeadObjective, Objective
 from mtlkit.training.objectives.router import routed, take_router, teach_router
@@ -30,7 +30,7 @@ from mtlkit.training.solver.head import HeadRows, join_rows, solve_head
 from mtlkit.training.state_dict import StateDict, copy_into
 from mtlkit.training.train_state import TrainState
 from mtlkit.training.validation.calibrate import calibrate
-from mtlkit.training.validation.evaluator import Evaluator, has_validation, rank
+from mtlkit.training.validation.evaluator import Evaluator, has_validation, judged, rank
 from mtlkit.training.validation.scope import SCOPES, Prototypes, draw_prototypes, scope_fitted, scoped, scopes_from, scopes_state
 from mtlkit.training.validation.small_data import NotMeasured
 
@@ -68,6 +68,7 @@ class HeadSolver:
         self.solved: dict[str, HeadSolved] = {}
         self.calibrated: dict[str, CalibrationFitted] = {}
         self.scopes: dict[str, ScopeFitted] = {}
+        self.judged: list[RowsJudged] = []
         self._resumed: StateDict | None = None
 
     @property
@@ -137,6 +138,10 @@ class HeadSolver:
             outputs, labels = objective.outputs(self.evaluator.vectors(task.name)), objective.validation.labels
         if not len(labels):
             return solved.event
+        if not len(solved.left_out):
+            self.judged += judged(objective, outputs)
+        elif solved.cross_validated:
+            self.judged += judged(objective, outputs, solved.left_out, labels)
         if options.calibrate != "none" and (calibrated := calibrate(self.model, task.name, outputs, labels, fitted_on)):
             self.calibrated[task.name] = calibrated
         if task.name in scoped(self.plan, self.roles):
@@ -158,6 +163,7 @@ class HeadSolver:
         self.evaluator.moved()
         yield Parts(self.proof.parts(self.frozen_params, final=True))
         yield from self.scopes.values()
+        yield from self.judged
         if self.router.wanted:
             yield teach_router(self.model, self.roles.labelled, self.plan.compute, self.plan.options.seed)
         states = tuple(self._state_of(name) for name in self.roles.all)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mtlkit.data.encoded import Encoded
 from mtlkit.errors import DivergedError, NotFiniteError
 from mtlkit.evaluation.metric_names import all_metrics
+from mtlkit.evaluation.metrics import Array
+from mtlkit.evaluation.task_metrics import hits_of
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import SupportsEncode, fastest
@@ -19,7 +23,8 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.progress import counting
 from mtlkit.runs.record import NOT_MEASURED
 from mtlkit.training.events import TaskState
-from mtlkit.training.objectives.base import Objective, all_inputs
+from mtlkit.training.incidents import RowsJudged
+from mtlkit.training.objectives.base import HeadObjective, Objective, all_inputs
 
 
 class Evaluator:
@@ -116,6 +121,19 @@ class BestEpoch:
     rank: Score
     weights: dict[str, Tensor]
     scores: dict[str, float | None]
+
+
+def judged(
+    objective: HeadObjective, outputs: Array, rows: NDArray[np.int64] | None = None, labels: NDArray[Any] | None = None
+) -> Iterator[RowsJudged]:
+    """The event about rows that a head got right, from its outputs, (N, outputs); nothing for kinds without one class per row.
+
+    Without `rows` and `labels`, of the validation rows; else of cross-validated ones."""
+    true = objective.validation.labels if labels is None else labels
+    hits = hits_of(objective.task.spec, outputs, true)
+    if hits is not None:
+        own = len(objective.task.train) + np.arange(len(true)) if rows is None else rows
+        yield RowsJudged(objective.task.name, own, hits, rows is not None)
 
 
 def trained_weights(model: MultiTaskModel, frozen_params: frozenset[str]) -> dict[str, Tensor]:
