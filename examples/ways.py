@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from mtlkit.data.datasets.labelled import LabelledTable, limited
+from mtlkit.data.datasets.held_out import limited
+from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.task_data import prepare
 from mtlkit.inference.engine import Array
 from mtlkit.inference.loaded_model import LoadedModel

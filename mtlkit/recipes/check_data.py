@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mtlkit.config.architecture import Kind
@@ -18,7 +18,8 @@ from mtlkit.data.quality.findings import CheckedSplit, Finding, SplitSummary, Ta
 from mtlkit.data.quality.leaks import near_texts, repeated_texts, shared_texts
 from mtlkit.data.quality.near_duplicates import TextNumbers
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.sources.spec import named_sources, parse_source
+from mtlkit.data.sources.spec import parse_source
+from mtlkit.data.sources.task_names import named_sources
 from mtlkit.evaluation.bag_of_words import WordsBaseline
 from mtlkit.inference.find_model import find_model
 from mtlkit.inference.load_weights import read_encoder
@@ -26,7 +27,7 @@ from mtlkit.recipes.checking.baseline import BaselineRows, check_baseline
 from mtlkit.recipes.checking.measures import CheckedData, Measure, cut_texts, held_out
 from mtlkit.recipes.checking.pairs import read_pair_tasks, read_scored_tasks, read_triplet_tasks
 from mtlkit.recipes.checking.texts import read_distilled, read_text_data
-from mtlkit.recipes.training.data_warnings import quick_findings, splits_of
+from mtlkit.recipes.training.data_warnings import first_columns, quick_findings, splits_of
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class LabelledData:
     source: str
     kind: Kind
     texts: list[CheckedSplit]
+    first: bool = True  # not a label column of a table with an earlier one, which has the same texts
 
     def check(self, measure: Measure) -> tuple[TaskSummary, list[Finding]]:
         """Its summary, and findings about this data alone."""
@@ -69,11 +71,14 @@ class LabelledData:
         for split in self.texts:
             classes = dict(count_classes(split.table.labels)) if codec_of(self.kind).classes != "none" else {}
             lengths = measure.lengths(measure.whole(split.table.all_texts))
-            summaries.append(SplitSummary(split.name, len(split), False, classes, lengths))
+            summaries.append(SplitSummary(split.name, len(split), False, classes, lengths, gaps=split.table.gaps))
         splits, absent = held_out(self.source, summaries)
         task = TaskSummary(self.name, self.source, self.kind, splits, absent, self.texts[0].table.record)
-        findings = [*quick_findings(self.texts, self.kind), *thorough_findings(self.texts, self.kind, measure.numbers)]
-        return task, [*findings, *cut_texts(task, measure.max_length)]
+        findings = [
+            *quick_findings(self.texts, self.kind, of_texts=self.first),
+            *thorough_findings(self.texts, self.kind, measure.numbers, of_texts=self.first),
+        ]
+        return task, [*findings, *(cut_texts(task, measure.max_length) if self.first else ())]
 
 
 def check_data(options: CheckDataOptions) -> DataCheck:
@@ -114,7 +119,8 @@ def read_labelled(sources: Mapping[str, str], reading: ReadOptions, numbers: Tex
     for name, source in sources.items():
         splits = read_splits(name, source, reading, numbers)
         tasks.append(LabelledData(name, source, kind_of(source, splits[0].table.labels), splits))
-    return tasks
+    first = first_columns({task.name: task.texts[0].table for task in tasks})
+    return [replace(task, first=task.name in first) for task in tasks]
 
 
 def read_splits(name: str, source: str, reading: ReadOptions, numbers: TextNumbers) -> list[CheckedSplit]:
@@ -130,13 +136,15 @@ def kind_of(source: str, labels: Sequence[Label]) -> Kind:
     return kind
 
 
-def thorough_findings(splits: Sequence[CheckedSplit], kind: Kind, numbers: TextNumbers) -> Iterator[Finding]:
-    """The findings on one task that take longer to compute."""
+def thorough_findings(
+    splits: Sequence[CheckedSplit], kind: Kind, numbers: TextNumbers, *, of_texts: bool = True
+) -> Iterator[Finding]:
+    """The findings on one task that take longer to compute. `of_texts`: not only about labels."""
     train, *others = splits
     texts = numbers.texts()
-    for other in others:
+    for other in others if of_texts else ():
         yield from near_texts(train, other, texts)
-    for split in splits:
+    for split in splits if of_texts else ():
         yield from repeated_texts(split)
     if codec_of(kind).classes != "none":
         for other in others:

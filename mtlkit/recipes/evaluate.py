@@ -13,13 +13,14 @@ from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.data.datasets.labelled import LabelledTable, read_for_evaluation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.sources.spec import named_sources, parse_source
+from mtlkit.data.sources.spec import parse_source
+from mtlkit.data.sources.task_names import named_sources
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.evaluation.out_of_scope import Separation
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.recipes.evaluation.against import Comparison, check_against, compare
 from mtlkit.recipes.evaluation.base import evaluate_base
-from mtlkit.recipes.evaluation.heads import RoutedTexts, TaskEvaluation, evaluate_router, evaluate_task
+from mtlkit.recipes.evaluation.heads import HeadOutputs, RoutedTexts, TaskEvaluation, evaluate_router, evaluate_task
 from mtlkit.recipes.evaluation.out_of_scope import check_out_of_scope, measure_out_of_scope
 from mtlkit.recipes.evaluation.probe import ProbeResult, check_probe, probe
 from mtlkit.recipes.evaluation.retrieval import RetrievalResult, measure_retrieval
@@ -108,10 +109,13 @@ def evaluate(options: EvalOptions, loaded: LoadedModel, against: LoadedModel | N
     tasks: dict[str, TaskEvaluation] = {}
     routed: dict[str, RoutedTexts] = {}
     base: dict[str, float] = {}
+    splits: dict[str, str] = {}
     for name, source in sources.items():
-        recorded = replace(reading, recorded=loaded.checkpoint.sources.get(name))
-        tables[name], split = read_for_evaluation(source, options.split, recorded, named=bool(options.task))
-        tasks[name], routed[name] = evaluate_task(loaded, name, tables[name], split, options.seed)
+        recorded = replace(reading, recorded=loaded.checkpoint.sources.get(name), records=loaded.checkpoint.sources)
+        tables[name], splits[name] = read_for_evaluation(source, options.split, recorded, named=bool(options.task))
+    outputs_of = HeadOutputs(loaded, tables)
+    for name, split in splits.items():
+        tasks[name], routed[name] = evaluate_task(loaded, name, tables[name], split, options.seed, outputs_of)
     if not loaded.tasks:
         base = evaluate_base(options, loaded, tally)
     router = evaluate_router(loaded.router, routed, options.split, options.seed)

@@ -27,6 +27,7 @@ def task_tables(task: TaskSummary, width: int) -> list[Group]:
     lengths = [split.lengths for split in task.splits]
     figures = [
         ["pairs" if task.kind in PAIRS else "rows", *(f"{split.rows:,}" for split in task.splits)],
+        *([["no label", *(f"{split.gaps:,}" for split in task.splits)]] if any(split.gaps for split in task.splits) else []),
         ["tokens: median", *(f"{length.median:,.0f}" for length in lengths)],
         ["95 % below", *(f"{length.most_are_below:,.0f}" for length in lengths)],
         ["longest", *(f"{length.longest:,}{'+' if length.longest == MOST_TOKENS else ''}" for length in lengths)],

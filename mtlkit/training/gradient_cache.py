@@ -7,18 +7,16 @@ on to the weights. Memory holds the activations of one micro-batch at a time, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from mtlkit.batch import Batch
 from mtlkit.data.batching import cut_by_tokens
-from mtlkit.training.freezing.features import Vectors, WholeBackbone
-from mtlkit.training.objectives.base import Objective
+from mtlkit.training.freezing.features import PartOfBatch, Vectors, WholeBackbone
 from mtlkit.training.rng import Moment, RandomState
 from mtlkit.training.sampling.mixture import MicroBatch
 
@@ -45,30 +43,30 @@ class GradientCache:
         self.backbone, self.random, self.tokens = backbone, random, tokens
 
     def __call__(self, piece: MicroBatch) -> Vectors:
-        batches = {name: self._objectives[name].train.batch(rows) for name, rows in piece.items()}
-        if sum(batch.tokens for batch in batches.values()) <= self.tokens:
+        parts = self.backbone.parts(piece)
+        if sum(part.batch.tokens for part in parts) <= self.tokens:
             return self.backbone(piece)
-        return {name: (self._vectors(name, batch), batch.rows) for name, batch in batches.items()}
+        vectors: Vectors = {}
+        for part in parts:
+            vectors |= part.spread(self._vectors(part))
+        return vectors
 
-    @property
-    def _objectives(self) -> Mapping[str, Objective]:
-        return self.backbone.objectives
+    def _vectors(self, part: PartOfBatch) -> Tensor:
+        """The vectors of the texts of a batch, (N, D), in its order, which is that of lengths."""
+        encoded, rows = part.encoded, part.batch.rows
+        batches = [encoded.batch(own) for own in cut_by_tokens(rows, encoded.lengths, self.tokens)]
+        assert np.array_equal(np.concatenate([batch.rows for batch in batches]), rows)
+        return torch.cat([self._encode(replace(part, batch=batch)) for batch in batches])
 
-    def _vectors(self, name: str, batch: Batch) -> Tensor:
-        """The vectors of a batch, (N, D), in its order, which is that of lengths."""
-        encoded = self._objectives[name].train.encoded
-        parts = [encoded.batch(rows) for rows in cut_by_tokens(batch.rows, encoded.lengths, self.tokens)]
-        assert np.array_equal(np.concatenate([part.rows for part in parts]), batch.rows)
-        return torch.cat([self._encode(name, part.to(self.backbone.device)) for part in parts])
-
-    def _encode(self, name: str, part: Batch) -> Tensor:
+    def _encode(self, part: PartOfBatch) -> Tensor:
         """The vectors of a micro-batch. Its activations are computed again in the backward pass."""
         replayed = Replayed(self.random, self.random.now())
 
         def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
             return nullcontext(), replayed
 
+        batch = part.batch.to(self.backbone.device)
         vectors: Tensor = checkpoint(
-            self.backbone.encode, {name: part}, part, use_reentrant=False, preserve_rng_state=False, context_fn=contexts
+            self.backbone.encode, [part], batch, use_reentrant=False, preserve_rng_state=False, context_fn=contexts
         )
         return vectors

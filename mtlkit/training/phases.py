@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mtlkit.data.datasets.task_data import LabelledTexts
+from mtlkit.data.datasets.task_data import LabelledTexts, TaskData
 from mtlkit.data.encoded import Encoded
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.state_dict import StateDict
@@ -29,6 +29,21 @@ def none_of(rows: LabelledTexts) -> LabelledTexts:
     none = np.arange(0)
     pairs = None if rows.pairs is None else rows.pairs[:, none]
     return LabelledTexts(rows.encoded.take(none), rows.labels[none], none, Counter(), pairs)
+
+
+def joined_tasks(tasks: Iterable[TaskData]) -> dict[str, LabelledTexts]:
+    """The training and validation rows of each task. Label columns of one table share their texts afterwards, too."""
+    pools: dict[tuple[int, int], Encoded] = {}
+    rows = {}
+    for task in tasks:
+        first, second = task.train, task.validation
+        rows[task.name] = joined(first, second)
+        if first.pool is not None and second.pool is not None and first.index is not None and second.index is not None:
+            key = id(first.pool), id(second.pool)
+            pool = pools.setdefault(key, Encoded.join(first.pool, second.pool))
+            index = np.concatenate([first.index, len(first.pool) + second.index])
+            rows[task.name] = replace(rows[task.name], pool=pool, index=index)
+    return rows
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.data.batching import Rows
 from mtlkit.data.encoded import Encoded
-from mtlkit.data.sources.spec import named_sources
+from mtlkit.data.sources.task_names import named_sources
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.training.freezing.rules import FreezeRules

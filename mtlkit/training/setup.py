@@ -13,7 +13,7 @@ from mtlkit.training.continual.forgetting_limit import ForgettingLimit
 from mtlkit.training.continual.guards import Guard, GuardContext
 from mtlkit.training.freezing.apply import apply_freeze, prefix_depth
 from mtlkit.training.freezing.cache import cache_hidden_states, cache_vectors
-from mtlkit.training.freezing.features import CachedVectors, FeatureSource, UpperBackbone, WholeBackbone
+from mtlkit.training.freezing.features import CachedVectors, FeatureSource, UpperBackbone, WholeBackbone, stores_of_tasks
 from mtlkit.training.freezing.rules import prefix_of
 from mtlkit.training.gradient_cache import GradientCache
 from mtlkit.training.incidents import FeaturesCached
@@ -23,6 +23,7 @@ from mtlkit.training.objectives.pairs import PairsObjective
 from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.rng import RandomState
+from mtlkit.training.sampling.columns import column_units, different_texts, lengths_of
 from mtlkit.training.sampling.floor import lengthened, lengthening
 from mtlkit.training.sampling.mixture import TaskMixture, make_samplers
 from mtlkit.training.sampling.steps import StepSchedule
@@ -70,15 +71,16 @@ def idle_heads(model: MultiTaskModel, trained: Mapping[str, Objective]) -> froze
 def make_step_schedule(
     plan: TrainPlan, data: TrainData, mixed: Mapping[str, Objective]
 ) -> tuple[StepSchedule, EpochsLengthened | None]:
-    """The tasks and rows of every step, and the event about longer epochs."""
+    """The tasks and rows of every step, and the event about longer epochs. Raises UsageError."""
     options = plan.options
-    lengths = {name: objective.train.lengths for name, objective in mixed.items()}
+    units = column_units({name: one.train for name, one in mixed.items() if isinstance(one, HeadObjective)}, plan.rehearsed)
+    lengths = lengths_of({name: objective.train for name, objective in mixed.items()}, units)
     texts = {name: objective.train.pairs for name, objective in mixed.items() if isinstance(objective, PairsObjective)}
     most = options.most_examples if isinstance(options, TrainSentenceOptions) else 0
     samplers = make_samplers(lengths, options.batch_tokens, options.seed, data.classes, texts, most)
     contrasts = {name: objective for name, objective in mixed.items() if isinstance(objective, LabelsObjective)}
     by_label = {name: contrast.sampler(name, options.batch_tokens, options.seed) for name, contrast in contrasts.items()}
-    mixture = TaskMixture({**samplers, **by_label}, plan.schedule, plan.rehearsed, plan.epoch_by)
+    mixture = TaskMixture({**samplers, **by_label}, plan.schedule, plan.rehearsed, plan.epoch_by, units)
     longer = lengthened(mixture, plan)
     if stop := plan.stop:
         return StepSchedule(longer, stop.epoch, options.accumulate, left=stop.left, share=stop.share), None
@@ -160,17 +162,19 @@ def make_features(
     blocks at the bottom run once. Otherwise, the whole backbone runs in every step. Caches that exceed `--cache-memory` are in
     `folder`. With `--micro-batch-tokens`, what runs in every step does so in micro-batches, whose dropout draws from `random`.
     """
-    encoded = {name: objective.train.encoded for name, objective in roles.mixed.items()}
+    trained = {name: objective.train for name, objective in roles.mixed.items()}
+    encoded = different_texts(trained)
     limit = int(plan.options.cache_memory * 2**30)
     device = plan.compute.device
     if plan.freezing.keeps("backbone"):
         cache = cache_vectors(model, encoded, plan.compute, folder, limit)
-        validated = sum(len(objective.validation.encoded) for objective in roles.all.values())
-        return FeatureSetup(CachedVectors(cache.stores, roles.mixed), cache.event(texts=cache.texts + validated))
+        validated = different_texts({name: objective.validation for name, objective in roles.all.items()})
+        total = cache.texts + sum(map(len, validated.values()))
+        return FeatureSetup(CachedVectors(stores_of_tasks(trained, cache.stores), roles.mixed), cache.event(texts=total))
     depth = prefix_depth(plan.freezing.weights, frozen_params) if plan.options.cache_prefix else 0
     if depth:
         cache = cache_hidden_states(model, encoded, plan.compute, folder, limit, depth)
-        source = UpperBackbone(model, roles.mixed, device, cache.stores, depth)
+        source = UpperBackbone(model, roles.mixed, device, stores_of_tasks(trained, cache.stores), depth)
         return FeatureSetup(_in_micro_batches(source, plan, random), cache.event(texts=cache.texts, depth=depth))
     return FeatureSetup(_in_micro_batches(WholeBackbone(model, roles.mixed, device), plan, random))
 

@@ -18,6 +18,7 @@ from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.objectives.router import teach_router
 from mtlkit.training.plan import TrainData, TrainPlan
+from mtlkit.training.sampling.columns import BatchTexts
 from mtlkit.training.sampling.mixture import MicroBatch
 from mtlkit.training.setup import make_features
 from mtlkit.training.state_dict import StateDict, copy_into
@@ -49,7 +50,7 @@ class Trainer:
         self.setup = setup = make_setup(plan, model, data)
         self.schedule, self.freezing = setup.schedule, setup.freezing
         self.proof = FreezeProof(model, plan.freezing, setup.frozen_params, plan.options.learning_rate, setup.lr_scales)
-        self.lengths = {name: objective.train.lengths for name, objective in setup.roles.mixed.items()}
+        self.texts = BatchTexts({name: objective.train for name, objective in setup.roles.mixed.items()})
         self._resumed: StateDict | None = None
         self._extended = False
 
@@ -133,7 +134,7 @@ class Trainer:
     def _progress(self, step: Step[MicroBatch]) -> Progress:
         """Counts and logs a step, and returns its event."""
         components, state = self.components, self.components.state
-        tokens = sum(int(self.lengths[name][rows].sum()) for piece in step.pieces for name, rows in piece.items())
+        tokens = sum(self.texts.tokens(piece) for piece in step.pieces)
         state.add(tokens=tokens, seconds=time.monotonic() - self._started, skipped=step.skipped)
         components.validation.add(step)
         epoch, epochs = self.schedule.locate(step.index)[0] + 1, self.schedule.epochs

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from support import freezing_of
@@ -17,8 +18,12 @@ from torch import Tensor
 
 from mtlkit.config.registries.schedules import parse_schedule
 from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.data.datasets.task_data import TaskData
+from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.marks import Label
+from mtlkit.data.datasets.task_data import TaskData, prepare_task
+from mtlkit.data.datasets.text_pool import TextPool
 from mtlkit.data.encoded import Encoded
+from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from
@@ -34,6 +39,32 @@ OPTIONS = {
     "balance_on": "balance_on",
     "select": "select",
 }
+
+
+GAPS = {"topic": 0, "tags": 2, "stars": 3}  # every such row has no label; 0: every row has one
+
+
+@pytest.fixture
+def columns(tiny_model: MultiTaskModel, text_encoder: TextEncoder) -> dict[str, TaskData]:
+    """`topic`, `tags` and `stars` as label columns of one table of 40 rows; a third of `stars` and half of `tags` are gaps."""
+    words, places = ("otter", "saw", "cat", "lathe", "dog"), ("river", "wall", "door", "tree", "bed", "shelf", "box", "lamp")
+    texts = [f"The {word} lies near the {place}." for word in words for place in places]
+    labels: dict[str, list[Label]] = {
+        "topic": ["tool" if "saw" in text or "lathe" in text else "animal" for text in texts],
+        "tags": [tuple("abc"[: row % 3]) for row in range(len(texts))],
+        "stars": [float(row % 7) for row in range(len(texts))],
+    }
+    columns = {}
+    pools = {"train": TextPool(texts[:30]), "validation": TextPool(texts[30:])}
+    for name, spec in tiny_model.tasks.items():
+        split = {}
+        for part, pool in pools.items():
+            index = np.array([row for row in range(len(pool)) if not GAPS[name] or row % GAPS[name]])
+            first = 30 if part == "validation" else 0
+            own = [labels[name][first + row] for row in index]
+            split[part] = LabelledTable([pool.texts[row] for row in index], own, pool=pool, index=index)
+        columns[name] = prepare_task(spec, "tests", split["train"], split["validation"], text_encoder)
+    return columns
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def test_tasks_with_heads_guards_and_balanced_gradients(tiny_model: MultiTaskMod
     whole = WholeBackbone(model, objectives, CPU)
     guard = object.__new__(LwF)  # of the outputs of one head on the texts of another task
     guard.model, guard.alpha, guard.temperature = model, 1.0, 2.0
-    guard.initial = {"topic": {"stars": torch.zeros(60, 1)}}
+    guard.initial, guard.of_pairs = {"topic": {"stars": torch.zeros(60, 1)}}, []
     found = []
     for source in (whole, GradientCache(whole, RandomState(model, CPU), TOKENS)):
         found.append(outcome(model, TaskLosses(objectives, source, {"lwf": guard}), piece))

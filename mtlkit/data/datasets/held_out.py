@@ -42,7 +42,7 @@ def hold_out(
         count = "1 row" if len(labels) == 1 else f"{len(labels)} rows"
         raise DataError(f"{place}: {count}; a task needs at least two, as one is held out for validation")
     exact = Fraction(str(share))  # 0.1 is a tenth
-    _check_share(exact, len(labels), place)
+    check_share(exact, len(labels), place)
     classes = codec_of(kind or infer_kind(labels)).classes
     parts = [() if classes == "none" else parts_of(label) for label in labels]
     one_class = classes == "one"
@@ -55,7 +55,7 @@ def hold_out(
     return held
 
 
-def _check_share(share: Fraction, rows: int, place: str) -> None:
+def check_share(share: Fraction, rows: int, place: str) -> None:
     """Raises DataError if the share of `--holdout` leaves no row on one of the sides. The default holds out at least one."""
     held = round(share * rows)
     if held >= rows:
@@ -125,6 +125,11 @@ def _share_of(sizes: Sequence[int], share: Fraction, spare: int) -> list[int]:
             counts[index] += 1
             missing -= 1
     return counts
+
+
+def limited(rows: int, limit: int) -> Rows:
+    """Which of so many rows a limit leaves, in their order: the same ones whatever the seed of a training."""
+    return np.sort(generator(SPLIT_SEED, "limit").permutation(rows)[:limit])
 
 
 def held_out_groups(groups: Rows, share: float, most: int, seed: int, *name: str, least: int = 1) -> NDArray[np.bool_]:

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 import numpy as np
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.held_out import SPLIT_SEED, hold_out
-from mtlkit.data.datasets.labelled_rows import LabelledRows, ReadOptions
+from mtlkit.data.datasets.held_out import hold_out, limited
+from mtlkit.data.datasets.label_columns import ColumnTable, columns_of_split, train_and_validation_columns
+from mtlkit.data.datasets.labelled_rows import LabelledRows, ReadOptions, place_of_row
 from mtlkit.data.datasets.labels import codec_of, infer_kind
 from mtlkit.data.datasets.marks import Label, RawLabel, RowError
+from mtlkit.data.datasets.text_pool import TextPool
 from mtlkit.data.sources import Source, existing_split, find_split, open_source
-from mtlkit.data.sources.rows import SkippedRows, good_rows
+from mtlkit.data.sources.rows import good_rows
 from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.errors import DataError
 from mtlkit.progress import counted
-from mtlkit.seeding import generator
 
 
 @dataclass(frozen=True)
 class LabelledTable:
     """Texts and their labels, row by row; the place of each (`train.csv:12`) where that is kept; and how they were read. For
-    pairs of texts, `texts` are the first ones, and `seconds` the second ones."""
+    pairs of texts, `texts` are the first ones, and `seconds` the second ones.
+
+    Of a label column of several: the `pool` of the texts of all columns, and the `index` of each row's text in it.
+    """
 
     texts: list[str]
     labels: list[Label]
     places: list[str] = field(default_factory=list)
     record: SourceRecord = field(default_factory=lambda: SourceRecord(""), compare=False)
     seconds: list[str] = field(default_factory=list)
+    pool: TextPool | None = field(default=None, compare=False, repr=False)
+    index: Rows | None = field(default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -50,15 +55,24 @@ class LabelledTable:
         """All texts: for pairs, the first ones, then the second ones."""
         return [*self.texts, *self.seconds]
 
+    @property
+    def gaps(self) -> int:
+        """Rows that have a label in another column only."""
+        return 0 if self.pool is None else len(self.pool) - len(self)
+
     def select(self, rows: Rows) -> LabelledTable:
         places = [self.places[row] for row in rows] if self.places else []
         seconds = [self.seconds[row] for row in rows] if self.seconds else []
-        return LabelledTable([self.texts[row] for row in rows], [self.labels[row] for row in rows], places, self.record, seconds)
+        texts, labels = [self.texts[row] for row in rows], [self.labels[row] for row in rows]
+        index = None if self.index is None else self.index[rows]
+        return LabelledTable(texts, labels, places, self.record, seconds, self.pool, index)
 
 
 def read_split(source: Source, query: Query, split: str, reading: ReadOptions, *, training: bool = False) -> LabelledTable:
     """All rows of one split. Raises DataError when it has none, or a column is not there; of rows for training, also where labels
     are hardly meant as the classes that they would be."""
+    if query.labels:
+        return _column(columns_of_split(source, query, split, reading, training=training), query)
     texts: list[str] = []
     seconds: list[str] = []
     raw: list[RawLabel] = []
@@ -81,25 +95,25 @@ def read_split(source: Source, query: Query, split: str, reading: ReadOptions, *
         if training and labelled.reader.options.kind is None:
             codec_of(kind).check_inferred(labels, source.name)
     except RowError as error:
-        raise DataError(f"{place_of_row(source, query, split, reading, error.row)}: {error.reason}") from None
+        raise DataError(f"{place_of_row(labelled, error.row)}: {error.reason}") from None
     record = labelled.record()
     remarks = (*record.remarks, *codec_of(kind).remarks(labels, record, source.name))
     table = LabelledTable(texts, labels, places, replace(record, names=names, remarks=remarks), seconds)
     return table.select(limited(len(table), query.limit)) if query.limit is not None else table
 
 
-def place_of_row(source: Source, query: Query, split: str, reading: ReadOptions, row: int) -> str:
-    """The place of a good row by its number, from 0. The split is read once more, as errors alone need it."""
-    rows = LabelledRows(source, query, split, replace(reading, keep_places=True)).rows()
-    try:
-        return str(next(islice(good_rows(rows, "skip", SkippedRows()), row, None))["place"])
-    except (DataError, StopIteration):  # what comes from a pipe cannot be read again
-        return f"{source.name}: row {row + 1}"
-
-
-def limited(rows: int, limit: int) -> Rows:
-    """Which of so many rows a limit leaves, in their order: the same ones whatever the seed of a training."""
-    return np.sort(generator(SPLIT_SEED, "limit").permutation(rows)[:limit])
+def _column(table: ColumnTable, query: Query) -> LabelledTable:
+    """The rows with a label in the column that `query` chooses. Raises DataError if there are rows, and none has one."""
+    assert query.label is not None
+    rows = table.rows_of(query.label)
+    record = table.records[query.label]
+    if len(table) and not len(rows):
+        raise DataError(
+            f"{record.source}: no label of column '{query.label}' among the rows of this split; remove it from labels="
+        )
+    labels = [label for label in table.labels[query.label] if label is not None]
+    places = [table.places[row] for row in rows] if table.places else []
+    return LabelledTable([table.texts[row] for row in rows], labels, places, record, pool=table.pool, index=rows)
 
 
 def _opened(address: str, reading: ReadOptions) -> tuple[Source, Query]:
@@ -112,6 +126,9 @@ def read_train_and_validation(address: str, reading: ReadOptions) -> tuple[Label
     """The training rows of a source and its validation rows; without a validation split, a stratified share of train,
     no text of which is in the rest, too: a tenth, or as many as `--holdout` says."""
     source, query = _opened(address, reading)
+    if query.labels:
+        train_columns, held_out = train_and_validation_columns(source, query, reading)
+        return _column(train_columns, query), _column(held_out, query)
     split = existing_split(source, query.split)
     train = read_split(source, query, split, reading, training=True)
     validation = find_split(source, "validation")
@@ -167,15 +184,3 @@ def read_for_evaluation(address: str, split: str, reading: ReadOptions, *, named
     validation = "--split validation (held-out rows), or " if reading.holdout else ""
     found = existing_split(source, split, f"; use {validation}--task NAME=FILE")
     return read_split(source, query, found, reading), split
-
-
-def cap_tables(tables: dict[str, LabelledTable], cap: int | str | None) -> dict[str, LabelledTable]:
-    """Training tables with at most `cap` rows each; "shortest" cuts all to the smallest. Rows are drawn at random."""
-    if cap is None:
-        return tables
-    most = min(map(len, tables.values())) if cap == "shortest" else int(cap)
-    capped = {}
-    for name, table in tables.items():
-        rows = generator(SPLIT_SEED, "cap", name).permutation(len(table))[:most]
-        capped[name] = table if len(table) <= most else table.select(np.sort(rows))
-    return capped

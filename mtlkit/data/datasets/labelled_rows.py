@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
 
 from mtlkit.config.held_out import HOLDOUT
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.label_reader import LabelOptions, LabelReader, label_reader
+from mtlkit.data.datasets.marks import RawLabel
 from mtlkit.data.sources import Source
 from mtlkit.data.sources.columns import Columns, choose_columns, join_text, with_columns
 from mtlkit.data.sources.pair_columns import is_labelled_pair, labelled_pair_columns
-from mtlkit.data.sources.rows import BadRow, OnBadRow, Row, SkippedRows, place_of
+from mtlkit.data.sources.rows import BadRow, OnBadRow, Row, SkippedRows, good_rows, place_of
 from mtlkit.data.sources.spec import Query
+from mtlkit.errors import DataError
 
 
 @dataclass(frozen=True)
 class ReadOptions:
     """How rows are read: the encoding of text files (None: UTF-8, or as recorded), what to do with bad rows, where those are
     counted, whether to keep the place of each row, how the model at hand was trained to read this task (None: it was not), and
-    the share of rows held out for validation where a source has no split for it."""
+    the share of rows held out for validation where a source has no split for it.
+
+    `records` say how the model was trained to read each of its tasks. Splits with several label columns are read once and kept in
+    `tables`."""
 
     encoding: str | None
     on_bad_row: OnBadRow
@@ -27,6 +34,8 @@ class ReadOptions:
     keep_places: bool = False
     recorded: SourceRecord | None = None
     holdout: float = HOLDOUT
+    records: Mapping[str, SourceRecord] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 class LabelledRows:
@@ -54,13 +63,9 @@ class LabelledRows:
             if isinstance(texts, BadRow):
                 yield texts
                 continue
-            try:
-                label = self.reader.read(row)
-            except ValueError as error:
-                yield BadRow(f"{place_of(row, name, number)}: column '{'+'.join(self.columns.label)}' holds {error}")
-                continue
-            if label is None:
-                yield BadRow(f"{place_of(row, name, number)}: no label in column '{'+'.join(self.columns.label)}'")
+            label = self._label(row, number)
+            if isinstance(label, BadRow):
+                yield label
             else:
                 yield {**texts, "label": label, "place": place_of(row, name, number) if keep_places else ""}
 
@@ -78,6 +83,21 @@ class LabelledRows:
                 return BadRow(f"{place_of(row, name, number)}: no text in column '{'+'.join(columns)}'")
         return {"text": text, "second": second}
 
+    def _label(self, row: Row, number: int) -> object:
+        """What a row has as its label; a BadRow if it has none."""
+        label = self._read(self.reader, row, number)
+        if label is None:
+            return BadRow(f"{place_of(row, self.source.name, number)}: no label in column '{'+'.join(self.reader.columns)}'")
+        return label
+
+    def _read(self, reader: LabelReader, row: Row, number: int) -> RawLabel | BadRow | None:
+        """The label that a reader finds in a row, if any."""
+        try:
+            return reader.read(row)
+        except ValueError as error:
+            place = place_of(row, self.source.name, number)
+            return BadRow(f"{place}: column '{'+'.join(reader.columns)}' holds {error}")
+
     def _choose(self, columns: list[str]) -> None:
         query, recorded, name = self.query, self.reading.recorded, self.source.name
         if is_labelled_pair(query, recorded):
@@ -90,7 +110,11 @@ class LabelledRows:
 
     def record(self) -> SourceRecord:
         """How the rows were read, once they were."""
-        options, columns = self.reader.options, self.columns
+        return self.record_of(self.reader)
+
+    def record_of(self, reader: LabelReader) -> SourceRecord:
+        """How the rows were read, with labels as a reader found them."""
+        options, columns = reader.options, self.columns
         record = self.source.record(self.query.encoding or self.reading.encoding)
         is_pair = bool(self.second)
         return replace(
@@ -98,7 +122,7 @@ class LabelledRows:
             text=() if is_pair else columns.text,
             first="+".join(columns.text) if is_pair else None,
             second="+".join(self.second) if is_pair else None,
-            label=columns.label,
+            label=reader.columns,
             unused=columns.unused,
             kind=options.kind,
             sep=options.sep,
@@ -107,3 +131,13 @@ class LabelledRows:
             fold=options.fold,
             remarks=(*record.remarks, *columns.remarks),
         )
+
+
+def place_of_row(labelled: LabelledRows, row: int) -> str:
+    """The place of a good row by its number, from 0. The split is read once more, as errors alone need it."""
+    reading = replace(labelled.reading, keep_places=True)
+    rows = type(labelled)(labelled.source, labelled.query, labelled.split, reading).rows()
+    try:
+        return str(next(islice(good_rows(rows, "skip", SkippedRows()), row, None))["place"])
+    except (DataError, StopIteration):  # what comes from a pipe cannot be read again
+        return f"{labelled.source.name}: row {row + 1}"

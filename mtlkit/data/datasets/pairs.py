@@ -9,8 +9,7 @@ import numpy as np
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.held_out import SPLIT_SEED, held_out_groups
-from mtlkit.data.datasets.labelled import limited
+from mtlkit.data.datasets.held_out import SPLIT_SEED, held_out_groups, limited
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pair_rows import PairRows
 from mtlkit.data.quality.near_duplicates import PairNumbers, TextNumbers

@@ -29,6 +29,9 @@ class LabelledTexts:
 
     `encoded` are the texts of the rows; for N pairs of texts, every different text once, and `pairs`, (2, N), has the numbers of
     the two texts of each row among them.
+
+    Of a label column of several: `pool` are the texts of all columns, and `index` has the number of each row's text in it, (N,),
+    ascending.
     """
 
     encoded: Encoded
@@ -36,6 +39,8 @@ class LabelledTexts:
     rows: NDArray[np.int64]
     unseen: Counter[str]
     pairs: NDArray[np.int64] | None = None
+    pool: Encoded | None = None
+    index: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -91,6 +96,10 @@ def prepare(spec: TaskSpec, table: LabelledTable, encoder: TextEncoder) -> Label
         labels_of_both = f"data: {quoted(unseen)}; head: {quoted(spec.labels)}"
         hint = joining_key(unseen, spec.labels)
         raise DataError(f"task '{spec.name}': no row has a label that the head knows; {labels_of_both}{hint}")
+    if table.pool is not None and table.index is not None:
+        pool, index = table.pool.encode(encoder), table.index[rows]
+        encoded = pool if len(index) == len(pool) else pool.take(index)
+        return LabelledTexts(encoded, labels, rows, unseen, pool=pool, index=index)
     known = table.select(rows)
     if spec.pair is None:
         return LabelledTexts(encode_cached(known.texts, encoder), labels, rows, unseen)
@@ -116,6 +125,12 @@ def number_pairs(pairs: Sequence[tuple[str, str]]) -> tuple[list[str], NDArray[n
     return list(numbers), np.array(sides, np.int64).reshape(2, -1)
 
 
+def split_fingerprint(table: LabelledTable) -> dict[str, Any]:
+    """The number of rows, and of gaps if it is a label column of several, and a digest of texts and labels."""
+    gaps = {} if table.pool is None else {"gaps": table.gaps}
+    return {"rows": len(table), **gaps, "sha256": fingerprint([*table.all_texts, *map(str, table.labels)])}
+
+
 def prepare_task(
     spec: TaskSpec,
     source: str,
@@ -129,11 +144,8 @@ def prepare_task(
     """Training and validation rows of a task, with the fingerprints for its run; `watched` is recorded with them."""
     data: dict[str, Any] = {
         "source": source,
-        "train": {"rows": len(train), "sha256": fingerprint([*train.all_texts, *map(str, train.labels)])},
-        "validation": {
-            "rows": len(validation),
-            "sha256": fingerprint([*validation.all_texts, *map(str, validation.labels)]),
-        },
+        "train": split_fingerprint(train),
+        "validation": split_fingerprint(validation),
         **({"watched": True} if watched else {}),
     }
     record = replace(train.record, source=source, kind=spec.kind)

@@ -103,8 +103,8 @@ class ScoreSummary:
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """Number of rows of a split, whether they are held out of train, rows per class (the largest first), lengths, and scores of
-    scored pairs."""
+    """Number of rows of a split, whether they are held out of train, rows per class (the largest first), lengths, scores of
+    scored pairs, and of a label column of several its gaps: rows with a label in another one only."""
 
     name: str
     rows: int
@@ -112,6 +112,7 @@ class SplitSummary:
     classes: dict[str, int]
     lengths: LengthSummary
     scores: ScoreSummary | None = None
+    gaps: int = 0
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from mtlkit.data.datasets.task_data import prepare
 from mtlkit.errors import UsageError, listed
 from mtlkit.evaluation.comparison import Outputs, TaskComparison, compare_outputs
 from mtlkit.inference.loaded_model import LoadedModel
-from mtlkit.progress import counting
+from mtlkit.recipes.evaluation.heads import HeadOutputs
 from mtlkit.recipes.evaluation.rows import EvaluatedRows
 
 
@@ -75,13 +75,13 @@ def compare(
 ) -> Comparison:
     """Runs the other model on the rows that were evaluated, and compares the outputs of each common task."""
     tasks = {}
+    outputs_of = HeadOutputs(against, tables, f" with {against.name}", router=False)
     for name, own in rows.items():
         if name in against.specs:
             other = against.specs[name]
             order = [other.labels.index(label) for label in own.spec.labels]
             texts = prepare(own.spec, tables[name], against.encoder)
-            with counting(f"evaluating {name} with {against.name}", "encoded", len(texts)):
-                outputs = against.engine.outputs(texts.encoded, [name], texts.pairs)[name]
+            outputs = outputs_of(name, texts)[name]
             others = Outputs(aligned(other, order), outputs[:, order] if order else outputs)
             tasks[name] = compare_outputs(Outputs(own.spec, own.outputs), others, own.labels, seed)
     only_model = tuple(name for name in loaded.tasks if name not in against.specs)

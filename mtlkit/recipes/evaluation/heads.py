@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.labelled import LabelledTable
-from mtlkit.data.datasets.task_data import prepare
+from mtlkit.data.datasets.task_data import LabelledTexts, prepare
+from mtlkit.data.encoded import Encoded
 from mtlkit.evaluation.reliability import Reliability, reliability
 from mtlkit.evaluation.task_metrics import decisions_of, estimate
 from mtlkit.inference.engine import ROUTER, Array
@@ -60,14 +62,45 @@ class RoutedTexts:
     logits: Array | None
 
 
+class HeadOutputs:
+    """Runs heads of a model. The backbone runs once for texts that several tasks share, which are columns of one table.
+
+    `what` is shown while it runs, after the name of the task.
+    """
+
+    def __init__(self, loaded: LoadedModel, tables: Mapping[str, LabelledTable], what: str = "", *, router: bool = True) -> None:
+        self.loaded, self.what, self.router = loaded, what, router
+        pools: dict[int, list[str]] = {}
+        for name, table in tables.items():
+            if table.pool is not None and name in loaded.specs:
+                pools.setdefault(id(table.pool), []).append(name)
+        self._together = {name: names for names in pools.values() for name in names}
+        self._outputs: dict[str, dict[str, Array]] = {}
+
+    def __call__(self, name: str, texts: LabelledTexts) -> dict[str, Array]:
+        """The outputs of the task's head, (N, outputs), and of a router that knows the task."""
+        if texts.pool is None or texts.index is None:
+            return self._run(name, [name], texts.encoded, texts.pairs)
+        names = self._together[name]
+        key = "+".join(names)
+        if key not in self._outputs:
+            self._outputs[key] = self._run(key, names, texts.pool)
+        return {head: outputs[texts.index] for head, outputs in self._outputs[key].items() if head in (name, ROUTER)}
+
+    def _run(self, shown: str, names: list[str], encoded: Encoded, pairs: Rows | None = None) -> dict[str, Array]:
+        routed = self.router and not set(names).isdisjoint(self.loaded.router)
+        examples = len(encoded) if pairs is None else pairs.shape[1]
+        with counting(f"evaluating {shown}{self.what}", "encoded", examples):
+            return dict(self.loaded.engine.outputs(encoded, [*names, *([ROUTER] if routed else [])], pairs))
+
+
 def evaluate_task(
-    loaded: LoadedModel, name: str, table: LabelledTable, split: str, seed: int
+    loaded: LoadedModel, name: str, table: LabelledTable, split: str, seed: int, outputs_of: HeadOutputs
 ) -> tuple[TaskEvaluation, RoutedTexts]:
     """Evaluates one head on a table, and runs the router on the same texts."""
     spec = loaded.specs[name]
     texts = prepare(spec, table, loaded.encoder)
-    with counting(f"evaluating {name}", "encoded", len(texts)):
-        all_outputs = loaded.engine.outputs(texts.encoded, [name, *([ROUTER] if name in loaded.router else [])], texts.pairs)
+    all_outputs = outputs_of(name, texts)
     outputs, rows = all_outputs[name], evaluated_rows(spec, table, texts, all_outputs[name])
     metrics = estimate(spec, outputs, texts.labels, seed)
     decided = decisions_of(spec, outputs)
@@ -75,7 +108,8 @@ def evaluate_task(
     record = replace(table.record, kind=spec.kind)
     forecast = kind_of(spec.kind).forecast(spec, outputs, texts.labels)
     believed = None if forecast is None else reliability(forecast, generator(0, "calibration", name))
-    evaluation = TaskEvaluation(metrics, split, dict(texts.unseen), texts.encoded.truncated, confused, record, believed, rows)
+    truncated = (texts.encoded if texts.pool is None else texts.pool).truncated
+    evaluation = TaskEvaluation(metrics, split, dict(texts.unseen), truncated, confused, record, believed, rows)
     return evaluation, RoutedTexts(rows.texts, all_outputs.get(ROUTER))
 
 

@@ -8,13 +8,15 @@ from typing import Literal
 
 from mtlkit.config.inference import TextOptions
 from mtlkit.config.task_training import LABELLED, ObjectiveName
-from mtlkit.data.datasets.labelled_rows import LabelledRows, ReadOptions
+from mtlkit.data.datasets.column_rows import rows_of
+from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pair_rows import PairRows
 from mtlkit.data.sources import Source, existing_split, open_source
 from mtlkit.data.sources.columns import column_list, text_columns, with_columns
 from mtlkit.data.sources.pair_columns import check_negatives, pair_objective
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.sources.spec import Query, named_sources, parse_source
+from mtlkit.data.sources.spec import Query, parse_source
+from mtlkit.data.sources.task_names import named_sources
 from mtlkit.data.sources.text_files import open_input
 from mtlkit.errors import DataError
 from mtlkit.recipes.inputs.texts import reads_standard_input
@@ -48,7 +50,7 @@ def check_tasks(tasks: Iterable[str], encoding: str, command: CheckedCommand) ->
 
     def find_columns(source: Source, query: Query, split: str) -> None:
         try:
-            next(LabelledRows(source, query, split, ReadOptions(encoding, "skip", SkippedRows())).rows(), None)
+            next(rows_of(source, query, split, ReadOptions(encoding, "skip", SkippedRows())).rows(), None)
         except DataError:
             if query.text is None and query.label is None:
                 _check_labelled(with_columns(source.rows(split, query.encoding or encoding))[0], source.name, command)

@@ -14,10 +14,17 @@ from mtlkit.data.quality.near_duplicates import TextNumbers
 from mtlkit.report.check_data import finding_message
 
 
-def first_look(train: LabelledTable, validation: LabelledTable, task: str, kind: Kind) -> list[str]:
-    """A message about each problem in the training and validation rows of a task."""
+def first_look(train: LabelledTable, validation: LabelledTable, task: str, kind: Kind, *, of_texts: bool = True) -> list[str]:
+    """A message about each problem in the training and validation rows of a task; `of_texts`: not only in their labels."""
     splits = splits_of(task, {"train": train, "validation": validation}, TextNumbers())
-    return [f"{finding_message(finding)}; mtlkit check-data says more" for finding in quick_findings(splits, kind)]
+    findings = quick_findings(splits, kind, of_texts=of_texts)
+    return [f"{finding_message(finding)}; mtlkit check-data says more" for finding in findings]
+
+
+def first_columns(tables: Mapping[str, LabelledTable]) -> list[str]:
+    """The tasks without those whose texts are those of an earlier one, as both are label columns of one table."""
+    first = {id(table if table.pool is None else table.pool): name for name, table in reversed(list(tables.items()))}
+    return list(reversed(first.values()))
 
 
 def splits_of(task: str, tables: Mapping[str, LabelledTable], numbers: TextNumbers) -> list[CheckedSplit]:
@@ -26,14 +33,15 @@ def splits_of(task: str, tables: Mapping[str, LabelledTable], numbers: TextNumbe
     return [split_of(task, split, table, numbers, judged=split == last) for split, table in tables.items()]
 
 
-def quick_findings(splits: Sequence[CheckedSplit], kind: Kind) -> Iterator[Finding]:
-    """Findings that need only a pass over the rows. The first split must be train."""
+def quick_findings(splits: Sequence[CheckedSplit], kind: Kind, *, of_texts: bool = True) -> Iterator[Finding]:
+    """Findings that need only a pass over the rows. The first split must be train. `of_texts`: not only about labels."""
     train, *others = splits
     if codec_of(kind).classes != "none":
         yield from one_class(train)
         yield from alike_labels(splits)
-    for split in splits:
-        yield from blank_texts(split)
-    for other in others:
-        yield from overlap(train, other)
+    if of_texts:
+        for split in splits:
+            yield from blank_texts(split)
+        for other in others:
+            yield from overlap(train, other)
     yield from two_labels(splits, kind)

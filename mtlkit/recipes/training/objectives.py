@@ -16,7 +16,8 @@ from mtlkit.data.datasets.labels import infer_spec
 from mtlkit.data.datasets.pair_data import TargetTexts, check_texts
 from mtlkit.data.datasets.task_data import prepare_task
 from mtlkit.data.sources.pair_columns import pair_head_of
-from mtlkit.data.sources.spec import named_sources, parse_source
+from mtlkit.data.sources.spec import parse_source
+from mtlkit.data.sources.task_names import named_sources
 from mtlkit.errors import UsageError
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.model.weight_names import parts_of

@@ -9,9 +9,10 @@ from typing import Any
 from mtlkit.config.held_out import HOLDOUT
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.train_sentence import TrainSentenceOptions
-from mtlkit.data.datasets.labelled import cap_tables, holds_out, read_train_and_validation
+from mtlkit.data.datasets.labelled import holds_out, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labels import kind_for
+from mtlkit.data.datasets.tables import cap_tables, different_texts
 from mtlkit.data.datasets.task_data import TaskData, prepare_task
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.sources.rows import SkippedRows
@@ -19,7 +20,7 @@ from mtlkit.data.sources.spec import parse_source
 from mtlkit.errors import UsageError
 from mtlkit.model.randomness import draw_from
 from mtlkit.recipes.inputs.source_notes import source_notes
-from mtlkit.recipes.training.data_warnings import first_look
+from mtlkit.recipes.training.data_warnings import first_columns, first_look
 from mtlkit.recipes.training.initial_model import InitialModel, fit_heads, start_from, start_from_scratch
 from mtlkit.recipes.training.objectives import load_objective
 from mtlkit.recipes.training.validate_held_out import check_held_out, recorded_holdout
@@ -75,7 +76,7 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
     start = start_from(plan.start, options) if plan.start else None
     tables = {name: read_train_and_validation(source, reading) for name, source in sources.items()}
     train = cap_tables({name: both[0] for name, both in tables.items()}, options.cap_rows())
-    start = start or start_from_scratch(options, [text for table in train.values() for text in table.all_texts])
+    start = start or start_from_scratch(options, list(different_texts(train.values())))
     existing = dict(start.model.heads.items())
     queries = {name: parse_source(source)[1] for name, source in sources.items()}
     fitted = fit_heads(start, train, queries, options.head, plan.freezing, options.seed)
@@ -84,9 +85,13 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
         name: prepare_task(spec, sources[name], train[name], tables[name][1], start.encoder, held_out=name in held_out)
         for name, spec in fitted.specs.items()
     }
-    first_looks = (first_look(train[name], tables[name][1], name, spec.kind) for name, spec in fitted.specs.items())
+    first = first_columns(train)
+    first_looks = (
+        first_look(train[name], tables[name][1], name, spec.kind, of_texts=name in first) for name, spec in fitted.specs.items()
+    )
     warnings = [*fitted.warnings, *(text for texts in first_looks for text in texts)]
-    watched = {name: watched_task(start, name, source, reading) for name, source in plan.watched.items()}
+    before = replace(reading, holdout=recorded_holdout(start.origin) or HOLDOUT, records=start.sources, tables={})
+    watched = {name: watched_task(start, name, source, before) for name, source in plan.watched.items()}
     yield from (Note(text, warning=True) for text in warnings)
     tasks = trained | watched
     yield from describe_tasks(tasks, start, plan)
@@ -106,8 +111,7 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
 def watched_task(start: InitialModel, name: str, source: str, reading: ReadOptions) -> TaskData:
     """The data of a task that is only evaluated. Raises UsageError if its labels do not fit the kind of its head."""
     spec = start.model.tasks[name]
-    reading = replace(reading, recorded=start.sources.get(name), holdout=recorded_holdout(start.origin) or HOLDOUT)
-    train, validation = read_train_and_validation(source, reading)
+    train, validation = read_train_and_validation(source, replace(reading, recorded=start.sources.get(name)))
     kind = kind_for(spec, validation.labels, validation.record.kind)
     if kind != spec.kind:
         raise UsageError(f"--watch {name}: its labels are of {kind}, and the head is for {spec.kind}; give its own data")
@@ -115,7 +119,8 @@ def watched_task(start: InitialModel, name: str, source: str, reading: ReadOptio
 
 
 def describe_tasks(tasks: dict[str, TaskData], start: InitialModel, plan: TrainPlan) -> Iterator[Note]:
-    """Messages about the rows, kind and truncated texts of each task."""
+    """Messages about the rows, kind and truncated texts of each task; those about a source that several have are given once."""
+    said: set[str] = set()
     for name, task in tasks.items():
         what = f"{len(task.spec.labels)} classes" if task.spec.labels else task.spec.kind
         used = "rehearse" if name in plan.rehearsed else "train on"
@@ -123,10 +128,19 @@ def describe_tasks(tasks: dict[str, TaskData], start: InitialModel, plan: TrainP
         counts = f"{len(task.train):,} rows to {used}, {validated}"
         if name in plan.watched and name not in plan.rehearsed:
             counts = f"watched on {len(task.validation):,} rows"
-        yield from source_notes(task.record, name)
-        yield Note(f"{name}: {', '.join(filter(None, (counts, what, cut_texts(task.train.encoded, start))))}")
+        notes = [note for note in source_notes(task.record, name) if note.text not in said]
+        said.update(note.text for note in notes)
+        yield from notes
+        cut = cut_texts(task.train.encoded if task.train.pool is None else task.train.pool, start)
+        yield Note(f"{name}: {', '.join(filter(None, (counts, gaps_of(task), what, cut)))}")
         if unseen := task.validation.unseen:
             yield Note(f"{name}: {unseen_line(unseen, 'validation row')}; left out", warning=True)
+
+
+def gaps_of(task: TaskData) -> str:
+    """The number of rows without a label of a task that is a label column of several, as text; empty if there are none."""
+    gaps = sum(task.fingerprint[split].get("gaps", 0) for split in ("train", "validation"))
+    return f"{gaps:,} without a label" if gaps else ""
 
 
 def held_out_share(task: TaskData) -> str:

@@ -14,7 +14,8 @@ from mtlkit.config.registries.schedules import check_epoch_length, parse_epoch_l
 from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.data.sources.pair_columns import pair_head_of
-from mtlkit.data.sources.spec import named_sources, parse_source
+from mtlkit.data.sources.spec import parse_source
+from mtlkit.data.sources.task_names import named_sources, table_of
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.load_weights import read_description
@@ -97,7 +98,7 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
     if options.router:
         of_pairs = {name for name, source in sources.items() if pair_head_of(parse_source(source)[1])}
         of_pairs |= {task.name for task in described.tasks if task.pair and task.name in watched} if described else set()
-        check_router([*sources, *watched], of_pairs)
+        check_router({name: table_of(name, source) for name, source in (sources | watched).items()}, of_pairs)
     if isinstance(options, TrainMtlOptions):
         check_baselines(plan, options.out or options.runs / spec.folder, trained)
     return plan
@@ -105,9 +106,19 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
 
 def check_mixture(plan: TrainPlan, trained: Sequence[str]) -> None:
     """Raises UsageError if schedule, balancing or `--select` do not fit the tasks; `trained` are the tasks that train."""
-    check_epoch_length(plan.schedule, plan.epoch_by, len(trained) + len(plan.rehearsed))
+    sources = {**plan.sources, **plan.watched}
+    tables: dict[str, list[str]] = {}
+    for name in [*trained, *plan.rehearsed]:
+        tables.setdefault(table_of(name, sources[name]), []).append(name)
+    check_epoch_length(plan.schedule, plan.epoch_by, len(tables))
     frozen = plan.freezing.keeps("backbone")
-    check_balance(plan.balance, plan.schedule, trained, frozen, plan.options.balance_on)
+    together = len(tables) == 1 and not plan.rehearsed
+    check_balance(plan.balance, plan.schedule, trained, frozen, plan.options.balance_on, together=together)
+    if plan.options.sampling == "balanced" and (columns := next((names for names in tables.values() if len(names) > 1), None)):
+        raise UsageError(
+            f"--sampling balanced draws rows by their label, and those of {listed(columns)} have several; use --class-weights "
+            "balanced, or name one column"
+        )
     known, select = ["mean", "min", *trained], plan.options.select
     if select not in known:
         raise UsageError(f"--select {select}: not one of {listed(known)}{suggest(select, known)}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from fractions import Fraction
 
-from mtlkit.data.sources.spec import parse_source, parse_task
+from mtlkit.data.sources.spec import parse_source
+from mtlkit.data.sources.task_names import parse_tasks
 from mtlkit.errors import MtlkitError, UsageError, listed, suggest
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.runs.record import RECORD, read_record
@@ -34,8 +35,8 @@ def parse_watched(texts: list[str], start: ModelRef | None, known: Collection[st
     `sources` are those of `--task`. Raises UsageError.
     """
     watched: dict[str, str] = {}
-    for text in texts:
-        name, source = parse_task(text, "--watch") if "=" in text else (text, "")
+    given = (task for text in texts for task in (parse_tasks(text, "--watch") if "=" in text else [(text, "")]))
+    for name, source in given:
         if name not in known:
             heads = f"{start} has {listed(known) or 'no heads'}" if start else "fresh weights have no heads"
             raise UsageError(

@@ -36,11 +36,18 @@ def not_installed(name: str, module: str) -> str:
 
 
 def check_balance(
-    choice: BalanceChoice, schedule: ScheduleChoice, tasks: Collection[str], frozen: bool, on: BalanceOn = "vectors"
+    choice: BalanceChoice,
+    schedule: ScheduleChoice,
+    tasks: Collection[str],
+    frozen: bool,
+    on: BalanceOn = "vectors",
+    *,
+    together: bool = False,
 ) -> None:
     """Raises UsageError if a method does not fit the other options or is not installed.
 
-    `tasks` are those that train, and `frozen` means that the backbone never trains.
+    `tasks` are those that train, and `frozen` means that the backbone never trains. `together`: whatever the schedule, all are in
+    every step, as they are label columns of one table.
     """
     where, method = f"--balance {choice.name}", BALANCING[choice.name]
     if on == "parameters" and not method.on_gradients:
@@ -51,7 +58,7 @@ def check_balance(
             raise UsageError(f"{where} weighs the gradients that tasks share, but the backbone is frozen; unfreeze some of it")
         if len(tasks) < 2:
             raise UsageError(f"{where} needs two or more tasks that train; got {listed(tasks) or 'none'}")
-    if method.needs_joint and not schedule.definition.joint:
+    if method.needs_joint and not schedule.definition.joint and not together:
         joint = " or ".join(known.syntax for known in ordered(SCHEDULES) if known.joint)
         raise UsageError(f"{where} needs all tasks in every step; use --schedule {joint} instead of {schedule.name}")
     if module := missing_module(choice.name):

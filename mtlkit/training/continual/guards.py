@@ -25,6 +25,7 @@ from mtlkit.tasks.base import kind_of
 from mtlkit.training.continual.fisher import add_fisher
 from mtlkit.training.freezing.features import Vectors
 from mtlkit.training.objectives.base import ExampleSet, HeadObjective, Objective
+from mtlkit.training.sampling.columns import vectors_of_all
 from mtlkit.training.sampling.mixture import MicroBatch
 
 
@@ -125,8 +126,8 @@ class LwF:
         self.initial: dict[str, dict[str, Tensor]] = {}  # outputs for texts by task and old head, (M, outputs)
         self.vectors: dict[str, Tensor] = {}  # of texts by task, (M, D), if there are old heads for pairs
         self.of_pairs = [name for name, head in old.items() if head.spec.pair is not None]
-        for name, objective in context.trained.items():
-            vectors = encode_all(fast, objective.train.encoded, compute)
+        texts = {name: objective.train for name, objective in context.trained.items()}
+        for name, vectors in vectors_of_all(texts, lambda encoded: encode_all(fast, encoded, compute)):
             with torch.no_grad():
                 self.initial[name] = {head: model.head(head)(vectors).float() for head in old if head not in self.of_pairs}
             if self.of_pairs:

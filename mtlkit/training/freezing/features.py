@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +15,8 @@ from mtlkit.data.batching import Rows
 from mtlkit.data.encoded import Encoded
 from mtlkit.inference.engine import Array
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.objectives.base import Objective, all_inputs
+from mtlkit.training.objectives.base import ExampleSet, Objective, all_inputs
+from mtlkit.training.sampling.columns import BatchTexts, SharedTexts, shared_texts
 from mtlkit.training.sampling.mixture import MicroBatch
 
 Vectors = dict[str, tuple[Tensor, Rows]]  # by task: the vectors of its texts, (N, D), and their row numbers
@@ -35,20 +37,64 @@ class FeatureStore(Protocol):
 
 
 class WholeBackbone:
-    """Runs the whole backbone, once for the texts of all tasks together."""
+    """Runs the whole backbone, once for the texts of all tasks together, and once for a text with labels of several tasks."""
 
     def __init__(self, model: MultiTaskModel, objectives: Mapping[str, Objective], device: torch.device) -> None:
         self.model, self.objectives, self.device = model, objectives, device
+        self.texts = BatchTexts({name: objective.train for name, objective in objectives.items()})
 
     def __call__(self, piece: MicroBatch) -> Vectors:
-        batches = {name: self.objectives[name].train.batch(rows) for name, rows in piece.items()}
-        joined = self.encode(batches, Batch.join(list(batches.values())).to(self.device))
-        parts = torch.split(joined, [len(batch) for batch in batches.values()])
-        return {name: (part, batch.rows) for (name, batch), part in zip(batches.items(), parts, strict=True)}
+        parts = self.parts(piece)
+        joined = self.encode(parts, Batch.join([part.batch for part in parts]).to(self.device))
+        vectors: Vectors = {}
+        for part, own in zip(parts, torch.split(joined, [len(part.batch) for part in parts]), strict=True):
+            vectors |= part.spread(own)
+        return vectors
 
-    def encode(self, batches: Mapping[str, Batch], joined: Batch) -> Tensor:
-        """The vectors, (N, D), of `joined`, which concatenates the batches of all tasks."""
+    def parts(self, piece: MicroBatch) -> list[PartOfBatch]:
+        """The texts of a micro-batch, those that tasks share together."""
+        return [self._part(tasks) for tasks in self.texts.together(piece)]
+
+    def _part(self, tasks: MicroBatch) -> PartOfBatch:
+        if len(tasks) > 1:
+            texts = self.texts.shared[next(iter(tasks))]
+            return PartOfBatch(tasks, texts.encoded, texts.encoded.batch(texts.texts_of(tasks)), texts)
+        ((name, rows),) = tasks.items()
+        train = self.objectives[name].train
+        return PartOfBatch(tasks, train.encoded, train.batch(rows))
+
+    def encode(self, parts: Sequence[PartOfBatch], joined: Batch) -> Tensor:
+        """The vectors, (N, D), of `joined`, which concatenates the batches of all parts."""
         return self.model.encode(joined)
+
+
+@dataclass(frozen=True)
+class PartOfBatch:
+    """The texts of one task of a micro-batch, or of several that share them; the rows of `batch` are those of `encoded`."""
+
+    tasks: MicroBatch
+    encoded: Encoded
+    batch: Batch
+    shared: SharedTexts | None = None
+
+    def spread(self, vectors: Tensor) -> Vectors:
+        """The vectors of each task, from those of the texts, (N, D)."""
+        if self.shared is None:
+            ((name, _),) = self.tasks.items()
+            return {name: (vectors, self.batch.rows)}
+        spread: Vectors = {}
+        for name, rows in self.tasks.items():
+            own = self.shared.rows[name][self.batch.rows]
+            places = np.flatnonzero(np.isin(own, rows))  # a row of another task may have this label, too
+            whole = len(places) == len(own)
+            part = vectors if whole else vectors[torch.from_numpy(places).to(vectors.device)]
+            spread[name] = part, own if whole else own[places]
+        return spread
+
+    def states(self, stores: Mapping[str, FeatureStore]) -> Tensor:
+        """The cached hidden states of all tokens, (T, D)."""
+        store = stores[next(iter(self.tasks))]
+        return (store if self.shared is None else pool_of(store)).take(self.batch.rows)
 
 
 class UpperBackbone(WholeBackbone):
@@ -68,8 +114,8 @@ class UpperBackbone(WholeBackbone):
         super().__init__(model, objectives, device)
         self.stores, self.depth = stores, depth
 
-    def encode(self, batches: Mapping[str, Batch], joined: Batch) -> Tensor:
-        states_TD = torch.cat([self.stores[name].take(batch.rows) for name, batch in batches.items()])
+    def encode(self, parts: Sequence[PartOfBatch], joined: Batch) -> Tensor:
+        states_TD = torch.cat([part.states(self.stores) for part in parts])
         return self.model.backbone.encode_from(joined, states_TD, self.depth)
 
 
@@ -121,3 +167,30 @@ class TokenStore:
     def take(self, rows: Rows) -> Tensor:
         """The hidden states of these texts, concatenated."""
         return self.states.take(self.encoded.places(rows))
+
+
+class PooledStore:
+    """The vectors or hidden states of a task's texts, from a store of those of all texts that it shares with other tasks.
+
+    `index` has the number of each row's text in `pool`, (N,).
+    """
+
+    def __init__(self, pool: FeatureStore, index: Rows) -> None:
+        self.pool, self.index = pool, index
+
+    def take(self, rows: Rows) -> Tensor:
+        return self.pool.take(self.index[rows])
+
+
+def pool_of(store: FeatureStore) -> FeatureStore:
+    """The store of all texts that a task shares with others."""
+    assert isinstance(store, PooledStore)
+    return store.pool
+
+
+def stores_of_tasks(examples: Mapping[str, ExampleSet], stores: Mapping[str, FeatureStore]) -> dict[str, FeatureStore]:
+    """A store for each task, from those of `different_texts`."""
+    pooled = {
+        task: PooledStore(stores[shared.name], index) for shared in shared_texts(examples) for task, index in shared.index.items()
+    }
+    return {name: pooled[name] if name in pooled else stores[name] for name in examples}

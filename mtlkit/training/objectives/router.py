@@ -31,10 +31,15 @@ L2 = 1e-3  # regularisation, stronger if there are few texts; makes confidences 
 SMALLEST = 1e-4  # standard deviation below which a dimension of the vectors is ignored
 
 
-def check_router(tasks: Sequence[str], of_pairs: Collection[str] = ()) -> None:
-    """Raises UsageError if `--router` has fewer than two tasks to distinguish. `tasks` have data; some may be only watched. Those
-    `of_pairs` are not routed.
+def check_router(tables: Mapping[str, str], of_pairs: Collection[str] = ()) -> None:
+    """Raises UsageError if `--router` has fewer than two tasks to distinguish, or some that have the same texts.
+
+    `tables` identify the rows of each task with data; some may be only watched. Those `of_pairs` are not routed.
     """
+    tasks = list(tables)
+    same = [name for name, table in tables.items() if list(tables.values()).count(table) > 1]
+    if same:
+        raise UsageError(f"--router tells tasks apart by their texts, and {listed(same)} have the same; remove it")
     if len(tasks) - len(of_pairs) < 2 and of_pairs:
         raise UsageError(
             f"--router tells single texts of several tasks apart, and rows of {listed(map(repr, sorted(of_pairs)))} are pairs of "

@@ -14,7 +14,7 @@ from mtlkit.training.events import Chosen, Epoch, Event, Note
 from mtlkit.training.incidents import Refitted, RouterTrained, ScopeFitted
 from mtlkit.training.objectives.base import Objective, head_objectives
 from mtlkit.training.objectives.router import routed, take_router
-from mtlkit.training.phases import FirstPhaseSaver, SecondPhaseSaver, joined, none_of
+from mtlkit.training.phases import FirstPhaseSaver, SecondPhaseSaver, joined_tasks, none_of
 from mtlkit.training.plan import Options, TrainData, TrainPlan
 from mtlkit.training.refit.selection import Selection, stop_at
 from mtlkit.training.rng import RandomState
@@ -133,10 +133,10 @@ class RefitTrainer:
     def _all_rows(self) -> TrainData:
         """The data with held-out rows among the training rows of their tasks."""
         tasks = {name: objective.task for name, objective in self.roles.labelled.items()}
+        together = joined_tasks([tasks[name] for name in self.given_back])
         for name in self.given_back:
             task = tasks[name]
-            train, none = joined(task.train, task.validation), none_of(task.validation)
-            tasks[name] = replace(task, train=train, validation=none, held_out=False)
+            tasks[name] = replace(task, train=together[name], validation=none_of(task.validation), held_out=False)
         trained = {name: task for name, task in tasks.items() if name not in self.plan.watched}
         classes = drawn_classes(trained) if self.data.classes else {}
         losses = options_of_losses(trained, self.plan.options)
@@ -146,10 +146,9 @@ class RefitTrainer:
         """The scopes of heads whose rows are given back."""
         components = self.trainer.components
         roles = components.setup.roles
-        for name, before in selection.scopes.items():
-            objective = scoped(plan, roles)[name]
-            prototypes = prototypes_of(plan, roles, objective, components.evaluator, components.losses.vectors_of)
-            yield scope_moved(objective, prototypes, before)
+        objectives = {name: objective for name, objective in scoped(plan, roles).items() if name in selection.scopes}
+        prototypes = prototypes_of(plan, roles, objectives, components.evaluator, components.losses.vectors_of)
+        yield from (scope_moved(objectives[name], own, selection.scopes[name]) for name, own in prototypes)
 
     def _measured(self, selection: Selection, last: Epoch) -> Epoch:
         """The chosen evaluation, with what the model is worth now of tasks that have rows of their own to validate on."""

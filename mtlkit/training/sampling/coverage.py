@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +44,9 @@ class Coverage:
         for name, rows in piece.items():
             np.add.at(self._times[name], rows, 1)
             self._batches[name] += 1
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._times)
 
     def __getitem__(self, name: str) -> CoverageCounts:
         times = self._times[name]

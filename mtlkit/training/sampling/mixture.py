@@ -1,13 +1,14 @@
 """Selects the task and the rows of each step.
 
 A micro-batch maps each of its tasks to rows. Each task has its own stream of batches, which reshuffles at its end and
-continues; the position in a stream is a single number, its cursor.
+continues; the position in a stream is a single number, its cursor. Tasks that are label columns of one table share a stream, of
+rows of the table, and their turns: they are one unit of the schedule.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -18,6 +19,7 @@ import numpy as np
 
 from mtlkit.config.registries.schedules import EpochLength, ScheduleChoice, check_epoch_length, parse_epoch_length, parse_schedule
 from mtlkit.data.batching import BatchSampler, Rows
+from mtlkit.training.sampling.columns import ColumnUnit
 from mtlkit.training.sampling.coverage import Coverage
 from mtlkit.training.sampling.orders import BatchOrder, Order, OrderContext, make_order
 
@@ -78,7 +80,7 @@ def make_samplers(
     texts: Mapping[str, Rows] | None = None,
     most: int = 0,
 ) -> dict[str, BatchSampler]:
-    """Builds one sampler per task.
+    """Builds one sampler per task, or per unit of tasks.
 
     The task with the longest texts gets the full token budget; the budgets of the others are reduced to give batches of the same
     number of texts, as short texts would otherwise be seen several times as often. Tasks in `classes`, which gives the class of
@@ -98,14 +100,16 @@ def make_samplers(
 class TaskMixture:
     """Interleaves the batches of the tasks, as a pure function of samplers, schedule and epoch.
 
-    `shares` are those of tasks that are only rehearsed: their batches per batch of a trained task (on average, if tasks are
-    sampled), but at least one per epoch. Raises UsageError if an epoch is too short for one batch of each task.
+    `plans` are the samplers by task or, for those of `units`, by unit. `shares` are those of tasks that are only rehearsed: their
+    batches per batch of a trained task (on average, if tasks are sampled), but at least one per epoch. Raises UsageError if an
+    epoch is too short for one batch of each task.
     """
 
     plans: Mapping[str, Sampler]
     schedule: ScheduleChoice | str = "round-robin"
     shares: Mapping[str, Fraction] = field(default_factory=dict)
     epoch_by: EpochLength | str = "longest"
+    units: Mapping[str, ColumnUnit] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_epoch_length(self.choice, self.length, len(self.plans))
@@ -120,11 +124,21 @@ class TaskMixture:
 
     @cached_property
     def order(self) -> BatchOrder:
-        """The tasks of each micro-batch, by epoch."""
+        """The tasks or units of each micro-batch, by epoch."""
         passes = {name: len(plan.epoch(0)) for name, plan in self.plans.items()}
         rows = {name: len(plan.lengths) for name, plan in self.plans.items()}
+        first = {name: self.tasks_of(name)[0] for name in self.plans}  # the shares of a unit's tasks are equal
+        shares = {name: self.shares[task] for name, task in first.items() if task in self.shares}
         seed = next(iter(self.plans.values())).seed
-        return make_order(self.choice, OrderContext(passes, rows, self.shares, self.length, seed))
+        return make_order(self.choice, OrderContext(passes, rows, shares, self.length, seed))
+
+    def tasks_of(self, name: str) -> tuple[str, ...]:
+        """The tasks of a unit, or the task of this name."""
+        return self.units[name].tasks if name in self.units else (name,)
+
+    def without(self, name: str, gone: Collection[str]) -> str:
+        """What is left of a task or unit when some tasks are gone; empty if nothing is."""
+        return "+".join(task for task in self.tasks_of(name) if task not in gone)
 
     @cached_property
     def _first(self) -> Order:
@@ -141,8 +155,9 @@ class TaskMixture:
         return max(self.batches.values())
 
     def planned(self, epoch: int) -> Counter[str]:
-        """Batches of each task in an epoch (the first is 0)."""
-        return Counter(name for names in (self.order(epoch) if epoch else self._first) for name in names)
+        """Batches of each task in an epoch (the first is 0), including those without a label of its column."""
+        order = self.order(epoch) if epoch else self._first
+        return Counter(task for names in order for name in names for task in self.tasks_of(name))
 
     @property
     def batches(self) -> Counter[str]:
@@ -155,10 +170,33 @@ class TaskMixture:
         """
         pieces = (names for epoch in range(epochs) for names in (order or self.order)(epoch))
         cursors = Counter(name for names in islice(pieces, start) for name in names)
-        streams = {name: TaskSampler(plan, cursors[name]) for name, plan in self.plans.items()}
+        streams: dict[str, TaskSampler] = {}
         for names in pieces:
-            yield {name: streams[name].next() for name in names}
+            piece: MicroBatch = {}
+            for name in names:
+                if name not in streams:
+                    streams[name] = TaskSampler(self._plan(name), cursors[name])
+                rows, unit = streams[name].next(), self._unit(name)
+                piece |= {name: rows} if unit is None else unit.expand(rows)
+            yield piece
+
+    def _unit(self, name: str) -> ColumnUnit | None:
+        """The unit of this name, perhaps with fewer tasks than it had at first; None for a task with a sampler of its own."""
+        if name in self.units or name in self.plans:
+            return self.units.get(name)
+        tasks = name.split("+")
+        return next(unit for unit in self.units.values() if tasks[0] in unit.tasks).only(tasks)
+
+    def _plan(self, name: str) -> Sampler:
+        """The sampler of a task or unit. A unit that has lost tasks draws from the rows of the others only."""
+        if (unit := self._unit(name)) is None or name in self.plans:
+            return self.plans[name]
+        whole = next(plan for whole, plan in self.plans.items() if unit.tasks[0] in self.tasks_of(whole))
+        assert isinstance(whole, BatchSampler)
+        return BatchSampler(unit.lengths, whole.budget, whole.seed, name)
 
     def coverage(self) -> Coverage:
         """Empty row counters for the tasks."""
-        return Coverage({name: len(plan.lengths) for name, plan in self.plans.items()})
+        rows = {name: len(plan.lengths) for name, plan in self.plans.items() if name not in self.units}
+        columns = {task: len(unit.shared.index[task]) for unit in self.units.values() for task in unit.tasks}
+        return Coverage(rows | columns)

@@ -34,8 +34,8 @@ class StepSchedule:
     """The steps of `epochs` epochs of a mixture, with `accumulate` micro-batches each.
 
     `left` maps tasks that have left the mixture to the first epoch (from 0) without their batches. Their turns are dropped, so
-    epochs become shorter. Values for future epochs are valid unless another task leaves. `share` is the part of the last epoch
-    that is trained.
+    epochs become shorter, unless another task shares them. Values for future epochs are valid unless another task leaves. `share`
+    is the part of the last epoch that is trained.
     """
 
     def __init__(
@@ -51,16 +51,18 @@ class StepSchedule:
         return frozenset(name for name, since in self.left.items() if epoch >= since)
 
     def order(self, epoch: int) -> Order:
-        """The tasks of each micro-batch of an epoch."""
+        """The tasks or units of each micro-batch of an epoch."""
         order = self.mix.order(epoch)
         if not (gone := self.gone(epoch)):
             return order
-        remaining = (tuple(name for name in names if name not in gone) for names in order)
+        remaining = (tuple(filter(None, (self.mix.without(name, gone) for name in names))) for names in order)
         return tuple(names for names in remaining if names)
 
     def planned(self, epoch: int) -> Counter[str]:
         """Batches of each task in an epoch."""
-        return Counter(name for names in self.order(epoch) for name in names)
+        gone = self.gone(epoch)
+        turns = (name for names in self.mix.order(epoch) for name in names)
+        return Counter(task for name in turns for task in self.mix.tasks_of(name) if task not in gone)
 
     def sizes(self, epoch: int) -> list[int]:
         """Micro-batches of each step of an epoch."""
@@ -126,7 +128,7 @@ class StepSchedule:
 
     def plan_of_epoch(self) -> EpochPlanned:
         """The event that describes the first epoch."""
-        batches, plans = self.planned(0), self.mix.plans
+        batches, plans = Counter(name for names in self.mix.order(0) for name in names), self.mix.plans
         passes = {name: batches[name] / len(plan.epoch(0)) for name, plan in plans.items()}
         return EpochPlanned(self.full, {name: batches[name] for name in plans}, passes)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -25,6 +26,7 @@ from mtlkit.runs.record import NOT_MEASURED
 from mtlkit.training.events import TaskState
 from mtlkit.training.incidents import RowsJudged
 from mtlkit.training.objectives.base import HeadObjective, Objective, all_inputs
+from mtlkit.training.sampling.columns import shared_texts
 
 
 class Evaluator:
@@ -36,6 +38,8 @@ class Evaluator:
     def __init__(self, model: MultiTaskModel, objectives: Mapping[str, Objective], compute: Compute, frozen: bool) -> None:
         self.model, self.objectives, self.compute, self.frozen = model, objectives, compute, frozen
         self._vectors: dict[str, Tensor] = {}
+        shared = shared_texts({name: objective.validation for name, objective in objectives.items()})
+        self._shared = {name: texts for texts in shared for name in texts.index}
         self._fast: SupportsEncode | None = None
 
     def moved(self) -> None:
@@ -51,12 +55,16 @@ class Evaluator:
         return encode_all(self._fast, encoded, self.compute)
 
     def vectors(self, name: str) -> Tensor:
-        """What an objective reads for its validation examples: the vectors of their texts, or what a head combines them to."""
-        if name not in self._vectors:
-            validation = self.objectives[name].validation
-            with counting(f"evaluating {name}", "encoded", len(validation.encoded)):
-                self._vectors[name] = all_inputs(validation, self.encode(validation.encoded))
-        return self._vectors[name]
+        """What an objective reads for its validation examples: the vectors of their texts, or what a head combines them to. Texts
+        that several objectives share are encoded once."""
+        validation, shared = self.objectives[name].validation, self._shared.get(name)
+        key, encoded = (name, validation.encoded) if shared is None else (shared.name, shared.encoded)
+        if key not in self._vectors:
+            with counting(f"evaluating {key}", "encoded", len(encoded)):
+                vectors = self.encode(encoded)
+                self._vectors[key] = vectors if shared else all_inputs(validation, vectors)
+        vectors = self._vectors[key]
+        return vectors if shared is None else vectors[torch.from_numpy(shared.index[name]).to(vectors.device)]
 
     def __call__(self, names: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
         """The loss and metrics of the objectives in `names` (None: all), by objective.

@@ -133,7 +133,7 @@ class ValidationLoop:
     def rows_seen(self) -> RowsSeen:
         """The event that reports how much of each task the training has seen so far."""
         untaught = self.untaught + Counter(self.averages.untaught)
-        seen = {name: self.coverage[name] for name in self.schedule.mix.plans}
+        seen = {name: self.coverage[name] for name in self.coverage}
         return RowsSeen(
             {name: TaskCoverage(counts.texts, counts.rows, counts.unseen, untaught[name]) for name, counts in seen.items()}
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from mtlkit.training.freezing.features import CachedVectors, FeatureSource
 from mtlkit.training.incidents import ScopeFitted
 from mtlkit.training.objectives.base import HeadObjective, inputs_of_batch
 from mtlkit.training.plan import TrainPlan
+from mtlkit.training.sampling.columns import BatchTexts
 from mtlkit.training.setup import TaskRoles
 from mtlkit.training.state_dict import StateDict
 from mtlkit.training.validation.evaluator import Evaluator, has_validation
@@ -41,22 +42,27 @@ class Prototypes:
 def fit_scopes(plan: TrainPlan, roles: TaskRoles, evaluator: Evaluator, source: FeatureSource) -> Iterator[ScopeFitted]:
     """Fits the scope of every head with data after the training: prototypes from its training rows, scores from its validation
     rows. Heads that were not trained keep theirs if the backbone is frozen."""
-    for name, objective in scoped(plan, roles).items():
-        if (plan.freezing.keeps("backbone") and name not in roles.trained) or not has_validation(objective):
-            continue
-        vectors = evaluator.vectors(name)
-        prototypes = prototypes_of(plan, roles, objective, evaluator, source)
+    fitted = {
+        name: objective
+        for name, objective in scoped(plan, roles).items()
+        if has_validation(objective) and (name in roles.trained or not plan.freezing.keeps("backbone"))
+    }
+    for name, prototypes in prototypes_of(plan, roles, fitted, evaluator, source):
+        objective, vectors = fitted[name], evaluator.vectors(name)
         yield scope_fitted(objective, prototypes, objective.outputs(vectors), _numpy(vectors))
 
 
 def prototypes_of(
-    plan: TrainPlan, roles: TaskRoles, objective: HeadObjective, evaluator: Evaluator, source: FeatureSource
-) -> Prototypes:
-    """The prototypes of a head: vectors of its training rows after the training."""
-    train = objective.task.train
-    most = len(train) if isinstance(source, CachedVectors) else max(ENCODED, len(train) // 2)
-    drawn = draw_prototypes(plan, roles, objective, train.labels, most)
-    return Prototypes(_numpy(vectors_of(objective, evaluator, source)(drawn)), train.labels[drawn])
+    plan: TrainPlan, roles: TaskRoles, objectives: Mapping[str, HeadObjective], evaluator: Evaluator, source: FeatureSource
+) -> Iterator[tuple[str, Prototypes]]:
+    """The prototypes of heads by task: vectors of training rows after the training."""
+    drawn = {}
+    for name, objective in objectives.items():
+        train = objective.task.train
+        most = len(train) if isinstance(source, CachedVectors) else max(ENCODED, len(train) // 2)
+        drawn[name] = draw_prototypes(plan, roles, objective, train.labels, most)
+    for name, vectors in vectors_of(objectives, drawn, evaluator, source):
+        yield name, Prototypes(_numpy(vectors), objectives[name].task.train.labels[drawn[name]])
 
 
 def scoped(plan: TrainPlan, roles: TaskRoles) -> dict[str, HeadObjective]:
@@ -121,20 +127,30 @@ def scopes_from(state: StateDict) -> dict[str, ScopeFitted]:
     return scopes
 
 
-def vectors_of(objective: HeadObjective, evaluator: Evaluator, source: FeatureSource) -> Callable[[Rows], Tensor]:
-    """A function that returns what the head of a task reads for training rows, (N, width), from the cache or the backbone."""
-    name, train = objective.task.name, objective.task.train
-    cached = isinstance(source, CachedVectors) and name in source.stores
-
-    def vectors(rows: Rows) -> Tensor:
-        texts = train.texts_of(rows)
-        if isinstance(source, CachedVectors) and cached:
-            encoded = source.stores[name].take(texts)
+def vectors_of(
+    objectives: Mapping[str, HeadObjective], rows: Mapping[str, Rows], evaluator: Evaluator, source: FeatureSource
+) -> Iterator[tuple[str, Tensor]]:
+    """What the heads of tasks read for some training rows, (N, width), from the cache or the backbone; a text that several tasks
+    share is encoded once."""
+    texts = BatchTexts({name: objective.train for name, objective in objectives.items()})
+    stores = source.stores if isinstance(source, CachedVectors) else {}
+    for name in (name for name in rows if name in stores):
+        train = objectives[name].train
+        numbers = train.texts_of(rows[name])
+        yield name, inputs_of_batch(train, stores[name].take(numbers), numbers, rows[name])[0]
+    for tasks in texts.together({name: own for name, own in rows.items() if name not in stores}):
+        name = next(iter(tasks))
+        shared = texts.shared.get(name)
+        if shared is None:
+            train = objectives[name].train
+            numbers = train.texts_of(tasks[name])
+            yield name, inputs_of_batch(train, evaluator.encode(train.encoded.take(numbers)), numbers, tasks[name])[0]
         else:
-            encoded = evaluator.encode(train.encoded.take(texts))
-        return inputs_of_batch(train, encoded, texts, rows)[0]
-
-    return vectors
+            numbers = shared.texts_of(tasks)
+            vectors = evaluator.encode(shared.encoded.take(numbers))
+            for task, own in tasks.items():
+                places = np.searchsorted(numbers, shared.index[task][own])
+                yield task, vectors[torch.from_numpy(places).to(vectors.device)]
 
 
 def _numpy(vectors: Tensor) -> NDArray[np.float32]:

@@ -13,7 +13,6 @@ import pytest
 from mtlkit.data.datasets.held_out import hold_out
 from mtlkit.data.datasets.labelled import (
     LabelledTable,
-    cap_tables,
     holds_out,
     read_for_evaluation,
     read_split,
@@ -23,6 +22,7 @@ from mtlkit.data.datasets.labelled import (
 )
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labels import infer_spec
+from mtlkit.data.datasets.tables import cap_tables
 from mtlkit.data.sources import open_source
 from mtlkit.data.sources.rows import OnBadRow, SkippedRows
 from mtlkit.data.sources.spec import parse_source

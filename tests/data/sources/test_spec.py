@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.data.sources.spec import Query, parse_source, parse_task
+from mtlkit.data.sources.spec import Query, parse_source
+from mtlkit.data.sources.task_names import parse_task
 from mtlkit.errors import UsageError
 from mtlkit.recipes.train_mtl import train_mtl
 

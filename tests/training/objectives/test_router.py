@@ -162,5 +162,7 @@ def test_one_task_alone_needs_no_router() -> None:
     with pytest.raises(
         UsageError, match=r"--router needs two tasks to distinguish, and only 'topic' has data; add a --task or --watch"
     ):
-        check_router(["topic"])
-    check_router(NAMES)
+        check_router({"topic": "topic"})
+    check_router({name: name for name in NAMES})
+    with pytest.raises(UsageError, match="topic, mood have the same"):
+        check_router({"topic": "a.csv", "mood": "a.csv", "other": "other"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -50,13 +50,13 @@ class ScoredRows:
 def rows_to_score(options: TrainMtlOptions, sources: Mapping[str, str], prepared: Prepared) -> dict[str, ScoredRows]:
     """The rows to score each task on, read from its source. Raises DataError."""
     rows = {}
+    reading = ReadOptions(options.encoding, options.on_bad_row, SkippedRows(), holdout=options.holdout, records=prepared.sources)
     for name, source in sources.items():
-        recorded = prepared.sources.get(name)
-        reading = ReadOptions(options.encoding, options.on_bad_row, SkippedRows(), recorded=recorded, holdout=options.holdout)
+        recorded = replace(reading, recorded=prepared.sources.get(name), tally=SkippedRows())
         path, query = parse_source(source)
         opened = open_source(path, query)
         unseen = find_split(opened, "test") not in (None, existing_split(opened, query.split))
-        table, split = read_for_evaluation(source, "test" if unseen else "validation", reading, named=False)
+        table, split = read_for_evaluation(source, "test" if unseen else "validation", recorded, named=False)
         texts = prepare(prepared.start.model.tasks[name], table, prepared.start.encoder)
         rows[name] = ScoredRows(split, texts, fingerprint([*table.all_texts, *map(str, table.labels)]))
     return rows

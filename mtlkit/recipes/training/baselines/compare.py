@@ -34,6 +34,7 @@ from mtlkit.training.events import BaselineEvent, Event, Note, Progress
 from mtlkit.training.incidents import StepSkipped
 from mtlkit.training.objectives.base import HeadObjective, all_inputs
 from mtlkit.training.plan import TrainData
+from mtlkit.training.sampling.columns import vectors_of_all
 from mtlkit.training.trainer import Trainer
 
 
@@ -125,8 +126,10 @@ def train_baseline(
 def head_outputs(model: MultiTaskModel, rows: Mapping[str, ScoredRows], compute: Compute) -> Outputs:
     """The outputs of each task's head for the rows that it is scored on, (N, outputs)."""
     fast = fastest(model.eval(), compute)
-    inputs = {name: all_inputs(scored.texts, encode_all(fast, scored.texts.encoded, compute)) for name, scored in rows.items()}
-    return {name: outputs_of_head(model, name, vectors) for name, vectors in inputs.items()}
+    texts = {name: scored.texts for name, scored in rows.items()}
+    vectors = vectors_of_all(texts, lambda encoded: encode_all(fast, encoded, compute))
+    outputs = {name: outputs_of_head(model, name, all_inputs(texts[name], own)) for name, own in vectors}
+    return {name: outputs[name] for name in rows}
 
 
 def baseline_scores_text(outputs: Outputs, rows: Mapping[str, ScoredRows], model: MultiTaskModel) -> str:

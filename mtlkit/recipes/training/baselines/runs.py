@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mtlkit.config.registries.balancing import BalanceChoice
 from mtlkit.config.registries.schedules import EpochLength, ScheduleChoice
 from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.data.batching import BatchSampler
 from mtlkit.recipes.training.baselines.validate import options_of
 from mtlkit.recipes.training.prepare import Prepared
 from mtlkit.training.plan import TrainPlan
+from mtlkit.training.sampling.columns import column_units, lengths_of
 from mtlkit.training.sampling.floor import lengthened
 from mtlkit.training.sampling.mixture import TaskMixture, make_samplers
 
@@ -49,16 +52,18 @@ class BaselineRun:
 def baselines_of(run: ComparedRun, seed: int) -> list[BaselineRun]:
     """The trainings for a seed: all tasks together, unless that is the run itself, then each task alone.
 
-    Alone, a task has the same batches in the same order as together. An epoch has as many of them (rounded, if epochs differ),
-    and an optimizer step as many as it has on average together.
+    Alone, a task has the same batches in the same order as together; one that is a label column of a table has batches of as many
+    of its rows on average. An epoch has as many of them (rounded, if epochs differ), and an optimizer step as many as it has on
+    average together.
     """
     options = replace(run.options, seed=seed, out=None, overwrite=False, baselines=False, seeds=1)
     options = replace(options, track_every=0, router=False, keep_best_per_task=False)
     options = replace(options, calibrate="none", prototypes=0)  # like those above, these change no result
     names, plan, data = run.trained, run.plan, run.prepared.data
-    lengths = {name: data.objectives[name].train.lengths for name in names}
-    plans = make_samplers(lengths, options.batch_tokens, seed, data.classes)
-    mix = lengthened(TaskMixture(plans, plan.schedule, epoch_by=plan.epoch_by), plan)
+    examples = {name: data.objectives[name].train for name in names}
+    units = column_units(examples, {})
+    plans = make_samplers(lengths_of(examples, units), options.batch_tokens, seed, data.classes)
+    mix = lengthened(TaskMixture(plans, plan.schedule, epoch_by=plan.epoch_by, units=units), plan)
     together = BaselineRun(tuple(names), replace(plan, options=options), data.known, f"together, seed {seed}")
     arms = [] if seed == run.options.seed else [together]
     for name in names:
@@ -73,10 +78,19 @@ def baselines_of(run: ComparedRun, seed: int) -> list[BaselineRun]:
             accumulate=accumulate,
             balance="sum",
             select="mean",
-            batch_tokens=plans[name].budget,
+            batch_tokens=budget_alone(name, mix, plans),
             min_steps=None,  # as long as the epochs above
         )
         known = data.known - {other for other in names if other != name}  # guards do not protect the heads of other tasks
         own = replace(plan, options=alone, epoch_steps=None, schedule=ScheduleChoice(), epoch_by=length, balance=BalanceChoice())
         arms.append(BaselineRun((name,), own, known, f"{name} alone, seed {seed}"))
     return arms
+
+
+def budget_alone(name: str, mix: TaskMixture, plans: Mapping[str, BatchSampler]) -> int:
+    """The tokens of a batch of a task alone: as together, or the share of them that has a label of its column."""
+    if name in plans:
+        return plans[name].budget
+    unit = next(unit for unit in mix.units.values() if name in unit.tasks)
+    own = int(unit.shared.lengths[unit.shared.index[name]].sum())
+    return max(1, round(plans[unit.name].budget * own / int(unit.lengths.sum())))
