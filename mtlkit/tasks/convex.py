@@ -6,7 +6,7 @@ All are means over rows with weights w_n, normalised by the number of rows, as i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,11 @@ class ConvexLoss(Protocol):
     @property
     def weights(self) -> Values:
         """The weight of each row, (N,)."""
+        ...
+
+    @property
+    def curvature(self) -> float:
+        """About the second derivative of a row's loss by one output, before the head knows anything."""
         ...
 
     def take(self, rows: Rows) -> ConvexLoss:
@@ -96,6 +101,10 @@ class SoftmaxLoss(Unconstrained):
     weights: Values
     smoothing: float = 0.0
 
+    @property
+    def curvature(self) -> float:
+        return (1 - 1 / self.outputs) / self.outputs or 1.0  # p (1 - p) of equally likely classes
+
     def take(self, rows: Rows) -> SoftmaxLoss:
         return SoftmaxLoss(self.classes[rows], self.outputs, self.weights[rows], self.smoothing)
 
@@ -130,6 +139,7 @@ class SigmoidLoss(Unconstrained):
     weights: Values
     label_weights: Values | None = None
     smoothing: float = 0.0
+    curvature: ClassVar[float] = 0.25
 
     @property
     def outputs(self) -> int:
@@ -168,6 +178,7 @@ class SquaredLoss(Unconstrained):
     numbers: Values
     weights: Values
     outputs: int = 1
+    curvature: ClassVar[float] = 1.0
 
     def take(self, rows: Rows) -> SquaredLoss:
         return SquaredLoss(self.numbers[rows], self.weights[rows])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ class CumulativeLoss:
     outputs: int
     weights: Values
     smoothing: float = 0.0
+    curvature: ClassVar[float] = 0.25
     columns: int = 1
 
     def take(self, rows: Rows) -> CumulativeLoss:

@@ -74,7 +74,7 @@ def solve_head(
     for validation are left out once, by a fit to the others.
     """
     spec, began = objective.task.spec, time.monotonic()
-    features, loss = Features(rows.vectors), _loss_of(objective, rows.labels, balanced)
+    (features, axes), loss = Features(rows.vectors).rotated(), _loss_of(objective, rows.labels, balanced)
     with counting(f"fitting head:{spec.name}", "fitted", len(GRID), unit="strengths"):
         if strength is None:
             strata = kind_of(spec.kind).strata(spec, rows.labels)
@@ -82,11 +82,11 @@ def solve_head(
         else:
             choice = not_cross_validated(loss, strength)
         fitted = _fit(features, loss, choice)
-    _install(objective, fitted)
+    _install(objective, axes.restore(fitted))
     left_out, outputs = choice.rows, choice.outputs
     if not choice.folds and rows.held_out:
         train, left_out = np.split(np.arange(len(rows)), [len(rows) - rows.held_out])
-        outputs = _fit(features.take(train), loss.take(train), choice).outputs(rows.vectors[left_out])
+        outputs = _fit(features.take(train), loss.take(train), choice).outputs(features.vectors[left_out])
     in_units = (outputs * spec.spread + spec.center).astype(np.float32)
     metrics, interval = _figures(objective, in_units, rows.labels[left_out], seed) if choice.folds else ({}, None)
     event = HeadSolved(
@@ -119,11 +119,10 @@ def _loss_of(objective: HeadObjective, labels: NDArray[Any], balanced: bool) -> 
 
 
 def _fit(features: Features, loss: ConvexLoss, choice: Choice) -> LinearFit:
-    compact, basis = features.rotated()
-    start = choice.start if compact is features else None
-    tolerance = 1e-12 if features.vectors.size * loss.outputs < LARGE else 1e-8  # the rest changes no decision
-    fitted = fit(compact, loss, l2_of(choice.c, features.variance, len(features)), start, tolerance=tolerance)
-    return LinearFit(basis @ fitted.weights, fitted.intercepts, fitted.iterations, fitted.converged)
+    large = features.vectors.size * loss.outputs >= LARGE
+    start = None if large else choice.start  # of fewer rows where there are many: a worse start than zero
+    tolerance = 1e-7 if large else 1e-12  # the rest changes no decision
+    return fit(features, loss, l2_of(choice.c, features.variance, len(features)), start, tolerance=tolerance)
 
 
 def _install(objective: HeadObjective, fitted: LinearFit) -> None:

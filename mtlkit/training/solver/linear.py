@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -35,9 +35,10 @@ class LinearFit:
 
 @dataclass(frozen=True)
 class Features:
-    """Vectors of N rows, (N, D), float64 or, to save memory, float32."""
+    """Vectors of N rows, (N, D), float64 or, to save memory, float32. `whole`: these rows are some of those."""
 
     vectors: NDArray[np.floating]
+    whole: Features | None = None
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -48,30 +49,59 @@ class Features:
         return mean
 
     @cached_property
+    def variances(self) -> Values:
+        """Of each of the D numbers, (D,), over the whole set: they only have to be about right."""
+        if self.whole is not None:
+            return self.whole.variances
+        total: Values = sum((np.square(block - self.mean).sum(0) for _, block in self.blocks()), np.zeros(len(self.mean)))
+        return total / len(self)
+
+    @cached_property
     def variance(self) -> float:
         """The mean squared distance of a vector from the mean: the sum of the variances of the D numbers. 0 where all vectors
         are equal but for rounding."""
-        total = sum(float(np.square(block - self.mean).sum()) for _, block in self.blocks())
-        variance = total / len(self)
+        variance = sum(float(np.square(block - self.mean).sum()) for _, block in self.blocks()) / len(self)
         return variance if variance > 1e-12 * float(self.mean @ self.mean) else 0.0
 
     def take(self, rows: Rows) -> Features:
-        return Features(self.vectors[rows])
+        return Features(self.vectors[rows], self)
+
+    def parts(self) -> Iterator[slice]:
+        """The rows of each block."""
+        return (slice(start, start + BLOCK) for start in range(0, len(self), BLOCK))
 
     def blocks(self) -> Iterator[tuple[slice, Values]]:
         """Blocks of rows in float64."""
-        for start in range(0, len(self), BLOCK):
-            rows = slice(start, start + BLOCK)
-            yield rows, self.vectors[rows].astype(np.float64, copy=False)
+        return ((rows, self.vectors[rows].astype(np.float64, copy=False)) for rows in self.parts())
 
-    def rotated(self) -> tuple[Features, Values]:
-        """The same rows in an orthonormal basis (D, R) of the space that they span, where that has fewer dimensions. Fits
-        there are the same, as L2 regularization does not depend on the basis, and faster."""
+    def rotated(self) -> tuple[Features, PrincipalAxes]:
+        """The same rows by their principal axes, R numbers each: not more than there are rows, and uncorrelated, so that scaling
+        each of them conditions a fit well. L2 regularization does not depend on the axes, so fits are the same."""
         rows, dim = self.vectors.shape
-        if 2 * rows > dim:  # hardly fewer
-            return self, np.eye(dim)
-        left, scales, basis_RD = np.linalg.svd(self.vectors.astype(np.float64), full_matrices=False)
-        return Features(left * scales), basis_RD.T
+        if 2 * rows <= dim:
+            left, scales, basis_RD = np.linalg.svd(self.vectors.astype(np.float64) - self.mean, full_matrices=False)
+            return Features(left * scales), PrincipalAxes(self.mean, basis_RD.T)
+        covariance_DD = np.zeros((dim, dim))
+        for _, block in self.blocks():
+            covariance_DD += (block - self.mean).T @ (block - self.mean)
+        axes = PrincipalAxes(self.mean, np.linalg.eigh(covariance_DD)[1])
+        rotated = np.empty_like(self.vectors)
+        for part, block in self.blocks():
+            rotated[part] = (block - self.mean) @ axes.basis
+        return Features(rotated), axes
+
+
+@dataclass(frozen=True)
+class PrincipalAxes:
+    """The `mean` (D,) of vectors, and an orthonormal `basis` (D, R) of directions in which they differ from it."""
+
+    mean: Values
+    basis: Values
+
+    def restore(self, fitted: LinearFit) -> LinearFit:
+        """A fit to rotated vectors as one to the vectors themselves."""
+        weights = self.basis @ fitted.weights
+        return replace(fitted, weights=weights, intercepts=fitted.intercepts - self.mean @ weights)
 
 
 def fit(
@@ -94,34 +124,33 @@ def fit(
 
     rows, dim, columns = len(features), features.vectors.shape[1], loss.columns
     size, mean = dim * columns, features.mean
-    # weights are in units in which a step of 1 changes outputs by about 1, so that L-BFGS begins with a sensible step
-    unit = 1.0 / np.sqrt(features.variance) if features.variance else 1.0
-    # centered, so that intercepts do not depend on weights; kept where it is one block
-    blocks = [(features.vectors - mean, loss)] if rows <= BLOCK else None
-
-    def centered() -> Iterator[tuple[Values, ConvexLoss]]:
-        yield from blocks or ((block - mean, loss.take(np.arange(rows)[part])) for part, block in features.blocks())
+    # in units in which the curvature is about 1 in all directions
+    unit_D1 = 1.0 / np.sqrt(loss.curvature * features.variances + l2)[:, None]
+    unit = 1.0 / np.sqrt(loss.curvature)
+    losses = [loss.take(np.arange(rows)[part]) for part in features.parts()]
 
     def objective(point: Values) -> tuple[float, Values]:
-        weights, intercepts = unit * point[:size].reshape(dim, columns), loss.intercepts(point[size:])
+        weights, free = unit_D1 * point[:size].reshape(dim, columns), unit * point[size:]
         total, slope, sums = 0.0, np.zeros((dim, columns)), np.zeros(loss.outputs)
-        for block, part in centered():
-            value, gradient = part.gradient(block @ weights + intercepts)
+        shift = loss.intercepts(free) - mean @ weights  # of centered vectors, so that intercepts do not depend on weights
+        for (_, block), part in zip(features.blocks(), losses, strict=True):
+            value, gradient = part.gradient(block @ weights + shift)
             total += value
             slope += block.T @ (gradient if columns == loss.outputs else gradient.sum(1, keepdims=True))
             sums += gradient.sum(0)
-        slope = unit * (slope / rows + l2 * weights)
+        slope -= np.outer(mean, sums) if columns == loss.outputs else np.outer(mean, sums.sum())
+        slope = unit_D1 * (slope / rows + l2 * weights)
         value = total / rows + l2 / 2 * float(weights.ravel() @ weights.ravel())
-        return value, np.concatenate([slope.ravel(), loss.pulled_back(point[size:], sums / rows)])
+        return value, np.concatenate([slope.ravel(), unit * loss.pulled_back(free, sums / rows)])
 
     if start is None:
-        begin = np.concatenate([np.zeros(size), loss.first])
+        begin = np.concatenate([np.zeros(size), loss.first / unit])
     else:
-        begin = np.concatenate([start.weights.ravel() / unit, loss.free(start.intercepts + mean @ start.weights)])
+        begin = np.concatenate([(start.weights / unit_D1).ravel(), loss.free(start.intercepts + mean @ start.weights) / unit])
     limits = {"maxiter": most, "maxcor": HISTORY, "ftol": tolerance, "gtol": 1e-8}
     found = minimize(objective, begin, jac=True, method="L-BFGS-B", options=limits)
-    weights = unit * found.x[:size].reshape(dim, columns)
-    return LinearFit(weights, loss.intercepts(found.x[size:]) - mean @ weights, int(found.nit), bool(found.success))
+    weights = unit_D1 * found.x[:size].reshape(dim, columns)
+    return LinearFit(weights, loss.intercepts(unit * found.x[size:]) - mean @ weights, int(found.nit), bool(found.success))
 
 
 def ridge(features: Features, loss: SquaredLoss, l2: float) -> LinearFit:

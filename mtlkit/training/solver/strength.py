@@ -21,7 +21,7 @@ GRID = tuple(float(c) for c in 10.0 ** np.arange(-1.0, 4.01, 0.5))
 FALLBACK = 10.0**1.5  # where there are too few rows to cross-validate on
 MORE_ROUNDS = 300  # rows below which the folds are drawn several times, as few rows make a noisy choice
 MOST_ROUNDS = 3
-PATIENCE = 1  # weaker strengths tried after the best one: they take the longest
+WORTH_IT = 0.1  # standard errors that a strength weaker than FALLBACK has to gain, or it is the last: they take the longest
 WORK = 500_000_000  # numbers (rows x D x K) that cross-validation works on at most; it takes fewer rows beyond
 HELD_OUT_ONCE = 2  # of the folds, where it takes fewer rows: they are enough then
 
@@ -103,7 +103,7 @@ def choose_strength(
     tested = np.unique(np.concatenate([split.held for split in splits])) if splits else np.array([], np.int64)
     if len(tested) < 2:
         return not_cross_validated(loss, FALLBACK)
-    results: list[tuple[Trial, Values, LinearFit]] = []
+    results: list[tuple[Trial, Values, LinearFit | None]] = []
     for c in GRID:
         outputs = np.zeros((len(rows), loss.outputs))
         losses = np.zeros(len(rows))
@@ -115,7 +115,8 @@ def choose_strength(
         trial = Trial(c, float(losses.mean()), float(losses.std(ddof=1) / np.sqrt(len(losses))))
         results.append((trial, outputs[tested], splits[0].fit))
         count()
-        if _past_the_best([trial.loss for trial, _, _ in results]):
+        enough = WORTH_IT * trial.error if c > FALLBACK else 0.0
+        if len(results) > 1 and results[-2][0].loss - trial.loss < enough:
             break
     trials = tuple(trial for trial, _, _ in results)
     chosen = one_standard_error(trials)
@@ -134,27 +135,15 @@ def one_standard_error(trials: Sequence[Trial]) -> int:
     return next(index for index, trial in enumerate(trials) if trial.loss <= best.loss + best.error)
 
 
-def _past_the_best(losses: Sequence[float]) -> bool:
-    return len(losses) > PATIENCE and min(losses[-PATIENCE:]) > min(losses)
-
-
 class _Split:
     """Training rows of a fold, and the held-out ones. Fits begin where that of the strength before ended."""
 
     def __init__(self, features: Features, loss: ConvexLoss, held: Rows) -> None:
-        self.held, self.loss = held, loss
-        self.variance, self.rows = features.variance, len(features)
-        self.features, self.basis = features.rotated()
-        self._rotated: LinearFit | None = None
-
-    @property
-    def fit(self) -> LinearFit:
-        """The last fit."""
-        assert self._rotated is not None
-        return LinearFit(self.basis @ self._rotated.weights, self._rotated.intercepts)
+        self.features, self.loss, self.held = features, loss, held
+        self.fit: LinearFit | None = None
 
     def predict(self, c: float, features: Features) -> Values:
         """Outputs for the held-out rows of `features`, (M, K)."""
-        l2 = l2_of(c, self.variance, self.rows)
-        self._rotated = fit(self.features, self.loss, l2, self._rotated, tolerance=1e-4, most=100)
+        l2 = l2_of(c, self.features.variance, len(self.features))
+        self.fit = fit(self.features, self.loss, l2, self.fit, tolerance=1e-4, most=100)
         return self.fit.outputs(features.vectors[self.held])

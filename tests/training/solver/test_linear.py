@@ -53,9 +53,23 @@ def test_numbers_agree_with_ridge_regression() -> None:
 def test_fits_in_the_space_of_few_rows_are_the_same() -> None:
     vectors, labels = drawn(rows=10, dim=40)
     features, loss = Features(vectors), SoftmaxLoss(labels, 3, np.ones(10))
-    compact, basis = features.rotated()
-    assert compact.vectors.shape == (10, 10)
-    np.testing.assert_allclose(basis @ fit(compact, loss, 0.01).weights, fit(features, loss, 0.01).weights, atol=1e-5)
+    rotated, axes = features.rotated()
+    assert rotated.vectors.shape == (10, 10)
+    restored, direct = axes.restore(fit(rotated, loss, 0.01)), fit(features, loss, 0.01)
+    np.testing.assert_allclose(restored.weights, direct.weights, atol=1e-5)
+    np.testing.assert_allclose(restored.outputs(vectors), direct.outputs(vectors), atol=1e-5)
+
+
+@pytest.mark.parametrize("number", [np.float64, np.float32])
+def test_fits_along_principal_axes_are_the_same(number: type[np.floating]) -> None:
+    vectors, labels = drawn()
+    features, loss = Features(vectors.astype(number)), SoftmaxLoss(labels, 3, np.ones(ROWS))
+    rotated, axes = features.rotated()
+    assert rotated.vectors.dtype == number
+    assert np.cov(rotated.vectors.T) == pytest.approx(np.diag(rotated.variances) * ROWS / (ROWS - 1), abs=1e-4)
+    restored, direct = axes.restore(fit(rotated, loss, 0.01)), fit(features, loss, 0.01)
+    np.testing.assert_allclose(restored.weights, direct.weights, atol=1e-4)
+    np.testing.assert_allclose(restored.intercepts, direct.intercepts, atol=1e-3)
 
 
 def test_blocks_and_single_precision_change_little(monkeypatch: pytest.MonkeyPatch) -> None:
