@@ -75,7 +75,7 @@ def solve_head(
     """
     spec, began = objective.task.spec, time.monotonic()
     (features, axes), loss = Features(rows.vectors).rotated(), _loss_of(objective, rows.labels, balanced)
-    with counting(f"fitting head:{spec.name}", "fitted", len(GRID), unit="strengths"):
+    with counting(f"fitting head:{spec.name}", "fitted", len(GRID) + 1, unit="strengths"):
         if strength is None:
             strata = kind_of(spec.kind).strata(spec, rows.labels)
             choice = choose_strength(features, loss, strata, spec.name, seed, lambda: count("fitted", 1))
@@ -121,7 +121,7 @@ def _loss_of(objective: HeadObjective, labels: NDArray[Any], balanced: bool) -> 
 def _fit(features: Features, loss: ConvexLoss, choice: Choice) -> LinearFit:
     large = features.vectors.size * loss.outputs >= LARGE
     start = None if large else choice.start  # of fewer rows where there are many: a worse start than zero
-    tolerance = 1e-7 if large else 1e-12  # the rest changes no decision
+    tolerance = 1e-7 if large else 1e-9  # the rest changes no decision
     return fit(features, loss, l2_of(choice.c, features.variance, len(features)), start, tolerance=tolerance)
 
 

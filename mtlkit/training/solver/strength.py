@@ -16,12 +16,13 @@ from mtlkit.training.solver.linear import Features, LinearFit, fit
 
 FOLDS = 5
 # inverse strengths relative to the spread of the vectors: with vectors of mean squared distance 1 from their mean, it is
-# scikit-learn's C. Steps of half a decade.
-GRID = tuple(float(c) for c in 10.0 ** np.arange(-1.0, 4.01, 0.5))
-FALLBACK = 10.0**1.5  # where there are too few rows to cross-validate on
+# scikit-learn's C
+GRID = tuple(float(c) for c in 10.0 ** np.arange(-1, 5))
+HALF_STEP = 10.0**0.5  # the chosen strength is refined by a stronger one, half a step away
+FALLBACK = 10.0 * HALF_STEP  # where there are too few rows to cross-validate on
 MORE_ROUNDS = 300  # rows below which the folds are drawn several times, as few rows make a noisy choice
 MOST_ROUNDS = 3
-WORTH_IT = 0.1  # standard errors that a strength weaker than FALLBACK has to gain, or it is the last: they take the longest
+WORTH_IT = 0.1  # standard errors that a strength weaker than FALLBACK has to gain, or it is the last
 WORK = 500_000_000  # numbers (rows x D x K) that cross-validation works on at most; it takes fewer rows beyond
 HELD_OUT_ONCE = 2  # of the folds, where it takes fewer rows: they are enough then
 
@@ -103,25 +104,32 @@ def choose_strength(
     tested = np.unique(np.concatenate([split.held for split in splits])) if splits else np.array([], np.int64)
     if len(tested) < 2:
         return not_cross_validated(loss, FALLBACK)
-    results: list[tuple[Trial, Values, LinearFit | None]] = []
+    results: list[_Result] = []
     for c in GRID:
-        outputs = np.zeros((len(rows), loss.outputs))
-        losses = np.zeros(len(rows))
-        for split in splits:
-            predicted = split.predict(c, features)
-            outputs[split.held] += predicted / rounds
-            losses[split.held] += loss.take(split.held).each(predicted) / rounds
-        losses = losses[tested]
-        trial = Trial(c, float(losses.mean()), float(losses.std(ddof=1) / np.sqrt(len(losses))))
-        results.append((trial, outputs[tested], splits[0].fit))
+        results.append(_try(c, splits, features, loss, tested, rounds))
         count()
-        enough = WORTH_IT * trial.error if c > FALLBACK else 0.0
-        if len(results) > 1 and results[-2][0].loss - trial.loss < enough:
+        enough = WORTH_IT * results[-1].trial.error if c > FALLBACK else 0.0
+        if len(results) > 1 and results[-2].trial.loss - results[-1].trial.loss < enough:
             break
-    trials = tuple(trial for trial, _, _ in results)
-    chosen = one_standard_error(trials)
-    _, outputs, start = results[chosen]
-    return Choice(trials[chosen].c, trials, rows[tested], outputs, FOLDS, rounds, start)
+    coarse = one_standard_error([result.trial for result in results])
+    if coarse:
+        results.insert(coarse, _try(GRID[coarse] / HALF_STEP, splits, features, loss, tested, rounds))
+        count()
+    trials = tuple(result.trial for result in results)
+    chosen = results[one_standard_error(trials)]
+    return Choice(chosen.trial.c, trials, rows[tested], chosen.outputs, FOLDS, rounds, chosen.start)
+
+
+def _try(c: float, splits: Sequence[_Split], features: Features, loss: ConvexLoss, tested: Rows, rounds: int) -> _Result:
+    """Cross-validates one strength: the mean loss over the `tested` rows, and their outputs."""
+    outputs, losses = np.zeros((len(features), loss.outputs)), np.zeros(len(features))
+    for split in splits:
+        predicted = split.predict(c, features)
+        outputs[split.held] += predicted / rounds
+        losses[split.held] += loss.take(split.held).each(predicted) / rounds
+    losses = losses[tested]
+    trial = Trial(c, float(losses.mean()), float(losses.std(ddof=1) / np.sqrt(len(losses))))
+    return _Result(trial, outputs[tested], splits[0].fit)
 
 
 def not_cross_validated(loss: ConvexLoss, c: float) -> Choice:
@@ -135,8 +143,17 @@ def one_standard_error(trials: Sequence[Trial]) -> int:
     return next(index for index, trial in enumerate(trials) if trial.loss <= best.loss + best.error)
 
 
+@dataclass(frozen=True)
+class _Result:
+    """A strength, the outputs (M, K) of the held-out rows, and the fit to the first split."""
+
+    trial: Trial
+    outputs: Values
+    start: LinearFit | None
+
+
 class _Split:
-    """Training rows of a fold, and the held-out ones. Fits begin where that of the strength before ended."""
+    """Training rows of a fold, and the held-out ones. Fits begin where the one before ended."""
 
     def __init__(self, features: Features, loss: ConvexLoss, held: Rows) -> None:
         self.features, self.loss, self.held = features, loss, held
