@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from conftest import SENTENCES
+from forks import Forks
+from killing import killed_in, newest
 
 import mtlkit
 from mtlkit.config.run_commands import ExportOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes.export import export
+from mtlkit.runs.record import file_digest
 
 if TYPE_CHECKING:
     from .conftest import Typed
@@ -208,3 +211,16 @@ def test_check_data_compares_whole_pairs(pairs: Path, typed: Typed, tmp_path: Pa
     assert found["overlap", "test"]["noun"] == "pair"
     assert found["two labels", "train"]["value"] == "label"
     assert document["baselines"]["nli"]["rows"] > 0
+
+
+def test_a_training_on_pairs_resumes_bit_for_bit(
+    pairs: Path, data: Path, mtl: Path, typed: Typed, forks: Forks, tmp_path: Path
+) -> None:
+    tasks = ("--task", f"same={pairs}?pair=premise,hypothesis&label=label", "--task", f"state={data / 'state'}")
+    command = ("train-mtl", *tasks, "--init", mtl, *QUICK, "--save-every", 1)
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    assert typed(*command, "--out", whole).code == 0
+    killed_in(5, forks, command, resumed)
+    assert newest(resumed) > 0
+    assert typed(*command, "--out", resumed, "--resume").code == 0
+    assert file_digest(resumed / "model.safetensors") == file_digest(whole / "model.safetensors")

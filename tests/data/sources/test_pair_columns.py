@@ -50,6 +50,7 @@ def test_wrong_columns_are_named(pair: str, message: str) -> None:
         ("a.csv?pair=a,b&text=c", "pair= and text="),
         ("a.csv?pair-head=vectors", "add pair=FIRST,SECOND"),
         ("a.csv?pair=a,b&pair-head=vector", "not one of .*did you mean 'vectors'"),
+        ("a.csv?pair=a,b&labels=c,d", "pairs of texts have one label column each"),
         ("a.csv?pairs=a,b", "unknown key 'pairs'.*did you mean 'pair'"),
     ],
 )
