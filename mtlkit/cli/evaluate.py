@@ -49,6 +49,7 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     with loading():
         from mtlkit.recipes.evaluate import evaluate as measure
         from mtlkit.recipes.inputs.open_model import open_against, open_model
+        from mtlkit.report.evaluation.figures import base_lines
         from mtlkit.report.evaluation.out_of_scope import separation_line
 
         loaded, ref = open_model(options)
@@ -74,9 +75,8 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     if result.router:
         show("which task", result.router, options)
     show_vectors(result, options.confusion)
-    for title, value in result.base.items():
-        shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
-        stdout().print(f"{title.replace('_', ' ')}: {shown}")
+    for line in base_lines(result.base):
+        stdout().print(line)
 
 
 def say_reading(options: EvalOptions, loaded: LoadedModel, result: Evaluation) -> None:

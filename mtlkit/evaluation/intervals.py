@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit.evaluation.spearman import LEAST_VARIANCE, Ordered, spearman
+
 Values = NDArray[np.float64]
 Measure = Callable[[Values], Values]  # counts of N rows in each resample, (R, N) -> the metric of each resample, (R,)
 
 Z = 1.959963984540054  # quantile for a two-sided 95 % interval
 RESAMPLES = 1000
 AT_ONCE = 1 << 22  # maximum numbers in one chunk of resamples
-LEAST_VARIANCE = 1e-12  # variance of standardised values below which they are equal except for rounding
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ def pearson_of(left: Values, right: Values) -> Measure:
 
 def spearman_of(left: NDArray[Any], right: NDArray[Any]) -> Measure:
     """Spearman's correlation of two lists of N values; NaN in resamples in which one side is constant."""
-    return lambda counts: _correlations(_ranks(left, counts), _ranks(right, counts), counts)
+    sides = Ordered(left), Ordered(right)
+    return lambda counts: spearman(*sides, counts)
 
 
 def resamples(rows: int, random: np.random.Generator, draws: int | None = None) -> Iterator[Values]:
@@ -147,16 +149,6 @@ def resamples(rows: int, random: np.random.Generator, draws: int | None = None) 
         count = min(step, draws - start)
         drawn = random.integers(rows, size=(count, rows)) + rows * np.arange(count)[:, None]
         yield np.bincount(drawn.ravel(), minlength=count * rows).reshape(count, rows).astype(np.float64)
-
-
-def _ranks(values: NDArray[Any], counts: Values) -> Values:
-    """Rank of each value in each resample as a fraction of N, (resamples, N); ties get their mean rank."""
-    unique, group = np.unique(values, return_inverse=True)
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(len(unique)))
-    copies = np.add.reduceat(counts[:, order], starts, axis=1)
-    ranks: Values = ((copies.cumsum(1) - (copies - 1) / 2) / len(values))[:, group]
-    return ranks
 
 
 def _correlations(left: Values, right: Values, counts: Values) -> Values:

@@ -36,7 +36,7 @@ class Evaluation:
     split: str
     tasks: dict[str, TaskEvaluation] = field(default_factory=dict)
     router: TaskEvaluation | None = None
-    base: dict[str, float] = field(default_factory=dict)
+    base: dict[str, Any] = field(default_factory=dict)
     sts: list[StsResult] = field(default_factory=list)
     probes: dict[str, ProbeResult] = field(default_factory=dict)
     retrieval: list[RetrievalResult] = field(default_factory=list)
@@ -108,7 +108,7 @@ def evaluate(options: EvalOptions, loaded: LoadedModel, against: LoadedModel | N
     tables: dict[str, LabelledTable] = {}
     tasks: dict[str, TaskEvaluation] = {}
     routed: dict[str, RoutedTexts] = {}
-    base: dict[str, float] = {}
+    base: dict[str, Any] = {}
     splits: dict[str, str] = {}
     for name, source in sources.items():
         recorded = replace(reading, recorded=loaded.checkpoint.sources.get(name), records=loaded.checkpoint.sources)

@@ -15,7 +15,7 @@ from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.recipes.evaluation.perplexity import perplexity, read_held_out
 
 
-def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows) -> dict[str, float]:
+def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows) -> dict[str, Any]:
     """The perplexity of a base. Raises UsageError if the model is not a base or the options do not apply to one."""
     if not options.text and (loaded.record is None or loaded.record.stage != "base"):
         ways = f"measure its vectors with --sts SOURCE or --probe, or train heads with 'mtlkit train-mtl --init {loaded.name}'"

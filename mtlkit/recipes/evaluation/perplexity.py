@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +15,16 @@ from numpy.typing import NDArray
 from mtlkit.data.cache import encode_cached
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import DataError, IntegrityError
+from mtlkit.evaluation.figures import ENDING, UNDEFINED
+from mtlkit.evaluation.intervals import Interval, bootstrap_interval
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import token_losses
+from mtlkit.seeding import generator
 from mtlkit.training.pretraining import window_batch
 
 BATCH_WINDOWS = 16
+LEAST = 20  # texts or windows: with fewer, an interval would be too narrow
 LARGEST_LOSS = math.log(sys.float_info.max)
 
 
@@ -43,12 +48,13 @@ def read_held_out(texts: list[str], encoder: TextEncoder) -> HeldOutTexts:
 
 
 @torch.no_grad()
-def perplexity(model: Encoder, held_out: HeldOutTexts, compute: Compute) -> dict[str, float]:
+def perplexity(model: Encoder, held_out: HeldOutTexts, compute: Compute) -> dict[str, Any]:
     """Loss in nats per token, perplexity per token, and bits per byte of UTF-8, which do not depend on the tokenizer.
 
     All tokens but the first are scored once, each with at least half a context before it if there is as much text. Tokens that
-    begin or end a text are only counted in the figures `..._with_special`, as they have no bytes and are often certain. Raises
-    DataError if the texts are too short, IntegrityError if the loss is not finite.
+    begin or end a text are only counted in the figures `..._with_special`, as they have no bytes and are often certain. Intervals
+    are by bootstrap over texts, or over windows if there are few; None if these are few, too. Raises DataError if the texts are
+    too short, IntegrityError if the loss is not finite.
     """
     model.eval()
     losses = np.concatenate(list(_losses(model, held_out.ids, compute)))
@@ -58,7 +64,26 @@ def perplexity(model: Encoder, held_out: HeldOutTexts, compute: Compute) -> dict
         raise DataError("the held-out texts are too short to measure perplexity on; add text")
     figures = _figures(losses[is_text], size)
     whole = {f"{name}_with_special": value for name, value in _figures(losses, size).items()}
-    return {**figures, **whole, "tokens_scored": int(is_text.sum())}
+    interval = loss_interval(losses, is_text, model.architecture.max_length)
+    ends = {"loss": interval.to_json(), "perplexity": exp_of(interval).to_json()}
+    intervals = {f"{name}{ENDING}": values for name, values in ends.items()}
+    return {**figures, **whole, "tokens_scored": int(is_text.sum()), **intervals}
+
+
+def loss_interval(losses: NDArray[np.float64], is_text: NDArray[np.bool_], window: int) -> Interval:
+    """The 95 % interval of the mean loss of those of T tokens that are text; others separate the texts. Losses within a text are
+    alike, so that whole texts are drawn, or windows of tokens where there are fewer than LEAST texts."""
+    texts = np.unique(np.cumsum(~is_text)[is_text], return_inverse=True)[1]
+    units = texts if texts[-1] + 1 >= LEAST else np.arange(len(texts)) // window
+    sizes = np.bincount(units).astype(np.float64)
+    if len(sizes) < LEAST:
+        return UNDEFINED
+    sums = np.bincount(units, losses[is_text])
+    return bootstrap_interval(lambda counts: counts @ sums / (counts @ sizes), len(sizes), generator(0, "perplexity"))
+
+
+def exp_of(interval: Interval) -> Interval:
+    return Interval(*(math.exp(min(end, LARGEST_LOSS)) for end in interval.ends))
 
 
 def _figures(losses: NDArray[np.float64], size: int) -> dict[str, float]:

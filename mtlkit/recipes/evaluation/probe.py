@@ -21,6 +21,7 @@ from mtlkit.evaluation import bag_of_words
 from mtlkit.evaluation.bag_of_words import expected_warnings, has_scikit_learn
 from mtlkit.evaluation.class_figures import classification_figures
 from mtlkit.evaluation.figures import with_intervals
+from mtlkit.evaluation.intervals import Interval, wilson
 from mtlkit.evaluation.metrics import classification, confusion
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.similarity import truncate
@@ -36,9 +37,9 @@ STEPS = 1000
 class ProbeResult:
     """The result of a probe on a task.
 
-    `metrics` are those of `metrics.classification` on the `split`, with 95 % intervals. `cross_validated` is
-    the mean accuracy over the folds of the `train` training rows, at the chosen `c`. `unseen` counts rows with a label that is
-    not in the training rows, which are left out; `record` says how the source was read.
+    `metrics` are those of `metrics.classification` on the `split`, with 95 % intervals. `cross_validated` is the mean accuracy
+    over the folds of the `train` training rows, at the chosen `c`, with Wilson's interval. `unseen` counts rows with a label that
+    is not in the training rows, which are left out; `record` says how the source was read.
     """
 
     source: str
@@ -47,6 +48,7 @@ class ProbeResult:
     train: int
     metrics: dict[str, Any]
     cross_validated: float
+    cross_validated_interval: Interval
     c: float
     unseen: dict[str, int]
     record: SourceRecord
@@ -54,7 +56,8 @@ class ProbeResult:
     def to_json(self) -> dict[str, Any]:
         unseen = {"unseen_labels": self.unseen} if self.unseen else {}
         described = {"source": self.source, "split": self.split, "dim": self.dim, "train": self.train}
-        chosen = {"cross_validated": self.cross_validated, "c": self.c}
+        interval = self.cross_validated_interval.to_json()
+        chosen = {"cross_validated": self.cross_validated, "cross_validated_interval": interval, "c": self.c}
         return {**described, **chosen, **self.metrics, **unseen}
 
 
@@ -91,6 +94,7 @@ def probe(name: str, source: str, options: EvalOptions, loaded: LoadedModel, rea
         train=len(train),
         metrics=metrics,
         cross_validated=float(fitted.best_score_),
+        cross_validated_interval=wilson(round(float(fitted.best_score_) * len(train)), len(train)),
         c=float(fitted.best_params_["logisticregression__C"]),
         unseen=dict(test.unseen),
         record=replace(train_table.record, kind=kind),

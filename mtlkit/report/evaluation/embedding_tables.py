@@ -79,11 +79,13 @@ def retrieval_table(result: Mapping[str, Any]) -> Group:
 
 
 def probe_table(results: Mapping[str, Mapping[str, Any]], width: int) -> Group:
-    """One row per task, as `ProbeResult.to_json` returns it. Where `width` is too small, the interval of macro-F1 is left out."""
-    titles = ("train", "scored", "accuracy", "95 % interval", "macro-F1", "95 % interval", "CV", "C")
+    """One row per task, as `ProbeResult.to_json` returns it. Where `width` is too small, the intervals of cross-validation and of
+    macro-F1 are left out."""
+    titles = ("train", "scored", "accuracy", "95 % interval", "macro-F1", "95 % interval", "CV", "95 % interval", "C")
     figures = [list(column) for column in zip(titles, *map(probe_figures, results.values()), strict=True)]
-    if taken(figures) + LEAST_NAME > width:
-        del figures[5]
+    for least in (7, 5):
+        if taken(figures) + LEAST_NAME > width:
+            del figures[least]
     table = narrow({"task": list(results)}, figures, width)
     first = next(iter(results.values()))
     headline = literal(f"Logistic regression on frozen {first['dim']}-dimensional vectors, evaluated on {first['split']}", "bold")
@@ -93,4 +95,4 @@ def probe_table(results: Mapping[str, Mapping[str, Any]], width: int) -> Group:
 def probe_figures(row: Mapping[str, Any]) -> list[str]:
     sizes = [f"{row[name]:,}" for name in ("train", "n")]
     metrics = [text for name in ("accuracy", "macro_f1") for text in estimate(row[name], row[f"{name}_interval"])]
-    return [*sizes, *metrics, number(row["cross_validated"], 4), f"{row['c']:g}"]
+    return [*sizes, *metrics, *estimate(row["cross_validated"], row["cross_validated_interval"]), f"{row['c']:g}"]

@@ -39,6 +39,17 @@ def _with_intervals(metrics: Mapping[str, Any]) -> Iterator[str]:
         yield f"{title} {number(metrics[metric.name], 4)}{ends}"
 
 
+def base_lines(figures: Mapping[str, Any]) -> Iterator[str]:
+    """The figures of a base, one per line, with their intervals."""
+    for name, value in figures.items():
+        if name.endswith(ENDING):
+            continue
+        shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+        interval = figures.get(f"{name}{ENDING}")
+        ends = f" ({INTERVAL}: {' to '.join(number(end, 4) for end in interval)})" if interval else ""
+        yield f"{name.replace('_', ' ')}: {shown}{ends}"
+
+
 def packed(start: str, pieces: Sequence[str], end: str, width: int) -> list[str]:
     """Lines of whole pieces, separated by commas, after `start` and before `end`; a longer piece has a line of its own."""
     lines = [start]

@@ -10,7 +10,8 @@ from mtlkit.config.architecture import Architecture
 from mtlkit.errors import DataError
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
-from mtlkit.recipes.evaluation.perplexity import HeldOutTexts, perplexity, strides
+from mtlkit.recipes.evaluation.perplexity import HeldOutTexts, loss_interval, perplexity, strides
+from mtlkit.report.evaluation.figures import base_lines
 from mtlkit.training.pretraining import window_batch
 
 CPU = Compute(torch.device("cpu"), "fp32")
@@ -99,3 +100,23 @@ def test_short_texts_are_scored_in_one_window_and_too_short_ones_refused(model: 
         HeldOutTexts(["x"], random_ids(2), ())
     with pytest.raises(DataError, match="too short to measure perplexity on"):
         perplexity(model, HeldOutTexts([""], np.array([BOS, EOS, BOS, EOS]), {BOS, EOS}), CPU)
+
+
+def test_the_interval_draws_whole_texts_or_windows() -> None:
+    random = np.random.default_rng(0)
+    means = random.normal(3.0, 0.5, 100)  # of texts, whose tokens are alike
+    losses = np.concatenate([[0.0, *np.full(9, mean)] for mean in means])
+    is_text = np.arange(len(losses)) % 10 > 0
+    by_text = loss_interval(losses, is_text, 5)
+    half = 1.96 * means.std() / 10
+    assert by_text.ends == pytest.approx((means.mean() - half, means.mean() + half), abs=half / 5)
+    one_text = loss_interval(losses, np.ones(1000, bool), 5)
+    assert one_text.low < losses.mean() < one_text.high
+    assert np.isnan(loss_interval(losses, np.ones(1000, bool), 100).low)  # ten windows
+
+
+def test_perplexity_has_the_interval_of_the_loss(ignorant: Encoder) -> None:
+    found = perplexity(ignorant, HeldOutTexts(["x" * 1200], random_ids(401), ()), CPU)
+    assert found["loss_interval"] == pytest.approx([math.log(50)] * 2, rel=1e-5)
+    assert found["perplexity_interval"] == pytest.approx([50] * 2, rel=1e-4)
+    assert list(base_lines(found))[1].startswith("perplexity: 50.0000 (95 %: 50.0000 to 50.0000)")

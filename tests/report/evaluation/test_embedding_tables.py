@@ -63,6 +63,7 @@ def test_probes_fit_eighty_columns_with_every_figure() -> None:
         "macro_f1": 0.8,
         "macro_f1_interval": [0.75, 0.85],
         "cross_validated": 0.7,
+        "cross_validated_interval": [0.65, 0.75],
         "c": 0.003,
     }
     text = drawn(probe_table({"topic": row, "a_task_with_a_rather_long_name": row}, 80))
@@ -74,3 +75,4 @@ def test_probes_fit_eighty_columns_with_every_figure() -> None:
     assert lines[1][0].endswith("…")
     for line in lines:
         assert line[1:] == ["1,234,567", "250,000", "0.9000", "0.8500..0.9500", "0.8000", "0.7000", "0.003"]
+    assert "0.7000 0.6500..0.7500 0.003" in " ".join(drawn(probe_table({"topic": row}, 120), 120).split())
