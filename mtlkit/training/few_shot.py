@@ -109,8 +109,8 @@ class FewShotTrainer:
         yield from solver.events(log, SecondPhaseSaver(saver, CONTRAST, StateDict(trained)) if saver else None)
 
     def _steps(self) -> str:
-        schedule = self.contrast.schedule
-        return f"{self.contrast.plan.options.epochs} epochs of {schedule.full:,} steps"
+        steps = self.contrast.schedule.steps
+        return f"{steps:,} step{'' if steps == 1 else 's'}"
 
     def _trained_weights(self) -> dict[str, Tensor]:
         """The weights that the contrast trains."""
