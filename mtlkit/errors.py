@@ -22,6 +22,10 @@ class UsageError(MtlkitError):
     exit_code = 2
 
 
+class NewClassesError(UsageError):
+    """Data has classes that the existing head of its task does not know, and `--new-classes` does not say what to do."""
+
+
 class OptionError(UsageError):
     """An option with a value of the wrong type or out of range."""
 

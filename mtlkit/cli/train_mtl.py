@@ -21,10 +21,10 @@ def train_mtl(options: TrainMtlOptions, as_json: bool) -> None:
         check_tasks(options.task, options.encoding, "train-mtl")
 
     with loading():
-        from mtlkit.cli.training_view import follow
+        from mtlkit.cli.new_classes import followed_asking
         from mtlkit.recipes.train_mtl import stream
 
-    follow(stream(options), as_json, verbose=options.verbose)
+    followed_asking(stream, options, as_json)
 
 
 def register(app: typer.Typer, panel: str) -> None:

@@ -26,10 +26,10 @@ def train_sentence(options: TrainSentenceOptions, as_json: bool) -> None:
         check_objective(options.objective, [options.task], options.encoding, "train-sentence")
 
     with loading():
-        from mtlkit.cli.training_view import follow
+        from mtlkit.cli.new_classes import followed_asking
         from mtlkit.recipes.train_sentence import stream
 
-    follow(stream(options), as_json, verbose=options.verbose)
+    followed_asking(stream, options, as_json)
 
 
 def register(app: typer.Typer, panel: str) -> None:

@@ -19,6 +19,7 @@ ClassWeights = Literal["none", "balanced"]
 Sampling = Literal["natural", "balanced"]
 Calibrate = Literal["auto", "none"]
 Solver = Literal["auto", "lbfgs", "sgd"]
+NewClasses = Literal["ask", "extend", "drop", "fresh", "refuse"]
 
 MAX_LENGTH = 256  # tokens of a text, for a model from scratch
 MAX_PAIRS = 100_000  # of --objective labels, in an epoch: 833 batches of 16 texts
@@ -69,6 +70,13 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, HeldOutOptions, TrainingO
         rank=5,
         complete="part",
         methods=FREEZE_TARGETS,
+    )
+    new_classes: NewClasses = option(
+        "ask",
+        "If data has classes that an existing head does not know: extend the head, drop those rows, train a fresh head, or "
+        "refuse. ask: a question on a terminal, elsewhere refuse.",
+        panel="Existing tasks",
+        advanced=True,
     )
     learning_rate: float = option(3e-4, "Peak learning rate of the backbone.", panel=COMMON, minimum=0, rank=7)
     attention: Attention | None = option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol, cast
 
 import torch
@@ -77,6 +78,22 @@ class Head(nn.Module):
     def last_layer(self, dim: int) -> HeadLayer:
         """The layer that gives the outputs, from `dim` numbers."""
         return HeadLayer(dim, self.spec.outputs)
+
+    @torch.no_grad()
+    def grow_from(self, old: Head) -> None:
+        """Takes the layers of a head that lacks some of the classes. A new class begins as the mean of the old ones, so that it
+        is the likeliest one for no text."""
+        layers, before = self.linear_layers(), old.linear_layers()
+        for layer, other in zip(layers[:-1], before[:-1], strict=True):
+            layer.set_affine(other.affine)
+        places = [self.spec.labels.index(label) for label in old.spec.labels]
+        layers[-1].set_affine(self.grown(before[-1].affine, places))
+
+    def grown(self, old: Affine, places: Sequence[int]) -> Affine:
+        """The last layer, of which the outputs at these places are the old ones."""
+        weight, bias = (part.mean(0, keepdim=True).repeat(self.spec.outputs, *[1] * (part.dim() - 1)) for part in old)
+        weight[places], bias[places] = old
+        return Affine(weight, bias)
 
     def linear_layers(self) -> list[HeadLayer]:
         """The linear layers, the last of which gives the outputs."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -9,6 +11,8 @@ from torch.nn import functional
 from mtlkit.evaluation.ordinal import LEAST_GAP
 from mtlkit.model.heads import Affine, Head, HeadLayer
 from mtlkit.model.losses import PLAIN, LossOptions, class_loss
+
+NARROW, FAR = 0.1, 3.0  # distance of a new threshold from an old one, within the old classes and beyond them
 
 
 class OrderedLayer(HeadLayer):
@@ -45,7 +49,7 @@ class OrderedLayer(HeadLayer):
         return Affine(self.weight.detach().expand(len(self.bias), -1), self.thresholds.detach())
 
     def _store(self, affine: Affine) -> None:
-        self.weight.copy_(affine.weight[:1])
+        self.weight.copy_(affine.weight[:1].clone())  # it may be this layer's own
         self._place(affine.bias)
 
 
@@ -54,6 +58,21 @@ class OrderedHead(Head):
 
     def last_layer(self, dim: int) -> HeadLayer:
         return OrderedLayer(dim, len(self.spec.labels))
+
+    def grown(self, old: Affine, places: Sequence[int]) -> Affine:
+        """Old thresholds stay where they are. New classes between old ones begin narrow, those beyond them far away."""
+        before = torch.bucketize(torch.arange(len(self.spec.labels) - 1), torch.tensor(places), right=True)  # old classes
+        thresholds = torch.cat([old.bias[:1], old.bias, old.bias[-1:]])[before].double()
+        steps = torch.zeros_like(thresholds)
+        for count in range(len(places) + 1):
+            own = (before == count).nonzero().squeeze(1)
+            offsets = torch.arange(len(own), dtype=torch.float64)
+            if count == 0:
+                steps[own] = FAR * (offsets - len(own))
+            else:
+                steps[own] = FAR * (offsets + 1) if count == len(places) else NARROW * (offsets - (len(own) - 1) / 2)
+        bias = (thresholds + steps).cummax(0).values.to(old.bias.dtype)
+        return Affine(old.weight[:1].expand(len(bias), -1), bias)
 
 
 def log_likelihoods(cumulative: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 import numpy as np
@@ -13,6 +14,7 @@ from mtlkit.config.architecture import Kind, TaskSpec
 from mtlkit.config.calibration import Calibration
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.datasets.class_labels import classes_in
 from mtlkit.data.datasets.labels import LabelCodec
 from mtlkit.data.datasets.marks import Label, RawLabel
 from mtlkit.evaluation.calibration import Forecast
@@ -90,6 +92,9 @@ class TaskKind(LabelCodec, TaskMetrics, PredictionKind, HeadLikelihood, ABC):
     def remarks(self, labels: Sequence[Label], record: SourceRecord, location: str) -> Iterator[str]:
         yield from ()
 
+    def extended(self, spec: TaskSpec, labels: Sequence[str], order: Sequence[str]) -> TaskSpec:
+        return replace(spec.uncalibrated(), labels=(*spec.labels, *classes_in(labels)))
+
     def outputs(self, spec: TaskSpec) -> int:
         """The number of outputs of a head for a text."""
         return len(spec.labels) or 1
@@ -108,6 +113,11 @@ class TaskKind(LabelCodec, TaskMetrics, PredictionKind, HeadLikelihood, ABC):
         """The training loss as a convex function of the outputs of the last linear layer, for N encoded labels with a weight
         each, (N,); None if it is not convex, so that heads train by gradient steps only."""
         return None
+
+    def covers(self, spec: TaskSpec, labels: Array) -> bool:
+        """Whether N encoded labels have every class."""
+        present = np.unique(labels) if self.classes == "one" else np.flatnonzero(labels.reshape(len(labels), -1).any(0))
+        return self.classes == "none" or len(present) == len(spec.labels)
 
     def strata(self, spec: TaskSpec, labels: Array) -> NDArray[np.int64]:
         """The strata that cross-validation spreads evenly over its folds, as a number for each of N encoded labels."""

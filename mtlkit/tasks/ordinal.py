@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -72,6 +73,15 @@ class Ordinal(Classification):
     def make_spec(self, task: str, labels: Sequence[Label], head: str, names: Sequence[str]) -> TaskSpec:
         super().make_spec(task, labels, head, ())
         return TaskSpec(task, self.name, tuple(names) or numbers_in(task, labels), head)
+
+    def extended(self, spec: TaskSpec, labels: Sequence[str], order: Sequence[str]) -> TaskSpec:
+        wanted = tuple(order) or numbers_in(spec.name, [*spec.labels, *labels])
+        if tuple(label for label in wanted if label in spec.labels) != spec.labels:
+            known = ",".join(spec.labels)
+            raise DataError(
+                f"task '{spec.name}': order={','.join(wanted)} has to keep the labels of its head in their order, {known}"
+            )
+        return replace(spec.uncalibrated(), labels=wanted)
 
     def check_spec(self, spec: TaskSpec) -> None:
         if len(spec.labels) < 2:

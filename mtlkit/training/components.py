@@ -136,7 +136,7 @@ def make_components(setup: TrainSetup, log: MetricsLog, features: FeatureSource)
     plan, model, roles, schedule, frozen_params = setup.plan, setup.model, setup.roles, setup.schedule, setup.frozen_params
     options, probe = plan.options, setup.data.probe
     evaluator = Evaluator(model, roles.all, plan.compute, plan.freezing.keeps("backbone"))
-    start_model = StartModel(model, roles.known, probe, evaluator) if probe is not None else None
+    start_model = StartModel(model, roles.known, probe, evaluator, setup.data.old_rows) if probe is not None else None
     keep, last = options.keep_best_per_task, plan.stop is not None
     best_weights = BestWeights(model, roles.trained, options.select, frozen_params, keep, last=last)
     losses = TaskLosses(roles.mixed, features, setup.guards)

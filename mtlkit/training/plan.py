@@ -83,10 +83,11 @@ class TrainData:
 
     `known` are the tasks whose heads come from the starting model. `classes` has the class of each training row, (N,), for tasks
     that sample all classes equally often. `probe` are the tokens of fixed texts, for measuring how much vectors change (None: not
-    measured).
+    measured). `old_rows` are the validation rows of the old classes of tasks whose heads were extended.
     """
 
     objectives: Mapping[str, Objective]
     known: frozenset[str] = frozenset()
     classes: Mapping[str, Rows] = field(default_factory=dict)
     probe: Encoded | None = None
+    old_rows: Mapping[str, Rows] = field(default_factory=dict)

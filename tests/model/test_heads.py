@@ -8,7 +8,7 @@ from torch import nn
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.errors import UsageError
-from mtlkit.model.heads import Head
+from mtlkit.model.heads import Head, build_head
 
 TOPIC = TaskSpec("topic", "classification", ("animal", "tool"))
 TAGS = TaskSpec("tags", "multi-label", ("a", "b", "c"))
@@ -72,3 +72,13 @@ def test_regression_predicts_around_the_center_of_the_training_labels() -> None:
     assert head(torch.zeros(2, 4)).tolist() == [[3.0], [3.0]]
     nn.init.ones_(head.layers[-1].weight)  # type: ignore[arg-type]
     assert head(torch.full((1, 4), 0.5)).tolist() == [[3.0 + 1.5 * 2.0]]
+
+
+def test_a_new_class_is_predicted_for_no_text_at_first() -> None:
+    torch.manual_seed(0)
+    old = build_head(TaskSpec("topic", "classification", ("a", "b"), "mlp:6"), 8, 0.0)
+    new = build_head(TaskSpec("topic", "classification", ("a", "c", "b"), "mlp:6"), 8, 0.0)
+    new.grow_from(old)
+    vectors = torch.randn(50, 8)
+    torch.testing.assert_close(new(vectors)[:, [0, 2]], old(vectors))
+    assert (new(vectors).argmax(1) != 1).all()

@@ -50,3 +50,22 @@ def test_its_loss_is_that_of_the_probabilities() -> None:
     classes, options = torch.tensor([1, 3, 0]), LossOptions(((1.0, 2.0, 1.0, 0.5),), focal=2.0, smoothing=0.1)
     for chosen in (LossOptions(), options):
         torch.testing.assert_close(cumulative_loss(cumulative, classes, chosen), cross_entropy(logs, classes, chosen))
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (("1", "2", "3", "4", "5", "6"), [0, 1, 2, 5, 8]),
+        (("-1", "0", "1", "2", "3", "4"), [-6, -3, 0, 1, 2]),
+        (("1", "1.5", "2", "3", "4"), [-0.05, 0.05, 1, 2]),
+    ],
+)
+def test_new_classes_leave_old_thresholds_in_place(labels: tuple[str, ...], expected: list[float]) -> None:
+    old = build_head(SPEC, 8, 0.0)
+    (layer,) = old.linear_layers()
+    layer.set_affine(Affine(layer.affine.weight, torch.tensor([0.0, 1.0, 2.0])))
+    new = build_head(TaskSpec("grade", "ordinal", labels), 8, 0.0)
+    new.grow_from(old)
+    weight, bias = new.linear_layers()[0].affine
+    torch.testing.assert_close(bias, torch.tensor(expected, dtype=torch.float32), atol=1e-4, rtol=0)
+    torch.testing.assert_close(weight[0], layer.affine.weight[0])

@@ -88,3 +88,13 @@ def test_a_class_without_rows_has_thresholds(absent: int) -> None:
     assert found.converged
     assert np.abs(found.intercepts).max() < 20
     assert not (ORDINAL.decisions(NAMED, found.outputs(features.vectors)) == absent).any()
+
+
+def test_an_order_is_extended_where_its_labels_keep_theirs() -> None:
+    assert ORDINAL.extended(NAMED, ["top"], ("low", "mid", "high", "top")).labels == ("low", "mid", "high", "top")
+    stars = TaskSpec("stars", "ordinal", ("1", "10"))
+    assert ORDINAL.extended(stars, ["5", "2.5"], ()).labels == ("1", "2.5", "5", "10")
+    with pytest.raises(DataError, match="has to keep the labels of its head in their order, low,mid,high"):
+        ORDINAL.extended(NAMED, ["top"], ("high", "mid", "low", "top"))
+    with pytest.raises(DataError, match="not a number; specify"):
+        ORDINAL.extended(NAMED, ["top"], ())

@@ -60,6 +60,12 @@ class LabelledTable:
         """Rows that have a label in another column only."""
         return 0 if self.pool is None else len(self.pool) - len(self)
 
+    def joined(self, other: LabelledTable) -> LabelledTable:
+        """These rows, then those of another table, whose record is not kept."""
+        places = [*self.places, *other.places] if self.places and other.places else []
+        seconds = [*self.seconds, *other.seconds]
+        return LabelledTable([*self.texts, *other.texts], [*self.labels, *other.labels], places, self.record, seconds)
+
     def select(self, rows: Rows) -> LabelledTable:
         places = [self.places[row] for row in rows] if self.places else []
         seconds = [self.seconds[row] for row in rows] if self.seconds else []

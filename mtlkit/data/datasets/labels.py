@@ -65,6 +65,11 @@ class LabelCodec(Protocol):
         """Labels that the head has no output for, with the number of rows that have them."""
         ...
 
+    def extended(self, spec: TaskSpec, labels: Sequence[str], order: Sequence[str]) -> TaskSpec:
+        """The same task with more classes. `order` is the order of all classes if the source names it. Raises DataError if the
+        new ones have no place among the others."""
+        ...
+
     def encode(self, spec: TaskSpec, labels: Sequence[Label]) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Labels as an array with one row per label, and the numbers of the rows that have them. Raises DataError."""
         ...

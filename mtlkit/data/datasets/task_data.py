@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.batching import Rows
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.datasets.label_reader import joining_key
 from mtlkit.data.datasets.labelled import LabelledTable
@@ -129,6 +130,13 @@ def split_fingerprint(table: LabelledTable) -> dict[str, Any]:
     """The number of rows, and of gaps if it is a label column of several, and a digest of texts and labels."""
     gaps = {} if table.pool is None else {"gaps": table.gaps}
     return {"rows": len(table), **gaps, "sha256": fingerprint([*table.all_texts, *map(str, table.labels)])}
+
+
+def rows_of_classes(task: TaskData, labels: Sequence[str]) -> Rows:
+    """The validation rows of a task with classes that have these labels and no others, (M,)."""
+    kept = np.isin(task.spec.labels, labels)
+    encoded = task.validation.labels
+    return np.flatnonzero(kept[encoded] if encoded.ndim == 1 else ~(encoded[:, ~kept] > 0.5).any(1))
 
 
 def prepare_task(

@@ -8,15 +8,10 @@ from pathlib import Path
 
 import torch
 
-from mtlkit.config.architecture import Encoding, Stage, TaskSpec
+from mtlkit.config.architecture import Encoding, Stage
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.task_training import TaskTrainingOptions
 from mtlkit.config.vector_settings import VectorSettings
-from mtlkit.data.datasets.labelled import LabelledTable
-from mtlkit.data.datasets.labels import check_varied, fits, infer_spec
-from mtlkit.data.datasets.values import quoted
-from mtlkit.data.sources.pair_columns import pair_head_of
-from mtlkit.data.sources.spec import Query
 from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.errors import UsageError
 from mtlkit.inference.find_model import ModelRef, find_model
@@ -26,8 +21,6 @@ from mtlkit.model.digest import digest_of
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import drawing_from, dropouts
-from mtlkit.model.weight_names import head_weights
-from mtlkit.training.freezing.rules import FreezeRules
 
 
 @dataclass(frozen=True)
@@ -96,55 +89,3 @@ def set_dropout(model: MultiTaskModel, rate: float) -> None:
     model.backbone.architecture = replace(model.backbone.architecture, dropout=rate)
     for module in dropouts(model):
         module.p = rate
-
-
-@dataclass(frozen=True)
-class FittedHeads:
-    """The specification of each task's head, and warnings for the user."""
-
-    specs: dict[str, TaskSpec]
-    warnings: list[str]
-
-
-def fit_heads(
-    start: InitialModel,
-    tables: Mapping[str, LabelledTable],
-    queries: Mapping[str, Query],
-    head: str,
-    freezing: FreezeRules,
-    seed: int,
-) -> FittedHeads:
-    """Gives each task a head: that of the starting model if it knows all labels of `tables`, otherwise a new one of form
-    `head`.
-
-    `queries` are the keys of the sources. Raises UsageError if a frozen head does not know the labels of
-    its data, DataError if a head cannot be trained on the labels, for example because all are the same.
-    """
-    start.random.manual_seed(seed)
-    specs, notes = {}, []
-    for name, table in tables.items():
-        known = start.model.tasks.get(name)
-        kind, pair = queries[name].kind, pair_head_of(queries[name])
-        if known is not None and known.pair == pair and fits(known, table.labels, kind):
-            check_varied(known, table.labels, "+".join(table.record.label))
-            specs[name] = known if freezing.keeps(f"head:{name}") else known.uncalibrated()
-            start.model.head(name).spec = specs[name]
-            continue
-        spec = replace(infer_spec(name, table.labels, head, kind, table.record.classes), pair=pair)
-        check_varied(spec, table.labels, "+".join(table.record.label))
-        if known is not None:
-            reason = f"head '{name}' of {start.origin} was trained for {other_data(known, spec)}"
-            if freezing.always.intersection(head_weights(name, known.head)):
-                raise UsageError(f"--freeze head:{name}: {reason}; give data like that, or another task name")
-            notes.append(f"{reason}; a fresh one takes its place")
-        with drawing_from(start.random):
-            start.model.add_task(spec)
-        specs[name] = spec
-    return FittedHeads(specs, notes)
-
-
-def other_data(known: TaskSpec, new: TaskSpec) -> str:
-    """How the data of a head that exists differs from that of a new one."""
-    if known.pair != new.pair:
-        return "single texts" if known.pair is None else f"pairs of texts (pair-head={known.pair})"
-    return f"other labels ({quoted(known.labels) or known.kind})"

@@ -13,7 +13,7 @@ from mtlkit.data.datasets.labelled import holds_out, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labels import kind_for
 from mtlkit.data.datasets.tables import cap_tables, different_texts
-from mtlkit.data.datasets.task_data import TaskData, prepare_task
+from mtlkit.data.datasets.task_data import TaskData, prepare_task, rows_of_classes
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.sources.spec import parse_source
@@ -21,7 +21,9 @@ from mtlkit.errors import UsageError
 from mtlkit.model.randomness import draw_from
 from mtlkit.recipes.inputs.source_notes import source_notes
 from mtlkit.recipes.training.data_warnings import first_columns, first_look
-from mtlkit.recipes.training.initial_model import InitialModel, fit_heads, start_from, start_from_scratch
+from mtlkit.recipes.training.fit_heads import fit_heads
+from mtlkit.recipes.training.initial_model import InitialModel, start_from, start_from_scratch
+from mtlkit.recipes.training.new_classes import OldRows, with_old_rows
 from mtlkit.recipes.training.objectives import load_objective
 from mtlkit.recipes.training.validate_held_out import check_held_out, recorded_holdout
 from mtlkit.recipes.training.words import Tables, small_tables
@@ -79,29 +81,36 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
     start = start or start_from_scratch(options, list(different_texts(train.values())))
     existing = dict(start.model.heads.items())
     queries = {name: parse_source(source)[1] for name, source in sources.items()}
-    fitted = fit_heads(start, train, queries, options.head, plan.freezing, options.seed)
+    fitted = fit_heads(start, train, queries, options, plan.freezing)
+    before = replace(reading, holdout=recorded_holdout(start.origin) or HOLDOUT, records=start.sources, tables={})
+    old = {name: with_old_rows(start, spec, tables[name][1], before) for name, spec in fitted.extended.items()}
+    validation = {name: both[1] for name, both in tables.items()} | {name: rows.table for name, rows in old.items()}
     held_out = unsplit if options.holdout and options.cap_rows() is None else set()
     trained = {
-        name: prepare_task(spec, sources[name], train[name], tables[name][1], start.encoder, held_out=name in held_out)
+        name: prepare_task(spec, sources[name], train[name], validation[name], start.encoder, held_out=name in held_out)
         for name, spec in fitted.specs.items()
     }
     first = first_columns(train)
     first_looks = (
         first_look(train[name], tables[name][1], name, spec.kind, of_texts=name in first) for name, spec in fitted.specs.items()
     )
-    warnings = [*fitted.warnings, *(text for texts in first_looks for text in texts)]
-    before = replace(reading, holdout=recorded_holdout(start.origin) or HOLDOUT, records=start.sources, tables={})
+    notes_of_old = (rows.note for rows in old.values() if rows.note)
+    warnings = [*fitted.warnings, *notes_of_old, *(text for texts in first_looks for text in texts)]
     watched = {name: watched_task(start, name, source, before) for name, source in plan.watched.items()}
     yield from (Note(text, warning=True) for text in warnings)
     tasks = trained | watched
-    yield from describe_tasks(tasks, start, plan)
+    yield from describe_tasks(tasks, old, start, plan)
     losses = options_of_losses(trained, options)
-    known = frozenset(name for name, head in existing.items() if start.model.heads[name] is head)
+    kept = {name for name, head in existing.items() if start.model.heads[name] is head}
+    known = frozenset(kept | set(fitted.extended))
+    old_rows = {name: rows_of_classes(trained[name], spec.labels) for name, spec in fitted.extended.items()}
+    yield from (Note(f"{name}: old classes are compared with before on {len(rows):,} rows") for name, rows in old_rows.items())
     data = TrainData(
         head_objectives(start.model, tasks, losses),
         known,
         drawn_classes(trained) if options.sampling == "balanced" else {},
         start.encoder.encode(probe_texts()) if known else None,
+        old_rows,
     )
     fingerprints = {name: task.fingerprint for name, task in tasks.items()}
     small = small_tables({name: (train[name], tables[name][1]) for name in trained})
@@ -118,13 +127,16 @@ def watched_task(start: InitialModel, name: str, source: str, reading: ReadOptio
     return prepare_task(spec, source, train, validation, start.encoder, watched=True)
 
 
-def describe_tasks(tasks: dict[str, TaskData], start: InitialModel, plan: TrainPlan) -> Iterator[Note]:
+def describe_tasks(
+    tasks: Mapping[str, TaskData], old: Mapping[str, OldRows], start: InitialModel, plan: TrainPlan
+) -> Iterator[Note]:
     """Messages about the rows, kind and truncated texts of each task; those about a source that several have are given once."""
     said: set[str] = set()
     for name, task in tasks.items():
         what = f"{len(task.spec.labels)} classes" if task.spec.labels else task.spec.kind
         used = "rehearse" if name in plan.rehearsed else "train on"
-        validated = f"{len(task.validation):,} to validate{held_out_share(task)}" if len(task.validation) else "none held out"
+        share = held_out_share(task, old[name].added if name in old else 0)
+        validated = f"{len(task.validation):,} to validate{share}" if len(task.validation) else "none held out"
         counts = f"{len(task.train):,} rows to {used}, {validated}"
         if name in plan.watched and name not in plan.rehearsed:
             counts = f"watched on {len(task.validation):,} rows"
@@ -143,11 +155,13 @@ def gaps_of(task: TaskData) -> str:
     return f"{gaps:,} without a label" if gaps else ""
 
 
-def held_out_share(task: TaskData) -> str:
-    """The share of rows that is held out, as text; empty if the source has a validation split."""
+def held_out_share(task: TaskData, added: int) -> str:
+    """The share of rows that is held out, as text; empty if the source has a validation split. `added` validation
+    rows are of other data."""
     if not holds_out(task.record.source):
         return ""
-    return f" ({len(task.validation) / (len(task.train) + len(task.validation)):.1%} held out)"
+    held_out = len(task.validation) - added
+    return f" ({held_out / (len(task.train) + held_out):.1%} held out{f', {added:,} of old data' if added else ''})"
 
 
 def cut_texts(encoded: Encoded, start: InitialModel) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.corpus import sample_passages
-from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.data.encoded import Encoded
 from mtlkit.evaluation.forgetting import ForgettingReport, TaskChange, backward_transfer, task_change
 from mtlkit.evaluation.task_metrics import main_metric, score
@@ -33,12 +34,22 @@ class StartModel:
 
     Records the outputs of every existing head on its validation rows, if it has any, the vectors of the probe texts, a copy of
     the weights on the CPU (without new heads), and the scores at every stage. `known` are the tasks whose heads come from the
-    starting model.
+    starting model; of those in `old_rows`, which have new classes, only these validation rows are compared.
+
     Create it before the first step, from a model on the compute device. Leaves the model in eval mode, as does `report`.
     """
 
-    def __init__(self, model: MultiTaskModel, known: Mapping[str, HeadObjective], probes: Encoded, evaluator: Evaluator) -> None:
-        self.known = {name: objective for name, objective in known.items() if has_validation(objective)}
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        known: Mapping[str, HeadObjective],
+        probes: Encoded,
+        evaluator: Evaluator,
+        old_rows: Mapping[str, Rows] | None = None,
+    ) -> None:
+        self.old_rows = dict(old_rows or {})
+        compared = {name: objective for name, objective in known.items() if has_validation(objective)}
+        self.known = {name: compared[name] for name in compared if len(self.old_rows.get(name, (0,)))}
         self.probes, self.evaluator = probes, evaluator
         self.outputs = self._outputs()
         self.vectors = self._vectors()
@@ -52,7 +63,8 @@ class StartModel:
 
     def add(self, stage: str, scores: Mapping[str, float | None]) -> None:
         """Records the main metric of each task at a stage, such as `epoch 3`. The stage `before` is recorded at the start."""
-        self.columns[stage] = dict(scores)
+        first = stage == "before"  # later scores of tasks with new classes are of all rows
+        self.columns[stage] = {name: score for name, score in scores.items() if first or name not in self.old_rows}
 
     def report(self, model: MultiTaskModel, after: Mapping[str, float | None]) -> ForgettingReport:
         """Compares the current model with the starting model. `after` is the main metric of each trained or watched task;
@@ -77,25 +89,29 @@ class StartModel:
         )
 
     def _outputs(self) -> dict[str, NDArray[np.float32]]:
-        return {name: objective.outputs(self.evaluator.vectors(name)) for name, objective in self.known.items()}
+        every = {name: objective.outputs(self.evaluator.vectors(name)) for name, objective in self.known.items()}
+        return {name: outputs[self.old_rows[name]] if name in self.old_rows else outputs for name, outputs in every.items()}
+
+    def _labels(self, name: str) -> NDArray[Any]:
+        labels = self.known[name].task.validation.labels
+        return labels[self.old_rows[name]] if name in self.old_rows else labels
 
     def _vectors(self) -> NDArray[np.float32]:
         vectors: NDArray[np.float32] = self.evaluator.encode(self.probes).cpu().numpy()
         return vectors
 
     def _scores(self, outputs: Mapping[str, NDArray[np.float32]]) -> dict[str, float | None]:
-        return {name: self._score(objective.task, outputs[name]) for name, objective in self.known.items()}
+        return {name: self._score(name, outputs[name]) for name in self.known}
 
-    @staticmethod
-    def _score(task: TaskData, outputs: NDArray[np.float32]) -> float | None:
-        metric: float | None = score(task.spec, outputs, task.validation.labels)[main_metric(task.spec)]
+    def _score(self, name: str, outputs: NDArray[np.float32]) -> float | None:
+        spec = self.known[name].task.spec
+        metric: float | None = score(spec, outputs, self._labels(name))[main_metric(spec)]
         return metric
 
     def _change(self, name: str, outputs: NDArray[np.float32]) -> TaskChange:
         scores = (column.get(name) for column in self.columns.values())
         best = max((value for value in scores if value is not None), default=None)
-        task = self.known[name].task
-        return task_change(task.spec, task.validation.labels, self.outputs[name], outputs, best)
+        return task_change(self.known[name].task.spec, self._labels(name), self.outputs[name], outputs, best)
 
 
 def distances(start: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[str, float | None]:

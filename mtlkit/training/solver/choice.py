@@ -84,11 +84,13 @@ def needs_steps(plan: TrainPlan) -> Iterator[str]:
 
 
 def without_optimum(plan: TrainPlan, data: TrainData) -> Iterator[str]:
-    """Heads whose loss is not convex."""
+    """Heads whose loss is not convex, or that would lose classes."""
     for name, objective in plan.trained(data.objectives).items():
         assert isinstance(objective, HeadObjective)
         spec, labels = objective.task.spec, objective.task.train.labels
         if spec.head != "linear":
             yield f"head '{name}' has hidden layers ({spec.head})"
+        elif name in data.known and not kind_of(spec.kind).covers(spec, labels):
+            yield f"the data lacks classes of head '{name}', which a new solution would forget"
         elif kind_of(spec.kind).convex_loss(spec, labels[:1], objective.options, np.ones(1)) is None:
             yield f"the loss of {spec.kind} is not convex"

@@ -92,7 +92,7 @@ class HeadSolver:
         self.evaluator = Evaluator(self.model, self.roles.all, self.plan.compute, frozen=True)
         start_model = None
         if self.data.probe is not None:
-            start_model = StartModel(self.model, self._compared(), self.data.probe, self.evaluator)
+            start_model = StartModel(self.model, self._compared(), self.data.probe, self.evaluator, self.data.old_rows)
         if self._resumed:
             self.load_state_dict(self._resumed)
         if saver:

@@ -33,6 +33,7 @@ def stopped(data: Path, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         epochs=1,
         baselines=True,
         router=True,
+        new_classes="fresh",
     )
     with monkeypatch.context() as patch:
         patch.setattr(baselines, "train_baseline", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
