@@ -14,12 +14,14 @@ import pytest
 import torch
 from cutting import Keeper, assert_same_end, assert_same_weights, timeless
 from support import freezing_of
+from torchjd_methods import if_installed
 
 from mtlkit.config.registries.balancing import parse_balance
 from mtlkit.config.registries.guards import parse_guards
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.training.balancing.gradient_methods import VectorGradients
 from mtlkit.training.events import Progress
 from mtlkit.training.freezing.apply import apply_freeze, prefix_depth
 from mtlkit.training.freezing.cache import cache_hidden_states, cache_vectors
@@ -126,6 +128,34 @@ def test_a_training_resumes_bit_for_bit(
         assert_same_weights(again.state_dict(), model.state_dict())
         assert_same_end(done.events, whole.events)
         assert timeless(done.log) == timeless(whole.log)[keeper.lines[step] :]
+
+
+def test_a_column_whose_head_is_frozen_is_only_evaluated(
+    tiny_model: MultiTaskModel, columns: dict[str, TaskData], run: Run
+) -> None:
+    before = deepcopy(tiny_model.head("topic").state_dict())
+    done = run(tiny_model, columns, ["head:topic", "head:stars@until=epoch:1"], epochs=2, batch_tokens=60)
+    assert_same_weights(tiny_model.head("topic").state_dict(), before)
+    trained = {name for line in done.log if "losses" in line for name in line["losses"]}
+    assert trained == {"tags", "stars"}
+    assert [state.watched for state in done.epochs[-1].tasks] == [True, False, False]
+
+
+@pytest.mark.parametrize("method", [if_installed("torchjd:pcgrad")])
+def test_gradients_at_shared_vectors_add_up(method: str, tiny_model: MultiTaskModel, columns: dict[str, TaskData]) -> None:
+    """With the same weight for all columns, they are those of the sum of the losses."""
+    objectives = head_objectives(tiny_model, columns)
+    (unit,) = column_units(examples(columns), {}).values()
+    losses_of = TaskLosses(objectives, WholeBackbone(tiny_model, objectives, CPU))
+    piece = unit.expand(np.arange(8))
+    sum(losses_of(piece).values()).backward()  # type: ignore[union-attr]
+    expected = {name: weight.grad for name, weight in tiny_model.named_parameters() if weight.grad is not None}
+    tiny_model.zero_grad()
+    weighting = VectorGradients(method, tiny_model)
+    weighting.gradient_weighting = lambda _, tasks: dict.fromkeys(tasks, 1.0)  # type: ignore[assignment]
+    weighting.backward(losses_of(piece), dict.fromkeys(piece, 1.0))
+    for name, gradient in expected.items():
+        torch.testing.assert_close(tiny_model.get_parameter(name).grad, gradient, atol=1e-6, rtol=1e-4)
 
 
 def test_a_column_that_stops_leaves_the_rows_to_the_others(
