@@ -37,7 +37,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.pretrain import pretrain
 from mtlkit.recipes.train_mtl import train_mtl
 from mtlkit.recipes.train_sentence import train_sentence
-from mtlkit.training.validation import best_weights
+from mtlkit.training.validation import best_weights, calibrate
 
 ANIMALS = ["cat", "dog", "horse", "sparrow", "trout", "lizard", "otter", "beetle"]
 TOOLS = ["hammer", "saw", "drill", "chisel", "spanner", "pliers", "file", "lathe"]
@@ -59,9 +59,10 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def scores_choose_epochs() -> Iterator[None]:
-    """Scores choose the best epoch of the tiny tasks of tests, too, which have few validation rows."""
+    """Scores choose the best epoch of the tiny tasks of tests, and calibrate heads, although there are few validation rows."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(best_weights, "FEW", 0)
+        patch.setattr(calibrate, "LEAST", 1)
         yield
 
 

@@ -10,7 +10,7 @@ from mtlkit.errors import rows_from
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.progress import counting
 from mtlkit.recipes.inputs.pairs import predicts_pairs, stream_pairs
-from mtlkit.recipes.inputs.texts import count_texts, parts, stream_texts
+from mtlkit.recipes.inputs.texts import count_by_reading, count_texts, parts, stream_texts
 
 
 def predict(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[dict[str, Any]]:
@@ -18,7 +18,7 @@ def predict(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO
     `LoadedModel.predict`, and {"pair": [first, second], "tasks": ...} per pair of texts. If a router chose the heads, also
     {"router": {task: probability}}.
     """
-    done, total = 0, count_texts(options)
+    done, total = 0, count_texts(options) or count_by_reading(options, loaded.recorded(options.task))
     reject = None if options.reject is None else parse_reject(options.reject)
     for texts in parts(examples(options, loaded, standard_input)):
         with rows_from(done), counting("predicting", "encoded", total, done=done):

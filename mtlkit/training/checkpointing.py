@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any, ClassVar, Protocol
 
 from mtlkit.config.save_every import SaveEvery
-from mtlkit.errors import SavingError, StoppedError
+from mtlkit.errors import SavingError, StoppedError, listed
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.training.state_dict import StateDict
 
@@ -32,6 +32,14 @@ class Saver(Protocol):
     def ended(self, step: int, state: Callable[[], StateDict]) -> None:
         """Called after the last step, so that a checkpoint can still be saved if writing the finished run fails."""
         ...
+
+
+def reached(state: StateDict, step: int) -> str:
+    """How far a training has come: to a step, or with heads that are solved."""
+    if "solver" not in state.plain:
+        return f"after step {step}"
+    heads = [f"head:{name}" for name in state.plain["solver"]["solved"]]
+    return f"after solving {listed(heads)}" if heads else "before the first head was solved"
 
 
 class Interrupts:
@@ -91,7 +99,7 @@ class FolderSaver:
         self, checkpoints: CheckpointManager, every: SaveEvery, interrupts: Interrupts, about: Mapping[str, Any], command: str
     ) -> None:
         self.checkpoints, self.every, self.interrupts, self.about, self.command = checkpoints, every, interrupts, about, command
-        self.saved, self.saved_at = -1, time.monotonic()
+        self.saved, self.saved_at, self.reached = -1, time.monotonic(), ""
         self.final: tuple[int, Callable[[], StateDict], int] | None = None
 
     def ended(self, step: int, state: Callable[[], StateDict]) -> None:
@@ -117,7 +125,7 @@ class FolderSaver:
 
     def begin(self, step: int) -> None:
         """Called when the training resumes from the checkpoint of a step."""
-        self.saved = step
+        self.saved, self.reached = step, f"after step {step}"
 
     def after(self, step: int, state: Callable[[], StateDict]) -> None:
         self.interrupts.deferred = True
@@ -126,7 +134,7 @@ class FolderSaver:
         if self.interrupts.requested is not None:
             if step != self.saved:
                 self.save(step, state())
-            raise StoppedError(f"saved after step {step}; resume with: {self.command}", self.interrupts.requested)
+            raise StoppedError(f"saved {self.reached}; resume with: {self.command}", self.interrupts.requested)
 
     def _due(self, step: int) -> bool:
         if self.every.steps:
@@ -135,4 +143,4 @@ class FolderSaver:
 
     def save(self, step: int, state: StateDict) -> None:
         self.checkpoints.save(step, state.tensors, {"about": self.about, "training": state.plain})
-        self.saved, self.saved_at = step, time.monotonic()
+        self.saved, self.saved_at, self.reached = step, time.monotonic(), reached(state, step)

@@ -82,7 +82,7 @@ def test_a_signal_waits_until_the_head_is_solved(  # fault 7
     out = tmp_path / "run"
     child = forks.start(*solving, "--save-every", 10, "--out", out, hold=HEAD)
     assert stopped(child, signal.SIGTERM) == 143, child.err
-    assert child.err.endswith(f"mtlkit: saved after step 1; resume with: mtlkit train-mtl --resume {out}\n")
+    assert child.err.endswith(f"mtlkit: saved after solving head:new-kind; resume with: mtlkit train-mtl --resume {out}\n")
     assert typed("train-mtl", "--resume", out).code == 0
     assert not list(differences(out, solved))
 

@@ -15,7 +15,7 @@ from mtlkit.config.save_every import SaveEvery
 from mtlkit.errors import StoppedError
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.training import checkpointing as resume
-from mtlkit.training.checkpointing import FolderSaver, Interrupts
+from mtlkit.training.checkpointing import FolderSaver, Interrupts, reached
 from mtlkit.training.state_dict import StateDict
 
 ABOUT = {"command": "train-mtl"}
@@ -118,3 +118,10 @@ def test_the_second_signal_does_what_it_does_without(make: Make) -> None:
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_a_stopped_solver_names_its_heads() -> None:
+    solving = {"trainer": {}, "solver": {"solved": {"topic": {}, "stars": {}}}}
+    assert reached(StateDict(plain=solving), 2) == "after solving head:topic, head:stars"
+    assert reached(StateDict(plain={"solver": {"solved": {}}}), 0) == "before the first head was solved"
+    assert reached(StateDict(plain={"trainer": {}}), 2) == "after step 2"

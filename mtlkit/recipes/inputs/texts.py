@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TextIO, TypeVar
 
 from mtlkit.config.inference import TextOptions
@@ -11,12 +12,13 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.beginning import check_beginning
 from mtlkit.data.sources.spec import parse_source
 from mtlkit.data.sources.text_files import count_rows, input_record, read_column
-from mtlkit.errors import DataError, UsageError
+from mtlkit.errors import DataError, MtlkitError, UsageError
 from mtlkit.report.sources import source_line
 
 Example = TypeVar("Example", str, tuple[str, str])
 PART_TEXTS = 4096  # processed at a time: enough for batches of similar length, few enough that an interruption costs little
 PART_LETTERS = 1 << 24
+MOST_COUNTED = 100_000_000  # bytes of a file
 
 
 def stream_texts(options: TextOptions, standard_input: TextIO, recorded: Sequence[SourceRecord] = ()) -> Iterator[str]:
@@ -69,6 +71,21 @@ def count_texts(options: TextOptions) -> int | None:
     if reads_standard_input(options):
         return None
     return count_rows(options.input) if options.input is not None else len(options.texts)
+
+
+def count_by_reading(options: TextOptions, recorded: Sequence[SourceRecord] = ()) -> int | None:
+    """The number of texts of `--input`, by reading it once more, which takes far less time than predictions. None for large
+    files, what cannot be read twice, and files with an error, which is reported where it occurs.
+    """
+    if options.input is None or options.texts or reads_standard_input(options):
+        return None
+    path = Path(parse_source(str(options.input))[0])
+    if not path.is_file() or path.stat().st_size > MOST_COUNTED:
+        return None
+    try:
+        return sum(1 for _ in read_column(options.input, options.column, options.encoding, recorded))
+    except MtlkitError:
+        return None
 
 
 def input_notes(options: TextOptions, recorded: Sequence[SourceRecord] = ()) -> list[str]:

@@ -17,7 +17,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs.record import CROSS_VALIDATED, NOT_MEASURED, TRAINED_ON
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.continual.start_model import StartModel
-from mtlkit.training.events import Chosen, Epoch, Event, Forgetting, Parts, TaskState
+from mtlkit.training.events import Chosen, Epoch, Event, Forgetting, Note, Parts, TaskState
 from mtlkit.training.freezing.apply import FreezeProof, lr_scales_of
 from mtlkit.training.freezing.features import CachedVectors
 from mtlkit.training.incidents import CalibrationFitted, HeadSolved, RowsJudged, ScopeFitted
@@ -66,7 +66,7 @@ class HeadSolver:
         self.steps, self.strength = steps, strength
         self.state = TrainState(step=steps)
         self.solved: dict[str, HeadSolved] = {}
-        self.calibrated: dict[str, CalibrationFitted] = {}
+        self.calibrated: dict[str, CalibrationFitted | Note] = {}
         self.scopes: dict[str, ScopeFitted] = {}
         self.judged: list[RowsJudged] = []
         self._resumed: StateDict | None = None

@@ -14,14 +14,21 @@ from mtlkit.evaluation.metrics import Array
 from mtlkit.evaluation.task_metrics import main_metric, score
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.tasks.base import kind_of
+from mtlkit.training.events import Note
 from mtlkit.training.incidents import CalibrationFitted
 from mtlkit.training.plan import TrainPlan
 from mtlkit.training.setup import TaskRoles
 from mtlkit.training.validation.evaluator import has_validation
 
+LEAST = 20  # rows: a temperature or thresholds fitted on fewer are mostly noise
 
-def calibrate(model: MultiTaskModel, task: str, outputs: Array, labels: Array, fitted_on: FittedOn) -> CalibrationFitted | None:
-    """Calibrates the head of a task, so that the model is saved with its calibration. None for a kind of task without one.
+
+def calibrate(
+    model: MultiTaskModel, task: str, outputs: Array, labels: Array, fitted_on: FittedOn
+) -> CalibrationFitted | Note | None:
+    """Calibrates the head of a task, so that the model is saved with its calibration. None for a kind of task without one; a
+    message, and no calibration, on fewer than LEAST rows. A temperature that would make the log-loss of the rows worse, as it may
+    where all are right, becomes 1.
 
     outputs: (N, outputs) of the head for rows that it was not trained on; out of fold with "cross-validation". labels: of these
     rows, as `encode_labels` gives them.
@@ -31,9 +38,14 @@ def calibrate(model: MultiTaskModel, task: str, outputs: Array, labels: Array, f
     fitted = kind_of(plain.kind).fit_calibration(plain, outputs, labels)
     if fitted is None:
         return None
+    if len(labels) < LEAST:
+        rows = f"{len(labels)} row{'' if len(labels) == 1 else 's'}"
+        return Note(f"{task}: not calibrated, as {rows} that it was not trained on are too few ({LEAST} at least)")
     fitted = replace(fitted, fitted_on=fitted_on)
+    before, after = (figures(spec, outputs, labels) for spec in (plain, replace(plain, calibration=fitted)))
+    if fitted.method == "temperature" and (after["log_loss"] or 0.0) > (before["log_loss"] or 0.0):
+        fitted, after = replace(fitted, temperature=1.0), before
     head.spec = replace(plain, calibration=fitted)
-    before, after = (figures(spec, outputs, labels) for spec in (plain, head.spec))
     return CalibrationFitted(task, fitted.method, fitted_on, fitted.rows, fitted.temperature, fitted.thresholds, before, after)
 
 
@@ -49,7 +61,7 @@ def figures(spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, float | 
 
 def calibrate_heads(
     plan: TrainPlan, model: MultiTaskModel, roles: TaskRoles, vectors: Callable[[str], Tensor]
-) -> Iterator[CalibrationFitted]:
+) -> Iterator[CalibrationFitted | Note]:
     """Calibrates every trained head on its validation rows; `vectors` gives those of a task, (N, D). Nothing with `--calibrate
     none`."""
     if plan.options.calibrate == "none":

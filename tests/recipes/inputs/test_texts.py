@@ -7,7 +7,7 @@ import pytest
 
 from mtlkit.config.inference import TextOptions
 from mtlkit.errors import DataError, UsageError
-from mtlkit.recipes.inputs.texts import parts, stream_texts
+from mtlkit.recipes.inputs.texts import count_by_reading, parts, stream_texts
 
 NOTHING = io.StringIO()
 
@@ -98,3 +98,13 @@ def test_an_empty_file_is_an_error(tmp_path: Path, name: str, content: str) -> N
 def test_words_that_other_tools_take_for_nothing_are_texts(tmp_path: Path) -> None:  # fault 21
     (tmp_path / "a.csv").write_text("text\nNA\nNone\nnull\nnan\n01\n")
     assert list(stream_texts(TextOptions(input=tmp_path / "a.csv"), NOTHING)) == ["NA", "None", "null", "nan", "01"]
+
+
+def test_texts_of_a_file_are_counted_by_reading_it(tmp_path: Path) -> None:
+    path = tmp_path / "texts.csv"
+    path.write_text('text\n"one\ntext"\ntwo\n')
+    assert count_by_reading(TextOptions(input=path)) == 2
+    assert count_by_reading(TextOptions(texts=["a"])) is None
+    assert count_by_reading(TextOptions(input=Path("-"))) is None
+    path.write_text("text,more\na,b\nc,d,e\n")  # reported where it is predicted
+    assert count_by_reading(TextOptions(input=path, column="text")) is None

@@ -17,7 +17,9 @@ from mtlkit.inference.predictions import answers, probabilities
 from mtlkit.model.checkpoint import load_model, save_model
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.report.training_messages import training_messages
+from mtlkit.training.events import Note
 from mtlkit.training.incidents import CalibrationFitted
+from mtlkit.training.validation import calibrate as calibration_of_heads
 from mtlkit.training.validation.calibrate import calibrate
 
 Run = Callable[..., Any]
@@ -89,3 +91,22 @@ def test_probabilities_and_decisions_follow_the_calibration(tiny_model: MultiTas
 
 def test_a_regression_has_no_calibration(tiny_model: MultiTaskModel) -> None:
     assert calibrate(tiny_model, "stars", np.zeros((3, 1), np.float32), np.zeros(3, np.float32), "validation") is None
+
+
+def test_a_handful_of_rows_does_not_calibrate(tiny_model: MultiTaskModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration_of_heads, "LEAST", 20)
+    outputs, labels = np.tile(np.float32([3, -3]), (19, 1)), (np.arange(19) >= 15).astype(np.int64)
+    message = calibrate(tiny_model, "topic", outputs, labels, "validation")
+    assert isinstance(message, Note)
+    assert "19 rows" in message.text
+    assert tiny_model.tasks["topic"].calibration is None
+    assert calibrate(tiny_model, "stars", np.zeros((3, 1), np.float32), np.zeros(3, np.float32), "validation") is None
+
+
+def test_a_temperature_never_worsens_the_rows_that_it_is_fitted_on(tiny_model: MultiTaskModel) -> None:
+    labels = np.arange(40) % 2
+    outputs = np.stack([9.0 - 18.0 * labels, 18.0 * labels - 9.0], 1).astype(np.float32)  # all right, and sure of it
+    fitted = calibrate(tiny_model, "topic", outputs, labels, "validation")
+    assert isinstance(fitted, CalibrationFitted)
+    assert fitted.temperature == 1.0
+    assert fitted.after == fitted.before
