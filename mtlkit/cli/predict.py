@@ -47,8 +47,8 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     for note in [] if of_pairs else input_notes(options, loaded.recorded(options.task)):
         say(note)
     if options.task is None and (others := [name for name in loaded.tasks if name not in tasks]):
-        what = "read single texts, without --pair" if of_pairs else "read pairs of texts, given with --pair FIRST SECOND"
-        say(f"heads that do not predict, as they {what}: {listed(others)}")
+        why = "heads for single texts, without --pair" if of_pairs else "heads for pairs of texts, with --pair FIRST SECOND"
+        say(f"not used: {why}: {listed(others)}")
     if options.reject is not None:
         known = [name for name in tasks if name in loaded.tasks]
         scopes = loaded.scopes_for(known)

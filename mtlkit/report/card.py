@@ -62,7 +62,7 @@ def model_card(
 
 def kind_title(task: TaskSpec) -> str:
     """The kind of a task, and whether its head reads pairs of texts."""
-    return task.kind if task.pair is None else f"{task.kind} of text pairs ({task.pair})"
+    return task.kind if task.pair is None else f"{task.kind}, pairs"
 
 
 def cell(label: str) -> str:
@@ -128,7 +128,7 @@ outputs = apply_heads("this/folder", vectors)
 {pairs}`outputs` maps each task to one row per text. `heads.json` lists the labels in column order. {outputs_help}
 """
 
-PAIRS = """The heads {names} read pairs of texts; give the vectors of both:
+PAIRS = """For heads that read pairs of texts ({names}), give the vectors of both:
 
 ```python
 first = model.encode(["a first text"], convert_to_tensor=True).cpu()
@@ -139,7 +139,7 @@ outputs = apply_heads("this/folder", first, second)
 """
 
 ONNX_PAIRS = """
-The heads {names} read pairs of texts and are in `pairs.onnx`: it takes `first` and `second`, the vectors of both texts, each
+Heads for pairs of texts ({names}) are in `pairs.onnx`: it takes `first` and `second`, the vectors of both texts, each
 (pairs, dim), and returns `head:NAME` for each of them. With mtlkit: `model.predict([("a first text", "its second text")])`.
 """
 

@@ -92,8 +92,10 @@ def test_everything_at_once_trains_pairs_with_single_texts(
         pytest.skip("torchjd is not installed")
     assert answer.code == 0, answer.err
     assert "same" not in mtlkit.load(out).router
-    again = typed("train-mtl", "--task", tasks[3], "--init", out, "--out", tmp_path / "next", *QUICK, "--guard", "lwf")
-    assert again.code == 0, again.err  # an old head for pairs limits what new single texts change
+    more = ("--watch", f"same={pairs}", "--guard", "lwf", "--guard", "ewc", "--max-forgetting", 90)
+    again = typed("train-mtl", "--task", f"new={data / 'state'}", "--init", out, "--out", tmp_path / "next", *QUICK, *more)
+    assert again.code == 0, again.err  # an old head for pairs is evaluated on those it knows how to read, and kept
+    assert "same" in json.loads((tmp_path / "next" / "run.json").read_text())["data"]
 
 
 def test_eval_reads_the_columns_of_the_training(run: Path, pairs: Path, typed: Typed, tmp_path: Path) -> None:
@@ -119,7 +121,7 @@ def test_predict_takes_two_texts_two_columns_or_the_recorded_ones(run: Path, pai
     assert first["pair"] == [SENTENCES[0], SENTENCES[50]]
     assert second["pair"] == [SENTENCES[0], SENTENCES[7]]
     assert first["tasks"].keys() == {"same", "words"}
-    assert "do not predict" in typed_pair.err
+    assert "not used: heads for single texts" in typed_pair.err
     assert "kind, state" in typed_pair.err
     named = typed("predict", "--model", run, "--input", pairs / "test.csv", "--pair", "premise,hypothesis", "--task", "same")
     recorded = typed("predict", "--model", run, "--input", pairs / "test.csv", "--task", "same")
@@ -133,11 +135,16 @@ def test_predict_takes_two_texts_two_columns_or_the_recorded_ones(run: Path, pai
     assert rejected[0]["same"]["rejected"] == (rejected[0]["same"]["score"] < rejected[0]["same"]["threshold"])
 
 
+def test_a_terminal_shows_both_texts_of_a_pair(run: Path, typed: Typed) -> None:
+    answer = typed("predict", "--model", run, "--pair", "one text", "another", terminal=True, width=120)
+    assert "one text | another" in answer.out
+    assert "kind" not in answer.out
+
+
 def test_single_texts_get_the_heads_for_single_texts(run: Path, typed: Typed) -> None:
     answer = typed("predict", "--model", run, SENTENCES[0])
     assert rows_of(answer.out)[0]["tasks"].keys() == {"kind", "state"}
-    assert "read pairs of texts" in answer.err
-    assert "same, words" in answer.err
+    assert "not used: heads for pairs of texts, with --pair FIRST SECOND: same, words" in answer.err
 
 
 @pytest.mark.parametrize(
@@ -190,13 +197,13 @@ def test_exports_agree_with_the_run(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="reads pairs"):
         mtlkit.load(tmp_path / "onnx", backend="onnx").predict(["a text"], "same")
     card = (tmp_path / "sentence-transformers" / "README.md").read_text()
-    assert "classification of text pairs (vectors)" in card
+    assert "classification, pairs" in card
     assert 'apply_heads("this/folder", first, second)' in card
 
 
 def test_info_shows_which_heads_read_pairs(run: Path, typed: Typed) -> None:
     answer = typed("info", run, width=160)
-    assert "regression of text pairs (vectors)" in answer.out
+    assert "regression, pairs" in answer.out
 
 
 def test_check_data_compares_whole_pairs(pairs: Path, typed: Typed, tmp_path: Path) -> None:

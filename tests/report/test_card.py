@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec, Truncation
@@ -61,11 +62,20 @@ def checkpoint(*tasks: TaskSpec, truncate: Truncation = "head", **vectors: Any) 
 def test_the_card_shows_the_heads_where_there_are_some() -> None:
     assert "apply_heads" not in sentence_transformers_use(checkpoint())
     use = sentence_transformers_use(checkpoint(HEAD))
-    assert "def apply_heads(folder: str, vectors: torch.Tensor)" in use
+    assert "def apply_heads(folder: str, vectors: torch.Tensor," in use
     assert use.count("def apply_heads(") == 1
     assert "mtlkit" not in use
     assert 'outputs = apply_heads("this/folder", vectors)' in use
     assert 'SentenceTransformer("this/folder")' in use.partition("apply_heads")[2]
+
+
+def test_the_card_says_how_to_use_heads_for_pairs() -> None:
+    pairs = checkpoint(HEAD, replace(HEAD, name="nli", pair="vectors"))
+    use = sentence_transformers_use(pairs)
+    assert "heads that read pairs of texts (`nli`)" in use
+    assert 'outputs = apply_heads("this/folder", first, second)' in use
+    assert "`pairs.onnx`" in onnx_use(pairs)
+    assert "pairs" not in onnx_use(checkpoint(HEAD))
 
 
 def test_the_card_applies_thresholds() -> None:

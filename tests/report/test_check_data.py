@@ -144,8 +144,9 @@ def test_a_finding_in_one_sentence(found: Finding, words: str) -> None:
     ("problem", "split", "more", "words"),
     [
         ("repeated", "train", {}, "3 of 9 train rows repeat the pair of an earlier row"),
-        ("two labels", "train", {}, "3 pairs of train have two scores"),
-        ("two labels", "test", {}, "3 pairs of test have another score in train"),
+        ("two labels", "train", {"value": "score"}, "3 pairs of train have two scores"),
+        ("two labels", "train", {}, "3 pairs of train have two labels"),
+        ("two labels", "test", {"value": "score"}, "3 pairs of test have another score in train"),
         ("overlap", "test", {"rows": 1}, "1 of 9 test pairs is also in train"),
         ("near", "test", {}, "3 of 9 test pairs are nearly identical to one in train"),
         ("unusable", "train", {"reason": "column 'a' is 3"}, "train: column 'a' is 3"),
