@@ -20,14 +20,15 @@ from mtlkit.training.plan import TrainPlan
 from mtlkit.training.setup import TaskRoles
 from mtlkit.training.validation.evaluator import has_validation
 
-LEAST = 20  # rows: a temperature or thresholds fitted on fewer are mostly noise
+LEAST = 20  # rows: thresholds fitted on fewer are mostly noise
+LEAST_TEMPERATURE = 5  # a temperature is one number, and held near 1 where rows are few
 
 
 def calibrate(
     model: MultiTaskModel, task: str, outputs: Array, labels: Array, fitted_on: FittedOn
 ) -> CalibrationFitted | Note | None:
     """Calibrates the head of a task, so that the model is saved with its calibration. None for a kind of task without one; a
-    message, and no calibration, on fewer than LEAST rows. A temperature that would make the log-loss of the rows worse, as it may
+    message, and no calibration, on too few rows. A temperature that would make the log-loss of the rows worse, as it may
     where all are right, becomes 1.
 
     outputs: (N, outputs) of the head for rows that it was not trained on; out of fold with "cross-validation". labels: of these
@@ -38,9 +39,10 @@ def calibrate(
     fitted = kind_of(plain.kind).fit_calibration(plain, outputs, labels)
     if fitted is None:
         return None
-    if len(labels) < LEAST:
+    least = LEAST if fitted.method == "thresholds" else min(LEAST, LEAST_TEMPERATURE)
+    if len(labels) < least:
         rows = f"{len(labels)} row{'' if len(labels) == 1 else 's'}"
-        return Note(f"{task}: not calibrated, as {rows} that it was not trained on are too few ({LEAST} at least)")
+        return Note(f"{task}: not calibrated, as {rows} that it was not trained on are too few ({least} at least)")
     fitted = replace(fitted, fitted_on=fitted_on)
     before, after = (figures(spec, outputs, labels) for spec in (plain, replace(plain, calibration=fitted)))
     if fitted.method == "temperature" and (after["log_loss"] or 0.0) > (before["log_loss"] or 0.0):
