@@ -84,3 +84,10 @@ def test_what_columns_cannot_do_is_said(
     answer = typed("train-mtl", "--task", f"{reviews}?labels={labels}", "--init", mtl, "--out", tmp_path / "run", *options)
     assert answer.code == code
     assert message in answer.err
+
+
+def test_an_objective_for_one_column_refuses_several(typed: Typed, reviews: Path, tmp_path: Path) -> None:
+    command = ("train-sentence", "--task", f"{reviews}?labels=kind,mood", "--objective", "labels", "--out", tmp_path / "run")
+    answer = typed(*command)
+    assert answer.code == 2
+    assert "--objective labels reads one column of labels" in answer.err

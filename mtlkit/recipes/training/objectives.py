@@ -18,7 +18,7 @@ from mtlkit.data.datasets.task_data import prepare_task
 from mtlkit.data.sources.pair_columns import pair_head_of
 from mtlkit.data.sources.spec import parse_source
 from mtlkit.data.sources.task_names import named_sources
-from mtlkit.errors import UsageError
+from mtlkit.errors import UsageError, listed
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.model.weight_names import parts_of
 from mtlkit.recipes.inputs.source_notes import source_notes
@@ -55,6 +55,11 @@ def check_objective(options: TrainSentenceOptions, origin: ModelRef | None, free
 def _check_headless(options: TrainSentenceOptions, freezing: FreezeRules) -> None:
     """Raises UsageError for options that need labels or heads, and for a frozen backbone, which would leave nothing to train."""
     named = options.objective
+    if len(names := list(named_sources(options.tasks))) > 1:
+        raise UsageError(
+            f"--objective {named} reads one column of labels, and labels= names several ({listed(names)}); use "
+            "NAME=SOURCE?label=COLUMN"
+        )
     if any(freezing.wholly("backbone", state) for state in freezing.states):
         raise UsageError(f"--freeze backbone leaves nothing to train: --objective {named} has no head; remove one of them")
     heads = {f"--freeze {part}": True for part in parts_of(sorted(freezing.always)) if part.startswith("head:")}
