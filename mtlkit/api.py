@@ -155,7 +155,8 @@ def embed_to_file(options: EmbedOptions) -> Path:
 def predict(options: PredictOptions) -> list[dict[str, Any]]:
     """Predict with every head of a model, as `mtlkit predict` does.
 
-    Returns one dict per text: {"text": ..., "tasks": {task: answer}}, with an answer as `LoadedModel.predict` describes it.
+    Returns one dict per text: {"text": ..., "tasks": {task: answer}}, with an answer as `LoadedModel.predict` describes it. For
+    pairs of texts (`pair`), they have {"pair": [first, second]} instead of the text.
     """
     from mtlkit.recipes.inputs.open_model import open_model
     from mtlkit.recipes.predict import predict as run
