@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mtlkit.api import embed_to_file as embed_to_file
     from mtlkit.api import evaluate as evaluate
     from mtlkit.api import export as export
+    from mtlkit.api import heads as heads
     from mtlkit.api import info as info
     from mtlkit.api import mine as mine
     from mtlkit.api import predict as predict
@@ -30,6 +31,7 @@ __all__ = [
     "embed_to_file",
     "evaluate",
     "export",
+    "heads",
     "info",
     "load",
     "mine",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mtlkit.config.check_data import CheckDataOptions
+from mtlkit.config.heads import HeadsOptions
 from mtlkit.config.inference import EmbedOptions, EvalOptions, PredictOptions
 from mtlkit.config.mine import MineOptions
 from mtlkit.config.pretrain import PretrainOptions
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from mtlkit.recipes.curves import ShownCurves
     from mtlkit.recipes.evaluate import Evaluation
     from mtlkit.recipes.export import Exported
+    from mtlkit.recipes.heads import ChangedHeads
     from mtlkit.recipes.mine import Mined
     from mtlkit.report.run_facts import RunFacts
     from mtlkit.training.events import Finished
@@ -213,6 +215,14 @@ def info(options: InfoOptions) -> RunFacts:
 
     if options.caches or options.clear_caches:
         raise UsageError("info() describes a run; use 'mtlkit info --caches' or 'mtlkit info --clear-caches' for the caches")
+    return run(options)
+
+
+@takes(HeadsOptions)
+def heads(options: HeadsOptions) -> ChangedHeads:
+    """Drop, rename or add heads of a run without training, as `mtlkit heads` does. `result.out` is the new run."""
+    from mtlkit.recipes.heads import heads as run
+
     return run(options)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from mtlkit.config.check_data import CheckDataOptions
+from mtlkit.config.heads import HeadsOptions
 from mtlkit.config.inference import EmbedOptions, EvalOptions, PredictOptions
 from mtlkit.config.mine import MineOptions
 from mtlkit.config.pretrain import PretrainOptions
@@ -45,6 +46,7 @@ COMMANDS: dict[str, type[Any]] = {
     "embed": EmbedOptions,
     "eval": EvalOptions,
     "predict": PredictOptions,
+    "heads": HeadsOptions,
     "export": ExportOptions,
     "curves": CurvesOptions,
     "info": InfoOptions,

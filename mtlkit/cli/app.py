@@ -16,7 +16,20 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from mtlkit import __version__
-from mtlkit.cli import check_data, curves, embed, evaluate, export, info, mine, predict, pretrain, train_mtl, train_sentence
+from mtlkit.cli import (
+    check_data,
+    curves,
+    embed,
+    evaluate,
+    export,
+    heads,
+    info,
+    mine,
+    predict,
+    pretrain,
+    train_mtl,
+    train_sentence,
+)
 from mtlkit.cli.console import SHOWN, close_stdout, reader_left, say
 from mtlkit.cli.options.arguments import with_values
 from mtlkit.cli.options.command import Command, drawn, shown
@@ -31,7 +44,7 @@ SUMMARY = "From raw text to a small sentence encoder with several task heads."
 TRAIN, USE, LOOK = "Train", "Use a model", "Inspect data and runs"
 PANELS_OF = {
     TRAIN: (pretrain, train_sentence, train_mtl),
-    USE: (embed, predict, mine, export),
+    USE: (embed, predict, mine, heads, export),
     LOOK: (check_data, evaluate, curves, info),
 }
 

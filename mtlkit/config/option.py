@@ -15,8 +15,8 @@ from mtlkit.config.registries.methods import described
 
 COMMON = "Common"  # the first panel of every command
 
-# What completion offers besides fixed choices: names of runs, tasks and parts of the model, sources, and files
-Completes = Literal["run", "init", "task", "watched", "part", "source", "file"]
+# What completion offers besides fixed choices: names of runs, tasks and parts of the model, sources, files, and heads of runs
+Completes = Literal["run", "init", "task", "watched", "part", "source", "file", "head"]
 
 
 @dataclass(frozen=True)

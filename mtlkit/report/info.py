@@ -72,7 +72,7 @@ def lineage_table(lineage: tuple[ParentFacts, ...]) -> Table:
     table.add_column("recorded digest", no_wrap=True)
     table.add_column("on disk", no_wrap=True)
     for parent in lineage:
-        name = "  " * (parent.depth - 1) + ("teacher: " if parent.role == "teacher" else "") + parent.path
+        name = "  " * (parent.depth - 1) + ("" if parent.role == "parent" else f"{parent.role}: ") + parent.path
         condition = literal(parent.condition, GOOD if parent.condition == "same" else BAD)
         cells = [parent.stage or "-", parent.finished[:10] or "-", parent.recorded[:DIGEST]]
         table.add_row(literal(name), *map(literal, cells), condition)

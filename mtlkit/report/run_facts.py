@@ -41,7 +41,7 @@ class ParentFacts:
     2 for the parent's; `stage`, `command` and `finished` are empty if it has no readable run.json."""
 
     path: str
-    role: Literal["parent", "teacher"]
+    role: Literal["parent", "teacher", "head"]
     depth: int
     recorded: str
     condition: ParentCondition

@@ -79,6 +79,7 @@ def usual(runs: Path) -> dict[str, list[object]]:
         "embed": [*model, "a text"],
         "eval": [*model, "--task", "kind=tiny.csv"],
         "predict": [*model, "a text"],
+        "heads": [runs / "mtl", "--drop", "kind", "--overwrite"],
         "export": [runs / "mtl", "out", "--format", "compact", "--overwrite"],
         "curves": [runs / "mtl"],
         "info": [runs / "mtl"],

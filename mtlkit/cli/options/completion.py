@@ -71,13 +71,22 @@ def heads(_incomplete: str, options: Mapping[str, Any], _named: bool = False) ->
     from mtlkit.inference.find_model import find_model
     from mtlkit.model.description import is_foreign, read_checkpoint
 
-    model = options.get("model") or options.get("init")
+    model = options.get("model") or options.get("init") or options.get("run")
     known = list(dict.fromkeys(task.partition("=")[0] for task in _several(options.get("task")) if "=" in task))
     if model != "scratch" and (model is None or model == "mini" or Path(model).is_dir()):
         path = find_model(model, Path(options.get("runs") or "runs"), STAGES).path
         if not is_foreign(path):
             known += [task.name for task in read_checkpoint(path).tasks if task.name not in known]
     yield from known
+
+
+def heads_of_runs(incomplete: str, options: Mapping[str, Any], named: bool) -> Iterator[str]:
+    """RUN: for each run, then its heads."""
+    run, colon, _ = incomplete.rpartition(":")
+    if colon:
+        yield from (f"{run}:{task}" for task in heads("", {"model": run}))
+        return
+    yield from (f"{name}:" for name in runs(incomplete, options, named))
 
 
 def _several(value: Any) -> list[str]:
@@ -124,6 +133,7 @@ KINDS: dict[Completes, Callable[[str, Mapping[str, Any], bool], Iterable[str]]] 
     "watched": watched,
     "part": parts,
     "source": sources,
+    "head": heads_of_runs,
 }
 
 

@@ -42,12 +42,14 @@ def _ancestors(folder: Path, record: RunRecord, depth: int, seen: set[Path]) -> 
 
 
 def origins(record: RunRecord) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """The parent of a record and the teachers of its data, each with `path` and `digest`."""
+    """The parent of a record, the teachers of its data and the runs of taken heads, each with `path` and `digest`."""
     if isinstance(record.parent, dict):
         yield "parent", record.parent
     for data in record.data.values():
         if isinstance(data, dict) and isinstance(data.get("teacher"), dict):
             yield "teacher", data["teacher"]
+        if isinstance(data, dict) and isinstance(data.get("taken"), dict):
+            yield "head", data["taken"]
 
 
 def find_parent(path: str, recorded: str, child: Path) -> tuple[Path | None, str | None]:
