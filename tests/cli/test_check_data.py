@@ -132,8 +132,8 @@ def test_pairs_as_train_sentence_reads_them(typed: Typed, scored: Path, objectiv
     answer = typed(*arguments, width=80)
     assert answer.code == 0, answer.err
     assert answer.widest <= 80
-    unused = "not used: negative" if objective == "similarity" else "not used: score, negative"
-    assert all(words in answer.err for words in ("faq: first=question, second=answer", unused))
+    read = "not used: negative" if objective == "similarity" else "negatives=negative; not used: score"
+    assert all(words in answer.err for words in ("faq: first=question, second=answer", read))
     assert "faq: 1 of 6 test pairs is also in train\n  test.csv:2 and train.csv:26: Text 24. | Answer [/] 576.\n" in answer.out
     assert ("faq: scores (column 'score')" in answer.out) == (objective == "similarity")
     strict = typed(*arguments, "--json", "--strict")

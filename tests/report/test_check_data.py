@@ -6,6 +6,7 @@ import io
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console, RenderableType
 
@@ -220,7 +221,7 @@ def test_the_last_sentence() -> None:
 
 
 def test_the_baseline_in_words() -> None:
-    split, folds = (WordsBaseline.of(80, 100, 400, number) for number in (0, 5))
+    split, folds = (WordsBaseline.of(np.arange(100) < 80, 400, number) for number in (0, 5))
     assert "accuracy 0.800 (95 %: 0.711 to 0.867); trained on 400 rows, scored on 100 val" in baseline_message("t", split)
     assert baseline_message("t", folds).endswith("cross-validated on 400 rows, 5 folds")
     assert "needs one class per row" in baseline_message("t", None)
