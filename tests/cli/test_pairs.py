@@ -220,6 +220,7 @@ def test_check_data_compares_whole_pairs(pairs: Path, typed: Typed, tmp_path: Pa
     assert document["baselines"]["nli"]["rows"] > 0
 
 
+@pytest.mark.slow
 def test_a_training_on_pairs_resumes_bit_for_bit(
     pairs: Path, data: Path, mtl: Path, typed: Typed, forks: Forks, tmp_path: Path
 ) -> None:
