@@ -113,7 +113,7 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
         old_rows,
     )
     fingerprints = {name: task.fingerprint for name, task in tasks.items()}
-    small = small_tables({name: (train[name], tables[name][1]) for name in trained})
+    small = small_tables({name: (train[name], validation[name]) for name in trained})
     return Prepared(start, data, fingerprints, {name: task.record for name, task in tasks.items()}, small)
 
 
