@@ -165,19 +165,17 @@ class TaskMixture:
         return self.planned(0)
 
     def work(self, epochs: int, start: int = 0, order: BatchOrder | None = None) -> Iterator[MicroBatch]:
-        """The micro-batches of `epochs` epochs, without the first `start`. `order` replaces the mixture's own order; it is called
-        at the start of each epoch.
-        """
+        """The micro-batches of `epochs` epochs, without the first `start`. `order`, called for each epoch, replaces its own."""
         pieces = (names for epoch in range(epochs) for names in (order or self.order)(epoch))
         cursors = Counter(name for names in islice(pieces, start) for name in names)
-        streams: dict[str, TaskSampler] = {}
+        streams: dict[str, tuple[TaskSampler, ColumnUnit | None]] = {}
         for names in pieces:
             piece: MicroBatch = {}
             for name in names:
                 if name not in streams:
-                    streams[name] = TaskSampler(self._plan(name), cursors[name])
-                rows, unit = streams[name].next(), self._unit(name)
-                piece |= {name: rows} if unit is None else unit.expand(rows)
+                    streams[name] = TaskSampler(self._plan(name), cursors[name]), self._unit(name)
+                stream, unit = streams[name]
+                piece |= {name: stream.next()} if unit is None else unit.expand(stream.next())
             yield piece
 
     def _unit(self, name: str) -> ColumnUnit | None:
@@ -188,10 +186,10 @@ class TaskMixture:
         return next(unit for unit in self.units.values() if tasks[0] in unit.tasks).only(tasks)
 
     def _plan(self, name: str) -> Sampler:
-        """The sampler of a task or unit. A unit that has lost tasks draws from the rows of the others only."""
+        """The sampler of a task or unit. One that has lost tasks draws from the rows of the others only."""
         if (unit := self._unit(name)) is None or name in self.plans:
             return self.plans[name]
-        whole = next(plan for whole, plan in self.plans.items() if unit.tasks[0] in self.tasks_of(whole))
+        whole = next(plan for own, plan in self.plans.items() if unit.tasks[0] in self.tasks_of(own))
         assert isinstance(whole, BatchSampler)
         return BatchSampler(unit.lengths, whole.budget, whole.seed, name)
 
