@@ -31,8 +31,8 @@ from mtlkit.config.architecture import Encoding
 from mtlkit.config.registries.balancing import BALANCING, full_name, parse_balance
 from mtlkit.config.registries.methods import ordered
 from mtlkit.config.task_training import BalanceOn
-from mtlkit.data.datasets.labels import infer_spec
 from mtlkit.data.datasets.task_data import TaskData, prepare
+from mtlkit.data.labels.codec import infer_spec
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.load_weights import load_weights

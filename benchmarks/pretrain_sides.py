@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from workers import serve
 
 from mtlkit.config.architecture import Architecture, Encoding
-from mtlkit.config.pretrain import PretrainOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.data.batching import WindowSampler
 from mtlkit.data.datasets.corpus import read_corpus
 from mtlkit.data.datasets.labelled_rows import ReadOptions

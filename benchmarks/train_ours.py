@@ -16,9 +16,9 @@ from tokenizers import Tokenizer
 from mtlkit.config.architecture import Architecture, Encoding
 from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
-from mtlkit.data.datasets.labels import infer_spec
 from mtlkit.data.datasets.tables import cap_tables
 from mtlkit.data.datasets.task_data import TaskData, prepare
+from mtlkit.data.labels.codec import infer_spec
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute, choose_compute

@@ -24,12 +24,12 @@ from wrapped import SPECIAL, Wrap, write_plain, write_wrapped
 
 from mtlkit.cli import phase
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
-from mtlkit.config.pretrain import PretrainOptions
-from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.data.datasets.labelled import LabelledTable
-from mtlkit.data.datasets.marks import Label
 from mtlkit.data.datasets.task_data import TaskData, prepare_task
+from mtlkit.data.labels.marks import Label
 from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder

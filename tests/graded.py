@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.data.datasets.marks import Label, RawLabel
+from mtlkit.data.labels.marks import Label, RawLabel
 from mtlkit.evaluation.intervals import Measure, mean_of
 from mtlkit.evaluation.metric_names import ACCURACY, Metric
 from mtlkit.evaluation.metrics import Array

@@ -10,9 +10,9 @@ import pytest
 from exports import TEXTS, Export
 from peers import write_peer
 
-from mtlkit.config.run_commands import ExportOptions
-from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.run_commands import ExportOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.recipes.export import Exported, export
 from mtlkit.recipes.train_mtl import train_mtl
 from mtlkit.recipes.train_sentence import train_sentence

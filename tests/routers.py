@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from support import rows_of, write
 
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.loaded_model import load
 from mtlkit.model.checkpoint import save_model

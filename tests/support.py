@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from mtlkit.config.check_data import CheckDataOptions
-from mtlkit.config.heads import HeadsOptions
-from mtlkit.config.inference import EmbedOptions, EvalOptions, PredictOptions
-from mtlkit.config.mine import MineOptions
-from mtlkit.config.pretrain import PretrainOptions
-from mtlkit.config.run_commands import CurvesOptions, ExportOptions, InfoOptions
-from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.check_data import CheckDataOptions
+from mtlkit.config.commands.heads import HeadsOptions
+from mtlkit.config.commands.inference import EmbedOptions, EvalOptions, PredictOptions
+from mtlkit.config.commands.mine import MineOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
+from mtlkit.config.commands.run_commands import CurvesOptions, ExportOptions, InfoOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel

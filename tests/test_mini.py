@@ -18,8 +18,8 @@ from forks import Forks
 from pyarrow import parquet
 
 import mtlkit
-from mtlkit.config.run_commands import ExportOptions
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.run_commands import ExportOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.inference.find_model import mini_folder
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.similarity import similarities

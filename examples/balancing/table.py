@@ -28,8 +28,8 @@ from mtlkit.config.registries.balancing import BALANCING
 from mtlkit.config.registries.methods import ordered
 from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_test, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.sources.grammar.task_names import parse_task
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.sources.task_names import parse_task
 from mtlkit.evaluation.intervals import student
 from mtlkit.runs.record import LOG, verify
 from mtlkit.training.balancing.registry import missing_module

@@ -17,8 +17,8 @@ from statistics import mean
 
 import mtlkit
 from mtlkit.data.datasets.labelled import ReadOptions, read_train_and_test
+from mtlkit.data.sources.grammar.task_names import parse_task
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.sources.task_names import parse_task
 from mtlkit.evaluation.forgetting import TaskChange, task_change
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -7,7 +7,7 @@ import typer
 from mtlkit.cli.console import print_json, say, stdout
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import working
-from mtlkit.config.check_data import CheckDataOptions
+from mtlkit.config.commands.check_data import CheckDataOptions
 
 
 def check_data(options: CheckDataOptions, as_json: bool) -> None:

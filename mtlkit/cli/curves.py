@@ -9,7 +9,7 @@ import typer
 
 from mtlkit.cli.console import print_json, say, stdout
 from mtlkit.cli.options.command import add_command
-from mtlkit.config.run_commands import CurvesOptions
+from mtlkit.config.commands.run_commands import CurvesOptions
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,8 @@ import typer
 
 from mtlkit.cli.console import print_json, say
 from mtlkit.cli.options.command import add_command
+from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
-from mtlkit.config.run_commands import ExportOptions
 from mtlkit.errors import listed
 
 

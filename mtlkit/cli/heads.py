@@ -9,7 +9,7 @@ import typer
 from mtlkit.cli.console import answer, print_json, say
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading
-from mtlkit.config.heads import HeadsOptions
+from mtlkit.config.commands.heads import HeadsOptions
 from mtlkit.errors import listed
 
 

@@ -6,7 +6,7 @@ import typer
 
 from mtlkit.cli.console import print_json, say, stdout
 from mtlkit.cli.options.command import add_command
-from mtlkit.config.run_commands import InfoOptions
+from mtlkit.config.commands.run_commands import InfoOptions
 
 
 def info(options: InfoOptions, as_json: bool) -> None:

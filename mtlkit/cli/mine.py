@@ -9,7 +9,7 @@ import typer
 from mtlkit.cli.console import answer, print_json, say, say_cut, say_notes
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading, working
-from mtlkit.config.mine import MineOptions
+from mtlkit.config.commands.mine import MineOptions
 
 
 def mine(options: MineOptions, as_json: bool) -> None:

@@ -11,7 +11,7 @@ import typer
 from mtlkit.cli.console import print_json, print_line, say, say_cut, say_notes, stdout
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import followed, loading
-from mtlkit.config.inference import PredictOptions
+from mtlkit.config.commands.inference import PredictOptions
 from mtlkit.errors import listed
 
 WIDEST = 23  # columns of a task's predictions that the texts leave room for

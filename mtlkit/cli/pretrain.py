@@ -6,7 +6,7 @@ import typer
 
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading
-from mtlkit.config.pretrain import PretrainOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
 
 
 def pretrain(options: PretrainOptions, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 
 
 def train_mtl(options: TrainMtlOptions, as_json: bool) -> None:

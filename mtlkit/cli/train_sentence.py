@@ -6,7 +6,7 @@ import typer
 
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 
 
 def train_sentence(options: TrainSentenceOptions, as_json: bool) -> None:

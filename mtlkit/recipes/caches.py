@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtlkit.config.run_commands import InfoOptions
+from mtlkit.config.commands.run_commands import InfoOptions
 from mtlkit.data.resumable_output import files_of
 from mtlkit.errors import UsageError
 from mtlkit.report.caches import CacheFacts, CacheReport

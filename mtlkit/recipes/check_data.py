@@ -7,19 +7,19 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mtlkit.config.architecture import Kind
-from mtlkit.config.check_data import CheckDataOptions
+from mtlkit.config.commands.check_data import CheckDataOptions
 from mtlkit.config.task_training import ObjectiveName
 from mtlkit.data.datasets.labelled import holds_out, read_test, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
-from mtlkit.data.datasets.labels import codec_of, infer_kind
-from mtlkit.data.datasets.marks import Label
+from mtlkit.data.labels.codec import codec_of, infer_kind
+from mtlkit.data.labels.marks import Label
 from mtlkit.data.quality.classes import count_classes, sorted_labels, uneven_classes, unseen_classes
 from mtlkit.data.quality.findings import CheckedSplit, Finding, SplitSummary, TaskSummary
 from mtlkit.data.quality.leaks import near_texts, repeated_texts, shared_texts
 from mtlkit.data.quality.near_duplicates import TextNumbers
+from mtlkit.data.sources.grammar.spec import parse_source
+from mtlkit.data.sources.grammar.task_names import named_sources
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.sources.spec import parse_source
-from mtlkit.data.sources.task_names import named_sources
 from mtlkit.evaluation.bag_of_words import WordsBaseline
 from mtlkit.inference.find_model import find_model
 from mtlkit.inference.load_weights import read_encoder

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from mtlkit.config.run_commands import CurvesOptions
+from mtlkit.config.commands.run_commands import CurvesOptions
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.recipes.inputs.command_line import command_line
 from mtlkit.recipes.inputs.input_files import inputs_of

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.held_out import HOLDOUT, holdout_of
-from mtlkit.config.inference import EvalOptions
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.data.datasets.labelled import LabelledTable, read_for_evaluation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.sources.grammar.spec import parse_source
+from mtlkit.data.sources.grammar.task_names import named_sources
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.sources.spec import parse_source
-from mtlkit.data.sources.task_names import named_sources
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.evaluation.out_of_scope import Separation
 from mtlkit.inference.loaded_model import LoadedModel

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from mtlkit.config.run_commands import ExportOptions
+from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.config.small_files import read_text
 from mtlkit.errors import UsageError
 from mtlkit.inference.find_model import ModelRef, find_model

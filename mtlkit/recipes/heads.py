@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mtlkit.config.heads import HeadsOptions, parse_rename, parse_take
+from mtlkit.config.commands.heads import HeadsOptions, parse_rename, parse_take
 from mtlkit.config.paths import expand
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.errors import UsageError, listed, suggest

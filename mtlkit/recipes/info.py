@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mtlkit.config.run_commands import InfoOptions
+from mtlkit.config.commands.run_commands import InfoOptions
 from mtlkit.errors import IntegrityError, MtlkitError, UsageError
 from mtlkit.inference.find_model import HUB_ID, MINI, ModelRef, find_model, folder_not_found
 from mtlkit.model.description import ModelDescription, is_foreign, read_checkpoint

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.config.mine import MineOptions
+from mtlkit.config.commands.mine import MineOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pairs import PairTable, read_pairs
 from mtlkit.data.row_files import Record, check_suffix, write_rows
 from mtlkit.data.sources import existing_split, open_source
+from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.pair_columns import NO_NEGATIVES
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.sources.spec import parse_source
 from mtlkit.data.sources.text_files import read_column
 from mtlkit.errors import DataError, UsageError
 from mtlkit.inference.loaded_model import LoadedModel

@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer
 
 from mtlkit.config.architecture import Architecture, Encoding
-from mtlkit.config.pretrain import PretrainOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import WindowSampler
 from mtlkit.data.cache import encode_cached, fingerprint

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.recipes.training.planning.plan import CommandSpec
 from mtlkit.recipes.training.run import train_tasks
-from mtlkit.recipes.training.validate import CommandSpec
 from mtlkit.training.events import Event, Finished, result
 
 SPEC = CommandSpec("train-mtl", "mtl", "mtl", ("sentence", "base"), "mtlkit eval --confusion")

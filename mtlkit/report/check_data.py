@@ -8,8 +8,8 @@ from pathlib import PurePath
 
 from rich.console import Group
 
-from mtlkit.data.datasets.label_reader import alike
 from mtlkit.data.datasets.pairs import HELD_OUT_MOST
+from mtlkit.data.labels.reader import alike
 from mtlkit.data.quality.findings import MOST_TOKENS, Example, Finding, SplitSummary, TaskSummary
 from mtlkit.data.quality.near_duplicates import NEAR
 from mtlkit.errors import listed, shorten

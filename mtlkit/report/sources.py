@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.datasets.values import quoted
+from mtlkit.data.labels.values import quoted
 from mtlkit.errors import listed, shorten
 
 NAMES = 8  # of columns or files

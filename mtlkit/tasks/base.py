@@ -14,9 +14,9 @@ from mtlkit.config.architecture import Kind, TaskSpec
 from mtlkit.config.calibration import Calibration
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.datasets.class_labels import classes_in
-from mtlkit.data.datasets.labels import LabelCodec
-from mtlkit.data.datasets.marks import Label, RawLabel
+from mtlkit.data.labels.classes import classes_in
+from mtlkit.data.labels.codec import LabelCodec
+from mtlkit.data.labels.marks import Label, RawLabel
 from mtlkit.evaluation.calibration import Forecast
 from mtlkit.evaluation.figures import Figures, Measured
 from mtlkit.evaluation.intervals import Values

@@ -14,10 +14,10 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.calibration import Calibration
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.datasets.class_labels import class_numbers, classes_in, label_codes, unknown_classes
-from mtlkit.data.datasets.marks import Label
-from mtlkit.data.datasets.number_labels import check_classes, check_numbers, number_remarks
-from mtlkit.data.datasets.unsplit_labels import unsplit_remarks
+from mtlkit.data.labels.classes import class_numbers, classes_in, label_codes, unknown_classes
+from mtlkit.data.labels.marks import Label
+from mtlkit.data.labels.numbers import check_classes, check_numbers, number_remarks
+from mtlkit.data.labels.unsplit import unsplit_remarks
 from mtlkit.errors import DataError, listed
 from mtlkit.evaluation.calibration import Forecast, forecast_of_classes
 from mtlkit.evaluation.calibration_fit import fit_temperature

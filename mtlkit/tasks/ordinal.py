@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.calibration import Calibration
 from mtlkit.config.registries.task_kinds import KINDS
-from mtlkit.data.datasets.class_labels import OrderedLabels, class_numbers, classes_in, unknown_classes
-from mtlkit.data.datasets.marks import Label, RawLabel
-from mtlkit.data.datasets.values import class_name, number_or_none, shown
+from mtlkit.data.labels.classes import OrderedLabels, class_numbers, classes_in, unknown_classes
+from mtlkit.data.labels.marks import Label, RawLabel
+from mtlkit.data.labels.values import class_name, number_or_none, shown
 from mtlkit.errors import DataError
 from mtlkit.evaluation.calibration import Forecast, forecast_of_classes
 from mtlkit.evaluation.calibration_fit import fit_temperature

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.registries.task_kinds import KINDS
-from mtlkit.data.datasets.class_labels import comparable_numbers, is_number, look_numeric, numbers_of
-from mtlkit.data.datasets.marks import Label, RawLabel
-from mtlkit.data.datasets.number_labels import check_numbers
-from mtlkit.data.datasets.values import number_or_none, shown
+from mtlkit.data.labels.classes import comparable_numbers, is_number, look_numeric, numbers_of
+from mtlkit.data.labels.marks import Label, RawLabel
+from mtlkit.data.labels.numbers import check_numbers
+from mtlkit.data.labels.values import number_or_none, shown
 from mtlkit.evaluation.figures import Figures, Measured
 from mtlkit.evaluation.intervals import Measure, Values, mean_of, pearson_of, spearman_of
 from mtlkit.evaluation.metric_names import MSE, PEARSON, SPEARMAN, Metric

@@ -10,8 +10,8 @@ from typing import TextIO
 import numpy as np
 from torch import Tensor
 
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.task_training import MAX_PAIRS
-from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError, listed
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.checkpointing import Saver

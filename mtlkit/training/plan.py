@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.config.registries.balancing import BalanceChoice
 from mtlkit.config.registries.guards import GuardChoice
 from mtlkit.config.registries.schedules import EpochLength, ScheduleChoice
-from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.data.batching import Rows
 from mtlkit.data.encoded import Encoded
-from mtlkit.data.sources.task_names import named_sources
+from mtlkit.data.sources.grammar.task_names import named_sources
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.training.freezing.rules import FreezeRules

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtlkit.batch import Batch
-from mtlkit.config.pretrain import PretrainOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.data.batching import WindowSampler
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder

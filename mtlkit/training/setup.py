@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.config.registries.guards import GUARDS
-from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.continual.forgetting_limit import ForgettingLimit
 from mtlkit.training.continual.guards import Guard, GuardContext

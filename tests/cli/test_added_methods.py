@@ -23,6 +23,7 @@ from mtlkit.config.registries.schedules import SCHEDULES
 from mtlkit.training.balancing.methods.base import BalanceContext, BalancingMethod
 from mtlkit.training.continual.methods.base import GuardMethod
 from mtlkit.training.freezing.targets.base import FreezeTarget, ModelParts
+from mtlkit.training.sampling.mixture import MicroBatch
 from mtlkit.training.sampling.orders import BatchOrder, Order, OrderContext
 from mtlkit.training.sampling.schedules.base import Schedule
 
@@ -114,7 +115,7 @@ def test_an_added_guard(runs: Path, data: Path, tmp_path: Path, typed: Typed, mo
         class Short:
             replaces_decay = False
 
-            def loss(self, vectors: Vectors) -> Tensor:
+            def loss(self, vectors: Vectors, piece: MicroBatch) -> Tensor:
                 strengths.append(strength)
                 return strength * next(iter(vectors.values()))[0].square().mean()
 

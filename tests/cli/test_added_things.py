@@ -18,8 +18,8 @@ from mtlkit.cli.export import register
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.sources import SOURCES, Source, SourceType
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.rows import BadRow, Row
-from mtlkit.data.sources.spec import Query
 from mtlkit.model.interop.families.base import FAMILIES
 from mtlkit.recipes.exporting.formats.base import ExportFormat
 from mtlkit.runs.record import RECORD, WEIGHTS

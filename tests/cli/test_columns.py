@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support import write
 
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.recipes.train_mtl import stream
 from mtlkit.training.events import Note
 

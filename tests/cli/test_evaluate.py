@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.recipes.train_sentence import train_sentence
 
 if TYPE_CHECKING:

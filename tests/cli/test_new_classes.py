@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mtlkit.cli import new_classes
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import NewClassesError
 from mtlkit.training.events import Event
 

@@ -15,7 +15,7 @@ from forks import Forks
 from killing import killed_in, newest
 
 import mtlkit
-from mtlkit.config.run_commands import ExportOptions
+from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes.export import export
 from mtlkit.runs.record import file_digest

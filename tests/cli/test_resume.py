@@ -13,7 +13,7 @@ import torch
 from forks import Forks
 from killing import differences, killed_in, newest, states
 
-from mtlkit.recipes.training import checkpoint_meta
+from mtlkit.recipes.training.resuming import checkpoint_meta
 from mtlkit.runs.record import file_digest, read_record, verify
 
 if TYPE_CHECKING:

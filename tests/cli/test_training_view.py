@@ -13,8 +13,8 @@ from rich.console import Console
 from mtlkit.cli import console as consoles
 from mtlkit.cli import phase
 from mtlkit.cli.training_view import TrainingView, follow
-from mtlkit.config.pretrain import PretrainOptions
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.recipes import pretrain, train_mtl
 from mtlkit.training.diagnostics.gradient_stats import TrackingSummary
 from mtlkit.training.events import BaselineEvent, Epoch, Event, Finished, Note, Part, Parts, Progress, TaskState, Tracking

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from mtlkit.config.check_data import CheckDataOptions
-from mtlkit.config.inference import EmbedOptions
-from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.check_data import CheckDataOptions
+from mtlkit.config.commands.inference import EmbedOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.errors import OptionError, UsageError
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, fields
 import pytest
 
 from mtlkit.config.architecture import parse_head
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.config.option import Declaration, finite, option, whole
 from mtlkit.config.registries.schedules import parse_epoch_length, parse_schedule
 from mtlkit.config.save_every import parse_save_every
-from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.config.train_sentence import TrainSentenceOptions
-from mtlkit.data.sources.spec import parse_source
+from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.errors import UsageError
 
 

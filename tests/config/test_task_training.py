@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from mtlkit.config.architecture import SIZES
-from mtlkit.config.pretrain import PretrainOptions
-from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.errors import UsageError
 
 

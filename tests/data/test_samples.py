@@ -16,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from mtlkit.data.datasets.labelled import LabelledTable, read_split
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources import open_source
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.sources.spec import Query
 
 CLASSES = {"topic": {"World", "Sports", "Business", "Sci/Tech"}, "sentiment": {"positive", "negative"}}
 LEAST = {"topic": 120, "sentiment": 240}  # passages a class

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mtlkit.data.sources import FileSource, FolderSource, HubSource, find_split, open_source
-from mtlkit.data.sources.spec import Query
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.errors import DataError
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from filelock import FileLock
 from fuzz.sound import TEXTS, tiny
 
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.data.cache import encode_cached
 from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.task_data import prepare

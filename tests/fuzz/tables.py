@@ -19,8 +19,8 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.labelled import read_for_evaluation, read_split
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources import open_source
+from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.sources.spec import parse_source
 from mtlkit.data.sources.text_files import count_rows, read_column
 from mtlkit.errors import MtlkitError
 from mtlkit.inference.load_weights import read_description

@@ -18,7 +18,7 @@ from fuzz.mutations import damage
 
 import mtlkit
 from mtlkit.cli.options.command import add_command
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import MtlkitError
 from mtlkit.inference.load_weights import read_description
 from mtlkit.report.log_reader import read_curves

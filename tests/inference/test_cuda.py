@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mtlkit.config.pretrain import PretrainOptions
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.pretrain import pretrain
 from mtlkit.recipes.train_mtl import train_mtl

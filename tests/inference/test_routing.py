@@ -11,8 +11,8 @@ import pytest
 from exports import needs_onnx
 from routers import routed_run
 
-from mtlkit.config.inference import EvalOptions, PredictOptions
-from mtlkit.config.run_commands import ExportOptions
+from mtlkit.config.commands.inference import EvalOptions, PredictOptions
+from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.inference.loaded_model import load
 from mtlkit.inference.routing import MIN_PROBABILITY, Prediction, is_answered, score_router, task_probabilities
 from mtlkit.recipes.evaluate import evaluate

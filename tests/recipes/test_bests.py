@@ -12,8 +12,8 @@ import pytest
 from cutting import assert_same_weights
 from support import notes, options
 
-from mtlkit.config.run_commands import CurvesOptions
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.run_commands import CurvesOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.curves import curves

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from support import notes, options, rows_of, write
 
-from mtlkit.config.check_data import CheckDataOptions
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.check_data import CheckDataOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.errors import DataError, UsageError
 from mtlkit.recipes.check_data import DataCheck, check_data

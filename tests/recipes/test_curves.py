@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mtlkit.config.run_commands import CurvesOptions
+from mtlkit.config.commands.run_commands import CurvesOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes import curves as recipe
 from mtlkit.recipes.curves import curves

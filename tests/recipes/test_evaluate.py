@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from mtlkit.config.inference import EvalOptions
+from mtlkit.config.commands.inference import EvalOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.evaluate import evaluate
@@ -52,7 +52,7 @@ def test_heads_without_data_of_their_own_are_evaluated_on_what_is_named(odd_run:
 
 
 def test_a_run_trained_on_a_lone_file_has_no_test_split(runs: Path, data: Path, tmp_path: Path) -> None:
-    from mtlkit.config.train_mtl import TrainMtlOptions
+    from mtlkit.config.commands.train_mtl import TrainMtlOptions
     from mtlkit.recipes.train_mtl import train_mtl
 
     source = f"kind={data / 'kind' / 'train.csv'}"

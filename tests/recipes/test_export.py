@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from exports import KINDS, TEXTS, Export, encode
 
-from mtlkit.config.run_commands import ExportOptions
+from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.loaded_model import load
 from mtlkit.model.digest import digest_of

@@ -9,7 +9,7 @@ import pytest
 import torch
 from exports import KINDS, TEXTS, Export
 
-from mtlkit.config.run_commands import ExportOptions
+from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.load_weights import LoadedWeights, load_weights
 from mtlkit.inference.loaded_model import load

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from exports import KINDS, TEXTS, Export, needs_onnx
 
-from mtlkit.config.inference import EvalOptions
-from mtlkit.config.run_commands import ExportOptions
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.run_commands import ExportOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError
 from mtlkit.inference import backends
 from mtlkit.inference.loaded_model import load

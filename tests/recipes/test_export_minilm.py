@@ -16,7 +16,7 @@ import torch
 from exports import encode, needs_onnx
 from safetensors.torch import load_file, save_file
 
-from mtlkit.config.run_commands import ExportOptions
+from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.export import export
 

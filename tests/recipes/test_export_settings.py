@@ -11,8 +11,8 @@ import pytest
 import torch
 from wrapped import Wrap
 
-from mtlkit.config.run_commands import ExportOptions
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.run_commands import ExportOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import IntegrityError
 from mtlkit.inference.loaded_model import load
 from mtlkit.model.interop.head_files import apply_heads

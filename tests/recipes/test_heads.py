@@ -11,7 +11,7 @@ import pytest
 from support import options
 
 import mtlkit
-from mtlkit.config.heads import HeadsOptions
+from mtlkit.config.commands.heads import HeadsOptions
 from mtlkit.errors import UsageError
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.scope.file import read_scopes

@@ -9,7 +9,7 @@ import pytest
 import torch
 from exports import Export, needs_onnx
 
-from mtlkit.config.run_commands import InfoOptions
+from mtlkit.config.commands.run_commands import InfoOptions
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.find_model import mini_folder
 from mtlkit.inference.scope.file import SCOPE

@@ -6,7 +6,7 @@ import pytest
 import torch
 from support import notes, options, rows_of, write
 
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import DataError, NewClassesError, UsageError
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.recipes.train_mtl import stream, train_mtl

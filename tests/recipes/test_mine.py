@@ -10,7 +10,7 @@ from pyarrow import parquet
 from support import write
 
 import mtlkit
-from mtlkit.config.mine import MineOptions
+from mtlkit.config.commands.mine import MineOptions
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pairs import read_train_and_validation_pairs
 from mtlkit.data.sources.rows import SkippedRows

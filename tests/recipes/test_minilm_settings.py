@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from exports import encode
 
-from mtlkit.config.run_commands import ExportOptions
+from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.export import export
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes.train_sentence import train_sentence
 

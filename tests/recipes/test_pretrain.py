@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mtlkit.config.pretrain import PretrainOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.pretrain import pretrain, stream

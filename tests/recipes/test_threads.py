@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.data.datasets.labelled import read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources.rows import SkippedRows

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support import notes, options, rows_of, write
 
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.loaded_model import load

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.inference.loaded_model import load
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.train_sentence import stream, train_sentence

@@ -8,7 +8,7 @@ from drawing import HOSTILE, STYLE, drawn, widest
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.config.calibration import Calibration
-from mtlkit.config.run_commands import InfoOptions
+from mtlkit.config.commands.run_commands import InfoOptions
 from mtlkit.model.description import ModelDescription
 from mtlkit.recipes.info import info
 from mtlkit.report.info import data_rows, info_tables

@@ -11,7 +11,7 @@ import torch
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.registries.task_kinds import KINDS
-from mtlkit.data.datasets.marks import Label
+from mtlkit.data.labels.marks import Label
 from mtlkit.model.heads import build_head, loss_of
 from mtlkit.tasks.base import kind_of
 

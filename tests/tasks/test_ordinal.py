@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.data.datasets.labels import fits, infer_spec
-from mtlkit.data.datasets.marks import Label
+from mtlkit.data.labels.codec import fits, infer_spec
+from mtlkit.data.labels.marks import Label
 from mtlkit.errors import DataError
 from mtlkit.model.losses import LossOptions
 from mtlkit.tasks.base import kind_of

@@ -16,13 +16,13 @@ import torch
 from support import freezing_of
 from torch import Tensor
 
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.registries.schedules import parse_schedule
-from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.data.datasets.labelled import LabelledTable
-from mtlkit.data.datasets.marks import Label
 from mtlkit.data.datasets.task_data import TaskData, prepare_task
 from mtlkit.data.datasets.text_pool import TextPool
 from mtlkit.data.encoded import Encoded
+from mtlkit.data.labels.marks import Label
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel

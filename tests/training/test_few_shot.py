@@ -12,7 +12,7 @@ import pytest
 import torch
 from support import freezing_of, notes
 
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute

@@ -14,7 +14,7 @@ from cutting import Keeper, assert_same_weights, timeless
 from torch import Tensor
 
 from mtlkit.config.architecture import Architecture
-from mtlkit.config.pretrain import PretrainOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.data.batching import WindowSampler
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder

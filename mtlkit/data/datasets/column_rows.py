@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mtlkit.data.datasets.label_reader import LabelReader, label_reader
 from mtlkit.data.datasets.labelled_rows import LabelledRows, ReadOptions
-from mtlkit.data.datasets.marks import RawLabel
+from mtlkit.data.labels.marks import RawLabel
+from mtlkit.data.labels.reader import LabelReader, label_reader
 from mtlkit.data.sources import Source
 from mtlkit.data.sources.columns import choose_columns, named_columns
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.rows import BadRow, Row
-from mtlkit.data.sources.spec import Query
 
 
 class ColumnRows(LabelledRows):

@@ -12,8 +12,8 @@ from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources import Source, existing_split, find_split, open_source
 from mtlkit.data.sources.columns import Columns, join_text, text_columns, with_columns
+from mtlkit.data.sources.grammar.spec import Query, parse_source
 from mtlkit.data.sources.rows import BadRow, Row, SkippedRows, good_rows, place_of
-from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.errors import DataError, listed
 from mtlkit.progress import counted
 from mtlkit.seeding import generator

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from mtlkit.config.architecture import Kind
 from mtlkit.config.held_out import HOLDOUT
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.class_labels import parts_of
-from mtlkit.data.datasets.labels import codec_of, infer_kind
-from mtlkit.data.datasets.marks import Label
+from mtlkit.data.labels.classes import parts_of
+from mtlkit.data.labels.codec import codec_of, infer_kind
+from mtlkit.data.labels.marks import Label
 from mtlkit.data.quality.near_duplicates import TextNumbers, near_pairs
 from mtlkit.errors import DataError
 from mtlkit.seeding import generator

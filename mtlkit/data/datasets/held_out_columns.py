@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from mtlkit.config.architecture import Kind
 from mtlkit.config.held_out import HOLDOUT
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.class_labels import parts_of
 from mtlkit.data.datasets.held_out import SPLIT_SEED, check_share
-from mtlkit.data.datasets.labels import codec_of
-from mtlkit.data.datasets.marks import Label
+from mtlkit.data.labels.classes import parts_of
+from mtlkit.data.labels.codec import codec_of
+from mtlkit.data.labels.marks import Label
 from mtlkit.data.quality.near_duplicates import TextNumbers
 from mtlkit.errors import DataError
 from mtlkit.seeding import generator

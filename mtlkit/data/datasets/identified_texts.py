@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mtlkit.data.datasets.labelled_rows import ReadOptions
-from mtlkit.data.datasets.values import text_value
+from mtlkit.data.labels.values import text_value
 from mtlkit.data.sources import Source, StandardInput, existing_split, open_source
 from mtlkit.data.sources.columns import column_list, join_text, text_columns, with_columns
+from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.rows import BadRow, Row, SkippedRows, good_rows, place_of
-from mtlkit.data.sources.spec import parse_source
 from mtlkit.errors import DataError, UsageError, suggest
 
 ID_NAMES = ("_id", "id")

@@ -15,12 +15,12 @@ from mtlkit.data.datasets.column_rows import ColumnRows
 from mtlkit.data.datasets.held_out import limited
 from mtlkit.data.datasets.held_out_columns import hold_out_columns
 from mtlkit.data.datasets.labelled_rows import ReadOptions, place_of_row
-from mtlkit.data.datasets.labels import codec_of, infer_kind
-from mtlkit.data.datasets.marks import Label, RawLabel, RowError
 from mtlkit.data.datasets.text_pool import TextPool
+from mtlkit.data.labels.codec import codec_of, infer_kind
+from mtlkit.data.labels.marks import Label, RawLabel, RowError
 from mtlkit.data.sources import Source, existing_split, find_split
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.rows import good_rows
-from mtlkit.data.sources.spec import Query
 from mtlkit.errors import DataError
 from mtlkit.progress import counted
 

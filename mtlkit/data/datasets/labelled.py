@@ -11,12 +11,12 @@ from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.held_out import hold_out, limited
 from mtlkit.data.datasets.label_columns import ColumnTable, columns_of_split, train_and_validation_columns
 from mtlkit.data.datasets.labelled_rows import LabelledRows, ReadOptions, place_of_row
-from mtlkit.data.datasets.labels import codec_of, infer_kind
-from mtlkit.data.datasets.marks import Label, RawLabel, RowError
 from mtlkit.data.datasets.text_pool import TextPool
+from mtlkit.data.labels.codec import codec_of, infer_kind
+from mtlkit.data.labels.marks import Label, RawLabel, RowError
 from mtlkit.data.sources import Source, existing_split, find_split, open_source
+from mtlkit.data.sources.grammar.spec import Query, parse_source
 from mtlkit.data.sources.rows import good_rows
-from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.errors import DataError
 from mtlkit.progress import counted
 

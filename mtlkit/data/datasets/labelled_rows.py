@@ -9,13 +9,13 @@ from typing import Any
 
 from mtlkit.config.held_out import HOLDOUT
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.datasets.label_reader import LabelOptions, LabelReader, label_reader
-from mtlkit.data.datasets.marks import RawLabel
+from mtlkit.data.labels.marks import RawLabel
+from mtlkit.data.labels.reader import LabelOptions, LabelReader, label_reader
 from mtlkit.data.sources import Source
 from mtlkit.data.sources.columns import Columns, choose_columns, join_text, with_columns
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.pair_columns import is_labelled_pair, labelled_pair_columns
 from mtlkit.data.sources.rows import BadRow, OnBadRow, Row, SkippedRows, good_rows, place_of
-from mtlkit.data.sources.spec import Query
 from mtlkit.errors import DataError
 
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.labelled_rows import ReadOptions
-from mtlkit.data.datasets.values import label_value, shown
+from mtlkit.data.labels.values import label_value, shown
 from mtlkit.data.sources import Source
 from mtlkit.data.sources.columns import join_text, with_columns
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.pair_columns import negative_columns, pair_columns, score_column
 from mtlkit.data.sources.rows import BadRow, Row, place_of
-from mtlkit.data.sources.spec import Query
 from mtlkit.errors import DataError
 
 

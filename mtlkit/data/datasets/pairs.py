@@ -14,8 +14,8 @@ from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pair_rows import PairRows
 from mtlkit.data.quality.near_duplicates import PairNumbers, TextNumbers
 from mtlkit.data.sources import Source, existing_split, find_split, open_source
+from mtlkit.data.sources.grammar.spec import Query, parse_source
 from mtlkit.data.sources.rows import good_rows
-from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.errors import DataError
 from mtlkit.progress import counted
 from mtlkit.seeding import generator

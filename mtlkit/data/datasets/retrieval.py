@@ -16,8 +16,8 @@ from mtlkit.data.datasets.identified_texts import IdentifiedTexts, id_value
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources import Source, existing_split, open_source
 from mtlkit.data.sources.columns import column_list, with_columns
+from mtlkit.data.sources.grammar.spec import Query, parse_source
 from mtlkit.data.sources.rows import BadRow, Row, good_rows, place_of
-from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.errors import DataError, suggest
 
 JUDGEMENT_NAMES = ("query-id", "corpus-id", "score")

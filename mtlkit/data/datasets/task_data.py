@@ -15,11 +15,11 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows
 from mtlkit.data.cache import encode_cached, fingerprint
-from mtlkit.data.datasets.label_reader import joining_key
 from mtlkit.data.datasets.labelled import LabelledTable
-from mtlkit.data.datasets.labels import encode_labels, unseen_labels
-from mtlkit.data.datasets.values import quoted
 from mtlkit.data.encoded import Encoded
+from mtlkit.data.labels.codec import encode_labels, unseen_labels
+from mtlkit.data.labels.reader import joining_key
+from mtlkit.data.labels.values import quoted
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import DataError, UsageError
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mtlkit.data.datasets.class_labels import KnownLabels, parts_of
-from mtlkit.data.datasets.label_reader import alike
-from mtlkit.data.datasets.marks import Label
+from mtlkit.data.labels.classes import KnownLabels, parts_of
+from mtlkit.data.labels.marks import Label
+from mtlkit.data.labels.reader import alike
 from mtlkit.data.quality.findings import CheckedSplit, Finding, label_name
 
 SKEWED = 10  # ratio of the largest class to the smallest

@@ -11,9 +11,9 @@ import numpy as np
 from mtlkit.config.architecture import Kind
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.class_labels import parts_of
 from mtlkit.data.datasets.labelled import LabelledTable
-from mtlkit.data.datasets.marks import Label
+from mtlkit.data.labels.classes import parts_of
+from mtlkit.data.labels.marks import Label
 from mtlkit.data.quality.near_duplicates import TextNumbers
 
 Problem = Literal[

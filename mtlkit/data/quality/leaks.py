@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mtlkit.config.architecture import Kind
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.labels import codec_of
+from mtlkit.data.labels.codec import codec_of
 from mtlkit.data.quality.findings import EXAMPLES, CheckedSplit, Finding, Problem
 from mtlkit.data.quality.near_duplicates import NearPair, near_pairs
 

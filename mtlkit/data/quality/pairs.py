@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.class_labels import comparable_numbers
 from mtlkit.data.datasets.labelled import LabelledTable
-from mtlkit.data.datasets.marks import Label
 from mtlkit.data.datasets.pair_data import PairTexts, pairs_fault, scored_pairs_fault
 from mtlkit.data.datasets.pairs import PairTable
+from mtlkit.data.labels.classes import comparable_numbers
+from mtlkit.data.labels.marks import Label
 from mtlkit.data.quality.findings import EXAMPLES, CheckedSplit, Finding, ScoreSummary
 from mtlkit.data.quality.leaks import first_row, near_finding, near_partners, overlap, repeated_texts, two_values
 from mtlkit.data.quality.near_duplicates import PairNumbers, TextNumbers

@@ -12,9 +12,9 @@ from mtlkit.config.registries.registry import Registry
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.dialect import Dialect
 from mtlkit.data.formats.files import DataFile
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.readers import describe, read
 from mtlkit.data.sources.rows import BadRow, Row, with_nested
-from mtlkit.data.sources.spec import Query
 from mtlkit.data.sources.splits import SPLIT_OF_WORD, SPLITS, SplitFiles
 from mtlkit.errors import DataError, listed
 

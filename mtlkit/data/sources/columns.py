@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.datasets.values import text_value
+from mtlkit.data.labels.values import text_value
 from mtlkit.data.sources.rows import BadRow, Row, place_of
 from mtlkit.errors import DataError, listed, suggest
 

@@ -15,8 +15,8 @@ from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.files import DataFile, LocalFile
 from mtlkit.data.sources.base import SOURCES, FilesSource, Source, SourceType, query_columns, query_dialect
+from mtlkit.data.sources.grammar.spec import Query, exists
 from mtlkit.data.sources.readers import READERS, is_data
-from mtlkit.data.sources.spec import Query, exists
 from mtlkit.data.sources.splits import SplitFiles, group, splits_named
 from mtlkit.errors import DataError, listed
 

@@ -12,11 +12,11 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.files import split_suffix
 from mtlkit.data.formats.unsupported import BY_HAND, BY_PANDAS
 from mtlkit.data.sources.base import SOURCES, Source, SourceType, query_columns
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.hub import hub_answers, is_network_fault, local_only, quiet, unreachable
 from mtlkit.data.sources.parquet import class_names
 from mtlkit.data.sources.readers import READERS
 from mtlkit.data.sources.rows import BadRow, Row, with_nested
-from mtlkit.data.sources.spec import Query
 from mtlkit.errors import DataError, NetworkError, first_line
 
 HUB_ID = re.compile(r"(?!.*\.\.)\w[\w.-]*(/\w[\w.-]*)?")

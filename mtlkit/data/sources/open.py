@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.sources.base import SOURCES, Source, SourceType
-from mtlkit.data.sources.spec import Query
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.errors import DataError, listed, suggest
 
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:(?![/\\]).*", re.DOTALL)  # "sampel:topic", but no path on a drive

@@ -16,7 +16,7 @@ from mtlkit.data.sources.columns import (
     split_names,
     usual_columns,
 )
-from mtlkit.data.sources.spec import Query
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.errors import DataError
 
 SCORE_NAMES = ("score", "similarity_score", "similarity", "relatedness_score")

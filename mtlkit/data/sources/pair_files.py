@@ -9,9 +9,9 @@ from pathlib import Path
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.sources import existing_split
 from mtlkit.data.sources.columns import column_list, join_text, with_columns
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.pair_columns import PairColumns, labelled_pair_columns
 from mtlkit.data.sources.rows import BadRow, place_of
-from mtlkit.data.sources.spec import Query
 from mtlkit.data.sources.text_files import open_input
 from mtlkit.errors import DataError, UsageError
 

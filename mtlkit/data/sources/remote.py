@@ -12,9 +12,9 @@ from typing import IO, Any, ClassVar
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.sources.base import SOURCES, FilesSource, Source, SourceType, query_columns, query_dialect
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.hub import is_network_fault, offline, unreachable
 from mtlkit.data.sources.readers import READERS, is_data
-from mtlkit.data.sources.spec import Query
 from mtlkit.data.sources.splits import SplitFiles, group
 from mtlkit.errors import DataError, MtlkitError, NetworkError, UsageError, first_line, listed, suggest
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.sources.base import SOURCES, Source, SourceType
 from mtlkit.data.sources.files import FolderSource
-from mtlkit.data.sources.spec import Query
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.errors import DataError, listed, suggest
 
 PREFIX = "sample:"

@@ -11,8 +11,8 @@ from typing import IO, ClassVar
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.files import DataFile
 from mtlkit.data.sources.base import SOURCES, FilesSource, Source, SourceType, query_columns, query_dialect
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.rows import BadRow, Row
-from mtlkit.data.sources.spec import Query
 from mtlkit.data.sources.splits import SplitFiles
 from mtlkit.errors import DataError
 

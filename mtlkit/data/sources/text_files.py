@@ -14,9 +14,9 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.files import LocalFile, split_suffix
 from mtlkit.data.sources import FileSource, Source, StandardInput, existing_split, open_source
 from mtlkit.data.sources.columns import Columns, join_text, text_columns, with_columns
+from mtlkit.data.sources.grammar.spec import Query, exists, parse_source
 from mtlkit.data.sources.parquet import parquet_batches, parquet_file
 from mtlkit.data.sources.rows import BadRow
-from mtlkit.data.sources.spec import Query, exists, parse_source
 from mtlkit.errors import DataError
 
 ADVICE = "specify --column NAME"

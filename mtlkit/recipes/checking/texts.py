@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from mtlkit.config.pretrain import PretrainOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.corpus import read_text_splits, sample_held_out
 from mtlkit.data.datasets.labelled import LabelledTable

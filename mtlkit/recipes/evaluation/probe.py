@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mtlkit.config.inference import EvalOptions
+from mtlkit.config.commands.inference import EvalOptions
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.datasets.class_labels import parts_of
 from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_test
 from mtlkit.data.datasets.labelled_rows import ReadOptions
-from mtlkit.data.datasets.labels import codec_of, infer_kind, infer_spec
 from mtlkit.data.datasets.task_data import LabelledTexts, prepare
+from mtlkit.data.labels.classes import parts_of
+from mtlkit.data.labels.codec import codec_of, infer_kind, infer_spec
 from mtlkit.errors import DataError, UsageError
 from mtlkit.evaluation import bag_of_words
 from mtlkit.evaluation.bag_of_words import expected_warnings, has_scikit_learn

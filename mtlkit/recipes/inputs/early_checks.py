@@ -6,17 +6,17 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from mtlkit.config.inference import TextOptions
+from mtlkit.config.commands.inference import TextOptions
 from mtlkit.config.task_training import LABELLED, ObjectiveName
 from mtlkit.data.datasets.column_rows import rows_of
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pair_rows import PairRows
 from mtlkit.data.sources import Source, existing_split, open_source
 from mtlkit.data.sources.columns import column_list, text_columns, with_columns
+from mtlkit.data.sources.grammar.spec import Query, parse_source
+from mtlkit.data.sources.grammar.task_names import named_sources
 from mtlkit.data.sources.pair_columns import check_negatives, pair_objective
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.sources.spec import Query, parse_source
-from mtlkit.data.sources.task_names import named_sources
 from mtlkit.data.sources.text_files import open_input
 from mtlkit.errors import DataError
 from mtlkit.recipes.inputs.texts import reads_standard_input

@@ -8,10 +8,10 @@ from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from mtlkit.config.inference import parse_retrieval
+from mtlkit.config.commands.inference import parse_retrieval
 from mtlkit.config.paths import expand
 from mtlkit.data.sources import local_paths
-from mtlkit.data.sources.spec import parse_source
+from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.text_files import address_of
 from mtlkit.errors import MtlkitError
 from mtlkit.inference.find_model import MINI, ModelRef, mini_folder

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mtlkit.config.common import TrainingOptions
 from mtlkit.data.sources import find_split, open_source
-from mtlkit.data.sources.spec import parse_source
+from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.errors import MtlkitError
 
 DEFAULT_RUNS = Path("runs")

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.config.inference import PredictOptions
+from mtlkit.config.commands.inference import PredictOptions
 from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.pair_files import read_pairs
-from mtlkit.data.sources.spec import parse_source
 from mtlkit.data.sources.text_files import address_of
 from mtlkit.errors import UsageError
 from mtlkit.recipes.inputs.texts import check_typed, stream_texts

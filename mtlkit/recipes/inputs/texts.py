@@ -7,10 +7,10 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from mtlkit.config.inference import TextOptions
+from mtlkit.config.commands.inference import TextOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.beginning import check_beginning
-from mtlkit.data.sources.spec import parse_source
+from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.text_files import count_rows, input_record, read_column
 from mtlkit.errors import DataError, MtlkitError, UsageError
 from mtlkit.report.sources import source_line

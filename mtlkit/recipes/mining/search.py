@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.config.mine import MineOptions
+from mtlkit.config.commands.mine import MineOptions
 from mtlkit.errors import rows_from
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.nearest import Nearest, Scores

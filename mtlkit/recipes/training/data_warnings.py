@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mtlkit.config.architecture import Kind
 from mtlkit.data.datasets.labelled import LabelledTable
-from mtlkit.data.datasets.labels import codec_of
+from mtlkit.data.labels.codec import codec_of
 from mtlkit.data.quality.classes import alike_labels, blank_texts, one_class
 from mtlkit.data.quality.findings import CheckedSplit, Finding, split_of
 from mtlkit.data.quality.leaks import overlap, two_labels

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.task_training import NewClasses, TaskTrainingOptions
-from mtlkit.data.datasets.class_labels import parts_of
 from mtlkit.data.datasets.labelled import LabelledTable
-from mtlkit.data.datasets.labels import check_varied, codec_of, infer_spec, kind_for, unseen_labels
-from mtlkit.data.datasets.values import quoted
+from mtlkit.data.labels.classes import parts_of
+from mtlkit.data.labels.codec import check_varied, codec_of, infer_spec, kind_for, unseen_labels
+from mtlkit.data.labels.values import quoted
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.pair_columns import pair_head_of
-from mtlkit.data.sources.spec import Query
 from mtlkit.errors import NewClassesError, UsageError
 from mtlkit.model.randomness import drawing_from
 from mtlkit.model.weight_names import head_weights

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.data.datasets.class_labels import parts_of
 from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
-from mtlkit.data.datasets.labels import encode_labels
-from mtlkit.data.datasets.values import quoted
+from mtlkit.data.labels.classes import parts_of
+from mtlkit.data.labels.codec import encode_labels
+from mtlkit.data.labels.values import quoted
 from mtlkit.errors import MtlkitError
 from mtlkit.recipes.training.initial_model import InitialModel
-from mtlkit.recipes.training.validate_continual import recorded_sources
+from mtlkit.recipes.training.planning.continual import recorded_sources
 
 
 @dataclass(frozen=True)

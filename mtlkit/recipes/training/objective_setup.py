@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.data.cache import fingerprint
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.recipes.training.initial_model import InitialModel, start_from, start_from_scratch

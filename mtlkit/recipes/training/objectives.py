@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.config.held_out import HOLDOUT
 from mtlkit.config.task_training import ObjectiveName
-from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.data.cache import encode_cached
 from mtlkit.data.datasets.corpus import read_corpus
 from mtlkit.data.datasets.held_out import SPLIT_SEED
 from mtlkit.data.datasets.labelled import read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
-from mtlkit.data.datasets.labels import infer_spec
 from mtlkit.data.datasets.pair_data import TargetTexts, check_texts
 from mtlkit.data.datasets.task_data import prepare_task
+from mtlkit.data.labels.codec import infer_spec
+from mtlkit.data.sources.grammar.spec import parse_source
+from mtlkit.data.sources.grammar.task_names import named_sources
 from mtlkit.data.sources.pair_columns import pair_head_of
-from mtlkit.data.sources.spec import parse_source
-from mtlkit.data.sources.task_names import named_sources
 from mtlkit.errors import UsageError, listed
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.model.weight_names import parts_of

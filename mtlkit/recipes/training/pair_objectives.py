@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pair_data import PairTexts, check_pairs, check_scored_pairs, prepare_pairs
 from mtlkit.data.datasets.pairs import PairTable, read_train_and_validation_pairs

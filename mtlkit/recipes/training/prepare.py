@@ -6,17 +6,17 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.config.held_out import HOLDOUT
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.data.datasets.labelled import holds_out, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
-from mtlkit.data.datasets.labels import kind_for
 from mtlkit.data.datasets.tables import cap_tables, different_texts
 from mtlkit.data.datasets.task_data import TaskData, prepare_task, rows_of_classes
 from mtlkit.data.encoded import Encoded
+from mtlkit.data.labels.codec import kind_for
+from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.sources.spec import parse_source
 from mtlkit.errors import UsageError
 from mtlkit.model.randomness import draw_from
 from mtlkit.recipes.inputs.source_notes import source_notes
@@ -25,7 +25,7 @@ from mtlkit.recipes.training.fit_heads import fit_heads
 from mtlkit.recipes.training.initial_model import InitialModel, start_from, start_from_scratch
 from mtlkit.recipes.training.new_classes import OldRows, with_old_rows
 from mtlkit.recipes.training.objectives import load_objective
-from mtlkit.recipes.training.validate_held_out import check_held_out, recorded_holdout
+from mtlkit.recipes.training.planning.held_out import check_held_out, recorded_holdout
 from mtlkit.recipes.training.words import Tables, small_tables
 from mtlkit.report.sources import unseen_line
 from mtlkit.training.continual.start_model import probe_texts

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.data.cache import fingerprint
 from mtlkit.errors import listed
 from mtlkit.inference.load_weights import load_weights
@@ -17,12 +17,12 @@ from mtlkit.recipes.training.baselines.compare import compare
 from mtlkit.recipes.training.baselines.runs import ComparedRun
 from mtlkit.recipes.training.diverged_batch import texts_of
 from mtlkit.recipes.training.initial_model import InitialModel
+from mtlkit.recipes.training.planning.plan import CommandSpec, make_plan
 from mtlkit.recipes.training.prepare import Prepared, prepare
 from mtlkit.recipes.training.result import TrainResult
 from mtlkit.recipes.training.save import Provenance, TrainedModel, save_bests, save_run
 from mtlkit.recipes.training.scopes import scopes_to_save
 from mtlkit.recipes.training.session import RunSession, open_session
-from mtlkit.recipes.training.validate import CommandSpec, make_plan
 from mtlkit.recipes.training.words import compare_words
 from mtlkit.report.sharing import sharing_messages
 from mtlkit.runs.record import TOKENIZER, RunRecord, marked_tasks, replace_metrics

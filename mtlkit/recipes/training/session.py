@@ -17,10 +17,10 @@ from mtlkit.inference.compute import Compute
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.inputs.input_files import inputs_of
-from mtlkit.recipes.training.checkpoint_meta import CheckpointMeta, TrainInputs, machine_of
 from mtlkit.recipes.training.diverged_batch import write_diverged
-from mtlkit.recipes.training.resume_options import Options, load_options, resolved
-from mtlkit.recipes.training.resume_point import ResumePoint, find_resume_point
+from mtlkit.recipes.training.resuming.checkpoint_meta import CheckpointMeta, TrainInputs, machine_of
+from mtlkit.recipes.training.resuming.options import Options, load_options, resolved
+from mtlkit.recipes.training.resuming.point import ResumePoint, find_resume_point
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.outputs import check_output_folder

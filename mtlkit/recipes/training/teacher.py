@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.data.cache import fingerprint
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError

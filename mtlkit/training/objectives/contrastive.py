@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from mtlkit.config.train_sentence import DistillLoss
+from mtlkit.config.commands.train_sentence import DistillLoss
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.pair_data import PairTexts, TargetTexts
 from mtlkit.evaluation.metrics import correlations, rounded

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtlkit.config.architecture import PairHead
-from mtlkit.config.train_sentence import BATCH_SIZES
+from mtlkit.config.commands.train_sentence import BATCH_SIZES
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.task_data import LabelledTexts, TaskData
 from mtlkit.errors import DataError, UsageError

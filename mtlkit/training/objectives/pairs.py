@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mtlkit.config.train_sentence import Distance
+from mtlkit.config.commands.train_sentence import Distance
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.pair_data import PairTexts
 from mtlkit.training.objectives.contrastive import by_column, cosines_of, over_widths, unit

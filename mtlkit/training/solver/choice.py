@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError
 from mtlkit.tasks.base import kind_of
 from mtlkit.training.objectives.base import HeadObjective

@@ -15,9 +15,9 @@ from mtlkit.cli.options.arguments import with_values
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.options.config_file import read_config
 from mtlkit.cli.options.fields import PANELS
-from mtlkit.config.pretrain import PretrainOptions
-from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes.inputs.command_line import command_line
 

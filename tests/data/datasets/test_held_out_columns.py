@@ -9,7 +9,7 @@ import pytest
 
 from mtlkit.config.architecture import Kind
 from mtlkit.data.datasets.held_out_columns import hold_out_columns
-from mtlkit.data.datasets.marks import Label
+from mtlkit.data.labels.marks import Label
 from mtlkit.errors import DataError
 
 ROWS = 400

@@ -15,9 +15,9 @@ from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.tables import cap_tables, different_texts
 from mtlkit.data.datasets.task_data import prepare
 from mtlkit.data.sources import open_source
+from mtlkit.data.sources.grammar.spec import parse_source
+from mtlkit.data.sources.grammar.task_names import named_sources
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.sources.spec import parse_source
-from mtlkit.data.sources.task_names import named_sources
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import DataError
 

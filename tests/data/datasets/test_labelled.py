@@ -21,11 +21,11 @@ from mtlkit.data.datasets.labelled import (
     read_train_and_validation,
 )
 from mtlkit.data.datasets.labelled_rows import ReadOptions
-from mtlkit.data.datasets.labels import infer_spec
 from mtlkit.data.datasets.tables import cap_tables
+from mtlkit.data.labels.codec import infer_spec
 from mtlkit.data.sources import open_source
+from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.rows import OnBadRow, SkippedRows
-from mtlkit.data.sources.spec import parse_source
 from mtlkit.errors import DataError
 
 

@@ -9,8 +9,8 @@ import pytest
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pairs import PairTable, read_pairs, read_scored_pairs, read_train_and_validation_pairs
 from mtlkit.data.sources import open_source
+from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.rows import OnBadRow, SkippedRows
-from mtlkit.data.sources.spec import parse_source
 from mtlkit.errors import DataError
 
 

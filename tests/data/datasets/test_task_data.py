@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.data.datasets.labelled import LabelledTable
-from mtlkit.data.datasets.marks import Label
 from mtlkit.data.datasets.task_data import prepare, prepare_task
+from mtlkit.data.labels.marks import Label
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import DataError, UsageError
 from mtlkit.recipes.train_mtl import train_mtl

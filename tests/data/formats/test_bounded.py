@@ -33,7 +33,7 @@ def test_a_length_beyond_the_file_takes_no_memory(tmp_path: Path, at: int) -> No
 
 def test_a_state_file_nested_too_deeply_is_none(tmp_path: Path) -> None:
     from mtlkit.data.sources import open_source
-    from mtlkit.data.sources.spec import parse_source
+    from mtlkit.data.sources.grammar.spec import parse_source
 
     (tmp_path / "train.csv").write_text("text,label\na cat,x\n")
     (tmp_path / "state.json").write_text("[" * 100_000)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mtlkit.config.architecture import Kind
 from mtlkit.data.datasets.labelled import LabelledTable
-from mtlkit.data.datasets.marks import Label
+from mtlkit.data.labels.marks import Label
 from mtlkit.data.quality.findings import CheckedSplit, Finding, split_of
 from mtlkit.data.quality.leaks import near_texts, overlap, repeated_texts, shared_texts, two_labels
 from mtlkit.data.quality.near_duplicates import TextNumbers

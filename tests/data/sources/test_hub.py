@@ -14,10 +14,10 @@ from hub_server import mute
 from mtlkit.data.datasets.labelled import read_split
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources import FolderSource, HubSource, open_source
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.hub import PROXIES, _hub_answers, hub_answers, is_network_fault
 from mtlkit.data.sources.readers import read
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.sources.spec import Query
 from mtlkit.errors import DataError, NetworkError
 
 datasets = pytest.importorskip("datasets")

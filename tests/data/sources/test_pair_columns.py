@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.sources.grammar.spec import Query, parse_source
 from mtlkit.data.sources.pair_columns import is_labelled_pair, labelled_pair_columns, pair_head_of
-from mtlkit.data.sources.spec import Query, parse_source
 from mtlkit.errors import DataError, UsageError
 
 COLUMNS = ["id", "premise", "hypothesis", "title", "label"]

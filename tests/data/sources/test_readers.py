@@ -13,7 +13,7 @@ import pytest
 from forks import Forks
 from pyarrow import parquet
 
-from mtlkit.config.pretrain import PretrainOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.data.sources.readers import read
 from mtlkit.data.sources.rows import BadRow, SkippedRows, good_rows, place_of
 from mtlkit.errors import DataError

@@ -9,7 +9,7 @@ import fsspec
 import pytest
 
 from mtlkit.data.sources import RemoteSource, open_source
-from mtlkit.data.sources.spec import Query, parse_source
+from mtlkit.data.sources.grammar.spec import Query, parse_source
 from mtlkit.errors import DataError, NetworkError, UsageError
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mtlkit.data.sources import FolderSource, PatternSource, existing_split, find_split, open_source
-from mtlkit.data.sources.spec import Query, parse_source
+from mtlkit.data.sources.grammar.spec import Query, parse_source
 from mtlkit.data.sources.splits import splits_named
 from mtlkit.errors import DataError
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from mtlkit.data.sources import open_source
-from mtlkit.data.sources.spec import parse_source
+from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.errors import DataError
 
 

@@ -179,7 +179,7 @@ import resource, sys
 from pathlib import Path
 from mtlkit.config.architecture import Encoding
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.sources.spec import parse_source
+from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources import open_source
 from mtlkit.data.datasets.labelled import read_split

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support import write
 
-from mtlkit.config.check_data import CheckDataOptions
+from mtlkit.config.commands.check_data import CheckDataOptions
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pairs import read_train_and_validation_pairs
 from mtlkit.data.quality.findings import ScoreSummary

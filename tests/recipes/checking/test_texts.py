@@ -6,8 +6,8 @@ from pathlib import Path
 
 from support import write
 
-from mtlkit.config.check_data import CheckDataOptions
-from mtlkit.config.pretrain import PretrainOptions
+from mtlkit.config.commands.check_data import CheckDataOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.data.datasets.corpus import read_corpus
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.quality.near_duplicates import TextNumbers

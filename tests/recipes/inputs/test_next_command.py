@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from support import write
 
-from mtlkit.config.pretrain import PretrainOptions
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.recipes.inputs.next_command import next_command
 
 EVAL = "mtlkit eval --confusion"

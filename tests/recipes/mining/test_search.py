@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtlkit.config.mine import MineOptions
+from mtlkit.config.commands.mine import MineOptions
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.recipes.inputs.texts import parts
 from mtlkit.recipes.mining import search

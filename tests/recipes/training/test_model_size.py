@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from mtlkit.config.architecture import MOST_LAYERS, Architecture, parse_head
-from mtlkit.config.pretrain import PretrainOptions
-from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.errors import UsageError
 from mtlkit.model.checkpoint import Uninitialised
 from mtlkit.model.encoder import Encoder

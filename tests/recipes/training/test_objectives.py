@@ -13,7 +13,7 @@ import torch
 from forks import Forks
 from support import notes, write
 
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.errors import DataError
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.loaded_model import load

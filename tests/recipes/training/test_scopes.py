@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.inference.find_model import find_model
 from mtlkit.inference.scope.file import SCOPE, read_scopes
 from mtlkit.recipes.train_mtl import train_mtl

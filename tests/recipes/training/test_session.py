@@ -14,13 +14,14 @@ import torch
 from cutting import timeless
 from support import notes, options, rows_of, write
 
-from mtlkit.config.pretrain import PretrainOptions
-from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes import pretrain, train_mtl, train_sentence
-from mtlkit.recipes.training import checkpoint_meta, session
-from mtlkit.recipes.training.checkpoint_meta import TrainInputs
+from mtlkit.recipes.training import session
+from mtlkit.recipes.training.resuming import checkpoint_meta
+from mtlkit.recipes.training.resuming.checkpoint_meta import TrainInputs
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import file_digest, verify
 from mtlkit.training.events import Event, Finished, Progress

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mtlkit import progress
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.errors import UsageError
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.model.digest import digest_of

@@ -15,7 +15,7 @@ from support import losses_of
 from torch import Tensor, nn
 
 from mtlkit.config.architecture import Encoding
-from mtlkit.config.train_sentence import DistillLoss
+from mtlkit.config.commands.train_sentence import DistillLoss
 from mtlkit.data.datasets.pair_data import PairTexts, TargetTexts, prepare_pairs
 from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.inference.compute import Compute

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mtlkit.config.train_sentence import Distance
+from mtlkit.config.commands.train_sentence import Distance
 from mtlkit.data.datasets.pair_data import PairTexts, prepare_pairs
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.training.objectives.pairs import PairsObjective, TripletsObjective

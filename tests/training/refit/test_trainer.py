@@ -13,7 +13,7 @@ import torch
 from cutting import Keeper, assert_same_weights
 from support import freezing_of, notes
 
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.compute import Compute
 from mtlkit.model.multitask import MultiTaskModel

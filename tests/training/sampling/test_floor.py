@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.config.task_training import LEAST_STEPS
-from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.inference.compute import choose_compute
 from mtlkit.training.freezing.parse import parse_freeze
 from mtlkit.training.plan import TrainPlan

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.data.cache import fingerprint
 from mtlkit.data.datasets.labelled import read_for_evaluation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.task_data import LabelledTexts, prepare
 from mtlkit.data.sources import existing_split, find_split, open_source
+from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.sources.spec import parse_source
 from mtlkit.evaluation.metrics import Array
 from mtlkit.inference.compute import Compute
 from mtlkit.recipes.inputs.command_line import command_line, plain

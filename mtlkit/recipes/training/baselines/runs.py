@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.registries.balancing import BalanceChoice
 from mtlkit.config.registries.schedules import EpochLength, ScheduleChoice
-from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.data.batching import BatchSampler
 from mtlkit.recipes.training.baselines.validate import options_of
 from mtlkit.recipes.training.prepare import Prepared

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError
 from mtlkit.training.plan import TrainPlan
 

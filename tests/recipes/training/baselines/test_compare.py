@@ -14,8 +14,8 @@ import pytest
 from safetensors.numpy import load_file
 from support import notes, options, rows_of, write
 
-from mtlkit.config.inference import EvalOptions
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError
 from mtlkit.evaluation.sharing import SharingReport
 from mtlkit.inference.loaded_model import load

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support import notes, write
 
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import DivergedError, UsageError
 from mtlkit.recipes.train_mtl import stream
 from mtlkit.recipes.training.baselines import compare as baselines

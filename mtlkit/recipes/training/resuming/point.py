@@ -8,8 +8,8 @@ from typing import Generic
 
 from mtlkit.errors import UsageError
 from mtlkit.recipes.inputs.command_line import plain
-from mtlkit.recipes.training.checkpoint_meta import CheckpointMeta
-from mtlkit.recipes.training.resume_options import Options, SavedOptions, added_epochs, merge_options
+from mtlkit.recipes.training.resuming.checkpoint_meta import CheckpointMeta
+from mtlkit.recipes.training.resuming.options import Options, SavedOptions, added_epochs, merge_options
 from mtlkit.runs.checkpoints import Checkpoint, CheckpointManager
 from mtlkit.runs.record import LOG, RECORD, RunRecord, file_digest, read_record
 from mtlkit.training.events import Note

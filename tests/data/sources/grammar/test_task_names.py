@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mtlkit.data.sources.spec import parse_source
-from mtlkit.data.sources.task_names import named_sources, parse_tasks, table_of
+from mtlkit.data.sources.grammar.spec import parse_source
+from mtlkit.data.sources.grammar.task_names import named_sources, parse_tasks, table_of
 from mtlkit.errors import UsageError
 
 

@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from mtlkit.data.datasets.marks import Label, RowError
-from mtlkit.data.datasets.values import class_name, number_of, quoted
+from mtlkit.data.labels.marks import Label, RowError
+from mtlkit.data.labels.values import class_name, number_of, quoted
 from mtlkit.errors import DataError, listed
 
 FEW_NUMBERS, FEW_NAMES = 10, 20  # classes, up to which each row may have its own

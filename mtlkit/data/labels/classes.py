@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.data.datasets.marks import Label, RawLabel
-from mtlkit.data.datasets.values import canonical, class_name, number_of, number_or_none, shown
+from mtlkit.data.labels.marks import Label, RawLabel
+from mtlkit.data.labels.values import canonical, class_name, number_of, number_or_none, shown
 from mtlkit.errors import DataError
 
 

@@ -9,13 +9,13 @@ import torch
 from support import freezing_of
 
 from mtlkit.config.architecture import Architecture
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.held_out import HOLDOUT, holdout_of
-from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.recipes.training.validate_held_out import check_held_out, check_refit
+from mtlkit.recipes.training.planning.held_out import check_held_out, check_refit
 from mtlkit.training.plan import TrainPlan
 
 

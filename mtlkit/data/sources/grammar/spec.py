@@ -10,9 +10,9 @@ from urllib.parse import unquote
 
 from mtlkit.config.architecture import Kind, PairHead
 from mtlkit.config.paths import expand
-from mtlkit.data.sources.key_values import parse_value, with_ordered_kind
-from mtlkit.data.sources.label_keys import PER_COLUMN, LabelColumn, chosen_column, label_columns
-from mtlkit.data.sources.pair_keys import check_pair
+from mtlkit.data.sources.grammar.key_values import parse_value, with_ordered_kind
+from mtlkit.data.sources.grammar.label_keys import PER_COLUMN, LabelColumn, chosen_column, label_columns
+from mtlkit.data.sources.grammar.pair_keys import check_pair
 from mtlkit.errors import UsageError, listed, suggest
 
 KEY = rf"(?:[A-Za-z_]+|pair-head|(?:{'|'.join(PER_COLUMN)})\.[^=&,]+)="

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from mtlkit.config.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes.train_mtl import SPEC
-from mtlkit.recipes.training.validate import make_plan
+from mtlkit.recipes.training.planning.plan import make_plan
 
 
 @pytest.mark.parametrize(

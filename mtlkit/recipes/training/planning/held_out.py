@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.held_out import HOLDOUT, holdout_of
-from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.errors import MtlkitError, UsageError, listed
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.runs.record import RECORD, read_record

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mtlkit.data.datasets.values import MultiHotLabels, canonical, class_name, label_value, mark_of, text_value
-from mtlkit.data.datasets.written_values import parse_written
+from mtlkit.data.labels.values import MultiHotLabels, canonical, class_name, label_value, mark_of, text_value
+from mtlkit.data.labels.written import parse_written
 
 
 @pytest.mark.parametrize(

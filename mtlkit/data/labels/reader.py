@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from mtlkit.config.architecture import Kind
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.datasets.class_labels import OrderedLabels
-from mtlkit.data.datasets.labels import codec_of
-from mtlkit.data.datasets.marks import Label, RawLabel, RowError, marked_labels, repeats, written_marks
-from mtlkit.data.datasets.values import MultiHotLabels, label_value, mark_of, shown, split_marks
-from mtlkit.data.datasets.written_values import parse_written
+from mtlkit.data.labels.classes import OrderedLabels
+from mtlkit.data.labels.codec import codec_of
+from mtlkit.data.labels.marks import Label, RawLabel, RowError, marked_labels, repeats, written_marks
+from mtlkit.data.labels.values import MultiHotLabels, label_value, mark_of, shown, split_marks
+from mtlkit.data.labels.written import parse_written
+from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.rows import Row
-from mtlkit.data.sources.spec import Query
 from mtlkit.errors import DataError
 
 BRACKETS = ("[", "(", "{", "s")  # with which a list, a set or a dictionary begins; `set()` is one

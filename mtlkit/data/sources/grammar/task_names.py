@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mtlkit.config.architecture import check_task_name
-from mtlkit.data.sources.label_keys import LabelColumn
-from mtlkit.data.sources.spec import parse_source, split_source
+from mtlkit.data.sources.grammar.label_keys import LabelColumn
+from mtlkit.data.sources.grammar.spec import parse_source, split_source
 from mtlkit.errors import UsageError
 
 ESCAPED = {mark: f"%{ord(mark):02X}" for mark in "%&,=?"}  # in the value of a key

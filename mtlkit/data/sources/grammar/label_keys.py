@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mtlkit.data.sources.key_values import with_ordered_kind
+from mtlkit.data.sources.grammar.key_values import with_ordered_kind
 from mtlkit.errors import UsageError, listed, suggest
 
 PER_COLUMN = ("kind", "sep", "names", "order", "strip", "fold")  # keys that a column may have: `kind.stars=regression`

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from mtlkit.data.datasets.values import MultiHotLabels
+from mtlkit.data.labels.values import MultiHotLabels
 from mtlkit.errors import DataError, listed
 
 Label = str | float | tuple[str, ...]

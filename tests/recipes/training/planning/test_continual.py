@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from support import notes, options, rows_of, write
 
-from mtlkit.config.inference import EvalOptions
+from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.registries.guards import GuardChoice, parse_guards
-from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.find_model import ModelRef
@@ -22,7 +22,7 @@ from mtlkit.inference.loaded_model import load
 from mtlkit.model.weight_names import head_weights
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.train_mtl import stream, train_mtl
-from mtlkit.recipes.training.validate_continual import check_continual, parse_rehearsed, parse_watched
+from mtlkit.recipes.training.planning.continual import check_continual, parse_rehearsed, parse_watched
 from mtlkit.runs.record import verify
 from mtlkit.training.events import Epoch
 from mtlkit.training.freezing.apply import digest

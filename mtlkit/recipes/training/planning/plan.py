@@ -8,14 +8,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from mtlkit.config.architecture import Stage, parse_head
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.config.registries.balancing import parse_balance
 from mtlkit.config.registries.guards import GuardChoice, parse_guards
 from mtlkit.config.registries.schedules import check_epoch_length, parse_epoch_length, parse_schedule
-from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.config.train_sentence import TrainSentenceOptions
+from mtlkit.data.sources.grammar.spec import parse_source
+from mtlkit.data.sources.grammar.task_names import named_sources, table_of
 from mtlkit.data.sources.pair_columns import pair_head_of
-from mtlkit.data.sources.spec import parse_source
-from mtlkit.data.sources.task_names import named_sources, table_of
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.load_weights import read_description
@@ -24,9 +24,9 @@ from mtlkit.recipes.training.baselines.validate import check_baselines
 from mtlkit.recipes.training.initial_model import choose_start
 from mtlkit.recipes.training.model_size import check_size
 from mtlkit.recipes.training.objectives import check_objective
-from mtlkit.recipes.training.validate_continual import check_continual, parse_rehearsed, parse_watched
-from mtlkit.recipes.training.validate_few_shot import check_few_shot
-from mtlkit.recipes.training.validate_held_out import check_refit
+from mtlkit.recipes.training.planning.continual import check_continual, parse_rehearsed, parse_watched
+from mtlkit.recipes.training.planning.few_shot import check_few_shot
+from mtlkit.recipes.training.planning.held_out import check_refit
 from mtlkit.training.balancing.registry import check_balance
 from mtlkit.training.freezing.apply import prefix_depth
 from mtlkit.training.freezing.check import check_freeze

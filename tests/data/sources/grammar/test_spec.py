@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.data.sources.spec import Query, parse_source
-from mtlkit.data.sources.task_names import parse_task
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.data.sources.grammar.spec import Query, parse_source
+from mtlkit.data.sources.grammar.task_names import parse_task
 from mtlkit.errors import UsageError
 from mtlkit.recipes.train_mtl import train_mtl
 

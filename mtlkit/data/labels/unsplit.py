@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mtlkit.data.datasets.marks import Label, written_marks
-from mtlkit.data.datasets.values import shown
-from mtlkit.data.datasets.written_values import parse_written
+from mtlkit.data.labels.marks import Label, written_marks
+from mtlkit.data.labels.values import shown
+from mtlkit.data.labels.written import parse_written
 
 
 def unsplit_remarks(labels: Sequence[Label], sep: str | None, location: str) -> Iterator[str]:

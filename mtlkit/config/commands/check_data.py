@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtlkit.config.checked import CheckedOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.common import DATA, ENCODINGS, MODEL, OnBadRow, runs_folder
 from mtlkit.config.option import COMMON, option
 from mtlkit.config.task_training import LABELLED, ObjectiveName
-from mtlkit.config.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mtlkit.config.architecture import Kind, TaskSpec
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.datasets.marks import Label, RawLabel
+from mtlkit.data.labels.marks import Label, RawLabel
 
 
 class LabelCodec(Protocol):

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.datasets.labels import codec_of, infer_kind
-from mtlkit.data.datasets.marks import RowError
-from mtlkit.data.datasets.number_labels import check_classes, check_numbers
+from mtlkit.data.labels.codec import codec_of, infer_kind
+from mtlkit.data.labels.marks import RowError
+from mtlkit.data.labels.numbers import check_classes, check_numbers
 from mtlkit.errors import DataError
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.datasets.label_reader import alike, label_reader
-from mtlkit.data.datasets.marks import RawLabel
-from mtlkit.data.sources.spec import parse_source
+from mtlkit.data.labels.marks import RawLabel
+from mtlkit.data.labels.reader import alike, label_reader
+from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.errors import DataError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from fractions import Fraction
 
-from mtlkit.data.sources.spec import parse_source
-from mtlkit.data.sources.task_names import parse_tasks
+from mtlkit.data.sources.grammar.spec import parse_source
+from mtlkit.data.sources.grammar.task_names import parse_tasks
 from mtlkit.errors import MtlkitError, UsageError, listed, suggest
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.runs.record import RECORD, read_record

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from mtlkit.config.commands.pretrain import PretrainOptions
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.config.common import TrainingOptions
-from mtlkit.config.pretrain import PretrainOptions
-from mtlkit.config.train_mtl import TrainMtlOptions
-from mtlkit.config.train_sentence import TrainSentenceOptions
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.recipes.inputs.command_line import command_line, plain
-from mtlkit.recipes.training.resume_options import (
+from mtlkit.recipes.training.resuming.options import (
     DERIVED,
     FREE,
     SavedOptions,

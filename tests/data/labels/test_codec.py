@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtlkit.config.architecture import Kind, TaskSpec
-from mtlkit.data.datasets.labels import check_varied, encode_labels, fits, infer_kind, infer_spec, unseen_labels
+from mtlkit.data.labels.codec import check_varied, encode_labels, fits, infer_kind, infer_spec, unseen_labels
 from mtlkit.errors import DataError
 
 ABC = TaskSpec("task", "classification", ("a", "b", "c"))

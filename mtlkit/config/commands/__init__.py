@@ -1,0 +1,1 @@
+"""Options of each command, one file per command."""

@@ -1,0 +1,1 @@
+"""What is written after --task: the source, its keys, and the names of tasks."""

@@ -1,0 +1,1 @@
+"""Options become one plan, checked before any data is read."""
