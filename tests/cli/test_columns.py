@@ -136,13 +136,17 @@ def test_marks_have_names_up_to_predictions(typed: Typed, tmp_path: Path) -> Non
     assert list(predicted["tasks"]["t"]["probabilities"]) == ["odd", "even", "never"]
 
 
-def test_negatives_of_pairs_are_named_as_not_used(typed: Typed, tmp_path: Path) -> None:  # fault 55
+@pytest.mark.parametrize(("key", "said"), [("", "negatives=negative"), ("?negatives=none", "not used: negative")])
+def test_pairs_say_whether_they_read_negatives(  # fault 55
+    typed: Typed, tmp_path: Path, key: str, said: str
+) -> None:
     rows = [["anchor", "positive", "negative"], *([f"one {row}", f"two {row}", f"three {row}"] for row in range(8))]
     path = write(tmp_path / "p.csv", rows)
     options = ("--objective", "pairs", "--init", "mini", "--epochs", 1, "--freeze", "embeddings,layers:0")
-    answer = typed("train-sentence", "--task", f"p={path}", *options, "--out", tmp_path / "run")
+    answer = typed("train-sentence", "--task", f"p={path}{key}", *options, "--out", tmp_path / "run")
     assert answer.code == 0, answer.err
-    assert "first=anchor, second=positive; not used: negative" in answer.err
+    assert "first=anchor, second=positive" in answer.err
+    assert said in answer.err
 
 
 def test_labels_that_look_alike_stay_separate_and_are_reported(typed: Typed, tmp_path: Path) -> None:  # fault 54
