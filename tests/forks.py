@@ -159,9 +159,12 @@ def serve() -> None:
     import mtlkit.recipes.train_mtl
     import mtlkit.recipes.train_sentence  # or each child would import them all again
     import mtlkit.training.validation.best_weights
+    import mtlkit.training.validation.calibrate
 
     mtlkit.cli.phase.FIRST_LINE = 3600.0  # no phase is named just because the machine is busy
-    mtlkit.training.validation.best_weights.FEW = 0  # scores choose the best epoch, as in the tests' own process
+    # scores choose the best epoch, and few rows calibrate, as in the tests' own process
+    mtlkit.training.validation.best_weights.FEW = 0
+    mtlkit.training.validation.calibrate.LEAST = 1
     running: set[int] = set()
     for line in sys.stdin:
         name, *rest = json.loads(line)

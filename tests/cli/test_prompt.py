@@ -105,7 +105,8 @@ def test_parts_of_another_prompt_are_not_resumed(typed: Any, folder: Path, tmp_p
 
 def test_a_training_records_its_prompt_and_later_commands_use_it(typed: Any, data: Path, runs: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    asked = ["train-mtl", "--init", runs / "sentence", "--task", f"kind={data}", "--epochs", 1, "--prompt", "is it alive? "]
+    heads = ["--task", f"kind={data}", "--new-classes", "fresh"]
+    asked = ["train-mtl", "--init", runs / "sentence", *heads, "--epochs", 1, "--prompt", "is it alive? "]
     answer = typed(*asked, "--out", run)
     assert answer.code == 0, answer.err
     assert "'is it alive? ' (literal text)" in " ".join(answer.err.split())
