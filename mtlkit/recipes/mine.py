@@ -37,8 +37,8 @@ from mtlkit.runs.outputs import check_output_file
 @dataclass(frozen=True)
 class Mined:
     """What `mine` wrote: `written` of the `pairs`, each with `negatives` hard negatives out of `candidates` different texts. The
-    others have too few candidates within the `limits`, which are put in words. `positive` and `negative` are mean similarities of
-    what was written, `record` says how the pairs were read."""
+    others have too few candidates within the limits that the text `limits` names. `positive` and `negative` are mean
+    similarities of what was written, `record` says how the pairs were read."""
 
     output: Path
     pairs: int

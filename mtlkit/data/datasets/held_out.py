@@ -128,7 +128,7 @@ def _share_of(sizes: Sequence[int], share: Fraction, spare: int) -> list[int]:
 
 
 def limited(rows: int, limit: int) -> Rows:
-    """Which of so many rows a limit leaves, in their order: the same ones whatever the seed of a training."""
+    """The indices of the rows that a limit keeps, ascending. They do not depend on the seed of a training."""
     return np.sort(generator(SPLIT_SEED, "limit").permutation(rows)[:limit])
 
 

@@ -165,7 +165,7 @@ class EarlyStopping:
 
     @property
     def all_stopped(self) -> bool:
-        """Whether all tasks have stopped training for want of progress."""
+        """Whether all tasks have stopped training because they no longer improve."""
         return self.options.task_patience > 0 and self.schedule.left.keys() >= self.best_weights.objectives.keys()
 
     def after_epoch(self, epoch: int) -> list[TaskStopped | TrainingStopped]:

@@ -94,7 +94,7 @@ def parse_source(text: str) -> tuple[str, Query]:
 
 
 def split_source(text: str) -> tuple[str, list[tuple[str, str]]]:
-    """The address and its (key, value) pairs. The name of an existing file or folder is an address, whatever it contains."""
+    """The address and its (key, value) pairs. The name of an existing file or folder is never split."""
     starts = [match.start() for match in KEYS.finditer(text)]
     if "://" in text:  # other keys belong to the URL
         known = {field.name for field in fields(Query)}
