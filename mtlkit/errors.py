@@ -113,6 +113,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean '{shorten(matches[0], NAME_LETTERS)}'?" if matches else ""
 
 
+def counted(count: int, noun: str, several: str | None = None) -> str:
+    """A number with its noun, which is in the plural (`several`, or `noun` with an s) unless the number is 1: "2 rows"."""
+    return f"{count:,} {noun if count == 1 else several or f'{noun}s'}"
+
+
 def listed(names: Iterable[str], limit: int = 12) -> str:
     """Names joined by commas: at most `limit` names, long ones shortened, about 300 characters in total."""
     names = list(names)

@@ -12,7 +12,7 @@ from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading, working
 from mtlkit.config.commands.inference import EvalOptions, parse_retrieval
 from mtlkit.data.sources.grammar.task_names import named_sources
-from mtlkit.errors import listed
+from mtlkit.errors import counted, listed
 from mtlkit.runs.record import NOT_MEASURED, marked_tasks
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def write_files(options: EvalOptions, result: Evaluation, believed: Mapping[str,
 
     if options.errors is not None:
         number = write_errors(options, result.rows)
-        say(f"{number:,} row{'' if number == 1 else 's'} written to {options.errors}")
+        say(f"{counted(number, 'row')} written to {options.errors}")
     if options.output is not None:
         if is_picture(options.output):
             write_picture(options, believed)

@@ -10,6 +10,7 @@ from mtlkit.cli.console import answer, print_json, say, say_cut, say_notes
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading, working
 from mtlkit.config.commands.mine import MineOptions
+from mtlkit.errors import counted
 
 
 def mine(options: MineOptions, as_json: bool) -> None:
@@ -43,8 +44,7 @@ def mine(options: MineOptions, as_json: bool) -> None:
     if mined.tally.skipped:
         say(str(mined.tally), "yellow")
     if left_out := mined.pairs - mined.written:
-        noun = "pair" if left_out == 1 else "pairs"
-        say(f"{left_out:,} {noun} left out: fewer than {mined.negatives} candidates{mined.limits}", "yellow")
+        say(f"{counted(left_out, 'pair')} left out: fewer than {mined.negatives} candidates{mined.limits}", "yellow")
     say_cut(loaded.encoder)
     if as_json:
         print_json(mined.to_json())

@@ -12,7 +12,7 @@ from mtlkit.data.datasets.pairs import HELD_OUT_MOST
 from mtlkit.data.labels.reader import alike
 from mtlkit.data.quality.findings import MOST_TOKENS, Example, Finding, SplitSummary, TaskSummary
 from mtlkit.data.quality.near_duplicates import NEAR
-from mtlkit.errors import listed, shorten
+from mtlkit.errors import counted, listed, shorten
 from mtlkit.evaluation.bag_of_words import WordsBaseline
 from mtlkit.report.columns import narrow
 from mtlkit.report.tables import number, titled
@@ -132,10 +132,6 @@ def conclusion(findings: Sequence[Finding]) -> str:
     if not findings:
         return "no problems found"
     return f"{counted(len(findings), 'finding')}, {spoiling or 'none'} of which would invalidate a result"
-
-
-def counted(rows: int, noun: str, several: str | None = None) -> str:
-    return f"{rows:,} {noun if rows == 1 else several or f'{noun}s'}"
 
 
 def quoted(labels: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mtlkit.errors import listed
+from mtlkit.errors import counted, listed
 from mtlkit.report.tables import number
 from mtlkit.training.validation.small_data import (
     EpochsLengthened,
@@ -48,7 +48,3 @@ def few_rows_message(rows: Mapping[str, int], by: tuple[str, ...]) -> str:
         return f"too few validation rows to choose an epoch by ({counts}); it is chosen by {listed(by)}"
     only = counted(next(iter(rows.values())), "validation row") if len(rows) == 1 else f"few validation rows ({counts})"
     return f"only {only}: keeping the last epoch instead of the best-scoring one"
-
-
-def counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

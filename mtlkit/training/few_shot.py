@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.task_training import MAX_PAIRS
-from mtlkit.errors import UsageError, listed
+from mtlkit.errors import UsageError, counted, listed
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.events import Chosen, Event, Note
@@ -109,8 +109,7 @@ class FewShotTrainer:
         yield from solver.events(log, SecondPhaseSaver(saver, CONTRAST, StateDict(trained)) if saver else None)
 
     def _steps(self) -> str:
-        steps = self.contrast.schedule.steps
-        return f"{steps:,} step{'' if steps == 1 else 's'}"
+        return counted(self.contrast.schedule.steps, "step")
 
     def _trained_weights(self) -> dict[str, Tensor]:
         """The weights that the contrast trains."""

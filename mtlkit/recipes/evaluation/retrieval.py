@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mtlkit.config.commands.inference import EvalOptions, parse_retrieval
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.retrieval import RetrievalData, read_retrieval
-from mtlkit.errors import listed, rows_from
+from mtlkit.errors import counted, listed, rows_from
 from mtlkit.evaluation.comparison import TaskComparison
 from mtlkit.evaluation.retrieval import DEEPEST, compare_queries, query_metrics, with_query_intervals
 from mtlkit.inference.loaded_model import LoadedModel
@@ -87,8 +87,7 @@ def remarks_on(data: RetrievalData) -> list[str]:
     """What was left out of the metrics or counts as not found."""
     remarks = []
     if data.unjudged:
-        noun = "query" if data.unjudged == 1 else "queries"
-        remarks.append(f"{data.unjudged:,} {noun} without a relevant document left out")
+        remarks.append(f"{counted(data.unjudged, 'query', 'queries')} without a relevant document left out")
     if data.missing_queries:
         remarks.append(f"judgements of unknown queries left out: {listed(data.missing_queries, 3)}")
     if data.missing_documents:

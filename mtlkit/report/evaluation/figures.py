@@ -8,6 +8,7 @@ from typing import Any
 from rich.cells import cell_len
 from rich.console import Group
 
+from mtlkit.errors import counted
 from mtlkit.evaluation.figures import ENDING
 from mtlkit.evaluation.metric_names import AVERAGE_PRECISION, all_metrics
 from mtlkit.report.columns import LEAST_NAME, compact_table, taken
@@ -20,7 +21,7 @@ INTERVAL = "95 %"
 
 def headline(name: str, metrics: Mapping[str, Any], width: int) -> str:
     """All metrics of a task with their intervals, in as many lines as `width` needs."""
-    texts = f"on {metrics['n']:,} text{'' if metrics['n'] == 1 else 's'}"
+    texts = f"on {counted(metrics['n'], 'text')}"
     lines = packed(f"{name}: ", [*_with_intervals(metrics)], texts, width)
     return "\n".join([*lines, *(f"  {reason}" for reason in reasons(metrics))])
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.calibration import FittedOn
+from mtlkit.errors import counted
 from mtlkit.evaluation.calibration import calibration_error
 from mtlkit.evaluation.metrics import Array
 from mtlkit.evaluation.task_metrics import main_metric, score
@@ -41,7 +42,7 @@ def calibrate(
         return None
     least = LEAST if fitted.method == "thresholds" else min(LEAST, LEAST_TEMPERATURE)
     if len(labels) < least:
-        rows = f"{len(labels)} row{'' if len(labels) == 1 else 's'}"
+        rows = counted(len(labels), "row")
         return Note(f"{task}: not calibrated, as {rows} that it was not trained on are too few ({least} at least)")
     fitted = replace(fitted, fitted_on=fitted_on)
     before, after = (figures(spec, outputs, labels) for spec in (plain, replace(plain, calibration=fitted)))
