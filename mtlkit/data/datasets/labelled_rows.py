@@ -12,7 +12,7 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.labels.marks import RawLabel
 from mtlkit.data.labels.reader import LabelOptions, LabelReader, label_reader
 from mtlkit.data.sources import Source
-from mtlkit.data.sources.columns import Columns, choose_columns, join_text, with_columns
+from mtlkit.data.sources.columns import Columns, choose_columns, join_text, numbered
 from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.pair_columns import is_labelled_pair, labelled_pair_columns
 from mtlkit.data.sources.rows import BadRow, OnBadRow, Row, SkippedRows, good_rows, place_of
@@ -50,15 +50,11 @@ class LabelledRows:
     def rows(self) -> Iterator[Row | BadRow]:
         """{"text", "label", "place"} a row, and "second" for pairs of texts."""
         name, keep_places = self.source.name, self.reading.keep_places
-        columns, rows = with_columns(self.source.rows(self.split, self.query.encoding or self.reading.encoding))
-        if columns:
-            self._choose(columns)
-        for number, row in enumerate(rows, 1):
+        rows = self.source.rows(self.split, self.query.encoding or self.reading.encoding)
+        for number, row in numbered(rows, self._choose):
             if isinstance(row, BadRow):
                 yield row
                 continue
-            if not self.columns.text:
-                self._choose(list(row))
             texts = self._texts(row, number)
             if isinstance(texts, BadRow):
                 yield texts

@@ -11,7 +11,7 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.labels.values import label_value, shown
 from mtlkit.data.sources import Source
-from mtlkit.data.sources.columns import join_text, with_columns
+from mtlkit.data.sources.columns import join_text, numbered
 from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.pair_columns import negative_columns, pair_columns, score_column
 from mtlkit.data.sources.rows import BadRow, Row, place_of
@@ -28,15 +28,11 @@ class PairRows:
     def rows(self) -> Iterator[Row | BadRow]:
         """Yields {"first", "second", "negatives", "score", "place"} per row."""
         name = self.source.name
-        columns, rows = with_columns(self.source.rows(self.split, self.query.encoding or self.reading.encoding))
-        if columns:
-            self._choose(columns)
-        for number, row in enumerate(rows, 1):
+        rows = self.source.rows(self.split, self.query.encoding or self.reading.encoding)
+        for number, row in numbered(rows, self._choose):
             if isinstance(row, BadRow):
                 yield row
                 continue
-            if not self.record.first:
-                self._choose(list(row))
             record, score = self.record, next(iter(self.record.label), "")
             names = (record.first or "", record.second or "", *record.negatives)
             texts = [_text(row, column, name, number) for column in names]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -198,3 +198,16 @@ def with_columns(rows: Iterable[Row | BadRow]) -> tuple[list[str], Iterator[Row 
             if letters > LOOK_AHEAD_LETTERS:
                 break
     return list(columns), chain(first, stream)
+
+
+def numbered(rows: Iterable[Row | BadRow], choose: Callable[[list[str]], object]) -> Iterator[tuple[int, Row | BadRow]]:
+    """Rows with their numbers, from 1. `choose` gets the columns once: before all rows, or where the first rows are all bad,
+    before the first good one."""
+    columns, rows = with_columns(rows)
+    if columns:
+        choose(columns)
+    for number, row in enumerate(rows, 1):
+        if not columns and not isinstance(row, BadRow):
+            columns = list(row)
+            choose(columns)
+        yield number, row
