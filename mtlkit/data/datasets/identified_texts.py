@@ -11,7 +11,7 @@ from dataclasses import replace
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.labels.values import text_value
 from mtlkit.data.sources import Source, StandardInput, existing_split, open_source
-from mtlkit.data.sources.columns import column_list, join_text, text_columns, with_columns
+from mtlkit.data.sources.columns import column_list, join_text, numbered, text_columns
 from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.rows import BadRow, Row, SkippedRows, good_rows, place_of
 from mtlkit.errors import DataError, UsageError, suggest
@@ -57,9 +57,14 @@ class IdentifiedTexts:
 
     def _rows(self) -> Iterator[Row | BadRow]:
         name = self.source.name
-        columns, rows = with_columns(self.source.rows(self.split, self.query.encoding or self.reading.encoding))
-        identity, texts = self._choose(columns) if columns else ("", ())
-        for number, row in enumerate(rows, 1):
+        identity, texts = "", tuple[str, ...]()
+
+        def choose(columns: list[str]) -> None:
+            nonlocal identity, texts
+            identity, texts = self._choose(columns)
+
+        rows = self.source.rows(self.split, self.query.encoding or self.reading.encoding)
+        for number, row in numbered(rows, choose):
             if isinstance(row, BadRow):
                 yield row
                 continue

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mtlkit.data.datasets.identified_texts import IdentifiedTexts, id_value
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources import Source, existing_split, open_source
-from mtlkit.data.sources.columns import column_list, with_columns
+from mtlkit.data.sources.columns import column_list, numbered
 from mtlkit.data.sources.grammar.spec import Query, parse_source
 from mtlkit.data.sources.rows import BadRow, Row, good_rows, place_of
 from mtlkit.errors import DataError, suggest
@@ -110,13 +110,16 @@ def read_judgements(address: str, reading: ReadOptions) -> dict[str, dict[str, f
 
 def _judgements(source: Source, split: str, query: Query, reading: ReadOptions) -> Iterator[Row | BadRow]:
     name = source.name
-    columns, rows = with_columns(source.rows(split, query.encoding or reading.encoding))
-    named = {column.lower().replace("_", "-"): column for column in columns}
-    for wanted in JUDGEMENT_NAMES if columns else ():
-        if wanted not in named:
-            near = suggest(wanted, columns)
-            raise DataError(f"column '{wanted}' not found in {name}; columns: {column_list(columns)}{near}")
-    for number, row in enumerate(rows, 1):
+    named: dict[str, str] = {}
+
+    def choose(columns: list[str]) -> None:
+        named.update({column.lower().replace("_", "-"): column for column in columns})
+        for wanted in JUDGEMENT_NAMES:
+            if wanted not in named:
+                near = suggest(wanted, columns)
+                raise DataError(f"column '{wanted}' not found in {name}; columns: {column_list(columns)}{near}")
+
+    for number, row in numbered(source.rows(split, query.encoding or reading.encoding), choose):
         if isinstance(row, BadRow):
             yield row
             continue

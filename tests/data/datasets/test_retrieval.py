@@ -80,6 +80,19 @@ def test_bad_rows_are_named_by_file_and_line(tmp_path: Path) -> None:
     assert tally.skipped == 1
 
 
+def test_many_bad_rows_before_the_first_good_one_are_skipped(tmp_path: Path) -> None:
+    queries = tmp_path / "queries.jsonl"
+    damaged = "{damaged\n" * 150
+    queries.write_text(damaged + json.dumps(QUERIES[0]) + "\n")
+    judged = tmp_path / "qrels.jsonl"
+    judged.write_text(damaged + json.dumps({"query-id": "1", "corpus-id": "a", "score": 1}) + "\n")
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text(json.dumps({"_id": "a", "text": "a document"}) + "\n")
+    tally = SkippedRows()
+    data = read_retrieval((str(queries), str(corpus), str(judged)), ReadOptions(None, "skip", tally))
+    assert (len(data.queries), tally.skipped) == (1, 300)
+
+
 def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"column 'query-id' not found in .*qrels.tsv; columns: query, corpus-id, score"):
         read(tmp_path, header=("query", "corpus-id", "score"))
