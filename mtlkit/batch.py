@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,9 @@ class Batch:
     groups           (texts, length) of each run of consecutive texts of equal length; attention is computed per group
     rows       (N,)  index of each text in its data set
     skip             number of tokens at the start of every text that pooling excludes
+    words      (W,)  for heads that read words: the place of each word among the tokens; None if no head does
+    word_rows  (W,)  index of each word in its data set
+    pooled           whether heads read the texts, too; always without words
     """
 
     ids: Tensor
@@ -33,6 +36,9 @@ class Batch:
     groups: tuple[tuple[int, int], ...]
     rows: NDArray[np.int64]
     skip: int = 0
+    words: Tensor | None = None
+    word_rows: NDArray[np.int64] | None = None
+    pooled: bool = True
 
     @classmethod
     def flat(cls, ids: NDArray[np.integer], lengths: Sequence[int], rows: NDArray[np.int64], skip: int = 0) -> Batch:
@@ -45,20 +51,34 @@ class Batch:
 
     @classmethod
     def join(cls, batches: Sequence[Batch]) -> Batch:
-        """Concatenates batches. Raises ValueError if their `skip` differs."""
+        """Concatenates batches; `word_rows` are not kept. Raises ValueError if their `skip` differs."""
         if len(batches) == 1:
             return batches[0]
         if len({batch.skip for batch in batches}) > 1:
             raise ValueError("cannot join batches that skip different numbers of tokens")
         import torch
 
+        starts = np.cumsum([0, *(batch.tokens for batch in batches)])
+        words = [batch.words + int(start) for batch, start in zip(batches, starts, strict=False) if batch.words is not None]
         return cls(
             torch.cat([batch.ids for batch in batches]),
             torch.cat([batch.positions for batch in batches]),
             tuple(group for batch in batches for group in batch.groups),
             np.concatenate([batch.rows for batch in batches]),
             batches[0].skip,
+            torch.cat(words) if words else None,
+            pooled=any(batch.pooled for batch in batches),
         )
+
+    @staticmethod
+    def split(vectors: Tensor, batches: Sequence[Batch]) -> list[Tensor]:
+        """The vectors of each of some batches, of its words if heads read these, from those of the joined batch."""
+        texts = [len(batch) if any(batch.pooled for batch in batches) else 0 for batch in batches]
+        words = [0 if batch.words is None else len(batch.words) for batch in batches]
+        import torch
+
+        parts = torch.split(vectors, texts if not any(words) else [*texts, *words])
+        return [parts[index if batch.words is None else len(batches) + index] for index, batch in enumerate(batches)]
 
     def rounded(self) -> Batch:
         """The batch with a dummy text added, up to a multiple of MULTIPLE tokens: oneDNN caches kernels by the number of tokens,
@@ -70,7 +90,8 @@ class Batch:
 
         zeros = self.ids.new_zeros(idle)
         groups, rows = (*self.groups, (1, idle)), np.append(self.rows, -1)
-        return Batch(torch.cat([self.ids, zeros]), torch.cat([self.positions, zeros]), groups, rows, self.skip)
+        ids, positions = torch.cat([self.ids, zeros]), torch.cat([self.positions, zeros])
+        return replace(self, ids=ids, positions=positions, groups=groups, rows=rows)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -78,6 +99,11 @@ class Batch:
     @property
     def tokens(self) -> int:
         return len(self.ids)
+
+    @property
+    def vector_rows(self) -> NDArray[np.int64]:
+        """The index in its data set of what each vector is of: of a text, or of a word if heads read words only."""
+        return self.rows if self.word_rows is None or self.pooled else self.word_rows
 
     @property
     def sizes(self) -> list[int]:
@@ -89,4 +115,5 @@ class Batch:
             return self
         move = {"device": device, "non_blocking": True}
         ids, positions = (tensor.to(**move) for tensor in (self.ids, self.positions))  # type: ignore[call-overload]
-        return Batch(ids, positions, self.groups, self.rows, self.skip)
+        words = None if self.words is None else self.words.to(**move)  # type: ignore[call-overload]
+        return replace(self, ids=ids, positions=positions, words=words)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -34,3 +36,19 @@ def test_the_cpu_gets_the_same_batch_and_another_device_a_moved_one() -> None:
     moved = batch.to(torch.device("meta"))
     assert moved.ids.device.type == moved.positions.device.type == "meta"
     assert (moved.groups, moved.tokens) == (batch.groups, 2)
+
+
+def test_joined_batches_give_the_vectors_of_texts_and_of_words_back() -> None:
+    texts = Batch.flat(np.array([1, 2]), [2], np.array([5]))
+    words = replace(Batch.flat(np.array([3, 4, 5]), [3], np.array([0])), words=torch.tensor([0, 2]), pooled=False)
+    joined = Batch.join([texts, words, texts])
+    assert joined.words is not None
+    assert joined.pooled
+    assert joined.ids[joined.words].tolist() == [3, 5]
+    vectors = torch.arange(5)  # of three texts, then of two words
+    assert [part.tolist() for part in Batch.split(vectors, [texts, words, texts])] == [[0], [3, 4], [2]]
+    assert [part.tolist() for part in Batch.split(vectors[:2], [words])] == [[0, 1]]
+    assert joined.rounded().words is joined.words
+    moved = joined.to(torch.device("meta"))
+    assert moved.words is not None
+    assert moved.words.device.type == "meta"

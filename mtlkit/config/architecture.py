@@ -15,6 +15,8 @@ from mtlkit.errors import UsageError, listed, shorten
 Attention = Literal["bidirectional", "causal"]
 Truncation = Literal["head", "tail", "head-tail"]
 PairHead = Literal["vectors"]
+TagScheme = Literal["bio", "bioes", "plain"]
+Transitions = Literal["learned"]
 Kind = str  # the name of a kind of task in `task_kinds.KINDS`
 Stage = Literal["base", "sentence", "mtl"]
 Norm = Literal["pre", "post"]
@@ -106,7 +108,8 @@ class TaskSpec:
     `labels` are the class names in the order of the outputs. A head without labels predicts a number:
     (value - `center`) / `spread`, both from the training labels. Specs that differ only in `calibration`
     are equal: their heads have the same weights and labels. `pair` says how the head of a task of text pairs reads both texts,
-    None that an example is one text: with `vectors`, from the vectors of the two.
+    None that an example is one text: with `vectors`, from the vectors of the two. `tags` is the scheme of the tags of words, and
+    None for heads that read texts; `transitions` says that the head learns how likely a tag is to follow another.
     """
 
     name: str
@@ -117,6 +120,8 @@ class TaskSpec:
     spread: float = 1.0
     calibration: Calibration | None = field(default=None, compare=False)
     pair: PairHead | None = None
+    tags: TagScheme | None = None
+    transitions: Transitions | None = None
 
     def width(self, dim: int) -> int:
         """The length of the input of the head, for text vectors of length `dim`."""
@@ -143,11 +148,12 @@ class TaskSpec:
         return replace(self, calibration=None)
 
     def to_json(self) -> dict[str, Any]:
-        """For `from_json`; a calibration, and how pairs are read, are written only if there are."""
+        """For `from_json`; a calibration, and how pairs or words are read, are written only if there are."""
         value = asdict(self.uncalibrated())
         del value["calibration"]
-        if self.pair is None:
-            del value["pair"]
+        for name in ("pair", "tags", "transitions"):
+            if value[name] is None:
+                del value[name]
         return value | ({"calibration": self.calibration.to_json()} if self.calibration else {})
 
     @classmethod

@@ -24,11 +24,11 @@ from mtlkit.progress import count
 
 
 def encode_all(model: SupportsEncode, encoded: Encoded, compute: Compute, batch_tokens: int | None = None) -> Tensor:
-    """The vectors of N texts in their order: (N, D) float32 on the compute device."""
-    vectors = torch.empty(len(encoded), model.dim, device=compute.device)
+    """The vectors of N texts in their order: (N, D) float32 on the compute device; of `EncodedWords`, those of its words."""
+    vectors = torch.empty(encoded.vectors, model.dim, device=compute.device)
 
     def encode(batch: Batch) -> None:
-        vectors[torch.from_numpy(batch.rows).to(compute.device)] = model.encode(batch).float()
+        vectors[torch.from_numpy(batch.vector_rows).to(compute.device)] = model.encode(batch).float()
 
     _for_each_batch(encode, encoded, compute, batch_tokens)
     return vectors

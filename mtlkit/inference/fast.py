@@ -32,7 +32,7 @@ class SupportsEncode(Protocol):
     def dim(self) -> int: ...
 
     def encode(self, batch: Batch) -> Tensor:
-        """One vector a text, (N, D)."""
+        """One vector a text, (N, D); of a batch with words, what `Encoder.read` gives."""
         ...
 
     def states(self, batch: Batch, depth: int) -> Tensor:
@@ -69,9 +69,9 @@ class FastEncoder:
         return self.encoder.architecture.dim
 
     def encode(self, batch: Batch) -> Tensor:
-        """One vector a text, (N, D)."""
+        """One vector a text, (N, D); of a batch with words, what `Encoder.read` gives."""
         layout = layout_of(batch.rounded())
-        return self.encoder.pool(layout, self.encoder.norm(self._lower(layout, len(self.blocks))))[: len(batch)]
+        return self.encoder.read(batch, layout, self.encoder.norm(self._lower(layout, len(self.blocks))))
 
     def states(self, batch: Batch, depth: int) -> Tensor:
         """The input of block `depth` for every token, (T, D)."""

@@ -126,22 +126,30 @@ class Encoder(nn.Module):
         return widened
 
     def encode(self, batch: Batch | TokenLayout) -> Tensor:
-        """One vector per text, (N, D)."""
+        """One vector per text, (N, D); of a batch with words, what `read` gives."""
         if not isinstance(batch, Batch):
             return self.pool(batch, self(batch))
         layout = _whole(batch)
-        return self.pool(layout, self(layout))[: len(batch)]
+        return self.read(batch, layout, self(layout))
 
     def states(self, batch: Batch, depth: int) -> Tensor:
         """The input of block `depth` for all tokens, (T, D)."""
         return self.lower(_whole(batch), depth)[: batch.tokens]
 
     def encode_from(self, batch: Batch, states_TD: Tensor, depth: int) -> Tensor:
-        """Like `encode`, but starts from the result of `states` for the same batch and depth. Returns (N, D)."""
+        """Like `encode`, but starts from the result of `states` for the same batch and depth."""
         layout = _whole(batch)
         idle = len(layout.ids) - batch.tokens
         states_TD = self.upper(layout, functional.pad(states_TD, (0, 0, 0, idle)), depth)
-        return self.pool(layout, states_TD)[: len(batch)]
+        return self.read(batch, layout, states_TD)
+
+    def read(self, batch: Batch, layout: TokenLayout, states_TD: Tensor) -> Tensor:
+        """What heads read of a batch, from the last hidden states of its tokens and those that its layout adds: the pooled
+        vectors of its texts, (N, D), then the states of its words, (W, D). Without words, or not `pooled`, only one of them."""
+        if batch.words is None:
+            return self.pool(layout, states_TD)[: len(batch)]
+        words_WD = states_TD.index_select(0, batch.words)
+        return torch.cat([self.pool(layout, states_TD)[: len(batch)], words_WD]) if batch.pooled else words_WD
 
     def pool(self, layout: TokenLayout, states_TD: Tensor) -> Tensor:
         """Pools the hidden states of each text's tokens into one vector, (N, D).

@@ -56,7 +56,7 @@ class MultiTaskModel(nn.Module):
         return self.backbone.architecture.dim
 
     def encode(self, batch: Batch) -> Tensor:
-        """One vector per text, (N, D)."""
+        """One vector per text, (N, D); of a batch with words, what `Encoder.read` gives."""
         return self.backbone.encode(batch)
 
     def states(self, batch: Batch, depth: int) -> Tensor:

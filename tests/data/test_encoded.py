@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mtlkit.data.encoded import EncodedWords
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 
 
@@ -24,3 +25,34 @@ def test_some_texts_in_a_row_are_those_texts(text_encoder: TextEncoder) -> None:
             wanted = encoded.ids[encoded.places(np.array([row]))]
             assert part.ids[part.places(np.array([row - start]))].tolist() == wanted.tolist()
             assert wanted.tolist() == encoded.ids[encoded.offsets[row] : encoded.offsets[row + 1]].tolist()
+
+
+WORDS = EncodedWords(
+    np.arange(10, 21, dtype=np.uint16),
+    np.array([0, 4, 7, 11]),  # three windows
+    first=np.array([1, 2, 5, 8, 9]),
+    words=np.array([0, 2, 3, 5]),
+)
+
+
+def test_a_batch_has_the_place_of_the_first_token_of_each_word() -> None:
+    batch = WORDS.batch([0, 1, 2])
+    assert batch.rows.tolist() == [1, 0, 2]  # shortest first
+    assert batch.words is not None
+    assert batch.word_rows is not None
+    assert batch.word_rows.tolist() == [2, 0, 1, 3, 4]
+    assert batch.ids[batch.words].tolist() == WORDS.ids[WORDS.first[batch.word_rows]].tolist()
+    assert not batch.pooled
+    assert WORDS.batch([0], pooled=True).pooled
+    assert (WORDS.vectors, batch.vector_rows.tolist()) == (5, batch.word_rows.tolist())
+
+
+def test_some_windows_keep_their_words() -> None:
+    for rows in ([1, 2], [2, 0], [1], []):
+        part = WORDS.take(np.array(rows, np.int64))
+        numbers = WORDS.words_of(np.array(rows, np.int64))
+        assert part.vectors == len(numbers)
+        assert part.ids[part.first].tolist() == WORDS.ids[WORDS.first[numbers]].tolist()
+        assert np.diff(part.words).tolist() == np.diff(WORDS.words)[rows].tolist()
+    part = WORDS.between(1, 3)
+    assert (len(part), part.vectors, part.first.tolist()) == (2, 3, [1, 4, 5])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 
 from mtlkit.batch import MULTIPLE, Batch
 from mtlkit.config.architecture import Architecture, Attention, Pooling
-from mtlkit.data.encoded import Encoded
+from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.tokenization.tokenizer import TextEncoder
+from mtlkit.inference.fast import pack
 from mtlkit.model.encoder import Block, Encoder
 
 ATTENTIONS: list[Attention] = ["bidirectional", "causal"]
@@ -96,6 +98,35 @@ def test_a_batch_joined_from_several_gives_the_vectors_of_each(
         joined = encoder.encode(Batch.join(parts))
         each = torch.cat([encoder.encode(part) for part in parts])
     torch.testing.assert_close(joined, each, atol=1e-5, rtol=0)
+
+
+def word_texts(encoded: Encoded) -> EncodedWords:
+    """Texts of which the second and the last token count as words."""
+    first = np.stack([encoded.offsets[:-1] + 1, encoded.offsets[1:] - 1], 1).ravel()
+    return EncodedWords(encoded.ids, encoded.offsets, first=first, words=2 * np.arange(len(encoded) + 1))
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_words_get_the_last_state_of_their_first_token(
+    fast: bool, passages: list[str], reader: TextEncoder, make_encoder: MakeEncoder
+) -> None:
+    encoder = make_encoder("bidirectional")
+    encode = pack(encoder).encode if fast else encoder.encode
+    texts = word_texts(reader.encode([passages[index] for index in (3, 21, 40)]))
+    words = texts.batch([0, 1, 2])
+    assert words.words is not None
+    with torch.no_grad():
+        states = encoder(words)[words.words]
+        vectors = encoder.encode(replace(words, words=None))
+        torch.testing.assert_close(encode(words), states, atol=1e-5, rtol=0)
+        both = encode(texts.batch([0, 1, 2], pooled=True))
+        torch.testing.assert_close(both, torch.cat([vectors, states]), atol=1e-5, rtol=0)
+        others = reader.encode(passages[:3]).batch([0, 1, 2])
+        parts = Batch.split(encode(Batch.join([others, words])), [others, words])
+        torch.testing.assert_close(parts[0], encoder.encode(others), atol=1e-5, rtol=0)
+        torch.testing.assert_close(parts[1], states, atol=1e-5, rtol=0)
+        deeper = encoder.encode_from(words, encoder.states(words, 1), 1)
+        torch.testing.assert_close(deeper, states, atol=1e-6, rtol=0)
 
 
 def states_with_changed_token(encoder: Encoder, place: int) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mtlkit.data.batching import cut_by_tokens
-from mtlkit.data.encoded import Encoded
+from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, encode_hidden_states
@@ -83,8 +83,8 @@ class _FrozenLayers:
         return fastest(self.model, self.compute)
 
     def shape(self, encoded: Encoded) -> tuple[int, int]:
-        """The shape of the outputs: a row per text, or per token."""
-        return len(encoded) if self.depth is None else len(encoded.ids), self.model.dim
+        """The shape of the outputs: a row per text or word, or per token."""
+        return encoded.vectors if self.depth is None else len(encoded.ids), self.model.dim
 
     def encode(self, encoded: Encoded) -> Tensor:
         """The outputs: vectors, (N, D), or hidden states, (T, D)."""
@@ -118,6 +118,8 @@ class _FrozenLayers:
         total.update(encoded.offsets.tobytes())
         if encoded.skip and self.depth is None:  # hidden states do not depend on pooling
             total.update(f"skip {encoded.skip}".encode())
+        if isinstance(encoded, EncodedWords) and self.depth is None:
+            total.update(b"words" + encoded.first.tobytes())
         return total.hexdigest()
 
 

@@ -19,7 +19,7 @@ from mtlkit.training.objectives.base import ExampleSet, Objective, all_inputs
 from mtlkit.training.sampling.columns import BatchTexts, SharedTexts, shared_texts
 from mtlkit.training.sampling.mixture import MicroBatch
 
-Vectors = dict[str, tuple[Tensor, Rows]]  # by task: the vectors of its texts, (N, D), and their row numbers
+Vectors = dict[str, tuple[Tensor, Rows]]  # by task: the vectors of its texts, (N, D), or words, and their row numbers
 
 
 class FeatureSource(Protocol):
@@ -45,9 +45,10 @@ class WholeBackbone:
 
     def __call__(self, piece: MicroBatch) -> Vectors:
         parts = self.parts(piece)
-        joined = self.encode(parts, Batch.join([part.batch for part in parts]).to(self.device))
+        batches = [part.batch for part in parts]
+        joined = self.encode(parts, Batch.join(batches).to(self.device))
         vectors: Vectors = {}
-        for part, own in zip(parts, torch.split(joined, [len(part.batch) for part in parts]), strict=True):
+        for part, own in zip(parts, Batch.split(joined, batches), strict=True):
             vectors |= part.spread(own)
         return vectors
 
@@ -64,7 +65,7 @@ class WholeBackbone:
         return PartOfBatch(tasks, train.encoded, train.batch(rows))
 
     def encode(self, parts: Sequence[PartOfBatch], joined: Batch) -> Tensor:
-        """The vectors, (N, D), of `joined`, which concatenates the batches of all parts."""
+        """The vectors, (N, D), of `joined`, which concatenates the batches of all parts; see `Encoder.read` for words."""
         return self.model.encode(joined)
 
 
@@ -81,7 +82,7 @@ class PartOfBatch:
         """The vectors of each task, from those of the texts, (N, D)."""
         if self.shared is None:
             ((name, _),) = self.tasks.items()
-            return {name: (vectors, self.batch.rows)}
+            return {name: (vectors, self.batch.vector_rows)}
         spread: Vectors = {}
         for name, rows in self.tasks.items():
             own = self.shared.rows[name][self.batch.rows]
