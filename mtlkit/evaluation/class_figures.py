@@ -37,10 +37,10 @@ def classification_figures(names: tuple[str, ...], true: Array, predicted: Array
         right, actual, chosen = (of_cells @ matrix for matrix in (hits, trues, predictions))
         overall = {
             "accuracy": right.sum(1) / counts.sum(1),
-            "balanced_accuracy": mean_of_defined(_ratio(right, actual)),
+            "balanced_accuracy": mean_of_defined(ratio(right, actual)),
             "macro_f1": macro_f1(right, actual, chosen),
         }
-        return _measured(overall, _ratio(2 * right, actual + chosen), ranking, counts, positive)
+        return _measured(overall, ratio(2 * right, actual + chosen), ranking, counts, positive)
 
     right, support, chosen = (np.bincount(rows, minlength=classes) for rows in (true[true == predicted], true, predicted))
     return Figures(
@@ -66,9 +66,9 @@ def multi_label_figures(names: tuple[str, ...], true: Bools, predicted: Bools, p
         overall = {
             "accuracy": counts @ exact / counts.sum(1),
             "macro_f1": macro_f1(right, actual, chosen),
-            "micro_f1": _ratio(2 * right.sum(1), (actual + chosen).sum(1)),
+            "micro_f1": ratio(2 * right.sum(1), (actual + chosen).sum(1)),
         }
-        return _measured(overall, _ratio(2 * right, actual + chosen), ranking, counts, None)
+        return _measured(overall, ratio(2 * right, actual + chosen), ranking, counts, None)
 
     right, support, chosen = ((rows).sum(0) for rows in (true & predicted, true, predicted))
     return Figures(
@@ -91,7 +91,7 @@ def _measured(overall: dict[str, Values], f1: Values, ranking: Ranking | None, c
     return Measured(overall, {"f1": f1, **per_class})
 
 
-def _ratio(part: Values, whole: Values) -> Values:
+def ratio(part: Values, whole: Values) -> Values:
     """part / whole; NaN where the whole is 0."""
     return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), np.nan)
 

@@ -29,6 +29,11 @@ PEARSON = Metric("pearson", "Pearson", "points of Pearson correlation x 100", sh
 MSE = Metric("mse", "MSE", "", share=False)
 QUADRATIC_KAPPA = Metric("quadratic_kappa", "quadratic kappa", "points of kappa x 100", share=False, in_epochs=True)
 MAE = Metric("mae", "MAE", "", share=False, in_epochs=True)
+SPAN_F1 = Metric("span_f1", "span F1", "points of span F1", in_epochs=True)
+SPAN_PRECISION = Metric("span_precision", "span precision", "points of span precision")
+SPAN_RECALL = Metric("span_recall", "span recall", "points of span recall")
+MACRO_SPAN_F1 = Metric("macro_span_f1", "macro span F1", "points of macro span F1")
+SPAN_METRICS = (SPAN_F1, SPAN_PRECISION, SPAN_RECALL, MACRO_SPAN_F1)
 AVERAGE_PRECISION = Metric("average_precision", "average precision", "points of average precision")
 AUROC = Metric("auroc", "AUROC", "points of AUROC")
 NDCG = Metric("ndcg@10", "nDCG@10", "points of nDCG@10")
@@ -38,6 +43,7 @@ RECALLS = {k: Metric(f"recall@{k}", f"recall@{k}", f"points of recall@{k}") for 
 RETRIEVAL = (NDCG, GRADED_NDCG, MRR, *RECALLS.values())
 RANKING = (AVERAGE_PRECISION.name, AUROC.name)  # names of metrics of how well scores rank rows
 STANDARD = (
+    *SPAN_METRICS,
     *(QUADRATIC_KAPPA, MAE, BALANCED_ACCURACY, ACCURACY, MACRO_F1, MICRO_F1),
     *(AVERAGE_PRECISION, AUROC, SPEARMAN, PEARSON, MSE, *RETRIEVAL),
 )

@@ -45,7 +45,7 @@ def classification(names: tuple[str, ...], matrix: NDArray[np.int64]) -> dict[st
         "macro_f1": known(float(macro_f1(hits, true, predicted))),
         "labels": list(names),
         "confusion": matrix.tolist(),
-        "per_class": _per_class(names, hits, true, predicted),
+        "per_class": class_scores(names, hits, true, predicted),
     }
     return metrics if matrix.any() else metrics | because(dict.fromkeys(("accuracy", "macro_f1"), NO_ROWS))
 
@@ -60,7 +60,7 @@ def multi_label(names: tuple[str, ...], predicted: Array, true: Array) -> dict[s
         "macro_f1": known(float(macro_f1(hits, true.sum(0), predicted.sum(0)))),
         "micro_f1": share(2 * hits.sum(), true.sum() + predicted.sum()),
         "labels": list(names),
-        "per_class": _per_class(names, hits, true.sum(0), predicted.sum(0)),
+        "per_class": class_scores(names, hits, true.sum(0), predicted.sum(0)),
     }
     reason = f"none of {len(true):,} rows has a label, true or predicted" if len(true) else NO_ROWS
     return metrics | because({name: reason for name in ("accuracy", "macro_f1", "micro_f1") if metrics[name] is None})
@@ -74,11 +74,14 @@ def macro_f1(hits: Array, true: Array, predicted: Array) -> Array:
     return np.where(occurring > 0, mean, np.nan)
 
 
-def _per_class(names: tuple[str, ...], hits: Array, true: Array, predicted: Array) -> dict[str, dict[str, Any]]:
+def class_scores(
+    names: tuple[str, ...], hits: Array, true: Array, predicted: Array, noun: str = "rows"
+) -> dict[str, dict[str, Any]]:
+    """Precision, recall and F1 of each class, from its counts, (classes,); `noun` is what is counted."""
     rows = {}
     for name, hit, support, chosen in zip(names, hits, true, predicted, strict=True):
         figures = {"precision": share(hit, chosen), "recall": share(hit, support), "f1": share(2 * hit, support + chosen)}
-        reasons = {"precision": "never predicted", "recall": "no rows", "f1": "no rows, and never predicted"}
+        reasons = {"precision": "never predicted", "recall": f"no {noun}", "f1": f"no {noun}, and never predicted"}
         missing = {key: reason for key, reason in reasons.items() if figures[key] is None}
         rows[name] = {**figures, "support": int(support), **because(missing)}
     return rows
