@@ -1,0 +1,82 @@
+"""The conditional random field, against a sum over all sequences of tags."""
+
+from __future__ import annotations
+
+from itertools import pairwise, product
+
+import pytest
+import torch
+from torch import Tensor
+
+from mtlkit.model.crf import crf_log_marginals, crf_loss
+
+LENGTHS = (3, 1, 4, 2, 3, 1)
+TAGS = 3
+
+
+@pytest.fixture(scope="module")
+def begins() -> Tensor:
+    flags = torch.zeros(sum(LENGTHS), dtype=torch.bool)
+    flags[torch.tensor((0, *LENGTHS[:-1])).cumsum(0)] = True
+    return flags
+
+
+def parameters(seed: int = 0) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
+    noise = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=noise, dtype=torch.float64, requires_grad=True)
+
+    tags = torch.randint(TAGS, (sum(LENGTHS),), generator=noise)
+    return normal(sum(LENGTHS), TAGS), tags, (normal(TAGS), normal(TAGS, TAGS), normal(TAGS))
+
+
+def path_score(emissions: Tensor, path: tuple[int, ...], transitions: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    start, pair, end = transitions
+    inner = sum((pair[a, b] for a, b in pairwise(path)), start[path[0]] + end[path[-1]])
+    return inner + emissions[range(len(path)), path].sum()
+
+
+def test_the_loss_is_that_over_all_sequences(begins: Tensor) -> None:
+    emissions, tags, transitions = parameters()
+    total = torch.zeros((), dtype=torch.float64)
+    for part, gold in zip(emissions.split(LENGTHS), tags.split(LENGTHS), strict=True):
+        scores = [path_score(part, path, transitions) for path in product(range(TAGS), repeat=len(part))]
+        total = total + torch.stack(scores).logsumexp(0) - path_score(part, tuple(gold.tolist()), transitions)
+    loss = crf_loss(emissions, tags, begins, *transitions)
+    assert loss.item() == pytest.approx(total.item() / len(tags), rel=1e-12)
+
+
+def test_the_gradient_is_exact(begins: Tensor) -> None:
+    emissions, tags, transitions = parameters()
+    assert torch.autograd.gradcheck(lambda *values: crf_loss(values[0], tags, begins, *values[1:]), (emissions, *transitions))
+
+
+def test_marginals_are_those_over_all_sequences(begins: Tensor) -> None:
+    emissions, _, transitions = parameters()
+    found = crf_log_marginals(emissions, begins, *transitions).exp()
+    for part, marginals in zip(emissions.split(LENGTHS), found.split(LENGTHS), strict=True):
+        paths = list(product(range(TAGS), repeat=len(part)))
+        shares = torch.stack([path_score(part, path, transitions) for path in paths]).softmax(0)
+        wanted = torch.zeros_like(marginals)
+        for path, share in zip(paths, shares, strict=True):
+            wanted[range(len(path)), path] += share
+        torch.testing.assert_close(marginals, wanted)
+
+
+def test_forbidden_transitions_have_no_probability(begins: Tensor) -> None:
+    emissions, _, (start, pair, end) = parameters()
+    forbidden = pair.detach().clone()
+    forbidden[0, 1] = -1e4
+    found = crf_log_marginals(emissions, begins, start.detach() + torch.tensor([0.0, -1e4, 0.0]), forbidden, end)
+    assert found.isfinite().all()
+    assert found[begins, 1].max() < -100
+    loss = crf_loss(emissions, torch.full((len(begins),), 2), begins, start, forbidden, end)
+    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(loss, [emissions, start, end]))
+
+
+def test_one_tag_is_certain() -> None:
+    flags = torch.tensor([True, False])
+    zeros = torch.zeros(2, 1), flags, torch.zeros(1), torch.zeros(1, 1), torch.zeros(1)
+    assert crf_log_marginals(*zeros).abs().max() == 0
+    assert crf_loss(zeros[0], torch.zeros(2, dtype=torch.int64), *zeros[1:]).item() == 0
