@@ -34,12 +34,17 @@ class Saver(Protocol):
         ...
 
 
+def resuming(state: StateDict, step: int) -> str:
+    """Where a training resumes: from a step, or with the next head to be solved."""
+    return f"resuming {reached(state, step)}" if "solver" in state.plain else f"resuming from step {step:,}"
+
+
 def reached(state: StateDict, step: int) -> str:
     """How far a training has come: to a step, or with heads that are solved."""
     if "solver" not in state.plain:
         return f"after step {step}"
-    heads = [f"head:{name}" for name in state.plain["solver"]["solved"]]
-    return f"after solving {listed(heads)}" if heads else "before the first head was solved"
+    heads = [f"head:{name} (C {solved['c']:.3g})" for name, solved in state.plain["solver"]["solved"].items()]
+    return f"after solving {listed(heads)}" if heads else "before solving the first head"
 
 
 class Interrupts:
@@ -123,9 +128,9 @@ class FolderSaver:
             return f"no checkpoint is kept{reason}; free some space and train again"
         return f"the checkpoint of step {newest} is kept; free some space and resume with: {self.command}"
 
-    def begin(self, step: int) -> None:
+    def begin(self, step: int, state: StateDict) -> None:
         """Called when the training resumes from the checkpoint of a step."""
-        self.saved, self.reached = step, f"after step {step}"
+        self.saved, self.reached = step, reached(state, step)
 
     def after(self, step: int, state: Callable[[], StateDict]) -> None:
         self.interrupts.deferred = True

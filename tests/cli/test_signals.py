@@ -82,8 +82,11 @@ def test_a_signal_waits_until_the_head_is_solved(  # fault 7
     out = tmp_path / "run"
     child = forks.start(*solving, "--save-every", 10, "--out", out, hold=HEAD)
     assert stopped(child, signal.SIGTERM) == 143, child.err
-    assert child.err.endswith(f"mtlkit: saved after solving head:new-kind; resume with: mtlkit train-mtl --resume {out}\n")
-    assert typed("train-mtl", "--resume", out).code == 0
+    (reached,) = re.findall(rf"mtlkit: saved (.+); resume with: mtlkit train-mtl --resume {out}\n$", child.err)
+    assert reached.startswith("after solving head:new-kind (C ")
+    resumed = typed("train-mtl", "--resume", out)
+    assert resumed.code == 0
+    assert f"resuming {reached}, saved in {out}" in " ".join(resumed.err.split())
     assert not list(differences(out, solved))
 
 

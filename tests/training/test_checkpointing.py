@@ -15,7 +15,7 @@ from mtlkit.config.save_every import SaveEvery
 from mtlkit.errors import StoppedError
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.training import checkpointing as resume
-from mtlkit.training.checkpointing import FolderSaver, Interrupts, reached
+from mtlkit.training.checkpointing import FolderSaver, Interrupts, reached, resuming
 from mtlkit.training.state_dict import StateDict
 
 ABOUT = {"command": "train-mtl"}
@@ -73,7 +73,7 @@ def test_every_so_many_minutes_from_the_last_on(make: Make, monkeypatch: pytest.
 def test_what_is_saved_already_is_not_saved_again(make: Make) -> None:
     """A resumed training checks before its first step, too."""
     saver = make(steps=2)
-    saver.begin(4)
+    saver.begin(4, StateDict(plain={}))
     saver.after(4, lambda: pytest.fail("a snapshot was asked for"))
     saver.after(5, lambda: pytest.fail("a snapshot was asked for"))
     saver.after(6, at(6))
@@ -121,7 +121,8 @@ def test_the_second_signal_does_what_it_does_without(make: Make) -> None:
 
 
 def test_a_stopped_solver_names_its_heads() -> None:
-    solving = {"trainer": {}, "solver": {"solved": {"topic": {}, "stars": {}}}}
-    assert reached(StateDict(plain=solving), 2) == "after solving head:topic, head:stars"
-    assert reached(StateDict(plain={"solver": {"solved": {}}}), 0) == "before the first head was solved"
+    solving = {"trainer": {}, "solver": {"solved": {"topic": {"c": 0.31622}, "stars": {"c": 10.0}}}}
+    assert reached(StateDict(plain=solving), 2) == "after solving head:topic (C 0.316), head:stars (C 10)"
+    assert reached(StateDict(plain={"solver": {"solved": {}}}), 0) == "before solving the first head"
     assert reached(StateDict(plain={"trainer": {}}), 2) == "after step 2"
+    assert resuming(StateDict(plain={"trainer": {}}), 1002) == "resuming from step 1,002"

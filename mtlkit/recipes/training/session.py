@@ -104,7 +104,7 @@ class RunSession(Generic[Options]):
             elif before.is_older:
                 older = "an earlier version of mtlkit, which may have drawn other batches, saved the checkpoint"
                 self.notes.append(Note(f"continuing, but perhaps not bit-for-bit reproducible: {older}", warning=True))
-            saver.begin(self.point.checkpoint.step)
+            saver.begin(self.point.checkpoint.step, StateDict(plain=self.point.checkpoint.plain["training"]))
         return saver
 
     @contextmanager

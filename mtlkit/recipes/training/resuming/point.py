@@ -12,7 +12,9 @@ from mtlkit.recipes.training.resuming.checkpoint_meta import CheckpointMeta
 from mtlkit.recipes.training.resuming.options import Options, SavedOptions, added_epochs, merge_options
 from mtlkit.runs.checkpoints import Checkpoint, CheckpointManager
 from mtlkit.runs.record import LOG, RECORD, RunRecord, file_digest, read_record
+from mtlkit.training.checkpointing import resuming
 from mtlkit.training.events import Note
+from mtlkit.training.state_dict import StateDict
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ def find_resume_point(options: Options, command: str, checkpoints: CheckpointMan
         merged = merge_options(options, command, saved, out)
         point = ResumePoint(merged, added_epochs(options, saved, out), checkpoint, notes=notes)
         if not saved.complete or point.extends:
-            note = Note(f"resuming from step {checkpoint.step:,}, saved in {checkpoint.path}")
+            reached = resuming(StateDict(plain=checkpoint.plain["training"]), checkpoint.step)
+            note = Note(f"{reached}, saved in {checkpoint.path}")
             return replace(point, notes=(*notes, note))
         return replace(point, finished=record, notes=(*notes, _finished(out)))
     if options.extend:
