@@ -115,6 +115,8 @@ def model_config(family: Family, architecture: Architecture, marks: TokenizerFac
         "model_type": family.name,
         "architectures": [family.model_class],
         **{theirs: values[ours] for ours, theirs in family.keys.items()},
+        family.attention_dropout: 0.0,
+        **({family.embedding_dropout: architecture.dropout} if family.embedding_dropout else {}),
         **({"type_vocab_size": 1} if family.token_types else {}),
         **family.demands,
         "pad_token_id": marks.pad.id,

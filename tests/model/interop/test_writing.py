@@ -33,6 +33,13 @@ def loaded_by_transformers(folder: Path) -> Any:
     return model.eval()
 
 
+def dropouts(model: torch.nn.Module) -> set[float]:
+    """The rates of all dropout, as layers or as numbers that functions are given."""
+    layers = {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
+    values = [vars(module).get(name) for module in model.modules() for name in ("dropout", "attention_dropout")]
+    return layers | {value for value in values if isinstance(value, float)}
+
+
 @pytest.mark.parametrize("pooling", ["mean", "weighted"])
 @pytest.mark.parametrize(("attention", "name"), [("causal", "GPT2Model"), ("bidirectional", "EsmModel")])
 def test_ours_are_a_gpt2_and_an_esm(
@@ -49,6 +56,7 @@ def test_ours_are_a_gpt2_and_an_esm(
     write_foreign(tmp_path, encoder, reader.encoding, replace(OURS, vocabulary=vocabulary))
     model = loaded_by_transformers(tmp_path)
     assert type(model).__name__ == name
+    assert dropouts(model) == {encoder.architecture.dropout, 0.0}
     encoded = reader.encode([text for text in passages if not reader.encode([text]).truncated])
     ids, mask = map(torch.from_numpy, encoded.padded(torch.arange(len(encoded)).numpy()))
     batch = encoded.batch(range(len(encoded)))
@@ -77,6 +85,7 @@ def test_export_of_a_family_equals_its_import(kind: str, make_peer: Make, passag
     write_foreign(out, model.backbone, checkpoint.encoding, marks)
     written = loaded_by_transformers(out)
     assert type(written) is type(peer)
+    assert dropouts(written) == {model.backbone.architecture.dropout, 0.0}  # none for attention weights
     wanted = peer_vectors(peer, tokenizer, passages)
     torch.testing.assert_close(peer_vectors(written, tokenizer, passages), wanted, atol=1e-5, rtol=0)
     again, found = read_foreign(out)

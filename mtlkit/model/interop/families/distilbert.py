@@ -42,5 +42,6 @@ FAMILIES.add(
         tokenizer="Bert",
         block="transformer.layer.{}",
         aliases={"dim": "hidden_size", "n_heads": "num_attention_heads", "n_layers": "num_hidden_layers"},
+        attention_dropout="attention_dropout",
     )
 )

@@ -62,5 +62,7 @@ FAMILIES.add(
         native=True,
         demands=DEMANDS,
         language_model=("GPT2LMHeadModel", "transformer"),
+        attention_dropout="attn_pdrop",
+        embedding_dropout="embd_pdrop",
     )
 )
