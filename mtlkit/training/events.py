@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mtlkit.config.architecture import TaskSpec
 from mtlkit.evaluation.forgetting import ForgettingReport
 from mtlkit.evaluation.sharing import SharingReport
+from mtlkit.inference.scope.scope import Scope
 from mtlkit.training.diagnostics.gradient_stats import TrackingSummary
 from mtlkit.training.incidents import Incident, StepSkipped
 
@@ -112,8 +114,8 @@ class Epoch:
 
 @dataclass(frozen=True)
 class BestOfTask:
-    """The best evaluation of a task: its main metric, epoch and step. `weights` are the trained weights at that step, by name, if
-    they were kept.
+    """The best evaluation of a task: its main metric, epoch and step. If they were kept, `weights` are the trained weights at
+    that step, by name; `specs` and `scopes` are those of the heads with these weights, by task.
     """
 
     task: str
@@ -121,6 +123,8 @@ class BestOfTask:
     epoch: int
     step: int
     weights: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    specs: Mapping[str, TaskSpec] = field(default_factory=dict, compare=False, repr=False)
+    scopes: Mapping[str, Scope] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,8 @@ from mtlkit.training.sampling.columns import BatchTexts
 from mtlkit.training.sampling.mixture import MicroBatch
 from mtlkit.training.setup import make_features
 from mtlkit.training.state_dict import StateDict, copy_into
-from mtlkit.training.validation.calibrate import calibrate_heads
-from mtlkit.training.validation.evaluator import has_validation, judged, trained_weights
-from mtlkit.training.validation.scope import fit_scopes
+from mtlkit.training.validation.evaluator import trained_weights
+from mtlkit.training.validation.fitted_heads import FittedHeads
 
 
 class Trainer:
@@ -202,18 +201,15 @@ class Trainer:
         yield Parts(self.proof.parts(self.freezing.weights, final=True))
         if best.chosen.step != components.state.step:  # else the vectors of the last evaluation are still valid
             components.evaluator.moved()
-        for fitted in calibrate_heads(self.plan, self.model, self.setup.roles, components.evaluator.vectors):
-            components.log.event(fitted, components.state.step)
-            yield fitted
-        for name, objective in self.setup.roles.labelled.items():
-            if name in self.setup.roles.trained and has_validation(objective):
-                yield from judged(objective, objective.outputs(components.evaluator.vectors(name)))
-        yield from fit_scopes(self.plan, self.setup.roles, components.evaluator, components.losses.vectors_of)
+        source, evaluator = components.losses.vectors_of, components.evaluator
+        heads = FittedHeads(self.plan, self.model, self.setup.roles, evaluator, source)
+        for fitted in heads.fit():
+            yield from self._logged(components, fitted)
         if self.setup.router.wanted:
             yield teach_router(self.model, self.setup.roles.labelled, self.plan.compute, self.plan.options.seed)
         if components.start_model:
             yield Forgetting(components.start_model.report(self.model, best.best.scores))
-        yield Chosen(best.chosen, best.per_task())
+        yield Chosen(best.chosen, heads.with_bests(best.per_task(), best.chosen.step))
         if not components.state.ended:
             steps = self.schedule.steps if self.setup.lengthened else 0
             yield from self._logged(components, *components.validation.trends.events(self.plan.options.epochs, steps))

@@ -69,6 +69,16 @@ def test_its_answers_are_those_of_a_model(trained: tuple[Path, list[Event]]) -> 
     assert newest_run(out.parent, ("mtl",)) == out  # and not one of those within
 
 
+def test_its_heads_are_calibrated_and_reject(trained: tuple[Path, list[Event]]) -> None:
+    out, events = trained
+    for best in (best for event in events if isinstance(event, Chosen) for best in event.bests):
+        model = load(out / "best" / best.task)
+        for task in TASKS:
+            assert model.specs[task].calibration == best.specs[task].calibration is not None
+        (answer,) = model.predict(["The cat sleeps near the river."], reject="auto")
+        assert all("rejected" in answer[task] for task in TASKS)
+
+
 def test_the_record_names_when_each_task_was_at_its_best(trained: tuple[Path, list[Event]]) -> None:
     out, events = trained
     metrics = verify(out).metrics

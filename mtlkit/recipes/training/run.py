@@ -21,7 +21,7 @@ from mtlkit.recipes.training.planning.plan import CommandSpec, make_plan
 from mtlkit.recipes.training.prepare import Prepared, prepare
 from mtlkit.recipes.training.result import TrainResult
 from mtlkit.recipes.training.save import Provenance, TrainedModel, save_bests, save_run
-from mtlkit.recipes.training.scopes import scopes_to_save
+from mtlkit.recipes.training.scopes import scopes_to_keep
 from mtlkit.recipes.training.session import RunSession, open_session
 from mtlkit.recipes.training.words import compare_words
 from mtlkit.report.sharing import sharing_messages
@@ -75,9 +75,9 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
                 result.add(compared)
                 yield compared
             metrics, trained = result.metrics(), plan.trained(prepared.data.objectives)
-            scopes, notes = scopes_to_save(start, result.scopes, trained, frozen=plan.freezing.keeps("backbone"))
+            kept, notes = scopes_to_keep(start, result.scopes, trained, frozen=plan.freezing.keeps("backbone"))
             yield from notes
-            _save(session, spec, prepared, saver, result, scopes)
+            _save(session, spec, prepared, saver, result, kept)
         if isinstance(options, TrainMtlOptions) and options.baselines:
             with session.comparing():
                 report = yield from compare(ComparedRun(plan, prepared, cache))
@@ -157,18 +157,17 @@ def _save(
     prepared: Prepared,
     saver: FolderSaver,
     result: TrainResult,
-    scopes: Mapping[str, Scope],
+    kept: Mapping[str, Scope],
 ) -> None:
-    """Writes the run, and with `--keep-best-per-task` the best weights of each task."""
+    """Writes the run, and with `--keep-best-per-task` the best weights of each task. `kept` are scopes of heads without data."""
     start, options = prepared.start, session.options
     sources = {name: record for name, record in start.sources.items() if name in start.model.tasks} | dict(prepared.sources)
-    trained = TrainedModel(
-        start.model, start.encoder.tokenizer, spec.stage, start.encoder.encoding, sources, start.vectors, scopes
-    )
+    trained = TrainedModel(start.model, start.encoder.tokenizer, spec.stage, start.encoder.encoding, sources, start.vectors, kept)
     provenance = Provenance(spec.command, options, prepared.fingerprints, start.parent)
     with session.saving(saver), staged(session.out) as folder:
         session.hand_over(folder)
         if options.keep_best_per_task:
             save_bests(folder, trained, provenance, result.bests)
+        trained = replace(trained, scopes={**kept, **result.scopes})
         save_run(folder, session.out, trained, provenance, result.metrics())
     session.end()

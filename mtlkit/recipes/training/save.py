@@ -68,23 +68,22 @@ def save_run(folder: Path, out: Path, product: TrainedModel, provenance: Provena
 
 
 def save_bests(folder: Path, product: TrainedModel, provenance: Provenance, best_weights: Sequence[BestOfTask]) -> None:
-    """Writes the weights of each task's best evaluation, as a run in `best/` in the staged folder of a run. Trained heads are not
-    calibrated there and have no scope, as these were fitted to the chosen weights.
+    """Writes the weights of each task's best evaluation, as a run in `best/` in the staged folder of a run. The scopes of
+    `product` are those of heads without data.
     """
     (folder / BEST).mkdir()
-    product = replace(product, scopes={})
     specs = product.model.tasks
     product.model.router, router = None, product.model.router  # it was trained on the vectors of the chosen weights
     weights = dict(product.model.named_parameters())
     chosen = {name: weight.detach().clone() for name, weight in weights.items()}
     for best in best_weights:
         copy_into(weights, best.weights or {})
-        for task, spec in specs.items():
-            trained = any(name.startswith(f"heads.{task}.") for name in best.weights or {})
-            product.model.head(task).spec = spec.uncalibrated() if trained else spec
+        for task, spec in best.specs.items():
+            product.model.head(task).spec = spec
+        own = replace(product, scopes={**product.scopes, **best.scopes})
         metrics = {"task": best.task, "score": best.score, "best_epoch": best.epoch, "best_step": best.step}
         with staged(folder / BEST / best.task) as staged_folder:
-            save_run(staged_folder, folder / BEST / best.task, product, provenance, metrics)
+            save_run(staged_folder, folder / BEST / best.task, own, provenance, metrics)
     copy_into(weights, chosen)
     for task, spec in specs.items():
         product.model.head(task).spec = spec

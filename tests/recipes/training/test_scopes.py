@@ -10,7 +10,7 @@ from mtlkit.inference.find_model import find_model
 from mtlkit.inference.scope.file import SCOPE, read_scopes
 from mtlkit.recipes.train_mtl import train_mtl
 from mtlkit.recipes.training.initial_model import InitialModel, start_from
-from mtlkit.recipes.training.scopes import scopes_to_save
+from mtlkit.recipes.training.scopes import scopes_to_keep
 
 
 def started(runs: Path, **options: Any) -> InitialModel:
@@ -20,9 +20,8 @@ def started(runs: Path, **options: Any) -> InitialModel:
 def test_a_head_without_data_keeps_its_scope_on_a_frozen_backbone(runs: Path) -> None:
     old = read_scopes(runs / "mtl")
     assert list(old) == ["kind", "state"]
-    new = old["state"]
-    scopes, notes = scopes_to_save(started(runs), {"kind": new}, {"kind"}, frozen=True)
-    assert (scopes["kind"], notes) == (new, [])
+    scopes, notes = scopes_to_keep(started(runs), {"kind"}, {"kind"}, frozen=True)
+    assert (list(scopes), notes) == (["state"], [])
     assert (scopes["state"].scores == old["state"].scores).all()
 
 
@@ -31,7 +30,7 @@ def test_a_head_without_data_keeps_its_scope_on_a_frozen_backbone(runs: Path) ->
     [(False, {}), (True, {"max_length": 20}), (True, {"prompt": "query: "}), (True, {"attention": "causal"})],
 )
 def test_a_scope_is_dropped_with_a_warning_when_vectors_change(runs: Path, frozen: bool, options: dict[str, Any]) -> None:
-    scopes, (note,) = scopes_to_save(started(runs, **options), {}, {"kind"}, frozen=frozen)
+    scopes, (note,) = scopes_to_keep(started(runs, **options), (), {"kind"}, frozen=frozen)
     assert scopes == {}
     assert note.warning
     assert "head:state" in note.text
@@ -39,7 +38,7 @@ def test_a_scope_is_dropped_with_a_warning_when_vectors_change(runs: Path, froze
 
 
 def test_a_trained_head_does_not_keep_an_old_scope(runs: Path) -> None:
-    assert scopes_to_save(started(runs), {}, {"kind", "state"}, frozen=True) == ({}, [])
+    assert scopes_to_keep(started(runs), (), {"kind", "state"}, frozen=True) == ({}, [])
 
 
 def test_a_training_on_one_task_keeps_the_scope_of_the_other(runs: Path, data: Path, tmp_path: Path) -> None:
