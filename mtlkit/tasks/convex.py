@@ -61,7 +61,7 @@ class ConvexLoss(Protocol):
         """The weighted loss of each row, (N,), without label smoothing: what strengths are compared by."""
         ...
 
-    def gradient(self, outputs_NK: Values) -> tuple[float, Values]:
+    def gradient(self, outputs_NK: NDArray[np.floating]) -> tuple[float, Values]:
         """The sum of the weighted losses, and its gradient by the outputs, (N, K)."""
         ...
 
@@ -114,7 +114,7 @@ class SoftmaxLoss(Unconstrained):
         losses: Values = self.weights * (np.log(np.exp(shifted).sum(1)) - right)
         return losses
 
-    def gradient(self, outputs_NK: Values) -> tuple[float, Values]:
+    def gradient(self, outputs_NK: NDArray[np.floating]) -> tuple[float, Values]:
         rows = np.arange(len(outputs_NK))
         shifted = outputs_NK - outputs_NK.max(1, keepdims=True)
         target = (1 - self.smoothing) * shifted[rows, self.classes] + self.smoothing * shifted.mean(1)
@@ -164,7 +164,7 @@ class SigmoidLoss(Unconstrained):
         losses: Values = (self._scales() * self._losses(outputs_NK, self.marks)).sum(1)
         return losses
 
-    def gradient(self, outputs_NK: Values) -> tuple[float, Values]:
+    def gradient(self, outputs_NK: NDArray[np.floating]) -> tuple[float, Values]:
         targets = (1 - self.smoothing) * self.marks + self.smoothing / 2
         scales = self._scales()
         loss = float((scales * self._losses(outputs_NK, targets)).sum())
@@ -187,6 +187,6 @@ class SquaredLoss(Unconstrained):
         losses: Values = self.weights * np.square(outputs_NK[:, 0] - self.numbers) / 2
         return losses
 
-    def gradient(self, outputs_NK: Values) -> tuple[float, Values]:
+    def gradient(self, outputs_NK: NDArray[np.floating]) -> tuple[float, Values]:
         errors = outputs_NK[:, 0] - self.numbers
         return float(self.weights @ np.square(errors)) / 2, (self.weights * errors)[:, None]

@@ -63,7 +63,7 @@ class CumulativeLoss:
         losses: Values = -self.weights * log_probabilities(outputs_NK)[np.arange(len(outputs_NK)), self.classes]
         return losses
 
-    def gradient(self, outputs_NK: Values) -> tuple[float, Values]:
+    def gradient(self, outputs_NK: NDArray[np.floating]) -> tuple[float, Values]:
         targets = self._targets
         reached = sigmoid(outputs_NK)
         gradient = targets[:, 1:] * reached - targets[:, :-1] * (1 - reached)

@@ -121,7 +121,7 @@ def _loss_of(objective: HeadObjective, labels: NDArray[Any], balanced: bool) -> 
 def _fit(features: Features, loss: ConvexLoss, choice: Choice) -> LinearFit:
     large = features.vectors.size * loss.outputs >= LARGE
     start = None if large else choice.start  # of fewer rows where there are many: a worse start than zero
-    tolerance = 1e-6 if large else 1e-9  # the rest changes no decision
+    tolerance = 1e-6 if large else 1e-8  # the rest changes no decision
     return fit(features, loss, l2_of(choice.c, features.variance, len(features)), start, tolerance=tolerance)
 
 

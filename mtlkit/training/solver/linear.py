@@ -35,10 +35,12 @@ class LinearFit:
 
 @dataclass(frozen=True)
 class Features:
-    """Vectors of N rows, (N, D), float64 or, to save memory, float32. `whole`: these rows are some of those."""
+    """Vectors of N rows, (N, D), float64 or, to save memory, float32. `whole`: these rows are some of those. Fits to them compute
+    in float64 if they are `exact`, else in the precision of the vectors."""
 
     vectors: NDArray[np.floating]
     whole: Features | None = None
+    exact: bool = True
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -64,15 +66,20 @@ class Features:
         return variance if variance > 1e-12 * float(self.mean @ self.mean) else 0.0
 
     def take(self, rows: Rows) -> Features:
-        return Features(self.vectors[rows], self)
+        return Features(self.vectors[rows], self, self.exact)
+
+    def single(self) -> Features:
+        """The same rows for fits in float32, which take half the time and are good for comparing strengths."""
+        return Features(self.vectors.astype(np.float32), exact=False)
 
     def parts(self) -> Iterator[slice]:
         """The rows of each block."""
         return (slice(start, start + BLOCK) for start in range(0, len(self), BLOCK))
 
-    def blocks(self) -> Iterator[tuple[slice, Values]]:
-        """Blocks of rows in float64."""
-        return ((rows, self.vectors[rows].astype(np.float64, copy=False)) for rows in self.parts())
+    def blocks(self) -> Iterator[tuple[slice, NDArray[np.floating]]]:
+        """Blocks of rows in the precision of fits."""
+        precision = np.float64 if self.exact else self.vectors.dtype
+        return ((rows, self.vectors[rows].astype(precision, copy=False)) for rows in self.parts())
 
     def rotated(self) -> tuple[Features, PrincipalAxes]:
         """The same rows by their principal axes, R numbers each: not more than there are rows, and uncorrelated, so that scaling
@@ -134,9 +141,9 @@ def fit(
         total, slope, sums = 0.0, np.zeros((dim, columns)), np.zeros(loss.outputs)
         shift = loss.intercepts(free) - mean @ weights  # of centered vectors, so that intercepts do not depend on weights
         for (_, block), part in zip(features.blocks(), losses, strict=True):
-            value, gradient = part.gradient(block @ weights + shift)
+            value, gradient = part.gradient(block @ weights.astype(block.dtype) + shift.astype(block.dtype))
             total += value
-            slope += block.T @ (gradient if columns == loss.outputs else gradient.sum(1, keepdims=True))
+            slope += block.T @ (gradient if columns == loss.outputs else gradient.sum(1, keepdims=True)).astype(block.dtype)
             sums += gradient.sum(0)
         slope -= np.outer(mean, sums) if columns == loss.outputs else np.outer(mean, sums.sum())
         slope = unit_D1 * (slope / rows + l2 * weights)

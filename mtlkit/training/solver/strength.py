@@ -93,7 +93,7 @@ def choose_strength(
     """
     most = max(2 * FOLDS, WORK // (features.vectors.shape[1] * loss.outputs))
     rows = sample(strata, most, "solver", name, seed=seed)
-    total, features, loss, strata = len(features), features.take(rows), loss.take(rows), strata[rows]
+    total, features, loss, strata = len(features), features.take(rows).single(), loss.take(rows), strata[rows]
     rounds = max(1, min(MOST_ROUNDS, MORE_ROUNDS // len(rows))) if len(rows) == total else 1
     splits = []
     for number in range(rounds):
@@ -129,7 +129,7 @@ def _try(c: float, splits: Sequence[_Split], features: Features, loss: ConvexLos
         losses[split.held] += loss.take(split.held).each(predicted) / rounds
     losses = losses[tested]
     trial = Trial(c, float(losses.mean()), float(losses.std(ddof=1) / np.sqrt(len(losses))))
-    return _Result(trial, outputs[tested], splits[0].fit)
+    return _Result(trial, outputs[tested], splits[0].fits[c])
 
 
 def not_cross_validated(loss: ConvexLoss, c: float) -> Choice:
@@ -153,14 +153,16 @@ class _Result:
 
 
 class _Split:
-    """Training rows of a fold, and the held-out ones. Fits begin where the one before ended."""
+    """Training rows of a fold, and the held-out ones. A fit begins at that of the nearest strength."""
 
     def __init__(self, features: Features, loss: ConvexLoss, held: Rows) -> None:
         self.features, self.loss, self.held = features, loss, held
-        self.fit: LinearFit | None = None
+        self.fits: dict[float, LinearFit] = {}
 
     def predict(self, c: float, features: Features) -> Values:
         """Outputs for the held-out rows of `features`, (M, K)."""
         l2 = l2_of(c, self.features.variance, len(self.features))
-        self.fit = fit(self.features, self.loss, l2, self.fit, tolerance=1e-4, most=100)
-        return self.fit.outputs(features.vectors[self.held])
+        start = min(self.fits, key=lambda near: abs(np.log(near / c)), default=None)
+        begin = None if start is None else self.fits[start]
+        self.fits[c] = fit(self.features, self.loss, l2, begin, tolerance=1e-4, most=100)
+        return self.fits[c].outputs(features.vectors[self.held])
