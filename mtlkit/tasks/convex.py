@@ -156,7 +156,7 @@ class SigmoidLoss(Unconstrained):
         scales: Values = self.weights[:, None] * np.where(self.marks > 0.5, present, absent)
         return scales
 
-    def _losses(self, outputs_NK: Values, targets: Values) -> Values:
+    def _losses(self, outputs_NK: NDArray[np.floating], targets: Values) -> Values:
         losses: Values = np.logaddexp(0.0, outputs_NK) - targets * outputs_NK
         return losses
 

@@ -64,10 +64,10 @@ class CumulativeLoss:
         return losses
 
     def gradient(self, outputs_NK: NDArray[np.floating]) -> tuple[float, Values]:
-        targets = self._targets
-        reached = sigmoid(outputs_NK)
+        targets, logits = self._targets, outputs_NK.astype(np.float64)  # gaps of thresholds are small differences
+        reached = sigmoid(logits)
         gradient = targets[:, 1:] * reached - targets[:, :-1] * (1 - reached)
-        pulls = targets[:, 1:-1] / np.expm1(np.minimum(gaps_of(outputs_NK), 500))
+        pulls = targets[:, 1:-1] / np.expm1(np.minimum(gaps_of(logits), 500))
         gradient[:, 1:] -= pulls
         gradient[:, :-1] += pulls
-        return -float((targets * log_probabilities(outputs_NK)).sum()), gradient
+        return -float((targets * log_probabilities(logits)).sum()), gradient
