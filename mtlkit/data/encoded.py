@@ -118,7 +118,11 @@ class EncodedWords(Encoded):
 
 def parts_of(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """The indices between `offsets` of these rows, (N,), one row after another."""
-    lengths = offsets[rows + 1] - offsets[rows]
+    return ranges(offsets[rows], offsets[rows + 1] - offsets[rows])
+
+
+def ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The numbers from each start on, as many as its length, one range after another."""
     ends = np.cumsum(lengths)
-    places: NDArray[np.int64] = np.arange(ends[-1] if len(ends) else 0) + np.repeat(offsets[rows] - ends + lengths, lengths)
-    return places
+    numbers: NDArray[np.int64] = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)
+    return numbers

@@ -7,20 +7,21 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit.config.architecture import TagScheme
+from mtlkit.data.encoded import ranges
 from mtlkit.evaluation.spans import Numbers, Spans
 
-Scheme = Literal["bio", "bioes", "plain"]
 Bools = NDArray[np.bool_]
 
-SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
+SCHEMES: tuple[TagScheme, ...] = get_args(TagScheme)
 OUTSIDE = "O"
 UNTYPED = "_"  # the type of spans whose tags are bare letters, B and I
-LETTERS: dict[Scheme, str] = {"bio": "BI", "bioes": "BIES"}
+LETTERS: dict[TagScheme, str] = {"bio": "BI", "bioes": "BIES"}
 OTHER_LETTERS = str.maketrans("LUM", "ESI")  # of BILOU (last, unit) and BMES (middle)
 TAG = re.compile(r"([BIESLUM])(?:[-_](.+))?")
 
@@ -39,7 +40,7 @@ class Tags:
     """The C tags of a head, in the order of its outputs. With the scheme `plain` each tag is a type, and each word a span."""
 
     names: tuple[str, ...]
-    scheme: Scheme
+    scheme: TagScheme
 
     @cached_property
     def types(self) -> tuple[str, ...]:
@@ -86,9 +87,7 @@ class Tags:
         outside = self.names.index(OUTSIDE) if OUTSIDE in self.names else -1
         tags = np.full(int(offsets[-1]), outside, np.int64)
         lengths, begins = spans.ends - spans.starts, spans.starts + offsets[spans.texts]
-        stops = np.cumsum(lengths)
-        words = np.arange(stops[-1] if len(stops) else 0) + np.repeat(begins - stops + lengths, lengths)
-        tags[words] = np.repeat(self._number("I", spans.types), lengths)
+        tags[ranges(begins, lengths)] = np.repeat(self._number("I", spans.types), lengths)
         tags[begins + lengths - 1] = self._number("EI", spans.types)
         tags[begins] = np.where(lengths == 1, self._number("SBI", spans.types), self._number("BI", spans.types))
         return tags
@@ -142,7 +141,7 @@ def split_tag(name: str) -> tuple[str, str] | None:
     return (match[1].translate(OTHER_LETTERS), match[2] or UNTYPED) if match else None
 
 
-def scheme_of(names: Iterable[str]) -> Scheme:
+def scheme_of(names: Iterable[str]) -> TagScheme:
     """The scheme of these tags: `plain` unless all but O are letters of BIO, BIOES, BILOU or BMES, all with types or all bare."""
     inside = [name for name in dict.fromkeys(names) if name != OUTSIDE]
     parts = [split_tag(name) for name in inside]
@@ -155,12 +154,12 @@ def scheme_of(names: Iterable[str]) -> Scheme:
     return "bio" if letters <= set(LETTERS["bio"]) else "bioes"
 
 
-def tags_of(names: Sequence[str], scheme: Scheme | None = None) -> Tags:
+def tags_of(names: Sequence[str], scheme: TagScheme | None = None) -> Tags:
     """The tags of a head with these names, of a scheme that is recognized by them if it is None."""
     return Tags(tuple(names), scheme or scheme_of(names))
 
 
-def complete_tags(names: Iterable[str], scheme: Scheme | None = None) -> Tags:
+def complete_tags(names: Iterable[str], scheme: TagScheme | None = None) -> Tags:
     """The tags of a new head for data with these names of tags: of a scheme of spans, O and every tag of every type that occurs,
     as O, B-PER, I-PER, B-LOC, I-LOC."""
     names = tuple(dict.fromkeys(names))

@@ -88,7 +88,8 @@ class TextEncoder:
     """A tokenizer with a maximum length and a truncation side. The ids of a text do not depend on other texts in the call.
 
     `cut` counts the texts truncated so far. `prompt` is prepended to every text; its first `skip` tokens, including BOS, are
-    excluded from pooling. `path` is the file of the tokenizer, for messages.
+    excluded from pooling. `path` is the file of the tokenizer, for messages; `growth` the largest factor by which it lengthens a
+    text before it splits it; `dtype` the type of ids.
     """
 
     def __init__(self, tokenizer: Tokenizer, encoding: Encoding, rows: int | None = None) -> None:
@@ -100,12 +101,12 @@ class TextEncoder:
         self.path: Path | None = None
         self.prompt, self.pools_prompt, self.skip = "", True, 0
         with library_errors("the tokenizer cannot be used"):
-            self._growth = check_tokenizer(tokenizer)
+            self.growth = check_tokenizer(tokenizer)
             self.bos, self.eos = read_ends(tokenizer)
             self._unknown = unknown_word(tokenizer)
         self._largest = max(*tokenizer.get_vocab().values(), self.bos, self.eos)  # ids may have gaps
-        self._dtype = np.uint16 if self._largest < 2**16 else np.uint32
-        self._checked(np.array([self.bos, self.eos], self._dtype))
+        self.dtype = np.uint16 if self._largest < 2**16 else np.uint32
+        self.checked(np.array([self.bos, self.eos], self.dtype))
 
     def with_prompt(self, prompt: str, *, pooled: bool | None = None) -> TextEncoder:
         """A copy with another prompt, "" for none; `pooled` says whether its tokens take part in pooling (None: unchanged).
@@ -126,15 +127,15 @@ class TextEncoder:
         Raises IntegrityError for a token without an embedding.
         """
         self.tokenizer.encode_special_tokens = self.encoding.literal_special_tokens  # tokenizers are shared
-        whole = max(WHOLE, 2 * (self.encoding.max_length - 2) * LETTERS_A_TOKEN) / self._growth
+        whole = max(WHOLE, 2 * (self.encoding.max_length - 2) * LETTERS_A_TOKEN) / self.growth
         prompted = (self.prompt + text for text in texts) if self.prompt else texts
         room, truncate = self.encoding.max_length - 2, self.encoding.truncate
-        largest = max(1, int(LARGEST_PIECE / self._growth))
+        largest = max(1, int(LARGEST_PIECE / self.growth))
         long_texts = LongTexts(lambda texts: [row[1:-1] for row in self._rows(texts)], self._unknown, largest)
         pieces: list[NDArray[np.unsignedinteger]] = []
         counts: list[int] = []
         truncated = 0
-        for part in _parts(prompted, LETTERS_AT_ONCE / self._growth):
+        for part in _parts(prompted, LETTERS_AT_ONCE / self.growth):
             rows = self._rows([text if len(text) <= whole else "" for text in part])
             for index, text in enumerate(part):
                 if len(text) > whole:
@@ -145,10 +146,10 @@ class TextEncoder:
                     rows[index] = [self.bos, *cut_ids(rows[index][1:-1], room, truncate), self.eos]
                     truncated += 1
             counts += map(len, rows)
-            pieces.append(self._checked(np.fromiter(chain.from_iterable(rows), self._dtype)))
+            pieces.append(self.checked(np.fromiter(chain.from_iterable(rows), self.dtype)))
             count("tokenized", len(part))
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        flat = np.concatenate(pieces) if pieces else np.zeros(0, self._dtype)
+        flat = np.concatenate(pieces) if pieces else np.zeros(0, self.dtype)
         self.cut += truncated
         return Encoded(flat, offsets, truncated, self.skip)
 
@@ -170,7 +171,7 @@ class TextEncoder:
         with library_errors("the tokenizer cannot be used"):
             return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts)]
 
-    def _checked(self, ids: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
+    def checked(self, ids: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
         """The ids. Raises IntegrityError for a token without an embedding."""
         if self.rows is not None and self._largest >= self.rows and len(ids) and ids.max() >= self.rows:
             number = int(ids[ids >= self.rows][0])
