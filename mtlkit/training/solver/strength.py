@@ -25,6 +25,8 @@ MOST_ROUNDS = 3
 WORTH_IT = 0.1  # standard errors that a strength weaker than FALLBACK has to gain, or it is the last
 WORK = 500_000_000  # numbers (rows x D x K) that cross-validation works on at most; it takes fewer rows beyond
 HELD_OUT_ONCE = 2  # of the folds, where it takes fewer rows: they are enough then
+LONG = 30_000_000  # numbers beyond which it takes seconds
+HELD_OUT_LONG = 3  # of the folds then, which have hundreds of rows or more each
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,14 @@ def choose_strength(
     rows = sample(strata, most, "solver", name, seed=seed)
     total, features, loss, strata = len(features), features.take(rows).single(), loss.take(rows), strata[rows]
     rounds = max(1, min(MOST_ROUNDS, MORE_ROUNDS // len(rows))) if len(rows) == total else 1
+    held_out = HELD_OUT_LONG if features.vectors.size * loss.outputs > LONG else FOLDS
+    held_out = HELD_OUT_ONCE if len(rows) < total else held_out
     splits = []
     for number in range(rounds):
         numbers = stratified_folds(strata, FOLDS, "solver", name, str(number), seed=seed)
         pairs = [(np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)) for fold in range(FOLDS)]
-        pairs = pairs[:HELD_OUT_ONCE] if len(rows) < total else pairs
-        splits += [_Split(features.take(train), loss.take(train), held) for train, held in pairs if len(held) and len(train)]
+        used = [(train, held) for train, held in pairs[:held_out] if len(held) and len(train)]
+        splits += [_Split(features.take(train), loss.take(train), held) for train, held in used]
     tested = np.unique(np.concatenate([split.held for split in splits])) if splits else np.array([], np.int64)
     if len(tested) < 2:
         return not_cross_validated(loss, FALLBACK)
