@@ -38,8 +38,9 @@ def encode_words(texts: Sequence[str], words: Sequence[Numbers], encoder: TextEn
     """Tokenizes N texts as `encoder` does, but without truncation. words: character offsets of the words of each text, (n, 2), in
     their order and without overlap.
 
-    A text that is longer than the maximum length becomes windows that overlap, all with the prompt; each word is read in the one
-    in which it has the most tokens on both sides. Raises IntegrityError for a token without an embedding.
+    A token of nothing but the blank before a word is part of the word, as in transformers. A text that is longer than the maximum
+    length becomes windows that overlap, all with the prompt; each word is read in the one in which it has the most tokens on both
+    sides. Raises IntegrityError for a token without an embedding.
     """
     encoder.tokenizer.encode_special_tokens = encoder.encoding.literal_special_tokens  # tokenizers are shared
     parts: list[EncodedWords] = []
@@ -99,6 +100,8 @@ def _first_tokens(tokens: TokenizedTexts, words: Sequence[Numbers]) -> FirstToke
     shared = (token_starts[first] < before) & (token_starts[np.minimum(first + 1, len(ends))] < stops)
     first = first + shared  # else two words would have one token
     unread = token_starts[first] >= stops
+    last = np.maximum(first - 1, 0)
+    first = first - (~unread & (np.append(ends, -1)[last] == starts) & (token_starts[last] >= before))  # a token of the blank
     begins = (tokens.offsets[:-1] + tokens.prompts)[text_of_word]
     return FirstTokens(np.maximum(first - unread - begins, 0), unread, offsets)
 

@@ -67,7 +67,8 @@ def test_words_begin_at_the_token_with_their_first_letter(encoder: TextEncoder) 
         tokens = encoder.tokenizer.encode(encoder.prompt + text)
         for word, _ in split_words(text):
             holding = [place for place, (low, high) in enumerate(tokens.offsets) if low <= word + start < high]
-            assert next(numbers) - offset == holding[0]
+            place = next(numbers) - offset
+            assert place == holding[0] or (tokens.tokens[place] == "Ġ" and place + 1 == holding[0])
     assert not len(found.unread)
 
 
@@ -83,7 +84,7 @@ def test_tokens_and_first_tokens_are_those_of_transformers(kind: str, plain_peer
     peers = peer(sentences, is_split_into_words=True)
     assert found.encoded.ids.tolist() == [number for row in peers["input_ids"] for number in row]
     firsts = [
-        place + offset + (peers.tokens(row)[place] == "Ġ")  # a blank alone has no letter of the word
+        place + offset
         for row, offset in zip(range(len(sentences)), found.encoded.offsets, strict=False)
         for place in (peers.word_ids(row).index(word) for word in range(len(sentences[row])))
     ]
