@@ -39,6 +39,8 @@ from mtlkit.recipes.train_mtl import train_mtl
 from mtlkit.recipes.train_sentence import train_sentence
 from mtlkit.training.validation import best_weights, calibrate
 
+sys.dont_write_bytecode = False  # or every run of the tests rewrites their assertions again, a third of collecting them
+
 ANIMALS = ["cat", "dog", "horse", "sparrow", "trout", "lizard", "otter", "beetle"]
 TOOLS = ["hammer", "saw", "drill", "chisel", "spanner", "pliers", "file", "lathe"]
 PLACES = ["river", "barn", "hill", "old road by the oak", "shelf"]

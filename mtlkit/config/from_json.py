@@ -9,6 +9,8 @@ import typing
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar
 
+from mtlkit.config.checked import hints_of
+
 T = TypeVar("T")
 
 
@@ -60,8 +62,8 @@ def build(cls: type[T], value: Any) -> T:
     """
     if not isinstance(value, dict):
         raise ValueError(f"expected a JSON object, not {json_type(value)}")
-    declared = fields(cls)  # type: ignore[arg-type]
-    hints = typing.get_type_hints(cls)
+    kind: Any = cls
+    declared, hints = fields(kind), hints_of(kind)
     for name in value:
         if name not in hints:
             raise ValueError(f"unknown field '{name}'")

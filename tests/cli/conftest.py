@@ -9,9 +9,11 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer
 from forks import Forks
 from killing import TINY, killed_in
 from rich.console import Console
@@ -20,6 +22,9 @@ from mtlkit.cli import console
 from mtlkit.cli.app import main
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+built = cache(typer.main.get_command)  # Typer builds all commands anew whenever it is called
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ def typed(
     The working directory is an empty folder: the checkout may have a `runs/` of its developer.
     """
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+    monkeypatch.setattr(typer.main, "get_command", built)
     monkeypatch.setattr(Console, "on_broken_pipe", Console.on_broken_pipe)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 
