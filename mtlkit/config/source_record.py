@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from mtlkit.config.architecture import Kind
+from mtlkit.config.architecture import Kind, TagScheme
 from mtlkit.config.from_json import build, json_type
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.errors import listed, shorten
@@ -18,8 +18,9 @@ class SourceRecord:
     """The choices with which one source was read; `eval`, `predict` and `embed` read other files of the task in the same way.
 
     `files` lists the file names of each split. `delimiter`, `quoting` and `header` are None for formats without them.
-    `text` and `label` are columns, `first` and `second` the columns of a pair, `negatives` those of its hard negatives, `unused`
-    the remaining columns. `sep`, `names`, `order`, `strip` and `fold` are the keys of a source with these names. `remarks` point
+    `text` and `label` are columns, `first` and `second` the columns of a pair, `negatives` those of its hard negatives, `tokens`
+    and `tags` those of words and their tags, `spans` that of labelled spans of the text, `unused` the remaining columns. `sep`,
+    `names`, `order`, `strip` and `fold` are the keys of a source with these names. `scheme` is that of the tags. `remarks` point
     out choices that the user may not want.
     """
 
@@ -35,6 +36,10 @@ class SourceRecord:
     first: str | None = None
     second: str | None = None
     negatives: tuple[str, ...] = ()
+    tokens: str | None = None
+    tags: str | None = None
+    spans: str | None = None
+    scheme: TagScheme | None = None
     unused: tuple[str, ...] = ()
     kind: Kind | None = None
     sep: str | None = None

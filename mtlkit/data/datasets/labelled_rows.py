@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from mtlkit.config.held_out import HOLDOUT
 from mtlkit.config.source_record import SourceRecord
@@ -129,10 +129,22 @@ class LabelledRows:
         )
 
 
-def place_of_row(labelled: LabelledRows, row: int) -> str:
+class SplitRows(Protocol):
+    """Reads the rows of a split; made from these four."""
+
+    source: Source
+    query: Query
+    split: str
+    reading: ReadOptions
+
+    def rows(self) -> Iterator[Row | BadRow]: ...
+
+
+def place_of_row(labelled: SplitRows, row: int) -> str:
     """The place of a good row by its number, from 0. The split is read once more, as errors alone need it."""
     reading = replace(labelled.reading, keep_places=True)
-    rows = type(labelled)(labelled.source, labelled.query, labelled.split, reading).rows()
+    again: Callable[..., SplitRows] = type(labelled)
+    rows = again(labelled.source, labelled.query, labelled.split, reading).rows()
     try:
         return str(next(islice(good_rows(rows, "skip", SkippedRows()), row, None))["place"])
     except (DataError, StopIteration):  # what comes from a pipe cannot be read again

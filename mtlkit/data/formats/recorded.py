@@ -124,7 +124,7 @@ def layout_of(lines: NumberedLines, file: DataFile, dialect: Dialect, default: s
 
 def _columns(record: SourceRecord) -> Iterator[str]:
     yield from (*record.text, *record.label, *record.unused)
-    yield from (name for name in (record.first, record.second) if name)
+    yield from (name for name in (record.first, record.second, record.tokens, record.tags, record.spans) if name)
 
 
 def _as_recorded(dialect: Dialect, record: SourceRecord) -> Dialect:

@@ -16,7 +16,6 @@ BY_PANDAS = {
     ".html": ("HTML", "read_html", "lxml"),
 }
 PICKLE = "pickles can run code and are never opened; save the data as csv, jsonl or parquet from the program that wrote it"
-TOKENS = "one token per line is not supported; write one text per row, with its label, as csv or jsonl"
 BY_HAND = {
     ".zip": "unpack it first: unzip {name}",
     ".tar": "unpack it first: tar xf {name}",
@@ -27,8 +26,6 @@ BY_HAND = {
     ".avro": "convert it: fastavro {name} > {stem}.jsonl (pip install fastavro)",
     ".yaml": "convert it: yq -o=json {name} > {stem}.json",
     ".yml": "convert it: yq -o=json {name} > {stem}.json",
-    ".conll": TOKENS,
-    ".conllu": TOKENS,
     ".pdf": "extract its text first: pdftotext {name} {stem}.txt",
     ".docx": "save it as text first: pandoc {name} --wrap=none -t plain -o {stem}.txt",
     ".db": "export a table first: sqlite3 -header -csv {name} 'SELECT * FROM NAME' > {stem}.csv",

@@ -109,7 +109,8 @@ SOURCES: Registry[SourceType] = Registry("source", "mtlkit.data.sources")
 def query_columns(query: Query) -> tuple[str, ...]:
     """The column names in a query, including those joined by '+'."""
     several = [*(query.negatives or "").split(","), *(query.pair or "").split(",")]
-    return tuple(name for name in (query.text, query.label, query.first, query.second, *several) if name)
+    own = (query.text, query.label, query.first, query.second, query.tokens, query.tags, query.spans)
+    return tuple(name for name in (*own, *several) if name)
 
 
 def query_dialect(query: Query, recorded: Sequence[SourceRecord] = ()) -> Dialect:

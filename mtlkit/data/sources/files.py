@@ -54,7 +54,7 @@ class FolderSource(FilesSource):
     def grouped(self) -> SplitFiles:
         files = list(_files_below(self.path, ()))
         if not files:
-            raise DataError(f"{self.name}: no {listed(READERS)} file in this folder")
+            raise DataError(f"{self.name}: no {listed(READERS, len(READERS))} file in this folder")
         return group([(folders, LocalFile(path)) for folders, path in files], self.name)
 
     def short_name(self, file: DataFile) -> str:

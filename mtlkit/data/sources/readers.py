@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.formats.conll import SUFFIXES, read_conll
 from mtlkit.data.formats.dialect import USUAL_NAMES, Dialect
 from mtlkit.data.formats.files import COMPRESSIONS, DataFile, split_suffix
 from mtlkit.data.formats.json_rows import read_json, read_json_lines
@@ -32,6 +33,7 @@ TEXT_READERS: dict[str, Callable[[DataFile, str], Iterator[Row | BadRow]]] = {
     ".jsonlines": read_json_lines,
     ".json": read_json,
     ".txt": read_lines,
+    **dict.fromkeys(SUFFIXES, read_conll),
 }
 BINARY_READERS: dict[str, Callable[[DataFile], Iterator[Row | BadRow]]] = {
     ".parquet": read_parquet,
@@ -84,7 +86,7 @@ def _format_suffix(file: DataFile, dialect: Dialect) -> str:
     if suffix not in READERS:
         if advice := conversion(file.file_name, suffix):
             raise DataError(f"{file}: {advice}")
-        known = f"{listed(READERS)} (also with {listed(COMPRESSIONS)})"
+        known = f"{listed(READERS, len(READERS))} (also with {listed(COMPRESSIONS)})"
         raise DataError(f"{file}: unknown suffix {suffix!r}; known: {known}; specify the format, such as format=csv")
     if compression and suffix in BINARY_READERS:
         raise DataError(f"{file}: {suffix[1:]} files are compressed internally; decompress this file first")

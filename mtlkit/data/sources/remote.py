@@ -72,7 +72,7 @@ class RemoteSource(FilesSource):
             else:
                 paths = sorted(name for name in system.find(path) if is_data(name))
         if not paths:
-            raise DataError(f"{self.name}: no {listed(READERS)} file found")
+            raise DataError(f"{self.name}: no {listed(READERS, len(READERS))} file found")
         root = path.partition("*")[0].rpartition("/")[0] if "*" in path else path
         files = [RemoteFile(system, name, system.unstrip_protocol(name)) for name in paths]
         folders = [tuple(name.removeprefix(root).strip("/").split("/")[:-1]) for name in paths]

@@ -21,7 +21,6 @@ from mtlkit.errors import DataError
         ("a.sqlite", "sqlite3"),
         ("a.avro", "fastavro a.avro > a.jsonl"),
         ("a.yaml", "yq -o=json"),
-        ("a.conll", "one token per line"),
     ],
 )
 def test_a_format_that_is_not_read_comes_with_the_command_that_converts(tmp_path: Path, name: str, way: str) -> None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import unquote
 
-from mtlkit.config.architecture import Kind, PairHead
+from mtlkit.config.architecture import Kind, PairHead, Transitions
 from mtlkit.config.paths import expand
 from mtlkit.data.sources.grammar.key_values import parse_value, with_ordered_kind
 from mtlkit.data.sources.grammar.label_keys import PER_COLUMN, LabelColumn, chosen_column, label_columns
 from mtlkit.data.sources.grammar.pair_keys import check_pair
+from mtlkit.data.sources.grammar.token_keys import check_tokens
 from mtlkit.errors import UsageError, listed, suggest
 
 KEY = rf"(?:[A-Za-z_]+|pair-head|(?:{'|'.join(PER_COLUMN)})\.[^=&,]+)="
@@ -28,8 +29,10 @@ class Query:
     `config` is the configuration of a hub data set; `kind` overrides the kind inferred from the labels. `sep` separates the
     labels of a row, `names` are the labels of 0/1 lists, `order` is that of ordinal labels, low to high; `strip` merges labels
     that differ only in white space, `fold` those that differ only in case or Unicode form. `pair` are the columns of the two
-    texts of a labelled pair, joined with `,`; `pair_head` is how the head reads them. `labels` are columns with the labels of a
-    task each; with it, `label` is the one of them that this task has, and the other keys are those of that column.
+    texts of a labelled pair, joined with `,`; `pair_head` is how the head reads them. `tokens` and `tags` are the columns with
+    the words of a text and their tags, `spans` that with the labelled spans of a text; `transitions` says that the head learns
+    how likely a tag is to follow another. `labels` are columns with the labels of a task each; with it, `label` is the one of
+    them that this task has, and the other keys are those of that column.
     """
 
     text: str | None = None
@@ -40,6 +43,10 @@ class Query:
     pair: str | None = None
     pair_head: PairHead | None = None
     negatives: str | None = None
+    tokens: str | None = None
+    tags: str | None = None
+    spans: str | None = None
+    transitions: Transitions | None = None
     split: str = "train"
     config: str | None = None
     limit: int | None = None
@@ -82,6 +89,7 @@ def parse_source(text: str) -> tuple[str, Query]:
             raise UsageError(f"key {key!r} is repeated in {text!r}; remove one")
         own[name] = parse_value(name, value, key, text)
     check_pair(values, text)
+    check_tokens(values, text)
     if "labels" in values:
         values["labels"] = label_columns(values["labels"], values, of_columns, text)
         query = Query(**values)
