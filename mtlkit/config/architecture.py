@@ -128,6 +128,11 @@ class TaskSpec:
         return PAIR_PARTS * dim if self.pair == "vectors" else dim
 
     @property
+    def reads_texts(self) -> bool:
+        """Whether the head reads the vector of a single text: neither pairs of texts nor words."""
+        return self.pair is None and self.tags is None
+
+    @property
     def outputs(self) -> int:
         """The number of outputs of the head for a text, which depends on the kind."""
         outputs: int = KINDS[self.kind].outputs(self)

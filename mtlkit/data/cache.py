@@ -6,13 +6,15 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mtlkit.data.encoded import Encoded
+from mtlkit.data.encoded import Encoded, EncodedWords, first_of_texts
 from mtlkit.data.tokenization.tokenizer import TextEncoder
+from mtlkit.data.tokenization.words import encode_words
 from mtlkit.progress import counting
 from mtlkit.runs.store import TOKENS, Arrays, cache_key, has_shape, user_entry
 
-FORMAT = "4"  # increment when the stored arrays change
+FORMAT, WORDS_FORMAT = "4", "words 1"  # increment when the stored arrays change
 
 
 def fingerprint(texts: Sequence[str]) -> str:
@@ -40,6 +42,35 @@ def encode_cached(texts: Sequence[str], encoder: TextEncoder, *, whole: bool = F
     if stored.reused:
         encoder.cut += truncated  # `encode` counts them itself
     return Encoded(arrays["ids"], arrays["offsets"], truncated, 0 if whole else encoder.skip)
+
+
+def encode_words_cached(texts: Sequence[str], words: Sequence[NDArray[np.int64]], encoder: TextEncoder) -> EncodedWords:
+    """`encode_words` of texts and where their words are, (n, 2) each, from the cache if possible."""
+    places = hashlib.sha256(np.array([len(own) for own in words], np.int64).tobytes())
+    for own in words:
+        places.update(np.ascontiguousarray(own, np.int64).tobytes())
+    settings = encoder.tokenizer.to_str(), repr(encoder.encoding), encoder.prompt
+    key = cache_key(WORDS_FORMAT, fingerprint(texts), places.hexdigest(), *settings)
+
+    def tokenize() -> Arrays:
+        with counting("tokenizing", "tokenized", len(texts)):
+            encoded = encode_words(texts, words, encoder).encoded
+        return {"ids": encoded.ids, "offsets": encoded.offsets, "first": encoded.first, "words": encoded.words}
+
+    count = sum(map(len, words))
+    arrays = user_entry(TOKENS, key).get(tokenize, lambda arrays: _are_windows(arrays, count)).arrays
+    begins = first_of_texts(words)
+    return EncodedWords(arrays["ids"], arrays["offsets"], 0, encoder.skip, arrays["first"], arrays["words"], begins=begins)
+
+
+def _are_windows(arrays: Arrays, count: int) -> bool:
+    """Whether the arrays are windows that `count` words are read in."""
+    ids, offsets, first, words = (arrays.get(name) for name in ("ids", "offsets", "first", "words"))
+    if ids is None or offsets is None or words is None or ids.dtype.kind != "u" or ids.ndim != 1 or offsets.dtype != np.int64:
+        return False
+    if first is None or not has_shape(first, "<i8", count) or not has_shape(words, "<i8", len(offsets)):
+        return False
+    return bool(offsets[-1] == len(ids) and words[-1] == count and (np.diff(offsets) >= 0).all() and (np.diff(words) >= 0).all())
 
 
 def _is_valid(arrays: Arrays, count: int) -> bool:

@@ -24,11 +24,10 @@ class Encoded:
     truncated: int = 0
     skip: int = 0
 
-    @classmethod
-    def join(cls, first: Encoded, second: Encoded) -> Encoded:
-        """The texts of both, with the same prompt."""
-        offsets = np.concatenate([first.offsets, first.offsets[-1] + second.offsets[1:]])
-        return cls(np.concatenate([first.ids, second.ids]), offsets, first.truncated + second.truncated, first.skip)
+    def joined(self, other: Encoded) -> Encoded:
+        """The texts of both, which have the same prompt."""
+        offsets = np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]])
+        return Encoded(np.concatenate([self.ids, other.ids]), offsets, self.truncated + other.truncated, self.skip)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -37,6 +36,10 @@ class Encoded:
     def vectors(self) -> int:
         """The number of vectors that an encoder gives for it: one a text."""
         return len(self)
+
+    def vectors_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The numbers of the vectors of these texts, one text after another."""
+        return rows
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -81,32 +84,45 @@ class EncodedWords(Encoded):
 
     first  (W,)           place in `ids` of the first token of each word
     words  (windows + 1,) offsets of the words that are read in each window; each word is read in one
+    texts  (N,)           the window whose vector stands for each text, for heads that read texts, too; None if there are none
+    begins (W,)           whether each word is the first of its text; None for some words only
     """
 
     first: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     words: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+    texts: NDArray[np.int64] | None = None
+    begins: NDArray[np.bool_] | None = None
 
     @property
     def vectors(self) -> int:
         return len(self.first)
 
-    def batch(self, rows: Sequence[int] | NDArray[np.int64], *, pooled: bool = False) -> Batch:
-        """The windows of these rows as one flat batch, shortest first. `pooled`: heads read the windows, too."""
+    def batch(self, rows: Sequence[int] | NDArray[np.int64]) -> Batch:
+        """The windows of these rows as one flat batch, shortest first, of which heads read the words."""
         import torch
 
         batch = super().batch(rows)
-        lengths, words = self.lengths[batch.rows], self.words_of(batch.rows)
+        lengths, words = self.lengths[batch.rows], self.vectors_of(batch.rows)
         moved = np.cumsum(lengths) - lengths - self.offsets[batch.rows]
         places = self.first[words] + np.repeat(moved, np.diff(self.words)[batch.rows])
-        return replace(batch, words=torch.from_numpy(places), word_rows=words, pooled=pooled)
+        return replace(batch, words=torch.from_numpy(places), word_rows=words, pooled=False)
 
-    def words_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def vectors_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The numbers of the words that are read in these windows, one window after another."""
         return parts_of(self.words, rows)
 
+    def joined(self, other: Encoded) -> EncodedWords:
+        """The windows of both, which have the same prompt. Raises ValueError if the other one has no words."""
+        if not isinstance(other, EncodedWords):
+            raise ValueError("cannot join words with texts")
+        both = super().joined(other)
+        first = np.concatenate([self.first, self.offsets[-1] + other.first])
+        words = np.concatenate([self.words, self.words[-1] + other.words[1:]])
+        return EncodedWords(both.ids, both.offsets, both.truncated, self.skip, first, words)
+
     def take(self, rows: NDArray[np.int64]) -> EncodedWords:
         """The windows of these rows, in their order."""
-        windows, words = super().take(rows), self.words_of(rows)
+        windows, words = super().take(rows), self.vectors_of(rows)
         counts = np.diff(self.words)[rows]
         first = self.first[words] + np.repeat(windows.offsets[:-1] - self.offsets[rows], counts)
         return EncodedWords(windows.ids, windows.offsets, 0, self.skip, first, np.append(0, np.cumsum(counts)))
@@ -114,6 +130,14 @@ class EncodedWords(Encoded):
     def between(self, start: int, stop: int) -> EncodedWords:
         """The windows from row `start` up to `stop`."""
         return self.take(np.arange(start, stop))
+
+
+def first_of_texts(words: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
+    """Whether each word is the first of its text, (W,), from where the words of each text are, (n, 2)."""
+    counts = np.array([len(own) for own in words], np.int64)
+    begins = np.zeros(counts.sum(), bool)
+    begins[(np.cumsum(counts) - counts)[counts > 0]] = True
+    return begins
 
 
 def parts_of(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:

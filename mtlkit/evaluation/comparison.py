@@ -15,7 +15,7 @@ from mtlkit.evaluation.figures import UNDEFINED, Measured, bootstrap
 from mtlkit.evaluation.intervals import Interval, Values, mcnemar
 from mtlkit.evaluation.metric_names import ACCURACY, all_metrics
 from mtlkit.evaluation.metrics import Array
-from mtlkit.evaluation.task_metrics import figures_of, hits_of, main_metric, score
+from mtlkit.evaluation.task_metrics import examples_in, figures_of, hits_of, main_metric, score
 from mtlkit.seeding import generator
 
 LEVEL = 0.05  # significance level
@@ -101,7 +101,8 @@ def compare_outputs(model: Outputs, against: Outputs, labels: Array, seed: int) 
         left, right = (figures.measure(counts) for figures in sides)
         return Measured(_change(left.overall, right.overall), _change(left.per_class, right.per_class))
 
-    intervals = bootstrap(measure, len(labels), sides[0].draws, generator(seed, "against", spec.name))
+    rows = examples_in(spec, labels)
+    intervals = bootstrap(measure, rows, sides[0].draws, generator(seed, "against", spec.name))
     left, right = (figures.values() for figures in sides)
     names = [name for name in all_metrics() if name in left.overall and name != "balanced_accuracy"]
     scores = [score(side.spec, side.values, labels) for side in (model, against)]
@@ -111,12 +112,12 @@ def compare_outputs(model: Outputs, against: Outputs, labels: Array, seed: int) 
         before, after = (nan if undefined else float(side.overall[name][0]) for side in (left, right))
         metrics.append(Difference(name, before, after, UNDEFINED if undefined else intervals.overall.get(name, UNDEFINED)))
     classes = []
-    for index, label in enumerate(spec.labels):
+    for index, label in enumerate(scores[0].get("labels", spec.labels)):
         before, after = (float(side.per_class["f1"][0, index]) for side in (left, right))
         ends = intervals.per_class["f1"][index] if intervals.per_class else UNDEFINED
         classes.append((label, Difference("f1", before, after, ends)))
     hits = [hits_of(side.spec, side.values, labels) for side in (model, against)]
-    comparison = TaskComparison(spec.name, spec.kind, len(labels), main_metric(spec), tuple(metrics), tuple(classes))
+    comparison = TaskComparison(spec.name, spec.kind, rows, main_metric(spec), tuple(metrics), tuple(classes))
     if hits[0] is None or hits[1] is None:
         return comparison
     only = [int(np.sum(own & ~others)) for own, others in ((hits[0], hits[1]), (hits[1], hits[0]))]

@@ -17,7 +17,7 @@ LEAST_RESAMPLES = 200
 WORK = 1 << 29  # rows x classes x resamples that all metrics of a task may take
 UNDEFINED = Interval(nan, nan)
 ENDING = "_interval"  # of the key of an interval beside that of its metric
-DETAILS = ("labels", "confusion", "per_class", "undefined")  # what comes after the metrics in JSON
+DETAILS = ("labels", "confusion", "word_confusion", "per_class", "undefined")  # what comes after the metrics in JSON
 
 
 class Measured(NamedTuple):
@@ -104,7 +104,7 @@ def with_intervals(document: Mapping[str, Any], figures: Figures, random: np.ran
     if figures.positive is not None:
         result["positive_class"] = figures.positive
     missing = {name: why for name, why in figures.reasons.items() if name in result and result[name] is None}
-    result |= {name: document[name] for name in ("labels", "confusion") if name in document}
+    result |= {name: document[name] for name in ("labels", "confusion", "word_confusion") if name in document}
     if "per_class" in document:
         rows = enumerate(document["per_class"].items())
         result["per_class"] = {label: _class_row(index, row, values, intervals, figures) for index, (label, row) in rows}

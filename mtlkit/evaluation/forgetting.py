@@ -11,7 +11,7 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.from_json import without_nan
 from mtlkit.evaluation.intervals import Interval, bootstrap_change
 from mtlkit.evaluation.metrics import Array, confusion
-from mtlkit.evaluation.task_metrics import decisions_of, main_metric, measure_of, score
+from mtlkit.evaluation.task_metrics import decisions_of, examples_in, main_metric, measure_of, score
 from mtlkit.seeding import generator
 
 
@@ -99,12 +99,13 @@ def task_change(spec: TaskSpec, labels: Array, before: Array, after: Array, best
     first, last = (nan if metrics[metric] is None else metrics[metric] for metrics in (old, new))
     best = max((value for value in (best, first, last) if value is not None and not isnan(value)), default=nan)
     measures = measure_of(spec, before, labels), measure_of(spec, after, labels)
-    interval = bootstrap_change(*measures, len(labels), generator(0, "forgetting", spec.name))
+    rows = examples_in(spec, labels)
+    interval = bootstrap_change(*measures, rows, generator(0, "forgetting", spec.name))
     return TaskChange(
         task=spec.name,
         kind=spec.kind,
         metric=metric,
-        rows=len(labels),
+        rows=rows,
         before=first,
         best=best,
         after=last,

@@ -13,7 +13,7 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.from_json import without_nan
 from mtlkit.evaluation.intervals import Interval, Measure, Values, bootstrap_change, holm, mcnemar, permutation_p, student
 from mtlkit.evaluation.metrics import Array
-from mtlkit.evaluation.task_metrics import hits_of, main_metric, measure_of, score
+from mtlkit.evaluation.task_metrics import exact_of, examples_in, main_metric, measure_of, score
 from mtlkit.seeding import generator
 
 LEVEL = 0.05  # significance level
@@ -131,21 +131,22 @@ def task_sharing(spec: TaskSpec, split: str, labels: Array, together: Sequence[A
     """Compares the outputs on the same rows of the models of each seed, trained together and alone, each (N, outputs)."""
     metric = main_metric(spec)
     figures = [tuple(_figure(spec, outputs, labels) for outputs in side) for side in (together, alone)]
+    rows = examples_in(spec, labels)
     measures = [_mean_measure([measure_of(spec, outputs, labels) for outputs in side]) for side in (alone, together)]
     result = TaskSharing(
         task=spec.name,
         kind=spec.kind,
         metric=metric,
         split=split,
-        rows=len(labels),
+        rows=rows,
         together=figures[0],
         alone=figures[1],
-        interval=bootstrap_change(measures[0], measures[1], len(labels), generator(0, "sharing", spec.name)),
+        interval=bootstrap_change(measures[0], measures[1], rows, generator(0, "sharing", spec.name)),
         over_seeds=student([shared - single for shared, single in zip(*figures, strict=True)]),
         p=(),
     )
     pairs = list(zip(together, alone, strict=True))
-    hits = [(hits_of(spec, shared, labels), hits_of(spec, single, labels)) for shared, single in pairs]
+    hits = [(exact_of(spec, shared, labels), exact_of(spec, single, labels)) for shared, single in pairs]
     counts = [(shared & ~single, single & ~shared) for shared, single in hits if shared is not None and single is not None]
     if counts:
         gained, lost = (tuple(int(rows.sum()) for rows in side) for side in zip(*counts, strict=True))

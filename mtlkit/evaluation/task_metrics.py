@@ -17,7 +17,7 @@ from mtlkit.seeding import generator
 
 
 class TaskMetrics(Protocol):
-    """The metrics of one kind of task. `metrics` are their names, the first of which selects the best epoch."""
+    """The metrics of one kind of task. `metrics` are their names."""
 
     metrics: ClassVar[tuple[Metric, ...]]
 
@@ -37,6 +37,18 @@ class TaskMetrics(Protocol):
         """The predicted class of each row, (N,), encoded like the labels; None if rows do not have one class each."""
         ...
 
+    def main_metric(self, spec: TaskSpec) -> Metric:
+        """The metric that selects the best epoch."""
+        ...
+
+    def examples(self, labels: Array) -> int:
+        """The number of rows that encoded labels belong to, of which a bootstrap draws."""
+        ...
+
+    def exact(self, spec: TaskSpec, outputs: Array, labels: Array) -> NDArray[np.bool_] | None:
+        """Whether all that is predicted for a row is right, (rows,), for kinds with a class for each row or word."""
+        ...
+
 
 def metrics_of(kind: Kind) -> TaskMetrics:
     """The registered `TaskMetrics` of a kind of task."""
@@ -45,7 +57,7 @@ def metrics_of(kind: Kind) -> TaskMetrics:
 
 def main_metric(spec: TaskSpec) -> str:
     """The metric that selects the best epoch."""
-    return metrics_of(spec.kind).metrics[0].name
+    return metrics_of(spec.kind).main_metric(spec).name
 
 
 def score(spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
@@ -55,7 +67,12 @@ def score(spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
     the first text with non-finite outputs.
     """
     check_finite(outputs, f"output of '{spec.name}'")
-    return {"kind": spec.kind, "n": len(labels), **metrics_of(spec.kind).score(spec, outputs, labels)}
+    return {"kind": spec.kind, "n": examples_in(spec, labels), **metrics_of(spec.kind).score(spec, outputs, labels)}
+
+
+def examples_in(spec: TaskSpec, labels: Array) -> int:
+    """The number of rows that encoded labels belong to: texts, pairs of texts, or for labels of words their texts."""
+    return metrics_of(spec.kind).examples(labels)
 
 
 def estimate(spec: TaskSpec, outputs: Array, labels: Array, seed: int) -> dict[str, Any]:
@@ -85,3 +102,8 @@ def hits_of(spec: TaskSpec, outputs: Array, labels: Array) -> NDArray[np.bool_] 
     """Whether each row is classified correctly, (N,); None for kinds of task without one class per row."""
     decided = decisions_of(spec, outputs)
     return None if decided is None else np.equal(decided, labels)
+
+
+def exact_of(spec: TaskSpec, outputs: Array, labels: Array) -> NDArray[np.bool_] | None:
+    """Whether all that is predicted for each row is right, (rows,); None for kinds of task without a class per row or word."""
+    return metrics_of(spec.kind).exact(spec, outputs, labels)

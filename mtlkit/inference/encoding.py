@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from mtlkit.batch import Batch
 from mtlkit.data.batching import Rows, sorted_batches
 from mtlkit.data.datasets.task_data import LabelledTexts
-from mtlkit.data.encoded import Encoded
+from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.evaluation.task_metrics import score
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.engine import BATCH_TOKENS, GPU_BATCH_TOKENS, ROUTER
@@ -34,6 +35,21 @@ def encode_all(model: SupportsEncode, encoded: Encoded, compute: Compute, batch_
     return vectors
 
 
+def encode_texts_and_words(model: SupportsEncode, encoded: EncodedWords, compute: Compute) -> tuple[Tensor, Tensor]:
+    """The vectors of all windows, (windows, D), and those of all words, (W, D), by one pass of the backbone."""
+    windows = torch.empty(len(encoded), model.dim, device=compute.device)
+    words = torch.empty(encoded.vectors, model.dim, device=compute.device)
+
+    def encode(batch: Batch) -> None:
+        own = model.encode(batch).float()
+        assert batch.word_rows is not None
+        windows[torch.from_numpy(batch.rows).to(compute.device)] = own[: len(batch)]
+        words[torch.from_numpy(batch.word_rows).to(compute.device)] = own[len(batch) :]
+
+    _for_each_batch(encode, encoded, compute, None, pooled=True)
+    return windows, words
+
+
 def encode_hidden_states(
     model: SupportsEncode, encoded: Encoded, compute: Compute, depth: int, batch_tokens: int | None = None
 ) -> Tensor:
@@ -48,13 +64,17 @@ def encode_hidden_states(
     return states
 
 
-def _for_each_batch(work: Callable[[Batch], None], encoded: Encoded, compute: Compute, batch_tokens: int | None) -> None:
-    """Calls `work` with batches of texts of similar length, longest first, on the compute device and without gradients."""
+def _for_each_batch(
+    work: Callable[[Batch], None], encoded: Encoded, compute: Compute, batch_tokens: int | None, *, pooled: bool = False
+) -> None:
+    """Calls `work` with batches of texts of similar length, longest first, on the compute device and without gradients. `pooled`:
+    of words and the texts that they are in."""
     on_cpu = compute.device.type == "cpu"
 
     def batch(rows: Rows) -> None:
         with torch.no_grad(), compute.autocast():  # both are thread-local
-            work(encoded.batch(rows).to(compute.device))
+            batch = encoded.batch(rows)
+            work((replace(batch, pooled=True) if pooled else batch).to(compute.device))
 
     budget = batch_tokens or (BATCH_TOKENS if on_cpu else GPU_BATCH_TOKENS)
     run_batches(batch, sorted_batches(encoded.lengths, budget)[::-1], torch.get_num_threads() if on_cpu else 1)
@@ -77,11 +97,17 @@ def run_batches(work: Callable[[Rows], None], batches: Sequence[Rows], threads: 
 
 
 @torch.no_grad()
-def outputs_of_head(model: MultiTaskModel, task: str, vectors: Tensor) -> NDArray[np.float32]:
-    """The outputs of a task's head, (N, outputs), or for ROUTER the router's, (N, tasks), from vectors (N, D)."""
+def outputs_of_head(
+    model: MultiTaskModel, task: str, vectors: Tensor, begins: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
+    """The outputs of a task's head, (N, outputs), or for ROUTER the router's, (N, tasks), from vectors (N, D). For a head that
+    reads words, `begins`, (W,), says whether a word is the first of its text."""
     head = model.part("router") if task == ROUTER else model.head(task)
-    outputs: NDArray[np.float32] = head(vectors).float().cpu().numpy()
-    return outputs
+    outputs = head(vectors).float()
+    if begins is not None:
+        outputs = model.head(task).of_texts(outputs, torch.from_numpy(begins).to(outputs.device))
+    values: NDArray[np.float32] = outputs.cpu().numpy()
+    return values
 
 
 @torch.no_grad()
@@ -91,4 +117,6 @@ def evaluate(model: MultiTaskModel, task: str, texts: LabelledTexts, vectors: Te
     outputs = head(vectors)
     labels = torch.from_numpy(texts.labels).to(vectors.device)
     loss = float(head.loss(outputs, labels))
+    if texts.begins is not None:
+        outputs = head.of_texts(outputs.float(), torch.from_numpy(texts.begins).to(vectors.device))
     return {"loss": loss, **score(head.spec, outputs.float().cpu().numpy(), texts.labels)}

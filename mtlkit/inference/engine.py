@@ -48,5 +48,6 @@ class Engine(Protocol):
         (N, D), in one pass of the backbone.
 
         For heads that read pairs of texts, `encoded` are the texts, each once, and `pairs`, (2, N), the numbers of the texts of
-        each pair; outputs and vectors, (N, 4 D), are those of the pairs."""
+        each pair; outputs and vectors, (N, 4 D), are those of the pairs. Of `EncodedWords`, the outputs of heads that read words
+        are (W, outputs); other heads read the texts that it names."""
         ...

@@ -42,7 +42,7 @@ class LoadedWeights:
     @property
     def readers(self) -> list[str]:
         """The names of an engine's outputs for single texts: their tasks, then the router if there is one."""
-        single = [name for name, spec in self.model.tasks.items() if spec.pair is None]
+        single = [name for name, spec in self.model.tasks.items() if spec.reads_texts]
         return [*single, *([ROUTER] if self.model.router is not None else [])]
 
     @property

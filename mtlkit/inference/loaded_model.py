@@ -17,19 +17,21 @@ from mtlkit.config.commands.inference import Backend, InferencePrecision
 from mtlkit.config.common import Device
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.task_data import number_pairs
-from mtlkit.data.encoded import Encoded
+from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.tokenization.tokenizer import TextEncoder
+from mtlkit.data.tokenization.word_splitting import split_words
 from mtlkit.errors import UsageError, listed, shorten
 from mtlkit.inference.backends import open_backend
 from mtlkit.inference.engine import ROUTER, VECTORS, Engine
 from mtlkit.inference.find_model import MINI, find_model, mini_folder
-from mtlkit.inference.predictions import TextPairs, answers, are_pairs, heads_for
+from mtlkit.inference.predictions import TextPairs, answers, answers_of_words, are_pairs, heads_for
 from mtlkit.inference.prompts import prompt_note, with_prompt
 from mtlkit.inference.routing import Prediction, is_answered, task_probabilities
 from mtlkit.inference.scope.file import read_scopes
 from mtlkit.inference.scope.rejection import Rejection, can_reject
 from mtlkit.inference.scope.scope import Reject, Scope
 from mtlkit.inference.similarity import normalize_rows, truncate
+from mtlkit.inference.words import encode_texts_with_words
 from mtlkit.model.description import ModelDescription
 from mtlkit.runs.record import RunRecord
 
@@ -132,17 +134,20 @@ class LoadedModel:
         *,
         prompt: str | None = None,
         reject: Reject | None = None,
+        words: Sequence[NDArray[np.int64]] | None = None,
     ) -> list[Prediction]:
         """The predictions of all heads, or of the head of `task`, for each text. The backbone runs once for all heads.
 
-        Heads of tasks whose rows are pairs of texts predict for pairs only: `texts` are then tuples of two strings.
+        Heads of tasks whose rows are pairs of texts predict for pairs only: `texts` are then tuples of two strings. Heads that
+        label words split each text into words, unless `words` says where those of each text begin and end, (n, 2).
 
         If the model has a router and no task is given, only the heads of tasks that match a text predict: those with a router
         probability of at least `routing.MIN_PROBABILITY`, the most probable one, and those that the router was not trained on.
         The attribute `router` of a prediction has the probability of each task, {} without a router. `prompt` is as in `embed`.
 
         Returns one dict per text: task -> {"label", "probability", "probabilities"} for classification, {"labels",
-        "probabilities"} for multi-label, {"value"} for regression. Raises UsageError for a task without a head.
+        "probabilities"} for multi-label, {"value"} for regression, {"spans": [{"start", "end", "text", "label", "probability"}]}
+        for words, or {"tags": ...} with such an entry for each word. Raises UsageError for a task without a head.
 
         With `reject`, each of them also has "rejected", "score" and "threshold". Rejected are texts that fit no class: those with
         a score below the threshold, which rejects about the share `reject` of the texts that do fit, and blank texts. "auto" is a
@@ -157,8 +162,19 @@ class LoadedModel:
         rejection = None if reject is None else Rejection(reject, self.scopes_for(names))
         also = [*([ROUTER] if routed else []), *([VECTORS] if rejection else [])]
         single, numbers = number_pairs(texts) if are_pairs(texts) else (cast(Sequence[str], texts), None)
-        outputs = self.engine.outputs(self.encode(single, prompt), [*names, *also], numbers)
-        predicted = {name: answers(self.specs[name], outputs[name]) for name in names}
+        of_words = {name for name in names if self.specs[name].tags is not None}
+        if of_words:
+            words = [split_words(text) for text in check_texts(single)] if words is None else words
+            encoded: Encoded = self.encode_words(single, words, prompt, whole=len(of_words) < len([*names, *also]))
+        else:
+            encoded = self.encode(single, prompt)
+        outputs = self.engine.outputs(encoded, [*names, *also], numbers)
+        predicted = {
+            name: answers_of_words(self.specs[name], outputs[name], single, words or ())
+            if name in of_words
+            else answers(self.specs[name], outputs[name])
+            for name in names
+        }
         if rejection:
             for name, rows in predicted.items():
                 rejection.add_to(rows, self.specs[name], outputs[name], outputs[VECTORS], texts)
@@ -191,19 +207,32 @@ class LoadedModel:
 
     def encode(self, texts: Sequence[str], prompt: str | None = None) -> Encoded:
         """The tokens of texts, with the prompt as in `embed`. Raises UsageError, and TypeError for anything but strings."""
-        if isinstance(texts, str):  # a str is a sequence of strings too
-            raise TypeError("texts is a string; pass a list of strings")
-        texts = list(texts)
-        for index, text in enumerate(texts):
-            if not isinstance(text, str):
-                shown = shorten(repr(text), 60)
-                raise TypeError(f"texts[{index}] is {shown}, of type {type(text).__name__}; pass a list of strings")
-        encoder = self.encoder if prompt is None else with_prompt(self.encoder, self.checkpoint.vectors, prompt)
-        return encoder.encode(texts)
+        return self._encoder(prompt).encode(check_texts(texts))
+
+    def encode_words(
+        self, texts: Sequence[str], words: Sequence[NDArray[np.int64]], prompt: str | None = None, *, whole: bool
+    ) -> EncodedWords:
+        """The tokens of texts with words, (n, 2) each; `whole`: also for heads that read the texts. Raises like `encode`."""
+        return encode_texts_with_words(check_texts(texts), words, self._encoder(prompt), whole=whole)
+
+    def _encoder(self, prompt: str | None) -> TextEncoder:
+        return self.encoder if prompt is None else with_prompt(self.encoder, self.checkpoint.vectors, prompt)
 
     def vectors(self, encoded: Encoded, *, batch_tokens: int | None = None) -> NDArray[np.float32]:
         """The full vectors of N tokenized texts, (N, full_dim)."""
         return self.engine.vectors(encoded, batch_tokens)
+
+
+def check_texts(texts: Sequence[str]) -> list[str]:
+    """The texts. Raises TypeError for anything but strings."""
+    if isinstance(texts, str):  # a str is a sequence of strings too
+        raise TypeError("texts is a string; pass a list of strings")
+    texts = list(texts)
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            shown = shorten(repr(text), 60)
+            raise TypeError(f"texts[{index}] is {shown}, of type {type(text).__name__}; pass a list of strings")
+    return texts
 
 
 def load(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtlkit.config.architecture import Kind, TaskSpec
 from mtlkit.config.registries.task_kinds import KINDS
@@ -35,6 +36,17 @@ class PredictionKind(Protocol):
         ...
 
 
+class WordKind(Protocol):
+    """How outputs of a kind of task that labels words are read."""
+
+    def answers(
+        self, spec: TaskSpec, outputs: Array, texts: Sequence[str], words: Sequence[NDArray[np.int64]]
+    ) -> Iterator[dict[str, Any]]:
+        """What `predict` gives for each text, from the outputs for all words, (W, outputs), and where these are in their texts,
+        (n, 2) each."""
+        ...
+
+
 def prediction_kind(kind: Kind) -> PredictionKind:
     """How outputs of a kind of task are read."""
     return cast(PredictionKind, KINDS[kind])
@@ -50,6 +62,13 @@ def answers(spec: TaskSpec, outputs: Array) -> list[dict[str, Any]]:
     multi-label, {"value"} for regression; other kinds have their own."""
     kind = prediction_kind(spec.kind)
     return [kind.answer(spec, row) for row in kind.probabilities(spec, outputs).tolist()]
+
+
+def answers_of_words(
+    spec: TaskSpec, outputs: Array, texts: Sequence[str], words: Sequence[NDArray[np.int64]]
+) -> list[dict[str, Any]]:
+    """One dict a text, {"spans": [...]} or {"tags": [...]}, from the outputs of a head that labels words."""
+    return list(cast(WordKind, KINDS[spec.kind]).answers(spec, outputs, texts, words))
 
 
 def softmax(outputs: Array) -> Array:

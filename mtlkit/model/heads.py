@@ -104,6 +104,11 @@ class Head(nn.Module):
         center, spread = self.spec.center, self.spec.spread
         return outputs if (center, spread) == (0.0, 1.0) else outputs * spread + center
 
+    def of_texts(self, outputs: Tensor, begins: Tensor) -> Tensor:
+        """The outputs for all words of whole texts, (W, outputs), from those of each word alone. begins: whether a word is the
+        first of its text, (W,)."""
+        return outputs
+
     def loss(self, outputs: Tensor, labels: Tensor, options: LossOptions = PLAIN) -> Tensor:
         """Mean loss over N texts, from outputs (N, outputs) and labels encoded by `encode_labels`."""
         return loss_of(self.spec, outputs, labels, options)

@@ -20,6 +20,7 @@ from mtlkit.data.labels.marks import Label, RawLabel
 from mtlkit.evaluation.calibration import Forecast
 from mtlkit.evaluation.figures import Figures, Measured
 from mtlkit.evaluation.intervals import Values
+from mtlkit.evaluation.metric_names import Metric
 from mtlkit.evaluation.metrics import Array
 from mtlkit.evaluation.task_metrics import TaskMetrics
 from mtlkit.inference.predictions import PredictionKind
@@ -123,13 +124,27 @@ class TaskKind(LabelCodec, TaskMetrics, PredictionKind, HeadLikelihood, ABC):
         """The strata that cross-validation spreads evenly over its folds, as a number for each of N encoded labels."""
         return np.zeros(len(labels), np.int64)
 
+    def groups(self, labels: Array) -> NDArray[np.int64] | None:
+        """The number of the row that each encoded label belongs to, (N,), ascending; None if each is a row of its own."""
+        return None
+
     def figures(self, spec: TaskSpec, outputs: Array, labels: Array) -> Figures:
         """The first metric; a kind with more returns those, too."""
         name, measure = self.metrics[0].name, self.measure(spec, outputs, labels)
         return Figures(len(labels), lambda counts: Measured({name: measure(counts)}, {}))
 
+    def main_metric(self, spec: TaskSpec) -> Metric:
+        return self.metrics[0]
+
+    def examples(self, labels: Array) -> int:
+        return len(labels)
+
     def decisions(self, spec: TaskSpec, outputs: Array) -> Array | None:
         return None
+
+    def exact(self, spec: TaskSpec, outputs: Array, labels: Array) -> NDArray[np.bool_] | None:
+        decided = self.decisions(spec, outputs)
+        return None if decided is None else np.equal(decided, labels)
 
     def class_probabilities(self, spec: TaskSpec, outputs: Array) -> Array | None:
         return None

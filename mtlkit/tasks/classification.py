@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from mtlkit.config.calibration import Calibration
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.labels.classes import class_numbers, classes_in, label_codes, unknown_classes
+from mtlkit.data.labels.codec import RowClasses
 from mtlkit.data.labels.marks import Label
 from mtlkit.data.labels.numbers import check_classes, check_numbers, number_remarks
 from mtlkit.data.labels.unsplit import unsplit_remarks
@@ -43,7 +44,7 @@ class Classification(TaskKind):
     name: ClassVar[str] = "classification"
     help: ClassVar[str] = "One of several classes for each row."
     rank: ClassVar[int] = 100  # the last: any labels can be names of classes
-    classes: ClassVar[Literal["one", "several", "none"]] = "one"
+    classes: ClassVar[RowClasses] = "one"
     metrics: ClassVar[tuple[Metric, ...]] = (ACCURACY, MACRO_F1)
     outputs_help: ClassVar[str] = "For classification, a softmax over the columns gives probabilities."
 

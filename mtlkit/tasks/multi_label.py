@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from mtlkit.config.calibration import Calibration
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.labels.classes import class_numbers, classes_in, label_codes, parts_of, unknown_classes
+from mtlkit.data.labels.codec import RowClasses
 from mtlkit.data.labels.marks import Label
 from mtlkit.data.labels.unsplit import separator_remarks, unsplit_remarks
 from mtlkit.errors import DataError, listed
@@ -42,7 +43,7 @@ class MultiLabel(TaskKind):
     name: ClassVar[str] = "multi-label"
     help: ClassVar[str] = "Any number of labels for each row, or none."
     rank: ClassVar[int] = 0
-    classes: ClassVar[Literal["one", "several", "none"]] = "several"
+    classes: ClassVar[RowClasses] = "several"
     metrics: ClassVar[tuple[Metric, ...]] = (MACRO_F1, MICRO_F1, ACCURACY)
     outputs_help: ClassVar[str] = "For multi-label tasks, a sigmoid gives the probability of each label."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.data.labels.classes import comparable_numbers, is_number, look_numeric, numbers_of
+from mtlkit.data.labels.codec import RowClasses
 from mtlkit.data.labels.marks import Label, RawLabel
 from mtlkit.data.labels.numbers import check_numbers
 from mtlkit.data.labels.values import number_or_none, shown
@@ -37,7 +38,7 @@ class Regression(TaskKind):
     name: ClassVar[str] = "regression"
     help: ClassVar[str] = "A number for each row."
     rank: ClassVar[int] = 10
-    classes: ClassVar[Literal["one", "several", "none"]] = "none"
+    classes: ClassVar[RowClasses] = "none"
     metrics: ClassVar[tuple[Metric, ...]] = (SPEARMAN, PEARSON, MSE)
     outputs_help: ClassVar[str] = "For regression, the column is the predicted number."
     checks_labels: ClassVar[bool] = True

@@ -43,16 +43,22 @@ def test_a_batch_has_the_place_of_the_first_token_of_each_word() -> None:
     assert batch.word_rows.tolist() == [2, 0, 1, 3, 4]
     assert batch.ids[batch.words].tolist() == WORDS.ids[WORDS.first[batch.word_rows]].tolist()
     assert not batch.pooled
-    assert WORDS.batch([0], pooled=True).pooled
     assert (WORDS.vectors, batch.vector_rows.tolist()) == (5, batch.word_rows.tolist())
 
 
 def test_some_windows_keep_their_words() -> None:
     for rows in ([1, 2], [2, 0], [1], []):
         part = WORDS.take(np.array(rows, np.int64))
-        numbers = WORDS.words_of(np.array(rows, np.int64))
+        numbers = WORDS.vectors_of(np.array(rows, np.int64))
         assert part.vectors == len(numbers)
         assert part.ids[part.first].tolist() == WORDS.ids[WORDS.first[numbers]].tolist()
         assert np.diff(part.words).tolist() == np.diff(WORDS.words)[rows].tolist()
     part = WORDS.between(1, 3)
     assert (len(part), part.vectors, part.first.tolist()) == (2, 3, [1, 4, 5])
+
+
+def test_joined_windows_keep_their_words() -> None:
+    both = WORDS.take(np.array([0, 1])).joined(WORDS.take(np.array([2])))
+    assert both.ids.tolist() == WORDS.ids.tolist()
+    assert both.offsets.tolist() == WORDS.offsets.tolist()
+    assert (both.first.tolist(), both.words.tolist()) == (WORDS.first.tolist(), WORDS.words.tolist())

@@ -119,7 +119,7 @@ def test_words_get_the_last_state_of_their_first_token(
         states = encoder(words)[words.words]
         vectors = encoder.encode(replace(words, words=None))
         torch.testing.assert_close(encode(words), states, atol=1e-5, rtol=0)
-        both = encode(texts.batch([0, 1, 2], pooled=True))
+        both = encode(replace(words, pooled=True))
         torch.testing.assert_close(both, torch.cat([vectors, states]), atol=1e-5, rtol=0)
         others = reader.encode(passages[:3]).batch([0, 1, 2])
         parts = Batch.split(encode(Batch.join([others, words])), [others, words])

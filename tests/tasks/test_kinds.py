@@ -20,6 +20,7 @@ LABELS: dict[str, list[Label]] = {
     "multi-label": [("a", "b"), (), ("b",), ("a",)],
     "ordinal": ["1", "3", "1", "10"],
     "regression": [0.5, 2.5, 1.25, 4.0],
+    "tokens": [("B-person",), ("O",), ("B-place",), ("O",)],
 }
 DIM = 8
 
@@ -42,9 +43,9 @@ def test_names_of_kinds_are_read_without_torch() -> None:
 
 
 def test_a_spec_survives_a_file(spec: TaskSpec) -> None:
-    stored = {"name": spec.name, "kind": spec.kind, "labels": list(spec.labels), "center": spec.center, "spread": spec.spread}
+    stored = {**spec.to_json(), "labels": list(spec.labels)}
     assert TaskSpec.from_json(stored) == spec
-    with pytest.raises(ValueError, match="known kinds: classification, multi-label, ordinal, regression"):
+    with pytest.raises(ValueError, match="known kinds: classification, multi-label, ordinal, regression, tokens"):
         TaskSpec.from_json({**stored, "kind": "colour"})
     with pytest.raises(ValueError, match="labels"):
         TaskSpec.from_json({**stored, "labels": [] if spec.labels else ["a"]})
@@ -56,8 +57,8 @@ def test_outputs_that_are_right_score_best(spec: TaskSpec) -> None:
     assert len(labels) == len(kept) == len(rows)
     if kind.ordered:
         outputs = np.where(labels[:, None] <= np.arange(spec.outputs), 9, -9).astype(np.float32)
-    elif kind.classes == "one":
-        outputs = np.eye(spec.outputs, dtype=np.float32)[labels] * 9
+    elif kind.classes in ("one", "words"):
+        outputs = np.eye(spec.outputs, dtype=np.float32)[labels.reshape(len(rows), -1)[:, 0]] * 9
     else:
         outputs = (labels.reshape(len(rows), -1) - (0.5 if kind.classes == "several" else 0.0)).astype(np.float32) * 9
     figures = kind.score(spec, outputs, labels)

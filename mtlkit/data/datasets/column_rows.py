@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mtlkit.data.datasets.labelled_rows import LabelledRows, ReadOptions
+from mtlkit.data.datasets.tagged_rows import TaggedRows, is_tagged
 from mtlkit.data.labels.marks import RawLabel
 from mtlkit.data.labels.reader import LabelReader, label_reader
 from mtlkit.data.sources import Source
@@ -42,6 +43,8 @@ def _is_blank(row: Row, reader: LabelReader) -> bool:
     return isinstance(value, str) and not value.strip()
 
 
-def rows_of(source: Source, query: Query, split: str, reading: ReadOptions) -> LabelledRows:
-    """The rows of a split with the labels of one column, or of all the columns that a query names."""
+def rows_of(source: Source, query: Query, split: str, reading: ReadOptions) -> LabelledRows | TaggedRows:
+    """The rows of a split with the labels of one column, of all the columns that a query names, or of words."""
+    if is_tagged(source, query, reading.recorded):
+        return TaggedRows(source, query, split, reading)
     return (ColumnRows if query.labels else LabelledRows)(source, query, split, reading)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.held_out import hold_out, limited
 from mtlkit.data.datasets.label_columns import ColumnTable, columns_of_split, train_and_validation_columns
 from mtlkit.data.datasets.labelled_rows import LabelledRows, ReadOptions, place_of_row
+from mtlkit.data.datasets.tagged_rows import TaggedRows, is_tagged
 from mtlkit.data.datasets.text_pool import TextPool
 from mtlkit.data.labels.codec import codec_of, infer_kind
 from mtlkit.data.labels.marks import Label, RawLabel, RowError
@@ -24,7 +26,8 @@ from mtlkit.progress import counted
 @dataclass(frozen=True)
 class LabelledTable:
     """Texts and their labels, row by row; the place of each (`train.csv:12`) where that is kept; and how they were read. For
-    pairs of texts, `texts` are the first ones, and `seconds` the second ones.
+    pairs of texts, `texts` are the first ones, and `seconds` the second ones. For texts with labelled words, `words` are where
+    the words of each text begin and end in it, (n, 2).
 
     Of a label column of several: the `pool` of the texts of all columns, and the `index` of each row's text in it.
     """
@@ -36,6 +39,7 @@ class LabelledTable:
     seconds: list[str] = field(default_factory=list)
     pool: TextPool | None = field(default=None, compare=False, repr=False)
     index: Rows | None = field(default=None, compare=False, repr=False)
+    words: list[NDArray[np.int64]] = field(default_factory=list, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -64,14 +68,16 @@ class LabelledTable:
         """These rows, then those of another table, whose record is not kept."""
         places = [*self.places, *other.places] if self.places and other.places else []
         seconds = [*self.seconds, *other.seconds]
-        return LabelledTable([*self.texts, *other.texts], [*self.labels, *other.labels], places, self.record, seconds)
+        texts, labels, words = [*self.texts, *other.texts], [*self.labels, *other.labels], [*self.words, *other.words]
+        return LabelledTable(texts, labels, places, self.record, seconds, words=words)
 
     def select(self, rows: Rows) -> LabelledTable:
         places = [self.places[row] for row in rows] if self.places else []
         seconds = [self.seconds[row] for row in rows] if self.seconds else []
         texts, labels = [self.texts[row] for row in rows], [self.labels[row] for row in rows]
         index = None if self.index is None else self.index[rows]
-        return LabelledTable(texts, labels, places, self.record, seconds, self.pool, index)
+        words = [self.words[row] for row in rows] if self.words else []
+        return LabelledTable(texts, labels, places, self.record, seconds, self.pool, index, words)
 
 
 def read_split(source: Source, query: Query, split: str, reading: ReadOptions, *, training: bool = False) -> LabelledTable:
@@ -79,6 +85,8 @@ def read_split(source: Source, query: Query, split: str, reading: ReadOptions, *
     are hardly meant as the classes that they would be."""
     if query.labels:
         return _column(columns_of_split(source, query, split, reading, training=training), query)
+    if is_tagged(source, query, reading.recorded):
+        return read_tagged(source, query, split, reading)
     texts: list[str] = []
     seconds: list[str] = []
     raw: list[RawLabel] = []
@@ -92,9 +100,7 @@ def read_split(source: Source, query: Query, split: str, reading: ReadOptions, *
         if reading.keep_places:
             places.append(row["place"])
     if not texts:
-        if reading.tally.skipped:
-            raise DataError(f"{source.name}: none of the rows in split '{split}' can be read; {reading.tally}")
-        raise DataError(f"{source.name}: no rows in split '{split}'; give a file with a header and rows")
+        raise no_rows(source, split, reading)
     try:
         labels, names = labelled.reader.finish(raw, source.name)
         kind = labelled.reader.options.kind or infer_kind(labels)
@@ -106,6 +112,26 @@ def read_split(source: Source, query: Query, split: str, reading: ReadOptions, *
     remarks = (*record.remarks, *codec_of(kind).remarks(labels, record, source.name))
     table = LabelledTable(texts, labels, places, replace(record, names=names, remarks=remarks), seconds)
     return table.select(limited(len(table), query.limit)) if query.limit is not None else table
+
+
+def read_tagged(source: Source, query: Query, split: str, reading: ReadOptions) -> LabelledTable:
+    """All texts of a split with the tags of their words. Raises DataError when it has none, or a column is not there."""
+    tagged = TaggedRows(source, query, split, reading)
+    found = list(good_rows(counted(tagged.rows(), f"reading {source.name}"), reading.on_bad_row, reading.tally))
+    if not found:
+        raise no_rows(source, split, reading)
+    texts, labels, words = ([row[name] for row in found] for name in ("text", "label", "words"))
+    places = [row["place"] for row in found] if reading.keep_places else []
+    labels = tagged.finish(labels)
+    table = LabelledTable(texts, labels, places, tagged.record(), words=words)
+    return table.select(limited(len(table), query.limit)) if query.limit is not None else table
+
+
+def no_rows(source: Source, split: str, reading: ReadOptions) -> DataError:
+    """The error about a split without any row that can be read."""
+    if reading.tally.skipped:
+        return DataError(f"{source.name}: none of the rows in split '{split}' can be read; {reading.tally}")
+    return DataError(f"{source.name}: no rows in split '{split}'; give a file with a header and rows")
 
 
 def _column(table: ColumnTable, query: Query) -> LabelledTable:
@@ -158,6 +184,12 @@ def holds_out(address: str) -> bool:
     path, query = parse_source(address)
     source = open_source(path, query)
     return find_split(source, "validation") in (None, find_split(source, query.split))
+
+
+def labels_words(address: str) -> bool:
+    """Whether the rows of a source have labels for words."""
+    path, query = parse_source(address)
+    return is_tagged(open_source(path, query), query, None)
 
 
 def read_train_and_test(address: str, split: str, reading: ReadOptions) -> tuple[LabelledTable, LabelledTable]:

@@ -14,12 +14,13 @@ from mtlkit.batch import Batch
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows
-from mtlkit.data.cache import encode_cached, fingerprint
+from mtlkit.data.cache import encode_cached, encode_words_cached, fingerprint
 from mtlkit.data.datasets.labelled import LabelledTable
-from mtlkit.data.encoded import Encoded
+from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.labels.codec import encode_labels, unseen_labels
 from mtlkit.data.labels.reader import joining_key
 from mtlkit.data.labels.values import quoted
+from mtlkit.data.labels.word_labels import first_words, mark_windows
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import DataError, UsageError
 
@@ -33,6 +34,9 @@ class LabelledTexts:
 
     Of a label column of several: `pool` are the texts of all columns, and `index` has the number of each row's text in it, (N,),
     ascending.
+
+    For heads that read words, `encoded` are windows of the texts, and `labels` are those of all words. What is drawn for a batch
+    is a window, so examples are windows.
     """
 
     encoded: Encoded
@@ -44,7 +48,12 @@ class LabelledTexts:
     index: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.encoded) if isinstance(self.encoded, EncodedWords) else len(self.labels)
+
+    @property
+    def begins(self) -> NDArray[np.bool_] | None:
+        """Whether each word is the first of its text, (W,), for heads that read words; else None."""
+        return first_words(self.labels) if isinstance(self.encoded, EncodedWords) else None
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -88,9 +97,9 @@ class TaskData:
 
 def prepare(spec: TaskSpec, table: LabelledTable, encoder: TextEncoder) -> LabelledTexts:
     """A table as token ids and label arrays. Raises DataError if it has rows, and none has a label that the head knows, and
-    UsageError if rows are pairs of texts and the head reads one text, or the other way round."""
+    UsageError if rows are not what the head reads: texts, pairs of texts, or words."""
     if len(table):
-        check_pairs(spec, table)
+        check_examples(spec, table)
     labels, rows = encode_labels(spec, table.labels)
     unseen = unseen_labels(spec, table.labels)
     if not len(rows) and len(table):
@@ -102,14 +111,32 @@ def prepare(spec: TaskSpec, table: LabelledTable, encoder: TextEncoder) -> Label
         encoded = pool if len(index) == len(pool) else pool.take(index)
         return LabelledTexts(encoded, labels, rows, unseen, pool=pool, index=index)
     known = table.select(rows)
+    if spec.tags is not None:
+        return windows_of(known, labels, rows, unseen, encoder)
     if spec.pair is None:
         return LabelledTexts(encode_cached(known.texts, encoder), labels, rows, unseen)
     texts, pairs = number_pairs(known.pairs)
     return LabelledTexts(encode_cached(texts, encoder), labels, rows, unseen, pairs)
 
 
-def check_pairs(spec: TaskSpec, table: LabelledTable) -> None:
-    """Raises UsageError if a head reads pairs of texts and the rows are single texts, or the other way round."""
+def windows_of(
+    table: LabelledTable, labels: NDArray[Any], rows: NDArray[np.int64], unseen: Counter[str], encoder: TextEncoder
+) -> LabelledTexts:
+    """The windows of texts with labelled words, whose first words are marked in `labels`, (W, 2)."""
+    encoded = encode_words_cached(table.texts, table.words, encoder)
+    mark_windows(labels, encoded.words[:-1][np.diff(encoded.words) > 0])
+    return LabelledTexts(encoded, labels, rows, unseen)
+
+
+def check_examples(spec: TaskSpec, table: LabelledTable) -> None:
+    """Raises UsageError if a head reads pairs of texts, or words, and the rows are single texts, or the other way round."""
+    if spec.tags is None and table.words:
+        raise UsageError(f"task '{spec.name}': its head reads texts, and rows of {table.record.source} have labels for words")
+    if spec.tags is not None and not table.words:
+        raise UsageError(
+            f"task '{spec.name}': its head labels words; specify the columns of {table.record.source}: "
+            "?tokens=COLUMN&tags=COLUMN, or ?text=COLUMN&spans=COLUMN"
+        )
     if spec.pair is None and table.seconds:
         raise UsageError(f"task '{spec.name}': its head reads one text, and rows of {table.record.source} are pairs of texts")
     if spec.pair is not None and not table.seconds:

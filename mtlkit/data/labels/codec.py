@@ -15,17 +15,20 @@ from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.labels.marks import Label, RawLabel
 
+RowClasses = Literal["one", "several", "words", "none"]
+
 
 class LabelCodec(Protocol):
     """How the labels of one kind of task are read, checked and encoded.
 
-    classes        how many classes a row has: one, several (or none of them), or none at all, as its label is a number
+    classes        how many classes a row has: one, several (or none of them), one for each of its words, or none at all, as its
+                   label is a number
     checks_labels  whether `check_label` can refuse a label, so that such a row is a bad row
     ordered        whether classes have an order, which a source may name by `order=`
     """
 
     name: ClassVar[str]
-    classes: ClassVar[Literal["one", "several", "none"]]
+    classes: ClassVar[RowClasses]
     checks_labels: ClassVar[bool]
     ordered: ClassVar[bool]
 

@@ -104,7 +104,8 @@ class ScoreSummary:
 @dataclass(frozen=True)
 class SplitSummary:
     """Number of rows of a split, whether they are held out of train, rows per class (the largest first), lengths, scores of
-    scored pairs, and of a label column of several its gaps: rows with a label in another one only."""
+    scored pairs, and of a label column of several its gaps: rows with a label in another one only. If words have labels,
+    `classes` are words per tag."""
 
     name: str
     rows: int
@@ -113,6 +114,7 @@ class SplitSummary:
     lengths: LengthSummary
     scores: ScoreSummary | None = None
     gaps: int = 0
+    words: int = 0
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Graph(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor, prompt_tokens: Tensor | None = None) -> tuple[Tensor, ...]:
         skip = 0 if prompt_tokens is None else prompt_tokens
         vectors = self.model.backbone.encode(PaddedLayout(input_ids, attention_mask, skip))
-        readers = [self.model.head(task) for task, spec in self.model.tasks.items() if spec.pair is None]
+        readers = [self.model.head(task) for task, spec in self.model.tasks.items() if spec.reads_texts]
         return (vectors, *(reader(vectors) for reader in (*readers, self.model.router) if reader is not None))
 
 

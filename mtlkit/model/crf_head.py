@@ -1,0 +1,65 @@
+"""The head of tags that are predicted together: a linear-chain conditional random field over the words of a text."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mtlkit.model.crf import crf_log_marginals, crf_loss
+from mtlkit.model.heads import Affine, Head, HeadLayer
+from mtlkit.model.losses import PLAIN, LossOptions
+
+
+class CrfLayer(HeadLayer):
+    """The scores of C tags, (W, C), from the states of words, (W, D), and of their transitions.
+
+    `bias`, (C (C + 3)), holds the biases of the tags, then how likely each tag is at the start and at the end of a text, and
+    after each tag: a layer has no other weights than the other heads have. New transitions are all equally likely.
+    """
+
+    def __init__(self, dim: int, tags: int) -> None:
+        super().__init__(dim, tags)
+        self.bias = nn.Parameter(torch.zeros(tags * (tags + 3)))
+
+    @property
+    def tags(self) -> int:
+        return len(self.weight)
+
+    @property
+    def transitions(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores of the first tag, (C,), from one tag to the next, (C, C), and of the last tag, (C,)."""
+        count = self.tags
+        start, end, pairs = torch.split(self.bias[count:], [count, count, count * count])
+        return start, pairs.view(count, count), end
+
+    def forward(self, states_WD: Tensor) -> Tensor:
+        return functional.linear(states_WD, self.weight, self.bias[: self.tags])
+
+    @property
+    def affine(self) -> Affine:
+        return Affine(self.weight.detach(), self.bias[: self.tags].detach())
+
+    def _store(self, affine: Affine) -> None:
+        self.weight.copy_(affine.weight)
+        self.bias[: self.tags].copy_(affine.bias)
+
+
+class CrfHead(Head):
+    """A head that ends in a `CrfLayer`. Its outputs for whole texts are the log-probabilities of the tags of each word."""
+
+    def last_layer(self, dim: int) -> HeadLayer:
+        return CrfLayer(dim, self.spec.outputs)
+
+    @property
+    def crf(self) -> CrfLayer:
+        layer = self.linear_layers()[-1]
+        assert isinstance(layer, CrfLayer)
+        return layer
+
+    def loss(self, outputs: Tensor, labels: Tensor, options: LossOptions = PLAIN) -> Tensor:
+        """The negative log-likelihood of the tags of each text or window together, divided by the number of words."""
+        return crf_loss(outputs.float(), labels[:, 0], labels[:, 1] > 0, *self.crf.transitions)
+
+    def of_texts(self, outputs: Tensor, begins: Tensor) -> Tensor:
+        return crf_log_marginals(outputs.float(), begins, *self.crf.transitions) if len(outputs) else outputs
