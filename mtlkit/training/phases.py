@@ -16,12 +16,13 @@ from mtlkit.training.state_dict import StateDict
 
 def joined(first: LabelledTexts, second: LabelledTexts) -> LabelledTexts:
     """The rows of both, which are of the same task."""
-    encoded = Encoded.join(first.encoded, second.encoded)
+    encoded = first.encoded.joined(second.encoded)
     labels = np.concatenate([first.labels, second.labels])
     pairs = None
     if first.pairs is not None and second.pairs is not None:
         pairs = np.concatenate([first.pairs, second.pairs + len(first.encoded)], 1)
-    return LabelledTexts(encoded, labels, np.arange(len(labels)), first.unseen + second.unseen, pairs)
+    rows = np.arange(len(first.rows) + len(second.rows))
+    return LabelledTexts(encoded, labels, rows, first.unseen + second.unseen, pairs)
 
 
 def none_of(rows: LabelledTexts) -> LabelledTexts:
@@ -40,7 +41,7 @@ def joined_tasks(tasks: Iterable[TaskData]) -> dict[str, LabelledTexts]:
         rows[task.name] = joined(first, second)
         if first.pool is not None and second.pool is not None and first.index is not None and second.index is not None:
             key = id(first.pool), id(second.pool)
-            pool = pools.setdefault(key, Encoded.join(first.pool, second.pool))
+            pool = pools.setdefault(key, first.pool.joined(second.pool))
             index = np.concatenate([first.index, len(first.pool) + second.index])
             rows[task.name] = replace(rows[task.name], pool=pool, index=index)
     return rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.architecture import Kind, TaskSpec
 from mtlkit.config.task_training import NewClasses, TaskTrainingOptions
 from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.labels.classes import parts_of
@@ -40,8 +40,13 @@ class HeadFit:
 
     @property
     def same_kind(self) -> bool:
-        same_texts = self.known.pair == pair_head_of(self.query)
-        return same_texts and kind_for(self.known, self.table.labels, self.query.kind) == self.known.kind
+        same_texts = self.known.pair == pair_head_of(self.query) and self.query.transitions in (None, self.known.transitions)
+        return same_texts and kind_for(self.known, self.table.labels, self.kind) == self.known.kind
+
+    @property
+    def kind(self) -> Kind | None:
+        """The kind that the source says, or that its rows have whatever their labels are."""
+        return self.table.record.kind if self.table.words else self.query.kind
 
     @property
     def lacks(self) -> tuple[str, ...]:
@@ -138,9 +143,10 @@ def _replaced(start: InitialModel, fit: HeadFit, form: str, freezing: FreezeRule
 
 def _new(table: LabelledTable, name: str, query: Query, form: str) -> TaskSpec:
     """The task of a new head. Raises DataError if no head can be trained on the labels."""
-    spec = infer_spec(name, table.labels, form, query.kind, table.record.classes)
+    kind = table.record.kind if table.words else query.kind
+    spec = infer_spec(name, table.labels, form, kind, table.record.classes)
     check_varied(spec, table.labels, "+".join(table.record.label))
-    return replace(spec, pair=pair_head_of(query))
+    return replace(spec, pair=pair_head_of(query), transitions=query.transitions)
 
 
 def _add(start: InitialModel, spec: TaskSpec) -> None:
@@ -150,6 +156,8 @@ def _add(start: InitialModel, spec: TaskSpec) -> None:
 
 def other_data(known: TaskSpec, new: TaskSpec) -> str:
     """How the data of a head that exists differs from that of a new one."""
+    if known.transitions != new.transitions:
+        return f"transitions={known.transitions}" if known.transitions else "tags without learned transitions"
     if known.pair != new.pair:
         return "single texts" if known.pair is None else f"pairs of texts (pair-head={known.pair})"
     return f"other labels ({quoted(known.labels) or known.kind})"

@@ -10,7 +10,7 @@ from mtlkit.config.task_training import ObjectiveName
 from mtlkit.data.cache import encode_cached
 from mtlkit.data.datasets.corpus import read_corpus
 from mtlkit.data.datasets.held_out import SPLIT_SEED
-from mtlkit.data.datasets.labelled import read_train_and_validation
+from mtlkit.data.datasets.labelled import labels_words, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pair_data import TargetTexts, check_texts
 from mtlkit.data.datasets.task_data import prepare_task
@@ -112,7 +112,7 @@ def _labels(
 ) -> Generator[Event, None, ObjectiveSetup]:
     (name,) = named_sources(options.tasks)
     query = parse_source(source)[1]
-    check_single_texts(name, pair_head_of(query), "--objective labels")
+    check_single_texts(name, pair_head_of(query), "--objective labels", words=labels_words(source))
     train, validation = read_train_and_validation(source, reading)
     start = start_model(options, origin, train.texts)
     spec = infer_spec(name, train.labels, "linear", query.kind, train.record.classes)

@@ -13,11 +13,11 @@ from mtlkit.data.datasets.labelled import holds_out, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.tables import cap_tables, different_texts
 from mtlkit.data.datasets.task_data import TaskData, prepare_task, rows_of_classes
-from mtlkit.data.encoded import Encoded
+from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.labels.codec import kind_for
 from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.errors import UsageError
+from mtlkit.errors import UsageError, counted
 from mtlkit.model.randomness import draw_from
 from mtlkit.recipes.inputs.source_notes import source_notes
 from mtlkit.recipes.training.data_warnings import first_columns, first_look
@@ -133,11 +133,11 @@ def describe_tasks(
     """Messages about the rows, kind and truncated texts of each task; those about a source that several have are given once."""
     said: set[str] = set()
     for name, task in tasks.items():
-        what = f"{len(task.spec.labels)} classes" if task.spec.labels else task.spec.kind
+        what = described_labels(task)
         used = "rehearse" if name in plan.rehearsed else "train on"
         share = held_out_share(task, old[name].added if name in old else 0)
         validated = f"{len(task.validation):,} to validate{share}" if len(task.validation) else "none held out"
-        counts = f"{len(task.train):,} rows to {used}, {validated}"
+        counts = f"{len(task.train):,} {noun(task)} to {used}, {validated}"
         if name in plan.watched and name not in plan.rehearsed:
             counts = f"watched on {len(task.validation):,} rows"
         notes = [note for note in source_notes(task.record, name) if note.text not in said]
@@ -147,6 +147,19 @@ def describe_tasks(
         yield Note(f"{name}: {', '.join(filter(None, (counts, gaps_of(task), what, cut)))}")
         if unseen := task.validation.unseen:
             yield Note(f"{name}: {unseen_line(unseen, 'validation row')}; left out", warning=True)
+
+
+def noun(task: TaskData) -> str:
+    """What examples of a task are, in the plural."""
+    words = task.train.encoded
+    return "rows" if not isinstance(words, EncodedWords) or len(words) == len(task.train.rows) else "windows"
+
+
+def described_labels(task: TaskData) -> str:
+    """The classes of a task, or the tags of its words, as text."""
+    if task.spec.tags is not None:
+        return f"{len(task.train.labels):,} words, {counted(len(task.spec.labels), 'tag')} ({task.spec.tags})"
+    return f"{len(task.spec.labels)} classes" if task.spec.labels else task.spec.kind
 
 
 def gaps_of(task: TaskData) -> str:

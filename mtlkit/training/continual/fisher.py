@@ -41,7 +41,7 @@ def add_fisher(
         row = rows[index : index + 1]
         batch = task.train.batch(row).to(compute.device)
         with torch.enable_grad(), compute.autocast():
-            inputs, _ = inputs_of_batch(task.train, model.encode(batch), batch.rows, row)
+            inputs, _ = inputs_of_batch(task.train, model.encode(batch), batch.vector_rows, row)
             outputs = head(inputs).float()
             labels = kind.sample(head.spec, outputs.detach().cpu(), noise).to(outputs.device)
             loss = -kind.log_likelihood(head.spec, outputs, labels)

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.task_data import LabelledTexts
+from mtlkit.data.encoded import EncodedWords
+from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import fastest
@@ -127,6 +129,7 @@ class LwF:
         self.vectors: dict[str, Tensor] = {}  # of texts by task, (M, D), if there are old heads for pairs
         self.of_pairs = [name for name, head in old.items() if head.spec.pair is not None]
         texts = {name: objective.train for name, objective in context.trained.items()}
+        check_same_inputs(old, context.trained)
         for name, vectors in vectors_of_all(texts, lambda encoded: encode_all(fast, encoded, compute)):
             with torch.no_grad():
                 self.initial[name] = {head: model.head(head)(vectors).float() for head in old if head not in self.of_pairs}
@@ -151,6 +154,19 @@ class LwF:
         if not terms:  # all tasks of the micro-batch are rehearsed
             return next(iter(vectors.values()))[0].new_zeros(())
         return self.alpha * torch.stack(terms).sum() / texts_seen
+
+
+def check_same_inputs(old: Mapping[str, Head], trained: Mapping[str, Objective]) -> None:
+    """Raises UsageError if old heads label words and new tasks texts, or the other way round: `lwf` needs the inputs of both."""
+    words = {name for name, head in old.items() if head.spec.tags is not None}
+    new_words = {name for name, objective in trained.items() if isinstance(objective.train.encoded, EncodedWords)}
+    mixed = words not in (set(), old.keys()) or new_words not in (set(), trained.keys())
+    if old and (mixed or bool(words) != bool(new_words)):
+        of_words = min(words | new_words)
+        raise UsageError(
+            f"--guard lwf keeps outputs of old heads on the data of new tasks, and '{of_words}' labels words while others label "
+            "texts; use --guard l2sp"
+        )
 
 
 def pairs_in(examples: ExampleSet, texts: Rows, rows: Rows) -> Rows:

@@ -29,7 +29,7 @@ class FeatureSource(Protocol):
 
 
 class FeatureStore(Protocol):
-    """The vectors of all texts of a task, or the hidden states of all their tokens, in memory or on disk."""
+    """The vectors of all texts or words of a task, or the hidden states of all their tokens, in memory or on disk."""
 
     def take(self, rows: Rows) -> Tensor:
         """The vectors or hidden states of these rows, (N, D), in the order of `rows`, on the compute device."""
@@ -127,13 +127,14 @@ class CachedVectors:
         self.stores, self.objectives = stores, objectives
 
     def __call__(self, piece: MicroBatch) -> Vectors:
-        texts = {name: self.objectives[name].train.texts_of(rows) for name, rows in piece.items()}
-        return {name: (self.stores[name].take(numbers), numbers) for name, numbers in texts.items()}
+        examples = {name: self.objectives[name].train for name in piece}
+        numbers = {name: examples[name].encoded.vectors_of(examples[name].texts_of(rows)) for name, rows in piece.items()}
+        return {name: (self.stores[name].take(own), own) for name, own in numbers.items()}
 
     def all_of(self, name: str) -> Tensor:
         """What the head of a task reads for all its examples, (N, width)."""
         train = self.objectives[name].train
-        return all_inputs(train, self.stores[name].take(np.arange(len(train.encoded))))
+        return all_inputs(train, self.stores[name].take(np.arange(train.encoded.vectors)))
 
 
 class MemoryStore:

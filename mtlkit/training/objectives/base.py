@@ -124,8 +124,8 @@ class HeadObjective:
         return self.model.head(self.task.name).loss(torch.from_numpy(outputs), torch.from_numpy(labels)).item()
 
     def outputs(self, vectors: Tensor) -> Array:
-        """The outputs of the head for inputs, (N, width): float32, (N, outputs)."""
-        return outputs_of_head(self.model, self.task.name, vectors)
+        """The outputs of the head for its validation rows, float32 (N, outputs), from what it reads for them, (N, width)."""
+        return outputs_of_head(self.model, self.task.name, vectors, self.validation.begins)
 
 
 def head_objectives(

@@ -105,7 +105,7 @@ def labels_objective(
     texts.
     """
     spec, train = task.spec, task.train
-    check_single_texts(task.name, spec.pair, option)
+    check_single_texts(task.name, spec.pair, option, words=spec.tags is not None)
     if kind_of(spec.kind).classes == "none":
         raise UsageError(
             f"{option} compares texts by their classes, and the labels of task '{task.name}' are {spec.kind}; omit "
@@ -119,9 +119,11 @@ def labels_objective(
     return LabelsObjective(train, task.validation, temperature, widths, batch_texts, max_pairs)
 
 
-def check_single_texts(task: str, pair: PairHead | None, option: str) -> None:
-    """Raises UsageError for a task of text pairs, which have no vector of their own that could be compared; `option` asks for
-    the comparison."""
+def check_single_texts(task: str, pair: PairHead | None, option: str, *, words: bool) -> None:
+    """Raises UsageError for a task of text pairs, which have no vector of their own that could be compared, and for one that
+    labels `words`; `option` asks for the comparison."""
+    if words:
+        raise UsageError(f"{option} compares texts by their classes, and task '{task}' labels words; omit it")
     if pair is not None:
         raise UsageError(f"{option} compares the vectors of single texts, and rows of task '{task}' are pairs; omit it")
 

@@ -31,15 +31,20 @@ L2 = 1e-3  # regularisation, stronger if there are few texts; makes confidences 
 SMALLEST = 1e-4  # standard deviation below which a dimension of the vectors is ignored
 
 
-def check_router(tables: Mapping[str, str], of_pairs: Collection[str] = ()) -> None:
+def check_router(tables: Mapping[str, str], of_pairs: Collection[str] = (), of_words: Collection[str] = ()) -> None:
     """Raises UsageError if `--router` has fewer than two tasks to distinguish, or some that have the same texts.
 
-    `tables` identify the rows of each task with data; some may be only watched. Those `of_pairs` are not routed.
+    `tables` identify the rows of each task with data; some may be only watched. Those `of_pairs` or `of_words` are not routed.
     """
     tasks = list(tables)
     same = [name for name, table in tables.items() if list(tables.values()).count(table) > 1]
     if same:
         raise UsageError(f"--router tells tasks apart by their texts, and {listed(same)} have the same; remove it")
+    if len(tasks) - len(of_pairs) - len(of_words) < 2 and of_words:
+        raise UsageError(
+            f"--router tells texts of several tasks apart, and {listed(map(repr, sorted(of_words)))} labels words; add a --task "
+            "that labels texts, or remove it"
+        )
     if len(tasks) - len(of_pairs) < 2 and of_pairs:
         raise UsageError(
             f"--router tells single texts of several tasks apart, and rows of {listed(map(repr, sorted(of_pairs)))} are pairs of "
@@ -60,8 +65,8 @@ class RouterPlan:
 
 
 def routed(objectives: Mapping[str, HeadObjective]) -> dict[str, HeadObjective]:
-    """The tasks that a router tells apart: those of single texts."""
-    return {name: objective for name, objective in objectives.items() if objective.task.spec.pair is None}
+    """The tasks that a router tells apart: those whose heads read texts."""
+    return {name: objective for name, objective in objectives.items() if objective.task.spec.reads_texts}
 
 
 def take_router(model: MultiTaskModel, tasks: Sequence[str], requested: bool) -> RouterPlan:

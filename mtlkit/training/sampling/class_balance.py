@@ -11,6 +11,12 @@ from mtlkit.model.losses import LossOptions
 from mtlkit.tasks.base import ClassWeights, kind_of
 from mtlkit.training.plan import Options
 
+NOT_DRAWN = {
+    "several": "a row may have several labels",
+    "words": "a row has a label for each word",
+    "none": "its labels are numbers, not classes",
+}
+
 
 def drawn_classes(tasks: Mapping[str, TaskData]) -> dict[str, Rows]:
     """The class of every training row of each task, (N,), for `--sampling balanced`. Raises UsageError if a task does not have
@@ -18,7 +24,7 @@ def drawn_classes(tasks: Mapping[str, TaskData]) -> dict[str, Rows]:
     """
     for name, task in tasks.items():
         if (classes := kind_of(task.spec.kind).classes) != "one":
-            why = "a row may have several labels" if classes == "several" else "its labels are numbers, not classes"
+            why = NOT_DRAWN[classes]
             raise UsageError(
                 f"--sampling balanced: task '{name}' is {task.spec.kind}: {why}; omit the option, or train '{name}' separately"
             )
@@ -37,6 +43,11 @@ def loss_options(
         option = next(name for name, value in options.items() if value)
         kinds = ", ".join(f"{name} ({task.spec.kind})" for name, task in tasks.items())
         raise UsageError(f"{option} is for tasks with classes, and there are only {kinds}; omit it")
+    if any(options.values()) and (crf := next((name for name, task in with_classes.items() if task.spec.transitions), None)):
+        option = next(name for name, value in options.items() if value)
+        raise UsageError(
+            f"{option} changes the loss of single tags, and '{crf}' learns transitions between them; omit one of them"
+        )
     weights = {name: class_weights(task) if balanced else None for name, task in with_classes.items()}
     return {name: LossOptions(weights[name], focal, smoothing) for name in with_classes}
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from mtlkit.evaluation.intervals import bootstrap_interval
-from mtlkit.evaluation.task_metrics import main_metric, measure_of, score
+from mtlkit.evaluation.task_metrics import examples_in, main_metric, measure_of, score
 from mtlkit.inference.engine import Array
 from mtlkit.model.heads import Affine
 from mtlkit.progress import count, counting
@@ -77,8 +77,9 @@ def solve_head(
     (features, axes), loss = Features(rows.vectors).rotated(), _loss_of(objective, rows.labels, balanced)
     with counting(f"fitting head:{spec.name}", "fitted", len(GRID) + 1, unit="strengths"):
         if strength is None:
-            strata = kind_of(spec.kind).strata(spec, rows.labels)
-            choice = choose_strength(features, loss, strata, spec.name, seed, lambda: count("fitted", 1))
+            groups = kind_of(spec.kind).groups(rows.labels)
+            strata = kind_of(spec.kind).strata(spec, rows.labels) if groups is None else np.zeros(groups[-1] + 1, np.int64)
+            choice = choose_strength(features, loss, strata, spec.name, seed, lambda: count("fitted", 1), groups)
         else:
             choice = not_cross_validated(loss, strength)
         fitted = _fit(features, loss, choice)
@@ -91,13 +92,13 @@ def solve_head(
     metrics, interval = _figures(objective, in_units, rows.labels[left_out], seed) if choice.folds else ({}, None)
     event = HeadSolved(
         task=spec.name,
-        rows=len(rows),
-        held_out=rows.held_out,
+        rows=examples_in(spec, rows.labels),
+        held_out=examples_in(spec, rows.labels[len(rows) - rows.held_out :]),
         c=choice.c,
         trials=tuple(StrengthTrial(trial.c, trial.loss, trial.error) for trial in choice.trials),
         folds=choice.folds,
         rounds=choice.rounds,
-        tested=len(choice.rows),
+        tested=examples_in(spec, rows.labels[choice.rows]),
         metric=main_metric(spec),
         metrics=metrics,
         interval=interval,
@@ -139,6 +140,6 @@ def _figures(
     scores = score(spec, outputs, labels)
     single = {name: value for name, value in scores.items() if name == "undefined" or isinstance(value, float | None)}
     random = generator(seed, "cross-validated", spec.name)
-    interval = bootstrap_interval(measure_of(spec, outputs, labels), len(labels), random)
+    interval = bootstrap_interval(measure_of(spec, outputs, labels), examples_in(spec, labels), random)
     ends = None if interval.to_json() is None else interval.ends
     return {"loss": objective.plain_loss(outputs, labels), **single}, ends

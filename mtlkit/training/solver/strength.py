@@ -81,6 +81,34 @@ def sample(strata: NDArray[np.int64], most: int, *name: str, seed: int) -> Rows:
     return np.sort(np.concatenate(drawn))
 
 
+@dataclass(frozen=True)
+class Strata:
+    """What is spread evenly over the folds of N rows, by number: `strata`, of the rows or, with `groups`, of the groups that stay
+    together. `groups`, (N,): the number of the group of each row, ascending."""
+
+    strata: NDArray[np.int64]
+    groups: NDArray[np.int64] | None = None
+
+    def sample(self, most: int, *name: str, seed: int) -> Rows:
+        """About `most` rows at most, in whole groups, of every stratum in proportion."""
+        if self.groups is None:
+            return sample(self.strata, most, *name, seed=seed)
+        groups = round(most * len(self.strata) / max(1, len(self.groups)))
+        return np.flatnonzero(np.isin(self.groups, sample(self.strata, groups, *name, seed=seed)))
+
+    def take(self, rows: Rows) -> Strata:
+        """Of these rows, which are whole groups."""
+        if self.groups is None:
+            return Strata(self.strata[rows])
+        kept, groups = np.unique(self.groups[rows], return_inverse=True)
+        return Strata(self.strata[kept], groups)
+
+    def folds(self, *name: str, seed: int) -> Rows:
+        """The fold of each row; see `stratified_folds`."""
+        folds = stratified_folds(self.strata, FOLDS, *name, seed=seed)
+        return folds if self.groups is None else folds[self.groups]
+
+
 def choose_strength(
     features: Features,
     loss: ConvexLoss,
@@ -88,20 +116,23 @@ def choose_strength(
     name: str,
     seed: int,
     count: Callable[[], object] = lambda: None,
+    groups: NDArray[np.int64] | None = None,
 ) -> Choice:
     """The strongest regularization whose mean held-out loss is within one standard error of the lowest (Breiman et al. 1984).
 
-    `strata`, (N,), numbers what is spread evenly over the folds. `count` is called after each strength.
+    `strata`, (N,), numbers what is spread evenly over the folds, of groups if there are any: see `Strata`. `count` is called
+    after each strength.
     """
+    spread = Strata(strata, groups)
     most = max(2 * FOLDS, WORK // (features.vectors.shape[1] * loss.outputs))
-    rows = sample(strata, most, "solver", name, seed=seed)
-    total, features, loss, strata = len(features), features.take(rows).single(), loss.take(rows), strata[rows]
+    rows = spread.sample(most, "solver", name, seed=seed)
+    total, features, loss, spread = len(features), features.take(rows).single(), loss.take(rows), spread.take(rows)
     rounds = max(1, min(MOST_ROUNDS, MORE_ROUNDS // len(rows))) if len(rows) == total else 1
     held_out = HELD_OUT_LONG if features.vectors.size * loss.outputs > LONG else FOLDS
     held_out = HELD_OUT_ONCE if len(rows) < total else held_out
     splits = []
     for number in range(rounds):
-        numbers = stratified_folds(strata, FOLDS, "solver", name, str(number), seed=seed)
+        numbers = spread.folds("solver", name, str(number), seed=seed)
         pairs = [(np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)) for fold in range(FOLDS)]
         used = [(train, held) for train, held in pairs[:held_out] if len(held) and len(train)]
         splits += [_Split(features.take(train), loss.take(train), held) for train, held in used]

@@ -128,7 +128,7 @@ def head_outputs(model: MultiTaskModel, rows: Mapping[str, ScoredRows], compute:
     fast = fastest(model.eval(), compute)
     texts = {name: scored.texts for name, scored in rows.items()}
     vectors = vectors_of_all(texts, lambda encoded: encode_all(fast, encoded, compute))
-    outputs = {name: outputs_of_head(model, name, all_inputs(texts[name], own)) for name, own in vectors}
+    outputs = {name: outputs_of_head(model, name, all_inputs(texts[name], own), texts[name].begins) for name, own in vectors}
     return {name: outputs[name] for name in rows}
 
 

@@ -13,6 +13,7 @@ from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.config.registries.balancing import parse_balance
 from mtlkit.config.registries.guards import GuardChoice, parse_guards
 from mtlkit.config.registries.schedules import check_epoch_length, parse_epoch_length, parse_schedule
+from mtlkit.data.datasets.labelled import labels_words
 from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.grammar.task_names import named_sources, table_of
 from mtlkit.data.sources.pair_columns import pair_head_of
@@ -98,7 +99,8 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
     if options.router:
         of_pairs = {name for name, source in sources.items() if pair_head_of(parse_source(source)[1])}
         of_pairs |= {task.name for task in described.tasks if task.pair and task.name in watched} if described else set()
-        check_router({name: table_of(name, source) for name, source in (sources | watched).items()}, of_pairs)
+        tables = {name: table_of(name, source) for name, source in (sources | watched).items()}
+        check_router(tables, of_pairs, {name for name, source in (sources | watched).items() if labels_words(source)})
     if isinstance(options, TrainMtlOptions):
         check_baselines(plan, options.out or options.runs / spec.folder, trained)
     return plan
