@@ -141,7 +141,11 @@ def show(name: str, task: TaskEvaluation, options: EvalOptions) -> None:
     console.print(class_table(f"{name} ({task.split})", metrics, console.width, worst_first=options.worst_first))
     if task.truncated:
         console.print(literal(f"{task.truncated / metrics['n']:.1%} of the texts did not fit and were cut"))
-    if not options.confusion or "confusion" not in metrics:
+    if not options.confusion:
+        return
+    if "word_confusion" in metrics:
+        show_confusion(f"{name}, words by type", metrics["word_confusion"])
+    if "confusion" not in metrics:
         return
     show_confusion(name, metrics)
     if not task.confused:
@@ -181,6 +185,7 @@ def matrices_of(result: Evaluation) -> dict[str, tuple[list[str], list[list[int]
     evaluated = {name: task.metrics for name, task in (result.tasks | result.probes).items()}
     if result.router:
         evaluated["which task"] = result.router.metrics
+    evaluated |= {name: found["word_confusion"] for name, found in evaluated.items() if "word_confusion" in found}
     return {name: (metrics["labels"], metrics["confusion"]) for name, metrics in evaluated.items() if "confusion" in metrics}
 
 

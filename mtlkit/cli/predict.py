@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,6 +13,11 @@ from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import followed, loading
 from mtlkit.config.commands.inference import PredictOptions
 from mtlkit.errors import listed
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from mtlkit.config.architecture import TaskSpec
 
 WIDEST = 23  # columns of a task's predictions that the texts leave room for
 
@@ -23,7 +28,8 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     The backbone runs once for all heads. If the run has a router, only the heads that fit a text predict. In a terminal, prints a
     table; in a pipe, one JSON object per line.
 
-    Heads that read pairs of texts predict with --pair: for two texts, or two columns of --input.
+    Heads that read pairs of texts predict with --pair: for two texts, or two columns of --input. Heads that label words give
+    spans with their places in the text, in characters; in a terminal, the spans are marked in the text.
 
     With --reject, classification heads may answer "none of these": for texts unlike those that they were trained on, and for
     blank texts.
@@ -37,6 +43,7 @@ def predict(options: PredictOptions, as_json: bool) -> None:
         from mtlkit.recipes.inputs.open_model import open_model
         from mtlkit.recipes.inputs.pairs import predicts_pairs
         from mtlkit.recipes.inputs.texts import input_notes
+        from mtlkit.recipes.inputs.words import reads_words
         from mtlkit.recipes.predict import predict as answers_to
 
         loaded, found = open_model(options)
@@ -44,7 +51,8 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     say_notes(loaded)
     of_pairs = predicts_pairs(options, loaded.specs)
     tasks = heads_for(loaded.specs, options.task, loaded.name, pairs=of_pairs) if loaded.tasks else ()
-    for note in [] if of_pairs else input_notes(options, loaded.recorded(options.task)):
+    records = loaded.recorded(options.task)
+    for note in [] if of_pairs or reads_words(options, records) else input_notes(options, records):
         say(note)
     if options.task is None and (others := [name for name in loaded.tasks if name not in tasks]):
         why = "heads for single texts, without --pair" if of_pairs else "heads for pairs of texts, with --pair FIRST SECOND"
@@ -59,8 +67,8 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     if as_json:
         print_json({"model": str(found), "predictions": list(answers)})
     elif stdout().is_terminal:
-        kinds = {name: loaded.specs[name].kind for name in tasks if name in loaded.specs}
-        show(answers, kinds, bool(loaded.router) and options.task is None and not of_pairs)
+        specs = {name: loaded.specs[name] for name in tasks if name in loaded.specs}
+        show(answers, specs, bool(loaded.router) and options.task is None and not of_pairs)
     else:
         for answer in answers:
             print_line(answer)
@@ -86,29 +94,41 @@ class Blank:
             yield answer
 
 
-def show(answers: Any, kinds: dict[str, str], routed: bool) -> None:
-    """A row for each text, a column for each task, given with its kind; before them the likeliest task where a router chose the
-    heads."""
+def show(answers: Any, specs: Mapping[str, TaskSpec], routed: bool) -> None:
+    """A row for each text, a column for each task; before them the likeliest task where a router chose the heads. The words that
+    the first head of words labels are marked in the text."""
     from mtlkit.report.tables import new_table
-    from mtlkit.report.text import literal, one_line
+    from mtlkit.report.text import literal
 
     console = stdout()
+    marked = next((name for name, spec in specs.items() if spec.tags is not None), None)
+    kinds = {name: spec.kind for name, spec in specs.items() if name != marked}
     titles = [*(["which task"] if routed else []), *kinds]
-    rows: list[tuple[str, list[str]]] = []
+    rows: list[tuple[Text, list[str]]] = []
     for answer in answers:
         found = answer["tasks"]
         cells = [likeliest(answer["router"])] if routed else []
         cells += [in_short(kind, found[task]) if task in found else "" for task, kind in kinds.items()]
-        rows.append((" | ".join(answer["pair"]) if "pair" in answer else answer["text"], cells))
-    widths = [max(map(len, column)) for column in zip(titles, *(cells for _, cells in rows), strict=True)]
+        rows.append((shown_text(answer, found.get(marked)), cells))
+    widths = [max(map(len, column)) for column in zip(titles, *(cells for _, cells in rows), strict=True)] if titles else []
     room = console.width - sum(min(width, WIDEST) + 3 for width in widths) - 2
     table = new_table()
-    table.add_column("text", max_width=max(20, room), overflow="ellipsis", no_wrap=True)
+    table.add_column("text", max_width=max(20, room), overflow="fold" if marked else "ellipsis", no_wrap=not marked)
     for title in titles:
         table.add_column(literal(title), overflow="fold")
     for text, cells in rows:
-        table.add_row(one_line(text), *map(literal, cells))
+        table.add_row(text, *map(literal, cells))
     console.print(table)
+
+
+def shown_text(answer: dict[str, Any], labelled: dict[str, Any] | None) -> Text:
+    """The text of an answer, or both texts of a pair, with the words that a head labelled."""
+    from mtlkit.report.spans import marked_text
+    from mtlkit.report.text import one_line
+
+    if labelled is not None:
+        return marked_text(answer["text"], labelled)
+    return one_line(" | ".join(answer["pair"]) if "pair" in answer else answer["text"])
 
 
 def in_short(kind: str, answer: dict[str, Any]) -> str:

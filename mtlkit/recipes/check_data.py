@@ -9,10 +9,9 @@ from typing import Any
 from mtlkit.config.architecture import Kind
 from mtlkit.config.commands.check_data import CheckDataOptions
 from mtlkit.config.task_training import ObjectiveName
-from mtlkit.data.datasets.labelled import holds_out, read_test, read_train_and_validation
+from mtlkit.data.datasets.labelled import LabelledTable, holds_out, read_test, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.labels.codec import codec_of, infer_kind
-from mtlkit.data.labels.marks import Label
 from mtlkit.data.quality.classes import count_classes, sorted_labels, uneven_classes, unseen_classes
 from mtlkit.data.quality.findings import CheckedSplit, Finding, SplitSummary, TaskSummary
 from mtlkit.data.quality.leaks import near_texts, repeated_texts, shared_texts
@@ -71,14 +70,16 @@ class LabelledData:
         for split in self.texts:
             classes = dict(count_classes(split.table.labels)) if codec_of(self.kind).classes != "none" else {}
             lengths = measure.lengths(measure.whole(split.table.all_texts))
-            summaries.append(SplitSummary(split.name, len(split), False, classes, lengths, gaps=split.table.gaps))
+            words = sum(map(len, split.table.words))
+            summaries.append(SplitSummary(split.name, len(split), False, classes, lengths, gaps=split.table.gaps, words=words))
         splits, absent = held_out(self.source, summaries)
         task = TaskSummary(self.name, self.source, self.kind, splits, absent, self.texts[0].table.record)
         findings = [
             *quick_findings(self.texts, self.kind, of_texts=self.first),
             *thorough_findings(self.texts, self.kind, measure.numbers, of_texts=self.first),
         ]
-        return task, [*findings, *(cut_texts(task, measure.max_length) if self.first else ())]
+        cut = self.first and codec_of(self.kind).classes != "words"  # of which long texts are read in windows
+        return task, [*findings, *(cut_texts(task, measure.max_length) if cut else ())]
 
 
 def check_data(options: CheckDataOptions) -> DataCheck:
@@ -118,7 +119,7 @@ def read_labelled(sources: Mapping[str, str], reading: ReadOptions, numbers: Tex
     tasks = []
     for name, source in sources.items():
         splits = read_splits(name, source, reading, numbers)
-        tasks.append(LabelledData(name, source, kind_of(source, splits[0].table.labels), splits))
+        tasks.append(LabelledData(name, source, kind_of(source, splits[0].table), splits))
     first = first_columns({task.name: task.texts[0].table for task in tasks})
     return [replace(task, first=task.name in first) for task in tasks]
 
@@ -130,9 +131,11 @@ def read_splits(name: str, source: str, reading: ReadOptions, numbers: TextNumbe
     return splits_of(name, {"train": train, "validation": validation, **({"test": test} if test else {})}, numbers)
 
 
-def kind_of(source: str, labels: Sequence[Label]) -> Kind:
-    """The kind of a task: as given by its source, else inferred from its labels."""
-    kind: Kind = parse_source(source)[1].kind or infer_kind(labels)
+def kind_of(source: str, table: LabelledTable) -> Kind:
+    """The kind of a task: as given by its source or its columns, else inferred from its labels."""
+    if table.words and table.record.kind is not None:
+        return table.record.kind
+    kind: Kind = parse_source(source)[1].kind or infer_kind(table.labels)
     return kind
 
 
@@ -149,6 +152,7 @@ def thorough_findings(
     if codec_of(kind).classes != "none":
         for other in others:
             yield from unseen_classes(train, other)
+    if codec_of(kind).classes not in ("none", "words"):  # a text has many tags, most of them outside of spans
         yield from uneven_classes(train)
         yield from sorted_labels(train)
 

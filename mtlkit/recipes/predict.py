@@ -8,9 +8,11 @@ from typing import Any, TextIO
 from mtlkit.config.commands.inference import PredictOptions, parse_reject
 from mtlkit.errors import rows_from
 from mtlkit.inference.loaded_model import LoadedModel
+from mtlkit.inference.words import TextWithWords
 from mtlkit.progress import counting
 from mtlkit.recipes.inputs.pairs import predicts_pairs, stream_pairs
 from mtlkit.recipes.inputs.texts import count_by_reading, count_texts, parts, stream_texts
+from mtlkit.recipes.inputs.words import reads_words, stream_words
 
 
 def predict(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[dict[str, Any]]:
@@ -21,8 +23,10 @@ def predict(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO
     done, total = 0, count_texts(options) or count_by_reading(options, loaded.recorded(options.task))
     reject = None if options.reject is None else parse_reject(options.reject)
     for texts in parts(examples(options, loaded, standard_input)):
+        words = [text.words for text in texts if isinstance(text, TextWithWords)] or None
+        texts = [text.text if isinstance(text, TextWithWords) else text for text in texts]
         with rows_from(done), counting("predicting", "encoded", total, done=done):
-            predictions = loaded.predict(texts, options.task, reject=reject)
+            predictions = loaded.predict(texts, options.task, reject=reject, words=words)
         done += len(texts)
         for text, prediction in zip(texts, predictions, strict=True):
             what = {"text": text} if isinstance(text, str) else {"pair": list(text)}
@@ -30,8 +34,10 @@ def predict(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO
 
 
 def examples(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[Any]:
-    """The texts, or the pairs of texts for heads that read these. Raises UsageError, DataError."""
+    """The texts, the pairs of texts for heads that read these, or texts whose words are known. Raises UsageError, DataError."""
     records = loaded.recorded(options.task)
     if predicts_pairs(options, loaded.specs):
         return stream_pairs(options, standard_input, records)
+    if reads_words(options, records):
+        return stream_words(options, records)
     return stream_texts(options, standard_input, records)

@@ -61,7 +61,9 @@ def model_card(
 
 
 def kind_title(task: TaskSpec) -> str:
-    """The kind of a task, and whether its head reads pairs of texts."""
+    """The kind of a task, and whether its head reads pairs of texts or, for words, the scheme of its tags."""
+    if task.tags is not None:
+        return f"{task.kind}, {task.tags} tags" if task.transitions is None else f"{task.kind}, {task.tags} tags, CRF"
     return task.kind if task.pair is None else f"{task.kind}, pairs"
 
 

@@ -31,8 +31,13 @@ def task_tables(task: TaskSummary, width: int) -> list[Group]:
         ["tokens: median", *(f"{length.median:,.0f}" for length in lengths)],
         ["95 % below", *(f"{length.most_are_below:,.0f}" for length in lengths)],
         ["longest", *(f"{length.longest:,}{'+' if length.longest == MOST_TOKENS else ''}" for length in lengths)],
-        ["cut %", *(number(100 * split.lengths.cut / split.lengths.texts, 1) for split in task.splits)],
+        [
+            "in windows %" if task.splits[0].words else "cut %",
+            *(number(100 * split.lengths.cut / split.lengths.texts, 1) for split in task.splits),
+        ],
     ]
+    if task.splits[0].words:
+        figures.insert(1, ["words", *(f"{split.words:,}" for split in task.splits)])
     table = narrow({"split": [split_name(split) for split in task.splits]}, figures, width)
     title = f"{task.name}: texts for pretraining" if task.kind == "text" else f"{task.name} ({task.source}): {task.kind}"
     more = [class_table(task, width)] if task.classes else [score_table(task, width)] if task.splits[0].scores else []
@@ -44,17 +49,20 @@ def split_name(split: SplitSummary) -> str:
 
 
 def class_table(task: TaskSummary, width: int) -> Group:
-    """Rows and share of each class in each split, the largest in train first; of many classes the first and the last."""
+    """Rows and share of each class in each split, or words of each tag, the largest in train first; of many the first and the
+    last."""
     classes = task.classes
     names = classes if len(classes) <= MOST_CLASSES else [*classes[: MOST_CLASSES - 2], "…", *classes[-2:]]
     figures = []
     for split in task.splits:
         rows = [None if name == "…" and name not in classes else split.classes.get(name, 0) for name in names]
         figures.append([split.name, *("" if count is None else f"{count:,}" for count in rows)])
-        figures.append(["%", *("" if count is None else number(100 * count / split.rows, 1) for count in rows)])
+        figures.append(["%", *("" if count is None else number(100 * count / (split.words or split.rows), 1) for count in rows)])
     train = list(task.splits[0].classes.values()) or [1]
     twins = {name: spelling for group in alike(classes) for name, spelling in zip(group, spellings(group), strict=True)}
     names = [twins.get(name, name) for name in names]
+    if task.splits[0].words:
+        return titled(f"{task.name}: words of {counted(len(classes), 'tag')}", narrow({"tag": names}, figures, width))
     title = f"{task.name}: {counted(len(classes), 'class', 'classes')} (largest / smallest in train: {train[0] / train[-1]:.1f})"
     return titled(title, narrow({"class": names}, figures, width))
 

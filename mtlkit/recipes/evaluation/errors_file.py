@@ -13,6 +13,7 @@ from mtlkit.errors import UsageError
 from mtlkit.evaluation.metrics import Array
 from mtlkit.inference.predictions import answers
 from mtlkit.recipes.evaluation.rows import EvaluatedRows
+from mtlkit.recipes.evaluation.wrong_words import wrong_words
 from mtlkit.recipes.inputs.command_line import command_line
 from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.runs.lock import locked
@@ -59,10 +60,10 @@ def write_errors(options: EvalOptions, tasks: Mapping[str, EvaluatedRows]) -> in
 
 
 def errors_of(task: EvaluatedRows) -> Iterator[Record]:
-    """The wrong rows of a task, the worst first: the most confident ones, for a task of several labels those with the most wrong
-    labels, and for numbers all rows that are not exact, by the size of the error."""
+    """The wrong rows of a task, the worst first: the most confident ones, for a task of several labels or of labelled words those
+    with the most wrong labels, and for numbers all rows that are not exact, by the size of the error."""
     classes = kind_of(task.spec.kind).classes
-    find = {"one": _wrong_classes, "several": _wrong_labels, "none": _wrong_numbers}[classes]
+    find = {"one": _wrong_classes, "several": _wrong_labels, "words": wrong_words, "none": _wrong_numbers}[classes]
     for row, found in find(task):
         second = {"second_text": task.seconds[row]} if task.seconds else {}
         yield {"task": task.spec.name, "place": task.places[row], "text": task.texts[row], **second, **found}

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.task_data import LabelledTexts
@@ -14,7 +17,8 @@ from mtlkit.evaluation.metrics import Array
 @dataclass(frozen=True)
 class EvaluatedRows:
     """N rows of a task: outputs of its head, (N, outputs), encoded labels, texts, where each row is in its source (empty unless
-    places were kept), and for pairs the second texts."""
+    places were kept), for pairs the second texts, and for labelled words where they are in each text, (n, 2). Outputs and labels
+    are then those of all words."""
 
     spec: TaskSpec
     outputs: Array
@@ -22,6 +26,7 @@ class EvaluatedRows:
     texts: Sequence[str]
     places: Sequence[str]
     seconds: Sequence[str] = ()
+    words: Sequence[NDArray[np.int64]] = ()
 
     @property
     def shown(self) -> Sequence[str]:
@@ -32,4 +37,4 @@ class EvaluatedRows:
 def evaluated_rows(spec: TaskSpec, table: LabelledTable, prepared: LabelledTexts, outputs: Array) -> EvaluatedRows:
     """The rows of a table that were evaluated."""
     known = table.select(prepared.rows)
-    return EvaluatedRows(spec, outputs, prepared.labels, known.texts, known.places, known.seconds)
+    return EvaluatedRows(spec, outputs, prepared.labels, known.texts, known.places, known.seconds, known.words)

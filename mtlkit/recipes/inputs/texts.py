@@ -13,9 +13,10 @@ from mtlkit.data.formats.beginning import check_beginning
 from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.text_files import count_rows, input_record, read_column
 from mtlkit.errors import DataError, MtlkitError, UsageError
+from mtlkit.inference.words import TextWithWords
 from mtlkit.report.sources import source_line
 
-Example = TypeVar("Example", str, tuple[str, str])
+Example = TypeVar("Example", str, tuple[str, str], TextWithWords)
 PART_TEXTS = 4096  # processed at a time: enough for batches of similar length, few enough that an interruption costs little
 PART_LETTERS = 1 << 24
 MOST_COUNTED = 100_000_000  # bytes of a file
@@ -113,7 +114,7 @@ def parts(texts: Iterator[Example], size: int = PART_TEXTS) -> Iterator[list[Exa
     letters = 0
     for text in texts:
         part.append(text)
-        letters += len(text) if isinstance(text, str) else sum(map(len, text))
+        letters += sum(map(len, text)) if isinstance(text, tuple) else len(text)
         if len(part) >= size or letters >= PART_LETTERS:
             yield part
             part, letters = [], 0

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
-from mtlkit.recipes.exporting.formats.base import ExportFormat
+from mtlkit.recipes.exporting.formats.base import ExportFormat, without_words
 from mtlkit.runs.record import GRAPH, PAIR_GRAPH, RECORD
 
 if TYPE_CHECKING:
     from mtlkit.inference.load_weights import LoadedWeights
+    from mtlkit.model.description import ModelDescription
     from mtlkit.recipes.exporting.verify import Outputs
 
 
@@ -47,6 +48,9 @@ class OnnxFormat(ExportFormat):
         from mtlkit.report.card import onnx_use
 
         return onnx_use(weights.checkpoint)
+
+    def unfit(self, description: ModelDescription) -> str:
+        return without_words(description)
 
     def next_command(self, out: Path) -> str:
         return f'mtlkit embed --model {shlex.quote(str(out))} "some sentence"'

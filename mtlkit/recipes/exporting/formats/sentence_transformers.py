@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
-from mtlkit.recipes.exporting.formats.base import ExportFormat
+from mtlkit.recipes.exporting.formats.base import ExportFormat, without_words
 from mtlkit.runs.record import EXPORT_RECORD
 
 if TYPE_CHECKING:
     from mtlkit.inference.load_weights import LoadedWeights
+    from mtlkit.model.description import ModelDescription
     from mtlkit.recipes.exporting.verify import Outputs
 
 
@@ -47,6 +48,9 @@ class SentenceTransformersFormat(ExportFormat):
         from mtlkit.report.card import FRONT
 
         return FRONT
+
+    def unfit(self, description: ModelDescription) -> str:
+        return without_words(description)
 
     def cuts(self, weights: LoadedWeights) -> bool:
         return weights.checkpoint.encoding.truncate != "head-tail"  # the library truncates at one end
