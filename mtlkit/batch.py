@@ -29,6 +29,7 @@ class Batch:
     words      (W,)  for heads that read words: the place of each word among the tokens; None if no head does
     word_rows  (W,)  index of each word in its data set
     pooled           whether heads read the texts, too; always without words
+    types      (T,)  type of each token, 0 or 1, uint8; None if all are 0: only pairs of texts in one sequence have both
     """
 
     ids: Tensor
@@ -39,15 +40,24 @@ class Batch:
     words: Tensor | None = None
     word_rows: NDArray[np.int64] | None = None
     pooled: bool = True
+    types: Tensor | None = None
 
     @classmethod
-    def flat(cls, ids: NDArray[np.integer], lengths: Sequence[int], rows: NDArray[np.int64], skip: int = 0) -> Batch:
-        """A batch from T concatenated ids and the lengths of the N texts."""
+    def flat(
+        cls,
+        ids: NDArray[np.integer],
+        lengths: Sequence[int],
+        rows: NDArray[np.int64],
+        skip: int = 0,
+        types: NDArray[np.uint8] | None = None,
+    ) -> Batch:
+        """A batch from T concatenated ids, the lengths of the N texts, and the types of the tokens."""
         import torch
 
         groups = tuple((len(list(run)), int(length)) for length, run in groupby(lengths))
         positions = np.concatenate([np.tile(np.arange(length), texts) for texts, length in groups])
-        return cls(torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(positions), groups, rows, skip)
+        own = None if types is None else torch.from_numpy(types)
+        return cls(torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(positions), groups, rows, skip, types=own)
 
     @classmethod
     def join(cls, batches: Sequence[Batch]) -> Batch:
@@ -68,6 +78,7 @@ class Batch:
             batches[0].skip,
             torch.cat(words) if words else None,
             pooled=any(batch.pooled for batch in batches),
+            types=_joined_types(batches),
         )
 
     @staticmethod
@@ -91,7 +102,8 @@ class Batch:
         zeros = self.ids.new_zeros(idle)
         groups, rows = (*self.groups, (1, idle)), np.append(self.rows, -1)
         ids, positions = torch.cat([self.ids, zeros]), torch.cat([self.positions, zeros])
-        return replace(self, ids=ids, positions=positions, groups=groups, rows=rows)
+        types = None if self.types is None else torch.cat([self.types, self.types.new_zeros(idle)])
+        return replace(self, ids=ids, positions=positions, groups=groups, rows=rows, types=types)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -116,4 +128,15 @@ class Batch:
         move = {"device": device, "non_blocking": True}
         ids, positions = (tensor.to(**move) for tensor in (self.ids, self.positions))  # type: ignore[call-overload]
         words = None if self.words is None else self.words.to(**move)  # type: ignore[call-overload]
-        return replace(self, ids=ids, positions=positions, words=words)
+        types = None if self.types is None else self.types.to(**move)  # type: ignore[call-overload]
+        return replace(self, ids=ids, positions=positions, words=words, types=types)
+
+
+def _joined_types(batches: Sequence[Batch]) -> Tensor | None:
+    if all(batch.types is None for batch in batches):
+        return None
+    import torch
+
+    return torch.cat(
+        [torch.zeros_like(batch.ids, dtype=torch.uint8) if batch.types is None else batch.types for batch in batches]
+    )

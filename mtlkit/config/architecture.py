@@ -14,7 +14,8 @@ from mtlkit.errors import UsageError, listed, shorten
 
 Attention = Literal["bidirectional", "causal"]
 Truncation = Literal["head", "tail", "head-tail"]
-PairHead = Literal["vectors"]
+PairHead = Literal["vectors", "joint"]
+PairInput = Literal["vectors", "joint", "either"]
 TagScheme = Literal["bio", "bioes", "plain"]
 Transitions = Literal["learned"]
 Kind = str  # the name of a kind of task in `task_kinds.KINDS`
@@ -31,6 +32,8 @@ SIZES: dict[str, tuple[int, int, int]] = {
     "l": (12, 768, 12),
 }
 
+# forms of a head: activations between its linear layers
+HEAD_ACTIVATIONS = {"mlp": "gelu", "tanh": "tanh", "relu": "relu"}
 LARGEST = 2**31 - 1  # upper limit of every size
 MOST_LAYERS = 1000  # of a transformer or a head: far deeper than useful, but still built in seconds
 PAIR_PARTS = 4  # of the input of a head for pairs of vectors u and v: u, v, |u - v|, u * v
@@ -45,7 +48,8 @@ class Architecture:
     `dropout` describe BERT and related families: LayerNorm after each residual addition (`post`), LayerNorm after the embeddings,
     MLP width `hidden` (default 4 * dim), embeddings of width `embedding_dim` projected to `dim`, pooling at the first token
     instead of the mean, vectors normalized to length 1. Pooling `weighted` is a mean with a learned weight per vocabulary entry.
-    `family` names the Hugging Face model family that the weights came from.
+    `family` names the Hugging Face model family that the weights came from. With two `token_types`, the second marks
+    the second text of a pair in one sequence.
     """
 
     vocab_size: int
@@ -64,6 +68,7 @@ class Architecture:
     pooling: Pooling = "mean"
     normalize: bool = False
     family: str | None = None
+    token_types: int = 1
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "layers", "dim", "heads", "max_length", "mlp_dim", "token_dim"):
@@ -71,6 +76,8 @@ class Architecture:
                 raise UsageError(f"{name} {shorten(str(number), 20)} is out of range; use a value between 1 and {LARGEST:,}")
         if self.layers > MOST_LAYERS:
             raise UsageError(f"{self.layers:,} layers are too many; use at most {MOST_LAYERS:,}")
+        if not 1 <= self.token_types <= 2:
+            raise UsageError(f"token_types {shorten(str(self.token_types), 20)} is out of range; use 1 or 2")
         if not 0 <= self.dropout <= 1:
             raise UsageError(f"dropout {self.dropout} is out of range; use a value between 0 and 1")
         if not self.epsilon > 0:
@@ -108,8 +115,10 @@ class TaskSpec:
     `labels` are the class names in the order of the outputs. A head without labels predicts a number:
     (value - `center`) / `spread`, both from the training labels. Specs that differ only in `calibration`
     are equal: their heads have the same weights and labels. `pair` says how the head of a task of text pairs reads both texts,
-    None that an example is one text: with `vectors`, from the vectors of the two. `tags` is the scheme of the tags of words, and
-    None for heads that read texts; `transitions` says that the head learns how likely a tag is to follow another.
+    None that an example is one text: with `vectors`, from the vectors of the two; with `joint`, from the vector of one sequence
+    with both. With `either`, a head of another library reads such a sequence or one text. `tags` is the scheme of the tags of
+    words, and None for heads that read texts; `transitions` says that the head learns how likely a tag is to follow another.
+    With `sigmoid`, the number that a head predicts is a sigmoid, between 0 and 1.
     """
 
     name: str
@@ -119,9 +128,10 @@ class TaskSpec:
     center: float = 0.0
     spread: float = 1.0
     calibration: Calibration | None = field(default=None, compare=False)
-    pair: PairHead | None = None
+    pair: PairInput | None = None
     tags: TagScheme | None = None
     transitions: Transitions | None = None
+    sigmoid: bool = False
 
     def width(self, dim: int) -> int:
         """The length of the input of the head, for text vectors of length `dim`."""
@@ -131,6 +141,20 @@ class TaskSpec:
     def reads_texts(self) -> bool:
         """Whether the head reads the vector of a single text: neither pairs of texts nor words."""
         return self.pair is None and self.tags is None
+
+    @property
+    def reads_vector(self) -> bool:
+        """Whether the head reads one vector: that of a single text, or of a sequence with both texts of a pair."""
+        return self.pair != "vectors" and self.tags is None
+
+    @property
+    def joint(self) -> bool:
+        """Whether the head reads both texts of a pair in one sequence."""
+        return self.pair in ("joint", "either")
+
+    def reads(self, *, pairs: bool) -> bool:
+        """Whether the head reads pairs of texts, or single texts and perhaps their words."""
+        return self.pair == "either" or (self.pair is not None) == pairs
 
     @property
     def outputs(self) -> int:
@@ -153,12 +177,10 @@ class TaskSpec:
         return replace(self, calibration=None)
 
     def to_json(self) -> dict[str, Any]:
-        """For `from_json`; a calibration, and how pairs or words are read, are written only if there are."""
+        """For `from_json`; a calibration, how pairs or words are read, and a sigmoid are written only if there are."""
         value = asdict(self.uncalibrated())
         del value["calibration"]
-        for name in ("pair", "tags", "transitions"):
-            if value[name] is None:
-                del value[name]
+        value = {key: entry for key, entry in value.items() if entry or key not in ("pair", "tags", "transitions", "sigmoid")}
         return value | ({"calibration": self.calibration.to_json()} if self.calibration else {})
 
     @classmethod
@@ -183,8 +205,15 @@ def check_task_name(name: str) -> str:
     return name
 
 
+def head_activation(head: str) -> str:
+    """The activation after each linear layer of a head but the last."""
+    return HEAD_ACTIVATIONS.get(head.partition(":")[0], "gelu")
+
+
 def parse_head(text: str) -> tuple[int, ...]:
-    """Hidden widths of a head: () for `linear`, (256, 128) for `mlp:256,128`. Raises UsageError otherwise."""
+    """Hidden widths of a head: () for `linear`, (256, 128) for `mlp:256,128`, or with another activation, `tanh:256` and
+    `relu:256`. Raises UsageError otherwise.
+    """
     if text == "linear":
         return ()
     kind, _, widths = text.partition(":")
@@ -193,6 +222,6 @@ def parse_head(text: str) -> tuple[int, ...]:
         raise UsageError(f"--head {shorten(text)!r} has {len(parts):,} hidden layers; use at most {MOST_LAYERS:,}")
     parsed = [whole(part.strip(), 1) for part in parts]
     sizes = tuple(width for width in parsed if width is not None)
-    if kind != "mlp" or len(sizes) < len(parsed):
+    if kind not in HEAD_ACTIVATIONS or len(sizes) < len(parsed):
         raise UsageError(f"invalid --head {shorten(text)!r}; use 'linear' or 'mlp:256,128'")
     return sizes

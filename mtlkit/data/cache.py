@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.data.encoded import Encoded, EncodedWords, first_of_texts
+from mtlkit.data.tokenization.text_pairs import encode_pairs, number_pairs
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.data.tokenization.words import encode_words
 from mtlkit.progress import counting
@@ -71,6 +72,32 @@ def _are_windows(arrays: Arrays, count: int) -> bool:
     if first is None or not has_shape(first, "<i8", count) or not has_shape(words, "<i8", len(offsets)):
         return False
     return bool(offsets[-1] == len(ids) and words[-1] == count and (np.diff(offsets) >= 0).all() and (np.diff(words) >= 0).all())
+
+
+def encode_pairs_cached(pairs: Sequence[tuple[str, str]], encoder: TextEncoder) -> Encoded:
+    """`encode_pairs` of pairs of texts, from the cache if possible. Raises UsageError, IntegrityError."""
+    texts = fingerprint([text for pair in pairs for text in pair])
+    key = cache_key(FORMAT, texts, encoder.tokenizer.to_str(), repr(encoder.encoding), "pairs")
+
+    def tokenize() -> Arrays:
+        different, numbers = number_pairs(pairs)
+        with counting("tokenizing", "tokenized", len(different)):
+            encoded = encode_pairs(encoder, different, numbers)
+        types = np.zeros(0, np.uint8) if encoded.types is None else encoded.types
+        truncated = np.array([encoded.truncated], np.int64)
+        return {"ids": encoded.ids, "offsets": encoded.offsets, "truncated": truncated, "types": types}
+
+    stored = user_entry(TOKENS, key).get(tokenize, lambda arrays: _is_valid(arrays, len(pairs)) and _are_types(arrays))
+    arrays, truncated = stored.arrays, int(stored.arrays["truncated"][0])
+    if stored.reused:
+        encoder.cut += truncated
+    return Encoded(arrays["ids"], arrays["offsets"], truncated, types=arrays["types"] if len(arrays["types"]) else None)
+
+
+def _are_types(arrays: Arrays) -> bool:
+    """Whether there is a type of each token, or of none."""
+    types = arrays.get("types")
+    return types is not None and types.dtype == np.uint8 and types.shape in ((0,), arrays["ids"].shape)
 
 
 def _is_valid(arrays: Arrays, count: int) -> bool:

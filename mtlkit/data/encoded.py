@@ -16,18 +16,23 @@ class Encoded:
     """Tokenized texts: ids (T,) unsigned, and offsets (N + 1,) of the texts in it.
 
     `truncated` is the number of texts that were cut; `skip` the number of prompt tokens at the start of every text that pooling
-    ignores.
+    ignores. For pairs of texts in one sequence, `types`, (T,), are 1 for tokens of the second texts and 0 for the others; None if
+    all are 0.
     """
 
     ids: NDArray[np.unsignedinteger]
     offsets: NDArray[np.int64]
     truncated: int = 0
     skip: int = 0
+    types: NDArray[np.uint8] | None = field(default=None, kw_only=True)
 
     def joined(self, other: Encoded) -> Encoded:
         """The texts of both, which have the same prompt."""
         offsets = np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]])
-        return Encoded(np.concatenate([self.ids, other.ids]), offsets, self.truncated + other.truncated, self.skip)
+        ids, truncated = np.concatenate([self.ids, other.ids]), self.truncated + other.truncated
+        types = [np.zeros(len(part.ids), np.uint8) if part.types is None else part.types for part in (self, other)]
+        typed = self.types is not None or other.types is not None
+        return Encoded(ids, offsets, truncated, self.skip, types=np.concatenate(types) if typed else None)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -51,7 +56,9 @@ class Encoded:
         lengths = self.offsets[rows + 1] - self.offsets[rows]
         order = np.argsort(lengths, kind="stable")
         rows, lengths = rows[order], lengths[order]
-        return Batch.flat(self.ids[self.places(rows)], lengths.tolist(), rows, self.skip)
+        places = self.places(rows)
+        types = None if self.types is None else self.types[places]
+        return Batch.flat(self.ids[places], lengths.tolist(), rows, self.skip, types)
 
     def padded(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Ids padded with zeros and the mask of real tokens, each (N, longest), for other tools."""
@@ -61,6 +68,13 @@ class Encoded:
         ids[mask] = self.ids[self.places(rows)]
         return ids, mask.astype(np.int64)
 
+    def padded_types(self, rows: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The token types for `padded`, (N, longest)."""
+        types = np.zeros(mask.shape, np.int64)
+        if self.types is not None:
+            types[mask > 0] = self.types[self.places(rows)]
+        return types
+
     def places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Indices into `ids` of the tokens of these rows, one row after another."""
         return parts_of(self.offsets, rows)
@@ -68,13 +82,16 @@ class Encoded:
     def take(self, rows: NDArray[np.int64]) -> Encoded:
         """The texts of these rows, in their order."""
         offsets = np.concatenate([[0], np.cumsum(self.lengths[rows])])
-        ids = self.ids[self.places(rows)] if len(rows) else self.ids[:0]
-        return Encoded(ids, offsets, skip=self.skip)
+        places = self.places(rows) if len(rows) else np.arange(0)
+        types = None if self.types is None else self.types[places]
+        return Encoded(self.ids[places], offsets, skip=self.skip, types=types)
 
     def between(self, start: int, stop: int) -> Encoded:
         """The texts from row `start` up to `stop`."""
         offsets = self.offsets[start : stop + 1]
-        return Encoded(self.ids[offsets[0] : offsets[-1]], offsets - offsets[0], skip=self.skip)
+        tokens = slice(offsets[0], offsets[-1])
+        types = None if self.types is None else self.types[tokens]
+        return Encoded(self.ids[tokens], offsets - offsets[0], skip=self.skip, types=types)
 
 
 @dataclass(frozen=True)

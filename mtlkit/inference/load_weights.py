@@ -41,9 +41,15 @@ class LoadedWeights:
 
     @property
     def readers(self) -> list[str]:
-        """The names of an engine's outputs for single texts: their tasks, then the router if there is one."""
-        single = [name for name, spec in self.model.tasks.items() if spec.reads_texts]
-        return [*single, *([ROUTER] if self.model.router is not None else [])]
+        """The names of an engine's outputs from one vector: tasks of single texts and of pairs in one sequence, then a
+        router."""
+        tasks = [name for name, spec in self.model.tasks.items() if spec.reads_vector]
+        return [*tasks, *([ROUTER] if self.model.router is not None else [])]
+
+    @property
+    def joint_heads(self) -> list[str]:
+        """The tasks whose heads read both texts of a pair in one sequence."""
+        return [name for name, spec in self.model.tasks.items() if spec.joint]
 
     @property
     def pair_heads(self) -> list[str]:

@@ -16,11 +16,10 @@ from mtlkit.config.checked import check_choice
 from mtlkit.config.commands.inference import Backend, InferencePrecision
 from mtlkit.config.common import Device
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.datasets.task_data import number_pairs
 from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.data.tokenization.word_splitting import split_words
-from mtlkit.errors import UsageError, listed, shorten
+from mtlkit.errors import UsageError, listed
 from mtlkit.inference.backends import open_backend
 from mtlkit.inference.engine import ROUTER, VECTORS, Engine
 from mtlkit.inference.find_model import MINI, find_model, mini_folder
@@ -31,6 +30,7 @@ from mtlkit.inference.scope.file import read_scopes
 from mtlkit.inference.scope.rejection import Rejection, can_reject
 from mtlkit.inference.scope.scope import Reject, Scope
 from mtlkit.inference.similarity import normalize_rows, truncate
+from mtlkit.inference.text_inputs import check_texts, outputs_for_pairs
 from mtlkit.inference.words import encode_texts_with_words
 from mtlkit.model.description import ModelDescription
 from mtlkit.runs.record import RunRecord
@@ -139,7 +139,8 @@ class LoadedModel:
         """The predictions of all heads, or of the head of `task`, for each text. The backbone runs once for all heads.
 
         Heads of tasks whose rows are pairs of texts predict for pairs only: `texts` are then tuples of two strings. Heads that
-        label words split each text into words, unless `words` says where those of each text begin and end, (n, 2).
+        read both in one sequence get no prompt. Heads that label words split each text into words, unless `words` says where
+        those of each text begin and end, (n, 2).
 
         If the model has a router and no task is given, only the heads of tasks that match a text predict: those with a router
         probability of at least `routing.MIN_PROBABILITY`, the most probable one, and those that the router was not trained on.
@@ -161,26 +162,33 @@ class LoadedModel:
         routed = bool(self.router) and task is None and not of_pairs
         rejection = None if reject is None else Rejection(reject, self.scopes_for(names))
         also = [*([ROUTER] if routed else []), *([VECTORS] if rejection else [])]
-        single, numbers = number_pairs(texts) if are_pairs(texts) else (cast(Sequence[str], texts), None)
         of_words = {name for name in names if self.specs[name].tags is not None}
-        if of_words:
-            words = [split_words(text) for text in check_texts(single)] if words is None else words
-            encoded: Encoded = self.encode_words(single, words, prompt, whole=len(of_words) < len([*names, *also]))
+        if are_pairs(texts):
+            encoders = self._encoder(prompt), self.encoder
+            read = list(outputs_for_pairs(self.engine, encoders, self.specs, texts, names, also))
+            single: Sequence[str] = ()
         else:
-            encoded = self.encode(single, prompt)
-        outputs = self.engine.outputs(encoded, [*names, *also], numbers)
+            single = cast(Sequence[str], texts)
+            if of_words:
+                words = [split_words(text) for text in check_texts(single)] if words is None else words
+                encoded: Encoded = self.encode_words(single, words, prompt, whole=len(of_words) < len([*names, *also]))
+            else:
+                encoded = self.encode(single, prompt)
+            read = [(list(names), self.engine.outputs(encoded, [*names, *also]))]
         predicted = {
             name: answers_of_words(self.specs[name], outputs[name], single, words or ())
             if name in of_words
             else answers(self.specs[name], outputs[name])
-            for name in names
+            for heads, outputs in read
+            for name in heads
         }
         if rejection:
-            for name, rows in predicted.items():
-                rejection.add_to(rows, self.specs[name], outputs[name], outputs[VECTORS], texts)
-        routing = task_probabilities(self.router, outputs[ROUTER]) if routed else [{}] * len(texts)
+            for heads, outputs in read:
+                for name in heads:
+                    rejection.add_to(predicted[name], self.specs[name], outputs[name], outputs[VECTORS], texts)
+        routing = task_probabilities(self.router, read[0][1][ROUTER]) if routed else [{}] * len(texts)
         return [
-            Prediction({name: rows[index] for name, rows in predicted.items() if is_answered(name, router)}, router)
+            Prediction({name: predicted[name][index] for name in names if is_answered(name, router)}, router)
             for index, router in enumerate(routing)
         ]
 
@@ -221,18 +229,6 @@ class LoadedModel:
     def vectors(self, encoded: Encoded, *, batch_tokens: int | None = None) -> NDArray[np.float32]:
         """The full vectors of N tokenized texts, (N, full_dim)."""
         return self.engine.vectors(encoded, batch_tokens)
-
-
-def check_texts(texts: Sequence[str]) -> list[str]:
-    """The texts. Raises TypeError for anything but strings."""
-    if isinstance(texts, str):  # a str is a sequence of strings too
-        raise TypeError("texts is a string; pass a list of strings")
-    texts = list(texts)
-    for index, text in enumerate(texts):
-        if not isinstance(text, str):
-            shown = shorten(repr(text), 60)
-            raise TypeError(f"texts[{index}] is {shown}, of type {type(text).__name__}; pass a list of strings")
-    return texts
 
 
 def load(

@@ -21,6 +21,7 @@ from mtlkit.runs.record import PAIR_GRAPH
 VECTOR, HEAD_OUTPUT, ROUTER_OUTPUT = "vector", "head:{}", "router"  # names of a graph's outputs
 PAIR_INPUTS = ("first", "second")  # of the graph of heads for pairs: the vectors of both texts
 PAIRS_AT_ONCE = 8192
+TYPES = "token_type_ids"  # an input of graphs with heads that read pairs of texts in one sequence
 SKIP = "prompt_tokens"  # an input of graphs that exclude the prompt from pooling: its number of tokens
 
 
@@ -86,9 +87,8 @@ class OnnxEngine:
                 raise IntegrityError(
                     f"{self.path}: output '{name}', which its config.json lists, is missing or has no fixed width"
                 )
-        skip = (
-            {SKIP: np.array(encoded.skip, np.int64)} if any(tensor.name == SKIP for tensor in self.session.get_inputs()) else {}
-        )
+        inputs = {tensor.name for tensor in self.session.get_inputs()}
+        skip = {SKIP: np.array(encoded.skip, np.int64)} if SKIP in inputs else {}
         if encoded.skip and not skip:
             raise IntegrityError(
                 f"{self.path}: input '{SKIP}', which its config.json requires (include_prompt is false), is missing"
@@ -96,8 +96,9 @@ class OnnxEngine:
         outputs = {name: np.empty((len(encoded), widths[name]), np.float32) for name in names}
         for rows in sorted_batches(encoded.lengths, batch_tokens):
             ids, mask = encoded.padded(rows)
+            typed = {TYPES: encoded.padded_types(rows, mask)} if TYPES in inputs else {}
             try:
-                results = self.session.run(list(names), {"input_ids": ids, "attention_mask": mask, **skip})
+                results = self.session.run(list(names), {"input_ids": ids, "attention_mask": mask, **typed, **skip})
             except Exception as error:  # as in `_session`
                 raise IntegrityError(f"{self.path}: onnxruntime cannot run the graph ({str(error).splitlines()[0]})") from None
             for name, result in zip(names, results, strict=True):

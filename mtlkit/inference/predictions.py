@@ -100,7 +100,7 @@ def heads_for(specs: Mapping[str, TaskSpec], task: str | None, model: str, *, pa
     if task is not None and task not in specs:
         raise UsageError(f"{model} has no head '{task}'; it has {listed(specs)}{suggest(task, specs)}")
     asked = tuple(specs) if task is None else (task,)
-    fitting = tuple(name for name in asked if (specs[name].pair is not None) == pairs)
+    fitting = tuple(name for name in asked if specs[name].reads(pairs=pairs))
     if fitting:
         return fitting
     heads = f"head '{asked[0]}' of {model} reads" if len(asked) == 1 else f"the heads of {model} ({listed(asked)}) read"

@@ -65,8 +65,11 @@ class Block(nn.Module):
 class Encoder(nn.Module):
     """A stack of blocks over embeddings; `encode` adds pooling and makes it a sentence encoder.
 
-    Token types of other families are folded into the positions: every text is of the first type.
+    Of the token types of other families, the first is part of the positions. `second_type` is what the second one, which only
+    pairs of texts in one sequence have, differs by; it trains if a head reads such pairs (`train_types`).
     """
+
+    second_type: Tensor
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -74,6 +77,8 @@ class Encoder(nn.Module):
         dim, narrow, epsilon = architecture.dim, architecture.token_dim, architecture.epsilon
         self.tokens = nn.Embedding(architecture.vocab_size, narrow)
         self.positions = nn.Embedding(architecture.max_length, narrow)
+        if architecture.token_types > 1:
+            self.register_buffer("second_type", torch.zeros(narrow))
         self.embedding_norm = nn.LayerNorm(narrow, epsilon) if architecture.embedding_norm else nn.Identity()
         self.widen = nn.Linear(narrow, dim) if narrow != dim else nn.Identity()
         self.dropout = Dropout(architecture.dropout)
@@ -100,6 +105,13 @@ class Encoder(nn.Module):
             for projection in (block.attention.out, block.contract):
                 projection.weight.mul_(1 / math.sqrt(2 * len(self.blocks)))
 
+    def train_types(self) -> None:
+        """Makes the second token type a weight like others; without pairs in one sequence, it would get no gradient."""
+        if "second_type" in self._buffers:
+            value = self.second_type
+            del self.second_type
+            self.second_type = nn.Parameter(value)
+
     def forward(self, batch: Batch | TokenLayout) -> Tensor:
         """The last hidden states of all tokens, (T, D), for any layout."""
         layout = layout_of(batch) if isinstance(batch, Batch) else batch
@@ -121,8 +133,10 @@ class Encoder(nn.Module):
 
     def embed(self, layout: TokenLayout) -> Tensor:
         """The input of the first block, (T, D)."""
-        embedded = self.embedding_norm(self.tokens(layout.ids) + self.positions(layout.positions))
-        widened: Tensor = self.widen(self.dropout(embedded))
+        embedded = self.tokens(layout.ids) + self.positions(layout.positions)
+        if layout.types is not None and self.architecture.token_types > 1:
+            embedded = embedded + layout.types[:, None] * self.second_type
+        widened: Tensor = self.widen(self.dropout(self.embedding_norm(embedded)))
         return widened
 
     def encode(self, batch: Batch | TokenLayout) -> Tensor:

@@ -8,10 +8,12 @@ from typing import NamedTuple, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from mtlkit.config.architecture import Kind, TaskSpec, parse_head
+from mtlkit.config.architecture import Kind, TaskSpec, head_activation, parse_head
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.model.losses import PLAIN, LossOptions
 from mtlkit.model.randomness import Dropout
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "tanh": nn.Tanh, "relu": nn.ReLU}
 
 
 class HeadKind(Protocol):
@@ -69,7 +71,7 @@ class Head(nn.Module):
         self.spec = spec
         layers: list[nn.Module] = []
         for width in parse_head(spec.head):
-            layers += [Dropout(dropout), HeadLayer(dim, width), nn.GELU()]
+            layers += [Dropout(dropout), HeadLayer(dim, width), ACTIVATIONS[head_activation(spec.head)]()]
             dim = width
         self.layers = nn.Sequential(*layers, Dropout(dropout), self.last_layer(dim))
         for layer in self.linear_layers():
@@ -101,6 +103,7 @@ class Head(nn.Module):
 
     def forward(self, vectors_ND: Tensor) -> Tensor:
         outputs = cast(Tensor, self.layers(vectors_ND))
+        outputs = outputs.sigmoid() if self.spec.sigmoid else outputs
         center, spread = self.spec.center, self.spec.spread
         return outputs if (center, spread) == (0.0, 1.0) else outputs * spread + center
 

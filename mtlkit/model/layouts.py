@@ -28,6 +28,11 @@ class TokenLayout(Protocol):
     def positions(self) -> Tensor: ...
 
     @property
+    def types(self) -> Tensor | None:
+        """Type of each token, 0 or 1, (T,); None if all are 0."""
+        ...
+
+    @property
     def skip(self) -> int | Tensor:
         """Number of first tokens of each text that pooling excludes."""
         ...
@@ -49,7 +54,7 @@ class GroupedLayout:
     """Texts concatenated; adjacent texts of equal length form dense groups. Best on a CPU: nothing is computed on padding."""
 
     def __init__(self, batch: Batch) -> None:
-        self.ids, self.positions = batch.ids, batch.positions
+        self.ids, self.positions, self.types = batch.ids, batch.positions, batch.types
         self.groups, self.sizes, self.skip = batch.groups, batch.sizes, batch.skip
 
     def attend(self, qkv: Tensor, heads: int, causal: bool) -> Tensor:
@@ -108,10 +113,15 @@ class PaddedLayout:
     token_ids: Tensor
     mask: Tensor
     skip: int | Tensor = 0
+    token_types: Tensor | None = None
 
     @property
     def ids(self) -> Tensor:
         return self.token_ids.flatten()
+
+    @property
+    def types(self) -> Tensor | None:
+        return None if self.token_types is None else self.token_types.flatten()
 
     @property
     def positions(self) -> Tensor:

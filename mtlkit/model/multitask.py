@@ -41,6 +41,8 @@ class MultiTaskModel(nn.Module):
     def add_task(self, spec: TaskSpec) -> None:
         """Adds a task with a new head, replacing any head of the same name."""
         architecture = self.backbone.architecture
+        if spec.joint:
+            self.backbone.train_types()
         self.heads[spec.name] = build_head(spec, spec.width(architecture.dim), architecture.dropout)
 
     def head(self, task: str) -> Head:

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping
 
 from mtlkit.config.architecture import Architecture, parse_head
 
+SECOND_TYPE = "backbone.second_type"
 SCALE = ".scale"  # suffix for the scales of an int8 matrix, one per row, (rows, 1)
 
 
-def weight_names(architecture: Architecture, heads: Mapping[str, str]) -> tuple[str, ...]:
-    """The weights of a `MultiTaskModel`, named as in `named_parameters`; `heads` maps each task to the layers of its head."""
-    names = ["backbone.tokens.weight", "backbone.positions.weight"]
+def weight_names(architecture: Architecture, heads: Mapping[str, str], *, joint: bool = False) -> tuple[str, ...]:
+    """The weights of a `MultiTaskModel`, named as in `named_parameters`; `heads` maps each task to the layers of its head, and
+    `joint` says whether one of them reads pairs of texts in one sequence."""
+    second = [SECOND_TYPE] if joint and architecture.token_types > 1 else []
+    names = [*second, "backbone.tokens.weight", "backbone.positions.weight"]
     if architecture.embedding_norm:
         names += both("backbone.embedding_norm")
     if architecture.token_dim != architecture.dim:

@@ -64,7 +64,8 @@ def kind_title(task: TaskSpec) -> str:
     """The kind of a task, and whether its head reads pairs of texts or, for words, the scheme of its tags."""
     if task.tags is not None:
         return f"{task.kind}, {task.tags} tags" if task.transitions is None else f"{task.kind}, {task.tags} tags, CRF"
-    return task.kind if task.pair is None else f"{task.kind}, pairs"
+    reads = {None: "", "vectors": ", pairs", "joint": ", pairs in one sequence", "either": ", single texts or pairs"}
+    return f"{task.kind}{reads[task.pair]}"
 
 
 def cell(label: str) -> str:

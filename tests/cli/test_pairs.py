@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from conftest import SENTENCES
 from forks import Forks
 from killing import killed_in, newest
+from pair_files import QUICK, write_pairs
 
 import mtlkit
 from mtlkit.config.commands.run_commands import ExportOptions
@@ -22,23 +21,6 @@ from mtlkit.runs.record import file_digest
 
 if TYPE_CHECKING:
     from .conftest import Typed
-
-QUICK = ("--epochs", 1, "--min-steps", 0, "--batch-tokens", 256, "--learning-rate", 0.003, "--track-every", 0)
-
-
-def write_pairs(path: Path, rows: int, seed: int, header: tuple[str, ...] = ("premise", "hypothesis", "label", "score")) -> Path:
-    """Pairs of sentences: whether both are about animals or both about tools, and how many words they share."""
-    random = np.random.default_rng(seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        for _ in range(rows):
-            first, second = (int(place) for place in random.choice(len(SENTENCES), 2))
-            shared = len(set(SENTENCES[first].split()) & set(SENTENCES[second].split()))
-            label = "same" if (first < 40) == (second < 40) else "other"
-            writer.writerow((SENTENCES[first], SENTENCES[second], label, f"{shared + random.random():.2f}"))
-    return path
 
 
 @pytest.fixture(scope="module")

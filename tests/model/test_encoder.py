@@ -13,11 +13,15 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mtlkit.batch import MULTIPLE, Batch
-from mtlkit.config.architecture import Architecture, Attention, Pooling
+from mtlkit.config.architecture import Architecture, Attention, Pooling, TaskSpec
 from mtlkit.data.encoded import Encoded, EncodedWords
+from mtlkit.data.tokenization.text_pairs import encode_pairs
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.fast import pack
 from mtlkit.model.encoder import Block, Encoder
+from mtlkit.model.layouts import PaddedLayout
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.weight_names import weight_names
 
 ATTENTIONS: list[Attention] = ["bidirectional", "causal"]
 MakeEncoder = Callable[..., Encoder]
@@ -267,3 +271,30 @@ def test_equal_weights_are_the_plain_mean(passages: list[str], reader: TextEncod
         torch.testing.assert_close(together(weighted, batch), together(plain, batch), atol=1e-5, rtol=0)
     fresh = Encoder(weighted.architecture)
     assert (fresh.token_weights == 0).all()
+
+
+def test_token_types_mark_the_second_text_of_a_pair(reader: TextEncoder) -> None:
+    """Only pairs have them, alone or beside single texts in a batch, and they train only if a head reads pairs."""
+    torch.manual_seed(0)
+    architecture = Architecture(reader.tokenizer.get_vocab_size(), 1, 16, 2, reader.encoding.max_length, token_types=2)
+    encoder = Encoder(architecture).eval()
+    encoder.second_type.normal_()
+    single = reader.encode(["one two", "three"])
+    pairs = encode_pairs(reader, ["one", "two two", "three"], np.array([[0, 1], [1, 2]]))
+    untyped = replace(pairs, types=None)
+    with torch.no_grad():
+        assert not encoder.encode(pairs.batch([0, 1])).isclose(encoder.encode(untyped.batch([0, 1]))).all()
+        mixed = encoder.encode(Batch.join([single.batch([0, 1]), pairs.batch([0, 1])]))
+        apart = [encoder.encode(part.batch([0, 1])) for part in (single, pairs)]
+        torch.testing.assert_close(mixed, torch.cat(apart), atol=1e-6, rtol=0)
+        torch.testing.assert_close(pack(encoder).encode(pairs.batch([0, 1])), apart[1], atol=1e-5, rtol=0)
+        ids, mask = pairs.padded(np.arange(2))
+        types = torch.from_numpy(pairs.padded_types(np.arange(2), mask))
+        padded = encoder.encode(PaddedLayout(torch.from_numpy(ids), torch.from_numpy(mask), token_types=types))
+        torch.testing.assert_close(padded, together(encoder, pairs.batch([0, 1])), atol=1e-5, rtol=0)
+    assert "second_type" not in dict(encoder.named_parameters())
+    model = MultiTaskModel(encoder, [TaskSpec("same", "classification", ("a", "b"), pair="joint")])
+    names = weight_names(architecture, {"same": "linear"}, joint=True)
+    assert sorted(names) == sorted(name for name, _ in model.named_parameters())
+    model(pairs.batch([0, 1]), "same").sum().backward()
+    assert encoder.second_type.grad is not None

@@ -14,13 +14,14 @@ from mtlkit.batch import Batch
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows
-from mtlkit.data.cache import encode_cached, encode_words_cached, fingerprint
+from mtlkit.data.cache import encode_cached, encode_pairs_cached, encode_words_cached, fingerprint
 from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.labels.codec import encode_labels, unseen_labels
 from mtlkit.data.labels.reader import joining_key
 from mtlkit.data.labels.values import quoted
 from mtlkit.data.labels.word_labels import first_words, mark_windows
+from mtlkit.data.tokenization.text_pairs import number_pairs
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import DataError, UsageError
 
@@ -29,8 +30,8 @@ from mtlkit.errors import DataError, UsageError
 class LabelledTexts:
     """Rows with a label that the head knows. `rows` are their indices in the table; `unseen` counts the dropped rows by label.
 
-    `encoded` are the texts of the rows; for N pairs of texts, every different text once, and `pairs`, (2, N), has the numbers of
-    the two texts of each row among them.
+    `encoded` are the texts of the rows; for pairs in one sequence, these sequences. If a head reads the vectors of N pairs
+    of texts, it is every different text once, and `pairs`, (2, N), has the numbers of the two texts of each row among them.
 
     Of a label column of several: `pool` are the texts of all columns, and `index` has the number of each row's text in it, (N,),
     ascending.
@@ -113,7 +114,9 @@ def prepare(spec: TaskSpec, table: LabelledTable, encoder: TextEncoder) -> Label
     known = table.select(rows)
     if spec.tags is not None:
         return windows_of(known, labels, rows, unseen, encoder)
-    if spec.pair is None:
+    if spec.joint and known.seconds:
+        return LabelledTexts(encode_pairs_cached(known.pairs, encoder), labels, rows, unseen)
+    if spec.pair != "vectors":
         return LabelledTexts(encode_cached(known.texts, encoder), labels, rows, unseen)
     texts, pairs = number_pairs(known.pairs)
     return LabelledTexts(encode_cached(texts, encoder), labels, rows, unseen, pairs)
@@ -139,18 +142,11 @@ def check_examples(spec: TaskSpec, table: LabelledTable) -> None:
         )
     if spec.pair is None and table.seconds:
         raise UsageError(f"task '{spec.name}': its head reads one text, and rows of {table.record.source} are pairs of texts")
-    if spec.pair is not None and not table.seconds:
+    if not spec.reads(pairs=False) and not table.seconds:
         raise UsageError(
             f"task '{spec.name}': its head reads pairs of texts; specify the two columns of {table.record.source}: "
             "?pair=FIRST,SECOND"
         )
-
-
-def number_pairs(pairs: Sequence[tuple[str, str]]) -> tuple[list[str], NDArray[np.int64]]:
-    """The different texts of N pairs, and the numbers of the two texts of each pair among them, (2, N)."""
-    numbers: dict[str, int] = {}
-    sides = [[numbers.setdefault(pair[side], len(numbers)) for pair in pairs] for side in (0, 1)]
-    return list(numbers), np.array(sides, np.int64).reshape(2, -1)
 
 
 def split_fingerprint(table: LabelledTable) -> dict[str, Any]:

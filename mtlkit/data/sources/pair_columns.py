@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mtlkit.config.architecture import PairHead
+from mtlkit.config.architecture import PairHead, PairInput
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.sources.columns import (
     LABEL_NAMES,
@@ -107,9 +107,10 @@ def is_labelled_pair(query: Query, recorded: SourceRecord | None) -> bool:
     return any(named) or (query.text is None and recorded is not None and recorded.first is not None)
 
 
-def pair_head_of(query: Query) -> PairHead | None:
-    """How a new head for this data reads pairs of texts; None for single texts."""
-    return (query.pair_head or "vectors") if is_labelled_pair(query, None) else None
+def pair_head_of(query: Query, known: PairInput | None = None) -> PairHead | None:
+    """How a head for this data reads pairs of texts, by default as a `known` head does; None for single texts."""
+    default: PairHead = "joint" if known in ("joint", "either") else "vectors"
+    return (query.pair_head or default) if is_labelled_pair(query, None) else None
 
 
 def labelled_pair_columns(columns: Sequence[str], query: Query, location: str, recorded: SourceRecord | None) -> PairColumns:

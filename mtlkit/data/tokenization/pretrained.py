@@ -34,8 +34,9 @@ def build_tokenizer(settings: TokenizerSettings) -> Tokenizer:
         _add(tokenizer, added, list(named.values()), map(_added, settings.extra))
         if settings.kind in ENDS:
             ends = [(contents[role], tokenizer.token_to_id(contents[role])) for role in ENDS[settings.kind]]
-            single = [ends[0][0], "$A", ends[1][0]]
-            tokenizer.post_processor = processors.TemplateProcessing(single=single, special_tokens=ends)
+            (first, _), (last, _) = ends
+            pair = [first, "$A", last, "$B:1", f"{last}:1"] if settings.kind == "bert" else [first, "$A", last, last, "$B", last]
+            tokenizer.post_processor = processors.TemplateProcessing(single=[first, "$A", last], pair=pair, special_tokens=ends)
         if settings.lower_first:
             _lower_first(tokenizer)
     return bare(tokenizer)

@@ -11,6 +11,7 @@ from mtlkit.model.description import CONFIG
 from mtlkit.model.interop.families.base import Family
 from mtlkit.model.weight_checks import usable
 
+SECOND_TYPE = "second_type"
 OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # layer norms in checkpoints converted from TensorFlow
 
 
@@ -54,6 +55,9 @@ def ours_from(family: Family, name: str, theirs: Mapping[str, Tensor], pad_id: i
     Raises KeyError with the name of a missing tensor, UnusableWeight, and ValueError, IndexError or RuntimeError for an
     impossible shape.
     """
+    if name == SECOND_TYPE:
+        types = usable(f"{family.token_types}.weight", theirs[f"{family.token_types}.weight"])
+        return (types[1] - types[0]).contiguous()
     pieces = [usable(their_name, theirs[their_name]) for their_name in their_names(family, name)]
     weight = torch.cat([piece.T if _turned(family, name, piece) else piece for piece in pieces])
     if name == "positions.weight":
@@ -67,7 +71,9 @@ def ours_from(family: Family, name: str, theirs: Mapping[str, Tensor], pad_id: i
 
 
 def theirs_from(family: Family, name: str, weight: Tensor, pad_id: int) -> dict[str, Tensor]:
-    """Inverse of `ours_from`: the family's tensors for one weight. Token types are zeros, as positions already include them."""
+    """Inverse of `ours_from`: the family's tensors for one weight. Positions already include the first token type."""
+    if name == SECOND_TYPE:
+        return {f"{family.token_types}.weight": torch.stack([torch.zeros_like(weight), weight])}
     names = their_names(family, name)
     if name == "positions.weight" and family.shifted:
         weight = torch.cat([weight.new_zeros(pad_id + 1, weight.shape[1]), weight])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,15 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.pair_vectors import joined
 
 INPUTS = ("input_ids", "attention_mask")
+TYPES = "token_type_ids"  # input of a model with token types and a head that reads pairs of texts in one sequence
 PAIR_INPUTS = ("first", "second")
-SKIP = "prompt_tokens"  # third input of a model whose pooling excludes the prompt
+SKIP = "prompt_tokens"  # input of a model whose pooling excludes the prompt
 OPSET = 20  # the first with GELU as one operation
 LARGEST = 2**31 - 2**20  # maximum bytes of a protobuf file, minus a margin for the graph itself
 
 
 class Graph(nn.Module):
-    """The model as a module for export: padded texts in; the vector, the output of each head that reads one text, then the
+    """The model as a module for export: padded texts in; the vector, the output of each head that reads one vector, then the
     router's out.
 
     `prompt_tokens`, a 0-d tensor, is the number of first tokens that pooling excludes.
@@ -33,16 +34,22 @@ class Graph(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, prompt_tokens: Tensor | None = None) -> tuple[Tensor, ...]:
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor | None = None,
+        prompt_tokens: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
         skip = 0 if prompt_tokens is None else prompt_tokens
-        vectors = self.model.backbone.encode(PaddedLayout(input_ids, attention_mask, skip))
-        readers = [self.model.head(task) for task, spec in self.model.tasks.items() if spec.reads_texts]
+        vectors = self.model.backbone.encode(PaddedLayout(input_ids, attention_mask, skip, token_type_ids))
+        readers = [self.model.head(task) for task, spec in self.model.tasks.items() if spec.reads_vector]
         return (vectors, *(reader(vectors) for reader in (*readers, self.model.router) if reader is not None))
 
 
 def write_graph(model: MultiTaskModel, path: Path, outputs: Sequence[str], *, pools_prompt: bool = True) -> None:
-    """Writes the graph with its weights to one file. `outputs` names the vector, then the heads in order, then the router.
-    Without `pools_prompt` the graph has a third input, SKIP.
+    """Writes the graph with its weights to one file. `outputs` names the vector, then the heads in order, then the router. The
+    graph has the input TYPES if they matter, and SKIP without `pools_prompt`.
 
     Raises UsageError if the model exceeds the size limit of one file.
     """
@@ -50,12 +57,13 @@ def write_graph(model: MultiTaskModel, path: Path, outputs: Sequence[str], *, po
     if size > LARGEST:
         raise UsageError(f"{size / 2**30:.1f} GB of weights do not fit into one ONNX file; its limit is 2 GB")
     texts, tokens = torch.export.Dim("texts"), torch.export.Dim("tokens", max=model.backbone.architecture.max_length)
-    example = tuple(torch.ones(2, 3, dtype=torch.long) for _ in INPUTS)  # separate tensors, or the exporter merges the inputs
-    shapes: tuple[dict[int, Any], ...] = ({0: texts, 1: tokens},) * 2
-    names = list(INPUTS)
+    typed = model.backbone.architecture.token_types > 1 and any(spec.joint for spec in model.tasks.values())
+    names = (*INPUTS, TYPES) if typed else INPUTS
+    example = {name: torch.ones(2, 3, dtype=torch.long) for name in names}  # not one tensor, or the exporter merges the inputs
+    shapes: dict[str, dict[int, Any]] = {name: {0: texts, 1: tokens} for name in names}
     if not pools_prompt:
-        example, shapes, names = (*example, torch.tensor(1)), (*shapes, {}), [*names, SKIP]
-    _export(Graph(model), path, example, shapes, names, outputs)
+        example, shapes = {**example, SKIP: torch.tensor(1)}, {**shapes, SKIP: {}}
+    _export(Graph(model), path, example, shapes, outputs)
 
 
 class PairGraph(nn.Module):
@@ -73,26 +81,26 @@ class PairGraph(nn.Module):
 
 def write_pair_graph(model: MultiTaskModel, path: Path, outputs: Sequence[str]) -> None:
     """Writes the graph of the heads that read pairs of vectors. `outputs` names what they read, then the heads in order."""
-    example = tuple(torch.ones(2, model.dim) for _ in PAIR_INPUTS)
-    shapes = ({0: torch.export.Dim("pairs")},) * 2
-    _export(PairGraph(model), path, example, shapes, PAIR_INPUTS, outputs)
+    example = {name: torch.ones(2, model.dim) for name in PAIR_INPUTS}
+    pairs = torch.export.Dim("pairs")
+    shapes: dict[str, dict[int, Any]] = {name: {0: pairs} for name in PAIR_INPUTS}
+    _export(PairGraph(model), path, example, shapes, outputs)
 
 
 def _export(
     module: nn.Module,
     path: Path,
-    example: tuple[Tensor, ...],
-    shapes: tuple[dict[int, Any], ...],
-    inputs: Sequence[str],
+    example: Mapping[str, Tensor],
+    shapes: Mapping[str, dict[int, Any]],
     outputs: Sequence[str],
 ) -> None:
     with silence(), torch.no_grad():
         program = torch.onnx.export(
             module.eval(),
-            example,
-            input_names=list(inputs),
+            kwargs=dict(example),
+            input_names=list(example),
             output_names=list(outputs),
-            dynamic_shapes=shapes,
+            dynamic_shapes=dict(shapes),
             opset_version=OPSET,
             dynamo=True,
             external_data=False,

@@ -20,9 +20,9 @@ from mtlkit.model.description import CONFIG, ModelDescription
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES, Family
 from mtlkit.model.interop.head_files import read_heads, read_tasks
-from mtlkit.model.interop.json_files import read_object
+from mtlkit.model.interop.json_files import read_object, read_optional
 from mtlkit.model.interop.model_kinds import check_kind
-from mtlkit.model.interop.modules import SentenceTransformerModules, read_modules
+from mtlkit.model.interop.modules import TOKENIZER_CONFIG, SentenceTransformerModules, read_modules
 from mtlkit.model.interop.names import bare_names, check_shapes, ours_from
 from mtlkit.model.interop.stray_weights import check_adapters
 from mtlkit.model.interop.tokenizer_config import literal_special_tokens
@@ -136,10 +136,21 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: SentenceTr
             "pooling": modules.pooling,
             "normalize": modules.normalize,
             "family": family.name,
+            "token_types": token_types(config, family, modules.folder),
         }
         return build(Architecture, {"epsilon": 1e-12, **values, **ours})
     except (KeyError, TypeError, ValueError, UsageError) as error:
         raise IntegrityError(f"{path}: incomplete or damaged ({error})") from None
+
+
+def token_types(config: Mapping[str, Any], family: Family, folder: Path) -> int:
+    """How many token types a tokenizer in the folder gives to the model: two for BERT, one for RoBERTa. Raises IntegrityError."""
+    inputs = read_optional(folder / TOKENIZER_CONFIG).get("model_input_names")
+    marked = family.token_types is not None and not family.shifted  # tokenizers of shifted families give none
+    types = config.get("type_vocab_size", 2) if marked else 1
+    if type(types) is not int or types < 1:
+        raise IntegrityError(f"{folder / CONFIG}: type_vocab_size {types!r} is not a number of token types")
+    return 1 if isinstance(inputs, list) and "token_type_ids" not in inputs else min(types, 2)
 
 
 def _weights(folder: Path, family: Family) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from mtlkit.model.description import CONFIG
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES, Family
 from mtlkit.model.interop.modules import TOKENIZER_CONFIG, write_modules
-from mtlkit.model.interop.names import theirs_from
+from mtlkit.model.interop.names import SECOND_TYPE, theirs_from
 from mtlkit.model.interop.word_weights import TOKEN_WEIGHTS, word_weights
 from mtlkit.runs.record import WEIGHTS, write_json
 
@@ -84,7 +84,7 @@ def write_foreign(
     token_weights = encoder.state_dict().get(TOKEN_WEIGHTS)
     save_file(their_weights(encoder, family, marks), folder / WEIGHTS, metadata={"format": "pt"})
     write_json(folder / CONFIG, model_config(family, architecture, marks))
-    write_json(folder / TOKENIZER_CONFIG, tokenizer_config(encoding, marks))
+    write_json(folder / TOKENIZER_CONFIG, tokenizer_config(encoding, marks, typed=architecture.token_types > 1))
     write_json(folder / "special_tokens_map.json", special_tokens(marks))
     weighting = {} if token_weights is None else {"WordWeights": word_weights(token_weights, marks.vocabulary)}
     write_modules(folder, architecture, encoding, weighting, vectors or VectorSettings())
@@ -93,7 +93,7 @@ def write_foreign(
 def their_weights(encoder: Encoder, family: Family, marks: TokenizerFacts) -> dict[str, Tensor]:
     """All weights under a family's names, float32 on the CPU, except token weights, which families do not have."""
     weights: dict[str, Tensor] = {}
-    for name, weight in encoder.state_dict().items():
+    for name, weight in sorted(encoder.state_dict().items(), key=lambda entry: entry[0] == SECOND_TYPE):  # after the positions
         if name != TOKEN_WEIGHTS:
             weights |= theirs_from(family, name, weight.detach().cpu().float(), marks.pad.id)
     for name, shape in family.unused.items():
@@ -117,7 +117,7 @@ def model_config(family: Family, architecture: Architecture, marks: TokenizerFac
         **{theirs: values[ours] for ours, theirs in family.keys.items()},
         family.attention_dropout: 0.0,
         **({family.embedding_dropout: architecture.dropout} if family.embedding_dropout else {}),
-        **({"type_vocab_size": 1} if family.token_types else {}),
+        **({"type_vocab_size": architecture.token_types} if family.token_types else {}),
         **family.demands,
         "pad_token_id": marks.pad.id,
         "bos_token_id": marks.first.id,
@@ -133,13 +133,13 @@ def special_tokens(marks: TokenizerFacts) -> dict[str, Any]:
     return {**named, **{name: token for name, token in more.items() if token is not None}}
 
 
-def tokenizer_config(encoding: Encoding, marks: TokenizerFacts) -> dict[str, Any]:
-    """The content of tokenizer_config.json."""
+def tokenizer_config(encoding: Encoding, marks: TokenizerFacts, *, typed: bool = False) -> dict[str, Any]:
+    """The content of tokenizer_config.json; `typed`: the model has token types."""
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",  # tokenizer.json unchanged
         **special_tokens(marks),
         "model_max_length": encoding.max_length,
-        "model_input_names": ["input_ids", "attention_mask"],
+        "model_input_names": ["input_ids", *(["token_type_ids"] if typed else []), "attention_mask"],
         "padding_side": "right",
         "truncation_side": "left" if encoding.truncate == "tail" else "right",
         "split_special_tokens": encoding.literal_special_tokens,  # whether a special token spelled out in a text is plain text

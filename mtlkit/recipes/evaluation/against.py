@@ -53,7 +53,7 @@ def check_against(options: EvalOptions, loaded: LoadedModel, against: LoadedMode
 
 
 def _check_labels(spec: TaskSpec, other: TaskSpec, model: str, against: str) -> None:
-    if spec.pair != other.pair and None in (spec.pair, other.pair):
+    if not any(spec.reads(pairs=pairs) and other.reads(pairs=pairs) for pairs in (False, True)):
         single = model if spec.pair is None else against
         raise UsageError(
             f"--against {against}: task '{spec.name}' reads single texts in {single} only, and pairs in the other model"
@@ -80,7 +80,7 @@ def compare(
         if name in against.specs:
             other = against.specs[name]
             order = [other.labels.index(label) for label in own.spec.labels]
-            texts = prepare(own.spec, tables[name], against.encoder)
+            texts = prepare(replace(own.spec, pair=other.pair), tables[name], against.encoder)
             outputs = outputs_of(name, texts)[name]
             others = Outputs(aligned(other, order), outputs[:, order] if order else outputs)
             tasks[name] = compare_outputs(Outputs(own.spec, own.outputs), others, own.labels, seed)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mtlkit.data.tokenization.text_pairs import encode_pairs
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.compute import Compute
@@ -67,7 +68,10 @@ def compact_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str]) 
 
 def _outputs(engine: Engine, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
     encoded = weights.encoder.encode(texts)
-    read = engine.outputs(encoded, weights.readers) if weights.readers else {}
+    single = [name for name in weights.readers if name not in weights.joint_heads]
+    read = engine.outputs(encoded, single) if single else {}
+    if weights.joint_heads:
+        read |= engine.outputs(encode_pairs(weights.encoder, texts, joint_pairs(weights, texts)), weights.joint_heads)
     if weights.pair_heads:
         read |= engine.outputs(encoded, weights.pair_heads, neighbours(len(encoded)))
     temperatures = {task: spec.temperature for task, spec in weights.model.tasks.items()}
@@ -80,6 +84,16 @@ def neighbours(texts: int) -> Pairs:
     """Each of N texts with the next one, and the last with the first, (2, N)."""
     order = np.arange(texts)
     return np.stack([order, np.roll(order, -1)])
+
+
+def joint_pairs(weights: LoadedWeights, texts: Sequence[str]) -> Pairs:
+    """The numbers of neighbouring texts, (2, M), as pairs in one sequence: those that fit, if other libraries truncate in another
+    way."""
+    pairs = neighbours(len(texts))
+    if weights.encoder.encoding.truncate != "head-tail":
+        return pairs
+    fits = [not encode_pairs(weights.encoder, texts, pairs[:, [place]]).truncated for place in range(len(texts))]
+    return pairs[:, fits]
 
 
 def sentence_transformers_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:

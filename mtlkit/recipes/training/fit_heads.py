@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from mtlkit.config.architecture import Kind, TaskSpec
+import numpy as np
+
+from mtlkit.config.architecture import Kind, PairHead, TaskSpec
 from mtlkit.config.task_training import NewClasses, TaskTrainingOptions
 from mtlkit.data.datasets.labelled import LabelledTable
-from mtlkit.data.labels.classes import parts_of
+from mtlkit.data.labels.classes import numbers_of, parts_of
 from mtlkit.data.labels.codec import check_varied, codec_of, infer_spec, kind_for, unseen_labels
 from mtlkit.data.labels.values import quoted
 from mtlkit.data.sources.grammar.spec import Query
@@ -40,8 +42,16 @@ class HeadFit:
 
     @property
     def same_kind(self) -> bool:
-        same_texts = self.known.pair == pair_head_of(self.query) and self.query.transitions in (None, self.known.transitions)
-        return same_texts and kind_for(self.known, self.table.labels, self.kind) == self.known.kind
+        same_texts = self.known.pair in ("either", self.pair) and self.query.transitions in (None, self.known.transitions)
+        if not same_texts or kind_for(self.known, self.table.labels, self.kind) != self.known.kind:
+            return False
+        values = numbers_of(self.known.name, self.table.labels) if self.known.sigmoid else np.zeros(1)
+        return bool(values.min() >= 0 and values.max() <= 1)
+
+    @property
+    def pair(self) -> PairHead | None:
+        """How the head reads pairs of texts in this data."""
+        return pair_head_of(self.query, self.known.pair)
 
     @property
     def kind(self) -> Kind | None:
@@ -91,7 +101,7 @@ def fit_heads(
     for name, table in tables.items():
         known, column = start.model.tasks.get(name), "+".join(table.record.label)
         if known is None:
-            spec = _new(table, name, queries[name], options.head)
+            spec = _new(table, name, queries[name], options.head, pair_head_of(queries[name]))
             _add(start, spec)
         else:
             fit = HeadFit(known, table, queries[name], str(start.origin))
@@ -133,7 +143,7 @@ def _with_new_classes(start: InitialModel, fit: HeadFit, choice: NewClasses, *, 
 def _replaced(start: InitialModel, fit: HeadFit, form: str, freezing: FreezeRules) -> TaskSpec:
     """A new head for a task whose labels the existing one is not for."""
     name, table = fit.known.name, fit.table
-    spec = _new(table, name, fit.query, form)
+    spec = _new(table, name, fit.query, form, fit.pair)
     if freezing.always.intersection(head_weights(name, fit.known.head)):
         reason = f"{fit.head} was trained for {other_data(fit.known, spec)}"
         raise UsageError(f"--freeze head:{name}: {reason}; give data like that, or another task name")
@@ -141,12 +151,12 @@ def _replaced(start: InitialModel, fit: HeadFit, form: str, freezing: FreezeRule
     return spec
 
 
-def _new(table: LabelledTable, name: str, query: Query, form: str) -> TaskSpec:
+def _new(table: LabelledTable, name: str, query: Query, form: str, pair: PairHead | None) -> TaskSpec:
     """The task of a new head. Raises DataError if no head can be trained on the labels."""
     kind = table.record.kind if table.words else query.kind
     spec = infer_spec(name, table.labels, form, kind, table.record.classes)
     check_varied(spec, table.labels, "+".join(table.record.label))
-    return replace(spec, pair=pair_head_of(query), transitions=query.transitions)
+    return replace(spec, pair=pair, transitions=query.transitions)
 
 
 def _add(start: InitialModel, spec: TaskSpec) -> None:
@@ -158,6 +168,8 @@ def other_data(known: TaskSpec, new: TaskSpec) -> str:
     """How the data of a head that exists differs from that of a new one."""
     if known.transitions != new.transitions:
         return f"transitions={known.transitions}" if known.transitions else "tags without learned transitions"
-    if known.pair != new.pair:
+    if known.pair not in (new.pair, "either"):
         return "single texts" if known.pair is None else f"pairs of texts (pair-head={known.pair})"
+    if known.sigmoid and not new.labels:
+        return "numbers from 0 to 1"
     return f"other labels ({quoted(known.labels) or known.kind})"

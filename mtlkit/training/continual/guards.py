@@ -115,7 +115,7 @@ class LwF:
 
     For multi-label heads, the divergence is that of each label's sigmoid; for regression, the squared error in units of the
     labels' standard deviation. Old heads are frozen, so the penalty only affects the backbone. Needs no old data. An old head for
-    pairs of texts gets the pairs of the new task, or of single texts each one with the next of the batch.
+    the vectors of pairs of texts gets the pairs of the new task, or of single texts each one with the next of the batch.
     """
 
     replaces_decay: ClassVar[bool] = False
@@ -127,7 +127,7 @@ class LwF:
         self.trained, old = context.trained, {name: model.head(name) for name in context.old_heads}
         self.initial: dict[str, dict[str, Tensor]] = {}  # outputs for texts by task and old head, (M, outputs)
         self.vectors: dict[str, Tensor] = {}  # of texts by task, (M, D), if there are old heads for pairs
-        self.of_pairs = [name for name, head in old.items() if head.spec.pair is not None]
+        self.of_pairs = [name for name, head in old.items() if head.spec.pair == "vectors"]
         texts = {name: objective.train for name, objective in context.trained.items()}
         check_same_inputs(old, context.trained)
         for name, vectors in vectors_of_all(texts, lambda encoded: encode_all(fast, encoded, compute)):

@@ -116,6 +116,8 @@ class _FrozenLayers:
         total = hashlib.sha256(f"{self.identity} {encoded.ids.dtype}".encode())
         total.update(encoded.ids.tobytes())
         total.update(encoded.offsets.tobytes())
+        if encoded.types is not None:
+            total.update(encoded.types.tobytes())
         if encoded.skip and self.depth is None:  # hidden states do not depend on pooling
             total.update(f"skip {encoded.skip}".encode())
         if isinstance(encoded, EncodedWords) and self.depth is None:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtlkit.config.architecture import PairHead
+from mtlkit.config.architecture import PairInput
 from mtlkit.config.commands.train_sentence import BATCH_SIZES
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.task_data import LabelledTexts, TaskData
@@ -119,7 +119,7 @@ def labels_objective(
     return LabelsObjective(train, task.validation, temperature, widths, batch_texts, max_pairs)
 
 
-def check_single_texts(task: str, pair: PairHead | None, option: str, *, words: bool) -> None:
+def check_single_texts(task: str, pair: PairInput | None, option: str, *, words: bool) -> None:
     """Raises UsageError for a task of text pairs, which have no vector of their own that could be compared, and for one that
     labels `words`; `option` asks for the comparison."""
     if words:

@@ -90,6 +90,8 @@ def without_optimum(plan: TrainPlan, data: TrainData) -> Iterator[str]:
         spec, labels = objective.task.spec, objective.task.train.labels
         if spec.head != "linear":
             yield f"head '{name}' has hidden layers ({spec.head})"
+        elif spec.sigmoid:
+            yield f"head '{name}' ends in a sigmoid"
         elif name in data.known and not kind_of(spec.kind).covers(spec, labels):
             yield f"the data lacks classes of head '{name}', which a new solution would forget"
         elif kind_of(spec.kind).convex_loss(spec, labels[:1], objective.options, np.ones(1)) is None:

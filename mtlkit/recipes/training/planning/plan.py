@@ -63,7 +63,9 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
     architecture = described.architecture if described else options.architecture()
     fresh = {name: options.head for name in sources if name not in known}
     check_size(architecture, list(fresh.values()), fresh=start is None)
-    weights, heads = weight_names(architecture, known | fresh), list(known | fresh)
+    joint = any(pair_head_of(parse_source(source)[1]) == "joint" for source in sources.values())
+    joint = joint or any(task.joint for task in (described.tasks if described else ()))
+    weights, heads = weight_names(architecture, known | fresh, joint=joint), list(known | fresh)
     freezing = parse_freeze(options.freeze, options.unfreeze, weights, heads, architecture.layers)
     watched: dict[str, str] = {}
     rehearsed: dict[str, Fraction] = {}
