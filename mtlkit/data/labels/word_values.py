@@ -28,8 +28,11 @@ class LabelledSpan(NamedTuple):
 
 def words_value(value: Any) -> list[str]:
     """The words of a text."""
+    items = _list(value, "words")
+    if items and all(type(item) is str for item in items) and all(map(str.strip, items)):  # by far the most
+        return items
     words = []
-    for number, item in enumerate(_list(value, "words"), 1):
+    for number, item in enumerate(items, 1):
         word = text_value(item)
         if word is None or not word or word.isspace():
             raise ValueError(f"no word at position {number} of {shown(value)}; remove it, with its tag")
