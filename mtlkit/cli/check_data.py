@@ -31,7 +31,8 @@ def check_data(options: CheckDataOptions, as_json: bool) -> None:
     check_texts(options.text, options.encoding)
 
     from mtlkit.recipes.check_data import check_data as look
-    from mtlkit.report.check_data import absences, baseline_message, conclusion, example_lines, finding_message, task_tables
+    from mtlkit.report.check_data import absences, baseline_message, task_tables
+    from mtlkit.report.findings import conclusion, example_lines, finding_message
     from mtlkit.report.sources import source_line
     from mtlkit.report.text import literal
 

@@ -12,10 +12,12 @@ from mtlkit.config.task_training import ObjectiveName
 from mtlkit.data.datasets.labelled import LabelledTable, holds_out, read_test, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.labels.codec import codec_of, infer_kind
+from mtlkit.data.labels.tagged_spans import spans_by_type
 from mtlkit.data.quality.classes import count_classes, sorted_labels, uneven_classes, unseen_classes
 from mtlkit.data.quality.findings import CheckedSplit, Finding, SplitSummary, TaskSummary
 from mtlkit.data.quality.leaks import near_texts, repeated_texts, shared_texts
 from mtlkit.data.quality.near_duplicates import TextNumbers
+from mtlkit.data.quality.tagged import unseen_tags
 from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.grammar.task_names import named_sources
 from mtlkit.data.sources.rows import SkippedRows
@@ -70,8 +72,11 @@ class LabelledData:
         for split in self.texts:
             classes = dict(count_classes(split.table.labels)) if codec_of(self.kind).classes != "none" else {}
             lengths = measure.lengths(measure.whole(split.table.all_texts))
-            words = sum(map(len, split.table.words))
-            summaries.append(SplitSummary(split.name, len(split), False, classes, lengths, gaps=split.table.gaps, words=words))
+            summary = SplitSummary(split.name, len(split), False, classes, lengths, gaps=split.table.gaps)
+            if split.table.words:
+                spans = spans_by_type(split.table.labels)
+                summary = replace(summary, words=sum(map(len, split.table.words)), spans=spans)
+            summaries.append(summary)
         splits, absent = held_out(self.source, summaries)
         task = TaskSummary(self.name, self.source, self.kind, splits, absent, self.texts[0].table.record)
         findings = [
@@ -151,7 +156,7 @@ def thorough_findings(
         yield from repeated_texts(split)
     if codec_of(kind).classes != "none":
         for other in others:
-            yield from unseen_classes(train, other)
+            yield from unseen_tags(train, other) if codec_of(kind).classes == "words" else unseen_classes(train, other)
     if codec_of(kind).classes not in ("none", "words"):  # a text has many tags, most of them outside of spans
         yield from uneven_classes(train)
         yield from sorted_labels(train)

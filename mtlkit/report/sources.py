@@ -37,7 +37,9 @@ def _lone_file(record: SourceRecord) -> bool:
 
 def _roles(record: SourceRecord) -> list[tuple[str, tuple[str, ...]]]:
     pair = [(role, (name,) if name else ()) for role, name in (("first", record.first), ("second", record.second))]
-    return [("text", record.text), *pair, ("negatives", record.negatives), ("label", record.label)]
+    names = (("tokens", record.tokens), ("tags", record.tags), ("spans", record.spans))
+    of_words = [(role, (name,) if name else ()) for role, name in names]
+    return [("text", record.text), *pair, ("negatives", record.negatives), *of_words, ("label", record.label)]
 
 
 def _labels(record: SourceRecord) -> str:

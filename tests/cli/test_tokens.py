@@ -234,8 +234,11 @@ def test_check_data_counts_words_and_tags(things: Path, task: str, typed: Typed)
     shown = typed("check-data", "--task", task, width=120)
     assert shown.code == 0, shown.err
     assert "words of 5 tags" in shown.out
+    assert re.search(r"\d+ spans of 2 types", shown.out)
+    assert "tokens=words, tags=tags (tokens)" in shown.err
     document = json.loads(typed("check-data", "--task", task, "--json").out)
     (summary,) = document["tasks"]
     assert summary["kind"] == "tokens"
     assert summary["splits"][0]["words"] > 300
+    assert set(summary["splits"][0]["spans"]) == {"animal", "tool"}
     assert not {finding["problem"] for finding in document["findings"]} & {"skew", "rare", "sorted", "one class", "cut"}

@@ -22,7 +22,8 @@ from mtlkit.data.quality.findings import (
     TaskSummary,
 )
 from mtlkit.evaluation.bag_of_words import WordsBaseline
-from mtlkit.report.check_data import absences, baseline_message, conclusion, example_lines, finding_message, task_tables
+from mtlkit.report.check_data import absences, baseline_message, task_tables
+from mtlkit.report.findings import conclusion, example_lines, finding_message
 
 
 def shown(tables: list[RenderableType], width: int) -> str:

@@ -14,6 +14,7 @@ from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.labels.classes import parts_of
 from mtlkit.data.labels.marks import Label
+from mtlkit.data.labels.tagged_spans import shown_tags
 from mtlkit.data.quality.near_duplicates import TextNumbers
 
 Problem = Literal[
@@ -60,7 +61,7 @@ class Finding:
     `against` is the split that also contains the rows, `another` the task of that split; `labels` are the labels concerned.
     `figure` depends on the problem: the ratio of the largest class to the smallest ("skew"), the number of runs of equal labels
     ("sorted"), the maximum number of tokens ("cut"), or the share of other pairs with a common text ("few negatives").
-    `reason` is why a split is "unusable"; `noun` says whether rows are texts or pairs, `value` whether these have scores.
+    `reason` is why a split is "unusable"; `noun` says whether rows are texts or pairs, `value` what they have.
     """
 
     problem: Problem
@@ -76,7 +77,7 @@ class Finding:
     examples: tuple[Example, ...] = ()
     reason: str = ""
     noun: Literal["text", "pair"] = "text"
-    value: Literal["label", "score"] = "label"
+    value: Literal["label", "score", "tag"] = "label"
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class ScoreSummary:
 class SplitSummary:
     """Number of rows of a split, whether they are held out of train, rows per class (the largest first), lengths, scores of
     scored pairs, and of a label column of several its gaps: rows with a label in another one only. If words have labels,
-    `classes` are words per tag."""
+    `classes` are words per tag, and `spans` spans per type."""
 
     name: str
     rows: int
@@ -115,6 +116,7 @@ class SplitSummary:
     scores: ScoreSummary | None = None
     gaps: int = 0
     words: int = 0
+    spans: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ class CheckedSplit:
         """A finding about these rows, with the first few as examples."""
         examples = tuple(self.example(row) for row in rows[:EXAMPLES].tolist())
         scored = bool(self.partners) and isinstance(self.table.labels[0], float)
-        value = "score" if scored else "label"
+        value = "score" if scored else "tag" if self.table.words else "label"
         values = {"rows": len(rows), "of": len(self), "examples": examples, "noun": self.noun, "value": value, **more}
         return Finding(problem, self.task, self.name, **values)
 
@@ -172,11 +174,16 @@ class CheckedSplit:
         """An example of a row, or of a row and a row of another split."""
         pairs = [(self, row)] if other is None else [(self, row), (other, other_row)]
         places = tuple(split.table.places[index] for split, index in pairs if split.table.places)
-        labels = tuple(label_name(split.table.labels[index]) for split, index in pairs)
+        labels = tuple(split.label_of(index) for split, index in pairs)
         (text, partner), second = self.texts_of(row), ("", "")
         if other is not None and resemblance is not None:
             second = other.texts_of(other_row)
         return Example(places, labels, text, second[0], resemblance, partner, second[1])
+
+    def label_of(self, row: int) -> str:
+        """The label of a row for display."""
+        table = self.table
+        return shown_tags(table.texts[row], table.words[row], table.labels[row]) if table.words else label_name(table.labels[row])
 
     def texts_of(self, row: int) -> tuple[str, str]:
         """The text of a row, and its partner if it is a pair."""

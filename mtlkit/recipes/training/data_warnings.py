@@ -11,7 +11,8 @@ from mtlkit.data.quality.classes import alike_labels, blank_texts, one_class
 from mtlkit.data.quality.findings import CheckedSplit, Finding, split_of
 from mtlkit.data.quality.leaks import overlap, two_labels
 from mtlkit.data.quality.near_duplicates import TextNumbers
-from mtlkit.report.check_data import finding_message
+from mtlkit.data.quality.tagged import one_tag
+from mtlkit.report.findings import finding_message
 
 
 def first_look(train: LabelledTable, validation: LabelledTable, task: str, kind: Kind, *, of_texts: bool = True) -> list[str]:
@@ -37,7 +38,7 @@ def quick_findings(splits: Sequence[CheckedSplit], kind: Kind, *, of_texts: bool
     """Findings that need only a pass over the rows. The first split must be train. `of_texts`: not only about labels."""
     train, *others = splits
     if codec_of(kind).classes != "none":
-        yield from one_class(train)
+        yield from one_tag(train) if codec_of(kind).classes == "words" else one_class(train)
         yield from alike_labels(splits)
     if of_texts:
         for split in splits:
