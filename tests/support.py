@@ -13,9 +13,11 @@ import torch
 from torch import nn
 
 from mtlkit.config.commands.check_data import CheckDataOptions
+from mtlkit.config.commands.embed import EmbedOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.commands.heads import HeadsOptions
-from mtlkit.config.commands.inference import EmbedOptions, EvalOptions, PredictOptions
 from mtlkit.config.commands.mine import MineOptions
+from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.config.commands.run_commands import CurvesOptions, ExportOptions, InfoOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions

@@ -10,7 +10,7 @@ import typer
 from mtlkit.cli.console import print_json, print_line, say, say_cut, say_notes, stdout
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import followed, loading
-from mtlkit.config.commands.inference import EmbedOptions
+from mtlkit.config.commands.embed import EmbedOptions
 
 if TYPE_CHECKING:
     from pathlib import Path

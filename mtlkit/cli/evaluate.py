@@ -10,7 +10,7 @@ import typer
 from mtlkit.cli.console import answer, print_json, say, say_notes, stdout
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading, working
-from mtlkit.config.commands.inference import EvalOptions, parse_retrieval
+from mtlkit.config.commands.evaluate import EvalOptions, parse_retrieval
 from mtlkit.data.sources.grammar.task_names import named_sources
 from mtlkit.errors import counted, listed
 from mtlkit.runs.record import NOT_MEASURED, marked_tasks

@@ -11,7 +11,7 @@ import typer
 from mtlkit.cli.console import print_json, print_line, say, say_cut, say_notes, stdout
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import followed, loading
-from mtlkit.config.commands.inference import PredictOptions
+from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.errors import listed
 
 if TYPE_CHECKING:

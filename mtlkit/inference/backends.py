@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtlkit.config.commands.inference import Backend, InferencePrecision
 from mtlkit.config.common import Device
+from mtlkit.config.inference import Backend, InferencePrecision
 from mtlkit.data.tokenization.tokenizer import TextEncoder, open_encoder
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.engine import Engine

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.checked import check_choice
-from mtlkit.config.commands.inference import Backend, InferencePrecision
 from mtlkit.config.common import Device
+from mtlkit.config.inference import Backend, InferencePrecision
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.tokenization.tokenizer import TextEncoder

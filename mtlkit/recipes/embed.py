@@ -11,7 +11,7 @@ from typing import Literal, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.config.commands.inference import EmbedOptions
+from mtlkit.config.commands.embed import EmbedOptions
 from mtlkit.config.vector_settings import Similarity
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.prefetch import ahead

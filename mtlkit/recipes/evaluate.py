@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.held_out import HOLDOUT, holdout_of
 from mtlkit.config.source_record import SourceRecord

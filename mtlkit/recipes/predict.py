@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from mtlkit.config.commands.inference import PredictOptions, parse_reject
+from mtlkit.config.commands.predict import PredictOptions, parse_reject
 from mtlkit.errors import rows_from
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.words import TextWithWords

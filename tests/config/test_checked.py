@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mtlkit.config.commands.check_data import CheckDataOptions
-from mtlkit.config.commands.inference import EmbedOptions
+from mtlkit.config.commands.embed import EmbedOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.errors import OptionError, UsageError

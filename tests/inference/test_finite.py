@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.config.commands.inference import EmbedOptions, PredictOptions
+from mtlkit.config.commands.embed import EmbedOptions
+from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError, NotFiniteError, UsageError
 from mtlkit.evaluation.metrics import check_finite

@@ -11,7 +11,7 @@ from pyarrow import parquet
 from scipy.stats import spearmanr
 
 import mtlkit
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.recipes.evaluate import evaluate
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

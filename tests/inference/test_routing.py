@@ -11,7 +11,8 @@ import pytest
 from exports import needs_onnx
 from routers import routed_run
 
-from mtlkit.config.commands.inference import EvalOptions, PredictOptions
+from mtlkit.config.commands.evaluate import EvalOptions
+from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.inference.loaded_model import load
 from mtlkit.inference.routing import MIN_PROBABILITY, Prediction, is_answered, score_router, task_probabilities

@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 from safetensors.numpy import load_file
 
-from mtlkit.config.commands.inference import EmbedOptions
+from mtlkit.config.commands.embed import EmbedOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.recipes import embed as recipe
 from mtlkit.recipes.embed import EmbedProgress

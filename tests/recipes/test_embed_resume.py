@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtlkit.config.commands.inference import EmbedOptions
+from mtlkit.config.commands.embed import EmbedOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes import embed as recipe
 from mtlkit.recipes.embed import EmbedProgress
@@ -195,7 +195,7 @@ MEMORY = """
 import io, resource, sys
 from pathlib import Path
 import torch
-from mtlkit.config.commands.inference import EmbedOptions
+from mtlkit.config.commands.embed import EmbedOptions
 from mtlkit.recipes import embed
 
 torch.set_num_threads(1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.evaluate import evaluate

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from exports import KINDS, TEXTS, Export, needs_onnx
 
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError

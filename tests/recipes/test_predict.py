@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mtlkit.config.commands.inference import PredictOptions
+from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.inference.loaded_model import load
 from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.recipes import predict as recipe

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtlkit.config.commands.inference import ModelOptions, VectorOptions
 from mtlkit.config.common import DATA, OUTPUT, OnBadRow
+from mtlkit.config.inference import ModelOptions, VectorOptions
 from mtlkit.config.option import COMMON, option
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.task_data import prepare
 from mtlkit.errors import UsageError, listed

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.errors import UsageError, listed
 from mtlkit.evaluation.reliability import Reliability
 from mtlkit.recipes.evaluation.output_file import write_output

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes.evaluation.calibration_file import check_picture, is_picture
 from mtlkit.recipes.evaluation.output_file import check_path, write_output

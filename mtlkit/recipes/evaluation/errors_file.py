@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.data.row_files import Record, check_suffix, write_rows
 from mtlkit.errors import UsageError
 from mtlkit.evaluation.metrics import Array

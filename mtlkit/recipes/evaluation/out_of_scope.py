@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.data.datasets.corpus import read_texts
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources.rows import SkippedRows

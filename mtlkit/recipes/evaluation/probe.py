@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_test
 from mtlkit.data.datasets.labelled_rows import ReadOptions

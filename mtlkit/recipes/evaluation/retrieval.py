@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.config.commands.inference import EvalOptions, parse_retrieval
+from mtlkit.config.commands.evaluate import EvalOptions, parse_retrieval
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.retrieval import RetrievalData, read_retrieval
 from mtlkit.errors import counted, listed, rows_from

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.vector_settings import Similarity
 from mtlkit.data.datasets.labelled_rows import ReadOptions

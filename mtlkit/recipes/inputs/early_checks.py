@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from mtlkit.config.commands.inference import TextOptions
+from mtlkit.config.inference import TextOptions
 from mtlkit.config.task_training import LABELLED, ObjectiveName
 from mtlkit.data.datasets.column_rows import rows_of
 from mtlkit.data.datasets.labelled_rows import ReadOptions

@@ -8,7 +8,7 @@ from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from mtlkit.config.commands.inference import parse_retrieval
+from mtlkit.config.commands.evaluate import parse_retrieval
 from mtlkit.config.paths import expand
 from mtlkit.data.sources import local_paths
 from mtlkit.data.sources.grammar.spec import parse_source

@@ -6,7 +6,8 @@ import shlex
 from dataclasses import replace
 
 from mtlkit.config.architecture import Stage
-from mtlkit.config.commands.inference import Backend, EvalOptions, ModelOptions, TextOptions
+from mtlkit.config.commands.evaluate import EvalOptions
+from mtlkit.config.inference import Backend, ModelOptions, TextOptions
 from mtlkit.errors import UsageError
 from mtlkit.inference.find_model import MINI, ModelRef, find_model
 from mtlkit.inference.loaded_model import LoadedModel, load

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.config.commands.inference import PredictOptions
+from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.pair_files import read_pairs

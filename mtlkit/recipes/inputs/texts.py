@@ -7,7 +7,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from mtlkit.config.commands.inference import TextOptions
+from mtlkit.config.inference import TextOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.beginning import check_beginning
 from mtlkit.data.sources.grammar.spec import parse_source

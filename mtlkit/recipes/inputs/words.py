@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mtlkit.config.commands.inference import PredictOptions
+from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.tagged_rows import TaggedRows, is_tagged

@@ -9,7 +9,7 @@ import pytest
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.calibration import Calibration
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.errors import UsageError
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.evaluate import evaluate

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes.evaluation.confusion_file import check_output, write_matrices
 

@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes.evaluation.errors_file import check_errors, errors_of, write_errors
 from mtlkit.recipes.evaluation.rows import EvaluatedRows

@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from support import write
 
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.evaluation.intervals import wilson
 from mtlkit.inference.loaded_model import LoadedModel, load

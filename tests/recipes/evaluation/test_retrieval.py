@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import mtlkit
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.recipes.evaluate import evaluate
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "cranfield"

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 from support import write
 
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.recipes.evaluate import evaluate

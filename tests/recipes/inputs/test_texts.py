@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mtlkit.config.commands.inference import TextOptions
+from mtlkit.config.inference import TextOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.recipes.inputs.texts import count_by_reading, parts, stream_texts
 

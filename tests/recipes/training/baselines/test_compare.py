@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import load_file
 from support import notes, options, rows_of, write
 
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError
 from mtlkit.evaluation.sharing import SharingReport

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support import notes, options, rows_of, write
 
-from mtlkit.config.commands.inference import EvalOptions
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.registries.guards import GuardChoice, parse_guards
 from mtlkit.errors import DataError, UsageError
