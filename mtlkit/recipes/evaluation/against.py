@@ -15,6 +15,7 @@ from mtlkit.evaluation.comparison import Outputs, TaskComparison, compare_output
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.recipes.evaluation.heads import HeadOutputs
 from mtlkit.recipes.evaluation.rows import EvaluatedRows
+from mtlkit.tasks.base import kind_of
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,13 @@ def _check_labels(spec: TaskSpec, other: TaskSpec, model: str, against: str) -> 
         )
     if spec.kind != other.kind:
         raise UsageError(f"--against {against}: task '{spec.name}' is {other.kind}, and {spec.kind} in {model}")
+    if kind_of(spec.kind).ordered and len(spec.labels) == len(other.labels) and set(spec.labels) == set(other.labels):
+        if spec.labels != other.labels:
+            raise UsageError(
+                f"--against {against}: the labels of task '{spec.name}' are in another order: {listed(other.labels, 4)}, and "
+                f"{listed(spec.labels, 4)} in {model}"
+            )
+        return
     only = [sorted(set(one.labels) - set(two.labels)) for one, two in ((spec, other), (other, spec))]
     if any(only):
         parts = [f"only {name} has {listed(labels, 4)}" for name, labels in zip((model, against), only, strict=True) if labels]
@@ -82,11 +90,17 @@ def compare(
             order = [other.labels.index(label) for label in own.spec.labels]
             texts = prepare(replace(own.spec, pair=other.pair), tables[name], against.encoder)
             outputs = outputs_of(name, texts)[name]
-            others = Outputs(aligned(other, order), outputs[:, order] if order else outputs)
+            others = reordered(Outputs(other, outputs), order)
             tasks[name] = compare_outputs(Outputs(own.spec, own.outputs), others, own.labels, seed)
     only_model = tuple(name for name in loaded.tasks if name not in against.specs)
     only_against = tuple(name for name in against.tasks if name not in loaded.specs)
     return Comparison(against.name, tasks, only_model, only_against)
+
+
+def reordered(found: Outputs, order: list[int]) -> Outputs:
+    """Outputs with their labels in another order. Those of ordered labels, whose order is the same in all models, stay."""
+    columns = [] if kind_of(found.spec.kind).ordered else order
+    return Outputs(aligned(found.spec, order), found.values[:, columns] if columns else found.values)
 
 
 def aligned(spec: TaskSpec, order: list[int]) -> TaskSpec:

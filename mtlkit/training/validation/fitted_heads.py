@@ -57,7 +57,10 @@ class FittedHeads:
         chosen: dict[str, Tensor] = {}
         fitted = []
         for best in bests:
-            if best.weights is None or best.step == step:
+            if best.weights is None:
+                fitted.append(best)
+                continue
+            if best.step == step:
                 fitted.append(replace(best, specs=specs, scopes=scopes))
                 continue
             chosen = chosen or {name: parameters[name].detach().clone() for name in best.weights}

@@ -105,7 +105,7 @@ def scope_fitted(
 
 def scope_moved(objective: HeadObjective, prototypes: Prototypes, before: ScopeFitted) -> ScopeFitted:
     """The scope of a head that was trained again on more rows, with the scores that rows had when they were held out."""
-    scope = before.scope.moved(prototypes.vectors, prototypes.labels, objective.task.spec.outputs)
+    scope = before.scope.moved(prototypes.vectors, prototypes.labels, len(objective.task.spec.labels))
     return ScopeFitted(before.task, len(prototypes.labels), scope.rows, scope)
 
 

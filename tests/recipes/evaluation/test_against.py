@@ -5,16 +5,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.calibration import Calibration
 from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.errors import UsageError
+from mtlkit.evaluation.comparison import Outputs
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.evaluate import evaluate
-from mtlkit.recipes.evaluation.against import aligned, check_against
+from mtlkit.recipes.evaluation.against import aligned, check_against, reordered
 
+STARS = TaskSpec("stars", "ordinal", ("1", "2", "3"))
 TOPIC = TaskSpec("topic", "classification", ("a", "b"))
 
 
@@ -40,6 +43,15 @@ def test_thresholds_move_with_their_labels() -> None:
     found = aligned(spec, [2, 0, 1])
     assert (found.labels, found.thresholds) == (("c", "a", "b"), (0.3, 0.1, 0.2))
     assert aligned(replace(spec, labels=(), calibration=None), []).labels == ()
+
+
+def test_an_ordinal_head_has_fewer_outputs_than_labels() -> None:
+    outputs = np.zeros((4, 2), np.float32)
+    assert reordered(Outputs(STARS, outputs), [0, 1, 2]).values is outputs
+    other = replace(STARS, labels=("3", "2", "1"))
+    with pytest.raises(UsageError, match="in another order: 3, 2, 1, and 1, 2, 3 in A"):
+        check_against(EvalOptions(against="B"), model("A", STARS), model("B", other), ["stars"])
+    check_against(EvalOptions(against="B"), model("A", STARS), model("B", STARS), ["stars"])
 
 
 @pytest.mark.parametrize(

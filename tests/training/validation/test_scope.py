@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mtlkit.config.architecture import TaskSpec
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import fastest
 from mtlkit.inference.scope.scope import unit
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.incidents import ScopeFitted
-from mtlkit.training.validation.scope import draw
+from mtlkit.training.objectives.base import HeadObjective
+from mtlkit.training.validation.scope import Prototypes, draw, scope_fitted, scope_moved
 
 Run = Callable[..., Any]
 
@@ -52,3 +55,16 @@ def test_a_frozen_head_gets_new_prototypes_only_if_the_backbone_moves(
     for frozen, count in ((["head:topic"], 1), (["head:topic", "backbone"], 0)):
         done = run(tiny_model, both, frozen, epochs=1)
         assert len([event for event in done.events if isinstance(event, ScopeFitted)]) == count
+
+
+def test_the_scope_of_an_ordinal_head_has_all_of_its_classes(tiny_model: MultiTaskModel, tasks: dict[str, TaskData]) -> None:
+    """Such a head has one output fewer than classes."""
+    spec = TaskSpec("mood", "ordinal", ("low", "mid", "high"))
+    tiny_model.add_task(spec)
+    objective = HeadObjective(tiny_model, replace(tasks["topic"], spec=spec))
+    draw = np.random.default_rng(0)
+    rows = Prototypes(draw.normal(size=(12, 32)).astype(np.float32), np.arange(12) % 3)
+    fitted = scope_fitted(objective, rows, draw.normal(size=(12, 2)).astype(np.float32), rows.vectors)
+    moved = scope_moved(objective, rows, fitted)
+    assert (moved.prototypes, moved.rows) == (12, 12)
+    assert moved.scope.classes.tolist() == fitted.scope.classes.tolist()
