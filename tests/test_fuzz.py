@@ -18,7 +18,20 @@ KINDS = (
 
 @pytest.mark.skipif(sys.platform != "linux", reason="bounds and measures memory as Linux does")
 def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
-    command = [sys.executable, str(PROGRAM), "--count", "60", "--seed", "1", "--keep", str(tmp_path), "--kinds", *KINDS]
+    command = [
+        sys.executable,
+        str(PROGRAM),
+        "--count",
+        "60",
+        "--seed",
+        "1",
+        "--workers",
+        "1",
+        "--keep",
+        str(tmp_path),
+        "--kinds",
+        *KINDS,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     loaded, refused, *found = map(int, done.stdout.splitlines()[-1].split()[1:])

@@ -1,7 +1,8 @@
 """Every command and every piece of Python in the documentation works as it is shown.
 
 The pages run in this process, each in an empty folder, their blocks in order. So that this takes seconds, the bundled samples are
-short here, except where a page shows figures; `pytest -m slow` runs the same blocks in a real shell, on the whole samples.
+short here, and so are trainings, except where a page shows figures; `pytest -m slow` runs the same blocks in a real shell, on the
+whole samples.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pages import PAGES, ROOT, blocks, commands, mtlkit_commands, name_of, state
 from support import rows_of, write
 
 from mtlkit.cli.app import app
+from mtlkit.training.sampling import floor
 
 RUN = [page for page in PAGES if any(block.runs for block in blocks(page))]
 WHOLE = ROOT / "docs" / "index.md"  # shows figures, so it runs on the whole samples
@@ -77,6 +79,7 @@ def test_a_page_works_as_typed(page: Path, typed: Callable[..., Any], few_rows: 
     if page != WHOLE:
         real = resources.files
         monkeypatch.setattr(resources, "files", lambda package: few_rows if package == "mtlkit.data" else real(package))
+        monkeypatch.setattr(floor, "LEAST_STEPS", 0)
     names: dict[str, Any] = {}
     said = ""
     for block in blocks(page):

@@ -1,6 +1,6 @@
 """The main job as typed in an empty folder: every command is a process of its own, warnings are errors, on the samples.
 
-The first training and the first prediction import everything themselves; the other processes start with it imported.
+The prediction imports everything itself; the other processes start with it imported.
 """
 
 from __future__ import annotations
@@ -38,9 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def job(folder: Path, cli: Cli, forked: Cli) -> Job:
-    return {
-        name: (cli if name in ("pretrain", "predict") else forked)(*command, cwd=folder) for name, command in COMMANDS.items()
-    }
+    return {name: (cli if name == "predict" else forked)(*command, cwd=folder) for name, command in COMMANDS.items()}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

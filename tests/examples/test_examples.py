@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
+from runpy import run_path
 
+import pytest
 from forks import Forks
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def test_own_data_script(tmp_path: Path) -> None:
-    command = [sys.executable, EXAMPLES / "own_data.py"]
-    process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240)
-    assert process.returncode == 0, process.stderr
-    said = " ".join(process.stdout.split())
+def test_own_data_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_path(str(EXAMPLES / "own_data.py"), run_name="__main__")
+    said = " ".join(capsys.readouterr().out.split())
     assert "my order? -> delivery" in said
     assert "card twice. -> billing" in said
     assert "vectors: (2, 128)" in said

@@ -47,12 +47,12 @@ def test_a_png_has_the_size_of_its_panels(runs: Path) -> None:
 def test_panels_of_guards_and_of_watched_tasks() -> None:
     line = Series((1, 2, 3), (3.0, 2.0, 1.0))
     watched = TaskCurves("kept", Series(), Series((0, 3), (0.5, 0.75)))
-    many = tuple(TaskCurves(f"task{place}", line, Series(), "accuracy", line) for place in range(9))
+    many = tuple(TaskCurves(f"task{place}", line, Series(), "accuracy", line) for place in range(3))
     found = Curves((watched, *many), {"l2sp": line}, Series(), tuple(range(99)))
-    assert len(panels_of(found, None)) == 1 + 9 + 1 + 1
+    assert len(panels_of(found, None)) == 1 + 3 + 1 + 1
     said = titles(curve_picture(found, "svg"))
     assert "guard l2sp" in said
-    assert "task8: accuracy" in said
+    assert "task2: accuracy" in said
     assert "kept: " not in "".join(said)
     single = Curves((watched,), {}, Series(), ())
     assert struct.unpack(">II", curve_picture(single, "png")[16:24])[0] == WIDTH * DOTS_PER_INCH
@@ -60,6 +60,9 @@ def test_panels_of_guards_and_of_watched_tasks() -> None:
 
 def test_names_are_no_formulas() -> None:
     """A name between dollars would be mathematics to matplotlib, and raise where it is none."""
-    for name in ("$x_$", *(name.replace("\x1b", "") for name in HOSTILE)):
-        one = TaskCurves(name, Series((1, 2), (2.0, 1.0)), Series(), "accuracy", Series((1, 2), (0.5, 0.75)))
-        assert name in titles(curve_picture(Curves((one,), {}, Series(), ()), "svg", name))
+    names = ["$x_$", *(name.replace("\x1b", "") for name in HOSTILE)]
+    scores = Series((1, 2), (0.5, 0.75))
+    tasks = tuple(TaskCurves(name, Series((1, 2), (2.0, 1.0)), Series(), "accuracy", scores) for name in names)
+    said = titles(curve_picture(Curves(tasks, {}, Series(), ()), "svg", names[0]))
+    assert said.count(names[0]) == 2
+    assert set(names) <= set(said)

@@ -98,7 +98,7 @@ def run(compute: Compute) -> Callable[..., Done]:
         log: io.StringIO | None = None,
         **options: Any,
     ) -> Done:
-        settings = {"epochs": 3, "batch_tokens": 120, "learning_rate": 3e-3, "head_rate": 1.0, **options}
+        settings = {"epochs": 3, "batch_tokens": 240, "learning_rate": 3e-3, "head_rate": 1.0, **options}
         log, terms, mixing, saved = log or io.StringIO(), dict(terms or {}), dict(mixing or {}), saved or {}
         settings |= {OPTIONS[name]: mixing.pop(name) for name in list(mixing) if name in OPTIONS}
         settings |= {name: terms.pop(name) for name in ("max_forgetting", "router") if name in terms}

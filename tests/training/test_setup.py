@@ -34,7 +34,7 @@ def evaluated(model: MultiTaskModel, task: TaskData) -> dict[str, Any]:
 
 
 def test_training_learns_every_kind_of_task(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
-    done = run(tiny_model, tasks, schedule="joint", epochs=10, head_rate=4.0)
+    done = run(tiny_model, tasks, schedule="joint", epochs=10, head_rate=4.0, batch_tokens=120)
     first, last = done.epochs[0], done.epochs[-1]
     for before, after in zip(first.tasks, last.tasks, strict=True):
         assert before.train_loss is not None
@@ -97,7 +97,7 @@ def test_an_epoch_reports_batches_and_the_mean_loss_of_its_texts(
     for name, weight in tiny_model.state_dict().items():
         assert torch.equal(weight, start[name])  # a rate of zero: the losses are those of the start
     lengths = {name: task.train.encoded.lengths for name, task in tasks.items()}
-    budget = TaskMixture(make_samplers(lengths, 120, 0), schedule)
+    budget = TaskMixture(make_samplers(lengths, 240, 0), schedule)
     for epoch in done.epochs:
         states: dict[str, TaskState] = {state.task: state for state in epoch.tasks}
         assert {state.batches for state in states.values()} == {state.planned for state in states.values()} == {budget.rounds}

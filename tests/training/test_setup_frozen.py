@@ -50,7 +50,7 @@ def test_the_cache_of_a_frozen_backbone_changes_nothing(
     cached = deepcopy(tiny_model.state_dict())
     tiny_model.load_state_dict(start)
     mixed = {name: task for name, task in tasks.items() if f"head:{name}" not in frozen}
-    mix = TaskMixture(make_samplers({name: task.train.encoded.lengths for name, task in mixed.items()}, 120, seed=0), schedule)
+    mix = TaskMixture(make_samplers({name: task.train.encoded.lengths for name, task in mixed.items()}, 240, seed=0), schedule)
     weights = freezing_of(tiny_model, frozen).always
     apply_freeze(tiny_model, weights)
     training_mode(tiny_model, weights)

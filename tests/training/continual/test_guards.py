@@ -175,7 +175,7 @@ def test_guarded_trainings_stay_nearer_to_their_start(
         tiny_model.load_state_dict(start.state_dict())
         guards = parse_guards([guard] if guard else [])
         terms = {"guards": guards, "known": frozenset({"tags", "stars"}), "watched": frozenset({"tags", "stars"})}
-        done = run(tiny_model, tasks, terms=terms, epochs=4, dropout=0.0)
+        done = run(tiny_model, tasks, terms=terms, epochs=4, dropout=0.0, batch_tokens=120)
         steps = [line for line in done.log if "losses" in line]
         assert all(set(line["losses"]) == {"topic", *(f"guard:{choice.name}" for choice in guards)} for line in steps)
         now = {name: weight for name, weight in tiny_model.state_dict().items() if name.startswith("backbone.blocks")}

@@ -63,7 +63,7 @@ def base_options(data: Path, runs: Path, tmp_path_factory: pytest.TempPathFactor
     """Options for two seeds of tasks of different size; the starting model has a head for the first."""
     out = tmp_path_factory.mktemp("sharing") / "run"
     tasks = [f"kind={data / 'kind'}?limit=40", f"state={data / 'state'}"]
-    more: dict[str, Any] = {"epochs": 2, "batch_tokens": 128, "dropout": 0.0, "learning_rate": 2e-3, "head_rate": 10.0}
+    more: dict[str, Any] = {"epochs": 2, "batch_tokens": 256, "dropout": 0.0, "learning_rate": 2e-3, "head_rate": 10.0}
     return TrainMtlOptions(task=tasks, out=out, init=str(runs / "sentence"), baselines=True, seeds=2, **more)
 
 
