@@ -45,7 +45,8 @@ def _roles(record: SourceRecord) -> list[tuple[str, tuple[str, ...]]]:
 def _labels(record: SourceRecord) -> str:
     """How labels were read, if not by default."""
     parts = [f"sep={record.sep!r}"] if record.sep else []
-    parts += [f"marks: {listed(map(_short, record.names), NAMES)}"] if record.names else []
+    what = "tags" if record.tokens or record.spans else "marks"
+    parts += [f"{what}: {listed(map(_short, record.names), NAMES)}"] if record.names else []
     parts += [f"order: {listed(map(_short, record.order), NAMES)}"] if record.order else []
     parts += [f"{name}=yes" for name in ("strip", "fold") if getattr(record, name)]
     return ", ".join(parts)

@@ -79,4 +79,4 @@ def test_it_is_known_only_while_it_is_registered(
     assert (unknown.code, "classification, multi-label, ordinal, regression" in unknown.err) == (2, True)
     monkeypatch.setitem(KINDS, "graded", Graded())
     near = typed("check-data", "--task", f"grade={grades}?kind=gradd")
-    assert "classification, graded, multi-label, ordinal, regression; did you mean 'graded'?" in near.err
+    assert "classification, graded, multi-label, ordinal, regression, tokens; did you mean 'graded'?" in near.err

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from conftest import ANIMALS, SENTENCES, TOOLS
+from forks import Forks
+from killing import killed_in, newest
 
 import mtlkit
 from mtlkit.data.tokenization.word_splitting import split_words
 from mtlkit.model.encoder import Encoder
+from mtlkit.runs.record import file_digest
 
 if TYPE_CHECKING:
     from .conftest import Typed
@@ -128,6 +131,7 @@ def test_predict_reads_words_and_python_takes_them(run: Path, things: Path, type
     assert answer.code == 0, answer.err
     rows = rows_of(answer.out)
     assert len(rows) == 20
+    assert rows_of(typed("predict", "--model", run, "--task", "things", "--input", things / "test.jsonl").out) == rows
     texts = [row["text"] for row in rows]
     found = mtlkit.load(run).predict(texts, "things", words=[split_words(text) for text in texts])
     assert [row["things"]["spans"] for row in found] == [row["tasks"]["things"]["spans"] for row in rows]
@@ -164,6 +168,31 @@ def test_everything_at_once_trains_words_with_texts(task: str, data: Path, mtl: 
     answer = typed("train-mtl", *again, "--init", out, "--out", tmp_path / "next", *QUICK)
     assert answer.code == 0, answer.err
     assert "things" in json.loads((tmp_path / "next" / "run.json").read_text())["data"]
+
+
+@pytest.mark.slow
+def test_baselines_compare_words_with_words(task: str, data: Path, mtl: Path, typed: Typed, tmp_path: Path) -> None:
+    tasks = ("--task", task, "--task", f"state={data / 'state'}", "--schedule", "joint", "--baselines")
+    answer = typed("train-mtl", *tasks, "--init", mtl, "--out", tmp_path / "run", *QUICK, "--epochs", 4)
+    assert answer.code == 0, answer.err
+    sharing = json.loads((tmp_path / "run" / "run.json").read_text())["metrics"]["sharing"]
+    own = next(found for found in sharing["tasks"] if found["task"] == "things")
+    assert (own["metric"], own["rows"]) == ("span_f1", 20)
+    assert 0 <= own["p"][0] <= 1
+
+
+@pytest.mark.slow
+def test_a_killed_training_resumes_bit_for_bit(
+    task: str, data: Path, mtl: Path, typed: Typed, forks: Forks, tmp_path: Path
+) -> None:
+    tasks = ("--task", f"{task}&transitions=learned", "--task", f"state={data / 'state'}")
+    command = ("train-mtl", *tasks, "--init", mtl, *QUICK, "--save-every", 1)
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    assert typed(*command, "--out", whole).code == 0
+    killed_in(5, forks, command, resumed)
+    assert newest(resumed) > 0
+    assert typed(*command, "--out", resumed, "--resume").code == 0
+    assert file_digest(resumed / "model.safetensors") == file_digest(whole / "model.safetensors")
 
 
 def test_plain_tags_have_an_accuracy(things: Path, mtl: Path, typed: Typed, tmp_path: Path) -> None:

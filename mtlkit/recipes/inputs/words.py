@@ -9,18 +9,35 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.tagged_rows import TaggedRows, is_tagged
 from mtlkit.data.sources import existing_split
+from mtlkit.data.sources.columns import with_columns
 from mtlkit.data.sources.rows import SkippedRows, good_rows
 from mtlkit.data.sources.text_files import open_input
 from mtlkit.errors import UsageError
 from mtlkit.inference.words import TextWithWords
+from mtlkit.recipes.inputs.texts import reads_standard_input
 
 
 def reads_words(options: PredictOptions, recorded: Sequence[SourceRecord] = ()) -> bool:
-    """Whether `--input` has words rather than texts: if its keys or its format say so."""
-    if options.input is None or options.column is not None or str(options.input) == "-":
+    """Whether `--input` has words rather than texts: if its keys or its format say so, or it has a column of words that a task of
+    the model reads, and none of texts that one reads."""
+    if options.input is None or options.column is not None or reads_standard_input(options):
         return False
     source, query = open_input(options.input, None, recorded)
-    return query.spans is None and is_tagged(source, query, None)
+    if query.spans is not None or query.text is not None:
+        return False
+    if is_tagged(source, query, None):
+        return True
+    words = {record.tokens for record in recorded if record.tokens}
+    if not words or not source.previewed:
+        return False
+    columns = set(with_columns(source.rows(existing_split(source, query.split), query.encoding or options.encoding))[0])
+    texts = any(record.text and columns.issuperset(record.text) for record in recorded)
+    return bool(words & columns) and not texts
+
+
+def words_record(recorded: Sequence[SourceRecord]) -> SourceRecord | None:
+    """How the first task of a model that labels words reads them."""
+    return next((record for record in recorded if record.tokens), None)
 
 
 def stream_words(options: PredictOptions, recorded: Sequence[SourceRecord] = ()) -> Iterator[TextWithWords]:
@@ -29,7 +46,7 @@ def stream_words(options: PredictOptions, recorded: Sequence[SourceRecord] = ())
     if options.texts:
         raise UsageError("texts and --input are given; use one of them")
     source, query = open_input(options.input, None, recorded)
-    reading = ReadOptions(options.encoding, "error", SkippedRows())  # no row is skipped, so that outputs correspond to rows
+    reading = ReadOptions(options.encoding, "error", SkippedRows(), recorded=words_record(recorded))  # every row has an output
     tagged = TaggedRows(source, query, existing_split(source, query.split), reading, labelled=False)
     for row in good_rows(tagged.rows(), reading.on_bad_row, reading.tally):
         yield TextWithWords(row["text"], row["words"])
