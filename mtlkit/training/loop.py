@@ -86,59 +86,97 @@ def train(
     Raises DivergedStep instead of taking a step whose loss is not finite, or which is a spike and the updater stops on spikes.
     `describe` names the rows of a micro-batch in the error message.
     """
-    weighting = weighting or LossWeighting()
-    optimizer, random, spikes, compute = updater.optimizer, updater.random, updater.spikes, updater.compute
-    for index, group in enumerate(steps, first):
-        pieces = tuple(group)
-        before = (random.now(), weighting.state_dict()) if updater.stops_on_spike else None
+    loop = TrainLoop(losses_of, updater, weighting or LossWeighting(), tracker, names_of, describe)
+    for index, pieces in enumerate(steps, first):
+        yield loop.train_step(index, tuple(pieces))
+
+
+@dataclass(frozen=True)
+class TrainLoop(Generic[Work]):
+    """What every step needs; see `train`."""
+
+    losses_of: LossesOf[Work]
+    updater: ModelUpdater
+    weighting: LossWeighting
+    tracker: GradientTracker[Work] | None
+    names_of: NamesOf[Work] | None
+    describe: Callable[[Work], str]
+
+    def train_step(self, index: int, pieces: tuple[Work, ...]) -> Step[Work]:
+        """Takes step number `index`. Raises DivergedStep."""
+        optimizer, weighting, tracker = self.updater.optimizer, self.weighting, self.tracker
+        before = (self.updater.random.now(), weighting.state_dict()) if self.updater.stops_on_spike else None
         optimizer.begin(index)
-        shares = LossShares(pieces, names_of)
-        recorded: list[Mapping[str, Tensor]] = []
-        moments: list[Moment] = []
-        if tracker:
-            tracker.begin(index, len(pieces))
-        for piece in pieces:
-            if weighting.compares:
-                moments.append(random.now())
-            losses = _losses(losses_of, piece, compute)
-            if tracker:
-                tracker.gradients(piece, losses)
-            weighting.backward(losses, shares.of(losses))
-            recorded.append({name: loss.detach() for name, loss in losses.items()})
-            del losses  # frees its graph before the next micro-batch builds another
+        recorded, moments = self._add_gradients(index, pieces)
         applied = weighting.settle()
         if tracker:
             tracker.norms(applied)
-        norm = optimizer.clip_gradients()
-        *losses_of_pieces, used, total = numbers([*recorded, applied, {"norm": norm}])
-        means, skipped, spike = mean_of(losses_of_pieces), not math.isfinite(total["norm"]), None
-        problem = _not_finite(losses_of_pieces, pieces, index, describe)
-        if spikes and not problem and not skipped:
-            spike = spikes.detect(means, total["norm"])
-            problem = f"step {index + 1} was not taken: {spike}" if spike and updater.stops_on_spike else ""
+        gradient_norm = optimizer.clip_gradients()
+        *losses, used, total = numbers([*recorded, applied, {"norm": gradient_norm}])
+        means, norm = mean_of(losses), total["norm"]
+        problem, spike = self._problem(index, pieces, losses, means, norm)
         if problem:
-            if before:
-                moment, weighting_state = before
-                random.back_to(moment)
-                weighting.load_state_dict(weighting_state)
-            if tracker:
-                tracker.undo()
-            raise DivergedStep(problem, index, pieces, losses_of_pieces)
-        if spikes and not skipped:
-            spikes.add(means, total["norm"])
+            self._undo(before)
+            raise DivergedStep(problem, index, pieces, losses)
+        skipped = not math.isfinite(norm)
+        if self.updater.spikes and not skipped:
+            self.updater.spikes.add(means, norm)
             skipped = bool(spike)
         if not skipped:
             optimizer.step()
         optimizer.zero_grad()
         if not skipped:
-            after = []
-            for piece, moment in zip(pieces, moments, strict=False):
-                with random.again(moment):  # with the same dropout as before the step
-                    after.append(_losses_again(losses_of, piece, compute))
-            weighting.learn(of_tasks(means), of_tasks(mean_of(numbers(after))), used)
+            weighting.learn(of_tasks(means), of_tasks(mean_of(numbers(self._losses_after(pieces, moments)))), used)
         tracked = tracker.end(skipped) if tracker else None
         weights = {} if skipped else used
-        yield Step(index, pieces, tuple(losses_of_pieces), means, total["norm"], optimizer.rate, skipped, weights, tracked, spike)
+        return Step(index, pieces, tuple(losses), means, norm, optimizer.rate, skipped, weights, tracked, spike)
+
+    def _add_gradients(self, index: int, pieces: tuple[Work, ...]) -> tuple[list[Mapping[str, Tensor]], list[Moment]]:
+        """Adds up the gradients of all micro-batches. Returns their losses, and the random numbers of each if the weighting
+        compares losses before and after the step."""
+        shares = LossShares(pieces, self.names_of)
+        recorded: list[Mapping[str, Tensor]] = []
+        moments: list[Moment] = []
+        if self.tracker:
+            self.tracker.begin(index, len(pieces))
+        for piece in pieces:
+            if self.weighting.compares:
+                moments.append(self.updater.random.now())
+            losses = _losses(self.losses_of, piece, self.updater.compute)
+            if self.tracker:
+                self.tracker.gradients(piece, losses)
+            self.weighting.backward(losses, shares.of(losses))
+            recorded.append({name: loss.detach() for name, loss in losses.items()})
+            del losses  # frees its graph before the next micro-batch builds another
+        return recorded, moments
+
+    def _problem(
+        self, index: int, pieces: Sequence[Work], losses: Sequence[Mapping[str, float]], means: Mapping[str, float], norm: float
+    ) -> tuple[str, Spike | None]:
+        """Why the step must not be taken, empty if it may, and the spike that it is."""
+        problem = _not_finite(losses, pieces, index, self.describe)
+        if problem or not self.updater.spikes or not math.isfinite(norm):
+            return problem, None
+        spike = self.updater.spikes.detect(means, norm)
+        stops = spike and self.updater.stops_on_spike
+        return f"step {index + 1} was not taken: {spike}" if stops else "", spike
+
+    def _undo(self, before: tuple[Moment, dict[str, Any]] | None) -> None:
+        """Takes back what a step has changed before it was found to be a problem."""
+        if before:
+            moment, weighting_state = before
+            self.updater.random.back_to(moment)
+            self.weighting.load_state_dict(weighting_state)
+        if self.tracker:
+            self.tracker.undo()
+
+    def _losses_after(self, pieces: Sequence[Work], moments: Sequence[Moment]) -> list[Mapping[str, Tensor]]:
+        """The losses of micro-batches after the step, with the same dropout as before it."""
+        after = []
+        for piece, moment in zip(pieces, moments, strict=False):
+            with self.updater.random.again(moment):
+                after.append(_losses_again(self.losses_of, piece, self.updater.compute))
+        return after
 
 
 def _losses(losses_of: LossesOf[Work], piece: Work, compute: Compute) -> Mapping[str, Tensor]:
