@@ -11,7 +11,7 @@ from mtlkit.data.datasets.held_out import SPLIT_SEED, separate_texts
 from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources import Source, existing_split, find_split, open_source
-from mtlkit.data.sources.columns import Columns, join_text, text_columns, with_columns
+from mtlkit.data.sources.columns import Columns, join_text, numbered, text_columns
 from mtlkit.data.sources.grammar.spec import Query, parse_source
 from mtlkit.data.sources.rows import BadRow, Row, SkippedRows, good_rows, place_of
 from mtlkit.errors import DataError, listed
@@ -67,21 +67,20 @@ def _texts(source: str, origin: Source, split: str, query: Query, reading: ReadO
 def _rows(source: str, origin: Source, split: str, query: Query, reading: ReadOptions, records: Records) -> Iterator[Row]:
     """Yields {"text", "place"} per row, including blank texts."""
     columns = Columns((), ())
+    encoding = query.encoding or reading.encoding
+
+    def choose(names: list[str]) -> None:
+        nonlocal columns
+        columns = text_columns(names, query.text, origin.name, recorded=records.values())
+        record = origin.record(encoding)
+        remarks = (*record.remarks, *columns.remarks)
+        records.setdefault(source, replace(record, source=source, text=columns.text, unused=columns.unused, remarks=remarks))
 
     def checked() -> Iterator[Row | BadRow]:
-        nonlocal columns
-        names, rows = with_columns(origin.rows(split, query.encoding or reading.encoding))
-        for number, row in enumerate(rows, 1):
+        for number, row in numbered(origin.rows(split, encoding), choose):
             if isinstance(row, BadRow):
                 yield row
                 continue
-            if not columns.text:
-                names = names or list(row)
-                columns = text_columns(names, query.text, origin.name, recorded=records.values())
-                record = origin.record(query.encoding or reading.encoding)
-                remarks = (*record.remarks, *columns.remarks)
-                record = replace(record, source=source, text=columns.text, unused=columns.unused, remarks=remarks)
-                records.setdefault(source, record)
             text = join_text(row, columns.text, origin.name, number)
             location = place_of(row, origin.name, number) if reading.keep_places else ""
             yield text if isinstance(text, BadRow) else {"text": text, "place": location}

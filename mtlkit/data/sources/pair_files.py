@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.sources import existing_split
-from mtlkit.data.sources.columns import column_list, join_text, with_columns
+from mtlkit.data.sources.columns import column_list, join_text, numbered
 from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.pair_columns import PairColumns, labelled_pair_columns
 from mtlkit.data.sources.rows import BadRow, place_of
@@ -31,12 +31,17 @@ def read_pairs(
     source, query = open_input(input, None, recorded)
     if pair is not None:
         query = replace(query, pair=pair, first=None, second=None)
-    names, rows = with_columns(source.rows(existing_split(source, query.split), query.encoding or encoding))
-    sides: PairColumns | None = None
-    for number, row in enumerate(rows, 1):
+    sides: PairColumns = ((), ())
+
+    def choose(names: list[str]) -> None:
+        nonlocal sides
+        sides = choose_sides(names, query, source.name, recorded)
+
+    number = 0
+    rows = source.rows(existing_split(source, query.split), query.encoding or encoding)
+    for number, row in numbered(rows, choose):
         if isinstance(row, BadRow):
             raise DataError(row.reason)
-        sides = sides or choose_sides(names or list(row), query, source.name, recorded)
         texts = [join_text(row, columns, source.name, number) for columns in sides]
         for text, columns in zip(texts, sides, strict=True):
             if isinstance(text, BadRow):
@@ -44,7 +49,7 @@ def read_pairs(
             if not text.strip():
                 raise DataError(f"{place_of(row, source.name, number)}: no text in column '{'+'.join(columns)}'")
         yield str(texts[0]), str(texts[1])
-    if sides is None:
+    if not number:
         raise DataError(f"{source.name}: no rows; give a file with a header and rows")
 
 

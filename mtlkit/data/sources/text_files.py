@@ -13,7 +13,7 @@ from mtlkit.config.paths import expand
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.files import LocalFile, split_suffix
 from mtlkit.data.sources import FileSource, Source, StandardInput, existing_split, open_source
-from mtlkit.data.sources.columns import Columns, join_text, text_columns, with_columns
+from mtlkit.data.sources.columns import Columns, join_text, numbered, text_columns, with_columns
 from mtlkit.data.sources.grammar.spec import Query, exists, parse_source
 from mtlkit.data.sources.parquet import parquet_batches, parquet_file
 from mtlkit.data.sources.rows import BadRow
@@ -93,18 +93,22 @@ def _texts_of_rows(
     source: Source, split: str, column: str | None, encoding: str | None, recorded: Sequence[SourceRecord]
 ) -> Iterator[str]:
     columns: tuple[str, ...] = ()
+
+    def choose(names: list[str]) -> None:
+        nonlocal columns
+        columns = _choose_columns(source, names, column, recorded)
+
     if source.record(encoding).format == "txt":  # every line is a text, whatever columns the model's data had
         recorded = ()
-    names, rows = with_columns(source.rows(split, encoding))
-    for number, row in enumerate(rows, 1):
+    number = 0
+    for number, row in numbered(source.rows(split, encoding), choose):
         if isinstance(row, BadRow):  # never skipped: each text must keep its row number
             raise DataError(row.reason)
-        columns = columns or _choose_columns(source, names or list(row), column, recorded)
         text = join_text(row, columns, source.name, number)
         if isinstance(text, BadRow):
             raise DataError(text.reason)
         yield text
-    if not columns:
+    if not number:
         raise _no_rows(source.name)
 
 
