@@ -8,7 +8,8 @@ from mtlkit.config.architecture import Architecture, Encoding, TaskSpec, Truncat
 from mtlkit.config.calibration import Calibration
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.model.description import ModelDescription
-from mtlkit.report.card import model_card, onnx_use, sentence_transformers_use, transformers_use
+from mtlkit.report.card import model_card
+from mtlkit.report.export_card import onnx_use, sentence_transformers_use, transformers_use
 from mtlkit.runs.record import RunRecord
 
 RECORD = RunRecord(

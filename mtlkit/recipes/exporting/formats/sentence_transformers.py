@@ -40,12 +40,12 @@ class SentenceTransformersFormat(ExportFormat):
         return sentence_transformers_outputs(folder, weights, texts)
 
     def use(self, weights: LoadedWeights) -> str:
-        from mtlkit.report.card import sentence_transformers_use
+        from mtlkit.report.export_card import sentence_transformers_use
 
         return sentence_transformers_use(weights.checkpoint)
 
     def front_matter(self) -> str:
-        from mtlkit.report.card import FRONT
+        from mtlkit.report.export_card import FRONT
 
         return FRONT
 

@@ -44,13 +44,13 @@ class TransformersFormat(ExportFormat):
 
     def use(self, weights: LoadedWeights) -> str:
         from mtlkit.recipes.exporting.tokenizer_facts import tokenizer_facts
-        from mtlkit.report.card import transformers_use
+        from mtlkit.report.export_card import transformers_use
 
         facts = tokenizer_facts(weights)
         return transformers_use(weights.checkpoint, facts.first.text, facts.last.text)
 
     def front_matter(self) -> str:
-        from mtlkit.report.card import GENERATION_FRONT
+        from mtlkit.report.export_card import GENERATION_FRONT
 
         return GENERATION_FRONT
 
