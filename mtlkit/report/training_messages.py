@@ -9,23 +9,20 @@ from mtlkit.errors import listed
 from mtlkit.report.small_data import small_data_message
 from mtlkit.report.tables import metric_title, number
 from mtlkit.training.events import Chosen, Event, Note
+from mtlkit.training.head_incidents import CalibrationFitted, HeadSolved, ScopeFitted, WordsCompared
 from mtlkit.training.incidents import (
-    CalibrationFitted,
     EpochPlanned,
     FeaturesCached,
     FreezeChanged,
-    HeadSolved,
     LimitExceeded,
     Refitted,
     RouterDropped,
     RouterTrained,
     RowsSeen,
-    ScopeFitted,
     StepSkipped,
     StopReason,
     TaskStopped,
     TrainingStopped,
-    WordsCompared,
 )
 from mtlkit.training.validation.small_data import EpochsLengthened, FewValidationRows, NotMeasured, Overfitted, StillLearning
 

@@ -20,7 +20,8 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from
 from mtlkit.training.events import Chosen, Epoch, Event, Parts
 from mtlkit.training.few_shot import EPOCHS, FewShotTrainer
-from mtlkit.training.incidents import HeadSolved, RowsSeen
+from mtlkit.training.head_incidents import HeadSolved
+from mtlkit.training.incidents import RowsSeen
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.solver.trainer import is_solver_state

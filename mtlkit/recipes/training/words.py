@@ -15,7 +15,7 @@ from mtlkit.evaluation.bag_of_words import Example, Hits, cross_validated_hits, 
 from mtlkit.evaluation.comparison import LEVEL
 from mtlkit.evaluation.intervals import bootstrap_change, mcnemar, mean_of
 from mtlkit.seeding import generator
-from mtlkit.training.incidents import RowsJudged, WordsCompared
+from mtlkit.training.head_incidents import RowsJudged, WordsCompared
 from mtlkit.training.objectives.base import HeadObjective, Objective
 
 Tables = tuple[LabelledTable, LabelledTable]  # training and validation rows of a task

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from mtlkit.config.calibration import Calibration
 from mtlkit.runs.record import BEFORE_REFIT
 from mtlkit.training.events import BestOfTask, Chosen, Epoch, TaskState
-from mtlkit.training.incidents import ScopeFitted
+from mtlkit.training.head_incidents import ScopeFitted
 from mtlkit.training.plan import Stop
 from mtlkit.training.sampling.steps import StepSchedule
 from mtlkit.training.state_dict import StateDict

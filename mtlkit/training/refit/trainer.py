@@ -11,7 +11,8 @@ from mtlkit.errors import listed
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.events import Chosen, Epoch, Event, Note
-from mtlkit.training.incidents import Refitted, RouterTrained, ScopeFitted
+from mtlkit.training.head_incidents import ScopeFitted
+from mtlkit.training.incidents import Refitted, RouterTrained
 from mtlkit.training.objectives.base import Objective, head_objectives
 from mtlkit.training.objectives.router import routed, take_router
 from mtlkit.training.phases import FirstPhaseSaver, SecondPhaseSaver, joined_tasks, none_of

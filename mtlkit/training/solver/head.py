@@ -18,7 +18,7 @@ from mtlkit.progress import count, counting
 from mtlkit.seeding import generator
 from mtlkit.tasks.base import kind_of
 from mtlkit.tasks.convex import ConvexLoss
-from mtlkit.training.incidents import HeadSolved, StrengthTrial
+from mtlkit.training.head_incidents import HeadSolved, StrengthTrial
 from mtlkit.training.objectives.base import HeadObjective
 from mtlkit.training.solver.linear import Features, LinearFit, fit
 from mtlkit.training.solver.strength import GRID, Choice, choose_strength, l2_of, not_cross_validated

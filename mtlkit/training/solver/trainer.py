@@ -20,7 +20,7 @@ from mtlkit.training.continual.start_model import StartModel
 from mtlkit.training.events import Chosen, Epoch, Event, Forgetting, Note, Parts, TaskState
 from mtlkit.training.freezing.apply import FreezeProof, lr_scales_of
 from mtlkit.training.freezing.features import CachedVectors
-from mtlkit.training.incidents import CalibrationFitted, HeadSolved, RowsJudged, ScopeFitted
+from mtlkit.training.head_incidents import CalibrationFitted, HeadSolved, RowsJudged, ScopeFitted
 from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.base import HeadObjective, Objective
 from mtlkit.training.objectives.router import routed, take_router, teach_router

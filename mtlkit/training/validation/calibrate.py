@@ -16,7 +16,7 @@ from mtlkit.evaluation.task_metrics import main_metric, score
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.tasks.base import kind_of
 from mtlkit.training.events import Note
-from mtlkit.training.incidents import CalibrationFitted
+from mtlkit.training.head_incidents import CalibrationFitted
 from mtlkit.training.plan import TrainPlan
 from mtlkit.training.setup import TaskRoles
 from mtlkit.training.validation.evaluator import has_validation

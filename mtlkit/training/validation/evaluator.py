@@ -24,7 +24,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.progress import counting
 from mtlkit.runs.record import NOT_MEASURED
 from mtlkit.training.events import TaskState
-from mtlkit.training.incidents import RowsJudged
+from mtlkit.training.head_incidents import RowsJudged
 from mtlkit.training.objectives.base import HeadObjective, Objective, all_inputs
 from mtlkit.training.sampling.columns import shared_texts
 

@@ -13,7 +13,7 @@ from mtlkit.inference.scope.scope import Scope
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import BestOfTask, Note
 from mtlkit.training.freezing.features import FeatureSource
-from mtlkit.training.incidents import CalibrationFitted, RowsJudged, ScopeFitted
+from mtlkit.training.head_incidents import CalibrationFitted, RowsJudged, ScopeFitted
 from mtlkit.training.plan import TrainPlan
 from mtlkit.training.setup import TaskRoles
 from mtlkit.training.state_dict import copy_into

@@ -18,7 +18,7 @@ from mtlkit.inference.scope.rejection import can_reject, predicted
 from mtlkit.inference.scope.scope import fit_scope
 from mtlkit.seeding import generator
 from mtlkit.training.freezing.features import CachedVectors, FeatureSource
-from mtlkit.training.incidents import ScopeFitted
+from mtlkit.training.head_incidents import ScopeFitted
 from mtlkit.training.objectives.base import HeadObjective, inputs_of_batch
 from mtlkit.training.plan import TrainPlan
 from mtlkit.training.sampling.columns import BatchTexts

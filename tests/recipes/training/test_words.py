@@ -14,7 +14,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.training import words
 from mtlkit.recipes.training.words import Tables, compare_words, small_tables
 from mtlkit.report.training_messages import training_messages
-from mtlkit.training.incidents import RowsJudged
+from mtlkit.training.head_incidents import RowsJudged
 from mtlkit.training.objectives.base import HeadObjective
 
 pytest.importorskip("sklearn", reason="a bag of words is fitted by scikit-learn")

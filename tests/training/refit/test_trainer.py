@@ -20,7 +20,8 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from
 from mtlkit.runs.record import BEFORE_REFIT
 from mtlkit.training.events import Chosen, Epoch, Event
-from mtlkit.training.incidents import Refitted, ScopeFitted
+from mtlkit.training.head_incidents import ScopeFitted
+from mtlkit.training.incidents import Refitted
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.phases import joined
 from mtlkit.training.plan import TrainData, TrainPlan

@@ -22,7 +22,7 @@ from mtlkit.inference.fast import fastest
 from mtlkit.inference.scope.file import arrays_of
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Chosen, Event, Parts
-from mtlkit.training.incidents import HeadSolved, ScopeFitted
+from mtlkit.training.head_incidents import HeadSolved, ScopeFitted
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.solver.choice import choose_solver

@@ -18,7 +18,7 @@ from mtlkit.model.checkpoint import load_model, save_model
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.report.training_messages import training_messages
 from mtlkit.training.events import Note
-from mtlkit.training.incidents import CalibrationFitted
+from mtlkit.training.head_incidents import CalibrationFitted
 from mtlkit.training.validation import calibrate as calibration_of_heads
 from mtlkit.training.validation.calibrate import calibrate
 

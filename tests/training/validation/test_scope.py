@@ -13,7 +13,7 @@ from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.fast import fastest
 from mtlkit.inference.scope.scope import unit
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.training.incidents import ScopeFitted
+from mtlkit.training.head_incidents import ScopeFitted
 from mtlkit.training.objectives.base import HeadObjective
 from mtlkit.training.validation.scope import Prototypes, draw, scope_fitted, scope_moved
 
