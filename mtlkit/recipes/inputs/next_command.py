@@ -20,7 +20,7 @@ def next_command(
     """`usual` with the options it needs to find the run at `out` and to read its data.
 
     `folder` is the default name of the run. Unless all `sources` have a test split, `eval` uses the validation split, and if
-    that was not `held_out` in the training, the command is `predict`.
+    that was not `held_out` in the training, the command is `predict`, of pairs where all sources have pairs.
     """
     words = shlex.split(usual)
     evaluates = words[1] == "eval"
@@ -28,9 +28,11 @@ def next_command(
     if out != DEFAULT_RUNS / folder:
         model = ["--model" if evaluates else "--init", f"./{out}" if str(out).startswith("-") else str(out)]
     words += model
+    sources = list(sources)
     if evaluates and not all(map(_has_test, sources)):
         if not held_out:
-            return shlex.join(["mtlkit", "predict", *model, "a text"])
+            pairs = bool(sources) and all(parse_source(source)[1].pair for source in sources)
+            return shlex.join(["mtlkit", "predict", *model, *(["--pair", "a text", "another text"] if pairs else ["a text"])])
         words += ["--split", "validation"]
     if evaluates and options.encoding != "utf-8":
         words += ["--encoding", options.encoding]

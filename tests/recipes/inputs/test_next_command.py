@@ -48,6 +48,14 @@ def test_rows_that_were_trained_on_are_not_evaluated(tmp_path: Path) -> None:
     assert next_command(EVAL, Path("runs/mtl"), "mtl", TrainMtlOptions(), ["sample:topic"], held_out=False) == EVAL
 
 
+def test_a_run_with_heads_for_pairs_alone_predicts_pairs(tmp_path: Path) -> None:
+    lone = str(write(tmp_path / "lone.csv", ROWS))
+    pairs = [f"{lone}?pair=text,text&label={name}" for name in ("label", "other")]
+    for sources, texts in [(pairs, "--pair 'a text' 'another text'"), ([*pairs, lone], "'a text'")]:
+        found = next_command(EVAL, Path("my/run"), "mtl", TrainMtlOptions(), sources, held_out=False)
+        assert found == f"mtlkit predict --model my/run {texts}"
+
+
 def test_what_the_rows_need_to_be_read_is_repeated(tmp_path: Path) -> None:
     options = TrainMtlOptions(encoding="latin-1", on_bad_row="skip")
     assert next_command(EVAL, Path("runs/mtl"), "mtl", options) == f"{EVAL} --encoding latin-1 --on-bad-row skip"
