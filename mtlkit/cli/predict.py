@@ -113,7 +113,12 @@ def show(answers: Any, specs: Mapping[str, TaskSpec], routed: bool) -> None:
     widths = [max(map(len, column)) for column in zip(titles, *(cells for _, cells in rows), strict=True)] if titles else []
     room = console.width - sum(min(width, WIDEST) + 3 for width in widths) - 2
     table = new_table()
-    table.add_column("text", max_width=max(20, room), overflow="fold" if marked else "ellipsis", no_wrap=not marked)
+    table.add_column(
+        "text" if marked is None else literal(f"text, marked by {marked}"),
+        max_width=max(20, room),
+        overflow="fold" if marked else "ellipsis",
+        no_wrap=not marked,
+    )
     for title in titles:
         table.add_column(literal(title), overflow="fold")
     for text, cells in rows:
