@@ -95,7 +95,8 @@ def absences(task: TaskSummary) -> list[str]:
     if task.kind in ("text", "distill"):
         return [f"{task.name} has no validation split: 5% of all texts are held out"] if task.absent else []
     if "validation" in task.absent:
-        rows = f"at most {HELD_OUT_MOST:,} pairs" if task.kind in PAIRS else "stratified by class"
+        whole = "whole texts" if any(split.words for split in task.splits) else "stratified by class"
+        rows = f"at most {HELD_OUT_MOST:,} pairs" if task.kind in PAIRS else whole
         messages.append(f"no validation split: 10% of train is held out, {rows}")
     if "test" in task.absent:
         messages.append("no test split: results on validation rows are optimistic, as these also choose the best epoch")

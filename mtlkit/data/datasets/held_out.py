@@ -31,7 +31,8 @@ def hold_out(
     texts: Sequence[str] | None = None,
     share: float = HOLDOUT,
 ) -> NDArray[np.bool_]:
-    """Marks a random `share` of the rows (0: none), stratified by class; every class keeps at least one row for training.
+    """Marks a random `share` of the rows (0: none), stratified by class; every class keeps at least one row for training, and
+    every tag of words if possible.
 
     Rows whose `texts` are equal up to case and white space stay together if possible. Raises DataError, naming `place`, if there
     are fewer than two rows, or the share leaves none on one of the sides.
@@ -47,7 +48,11 @@ def hold_out(
     parts = [() if classes == "none" else parts_of(label) for label in labels]
     one_class = classes == "one"
     ungrouped = np.arange(len(labels))
-    held = _hold_out_groups(parts, one_class, ungrouped if texts is None else TextNumbers().of(texts), exact)
+    grouped = ungrouped if texts is None else TextNumbers().of(texts)
+    held = _hold_out_groups(parts, one_class, grouped, exact)
+    if not held.any() and classes == "words":  # few texts, each with a tag that no other has
+        parts = [()] * len(labels)
+        held = _hold_out_groups(parts, one_class, grouped, exact)
     if not held.any() and texts is not None:
         held = _hold_out_groups(parts, one_class, ungrouped, exact)
     if not held.any():

@@ -371,6 +371,21 @@ def test_validation_rows_of_a_run_are_those_of_its_share(tmp_path: Path) -> None
         read_for_evaluation(str(path), "validation", none, named=False)
 
 
+@pytest.mark.parametrize(
+    ("tags", "held"),
+    [
+        ([("B-A", "O"), ("O", "B-A"), ("B-C",)], {0, 1}),  # C stays in training
+        ([("B-A",), ("B-C",), ("B-D",)], {0, 1, 2}),
+    ],
+)
+def test_texts_with_tags_are_held_out_whole_without_the_only_one_of_a_tag(tags: list[tuple[str, ...]], held: set[int]) -> None:
+    (row,) = np.flatnonzero(hold_out(tags, "a.conll", "tokens", ["x", "y", "z"]))
+    assert row in held
+    equal = hold_out([*tags, *tags[:2]], "a.conll", "tokens", ["x", "y", "z", "X ", "y"])
+    assert equal[0] == equal[3]
+    assert equal[1] == equal[4]
+
+
 @pytest.mark.parametrize("rows", [0, 1])
 def test_task_with_one_row_is_refused_with_the_reason(rows: int) -> None:  # fault 38
     with pytest.raises(DataError, match=rf"^a\.csv: {rows} rows?; a task needs at least two"):
