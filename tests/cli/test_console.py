@@ -17,7 +17,7 @@ from mtlkit.runs.record import verify
 if TYPE_CHECKING:
     from .conftest import Typed
 
-LINES = 2000  # twenty times the output that a pipe holds
+LINES = 400  # four times the output that a pipe holds
 
 
 @pytest.fixture

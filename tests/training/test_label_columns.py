@@ -119,7 +119,7 @@ def test_a_pass_sees_every_row_once_and_counts_its_tokens_once(
 def test_a_training_resumes_bit_for_bit(
     mixing: dict[str, Any], options: dict[str, Any], tiny_model: MultiTaskModel, columns: dict[str, TaskData], run: Run
 ) -> None:
-    log, settings = io.StringIO(), {"epochs": 3, "batch_tokens": 60, "track_every": 2, **options}
+    log, settings = io.StringIO(), {"epochs": 3, "batch_tokens": 120, "track_every": 2, **options}
     keeper, model = Keeper(log), deepcopy(tiny_model)
     whole = run(model, columns, log=log, saved={"saver": keeper, "keeps": True}, mixing=dict(mixing), **settings)
     for step in (1, len(keeper.states) // 2, len(keeper.states) - 1):

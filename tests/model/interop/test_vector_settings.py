@@ -28,13 +28,26 @@ def reference(folder: Path, texts: list[str] = TEXTS, **asked: Any) -> Any:
     return model.encode(texts, show_progress_bar=False, **asked)
 
 
+POOLINGS, INCLUDES, DEFAULTS, DIMS = ("mean", "cls"), (True, False), (None, "query", "passage"), (None, 7)
 COMBINED = [
     {"pooling": pooling, "include_prompt": include, "default_prompt_name": default, "truncate_dim": dim, "normalize": dim is None}
-    for pooling, include, default, dim in product(("mean", "cls"), (True, False), (None, "query", "passage"), (None, 7))
+    for pooling, include, default, dim in product(POOLINGS, INCLUDES, DEFAULTS, DIMS)
 ]
 
 
-@pytest.mark.parametrize(("number", "settings"), list(enumerate(COMBINED)), ids=str)
+def by_hand(settings: dict[str, Any]) -> bool:
+    """Whether a combination is one of the half that `-m slow` adds; the others have every pair of values."""
+    places = POOLINGS.index(settings["pooling"]), INCLUDES.index(settings["include_prompt"])
+    return (sum(places) + DEFAULTS.index(settings["default_prompt_name"]) + DIMS.index(settings["truncate_dim"])) % 2 == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "settings"),
+    [
+        pytest.param(number, settings, marks=[pytest.mark.slow] if by_hand(settings) else [], id=f"{number}-{settings}")
+        for number, settings in enumerate(COMBINED)
+    ],
+)
 def test_every_combination_gives_the_vectors_of_the_library(number: int, settings: dict[str, Any], wrap: Wrap) -> None:
     """By default, by the name of a prompt, by a text, and without one."""
     kind = KINDS[(number ^ number >> 1 ^ number >> 2 ^ number >> 3) & 1]  # each value of each setting with both

@@ -37,6 +37,12 @@ def rows() -> list[tuple[str, str]]:
     return [(text, "tool" if place % 7 == 0 else kind) for place, (text, kind) in enumerate(mixed)]
 
 
+@pytest.fixture(autouse=True)
+def few_penalties(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three values on the grid instead of nine: most of the time of these tests is spent in scikit-learn's solver."""
+    monkeypatch.setattr(recipe, "PENALTIES", (0.01, 0.3, 10.0))
+
+
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with 80 rows to train on, 30 to score."""
