@@ -244,6 +244,20 @@ def test_what_needs_labels_of_texts_refuses_words(
     assert re.search(message, answer.err), answer.err
 
 
+def test_data_with_words_that_is_typed_otherwise_is_answered_with_the_keys(typed: Typed, tmp_path: Path) -> None:
+    files = {
+        "a.jsonl": '{"tokens": ["Bob"], "ner_tags": ["B-PER"]}\n',
+        "b.jsonl": '{"text": "Bob", "entities": [{"start": 0, "end": 3, "label": "PER"}]}\n',
+        "c.txt": "Bob B-PER\nsleeps O\n\n",
+    }
+    ways = {"a.jsonl": "?tokens=tokens&tags=ner_tags", "b.jsonl": "?spans=entities", "c.txt": "?format=conll"}
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+        answer = typed("check-data", "--task", f"ner={tmp_path / name}")
+        assert answer.code == 3
+        assert ways[name] in answer.err
+
+
 def test_new_tags_are_refused_or_left_out(run: Path, things: Path, typed: Typed, tmp_path: Path) -> None:
     rows = [tagged(text) for text in SENTENCES[:20]]
     rows[3]["tags"][0] = "B-place"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mtlkit.data.formats.files import DataFile
 from mtlkit.data.formats.records import TOO_LONG
 from mtlkit.data.formats.text import LONGEST, NumberedLines, open_lines
+from mtlkit.data.labels.tag_schemes import scheme_of
 from mtlkit.data.sources.rows import BadRow, Row, placed
 from mtlkit.errors import counted
 
@@ -52,6 +53,13 @@ def find_layout(sample: Sequence[str | None]) -> ConllLayout:
     if count == len(UNIVERSAL) and layout.tabs and re.fullmatch(r"1(-\d+)?", rows[0][0]):
         return ConllLayout(UNIVERSAL, True)
     return ConllLayout(tuple(str(number) for number in range(1, count + 1)), layout.tabs)
+
+
+def looks_tagged(lines: Sequence[str]) -> bool:
+    """Whether lines are words with tags of spans in the last of several columns."""
+    rows = [line.split() for line in lines if line.strip() and not line.startswith(DOCUMENT)]
+    widths = set(map(len, rows))
+    return len(widths) == 1 and widths.pop() > 1 and scheme_of(row[-1] for row in rows) != "plain"
 
 
 Sentence = list[tuple[int, str | None]]

@@ -192,6 +192,8 @@ def _describe(value: Any) -> str:
 
 
 def _advice(value: Any, role: str, column: str) -> str:
+    if isinstance(value, Mapping) and any(name.startswith("start") for name in map(str, value)):
+        return f"for labels of words, specify ?spans={column}"
     if isinstance(value, Mapping):
         field = next((str(name) for name in value), "FIELD")
         return f"name one of its fields, such as ?{role}={column}.{field}, or make it a column"

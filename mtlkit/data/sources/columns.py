@@ -13,6 +13,8 @@ from mtlkit.errors import DataError, listed, suggest
 
 TEXT_NAMES = ("text", "sentence", "content", "review", "body", "document", "passage", "comment", "tweet", "question", "title")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "topic", "sentiment", "rating", "stars", "score", "intent")
+TOKEN_NAMES = ("tokens", "words")  # of columns with lists of words
+TAG_NAMES = ("tags", "ner_tags", "pos_tags", "chunk_tags", "ner", "pos", "upos", "labels", "label")
 SHOWN = 40  # columns to list in an error
 LOOK_AHEAD, LOOK_AHEAD_LETTERS = 100, 1 << 20  # rows to inspect for columns, and the limit of their characters
 
@@ -34,7 +36,7 @@ def choose_columns(
 
     If only one column remains, it gets the remaining role. Raises DataError if a column is missing or the choice is ambiguous.
     """
-    ask_text, ask_label = "specify ?text=NAME", "specify ?label=NAME"
+    ask_text, ask_label = f"specify ?text=NAME{_for_words(columns)}", "specify ?label=NAME"
     known = recorded or SourceRecord("")
     texts = named_columns("text", columns, text, location)
     labels = named_columns("label", columns, label, location)
@@ -53,6 +55,12 @@ def choose_columns(
     if not labels:
         labels = only_column("label", rest, columns, location, ask_label)
     return Columns(texts, labels, tuple(name for name in columns if name not in texts and name not in labels), remarks)
+
+
+def _for_words(columns: Sequence[str]) -> str:
+    """The keys for labels of words, as an alternative, if columns have usual names of words and tags."""
+    words, tags = (next((name for name in columns if name.lower() in names), "") for names in (TOKEN_NAMES, TAG_NAMES))
+    return f", or for labels of words ?tokens={words}&tags={tags}" if words and tags else ""
 
 
 def text_columns(

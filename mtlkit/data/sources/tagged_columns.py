@@ -9,12 +9,19 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.formats.conll import SUFFIXES, UNIVERSAL
 from mtlkit.data.formats.files import split_suffix
 from mtlkit.data.sources.base import FilesSource, Source
-from mtlkit.data.sources.columns import TEXT_NAMES, existing_column, only_column, usual_columns
+from mtlkit.data.sources.columns import (
+    TAG_NAMES,
+    TEXT_NAMES,
+    TOKEN_NAMES,
+    column_list,
+    existing_column,
+    only_column,
+    usual_columns,
+)
 from mtlkit.data.sources.grammar.spec import Query
+from mtlkit.errors import DataError
 
 KIND = "tokens"
-TOKEN_NAMES = ("tokens", "words")
-TAG_NAMES = ("tags", "ner_tags", "pos_tags", "chunk_tags", "ner", "pos", "upos", "labels", "label")
 SPAN_NAMES = ("spans", "entities", "label", "labels")
 ASK_TOKENS, ASK_TAGS = "specify ?tokens=NAME&tags=NAME", "specify ?tags=NAME"
 ASK_TEXT, ASK_SPANS = "specify ?text=NAME&spans=NAME", "specify ?spans=NAME"
@@ -58,6 +65,9 @@ def tagged_columns(
     else:
         chosen = _tokens(columns, query, location, known, labelled)
     used = (chosen.tokens, chosen.tags, chosen.text, chosen.spans)
+    if repeated := next((name for name in used if name is not None and used.count(name) > 1), None):
+        roles = "the text and the spans" if chosen.text else "words and tags"
+        raise DataError(f"{location}: column '{repeated}' is named for both {roles}; columns: {column_list(columns)}")
     return replace(chosen, unused=tuple(name for name in columns if name not in used))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Literal
 
 from mtlkit.config.inference import TextOptions
@@ -11,12 +12,13 @@ from mtlkit.config.task_training import LABELLED, ObjectiveName
 from mtlkit.data.datasets.column_rows import rows_of
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pair_rows import PairRows
+from mtlkit.data.formats.conll import looks_tagged
 from mtlkit.data.sources import Source, existing_split, open_source
-from mtlkit.data.sources.columns import column_list, text_columns, with_columns
+from mtlkit.data.sources.columns import LOOK_AHEAD, column_list, text_columns, with_columns
 from mtlkit.data.sources.grammar.spec import Query, parse_source
 from mtlkit.data.sources.grammar.task_names import named_sources
 from mtlkit.data.sources.pair_columns import check_negatives, pair_objective
-from mtlkit.data.sources.rows import SkippedRows
+from mtlkit.data.sources.rows import BadRow, Row, SkippedRows
 from mtlkit.data.sources.text_files import open_input
 from mtlkit.errors import DataError
 from mtlkit.recipes.inputs.texts import reads_standard_input
@@ -53,11 +55,20 @@ def check_tasks(tasks: Iterable[str], encoding: str, command: CheckedCommand) ->
             next(rows_of(source, query, split, ReadOptions(encoding, "skip", SkippedRows())).rows(), None)
         except DataError:
             if query.text is None and query.label is None:
-                _check_labelled(with_columns(source.rows(split, query.encoding or encoding))[0], source.name, command)
+                columns, rows = with_columns(source.rows(split, query.encoding or encoding))
+                _check_tagged(columns, rows, source.name)
+                _check_labelled(columns, source.name, command)
             raise
 
     for address in named_sources(list(tasks)).values():
         _check(address, find_columns)
+
+
+def _check_tagged(columns: Sequence[str], rows: Iterable[Row | BadRow], name: str) -> None:
+    """Raises DataError for a text file with a word and its tag per line."""
+    lines = [str(row.get(columns[0])) for row in islice(rows, LOOK_AHEAD) if not isinstance(row, BadRow)] if columns else []
+    if len(columns) == 1 and looks_tagged(lines):
+        raise DataError(f"{name}: each line looks like a word and its tag; specify ?format=conll to read sentences")
 
 
 def _check_labelled(columns: Sequence[str], name: str, command: CheckedCommand) -> None:

@@ -206,6 +206,7 @@ def test_spans_that_overlap_are_a_bad_row(tmp_path: Path) -> None:
         ("?tokens=token&tags=ner_tags", "column 'token' not found .*did you mean 'tokens'"),
         ("?tags=tags", "column 'tags' not found"),
         ("?text=text&spans=spans", "column 'spans' not found"),
+        ("?tokens=tokens&tags=tokens", "named for both words and tags"),
     ],
 )
 def test_missing_columns_are_named(tmp_path: Path, keys: str, message: str) -> None:

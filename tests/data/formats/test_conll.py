@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mtlkit.data.formats.conll import looks_tagged
 from mtlkit.data.sources.readers import read
 from mtlkit.data.sources.rows import BadRow, PlacedRow
 
@@ -57,6 +58,21 @@ def test_lines_without_the_fields_of_the_others_are_bad_rows(tmp_path: Path) -> 
         "5: 3 fields separated by blanks, but other lines have 2",
     ]
     assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    ("lines", "tagged"),
+    [
+        (["EU B-ORG", "is O", "", "Bob B-PER"], True),
+        (["EU NNP I-ORG", "-DOCSTART- O", "is VBZ O"], True),
+        (["It rains", "It snows"], False),
+        (["Hello", "O"], False),
+        (["a B-X", "a longer text B-X"], False),
+        ([""], False),
+    ],
+)
+def test_lines_of_words_and_tags_are_recognized(lines: list[str], tagged: bool) -> None:
+    assert looks_tagged(lines) == tagged
 
 
 def test_files_without_words(tmp_path: Path) -> None:
