@@ -67,6 +67,22 @@ outputs = apply_heads("this/folder", vectors)
 {pairs}`outputs` maps each task to one row per text. `heads.json` lists the labels in column order. {outputs_help}
 """
 
+JOINT = """Heads that read both texts of a pair in one sequence ({names}) are folders for sentence-transformers 5.4 and newer,
+each with the backbone:
+
+```python
+from sentence_transformers import CrossEncoder
+
+scores = CrossEncoder("this/folder/cross-encoder/{first}").predict([("a first text", "its second text")])
+```
+
+"""
+
+ONNX_JOINT = """
+Heads that read both texts of a pair in one sequence ({names}) are in the same graph as those for single texts: give it the tokens
+of the sequence, and `token_type_ids` where it has this input.
+"""
+
 PAIRS = """For heads that read pairs of texts ({names}), give the vectors of both:
 
 ```python
@@ -139,7 +155,7 @@ def sentence_transformers_use(checkpoint: ModelDescription) -> str:
         source=inspect.getsource(apply_heads),
         truncate_dim=truncate_dim,
         outputs_help=outputs_help,
-        pairs=_pairs(checkpoint, PAIRS),
+        pairs=_pairs(checkpoint, PAIRS) + _joint(checkpoint, JOINT),
     )
     use = VECTORS + (heads + _calibration(checkpoint, THRESHOLDS) if checkpoint.tasks else "")
     return use + _prompt(vectors) + (CUT.format(length=encoding.max_length) if encoding.truncate == "head-tail" else "")
@@ -156,6 +172,7 @@ def onnx_use(checkpoint: ModelDescription) -> str:
     return (
         ONNX
         + _pairs(checkpoint, ONNX_PAIRS)
+        + _joint(checkpoint, ONNX_JOINT)
         + _calibration(checkpoint, ONNX_THRESHOLDS)
         + prompt_input
         + _prompt(checkpoint.vectors)
@@ -168,8 +185,13 @@ def _calibration(checkpoint: ModelDescription, thresholds: str) -> str:
 
 
 def _pairs(checkpoint: ModelDescription, text: str) -> str:
-    names = [f"`{task.name}`" for task in checkpoint.tasks if task.pair is not None]
+    names = [f"`{task.name}`" for task in checkpoint.tasks if task.pair == "vectors"]
     return text.format(names=", ".join(names)) if names else ""
+
+
+def _joint(checkpoint: ModelDescription, text: str) -> str:
+    names = [task.name for task in checkpoint.tasks if task.joint]
+    return text.format(names=", ".join(f"`{name}`" for name in names), first=names[0]) if names else ""
 
 
 def _prompt(vectors: VectorSettings) -> str:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from conftest import SENTENCES
 from forks import Forks
@@ -14,6 +15,8 @@ from killing import killed_in, newest
 from pair_files import QUICK, write_pairs
 
 import mtlkit
+from mtlkit.config.commands.run_commands import ExportOptions
+from mtlkit.recipes.export import export
 from mtlkit.runs.record import file_digest
 
 if TYPE_CHECKING:
@@ -129,6 +132,28 @@ def test_info_tells_both_kinds_of_heads_apart(run: Path, typed: Typed) -> None:
     out = typed("info", run, width=160).out
     assert "regression, pairs in one sequence" in out
     assert "classification, pairs" in out
+
+
+@pytest.mark.slow
+def test_exports_agree_with_the_run(run: Path, tmp_path: Path) -> None:
+    library = pytest.importorskip("sentence_transformers")
+    pytest.importorskip("onnxscript")
+    for name in ("sentence-transformers", "onnx", "compact"):
+        exported = export(ExportOptions(model=str(run), format=name, out=tmp_path / name))  # type: ignore[arg-type]
+        assert exported.difference is not None
+    batch = [(SENTENCES[0], SENTENCES[50]), (SENTENCES[3], f"{SENTENCES[4]} {SENTENCES[5]}")]
+    expected = mtlkit.load(run).predict(batch)
+    for name, backend in (("onnx", "onnx"), ("sentence-transformers", "torch")):
+        found = mtlkit.load(tmp_path / name, backend=backend).predict(batch)  # type: ignore[arg-type]
+        for one, other in zip(found, expected, strict=True):
+            assert one["words"]["value"] == pytest.approx(other["words"]["value"], abs=1e-5)
+    folders = tmp_path / "sentence-transformers" / "cross-encoder"
+    scores = library.CrossEncoder(str(folders / "words"), device="cpu").predict(batch)
+    assert scores == pytest.approx([row["words"]["value"] for row in expected], abs=1e-5)
+    shares = library.CrossEncoder(str(folders / "same"), device="cpu").predict(batch, apply_softmax=True)
+    assert shares == pytest.approx(np.array([[*row["same"]["probabilities"].values()] for row in expected]), abs=1e-5)
+    card = (tmp_path / "sentence-transformers" / "README.md").read_text()
+    assert 'CrossEncoder("this/folder/cross-encoder/same")' in card
 
 
 @pytest.mark.slow

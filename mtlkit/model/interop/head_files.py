@@ -80,15 +80,17 @@ def _linear(model: MultiTaskModel, task: str) -> dict[str, HeadLayer]:
 # The model card of an export includes this source, so it uses only json, pathlib, torch and safetensors.
 def apply_heads(folder: str, vectors: torch.Tensor, seconds: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
     weights = load_file(Path(folder) / "heads.safetensors")
+    activations: dict[str, torch.nn.Module] = {"mlp": torch.nn.GELU(), "tanh": torch.nn.Tanh(), "relu": torch.nn.ReLU()}
     results = {}
     for task in json.loads((Path(folder) / "heads.json").read_text(encoding="utf-8"))["tasks"]:
-        if ("pair" in task) != (seconds is not None):  # heads for pairs of texts, heads for single texts
+        if task.get("pair") not in ((None, "either") if seconds is None else ("vectors",)):  # "joint": see cross-encoder/
             continue
         outputs = vectors
         if seconds is not None:
             outputs = torch.cat([vectors, seconds, (vectors - seconds).abs(), vectors * seconds], dim=-1)
         for index, name in enumerate(task["layers"]):
-            outputs = torch.nn.functional.gelu(outputs) if index else outputs
+            outputs = activations[task["head"].split(":")[0]](outputs) if index else outputs
             outputs = torch.nn.functional.linear(outputs, weights[f"{name}.weight"], weights[f"{name}.bias"])
+        outputs = outputs.sigmoid() if task.get("sigmoid") else outputs
         results[task["name"]] = outputs * task["spread"] + task["center"]
     return results

@@ -20,6 +20,7 @@ from mtlkit.inference.onnx_engine import HEAD_OUTPUT, VECTOR, OnnxEngine, output
 from mtlkit.inference.similarity import truncate
 from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.model.checkpoint import load_model
+from mtlkit.model.interop.cross_encoder import CROSS_ENCODERS
 from mtlkit.model.interop.head_files import apply_heads
 from mtlkit.model.interop.silence import silence
 from mtlkit.model.multitask import MultiTaskModel
@@ -105,6 +106,9 @@ def sentence_transformers_outputs(folder: Path, weights: LoadedWeights, texts: S
         if weights.model.tasks:
             model.truncate_dim = None
             whole = library_vectors(model, texts)
+        joint = {
+            task: cross_encoder_outputs(folder / CROSS_ENCODERS / task, weights, texts, task) for task in weights.joint_heads
+        }
     except UsageError:
         raise
     except Exception as error:  # whatever its class, the export cannot be used
@@ -113,7 +117,22 @@ def sentence_transformers_outputs(folder: Path, weights: LoadedWeights, texts: S
     if weights.pair_heads:
         first, second = torch.from_numpy(neighbours(len(whole)))
         heads |= apply_heads(str(folder), whole[first], whole[second])
-    return {VECTOR: vectors.numpy(), **{HEAD_OUTPUT.format(task): outputs.numpy() for task, outputs in heads.items()}}
+    outputs = {task: output.numpy() for task, output in heads.items()} | joint
+    return {VECTOR: vectors.numpy(), **{HEAD_OUTPUT.format(task): output for task, output in outputs.items()}}
+
+
+def cross_encoder_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str], task: str) -> Array:
+    """What CrossEncoder gives for neighbouring texts, (M, outputs): logits for classes and labels, else the number."""
+    with silence():
+        from sentence_transformers import CrossEncoder
+
+        # for labels, a folder asks for probabilities
+        activation = None if not weights.model.tasks[task].labels else torch.nn.Identity()
+        exact = {"torch_dtype": torch.float32}
+        model = CrossEncoder(str(folder), device="cpu", local_files_only=True, model_kwargs=exact, activation_fn=activation)
+        pairs = [(texts[first], texts[second]) for first, second in joint_pairs(weights, texts).T]
+        scores: Array = model.predict(pairs, show_progress_bar=False)
+    return scores.reshape(len(pairs), -1)
 
 
 def difference_from_source(folder: Path, weights: LoadedWeights) -> float:

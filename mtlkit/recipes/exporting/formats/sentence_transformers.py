@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
 from mtlkit.recipes.exporting.formats.base import ExportFormat, without_words
-from mtlkit.runs.record import EXPORT_RECORD
+from mtlkit.runs.record import EXPORT_RECORD, TOKENIZER
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
     from mtlkit.inference.load_weights import LoadedWeights
     from mtlkit.model.description import ModelDescription
     from mtlkit.recipes.exporting.verify import Outputs
@@ -18,21 +20,35 @@ if TYPE_CHECKING:
 
 class SentenceTransformersFormat(ExportFormat):
     name = "sentence-transformers"
-    help = "A folder that SentenceTransformer(DIR) loads, with the heads beside it."
+    help = (
+        "A folder that SentenceTransformer(DIR) loads, with the heads beside it; one for CrossEncoder per head that reads both \
+texts of a pair."
+    )
     checked_by = "sentence_transformers"
     record = EXPORT_RECORD  # with a run.json, mtlkit would read it as a run
     marks = (EXPORT_RECORD, "modules.json")
     keeps_router = False
 
     def write(self, folder: Path, weights: LoadedWeights) -> None:
+        from mtlkit.model.interop.cross_encoder import CROSS_ENCODERS, write_cross_encoder
         from mtlkit.model.interop.head_files import write_heads
         from mtlkit.model.interop.writing import write_foreign
         from mtlkit.recipes.exporting.tokenizer_facts import tokenizer_facts
+        from mtlkit.runs import atomic as disk
 
-        description = weights.checkpoint
-        write_foreign(folder, weights.model.backbone, description.encoding, tokenizer_facts(weights), description.vectors)
+        description, backbone, facts = weights.checkpoint, weights.model.backbone, tokenizer_facts(weights)
+        write_foreign(folder, backbone, description.encoding, facts, description.vectors)
         if weights.model.tasks:
             write_heads(folder, weights.model)
+        for task in weights.joint_heads:
+            path = folder / CROSS_ENCODERS / task
+            write_cross_encoder(path, backbone, weights.model.head(task), description.encoding, facts)
+            disk.write(path / TOKENIZER, self.tokenizer(weights).to_str().encode())
+
+    def tokenizer(self, weights: LoadedWeights) -> Tokenizer:
+        from mtlkit.data.tokenization.text_pairs import with_pair_form
+
+        return with_pair_form(weights.encoder) if weights.joint_heads else super().tokenizer(weights)
 
     def outputs(self, folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
         from mtlkit.recipes.exporting.verify import sentence_transformers_outputs
