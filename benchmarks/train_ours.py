@@ -14,8 +14,9 @@ from compare import Measure, Stopwatch
 from tokenizers import Tokenizer
 
 from mtlkit.config.architecture import Architecture, Encoding
-from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_validation
+from mtlkit.data.datasets.labelled import read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.tables import cap_tables
 from mtlkit.data.datasets.task_data import TaskData, prepare
 from mtlkit.data.labels.codec import infer_spec

@@ -27,7 +27,7 @@ from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.task_data import TaskData, prepare_task
 from mtlkit.data.labels.marks import Label
 from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer

@@ -26,8 +26,9 @@ from pyarrow import parquet
 import mtlkit
 from mtlkit.config.registries.balancing import BALANCING
 from mtlkit.config.registries.methods import ordered
-from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_test, read_train_and_validation
+from mtlkit.data.datasets.labelled import read_train_and_test, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.sources.grammar.task_names import parse_task
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.evaluation.intervals import student

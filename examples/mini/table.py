@@ -25,8 +25,9 @@ from sklearn.pipeline import make_pipeline
 import mtlkit
 from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
-from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_test, read_train_and_validation
+from mtlkit.data.datasets.labelled import read_train_and_test, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.recipes.evaluate import evaluate

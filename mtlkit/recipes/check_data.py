@@ -9,8 +9,9 @@ from typing import Any
 from mtlkit.config.architecture import Kind
 from mtlkit.config.commands.check_data import CheckDataOptions
 from mtlkit.config.task_training import ObjectiveName
-from mtlkit.data.datasets.labelled import LabelledTable, holds_out, read_test, read_train_and_validation
+from mtlkit.data.datasets.labelled import holds_out, read_test, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.labels.codec import codec_of, infer_kind
 from mtlkit.data.labels.tagged_spans import spans_by_type
 from mtlkit.data.quality.classes import count_classes, sorted_labels, uneven_classes, unseen_classes

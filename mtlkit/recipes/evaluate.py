@@ -10,8 +10,9 @@ from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.held_out import HOLDOUT, holdout_of
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.datasets.labelled import LabelledTable, read_for_evaluation
+from mtlkit.data.datasets.labelled import read_for_evaluation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.grammar.task_names import named_sources
 from mtlkit.data.sources.rows import SkippedRows

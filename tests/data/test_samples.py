@@ -13,8 +13,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from mtlkit.data.datasets.labelled import LabelledTable, read_split
+from mtlkit.data.datasets.labelled import read_split
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.sources import open_source
 from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.rows import SkippedRows

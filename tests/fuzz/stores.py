@@ -23,7 +23,7 @@ from fuzz.sound import TEXTS, tiny
 
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.data.cache import encode_cached
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.task_data import prepare
 from mtlkit.data.resumable_output import OutputParts
 from mtlkit.data.tokenization.tokenizer import TextEncoder

@@ -10,7 +10,7 @@ from support import notes, options, rows_of, write
 
 from mtlkit.config.commands.check_data import CheckDataOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.errors import DataError, UsageError
 from mtlkit.recipes.check_data import DataCheck, check_data
 from mtlkit.recipes.train_mtl import stream

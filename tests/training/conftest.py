@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.registries.schedules import parse_schedule
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.task_data import TaskData, prepare_task
 from mtlkit.data.datasets.text_pool import TextPool
 from mtlkit.data.encoded import Encoded

@@ -11,7 +11,7 @@ from conftest import SENTENCES
 from support import losses_of
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.task_data import TaskData, prepare_task
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute

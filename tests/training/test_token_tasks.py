@@ -18,7 +18,7 @@ from support import losses_of
 from torch.nn import functional
 
 from mtlkit.config.architecture import TaskSpec, Transitions
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.task_data import TaskData, prepare_task
 from mtlkit.data.encoded import EncodedWords
 from mtlkit.data.tokenization.tokenizer import TextEncoder

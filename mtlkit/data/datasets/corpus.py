@@ -8,8 +8,8 @@ from itertools import islice
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.held_out import SPLIT_SEED, separate_texts
-from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.sources import Source, existing_split, find_split, open_source
 from mtlkit.data.sources.columns import Columns, join_text, numbered, text_columns
 from mtlkit.data.sources.grammar.spec import Query, parse_source

@@ -9,7 +9,7 @@ import numpy as np
 
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.held_out import SPLIT_SEED
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.text_pool import TextPool
 from mtlkit.seeding import generator
 

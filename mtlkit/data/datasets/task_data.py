@@ -15,7 +15,7 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows
 from mtlkit.data.cache import encode_cached, encode_pairs_cached, encode_words_cached, fingerprint
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.labels.codec import encode_labels, unseen_labels
 from mtlkit.data.labels.reader import joining_key

@@ -11,7 +11,7 @@ import numpy as np
 from mtlkit.config.architecture import Kind
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.labels.classes import parts_of
 from mtlkit.data.labels.marks import Label
 from mtlkit.data.labels.tagged_spans import shown_tags

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.pair_data import PairTexts, pairs_fault, scored_pairs_fault
 from mtlkit.data.datasets.pairs import PairTable
 from mtlkit.data.labels.classes import comparable_numbers

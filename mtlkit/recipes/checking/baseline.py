@@ -8,7 +8,7 @@ import numpy as np
 
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.held_out import limited
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.labels.codec import codec_of, infer_kind
 from mtlkit.errors import UsageError
 from mtlkit.evaluation.bag_of_words import Classes, Example, WordsBaseline, cross_validated, has_scikit_learn, scored_on

@@ -12,8 +12,8 @@ import numpy as np
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.corpus import read_text_splits, sample_held_out
-from mtlkit.data.datasets.labelled import LabelledTable
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.quality.classes import blank_texts
 from mtlkit.data.quality.findings import MOST_TOKENS, CheckedSplit, Finding, SplitSummary, TaskSummary, split_of
 from mtlkit.data.quality.leaks import near_texts, overlap, repeated_texts

@@ -8,7 +8,7 @@ from typing import Any
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.commands.evaluate import EvalOptions
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.task_data import prepare
 from mtlkit.errors import UsageError, listed
 from mtlkit.evaluation.comparison import Outputs, TaskComparison, compare_outputs

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.task_data import LabelledTexts, prepare
 from mtlkit.data.encoded import Encoded
 from mtlkit.evaluation.reliability import Reliability, reliability

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_test
+from mtlkit.data.datasets.labelled import read_train_and_test
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.task_data import LabelledTexts, prepare
 from mtlkit.data.labels.classes import parts_of
 from mtlkit.data.labels.codec import codec_of, infer_kind, infer_spec

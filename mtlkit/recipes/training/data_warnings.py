@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from mtlkit.config.architecture import Kind
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.labels.codec import codec_of
 from mtlkit.data.quality.classes import alike_labels, blank_texts, one_class
 from mtlkit.data.quality.findings import CheckedSplit, Finding, split_of

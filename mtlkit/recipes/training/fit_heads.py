@@ -9,7 +9,7 @@ import numpy as np
 
 from mtlkit.config.architecture import Kind, PairHead, TaskSpec
 from mtlkit.config.task_training import NewClasses, TaskTrainingOptions
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.labels.classes import numbers_of, parts_of
 from mtlkit.data.labels.codec import check_varied, codec_of, infer_spec, kind_for, unseen_labels
 from mtlkit.data.labels.values import quoted

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.data.datasets.labelled import LabelledTable, read_train_and_validation
+from mtlkit.data.datasets.labelled import read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.labels.classes import parts_of
 from mtlkit.data.labels.codec import encode_labels
 from mtlkit.data.labels.values import quoted

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.evaluation.bag_of_words import Example, Hits, cross_validated_hits, has_scikit_learn, hits_on
 from mtlkit.evaluation.comparison import LEVEL
 from mtlkit.evaluation.intervals import bootstrap_change, mcnemar, mean_of

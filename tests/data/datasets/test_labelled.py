@@ -12,7 +12,6 @@ import pytest
 
 from mtlkit.data.datasets.held_out import hold_out
 from mtlkit.data.datasets.labelled import (
-    LabelledTable,
     holds_out,
     read_for_evaluation,
     read_split,
@@ -21,6 +20,7 @@ from mtlkit.data.datasets.labelled import (
     read_train_and_validation,
 )
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.tables import cap_tables
 from mtlkit.data.labels.codec import infer_spec
 from mtlkit.data.sources import open_source

@@ -11,7 +11,7 @@ import pytest
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.task_data import prepare, prepare_task
 from mtlkit.data.labels.marks import Label
 from mtlkit.data.tokenization.tokenizer import TextEncoder

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.labels.marks import Label
 from mtlkit.data.quality.classes import (
     alike_labels,

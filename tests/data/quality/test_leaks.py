@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtlkit.config.architecture import Kind
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.labels.marks import Label
 from mtlkit.data.quality.findings import CheckedSplit, Finding, split_of
 from mtlkit.data.quality.leaks import near_texts, overlap, repeated_texts, shared_texts, two_labels

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.quality.findings import CheckedSplit, split_of
 from mtlkit.data.quality.near_duplicates import TextNumbers
 from mtlkit.data.quality.tagged import one_tag, unseen_tags

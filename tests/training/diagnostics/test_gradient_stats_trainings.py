@@ -14,7 +14,7 @@ from support import losses_of
 from torch import nn
 
 from mtlkit.config.architecture import Architecture, TaskSpec
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.task_data import prepare_task
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtlkit.data.datasets.labelled import LabelledTable
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.task_data import TaskData, prepare_task
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError

@@ -8,26 +8,9 @@ import pytest
 from mtlkit.tasks.convex import SoftmaxLoss, SquaredLoss
 from mtlkit.training.solver import strength
 from mtlkit.training.solver.linear import Features
-from mtlkit.training.solver.strength import FALLBACK, Trial, choose_strength, one_standard_error, sample, stratified_folds
+from mtlkit.training.solver.strength import FALLBACK, Trial, choose_strength, one_standard_error
 
 RANDOM = np.random.default_rng(0)
-
-
-def test_folds_have_rows_of_every_class() -> None:
-    strata = np.array([0] * 50 + [1] * 10 + [2] * 2 + [3])
-    folds = stratified_folds(strata, 5, "task", seed=0)
-    assert all((np.bincount(folds[strata == stratum], minlength=5) == count).all() for stratum, count in ((0, 10), (1, 2)))
-    assert len(set(folds[strata == 2])) == 2  # so that one is trained on when the other is left out
-    assert folds[-1] == -1
-    np.testing.assert_array_equal(folds, stratified_folds(strata, 5, "task", seed=0))
-    assert (folds != stratified_folds(strata, 5, "task", seed=1)).any()
-
-
-def test_a_sample_keeps_every_class() -> None:
-    strata = np.array([0] * 900 + [1] * 99 + [2] * 2 + [3])
-    rows = sample(strata, 100, "task", seed=0)
-    assert np.bincount(strata[rows]).tolist() == [90, 10, 2, 1]
-    np.testing.assert_array_equal(sample(strata, 2000, "task", seed=0), np.arange(len(strata)))
 
 
 def test_the_strongest_within_one_standard_error_is_chosen() -> None:
