@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -31,14 +32,14 @@ class Child:
         code: int | None = self.forks.ask(["code", self.pid])
         return code
 
-    def until(self, happens: Callable[[], bool]) -> bool:
-        """Waits until `happens()`. False if the command ended first."""
+    def until(self, happens: Callable[[], bool], pause: float = 0.001) -> bool:
+        """Waits until `happens()`, which is asked after every pause. False if the command ended first."""
         last = time.monotonic() + LONGEST
         while not happens():
             if self.code() is not None:
                 return False
             assert time.monotonic() < last, f"nothing happened: {self.err}"
-            time.sleep(0.001)
+            time.sleep(pause)
         return True
 
     def lasts(self, seconds: float) -> bool:
@@ -48,7 +49,7 @@ class Child:
 
     def wait(self) -> int:
         """Waits for the end and returns the exit code."""
-        self.until(lambda: False)
+        self.until(lambda: False, pause=0.01)
         code = self.code()
         assert code is not None
         return code
@@ -165,6 +166,8 @@ def serve() -> None:
     # scores choose the best epoch, and few rows calibrate, as in the tests' own process
     mtlkit.training.validation.best_weights.FEW = 0
     mtlkit.training.validation.calibrate.LEAST = 1
+    gc.collect()
+    gc.freeze()  # or the garbage collector of each child looks at all modules again and again
     running: set[int] = set()
     for line in sys.stdin:
         name, *rest = json.loads(line)
