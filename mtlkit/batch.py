@@ -88,7 +88,7 @@ class Batch:
         words = [0 if batch.words is None else len(batch.words) for batch in batches]
         import torch
 
-        parts = torch.split(vectors, texts if not any(words) else [*texts, *words])
+        parts = torch.split(vectors, texts if all(batch.words is None for batch in batches) else [*texts, *words])
         return [parts[index if batch.words is None else len(batches) + index] for index, batch in enumerate(batches)]
 
     def rounded(self) -> Batch:

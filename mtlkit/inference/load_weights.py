@@ -52,6 +52,11 @@ class LoadedWeights:
         return [name for name, spec in self.model.tasks.items() if spec.joint]
 
     @property
+    def word_heads(self) -> list[str]:
+        """The tasks whose heads label words."""
+        return [name for name, spec in self.model.tasks.items() if spec.tags is not None]
+
+    @property
     def pair_heads(self) -> list[str]:
         """The tasks whose heads read the vectors of two texts."""
         return [name for name, spec in self.model.tasks.items() if spec.pair == "vectors"]

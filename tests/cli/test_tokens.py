@@ -221,6 +221,9 @@ def test_other_commands_know_heads_of_words(run: Path, typed: Typed, tmp_path: P
     renamed = typed("heads", run, "--rename", "things=items", "--drop", "kind", "--out", tmp_path / "renamed")
     assert renamed.code == 0, renamed.err
     assert mtlkit.load(tmp_path / "renamed").predict(["The otter sleeps."], "items")[0]["items"]["spans"]
+    compact = typed("export", run, "--format", "compact", tmp_path / "compact")
+    assert compact.code == 0, compact.err
+    assert mtlkit.load(tmp_path / "compact").predict(["The otter sleeps."], "things")[0]["things"]["spans"]
     for name in ("onnx", "sentence-transformers"):
         answer = typed("export", run, "--format", name, tmp_path / name)
         assert answer.code == 2

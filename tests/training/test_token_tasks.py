@@ -239,3 +239,17 @@ def test_a_training_resumes_bit_for_bit(
     assert any(name.startswith("heads.things") for name in changed)
     kept = ("backbone.tokens", "backbone.blocks.0") if frozen else ("heads.stars",)
     assert not [name for name in changed if name.startswith(kept)]
+
+
+def test_windows_within_a_long_word_teach_nothing(tiny_model: MultiTaskModel, text_encoder: TextEncoder) -> None:
+    spec = TaskSpec("things", "tokens", TAGS, tags="bio")
+    table = tagged(["otter" * 40 + " dog", "dog"])
+    task = prepare_task(spec, "tests", table, table, text_encoder.with_encoding(max_length=24))
+    tiny_model.add_task(spec)
+    encoded = task.train.encoded
+    assert isinstance(encoded, EncodedWords)
+    empty = np.flatnonzero(np.diff(encoded.words) == 0)
+    assert len(empty)
+    loss = losses_of(tiny_model, head_objectives(tiny_model, {"things": task}))({"things": empty})["things"]
+    assert float(loss.detach()) == 0
+    loss.backward()  # type: ignore[no-untyped-call]

@@ -12,6 +12,7 @@ import torch
 
 from mtlkit.data.tokenization.text_pairs import encode_pairs
 from mtlkit.data.tokenization.tokenizer import TextEncoder
+from mtlkit.data.tokenization.word_splitting import split_words
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.engine import Array, Engine, Pairs
@@ -19,6 +20,7 @@ from mtlkit.inference.load_weights import LoadedWeights
 from mtlkit.inference.onnx_engine import HEAD_OUTPUT, VECTOR, OnnxEngine, output_name
 from mtlkit.inference.similarity import truncate
 from mtlkit.inference.torch_engine import TorchEngine
+from mtlkit.inference.words import encode_texts_with_words
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.interop.cross_encoder import CROSS_ENCODERS
 from mtlkit.model.interop.head_files import apply_heads
@@ -75,6 +77,9 @@ def _outputs(engine: Engine, weights: LoadedWeights, texts: Sequence[str]) -> Ou
         read |= engine.outputs(encode_pairs(weights.encoder, texts, joint_pairs(weights, texts)), weights.joint_heads)
     if weights.pair_heads:
         read |= engine.outputs(encoded, weights.pair_heads, neighbours(len(encoded)))
+    if weights.word_heads:
+        words = encode_texts_with_words(texts, list(map(split_words, texts)), weights.encoder, whole=False)
+        read |= engine.outputs(words, weights.word_heads)
     temperatures = {task: spec.temperature for task, spec in weights.model.tasks.items()}
     calibrated = {head: outputs / temperatures.get(head, 1.0) for head, outputs in read.items()}
     vectors = truncate(engine.vectors(encoded), weights.checkpoint.vectors.truncate_dim)
