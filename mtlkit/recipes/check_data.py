@@ -84,6 +84,9 @@ class LabelledData:
             *quick_findings(self.texts, self.kind, of_texts=self.first),
             *thorough_findings(self.texts, self.kind, measure.numbers, of_texts=self.first),
         ]
+        for split in self.texts:
+            if split.table.words and len(rows := measure.unread(split.table)):
+                findings.append(split.finding("unread", rows))
         cut = self.first and codec_of(self.kind).classes != "words"  # of which long texts are read in windows
         return task, [*findings, *(cut_texts(task, measure.max_length) if cut else ())]
 

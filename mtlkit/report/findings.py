@@ -136,6 +136,10 @@ WORDS = {
         f"{some(finding, 'pairs')} {verb(finding, 'shares', 'share')} a text with more than {finding.figure:.0%} of the others, "
         "which therefore cannot be used as negatives"
     ),
+    "unread": lambda finding: (
+        f"{some(finding, 'texts')} {verb(finding, 'has', 'have')} a word without a token, such as a control character, which is "
+        "read at the token before it"
+    ),
     "outside": lambda finding: (
         f"{some(finding, 'scores')} {verb(finding, 'is', 'are')} outside the range of {finding.against} "
         f"({' to '.join(finding.labels)})"

@@ -276,6 +276,18 @@ def test_new_tags_are_refused_or_left_out(run: Path, things: Path, typed: Typed,
     assert typed(*command, "--new-classes", "drop").code == 0
 
 
+def test_check_data_names_words_that_the_tokenizer_leaves_out(plain_peers: dict[str, Path], typed: Typed, tmp_path: Path) -> None:
+    rows = [{"tokens": ["The", "\u0001", "otter"], "tags": ["O", "O", "B-animal"]}, tagged(SENTENCES[0]), tagged(SENTENCES[1])]
+    rows = [{"tokens": row.get("tokens", row.get("words")), "tags": row["tags"]} for row in rows]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = f"ner={tmp_path / 'train.jsonl'}?tokens=tokens&tags=tags"
+    answer = typed("check-data", "--task", source, "--model", plain_peers["bert"], "--json")
+    assert answer.code == 0, answer.err
+    (found,) = (finding for finding in json.loads(answer.out)["findings"] if finding["problem"] == "unread")
+    assert found["rows"] == 1
+    assert found["examples"][0]["places"][0].endswith("train.jsonl:1")
+
+
 def test_check_data_counts_words_and_tags(things: Path, task: str, typed: Typed) -> None:
     shown = typed("check-data", "--task", task, width=120)
     assert shown.code == 0, shown.err

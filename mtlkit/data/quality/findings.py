@@ -35,6 +35,7 @@ Problem = Literal[
     "same sides",
     "few negatives",
     "outside",
+    "unread",
 ]
 EXAMPLES = 3  # per finding
 MOST_TOKENS = 1 << 16  # tokens to count per text

@@ -8,11 +8,14 @@ from typing import Protocol
 
 import numpy as np
 
+from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.labelled import holds_out
+from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.quality.findings import MOST_TOKENS, CheckedSplit, Finding, LengthSummary, SplitSummary, TaskSummary
 from mtlkit.data.quality.near_duplicates import TextNumbers
 from mtlkit.data.tokenization.tokenizer import TextEncoder
+from mtlkit.data.tokenization.words import encode_words
 from mtlkit.progress import counting
 
 MUCH_CUT = 0.1  # share of the training texts that triggers a finding
@@ -30,6 +33,13 @@ class Measure:
         """Tokenizes texts without truncation (up to MOST_TOKENS)."""
         with counting("tokenizing", "tokenized", len(texts)):
             return self.encoder.with_encoding(max_length=MOST_TOKENS, truncate="head").encode(texts)
+
+    def unread(self, table: LabelledTable) -> Rows:
+        """The texts with a word that has no token, ascending, of a table whose words have labels."""
+        unread = encode_words(table.texts, table.words, self.encoder.with_encoding(max_length=MOST_TOKENS)).unread
+        ends = np.cumsum([len(words) for words in table.words])
+        texts: Rows = np.unique(np.searchsorted(ends, unread, side="right"))
+        return texts
 
     def cut(self, texts: Sequence[str]) -> Encoded:
         """Tokenizes texts with the truncation of the model."""
