@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("transformers")  # its folder of a BERT is among the inputs
 PROGRAM = Path(__file__).parent / "fuzz" / "fuzz_inputs.py"
 KINDS = (
-    *("run", "compact", "bert-files", "export", "csv", "tsv", "jsonl", "parquet", "txt", "toml", "log", "state"),
+    *("run", "compact", "bert-files", "export", "csv", "tsv", "jsonl", "parquet", "txt", "conll", "toml", "log", "state"),
     *("json", "gz", "arrow", "fasttext", "sources", "tokens", "parts", "writer"),
 )
 

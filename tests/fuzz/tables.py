@@ -36,7 +36,7 @@ COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
     ".zst": lambda content: bytes(pyarrow.compress(content, "zstd", asbytes=True)),
 }
 FILES = {  # kind: the file that is written
-    **{kind: f"rows.{kind}" for kind in ("csv", "tsv", "jsonl", "json", "ndjson", "parquet", "arrow", "feather", "txt")},
+    **{kind: f"rows.{kind}" for kind in ("csv", "tsv", "jsonl", "json", "ndjson", "parquet", "arrow", "feather", "txt", "conll")},
     "fasttext": "labelled.txt",
     **{suffix[1:]: f"rows.csv{suffix}" for suffix in COMPRESSED},
 }
@@ -67,6 +67,9 @@ def content_of(name: str) -> bytes:
         return json.dumps(objects, indent=1).encode()
     if suffix in (".jsonl", ".ndjson"):
         return "".join(json.dumps(one) + "\n" for one in objects).encode()
+    if suffix == ".conll":
+        sentences = ["".join(f"{word}\tNN\tB-{label}\n" for word in text.split()) for text, label, _ in ROWS]
+        return "\n".join(sentences).encode()
     if name == FILES["fasttext"]:
         return "".join(f"__label__{label} {text.splitlines()[0] if text else '-'}\n" for text, label, _ in ROWS).encode()
     return ("\n".join(TEXTS * 8) + "\n").encode()
