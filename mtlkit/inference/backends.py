@@ -36,8 +36,10 @@ class OpenedModel:
     note: str = ""
 
 
-def open_backend(path: Path, device: Device, precision: InferencePrecision, backend: Backend) -> OpenedModel:
-    """Opens the model in a folder.
+def open_backend(
+    path: Path, device: Device, precision: InferencePrecision, backend: Backend, *, classifier: bool = True
+) -> OpenedModel:
+    """Opens the model in a folder; with `classifier`, a sequence classifier or a CrossEncoder with its head.
 
     `auto` uses the folder's ONNX export if there is one, because it starts faster, and torch otherwise. Raises UsageError,
     IntegrityError.
@@ -46,7 +48,7 @@ def open_backend(path: Path, device: Device, precision: InferencePrecision, back
         onnx_can = device in ("auto", "cpu") and precision in ("auto", "fp32") and find_spec("onnxruntime") is not None
         backend = "onnx" if is_export(path) or (onnx_can and onnx_folder(path) is not None) else "torch"
     if backend == "torch":
-        return _open_torch(path, device, precision)
+        return _open_torch(path, device, precision, classifier)
     if device not in ("auto", "cpu"):
         raise UsageError(f"--backend {backend} runs on the CPU only; remove --device {device} or use --backend torch")
     return EXPORTED[backend](path, precision)
@@ -63,12 +65,12 @@ def onnx_folder(path: Path) -> Path | None:
     return folder if is_digest_of(path, parent.get("digest", "")) else None
 
 
-def _open_torch(path: Path, device: Device, precision: InferencePrecision) -> OpenedModel:
+def _open_torch(path: Path, device: Device, precision: InferencePrecision, classifier: bool) -> OpenedModel:
     from mtlkit.inference.compute import choose_compute
     from mtlkit.inference.load_weights import load_weights
     from mtlkit.inference.torch_engine import TorchEngine
 
-    weights = load_weights(path)
+    weights = load_weights(path, classifier=classifier)
     if precision == "int8":
         return OpenedModel(weights.checkpoint, weights.record, weights.encoder, _int8_engine(path, device, weights), weights.note)
     engine = TorchEngine(weights.model, choose_compute(device, precision))

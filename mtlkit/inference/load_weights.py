@@ -14,10 +14,11 @@ from mtlkit.errors import UsageError
 from mtlkit.inference.engine import ROUTER
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.description import CONFIG, ModelDescription, is_foreign, read_checkpoint
+from mtlkit.model.interop.classifier import Classifier, read_classifier, transformer_of
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.interop.language_model import is_generator
 from mtlkit.model.interop.model_kinds import dropped_head
-from mtlkit.model.interop.modules import MODULES, read_modules
+from mtlkit.model.interop.modules import MODULES, read_classifier_modules, read_modules
 from mtlkit.model.interop.reading import describe_foreign, read_foreign
 from mtlkit.model.interop.stray_weights import weights_note
 from mtlkit.model.interop.tokenizer_config import read_tokenizer_settings
@@ -30,7 +31,8 @@ from mtlkit.runs.record import TOKENIZER, RunRecord, is_export, verify
 class LoadedWeights:
     """A model on the CPU in evaluation mode, with its tokenizer.
 
-    `record` is None for models that mtlkit did not train. `note` names what in a Hugging Face folder is unknown or ignored.
+    `record` is None for models that mtlkit did not train; `classifies`: such a model has the head of a sequence classifier.
+    `note` names what in a Hugging Face folder is unknown or ignored.
     """
 
     model: MultiTaskModel
@@ -38,6 +40,7 @@ class LoadedWeights:
     encoder: TextEncoder
     record: RunRecord | None
     note: str = ""
+    classifies: bool = False
 
     @property
     def readers(self) -> list[str]:
@@ -62,18 +65,21 @@ class LoadedWeights:
         return [name for name, spec in self.model.tasks.items() if spec.pair == "vectors"]
 
 
-def read_description(path: Path) -> ModelDescription:
+def read_description(path: Path, *, classifier: bool = True) -> ModelDescription:
     """The description of a folder's model, without loading its weights. Raises IntegrityError."""
-    return describe_foreign(path) if is_foreign(path) else read_checkpoint(path)
+    return describe_foreign(path, classifier=classifier) if is_foreign(path) else read_checkpoint(path)
 
 
-def load_weights(path: Path) -> LoadedWeights:
-    """Loads a folder and checks the SHA-256 of every file of a run. Raises IntegrityError, UsageError for an ONNX export."""
+def load_weights(path: Path, *, classifier: bool = True) -> LoadedWeights:
+    """Loads a folder and checks the SHA-256 of every file of a run; with `classifier`, a sequence classifier or CrossEncoder with
+    its head. Raises IntegrityError, UsageError for an ONNX export."""
     if is_export(path):
         raise UsageError(f"{path} is an ONNX export without weights; use --backend onnx or specify the run it was exported from")
     if is_foreign(path):
-        model, checkpoint = read_foreign(path)
-        return LoadedWeights(model, checkpoint, _encoder(path, checkpoint), None, _note(path, checkpoint))
+        model, checkpoint = read_foreign(path, classifier=classifier)
+        head = read_classifier(path) if classifier else None
+        note = _note(path, checkpoint, head)
+        return LoadedWeights(model, checkpoint, _encoder(path, checkpoint), None, note, head is not None)
     record = verify(path)
     model, checkpoint = load_model(path)
     return LoadedWeights(model, checkpoint, _encoder(path, checkpoint), record)
@@ -84,12 +90,19 @@ def unloaded_head(path: Path) -> str:
 
     Raises IntegrityError.
     """
-    return dropped_head(read_object(read_modules(path).folder / CONFIG)) if is_foreign(path) else ""
+    if not is_foreign(path) or read_classifier(path) is not None:
+        return ""
+    return dropped_head(read_object(read_modules(path).folder / CONFIG))
 
 
-def _note(path: Path, checkpoint: ModelDescription) -> str:
-    """What in a Hugging Face folder is unknown or ignored, in one line."""
-    modules, head = read_modules(path), unloaded_head(path)
+def _note(path: Path, checkpoint: ModelDescription, classifier: Classifier | None) -> str:
+    """What in a Hugging Face folder is unknown or ignored, or how its classifier is used, in one line."""
+    if classifier is not None:
+        modules = read_classifier_modules(path)
+        weights = weights_note(modules.folder, checkpoint.architecture, read_object(modules.folder / CONFIG))
+        return "; ".join(filter(None, [f"{path}: {classifier.note}", modules.note, weights]))
+    modules = read_modules(path)
+    head = dropped_head(read_object(modules.folder / CONFIG))
     weights = weights_note(modules.folder, checkpoint.architecture, read_object(modules.folder / CONFIG))
     return "; ".join(filter(None, [modules.note, f"{path}: {head} not loaded" if head else "", weights]))
 
@@ -104,7 +117,7 @@ def _encoder(path: Path, checkpoint: ModelDescription) -> TextEncoder:
         raise UsageError(
             f"{path} is an export for text generation, whose tokenizer adds no end token; specify the run it was exported from"
         )
-    folder = read_modules(path).folder if is_foreign(path) else path
+    folder = (transformer_of(path) or read_modules(path).folder) if is_foreign(path) else path
     tokenizer = _pretrained_tokenizer(path, folder) if is_foreign(path) else load_tokenizer(folder / TOKENIZER)
     vocab_size = checkpoint.architecture.vocab_size
     encoder = make_encoder(tokenizer, folder / TOKENIZER, checkpoint.encoding, vocab_size, checkpoint.vectors)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import cast, get_args
@@ -33,6 +33,7 @@ from mtlkit.inference.similarity import normalize_rows, truncate
 from mtlkit.inference.text_inputs import check_texts, outputs_for_pairs
 from mtlkit.inference.words import encode_texts_with_words
 from mtlkit.model.description import ModelDescription
+from mtlkit.model.interop.classifier import has_classifier
 from mtlkit.runs.record import RunRecord
 
 
@@ -40,7 +41,9 @@ class LoadedModel:
     """A model with its tokenizer: turns texts into vectors and predictions.
 
     `record` is the record of the run, or None for a model that mtlkit did not train. `notes` are messages for the user: the
-    prompt, and settings that are unknown. The vector of a text does not depend on the other texts of its batch (to 1e-5).
+    prompt, and settings that are unknown. `sentences` opens the engine for vectors if it is another one: without its head, a
+    sequence classifier is a sentence encoder with mean pooling. The vector of a text does not depend on the other texts of its
+    batch (to 1e-5).
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class LoadedModel:
         self.encoder = encoder
         self.engine = engine
         self.notes = notes
+        self.sentences: Callable[[], Engine] | None = None
         self.specs: dict[str, TaskSpec] = {spec.name: spec for spec in checkpoint.tasks}
 
     @property
@@ -228,7 +232,11 @@ class LoadedModel:
 
     def vectors(self, encoded: Encoded, *, batch_tokens: int | None = None) -> NDArray[np.float32]:
         """The full vectors of N tokenized texts, (N, full_dim)."""
-        return self.engine.vectors(encoded, batch_tokens)
+        return self._sentence_engine.vectors(encoded, batch_tokens)
+
+    @cached_property
+    def _sentence_engine(self) -> Engine:
+        return self.engine if self.sentences is None else self.sentences()
 
 
 def load(
@@ -258,4 +266,7 @@ def load(
     vectors = opened.checkpoint.vectors
     encoder = with_prompt(opened.encoder.with_literal(literal_special_tokens), vectors, prompt)
     notes = tuple(filter(None, (opened.note, prompt_note(encoder.prompt, vectors, prompt))))
-    return LoadedModel(folder, opened.checkpoint, opened.record, encoder, opened.engine, notes)
+    model = LoadedModel(folder, opened.checkpoint, opened.record, encoder, opened.engine, notes)
+    if opened.record is None and has_classifier(folder):
+        model.sentences = lambda: open_backend(folder, device, precision, backend, classifier=False).engine
+    return model

@@ -138,7 +138,7 @@ def test_info_tells_both_kinds_of_heads_apart(run: Path, typed: Typed) -> None:
 def test_exports_agree_with_the_run(run: Path, tmp_path: Path) -> None:
     library = pytest.importorskip("sentence_transformers")
     pytest.importorskip("onnxscript")
-    for name in ("sentence-transformers", "onnx", "compact"):
+    for name in ("sentence-transformers", "onnx"):
         exported = export(ExportOptions(model=str(run), format=name, out=tmp_path / name))  # type: ignore[arg-type]
         assert exported.difference is not None
     batch = [(SENTENCES[0], SENTENCES[50]), (SENTENCES[3], f"{SENTENCES[4]} {SENTENCES[5]}")]

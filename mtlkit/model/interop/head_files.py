@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.architecture import TaskSpec, parse_head
 from mtlkit.config.small_files import check_file
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.model.checkpoint import Uninitialised
@@ -59,17 +59,23 @@ def read_heads(folder: Path, model: MultiTaskModel, tasks: Sequence[TaskSpec]) -
             check_file(folder / HEAD_WEIGHTS)
         weights = load_file(folder / HEAD_WEIGHTS) if tasks else {}
         for spec in tasks:
-            with torch.device("meta"), Uninitialised():  # a wrong width allocates no memory
-                model.add_task(spec)
-            for name, layer in _linear(model, spec.name).items():
-                stored = Affine(*(usable(full, weights[full]) for full in (f"{name}.weight", f"{name}.bias")))
-                layer.check_shape(stored)
-                layer.to_empty(device="cpu").set_affine(stored)
+            names = [f"{spec.name}.{index}" for index in range(len(parse_head(spec.head)) + 1)]
+            stored = [[usable(full, weights[full]) for full in (f"{name}.weight", f"{name}.bias")] for name in names]
+            add_head(model, spec, [Affine(*layer) for layer in stored])
     except UnusableWeight as error:
         raise IntegrityError(f"{folder / HEAD_WEIGHTS}: {error}") from None
     except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
         damage = diagnose(folder / HEAD_WEIGHTS)
         raise IntegrityError(f"{folder / HEAD_WEIGHTS}: {damage or f'missing, or not the heads of {HEADS} ({error})'}") from None
+
+
+def add_head(model: MultiTaskModel, spec: TaskSpec, layers: Sequence[Affine]) -> None:
+    """Adds a task with these linear layers of its head. Raises ValueError if their shapes are wrong."""
+    with torch.device("meta"), Uninitialised():  # a wrong width allocates no memory
+        model.add_task(spec)
+    for layer, stored in zip(model.head(spec.name).linear_layers(), layers, strict=True):
+        layer.check_shape(stored)
+        layer.to_empty(device="cpu").set_affine(stored)
 
 
 def _linear(model: MultiTaskModel, task: str) -> dict[str, HeadLayer]:

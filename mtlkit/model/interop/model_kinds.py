@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mtlkit.errors import IntegrityError
-from mtlkit.model.description import ADAPTER, CONFIG
+from mtlkit.errors import IntegrityError, listed
+from mtlkit.model.description import ADAPTER
+from mtlkit.model.interop.classifier import is_cross_encoder
 from mtlkit.model.interop.families.base import FAMILIES
-from mtlkit.model.interop.json_files import read_object, read_optional
-from mtlkit.model.interop.known_settings import SENTENCE_TRANSFORMERS
+from mtlkit.model.interop.json_files import read_object
 
-CROSS_ENCODER_KEYS = ("sentence_transformers", "sbert_ce_default_activation_function")  # in config.json, before version 5
 HEADS_OF = {  # heads of transformers' classes, by suffix of the class name
     "ForSequenceClassification": "classifier head",
     "ForTokenClassification": "token-classifier head",
@@ -28,18 +27,31 @@ HEADS_OF = {  # heads of transformers' classes, by suffix of the class name
 
 
 def check_kind(folder: Path) -> None:
-    """Raises IntegrityError if the folder is an adapter or a cross-encoder."""
+    """Raises IntegrityError if the folder is an adapter, or a cross-encoder whose head is not read."""
     if (folder / ADAPTER).is_file():
         base = read_object(folder / ADAPTER).get("base_model_name_or_path") or "its base model"
         raise IntegrityError(
             f"{folder}: an adapter of {base}, not a whole model ({ADAPTER}); merge it into that with peft's "
             "merge_and_unload(), save the result with save_pretrained(), and name that folder"
         )
-    kind = read_optional(folder / SENTENCE_TRANSFORMERS).get("model_type")
-    if kind == "CrossEncoder" or any(key in read_optional(folder / CONFIG) for key in CROSS_ENCODER_KEYS):
+    if is_cross_encoder(folder):
         raise IntegrityError(
             f"{folder}: a CrossEncoder, which scores a pair of texts read together and gives no vector of one text; name a "
             "model of class SentenceTransformer"
+        )
+
+
+def classifiers() -> list[str]:
+    """The families whose sequence classifiers can be loaded."""
+    return [name for name, family in FAMILIES.items() if family.classifier]
+
+
+def check_modules(folder: Path) -> None:
+    """Raises IntegrityError for a cross-encoder that is made of several modules or another kind of model."""
+    if is_cross_encoder(folder):
+        raise IntegrityError(
+            f"{folder}: this CrossEncoder cannot be loaded, only a sequence classifier of {listed(classifiers())}; if "
+            "mtlkit exported it, name the run or the export that it is part of"
         )
 
 

@@ -89,6 +89,19 @@ def read_modules(folder: Path) -> SentenceTransformerModules:
     )
 
 
+def read_classifier_modules(folder: Path) -> SentenceTransformerModules:
+    """How a sequence classifier reads texts: from their first tokens. Raises IntegrityError for an unsupported setting."""
+    inner = module_folders(folder)[0] if (folder / MODULES).is_file() else folder
+    settings = read_optional(folder / SENTENCE_TRANSFORMERS)
+    if default := settings.get("default_prompt_name"):
+        raise IntegrityError(
+            f"{folder / SENTENCE_TRANSFORMERS}: default_prompt_name {default!r} is not supported for a CrossEncoder"
+        )
+    note = _check_settings(folder, inner, bare=True).line()
+    length, truncate = longest_text(inner, bare=True), truncation_of(inner)
+    return SentenceTransformerModules(inner, "first", max_length=length, truncate=truncate, note=note)
+
+
 def _listed(folder: Path) -> list[tuple[str, Path]]:
     """Kind and folder of each module in modules.json."""
     entries, modules = read_json(folder / MODULES), []

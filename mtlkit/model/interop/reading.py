@@ -16,29 +16,33 @@ from mtlkit.config.architecture import LARGEST, Architecture, Encoding, Stage
 from mtlkit.config.from_json import build
 from mtlkit.errors import IntegrityError, UsageError, listed
 from mtlkit.model.checkpoint import Uninitialised
-from mtlkit.model.description import CONFIG, ModelDescription
+from mtlkit.model.description import ADAPTER, CONFIG, ModelDescription
 from mtlkit.model.encoder import Encoder
+from mtlkit.model.heads import Affine
+from mtlkit.model.interop.classifier import read_classifier
 from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES, Family
-from mtlkit.model.interop.head_files import read_heads, read_tasks
+from mtlkit.model.interop.head_files import add_head, read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object, read_optional
-from mtlkit.model.interop.model_kinds import check_kind
-from mtlkit.model.interop.modules import TOKENIZER_CONFIG, SentenceTransformerModules, read_modules
+from mtlkit.model.interop.model_kinds import check_kind, check_modules
+from mtlkit.model.interop.modules import TOKENIZER_CONFIG, SentenceTransformerModules, read_classifier_modules, read_modules
 from mtlkit.model.interop.names import bare_names, check_shapes, ours_from
 from mtlkit.model.interop.stray_weights import check_adapters
 from mtlkit.model.interop.tokenizer_config import literal_special_tokens
 from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.model.interop.word_weights import TOKEN_WEIGHTS, read_word_weights
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.weight_checks import UnusableWeight
+from mtlkit.model.weight_checks import UnusableWeight, usable
 from mtlkit.runs.record import diagnose
 
 
-def read_foreign(folder: Path) -> tuple[MultiTaskModel, ModelDescription]:
-    """Loads the model of a Hugging Face folder, in eval mode on the CPU. Heads are loaded if mtlkit exported the folder.
+def read_foreign(folder: Path, *, classifier: bool = True) -> tuple[MultiTaskModel, ModelDescription]:
+    """Loads the model of a Hugging Face folder, in eval mode on the CPU. Heads are loaded if mtlkit exported the folder, and with
+    `classifier`, that of a sequence classifier or a CrossEncoder.
 
     Raises IntegrityError for an unsupported architecture and for pickled, damaged or missing weights.
     """
-    modules, family, pad_id, checkpoint = _describe(folder)
+    modules, family, pad_id, checkpoint = _describe(folder, classifier)
+    head = read_classifier(folder) if classifier else None
     theirs = _weights(modules.folder, family)
     try:
         if checkpoint.architecture.layers > len(theirs):  # checked before the layers are built
@@ -51,6 +55,12 @@ def read_foreign(folder: Path) -> tuple[MultiTaskModel, ModelDescription]:
         if modules.word_weights is not None:
             ours[TOKEN_WEIGHTS] = read_word_weights(modules.word_weights, checkpoint.architecture.vocab_size)
         encoder.load_state_dict(ours, assign=True)
+        model = MultiTaskModel(encoder)
+        if head is not None:
+            layers = {
+                name: Affine(*(usable(full, theirs[full]) for full in (f"{name}.weight", f"{name}.bias"))) for name in head.layers
+            }
+            add_head(model, head.spec, list(layers.values()))
     except KeyError as error:
         raise IntegrityError(f"{modules.folder}: the weights have no {error.args[0]}, which {family.model_class} needs") from None
     except UnusableWeight as error:
@@ -58,19 +68,23 @@ def read_foreign(folder: Path) -> tuple[MultiTaskModel, ModelDescription]:
     except (RuntimeError, ValueError, IndexError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise IntegrityError(f"{modules.folder}: weights do not fit {CONFIG} ({reason})") from None
-    model = MultiTaskModel(encoder)
-    read_heads(folder, model, checkpoint.tasks)
+    if head is None:
+        read_heads(folder, model, checkpoint.tasks)
     return model.eval().requires_grad_(True), checkpoint
 
 
-def describe_foreign(folder: Path) -> ModelDescription:
+def describe_foreign(folder: Path, *, classifier: bool = True) -> ModelDescription:
     """Describes a Hugging Face folder without loading weights. Raises IntegrityError if the architecture is not supported."""
-    return _describe(folder)[-1]
+    return _describe(folder, classifier)[-1]
 
 
-def _describe(folder: Path) -> tuple[SentenceTransformerModules, Family, int, ModelDescription]:
-    check_kind(folder)
-    modules = read_modules(folder)
+def _describe(folder: Path, classifier: bool) -> tuple[SentenceTransformerModules, Family, int, ModelDescription]:
+    head = read_classifier(folder) if classifier and not (folder / ADAPTER).is_file() else None
+    if classifier and head is None:
+        check_modules(folder)
+    if head is None:
+        check_kind(folder)
+    modules = read_modules(folder) if head is None else read_classifier_modules(folder)
     path = modules.folder / CONFIG
     config = read_object(path)
     family = family_of(config, path)
@@ -81,7 +95,7 @@ def _describe(folder: Path) -> tuple[SentenceTransformerModules, Family, int, Mo
         raise IntegrityError(f"{path}: pad_token_id {pad_id!r} is not a token, and positions begin after it")
     architecture = _architecture(config, family, modules, pad_id)
     length = min(modules.max_length or architecture.max_length, architecture.max_length)
-    tasks = read_tasks(folder)
+    tasks = read_tasks(folder) if head is None else (head.spec,)
     encoding = Encoding(length, modules.truncate, literal_special_tokens(modules.folder))
     try:
         stage: Stage = "mtl" if tasks else "sentence"
@@ -154,7 +168,7 @@ def token_types(config: Mapping[str, Any], family: Family, folder: Path) -> int:
 
 
 def _weights(folder: Path, family: Family) -> dict[str, Tensor]:
-    """All tensors of a folder, sharded or not, by their names in the bare model."""
+    """All tensors of a folder, sharded or not, by their names in the bare model; others by their own."""
     weights: dict[str, Tensor] = {}
     for path in weight_files(folder):
         try:
@@ -162,4 +176,5 @@ def _weights(folder: Path, family: Family) -> dict[str, Tensor]:
         except (OSError, SafetensorError, KeyError) as error:  # KeyError: a dtype that this torch does not support
             raise IntegrityError(f"{path}: {diagnose(path) or f'not safetensors that can be read ({error})'}") from None
     check_adapters(folder, weights)
-    return {bare: weights[name] for name, bare in bare_names(family, weights).items()}
+    bare = bare_names(family, weights)
+    return {bare.get(name, name): weight for name, weight in weights.items()}

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from mtlkit.config.architecture import Encoding, Stage
+from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.task_training import TaskTrainingOptions
 from mtlkit.config.vector_settings import VectorSettings
@@ -53,7 +54,7 @@ def choose_start(init: str | None, runs: Path, stages: Sequence[Stage]) -> Model
 
 def start_from(origin: ModelRef, options: TaskTrainingOptions) -> InitialModel:
     """Loads a model and applies the options to it. Raises UsageError if they do not fit together, IntegrityError."""
-    loaded = load_weights(origin.path)
+    loaded = load_weights(origin.path, classifier=isinstance(options, TrainMtlOptions))
     encoding = loaded.checkpoint.encoding
     positions = loaded.checkpoint.architecture.max_length
     length = options.max_length or encoding.max_length

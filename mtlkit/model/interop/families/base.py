@@ -34,6 +34,7 @@ class Family:
                     warns and initialises them randomly
     tokenizer       the default tokenizer class, without the suffix "Tokenizer"
     language_model  their class with an output layer, and the name of the base in its weights; "" if there is none
+    classifier      the form of the head of their sequence classifier, which reads the first token, and its two linear layers
 
     Two rates of dropout are written for those who train an export further: that of attention weights, of which ours has none, and
     that of embeddings, where it has a key of its own.
@@ -58,6 +59,7 @@ class Family:
     native: bool = False
     unused: Mapping[str, Callable[[Architecture], Shape]] = field(default_factory=dict)
     language_model: tuple[str, str] = ("", "")
+    classifier: tuple[str, ...] = ()
     attention_dropout: str = "attention_probs_dropout_prob"
     embedding_dropout: str = ""
 

@@ -59,6 +59,7 @@ BERT = FAMILIES.add(
         token_types="embeddings.token_type_embeddings",
         demands=DEMANDS,
         unused=POOLER,
+        classifier=("tanh", "pooler.dense", "classifier"),
     )
 )
 XLM_ROBERTA = FAMILIES.add(
@@ -69,6 +70,7 @@ XLM_ROBERTA = FAMILIES.add(
         tokenizer="XLMRoberta",
         shifted=True,
         defaults={**DEFAULTS, "pad_token_id": 1},
+        classifier=("tanh", "classifier.dense", "classifier.out_proj"),
     )
 )
 FAMILIES.add(replace(XLM_ROBERTA, name="camembert", model_class="CamembertModel", tokenizer="Camembert"))
@@ -90,5 +92,6 @@ FAMILIES.add(
         keys={**KEYS, "embedding_dim": "embedding_size"},
         defaults={**DEFAULTS, "hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024, "embedding_size": 128},
         unused={},
+        classifier=("mlp", "classifier.dense", "classifier.out_proj"),
     )
 )

@@ -41,6 +41,7 @@ FAMILIES.add(
         ("attention.q_lin", "attention.k_lin", "attention.v_lin"),
         tokenizer="Bert",
         block="transformer.layer.{}",
+        classifier=("relu", "pre_classifier", "classifier"),
         aliases={"dim": "hidden_size", "n_heads": "num_attention_heads", "n_layers": "num_hidden_layers"},
         attention_dropout="attention_dropout",
     )

@@ -29,6 +29,7 @@ FAMILIES.add(
         shifted=True,
         pre_norm=True,
         native=True,
+        classifier=("tanh", "classifier.dense", "classifier.out_proj"),
         demands={**DEMANDS, "emb_layer_norm_before": False, "token_dropout": False},
         unused={**POOLER, "contact_head.regression": lambda shape: (1, shape.layers * shape.heads)},
     )

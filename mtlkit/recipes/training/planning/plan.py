@@ -58,7 +58,7 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
     parse_head(options.head)
     sources = named_sources(options.tasks)
     start = choose_start(init, options.runs, spec.starts)
-    described = read_description(start.path) if start else None
+    described = read_description(start.path, classifier=isinstance(options, TrainMtlOptions)) if start else None
     known = {task.name: task.head for task in described.tasks} if described else {}
     architecture = described.architecture if described else options.architecture()
     fresh = {name: options.head for name in sources if name not in known}
