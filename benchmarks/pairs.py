@@ -1,0 +1,109 @@
+"""How well and how cheaply heads for pairs of texts are trained: mtlkit's two heads against sentence-transformers.
+
+Accuracy of classes, or Spearman's correlation x 100 of scores, on test rows (higher is better), and CPU seconds of the training
+(lower is better). All sides start from the weights of one sentence-transformers folder and train on the same rows, for the same
+epochs, with the same learning rate, warm-up and seeds, in batches of `--batch` pairs; mtlkit gets a budget of tokens that holds
+so many on average. `vectors` and `cosine` encode both texts by themselves: `cosine` is SentenceTransformer with SoftmaxLoss for
+classes and CosineSimilarityLoss for scores. `joint` and `cross` read both in one sequence: `cross` is CrossEncoder. Every run is
+a process; its CPU seconds are user and system time from its start to the end of the training. Testing does not count.
+`--results FILE` collects the runs, and those in it are not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from compare import describe, model_folder, names, positive
+from few_shot import _cpu_of
+
+Result = dict[str, Any]
+SIDES = ("vectors", "joint", "cosine", "cross")
+SCRIPT = Path(__file__).with_name("pairs_sides.py")
+
+
+def main() -> None:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("sets", nargs="+", metavar="SET", help="folder with a train and a test split: two sentences and a label")
+    made.add_argument("--model", type=Path, metavar="DIR", help="folder with the weights (default: all-MiniLM-L6-v2)")
+    made.add_argument("--rows", type=int, default=0, help="training rows (default: all)")
+    made.add_argument("--test-rows", type=int, default=0, help="test rows (default: all)")
+    made.add_argument("--epochs", type=positive, default=3, help="passes over the rows (default: %(default)s)")
+    made.add_argument("--batch", type=positive, default=16, help="pairs per batch (default: %(default)s)")
+    made.add_argument("--learning-rate", type=float, default=5e-5, help="its peak (default: %(default)s)")
+    made.add_argument("--seeds", type=positive, default=3, help="trainings of each side (default: %(default)s)")
+    made.add_argument("--sides", type=names, default=list(SIDES), help=f"which (default: {','.join(SIDES)})")
+    made.add_argument("--results", type=Path, metavar="FILE", help="jsonl that runs are appended to")
+    made.add_argument("--threads", type=positive, default=1, help="threads of each side (default: %(default)s)")
+    options = made.parse_args()
+    options.model = model_folder(options.model)
+    if wrong := set(options.sides) - set(SIDES):
+        raise SystemExit(f"no side {sorted(wrong)[0]!r}; there are {', '.join(SIDES)}")
+    os.environ |= {"OMP_NUM_THREADS": str(options.threads), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    describe(["torch", "sentence-transformers", "transformers"], options.threads)
+    print_report(list(measured(options)), options.sides)
+
+
+def measured(options: argparse.Namespace) -> Iterator[Result]:
+    """The results of all runs, those in `--results` included."""
+    earlier = options.results.read_text().splitlines() if options.results and options.results.exists() else []
+    settings = ("side", "set", "seed", "rows", "test_rows", "epochs", "batch", "learning_rate")
+    done = {json.dumps([result[key] for key in settings]): result for result in map(json.loads, earlier)}
+    shared = {key: getattr(options, key) for key in settings[3:]}
+    for seed in range(options.seeds):
+        for folder in options.sets:
+            for side in options.sides:
+                wanted = {"side": side, "set": Path(folder).name, "seed": seed, **shared}
+                result = done.get(json.dumps([wanted[key] for key in settings]))
+                if result is None:
+                    with tempfile.TemporaryDirectory() as scratch:
+                        result = {**wanted, **_run(wanted, folder, str(options.model), Path(scratch))}
+                    print(json.dumps(result), flush=True)
+                    if options.results:
+                        with options.results.open("a") as file:
+                            file.write(json.dumps(result) + "\n")
+                yield result
+
+
+def _run(wanted: Result, source: str, model: str, folder: Path) -> Result:
+    """The CPU seconds of a training, and its figure on the test rows."""
+    words = ["draw", source, str(folder), model, str(wanted["rows"]), str(wanted["test_rows"])]
+    drawn = json.loads(subprocess.run([sys.executable, SCRIPT, *words], check=True, capture_output=True, text=True).stdout)
+    if wanted["side"] in ("cosine", "cross"):
+        told = json.dumps({**wanted, **drawn})
+        words = [sys.executable, str(SCRIPT), wanted["side"], str(folder), model, told]
+        output = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
+        result: Result = json.loads(output.splitlines()[-1])
+        return result
+    keys = f"pair=sentence1,sentence2&label=label&pair-head={wanted['side']}&kind={drawn['kind']}"
+    mtlkit, out, cpu = [sys.executable, "-m", "mtlkit"], str(folder / "run"), ["--device", "cpu"]
+    words = ["train-mtl", "--task", f"set={folder / 'train.jsonl'}?{keys}", "--init", model, "--out", out, *cpu]
+    words += ["--seed", str(wanted["seed"]), "--epochs", str(wanted["epochs"]), "--min-steps", "0", "--holdout", "0"]
+    words += ["--batch-tokens", str(round(wanted["batch"] * drawn["tokens"])), "--learning-rate", str(wanted["learning_rate"])]
+    seconds = _cpu_of([*mtlkit, *words])
+    words = ["eval", "--model", out, "--task", f"set={folder / 'test.jsonl'}", *cpu, "--json"]
+    task = json.loads(subprocess.run([*mtlkit, *words], check=True, capture_output=True, text=True).stdout)["tasks"]["set"]
+    return {"cpu": seconds, "figure": 100 * task["accuracy" if drawn["kind"] == "classification" else "spearman"]}
+
+
+def print_report(results: list[Result], sides: list[str]) -> None:
+    """The mean over seeds of each side, with the lowest and highest."""
+    for name in dict.fromkeys(result["set"] for result in results):
+        print(f"\n{name}")
+        for side in sides:
+            own = [result for result in results if (result["set"], result["side"]) == (name, side)]
+            figures, seconds = ([result[key] for result in own] for key in ("figure", "cpu"))
+            span = f"{min(figures):.1f} to {max(figures):.1f}"
+            print(f"  {side:8} {statistics.mean(figures):6.2f} ({span})  {statistics.mean(seconds):8.1f} CPU seconds")
+
+
+if __name__ == "__main__":
+    main()
