@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from mtlkit.inference.encoding import encode_all, encode_hidden_states
 from mtlkit.inference.engine import Array
 from mtlkit.inference.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.weight_names import part_of
+from mtlkit.model.weight_names import SECOND_TYPE, part_of
 from mtlkit.runs.store import FEATURES, RowStream, Stored, StoreEntry, entry_in, has_shape
 from mtlkit.training.freezing.apply import digest
 from mtlkit.training.freezing.features import DiskStore, FeatureStore, MemoryStore, TokenStore
@@ -100,16 +100,18 @@ class _FrozenLayers:
 
     @cached_property
     def identity(self) -> str:
-        """Everything but the tokens that affects an output: weights, architecture, depth, precision, device, torch."""
+        """Everything but tokens and types that affects an output: weights, architecture, depth, precision, device, torch."""
         below = {"embeddings", *(f"layers:{block}" for block in range(self.depth or 0))}
         weights = {
             name: weight
             for name, weight in self.model.state_dict().items()
-            if name.startswith(prefix_of("backbone")) and (self.depth is None or part_of(name) in below)
+            if name.startswith(prefix_of("backbone")) and (self.depth is None or part_of(name) in below) and name != SECOND_TYPE
         }
-        architecture = replace(self.model.backbone.architecture, dropout=0.0, family=None)
+        architecture = asdict(replace(self.model.backbone.architecture, dropout=0.0, family=None))
+        del architecture["token_types"]  # see `key`
+        fields = ", ".join(f"{name}={value!r}" for name, value in architecture.items())
         machine = f"{self.compute.precision} {self.compute.device.type} torch {torch.__version__}"
-        return f"{FORMAT} {digest(weights)} {architecture} {self.depth} {machine}"
+        return f"{FORMAT} {digest(weights)} Architecture({fields}) {self.depth} {machine}"
 
     def key(self, encoded: Encoded) -> str:
         """The key of the outputs in the store: SHA-256 over the identity and the tokens."""
@@ -117,7 +119,8 @@ class _FrozenLayers:
         total.update(encoded.ids.tobytes())
         total.update(encoded.offsets.tobytes())
         if encoded.types is not None:
-            total.update(encoded.types.tobytes())
+            types = {name: weight for name, weight in self.model.state_dict().items() if name == SECOND_TYPE}
+            total.update(f"types {digest(types)}".encode() + encoded.types.tobytes())
         if encoded.skip and self.depth is None:  # hidden states do not depend on pooling
             total.update(f"skip {encoded.skip}".encode())
         if isinstance(encoded, EncodedWords) and self.depth is None:
