@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from mtlkit.data.formats.files import DataFile
 from mtlkit.data.formats.records import TOO_LONG
 from mtlkit.data.formats.text import LONGEST, NumberedLines, open_lines
-from mtlkit.data.labels.tag_schemes import scheme_of
 from mtlkit.data.sources.rows import BadRow, Row, placed
 from mtlkit.errors import counted
 
@@ -57,6 +56,8 @@ def find_layout(sample: Sequence[str | None]) -> ConllLayout:
 
 def looks_tagged(lines: Sequence[str]) -> bool:
     """Whether lines are words with tags of spans in the last of several columns."""
+    from mtlkit.data.labels.tag_schemes import scheme_of  # needs numpy, which `--help` does without
+
     rows = [line.split() for line in lines if line.strip() and not line.startswith(DOCUMENT)]
     widths = set(map(len, rows))
     return len(widths) == 1 and widths.pop() > 1 and scheme_of(row[-1] for row in rows) != "plain"
