@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 import typer
 
 from mtlkit.cli.console import answer, print_json, say
@@ -21,6 +19,7 @@ def heads(options: HeadsOptions, as_json: bool) -> None:
     """
     with loading():
         from mtlkit.recipes import heads as recipe
+        from mtlkit.recipes.inputs.next_command import predict_command
 
     changed = recipe.heads(options)
     say(f"run: {changed.model}, {changed.model.reason}")
@@ -30,7 +29,7 @@ def heads(options: HeadsOptions, as_json: bool) -> None:
         print_json({"run": str(changed.out), "parent": str(changed.model), "tasks": list(changed.tasks)})
         return
     answer(f"{changed.out}: {listed([f'head:{task}' for task in changed.tasks], 40)}")
-    say(f"next: {shlex.join(['mtlkit', 'predict', '--model', str(changed.out), 'a text'])}")
+    say(f"next: {predict_command(['--model', str(changed.out)], pairs=changed.pairs)}")
 
 
 def register(app: typer.Typer, panel: str) -> None:

@@ -40,6 +40,7 @@ def predict(options: PredictOptions, as_json: bool) -> None:
 
     with loading():
         from mtlkit.inference.predictions import heads_for
+        from mtlkit.inference.scope.rejection import can_reject
         from mtlkit.recipes.inputs.open_model import open_model
         from mtlkit.recipes.inputs.pairs import predicts_pairs
         from mtlkit.recipes.inputs.texts import input_notes
@@ -73,7 +74,7 @@ def predict(options: PredictOptions, as_json: bool) -> None:
         for answer in answers:
             print_line(answer)
     say_cut(loaded.encoder)
-    if blank.texts and options.reject is None:
+    if blank.texts and options.reject is None and any(can_reject(loaded.specs[name]) for name in tasks if name in loaded.specs):
         say(
             f"{blank.texts:,} blank text{'s' if blank.texts > 1 else ''}: predictions mean nothing; --reject rejects them",
             "yellow",

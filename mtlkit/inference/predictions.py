@@ -90,7 +90,7 @@ def are_pairs(texts: Sequence[str] | TextPairs) -> TypeGuard[TextPairs]:
         return False
     for index, pair in enumerate(texts):
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise TypeError(f"texts[{index}] is not a pair of texts, and texts[0] is; pass tuples of two strings")
+            raise TypeError(f"texts[{index}] is not a pair of two strings, as texts[0] is a tuple or list; pass tuples of two")
     return True
 
 

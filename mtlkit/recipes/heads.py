@@ -47,12 +47,13 @@ class HeadParts:
 
 @dataclass(frozen=True)
 class ChangedHeads:
-    """A new run: its tasks, and whether the router lost or has no room for one."""
+    """A new run: its tasks, whether all of them are of pairs, and whether the router lost or has no room for one."""
 
     out: Path
     tasks: tuple[str, ...]
     model: ModelRef
     notes: tuple[str, ...] = field(default=())
+    pairs: bool = False
 
 
 def heads(options: HeadsOptions) -> ChangedHeads:
@@ -78,7 +79,8 @@ def heads(options: HeadsOptions) -> ChangedHeads:
         remove_staged(out)
         with staged(out) as folder:
             notes = _write(folder, out, options, model_ref, weights, chosen, names)
-    return ChangedHeads(out, tuple(chosen), model_ref, notes)
+    pairs = not any(parts.head.spec.reads(pairs=False) for parts in chosen.values())
+    return ChangedHeads(out, tuple(chosen), model_ref, notes, pairs)
 
 
 def _check_output(out: Path, options: HeadsOptions, model_ref: ModelRef, taken: Sequence[ModelRef]) -> None:

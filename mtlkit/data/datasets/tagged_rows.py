@@ -82,7 +82,7 @@ class TaggedRows:
                     return text
                 spans = spans_value(row.get(column), text, names) if column is not None else []
                 tagged = text_with_spans(text, spans)
-                return tagged if len(tagged.words) else BadRow(f"{place}: no words in column '{columns.text}'; remove the row")
+                return tagged if len(tagged.words) else BadRow(f"{place}: no words in column '{columns.text}'")
             words = words_value(row.get(column or ""))
             column = columns.tags
             tags = tags_value(row.get(column), names) if column is not None else ()
@@ -111,10 +111,10 @@ class TaggedRows:
         record = self.source.record(self.query.encoding or self.reading.encoding)
         remarks = [*record.remarks, *self._remarks]
         if self._split:
-            where = f"{counted(self._split, 'span')} begin or end within a word"
+            where = f"{counted(self._split, 'span')} with an edge within a word"
             remarks.append(f"{name}: {where}; these are split there, but words of other texts only at punctuation")
         if self._trimmed:
-            remarks.append(f"{name}: {counted(self._trimmed, 'span')} begin or end with a blank; read without it")
+            remarks.append(f"{name}: {counted(self._trimmed, 'span')} with a blank at an edge; read without it")
         return replace(
             record,
             text=() if columns.text is None else (columns.text,),

@@ -38,7 +38,7 @@ def words_value(value: Any) -> list[str]:
             raise ValueError(f"no word at position {number} of {shown(value)}; remove it, with its tag")
         words.append(word)
     if not words:
-        raise ValueError("no words; remove the row")
+        raise ValueError("no words")
     return words
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mtlkit.config.common import TrainingOptions
@@ -32,13 +32,18 @@ def next_command(
     if evaluates and not all(map(_has_test, sources)):
         if not held_out:
             pairs = bool(sources) and all(parse_source(source)[1].pair for source in sources)
-            return shlex.join(["mtlkit", "predict", *model, *(["--pair", "a text", "another text"] if pairs else ["a text"])])
+            return predict_command(model, pairs=pairs)
         words += ["--split", "validation"]
     if evaluates and options.encoding != "utf-8":
         words += ["--encoding", options.encoding]
     if evaluates and options.on_bad_row == "skip":
         words += ["--on-bad-row", "skip"]
     return shlex.join(words)
+
+
+def predict_command(model: Sequence[str], *, pairs: bool) -> str:
+    """`predict` of a text, or of a pair of texts, with the options that name the `model`."""
+    return shlex.join(["mtlkit", "predict", *model, *(["--pair", "a text", "another text"] if pairs else ["a text"])])
 
 
 def _has_test(source: str) -> bool:

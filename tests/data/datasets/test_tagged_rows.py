@@ -139,7 +139,7 @@ def test_words_are_split_at_the_ends_of_spans(tmp_path: Path) -> None:
     rows = tagged(f"{write_jsonl(tmp_path / 'a.jsonl', [row])}?spans=spans")
     assert read(rows) == [(["pre-", "Columbian", ",", "New", "-Yorker"], ("O", "B-A", "O", "B-B", "B-C"))]
     split, trimmed = rows.record().remarks
-    assert "3 spans begin or end within a word" in split
+    assert "3 spans with an edge within a word" in split
     assert "1 span" in trimmed
 
 

@@ -7,7 +7,7 @@ from support import write
 
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
-from mtlkit.recipes.inputs.next_command import next_command
+from mtlkit.recipes.inputs.next_command import next_command, predict_command
 
 EVAL = "mtlkit eval --confusion"
 ROWS = [("text", "label"), *((f"text {row}", "ab"[row % 2]) for row in range(20))]
@@ -63,3 +63,7 @@ def test_what_the_rows_need_to_be_read_is_repeated(tmp_path: Path) -> None:
 
 def test_a_source_that_is_gone_is_not_an_error() -> None:
     assert next_command(EVAL, Path("runs/mtl"), "mtl", TrainMtlOptions(), ["gone.csv"]) == EVAL
+
+
+def test_pairs_are_predicted_with_two_texts() -> None:
+    assert predict_command(["--model", "a run"], pairs=True) == "mtlkit predict --model 'a run' --pair 'a text' 'another text'"
