@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mtlkit.config.small_files import Unreadable, check_file
 from mtlkit.model.description import CONFIG, HEAD_WEIGHTS, HEADS
+from mtlkit.model.interop.classifier import transformer_of
 from mtlkit.model.interop.modules import MODULES, module_folders, read_modules
 from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.runs.record import RECORD, TOKENIZER, file_digest
@@ -61,7 +62,7 @@ def is_digest_of(folder: Path, recorded: str) -> bool:
 
 def model_files(folder: Path) -> list[Path]:
     """The files that are loaded from a Hugging Face folder. Raises IntegrityError."""
-    inner = read_modules(folder).folder
+    inner = transformer_of(folder) or read_modules(folder).folder
     files = {*weight_files(inner), *(inner_folder / CONFIG for inner_folder in module_folders(folder))}
     for searched in (folder, inner):
         files |= {searched / name for name in SETTINGS} | set(searched.glob(LENGTH_FILES))

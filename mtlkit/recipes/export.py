@@ -106,7 +106,7 @@ def export(options: ExportOptions, choice: ExportJob | None = None) -> Exported:
     left_out = ("router",) if model.router is not None and not exporter.keeps_router else ()
     if left_out:
         model.router = None
-    checks_source = weights.record is None and find_spec("sentence_transformers") is not None and not weights.classifies
+    checks_source = weights.record is None and find_spec("sentence_transformers") is not None
     from_source = difference_from_source(model_ref.path, weights) if checks_source else None
     with locked(out, command_line("export", options), option="DIR"), disk.saving(out):
         check_export(options, choice)  # again, under the lock: another export may have finished in the meantime

@@ -142,7 +142,8 @@ def cross_encoder_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[
 
 def difference_from_source(folder: Path, weights: LoadedWeights) -> float:
     """The largest difference of our vectors from those of sentence-transformers for a Hugging Face folder, with its defaults, in
-    float32 and one text at a time (with some padding settings, other texts of a batch change a vector).
+    float32 and one text at a time (with some padding settings, other texts of a batch change a vector); of a classifier's scores
+    for pairs from those of its CrossEncoder.
 
     Texts that spell out special tokens are skipped where mtlkit reads them as plain text. Raises IntegrityError if the vectors
     differ, or the library cannot load the folder.
@@ -152,17 +153,22 @@ def difference_from_source(folder: Path, weights: LoadedWeights) -> float:
     if encoder.encoding.literal_special_tokens:
         parsing = encoder.with_encoding(literal_special_tokens=False)
         texts = [text for text in texts if np.array_equal(encoder.encode([text]).ids, parsing.encode([text]).ids)]
+    (head,) = weights.joint_heads if weights.classifies else (None,)
     try:
-        theirs = library_vectors(load_library_model(folder), texts, alone=True).numpy()
+        if head is None:
+            name, theirs = VECTOR, library_vectors(load_library_model(folder), texts, alone=True).numpy()
+        else:
+            name, theirs = HEAD_OUTPUT.format(head), cross_encoder_outputs(folder, weights, texts, head)
     except UsageError:
         raise
     except Exception as error:  # whatever its class, the folder cannot be compared
         raise IntegrityError(f"{folder}: sentence-transformers cannot load it ({error}); nothing was written") from error
-    ours = our_outputs(replace(weights, model=MultiTaskModel(weights.model.backbone)), texts)
-    if ours[VECTOR].shape != theirs.shape:
-        shapes = f"{ours[VECTOR].shape[1]} numbers, in sentence-transformers {theirs.shape[1]}"
+    model = weights.model if head is not None else MultiTaskModel(weights.model.backbone)
+    ours = our_outputs(replace(weights, model=model), texts)[name]
+    if ours.shape != theirs.shape:
+        shapes = f"{ours.shape[1]} numbers, in sentence-transformers {theirs.shape[1]}"
         raise IntegrityError(f"{folder}: vectors have {shapes}; nothing was written")
-    return largest_difference(ours, {VECTOR: theirs}, what=f"mtlkit's reading of {folder}", other="sentence-transformers'")
+    return largest_difference({name: ours}, {name: theirs}, what=f"mtlkit's reading of {folder}", other="sentence-transformers'")
 
 
 def load_library_model(folder: Path) -> Any:

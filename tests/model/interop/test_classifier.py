@@ -13,8 +13,10 @@ from conftest import SENTENCES
 from peers import DISTILLED, PEERS, SHAPE, peer_tokenizer, transformers
 
 import mtlkit
+from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.errors import IntegrityError
 from mtlkit.model.interop.classifier import read_classifier
+from mtlkit.recipes.export import export
 
 LABELS = ("no", "maybe", "yes")
 PAIRS = [(SENTENCES[0], SENTENCES[1]), ("one", f"{SENTENCES[2]} {SENTENCES[3]}"), ("", SENTENCES[4])]
@@ -111,6 +113,27 @@ def test_scores_are_those_of_a_cross_encoder(activation: str | None, tmp_path: P
     np.testing.assert_allclose([row["score"]["value"] for row in loaded.predict(PAIRS)], scores, atol=1e-5)
     with pytest.raises(IntegrityError, match="gives no vector of one text"):
         loaded.embed(["a text"])
+    exported = export(ExportOptions(model=str(tmp_path / "saved"), format="sentence-transformers", out=tmp_path / "out"))
+    assert exported.from_source is not None
+    again = library.CrossEncoder(str(tmp_path / "out" / "cross-encoder" / "score"), device="cpu").predict(PAIRS)
+    np.testing.assert_allclose(again, scores, atol=1e-5)
+
+
+def test_a_cross_encoder_trains_further(tmp_path: Path) -> None:
+    """Its head stays for the classes that it knows, and its backbone and pooler train."""
+    library = pytest.importorskip("sentence_transformers")
+    write_classifier(tmp_path / "plain", labels=("no", "yes"))
+    library.CrossEncoder(str(tmp_path / "plain"), device="cpu").save_pretrained(str(tmp_path / "saved"))
+    rows = [f"{first},{second},no" for first, second in zip(SENTENCES[:16], SENTENCES[16:32], strict=True)]
+    rows += [row.removesuffix("no") + "yes" for row in rows[::2]]
+    (tmp_path / "train.csv").write_text("first,second,label\n" + "\n".join(rows) + "\n")
+    task = f"classifier={tmp_path / 'train.csv'}?pair=first,second"
+    mtlkit.train_mtl(task=[task], init=str(tmp_path / "saved"), out=tmp_path / "run", epochs=1, min_steps=0)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["tasks"][0]["head"] == "tanh:32"
+    assert config["tasks"][0]["pair"] == "joint"
+    before, after = (mtlkit.load(tmp_path / name).predict(PAIRS)[0]["classifier"]["probability"] for name in ("saved", "run"))
+    assert before != after
 
 
 @pytest.mark.parametrize(
