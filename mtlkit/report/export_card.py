@@ -67,7 +67,7 @@ outputs = apply_heads("this/folder", vectors)
 {pairs}`outputs` maps each task to one row per text. `heads.json` lists the labels in column order. {outputs_help}
 """
 
-JOINT = """Heads that read both texts of a pair in one sequence ({names}) are folders for sentence-transformers 5.4 and newer,
+JOINT = """Heads that read both texts of a pair in one sequence ({names}) are folders for sentence-transformers (tested with 6.2),
 each with the backbone:
 
 ```python
