@@ -15,15 +15,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from compare import describe, model_folder, names, positive
 from few_shot_report import print_report
+from runs import Result, cpu_of, finished_runs
 
-Result = dict[str, Any]
 SIDES = ("mtlkit", "frozen", "setfit")
 SCRIPT = Path(__file__).with_name("few_shot_sides.py")
 LOADS = "import sys, mtlkit; mtlkit.load(sys.argv[1])"
@@ -66,20 +64,8 @@ def setfit_versions(python: str) -> str:
 
 def measured(options: argparse.Namespace) -> list[Result]:
     """The results of all runs, those in `--results` included."""
-    earlier = options.results.read_text().splitlines() if options.results and options.results.exists() else []
-    done = {_key(result): result for result in map(json.loads, earlier)}
-    taken = []
-    for wanted in _wanted(options):
-        result = done.get(_key(wanted))
-        if result is None:
-            with tempfile.TemporaryDirectory() as folder:
-                result = {**wanted, **_run(wanted, options, Path(folder))}
-            print(json.dumps(result), flush=True)
-            if options.results:
-                with options.results.open("a") as file:
-                    file.write(json.dumps(result) + "\n")
-        taken.append(result)
-    return taken
+    keys = ("side", "set", "seed", "rows", "test_rows", "options")
+    return list(finished_runs(_wanted(options), keys, options.results, lambda wanted, folder: _run(wanted, options, folder)))
 
 
 def _wanted(options: argparse.Namespace) -> Iterator[Result]:
@@ -94,18 +80,13 @@ def _wanted(options: argparse.Namespace) -> Iterator[Result]:
                 yield {"side": side, "set": Path(folder).name, "folder": folder, "seed": seed, **limits, **given}
 
 
-def _key(result: Result) -> str:
-    keys = ("side", "set", "seed", "rows", "test_rows", "options")
-    return json.dumps([result.get(key) for key in keys])
-
-
 def _run(wanted: Result, options: argparse.Namespace, folder: Path) -> dict[str, float]:
     """The CPU seconds of a training, and the accuracy in percent."""
     model = str(options.model)
     if wanted["set"] == "start-up":
         ours = [sys.executable, "-c", LOADS, model]
         theirs = [options.setfit_python, str(SCRIPT), "load", model]
-        return {"cpu": _cpu_of(theirs if wanted["side"] == "setfit" else ours)}
+        return {"cpu": cpu_of(theirs if wanted["side"] == "setfit" else ours)}
     train, test = folder / "train.jsonl", folder / "test.jsonl"
     counts = map(str, (options.rows, options.test_rows, wanted["seed"]))
     subprocess.run([sys.executable, str(SCRIPT), "draw", wanted["folder"], str(folder), *counts], check=True)
@@ -130,22 +111,10 @@ def _run(wanted: Result, options: argparse.Namespace, folder: Path) -> dict[str,
         "--device",
         "cpu",
     ]
-    cpu = _cpu_of([*mtlkit, *words])
+    cpu = cpu_of([*mtlkit, *words])
     words = ["eval", "--model", out, "--task", f"set={test}", "--device", "cpu", "--json"]
     output = subprocess.run([*mtlkit, *words], check=True, capture_output=True, text=True)
     return {"cpu": cpu, "accuracy": 100 * json.loads(output.stdout)["tasks"]["set"]["accuracy"]}
-
-
-def _cpu_of(command: list[str]) -> float:
-    """User and system time of a command, its children included. Ends the program if it fails."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    errors = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with exit code {process.returncode}:\n{errors}")
-    return round(usage.ru_utime + usage.ru_stime, 2)
 
 
 if __name__ == "__main__":

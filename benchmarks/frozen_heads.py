@@ -8,7 +8,6 @@ in it are not repeated.
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from argparse import ArgumentParser, Namespace
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from compare import describe, names, positive
 from numpy.typing import NDArray
+from runs import Result, finished_runs
 from scipy.stats import t as student
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
@@ -29,12 +29,13 @@ from sklearn.model_selection import StratifiedKFold
 import mtlkit
 from mtlkit.evaluation.calibration_fit import fit_temperature
 from mtlkit.tasks.convex import SoftmaxLoss
-from mtlkit.training.solver.head import _fit
+from mtlkit.training.solver.head import fit_chosen
 from mtlkit.training.solver.linear import Features
 from mtlkit.training.solver.strength import choose_strength
 
 Floats = NDArray[np.float64]
-Result = dict[str, Any]
+CELL = ("set", "model", "rows")
+FIGURES = ("mtlkit", "scikit-learn", "cpu", "peer_cpu", "calibration_error", "with_temperature", "bag_of_words")
 T = TypeVar("T")
 STRENGTHS = [0.01, 0.1, 1, 10, 100]
 BINS = 15
@@ -57,8 +58,8 @@ def options() -> Namespace:
     return made.parse_args()
 
 
-def read(folder: Path, models: dict[str, Any], most: int) -> tuple[Split, Split, int]:
-    """Both splits with the vectors of each model, and the number of classes."""
+def read(folder: Path, models: dict[str, Any], most: int) -> tuple[Split, Split]:
+    """Both splits with the vectors of each model."""
     import pyarrow.parquet as pq
 
     tables = [pq.read_table(folder / f"{split}.parquet", columns=["text", "label"]).to_pydict() for split in ("train", "test")]
@@ -69,7 +70,7 @@ def read(folder: Path, models: dict[str, Any], most: int) -> tuple[Split, Split,
         texts = [table["text"][row] for row in rows]
         labels = np.array([classes.index(str(table["label"][row])) for row in rows])
         splits.append(Split(texts, labels, {name: model.embed(texts).astype(float) for name, model in models.items()}))
-    return splits[0], splits[1], len(classes)
+    return splits[0], splits[1]
 
 
 def timed(work: Callable[[], T]) -> tuple[T, float]:
@@ -94,7 +95,7 @@ def compare_heads(train: Floats, labels: NDArray[np.int64], test: Floats, truth:
         loss = SoftmaxLoss(labels, classes, np.ones(len(labels)))
         choice = choose_strength(features, loss, labels, "head", seed)
         temperature = fit_temperature(choice.outputs, labels[choice.rows])
-        return axes.restore(_fit(features, loss, choice)).outputs(test), temperature
+        return axes.restore(fit_chosen(features, loss, choice)).outputs(test), temperature
 
     (outputs, temperature), own = timed(ours)
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
@@ -122,25 +123,28 @@ def draw(labels: NDArray[np.int64], rows: int, seed: int) -> NDArray[np.int64]:
 
 
 def measured(asked: Namespace) -> Iterator[Result]:
-    earlier = asked.results.read_text().splitlines() if asked.results and asked.results.exists() else []
-    done = {json.dumps(result["key"]): result for result in map(json.loads, earlier)}
+    """The results of all runs, those in `--results` included."""
     models = {name: mtlkit.load(name) for name in asked.models}
     for folder in map(Path, asked.sets):
-        train, test, _ = read(folder, models, asked.most)
-        for rows in map(int, asked.rows):
-            for seed in range(asked.seeds if rows else 1):
-                drawn, words = draw(train.labels, rows, seed), None
-                for name in models:
-                    key = [folder.name, Path(name).name, rows, seed]
-                    if (result := done.get(json.dumps(key))) is None:
-                        words = words or bag_of_words([train.texts[row] for row in drawn], train.labels[drawn], test)
-                        labels = train.labels[drawn]
-                        found = compare_heads(train.vectors[name][drawn], labels, test.vectors[name], test.labels, seed)
-                        result = {"key": key, **found, "bag_of_words": words}
-                        if asked.results:
-                            with asked.results.open("a") as file:
-                                file.write(json.dumps(result) + "\n")
-                    yield result
+        train, test = read(folder, models, asked.most)
+        words: dict[tuple[int, int], float] = {}
+
+        def run(wanted: Result, _: Path, train: Split = train, test: Split = test, words: Any = words) -> Result:
+            name, rows, seed = wanted["model"], wanted["rows"], wanted["seed"]
+            drawn = draw(train.labels, rows, seed)
+            labels = train.labels[drawn]
+            if (rows, seed) not in words:
+                words[rows, seed] = bag_of_words([train.texts[row] for row in drawn], labels, test)
+            found = compare_heads(train.vectors[name][drawn], labels, test.vectors[name], test.labels, seed)
+            return {**found, "bag_of_words": words[rows, seed]}
+
+        wanted = [
+            {"set": folder.name, "model": name, "rows": rows, "seed": seed}
+            for rows in map(int, asked.rows)
+            for seed in range(asked.seeds if rows else 1)
+            for name in models
+        ]
+        yield from finished_runs(wanted, (*CELL, "seed"), asked.results, run)
 
 
 def main() -> None:
@@ -149,18 +153,18 @@ def main() -> None:
     describe(["scikit-learn"], 1)
     cells: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
     for result in measured(asked):
-        cells[tuple(result["key"][:3])].append(result)
+        cells[tuple(result[key] for key in CELL)].append(result)
     print("set, model, rows per class: accuracy ours, scikit-learn's, difference, bag of words; CPU seconds; calibration error")
     for (folder, model, rows), results in cells.items():
         gains = [result["mtlkit"] - result["scikit-learn"] for result in results]
         half = student.ppf(0.975, len(gains) - 1) * stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else float("nan")
-        shown = {key: mean(result[key] for result in results) for key in results[0] if key != "key"}
+        shown = {key: mean(result[key] for result in results) for key in FIGURES}
         accuracy = (
             f"{shown['mtlkit']:.1f} {shown['scikit-learn']:.1f} {mean(gains):+.2f} +-{half:.2f} {shown['bag_of_words']:.1f}"
         )
         seconds = f"{shown['cpu']:.2f} {shown['peer_cpu']:.2f}"
         errors = f"{shown['calibration_error']:.1f} {shown['with_temperature']:.1f}"
-        print(f"{folder}, {model}, {rows or 'all'}: {accuracy}; {seconds}; {errors}")
+        print(f"{folder}, {Path(model).name}, {rows or 'all'}: {accuracy}; {seconds}; {errors}")
 
 
 if __name__ == "__main__":

@@ -17,15 +17,11 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from compare import describe, model_folder, names, positive
-from few_shot import _cpu_of
+from runs import Result, cpu_of, finished_runs
 
-Result = dict[str, Any]
 SIDES = ("vectors", "joint", "cosine", "cross")
 SCRIPT = Path(__file__).with_name("pairs_sides.py")
 
@@ -49,28 +45,25 @@ def main() -> None:
         raise SystemExit(f"no side {sorted(wrong)[0]!r}; there are {', '.join(SIDES)}")
     os.environ |= {"OMP_NUM_THREADS": str(options.threads), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     describe(["torch", "sentence-transformers", "transformers"], options.threads)
-    print_report(list(measured(options)), options.sides)
+    print_report(measured(options), options.sides)
 
 
-def measured(options: argparse.Namespace) -> Iterator[Result]:
+def measured(options: argparse.Namespace) -> list[Result]:
     """The results of all runs, those in `--results` included."""
-    earlier = options.results.read_text().splitlines() if options.results and options.results.exists() else []
-    settings = ("side", "set", "seed", "rows", "test_rows", "epochs", "batch", "learning_rate")
-    done = {json.dumps([result[key] for key in settings]): result for result in map(json.loads, earlier)}
-    shared = {key: getattr(options, key) for key in settings[3:]}
-    for seed in range(options.seeds):
-        for folder in options.sets:
-            for side in options.sides:
-                wanted = {"side": side, "set": Path(folder).name, "seed": seed, **shared}
-                result = done.get(json.dumps([wanted[key] for key in settings]))
-                if result is None:
-                    with tempfile.TemporaryDirectory() as scratch:
-                        result = {**wanted, **_run(wanted, folder, str(options.model), Path(scratch))}
-                    print(json.dumps(result), flush=True)
-                    if options.results:
-                        with options.results.open("a") as file:
-                            file.write(json.dumps(result) + "\n")
-                yield result
+    settings = ("rows", "test_rows", "epochs", "batch", "learning_rate")
+    shared = {key: getattr(options, key) for key in settings}
+    wanted = [
+        {"side": side, "set": Path(folder).name, "seed": seed, **shared}
+        for seed in range(options.seeds)
+        for folder in options.sets
+        for side in options.sides
+    ]
+    folders = {Path(folder).name: folder for folder in options.sets}
+
+    def run(one: Result, scratch: Path) -> Result:
+        return _run(one, folders[one["set"]], str(options.model), scratch)
+
+    return list(finished_runs(wanted, ("side", "set", "seed", *settings), options.results, run))
 
 
 def _run(wanted: Result, source: str, model: str, folder: Path) -> Result:
@@ -88,7 +81,7 @@ def _run(wanted: Result, source: str, model: str, folder: Path) -> Result:
     words = ["train-mtl", "--task", f"set={folder / 'train.jsonl'}?{keys}", "--init", model, "--out", out, *cpu]
     words += ["--seed", str(wanted["seed"]), "--epochs", str(wanted["epochs"]), "--min-steps", "0", "--holdout", "0"]
     words += ["--batch-tokens", str(round(wanted["batch"] * drawn["tokens"])), "--learning-rate", str(wanted["learning_rate"])]
-    seconds = _cpu_of([*mtlkit, *words])
+    seconds = cpu_of([*mtlkit, *words])
     words = ["eval", "--model", out, "--task", f"set={folder / 'test.jsonl'}", *cpu, "--json"]
     task = json.loads(subprocess.run([*mtlkit, *words], check=True, capture_output=True, text=True).stdout)["tasks"]["set"]
     return {"cpu": seconds, "figure": 100 * task["accuracy" if drawn["kind"] == "classification" else "spearman"]}

@@ -82,12 +82,12 @@ def solve_head(
             choice = choose_strength(features, loss, strata, spec.name, seed, lambda: count("fitted", 1), groups)
         else:
             choice = not_cross_validated(loss, strength)
-        fitted = _fit(features, loss, choice)
+        fitted = fit_chosen(features, loss, choice)
     _install(objective, axes.restore(fitted))
     left_out, outputs = choice.rows, choice.outputs
     if not choice.folds and rows.held_out:
         train, left_out = np.split(np.arange(len(rows)), [len(rows) - rows.held_out])
-        outputs = _fit(features.take(train), loss.take(train), choice).outputs(features.vectors[left_out])
+        outputs = fit_chosen(features.take(train), loss.take(train), choice).outputs(features.vectors[left_out])
     in_units = (outputs * spec.spread + spec.center).astype(np.float32)
     metrics, interval = _figures(objective, in_units, rows.labels[left_out], seed) if choice.folds else ({}, None)
     event = HeadSolved(
@@ -119,7 +119,8 @@ def _loss_of(objective: HeadObjective, labels: NDArray[Any], balanced: bool) -> 
     return loss
 
 
-def _fit(features: Features, loss: ConvexLoss, choice: Choice) -> LinearFit:
+def fit_chosen(features: Features, loss: ConvexLoss, choice: Choice) -> LinearFit:
+    """The fit of the chosen strength to all rows."""
     large = features.vectors.size * loss.outputs >= LARGE
     start = None if large else choice.start  # of fewer rows where there are many: a worse start than zero
     tolerance = 1e-6 if large else 1e-8  # the rest changes no decision
