@@ -6,7 +6,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from signal import SIGHUP, SIGKILL
 from typing import Any
@@ -122,6 +122,17 @@ def killed_in(step: int, forks: Forks, command: tuple[object, ...], out: Path, h
     child.held()
     child.kill()
     assert child.wait() == -9
+
+
+def check_resumes(step: int, typed: Callable[..., Any], forks: Forks, command: tuple[object, ...], folder: Path) -> None:
+    """A training that is killed in this step, after a checkpoint, and resumed ends with the weights of one that is not
+    interrupted."""
+    whole, resumed = folder / "whole", folder / "resumed"
+    assert typed(*command, "--out", whole).code == 0
+    killed_in(step, forks, command, resumed)
+    assert newest(resumed) > 0
+    assert typed(*command, "--out", resumed, "--resume").code == 0
+    assert file_digest(resumed / "model.safetensors") == file_digest(whole / "model.safetensors")
 
 
 def stripped(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import repeat
@@ -65,6 +66,11 @@ def options(data: Path, out: Path, *names: str, **more: Any) -> TrainMtlOptions:
 def notes(events: Iterable[Event]) -> str:
     """All messages of a training, one per line."""
     return "\n".join(message.text for event in events for message in training_messages(event))
+
+
+def json_lines(output: str) -> list[dict[str, Any]]:
+    """The objects of an output with one per line."""
+    return [json.loads(line) for line in output.splitlines()]
 
 
 def rows_of(path: Path) -> list[list[str]]:

@@ -16,6 +16,7 @@ import pytest
 import typer
 from forks import Forks
 from killing import TINY, killed_in
+from pair_files import write_pairs
 from rich.console import Console
 
 from mtlkit.cli import console
@@ -86,6 +87,15 @@ def typed(
 def mtl(runs: Path) -> Path:
     """The run with the heads `kind` and `state`."""
     return runs / "mtl"
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with labelled pairs of texts to train and test on."""
+    folder = tmp_path_factory.mktemp("pairs")
+    write_pairs(folder / "train.csv", 120, 0)
+    write_pairs(folder / "test.csv", 40, 1)
+    return folder
 
 
 @pytest.fixture(scope="session")

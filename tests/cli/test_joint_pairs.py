@@ -5,31 +5,22 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from conftest import SENTENCES
 from forks import Forks
-from killing import killed_in, newest
-from pair_files import QUICK, write_pairs
+from killing import check_resumes
+from pair_files import QUICK
+from support import json_lines
 
 import mtlkit
 from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.recipes.export import export
-from mtlkit.runs.record import file_digest
 
 if TYPE_CHECKING:
     from .conftest import Typed
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with train and test."""
-    folder = tmp_path_factory.mktemp("pairs")
-    write_pairs(folder / "train.csv", 120, 0)
-    write_pairs(folder / "test.csv", 40, 1)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +32,6 @@ def run(pairs: Path, mtl: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     tasks = [f"same={source}&label=label&pair-head=joint", f"words={source}&label=score&pair-head=joint"]
     mtlkit.train_mtl(task=[*tasks, f"apart={source}&label=label"], init=str(mtl), freeze=["backbone"], out=out)
     return out
-
-
-def rows_of(out: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in out.splitlines()]
 
 
 def test_a_frozen_backbone_encodes_each_pair_once(pairs: Path, mtl: Path, typed: Typed, tmp_path: Path) -> None:
@@ -96,13 +83,13 @@ def test_eval_compares_both_ways_to_read_pairs(run: Path, pairs: Path, typed: Ty
     assert answer.code == 0, answer.err
     tasks = json.loads(answer.out)["tasks"]
     assert tasks["same"]["n"] == tasks["apart"]["n"] == 40
-    assert {row["task"] for row in rows_of(errors.read_text())} >= {"words"}
-    assert all(row["second_text"] in SENTENCES for row in rows_of(errors.read_text()) if row["task"] == "words")
+    assert {row["task"] for row in json_lines(errors.read_text())} >= {"words"}
+    assert all(row["second_text"] in SENTENCES for row in json_lines(errors.read_text()) if row["task"] == "words")
 
 
 def test_predict_reads_pairs_in_both_ways(run: Path, pairs: Path, typed: Typed) -> None:
     answer = typed("predict", "--model", run, "--pair", SENTENCES[0], SENTENCES[50])
-    (row,) = rows_of(answer.out)
+    (row,) = json_lines(answer.out)
     assert list(row["tasks"]) == ["same", "words", "apart"]
     loaded = mtlkit.load(run)
     batch = [(SENTENCES[5], SENTENCES[6]), (SENTENCES[0], SENTENCES[50])]
@@ -111,7 +98,7 @@ def test_predict_reads_pairs_in_both_ways(run: Path, pairs: Path, typed: Typed) 
     turned = loaded.predict([(SENTENCES[50], SENTENCES[0])])[0]
     assert abs(turned["words"]["value"] - row["tasks"]["words"]["value"]) > 1e-4  # the order matters
     named = typed("predict", "--model", run, "--input", pairs / "test.csv", "--task", "words")
-    assert len(rows_of(named.out)) == 40
+    assert len(json_lines(named.out)) == 40
     rejected = loaded.predict([batch[0], (SENTENCES[0], " ")], reject="auto")
     assert rejected[1]["same"]["rejected"]
     with pytest.raises(TypeError, match="pass a list of strings"):
@@ -120,7 +107,7 @@ def test_predict_reads_pairs_in_both_ways(run: Path, pairs: Path, typed: Typed) 
 
 def test_single_texts_get_the_other_heads(run: Path, typed: Typed) -> None:
     answer = typed("predict", "--model", run, SENTENCES[0])
-    assert rows_of(answer.out)[0]["tasks"].keys() == {"kind", "state"}
+    assert json_lines(answer.out)[0]["tasks"].keys() == {"kind", "state"}
     assert "not used: heads for pairs of texts, with --pair FIRST SECOND: same, words, apart" in answer.err
 
 
@@ -160,9 +147,4 @@ def test_exports_agree_with_the_run(run: Path, tmp_path: Path) -> None:
 def test_a_training_resumes_bit_for_bit(pairs: Path, mtl: Path, typed: Typed, forks: Forks, tmp_path: Path) -> None:
     source = f"{pairs}?pair=premise,hypothesis&label=label"
     command = ("train-mtl", "--task", f"same={source}&pair-head=joint", "--init", mtl, *QUICK, "--save-every", 1)
-    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
-    assert typed(*command, "--out", whole).code == 0
-    killed_in(5, forks, command, resumed)
-    assert newest(resumed) > 0
-    assert typed(*command, "--out", resumed, "--resume").code == 0
-    assert file_digest(resumed / "model.safetensors") == file_digest(whole / "model.safetensors")
+    check_resumes(5, typed, forks, command, tmp_path)

@@ -5,31 +5,22 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from conftest import SENTENCES
 from forks import Forks
-from killing import killed_in, newest
-from pair_files import QUICK, write_pairs
+from killing import check_resumes
+from pair_files import QUICK
+from support import json_lines
 
 import mtlkit
 from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes.export import export
-from mtlkit.runs.record import file_digest
 
 if TYPE_CHECKING:
     from .conftest import Typed
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with train and test."""
-    folder = tmp_path_factory.mktemp("pairs")
-    write_pairs(folder / "train.csv", 120, 0)
-    write_pairs(folder / "test.csv", 40, 1)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +30,6 @@ def run(pairs: Path, mtl: Path, data: Path, tmp_path_factory: pytest.TempPathFac
     tasks = [f"same={pairs}?pair=premise,hypothesis&label=label", f"words={pairs}?pair=premise,hypothesis&label=score"]
     mtlkit.train_mtl(task=tasks, init=str(mtl), freeze=["backbone"], out=out)
     return out
-
-
-def rows_of(out: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in out.splitlines()]
 
 
 def test_a_frozen_backbone_encodes_each_text_of_pairs_once(pairs: Path, mtl: Path, typed: Typed, tmp_path: Path) -> None:
@@ -92,14 +79,14 @@ def test_eval_reads_the_columns_of_the_training(run: Path, pairs: Path, typed: T
     assert task["accuracy"] > 0.6
     assert len(task["accuracy_interval"]) == 2
     assert matrix.read_text().startswith("same,")
-    wrong = [row for row in rows_of(errors.read_text()) if row["task"] == "words"]
+    wrong = [row for row in json_lines(errors.read_text()) if row["task"] == "words"]
     assert len(wrong) == 40
     assert wrong[0]["second_text"] in SENTENCES
 
 
 def test_predict_takes_two_texts_two_columns_or_the_recorded_ones(run: Path, pairs: Path, typed: Typed) -> None:
     typed_pair = typed("predict", "--model", run, "--pair", SENTENCES[0], SENTENCES[50], SENTENCES[7])
-    first, second = rows_of(typed_pair.out)
+    first, second = json_lines(typed_pair.out)
     assert first["pair"] == [SENTENCES[0], SENTENCES[50]]
     assert second["pair"] == [SENTENCES[0], SENTENCES[7]]
     assert first["tasks"].keys() == {"same", "words"}
@@ -107,8 +94,8 @@ def test_predict_takes_two_texts_two_columns_or_the_recorded_ones(run: Path, pai
     assert "kind, state" in typed_pair.err
     named = typed("predict", "--model", run, "--input", pairs / "test.csv", "--pair", "premise,hypothesis", "--task", "same")
     recorded = typed("predict", "--model", run, "--input", pairs / "test.csv", "--task", "same")
-    assert rows_of(named.out) == rows_of(recorded.out)
-    assert len(rows_of(named.out)) == 40
+    assert json_lines(named.out) == json_lines(recorded.out)
+    assert len(json_lines(named.out)) == 40
     loaded = mtlkit.load(run)
     in_python = loaded.predict([(SENTENCES[0], SENTENCES[50])])[0]
     assert in_python["same"]["probability"] == pytest.approx(first["tasks"]["same"]["probability"], abs=1e-6)
@@ -125,7 +112,7 @@ def test_a_terminal_shows_both_texts_of_a_pair(run: Path, typed: Typed) -> None:
 
 def test_single_texts_get_the_heads_for_single_texts(run: Path, typed: Typed) -> None:
     answer = typed("predict", "--model", run, SENTENCES[0])
-    assert rows_of(answer.out)[0]["tasks"].keys() == {"kind", "state"}
+    assert json_lines(answer.out)[0]["tasks"].keys() == {"kind", "state"}
     assert "not used: heads for pairs of texts, with --pair FIRST SECOND: same, words" in answer.err
 
 
@@ -208,9 +195,4 @@ def test_a_training_on_pairs_resumes_bit_for_bit(
 ) -> None:
     tasks = ("--task", f"same={pairs}?pair=premise,hypothesis&label=label", "--task", f"state={data / 'state'}")
     command = ("train-mtl", *tasks, "--init", mtl, *QUICK, "--save-every", 1)
-    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
-    assert typed(*command, "--out", whole).code == 0
-    killed_in(5, forks, command, resumed)
-    assert newest(resumed) > 0
-    assert typed(*command, "--out", resumed, "--resume").code == 0
-    assert file_digest(resumed / "model.safetensors") == file_digest(whole / "model.safetensors")
+    check_resumes(5, typed, forks, command, tmp_path)

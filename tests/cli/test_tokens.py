@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from conftest import ANIMALS, SENTENCES, TOOLS
 from forks import Forks
-from killing import killed_in, newest
+from killing import check_resumes
+from support import json_lines
 
 import mtlkit
 from mtlkit.data.tokenization.word_splitting import split_words
 from mtlkit.model.encoder import Encoder
-from mtlkit.runs.record import file_digest
 
 if TYPE_CHECKING:
     from .conftest import Typed
@@ -63,16 +63,12 @@ def run(task: str, mtl: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def rows_of(out: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in out.splitlines()]
-
-
 def test_a_frozen_backbone_solves_a_head_of_words(run: Path, mtl: Path) -> None:
     description = json.loads((run / "config.json").read_text())
     spec = next(task for task in description["tasks"] if task["name"] == "things")
     assert (spec["kind"], spec["tags"]) == ("tokens", "bio")
     assert set(spec["labels"]) == {"O", "B-animal", "I-animal", "B-tool", "I-tool"}
-    solved = next(line for line in rows_of((run / "metrics.jsonl").read_text()) if line.get("event") == "head_solved")
+    solved = next(line for line in json_lines((run / "metrics.jsonl").read_text()) if line.get("event") == "head_solved")
     assert solved["metric"] == "span_f1"
     assert solved["rows"] == 60  # texts, not words
     assert mtlkit.load(run).embed(["a text"]).tolist() == mtlkit.load(mtl).embed(["a text"]).tolist()
@@ -90,7 +86,7 @@ def test_eval_counts_spans(run: Path, typed: Typed, tmp_path: Path) -> None:
     assert set(found["per_class"]) == {"animal", "tool"}
     assert found["per_class"]["animal"]["support"] == 10
     assert document["against"]["tasks"]["things"]["metrics"]["span_f1"]["difference"] == 0
-    for row in rows_of(errors.read_text()):
+    for row in json_lines(errors.read_text()):
         if row["task"] == "things":
             assert all(row["text"][span["start"] : span["end"]] == span["text"] for span in [*row["label"], *row["predicted"]])
     matrix = found["word_confusion"]
@@ -110,7 +106,7 @@ def test_predict_gives_spans_with_their_places_in_one_pass(run: Path, typed: Typ
     answer = typed("predict", "--model", run, *texts)
     assert answer.code == 0, answer.err
     assert len(passes) <= 2  # batches, of all heads together
-    rows = rows_of(answer.out)
+    rows = json_lines(answer.out)
     for text, row in zip(texts, rows, strict=True):
         assert row["tasks"].keys() == {"kind", "state", "things"}
         for span in row["tasks"]["things"]["spans"]:
@@ -122,16 +118,16 @@ def test_predict_gives_spans_with_their_places_in_one_pass(run: Path, typed: Typ
     fifths = {5 * span["start"] // len(texts[3]) for span in rows[3]["tasks"]["things"]["spans"]}
     assert fifths == {0, 1, 2, 3, 4}  # everywhere in a text that is longer than the model
     alone = typed("predict", "--model", run, "--task", "kind", *texts)
-    for row, other in zip(rows, rows_of(alone.out), strict=True):
+    for row, other in zip(rows, json_lines(alone.out), strict=True):
         assert row["tasks"]["kind"]["probability"] == pytest.approx(other["tasks"]["kind"]["probability"], abs=1e-5)
 
 
 def test_predict_reads_words_and_python_takes_them(run: Path, things: Path, typed: Typed) -> None:
     answer = typed("predict", "--model", run, "--task", "things", "--input", f"{things / 'test.jsonl'}?tokens=words")
     assert answer.code == 0, answer.err
-    rows = rows_of(answer.out)
+    rows = json_lines(answer.out)
     assert len(rows) == 20
-    assert rows_of(typed("predict", "--model", run, "--task", "things", "--input", things / "test.jsonl").out) == rows
+    assert json_lines(typed("predict", "--model", run, "--task", "things", "--input", things / "test.jsonl").out) == rows
     texts = [row["text"] for row in rows]
     found = mtlkit.load(run).predict(texts, "things", words=[split_words(text) for text in texts])
     assert [row["things"]["spans"] for row in found] == [row["tasks"]["things"]["spans"] for row in rows]
@@ -187,12 +183,7 @@ def test_a_killed_training_resumes_bit_for_bit(
 ) -> None:
     tasks = ("--task", f"{task}&transitions=learned", "--task", f"state={data / 'state'}")
     command = ("train-mtl", *tasks, "--init", mtl, *QUICK, "--save-every", 1)
-    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
-    assert typed(*command, "--out", whole).code == 0
-    killed_in(5, forks, command, resumed)
-    assert newest(resumed) > 0
-    assert typed(*command, "--out", resumed, "--resume").code == 0
-    assert file_digest(resumed / "model.safetensors") == file_digest(whole / "model.safetensors")
+    check_resumes(5, typed, forks, command, tmp_path)
 
 
 def test_plain_tags_have_an_accuracy(things: Path, mtl: Path, typed: Typed, tmp_path: Path) -> None:
@@ -207,7 +198,7 @@ def test_plain_tags_have_an_accuracy(things: Path, mtl: Path, typed: Typed, tmp_
     answer = typed("train-mtl", "--task", f"pos={source}", "--init", mtl, "--freeze", "backbone", "--out", tmp_path / "run")
     assert answer.code == 0, answer.err
     assert "accuracy" in answer.err
-    predicted = rows_of(typed("predict", "--model", tmp_path / "run", "--task", "pos", "The otter sleeps.").out)
+    predicted = json_lines(typed("predict", "--model", tmp_path / "run", "--task", "pos", "The otter sleeps.").out)
     assert [word["text"] for word in predicted[0]["tasks"]["pos"]["tags"]][:2] == ["The", "otter"]
     assert predicted[0]["tasks"]["pos"]["tags"][0]["label"] == "DET"
     evaluated = json.loads(typed("eval", "--model", tmp_path / "run", "--split", "validation", "--json").out)["tasks"]["pos"]
