@@ -9,22 +9,15 @@ from mtlkit.data.labels.tag_schemes import Bools, Transitions
 from mtlkit.evaluation.intervals import Values
 from mtlkit.evaluation.spans import Numbers
 
-TransitionScores = tuple[Values, Values, Values]  # of the first tag (C,), from one tag to the next (C, C), of the last tag (C,)
-
 CELLS_AT_ONCE = 1 << 22  # numbers in the largest temporary array: texts x tags x tags
 
 
-def viterbi(
-    scores: NDArray[np.floating], begins: Bools, allowed: Transitions, learned: TransitionScores | None = None
-) -> Numbers:
+def viterbi(scores: NDArray[np.floating], begins: Bools, allowed: Transitions) -> Numbers:
     """The tags of W words whose total score is highest among the allowed sequences, (W,).
 
-    scores: of each tag for each word, (W, C). begins: whether a word is the first of its text, (W,). learned: scores of
-    transitions that are added to those of the words, for a conditional random field.
+    scores: of each tag for each word, (W, C). begins: whether a word is the first of its text, (W,).
     """
     weights = [np.where(part, 0.0, -np.inf) for part in (allowed.start, allowed.pairs, allowed.end)]
-    if learned is not None:
-        weights = [weight + part for weight, part in zip(weights, learned, strict=True)]
     firsts = np.flatnonzero(begins)
     lengths = np.diff(np.append(firsts, len(begins)))
     order = np.argsort(-lengths, kind="stable")  # long texts first: at each position, those that go on are the first ones
