@@ -151,9 +151,13 @@ class EncodedWords(Encoded):
 
 def first_of_texts(words: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
     """Whether each word is the first of its text, (W,), from where the words of each text are, (n, 2)."""
-    counts = np.array([len(own) for own in words], np.int64)
-    begins = np.zeros(counts.sum(), bool)
-    begins[(np.cumsum(counts) - counts)[counts > 0]] = True
+    return firsts(np.cumsum([0, *map(len, words)]))
+
+
+def firsts(offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each item is the first between two `offsets`, (N + 1,), the last of which is the number of items."""
+    begins = np.zeros(offsets[-1], bool)
+    begins[offsets[:-1][np.diff(offsets) > 0]] = True
     return begins
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.architecture import TaskSpec
+from mtlkit.data.encoded import firsts
 from mtlkit.data.labels.tag_schemes import OUTSIDE, Tags, split_tag, tags_of
 from mtlkit.data.labels.word_labels import text_offsets
 from mtlkit.evaluation.class_figures import classification_figures
@@ -31,9 +32,7 @@ def decoded(spec: TaskSpec, outputs: Array, offsets: Numbers) -> Numbers:
     if spec.tags == "plain":
         likeliest: Numbers = outputs.argmax(1)
         return likeliest
-    begins = np.zeros(len(outputs), bool)
-    begins[offsets[:-1][np.diff(offsets) > 0]] = True
-    return viterbi(outputs, begins, tags_of_spec(spec).transitions())
+    return viterbi(outputs, firsts(offsets), tags_of_spec(spec).transitions())
 
 
 def text_scores(spec: TaskSpec, predicted: Numbers, labels: Array) -> dict[str, Any]:

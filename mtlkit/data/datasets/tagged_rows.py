@@ -139,8 +139,8 @@ def text_of_words(words: Sequence[str], tags: tuple[str, ...]) -> TaggedText:
 def text_with_spans(text: str, spans: Sequence[LabelledSpan]) -> TaggedText:
     """A text with spans that do not overlap, in their order, as words with BIO tags. Words are split at the ends of spans."""
     words = split_words(text)
-    inside = [span for span in spans for edge in (span.start, span.end) if _is_inside(words, edge)]
-    cuts = np.array(sorted({edge for span in inside for edge in span[:2] if _is_inside(words, edge)}), np.int64)
+    inside = [(span, edge) for span in spans for edge in (span.start, span.end) if _is_inside(words, edge)]
+    cuts = np.array(sorted({edge for _, edge in inside}), np.int64)
     starts, ends = (np.sort(np.concatenate([side, cuts])) for side in words.T)
     tags = [OUTSIDE] * len(starts)
     for start, end, label in spans:
@@ -148,7 +148,7 @@ def text_with_spans(text: str, spans: Sequence[LabelledSpan]) -> TaggedText:
         for word in range(first, last):
             tags[word] = tag_name("B" if word == first else "I", label)
     blank = sum(text[span.start].isspace() or text[span.end - 1].isspace() for span in spans)
-    return TaggedText(text, np.stack([starts, ends], axis=1), tuple(tags), len(set(inside)), blank)
+    return TaggedText(text, np.stack([starts, ends], axis=1), tuple(tags), len({span for span, _ in inside}), blank)
 
 
 def _is_inside(words: Words, edge: int) -> bool:

@@ -135,7 +135,7 @@ class TextEncoder:
         pieces: list[NDArray[np.unsignedinteger]] = []
         counts: list[int] = []
         truncated = 0
-        for part in _parts(prompted, LETTERS_AT_ONCE / self.growth):
+        for part in parts(prompted, LETTERS_AT_ONCE / self.growth):
             rows = self._rows([text if len(text) <= whole else "" for text in part])
             for index, text in enumerate(part):
                 if len(text) > whole:
@@ -185,7 +185,7 @@ class TextEncoder:
         return ids
 
 
-def _parts(texts: Iterable[str], letters_at_once: float) -> Iterator[list[str]]:
+def parts(texts: Iterable[str], letters_at_once: float) -> Iterator[list[str]]:
     """Groups texts into lists of about this many characters."""
     part: list[str] = []
     letters = 0

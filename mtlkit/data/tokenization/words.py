@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mtlkit.data.encoded import EncodedWords
 from mtlkit.data.tokenization.files import library_errors
 from mtlkit.data.tokenization.long_texts import LARGEST_PIECE
-from mtlkit.data.tokenization.tokenizer import LETTERS_AT_ONCE, TextEncoder
+from mtlkit.data.tokenization.tokenizer import LETTERS_AT_ONCE, TextEncoder, parts
 from mtlkit.data.tokenization.word_windows import FirstTokens, TokenizedTexts, make_windows
 from mtlkit.progress import count
 
@@ -43,31 +43,32 @@ def encode_words(texts: Sequence[str], words: Sequence[Numbers], encoder: TextEn
     sides. Raises IntegrityError for a token without an embedding.
     """
     encoder.tokenizer.encode_special_tokens = encoder.encoding.literal_special_tokens  # tokenizers are shared
-    parts: list[EncodedWords] = []
+    encoded: list[EncodedWords] = []
     windows: list[Numbers] = []
     unread: list[Numbers] = []
-    total = 0
-    for start, stop in _parts(texts, LETTERS_AT_ONCE / encoder.growth):
-        tokens = _tokenize(texts[start:stop], encoder)
-        found = _first_tokens(tokens, words[start:stop])
-        part, counts = make_windows(tokens, found, encoder)
-        parts.append(part)
+    done = total = 0
+    for part in parts(texts, LETTERS_AT_ONCE / encoder.growth):
+        tokens = _tokenize(part, encoder)
+        found = _first_tokens(tokens, words[done : done + len(part)])
+        own, counts = make_windows(tokens, found, encoder)
+        encoded.append(own)
         windows.append(counts)
         unread.append(np.flatnonzero(found.unread) + total)
+        done += len(part)
         total += len(found.first)
-        count("tokenized", stop - start)
+        count("tokenized", len(part))
     empty = np.zeros(0, np.int64)
-    return EncodedTexts(_joined(parts, encoder), np.concatenate([empty, *windows]), np.concatenate([empty, *unread]))
+    return EncodedTexts(_joined(encoded, encoder), np.concatenate([empty, *windows]), np.concatenate([empty, *unread]))
 
 
 def _tokenize(texts: Sequence[str], encoder: TextEncoder) -> TokenizedTexts:
     prompt = len(encoder.prompt)
     largest = max(1, int(LARGEST_PIECE / encoder.growth))
     pieces = [list(_pieces(encoder.prompt + text, largest)) for text in texts]
-    flat = [piece for parts in pieces for piece, _ in parts]
-    groups = [_tokens(flat[start:stop], encoder) for start, stop in _parts(flat, LETTERS_AT_ONCE / encoder.growth)]
+    flat = [piece for own in pieces for piece, _ in own]
+    groups = [_tokens(part, encoder) for part in parts(flat, LETTERS_AT_ONCE / encoder.growth)]
     ids, places, counts = (np.concatenate(arrays) for arrays in zip(*groups, strict=True))
-    starts = np.array([start for parts in pieces for _, start in parts], np.int64) - prompt
+    starts = np.array([start for own in pieces for _, start in own], np.int64) - prompt
     places = places + np.repeat(starts, counts)[:, None]
     ends = np.cumsum([0, *map(len, pieces)])
     offsets = np.concatenate([[0], np.cumsum(counts)])[ends]
@@ -75,10 +76,10 @@ def _tokenize(texts: Sequence[str], encoder: TextEncoder) -> TokenizedTexts:
     return TokenizedTexts(ids, places, offsets, before[offsets[1:]] - before[offsets[:-1]])
 
 
-def _tokens(pieces: Sequence[str], encoder: TextEncoder) -> tuple[NDArray[np.unsignedinteger], Numbers, Numbers]:
+def _tokens(pieces: list[str], encoder: TextEncoder) -> tuple[NDArray[np.unsignedinteger], Numbers, Numbers]:
     """The tokens of pieces, (T,), the characters of each, (T, 2), and the number of tokens of each piece."""
     with library_errors("the tokenizer cannot be used"):
-        encodings = encoder.tokenizer.encode_batch(list(pieces), add_special_tokens=False)
+        encodings = encoder.tokenizer.encode_batch(pieces, add_special_tokens=False)
     counts = np.fromiter(map(len, encodings), np.int64, len(encodings))
     ids = np.fromiter(chain.from_iterable(encoding.ids for encoding in encodings), encoder.dtype, int(counts.sum()))
     numbers = chain.from_iterable(chain.from_iterable(encoding.offsets for encoding in encodings))
@@ -127,15 +128,3 @@ def _pieces(text: str, largest: int) -> Iterator[tuple[str, int]]:
         yield text[start:stop], start
         start = stop
     yield text[start:], start
-
-
-def _parts(texts: Sequence[str], letters_at_once: float) -> Iterator[tuple[int, int]]:
-    """Groups texts into parts of about this many characters: the numbers of the first text and the one after the last."""
-    start, letters = 0, 0
-    for index, text in enumerate(texts):
-        letters += len(text)
-        if letters >= letters_at_once:
-            yield start, index + 1
-            start, letters = index + 1, 0
-    if start < len(texts):
-        yield start, len(texts)
