@@ -84,11 +84,12 @@ class Batch:
     @staticmethod
     def split(vectors: Tensor, batches: Sequence[Batch]) -> list[Tensor]:
         """The vectors of each of some batches, of its words if heads read these, from those of the joined batch."""
-        texts = [len(batch) if any(batch.pooled for batch in batches) else 0 for batch in batches]
-        words = [0 if batch.words is None else len(batch.words) for batch in batches]
         import torch
 
-        parts = torch.split(vectors, texts if all(batch.words is None for batch in batches) else [*texts, *words])
+        pooled, of_words = any(batch.pooled for batch in batches), any(batch.words is not None for batch in batches)
+        texts = [len(batch) if pooled else 0 for batch in batches]
+        words = [0 if batch.words is None else len(batch.words) for batch in batches] if of_words else []
+        parts = torch.split(vectors, [*texts, *words])
         return [parts[index if batch.words is None else len(batches) + index] for index, batch in enumerate(batches)]
 
     def rounded(self) -> Batch:

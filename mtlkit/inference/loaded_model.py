@@ -167,17 +167,15 @@ class LoadedModel:
         rejection = None if reject is None else Rejection(reject, self.scopes_for(names))
         also = [*([ROUTER] if routed else []), *([VECTORS] if rejection else [])]
         of_words = {name for name in names if self.specs[name].tags is not None}
+        single: Sequence[str] = () if of_pairs else cast(Sequence[str], texts)
+        if of_words and words is None:
+            words = [split_words(text) for text in check_texts(single)]
         if are_pairs(texts):
             encoders = self._encoder(prompt), self.encoder
             read = list(outputs_for_pairs(self.engine, encoders, self.specs, texts, names, also))
-            single: Sequence[str] = ()
         else:
-            single = cast(Sequence[str], texts)
-            if of_words:
-                words = [split_words(text) for text in check_texts(single)] if words is None else words
-                encoded: Encoded = self.encode_words(single, words, prompt, whole=len(of_words) < len([*names, *also]))
-            else:
-                encoded = self.encode(single, prompt)
+            whole = len(of_words) < len([*names, *also])
+            encoded = self.encode_words(single, words or (), prompt, whole=whole) if of_words else self.encode(single, prompt)
             read = [(list(names), self.engine.outputs(encoded, [*names, *also]))]
         predicted = {
             name: answers_of_words(self.specs[name], outputs[name], single, words or ())
