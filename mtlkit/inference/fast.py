@@ -94,12 +94,12 @@ class PackedBlock:
     """A block in fp32: equal to the block that it was made from (to 1e-6)."""
 
     def __init__(self, block: Block, activation: Activation) -> None:
-        self.heads, self.causal, self.activation = block.attention.heads, block.attention.causal, activation
+        self.attention, self.activation = block.attention.settings, activation
         self.qkv, self.out = packed(block.attention.qkv), packed(block.attention.out)
         self.expand, self.contract = packed(block.expand), packed(block.contract)
 
     def attend(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
-        return layout.attend(self.qkv(states_TD), self.heads, self.causal)
+        return layout.attend(self.qkv(states_TD), self.attention)
 
     def project(self, mixed_TD: Tensor, residual_TD: Tensor) -> Tensor:
         return self.out.add(mixed_TD, residual_TD)

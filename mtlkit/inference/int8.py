@@ -85,7 +85,7 @@ class ByteBlock:
 
     def __init__(self, block: Block, approximate: str, peaks: Peaks) -> None:
         attention = block.attention
-        self.heads, self.causal, self.approximate = attention.heads, attention.causal, approximate
+        self.attention, self.approximate = attention.settings, approximate
         width = attention.out.in_features
         mixed_steps = steps_of(peaks["out"], attention.out.weight)
         fold = torch.cat([torch.ones(2 * width), 1 / mixed_steps])  # the values come smoothed, so their mixture does too
@@ -101,7 +101,7 @@ class ByteBlock:
         self.contract = rounded_linear(contract, block.contract.bias, torch.full((len(expand),), STEP), HIDDEN_ZERO)
 
     def attend(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
-        return layout.attend(self.qkv(to_bytes(states_TD, self.qkv_inverse)), self.heads, self.causal)
+        return layout.attend(self.qkv(to_bytes(states_TD, self.qkv_inverse)), self.attention)
 
     def project(self, mixed_TD: Tensor, residual_TD: Tensor) -> Tensor:
         scale_T1 = mixed_TD.abs().amax(1, keepdim=True).clamp_(min=1e-6) / 127

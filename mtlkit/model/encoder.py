@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Architecture
+from mtlkit.model.attention import AttentionSettings
 from mtlkit.model.fallbacks import ACTIVATIONS
 from mtlkit.model.layouts import TokenLayout, layout_of
 from mtlkit.model.products import linear, mlp
@@ -25,13 +26,12 @@ class SelfAttention(nn.Module):
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        self.heads = architecture.heads
-        self.causal = architecture.attention == "causal"
+        self.settings = AttentionSettings(architecture.heads, architecture.attention == "causal")
         self.qkv = nn.Linear(architecture.dim, 3 * architecture.dim)
         self.out = nn.Linear(architecture.dim, architecture.dim)
 
     def forward(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
-        return linear(self.out, layout.attend(linear(self.qkv, states_TD), self.heads, self.causal))
+        return linear(self.out, layout.attend(linear(self.qkv, states_TD), self.settings))
 
 
 class Block(nn.Module):
@@ -208,7 +208,7 @@ class Encoder(nn.Module):
         self.architecture = replace(self.architecture, attention=attention)  # type: ignore[arg-type]
         for block in self.blocks:
             assert isinstance(block, Block)
-            block.attention.causal = attention == "causal"
+            block.attention.settings = replace(block.attention.settings, causal=attention == "causal")
 
 
 def _whole(batch: Batch) -> TokenLayout:

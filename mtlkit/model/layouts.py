@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mtlkit.batch import Batch
+from mtlkit.model.attention import AttentionSettings
 
 
 class TokenLayout(Protocol):
@@ -37,7 +38,7 @@ class TokenLayout(Protocol):
         """Number of first tokens of each text that pooling excludes."""
         ...
 
-    def attend(self, qkv: Tensor, heads: int, causal: bool) -> Tensor:
+    def attend(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
         """Multi-head attention within each text: (T, 3D) -> (T, D)."""
         ...
 
@@ -57,11 +58,11 @@ class GroupedLayout:
         self.ids, self.positions, self.types = batch.ids, batch.positions, batch.types
         self.groups, self.sizes, self.skip = batch.groups, batch.sizes, batch.skip
 
-    def attend(self, qkv: Tensor, heads: int, causal: bool) -> Tensor:
+    def attend(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
         mixed = []
         for part, (texts, length) in zip(torch.split(qkv, self.sizes), self.groups, strict=True):
-            query, key, value = part.view(texts, length, 3, heads, -1).permute(2, 0, 3, 1, 4)  # each (texts, H, L, E)
-            attended = functional.scaled_dot_product_attention(query, key, value, is_causal=causal)
+            query, key, value = part.view(texts, length, 3, settings.heads, -1).permute(2, 0, 3, 1, 4)  # each (texts, H, L, E)
+            attended = functional.scaled_dot_product_attention(query, key, value, is_causal=settings.causal)
             mixed.append(attended.transpose(1, 2).flatten(2).flatten(0, 1))
         return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
 
@@ -88,13 +89,13 @@ class VarlenLayout(GroupedLayout):
         """Start of each text, (N + 1,) int32 on the device."""
         return torch.from_numpy(np.cumsum([0, *self.lengths]).astype(np.int32)).to(self.ids.device, non_blocking=True)
 
-    def attend(self, qkv: Tensor, heads: int, causal: bool) -> Tensor:
+    def attend(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
         if qkv.dtype not in (torch.bfloat16, torch.float16):
-            return super().attend(qkv, heads, causal)
+            return super().attend(qkv, settings)
         from torch.nn.attention.varlen import varlen_attn
 
-        query, key, value = qkv.view(len(qkv), 3, heads, -1).unbind(1)  # each (T, H, E)
-        longest, window = max(self.lengths), (-1, 0 if causal else -1)
+        query, key, value = qkv.view(len(qkv), 3, settings.heads, -1).unbind(1)  # each (T, H, E)
+        longest, window = max(self.lengths), (-1, 0 if settings.causal else -1)
         mixed = varlen_attn(query, key, value, self.offsets, self.offsets, longest, longest, window_size=window)
         assert isinstance(mixed, Tensor)
         return mixed.flatten(1)
@@ -128,11 +129,11 @@ class PaddedLayout:
         places = torch.arange(self.token_ids.shape[1], device=self.token_ids.device)
         return places.expand_as(self.token_ids).flatten()
 
-    def attend(self, qkv: Tensor, heads: int, causal: bool) -> Tensor:
+    def attend(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
         texts, length = self.token_ids.shape
-        query, key, value = qkv.view(texts, length, 3, heads, -1).permute(2, 0, 3, 1, 4)  # each (N, H, L, E)
+        query, key, value = qkv.view(texts, length, 3, settings.heads, -1).permute(2, 0, 3, 1, 4)  # each (N, H, L, E)
         seen = self.mask.bool()[:, None, None, :]
-        if causal:
+        if settings.causal:
             seen = seen & torch.ones(length, length, dtype=torch.bool, device=qkv.device).tril()
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
         return mixed.transpose(1, 2).flatten(2).flatten(0, 1)

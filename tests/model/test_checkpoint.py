@@ -142,7 +142,7 @@ def test_the_architecture_saved_is_the_one_in_use(tiny_model: MultiTaskModel, tm
     save_model(tiny_model, tmp_path, "mtl", Encoding(32))
     loaded, checkpoint = load_model(tmp_path)
     assert checkpoint.architecture == replace(tiny_model.backbone.architecture, attention="causal")
-    assert loaded.backbone.blocks[0].attention.causal  # type: ignore[union-attr]
+    assert loaded.backbone.blocks[0].attention.settings.causal  # type: ignore[union-attr]
 
 
 def test_how_sources_were_read_is_saved_with_the_model(tiny_model: MultiTaskModel, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mtlkit.batch import Batch
+from mtlkit.model.attention import AttentionSettings
 from mtlkit.model.layouts import GroupedLayout, PaddedLayout, VarlenLayout, layout_of
 
 
@@ -42,10 +43,9 @@ def padded(batch: Batch, states: torch.Tensor) -> tuple[PaddedLayout, torch.Tens
 @pytest.mark.parametrize("causal", [False, True])
 def test_a_rectangle_gives_what_groups_give(batch: Batch, qkv: torch.Tensor, causal: bool) -> None:
     layout, room = padded(batch, qkv)
+    settings = AttentionSettings(2, causal)
     real = layout.mask.bool().flatten()
-    torch.testing.assert_close(
-        layout.attend(room, 2, causal)[real], GroupedLayout(batch).attend(qkv, 2, causal), atol=1e-6, rtol=0
-    )
+    torch.testing.assert_close(layout.attend(room, settings)[real], GroupedLayout(batch).attend(qkv, settings), atol=1e-6, rtol=0)
     torch.testing.assert_close(layout.mean(room), GroupedLayout(batch).mean(qkv))
     torch.testing.assert_close(layout.first(room), GroupedLayout(batch).first(qkv))
     assert layout.positions[real].tolist() == batch.positions.tolist()
@@ -63,5 +63,6 @@ def test_flash_attention_gives_what_groups_give(batch: Batch, causal: bool) -> N
     states = torch.randn(12, 3 * 64, device="cuda", dtype=torch.bfloat16)
     there = batch.to(torch.device("cuda"))
     assert isinstance(layout_of(there), VarlenLayout)
-    flash, groups = layout_of(there).attend(states, 2, causal), GroupedLayout(there).attend(states, 2, causal)
+    settings = AttentionSettings(2, causal)
+    flash, groups = layout_of(there).attend(states, settings), GroupedLayout(there).attend(states, settings)
     torch.testing.assert_close(flash, groups, atol=2e-2, rtol=0)
