@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Activation
 from mtlkit.inference.compute import Compute
-from mtlkit.model.encoder import Block, Encoder
+from mtlkit.model.block import Block
+from mtlkit.model.encoder import Encoder
 from mtlkit.model.fallbacks import PublicLinear
 from mtlkit.model.kernels import packed_linear
 from mtlkit.model.layouts import TokenLayout, layout_of

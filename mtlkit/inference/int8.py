@@ -22,7 +22,8 @@ from mtlkit.batch import Batch
 from mtlkit.config.architecture import Activation, Architecture
 from mtlkit.errors import UsageError
 from mtlkit.inference.fast import LAYOUT_TOKENS, FastEncoder, PackedBlock, pack
-from mtlkit.model.encoder import Block, Encoder
+from mtlkit.model.block import Block
+from mtlkit.model.encoder import Encoder
 from mtlkit.model.fallbacks import PublicByteLinear
 from mtlkit.model.kernels import byte_linear, has_vnni
 from mtlkit.model.layouts import TokenLayout

@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mtlkit.model.encoder import Block, Encoder
+from mtlkit.model.block import Block
+from mtlkit.model.encoder import Encoder
 
 RARITY = 1e-3  # `a` of Arora et al. 2017
 
