@@ -66,10 +66,11 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
         return
     if result.comparison:
         show_comparison(result.comparison, result.model)
-        return
-    for name, task in result.tasks.items():
-        show(name, task, options)
-    show_calibration(believed, options.calibration)
+    if not result.comparison or options.confusion or options.worst_first:
+        for name, task in result.tasks.items():
+            show(name, task, options)
+    if not result.comparison or options.calibration:
+        show_calibration(believed, options.calibration)
     for name, separation in result.out_of_scope.items():
         stdout().print(separation_line(name, separation))
     if result.router:

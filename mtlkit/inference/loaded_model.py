@@ -27,7 +27,7 @@ from mtlkit.inference.predictions import TextPairs, answers, answers_of_words, a
 from mtlkit.inference.prompts import prompt_note, with_prompt
 from mtlkit.inference.routing import Prediction, is_answered, task_probabilities
 from mtlkit.inference.scope.file import read_scopes
-from mtlkit.inference.scope.rejection import Rejection, can_reject
+from mtlkit.inference.scope.rejection import Rejection, can_reject, missing_scope
 from mtlkit.inference.scope.scope import Reject, Scope
 from mtlkit.inference.similarity import normalize_rows, truncate
 from mtlkit.inference.text_inputs import check_texts, outputs_for_pairs
@@ -206,14 +206,7 @@ class LoadedModel:
             return found
         if not any(can_reject(self.specs[name]) for name in names):
             raise UsageError(f"reject: {listed(names)} predicts no classes; texts that fit no class are found by classification")
-        if self.record is None:
-            raise UsageError(
-                f"reject: {self.name} is not a run of mtlkit, so it has no training vectors to compare with; use a run"
-            )
-        raise UsageError(
-            f"reject: {self.name} has no training vectors of {listed(names)} to compare with, as it was trained with an earlier "
-            "version or --prototypes 0; train again"
-        )
+        raise UsageError(f"reject: {self.name} cannot tell which texts fit {listed(names)}: {missing_scope(self.record, names)}")
 
     def encode(self, texts: Sequence[str], prompt: str | None = None) -> Encoded:
         """The tokens of texts, with the prompt as in `embed`. Raises UsageError, and TypeError for anything but strings."""

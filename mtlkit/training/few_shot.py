@@ -118,10 +118,12 @@ class FewShotTrainer:
 
     def _advice(self) -> Iterator[Note]:
         if self.given_back:
+            rest = [name for name in self.heads if name not in self.given_back]
+            others = f", nor are those of {listed(rest)}" if rest else ""
             yield Note(
                 f"{listed(self.given_back)}: trains on all rows, as fewer than {FEW} held-out ones cannot tell how good the "
-                "model is; scores below are of rows that it was trained on, and heads are neither calibrated nor able to reject; "
-                "measure with mtlkit eval on other rows",
+                "model is; scores below are of rows that it was trained on, and heads are neither calibrated nor able to reject"
+                f"{others}; measure with mtlkit eval on other rows",
                 warning=True,
             )
         for name, objective in self.heads.items():

@@ -193,8 +193,10 @@ def test_two_models_on_the_same_rows(typed: Typed, mtl: Path, hostile: Path) -> 
     kind = document["against"]["tasks"]["kind"]
     assert kind["metrics"]["accuracy"]["difference_interval"] == [0.0, 0.0]
     assert (kind["n"], kind["mcnemar"]["p"]) == (16, 1.0)
-    shown = typed("eval", mtl, "--against", mtl)
+    shown = typed("eval", mtl, "--against", mtl, "--worst-first")
     assert "kind: no clear difference in accuracy" in shown.out
+    assert "kind (test)" in shown.out  # the table of classes, which was asked for
+    assert "kind (test)" not in typed("eval", mtl, "--against", mtl).out
     refused = typed("eval", mtl, "--against", hostile)
     assert (refused.code, "no task in common; " in refused.err) == (2, True)
     twice = typed("eval", mtl, "--model", hostile)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,13 @@ def test_pairs(small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Pat
 
 def test_labels(small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Path) -> None:
     check(typed, forks, (*sentence(small, "labels", "run"), "--epochs", 1), tmp_path)
+    answer = typed(*sentence(small, "labels", "run"), "--epochs", 1, "--out", tmp_path / "x")
+    following = shlex.split(answer.out.split("next: ")[1])
+    source = f"one={small['data'] / 'labels.csv'}"
+    assert following[2:] == ["--freeze", "backbone", "--task", source, "--init", str(tmp_path / "x")]
+    answer = typed(*following[1:], "--out", tmp_path / "heads")
+    assert answer.code == 0, answer.err
+    assert "trained with the labels of these rows" in answer.err
 
 
 def test_few_shot(small: dict[str, Path], typed: Typed, forks: Forks, tmp_path: Path) -> None:

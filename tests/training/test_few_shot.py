@@ -103,6 +103,9 @@ def test_few_held_out_rows_are_trained_on_in_both_phases(
     assert "trains on all rows" in notes(events)
     (chosen,) = [event for event in events if isinstance(event, Chosen)]
     assert all(state.validation["trained_on"] for state in chosen.epoch.tasks)
+    one = {name: replace(task, held_out=name == min(classes)) for name, task in classes.items()}
+    (note,) = [note for note in trainer(tiny_model, one, compute)._advice() if "trains on all rows" in note.text]
+    assert all(f"'{name}'" in note.text or name in note.text for name in classes)  # none of the heads is calibrated
     own_split = trainer(tiny_model, classes, compute)
     assert all(len(own_split.objectives[name].train.lengths) == len(task.train) for name, task in classes.items())
 

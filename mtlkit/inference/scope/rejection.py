@@ -13,6 +13,7 @@ from mtlkit.errors import UsageError
 from mtlkit.evaluation.metrics import Array
 from mtlkit.inference.predictions import TextPairs, prediction_kind
 from mtlkit.inference.scope.scope import Predicted, Reject, Scope
+from mtlkit.runs.record import MARKS, RunRecord, marked_tasks
 
 NONE_OF_THESE = "none of these"
 
@@ -26,6 +27,17 @@ def can_reject(spec: TaskSpec) -> bool:
     """Whether a text can fit none of the classes that a head predicts; not where it may have no label anyway."""
     zeros = np.zeros((1, spec.outputs), np.float32)
     return prediction_kind(spec.kind).class_probabilities(spec, zeros) is not None
+
+
+def missing_scope(record: RunRecord | None, names: Sequence[str]) -> str:
+    """Why the heads of these tasks, which could reject, cannot, and what to do."""
+    if record is None:
+        return "it is not a run of mtlkit, so it has no training vectors to compare with; use a run"
+    if record.options.get("prototypes") == 0:
+        return "it was trained with --prototypes 0, so it has no training vectors to compare with; train again without it"
+    if set(names) & set(marked_tasks(record.metrics, *MARKS)):
+        return "no rows were held out of the training to set a threshold on; train again with more rows held out"
+    return "it was trained with an earlier version, so it has no training vectors to compare with; train again"
 
 
 def predicted(spec: TaskSpec, outputs: Array, vectors: NDArray[Any]) -> Predicted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,6 +23,7 @@ from mtlkit.model.digest import digest_of
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import drawing_from, dropouts
+from mtlkit.runs.record import RECORD, read_record
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,17 @@ class InitialModel:
     def parent(self) -> dict[str, str] | None:
         """The path and digest of the origin, for records."""
         return {"path": str(self.origin), "digest": digest_of(self.origin.path)} if self.origin else None
+
+
+def labels_seen(origin: ModelRef | None, fingerprints: Mapping[str, Any]) -> list[str]:
+    """The tasks whose training rows are those that a sentence encoder was trained on with their labels, by contrast."""
+    if origin is None or not (origin.path / RECORD).is_file():
+        return []
+    record = read_record(origin.path)
+    if record.options.get("objective") != "labels":
+        return []
+    seen = [data.get("train") for data in record.data.values()]
+    return [name for name, data in fingerprints.items() if data.get("train") in seen]
 
 
 def choose_start(init: str | None, runs: Path, stages: Sequence[Stage]) -> ModelRef | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.data.cache import fingerprint
 from mtlkit.errors import listed
 from mtlkit.inference.load_weights import load_weights
@@ -16,7 +18,7 @@ from mtlkit.recipes.inputs.next_command import next_command
 from mtlkit.recipes.training.baselines.compare import compare
 from mtlkit.recipes.training.baselines.runs import ComparedRun
 from mtlkit.recipes.training.diverged_batch import texts_of
-from mtlkit.recipes.training.initial_model import InitialModel
+from mtlkit.recipes.training.initial_model import InitialModel, labels_seen
 from mtlkit.recipes.training.planning.plan import CommandSpec, make_plan
 from mtlkit.recipes.training.prepare import Prepared, prepare
 from mtlkit.recipes.training.result import TrainResult
@@ -124,13 +126,21 @@ def needs_comparison(options: Options, record: RunRecord) -> bool:
 
 
 def _next(session: RunSession[Any], spec: CommandSpec, sources: Iterable[str], metrics: Mapping[str, Any]) -> str:
-    held_out = not marked_tasks(metrics)
-    return next_command(spec.following, session.out, spec.folder, session.options, sources, held_out=held_out)
+    held_out, options, following = not marked_tasks(metrics), session.options, spec.following
+    if isinstance(options, TrainSentenceOptions) and options.objective == "labels":  # its task has no head yet
+        following += f" --freeze backbone {shlex.join(['--task', *options.tasks])}"
+    return next_command(following, session.out, spec.folder, options, sources, held_out=held_out)
 
 
 def start_notes(plan: TrainPlan, spec: CommandSpec, prepared: Prepared) -> Iterator[Note]:
     """Messages about the starting model."""
     yield from map(Note, prepared.start.notes)
+    if seen := labels_seen(prepared.start.origin, prepared.fingerprints):
+        yield Note(
+            f"{listed(seen)}: the starting model was trained with the labels of these rows, so cross-validated scores and "
+            "calibration are better than on new rows; measure with mtlkit eval on other rows",
+            warning=True,
+        )
     trained = {objective.head for objective in prepared.data.objectives.values()}
     if unused := {f"head:{name}" for name in prepared.start.model.tasks} - trained:
         moves = not plan.freezing.keeps("backbone")

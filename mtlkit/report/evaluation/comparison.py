@@ -21,7 +21,8 @@ def comparison_table(comparison: TaskComparison, model: str, against: str, width
         ["95 %", *(_span(row) for row in rows)],
     ]
     rows_are = "queries" if comparison.kind == "retrieval" else "texts"
-    title = f"{comparison.task}: {printable(model)} against {printable(against)} on the same {comparison.rows:,} {rows_are}"
+    models = f"{printable(model)} against {printable(against)} on the same {comparison.rows:,} {rows_are}"
+    title = f"{comparison.task}: {models} (difference: against minus model)"
     return titled(title, narrow({"metric": [metric_title(row.metric) for row in rows]}, columns, width))
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.errors import UsageError
-from mtlkit.inference.scope.rejection import Rejection, can_reject
+from mtlkit.inference.scope.rejection import Rejection, can_reject, missing_scope
 from mtlkit.inference.scope.scope import Predicted, Reject, fit_scope
+from mtlkit.runs.record import RunRecord
 
 TOPIC = TaskSpec("topic", "classification", ("a", "b"))
 TAGS = TaskSpec("tags", "multi-label", ("a", "b"))
@@ -34,6 +35,21 @@ def test_low_scores_and_blank_texts_are_rejected() -> None:
     others: list[dict[str, Any]] = [{} for _ in texts]
     rejection.add_to(others, TAGS, outputs, vectors, texts)
     assert others == [{"rejected": blank, "score": None, "threshold": None} for blank in (False, False, True)]
+
+
+@pytest.mark.parametrize(
+    ("options", "scores", "reason"),
+    [
+        ({"prototypes": 0}, {}, "--prototypes 0"),
+        ({"prototypes": 1000}, {"topic": {"trained_on": True}}, "no rows were held out"),
+        ({"prototypes": 1000}, {"topic": {"not_measured": True}}, "no rows were held out"),
+        ({}, {"other": {"trained_on": True}}, "earlier version"),
+    ],
+)
+def test_a_model_that_cannot_reject_says_why(options: dict[str, Any], scores: dict[str, Any], reason: str) -> None:
+    record = RunRecord("mtl", "mtlkit train-mtl", options, 0, {}, {"validation": scores})
+    assert reason in missing_scope(record, ["topic"])
+    assert "not a run" in missing_scope(None, ["topic"])
 
 
 @pytest.mark.parametrize("rate", [1.0, -0.1, float("nan"), "often"])
