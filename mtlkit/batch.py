@@ -82,14 +82,17 @@ class Batch:
         )
 
     @staticmethod
-    def split(vectors: Tensor, batches: Sequence[Batch]) -> list[Tensor]:
-        """The vectors of each of some batches, of its words if heads read these, from those of the joined batch."""
+    def split(vectors: Tensor, batches: Sequence[Batch], widths: tuple[int, int] | None = None) -> list[Tensor]:
+        """The vectors of each of some batches, of its words if heads read these, from those of the joined batch. `widths`: of the
+        vectors of texts and of words, if they differ."""
         import torch
 
         pooled, of_words = any(batch.pooled for batch in batches), any(batch.words is not None for batch in batches)
         texts = [len(batch) if pooled else 0 for batch in batches]
         words = [0 if batch.words is None else len(batch.words) for batch in batches] if of_words else []
         parts = torch.split(vectors, [*texts, *words])
+        if widths is not None and widths[0] != widths[1]:
+            parts = tuple(part[:, : widths[place >= len(batches)]] for place, part in enumerate(parts))
         return [parts[index if batch.words is None else len(batches) + index] for index, batch in enumerate(batches)]
 
     def rounded(self) -> Batch:

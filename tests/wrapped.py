@@ -30,16 +30,22 @@ def write_wrapped(
     folder: Path,
     plain: Path,
     *,
-    pooling: str = "mean",
+    pooling: str | tuple[str, ...] = "mean",
+    dense: Sequence[tuple[int, Any, bool]] = (),
     include_prompt: bool = True,
     normalize: bool = False,
     dropout: bool = False,
     **settings: Any,
 ) -> Path:
-    """The folder that sentence-transformers saves of a plain one with these settings."""
+    """The folder that sentence-transformers saves of a plain one with these settings; `dense`: width, activation and bias of each
+    layer."""
     library: Any = pytest.importorskip("sentence_transformers")
     modules = library.sentence_transformer.modules
     chain = [modules.Transformer(str(plain)), modules.Pooling(32, pooling_mode=pooling, include_prompt=include_prompt)]
+    width = 32 if isinstance(pooling, str) else 32 * len(pooling)
+    for outputs, activation, bias in dense:
+        chain.append(modules.Dense(width, outputs, bias, activation))
+        width = outputs
     chain += [modules.Dropout(0.5)] * dropout + [modules.Normalize()] * normalize
     library.SentenceTransformer(modules=chain, device="cpu", **settings).save_pretrained(str(folder), create_model_card=False)
     return folder

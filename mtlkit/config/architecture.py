@@ -9,6 +9,7 @@ from typing import Any, Literal
 from mtlkit.config.calibration import Calibration
 from mtlkit.config.from_json import build
 from mtlkit.config.option import whole
+from mtlkit.config.pooling import LARGEST, MOST, DenseShape, Pooling, pooling_modes
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.errors import UsageError, listed, shorten
 
@@ -22,7 +23,6 @@ Kind = str  # the name of a kind of task in `task_kinds.KINDS`
 Stage = Literal["base", "sentence", "mtl"]
 Norm = Literal["pre", "post"]
 Activation = Literal["gelu", "gelu_tanh", "relu", "silu"]
-Pooling = Literal["mean", "first", "weighted"]
 
 # name: (layers, width, attention heads)
 SIZES: dict[str, tuple[int, int, int]] = {
@@ -34,7 +34,6 @@ SIZES: dict[str, tuple[int, int, int]] = {
 
 # forms of a head: activations between its linear layers
 HEAD_ACTIVATIONS = {"mlp": "gelu", "tanh": "tanh", "relu": "relu"}
-LARGEST = 2**31 - 1  # upper limit of every size
 MOST_LAYERS = 1000  # of a transformer or a head: far deeper than useful, but still built in seconds
 PAIR_PARTS = 4  # of the input of a head for pairs of vectors u and v: u, v, |u - v|, u * v
 TASK_NAME = re.compile(r"[a-z0-9_-]{1,64}")
@@ -46,8 +45,8 @@ class Architecture:
 
     `max_length` is the number of positions, including BOS and EOS; `dim` must be a multiple of `heads`. The fields below
     `dropout` describe BERT and related families: LayerNorm after each residual addition (`post`), LayerNorm after the embeddings,
-    MLP width `hidden` (default 4 * dim), embeddings of width `embedding_dim` projected to `dim`, pooling at the first token
-    instead of the mean, vectors normalized to length 1. Pooling `weighted` is a mean with a learned weight per vocabulary entry.
+    MLP width `hidden` (default 4 * dim), embeddings of width `embedding_dim` projected to `dim`, other `pooling` than the mean,
+    `dense` layers on the pooled vectors, vectors normalized to length 1.
     `family` names the Hugging Face model family that the weights came from. With two `token_types`, the second marks
     the second text of a pair in one sequence.
     """
@@ -69,13 +68,17 @@ class Architecture:
     normalize: bool = False
     family: str | None = None
     token_types: int = 1
+    dense: tuple[DenseShape, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "layers", "dim", "heads", "max_length", "mlp_dim", "token_dim"):
+        pooling_modes(self.pooling)
+        for name in ("vocab_size", "layers", "dim", "heads", "max_length", "mlp_dim", "token_dim", "vector_dim"):
             if not 0 < (number := getattr(self, name)) <= LARGEST:
                 raise UsageError(f"{name} {shorten(str(number), 20)} is out of range; use a value between 1 and {LARGEST:,}")
         if self.layers > MOST_LAYERS:
             raise UsageError(f"{self.layers:,} layers are too many; use at most {MOST_LAYERS:,}")
+        if len(self.dense) > MOST:
+            raise UsageError(f"{len(self.dense):,} dense layers are too many; use at most {MOST}")
         if not 1 <= self.token_types <= 2:
             raise UsageError(f"token_types {shorten(str(self.token_types), 20)} is out of range; use 1 or 2")
         if not 0 <= self.dropout <= 1:
@@ -94,6 +97,16 @@ class Architecture:
     @property
     def token_dim(self) -> int:
         return self.embedding_dim or self.dim
+
+    @property
+    def pooled_dim(self) -> int:
+        """The width of what pooling gives."""
+        return len(pooling_modes(self.pooling)) * self.dim
+
+    @property
+    def vector_dim(self) -> int:
+        """The width of the vector of a text. The hidden states of tokens, which heads for words read, have `dim`."""
+        return self.dense[-1].width if self.dense else self.pooled_dim
 
 
 @dataclass(frozen=True)
@@ -133,9 +146,11 @@ class TaskSpec:
     transitions: Transitions | None = None
     sigmoid: bool = False
 
-    def width(self, dim: int) -> int:
-        """The length of the input of the head, for text vectors of length `dim`."""
-        return PAIR_PARTS * dim if self.pair == "vectors" else dim
+    def width(self, architecture: Architecture) -> int:
+        """The length of the input of the head: of hidden states for words, else of one vector or of those of a pair."""
+        if self.tags is not None:
+            return architecture.dim
+        return PAIR_PARTS * architecture.vector_dim if self.pair == "vectors" else architecture.vector_dim
 
     @property
     def reads_texts(self) -> bool:

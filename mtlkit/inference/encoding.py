@@ -25,8 +25,8 @@ from mtlkit.progress import count
 
 
 def encode_all(model: SupportsEncode, encoded: Encoded, compute: Compute, batch_tokens: int | None = None) -> Tensor:
-    """The vectors of N texts in their order: (N, D) float32 on the compute device; of `EncodedWords`, those of its words."""
-    vectors = torch.empty(encoded.vectors, model.dim, device=compute.device)
+    """The vectors of N texts in their order, (N, V) float32 on the compute device; of `EncodedWords`, those of words, (W, D)."""
+    vectors = torch.empty(encoded.vectors, vector_width(model, encoded), device=compute.device)
 
     def encode(batch: Batch) -> None:
         vectors[torch.from_numpy(batch.vector_rows).to(compute.device)] = model.encode(batch).float()
@@ -35,16 +35,22 @@ def encode_all(model: SupportsEncode, encoded: Encoded, compute: Compute, batch_
     return vectors
 
 
+def vector_width(model: SupportsEncode, encoded: Encoded) -> int:
+    """The width of what heads read: of hidden states for `EncodedWords`, else of vectors."""
+    return model.architecture.dim if isinstance(encoded, EncodedWords) else model.architecture.vector_dim
+
+
 def encode_texts_and_words(model: SupportsEncode, encoded: EncodedWords, compute: Compute) -> tuple[Tensor, Tensor]:
-    """The vectors of all windows, (windows, D), and those of all words, (W, D), by one pass of the backbone."""
-    windows = torch.empty(len(encoded), model.dim, device=compute.device)
-    words = torch.empty(encoded.vectors, model.dim, device=compute.device)
+    """The vectors of all windows, (windows, V), and those of all words, (W, D), by one pass of the backbone."""
+    shape = model.architecture
+    windows = torch.empty(len(encoded), shape.vector_dim, device=compute.device)
+    words = torch.empty(encoded.vectors, shape.dim, device=compute.device)
 
     def encode(batch: Batch) -> None:
         own = model.encode(batch).float()
         assert batch.word_rows is not None
-        windows[torch.from_numpy(batch.rows).to(compute.device)] = own[: len(batch)]
-        words[torch.from_numpy(batch.word_rows).to(compute.device)] = own[len(batch) :]
+        windows[torch.from_numpy(batch.rows).to(compute.device)] = own[: len(batch), : shape.vector_dim]
+        words[torch.from_numpy(batch.word_rows).to(compute.device)] = own[len(batch) :, : shape.dim]
 
     _for_each_batch(encode, encoded, compute, None, pooled=True)
     return windows, words
@@ -54,7 +60,7 @@ def encode_hidden_states(
     model: SupportsEncode, encoded: Encoded, compute: Compute, depth: int, batch_tokens: int | None = None
 ) -> Tensor:
     """The hidden states that block `depth` takes as input, in the order of the tokens: (T, D) float32 on the compute device."""
-    states = torch.empty(len(encoded.ids), model.dim, device=compute.device)
+    states = torch.empty(len(encoded.ids), model.architecture.dim, device=compute.device)
 
     def encode(batch: Batch) -> None:
         places = torch.from_numpy(encoded.places(batch.rows)).to(compute.device)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mtlkit.batch import Batch
-from mtlkit.config.architecture import Activation
+from mtlkit.config.architecture import Activation, Architecture
 from mtlkit.inference.compute import Compute
 from mtlkit.model.block import Block
 from mtlkit.model.encoder import Encoder
@@ -30,10 +30,10 @@ class SupportsEncode(Protocol):
     """Anything that turns a batch into vectors: a model, or a faster form of it."""
 
     @property
-    def dim(self) -> int: ...
+    def architecture(self) -> Architecture: ...
 
     def encode(self, batch: Batch) -> Tensor:
-        """One vector a text, (N, D); of a batch with words, what `Encoder.read` gives."""
+        """One vector a text, (N, V); of a batch with words, what `Encoder.read` gives."""
         ...
 
     def states(self, batch: Batch, depth: int) -> Tensor:
@@ -65,12 +65,11 @@ class FastEncoder:
         self.blocks = blocks
 
     @property
-    def dim(self) -> int:
-        """Length of a vector."""
-        return self.encoder.architecture.dim
+    def architecture(self) -> Architecture:
+        return self.encoder.architecture
 
     def encode(self, batch: Batch) -> Tensor:
-        """One vector a text, (N, D); of a batch with words, what `Encoder.read` gives."""
+        """One vector a text, (N, V); of a batch with words, what `Encoder.read` gives."""
         layout = layout_of(batch.rounded())
         return self.encoder.read(batch, layout, self.encoder.norm(self._lower(layout, len(self.blocks))))
 

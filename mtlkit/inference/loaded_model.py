@@ -72,7 +72,7 @@ class LoadedModel:
     @property
     def full_dim(self) -> int:
         """The width of the full vectors, which heads take as input."""
-        return self.checkpoint.architecture.dim
+        return self.checkpoint.architecture.vector_dim
 
     @property
     def dim(self) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from mtlkit.config.small_files import Unreadable, check_file
 from mtlkit.model.description import CONFIG, HEAD_WEIGHTS, HEADS
 from mtlkit.model.interop.classifier import transformer_of
+from mtlkit.model.interop.dense import DenseModule, dense_files
 from mtlkit.model.interop.modules import MODULES, module_folders, read_modules
 from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.runs.record import RECORD, TOKENIZER, file_digest
@@ -62,8 +63,11 @@ def is_digest_of(folder: Path, recorded: str) -> bool:
 
 def model_files(folder: Path) -> list[Path]:
     """The files that are loaded from a Hugging Face folder. Raises IntegrityError."""
-    inner = transformer_of(folder) or read_modules(folder).folder
-    files = {*weight_files(inner), *(inner_folder / CONFIG for inner_folder in module_folders(folder))}
+    inner, dense = transformer_of(folder), tuple[DenseModule, ...]()
+    if inner is None:
+        modules = read_modules(folder)
+        inner, dense = modules.folder, modules.dense
+    files = {*weight_files(inner), *dense_files(dense), *(inner_folder / CONFIG for inner_folder in module_folders(folder))}
     for searched in (folder, inner):
         files |= {searched / name for name in SETTINGS} | set(searched.glob(LENGTH_FILES))
     return sorted(path for path in files if _readable(path))

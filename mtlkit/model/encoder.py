@@ -1,6 +1,7 @@
 """The transformer: embeddings, blocks, a final norm. Ours is Pre-LayerNorm; options support BERT and related models.
 
-Shapes: T tokens of all texts, N texts, D width. All layers work on the flat (T, D); only the layout knows text boundaries.
+Shapes: T tokens of all texts, N texts, W words, D width, V width of a vector: D unless pooling or dense layers change it. All
+layers work on the flat (T, D); only the layout knows text boundaries.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from torch.nn import functional
 
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Architecture
+from mtlkit.config.pooling import WEIGHTED, pooling_modes
 from mtlkit.model.block import Block
 from mtlkit.model.layouts import TokenLayout, layout_of
+from mtlkit.model.pooling import Dense, pool, weighted_mean
 from mtlkit.model.randomness import Dropout
 
 
@@ -41,7 +44,9 @@ class Encoder(nn.Module):
         self.dropout = Dropout(architecture.dropout)
         self.blocks = nn.ModuleList(Block(architecture) for _ in range(architecture.layers))
         self.norm = nn.LayerNorm(dim, epsilon) if architecture.norm == "pre" else nn.Identity()
-        if architecture.pooling == "weighted":
+        widths = [architecture.pooled_dim, *(shape.width for shape in architecture.dense)]
+        self.dense = nn.ModuleList(Dense(inputs, shape) for inputs, shape in zip(widths, architecture.dense, strict=False))
+        if architecture.pooling == WEIGHTED:
             self.token_weights = nn.Parameter(torch.zeros(architecture.vocab_size))  # logarithms, so that weights are positive
         self.initialise()
 
@@ -55,7 +60,7 @@ class Encoder(nn.Module):
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Embedding)):
                 nn.init.normal_(module.weight, std=0.02)
-            if isinstance(module, nn.Linear):
+            if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
         for block in self.blocks:
             assert isinstance(block, Block)
@@ -97,7 +102,7 @@ class Encoder(nn.Module):
         return widened
 
     def encode(self, batch: Batch | TokenLayout) -> Tensor:
-        """One vector per text, (N, D); of a batch with words, what `read` gives."""
+        """One vector per text, (N, V); of a batch with words, what `read` gives."""
         if not isinstance(batch, Batch):
             return self.pool(batch, self(batch))
         layout = _whole(batch)
@@ -115,50 +120,36 @@ class Encoder(nn.Module):
         return self.read(batch, layout, states_TD)
 
     def read(self, batch: Batch, layout: TokenLayout, states_TD: Tensor) -> Tensor:
-        """What heads read of a batch, from the last hidden states of its tokens and those that its layout adds: the pooled
-        vectors of its texts, (N, D), then the states of its words, (W, D). Without words, or not `pooled`, only one of them."""
+        """What heads read of a batch, from the last hidden states of its tokens and those that its layout adds: the vectors of
+        its texts, (N, V), then the states of its words, (W, D). Without words, or not `pooled`, only one of them. Of both, the
+        narrower have zeros at the end of each row."""
         if batch.words is None:
             return self.pool(layout, states_TD)[: len(batch)]
         words_WD = states_TD.index_select(0, batch.words)
-        return torch.cat([self.pool(layout, states_TD)[: len(batch)], words_WD]) if batch.pooled else words_WD
+        if not batch.pooled:
+            return words_WD
+        vectors_NV = self.pool(layout, states_TD)[: len(batch)]
+        wider = vectors_NV.shape[1] - words_WD.shape[1]
+        parts = (vectors_NV, functional.pad(words_WD, (0, wider))) if wider > 0 else (vectors_NV, words_WD)
+        return torch.cat((functional.pad(vectors_NV, (0, -wider)), words_WD) if wider < 0 else parts)
 
     def pool(self, layout: TokenLayout, states_TD: Tensor) -> Tensor:
-        """Pools the hidden states of each text's tokens into one vector, (N, D).
-
-        The mean includes BOS and EOS but no padding, as in sentence-transformers with an attention mask; an empty text has
-        only BOS and EOS, so its mean is finite. Token weights depend on the token id alone, as in sentence-transformers'
-        WordWeights.
-
-        The first `skip` tokens (the prompt) are excluded as in sentence-transformers: a mean over no tokens is zero, a
-        weighted sum is divided by the weights of all tokens, and "first" is the first remaining token, if any.
-        """
-        if isinstance(layout.skip, Tensor) or layout.skip:
-            vectors = self._pool_after(layout, states_TD, layout.skip)
-        elif self.architecture.pooling == "first":
-            vectors = layout.first(states_TD)
-        elif self.architecture.pooling == "mean":
-            vectors = layout.mean(states_TD)
+        """The vector of each text, (N, V), from the hidden states of its tokens: pooled, through the dense layers, scaled."""
+        if self.architecture.pooling == WEIGHTED:
+            vectors = weighted_mean(layout, states_TD, self.token_weights.exp()[layout.ids, None])
         else:
-            weights_T1 = self.token_weights.exp()[layout.ids, None]
-            vectors = layout.mean(states_TD * weights_T1) / layout.mean(weights_T1)
+            vectors = pool(layout, states_TD, pooling_modes(self.architecture.pooling))
+        for layer in self.dense:
+            vectors = layer(vectors)
         return functional.normalize(vectors, dim=-1) if self.architecture.normalize else vectors
-
-    def _pool_after(self, layout: TokenLayout, states_TD: Tensor, skip: int | Tensor) -> Tensor:
-        places_T1 = layout.positions[:, None]
-        if self.architecture.pooling == "first":
-            chosen_T1 = (places_T1 == skip).to(states_TD.dtype)
-            share_N1 = layout.mean(chosen_T1)
-            chosen_ND = layout.mean(states_TD * chosen_T1) / share_N1.clamp(min=1e-9)
-            return torch.where(share_N1 > 0, chosen_ND, layout.first(states_TD))
-        kept_T1 = (places_T1 >= skip).to(states_TD.dtype)
-        if self.architecture.pooling == "mean":
-            return layout.mean(states_TD * kept_T1) / layout.mean(kept_T1).clamp(min=1e-9)
-        weights_T1 = self.token_weights.exp()[layout.ids, None]
-        return layout.mean(states_TD * weights_T1 * kept_T1) / layout.mean(weights_T1)
 
     def embeddings(self) -> nn.Module:
         """Everything below the blocks."""
         return nn.ModuleList([self.tokens, self.positions, self.embedding_norm, self.widen, self.dropout])
+
+    def pooling(self) -> nn.Module:
+        """Everything between the blocks and the vectors that is a module."""
+        return nn.ModuleList([self.norm, self.dense])
 
     def attend(self, attention: str) -> None:
         """Sets the attention of all blocks: `bidirectional`, or `causal` (each token attends only to earlier ones)."""

@@ -6,6 +6,8 @@ All other layers of the encoder work on the flat (T, D), whatever the layout.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -50,6 +52,18 @@ class TokenLayout(Protocol):
         """The hidden state of each text's first token, (N, D)."""
         ...
 
+    def last(self, states_TD: Tensor) -> Tensor:
+        """The hidden state of each text's last token, (N, D)."""
+        ...
+
+    def largest(self, states_TD: Tensor) -> Tensor:
+        """The maximum over each text's own tokens, (N, D)."""
+        ...
+
+    def counts(self, states_TD: Tensor) -> Tensor:
+        """The number of each text's tokens, (N, 1), as floating point on the device of the states."""
+        ...
+
 
 class GroupedLayout:
     """Texts concatenated; adjacent texts of equal length form dense groups. Best on a CPU: nothing is computed on padding."""
@@ -67,14 +81,25 @@ class GroupedLayout:
         return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
 
     def mean(self, states_TD: Tensor) -> Tensor:
-        parts = torch.split(states_TD, self.sizes)
-        means = [part.view(texts, length, -1).mean(1) for part, (texts, length) in zip(parts, self.groups, strict=True)]
-        return means[0] if len(means) == 1 else torch.cat(means)
+        return self._by_group(states_TD, lambda states_NLD: states_NLD.mean(1))
 
     def first(self, states_TD: Tensor) -> Tensor:
+        return self._by_group(states_TD, lambda states_NLD: states_NLD[:, 0])
+
+    def last(self, states_TD: Tensor) -> Tensor:
+        return self._by_group(states_TD, lambda states_NLD: states_NLD[:, -1])
+
+    def largest(self, states_TD: Tensor) -> Tensor:
+        return self._by_group(states_TD, lambda states_NLD: states_NLD.amax(1))
+
+    def counts(self, states_TD: Tensor) -> Tensor:
+        lengths = [length for texts, length in self.groups for _ in range(texts)]
+        return torch.tensor(lengths, dtype=torch.float32, device=states_TD.device)[:, None]
+
+    def _by_group(self, states_TD: Tensor, pool: Callable[[Tensor], Tensor]) -> Tensor:
         parts = torch.split(states_TD, self.sizes)
-        firsts = [part.view(texts, length, -1)[:, 0] for part, (texts, length) in zip(parts, self.groups, strict=True)]
-        return firsts[0] if len(firsts) == 1 else torch.cat(firsts)
+        pooled = [pool(part.view(texts, length, -1)) for part, (texts, length) in zip(parts, self.groups, strict=True)]
+        return pooled[0] if len(pooled) == 1 else torch.cat(pooled)
 
 
 class VarlenLayout(GroupedLayout):
@@ -105,6 +130,15 @@ class VarlenLayout(GroupedLayout):
 
     def first(self, states_TD: Tensor) -> Tensor:
         return states_TD[self.offsets[:-1].long()]
+
+    def last(self, states_TD: Tensor) -> Tensor:
+        return states_TD[self.offsets[1:].long() - 1]
+
+    def largest(self, states_TD: Tensor) -> Tensor:
+        return torch.segment_reduce(states_TD.float(), "max", offsets=self.offsets.long(), axis=0)
+
+    def counts(self, states_TD: Tensor) -> Tensor:
+        return self.offsets.diff()[:, None].float()
 
 
 @dataclass(frozen=True)
@@ -144,6 +178,18 @@ class PaddedLayout:
 
     def first(self, states_TD: Tensor) -> Tensor:
         return states_TD.view(*self.token_ids.shape, -1)[:, 0]
+
+    def last(self, states_TD: Tensor) -> Tensor:
+        states_NLD = states_TD.view(*self.token_ids.shape, -1)
+        places_N11 = self.mask.long().sum(1)[:, None, None] - 1  # padding is on the right
+        return states_NLD.gather(1, places_N11.expand(-1, 1, states_NLD.shape[2]))[:, 0]
+
+    def largest(self, states_TD: Tensor) -> Tensor:
+        states_NLD = states_TD.view(*self.token_ids.shape, -1)
+        return states_NLD.masked_fill(self.mask[:, :, None] == 0, -math.inf).amax(1)
+
+    def counts(self, states_TD: Tensor) -> Tensor:
+        return self.mask.to(states_TD.dtype).sum(1, keepdim=True)
 
 
 def layout_of(batch: Batch) -> TokenLayout:

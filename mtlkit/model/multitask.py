@@ -8,7 +8,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from mtlkit.batch import Batch
-from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.architecture import Architecture, TaskSpec
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.heads import Head, build_head
 from mtlkit.model.router import Router
@@ -36,14 +36,14 @@ class MultiTaskModel(nn.Module):
         self.heads = Heads()
         for spec in tasks:
             self.add_task(spec)
-        self.router: Router | None = Router(self.dim, router) if router else None
+        self.router: Router | None = Router(self.vector_dim, router) if router else None
 
     def add_task(self, spec: TaskSpec) -> None:
         """Adds a task with a new head, replacing any head of the same name."""
         architecture = self.backbone.architecture
         if spec.joint:
             self.backbone.train_types()
-        self.heads[spec.name] = build_head(spec, spec.width(architecture.dim), architecture.dropout)
+        self.heads[spec.name] = build_head(spec, spec.width(architecture), architecture.dropout)
 
     def head(self, task: str) -> Head:
         return cast(Head, self.heads[task])
@@ -53,12 +53,16 @@ class MultiTaskModel(nn.Module):
         return {name: cast(Head, head).spec for name, head in self.heads.items()}
 
     @property
-    def dim(self) -> int:
-        """Length of a vector."""
-        return self.backbone.architecture.dim
+    def architecture(self) -> Architecture:
+        return self.backbone.architecture
+
+    @property
+    def vector_dim(self) -> int:
+        """Length of the vector of a text."""
+        return self.architecture.vector_dim
 
     def encode(self, batch: Batch) -> Tensor:
-        """One vector per text, (N, D); of a batch with words, what `Encoder.read` gives."""
+        """One vector per text, (N, V); of a batch with words, what `Encoder.read` gives."""
         return self.backbone.encode(batch)
 
     def states(self, batch: Batch, depth: int) -> Tensor:
@@ -78,11 +82,11 @@ class MultiTaskModel(nn.Module):
             yield "router", self.router
 
     def part(self, name: str) -> nn.Module:
-        """A part by name; also `embeddings`, `layers:N` and `pooling` (the final norm) of the backbone."""
+        """A part by name; also `embeddings`, `layers:N` and `pooling` of the backbone."""
         if name == "embeddings":
             return self.backbone.embeddings()
         if name == "pooling":
-            return self.backbone.norm
+            return self.backbone.pooling()
         if name.startswith("layers:"):
             return self.backbone.blocks[int(name.removeprefix("layers:"))]
         return dict(self.parts())[name]

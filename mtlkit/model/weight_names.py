@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mtlkit.config.architecture import Architecture, parse_head
+from mtlkit.config.pooling import WEIGHTED
 
 SECOND_TYPE = "backbone.second_type"
 SCALE = ".scale"  # suffix for the scales of an int8 matrix, one per row, (rows, 1)
@@ -24,7 +25,9 @@ def weight_names(architecture: Architecture, heads: Mapping[str, str], *, joint:
         names += [name for part in inside for name in both(f"backbone.blocks.{block}.{part}")]
     if architecture.norm == "pre":
         names += both("backbone.norm")
-    if architecture.pooling == "weighted":
+    for place, shape in enumerate(architecture.dense):
+        names += both(f"backbone.dense.{place}")[: 1 + shape.bias]
+    if architecture.pooling == WEIGHTED:
         names.append("backbone.token_weights")
     for task, head in heads.items():
         names += head_weights(task, head)
@@ -41,8 +44,8 @@ def both(module: str) -> list[str]:
 
 
 def part_of(weight: str) -> str:
-    """The smallest part that contains a weight: `embeddings`, `layers:N`, `pooling` (includes the final norm), `head:NAME` or
-    `router`.
+    """The smallest part that contains a weight: `embeddings`, `layers:N`, `pooling` (with the final norm and dense layers),
+    `head:NAME` or `router`.
     """
     words = weight.split(".")
     if words[0] == "router":
@@ -51,7 +54,7 @@ def part_of(weight: str) -> str:
         return f"head:{words[1]}"
     if words[1] == "blocks":
         return f"layers:{words[2]}"
-    return "pooling" if words[1] in ("norm", "token_weights") else "embeddings"
+    return "pooling" if words[1] in ("norm", "token_weights", "dense") else "embeddings"
 
 
 def parts_of(weights: Iterable[str]) -> dict[str, list[str]]:

@@ -113,8 +113,8 @@ def export(options: ExportOptions, choice: ExportJob | None = None) -> Exported:
         remove_staged(out)
         with staged(out) as folder:
             difference = _write(folder, options, choice, weights, left_out)
-    dim = weights.checkpoint.vectors.truncate_dim or model.dim
-    return Exported(out, min(dim, model.dim), tuple(model.tasks), difference, left_out, from_source, weights.note)
+    dim = weights.checkpoint.vectors.truncate_dim or model.vector_dim
+    return Exported(out, min(dim, model.vector_dim), tuple(model.tasks), difference, left_out, from_source, weights.note)
 
 
 def _write(

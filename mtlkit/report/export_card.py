@@ -148,7 +148,7 @@ def sentence_transformers_use(checkpoint: ModelDescription) -> str:
     """How to load the model and apply its heads, and where its vectors differ from those of mtlkit."""
     from mtlkit.model.interop.head_files import apply_heads  # needs torch, which `info` does not
 
-    encoding, vectors, dim = checkpoint.encoding, checkpoint.vectors, checkpoint.architecture.dim
+    encoding, vectors, dim = checkpoint.encoding, checkpoint.vectors, checkpoint.architecture.vector_dim
     truncate_dim = f", truncate_dim={dim}" if vectors.truncate_dim else ""  # heads need the full vectors
     outputs_help = "\n".join(dict.fromkeys(kind_of(task.kind).outputs_help for task in checkpoint.tasks))
     heads = HEADS.format(

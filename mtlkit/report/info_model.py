@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.pooling import DenseShape
 from mtlkit.errors import shorten
 from mtlkit.model.description import ModelDescription
 from mtlkit.report.card import kind_title
@@ -38,7 +39,7 @@ def architecture_pairs(checkpoint: ModelDescription) -> dict[str, str]:
     rows = {
         "layers": f"{shape.layers}, width {shape.dim}, MLP {shape.mlp_dim} ({shape.activation}), {shape.norm}-norm",
         "attention": f"{shape.attention}, {shape.heads} heads",
-        "pooling": f"{shape.pooling}{', normalized' if shape.normalize else ''}",
+        "pooling": ", ".join([shape.pooling, *map(dense_title, shape.dense), *(["normalized"] if shape.normalize else [])]),
         "vocabulary": f"{shown(shape.vocab_size)} tokens"
         + (f", embedding width {shape.token_dim}" if shape.embedding_dim else ""),
         "context": f"{shown(shape.max_length)} tokens; texts are truncated to {shown(encoding.max_length)} ({encoding.truncate})",
@@ -48,8 +49,11 @@ def architecture_pairs(checkpoint: ModelDescription) -> dict[str, str]:
         default = f"; default: {vectors.default_prompt}" if vectors.default_prompt is not None else ""
         excluded = "" if vectors.include_prompt else "; excluded from pooling"
         rows["prompts"] = ", ".join(f"{name} {text!r}" for name, text in vectors.prompts.items()) + default + excluded
+    if shape.vector_dim != shape.dim:
+        rows["vectors"] = f"{shown(shape.vector_dim)} dimensions"
     if vectors.truncate_dim is not None:
-        rows["vectors"] = f"truncated to {shown(vectors.truncate_dim)} dimensions"
+        whole = f"{rows['vectors']}, " if "vectors" in rows else ""
+        rows["vectors"] = f"{whole}truncated to {shown(vectors.truncate_dim)} dimensions"
     if vectors.similarity != "cosine":
         rows["similarity"] = vectors.similarity
     if shape.family:
@@ -57,6 +61,11 @@ def architecture_pairs(checkpoint: ModelDescription) -> dict[str, str]:
     if checkpoint.router:
         rows["router"] = f"between {', '.join(checkpoint.router)}"
     return rows
+
+
+def dense_title(shape: DenseShape) -> str:
+    """A dense layer in a few words, such as "dense layer of 512 (tanh)"."""
+    return f"dense layer of {shown(shape.width)}{'' if shape.activation == 'none' else f' ({shape.activation})'}"
 
 
 def parts_table(facts: RunFacts) -> Table:

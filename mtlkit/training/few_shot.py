@@ -69,7 +69,9 @@ class FewShotTrainer:
         heads = {name: _head(objective) for name, objective in data.objectives.items()}
         self.router = take_router(model, list(routed(heads)), _options(plan).router)
         self.given_back = [name for name, objective in heads.items() if gives_back(objective)]
-        self.objectives: Mapping[str, Objective] = {name: contrast_of(objective, model.dim) for name, objective in heads.items()}
+        self.objectives: Mapping[str, Objective] = {
+            name: contrast_of(objective, model.vector_dim) for name, objective in heads.items()
+        }
         self.contrast = Trainer(contrast_plan(plan), model, TrainData(self.objectives), cache)
         # the rows of a larger held-out part stay for validation: the contrast has not seen them
         self.heads = {name: _with_held_out(objective, name in self.given_back) for name, objective in heads.items()}

@@ -12,7 +12,8 @@ import torch
 from peers import write_peer
 from torch import nn
 
-from mtlkit.config.architecture import Architecture, Attention, Encoding, Pooling
+from mtlkit.config.architecture import Architecture, Attention, Encoding
+from mtlkit.config.pooling import Pooling
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.encoder import Encoder

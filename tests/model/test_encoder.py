@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mtlkit.batch import MULTIPLE, Batch
-from mtlkit.config.architecture import Architecture, Attention, Pooling, TaskSpec
+from mtlkit.config.architecture import Architecture, Attention, TaskSpec
+from mtlkit.config.pooling import Pooling
 from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.tokenization.text_pairs import encode_pairs
 from mtlkit.data.tokenization.tokenizer import TextEncoder

@@ -30,4 +30,4 @@ def test_the_gradient_of_a_pair_reaches_both_texts() -> None:
 
 def test_a_head_for_pairs_is_four_times_as_wide(tiny_model: MultiTaskModel) -> None:
     tiny_model.add_task(TaskSpec("nli", "classification", ("no", "yes"), pair="vectors"))
-    assert tuple(tiny_model.head("nli").layers[-1].weight.shape) == (2, 4 * tiny_model.dim)
+    assert tuple(tiny_model.head("nli").layers[-1].weight.shape) == (2, 4 * tiny_model.vector_dim)

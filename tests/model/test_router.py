@@ -21,7 +21,7 @@ TASKS = ("topic", "stars")
 @pytest.fixture
 def routed(tiny_model: MultiTaskModel) -> MultiTaskModel:
     """A model with a router to two of its three tasks, whose weights are not those that it begins with."""
-    tiny_model.router = Router(tiny_model.dim, TASKS)
+    tiny_model.router = Router(tiny_model.vector_dim, TASKS)
     with torch.no_grad():
         for weight in (*tiny_model.router.parameters(), tiny_model.router.center):
             weight.normal_()
@@ -39,7 +39,7 @@ def test_a_fresh_router_finds_all_tasks_alike_and_draws_no_random_numbers() -> N
 def test_vectors_are_normalized_with_the_stored_mean_and_spread(routed: MultiTaskModel) -> None:
     router = routed.router
     assert router is not None
-    vectors = torch.randn(5, routed.dim)
+    vectors = torch.randn(5, routed.vector_dim)
     logits = router(vectors)
     assert logits.shape == (5, 2)
     router.center, router.spread = 40 * router.center + 3, 40 * router.spread
@@ -49,7 +49,7 @@ def test_vectors_are_normalized_with_the_stored_mean_and_spread(routed: MultiTas
 
 def test_no_gradient_reaches_the_vectors(routed: MultiTaskModel) -> None:
     assert routed.router is not None
-    vectors = torch.randn(5, routed.dim, requires_grad=True)
+    vectors = torch.randn(5, routed.vector_dim, requires_grad=True)
     routed.router(2 * vectors).sum().backward()
     assert vectors.grad is None
     assert routed.router.weight.grad is not None
@@ -62,7 +62,7 @@ def test_a_router_comes_back_with_equal_logits(routed: MultiTaskModel, text_enco
     assert loaded.router is not None
     assert routed.router is not None
     assert loaded.router.tasks == TASKS
-    vectors = torch.randn(7, routed.dim)
+    vectors = torch.randn(7, routed.vector_dim)
     assert torch.equal(loaded.router(vectors), routed.router(vectors))
     assert {f"router.{name}" for name in ("weight", "bias", "center", "spread")} <= set(load_file(tmp_path / "model.safetensors"))
     batch = text_encoder.encode(["A cat sleeps."]).batch([0])
@@ -116,5 +116,5 @@ def test_a_compact_model_keeps_it(routed: MultiTaskModel, tmp_path: Path) -> Non
     loaded, _ = load_model(tmp_path)
     assert loaded.router is not None
     assert routed.router is not None
-    vectors = torch.randn(50, routed.dim)
+    vectors = torch.randn(50, routed.vector_dim)
     torch.testing.assert_close(loaded.router(vectors), routed.router(vectors), atol=0.2, rtol=0.02)

@@ -43,7 +43,7 @@ def test_a_router_that_the_model_brings_takes_no_part(tiny_model: MultiTaskModel
     """The optimizer, the clipping, the best weights and the proof of freezing go over all weights of the model."""
     other = deepcopy(tiny_model)
     run(other, tasks)
-    tiny_model.router = Router(tiny_model.dim, ("stars", "tags", "topic"))
+    tiny_model.router = Router(tiny_model.vector_dim, ("stars", "tags", "topic"))
     with torch.no_grad():
         tiny_model.router.weight.normal_()
     done = run(tiny_model, tasks)
@@ -54,7 +54,7 @@ def test_a_router_that_the_model_brings_takes_no_part(tiny_model: MultiTaskModel
 
 
 def test_a_router_of_other_tasks_is_left_out(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run) -> None:
-    tiny_model.router = Router(tiny_model.dim, ("topic", "mood"))
+    tiny_model.router = Router(tiny_model.vector_dim, ("topic", "mood"))
     done = run(tiny_model, tasks, epochs=1)
     assert tiny_model.router is None
     assert "router distinguishes topic, mood" in notes(done.events)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtlkit.config.architecture import LARGEST, PairInput, TaskSpec
+from mtlkit.config.architecture import PairInput, TaskSpec
+from mtlkit.config.pooling import LARGEST
 from mtlkit.errors import IntegrityError, UsageError, shorten
 from mtlkit.model.description import CONFIG
 from mtlkit.model.interop.families.base import FAMILIES

@@ -93,9 +93,16 @@ NORMALIZE_KEYS: Keys = {
     "module_input_name": refused("scaling of something other than the vector", "sentence_embedding"),
     "module_output_name": refused("scaling into something other than the vector", "sentence_embedding"),
 }
+DENSE_KEYS: Keys = {
+    **keys("obeyed", "in_features out_features bias activation_function"),
+    "module_input_name": refused("a layer on something other than the vector", "sentence_embedding"),
+    "module_output_name": refused("another output than the vector", "sentence_embedding"),
+    "use_residual": refused("the input of the layer added to its output", False),
+}
 MODULE_KEYS: Mapping[str, Keys] = {  # by kind of module, except the transformer; other kinds are refused
     "Pooling": POOLING_KEYS,
     "Normalize": NORMALIZE_KEYS,
+    "Dense": DENSE_KEYS,
     "WordWeights": keys("obeyed", "vocab word_weights unknown_word_weight"),
     "Dropout": keys("harmless", "dropout"),  # active only in training
 }

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mtlkit.config.architecture import Architecture, Encoding, Pooling, Truncation
+from mtlkit.config.architecture import Architecture, Encoding, Truncation
+from mtlkit.config.pooling import MOST, Pooling
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.errors import IntegrityError, listed
 from mtlkit.model.description import CONFIG
-from mtlkit.model.interop.json_files import inside, read_json, read_object, read_optional
+from mtlkit.model.interop.dense import DenseModule, dense_config, read_dense
+from mtlkit.model.interop.json_files import inside, read_json, read_optional
 from mtlkit.model.interop.known_settings import (
     LENGTH_FILES,
     LIBRARY,
@@ -21,21 +23,13 @@ from mtlkit.model.interop.known_settings import (
     SENTENCE_TRANSFORMERS,
     SENTENCE_TRANSFORMERS_KEYS,
 )
+from mtlkit.model.interop.pooling_config import bare_pooling, pooling_config, read_pooling
 from mtlkit.model.interop.setting_checks import SettingNotes, check_files, keys_read
 from mtlkit.model.interop.text_length import KEYWORDS, length_settings, longest_text, stored_padding, truncation_of
 from mtlkit.model.interop.vector_settings import read_vector_settings, write_vector_settings
 from mtlkit.runs.record import TOKENIZER, write_json
 
 MODULES, TOKENIZER_CONFIG = "modules.json", "tokenizer_config.json"
-POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "first"}
-FLAGS = {  # pooling flags of sentence-transformers before 5, in the order in which several would be concatenated
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
-    "pooling_mode_weightedmean_tokens": "weightedmean",
-    "pooling_mode_lasttoken": "lasttoken",
-}
 SUPPORTED = ("Transformer", *MODULE_KEYS)
 THEIR_MODULES = "sentence_transformers.models."  # import path that all versions support
 
@@ -43,7 +37,8 @@ THEIR_MODULES = "sentence_transformers.models."  # import path that all versions
 @dataclass(frozen=True)
 class SentenceTransformerModules:
     """The sentence-transformers modules around a transformer: the transformer's folder, pooling, normalisation, maximum length,
-    and the folder of the weights of a weighted mean. `note` lists unknown and unsupported settings in one line.
+    the folder of the weights of a weighted mean, and dense layers after the pooling. `note` lists unknown and unsupported
+    settings in one line.
     """
 
     folder: Path
@@ -54,19 +49,19 @@ class SentenceTransformerModules:
     word_weights: Path | None = None
     vectors: VectorSettings = field(default_factory=VectorSettings)
     note: str = ""
+    dense: tuple[DenseModule, ...] = ()
 
 
 def read_modules(folder: Path) -> SentenceTransformerModules:
-    """Reads modules.json. A bare transformer uses mean pooling and ignores all files of sentence-transformers in its folder.
+    """Reads modules.json. A bare transformer uses mean pooling, a bare language model its last token, and both ignore all files
+    of sentence-transformers in their folder.
 
     Raises IntegrityError for an unsupported module or setting.
     """
     if not (folder / MODULES).is_file():
         note = _check_settings(folder, folder, bare=True).line()
-        _check_bare_pooling(folder / CONFIG)
-        return SentenceTransformerModules(
-            folder, max_length=longest_text(folder, bare=True), truncate=truncation_of(folder), note=note
-        )
+        length, truncate = longest_text(folder, bare=True), truncation_of(folder)
+        return SentenceTransformerModules(folder, bare_pooling(folder / CONFIG), False, length, truncate, note=note)
     listing = _listed(folder)
     _check_order(folder / MODULES, [kind for kind, _ in listing])
     places = dict(listing)
@@ -79,13 +74,14 @@ def read_modules(folder: Path) -> SentenceTransformerModules:
     word_weights = places.get("WordWeights")
     return SentenceTransformerModules(
         places["Transformer"],
-        _pooling(places["Pooling"] / CONFIG, word_weights),
+        read_pooling(places["Pooling"] / CONFIG, word_weights),
         "Normalize" in places,
         longest_text(places["Transformer"]),
         truncation_of(places["Transformer"]),
         word_weights,
         read_vector_settings(folder, places["Pooling"] / CONFIG),
         mentions.line(),
+        tuple(read_dense(path) for kind, path in listing if kind == "Dense"),
     )
 
 
@@ -131,11 +127,14 @@ def _check_order(path: Path, kinds: list[str]) -> None:
     """Checks the order: transformer, pooling, then modules on vectors. Raises IntegrityError for any other order."""
     if not kinds:
         raise IntegrityError(f"{path}: lists no modules; it needs a Transformer and its Pooling")
-    before = [kind for kind in kinds if kind not in ("Normalize", "Dropout")]
-    if before not in (["Transformer", "Pooling"], ["Transformer", "WordWeights", "Pooling"]) or kinds[: len(before)] != before:
+    head = kinds[: kinds.index("Pooling") + 1] if "Pooling" in kinds else []
+    rest = [kind for kind in kinds[len(head) :] if kind != "Dropout"]
+    layers = rest.count("Dense")
+    in_order = rest == ["Dense"] * layers + ["Normalize"] * (len(rest) - layers) and layers <= MOST
+    if head not in (["Transformer", "Pooling"], ["Transformer", "WordWeights", "Pooling"]) or not in_order:
         raise IntegrityError(
             f"{path}: the modules {listed(kinds)} are not supported; supported: Transformer, WordWeights (or not), "
-            "Pooling, then Normalize and Dropout"
+            "Pooling, then Dense, then Normalize, and Dropout anywhere after the Pooling"
         )
 
 
@@ -158,52 +157,29 @@ def _check_settings(folder: Path, transformer: Path, *, bare: bool = False) -> S
     return mentions
 
 
-def _check_bare_pooling(path: Path) -> None:
-    """Raises IntegrityError for a language model without modules.json, which would use last-token pooling."""
-    config = read_optional(path)
-    architectures = config.get("architectures")
-    named = architectures[0] if isinstance(architectures, list) and architectures else ""
-    if isinstance(named, str) and named.endswith("ForCausalLM") and config.get("is_causal", True):
-        raise IntegrityError(f"{path}: pooling lasttoken, which a bare {named} has, is not supported; supported: mean, cls")
-
-
-def _pooling(path: Path, word_weights: Path | None) -> Pooling:
-    config = read_object(path)
-    named = config.get("pooling_mode")  # since sentence-transformers 5; older versions use flags, and the mean if none is set
-    modes = [named] if isinstance(named, str) else named
-    if "pooling_mode" not in config:
-        modes = [mode for flag, mode in FLAGS.items() if config.get(flag)] or ["mean"]
-    if not isinstance(modes, list) or len(modes) != 1 or not isinstance(modes[0], str) or modes[0] not in POOLINGS:
-        stated = listed(map(str, modes)) if isinstance(modes, list) else modes
-        raise IntegrityError(f"{path}: pooling {stated} is not supported; supported: {listed(POOLINGS)}")
-    pooling = POOLINGS[modes[0]]
-    if word_weights is not None and pooling != "mean":
-        raise IntegrityError(f"{path}: pooling {modes[0]} after WordWeights is not supported; supported: mean")
-    return pooling if word_weights is None else "weighted"
-
-
 def write_modules(
     folder: Path, architecture: Architecture, encoding: Encoding, weighting: Mapping[str, Any], vectors: VectorSettings
-) -> None:
-    """Inverse of `read_modules`; `weighting` contains the modules between transformer and pooling, by kind."""
-    first = architecture.pooling == "first"
+) -> list[Path]:
+    """Inverse of `read_modules`; `weighting` contains the modules between transformer and pooling, by kind.
+
+    Returns the folders of the dense layers, for their weights.
+    """
     pooling = {
         "word_embedding_dimension": architecture.dim,
-        "pooling_mode_cls_token": first,
-        "pooling_mode_mean_tokens": not first,
-        "pooling_mode_max_tokens": False,
-        "pooling_mode_mean_sqrt_len_tokens": False,
+        **pooling_config(architecture.pooling),
         "include_prompt": vectors.include_prompt,
     }
-    modules = {**weighting, "Pooling": pooling, **({"Normalize": {}} if architecture.normalize else {})}
-    paths = {"Transformer": "", **{kind: f"{index}_{kind}" for index, kind in enumerate(modules, 1)}}
-    for kind, config in modules.items():
-        (folder / paths[kind]).mkdir()
-        write_json(folder / paths[kind] / CONFIG, config)
-    listing = [
-        {"idx": index, "name": str(index), "path": path, "type": THEIR_MODULES + kind}
-        for index, (kind, path) in enumerate(paths.items())
-    ]
+    widths = [architecture.pooled_dim, *(shape.width for shape in architecture.dense)]
+    dense = [("Dense", dense_config(*layer)) for layer in zip(widths, architecture.dense, strict=False)]
+    normalize: list[tuple[str, dict[str, Any]]] = [("Normalize", {})] if architecture.normalize else []
+    modules: list[tuple[str, Mapping[str, Any]]] = [*weighting.items(), ("Pooling", pooling), *dense, *normalize]
+    listing = [{"idx": 0, "name": "0", "path": "", "type": f"{THEIR_MODULES}Transformer"}]
+    for index, (kind, config) in enumerate(modules, 1):
+        path = f"{index}_{kind}"
+        (folder / path).mkdir()
+        write_json(folder / path / CONFIG, config)
+        listing.append({"idx": index, "name": str(index), "path": path, "type": THEIR_MODULES + kind})
     write_json(folder / MODULES, listing)
     write_json(folder / LENGTH_FILES[0], {"max_seq_length": encoding.max_length, "do_lower_case": False})
     write_vector_settings(folder, vectors)
+    return [folder / f"{index}_{kind}" for index, (kind, _) in enumerate(modules, 1) if kind == "Dense"]

@@ -12,7 +12,14 @@ from mtlkit.model.interop.families.base import Family
 from mtlkit.model.weight_checks import usable
 
 SECOND_TYPE = "second_type"
+TOKEN_WEIGHTS = "token_weights"  # of the pooling `weighted`: logarithms
+DENSE = "dense."  # prefix of the weights of dense layers
 OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # layer norms in checkpoints converted from TensorFlow
+
+
+def in_transformer(name: str) -> bool:
+    """Whether an `Encoder` weight belongs to the transformer, not to a module of sentence-transformers around it."""
+    return name != TOKEN_WEIGHTS and not name.startswith(DENSE)
 
 
 def their_names(family: Family, name: str) -> list[str]:

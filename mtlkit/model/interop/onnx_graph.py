@@ -81,7 +81,7 @@ class PairGraph(nn.Module):
 
 def write_pair_graph(model: MultiTaskModel, path: Path, outputs: Sequence[str]) -> None:
     """Writes the graph of the heads that read pairs of vectors. `outputs` names what they read, then the heads in order."""
-    example = {name: torch.ones(2, model.dim) for name in PAIR_INPUTS}
+    example = {name: torch.ones(2, model.vector_dim) for name in PAIR_INPUTS}
     pairs = torch.export.Dim("pairs")
     shapes: dict[str, dict[int, Any]] = {name: {0: pairs} for name in PAIR_INPUTS}
     _export(PairGraph(model), path, example, shapes, outputs)

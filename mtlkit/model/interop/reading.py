@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +12,26 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mtlkit.config.architecture import LARGEST, Architecture, Encoding, Stage
+from mtlkit.config.architecture import Architecture, Encoding, Stage
 from mtlkit.config.from_json import build
+from mtlkit.config.pooling import LARGEST
 from mtlkit.errors import IntegrityError, UsageError, listed
 from mtlkit.model.checkpoint import Uninitialised
 from mtlkit.model.description import ADAPTER, CONFIG, ModelDescription
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.heads import Affine
 from mtlkit.model.interop.classifier import read_classifier
+from mtlkit.model.interop.dense import check_widths, read_dense_weights
 from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES, Family
 from mtlkit.model.interop.head_files import add_head, read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object, read_optional
 from mtlkit.model.interop.model_kinds import check_kind, check_modules
 from mtlkit.model.interop.modules import TOKENIZER_CONFIG, SentenceTransformerModules, read_classifier_modules, read_modules
-from mtlkit.model.interop.names import bare_names, check_shapes, ours_from
+from mtlkit.model.interop.names import TOKEN_WEIGHTS, bare_names, check_shapes, in_transformer, ours_from
 from mtlkit.model.interop.stray_weights import check_adapters
 from mtlkit.model.interop.tokenizer_config import literal_special_tokens
 from mtlkit.model.interop.weight_files import weight_files
-from mtlkit.model.interop.word_weights import TOKEN_WEIGHTS, read_word_weights
+from mtlkit.model.interop.word_weights import read_word_weights
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_checks import UnusableWeight, usable
 from mtlkit.runs.record import diagnose
@@ -49,9 +51,10 @@ def read_foreign(folder: Path, *, classifier: bool = True) -> tuple[MultiTaskMod
             raise ValueError(f"{checkpoint.architecture.layers} blocks where there are {len(theirs)} weights")
         with torch.device("meta"), Uninitialised():
             encoder = Encoder(checkpoint.architecture)
-        shapes = {name: weight.shape for name, weight in encoder.state_dict().items() if name != TOKEN_WEIGHTS}
+        shapes = {name: weight.shape for name, weight in encoder.state_dict().items() if in_transformer(name)}
         check_shapes(family, shapes, theirs, pad_id)
         ours = {name: ours_from(family, name, theirs, pad_id) for name in shapes}
+        ours |= read_dense_weights(modules.dense)
         if modules.word_weights is not None:
             ours[TOKEN_WEIGHTS] = read_word_weights(modules.word_weights, checkpoint.architecture.vocab_size)
         encoder.load_state_dict(ours, assign=True)
@@ -94,6 +97,7 @@ def _describe(folder: Path, classifier: bool) -> tuple[SentenceTransformerModule
     if type(pad_id) is not int or not 0 <= pad_id < LARGEST:
         raise IntegrityError(f"{path}: pad_token_id {pad_id!r} is not a token, and positions begin after it")
     architecture = _architecture(config, family, modules, pad_id)
+    check_widths(modules.dense, architecture.pooled_dim)
     length = min(modules.max_length or architecture.max_length, architecture.max_length)
     tasks = read_tasks(folder) if head is None else (head.spec,)
     encoding = Encoding(length, modules.truncate, literal_special_tokens(modules.folder))
@@ -148,6 +152,7 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: SentenceTr
             "norm": "pre" if family.pre_norm else "post",
             "embedding_norm": "embedding_norm" in family.names,
             "pooling": modules.pooling,
+            "dense": [asdict(module.shape) for module in modules.dense],
             "normalize": modules.normalize,
             "family": family.name,
             "token_types": token_types(config, family, modules.folder),

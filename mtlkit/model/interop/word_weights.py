@@ -18,8 +18,6 @@ from mtlkit.errors import IntegrityError
 from mtlkit.model.description import CONFIG
 from mtlkit.model.interop.json_files import read_object
 
-TOKEN_WEIGHTS = "token_weights"  # the parameter of `Encoder` that holds their logarithms
-
 
 def word_weights(logarithms: Tensor, vocabulary: Sequence[str]) -> dict[str, Any]:
     """The module's configuration, from log weights (V,) and a name for each of the V ids; decimals are exact for float32."""

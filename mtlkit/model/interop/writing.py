@@ -16,10 +16,11 @@ from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.errors import UsageError, listed
 from mtlkit.model.description import CONFIG
 from mtlkit.model.encoder import Encoder
+from mtlkit.model.interop.dense import write_dense_weights
 from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES, Family
 from mtlkit.model.interop.modules import TOKENIZER_CONFIG, write_modules
-from mtlkit.model.interop.names import SECOND_TYPE, theirs_from
-from mtlkit.model.interop.word_weights import TOKEN_WEIGHTS, word_weights
+from mtlkit.model.interop.names import SECOND_TYPE, TOKEN_WEIGHTS, in_transformer, theirs_from
+from mtlkit.model.interop.word_weights import word_weights
 from mtlkit.runs.record import WEIGHTS, write_json
 
 ACTIVATIONS = {ours: theirs for theirs, ours in reversed(ACTIVATION_NAMES.items())}  # the first name of each
@@ -87,14 +88,15 @@ def write_foreign(
     write_json(folder / TOKENIZER_CONFIG, tokenizer_config(encoding, marks, typed=architecture.token_types > 1))
     write_json(folder / "special_tokens_map.json", special_tokens(marks))
     weighting = {} if token_weights is None else {"WordWeights": word_weights(token_weights, marks.vocabulary)}
-    write_modules(folder, architecture, encoding, weighting, vectors or VectorSettings())
+    dense = write_modules(folder, architecture, encoding, weighting, vectors or VectorSettings())
+    write_dense_weights(dense, encoder.state_dict())
 
 
 def their_weights(encoder: Encoder, family: Family, marks: TokenizerFacts) -> dict[str, Tensor]:
-    """All weights under a family's names, float32 on the CPU, except token weights, which families do not have."""
+    """All weights under a family's names, float32 on the CPU, except those of modules around it."""
     weights: dict[str, Tensor] = {}
     for name, weight in sorted(encoder.state_dict().items(), key=lambda entry: entry[0] == SECOND_TYPE):  # after the positions
-        if name != TOKEN_WEIGHTS:
+        if in_transformer(name):
             weights |= theirs_from(family, name, weight.detach().cpu().float(), marks.pad.id)
     for name, shape in family.unused.items():
         rows, columns = shape(encoder.architecture)

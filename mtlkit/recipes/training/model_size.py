@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from mtlkit.config.architecture import Architecture, parse_head
+from mtlkit.config.pooling import WEIGHTED
 from mtlkit.errors import UsageError
 
 TRAINED_BYTES = 16  # per float32 parameter: its value, its gradient and the two moments of AdamW
@@ -20,13 +21,13 @@ def check_size(architecture: Architecture, heads: Iterable[str], *, fresh: bool 
     """Raises UsageError if training needs more than the memory of the machine. `heads` are values of `--head`. `fresh`: counts
     the backbone, too; one that is loaded is known to fit.
     """
-    widths = [(architecture.dim, *parse_head(head), 1) for head in heads]
+    widths = [(architecture.vector_dim, *parse_head(head), 1) for head in heads]
     of_heads = sum(below * above for head in widths for below, above in pairwise(head))
     parameters = of_heads + (parameters_of(architecture) if fresh else 0)
     needed, memory = parameters * TRAINED_BYTES, machine_memory()
     if memory is not None and needed > memory:
         shape = f"{architecture.layers} layers of width {architecture.dim}, {architecture.vocab_size:,} tokens"
-        what = f"a model of {shape}" if fresh else f"a --head on vectors of {architecture.dim} numbers"
+        what = f"a model of {shape}" if fresh else f"a --head on vectors of {architecture.vector_dim} numbers"
         way = "give smaller --layers, --dim, --head or --vocab-size" if fresh else "give smaller widths"
         raise UsageError(
             f"{what} has {parameters:,} parameters and takes {needed / GIB:,.0f} GiB to train, but this machine has "
@@ -43,7 +44,9 @@ def parameters_of(architecture: Architecture) -> int:
     embeddings += 2 * narrow if architecture.embedding_norm else 0
     embeddings += (narrow + 1) * dim if narrow != dim else 0
     pooling = 2 * dim if architecture.norm == "pre" else 0
-    pooling += architecture.vocab_size if architecture.pooling == "weighted" else 0
+    pooling += architecture.vocab_size if architecture.pooling == WEIGHTED else 0
+    inputs = [architecture.pooled_dim, *(shape.width for shape in architecture.dense)]
+    pooling += sum((below + shape.bias) * shape.width for below, shape in zip(inputs, architecture.dense, strict=False))
     return embeddings + architecture.layers * (attention + mlp + 4 * dim) + pooling
 
 

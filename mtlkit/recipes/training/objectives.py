@@ -92,7 +92,7 @@ def _distill(
     )
     start = start_model(options, origin, train)
     encoded = encode_cached(train, start.encoder)
-    dim = start.model.dim
+    dim = start.model.vector_dim
     widths = options.widths(dim)
     vectors = teacher.vectors(train)
     axes = principal_axes(vectors, dim)
@@ -119,7 +119,7 @@ def _labels(
     task = prepare_task(spec, source, train, validation, start.encoder)
     yield from source_notes(task.record, source)
     yield Note(f"{len(task.train):,} texts to train on, {len(task.validation):,} to validate; {len(spec.labels)} labels")
-    widths = options.widths(start.model.dim)
+    widths = options.widths(start.model.vector_dim)
     objective = labels_objective(task, options.temperature, widths, options.max_pairs, batch_texts=options.most_examples)
     return ObjectiveSetup(start, objective, task.fingerprint, task.record)
 

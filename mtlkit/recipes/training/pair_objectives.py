@@ -26,7 +26,7 @@ def load_pairs(
     """Matching pairs, perhaps with negatives. Raises DataError."""
     pairs = yield from _read_pairs(options, origin, source, reading, scored=False)
     check_pairs(pairs.train, pairs.table.columns, source)
-    widths = options.widths(pairs.start.model.dim)
+    widths = options.widths(pairs.start.model.vector_dim)
     objective = PairsObjective(pairs.train, pairs.validation, options.temperature, widths)
     return ObjectiveSetup(pairs.start, objective, pairs.data, pairs.table.record)
 
@@ -38,7 +38,7 @@ def load_triplets(
     pairs = yield from _read_pairs(options, origin, source, reading, scored=False)
     for table in pairs.tables:
         check_negatives(table.record)
-    widths = options.widths(pairs.start.model.dim)
+    widths = options.widths(pairs.start.model.vector_dim)
     objective = TripletsObjective(pairs.train, pairs.validation, options.margin, options.distance, widths)
     return ObjectiveSetup(pairs.start, objective, pairs.data, pairs.table.record)
 
@@ -49,7 +49,7 @@ def load_similarity(
     """Pairs with scores. Raises DataError."""
     pairs = yield from _read_pairs(options, origin, source, reading, scored=True)
     check_scored_pairs(pairs.train, pairs.table.columns, source)
-    objective = SimilarityObjective(pairs.train, pairs.validation, options.widths(pairs.start.model.dim))
+    objective = SimilarityObjective(pairs.train, pairs.validation, options.widths(pairs.start.model.vector_dim))
     return ObjectiveSetup(pairs.start, objective, pairs.data, pairs.table.record)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from dataclasses import fields as dataclass_fields
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -16,11 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mtlkit.config.architecture import Architecture
 from mtlkit.data.batching import cut_by_tokens
 from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.encoding import encode_all, encode_hidden_states
+from mtlkit.inference.encoding import encode_all, encode_hidden_states, vector_width
 from mtlkit.inference.engine import Array
 from mtlkit.inference.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
@@ -84,10 +86,12 @@ class _FrozenLayers:
 
     def shape(self, encoded: Encoded) -> tuple[int, int]:
         """The shape of the outputs: a row per text or word, or per token."""
-        return encoded.vectors if self.depth is None else len(encoded.ids), self.model.dim
+        if self.depth is None:
+            return encoded.vectors, vector_width(self.model, encoded)
+        return len(encoded.ids), self.model.architecture.dim
 
     def encode(self, encoded: Encoded) -> Tensor:
-        """The outputs: vectors, (N, D), or hidden states, (T, D)."""
+        """The outputs: vectors, (N, V), or hidden states, (T, D)."""
         if self.depth is None:
             return encode_all(self.fast, encoded, self.compute)
         return encode_hidden_states(self.fast, encoded, self.compute, self.depth)
@@ -95,7 +99,7 @@ class _FrozenLayers:
     def parts(self, encoded: Encoded) -> Iterator[Array]:
         """The outputs in chunks of about PART_BYTES."""
         sizes = np.ones(len(encoded), np.int64) if self.depth is None else encoded.lengths
-        for rows in cut_by_tokens(np.arange(len(encoded)), sizes, PART_BYTES // (4 * self.model.dim)):
+        for rows in cut_by_tokens(np.arange(len(encoded)), sizes, PART_BYTES // (4 * self.shape(encoded)[1])):
             yield self.encode(encoded.between(int(rows[0]), int(rows[-1]) + 1)).cpu().numpy()
 
     @cached_property
@@ -108,8 +112,11 @@ class _FrozenLayers:
             if name.startswith(prefix_of("backbone")) and (self.depth is None or part_of(name) in below) and name != SECOND_TYPE
         }
         architecture = asdict(replace(self.model.backbone.architecture, dropout=0.0, family=None))
-        del architecture["token_types"]  # see `key`
-        fields = ", ".join(f"{name}={value!r}" for name, value in architecture.items())
+        names = [field.name for field in dataclass_fields(Architecture)]
+        later = names[names.index("token_types") :]  # those count only where they are used, so that older features are found
+        unused = {field.name for field in dataclass_fields(Architecture) if architecture[field.name] == field.default}
+        unused.add("token_types")  # see `key`
+        fields = ", ".join(f"{name}={value!r}" for name, value in architecture.items() if name not in unused.intersection(later))
         machine = f"{self.compute.precision} {self.compute.device.type} torch {torch.__version__}"
         return f"{FORMAT} {digest(weights)} Architecture({fields}) {self.depth} {machine}"
 

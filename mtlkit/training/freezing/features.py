@@ -48,7 +48,8 @@ class WholeBackbone:
         batches = [part.batch for part in parts]
         joined = self.encode(parts, Batch.join(batches).to(self.device))
         vectors: Vectors = {}
-        for part, own in zip(parts, Batch.split(joined, batches), strict=True):
+        widths = self.model.architecture.vector_dim, self.model.architecture.dim
+        for part, own in zip(parts, Batch.split(joined, batches, widths), strict=True):
             vectors |= part.spread(own)
         return vectors
 

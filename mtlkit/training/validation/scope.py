@@ -77,7 +77,7 @@ def draw_prototypes(
 ) -> Rows:
     """The rows, of those with these labels, (N,), whose vectors become prototypes: at most `most`, and what fits the file."""
     spec = objective.task.spec
-    fits = MOST_BYTES // (2 * spec.width(objective.model.dim) * len(scoped(plan, roles)))
+    fits = MOST_BYTES // (2 * spec.width(objective.model.architecture) * len(scoped(plan, roles)))
     return draw(labels, plan.options.prototypes, min(fits, most or fits), spec.name, plan.options.seed)
 
 

@@ -43,6 +43,10 @@ def make(folder: Path, *kinds: str, prefix: str = OLD, pooling: dict[str, Any] |
         ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "first"),
         ({"pooling_mode": "cls", "pooling_mode_mean_tokens": True}, "first"),
         ({"pooling_mode": ["mean"]}, "mean"),
+        ({"pooling_mode_max_tokens": True}, "max"),
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True, "pooling_mode_lasttoken": True}, "max+mean+last"),
+        ({"pooling_mode": "weightedmean"}, "mean_by_position"),
+        ({"pooling_mode": ["mean_sqrt_len_tokens", "cls"]}, "mean_sqrt_len+first"),
     ],
 )
 def test_pooling_has_the_defaults_of_the_library(pooling: dict[str, Any], wanted: str, tmp_path: Path) -> None:
@@ -52,17 +56,16 @@ def test_pooling_has_the_defaults_of_the_library(pooling: dict[str, Any], wanted
 @pytest.mark.parametrize(
     ("pooling", "named"),
     [
-        ({"pooling_mode_max_tokens": True}, "max"),
-        ({"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True}, "max, mean"),
-        ({"pooling_mode_lasttoken": True}, "lasttoken"),
-        ({"pooling_mode": "weightedmean"}, "weightedmean"),
-        ({"pooling_mode": ["cls", "mean"]}, "cls, mean"),
+        ({"pooling_mode": "attention"}, "attention"),
+        ({"pooling_mode": ["cls", "min"]}, "cls, min"),
+        ({"pooling_mode": []}, ""),
+        ({"pooling_mode": ["mean"] * 17}, "mean, .*"),
         ({"pooling_mode": 3}, "3"),
         ({"pooling_mode": None}, "None"),
     ],
 )
 def test_another_pooling_is_refused_by_name(pooling: dict[str, Any], named: str, tmp_path: Path) -> None:
-    with pytest.raises(IntegrityError, match=rf"1_Pooling/config\.json: pooling {named} is not supported; supported: mean, cls"):
+    with pytest.raises(IntegrityError, match=rf"1_Pooling/config\.json: pooling {named} is not supported; supported: cls, max"):
         read_modules(make(tmp_path, pooling=pooling))
 
 
@@ -77,7 +80,9 @@ def test_dropout_and_normalize_after_the_pooling(prefix: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("kinds", "named"),
     [
-        (("Transformer", "Pooling", "Dense"), "'Dense'"),
+        (("Transformer", "Pooling", "LayerNorm"), "'LayerNorm'"),
+        (("Transformer", "Dense", "Pooling"), "the modules Transformer, Dense, Pooling are"),
+        (("Transformer", "Pooling", "Normalize", "Dense"), "the modules Transformer, Pooling, Normalize, Dense are"),
         (("Transformer", "LSTM", "Pooling"), "'LSTM'"),
         (("Transformer",), "the modules Transformer are"),
         (("Pooling", "Normalize"), "the modules Pooling, Normalize are"),
@@ -231,8 +236,7 @@ def test_unknown_settings_are_mentioned_in_one_line(tmp_path: Path) -> None:
     assert "\n" not in note
 
 
-def test_a_bare_model_for_next_tokens_is_refused(tmp_path: Path) -> None:
-    """sentence-transformers would pool it by its last token."""
-    write(tmp_path / "config.json", {"model_type": "gpt2", "architectures": ["GPT2ForCausalLM"]})
-    with pytest.raises(IntegrityError, match=r"pooling lasttoken.*is not supported"):
-        read_modules(tmp_path)
+def test_a_bare_model_for_next_tokens_is_pooled_by_its_last_token(tmp_path: Path) -> None:
+    for config, wanted in (({}, "last"), ({"is_causal": False}, "mean"), ({"architectures": ["GPT2Model"]}, "mean")):
+        write(tmp_path / "config.json", {"model_type": "gpt2", "architectures": ["GPT2ForCausalLM"], **config})
+        assert read_modules(tmp_path).pooling == wanted

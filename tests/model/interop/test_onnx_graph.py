@@ -50,7 +50,7 @@ def test_the_graph_of_heads_for_pairs_gives_what_the_heads_give(tiny_model: Mult
     onnxruntime = pytest.importorskip("onnxruntime")
     tiny_model.add_task(TaskSpec("nli", "classification", ("no", "yes"), "mlp:8", pair="vectors"))
     write_pair_graph(tiny_model.eval(), tmp_path / "pairs.onnx", ["vector", "head:nli"])
-    vectors = torch.randn(5, tiny_model.dim)
+    vectors = torch.randn(5, tiny_model.vector_dim)
     pairs = np.array([[0, 1, 2], [3, 3, 4]])
     session = onnxruntime.InferenceSession(tmp_path / "pairs.onnx", providers=["CPUExecutionProvider"])
     inputs, outputs = session.run(None, {"first": vectors[pairs[0]].numpy(), "second": vectors[pairs[1]].numpy()})

@@ -12,7 +12,8 @@ import pytest
 import torch
 from peers import PEERS, WORDPIECE, peer_tokenizer, peer_vectors, transformers
 
-from mtlkit.config.architecture import Architecture, Attention, Encoding, Pooling
+from mtlkit.config.architecture import Architecture, Attention, Encoding
+from mtlkit.config.pooling import Pooling
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError
 from mtlkit.model.encoder import Encoder

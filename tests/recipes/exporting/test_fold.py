@@ -39,7 +39,7 @@ def test_folded_heads_give_calibrated_outputs(weights: LoadedWeights) -> None:
     folded = fold_temperatures(weights)
     texts = ["The cat sleeps.", "", "A saw"]
     assert largest_difference(our_outputs(weights, texts), our_outputs(folded, texts)) <= 1e-6
-    vectors = torch.randn(4, weights.model.dim)
+    vectors = torch.randn(4, weights.model.vector_dim)
     with torch.no_grad():
         raw, calibrated = (model.head("topic")(vectors) for model in (weights.model, folded.model))
     torch.testing.assert_close(calibrated, raw / 0.25)
@@ -52,7 +52,7 @@ def test_folded_heads_give_calibrated_outputs(weights: LoadedWeights) -> None:
 
 def test_heads_beside_vectors_are_calibrated(weights: LoadedWeights, tmp_path: Path) -> None:
     write_heads(tmp_path, fold_temperatures(weights).model)
-    vectors = torch.randn(4, weights.model.dim)
+    vectors = torch.randn(4, weights.model.vector_dim)
     with torch.no_grad():
         torch.testing.assert_close(apply_heads(str(tmp_path), vectors)["topic"], weights.model.head("topic")(vectors) / 0.25)
     assert {task.name: task.thresholds for task in read_tasks(tmp_path)}["tags"] == THRESHOLDS.thresholds
@@ -69,7 +69,7 @@ def test_heads_of_a_folder_read_either_single_texts_or_pairs(tiny_model: MultiTa
     tiny_model.add_task(TaskSpec("nli", "classification", ("no", "yes"), pair="vectors"))
     write_heads(tmp_path, tiny_model.eval())
     assert read_tasks(tmp_path)[-1].pair == "vectors"
-    vectors = torch.randn(4, tiny_model.dim)
+    vectors = torch.randn(4, tiny_model.vector_dim)
     assert list(apply_heads(str(tmp_path), vectors)) == ["topic", "tags", "stars"]
     outputs = apply_heads(str(tmp_path), vectors[:2], vectors[2:])
     with torch.no_grad():

@@ -26,7 +26,7 @@ def test_a_task_is_an_objective_with_the_metric_of_its_kind(tiny_model: MultiTas
 def test_its_loss_is_that_of_the_head_with_the_labels_of_the_rows(
     name: str, tiny_model: MultiTaskModel, tasks: dict[str, TaskData]
 ) -> None:
-    vectors, rows = torch.randn(3, tiny_model.dim), np.array([7, 0, 4])
+    vectors, rows = torch.randn(3, tiny_model.vector_dim), np.array([7, 0, 4])
     head = tiny_model.head(name)
     expected = head.loss(head(vectors), torch.from_numpy(tasks[name].train.labels[[7, 0, 4]]))
     assert torch.equal(head_objectives(tiny_model, tasks)[name].loss(vectors, rows), expected)

@@ -277,7 +277,7 @@ def test_order_of_texts_in_a_batch_changes_nothing(kind: str, pairs: PairTexts, 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_each_text_of_a_step_meets_its_own_partner_and_target(kind: str, pairs: PairTexts, tiny_model: MultiTaskModel) -> None:
     """A batch sorts its texts by length; what belongs to them must follow."""
-    objective = MAKERS[kind](pairs, tiny_model.dim)
+    objective = MAKERS[kind](pairs, tiny_model.vector_dim)
     chosen = np.array([8, 1, 5, 3])
     rows = chosen if kind == "distill" else np.concatenate([chosen, chosen + 10])
     alone = torch.cat([tiny_model.encode(objective.train.encoded.batch([row])) for row in rows])

@@ -136,20 +136,20 @@ def test_texts_are_drawn_by_the_seed(
 
 @pytest.mark.parametrize("asked", [False, True])
 def test_a_router_of_the_same_tasks_is_made_again(asked: bool, tiny_model: MultiTaskModel) -> None:
-    tiny_model.router = Router(tiny_model.dim, ("stars", "topic"))
+    tiny_model.router = Router(tiny_model.vector_dim, ("stars", "topic"))
     assert take_router(tiny_model, NAMES, asked) == RouterPlan(True)
     assert tiny_model.router is None
 
 
 def test_a_router_of_other_tasks_makes_room(tiny_model: MultiTaskModel) -> None:
     for asked in (False, True):
-        tiny_model.router = Router(tiny_model.dim, ("topic", "tags"))
+        tiny_model.router = Router(tiny_model.vector_dim, ("topic", "tags"))
         assert take_router(tiny_model, NAMES, asked) == RouterPlan(asked, RouterDropped(("topic", "tags"), tuple(NAMES), asked))
         assert tiny_model.router is None
 
 
 def test_a_training_without_labelled_tasks_leaves_it_out(tiny_model: MultiTaskModel) -> None:
-    tiny_model.router = Router(tiny_model.dim, NAMES)
+    tiny_model.router = Router(tiny_model.vector_dim, NAMES)
     assert take_router(tiny_model, [], requested=False) == RouterPlan(False, RouterDropped(tuple(NAMES), (), replaced=False))
 
 

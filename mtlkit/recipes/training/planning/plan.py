@@ -91,7 +91,7 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
     _check_output(plan, options.out or options.runs / spec.folder)
     _check_freezing(plan, known, weights, architecture.layers)
     if isinstance(options, TrainSentenceOptions):
-        check_objective(options, start, freezing, architecture.dim)
+        check_objective(options, start, freezing, architecture.vector_dim)
     check_mixture(plan, trained)
     check_refit(plan)
     if isinstance(options, TrainMtlOptions) and options.few_shot:

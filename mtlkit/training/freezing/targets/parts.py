@@ -8,7 +8,7 @@ from mtlkit.config.registries.freeze_targets import FREEZE_TARGETS
 from mtlkit.training.freezing.targets.base import FreezeTarget, ModelParts
 
 EMBEDDINGS = re.compile(r"backbone\.(tokens|positions|embedding_norm|widen)\.")
-POOLING = re.compile(r"backbone\.(norm\.|token_weights$)")
+POOLING = re.compile(r"backbone\.(norm\.|dense\.|token_weights$)")
 
 
 def add(name: str, help: str, pattern: re.Pattern[str], rank: int) -> None:
@@ -22,7 +22,7 @@ def add(name: str, help: str, pattern: re.Pattern[str], rank: int) -> None:
 
 add("backbone", "everything below the heads.", re.compile(r"backbone\."), 0)
 add("embeddings", "embeddings of tokens and positions.", EMBEDDINGS, 1)
-add("pooling", "the final norm and the learned weights of tokens.", POOLING, 3)
+add("pooling", "the final norm, dense layers after the pooling and learned weights of tokens.", POOLING, 3)
 add("norms", "all norms of the backbone.", re.compile(r"backbone\.(.*\.)?\w*norm\."), 4)
 add("bias", "all biases of the backbone.", re.compile(r"backbone\..*\.bias$"), 5)
 add("heads", "the heads of all tasks.", re.compile(r"heads\."), 6)

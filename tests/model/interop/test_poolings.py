@@ -1,0 +1,118 @@
+"""Pooling and Dense modules: the vectors that sentence-transformers gives, alone and in batches, before and after an export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from wrapped import Wrap
+
+from mtlkit.config.commands.run_commands import ExportOptions
+from mtlkit.errors import IntegrityError
+from mtlkit.inference.loaded_model import load
+from mtlkit.model.digest import digest_of
+from mtlkit.recipes.export import export
+
+sentence_transformers: Any = pytest.importorskip("sentence_transformers")
+pytestmark = pytest.mark.filterwarnings("ignore")  # of other libraries
+
+TEXTS = ["guitar", "", "A man is playing a guitar.", "x" * 5, "the striker scored twice before the interval " * 6]
+PROMPTS = {"query": "query: "}
+TANH, NONE, GELU = torch.nn.Tanh(), torch.nn.Identity(), torch.nn.GELU()
+CASES: list[dict[str, Any]] = [
+    {"pooling": "max"},
+    {"pooling": "lasttoken"},
+    {"pooling": "weightedmean"},
+    {"pooling": "mean_sqrt_len_tokens"},
+    {"pooling": ("cls", "max", "mean"), "normalize": True},
+    {"pooling": ("lasttoken", "mean_sqrt_len_tokens", "weightedmean", "cls")},
+    {"dense": [(12, TANH, True)]},
+    {"pooling": ("max", "mean"), "dense": [(48, NONE, False), (7, GELU, True)], "normalize": True, "dropout": True},
+]
+
+
+def name_of(case: dict[str, Any]) -> str:
+    pooling = case.get("pooling", "mean")
+    return "+".join([pooling] if isinstance(pooling, str) else pooling) + "+dense" * len(case.get("dense", []))
+
+
+def library(folder: Path) -> Any:
+    return sentence_transformers.SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_vectors_are_those_of_the_library(case: dict[str, Any], wrap: Wrap, tmp_path: Path) -> None:
+    """With a prompt, which pooling excludes, and without; then those of the export, too."""
+    torch.manual_seed(0)
+    folder = wrap(prompts=PROMPTS, default_prompt_name="query", include_prompt=False, **case)
+    export(ExportOptions(model=str(folder), out=tmp_path / "out"))
+    theirs, ours, exported = library(folder), load(folder), load(tmp_path / "out")
+    again = library(tmp_path / "out")
+    for mine, asked in (({}, {}), ({"prompt": ""}, {"prompt": ""})):
+        wanted = theirs.encode(TEXTS, show_progress_bar=False, **asked)
+        assert wanted.shape[1] == ours.dim == ours.full_dim
+        np.testing.assert_allclose(ours.embed(TEXTS, **mine), wanted, atol=1e-5)  # type: ignore[arg-type]
+        alone = np.concatenate([ours.embed([text], **mine) for text in TEXTS])  # type: ignore[arg-type]
+        np.testing.assert_allclose(alone, wanted, atol=1e-5)
+        np.testing.assert_allclose(exported.embed(TEXTS, **mine), wanted, atol=1e-5)  # type: ignore[arg-type]
+        np.testing.assert_allclose(again.encode(TEXTS, show_progress_bar=False, **asked), wanted, atol=1e-5)
+
+
+@pytest.fixture
+def folder(wrap: Wrap) -> Path:
+    return wrap(dense=[(12, TANH, True)])
+
+
+def change(folder: Path, **values: Any) -> None:
+    path = folder / "2_Dense/config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"use_residual": True}, "use_residual True is not supported"),
+        ({"module_input_name": "token_embeddings"}, "module_input_name 'token_embeddings' is not supported"),
+        ({"module_output_name": "scores"}, "module_output_name 'scores' is not supported"),
+        ({"activation_function": "torch.nn.modules.activation.ELU"}, "activation_function .*ELU' is not supported"),
+        ({"activation_function": "mine.Tanh"}, "activation_function 'mine.Tanh' is not supported"),
+        ({"in_features": 16}, "in_features 16, but the vectors have 32 numbers"),
+        ({"out_features": 0}, "a dense layer of width 0 is out of range"),
+        ({"out_features": "12"}, "damaged"),
+        ({"bias": None}, "damaged"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused_by_name(values: dict[str, Any], message: str, folder: Path) -> None:
+    change(folder, **values)
+    with pytest.raises(IntegrityError, match=rf"2_Dense/config\.json: .*{message}"):
+        load(folder)
+
+
+def test_missing_keys_have_the_defaults_of_the_library(folder: Path) -> None:
+    path = folder / "2_Dense/config.json"
+    path.write_text(json.dumps({"in_features": 32, "out_features": 12, "unheard_of": 1}))
+    np.testing.assert_allclose(load(folder).embed(TEXTS), library(folder).encode(TEXTS, show_progress_bar=False), atol=1e-5)
+    assert any("2_Dense/config.json (unheard_of)" in note for note in load(folder).notes)
+
+
+def test_weights_are_part_of_the_digest_and_checked(folder: Path) -> None:
+    path = folder / "2_Dense/model.safetensors"
+    before, weights = digest_of(folder), load_file(path)
+    save_file({**weights, "linear.bias": weights["linear.bias"] + 1}, path)
+    assert digest_of(folder) != before
+    for damaged in (
+        {"linear.weight": weights["linear.weight"]},
+        {**weights, "linear.bias": torch.zeros(13)},
+        {**weights, "linear.bias": torch.full((12,), torch.nan)},
+    ):
+        save_file(damaged, path)
+        with pytest.raises(IntegrityError, match=r"2_Dense/model\.safetensors: .*linear\.bias"):
+            load(folder)
+    path.unlink()
+    with pytest.raises(IntegrityError, match=r"2_Dense/model\.safetensors: "):
+        load(folder)
