@@ -122,7 +122,8 @@ def _encoder(path: Path, checkpoint: ModelDescription) -> TextEncoder:
     vocab_size = checkpoint.architecture.vocab_size
     encoder = make_encoder(tokenizer, folder / TOKENIZER, checkpoint.encoding, vocab_size, checkpoint.vectors)
     if is_foreign(path) and not checkpoint.vectors.include_prompt:
-        check_prompt_end(folder, str(tokenizer.id_to_token(encoder.eos)))
+        for token in encoder.after:
+            check_prompt_end(folder, encoder.name_of(token))
     return encoder
 
 

@@ -40,7 +40,7 @@ def test_a_pretrained_model_reads_them_as_its_own_library_does(typed: Any, wrap:
 
 def test_a_tokenizer_that_mtlkit_trained_reads_them_as_text(typed: Any, runs: Path) -> None:
     model = load(runs / "sentence")
-    bos = model.encoder.bos
+    (bos,) = model.encoder.before
     assert bos not in model.encode(["<bos> a cat"]).ids[1:]
     read = load(runs / "sentence", literal_special_tokens=False)
     assert read.encode(["<bos> a cat"]).ids[:2].tolist() == [bos, bos]

@@ -12,6 +12,7 @@ from mtlkit.errors import IntegrityError
 
 LARGEST_GROWTH = 1000  # characters from one
 LONGEST_WORD = 1000  # characters; the time of WordPiece is quadratic
+BLANKS = ("<pad>", "[PAD]", "<|endoftext|>", "</s>", "<eos>")
 
 
 def check_tokenizer(tokenizer: Tokenizer) -> float:
@@ -35,21 +36,25 @@ def check_tokenizer(tokenizer: Tokenizer) -> float:
     return growth
 
 
-def read_ends(tokenizer: Tokenizer) -> tuple[int, int]:
-    """The tokens before and after every text. Raises IntegrityError unless there is exactly one of each."""
+def read_ends(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The tokens before and after every text, such as BERT's [CLS] and [SEP]; GPT-2 has none, T5 only one after it. Raises
+    IntegrityError if the tokens of the text are not between them."""
     ends = tokenizer.encode("").ids
-    if len(ends) != 2:
-        count = "1 token" if len(ends) == 1 else f"{len(ends)} tokens"
-        raise IntegrityError(
-            f"the tokenizer adds {count} to a text, but one before and one after it are required, such as BERT's [CLS] and [SEP] "
-            "(plain GPT-2 adds none); use a model with such a tokenizer"
-        )
     text, inner = tokenizer.encode("a"), tokenizer.encode("a", add_special_tokens=False)
-    if text.ids != [ends[0], *inner.ids, ends[1]]:
-        raise IntegrityError("the tokenizer's post-processor does not put the text between its first and last token")
     if any(text.type_ids):
         raise IntegrityError("the tokenizer's post-processor assigns token types other than 0, which is not supported")
-    return ends[0], ends[1]
+    for first in range(len(ends) + 1):
+        if text.ids == [*ends[:first], *inner.ids, *ends[first:]]:
+            return tuple(ends[:first]), tuple(ends[first:])
+    raise IntegrityError("the tokenizer's post-processor does not put the text between its first and last tokens")
+
+
+def blank_token(tokenizer: Tokenizer) -> int:
+    """The token that a text without any is read as, if the tokenizer adds none: one for padding or the end of a text."""
+    vocabulary = tokenizer.get_vocab()
+    special = [token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special]
+    known = [name for name in (*BLANKS, *special) if name in vocabulary]
+    return vocabulary[known[0]] if known else 0
 
 
 def unknown_word(tokenizer: Tokenizer) -> int | None:

@@ -34,14 +34,14 @@ def pair_form(encoder: TextEncoder) -> PairForm:
     tokenizer = encoder.tokenizer
     first, second = (tokenizer.encode(text, add_special_tokens=False).ids for text in "ab")
     both = tokenizer.encode("a", "b")
-    if both.ids == [*first, *second]:  # tokenizers of mtlkit, and of its earlier runs
-        ends = tuple(map(tokenizer.id_to_token, (encoder.bos, encoder.eos)))
-        return PairForm((encoder.eos,) * (2 if ends == ROBERTA_ENDS else 1), typed=ends != ROBERTA_ENDS)
-    before, after = 1 + len(first), len(second) + 1
-    middle = both.ids[before:-after]
+    if both.ids == [*first, *second] and len(encoder.before) == len(encoder.after) == 1:  # of mtlkit, and of its earlier runs
+        ends = tuple(map(encoder.name_of, (*encoder.before, *encoder.after)))
+        return PairForm(encoder.after * (2 if ends == ROBERTA_ENDS else 1), typed=ends != ROBERTA_ENDS)
+    before, after = len(encoder.before) + len(first), len(second) + len(encoder.after)
+    middle = both.ids[before : len(both.ids) - after]
     typed = any(both.type_ids)
     types = [0] * (before + len(middle)) + [int(typed)] * after
-    if both.ids != [encoder.bos, *first, *middle, *second, encoder.eos] or both.type_ids != types or not middle:
+    if both.ids != [*encoder.before, *first, *middle, *second, *encoder.after] or both.type_ids != types or not middle:
         raise IntegrityError(
             f"{f'{encoder.path}: ' if encoder.path else ''}the tokenizer's post-processor puts pairs of texts into an unknown "
             "form; use pair-head=vectors"
@@ -52,11 +52,11 @@ def pair_form(encoder: TextEncoder) -> PairForm:
 def with_pair_form(encoder: TextEncoder) -> Tokenizer:
     """A tokenizer whose post-processor has the form of pairs, for other libraries."""
     tokenizer, form = encoder.tokenizer, pair_form(encoder)
-    first, last = str(tokenizer.id_to_token(encoder.bos)), str(tokenizer.id_to_token(encoder.eos))
     own = Tokenizer.from_str(tokenizer.to_str())
-    if own.encode("a", "b").ids[0] != encoder.bos:
-        names, second = [str(tokenizer.id_to_token(number)) for number in form.middle], int(form.typed)
-        numbers = dict(zip((first, *names, last), (encoder.bos, *form.middle, encoder.eos), strict=True))
+    if tuple(own.encode("a", "b").ids[: len(encoder.before)]) != encoder.before:
+        numbers = {encoder.name_of(number): number for number in (*encoder.before, *form.middle, *encoder.after)}
+        (first,), names, (last,) = (map(encoder.name_of, part) for part in (encoder.before, form.middle, encoder.after))
+        second = int(form.typed)
         own.post_processor = processors.TemplateProcessing(
             single=[first, "$A", last],
             pair=[first, "$A", *names, f"$B:{second}", f"{last}:{second}"],
@@ -77,19 +77,21 @@ def encode_pairs(encoder: TextEncoder, texts: Sequence[str], pairs: Rows) -> Enc
     texts. Prompts are for single texts and are left out. Raises UsageError if there is no room for two texts.
     """
     form, encoding = pair_form(encoder), encoder.encoding
-    room = encoding.max_length - 2 - len(form.middle)
+    room = encoding.max_length - encoder.ends - len(form.middle)
     if room < 2:
         raise UsageError(
             f"texts of {encoding.max_length} tokens leave no room for both texts of a pair; give a longer --max-length"
         )
-    alone = encoder.with_prompt("").with_encoding(max_length=2 + max(room + 1, COUNTED)).encode(texts)
-    lengths = (alone.lengths - 2)[pairs]
+    alone = encoder.with_prompt("").with_encoding(max_length=encoder.ends + max(room + 1, COUNTED)).encode(texts)
+    lengths = (alone.lengths - encoder.ends)[pairs]
     kept = longest_first(lengths, room)
-    specials = len(alone.ids) + np.array([0, 1, 1 + len(form.middle)])
-    pool = np.append(alone.ids, np.array([encoder.bos, *form.middle, encoder.eos], alone.ids.dtype))
-    sides = [_kept_parts(alone.offsets[pairs[side]] + 1, lengths[side], kept[side], encoding.truncate) for side in (0, 1)]
+    added = (encoder.before, form.middle, encoder.after)
+    specials = len(alone.ids) + np.cumsum([0, *map(len, added[:2])])
+    pool = np.append(alone.ids, np.array([token for part in added for token in part], alone.ids.dtype))
+    starts_of_texts = alone.offsets[pairs] + len(encoder.before)
+    sides = [_kept_parts(starts_of_texts[side], lengths[side], kept[side], encoding.truncate) for side in (0, 1)]
     ones = np.ones(pairs.shape[1], np.int64)
-    own = [(place * ones, size * ones) for place, size in zip(specials, (1, len(form.middle), 1), strict=True)]
+    own = [(place * ones, len(part) * ones) for place, part in zip(specials, added, strict=True)]
     parts = [own[0], *sides[0], own[1], *sides[1], own[2]]
     starts, counts = (np.stack([part[index] for part in parts], 1) for index in (0, 1))
     ids = pool[ranges(starts.ravel(), counts.ravel())]

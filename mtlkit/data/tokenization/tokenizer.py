@@ -17,7 +17,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from mtlkit.config.architecture import Encoding
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.data.encoded import Encoded
-from mtlkit.data.tokenization.checks import check_tokenizer, read_ends, unknown_word
+from mtlkit.data.tokenization.checks import blank_token, check_tokenizer, read_ends, unknown_word
 from mtlkit.data.tokenization.files import bare, library_errors, load_tokenizer, located
 from mtlkit.data.tokenization.long_texts import LARGEST_PIECE, LongTexts, cut_ids
 from mtlkit.errors import IntegrityError
@@ -87,9 +87,11 @@ def make_encoder(
 class TextEncoder:
     """A tokenizer with a maximum length and a truncation side. The ids of a text do not depend on other texts in the call.
 
-    `cut` counts the texts truncated so far. `prompt` is prepended to every text; its first `skip` tokens, including BOS, are
-    excluded from pooling. `path` is the file of the tokenizer, for messages; `growth` the largest factor by which it lengthens a
-    text before it splits it; `dtype` the type of ids.
+    `before` and `after` are the tokens that it adds to every text: BOS and EOS, one of them, or none; without any, a text without
+    tokens is read as `blank`. `cut` counts the texts
+    truncated so far. `prompt` is prepended to every text; its first `skip` tokens, including BOS, are excluded from pooling.
+    `path` is the file of the tokenizer, for messages; `growth` the largest factor by which it lengthens a text before it splits
+    it; `dtype` the type of ids.
     """
 
     def __init__(self, tokenizer: Tokenizer, encoding: Encoding, rows: int | None = None) -> None:
@@ -102,36 +104,51 @@ class TextEncoder:
         self.prompt, self.pools_prompt, self.skip = "", True, 0
         with library_errors("the tokenizer cannot be used"):
             self.growth = check_tokenizer(tokenizer)
-            self.bos, self.eos = read_ends(tokenizer)
+            self.before, self.after = read_ends(tokenizer)
             self._unknown = unknown_word(tokenizer)
-        self._largest = max(*tokenizer.get_vocab().values(), self.bos, self.eos)  # ids may have gaps
+        self.blank = () if self.before or self.after else (blank_token(tokenizer),)
+        self._largest = max([*tokenizer.get_vocab().values(), *self.before, *self.after])  # ids may have gaps
         self.dtype = np.uint16 if self._largest < 2**16 else np.uint32
-        self.checked(np.array([self.bos, self.eos], self.dtype))
+        self.checked(np.array([*self.before, *self.after, *self.blank], self.dtype))
+
+    @property
+    def ends(self) -> int:
+        """The number of tokens that are added to every text."""
+        return len(self.before) + len(self.after)
+
+    def inner(self, ids: list[int]) -> list[int]:
+        """The tokens of a text without those that are added to it."""
+        return ids[len(self.before) : len(ids) - len(self.after)]
+
+    def name_of(self, token: int) -> str:
+        """A token as text."""
+        return str(self.tokenizer.id_to_token(token))
 
     def with_prompt(self, prompt: str, *, pooled: bool | None = None) -> TextEncoder:
         """A copy with another prompt, "" for none; `pooled` says whether its tokens take part in pooling (None: unchanged).
 
-        Without `pooled`, the number of tokens to skip is that of the prompt alone without EOS, as in sentence-transformers.
+        Without `pooled`, the number of tokens to skip is that of the prompt alone without the tokens after it, as in
+        sentence-transformers.
         """
         other = copy(self)
         other.cut, other.prompt, other.skip = 0, "", 0
         other.pools_prompt = self.pools_prompt if pooled is None else pooled
         if prompt and not other.pools_prompt:
-            other.skip = len(copy(other).encode([prompt]).ids) - 1
+            other.skip = len(copy(other).encode([prompt]).ids) - len(self.after)
         other.prompt = prompt
         return other
 
     def encode(self, texts: Iterable[str]) -> Encoded:
-        """Encodes texts as flat ids with BOS and EOS, at most `max_length` per text. Runs on all cores.
+        """Encodes texts as flat ids, with the tokens that are added to each, at most `max_length` per text. Runs on all cores.
 
         Raises IntegrityError for a token without an embedding.
         """
         self.tokenizer.encode_special_tokens = self.encoding.literal_special_tokens  # tokenizers are shared
-        whole = max(WHOLE, 2 * (self.encoding.max_length - 2) * LETTERS_A_TOKEN) / self.growth
+        room, truncate = self.encoding.max_length - self.ends, self.encoding.truncate
+        whole = max(WHOLE, 2 * room * LETTERS_A_TOKEN) / self.growth
         prompted = (self.prompt + text for text in texts) if self.prompt else texts
-        room, truncate = self.encoding.max_length - 2, self.encoding.truncate
         largest = max(1, int(LARGEST_PIECE / self.growth))
-        long_texts = LongTexts(lambda texts: [row[1:-1] for row in self._rows(texts)], self._unknown, largest)
+        long_texts = LongTexts(lambda texts: list(map(self.inner, self._rows(texts))), self._unknown, largest)
         pieces: list[NDArray[np.unsignedinteger]] = []
         counts: list[int] = []
         truncated = 0
@@ -140,11 +157,12 @@ class TextEncoder:
             for index, text in enumerate(part):
                 if len(text) > whole:
                     ids, cut = long_texts.truncated(text, room, truncate)
-                    rows[index] = [self.bos, *ids, self.eos]
+                    rows[index] = [*self.before, *ids, *self.after]
                     truncated += cut
                 elif len(rows[index]) > self.encoding.max_length:
-                    rows[index] = [self.bos, *cut_ids(rows[index][1:-1], room, truncate), self.eos]
+                    rows[index] = [*self.before, *cut_ids(self.inner(rows[index]), room, truncate), *self.after]
                     truncated += 1
+            rows = [row or list(self.blank) for row in rows]
             counts += map(len, rows)
             pieces.append(self.checked(np.fromiter(chain.from_iterable(rows), self.dtype)))
             count("tokenized", len(part))

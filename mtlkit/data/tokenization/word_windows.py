@@ -37,7 +37,7 @@ class FirstTokens:
 
 def make_windows(tokens: TokenizedTexts, words: FirstTokens, encoder: TextEncoder) -> tuple[EncodedWords, Numbers]:
     """The windows of N texts, and the number of windows of each, (N,). All of a text have the same length, up to the maximum."""
-    longest = encoder.encoding.max_length - 2
+    longest, before, after = encoder.encoding.max_length - encoder.ends, len(encoder.before), len(encoder.after)
     prompts = np.minimum(tokens.prompts, longest - 1)
     lengths, room = np.diff(tokens.offsets) - tokens.prompts, longest - prompts
     overlap = room // OVERLAP
@@ -49,14 +49,17 @@ def make_windows(tokens: TokenizedTexts, words: FirstTokens, encoder: TextEncode
     firsts = tokens.offsets[:-1]
     body = ranges(firsts[text] + tokens.prompts[text] + starts, sizes)
     prefix = ranges(firsts[text], prompts[text])
-    widths = 2 + prompts[text] + sizes
+    widths = np.maximum(encoder.ends + prompts[text] + sizes, len(encoder.blank))
     offsets = np.concatenate([[0], np.cumsum(widths)])
-    ids = np.empty(offsets[-1], encoder.dtype)
-    ids[offsets[:-1]], ids[offsets[1:] - 1] = encoder.bos, encoder.eos
-    ids[ranges(offsets[:-1] + 1, prompts[text])] = tokens.ids[prefix]
-    ids[ranges(offsets[:-1] + 1 + prompts[text], sizes)] = tokens.ids[body]
+    ids = np.full(offsets[-1], next(iter(encoder.blank), 0), encoder.dtype)
+    for place, token in enumerate(encoder.before):
+        ids[offsets[:-1] + place] = token
+    for place, token in enumerate(encoder.after, -after):
+        ids[offsets[1:] + place] = token
+    ids[ranges(offsets[:-1] + before, prompts[text])] = tokens.ids[prefix]
+    ids[ranges(offsets[:-1] + before + prompts[text], sizes)] = tokens.ids[body]
     window = _window_of_words(words, counts, starts, sizes)
-    places = offsets[window] + 1 + prompts[text[window]] + words.first - starts[window]
+    places = offsets[window] + before + prompts[text[window]] + words.first - starts[window]
     read = np.concatenate([[0], np.cumsum(np.bincount(window, minlength=len(text)))])
     return EncodedWords(encoder.checked(ids), offsets, 0, encoder.skip, places, read), counts
 

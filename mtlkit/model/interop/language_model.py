@@ -40,7 +40,7 @@ def write_language_model(folder: Path, encoder: Encoder, encoding: Encoding, mar
     config = model_config(family, architecture, marks)
     dropout = {"embd_pdrop": architecture.dropout, "attn_pdrop": 0.0}  # as in pretraining, for continued training
     write_json(folder / CONFIG, {**config, "architectures": [model_class], "tie_word_embeddings": True, **dropout})
-    ids = {"bos_token_id": marks.first.id, "eos_token_id": marks.last.id, "pad_token_id": marks.pad.id}
+    ids = {name: config[name] for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     write_json(folder / GENERATION_CONFIG, {**ids, "max_length": architecture.max_length})  # there are no positions beyond it
     settings = tokenizer_config(encoding, marks)
     write_json(folder / TOKENIZER_CONFIG, {**settings, "padding_side": "left"})  # text is generated at the right end
@@ -51,5 +51,6 @@ def prompt_tokenizer(tokenizer: Tokenizer, marks: TokenizerFacts) -> Tokenizer:
     """A tokenizer that adds the first token as in pretraining but no last token, so that generation can continue the text."""
     copy = Tokenizer.from_str(tokenizer.to_str())
     first = marks.first
+    assert first is not None  # tokenizers of mtlkit have one
     copy.post_processor = processors.TemplateProcessing(single=f"{first.text} $A", special_tokens=[(first.text, first.id)])
     return copy

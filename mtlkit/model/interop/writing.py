@@ -38,13 +38,14 @@ class Token:
 class TokenizerFacts:
     """The facts about a tokenizer that other tools need.
 
-    The tokens before and after every text, and the padding token; whether a text is read as if preceded by a space; a name for
-    each id, in order, needed for token weights; the unknown and mask tokens, if any, and all other special tokens.
+    The padding token, and the tokens before and after every text (None: there is none); whether a text is read as if preceded by
+    a space; a name for each id, in order, needed for token weights; the unknown and mask tokens, if any, and all other special
+    tokens.
     """
 
     pad: Token
-    first: Token
-    last: Token
+    first: Token | None
+    last: Token | None
     spaced: bool = False
     vocabulary: tuple[str, ...] = ()
     unknown: str | None = None
@@ -122,15 +123,15 @@ def model_config(family: Family, architecture: Architecture, marks: TokenizerFac
         **({"type_vocab_size": architecture.token_types} if family.token_types else {}),
         **family.demands,
         "pad_token_id": marks.pad.id,
-        "bos_token_id": marks.first.id,
-        "eos_token_id": marks.last.id,
+        "bos_token_id": marks.first and marks.first.id,
+        "eos_token_id": marks.last and marks.last.id,
     }
 
 
 def special_tokens(marks: TokenizerFacts) -> dict[str, Any]:
     """The content of special_tokens_map.json."""
-    first, last = marks.first.text, marks.last.text
-    named = {"pad_token": marks.pad.text, "bos_token": first, "eos_token": last, "cls_token": first, "sep_token": last}
+    ends = {"bos_token": marks.first, "eos_token": marks.last, "cls_token": marks.first, "sep_token": marks.last}
+    named = {"pad_token": marks.pad.text, **{name: token.text for name, token in ends.items() if token is not None}}
     more = {"unk_token": marks.unknown, "mask_token": marks.mask, "additional_special_tokens": list(marks.others) or None}
     return {**named, **{name: token for name, token in more.items() if token is not None}}
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from mtlkit.config.architecture import Encoding
+from mtlkit.config.architecture import Encoding, Truncation
 from mtlkit.data.tokenization.tokenizer import TextEncoder, open_encoder
+from mtlkit.data.tokenization.words import encode_words
 from mtlkit.errors import IntegrityError
 
 
@@ -62,17 +64,46 @@ def test_normalizers_that_lengthen_texts_a_little_are_fine() -> None:
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
-        ("$A", "adds 0 tokens to a text"),
-        ("[CLS] $A [SEP] [SEP]", "adds 3 tokens to a text"),
-        ("[CLS] [SEP] $A", "between its first and last token"),
+        ("[CLS] $A [SEP] $A", "between its first and last tokens"),
         ("[CLS] $A:1 [SEP]", "token types other than 0"),
     ],
 )
-def test_a_post_processor_must_put_one_token_on_each_side(template: str, reason: str) -> None:
+def test_a_post_processor_must_put_the_text_between_its_tokens(template: str, reason: str) -> None:
     tokenizer = wordpiece()
     tokenizer.post_processor = processors.TemplateProcessing(single=template, special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
     with pytest.raises(IntegrityError, match=reason):
         TextEncoder(tokenizer, Encoding(8))
+
+
+@pytest.mark.parametrize(
+    ("template", "before", "after"),
+    [("$A", (), ()), ("[CLS] $A", (1,), ()), ("$A [SEP]", (), (2,)), ("[CLS] [SEP] $A [SEP]", (1, 2), (2,))],
+)
+@pytest.mark.parametrize("truncate", ["head", "tail"])
+def test_any_number_of_tokens_around_a_text(
+    template: str, before: tuple[int, ...], after: tuple[int, ...], truncate: Truncation
+) -> None:
+    tokenizer = wordpiece()
+    tokenizer.post_processor = processors.TemplateProcessing(single=template, special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
+    encoder = TextEncoder(tokenizer, Encoding(6, truncate))
+    room = 6 - len(before) - len(after)
+    inner = ([3] * 20 + [4] * 20)[:room] if truncate == "head" else ([3] * 20 + [4] * 20)[-room:]
+    texts = ["a guitar", "a " * 20 + "guitar " * 20, "", "a " * 2000 + "guitar " * 2000]  # the last is read in pieces
+    encoded = encoder.encode(texts)
+    rows = [row.tolist() for row in np.split(encoded.ids, encoded.offsets[1:-1])]
+    blank = [*before, *after] or [0]  # a text needs at least one token
+    assert rows == [[*before, 3, 4, *after], [*before, *inner, *after], blank, [*before, *inner, *after]]
+    spans = [np.array([[0, 1], [2, 8]]), np.array([[0, 1]] * 0).reshape(0, 2)]
+    windows = encode_words(["a guitar", ""], spans, encoder).encoded
+    assert windows.ids.tolist() == [*rows[0], *rows[2]]
+    assert windows.first.tolist() == [len(before), len(before) + 1]
+
+
+def test_the_prompt_to_skip_ends_before_the_tokens_after_a_text() -> None:
+    for template, skip in (("$A", 2), ("[CLS] $A", 3), ("$A [SEP]", 2)):
+        tokenizer = wordpiece()
+        tokenizer.post_processor = processors.TemplateProcessing(single=template, special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
+        assert TextEncoder(tokenizer, Encoding(8)).with_prompt("a guitar ", pooled=False).skip == skip
 
 
 def test_a_tokenizer_that_answers_by_chance_is_refused() -> None:

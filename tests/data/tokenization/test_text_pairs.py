@@ -61,9 +61,9 @@ def test_ids_and_types_are_those_of_transformers(kind: str, side: str, real: dic
 
 def test_each_family_has_its_own_form(real: dict[str, Path], text_encoder: TextEncoder) -> None:
     bert, roberta = (read_encoder(real[kind]) for kind in ("bert", "roberta"))
-    assert pair_form(bert) == PairForm((bert.eos,), typed=True)
-    assert pair_form(roberta) == PairForm((roberta.eos, roberta.eos), typed=False)
-    assert pair_form(text_encoder) == PairForm((text_encoder.eos,), typed=True)
+    assert pair_form(bert) == PairForm(bert.after, typed=True)
+    assert pair_form(roberta) == PairForm(roberta.after * 2, typed=False)
+    assert pair_form(text_encoder) == PairForm(text_encoder.after, typed=True)
 
 
 def test_both_ends_of_long_texts_are_kept(text_encoder: TextEncoder) -> None:

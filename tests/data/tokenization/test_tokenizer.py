@@ -90,7 +90,7 @@ def test_long_text_is_cut_as_asked(text_encoder: TextEncoder, truncate: Truncati
     text = " ".join(f"The {'otter' if number % 7 else 'lizard'} sleeps near hill {number}." for number in range(sentences))
     encoded = TextEncoder(text_encoder.tokenizer, Encoding(32, truncate)).encode([text])
     bos, *ids, eos = encoded.ids.tolist()
-    assert (bos, eos) == (text_encoder.bos, text_encoder.eos)
+    assert ((bos,), (eos,)) == (text_encoder.before, text_encoder.after)
     whole = words_of(text_encoder, text)
     assert len(whole) > 30
     assert ids == cut(whole, 30, truncate)

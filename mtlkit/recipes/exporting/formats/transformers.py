@@ -47,6 +47,8 @@ class TransformersFormat(ExportFormat):
         from mtlkit.report.export_card import transformers_use
 
         facts = tokenizer_facts(weights)
+        assert facts.first is not None  # tokenizers of mtlkit have both
+        assert facts.last is not None
         return transformers_use(weights.checkpoint, facts.first.text, facts.last.text)
 
     def front_matter(self) -> str:
