@@ -128,6 +128,11 @@ class EncodedWords(Encoded):
         """The numbers of the words that are read in these windows, one window after another."""
         return parts_of(self.words, rows)
 
+    def words_in(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """The words that are read in these windows: their numbers, the index of their window in `rows`, and their place in it."""
+        words, counts = self.vectors_of(rows), np.diff(self.words)[rows]
+        return words, np.repeat(np.arange(len(rows)), counts), self.first[words] - np.repeat(self.offsets[rows], counts)
+
     def joined(self, other: Encoded) -> EncodedWords:
         """The windows of both, which have the same prompt. Raises ValueError if the other one has no words."""
         if not isinstance(other, EncodedWords):

@@ -109,11 +109,8 @@ def outputs_of_head(
     """The outputs of a task's head, (N, outputs), or for ROUTER the router's, (N, tasks), from vectors (N, D). For a head that
     reads words, `begins`, (W,), says whether a word is the first of its text."""
     head = model.part("router") if task == ROUTER else model.head(task)
-    outputs = head(vectors).float()
-    if begins is not None:
-        outputs = model.head(task).of_texts(outputs, torch.from_numpy(begins).to(outputs.device))
-    values: NDArray[np.float32] = outputs.cpu().numpy()
-    return values
+    outputs: NDArray[np.float32] = head(vectors).float().cpu().numpy()
+    return outputs if begins is None else model.head(task).of_texts(outputs, begins)
 
 
 @torch.no_grad()
@@ -123,6 +120,7 @@ def evaluate(model: MultiTaskModel, task: str, texts: LabelledTexts, vectors: Te
     outputs = head(vectors)
     labels = torch.from_numpy(texts.labels).to(vectors.device)
     loss = float(head.loss(outputs, labels))
+    values = outputs.float().cpu().numpy()
     if texts.begins is not None:
-        outputs = head.of_texts(outputs.float(), torch.from_numpy(texts.begins).to(vectors.device))
-    return {"loss": loss, **score(head.spec, outputs.float().cpu().numpy(), texts.labels)}
+        values = head.of_texts(values, texts.begins)
+    return {"loss": loss, **score(head.spec, values, texts.labels)}

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.data.encoded import Encoded
+from mtlkit.errors import NotFiniteError
+from mtlkit.evaluation.metrics import check_finite
 
 Array = NDArray[np.float32]
 Pairs = NDArray[np.int64]
@@ -28,6 +30,18 @@ def output_label(task: str) -> str:
 
 # Tokens per batch without gradients: on a CPU, what fits into its caches; on a GPU, what keeps it busy.
 BATCH_TOKENS, GPU_BATCH_TOKENS = 3072, 65536
+
+
+def checked_output(outputs: Array, task: str, begins: NDArray[np.bool_] | None = None) -> Array:
+    """Returns outputs unchanged. Raises NotFiniteError for the first text with NaN or infinity. `begins`: outputs are of words,
+    and these are the first words of texts."""
+    try:
+        return check_finite(outputs, output_label(task))
+    except NotFiniteError as error:
+        if begins is None:
+            raise
+        text = int(begins[: error.row + 1].sum()) - 1
+        raise NotFiniteError(error.what, text) from None
 
 
 class Engine(Protocol):

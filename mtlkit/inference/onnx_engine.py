@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mtlkit.data.batching import sorted_batches
-from mtlkit.data.encoded import Encoded
-from mtlkit.errors import IntegrityError
+from mtlkit.data.encoded import Encoded, EncodedWords
+from mtlkit.errors import IntegrityError, counted
 from mtlkit.evaluation.metrics import check_finite
 from mtlkit.inference import engine
-from mtlkit.inference.engine import BATCH_TOKENS, ROUTER, VECTORS, Array, Pairs
+from mtlkit.inference.engine import BATCH_TOKENS, ROUTER, VECTORS, Array, Pairs, checked_output
+from mtlkit.inference.onnx_session import OnnxGraph
+from mtlkit.model.tag_sequences import log_marginals
 from mtlkit.progress import count
 from mtlkit.runs.record import PAIR_GRAPH
 
 VECTOR, HEAD_OUTPUT, ROUTER_OUTPUT = "vector", "head:{}", "router"  # names of a graph's outputs
+TRANSITIONS = "transitions:{}"  # output with the learned transitions of a head that labels words
 PAIR_INPUTS = ("first", "second")  # of the graph of heads for pairs: the vectors of both texts
 PAIRS_AT_ONCE = 8192
 TYPES = "token_type_ids"  # an input of graphs with heads that read pairs of texts in one sequence
@@ -33,86 +34,78 @@ def output_name(task: str) -> str:
 
 
 class OnnxEngine:
-    """Runs a graph that maps token ids and a mask, both (N, L), to the vectors and the outputs of every head that reads one text.
-    A second one beside it, PAIR_GRAPH, maps the vectors of both texts of pairs to the outputs of the other heads."""
+    """Runs a graph that maps token ids and a mask, both (N, L), to the vectors and the outputs of every head that reads one text,
+    and for heads that label words to an output for each token. A second one beside it, PAIR_GRAPH, maps the vectors of both texts
+    of pairs to the outputs of the other heads."""
 
     precision = "fp32"
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._open()
-
-    def _open(self) -> None:
-        self.process = os.getpid()
-        self.session: Any = _session(self.path)
-        pair_path = self.path.with_name(PAIR_GRAPH)
-        self.pair_session: Any = _session(pair_path) if pair_path.is_file() else None
+        self.graph = OnnxGraph(path)
+        self.pair_path = path.with_name(PAIR_GRAPH)
+        self.pair_graph = OnnxGraph(self.pair_path) if self.pair_path.is_file() else None
 
     def vectors(self, encoded: Encoded, batch_tokens: int | None = None) -> Array:
         return check_finite(self._run(encoded, [VECTOR], batch_tokens or BATCH_TOKENS)[VECTOR], engine.VECTOR)
 
     def outputs(self, encoded: Encoded, tasks: Sequence[str], pairs: Pairs | None = None) -> dict[str, Array]:
-        names = [output_name(task) for task in tasks]
-        if pairs is None:
-            outputs = self._run(encoded, names, BATCH_TOKENS)
-        else:
-            outputs = self._run_pairs(self.vectors(encoded), pairs, names)
-        return {
-            task: check_finite(values, engine.output_label(task)) for task, values in zip(tasks, outputs.values(), strict=True)
-        }
+        names = {task: output_name(task) for task in tasks}
+        if pairs is not None:
+            outputs = self._run_pairs(self.vectors(encoded), pairs, list(names.values()))
+            return {task: checked_output(outputs[name], task) for task, name in names.items()}
+        outputs = self._run(encoded, list(names.values()), BATCH_TOKENS)
+        if not isinstance(encoded, EncodedWords):
+            return {task: checked_output(outputs[name], task) for task, name in names.items()}
+        return {task: self._output_of_words(encoded, task, outputs[name]) for task, name in names.items()}
+
+    def _output_of_words(self, encoded: EncodedWords, task: str, outputs: Array) -> Array:
+        """The outputs of a head that labels words as `Engine` gives them, or those of another one for the texts."""
+        if not self.graph.of_tokens(output_name(task)):
+            return checked_output(outputs[encoded.texts], task)
+        transitions = TRANSITIONS.format(task)
+        if transitions in self.graph.shapes and encoded.begins is not None:
+            nothing = {name: np.ones((1, 1) if name != SKIP else (), np.int64) for name in self.graph.inputs}
+            outputs = log_marginals(outputs, encoded.begins, self.graph.run([transitions], nothing)[transitions])
+        return checked_output(outputs, task, encoded.begins)
 
     def _run_pairs(self, vectors: Array, pairs: Pairs, names: Sequence[str]) -> dict[str, Array]:
-        path = self.path.with_name(PAIR_GRAPH)
-        known = [] if self.pair_session is None else [output.name for output in self.pair_session.get_outputs()]
-        if missing := next((name for name in names if name not in known), None):
-            raise IntegrityError(f"{path}: output '{missing}', which config.json lists, is missing")
+        if missing := next((name for name in names if self.pair_graph is None or name not in self.pair_graph.shapes), None):
+            raise IntegrityError(f"{self.pair_path}: output '{missing}', which config.json lists, is missing")
+        assert self.pair_graph is not None
         results = []
         for start in range(0, pairs.shape[1], PAIRS_AT_ONCE):
             block = pairs[:, start : start + PAIRS_AT_ONCE]
             sides = {name: vectors[side] for name, side in zip(PAIR_INPUTS, block, strict=True)}
-            try:
-                results.append(self.pair_session.run(list(names), sides))
-            except Exception as error:  # as in `_session`
-                raise IntegrityError(f"{path}: onnxruntime cannot run the graph ({str(error).splitlines()[0]})") from None
-        return {name: np.concatenate(parts) for name, parts in zip(names, zip(*results, strict=True), strict=True)}
+            results.append(self.pair_graph.run(names, sides))
+        return {name: np.concatenate([part[name] for part in results]) for name in names}
 
     def _run(self, encoded: Encoded, names: Sequence[str], batch_tokens: int) -> dict[str, Array]:
-        if self.process != os.getpid():  # the threads of a session do not survive a fork
-            self._open()
-        widths: dict[str, Any] = {
-            output.name: output.shape[-1] if output.shape else None for output in self.session.get_outputs()
-        }
-        for name in names:
-            if not isinstance(widths.get(name), int):
-                raise IntegrityError(
-                    f"{self.path}: output '{name}', which its config.json lists, is missing or has no fixed width"
-                )
-        inputs = {tensor.name for tensor in self.session.get_inputs()}
-        skip = {SKIP: np.array(encoded.skip, np.int64)} if SKIP in inputs else {}
+        """The outputs of these names for all texts or windows, (N, width); those of tokens for the words of `EncodedWords`,
+        (W, width)."""
+        graph = self.graph
+        widths = {name: graph.width(name) for name in names}
+        skip = {SKIP: np.array(encoded.skip, np.int64)} if SKIP in graph.inputs else {}
         if encoded.skip and not skip:
             raise IntegrityError(
-                f"{self.path}: input '{SKIP}', which its config.json requires (include_prompt is false), is missing"
+                f"{graph.path}: input '{SKIP}', which its config.json requires (include_prompt is false), is missing"
             )
-        outputs = {name: np.empty((len(encoded), widths[name]), np.float32) for name in names}
+        of_words = {name for name in names if graph.of_tokens(name)}
+        outputs = {
+            name: np.empty((encoded.vectors if name in of_words else len(encoded), widths[name]), np.float32) for name in names
+        }
         for rows in sorted_batches(encoded.lengths, batch_tokens):
             ids, mask = encoded.padded(rows)
-            typed = {TYPES: encoded.padded_types(rows, mask)} if TYPES in inputs else {}
-            try:
-                results = self.session.run(list(names), {"input_ids": ids, "attention_mask": mask, **typed, **skip})
-            except Exception as error:  # as in `_session`
-                raise IntegrityError(f"{self.path}: onnxruntime cannot run the graph ({str(error).splitlines()[0]})") from None
-            for name, result in zip(names, results, strict=True):
-                if result.shape != (len(rows), widths[name]):
-                    raise IntegrityError(f"{self.path}: output '{name}' has shape {result.shape} for {len(rows)} texts")
-                outputs[name][rows] = result
+            typed = {TYPES: encoded.padded_types(rows, mask)} if TYPES in graph.inputs else {}
+            for name, result in graph.run(names, {"input_ids": ids, "attention_mask": mask, **typed, **skip}).items():
+                shape = ids.shape if name in of_words else ids.shape[:1]
+                if result.shape != (*shape, widths[name]):
+                    raise IntegrityError(
+                        f"{graph.path}: output '{name}' has shape {result.shape} for {counted(len(rows), 'text')}"
+                    )
+                if isinstance(encoded, EncodedWords) and name in of_words:
+                    words, windows, places = encoded.words_in(rows)
+                    outputs[name][words] = result[windows, places]
+                else:
+                    outputs[name][rows] = result
             count("encoded", len(rows))
         return outputs
-
-
-def _session(path: Path) -> Any:
-    import onnxruntime
-
-    try:
-        return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the errors of onnxruntime have no common base class
-        raise IntegrityError(f"{path}: not a readable ONNX graph ({str(error).splitlines()[0]})") from None

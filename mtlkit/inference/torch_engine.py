@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtlkit.data.encoded import Encoded, EncodedWords
-from mtlkit.errors import NotFiniteError
 from mtlkit.evaluation.metrics import check_finite
 from mtlkit.inference.compute import Compute, check_fork
 from mtlkit.inference.encoding import encode_all, encode_texts_and_words, outputs_of_head
-from mtlkit.inference.engine import VECTOR, VECTORS, Array, Pairs, output_label
+from mtlkit.inference.engine import VECTOR, VECTORS, Array, Pairs, checked_output
 from mtlkit.inference.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.pair_vectors import head_inputs
@@ -65,11 +64,4 @@ class TorchEngine:
         return outputs | others
 
     def _outputs_of(self, task: str, inputs: Tensor, begins: NDArray[np.bool_] | None = None) -> Array:
-        outputs = outputs_of_head(self.model, task, inputs, begins)
-        try:
-            return check_finite(outputs, output_label(task))
-        except NotFiniteError as error:
-            if begins is None:
-                raise
-            text = int(begins[: error.row + 1].sum()) - 1  # of the word
-            raise NotFiniteError(error.what, text) from None
+        return checked_output(outputs_of_head(self.model, task, inputs, begins), task, begins)

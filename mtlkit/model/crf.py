@@ -1,4 +1,5 @@
-"""A linear-chain conditional random field (Lafferty, McCallum & Pereira 2001) over the tags of words, for many texts at once.
+"""The loss of a linear-chain conditional random field (Lafferty, McCallum & Pereira 2001) over the tags of words, for many texts
+at once. `tag_sequences` has what predictions need.
 
 Shapes: W words of all texts one after another, N texts, C tags. `begins` (W,) says which words are the first of a text.
 `start` (C,), `pair` (C from, C to) and `end` (C,) are the scores of transitions; a large negative number such as -1e4 forbids
@@ -19,20 +20,8 @@ def crf_loss(emissions_WC: Tensor, tags_W: Tensor, begins_W: Tensor, start_C: Te
     last_W = begins_W.roll(-1)
     path = emissions_WC.gather(1, tags_W[:, None]).sum() + start_C[tags_W[begins_W]].sum() + end_C[tags_W[last_W]].sum()
     path = path + pair_CC[tags_W[:-1], tags_W[1:]][~begins_W[1:]].sum()
-    totals_NC = torch.cat(_sums(emissions_WC, texts.firsts, texts, start_C, pair_CC)[1])
+    totals_NC = torch.cat(_sums(emissions_WC, texts, start_C, pair_CC))
     return ((totals_NC + end_C).logsumexp(1).sum() - path) / len(tags_W)
-
-
-def crf_log_marginals(emissions_WC: Tensor, begins_W: Tensor, start_C: Tensor, pair_CC: Tensor, end_C: Tensor) -> Tensor:
-    """The log-probability of each tag of each word under all sequences of tags, (W, C), by the forward-backward algorithm."""
-    texts = _Texts.of(begins_W)
-    words = torch.cat([texts.firsts[:count] + position for position, count in enumerate(texts.counts)])
-    steps = torch.cat(_sums(emissions_WC, texts.firsts, texts, start_C, pair_CC)[0])
-    lasts = texts.firsts + texts.lengths - 1
-    back = torch.cat(_sums(emissions_WC, lasts, texts, end_C, pair_CC.T, -1)[0])
-    mirrored = torch.cat([lasts[:count] - position for position, count in enumerate(texts.counts)])
-    forward_WC, backward_WC = steps[words.argsort()], back[mirrored.argsort()]
-    return (forward_WC + backward_WC - emissions_WC).log_softmax(1)
 
 
 @dataclass(frozen=True)
@@ -52,18 +41,15 @@ class _Texts:
         return cls(firsts[order], lengths, (len(lengths) - ends.cumsum(0))[:-1].tolist())
 
 
-def _sums(
-    emissions_WC: Tensor, origins_N: Tensor, texts: _Texts, start_C: Tensor, pair_CC: Tensor, direction: int = 1
-) -> tuple[list[Tensor], list[Tensor]]:
-    """The log of the summed scores of all sequences up to each position that end in each tag: per position (texts, C), and for
-    the last words of the texts, from long to short, in pieces."""
-    steps = [start_C + emissions_WC[origins_N]]
+def _sums(emissions_WC: Tensor, texts: _Texts, start_C: Tensor, pair_CC: Tensor) -> list[Tensor]:
+    """The log of the summed scores of all sequences that end in each tag of the last word of a text: of texts from long to
+    short, in pieces."""
+    before = start_C + emissions_WC[texts.firsts]
     finished: list[Tensor] = []
     for position, count in enumerate(texts.counts[1:], start=1):
-        before = steps[-1]
         if count < len(before):
             finished.append(before[count:])
         arriving = (before[:count, :, None] + pair_CC).logsumexp(1)
-        steps.append(arriving + emissions_WC[origins_N[:count] + direction * position])
-    finished.append(steps[-1])
-    return steps, finished[::-1]
+        before = arriving + emissions_WC[texts.firsts[:count] + position]
+    finished.append(before)
+    return finished[::-1]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mtlkit.model.crf import crf_log_marginals, crf_loss
+from mtlkit.model.crf import crf_loss
 from mtlkit.model.heads import Affine, Head, HeadLayer
 from mtlkit.model.losses import PLAIN, LossOptions
+from mtlkit.model.tag_sequences import log_marginals
 
 
 class CrfLayer(HeadLayer):
@@ -32,6 +35,20 @@ class CrfLayer(HeadLayer):
         count = self.tags
         start, end, pairs = torch.split(self.bias[count:], [count, count, count * count])
         return start, pairs.view(count, count), end
+
+    @property
+    def table(self) -> Tensor:
+        """All transitions, (C + 1, C + 1), as `tag_sequences` takes them."""
+        start, pairs, end = (part.detach() for part in self.transitions)
+        return torch.cat([torch.cat([pairs, end[:, None]], 1), torch.cat([start, start.new_zeros(1)])[None]])
+
+    @torch.no_grad()
+    def set_table(self, table_CC: Tensor) -> None:
+        """Gives the layer these transitions, (C + 1, C + 1), in place. Raises ValueError if they are not as many."""
+        if table_CC.shape != (self.tags + 1, self.tags + 1):
+            raise ValueError(f"transitions of shape {tuple(table_CC.shape)} for {self.tags} tags")
+        for part, values in zip(self.transitions, (table_CC[-1, :-1], table_CC[:-1, :-1], table_CC[:-1, -1]), strict=True):
+            part.copy_(values)
 
     def forward(self, states_WD: Tensor) -> Tensor:
         return functional.linear(states_WD, self.weight, self.bias[: self.tags])
@@ -61,5 +78,5 @@ class CrfHead(Head):
         """The negative log-likelihood of the tags of each text or window together, divided by the number of words."""
         return crf_loss(outputs.float(), labels[:, 0], labels[:, 1] > 0, *self.crf.transitions)
 
-    def of_texts(self, outputs: Tensor, begins: Tensor) -> Tensor:
-        return crf_log_marginals(outputs.float(), begins, *self.crf.transitions) if len(outputs) else outputs
+    def of_texts(self, outputs: NDArray[np.float32], begins: NDArray[np.bool_]) -> NDArray[np.float32]:
+        return log_marginals(outputs, begins, self.crf.table.cpu().numpy())

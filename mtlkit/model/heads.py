@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mtlkit.config.architecture import Kind, TaskSpec, head_activation, parse_head
@@ -107,7 +109,7 @@ class Head(nn.Module):
         center, spread = self.spec.center, self.spec.spread
         return outputs if (center, spread) == (0.0, 1.0) else outputs * spread + center
 
-    def of_texts(self, outputs: Tensor, begins: Tensor) -> Tensor:
+    def of_texts(self, outputs: NDArray[np.float32], begins: NDArray[np.bool_]) -> NDArray[np.float32]:
         """The outputs for all words of whole texts, (W, outputs), from those of each word alone. begins: whether a word is the
         first of its text, (W,)."""
         return outputs

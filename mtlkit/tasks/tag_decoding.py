@@ -16,7 +16,7 @@ from mtlkit.evaluation.figures import Figures, Measured
 from mtlkit.evaluation.intervals import Values
 from mtlkit.evaluation.metrics import Array, classification, confusion, share
 from mtlkit.evaluation.spans import SpanCounts, count_spans, span_figures, span_scores
-from mtlkit.tasks.viterbi import viterbi
+from mtlkit.model.tag_sequences import Scores, table_of, viterbi
 
 Numbers = NDArray[np.int64]
 
@@ -32,7 +32,13 @@ def decoded(spec: TaskSpec, outputs: Array, offsets: Numbers) -> Numbers:
     if spec.tags == "plain":
         likeliest: Numbers = outputs.argmax(1)
         return likeliest
-    return viterbi(outputs, firsts(offsets), tags_of_spec(spec).transitions())
+    return viterbi(outputs, firsts(offsets), allowed_table(spec))
+
+
+def allowed_table(spec: TaskSpec) -> Scores:
+    """The transitions between the tags of a head, as `tag_sequences` takes them: 0, or -inf for those that its scheme forbids."""
+    allowed = tags_of_spec(spec).transitions()
+    return table_of(*(np.where(part, 0.0, -np.inf) for part in (allowed.start, allowed.pairs, allowed.end)))
 
 
 def text_scores(spec: TaskSpec, predicted: Numbers, labels: Array) -> dict[str, Any]:

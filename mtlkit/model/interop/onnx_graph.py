@@ -1,4 +1,8 @@
-"""Exports a model as an ONNX graph: (N, L) token ids and mask in; the vector, the output of each head and of the router out."""
+"""Exports a model as an ONNX graph: (N, L) token ids and mask in; the vector, the output of each head and of the router out.
+
+Heads that label words give an output for each token. Which tokens are the first ones of words is for the caller to find out, and
+to decode their outputs, too: a head with learned transitions has these as a further output, which depends on no input.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mtlkit.errors import UsageError
+from mtlkit.model.crf_head import CrfHead
 from mtlkit.model.interop.silence import silence
 from mtlkit.model.layouts import PaddedLayout
 from mtlkit.model.multitask import MultiTaskModel
@@ -24,8 +29,9 @@ LARGEST = 2**31 - 2**20  # maximum bytes of a protobuf file, minus a margin for 
 
 
 class Graph(nn.Module):
-    """The model as a module for export: padded texts in; the vector, the output of each head that reads one vector, then the
-    router's out.
+    """The model as a module for export: padded texts in. Out: the vector, (N, D), the output of each head that reads one vector,
+    (N, outputs), the router's, that of each head that labels words, (N, L, tags), and its transitions if it has some,
+    (tags + 1, tags + 1).
 
     `prompt_tokens`, a 0-d tensor, is the number of first tokens that pooling excludes.
     """
@@ -42,14 +48,21 @@ class Graph(nn.Module):
         prompt_tokens: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         skip = 0 if prompt_tokens is None else prompt_tokens
-        vectors = self.model.backbone.encode(PaddedLayout(input_ids, attention_mask, skip, token_type_ids))
-        readers = [self.model.head(task) for task, spec in self.model.tasks.items() if spec.reads_vector]
-        return (vectors, *(reader(vectors) for reader in (*readers, self.model.router) if reader is not None))
+        layout = PaddedLayout(input_ids, attention_mask, skip, token_type_ids)
+        states = self.model.backbone(layout)
+        vectors = self.model.backbone.pool(layout, states)
+        heads = {task: self.model.head(task) for task in self.model.tasks}
+        readers = [head for head in heads.values() if head.spec.reads_vector]
+        outputs = (reader(vectors) for reader in (*readers, self.model.router) if reader is not None)
+        taggers = [head for head in heads.values() if head.spec.tags is not None]
+        tags = (head(states).view(*input_ids.shape, head.spec.outputs) for head in taggers)
+        tables = (head.crf.table for head in taggers if isinstance(head, CrfHead))
+        return (vectors, *outputs, *tags, *tables)
 
 
 def write_graph(model: MultiTaskModel, path: Path, outputs: Sequence[str], *, pools_prompt: bool = True) -> None:
-    """Writes the graph with its weights to one file. `outputs` names the vector, then the heads in order, then the router. The
-    graph has the input TYPES if they matter, and SKIP without `pools_prompt`.
+    """Writes the graph with its weights to one file. `outputs` names what `Graph` gives, in order. The graph has the input TYPES
+    if they matter, and SKIP without `pools_prompt`.
 
     Raises UsageError if the model exceeds the size limit of one file.
     """

@@ -12,14 +12,16 @@ from mtlkit.model.multitask import MultiTaskModel
 
 
 def fold_temperatures(weights: LoadedWeights) -> LoadedWeights:
-    """The model with heads whose outputs are already divided by their temperature. Thresholds stay with their task. The backbone
-    and the router are shared."""
+    """The model with heads whose outputs are already divided by their temperature. Thresholds stay with their task, and so does
+    the temperature of a head with learned transitions, whose outputs are not those of its layers. The backbone and the router are
+    shared."""
     source = weights.model
     if all(spec.temperature == 1.0 for spec in source.tasks.values()):
         return weights
     model = MultiTaskModel(source.backbone)
     for task in source.tasks:
-        model.heads[task] = fold_temperature(source.head(task))
+        head = source.head(task)
+        model.heads[task] = head if head.spec.transitions else fold_temperature(head)
     model.router = source.router
     checkpoint = replace(weights.checkpoint, tasks=tuple(model.tasks.values()))
     return replace(weights, model=model.eval(), checkpoint=checkpoint)

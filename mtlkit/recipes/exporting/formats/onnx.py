@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
-from mtlkit.recipes.exporting.formats.base import ExportFormat, without_words
+from mtlkit.recipes.exporting.formats.base import ExportFormat
 from mtlkit.runs.record import GRAPH, PAIR_GRAPH, RECORD
 
 if TYPE_CHECKING:
     from mtlkit.inference.load_weights import LoadedWeights
-    from mtlkit.model.description import ModelDescription
     from mtlkit.recipes.exporting.verify import Outputs
 
 
@@ -28,12 +27,13 @@ class OnnxFormat(ExportFormat):
 
     def write(self, folder: Path, weights: LoadedWeights) -> None:
         """Writes a run whose weights are in the graph."""
-        from mtlkit.inference.onnx_engine import VECTOR, output_name
+        from mtlkit.inference.onnx_engine import TRANSITIONS, VECTOR, output_name
         from mtlkit.model.description import write_checkpoint
         from mtlkit.model.interop.onnx_graph import write_graph, write_pair_graph
 
         write_checkpoint(folder, weights.checkpoint)
-        names = [VECTOR, *map(output_name, weights.readers)]
+        learned = [task for task in weights.word_heads if weights.model.tasks[task].transitions]
+        names = [VECTOR, *map(output_name, [*weights.readers, *weights.word_heads]), *map(TRANSITIONS.format, learned)]
         write_graph(weights.model, folder / GRAPH, names, pools_prompt=weights.encoder.pools_prompt)
         if weights.pair_heads:
             names = [VECTOR, *map(output_name, weights.pair_heads)]
@@ -48,9 +48,6 @@ class OnnxFormat(ExportFormat):
         from mtlkit.report.export_card import onnx_use
 
         return onnx_use(weights.checkpoint)
-
-    def unfit(self, description: ModelDescription) -> str:
-        return without_words(description)
 
     def next_command(self, out: Path) -> str:
         return f'mtlkit embed --model {shlex.quote(str(out))} "some sentence"'
