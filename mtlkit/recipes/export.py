@@ -16,7 +16,8 @@ from mtlkit.model.description import is_foreign
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.exporting.fold import fold_temperatures
 from mtlkit.recipes.exporting.formats.base import format_of
-from mtlkit.recipes.exporting.verify import check_texts, difference_from_source, largest_difference
+from mtlkit.recipes.exporting.verify import check_texts, largest_difference
+from mtlkit.recipes.exporting.verify_library import difference_from_source
 from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.report.card import model_card

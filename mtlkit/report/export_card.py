@@ -6,6 +6,7 @@ import inspect
 
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.model.description import ModelDescription
+from mtlkit.report.export_words import words_use
 from mtlkit.report.text import printable
 from mtlkit.tasks.base import kind_of
 
@@ -60,12 +61,15 @@ from sentence_transformers import SentenceTransformer
 {source}
 
 model = SentenceTransformer("this/folder"{truncate_dim})
-vectors = model.encode(["some sentence"], convert_to_tensor=True).cpu()
-outputs = apply_heads("this/folder", vectors)
-```
+{vectors}```
 
-{pairs}`outputs` maps each task to one row per text. `heads.json` lists the labels in column order. {outputs_help}
+{pairs}{rows}`heads.json` lists the labels in column order.{outputs_help}
 """
+
+OUTPUTS = """vectors = model.encode(["some sentence"], convert_to_tensor=True).cpu()
+outputs = apply_heads("this/folder", vectors)
+"""
+ROWS = "`outputs` maps each task to one row per text. "
 
 JOINT = """Heads that read both texts of a pair in one sequence ({names}) are folders for sentence-transformers (tested with 6.2),
 each with the backbone:
@@ -78,11 +82,6 @@ scores = CrossEncoder("this/folder/cross-encoder/{first}").predict([("a first te
 
 """
 
-ONNX_JOINT = """
-Heads that read both texts of a pair in one sequence ({names}) are in the same graph as those for single texts: give it the tokens
-of the sequence, and `token_type_ids` where it has this input.
-"""
-
 PAIRS = """For heads that read pairs of texts ({names}), give the vectors of both:
 
 ```python
@@ -91,11 +90,6 @@ second = model.encode(["its second text"], convert_to_tensor=True).cpu()
 outputs = apply_heads("this/folder", first, second)
 ```
 
-"""
-
-ONNX_PAIRS = """
-Heads for pairs of texts ({names}) are in `pairs.onnx`: it takes `first` and `second`, the vectors of both texts, each
-(pairs, dim), and returns `head:NAME` for each of them. With mtlkit: `model.predict([("a first text", "its second text")])`.
 """
 
 TEMPERATURES = """
@@ -113,30 +107,8 @@ for task in json.loads(Path("this/folder/heads.json").read_text(encoding="utf-8"
 ```
 """
 
-ONNX_THRESHOLDS = """
-A label of a multi-label task is predicted if its probability exceeds its threshold in `config.json` (`calibration`).
-"""
-
 CUT = """
 Texts of more than {length} tokens are truncated at the end here; mtlkit itself keeps their first quarter and their end.
-"""
-
-ONNX = """```python
-import mtlkit
-
-model = mtlkit.load("this/folder", backend="onnx")  # needs onnxruntime, not torch
-vectors = model.embed(["some sentence"])
-```
-
-With any other runtime: `model.onnx` takes `input_ids` and `attention_mask`, both int64 of shape (texts, tokens), from
-`tokenizer.json`, padded with zeros on the right. It returns `vector`, (texts, dim), and `head:NAME`, (texts, outputs), for each
-task; with a router also `router`, (texts, tasks), whose softmax is the probability of each task.
-`config.json` lists the labels and the router's tasks in column order.
-"""
-
-PROMPT_INPUT = """
-A third input, `prompt_tokens`, is an int64 scalar: the number of leading tokens that belong to the prompt, including the first
-special token. They are excluded from pooling; 0 excludes none.
 """
 
 PROMPT = """
@@ -150,15 +122,18 @@ def sentence_transformers_use(checkpoint: ModelDescription) -> str:
 
     encoding, vectors, dim = checkpoint.encoding, checkpoint.vectors, checkpoint.architecture.vector_dim
     truncate_dim = f", truncate_dim={dim}" if vectors.truncate_dim else ""  # heads need the full vectors
-    outputs_help = "\n".join(dict.fromkeys(kind_of(task.kind).outputs_help for task in checkpoint.tasks))
+    of_texts = [task for task in checkpoint.tasks if task.tags is None]
+    outputs_help = "\n".join(dict.fromkeys(kind_of(task.kind).outputs_help for task in of_texts))
     heads = HEADS.format(
         source=inspect.getsource(apply_heads),
         truncate_dim=truncate_dim,
-        outputs_help=outputs_help,
-        pairs=_pairs(checkpoint, PAIRS) + _joint(checkpoint, JOINT),
+        vectors=OUTPUTS if of_texts else "",
+        rows=ROWS if of_texts else "",
+        outputs_help=outputs_help and f" {outputs_help}",
+        pairs=pairs_use(checkpoint, PAIRS) + joint_use(checkpoint, JOINT),
     )
-    use = VECTORS + (heads + _calibration(checkpoint, THRESHOLDS) if checkpoint.tasks else "")
-    return use + _prompt(vectors) + (CUT.format(length=encoding.max_length) if encoding.truncate == "head-tail" else "")
+    use = VECTORS + (heads + calibration_use(checkpoint, THRESHOLDS) + words_use(checkpoint) if checkpoint.tasks else "")
+    return use + prompt_use(vectors) + (CUT.format(length=encoding.max_length) if encoding.truncate == "head-tail" else "")
 
 
 def transformers_use(checkpoint: ModelDescription, first: str, last: str) -> str:
@@ -166,33 +141,24 @@ def transformers_use(checkpoint: ModelDescription, first: str, last: str) -> str
     return GENERATION.format(first=first, last=last, length=checkpoint.architecture.max_length)
 
 
-def onnx_use(checkpoint: ModelDescription) -> str:
-    """How to load the model, and the inputs and outputs of its graph."""
-    prompt_input = "" if checkpoint.vectors.include_prompt else PROMPT_INPUT
-    return (
-        ONNX
-        + _pairs(checkpoint, ONNX_PAIRS)
-        + _joint(checkpoint, ONNX_JOINT)
-        + _calibration(checkpoint, ONNX_THRESHOLDS)
-        + prompt_input
-        + _prompt(checkpoint.vectors)
-    )
-
-
-def _calibration(checkpoint: ModelDescription, thresholds: str) -> str:
-    methods = {task.calibration.method for task in checkpoint.tasks if task.calibration}
+def calibration_use(checkpoint: ModelDescription, thresholds: str) -> str:
+    """How outputs are calibrated; `thresholds` describes those of multi-label heads."""
+    methods = {task.calibration.method for task in checkpoint.tasks if task.calibration and not task.transitions}
     return (TEMPERATURES if "temperature" in methods else "") + (thresholds if "thresholds" in methods else "")
 
 
-def _pairs(checkpoint: ModelDescription, text: str) -> str:
+def pairs_use(checkpoint: ModelDescription, text: str) -> str:
+    """`text` with the names of the heads that read the vectors of pairs; empty without such heads."""
     names = [f"`{task.name}`" for task in checkpoint.tasks if task.pair == "vectors"]
     return text.format(names=", ".join(names)) if names else ""
 
 
-def _joint(checkpoint: ModelDescription, text: str) -> str:
+def joint_use(checkpoint: ModelDescription, text: str) -> str:
+    """`text` with the names of the heads that read pairs in one sequence; empty without such heads."""
     names = [task.name for task in checkpoint.tasks if task.joint]
     return text.format(names=", ".join(f"`{name}`" for name in names), first=names[0]) if names else ""
 
 
-def _prompt(vectors: VectorSettings) -> str:
+def prompt_use(vectors: VectorSettings) -> str:
+    """The prompt that texts get by default; empty without one."""
     return PROMPT.format(prompt=printable(vectors.prompt()).replace("`", "'")) if vectors.prompt() else ""

@@ -9,7 +9,8 @@ from mtlkit.config.calibration import Calibration
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.model.description import ModelDescription
 from mtlkit.report.card import model_card
-from mtlkit.report.export_card import onnx_use, sentence_transformers_use, transformers_use
+from mtlkit.report.export_card import sentence_transformers_use, transformers_use
+from mtlkit.report.export_card_onnx import onnx_use
 from mtlkit.runs.record import RunRecord
 
 RECORD = RunRecord(
@@ -63,7 +64,6 @@ def checkpoint(*tasks: TaskSpec, truncate: Truncation = "head", **vectors: Any) 
 def test_the_card_shows_the_heads_where_there_are_some() -> None:
     assert "apply_heads" not in sentence_transformers_use(checkpoint())
     use = sentence_transformers_use(checkpoint(HEAD))
-    assert "def apply_heads(folder: str, vectors: torch.Tensor," in use
     assert use.count("def apply_heads(") == 1
     assert "mtlkit" not in use
     assert 'outputs = apply_heads("this/folder", vectors)' in use
@@ -77,6 +77,17 @@ def test_the_card_says_how_to_use_heads_for_pairs() -> None:
     assert 'outputs = apply_heads("this/folder", first, second)' in use
     assert "`pairs.onnx`" in onnx_use(pairs)
     assert "pairs" not in onnx_use(checkpoint(HEAD))
+
+
+def test_the_card_says_how_words_are_labelled() -> None:
+    chained = TaskSpec("ner", "tokens", ("O", "B-X", "I-X"), tags="bio", transitions="learned")
+    use = sentence_transformers_use(checkpoint(HEAD, chained))
+    assert use.count("def label_words(") == use.count("def best_paths(") == 1
+    assert 'labels["ner"]' in use
+    assert "label_words" not in sentence_transformers_use(checkpoint(HEAD))
+    assert "`transitions:NAME`" in onnx_use(checkpoint(chained))
+    assert "for each token" in onnx_use(checkpoint(replace(chained, transitions=None)))
+    assert "transitions" not in onnx_use(checkpoint(HEAD, replace(chained, transitions=None)))
 
 
 def test_the_card_applies_thresholds() -> None:

@@ -23,12 +23,13 @@ def split_words(text: str) -> NDArray[np.int64]:
     A word is a run of letters, marks and digits, also with single punctuation inside, as in "don't", 3.5 and web addresses, and
     with @ or # before it. Each other visible character is a word, and so is each Chinese one.
     """
-    spans = [match.span() for match in _pattern().finditer(text)]
+    spans = [match.span() for match in word_pattern().finditer(text)]
     return np.array(spans, np.int64).reshape(-1, 2)
 
 
 @cache
-def _pattern() -> re.Pattern[str]:
+def word_pattern() -> re.Pattern[str]:
+    """The regular expression of a word."""
     marks = f"[{_marks()}]"
     letter = rf"(?:(?![{IDEOGRAPHS}])[\w{_marks()}])"
     choices = (

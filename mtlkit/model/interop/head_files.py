@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -15,6 +18,7 @@ from mtlkit.config.architecture import TaskSpec, parse_head
 from mtlkit.config.small_files import check_file
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.model.checkpoint import Uninitialised
+from mtlkit.model.crf_head import CrfHead
 from mtlkit.model.description import HEAD_WEIGHTS, HEADS
 from mtlkit.model.heads import Affine, HeadLayer
 from mtlkit.model.interop.json_files import read_object
@@ -22,9 +26,21 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_checks import UnusableWeight, usable
 from mtlkit.runs.record import diagnose, write_json
 
+TRANSITIONS, ALLOWED = "{}.transitions", "{}.allowed"  # names of tables of transitions: learned ones, and those of a scheme
 
-def write_heads(folder: Path, model: MultiTaskModel) -> None:
-    """Writes each head with its kind, its labels and the names of its linear layers (exact GELU between them)."""
+
+@dataclass(frozen=True)
+class WordReading:
+    """What heads that label words need beside their layers: the regular expression that splits texts into words, and for each of
+    these tasks the transitions that its scheme allows, as `tag_sequences` takes them."""
+
+    pattern: str
+    allowed: Mapping[str, NDArray[np.floating[Any]]]
+
+
+def write_heads(folder: Path, model: MultiTaskModel, words: WordReading | None = None) -> None:
+    """Writes each head with its kind, its labels and the names of its linear layers (exact GELU between them). `words` is for
+    heads that label words."""
     tasks: list[dict[str, Any]] = []
     weights: dict[str, torch.Tensor] = {}
     for name, spec in model.tasks.items():
@@ -35,7 +51,12 @@ def write_heads(folder: Path, model: MultiTaskModel) -> None:
             weights |= {
                 f"{layer_name}.{kind}": tensor.cpu().clone(memory_format=torch.contiguous_format) for kind, tensor in stored
             }
-    write_json(folder / HEADS, {"tasks": tasks})
+        head = model.head(name)
+        if isinstance(head, CrfHead):
+            weights[TRANSITIONS.format(name)] = head.crf.table.cpu()
+    if words is not None:
+        weights |= {ALLOWED.format(name): torch.tensor(table, dtype=torch.float32) for name, table in words.allowed.items()}
+    write_json(folder / HEADS, {"tasks": tasks, **({} if words is None else {"words": words.pattern})})
     save_file(weights, folder / HEAD_WEIGHTS)
 
 
@@ -62,6 +83,10 @@ def read_heads(folder: Path, model: MultiTaskModel, tasks: Sequence[TaskSpec]) -
             names = [f"{spec.name}.{index}" for index in range(len(parse_head(spec.head)) + 1)]
             stored = [[usable(full, weights[full]) for full in (f"{name}.weight", f"{name}.bias")] for name in names]
             add_head(model, spec, [Affine(*layer) for layer in stored])
+            head = model.head(spec.name)
+            if isinstance(head, CrfHead):
+                name = TRANSITIONS.format(spec.name)
+                head.crf.set_table(usable(name, weights[name]))
     except UnusableWeight as error:
         raise IntegrityError(f"{folder / HEAD_WEIGHTS}: {error}") from None
     except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
@@ -84,11 +109,15 @@ def _linear(model: MultiTaskModel, task: str) -> dict[str, HeadLayer]:
 
 
 # The model card of an export includes this source, so it uses only json, pathlib, torch and safetensors.
-def apply_heads(folder: str, vectors: torch.Tensor, seconds: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+def apply_heads(
+    folder: str, vectors: torch.Tensor, seconds: torch.Tensor | None = None, words: bool = False
+) -> dict[str, torch.Tensor]:
     weights = load_file(Path(folder) / "heads.safetensors")
     activations: dict[str, torch.nn.Module] = {"mlp": torch.nn.GELU(), "tanh": torch.nn.Tanh(), "relu": torch.nn.ReLU()}
     results = {}
     for task in json.loads((Path(folder) / "heads.json").read_text(encoding="utf-8"))["tasks"]:
+        if words != ("tags" in task):
+            continue
         if task.get("pair") not in ((None, "either") if seconds is None else ("vectors",)):  # "joint": see cross-encoder/
             continue
         outputs = vectors

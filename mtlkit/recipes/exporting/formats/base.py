@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from mtlkit.config.architecture import Stage
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
-from mtlkit.errors import listed
 
 if TYPE_CHECKING:  # all of these import torch
     from tokenizers import Tokenizer
@@ -86,15 +85,6 @@ class ExportFormat(ABC):
     def next_command(self, out: Path) -> str:
         """A command that tries an export; empty if mtlkit cannot run it."""
         return ""
-
-
-def without_words(description: ModelDescription) -> str:
-    """Why a format for vectors of texts cannot hold a model: it has heads that label words. Empty if it has none."""
-    heads = [task.name for task in description.tasks if task.tags is not None]
-    if not heads:
-        return ""
-    drop = " ".join(f"--drop {name}" for name in heads)
-    return f"as {listed([f'head {name!r}' for name in heads])} labels words; export a copy without it (mtlkit heads RUN {drop})"
 
 
 def format_of(name: str) -> ExportFormat:

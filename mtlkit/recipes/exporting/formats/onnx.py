@@ -45,7 +45,7 @@ class OnnxFormat(ExportFormat):
         return onnx_outputs(folder, weights, texts)
 
     def use(self, weights: LoadedWeights) -> str:
-        from mtlkit.report.export_card import onnx_use
+        from mtlkit.report.export_card_onnx import onnx_use
 
         return onnx_use(weights.checkpoint)
 

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
-from mtlkit.recipes.exporting.formats.base import ExportFormat, without_words
+from mtlkit.recipes.exporting.formats.base import ExportFormat
 from mtlkit.runs.record import EXPORT_RECORD, TOKENIZER
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from mtlkit.inference.load_weights import LoadedWeights
-    from mtlkit.model.description import ModelDescription
     from mtlkit.recipes.exporting.verify import Outputs
 
 
@@ -30,16 +29,19 @@ texts of a pair."
     keeps_router = False
 
     def write(self, folder: Path, weights: LoadedWeights) -> None:
+        from mtlkit.data.tokenization.word_splitting import word_pattern
         from mtlkit.model.interop.cross_encoder import CROSS_ENCODERS, write_cross_encoder
-        from mtlkit.model.interop.head_files import write_heads
+        from mtlkit.model.interop.head_files import WordReading, write_heads
         from mtlkit.model.interop.writing import write_foreign
         from mtlkit.recipes.exporting.tokenizer_facts import tokenizer_facts
         from mtlkit.runs import atomic as disk
+        from mtlkit.tasks.tag_decoding import allowed_table
 
         description, backbone, facts = weights.checkpoint, weights.model.backbone, tokenizer_facts(weights)
         write_foreign(folder, backbone, description.encoding, facts, description.vectors)
         if weights.model.tasks:
-            write_heads(folder, weights.model)
+            allowed = {task: allowed_table(weights.model.tasks[task]) for task in weights.word_heads}
+            write_heads(folder, weights.model, WordReading(word_pattern().pattern, allowed) if allowed else None)
         for task in weights.joint_heads:
             path = folder / CROSS_ENCODERS / task
             write_cross_encoder(path, backbone, weights.model.head(task), description.encoding, facts)
@@ -51,9 +53,17 @@ texts of a pair."
         return with_pair_form(weights.encoder) if weights.joint_heads else super().tokenizer(weights)
 
     def outputs(self, folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
-        from mtlkit.recipes.exporting.verify import sentence_transformers_outputs
+        from mtlkit.recipes.exporting.verify_library import sentence_transformers_outputs
 
         return sentence_transformers_outputs(folder, weights, texts)
+
+    def expected(self, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
+        from mtlkit.inference.onnx_engine import output_name
+        from mtlkit.inference.predictions import softmax
+        from mtlkit.recipes.exporting.verify import our_outputs
+
+        outputs = our_outputs(weights, texts, windows=False)
+        return outputs | {name: softmax(outputs[name]) for name in map(output_name, weights.word_heads)}
 
     def use(self, weights: LoadedWeights) -> str:
         from mtlkit.report.export_card import sentence_transformers_use
@@ -64,9 +74,6 @@ texts of a pair."
         from mtlkit.report.export_card import FRONT
 
         return FRONT
-
-    def unfit(self, description: ModelDescription) -> str:
-        return without_words(description)
 
     def cuts(self, weights: LoadedWeights) -> bool:
         return weights.checkpoint.encoding.truncate != "head-tail"  # the library truncates at one end
