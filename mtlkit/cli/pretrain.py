@@ -10,9 +10,11 @@ from mtlkit.config.commands.pretrain import PretrainOptions
 
 
 def pretrain(options: PretrainOptions, as_json: bool) -> None:
-    """Train a tokenizer and a base by next-token prediction.
+    """Train a base on raw text, or adapt a model to it.
 
-    Uses the samples in the package unless sources are given. Ends with perplexity and bits per byte on held-out text.
+    Fresh weights learn to predict the next token, with a tokenizer trained on the texts: by default, the samples in the package.
+    With --init, that model is trained further with its own tokenizer; an encoder learns to predict masked tokens. Heads are
+    trained afterwards. Ends with the perplexity on held-out text.
     """
     from mtlkit.recipes.inputs.early_checks import check_texts
 
@@ -27,5 +29,9 @@ def pretrain(options: PretrainOptions, as_json: bool) -> None:
 
 
 def register(app: typer.Typer, panel: str) -> None:
-    examples = ["mtlkit pretrain", 'mtlkit pretrain "articles.parquet?text=body" notes.txt --size m --tokens 50000000']
+    examples = [
+        "mtlkit pretrain",
+        'mtlkit pretrain "articles.parquet?text=body" notes.txt --size m --tokens 50000000',
+        "mtlkit pretrain reviews.txt --init mini",
+    ]
     add_command(app, "pretrain", PretrainOptions, pretrain, examples, panel)

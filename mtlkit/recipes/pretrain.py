@@ -1,46 +1,45 @@
-"""`mtlkit pretrain`: trains a tokenizer, and a base by next-token prediction."""
+"""`mtlkit pretrain`: trains a tokenizer and a base on raw text, or a given model further."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from tokenizers import Tokenizer
-
-from mtlkit.config.architecture import Architecture, Encoding
-from mtlkit.config.commands.pretrain import PretrainOptions
+from mtlkit.config.commands.pretrain import SCRATCH, PretrainOptions
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.batching import WindowSampler
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.datasets.corpus import read_corpus
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.data.tokenization.tokenizer import train_tokenizer
 from mtlkit.errors import DataError, UsageError, listed
 from mtlkit.inference.compute import Compute, choose_compute
+from mtlkit.inference.find_model import ModelRef
 from mtlkit.model.encoder import Encoder
+from mtlkit.model.masked import write_masked_head
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.randomness import draw_from, drawing_from
+from mtlkit.recipes.evaluation.masked import masked_perplexity
 from mtlkit.recipes.evaluation.perplexity import HeldOutTexts, perplexity, read_held_out
 from mtlkit.recipes.inputs.next_command import next_command
 from mtlkit.recipes.inputs.source_notes import source_notes
-from mtlkit.recipes.training.model_size import check_size
+from mtlkit.recipes.training.base_start import BaseStart, continued_start, find_origin, fresh_start
 from mtlkit.recipes.training.save import Provenance, TrainedModel, save_run
 from mtlkit.recipes.training.session import open_session
 from mtlkit.runs.record import TOKENIZER
 from mtlkit.runs.staging import staged
 from mtlkit.training.events import Event, Finished, Note, result
 from mtlkit.training.loop import DivergedStep
-from mtlkit.training.pretraining import NextTokenTraining
+from mtlkit.training.objectives.language import LanguageObjective, MaskedTokens
+from mtlkit.training.pretraining import Pretraining
 
 NEXT = "mtlkit train-sentence"
 
 
 def pretrain(options: PretrainOptions) -> Finished:
-    """Trains a base on texts and writes the run. Raises DataError, UsageError, DivergedError."""
+    """Trains a base on texts and writes the run. Raises DataError, UsageError, IntegrityError, DivergedError."""
     return result(stream(options))
 
 
@@ -54,79 +53,87 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
             yield Finished(out, session.finished.metrics, 0.0, next_command(NEXT, out, "pretrain", options))
             return
         compute = choose_compute(options.device, options.precision)
-        check_size(_architecture(options, options.vocab_size), [])
+        origin = find_origin(options)
+        session.check_start(origin)
         if session.point.added and options.tokens is not None:
             raise UsageError("--extend adds epochs, and --tokens sets the length of the training; train again with more")
-        corpus = yield from _read(options)
-        data = {**corpus.data, TOKENIZER: fingerprint([corpus.tokenizer.to_str()])}
-        saver = session.saver(compute, data, "scratch", None)
+        if origin:
+            yield Note(f"starting from {origin}, {origin.reason}")
+        corpus, start = yield from _read(options, origin, compute)
+        data = {**corpus.data, TOKENIZER: fingerprint([start.encoder.tokenizer.to_str()])}
+        saver = session.saver(compute, data, options.init or SCRATCH, start.parent)
         yield from session.take_notes()
-        model = _fresh_model(options, corpus.tokenizer.get_vocab_size(), compute)
-        training = NextTokenTraining(model, corpus.windows, options, compute)
-        yield Note(_describe(model, corpus, training))
+        training = Pretraining(start.objective, corpus.windows, options, compute)
+        yield Note(_describe(start, corpus, training))
         if session.state:
             training.resume(session.state)
-        with session.log(saver, lambda error: _texts_of(error, options, corpus)) as log:
+        with session.log(saver, lambda error: _texts_of(error, corpus, start)) as log:
             yield from training.events(log, saver)
-            metrics: dict[str, Any] = perplexity(model, corpus.held_out, compute)
+            metrics = measured(start.backbone, start.objective, corpus, compute)
             metrics |= {"tokens": training.state.seen, "tokens_per_second": training.state.speed}
             training.evaluated(metrics)
         saver.ended(training.state.step, training.state_dict)
         if options.keep_state:
             saver.save(training.state.step, training.state_dict(complete=True))
-        trained = TrainedModel(MultiTaskModel(model), corpus.tokenizer, "base", Encoding(options.context), corpus.records)
+        encoder, base = start.encoder, MultiTaskModel(start.backbone)
+        trained = TrainedModel(base, encoder.tokenizer, "base", encoder.encoding, corpus.records, start.vectors)
         with session.saving(saver), staged(out) as folder:
             session.hand_over(folder)
-            save_run(folder, out, trained, Provenance("pretrain", options, corpus.data), metrics)
+            if start.head is not None:
+                write_masked_head(folder, start.head)
+            save_run(folder, out, trained, Provenance("pretrain", options, corpus.data, start.parent), metrics)
         session.end()
-        yield Note(f"held-out perplexity {metrics['perplexity']:.2f}, {metrics['bits_per_byte']:.3f} bits per byte")
+        yield Note(result_line(metrics))
         yield Finished(out, metrics, time.monotonic() - started, next_command(NEXT, out, "pretrain", options))
 
 
 @dataclass(frozen=True)
 class PretrainData:
-    """Windows of training tokens, held-out texts, the tokenizer (trained on the training texts), fingerprints, and how each
-    source was read.
-    """
+    """Windows of training tokens, held-out texts, fingerprints, and how each source was read."""
 
     windows: WindowSampler
     held_out: HeldOutTexts
-    tokenizer: Tokenizer
     data: dict[str, Any]
     records: dict[str, SourceRecord]
 
 
-def _architecture(options: PretrainOptions, vocabulary: int, dropout: float = 0.0) -> Architecture:
-    layers, dim, heads = options.shape()
-    return Architecture(vocabulary, layers, dim, heads, options.context, dropout=dropout)
+def measured(backbone: Encoder, objective: LanguageObjective, corpus: PretrainData, compute: Compute) -> dict[str, Any]:
+    """The figures of the trained base on held-out texts."""
+    if isinstance(objective, MaskedTokens):
+        return masked_perplexity(objective.model, corpus.held_out, objective.masking, corpus.windows.length, compute)
+    return perplexity(backbone, corpus.held_out, compute)
 
 
-def _fresh_model(options: PretrainOptions, vocabulary: int, compute: Compute) -> Encoder:
-    """An encoder with random weights, on the compute device. Weights and dropout draw from the same generator."""
-    random = torch.Generator().manual_seed(options.seed)
-    with drawing_from(random):
-        model = Encoder(_architecture(options, vocabulary, options.dropout))
-    draw_from(random, model.to(compute.device))
-    return model
+def result_line(metrics: Mapping[str, Any]) -> str:
+    """The figures in a sentence."""
+    if "masked_accuracy" in metrics:
+        return (
+            f"held-out perplexity of masked tokens {metrics['perplexity']:.2f}, {metrics['masked_accuracy']:.1%} predicted right"
+        )
+    return f"held-out perplexity {metrics['perplexity']:.2f}, {metrics['bits_per_byte']:.3f} bits per byte"
 
 
-def _describe(model: Encoder, corpus: PretrainData, training: NextTokenTraining) -> str:
-    shape, parameters = model.architecture, sum(parameter.numel() for parameter in model.parameters())
+def _describe(start: BaseStart, corpus: PretrainData, training: Pretraining) -> str:
+    model, shape = start.backbone, start.backbone.architecture
+    parameters = sum(parameter.numel() for parameter in model.parameters())
     return (
         f"{shape.layers} layers of {shape.dim}, {parameters:,} parameters, {shape.vocab_size:,} tokens in the vocabulary; "
         f"{len(corpus.windows.ids):,} tokens of text, {training.steps:,} steps of {training.batch_tokens:,} on "
-        f"{training.compute.device}"
+        f"{training.compute.device}; objective: {start.objective.name}"
     )
 
 
-def _texts_of(error: DivergedStep, options: PretrainOptions, corpus: PretrainData) -> dict[str, Any]:
+def _texts_of(error: DivergedStep, corpus: PretrainData, start: BaseStart) -> dict[str, Any]:
     """The texts of the windows in the step that diverged."""
-    windows = [ids for piece in error.pieces for ids in piece.ids.reshape(-1, options.context).tolist()]
-    return {"windows": [corpus.tokenizer.decode(ids) for ids in windows]}
+    windows = [ids for piece in error.pieces for ids in piece.ids.reshape(-1, corpus.windows.length).tolist()]
+    return {"windows": [start.encoder.tokenizer.decode(ids) for ids in windows]}
 
 
-def _read(options: PretrainOptions) -> Generator[Event, None, PretrainData]:
-    """Reads the texts and trains the tokenizer."""
+def _read(
+    options: PretrainOptions, origin: ModelRef | None, compute: Compute
+) -> Generator[Event, None, tuple[PretrainData, BaseStart]]:
+    """Reads the texts, and loads the model, or trains a tokenizer for a fresh one."""
+    start = continued_start(options, origin, compute) if origin else None
     split = read_corpus(options.sources, ReadOptions(options.encoding, options.on_bad_row, SkippedRows()), options.seed)
     texts, held_out, tally = split.train, split.held_out, split.tally
     for name, record in split.records.items():
@@ -134,11 +141,13 @@ def _read(options: PretrainOptions) -> Generator[Event, None, PretrainData]:
     yield Note(f"{len(texts):,} texts to train on, {len(held_out):,} held out{split.origin}, from {listed(options.sources)}")
     if tally.skipped:
         yield Note(f"{tally.skipped:,} rows skipped, such as {tally.reasons[0]}", warning=True)
-    tokenizer = train_tokenizer(texts, options.vocab_size, options.lowercase)
-    encoder = TextEncoder(tokenizer, Encoding(options.context))
-    windows = WindowSampler(encode_cached(texts, encoder, whole=True).ids, options.context)
-    unseen = read_held_out(held_out, encoder)
+    if start is None:
+        start = fresh_start(options, train_tokenizer(texts, options.vocab_size, options.lowercase), compute)
+    yield from map(Note, start.notes)
+    context = min(options.context, start.backbone.architecture.max_length)
+    windows = WindowSampler(encode_cached(texts, start.encoder, whole=True).ids, context)
+    unseen = read_held_out(held_out, start.encoder)
     if not len(windows):
-        raise DataError(f"{len(windows.ids):,} tokens do not fill one window of --context {options.context}; add text")
+        raise DataError(f"{len(windows.ids):,} tokens do not fill one window of --context {context}; add text")
     data = {"texts": fingerprint(texts), "held_out": fingerprint(held_out), "sources": options.sources}
-    return PretrainData(windows, unseen, tokenizer, data, split.records)
+    return PretrainData(windows, unseen, data, split.records), start

@@ -1,4 +1,4 @@
-"""The trainer of `pretrain`: next-token prediction. Like `Trainer`, it can be saved and resumed between two steps."""
+"""The trainer of `pretrain`. Like `Trainer`, it can be saved and resumed between two steps."""
 
 from __future__ import annotations
 
@@ -18,19 +18,16 @@ from mtlkit.batch import Batch
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.data.batching import WindowSampler
 from mtlkit.inference.compute import Compute
-from mtlkit.model.encoder import Encoder
-from mtlkit.model.language import next_token_loss
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.events import Epoch, Event, Progress, TaskState
 from mtlkit.training.incidents import StepSkipped
 from mtlkit.training.loop import DivergedStep, Step, train
 from mtlkit.training.metrics_log import MetricsLog
+from mtlkit.training.objectives.language import LanguageObjective, placed
 from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
 from mtlkit.training.rng import RandomState
 from mtlkit.training.state_dict import StateDict, upgraded
 from mtlkit.training.train_state import ModelUpdater, TrainState
-
-NEXT_TOKEN = "next token"  # the name of the only loss
 
 
 def window_batch(ids: NDArray[np.int64], targets: NDArray[np.int64], length: int, device: torch.device) -> tuple[Batch, Tensor]:
@@ -41,25 +38,28 @@ def window_batch(ids: NDArray[np.int64], targets: NDArray[np.int64], length: int
 
 @dataclass(frozen=True)
 class TokenMicroBatch:
-    """Token ids and targets of a step, (N * length,), from N windows of an epoch (from 0)."""
+    """Token ids of a step, (N * length,), from N windows of an epoch (from 0); the targets, (M,), and their places, (M,), None
+    for targets of all tokens."""
 
     ids: NDArray[np.int64]
     targets: NDArray[np.int64]
     epoch: int
+    places: NDArray[np.int64] | None = None
 
 
-class NextTokenTraining:
+class Pretraining:
     """Trains a base on windows of text, for `--epochs` or `--tokens`. `steps` is the total number of optimizer steps."""
 
-    def __init__(self, model: Encoder, windows: WindowSampler, options: PretrainOptions, compute: Compute) -> None:
-        self.model, self.windows, self.options, self.compute = model, windows, options, compute
-        self.per_batch = max(1, options.batch_tokens // options.context)
-        self.batch_tokens = self.per_batch * options.context
+    def __init__(self, objective: LanguageObjective, windows: WindowSampler, options: PretrainOptions, compute: Compute) -> None:
+        self.objective, self.windows, self.options, self.compute = objective, windows, options, compute
+        model = self.model = objective.model
+        self.per_batch = max(1, options.batch_tokens // windows.length)
+        self.batch_tokens = self.per_batch * windows.length
         steps_per_epoch = math.ceil(len(windows) / self.per_batch)
-        self.steps = options.epochs * steps_per_epoch if options.tokens is None else max(1, options.tokens // self.batch_tokens)
+        self.steps = options.passes * steps_per_epoch if options.tokens is None else max(1, options.tokens // self.batch_tokens)
         self.epochs = math.ceil(self.steps / steps_per_epoch)
         random = RandomState(model, compute.device, options.seed)
-        rate = LearningRate(options.learning_rate, self.steps, options.warmup)
+        rate = LearningRate(options.peak_rate, self.steps, options.warmup)
         weights = dict(model.named_parameters())
         optimizer = ScheduledOptimizer(weights, rate, weight_decay=options.weight_decay, clip=options.clip)
         self.updater = ModelUpdater(model, optimizer, compute, random=random, on_spike=options.on_spike)
@@ -70,13 +70,15 @@ class NextTokenTraining:
         epoch = 0
         while True:
             batches, shift = self.windows.epoch(epoch, self.options.seed, self.per_batch)
-            for batch in batches:
-                yield (TokenMicroBatch(*self.windows.take(batch, shift), epoch),)
+            for number, batch in enumerate(batches):
+                inputs, targets, places = self.objective.inputs(*self.windows.take(batch, shift), epoch, number)
+                yield (TokenMicroBatch(inputs, targets, epoch, places),)
             epoch += 1
 
     def _loss(self, batch: TokenMicroBatch) -> dict[str, Tensor]:
-        tokens, targets = window_batch(batch.ids, batch.targets, self.options.context, self.compute.device)
-        return {NEXT_TOKEN: next_token_loss(self.model, tokens, targets)}
+        device = self.compute.device
+        tokens, targets = window_batch(batch.ids, batch.targets, self.windows.length, device)
+        return {self.objective.name: self.objective.loss(tokens, targets, placed(batch.places, device))}
 
     def events(self, log: TextIO, saver: Saver | None = None) -> Iterator[Event]:
         """Trains to the end. Raises DivergedStep, and StoppedError after a signal."""
@@ -104,7 +106,7 @@ class NextTokenTraining:
 
     def _progress(self, step: Step[TokenMicroBatch]) -> Progress:
         """Logs a step and returns its event."""
-        loss, state = step.losses[NEXT_TOKEN], self.state
+        loss, state = step.losses[self.objective.name], self.state
         figures = {"perplexity": math.exp(min(50.0, loss)), **step.figures}
         epoch = min(
             step.work.epoch + 1, self.epochs
@@ -114,7 +116,7 @@ class NextTokenTraining:
 
     def evaluated(self, metrics: Mapping[str, Any]) -> None:
         """Logs the metrics of the trained base on held-out texts."""
-        task = TaskState(NEXT_TOKEN, "language-model", None, dict(metrics), 0, 0, watched=False)
+        task = TaskState(self.objective.name, "language-model", None, dict(metrics), 0, 0, watched=False)
         self.log.evaluation(Epoch(self.epochs, self.epochs, (task,), None, best=True, step=self.state.step), ends=False)
 
     def state_dict(self, *, complete: bool = False) -> StateDict:

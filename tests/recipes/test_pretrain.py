@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.inference.loaded_model import load
+from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.pretrain import pretrain, stream
 from mtlkit.runs.record import file_digest, verify
 from mtlkit.training.events import Finished, Note, Progress
@@ -87,3 +89,48 @@ def test_impossible_model_or_output_is_refused_before_texts_are_read(tmp_path: P
         pretrain(PretrainOptions(out=tmp_path / "file", **absent))
     with pytest.raises(DataError, match=r"none\.csv: no such file"):
         pretrain(PretrainOptions(out=tmp_path / "run", **absent))
+
+
+def adapted(data: Path, init: Path, out: Path, **more: Any) -> PretrainOptions:
+    source = [str(data / "kind" / "train.csv")]
+    return PretrainOptions(sources=source, init=str(init), out=out, **{"epochs": 2, "context": 16, "batch_tokens": 128, **more})
+
+
+def test_a_sentence_encoder_is_adapted_to_texts(runs: Path, data: Path, tmp_path: Path) -> None:
+    events = list(stream(adapted(data, runs / "mtl", tmp_path / "run")))
+    text = "\n".join(event.text for event in events if isinstance(event, Note))
+    assert f"starting from {runs / 'mtl'}, as specified" in text
+    assert "without the heads of" in text
+    record = verify(tmp_path / "run")
+    assert (record.stage, record.parent and record.parent["path"]) == ("base", str(runs / "mtl"))
+    assert 0 <= record.metrics["masked_accuracy"] <= 1
+    assert next(event for event in events if isinstance(event, Progress)).losses.keys() == {"masked token"}
+    before, after = load(runs / "mtl"), load(tmp_path / "run")
+    assert after.encoder.tokenizer.to_str() == before.encoder.tokenizer.to_str()
+    assert after.checkpoint.architecture.attention == "bidirectional"
+    assert not after.tasks
+    base = tmp_path / "run"
+    measured = evaluate(EvalOptions(model=str(base)), after).base
+    assert measured == {name: record.metrics[name] for name in measured}
+    again = pretrain(adapted(data, base, tmp_path / "again", learning_rate=0))
+    assert again.metrics["loss"] == record.metrics["loss"]  # the head goes on, too
+
+
+def test_a_base_goes_on_with_the_next_token(runs: Path, data: Path, tmp_path: Path) -> None:
+    record = verify(pretrain(adapted(data, runs / "pretrain", tmp_path / "run", learning_rate=0)).run)
+    assert "masked_accuracy" not in record.metrics
+    weights = [file_digest(folder / "model.safetensors") for folder in (runs / "pretrain", tmp_path / "run")]
+    assert weights[0] == weights[1]
+
+
+def test_options_that_do_not_fit_a_given_model_are_refused(runs: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--size, --lowercase: for fresh weights"):
+        pretrain(adapted(data, runs / "mtl", tmp_path / "run", size="m", lowercase=True))
+    with pytest.raises(UsageError, match=r"--context 9999: .* has \d+ positions"):
+        pretrain(adapted(data, runs / "mtl", tmp_path / "run", context=9999))
+
+
+def test_fresh_weights_can_learn_masked_tokens(data: Path, tmp_path: Path) -> None:
+    finished = pretrain(options(data, tmp_path / "run", objective="mlm", mask="words"))
+    assert load(finished.run).checkpoint.architecture.attention == "bidirectional"
+    assert (tmp_path / "run" / "masked_head.safetensors").is_file()

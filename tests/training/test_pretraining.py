@@ -16,17 +16,21 @@ from torch import Tensor
 from mtlkit.config.architecture import Architecture
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.data.batching import WindowSampler
+from mtlkit.data.masking import Masking
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
+from mtlkit.model.masked import MaskedHead, MaskedLanguageModel
 from mtlkit.training import spikes as loss_spikes
 from mtlkit.training.events import Event, Progress
 from mtlkit.training.incidents import StepSkipped
 from mtlkit.training.loop import DivergedStep
-from mtlkit.training.pretraining import NextTokenTraining
+from mtlkit.training.objectives.language import LanguageObjective, MaskedTokens, NextToken
+from mtlkit.training.pretraining import Pretraining
 from mtlkit.training.state_dict import StateDict
 
 LENGTH = 8
-Train = Callable[..., tuple[NextTokenTraining, list[Event], list[dict[str, Any]]]]
+MASKING = Masking(0, np.arange(1, 50), np.arange(50) == 0, np.zeros(50, bool), 0.3, "tokens")
+Train = Callable[..., tuple[Pretraining, list[Event], list[dict[str, Any]]]]
 
 
 @pytest.fixture
@@ -35,12 +39,16 @@ def train(compute: Compute) -> Train:
 
     def train(
         saver: Any = None, log: io.StringIO | None = None, begun: StateDict | None = None, **more: Any
-    ) -> tuple[NextTokenTraining, list[Event], list[dict[str, Any]]]:
+    ) -> tuple[Pretraining, list[Event], list[dict[str, Any]]]:
         torch.manual_seed(0)
         model = Encoder(Architecture(50, 2, 16, 2, LENGTH, dropout=0.1))
+        objective: LanguageObjective = NextToken(model)
+        if more.get("objective") == "mlm":
+            model.attend("bidirectional")
+            objective = MaskedTokens(MaskedLanguageModel(model, MaskedHead(model.architecture)), MASKING, seed=0)
         ids = np.random.default_rng(0).integers(0, 50, 26 * LENGTH + 1).astype(np.uint16)
         options = PretrainOptions(**{"context": LENGTH, "batch_tokens": 8 * LENGTH, "epochs": 2, "learning_rate": 1e-2, **more})
-        training = NextTokenTraining(model, WindowSampler(ids, LENGTH), options, compute)
+        training = Pretraining(objective, WindowSampler(ids, LENGTH), options, compute)
         if begun:
             training.resume(begun)
         log = log or io.StringIO()
@@ -50,11 +58,11 @@ def train(compute: Compute) -> Train:
     return train
 
 
-def weights_of(training: NextTokenTraining) -> dict[str, Tensor]:
+def weights_of(training: Pretraining) -> dict[str, Tensor]:
     return {name: weight.detach() for name, weight in training.updater.weights.items()}
 
 
-@pytest.mark.parametrize("more", [{}, {"tokens": 6 * 8 * LENGTH}, {"on_spike": "skip"}])
+@pytest.mark.parametrize("more", [{}, {"tokens": 6 * 8 * LENGTH}, {"on_spike": "skip"}, {"objective": "mlm"}])
 def test_training_resumes_from_every_step(more: dict[str, Any], train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loss_spikes, "LEAST", 3)
     monkeypatch.setattr(loss_spikes, "DEVIATIONS", 0.1)

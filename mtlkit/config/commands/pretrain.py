@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from mtlkit.config.common import MODEL, TRAINING, ShapeOptions, TrainingOptions
+from mtlkit.config.common import MODEL, OBJECTIVE, TRAINING, ShapeOptions, TrainingOptions
 from mtlkit.config.option import COMMON, option
+
+LanguageObjectiveName = Literal["clm", "mlm"]
+MaskUnit = Literal["tokens", "words", "spans"]
+SCRATCH = "scratch"  # --init of fresh weights, and the default
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +25,46 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
         metavar="SOURCE...",
         complete="source",
     )
-    epochs: int = option(20, "Passes over the texts.", panel=COMMON, minimum=1, rank=4)
+    init: str | None = option(
+        None,
+        "Model to train further, with its tokenizer: a run, mini, a Hugging Face folder or id.",
+        panel=COMMON,
+        metavar="MODEL",
+        default_text="fresh weights",
+        rank=3,
+        complete="init",
+    )
+    epochs: int | None = option(None, "Passes over the texts.", panel=COMMON, minimum=1, rank=4, default_text="20, with --init 3")
     tokens: int | None = option(None, "Tokens to train on, instead of --epochs.", panel=COMMON, minimum=1, rank=4)
-    learning_rate: float = option(2e-3, "Peak learning rate.", panel=COMMON, minimum=0, rank=7)
-    context: int = option(256, "Context length in tokens.", panel=MODEL, minimum=8)
+    learning_rate: float | None = option(
+        None, "Peak learning rate.", panel=COMMON, minimum=0, rank=7, default_text="2e-3, with --init 1e-4"
+    )
+    objective: LanguageObjectiveName | None = option(
+        None,
+        "What is predicted: clm, the next token; mlm, masked tokens.",
+        panel=OBJECTIVE,
+        default_text="what the attention of the model is for; clm for fresh weights",
+    )
+    mask_share: float = option(0.3, "Share of the tokens that mlm masks.", panel=OBJECTIVE, minimum=0.01, maximum=0.9)
+    mask: MaskUnit = option("tokens", "What mlm masks at once: single tokens, whole words or spans of words.", panel=OBJECTIVE)
+    context: int = option(256, "Context length in tokens; at most the positions of the model.", panel=MODEL, minimum=8)
     batch_tokens: int = option(2048, "Tokens per step.", panel=TRAINING, minimum=8)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the weights are new."""
+        return self.init in (None, SCRATCH)
+
+    @property
+    def derived_defaults(self) -> dict[str, Any]:
+        return {"epochs": 20, "learning_rate": 2e-3} if self.fresh else {"epochs": 3, "learning_rate": 1e-4}
+
+    @property
+    def passes(self) -> int:
+        """Passes over the texts."""
+        return int(self.derived_defaults["epochs"] if self.epochs is None else self.epochs)
+
+    @property
+    def peak_rate(self) -> float:
+        """The peak learning rate."""
+        return float(self.derived_defaults["learning_rate"] if self.learning_rate is None else self.learning_rate)

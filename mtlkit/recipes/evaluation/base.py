@@ -1,4 +1,4 @@
-"""Measures the perplexity of a base on given texts, or on the texts held out of its training."""
+"""Measures how well a base predicts given texts, or the texts held out of its training."""
 
 from __future__ import annotations
 
@@ -6,28 +6,44 @@ from collections.abc import Mapping
 from typing import Any
 
 from mtlkit.config.commands.evaluate import EvalOptions
+from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.data.datasets.corpus import read_corpus, read_texts
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.masking import masking_of
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import UsageError
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.torch_engine import TorchEngine
+from mtlkit.model.masked import MaskedLanguageModel, read_masked_head
+from mtlkit.recipes.evaluation.masked import masked_perplexity
 from mtlkit.recipes.evaluation.perplexity import perplexity, read_held_out
+from mtlkit.recipes.training.resuming.options import restored
 
 
 def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows) -> dict[str, Any]:
-    """The perplexity of a base. Raises UsageError if the model is not a base or the options do not apply to one."""
+    """The perplexity of a base, of masked tokens if it predicts these. Raises UsageError if the model is not a base or the
+    options do not apply to one."""
     if not options.text and (loaded.record is None or loaded.record.stage != "base"):
         ways = f"measure its vectors with --sts SOURCE or --probe, or train heads with 'mtlkit train-mtl --init {loaded.name}'"
         raise UsageError(f"{loaded.without_heads} to evaluate; {ways}")
     if options.prompt is not None:
         raise UsageError("--prompt applies to vectors and heads, not to the perplexity of a base; remove it")
-    if loaded.checkpoint.architecture.attention != "causal":
-        raise UsageError(f"--text needs a base that predicts the next token, and {loaded.name} is bidirectional; remove it")
+    architecture = loaded.checkpoint.architecture
+    head = read_masked_head(loaded.path, architecture)
+    if architecture.attention != "causal" and head is None:
+        raise UsageError(
+            f"--text needs a base that predicts the next token or masked tokens, and {loaded.name} does neither; remove it"
+        )
     if not isinstance(engine := loaded.engine, TorchEngine):
         raise UsageError(f"{loaded.name} has no heads, and perplexity needs weights; name the run itself, with --backend torch")
-    texts = evaluation_texts(options, loaded, tally)
-    return perplexity(engine.model.backbone, read_held_out(texts, loaded.encoder), engine.compute)
+    held_out = read_held_out(evaluation_texts(options, loaded, tally), loaded.encoder)
+    backbone, compute = engine.model.backbone, engine.compute
+    if head is None:
+        return perplexity(backbone, held_out, compute)
+    trained = PretrainOptions() if loaded.record is None else restored(PretrainOptions, loaded.record.options)
+    masking = masking_of(loaded.encoder.tokenizer, architecture.vocab_size, trained.mask_share, trained.mask)
+    model = MaskedLanguageModel(backbone, head.to(compute.device))
+    return masked_perplexity(model, held_out, masking, min(trained.context, architecture.max_length), compute)
 
 
 def evaluation_texts(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows) -> list[str]:

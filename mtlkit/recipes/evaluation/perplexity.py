@@ -89,9 +89,14 @@ def exp_of(interval: Interval) -> Interval:
 def _figures(losses: NDArray[np.float64], size: int) -> dict[str, float]:
     total = float(losses.sum())
     loss = total / len(losses)
+    return {"loss": loss, "perplexity": finite_exp(loss), "bits_per_byte": total / math.log(2) / size}
+
+
+def finite_exp(loss: float) -> float:
+    """The perplexity of a mean loss. Raises IntegrityError if there is none."""
     if not loss < LARGEST_LOSS:
         raise IntegrityError(f"the loss on the held-out texts is {loss:.3g}, so there is no perplexity; the weights are damaged")
-    return {"loss": loss, "perplexity": math.exp(loss), "bits_per_byte": total / math.log(2) / size}
+    return math.exp(loss)
 
 
 def _losses(model: Encoder, ids: NDArray[np.unsignedinteger], compute: Compute) -> Iterator[NDArray[np.float64]]:

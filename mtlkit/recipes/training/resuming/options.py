@@ -17,7 +17,7 @@ from mtlkit.runs.record import RECORD, RunRecord, read_record
 from mtlkit.training.state_dict import is_complete
 
 # options that are recorded with the default of their objective, so that None is whatever was recorded
-DERIVED = ("batch_size",)
+DERIVED = ("batch_size", "epochs", "learning_rate")
 
 Options = TypeVar("Options", bound=TrainingOptions)
 

@@ -1,0 +1,118 @@
+"""The model that `pretrain` trains: fresh weights, or a model that is trained further on raw text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from tokenizers import Tokenizer
+
+from mtlkit.config.architecture import Architecture, Attention, Encoding
+from mtlkit.config.commands.pretrain import LanguageObjectiveName, PretrainOptions
+from mtlkit.config.common import ShapeOptions
+from mtlkit.config.vector_settings import VectorSettings
+from mtlkit.data.masking import masking_of
+from mtlkit.data.tokenization.tokenizer import TextEncoder
+from mtlkit.errors import UsageError, listed
+from mtlkit.inference.compute import Compute
+from mtlkit.inference.find_model import ModelRef, find_model
+from mtlkit.inference.load_weights import load_weights, read_description
+from mtlkit.model.digest import digest_of
+from mtlkit.model.encoder import Encoder
+from mtlkit.model.masked import MaskedHead, MaskedLanguageModel, read_masked_head
+from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.randomness import draw_from, drawing_from
+from mtlkit.recipes.training.initial_model import set_dropout
+from mtlkit.recipes.training.model_size import check_size
+from mtlkit.training.objectives.language import LanguageObjective, MaskedTokens, NextToken
+
+ATTENTION: dict[LanguageObjectiveName, Attention] = {"clm": "causal", "mlm": "bidirectional"}
+
+
+@dataclass(frozen=True)
+class BaseStart:
+    """An encoder to train on text, on the compute device, and the parts of its model that a run keeps. `origin` is the model that
+    it was loaded from (None: fresh weights), and `head` predicts masked tokens, if these are the objective."""
+
+    backbone: Encoder
+    encoder: TextEncoder
+    objective: LanguageObjective
+    origin: ModelRef | None = None
+    head: MaskedHead | None = None
+    vectors: VectorSettings = field(default_factory=VectorSettings)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def parent(self) -> dict[str, str] | None:
+        """The path and digest of the origin, for records."""
+        return {"path": str(self.origin), "digest": digest_of(self.origin.path)} if self.origin else None
+
+
+def find_origin(options: PretrainOptions) -> ModelRef | None:
+    """The model to train further; None for fresh weights. Raises UsageError for options that do not fit it, IntegrityError."""
+    if options.fresh:
+        check_size(fresh_architecture(options, options.vocab_size), [])
+        return None
+    usual = PretrainOptions()
+    shapes = [name for name in ShapeOptions.__dataclass_fields__ if getattr(options, name) != getattr(usual, name)]
+    if shapes:
+        names = listed(f"--{name.replace('_', '-')}" for name in shapes)
+        raise UsageError(f"{names}: for fresh weights, and {options.init} has its own shape and tokenizer; remove it, or --init")
+    origin = find_model(options.init, options.runs, ())
+    architecture = read_description(origin.path, classifier=False).architecture
+    if options.context > architecture.max_length and options.context != usual.context:
+        raise UsageError(f"--context {options.context}: {origin} has {architecture.max_length} positions; give at most that many")
+    check_size(architecture, [], fresh=False)
+    return origin
+
+
+def fresh_architecture(options: PretrainOptions, vocabulary: int) -> Architecture:
+    """The shape of fresh weights, without dropout."""
+    layers, dim, heads = options.shape()
+    return Architecture(vocabulary, layers, dim, heads, options.context, ATTENTION[options.objective or "clm"], dropout=0.0)
+
+
+def fresh_start(options: PretrainOptions, tokenizer: Tokenizer, compute: Compute) -> BaseStart:
+    """An encoder with random weights. Weights and dropout draw from the same generator."""
+    encoder = TextEncoder(tokenizer, Encoding(options.context))
+    random = torch.Generator().manual_seed(options.seed)
+    with drawing_from(random):
+        architecture = replace(fresh_architecture(options, tokenizer.get_vocab_size()), dropout=options.dropout)
+        backbone = Encoder(architecture)
+        head = MaskedHead(architecture) if options.objective == "mlm" else None
+    return _start(BaseStart(backbone, encoder, NextToken(backbone), head=head), options, compute, random)
+
+
+def continued_start(options: PretrainOptions, origin: ModelRef, compute: Compute) -> BaseStart:
+    """A model to train further, without its heads. Raises UsageError, IntegrityError."""
+    loaded = load_weights(origin.path, classifier=False)
+    backbone, random = loaded.model.backbone, torch.Generator().manual_seed(options.seed)
+    own = next(name for name, attention in ATTENTION.items() if attention == backbone.architecture.attention)
+    objective = options.objective or own
+    if objective != own:
+        backbone.attend(ATTENTION[objective])
+    set_dropout(MultiTaskModel(backbone), options.dropout)
+    head = None
+    if objective == "mlm":
+        head = read_masked_head(origin.path, backbone.architecture)
+        if head is None:
+            with drawing_from(random):
+                head = MaskedHead(backbone.architecture).fit_scale(backbone.tokens.weight)
+    notes = [loaded.note]
+    if loaded.model.tasks:
+        notes.append(f"without the heads of {origin}: {listed(loaded.model.tasks)}")
+    start = BaseStart(
+        backbone, loaded.encoder, NextToken(backbone), origin, head, loaded.checkpoint.vectors, tuple(filter(None, notes))
+    )
+    return _start(start, options, compute, random)
+
+
+def _start(start: BaseStart, options: PretrainOptions, compute: Compute, random: torch.Generator) -> BaseStart:
+    """The start on the device with its objective, where dropout draws from `random`."""
+    objective = start.objective
+    if start.head is not None:
+        rows = start.backbone.architecture.vocab_size
+        masking = masking_of(start.encoder.tokenizer, rows, options.mask_share, options.mask)
+        objective = MaskedTokens(MaskedLanguageModel(start.backbone, start.head), masking, options.seed)
+    draw_from(random, objective.model.to(compute.device).requires_grad_(True))
+    return replace(start, objective=objective)
