@@ -15,7 +15,7 @@ from mtlkit.data.tokenization.words import encode_words
 from mtlkit.progress import counting
 from mtlkit.runs.store import TOKENS, Arrays, cache_key, has_shape, user_entry
 
-FORMAT, WORDS_FORMAT = "4", "words 1"  # increment when the stored arrays change
+FORMAT, WORDS_FORMAT = "4", "words 2"  # increment when the stored arrays change
 
 
 def fingerprint(texts: Sequence[str]) -> str:
@@ -55,13 +55,22 @@ def encode_words_cached(texts: Sequence[str], words: Sequence[NDArray[np.int64]]
 
     def tokenize() -> Arrays:
         with counting("tokenizing", "tokenized", len(texts)):
-            encoded = encode_words(texts, words, encoder).encoded
-        return {"ids": encoded.ids, "offsets": encoded.offsets, "first": encoded.first, "words": encoded.words}
+            encoded, _, unread = encode_words(texts, words, encoder)
+        count = np.array([len(unread)], np.int64)
+        return {"ids": encoded.ids, "offsets": encoded.offsets, "first": encoded.first, "words": encoded.words, "unread": count}
 
     count = sum(map(len, words))
     arrays = user_entry(TOKENS, key).get(tokenize, lambda arrays: _are_windows(arrays, count)).arrays
-    begins = first_of_texts(words)
-    return EncodedWords(arrays["ids"], arrays["offsets"], 0, encoder.skip, arrays["first"], arrays["words"], begins=begins)
+    return EncodedWords(
+        arrays["ids"],
+        arrays["offsets"],
+        0,
+        encoder.skip,
+        arrays["first"],
+        arrays["words"],
+        begins=first_of_texts(words),
+        unread=int(arrays["unread"][0]),
+    )
 
 
 def _are_windows(arrays: Arrays, count: int) -> bool:
@@ -70,6 +79,8 @@ def _are_windows(arrays: Arrays, count: int) -> bool:
     if ids is None or offsets is None or words is None or ids.dtype.kind != "u" or ids.ndim != 1 or offsets.dtype != np.int64:
         return False
     if first is None or not has_shape(first, "<i8", count) or not has_shape(words, "<i8", len(offsets)):
+        return False
+    if not has_shape(arrays.get("unread"), "<i8", 1):
         return False
     return bool(offsets[-1] == len(ids) and words[-1] == count and (np.diff(offsets) >= 0).all() and (np.diff(words) >= 0).all())
 

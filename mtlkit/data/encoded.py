@@ -103,12 +103,14 @@ class EncodedWords(Encoded):
     words  (windows + 1,) offsets of the words that are read in each window; each word is read in one
     texts  (N,)           the window whose vector stands for each text, for heads that read texts, too; None if there are none
     begins (W,)           whether each word is the first of its text; None for some words only
+    unread                number of words without a token of their own, which are read at the token before them; 0 in parts
     """
 
     first: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     words: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
     texts: NDArray[np.int64] | None = None
     begins: NDArray[np.bool_] | None = None
+    unread: int = 0
 
     @property
     def vectors(self) -> int:

@@ -68,6 +68,20 @@ class CrfHead(Head):
     def last_layer(self, dim: int) -> HeadLayer:
         return CrfLayer(dim, self.spec.outputs)
 
+    @torch.no_grad()
+    def grow_from(self, old: Head) -> None:
+        """As for other heads; the transitions of a new tag begin as the mean of those of the old ones."""
+        super().grow_from(old)
+        assert isinstance(old, CrfHead)
+        before, count = old.crf.table, old.crf.tags
+        places = torch.tensor([self.spec.labels.index(label) for label in old.spec.labels])
+        sources = torch.full((len(self.spec.labels) + 1,), count + 1)  # rows of `grown` for new tags: the mean
+        sources[places] = torch.arange(count)
+        sources[-1] = count
+        grown = torch.cat([before, before[:count].mean(0, keepdim=True)])
+        grown = torch.cat([grown, grown[:, :count].mean(1, keepdim=True)], 1)
+        self.crf.set_table(grown[sources][:, sources])
+
     @property
     def crf(self) -> CrfLayer:
         layer = self.linear_layers()[-1]

@@ -75,7 +75,7 @@ class LabelledData:
             lengths = measure.lengths(measure.whole(split.table.all_texts))
             summary = SplitSummary(split.name, len(split), False, classes, lengths, gaps=split.table.gaps)
             if split.table.words:
-                spans = spans_by_type(split.table.labels)
+                spans = spans_by_type(split.table.labels, split.table.record.scheme)
                 summary = replace(summary, words=sum(map(len, split.table.words)), spans=spans)
             summaries.append(summary)
         splits, absent = held_out(self.source, summaries)

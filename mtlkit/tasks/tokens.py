@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.data.labels.classes import classes_in
 from mtlkit.data.labels.codec import RowClasses
 from mtlkit.data.labels.marks import Label
-from mtlkit.data.labels.tag_schemes import OUTSIDE, complete_tags
+from mtlkit.data.labels.tag_schemes import OUTSIDE, complete_tags, split_tag
 from mtlkit.data.labels.word_labels import encode_tags, text_offsets
 from mtlkit.errors import DataError, UsageError, listed
 from mtlkit.evaluation.calibration import Forecast, forecast_of_classes
@@ -82,10 +83,13 @@ class Tokens(TaskKind):
         return Counter(tag for tags in rows for tag in sorted(tags - set(spec.labels)))
 
     def extended(self, spec: TaskSpec, labels: Sequence[str], order: Sequence[str]) -> TaskSpec:
-        raise UsageError(
-            f"--new-classes extend: head '{spec.name}' tags words, and new tags need a fresh head; specify --new-classes fresh, "
-            "or drop to leave out texts that have them"
-        )
+        names = classes_in(labels)
+        if spec.tags != "plain" and (others := [name for name in names if name != OUTSIDE and split_tag(name) is None]):
+            raise UsageError(
+                f"--new-classes extend: head '{spec.name}' has {str(spec.tags).upper()} tags of spans, and {listed(others)} are "
+                "none; specify --new-classes fresh, or drop to leave out texts that have them"
+            )
+        return replace(spec.uncalibrated(), labels=tuple(dict.fromkeys([*spec.labels, *complete_tags(names, spec.tags).names])))
 
     def encode(self, spec: TaskSpec, labels: Sequence[Label]) -> tuple[NDArray[Any], NDArray[np.int64]]:
         return encode_tags(spec.labels, labels)

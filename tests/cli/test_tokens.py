@@ -257,10 +257,25 @@ def test_new_tags_are_refused_or_left_out(run: Path, things: Path, typed: Typed,
     asked = typed(*command)
     assert asked.code == 2
     assert "B-place" in asked.err
-    extended = typed(*command, "--new-classes", "extend")
-    assert extended.code == 2
-    assert "tags words" in extended.err
     assert typed(*command, "--new-classes", "drop").code == 0
+
+
+@pytest.mark.parametrize("frozen", [(), ("--freeze", "backbone")], ids=["stepwise", "solved"])
+def test_new_tags_extend_a_head(frozen: tuple[str, ...], run: Path, things: Path, typed: Typed, tmp_path: Path) -> None:
+    rows = [tagged(text) for text in SENTENCES]
+    for row in rows[::2]:
+        row["tags"][-1] = "B-place"
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = f"things={tmp_path / 'train.jsonl'}?tokens=words&tags=tags"
+    command = ("train-mtl", "--task", task, "--init", run, "--out", tmp_path / "run", *QUICK, *frozen)
+    answer = typed(*command, "--new-classes", "extend")
+    assert answer.code == 0, answer.err
+    old, new = (mtlkit.load(folder).specs["things"] for folder in (run, tmp_path / "run"))
+    assert new.labels == (*old.labels, "B-place", "I-place")
+    compared = re.search(r"old classes are compared with before on (\d+) rows", answer.err)
+    assert compared  # texts of the validation rows without places
+    assert 0 < int(compared[1]) < 20
+    assert "things" in json.loads((tmp_path / "run" / "run.json").read_text())["metrics"]["forgetting"]["metrics"]
 
 
 def test_check_data_names_words_that_the_tokenizer_leaves_out(plain_peers: dict[str, Path], typed: Typed, tmp_path: Path) -> None:
@@ -273,6 +288,25 @@ def test_check_data_names_words_that_the_tokenizer_leaves_out(plain_peers: dict[
     (found,) = (finding for finding in json.loads(answer.out)["findings"] if finding["problem"] == "unread")
     assert found["rows"] == 1
     assert found["examples"][0]["places"][0].endswith("train.jsonl:1")
+
+
+def test_a_training_counts_words_that_the_tokenizer_leaves_out(
+    plain_peers: dict[str, Path], typed: Typed, tmp_path: Path
+) -> None:
+    rows = [{**row, "words": ["\u0001", *row["words"]], "tags": ["O", *row["tags"]]} for row in map(tagged, SENTENCES[:30])]
+    rows += [tagged(text) for text in SENTENCES[30:]]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = f"ner={tmp_path / 'train.jsonl'}?tokens=words&tags=tags&scheme=plain"
+    command = ("train-mtl", "--task", task, "--init", plain_peers["bert"], "--freeze", "backbone")
+    answer = typed(*command, "--out", tmp_path / "run")
+    assert answer.code == 0, answer.err
+    assert re.search(r"ner: 30 of \d+ words without a token", answer.err)
+    spec = mtlkit.load(tmp_path / "run").specs["ner"]
+    assert (spec.tags, set(spec.labels)) == ("plain", {"O", "B-animal", "I-animal", "B-tool", "I-tool"})
+    again = typed(*command, "--out", tmp_path / "again")  # tokens from the cache
+    assert "30 of" in again.err
+    evaluated = json.loads(typed("eval", "--model", tmp_path / "run", "--split", "validation", "--json").out)
+    assert "accuracy" in evaluated["tasks"]["ner"]
 
 
 def test_check_data_counts_words_and_tags(things: Path, task: str, typed: Typed) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise, product
 
 import pytest
 import torch
 from torch import Tensor
 
+from mtlkit.config.architecture import TaskSpec
 from mtlkit.model.crf import crf_loss
+from mtlkit.model.crf_head import CrfHead
+from mtlkit.model.heads import build_head
 from mtlkit.model.tag_sequences import log_marginals, table_of
 
 LENGTHS = (3, 1, 4, 2, 3, 1)
@@ -87,3 +91,19 @@ def test_one_tag_is_certain() -> None:
     zeros = torch.zeros(2, 1), flags, torch.zeros(1), torch.zeros(1, 1), torch.zeros(1)
     assert marginals(*zeros[:2], zeros[2:]).abs().max() == 0
     assert crf_loss(zeros[0], torch.zeros(2, dtype=torch.int64), *zeros[1:]).item() == 0
+
+
+def test_new_tags_get_the_mean_of_the_old_transitions() -> None:
+    old_spec = TaskSpec("ner", "tokens", ("O", "B-X", "I-X"), tags="bio", transitions="learned")
+    old = build_head(old_spec, 4, 0.0)
+    new = build_head(replace(old_spec, labels=(*old_spec.labels, "B-Y", "I-Y")), 4, 0.0)
+    assert isinstance(old, CrfHead)
+    assert isinstance(new, CrfHead)
+    torch.nn.init.normal_(old.crf.bias)
+    new.grow_from(old)
+    kept = torch.tensor([0, 1, 2, 5])  # and first and last tags
+    torch.testing.assert_close(new.crf.table[kept][:, kept], old.crf.table)
+    torch.testing.assert_close(new.crf.table[0, 3], old.crf.table[0, :3].mean())
+    torch.testing.assert_close(new.crf.table[5, 4], old.crf.table[3, :3].mean())
+    torch.testing.assert_close(new.crf.table[4, 3], old.crf.table[:3, :3].mean())
+    torch.testing.assert_close(new.crf.affine.bias[:3], old.crf.affine.bias)

@@ -59,19 +59,22 @@ def read_tagged(source: Source, query: Query, split: str, reading: ReadOptions) 
     tagged = TaggedRows(source, query, split, reading)
     found = list(good_rows(counted(tagged.rows(), f"reading {source.name}"), reading.on_bad_row, reading.tally))
     if not found:
-        raise no_rows(source, split, reading)
+        raise no_rows(source, split, reading, "give a file with texts whose words have tags")
     texts, labels, words = ([row[name] for row in found] for name in ("text", "label", "words"))
     places = [row["place"] for row in found] if reading.keep_places else []
-    labels = tagged.finish(labels)
+    try:
+        labels = tagged.finish(labels)
+    except RowError as error:
+        raise DataError(f"{place_of_row(tagged, error.row)}: {error.reason}") from None
     table = LabelledTable(texts, labels, places, tagged.record(), words=words)
     return table.select(limited(len(table), query.limit)) if query.limit is not None else table
 
 
-def no_rows(source: Source, split: str, reading: ReadOptions) -> DataError:
-    """The error about a split without any row that can be read."""
+def no_rows(source: Source, split: str, reading: ReadOptions, hint: str = "give a file with a header and rows") -> DataError:
+    """The error about a split without any row that can be read; `hint` is a way on."""
     if reading.tally.skipped:
         return DataError(f"{source.name}: none of the rows in split '{split}' can be read; {reading.tally}")
-    return DataError(f"{source.name}: no rows in split '{split}'; give a file with a header and rows")
+    return DataError(f"{source.name}: no rows in split '{split}'; {hint}")
 
 
 def _column(table: ColumnTable, query: Query) -> LabelledTable:

@@ -97,12 +97,17 @@ class TaggedRows:
         """The tags of all texts as `read_tags` writes them, in the scheme of the model at hand if there is one. What was changed
         is added to the record."""
         rows = [label if isinstance(label, tuple) else () for label in labels]
-        read = read_tags(rows, self.reading.recorded.scheme if self.reading.recorded else None)
+        read = read_tags(rows, self.reading.recorded.scheme if self.reading.recorded else None, self.query.scheme)
         self._scheme = read.scheme
         self._remarks += [f"{self.source.name}: {remark}" for remark in read.remarks]
         if read.invalid is not None:
             place = place_of_row(self, read.invalid)
             self._remarks[-1] += f", as in {place}; read as seqeval reads them"
+        if read.mixed is not None:
+            place = place_of_row(self, read.mixed)
+            self._remarks[-1] += (
+                f", as in {place}; all are read as tags of words by themselves: correct them, or specify scheme=plain"
+            )
         return list(read.tags)
 
     def record(self) -> SourceRecord:

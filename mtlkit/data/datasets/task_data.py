@@ -20,7 +20,7 @@ from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.labels.codec import encode_labels, unseen_labels
 from mtlkit.data.labels.reader import joining_key
 from mtlkit.data.labels.values import quoted
-from mtlkit.data.labels.word_labels import first_words, mark_windows
+from mtlkit.data.labels.word_labels import first_words, mark_windows, text_offsets
 from mtlkit.data.tokenization.text_pairs import number_pairs
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import DataError, UsageError
@@ -156,9 +156,14 @@ def split_fingerprint(table: LabelledTable) -> dict[str, Any]:
 
 
 def rows_of_classes(task: TaskData, labels: Sequence[str]) -> Rows:
-    """The validation rows of a task with classes that have these labels and no others, (M,)."""
+    """The validation rows of a task with classes that have these labels and no others, (M,); of a task that labels words, the
+    words of such texts."""
     kept = np.isin(task.spec.labels, labels)
     encoded = task.validation.labels
+    if task.spec.tags is not None and len(encoded):
+        offsets = text_offsets(encoded)
+        texts = np.logical_and.reduceat(kept[encoded[:, 0]], offsets[:-1])
+        return np.flatnonzero(np.repeat(texts, np.diff(offsets)))
     return np.flatnonzero(kept[encoded] if encoded.ndim == 1 else ~(encoded[:, ~kept] > 0.5).any(1))
 
 

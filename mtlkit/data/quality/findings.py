@@ -184,7 +184,9 @@ class CheckedSplit:
     def label_of(self, row: int) -> str:
         """The label of a row for display."""
         table = self.table
-        return shown_tags(table.texts[row], table.words[row], table.labels[row]) if table.words else label_name(table.labels[row])
+        if not table.words:
+            return label_name(table.labels[row])
+        return shown_tags(table.texts[row], table.words[row], table.labels[row], table.record.scheme)
 
     def texts_of(self, row: int) -> tuple[str, str]:
         """The text of a row, and its partner if it is a pair."""

@@ -15,7 +15,7 @@ from mtlkit.data.quality.findings import CheckedSplit, Finding
 def unseen_tags(train: CheckedSplit, other: CheckedSplit) -> Iterator[Finding]:
     """Texts of a split with a type of spans, or a plain tag, that does not occur in training. A tag is known if another one of
     its type is, as heads have all of them."""
-    known = set(complete_tags(sorted(tags_in(train))).names)
+    known = set(complete_tags(sorted(tags_in(train)), train.table.record.scheme).names)
     unseen = Counter(tag for label in other.table.labels if isinstance(label, tuple) for tag in set(label) - known)
     if unseen:
         rows = [row for row, label in enumerate(other.table.labels) if isinstance(label, tuple) and not known.issuperset(label)]

@@ -10,8 +10,9 @@ import numpy as np
 from mtlkit.config.architecture import Kind, PairHead, TaskSpec
 from mtlkit.config.task_training import NewClasses, TaskTrainingOptions
 from mtlkit.data.datasets.labelled_table import LabelledTable
-from mtlkit.data.labels.classes import numbers_of, parts_of
+from mtlkit.data.labels.classes import classes_in, numbers_of, parts_of
 from mtlkit.data.labels.codec import check_varied, codec_of, infer_spec, kind_for, unseen_labels
+from mtlkit.data.labels.tag_schemes import complete_tags
 from mtlkit.data.labels.values import quoted
 from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.pair_columns import pair_head_of
@@ -155,6 +156,9 @@ def _new(table: LabelledTable, name: str, query: Query, form: str, pair: PairHea
     """The task of a new head. Raises DataError if no head can be trained on the labels."""
     kind = table.record.kind if table.words else query.kind
     spec = infer_spec(name, table.labels, form, kind, table.record.classes)
+    if spec.tags is not None and table.record.scheme is not None:
+        tags = complete_tags(classes_in(table.labels, table.record.classes), table.record.scheme)
+        spec = replace(spec, labels=tags.names, tags=tags.scheme)
     check_varied(spec, table.labels, "+".join(table.record.label))
     return replace(spec, pair=pair, transitions=query.transitions)
 

@@ -18,6 +18,7 @@ from mtlkit.data.labels.codec import kind_for
 from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import UsageError, counted
+from mtlkit.evaluation.task_metrics import examples_in
 from mtlkit.model.randomness import draw_from
 from mtlkit.recipes.inputs.source_notes import source_notes
 from mtlkit.recipes.training.data_warnings import first_columns, first_look
@@ -104,7 +105,9 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
     kept = {name for name, head in existing.items() if start.model.heads[name] is head}
     known = frozenset(kept | set(fitted.extended))
     old_rows = {name: rows_of_classes(trained[name], spec.labels) for name, spec in fitted.extended.items()}
-    yield from (Note(f"{name}: old classes are compared with before on {len(rows):,} rows") for name, rows in old_rows.items())
+    for name, rows in old_rows.items():
+        count = examples_in(trained[name].spec, trained[name].validation.labels[rows])
+        yield Note(f"{name}: old classes are compared with before on {counted(count, 'row')}")
     data = TrainData(
         head_objectives(start.model, tasks, losses),
         known,
@@ -145,6 +148,8 @@ def describe_tasks(
         yield from notes
         cut = cut_texts(task.train.encoded if task.train.pool is None else task.train.pool, start)
         yield Note(f"{name}: {', '.join(filter(None, (counts, gaps_of(task), what, cut)))}")
+        if unread := words_without_token(task):
+            yield Note(f"{name}: {unread}", warning=True)
         if unseen := task.validation.unseen:
             yield Note(f"{name}: {unseen_line(unseen, 'validation row')}; left out", warning=True)
 
@@ -160,6 +165,16 @@ def described_labels(task: TaskData) -> str:
     if task.spec.tags is not None:
         return f"{len(task.train.labels):,} words, {counted(len(task.spec.labels), 'tag')} ({task.spec.tags})"
     return f"{len(task.spec.labels)} classes" if task.spec.labels else task.spec.kind
+
+
+def words_without_token(task: TaskData) -> str:
+    """How many words have no token, as text; empty if all have one."""
+    encoded = [part.encoded for part in (task.train, task.validation) if isinstance(part.encoded, EncodedWords)]
+    unread = sum(part.unread for part in encoded)
+    if not unread:
+        return ""
+    what = f"{unread:,} of {counted(sum(part.vectors for part in encoded), 'word')} without a token, such as control characters"
+    return f"{what}; each is read at the token before it; mtlkit check-data says which texts"
 
 
 def gaps_of(task: TaskData) -> str:

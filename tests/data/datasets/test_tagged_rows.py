@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from pyarrow import parquet
 
 from mtlkit.config.source_record import SourceRecord
+from mtlkit.data.datasets.labelled import read_tagged
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.tagged_rows import TaggedRows, is_tagged
 from mtlkit.data.sources import open_source
@@ -152,6 +154,20 @@ def test_invalid_sequences_are_counted_with_the_first_place(tmp_path: Path) -> N
     assert "a.bio:4" in remark
 
 
+def test_mixed_tags_are_named_with_the_first_place(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text("Anna B-PER\nis O\n\nin O\nParis NOUN\n", encoding="utf-8")
+    rows = tagged(f"{tmp_path}/a.conll", options())
+    assert read(rows)[1][1] == ("O", "NOUN")
+    (remark,) = rows.record().remarks
+    assert re.search(r"\(B-PER\) are mixed with other tags \(NOUN\), as in .*a\.conll:[14]; .*scheme=plain", remark)
+    plain = tagged(f"{tmp_path}/a.conll?scheme=plain", options())
+    assert read(plain) == read(rows)
+    assert (plain.record().remarks, plain.record().scheme) == ((), "plain")
+    path, query = parse_source(f"{tmp_path}/a.conll?scheme=bio")
+    with pytest.raises(DataError, match=r"a\.conll:4: the tag 'NOUN' is not of scheme=bio"):
+        read_tagged(open_source(path, query), query, "train", options())
+
+
 def test_a_model_reads_other_files_in_its_scheme_and_columns(tmp_path: Path) -> None:
     trained = tagged(f"{write_jsonl(tmp_path / 'a.jsonl', ROWS)}{KEYS}")
     read(trained)
@@ -223,6 +239,7 @@ def test_missing_columns_are_named(tmp_path: Path, keys: str, message: str) -> N
         ("tokens=a&text=b", "remove text="),
         ("tokens=a&kind=regression", "kind=regression"),
         ("tokens=a&transitions=lerned", "did you mean 'learned'"),
+        ("tokens=a&scheme=bioe", "did you mean 'bioes'"),
     ],
 )
 def test_keys_that_do_not_fit_together_are_refused(keys: str, message: str) -> None:

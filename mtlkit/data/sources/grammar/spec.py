@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import unquote
 
-from mtlkit.config.architecture import Kind, PairHead, Transitions
+from mtlkit.config.architecture import Kind, PairHead, TagScheme, Transitions
 from mtlkit.config.paths import expand
 from mtlkit.data.sources.grammar.key_values import parse_value, with_ordered_kind
 from mtlkit.data.sources.grammar.label_keys import PER_COLUMN, LabelColumn, chosen_column, label_columns
@@ -25,14 +25,14 @@ class Query:
     """The keys of a source.
 
     `text` may join columns with `+`; `first` and `second` are the columns of a pair, `negatives` those of its hard negatives,
-    joined with `,`; `split` is the split to train on;
-    `config` is the configuration of a hub data set; `kind` overrides the kind inferred from the labels. `sep` separates the
-    labels of a row, `names` are the labels of 0/1 lists, `order` is that of ordinal labels, low to high; `strip` merges labels
-    that differ only in white space, `fold` those that differ only in case or Unicode form. `pair` are the columns of the two
-    texts of a labelled pair, joined with `,`; `pair_head` is how the head reads them. `tokens` and `tags` are the columns with
-    the words of a text and their tags, `spans` that with the labelled spans of a text; `transitions` says that the head learns
-    how likely a tag is to follow another. `labels` are columns with the labels of a task each; with it, `label` is the one of
-    them that this task has, and the other keys are those of that column.
+    joined with `,`; `split` is the split to train on; `config` is the configuration of a hub data set; `kind` overrides the kind
+    inferred from the labels. `sep` separates the labels of a row, `names` are the labels of 0/1 lists, `order` is that of ordinal
+    labels, low to high; `strip` merges labels that differ only in white space, `fold` those that differ only in case or Unicode
+    form. `pair` are the columns of the two texts of a labelled pair, joined with `,`; `pair_head` is how the head reads them.
+    `tokens` and `tags` are the columns with the words of a text and their tags, `spans` that with the labelled spans of a text;
+    `transitions` says that the head learns how likely a tag is to follow another; `scheme` overrides the scheme that the tags
+    look like. `labels` are columns with the labels of a task each; with it, `label` is the one of them that this task has, and
+    the other keys are those of that column.
     """
 
     text: str | None = None
@@ -47,6 +47,7 @@ class Query:
     tags: str | None = None
     spans: str | None = None
     transitions: Transitions | None = None
+    scheme: TagScheme | None = None
     split: str = "train"
     config: str | None = None
     limit: int | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from mtlkit.config.architecture import Transitions
+from mtlkit.config.architecture import TagScheme, Transitions
 from mtlkit.errors import UsageError, listed, suggest
 
 COLUMNS = ("tokens", "tags", "spans")
@@ -14,10 +14,10 @@ OTHERS = ("label", "labels", "pair", "pair_head", "first", "second", "negatives"
 
 def check_tokens(values: Mapping[str, Any], text: str) -> None:
     """Raises UsageError if the keys for labels of words, in the source `text`, do not fit together."""
-    transitions = values.get("transitions")
-    if transitions is not None and transitions not in get_args(Transitions):
-        known = get_args(Transitions)
-        raise UsageError(f"transitions={transitions} in {text!r} is not one of {listed(known)}{suggest(transitions, known)}")
+    for name, choices in (("transitions", get_args(Transitions)), ("scheme", get_args(TagScheme))):
+        value = values.get(name)
+        if value is not None and value not in choices:
+            raise UsageError(f"{name}={value} in {text!r} is not one of {listed(choices)}{suggest(value, choices)}")
     key = next((name for name in COLUMNS if name in values), None)
     if key is None:
         return
