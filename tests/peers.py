@@ -30,6 +30,7 @@ SHAPE: dict[str, Any] = {
     "hidden_act": "gelu",
 }
 WORDPIECE, BYTES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+MODERN = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]  # byte-level BPE with the special tokens of BERT
 # name: (classes, special tokens, what its configuration has otherwise)
 PEERS: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "bert": ("Bert", WORDPIECE, {}),
@@ -38,15 +39,24 @@ PEERS: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "camembert": ("Camembert", BYTES, {"type_vocab_size": 1, "layer_norm_eps": 1e-5}),
     "electra": ("Electra", WORDPIECE, {"embedding_size": 16}),
     "distilbert": ("DistilBert", WORDPIECE, {}),
+    "modernbert": ("ModernBert", MODERN, {"local_attention": 8, "cls_token_id": None, "sep_token_id": None}),
+    "nomic_bert": ("NomicBert", WORDPIECE, {"hidden_act": "silu"}),
+    "gte": ("Gte", BYTES, {"type_vocab_size": 2}),
+    "eurobert": ("EuroBert", BYTES, {"num_key_value_heads": 2, "hidden_act": "silu"}),
 }
 DISTILLED = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48, "max_position_embeddings": 66}
+
+
+def marks(special: list[str]) -> tuple[str, str, str, str]:
+    """The first and last token of a text, the padding and the unknown token."""
+    return ("<s>", "</s>", "<pad>", "<unk>") if special is BYTES else ("[CLS]", "[SEP]", "[PAD]", "[UNK]")
 
 
 def peer_tokenizer(texts: Sequence[str], special: list[str]) -> Tokenizer:
     """WordPiece as BERT has it, or byte-level BPE as RoBERTa has it, with a stored truncation and padding, as hubs have them."""
     wordpiece = special is WORDPIECE
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]") if wordpiece else models.BPE(unk_token="<unk>"))
-    first, last, pad = ("[CLS]", "[SEP]", "[PAD]") if wordpiece else ("<s>", "</s>", "<pad>")
+    first, last, pad, unknown = marks(special)
+    tokenizer = Tokenizer(models.WordPiece(unk_token=unknown) if wordpiece else models.BPE(unk_token=unknown))
     if wordpiece:
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -67,7 +77,7 @@ def peer_model(kind: str, tokenizer: Tokenizer) -> Any:
     """A model with weights much larger than fresh ones: all but uniform attention would hide mistakes."""
     name, special, more = PEERS[kind]
     shape = DISTILLED if kind == "distilbert" else SHAPE
-    pad = tokenizer.token_to_id("[PAD]" if special is WORDPIECE else "<pad>")
+    pad = tokenizer.token_to_id(marks(special)[2])
     config = getattr(transformers, f"{name}Config")(
         **{**shape, **more}, vocab_size=tokenizer.get_vocab_size(), pad_token_id=pad, bos_token_id=None, eos_token_id=None
     )
@@ -85,7 +95,7 @@ def write_peer(kind: str, folder: Path, texts: Sequence[str]) -> Any:
     model = peer_model(kind, tokenizer)
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
-    sentence_piece = kind in ("xlm-roberta", "camembert")  # whose classes want another model than the bytes here
+    sentence_piece = kind in ("xlm-roberta", "camembert", "gte")  # whose classes want another model than those here
     told = {"model_max_length": LENGTH, **({"tokenizer_class": "PreTrainedTokenizerFast"} if sentence_piece else {})}
     (folder / "tokenizer_config.json").write_text(json.dumps(told))
     return model

@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from mtlkit.config.block_options import BlockOptions, check_block_options
 from mtlkit.config.calibration import Calibration
 from mtlkit.config.from_json import build
 from mtlkit.config.option import whole
@@ -43,12 +44,12 @@ TASK_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 class Architecture:
     """Architecture of a transformer.
 
-    `max_length` is the number of positions, including BOS and EOS; `dim` must be a multiple of `heads`. The fields below
+    `max_length` is the maximum number of positions, including BOS and EOS; `dim` must be a multiple of `heads`. The fields below
     `dropout` describe BERT and related families: LayerNorm after each residual addition (`post`), LayerNorm after the embeddings,
     MLP width `hidden` (default 4 * dim), embeddings of width `embedding_dim` projected to `dim`, other `pooling` than the mean,
     `dense` layers on the pooled vectors, vectors normalized to length 1.
     `family` names the Hugging Face model family that the weights came from. With two `token_types`, the second marks
-    the second text of a pair in one sequence.
+    the second text of a pair in one sequence. `blocks` has what other families' blocks have or lack.
     """
 
     vocab_size: int
@@ -69,6 +70,7 @@ class Architecture:
     family: str | None = None
     token_types: int = 1
     dense: tuple[DenseShape, ...] = ()
+    blocks: BlockOptions = BlockOptions()
 
     def __post_init__(self) -> None:
         pooling_modes(self.pooling)
@@ -89,6 +91,7 @@ class Architecture:
             raise UsageError(f"width {self.dim} is not a multiple of the number of attention heads, {self.heads}")
         if self.max_length < 4:
             raise UsageError(f"max_length {self.max_length} leaves no room for text; use at least 4")
+        check_block_options(self)
 
     @property
     def mlp_dim(self) -> int:

@@ -96,7 +96,7 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
         if isinstance(value, dict):
             return {key: _checked(f"{name}.{key}", item, arguments[1]) for key, item in value.items()}
     elif origin is tuple:
-        if isinstance(value, list):
+        if isinstance(value, (list, tuple)):  # the tuple of a dataclass that `asdict` converted
             return tuple(_checked(name, item, arguments[0]) for item in value)
     elif origin is Literal:
         if isinstance(value, str) and value in arguments:

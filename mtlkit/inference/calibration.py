@@ -10,7 +10,8 @@ from mtlkit.data.batching import sorted_batches
 from mtlkit.data.datasets.corpus import sample_passages
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.engine import BATCH_TOKENS
-from mtlkit.inference.int8 import Peaks, calibrate
+from mtlkit.inference.int8 import calibrate
+from mtlkit.inference.int8_mlp import Peaks
 from mtlkit.model.block import Block
 from mtlkit.model.encoder import Encoder
 from mtlkit.runs.store import INT8, Arrays, cache_key, has_shape, user_entry

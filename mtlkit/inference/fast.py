@@ -96,7 +96,8 @@ class PackedBlock:
     def __init__(self, block: Block, activation: Activation) -> None:
         self.attention, self.activation = block.attention.settings, activation
         self.qkv, self.out = packed(block.attention.qkv), packed(block.attention.out)
-        self.expand, self.contract = packed(block.expand), packed(block.contract)
+        self.expand, self.factor = packed_expand(block)
+        self.contract = packed(block.contract)
 
     def attend(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
         return layout.attend(self.qkv(states_TD), self.attention)
@@ -105,7 +106,12 @@ class PackedBlock:
         return self.out.add(mixed_TD, residual_TD)
 
     def mlp(self, states_TD: Tensor, residual_TD: Tensor) -> Tensor:
-        return self.contract.add(self.expand(states_TD, self.activation), residual_TD)
+        return self.contract.add(self.hidden(states_TD), residual_TD)
+
+    def hidden(self, states_TD: Tensor) -> Tensor:
+        """What the MLP contracts."""
+        active = self.expand(states_TD, self.activation)
+        return active if self.factor is None else self.factor.times(states_TD, active)
 
 
 def fastest(model: MultiTaskModel, compute: Compute) -> SupportsEncode:
@@ -122,3 +128,13 @@ def pack(encoder: Encoder, kind: type[PackedBlock] = PackedBlock) -> FastEncoder
 
 def packed(layer: nn.Linear) -> PublicLinear:
     return packed_linear(layer.weight, layer.bias, LAYOUT_TOKENS)
+
+
+def packed_expand(block: Block) -> tuple[PublicLinear, PublicLinear | None]:
+    """The product that a block's activation follows, and of a gated MLP, that which multiplies it."""
+    layer = block.expand
+    if not block.gated:
+        return packed(layer), None
+    biases = (None, None) if layer.bias is None else layer.bias.chunk(2)
+    gate, factor = (packed_linear(*half, LAYOUT_TOKENS) for half in zip(layer.weight.chunk(2), biases, strict=True))
+    return gate, factor

@@ -9,20 +9,21 @@ from torch import Tensor, nn
 
 from mtlkit.config.architecture import Architecture
 from mtlkit.model.attention import AttentionSettings
-from mtlkit.model.fallbacks import ACTIVATIONS
 from mtlkit.model.layouts import TokenLayout
-from mtlkit.model.products import linear, mlp
+from mtlkit.model.norms import make_norm
+from mtlkit.model.products import gated_mlp, linear, mlp
 from mtlkit.model.randomness import Dropout
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention (Vaswani et al. 2017) with one projection for queries, keys and values."""
+    """Multi-head attention (Vaswani et al. 2017) with one projection for queries, keys and values of layer `layer`."""
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: Architecture, layer: int) -> None:
         super().__init__()
-        self.settings = AttentionSettings(architecture.heads, architecture.attention == "causal")
-        self.qkv = nn.Linear(architecture.dim, 3 * architecture.dim)
-        self.out = nn.Linear(architecture.dim, architecture.dim)
+        dim, bias = architecture.dim, architecture.blocks.attention_bias
+        self.settings = AttentionSettings.of(architecture, layer)
+        self.qkv = nn.Linear(dim, dim + 2 * self.settings.keys * (dim // self.settings.heads), bias)
+        self.out = nn.Linear(dim, dim, bias)
 
     def forward(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
         return linear(self.out, layout.attend(linear(self.qkv, states_TD), self.settings))
@@ -31,16 +32,16 @@ class SelfAttention(nn.Module):
 class Block(nn.Module):
     """Pre: x + attention(norm(x)), then x + mlp(norm(x)). Post: norm(x + attention(x)), then norm(x + mlp(x))."""
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: Architecture, layer: int) -> None:
         super().__init__()
-        dim, epsilon = architecture.dim, architecture.epsilon
+        dim, options = architecture.dim, architecture.blocks
         self.post = architecture.norm == "post"
-        self.activation = architecture.activation
-        self.attention_norm = nn.LayerNorm(dim, epsilon)
-        self.attention = SelfAttention(architecture)
-        self.mlp_norm = nn.LayerNorm(dim, epsilon)
-        self.expand = nn.Linear(dim, architecture.mlp_dim)
-        self.contract = nn.Linear(architecture.mlp_dim, dim)
+        self.activation, self.gated = architecture.activation, options.gated
+        self.attention_norm = make_norm(architecture) if layer or options.first_norm else nn.Identity()
+        self.attention = SelfAttention(architecture, layer)
+        self.mlp_norm = make_norm(architecture)
+        self.expand = nn.Linear(dim, architecture.mlp_dim * (2 if self.gated else 1), options.expand_bias)
+        self.contract = nn.Linear(architecture.mlp_dim, dim, options.contract_bias)
         self.dropout = Dropout(architecture.dropout)
 
     def forward(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
@@ -53,4 +54,4 @@ class Block(nn.Module):
         return after
 
     def mlp(self, states_TD: Tensor) -> Tensor:
-        return mlp(self.expand, self.contract, ACTIVATIONS[self.activation], self.activation, states_TD)
+        return (gated_mlp if self.gated else mlp)(self.expand, self.contract, self.activation, states_TD)

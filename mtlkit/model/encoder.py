@@ -18,6 +18,7 @@ from mtlkit.config.architecture import Architecture
 from mtlkit.config.pooling import WEIGHTED, pooling_modes
 from mtlkit.model.block import Block
 from mtlkit.model.layouts import TokenLayout, layout_of
+from mtlkit.model.norms import make_norm
 from mtlkit.model.pooling import Dense, pool, weighted_mean
 from mtlkit.model.randomness import Dropout
 
@@ -25,8 +26,9 @@ from mtlkit.model.randomness import Dropout
 class Encoder(nn.Module):
     """A stack of blocks over embeddings; `encode` adds pooling and makes it a sentence encoder.
 
-    Of the token types of other families, the first is part of the positions. `second_type` is what the second one, which only
-    pairs of texts in one sequence have, differs by; it trains if a head reads such pairs (`train_types`).
+    Of the token types of other families, the first is part of the positions, or of the tokens where positions are rotary.
+    `second_type` is what the second one, which only pairs of texts in one sequence have, differs by; it trains if a head reads
+    such pairs (`train_types`).
     """
 
     second_type: Tensor
@@ -34,16 +36,17 @@ class Encoder(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        dim, narrow, epsilon = architecture.dim, architecture.token_dim, architecture.epsilon
+        dim, narrow = architecture.dim, architecture.token_dim
         self.tokens = nn.Embedding(architecture.vocab_size, narrow)
-        self.positions = nn.Embedding(architecture.max_length, narrow)
+        if not architecture.blocks.rotary:
+            self.positions = nn.Embedding(architecture.max_length, narrow)
         if architecture.token_types > 1:
             self.register_buffer("second_type", torch.zeros(narrow))
-        self.embedding_norm = nn.LayerNorm(narrow, epsilon) if architecture.embedding_norm else nn.Identity()
+        self.embedding_norm = make_norm(architecture, narrow) if architecture.embedding_norm else nn.Identity()
         self.widen = nn.Linear(narrow, dim) if narrow != dim else nn.Identity()
         self.dropout = Dropout(architecture.dropout)
-        self.blocks = nn.ModuleList(Block(architecture) for _ in range(architecture.layers))
-        self.norm = nn.LayerNorm(dim, epsilon) if architecture.norm == "pre" else nn.Identity()
+        self.blocks = nn.ModuleList(Block(architecture, layer) for layer in range(architecture.layers))
+        self.norm = make_norm(architecture) if architecture.norm == "pre" else nn.Identity()
         widths = [architecture.pooled_dim, *(shape.width for shape in architecture.dense)]
         self.dense = nn.ModuleList(Dense(inputs, shape) for inputs, shape in zip(widths, architecture.dense, strict=False))
         if architecture.pooling == WEIGHTED:
@@ -95,7 +98,9 @@ class Encoder(nn.Module):
 
     def embed(self, layout: TokenLayout) -> Tensor:
         """The input of the first block, (T, D)."""
-        embedded = self.tokens(layout.ids) + self.positions(layout.positions)
+        embedded = self.tokens(layout.ids)
+        if not self.architecture.blocks.rotary:
+            embedded = embedded + self.positions(layout.positions)
         if layout.types is not None and self.architecture.token_types > 1:
             embedded = embedded + layout.types[:, None] * self.second_type
         widened: Tensor = self.widen(self.dropout(self.embedding_norm(embedded)))
@@ -145,7 +150,8 @@ class Encoder(nn.Module):
 
     def embeddings(self) -> nn.Module:
         """Everything below the blocks."""
-        return nn.ModuleList([self.tokens, self.positions, self.embedding_norm, self.widen, self.dropout])
+        positions = [] if self.architecture.blocks.rotary else [self.positions]
+        return nn.ModuleList([self.tokens, *positions, self.embedding_norm, self.widen, self.dropout])
 
     def pooling(self) -> nn.Module:
         """Everything between the blocks and the vectors that is a module."""

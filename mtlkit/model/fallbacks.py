@@ -21,10 +21,10 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def public_gelu_backward(grad: Tensor, states: Tensor, approximate: str) -> Tensor:
+def public_backward(grad: Tensor, states: Tensor, activation: str) -> Tensor:
     with torch.inference_mode(False), torch.enable_grad():
         leaf = states.detach().clone().requires_grad_()
-        (result,) = torch.autograd.grad(functional.gelu(leaf, approximate=approximate), leaf, grad)
+        (result,) = torch.autograd.grad(ACTIVATIONS[activation](leaf), leaf, grad)
     return result
 
 
@@ -44,6 +44,10 @@ class PublicLinear:
     def add(self, states_TI: Tensor, residual_TO: Tensor) -> Tensor:
         """The product plus a residual, (T, O)."""
         return residual_TO + functional.linear(states_TI, self.weight, self.bias)
+
+    def times(self, states_TI: Tensor, factor_TO: Tensor) -> Tensor:
+        """The product multiplied by a factor, (T, O)."""
+        return factor_TO * functional.linear(states_TI, self.weight, self.bias)
 
 
 class PublicByteLinear:

@@ -10,13 +10,12 @@ Shapes: T tokens, I inputs and O outputs of a linear layer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mtlkit.model.fallbacks import PublicByteLinear, PublicLinear, public_gelu_backward
+from mtlkit.model.fallbacks import ACTIVATIONS, PublicByteLinear, PublicLinear, public_backward
 from mtlkit.model.fast_path import FastPath, check_close, numbers
 
 # by activation: its name and its algorithm in oneDNN
@@ -46,26 +45,30 @@ def _test_product() -> None:
     check_close(_product(states @ weight.T, weight.T, None), states @ weight.T @ weight)
 
 
-def gelu_backward(grad: Tensor, states: Tensor, approximate: str) -> Tensor:
-    """The gradient with respect to the input of GELU, given the gradient of its output."""
-    return (_gelu_backward if GELU_BACKWARD.works() else public_gelu_backward)(grad, states, approximate)
+def activation_backward(grad: Tensor, states: Tensor, activation: str) -> Tensor:
+    """The gradient with respect to the input of GELU, its approximation or SiLU, given the gradient of its output."""
+    return (_activation_backward if BACKWARD.works() else public_backward)(grad, states, activation)
 
 
-def _gelu_backward(grad: Tensor, states: Tensor, approximate: str) -> Tensor:
-    result: Tensor = torch.ops.aten.gelu_backward(grad, states, approximate=approximate)
+def _activation_backward(grad: Tensor, states: Tensor, activation: str) -> Tensor:
+    result: Tensor
+    if activation == "silu":
+        result = torch.ops.aten.silu_backward(grad, states)
+    else:
+        result = torch.ops.aten.gelu_backward(grad, states, approximate="tanh" if activation == "gelu_tanh" else "none")
     return result
 
 
-def _test_gelu_backward() -> None:
+def _test_backward() -> None:
     grad, states, step = numbers(4, 16), numbers(4, 16) / 2, 1e-4
-    for approximate in ("none", "tanh"):
-        gelu = partial(functional.gelu, approximate=approximate)
-        slope = (gelu(states.double() + step) - gelu(states.double() - step)) / (2 * step)
-        check_close(_gelu_backward(grad, states, approximate), grad * slope.float())
+    for name in ("gelu", "gelu_tanh", "silu"):
+        activation = ACTIVATIONS[name]
+        slope = (activation(states.double() + step) - activation(states.double() - step)) / (2 * step)
+        check_close(_activation_backward(grad, states, name), grad * slope.float())
 
 
 class PackedLinear(PublicLinear):
-    """A oneDNN linear layer without gradients that fuses the product with an activation or an addition."""
+    """A oneDNN linear layer without gradients that fuses the product with an activation, an addition or a multiplication."""
 
     def _laid_out(self, weight_OI: Tensor, rows: int) -> Tensor:
         weight: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight_OI, rows)
@@ -77,7 +80,13 @@ class PackedLinear(PublicLinear):
         return result
 
     def add(self, states_TI: Tensor, residual_TO: Tensor) -> Tensor:
-        result: Tensor = torch.ops.mkldnn._linear_pointwise.binary(states_TI, residual_TO, self.weight, self.bias, "add")
+        return self._combined(states_TI, residual_TO, "add")
+
+    def times(self, states_TI: Tensor, factor_TO: Tensor) -> Tensor:
+        return self._combined(states_TI, factor_TO, "mul")
+
+    def _combined(self, states_TI: Tensor, other_TO: Tensor, operation: str) -> Tensor:
+        result: Tensor = torch.ops.mkldnn._linear_pointwise.binary(states_TI, other_TO, self.weight, self.bias, operation)
         return result
 
 
@@ -93,6 +102,7 @@ def _test_packed() -> None:
     for activation in FUSED:
         check_close(packed(states, activation), public(states, activation))
     check_close(packed.add(states, residual), public.add(states, residual))
+    check_close(packed.times(states, residual), public.times(states, residual))
     check_close(residual, numbers(5, 24))
     check_close(PackedLinear(weight, None, ROWS)(states), PublicLinear(weight, None, ROWS)(states))
 
@@ -163,6 +173,6 @@ def has_vnni() -> bool:
 
 
 PRODUCT = FastPath("oneDNN's matrix product", "training on the CPU takes longer", _test_product)
-GELU_BACKWARD = FastPath("the gradient of GELU", "training on the CPU takes longer", _test_gelu_backward)
+BACKWARD = FastPath("the gradient of activations", "training on the CPU takes longer", _test_backward)
 PACKED = FastPath("oneDNN's product of packed weights", "encoding texts on the CPU takes longer", _test_packed)
 BYTES = FastPath("oneDNN's int8 product", "int8 takes longer than fp32 would", _test_bytes, optional=True)

@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from mtlkit.batch import Batch
-from mtlkit.model.attention import AttentionSettings
+from mtlkit.model.attention import AttentionSettings, attended
+from mtlkit.model.rotary import Rotary, turned, turned_in_graph
 
 
 class TokenLayout(Protocol):
@@ -41,7 +42,7 @@ class TokenLayout(Protocol):
         ...
 
     def attend(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
-        """Multi-head attention within each text: (T, 3D) -> (T, D)."""
+        """Multi-head attention within each text: (T, 3D), less with fewer heads of keys, to (T, D). May overwrite `qkv`."""
         ...
 
     def mean(self, states_TD: Tensor) -> Tensor:
@@ -71,14 +72,23 @@ class GroupedLayout:
     def __init__(self, batch: Batch) -> None:
         self.ids, self.positions, self.types = batch.ids, batch.positions, batch.types
         self.groups, self.sizes, self.skip = batch.groups, batch.sizes, batch.skip
+        self.turns: dict[Rotary, Tensor] = {}  # shared by all layers
 
     def attend(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
         mixed = []
-        for part, (texts, length) in zip(torch.split(qkv, self.sizes), self.groups, strict=True):
-            query, key, value = part.view(texts, length, 3, settings.heads, -1).permute(2, 0, 3, 1, 4)  # each (texts, H, L, E)
-            attended = functional.scaled_dot_product_attention(query, key, value, is_causal=settings.causal)
-            mixed.append(attended.transpose(1, 2).flatten(2).flatten(0, 1))
+        for part, (texts, length) in zip(torch.split(self._turned(qkv, settings), self.sizes), self.groups, strict=True):
+            states = attended(*settings.split(part, texts, length), settings)
+            mixed.append(states.transpose(1, 2).flatten(2).flatten(0, 1))
         return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
+
+    def _turned(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
+        """The same with rotary positions, if the layer has them."""
+        rotary = settings.rotary
+        if rotary is None:
+            return qkv
+        if rotary not in self.turns:
+            self.turns[rotary] = rotary.turns(self.positions)
+        return turned(qkv, self.turns[rotary], settings.turning)
 
     def mean(self, states_TD: Tensor) -> Tensor:
         return self._by_group(states_TD, lambda states_NLD: states_NLD.mean(1))
@@ -119,9 +129,13 @@ class VarlenLayout(GroupedLayout):
             return super().attend(qkv, settings)
         from torch.nn.attention.varlen import varlen_attn
 
-        query, key, value = qkv.view(len(qkv), 3, settings.heads, -1).unbind(1)  # each (T, H, E)
-        longest, window = max(self.lengths), (-1, 0 if settings.causal else -1)
-        mixed = varlen_attn(query, key, value, self.offsets, self.offsets, longest, longest, window_size=window)
+        heads = self._turned(qkv, settings).view(len(qkv), settings.heads + 2 * settings.keys, -1)
+        query, key, value = torch.split(heads, [settings.heads, settings.keys, settings.keys], 1)  # each (T, H, E)
+        longest, before = max(self.lengths), -1 if settings.window is None else settings.window
+        window, shared = (before, 0 if settings.causal else before), settings.keys < settings.heads
+        mixed = varlen_attn(
+            query, key, value, self.offsets, self.offsets, longest, longest, window_size=window, enable_gqa=shared
+        )
         assert isinstance(mixed, Tensor)
         return mixed.flatten(1)
 
@@ -165,11 +179,14 @@ class PaddedLayout:
 
     def attend(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
         texts, length = self.token_ids.shape
-        query, key, value = qkv.view(texts, length, 3, settings.heads, -1).permute(2, 0, 3, 1, 4)  # each (N, H, L, E)
+        if settings.rotary is not None:
+            qkv = turned_in_graph(qkv, settings.rotary.angles(self.positions), settings.turning)
+        query, key, value = settings.split(qkv, texts, length)
+        shared, limits = settings.heads // settings.keys, settings.seen(length, qkv.device)
+        if shared > 1:
+            key, value = (states.repeat_interleave(shared, 1) for states in (key, value))
         seen = self.mask.bool()[:, None, None, :]
-        if settings.causal:
-            seen = seen & torch.ones(length, length, dtype=torch.bool, device=qkv.device).tril()
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen if limits is None else seen & limits)
         return mixed.transpose(1, 2).flatten(2).flatten(0, 1)
 
     def mean(self, states_TD: Tensor) -> Tensor:

@@ -10,9 +10,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from mtlkit.model.kernels import gelu_backward, packed_linear, product
+from mtlkit.model.fallbacks import ACTIVATIONS
+from mtlkit.model.kernels import activation_backward, packed_linear, product
+
+APPROXIMATE = {"gelu": "none", "gelu_tanh": "tanh"}  # by activation, as functional.gelu names it
 
 
 class _Linear(torch.autograd.Function):
@@ -30,26 +32,53 @@ class _Linear(torch.autograd.Function):
 
 
 class _Mlp(torch.autograd.Function):
-    """contract(gelu(expand(x))); backward recomputes the GELU output, the largest tensor of a block, instead of saving it."""
+    """contract(activation(expand(x))); backward recomputes the activation's output, the largest tensor of a block, instead of
+    saving it."""
 
     @staticmethod
     def forward(
-        ctx: Any, states: Tensor, wide: Tensor, wide_bias: Tensor, narrow: Tensor, narrow_bias: Tensor, approximate: str
+        ctx: Any, states: Tensor, wide: Tensor, wide_bias: Tensor | None, narrow: Tensor, narrow_bias: Tensor | None, name: str
     ) -> Tensor:
         before = product(states, wide, wide_bias)
         ctx.save_for_backward(states, before, wide, narrow)
-        ctx.approximate = approximate
-        return product(functional.gelu(before, approximate=approximate), narrow, narrow_bias)
+        ctx.name = name
+        return product(ACTIVATIONS[name](before), narrow, narrow_bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         states, before, wide, narrow = ctx.saved_tensors
         needs = ctx.needs_input_grad
-        hidden = functional.gelu(before, approximate=ctx.approximate)
+        hidden = ACTIVATIONS[ctx.name](before)
         grad_hidden, grad_narrow, grad_narrow_bias = _gradients(grads[0], hidden, narrow, (any(needs[:3]), *needs[3:5]))
         if grad_hidden is None:
             return None, None, None, grad_narrow, grad_narrow_bias, None
-        grad_before = gelu_backward(grad_hidden, before, ctx.approximate)
+        grad_before = activation_backward(grad_hidden, before, ctx.name)
+        return *_gradients(grad_before, states, wide, needs[:3]), grad_narrow, grad_narrow_bias, None
+
+
+class _GatedMlp(torch.autograd.Function):
+    """contract(activation(a) * b), a and b the halves of expand(x); backward recomputes what follows from them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, states: Tensor, wide: Tensor, wide_bias: Tensor | None, narrow: Tensor, narrow_bias: Tensor | None, name: str
+    ) -> Tensor:
+        before = product(states, wide, wide_bias)
+        ctx.save_for_backward(states, before, wide, narrow)
+        ctx.name = name
+        gate, factor = before.chunk(2, 1)
+        return product(ACTIVATIONS[name](gate).mul_(factor), narrow, narrow_bias)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        states, before, wide, narrow = ctx.saved_tensors
+        needs, (gate, factor) = ctx.needs_input_grad, before.chunk(2, 1)
+        active = ACTIVATIONS[ctx.name](gate)
+        grad_hidden, grad_narrow, grad_narrow_bias = _gradients(grads[0], active * factor, narrow, (any(needs[:3]), *needs[3:5]))
+        if grad_hidden is None:
+            return None, None, None, grad_narrow, grad_narrow_bias, None
+        grad_gate = activation_backward(grad_hidden * factor, gate, ctx.name)
+        grad_before = torch.cat([grad_gate, grad_hidden.mul_(active)], 1)
         return *_gradients(grad_before, states, wide, needs[:3]), grad_narrow, grad_narrow_bias, None
 
 
@@ -81,13 +110,27 @@ def linear(layer: nn.Linear, states_TD: Tensor) -> Tensor:
     return plain
 
 
-def mlp(expand: nn.Linear, contract: nn.Linear, activation: Callable[[Tensor], Tensor], name: str, states_TD: Tensor) -> Tensor:
+def mlp(expand: nn.Linear, contract: nn.Linear, activation: str, states_TD: Tensor) -> Tensor:
     """Two linear layers with an activation between them."""
-    if name in ("gelu", "gelu_tanh") and _trains_on_cpu(states_TD):
-        layers = (expand.weight, expand.bias, contract.weight, contract.bias)
-        result: Tensor = _Mlp.apply(states_TD, *layers, "tanh" if name == "gelu_tanh" else "none")  # type: ignore[no-untyped-call]
-        return result
-    return linear(contract, activation(linear(expand, states_TD)))
+    if activation in APPROXIMATE and _trains_on_cpu(states_TD):
+        return _apply(_Mlp, expand, contract, activation, states_TD)
+    return linear(contract, ACTIVATIONS[activation](linear(expand, states_TD)))
+
+
+def gated_mlp(expand: nn.Linear, contract: nn.Linear, activation: str, states_TD: Tensor) -> Tensor:
+    """Like `mlp`, but the second half of what `expand` gives multiplies the activation of the first."""
+    if activation in (*APPROXIMATE, "silu") and _trains_on_cpu(states_TD):
+        return _apply(_GatedMlp, expand, contract, activation, states_TD)
+    gate, factor = linear(expand, states_TD).chunk(2, 1)
+    return linear(contract, ACTIVATIONS[activation](gate) * factor)
+
+
+def _apply(
+    function: type[torch.autograd.Function], expand: nn.Linear, contract: nn.Linear, activation: str, states_TD: Tensor
+) -> Tensor:
+    layers = (expand.weight, expand.bias, contract.weight, contract.bias)
+    result: Tensor = function.apply(states_TD, *layers, activation)  # type: ignore[no-untyped-call]
+    return result
 
 
 def _trains_on_cpu(states: Tensor) -> bool:

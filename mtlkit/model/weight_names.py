@@ -15,23 +15,41 @@ def weight_names(architecture: Architecture, heads: Mapping[str, str], *, joint:
     """The weights of a `MultiTaskModel`, named as in `named_parameters`; `heads` maps each task to the layers of its head, and
     `joint` says whether one of them reads pairs of texts in one sequence."""
     second = [SECOND_TYPE] if joint and architecture.token_types > 1 else []
-    names = [*second, "backbone.tokens.weight", "backbone.positions.weight"]
+    options = architecture.blocks
+    names = [*second, "backbone.tokens.weight"]
+    if not options.rotary:
+        names.append("backbone.positions.weight")
     if architecture.embedding_norm:
-        names += both("backbone.embedding_norm")
+        names += linear("backbone.embedding_norm", options.norms_have_bias)
     if architecture.token_dim != architecture.dim:
         names += both("backbone.widen")
     for block in range(architecture.layers):
-        inside = ("attention_norm", "attention.qkv", "attention.out", "mlp_norm", "expand", "contract")
-        names += [name for part in inside for name in both(f"backbone.blocks.{block}.{part}")]
+        names += block_weights(architecture, block)
     if architecture.norm == "pre":
-        names += both("backbone.norm")
+        names += linear("backbone.norm", options.norms_have_bias)
     for place, shape in enumerate(architecture.dense):
-        names += both(f"backbone.dense.{place}")[: 1 + shape.bias]
+        names += linear(f"backbone.dense.{place}", shape.bias)
     if architecture.pooling == WEIGHTED:
         names.append("backbone.token_weights")
     for task, head in heads.items():
         names += head_weights(task, head)
     return tuple(names)
+
+
+def block_weights(architecture: Architecture, block: int) -> list[str]:
+    """The weights of one block, counted from 0."""
+    options = architecture.blocks
+    parts = {
+        "attention_norm": options.norms_have_bias,
+        "attention.qkv": options.attention_bias,
+        "attention.out": options.attention_bias,
+        "mlp_norm": options.norms_have_bias,
+        "expand": options.expand_bias,
+        "contract": options.contract_bias,
+    }
+    if block == 0 and not options.first_norm:
+        del parts["attention_norm"]
+    return [name for part, bias in parts.items() for name in linear(f"backbone.blocks.{block}.{part}", bias)]
 
 
 def head_weights(task: str, head: str) -> list[str]:
@@ -40,7 +58,12 @@ def head_weights(task: str, head: str) -> list[str]:
 
 
 def both(module: str) -> list[str]:
-    return [f"{module}.weight", f"{module}.bias"]
+    return linear(module, True)
+
+
+def linear(module: str, bias: bool) -> list[str]:
+    """The weights of a linear layer or a norm."""
+    return [f"{module}.weight", *([f"{module}.bias"] if bias else [])]
 
 
 def part_of(weight: str) -> str:

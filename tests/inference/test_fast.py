@@ -20,7 +20,8 @@ from mtlkit.inference.calibration import activation_ranges, calibration_texts
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, encode_hidden_states
 from mtlkit.inference.fast import SupportsEncode, fastest, pack
-from mtlkit.inference.int8 import Peaks, check_int8, quantise
+from mtlkit.inference.int8 import check_int8, quantise
+from mtlkit.inference.int8_mlp import Peaks
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs.store import StoreEntry
@@ -210,7 +211,7 @@ def test_calibration_sees_passages_and_sentences() -> None:
 
 
 def test_what_bytes_cannot_hold_is_refused() -> None:
-    with pytest.raises(UsageError, match="--precision int8 knows GELU, and this model has 'relu'; take --precision fp32"):
+    with pytest.raises(UsageError, match="--precision int8 knows GELU, and this model has 'relu'; use --precision fp32"):
         check_int8(Architecture(300, 1, 8, 1, 8, activation="relu"))
 
 

@@ -70,7 +70,7 @@ def test_int8_names_the_text(spoilt: MultiTaskModel, text_encoder: TextEncoder, 
 def test_values_too_large_for_int8_are_refused(tiny_model: MultiTaskModel, text_encoder: TextEncoder, reached: float) -> None:
     ranges = [dict(each) for each in activation_ranges(tiny_model.backbone, text_encoder, "too large")]
     ranges[1]["contract"] = torch.full_like(ranges[1]["contract"], reached)
-    with pytest.raises(UsageError, match=r"--precision int8: .* take --precision fp32"):
+    with pytest.raises(UsageError, match=r"--precision int8: .* use --precision fp32"):
         quantise(tiny_model.backbone, ranges)
 
 

@@ -23,12 +23,13 @@ from mtlkit.model.encoder import Encoder
 from mtlkit.model.fast_path import FastPath, check_close
 from mtlkit.model.language import next_token_loss
 
-PATHS = [kernels.PRODUCT, kernels.GELU_BACKWARD, kernels.PACKED, kernels.BYTES]
+PATHS = [kernels.PRODUCT, kernels.BACKWARD, kernels.PACKED, kernels.BYTES]
 OPERATORS = {
     "mkldnn._linear_pointwise": [kernels.PRODUCT, kernels.PACKED],
     "mkldnn._linear_pointwise.binary": [kernels.PACKED],
     "mkldnn._reorder_linear_weight": [kernels.PACKED],
-    "aten.gelu_backward": [kernels.GELU_BACKWARD],
+    "aten.gelu_backward": [kernels.BACKWARD],
+    "aten.silu_backward": [kernels.BACKWARD],
     "onednn.qlinear_prepack": [kernels.BYTES],
     "onednn.qlinear_pointwise": [kernels.BYTES],
     "onednn.qlinear_pointwise.binary": [kernels.BYTES],

@@ -7,7 +7,6 @@ from itertools import product
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mtlkit.model.fallbacks import ACTIVATIONS
 from mtlkit.model.products import linear, mlp
@@ -31,8 +30,8 @@ def test_an_mlp_has_torchs_values_and_gradients(name: str, frozen: tuple[bool, b
     expand.requires_grad_(not frozen[1])
     contract.requires_grad_(not frozen[2])
     tensors = [states, *expand.parameters(), *contract.parameters()]
-    ours = mlp(expand, contract, ACTIVATIONS[name], name, states)  # type: ignore[index,arg-type]
-    theirs = contract(ACTIVATIONS[name](expand(states)))  # type: ignore[index]
+    ours = mlp(expand, contract, name, states)
+    theirs = contract(ACTIVATIONS[name](expand(states)))
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
     for mine, other in zip(gradients(ours, tensors), gradients(theirs, tensors), strict=True):
         torch.testing.assert_close(mine, other, atol=1e-5, rtol=1e-5)
@@ -57,11 +56,11 @@ def test_gelu_is_not_kept_for_the_gradient() -> None:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        mlp(expand, contract, functional.gelu, "gelu", torch.randn(100, 24, requires_grad=True))
+        mlp(expand, contract, "gelu", torch.randn(100, 24, requires_grad=True))
     assert kept.count(100 * 40) == 1
 
 
 def test_half_precision_is_torchs_own() -> None:
     expand, contract = layers()
     with torch.autocast("cpu", torch.bfloat16):
-        assert mlp(expand, contract, functional.gelu, "gelu", torch.randn(3, 24)).dtype == torch.bfloat16
+        assert mlp(expand, contract, "gelu", torch.randn(3, 24)).dtype == torch.bfloat16

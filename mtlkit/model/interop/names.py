@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
+from mtlkit.config.architecture import Architecture
 from mtlkit.model.description import CONFIG
 from mtlkit.model.interop.families.base import Family
 from mtlkit.model.weight_checks import usable
@@ -23,12 +24,13 @@ def in_transformer(name: str) -> bool:
 
 
 def their_names(family: Family, name: str) -> list[str]:
-    """Names of an `Encoder` weight in a family's state dict: one, or three for a projection that mtlkit fuses."""
+    """Names of an `Encoder` weight in a family's state dict: one, or several for a projection that mtlkit fuses."""
     module, _, kind = name.rpartition(".")
     if not module.startswith("blocks."):
         return [f"{family.names[module]}.{kind}"]
     _, index, part = module.split(".", 2)
-    parts = family.qkv if part == "attention.qkv" else (family.inner[part],)
+    fused = {"attention.qkv": family.qkv, "expand": family.expand}.get(part)
+    parts = fused or (family.inner[part],)
     return [f"{family.block.format(index)}.{inner}.{kind}" for inner in parts]
 
 
@@ -45,18 +47,20 @@ def bare_names(family: Family, stored: Iterable[str]) -> dict[str, str]:
     return {name: new.removeprefix(prefix) for name, new in today.items() if new.startswith(prefix)}
 
 
-def check_shapes(family: Family, shapes: Mapping[str, torch.Size], theirs: Mapping[str, Tensor], pad_id: int) -> None:
+def check_shapes(
+    family: Family, architecture: Architecture, shapes: Mapping[str, torch.Size], theirs: Mapping[str, Tensor], pad_id: int
+) -> None:
     """Raises ValueError if a tensor of a file does not have the shape that the mtlkit weights (`shapes`, by name) require. The
     message uses the file's names and shapes.
     """
     for name, shape in shapes.items():
-        for their_name, wanted in theirs_from(family, name, torch.empty(shape, device="meta"), pad_id).items():
+        for their_name, wanted in theirs_from(family, architecture, name, torch.empty(shape, device="meta"), pad_id).items():
             if their_name in theirs and theirs[their_name].shape != wanted.shape and their_name != f"{family.token_types}.weight":
                 sizes = [" x ".join(map(str, tensor.shape)) or "a single number" for tensor in (theirs[their_name], wanted)]
                 raise ValueError(f"{their_name} is {sizes[0]}, and by {CONFIG} it is {sizes[1]}")
 
 
-def ours_from(family: Family, name: str, theirs: Mapping[str, Tensor], pad_id: int) -> Tensor:
+def ours_from(family: Family, architecture: Architecture, name: str, theirs: Mapping[str, Tensor], pad_id: int) -> Tensor:
     """Converts tensors of a family to one mtlkit weight in float32.
 
     Raises KeyError with the name of a missing tensor, UnusableWeight, and ValueError, IndexError or RuntimeError for an
@@ -67,29 +71,56 @@ def ours_from(family: Family, name: str, theirs: Mapping[str, Tensor], pad_id: i
         return (types[1] - types[0]).contiguous()
     pieces = [usable(their_name, theirs[their_name]) for their_name in their_names(family, name)]
     weight = torch.cat([piece.T if _turned(family, name, piece) else piece for piece in pieces])
-    if name == "positions.weight":
-        weight = weight[pad_id + 1 :] if family.shifted else weight
-        if family.token_types:
-            first = usable(f"{family.token_types}.weight", theirs[f"{family.token_types}.weight"])[0]
-            if first.shape != weight.shape[1:]:
-                raise ValueError(f"{family.token_types} of width {tuple(first.shape)}, positions of {tuple(weight.shape[1:])}")
-            weight = weight + first
+    weight = _rearranged(family, architecture, name, weight, ours=True)
+    if name == "positions.weight" and family.shifted:
+        weight = weight[pad_id + 1 :]
+    if name == family.first_type and family.token_types:
+        first = usable(f"{family.token_types}.weight", theirs[f"{family.token_types}.weight"])[0]
+        if first.shape != weight.shape[1:]:
+            raise ValueError(f"{family.token_types} of width {tuple(first.shape)}, positions of {tuple(weight.shape[1:])}")
+        weight = weight + first
     return weight.contiguous()
 
 
-def theirs_from(family: Family, name: str, weight: Tensor, pad_id: int) -> dict[str, Tensor]:
-    """Inverse of `ours_from`: the family's tensors for one weight. Positions already include the first token type."""
+def theirs_from(family: Family, architecture: Architecture, name: str, weight: Tensor, pad_id: int) -> dict[str, Tensor]:
+    """Inverse of `ours_from`: the family's tensors for one weight. Positions, or tokens, already include the first token type."""
     if name == SECOND_TYPE:
         return {f"{family.token_types}.weight": torch.stack([torch.zeros_like(weight), weight])}
     names = their_names(family, name)
     if name == "positions.weight" and family.shifted:
         weight = torch.cat([weight.new_zeros(pad_id + 1, weight.shape[1]), weight])
-    pieces = weight.chunk(len(names))
+    weight = _rearranged(family, architecture, name, weight, ours=False)
+    pieces = torch.split(weight, _rows(architecture, len(names), len(weight)))
     tensors = dict(zip(names, [piece.T if _turned(family, name, piece) else piece for piece in pieces], strict=True))
-    if name == "positions.weight" and family.token_types:
+    if name == family.first_type and family.token_types:
         tensors[f"{family.token_types}.weight"] = weight.new_zeros(1, weight.shape[1])
     return {their_name: piece.contiguous().clone() for their_name, piece in tensors.items()}
 
 
 def _turned(family: Family, name: str, weight: Tensor) -> bool:
     return family.turned and name.startswith("blocks.") and weight.ndim == 2
+
+
+def _rows(architecture: Architecture, pieces: int, rows: int) -> list[int]:
+    """The rows of each of the layers that a projection consists of."""
+    if pieces == 3:
+        keys = architecture.dim // architecture.heads * (architecture.blocks.kv_heads or architecture.heads)
+        return [rows - 2 * keys, keys, keys]
+    return [rows // pieces] * pieces
+
+
+def _rearranged(family: Family, architecture: Architecture, name: str, weight: Tensor, *, ours: bool) -> Tensor:
+    """A weight with its rows in our order, or in theirs.
+
+    Ours has the pairs of channels that rotary positions turn side by side, and what the activation follows in the first half of
+    a gated MLP. Theirs has the first of all pairs of a head before the second of all.
+    """
+    if architecture.blocks.rotary and ".attention.qkv." in name:
+        heads, width = architecture.heads, architecture.dim // architecture.heads
+        turning = heads + (architecture.blocks.kv_heads or heads)
+        grid = (turning, 2, width // 2, -1) if ours else (turning, width // 2, 2, -1)
+        top, rest = weight[: turning * width], weight[turning * width :]
+        return torch.cat([top.reshape(grid).transpose(1, 2).reshape(top.shape), rest])
+    if family.gate_last and ".expand." in name:
+        return weight.roll(len(weight) // 2, 0)
+    return weight

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from mtlkit.model.encoder import Encoder
 from mtlkit.model.heads import Affine
 from mtlkit.model.interop.classifier import read_classifier
 from mtlkit.model.interop.dense import check_widths, read_dense_weights
-from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES, Family
+from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES, Family, UnsupportedSetting
 from mtlkit.model.interop.head_files import add_head, read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object, read_optional
 from mtlkit.model.interop.model_kinds import check_kind, check_modules
@@ -52,8 +52,8 @@ def read_foreign(folder: Path, *, classifier: bool = True) -> tuple[MultiTaskMod
         with torch.device("meta"), Uninitialised():
             encoder = Encoder(checkpoint.architecture)
         shapes = {name: weight.shape for name, weight in encoder.state_dict().items() if in_transformer(name)}
-        check_shapes(family, shapes, theirs, pad_id)
-        ours = {name: ours_from(family, name, theirs, pad_id) for name in shapes}
+        check_shapes(family, checkpoint.architecture, shapes, theirs, pad_id)
+        ours = {name: ours_from(family, checkpoint.architecture, name, theirs, pad_id) for name in shapes}
         ours |= read_dense_weights(modules.dense)
         if modules.word_weights is not None:
             ours[TOKEN_WEIGHTS] = read_word_weights(modules.word_weights, checkpoint.architecture.vocab_size)
@@ -121,6 +121,8 @@ def family_of(config: Mapping[str, Any], path: Path) -> Family:
     if kind not in FAMILIES:
         raise IntegrityError(f"{path}: architecture '{kind}' is not supported; supported: {listed(FAMILIES)}")
     family = FAMILIES[kind]
+    if family.token_types and config.get("type_vocab_size") == 0:  # gte-base-en-v1.5
+        family = replace(family, token_types=None)
     for key, wanted in family.demands.items():
         value = config.get(key, family.defaults[key])
         if value != wanted and not (value is None and wanted is False):
@@ -136,11 +138,11 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: SentenceTr
     known = {field.name for field in fields(Architecture)}
     settings = {ours: family.setting(config, key) for ours, key in family.keys.items() if ours in known}
     values = {ours: value for ours, value in settings.items() if value is not None}
-    activation = values.get("activation", "gelu")
-    if not isinstance(activation, str) or activation not in ACTIVATION_NAMES:
-        raise IntegrityError(f"{path}: activation '{activation}' is not supported; supported: {listed(ACTIVATION_NAMES)}")
+    activation, activations = values.get("activation", "gelu"), {**ACTIVATION_NAMES, **family.activations}
+    if not isinstance(activation, str) or activation not in activations:
+        raise IntegrityError(f"{path}: activation '{activation}' is not supported; supported: {listed(activations)}")
     try:
-        values["activation"] = ACTIVATION_NAMES[activation]
+        values["activation"] = activations[activation]
         values["max_length"] -= pad_id + 1 if family.shifted else 0
         dim, heads = values["dim"], values["heads"]
         if type(dim) is type(heads) is int and heads > 0 and dim % heads:
@@ -154,10 +156,13 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: SentenceTr
             "pooling": modules.pooling,
             "dense": [asdict(module.shape) for module in modules.dense],
             "normalize": modules.normalize,
-            "family": family.name,
+            "family": family.exported_as or family.name,
             "token_types": token_types(config, family, modules.folder),
+            "blocks": asdict(family.read_options(config)),
         }
-        return build(Architecture, {"epsilon": 1e-12, **values, **ours})
+        return build(Architecture, {"epsilon": 1e-12, **({} if family.dropout else {"dropout": 0.0}), **values, **ours})
+    except UnsupportedSetting as error:
+        raise IntegrityError(f"{path}: {family.name} with {error}") from None
     except (KeyError, TypeError, ValueError, UsageError) as error:
         raise IntegrityError(f"{path}: incomplete or damaged ({error})") from None
 
@@ -166,7 +171,7 @@ def token_types(config: Mapping[str, Any], family: Family, folder: Path) -> int:
     """How many token types a tokenizer in the folder gives to the model: two for BERT, one for RoBERTa. Raises IntegrityError."""
     inputs = read_optional(folder / TOKENIZER_CONFIG).get("model_input_names")
     marked = family.token_types is not None and not family.shifted  # tokenizers of shifted families give none
-    types = config.get("type_vocab_size", 2) if marked else 1
+    types = config.get("type_vocab_size", family.types) if marked else 1
     if type(types) is not int or types < 1:
         raise IntegrityError(f"{folder / CONFIG}: type_vocab_size {types!r} is not a number of token types")
     return 1 if isinstance(inputs, list) and "token_type_ids" not in inputs else min(types, 2)

@@ -18,7 +18,7 @@ from mtlkit.model.weight_names import weight_names
 
 # parts of tensor names that peft and adapters use
 ADAPTER_TENSOR = re.compile(r"(^|\.)(lora_|loras?\.|ia3_|hada_|vera_|oft_|base_layer\.|adapters?\.|adapter_|prefix_tunings?\.)")
-COUNTS = re.compile(r"(^|\.)(position_ids|attn\.bias|attn\.masked_bias|rotary_embeddings\.inv_freq)$")  # saved buffers
+COUNTS = re.compile(r"(^|\.)(position_ids|attn\.bias|attn\.masked_bias|rotary_emb(eddings)?\.inv_freq)$")  # saved buffers
 NARROW = ("F16", "BF16")
 
 

@@ -56,10 +56,9 @@ class TokenizerFacts:
 def family_for(architecture: Architecture) -> Family:
     """The model type of transformers that computes the same. Raises UsageError with the reason if there is none."""
     causal = architecture.attention == "causal"
-    if architecture.norm == "pre":
+    family = FAMILIES.get(str(architecture.family))
+    if architecture.norm == "pre" and (family is None or family.native):
         family = next((family for family in FAMILIES.values() if family.native and family.causal is causal), None)
-    else:
-        family = FAMILIES.get(str(architecture.family))
     reasons = {"its norms stand after each addition, and it came from no known model": family is None}
     if family is not None:
         reasons |= {
@@ -70,6 +69,7 @@ def family_for(architecture: Architecture) -> Family:
             != ("embedding_norm" in family.names),
             f"{family.model_class} has embeddings as wide as its blocks": architecture.token_dim != architecture.dim
             and "widen" not in family.names,
+            f"{family.model_class} has other blocks": family.read_options(_keys(family, architecture)) != architecture.blocks,
         }
     wrong = [reason for reason, holds in reasons.items() if holds]
     if family is None or wrong:
@@ -98,7 +98,7 @@ def their_weights(encoder: Encoder, family: Family, marks: TokenizerFacts) -> di
     weights: dict[str, Tensor] = {}
     for name, weight in sorted(encoder.state_dict().items(), key=lambda entry: entry[0] == SECOND_TYPE):  # after the positions
         if in_transformer(name):
-            weights |= theirs_from(family, name, weight.detach().cpu().float(), marks.pad.id)
+            weights |= theirs_from(family, encoder.architecture, name, weight.detach().cpu().float(), marks.pad.id)
     for name, shape in family.unused.items():
         rows, columns = shape(encoder.architecture)
         weights |= {f"{name}.weight": torch.zeros(rows, columns), f"{name}.bias": torch.zeros(rows)}
@@ -107,17 +107,13 @@ def their_weights(encoder: Encoder, family: Family, marks: TokenizerFacts) -> di
 
 def model_config(family: Family, architecture: Architecture, marks: TokenizerFacts) -> dict[str, Any]:
     """The config.json of a transformers model type."""
-    values: Mapping[str, Any] = {
-        **asdict(architecture),
-        "hidden": architecture.mlp_dim,
-        "embedding_dim": architecture.token_dim,
-        "activation": ACTIVATIONS[architecture.activation],
-        "max_length": architecture.max_length + (marks.pad.id + 1 if family.shifted else 0),
-    }
+    keys = _keys(family, architecture)
+    if family.shifted:
+        keys[family.keys["max_length"]] += marks.pad.id + 1
     return {
         "model_type": family.name,
         "architectures": [family.model_class],
-        **{theirs: values[ours] for ours, theirs in family.keys.items()},
+        **keys,
         family.attention_dropout: 0.0,
         **({family.embedding_dropout: architecture.dropout} if family.embedding_dropout else {}),
         **({"type_vocab_size": architecture.token_types} if family.token_types else {}),
@@ -126,6 +122,17 @@ def model_config(family: Family, architecture: Architecture, marks: TokenizerFac
         "bos_token_id": marks.first and marks.first.id,
         "eos_token_id": marks.last and marks.last.id,
     }
+
+
+def _keys(family: Family, architecture: Architecture) -> dict[str, Any]:
+    """The keys of a config.json that describe an architecture, without a shift of positions."""
+    values: Mapping[str, Any] = {
+        **asdict(architecture),
+        "hidden": architecture.mlp_dim,
+        "embedding_dim": architecture.token_dim,
+        "activation": ACTIVATIONS[architecture.activation],
+    }
+    return {**{theirs: values[ours] for ours, theirs in family.keys.items()}, **family.write_options(architecture)}
 
 
 def special_tokens(marks: TokenizerFacts) -> dict[str, Any]:

@@ -81,8 +81,8 @@ def foreign_parts(folder: Path, architecture: Architecture) -> tuple[PartSize, .
     for name in weight_names(architecture, {}):
         with suppress(KeyError):  # token weights, stored in a module of their own
             ours |= dict.fromkeys(their_names(family, name.removeprefix("backbone.")), name)
-    if family.token_types:  # added to the position embeddings
-        ours[f"{family.token_types}.weight"] = "backbone.positions.weight"
+    if family.token_types:
+        ours[f"{family.token_types}.weight"] = f"backbone.{family.first_type}"
     named: Shapes = {}
     for name, shape in shapes_of(folder / WEIGHTS).items():
         named[f"{part_of(ours[name])} {name}" if name in ours else f"{UNUSED} {name}"] = shape

@@ -111,12 +111,12 @@ class _FrozenLayers:
             for name, weight in self.model.state_dict().items()
             if name.startswith(prefix_of("backbone")) and (self.depth is None or part_of(name) in below) and name != SECOND_TYPE
         }
-        architecture = asdict(replace(self.model.backbone.architecture, dropout=0.0, family=None))
+        own = replace(self.model.backbone.architecture, dropout=0.0, family=None)
         names = [field.name for field in dataclass_fields(Architecture)]
         later = names[names.index("token_types") :]  # those count only where they are used, so that older features are found
-        unused = {field.name for field in dataclass_fields(Architecture) if architecture[field.name] == field.default}
+        unused = {field.name for field in dataclass_fields(Architecture) if getattr(own, field.name) == field.default}
         unused.add("token_types")  # see `key`
-        fields = ", ".join(f"{name}={value!r}" for name, value in architecture.items() if name not in unused.intersection(later))
+        fields = ", ".join(f"{name}={value!r}" for name, value in asdict(own).items() if name not in unused.intersection(later))
         machine = f"{self.compute.precision} {self.compute.device.type} torch {torch.__version__}"
         return f"{FORMAT} {digest(weights)} Architecture({fields}) {self.depth} {machine}"
 

@@ -25,7 +25,7 @@ CLASSES = {
 TEXTS = ["The cat sleeps near the river.", "A saw", ""]
 
 
-@pytest.mark.parametrize("kind", FAMILIES)
+@pytest.mark.parametrize("kind", CLASSES)  # transformers has no class for "new"
 def test_every_key_that_is_read_has_the_default_of_its_class(kind: str) -> None:
     family, made = FAMILIES[kind], getattr(transformers, CLASSES[kind])()
     read = {*family.keys.values(), *family.demands, "pad_token_id"}
@@ -60,7 +60,9 @@ def without(path: Path, *keys: str, **values: Any) -> None:
 @pytest.mark.parametrize("kind", PEERS)
 def test_a_config_without_its_usual_keys_gives_the_same_vectors(kind: str, tmp_path: Path) -> None:
     peer = write_peer(kind, tmp_path, TEXTS * 10)
-    without(tmp_path / "config.json", "pad_token_id", "layer_norm_eps", "hidden_act", "activation", "is_decoder")
+    small = FAMILIES[kind].defaults["pad_token_id"] < len(json.loads((tmp_path / "tokenizer.json").read_text())["model"]["vocab"])
+    usual = ("layer_norm_eps", "norm_eps", "rms_norm_eps", "hidden_act", "hidden_activation", "activation", "is_decoder")
+    without(tmp_path / "config.json", *usual, *(["pad_token_id"] if small else []))
     theirs = getattr(transformers, f"{PEERS[kind][0]}Model").from_pretrained(tmp_path).eval()
     wanted = peer_vectors(theirs, Tokenizer.from_file(str(tmp_path / "tokenizer.json")), TEXTS)
     assert torch.allclose(torch.from_numpy(load(tmp_path).embed(TEXTS)), wanted, atol=1e-5)
@@ -99,4 +101,44 @@ def test_deeply_nested_json_is_refused(tmp_path: Path) -> None:
     write_peer("bert", tmp_path, TEXTS * 10)
     (tmp_path / "config.json").write_text('{"a": ' * 100_000)
     with pytest.raises(IntegrityError, match=r"config\.json: damaged"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if FAMILIES[kind].option_keys])
+def test_options_of_blocks_have_the_defaults_of_the_class(kind: str) -> None:
+    written = getattr(transformers, CLASSES[kind])().to_dict()
+    assert FAMILIES[kind].read_options({}) == FAMILIES[kind].read_options(written)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "message"),
+    [
+        (
+            "modernbert",
+            {"rope_scaling": {"rope_type": "yarn", "factor": 4}},
+            "rope_type 'yarn' is not supported, only with default or linear",
+        ),
+        (
+            "modernbert",
+            {"layer_types": ["chunked_attention"] * 2},
+            "layer_types 'chunked_attention' is not supported.* full_attention",
+        ),
+        ("modernbert", {"sliding_window": 4}, "sliding_window 4 is not supported, only with None or local_attention"),
+        ("modernbert", {"norm_bias": "no"}, "'norm_bias': expected true or false"),
+        ("eurobert", {"num_key_value_heads": 3}, "attention heads, 4, is not a multiple of .* keys and values, 3"),
+        ("eurobert", {"head_dim": 16}, "head_dim 16 is not supported"),
+        ("eurobert", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor 0.5 is not supported"),
+        ("nomic_bert", {"prenorm": True}, "prenorm True is not supported"),
+        ("nomic_bert", {"rotary_scaling_factor": 2.0}, "rotary_scaling_factor 2.0 is not supported"),
+        ("gte", {"rope_parameters": [1]}, "rope_parameters is not an object"),
+        ("gte", {"model_type": "new", "rope_scaling": {"type": "dynamic"}}, "rope_scaling .*'dynamic'.* is not supported"),
+        ("gte", {"model_type": "new", "logn_attention_scale": True}, "logn_attention_scale True is not supported"),
+    ],
+)
+def test_options_of_blocks_that_are_not_supported_are_refused(
+    kind: str, change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    write_peer(kind, tmp_path, TEXTS * 10)
+    without(tmp_path / "config.json", **change)
+    with pytest.raises(IntegrityError, match=rf"config\.json.*{message}"):
         load(tmp_path)

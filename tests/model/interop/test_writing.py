@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from peers import PEERS, WORDPIECE, peer_tokenizer, peer_vectors, transformers
+from peers import PEERS, marks, peer_tokenizer, peer_vectors, transformers
 
 from mtlkit.config.architecture import Architecture, Attention, Encoding
 from mtlkit.config.pooling import Pooling
@@ -79,11 +79,11 @@ def test_export_of_a_family_equals_its_import(kind: str, make_peer: Make, passag
     folder, peer = make_peer(kind)
     model, checkpoint = read_foreign(folder)
     tokenizer = peer_tokenizer(passages, PEERS[kind][1])
-    pad, first, last = ("[PAD]", "[CLS]", "[SEP]") if PEERS[kind][1] is WORDPIECE else ("<pad>", "<s>", "</s>")
-    marks = TokenizerFacts(*(Token(token, tokenizer.token_to_id(token)) for token in (pad, first, last)))
+    first, last, pad, _ = marks(PEERS[kind][1])
+    facts = TokenizerFacts(*(Token(token, tokenizer.token_to_id(token)) for token in (pad, first, last)))
     out = tmp_path / "out"
     out.mkdir()
-    write_foreign(out, model.backbone, checkpoint.encoding, marks)
+    write_foreign(out, model.backbone, checkpoint.encoding, facts)
     written = loaded_by_transformers(out)
     assert type(written) is type(peer)
     assert dropouts(written) == {model.backbone.architecture.dropout, 0.0}  # none for attention weights

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mtlkit.config.architecture import Architecture
+from mtlkit.config.block_options import BlockOptions
 from mtlkit.config.registries.registry import Registry
+from mtlkit.errors import shorten
 
 Shape = tuple[int, int]
 POOLER: Mapping[str, Callable[[Architecture], Shape]] = {"pooler.dense": lambda shape: (shape.dim, shape.dim)}
+
+
+class UnsupportedSetting(ValueError):
+    """A key of a config.json whose value the encoder does not support; `supported` lists what it supports instead."""
+
+    def __init__(self, key: str, value: object, supported: Iterable[object]) -> None:
+        super().__init__(f"{key} {shorten(repr(value), 60)} is not supported, only with {' or '.join(map(_shown, supported))}")
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else repr(value)
 
 
 @dataclass(frozen=True)
@@ -22,9 +35,19 @@ class Family:
     keys            fields of `Architecture` -> keys of their config.json
     defaults        defaults of their configuration class for keys that config.json omits
     aliases         alternative names of keys; an alias takes precedence if present
+    older           names of keys in files of an older class; taken if the key is missing
+    activations     names of activations that only this family has
+    read_options    the options of its blocks, from a config.json; raises UnsupportedSetting and ValueError
+    write_options   its inverse: keys of a config.json
+    option_keys     the keys that `read_options` reads
+    exported_as     the family that its models are exported as, if another
+    dropout         whether training has dropout
     demands         keys and the values required for the weights to mean the same
     qkv             their three projections that we fuse, or their fused one
-    token_types     their token type embedding, whose first row is added to our positions
+    expand          their two layers that the MLP's `expand` consists of, that with the activation first; else it is in `inner`
+    gate_last       of one layer that holds both, the half with the activation is the last
+    token_types     their token type embedding, whose first row is added to our positions, or to tokens where these are rotary
+    types           the default number of token types
     shifted         positions start after the padding id
     turned          matrices are stored transposed
     pre_norm        layer norms come before attention and MLP
@@ -49,9 +72,19 @@ class Family:
     qkv: tuple[str, ...]
     tokenizer: str
     block: str = "encoder.layer.{}"
+    expand: tuple[str, ...] = ()
+    gate_last: bool = False
     aliases: Mapping[str, str] = field(default_factory=dict)
+    older: Mapping[str, str] = field(default_factory=dict)
+    activations: Mapping[str, str] = field(default_factory=dict)
+    read_options: Callable[[Mapping[str, Any]], BlockOptions] = lambda _: BlockOptions()
+    write_options: Callable[[Architecture], dict[str, Any]] = lambda _: {}
+    option_keys: tuple[str, ...] = ()
+    exported_as: str = ""
+    dropout: bool = True
     demands: Mapping[str, object] = field(default_factory=dict)
     token_types: str | None = None
+    types: int = 2
     shifted: bool = False
     turned: bool = False
     pre_norm: bool = False
@@ -69,7 +102,7 @@ class Family:
 
     def setting(self, config: Mapping[str, Any], key: str) -> Any:
         """The value of a key in a config.json, else the default; null, which the classes reject, counts as missing."""
-        for name in (self.aliases.get(key, key), key):
+        for name in (self.aliases.get(key, key), key, self.older.get(key, key)):
             if config.get(name) is not None:
                 return config[name]
         return self.defaults[key]
@@ -77,7 +110,13 @@ class Family:
     @property
     def config_keys(self) -> set[str]:
         """All keys of config.json that are read or written by name."""
-        return {*self.keys.values(), *self.aliases.values(), *self.demands, *self.defaults}
+        older = (*self.older.values(), *self.option_keys)
+        return {*self.keys.values(), *self.aliases.values(), *self.demands, *self.defaults, *older}
+
+    @property
+    def first_type(self) -> str:
+        """Our weight that the first token type is added to."""
+        return "positions.weight" if "positions" in self.names else "tokens.weight"
 
 
 FAMILIES: Registry[Family] = Registry("model family", "mtlkit.model.interop.families")
